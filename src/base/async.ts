@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Resolves after the time or as soon as the signal aborts; never rejects. */
+export const sleep = async (milliseconds: number, signal?: AbortSignal): Promise<void> => {
+  try {
+    await delay(milliseconds, undefined, signal === undefined ? {} : { signal });
+  } catch {
+    // aborted: the caller looks at its signal
+  }
+};
+
+export interface BackoffOptions {
+  readonly firstMilliseconds: number;
+  readonly maximumMilliseconds: number;
+  /** From 0 (inclusive) to 1 (exclusive), as Math.random. */
+  readonly random?: () => number;
+}
+
+/** Exponential delays, doubled each time up to a maximum, each scattered over ±50 % so that nodes do not march in step. */
+export class Backoff {
+  #attempt = 0;
+  constructor(private readonly options: BackoffOptions) {}
+
+  next(): number {
+    const { firstMilliseconds, maximumMilliseconds, random = Math.random } = this.options;
+    const plain = Math.min(maximumMilliseconds, firstMilliseconds * 2 ** this.#attempt);
+    this.#attempt += 1;
+    return plain * (0.5 + random());
+  }
+
+  reset(): void {
+    this.#attempt = 0;
+  }
+}
+
+/** Runs jobs one after the other in the order they came; a job's failure is its caller's alone. */
+export class SerialQueue {
+  #tail: Promise<unknown> = Promise.resolve();
+
+  run<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(job);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+}

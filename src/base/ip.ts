@@ -1,0 +1,90 @@
+import ipaddr from 'ipaddr.js';
+import type { Brand } from './brand.js';
+import { BaseError } from './errors.js';
+
+/** Canonical text: IPv4 as four decimals, IPv6 as RFC 5952 has it; so `===` and Map keys compare addresses. */
+export type IpAddress = Brand<string, 'IpAddress'>;
+
+export type Family = 'IPv4' | 'IPv6';
+export const families: readonly Family[] = ['IPv4', 'IPv6'];
+
+/** A network: host bits are zero. `text` is canonical, as `10.0.0.0/8`. */
+export interface Cidr {
+  readonly text: string;
+  readonly address: IpAddress;
+  readonly prefixLength: number;
+}
+
+const decimalQuad = /^\d{1,3}(\.\d{1,3}){3}$/;
+const canonicalQuad = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
+
+const parseIpv4 = (text: string): IpAddress | undefined => {
+  if (!decimalQuad.test(text)) return undefined;
+  const octets = text.split('.').map(Number);
+  if (octets.some((octet) => octet > 255)) return undefined;
+  return (canonicalQuad.test(text) ? text : octets.join('.')) as IpAddress;
+};
+
+const parseIpv6 = (text: string): IpAddress | undefined => {
+  if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
+  const address = ipaddr.IPv6.parse(text);
+  // Go, and so Kubernetes, takes an IPv4-mapped address for the IPv4 address in it.
+  if (address.isIPv4MappedAddress()) return address.toIPv4Address().toString() as IpAddress;
+  return address.toRFC5952String() as IpAddress;
+};
+
+/** Parses as kube-proxy does: leading zeros of IPv4 octets are decimal, zones are refused. Undefined where it is no address. */
+export const parseIp = (text: string): IpAddress | undefined => parseIpv4(text) ?? parseIpv6(text);
+
+export const familyOf = (address: IpAddress): Family => (address.includes(':') ? 'IPv6' : 'IPv4');
+
+/** 32 or 128: the prefix length of a single address of the family. */
+export const hostPrefixLength = (family: Family): number => (family === 'IPv4' ? 32 : 128);
+
+/** 4 or 16 bytes in network order. */
+export const ipToBytes = (address: IpAddress): Uint8Array => {
+  if (familyOf(address) === 'IPv4') return Uint8Array.from(address.split('.'), Number);
+  return Uint8Array.from(ipaddr.IPv6.parse(address).toByteArray());
+};
+
+/** From 4 or 16 bytes in network order; any other length is a BaseError. */
+export const ipFromBytes = (bytes: Uint8Array): IpAddress => {
+  if (bytes.length === 4) return bytes.join('.') as IpAddress;
+  if (bytes.length !== 16) throw new BaseError(`an IP address of ${bytes.length} bytes`);
+  // toRFC5952String keeps ::ffff:a.b.c.d an IPv6 address: what the kernel says is IPv6 stays so.
+  return new ipaddr.IPv6([...bytes]).toRFC5952String() as IpAddress;
+};
+
+const maskTo = (bytes: Uint8Array, prefixLength: number): Uint8Array =>
+  bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefixLength - index * 8))));
+
+/** Parses `ADDRESS/LENGTH`; host bits are masked off as Go does. Undefined where it is no CIDR. */
+export const parseCidr = (text: string): Cidr | undefined => {
+  const [host, length, ...rest] = text.split('/');
+  if (host === undefined || length === undefined || rest.length > 0 || !/^\d{1,3}$/.test(length))
+    return undefined;
+  const address = parseIp(host);
+  const prefixLength = Number(length);
+  if (address === undefined || prefixLength > hostPrefixLength(familyOf(address))) return undefined;
+  const network = ipFromBytes(maskTo(ipToBytes(address), prefixLength));
+  return { text: `${network}/${prefixLength}`, address: network, prefixLength };
+};
+
+export const cidrFamily = (cidr: Cidr): Family => familyOf(cidr.address);
+
+export const cidrContains = (cidr: Cidr, address: IpAddress): boolean => {
+  if (cidrFamily(cidr) !== familyOf(address)) return false;
+  if (cidr.prefixLength === 0) return true;
+  return ipFromBytes(maskTo(ipToBytes(address), cidr.prefixLength)) === cidr.address;
+};
+
+const loopbackV4 = parseCidr('127.0.0.0/8') as Cidr;
+const linkLocalV6 = parseCidr('fe80::/10') as Cidr;
+
+export const isLoopback = (address: IpAddress): boolean =>
+  address === '::1' || cidrContains(loopbackV4, address);
+export const isIpv6LinkLocal = (address: IpAddress): boolean => cidrContains(linkLocalV6, address);
+
+/** `10.0.0.1:80`, `[fd00::1]:80`. */
+export const formatSocketAddress = (address: IpAddress, port: number): string =>
+  familyOf(address) === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;

@@ -1,0 +1,26 @@
+import type { Cidr, IpAddress } from '../base/ip.js';
+
+/** What we use of a core/v1 Node. */
+export interface Node {
+  readonly name: string;
+  /** Label topology.kubernetes.io/zone; '' where absent. */
+  readonly zone: string;
+  /** status.addresses: InternalIPs first, then ExternalIPs. */
+  readonly addresses: readonly IpAddress[];
+  readonly podCidrs: readonly Cidr[];
+}
+
+/** An address on an interface of this machine, as rtnetlink tells it. */
+export interface InterfaceAddress {
+  readonly address: IpAddress;
+  readonly prefixLength: number;
+  readonly interfaceName: string;
+}
+
+/** All that rendering knows of this machine. A change of it is one of the few things that cost O(cluster). */
+export interface NodeFacts {
+  readonly name: string;
+  readonly zone: string;
+  /** Every address of every interface but kube-ipvs0. */
+  readonly addresses: readonly InterfaceAddress[];
+}

@@ -1,0 +1,66 @@
+import { familyOf, hostPrefixLength, type IpAddress } from '../base/ip.js';
+import type { RealServer, VirtualServer, VirtualServerIdentity, VirtualServerKey } from './virtual-server.js';
+import { virtualServerKey } from './virtual-server.js';
+
+export type VirtualServerOperation =
+  | { readonly kind: 'add-virtual-server'; readonly server: VirtualServer }
+  | { readonly kind: 'update-virtual-server'; readonly server: VirtualServer }
+  | { readonly kind: 'delete-virtual-server'; readonly server: VirtualServerIdentity };
+
+export type RealServerOperation =
+  | { readonly kind: 'add-real-server'; readonly of: VirtualServerIdentity; readonly server: RealServer }
+  | { readonly kind: 'update-real-server'; readonly of: VirtualServerIdentity; readonly server: RealServer }
+  | { readonly kind: 'delete-real-server'; readonly of: VirtualServerIdentity; readonly server: RealServer };
+
+export type IpvsOperation = VirtualServerOperation | RealServerOperation;
+
+export type AddressOperation =
+  | { readonly kind: 'bind-address'; readonly address: IpAddress }
+  | { readonly kind: 'unbind-address'; readonly address: IpAddress };
+
+/** The only vocabulary between thinking and doing. */
+export type Operation = IpvsOperation | AddressOperation;
+
+/** What became of an operation. `unknown`: no answer, so its key must be read again. Errors go by errno name, as `EEXIST`. */
+export type Outcome =
+  | { readonly status: 'applied' }
+  | { readonly status: 'failed'; readonly errno: string; readonly message: string }
+  | { readonly status: 'unknown' };
+
+/** The virtual server that an IPVS operation is about. */
+export const operationTarget = (operation: IpvsOperation): VirtualServerKey => {
+  if ('of' in operation) return virtualServerKey(operation.of);
+  return operation.kind === 'delete-virtual-server'
+    ? virtualServerKey(operation.server)
+    : operation.server.key;
+};
+
+const signs = { add: '+', update: '~', delete: '-', bind: '+', unbind: '-' } as const;
+
+const describeVirtualServer = (server: VirtualServer): string =>
+  [
+    server.key,
+    server.scheduler,
+    ...(server.persistence === undefined ? [] : [`persistent ${server.persistence.seconds}`]),
+    ...server.flags,
+  ].join(' ');
+
+/** One stable line an operation: logs, --dry-run, plans and test expectations all use it. */
+export const formatOperation = (operation: Operation): string => {
+  const sign = signs[operation.kind.split('-')[0] as keyof typeof signs];
+  switch (operation.kind) {
+    case 'add-virtual-server':
+    case 'update-virtual-server':
+      return `${sign} virtual ${describeVirtualServer(operation.server)}`;
+    case 'delete-virtual-server':
+      return `${sign} virtual ${virtualServerKey(operation.server)}`;
+    case 'add-real-server':
+    case 'update-real-server':
+      return `${sign} real ${virtualServerKey(operation.of)} → ${operation.server.key} ${operation.server.forwarding} weight ${operation.server.weight}`;
+    case 'delete-real-server':
+      return `${sign} real ${virtualServerKey(operation.of)} → ${operation.server.key}`;
+    case 'bind-address':
+    case 'unbind-address':
+      return `${sign} address ${operation.address}/${hostPrefixLength(familyOf(operation.address))}`;
+  }
+};

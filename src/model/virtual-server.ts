@@ -1,0 +1,113 @@
+import type { Brand } from '../base/brand.js';
+import { formatSocketAddress, type Family, type IpAddress } from '../base/ip.js';
+import type { Protocol } from './service.js';
+
+/** `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`: one text an identity. */
+export type VirtualServerKey = Brand<string, 'VirtualServerKey'>;
+/** `10.244.0.7:8080`, `[fd00::7]:8080`. */
+export type RealServerKey = Brand<string, 'RealServerKey'>;
+
+/** ipvsadm's words for the flag bits a user can set (include/uapi/linux/ip_vs.h); the scheduler decides which word a bit has. */
+export type VirtualServerFlag =
+  | 'ops'
+  | 'sh-fallback'
+  | 'sh-port'
+  | 'mh-fallback'
+  | 'mh-port'
+  | 'flag-1'
+  | 'flag-2'
+  | 'flag-3';
+
+export type VirtualServerIdentity =
+  | {
+      readonly by: 'address';
+      readonly protocol: Protocol;
+      readonly address: IpAddress;
+      readonly port: number;
+    }
+  | { readonly by: 'fwmark'; readonly fwmark: number; readonly family: Family };
+
+export interface Persistence {
+  readonly seconds: number;
+  /** Clients within one network of this prefix length stick together; 32 or 128: each client alone. */
+  readonly prefixLength: number;
+}
+
+export interface VirtualServer {
+  readonly key: VirtualServerKey;
+  readonly identity: VirtualServerIdentity;
+  readonly scheduler: string;
+  readonly persistence: Persistence | undefined;
+  /** Sorted, so that equal sets are equal lists. */
+  readonly flags: readonly VirtualServerFlag[];
+}
+
+export type Forwarding = 'masquerade' | 'local' | 'tunnel' | 'direct' | 'bypass';
+
+export interface RealServer {
+  readonly key: RealServerKey;
+  readonly address: IpAddress;
+  readonly port: number;
+  /** 0: takes no new connections. */
+  readonly weight: number;
+  readonly forwarding: Forwarding;
+  /** Connections; 0: no limit. */
+  readonly upperThreshold: number;
+  readonly lowerThreshold: number;
+}
+
+/** Statistics as the kernel keeps them (IPVS_STATS_ATTR_*): totals since creation, rates a second. */
+export interface Statistics {
+  readonly connections: bigint;
+  readonly inPackets: bigint;
+  readonly outPackets: bigint;
+  readonly inBytes: bigint;
+  readonly outBytes: bigint;
+  readonly connectionsPerSecond: bigint;
+  readonly inPacketsPerSecond: bigint;
+  readonly outPacketsPerSecond: bigint;
+  readonly inBytesPerSecond: bigint;
+  readonly outBytesPerSecond: bigint;
+}
+
+export interface RealServerObservation extends RealServer {
+  readonly activeConnections: number;
+  readonly inactiveConnections: number;
+  readonly persistentConnections: number;
+  readonly statistics: Statistics | undefined;
+}
+
+export interface VirtualServerObservation extends VirtualServer {
+  readonly statistics: Statistics | undefined;
+}
+
+/** A virtual server with all of its real servers. */
+export interface VirtualServerTable<Server extends RealServer = RealServer> {
+  readonly server: VirtualServer;
+  readonly realServers: ReadonlyMap<RealServerKey, Server>;
+}
+
+export const virtualServerKey = (identity: VirtualServerIdentity): VirtualServerKey =>
+  (identity.by === 'address'
+    ? `${identity.protocol} ${formatSocketAddress(identity.address, identity.port)}`
+    : `FWM ${identity.fwmark} ${identity.family}`) as VirtualServerKey;
+
+export const realServerKey = (address: IpAddress, port: number): RealServerKey =>
+  formatSocketAddress(address, port) as RealServerKey;
+
+const sameFlags = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((flag, index) => flag === b[index]);
+
+/** Whether two virtual servers of one key are set up alike. */
+export const sameVirtualServer = (a: VirtualServer, b: VirtualServer): boolean =>
+  a.scheduler === b.scheduler &&
+  a.persistence?.seconds === b.persistence?.seconds &&
+  a.persistence?.prefixLength === b.persistence?.prefixLength &&
+  sameFlags(a.flags, b.flags);
+
+/** Whether two real servers of one key are set up alike. */
+export const sameRealServer = (a: RealServer, b: RealServer): boolean =>
+  a.weight === b.weight &&
+  a.forwarding === b.forwarding &&
+  a.upperThreshold === b.upperThreshold &&
+  a.lowerThreshold === b.lowerThreshold;

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Who may import whom among our own folders. A folder may always import itself. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  'src/base': [],
+  'src/model': ['src/base'],
+  'src/netlink': ['src/base', 'native-shims'],
+  'src/kernel': ['src/netlink', 'src/model', 'src/base'],
+  'src/watch': ['src/model', 'src/base'],
+  'src/plan': ['src/model', 'src/base'],
+  'src/config': ['src/model', 'src/base'],
+  'src/apply': ['src/plan', 'src/kernel', 'src/netlink', 'src/model', 'src/base'],
+  'src/daemon': [
+    'src/config',
+    'src/apply',
+    'src/plan',
+    'src/watch',
+    'src/kernel',
+    'src/netlink',
+    'src/model',
+    'src/base',
+  ],
+  'src/cli': ['src/config', 'src/plan', 'src/kernel', 'src/netlink', 'src/model', 'src/base'],
+  'native-shims': [],
+};
+
+/** Single files that may reach further. */
+const exceptions: Readonly<Record<string, readonly string[]>> = {
+  'src/cli/render.ts': ['src/watch/schemas.ts', 'src/watch/manifests.ts'],
+  'src/cli/run.ts': ['src/daemon/main.ts'],
+};
+
+/** Which files may import a package: one each, zod two. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  'ipaddr.js': ['src/base/ip.ts'],
+  pino: ['src/base/log.ts'],
+  netlink: ['src/netlink/event-socket.ts'],
+  '@kubernetes/client-node': ['src/watch/credentials.ts'],
+  zod: ['src/watch/schemas.ts', 'src/config/kube-proxy-configuration.ts'],
+  yaml: ['src/base/yaml.ts'],
+  commander: ['src/cli/main.ts'],
+};
+
+/** Folders that hold decisions only: no package, no node:*, no clock, no socket. */
+const pure = ['src/model', 'src/plan'];
+
+const sources = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name));
+
+const importsOf = (file: string): string[] => {
+  const text = readFileSync(join(root, file), 'utf8');
+  return [...text.matchAll(/\b(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+};
+
+const folderOf = (file: string): string =>
+  file
+    .split('/')
+    .slice(0, file.startsWith('src/') ? 2 : 1)
+    .join('/');
+
+const resolveImport = (file: string, specifier: string): string =>
+  relative(root, join(root, dirname(file), specifier)).replace(/\.js$/, '.ts');
+
+const allSources = [...sources('src'), ...(existsSync(join(root, 'native-shims')) ? sources('native-shims') : [])];
+
+test('every file imports only from the folders that its folder may import', () => {
+  const wrong = allSources.flatMap((file) =>
+    importsOf(file)
+      .filter((specifier) => specifier.startsWith('.'))
+      .map((specifier) => resolveImport(file, specifier))
+      .filter((target) => folderOf(target) !== folderOf(file))
+      .filter((target) => !(mayImport[folderOf(file)] ?? []).includes(folderOf(target)))
+      .filter((target) => !(exceptions[file] ?? []).includes(target))
+      .map((target) => `${file} imports ${target}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('a package is imported by its own file only', () => {
+  const wrong = allSources.flatMap((file) =>
+    importsOf(file)
+      .filter((specifier) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
+      .map((specifier) =>
+        specifier
+          .split('/')
+          .slice(0, specifier.startsWith('@') ? 2 : 1)
+          .join('/'),
+      )
+      .filter((name) => !(packages[name] ?? []).includes(file))
+      .map((name) => `${file} imports ${name}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('model and plan import no package, no node module, and ask no clock', () => {
+  const wrong = allSources
+    .filter((file) => pure.includes(folderOf(file)))
+    .filter(
+      (file) =>
+        importsOf(file).some((specifier) => !specifier.startsWith('.')) ||
+        /\bDate\.now\(|\bMath\.random\(|\bnew Date\(\)|\bprocess\./.test(
+          readFileSync(join(root, file), 'utf8'),
+        ),
+    );
+  assert.deepEqual(wrong, []);
+});
+
+test('no default exports, no barrels, no file named utils', () => {
+  const wrong = allSources.filter(
+    (file) =>
+      /^export default /m.test(readFileSync(join(root, file), 'utf8')) ||
+      /^export \* from/m.test(readFileSync(join(root, file), 'utf8')) ||
+      /\/(utils?|helpers?|misc|common)\.ts$/.test(file),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('no source file is longer than 350 lines', () => {
+  const wrong = allSources
+    .map((file) => ({ file, lines: readFileSync(join(root, file), 'utf8').split('\n').length - 1 }))
+    .filter(({ lines }) => lines > 350);
+  assert.deepEqual(wrong, []);
+});
