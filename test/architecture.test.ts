@@ -69,7 +69,10 @@ const folderOf = (file: string): string =>
 const resolveImport = (file: string, specifier: string): string =>
   relative(root, join(root, dirname(file), specifier)).replace(/\.js$/, '.ts');
 
-const allSources = [...sources('src'), ...(existsSync(join(root, 'native-shims')) ? sources('native-shims') : [])];
+const allSources = [
+  ...sources('src'),
+  ...(existsSync(join(root, 'native-shims')) ? sources('native-shims') : []),
+];
 
 test('every file imports only from the folders that its folder may import', () => {
   const wrong = allSources.flatMap((file) =>
