@@ -1,0 +1,197 @@
+import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
+import type { Node } from '../model/node.js';
+import type { Service, ServiceKey } from '../model/service.js';
+import { sameStructure } from './structural.js';
+
+/** One object as it is now; an undefined value: it is gone, or nothing we serve. */
+export type ObjectChange =
+  | { readonly kind: 'service'; readonly key: ServiceKey; readonly value: Service | undefined }
+  | {
+      readonly kind: 'endpointSlice';
+      readonly key: EndpointSliceKey;
+      readonly value: EndpointSlice | undefined;
+    }
+  | { readonly kind: 'node'; readonly value: Node | undefined };
+
+/** A whole cluster, as a source that reads everything at once delivers it. */
+export interface ClusterState {
+  readonly services: ReadonlyMap<ServiceKey, Service>;
+  readonly endpointSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice>;
+  readonly node: Node | undefined;
+}
+
+const noSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice> = new Map();
+
+/**
+ * What is known of the cluster, and which Services have changed since somebody last asked. Every method leaves it whole:
+ * nobody ever sees half of a change. Objects that came again without a difference in what we use change nothing.
+ */
+export class ClusterStore {
+  readonly #services = new Map<ServiceKey, Service>();
+  readonly #slices = new Map<EndpointSliceKey, EndpointSlice>();
+  readonly #slicesByService = new Map<ServiceKey, Map<EndpointSliceKey, EndpointSlice>>();
+  readonly #delivered = new Set<'services' | 'endpointSlices'>();
+  readonly #onDirty: () => void;
+  #node: Node | undefined;
+  #nodeChanged = false;
+  #dirty = new Set<ServiceKey>();
+  #revision = 0;
+
+  /** `onDirty` is called at most once per apply or replace that changed anything we use, or that made the store synced. */
+  constructor(onDirty: () => void) {
+    this.#onDirty = onDirty;
+  }
+
+  /** Takes in all changes, then says so once. */
+  apply(changes: readonly ObjectChange[]): void {
+    this.#notifying(() => {
+      for (const change of changes) this.#applyOne(change);
+    });
+  }
+
+  /** Makes the objects of a kind exactly these: what is not among them is deleted. The kind counts as delivered from then on. */
+  replace(kind: 'services', objects: ReadonlyMap<ServiceKey, Service>): void;
+  replace(kind: 'endpointSlices', objects: ReadonlyMap<EndpointSliceKey, EndpointSlice>): void;
+  replace(
+    ...[kind, objects]:
+      | [kind: 'services', objects: ReadonlyMap<ServiceKey, Service>]
+      | [kind: 'endpointSlices', objects: ReadonlyMap<EndpointSliceKey, EndpointSlice>]
+  ): void {
+    this.#notifying(() => {
+      if (kind === 'services') this.#replaceServices(objects);
+      else this.#replaceSlices(objects);
+    });
+  }
+
+  /** Replaces everything in one step, and everything counts as delivered. */
+  replaceAll(state: ClusterState): void {
+    this.#notifying(() => {
+      this.#replaceServices(state.services);
+      this.#replaceSlices(state.endpointSlices);
+      this.#setNode(state.node);
+    });
+  }
+
+  /** Whether Services and EndpointSlices have been delivered in full once: before that nothing may be deleted from a kernel. */
+  get synced(): boolean {
+    return this.#delivered.size === 2;
+  }
+
+  /** The Services whose rendering may have changed since the last call (deleted ones too), and forgets them. */
+  takeDirty(): ReadonlySet<ServiceKey> {
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    return dirty;
+  }
+
+  /** Whether the Node has changed since the last call in what we use of it, and forgets that. */
+  takeNodeChanged(): boolean {
+    const changed = this.#nodeChanged;
+    this.#nodeChanged = false;
+    return changed;
+  }
+
+  service(key: ServiceKey): Service | undefined {
+    return this.#services.get(key);
+  }
+
+  endpointSlice(key: EndpointSliceKey): EndpointSlice | undefined {
+    return this.#slices.get(key);
+  }
+
+  /** The EndpointSlices that name this Service, sorted by their keys so that equal states render equally. */
+  slicesOf(key: ServiceKey): readonly EndpointSlice[] {
+    const slices = this.#slicesByService.get(key) ?? noSlices;
+    if (slices.size < 2) return [...slices.values()];
+    return [...slices.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  serviceKeys(): Iterable<ServiceKey> {
+    return this.#services.keys();
+  }
+
+  endpointSliceKeys(): Iterable<EndpointSliceKey> {
+    return this.#slices.keys();
+  }
+
+  get node(): Node | undefined {
+    return this.#node;
+  }
+
+  #notifying(change: () => void): void {
+    const before = this.#revision;
+    change();
+    if (this.#revision !== before) this.#onDirty();
+  }
+
+  #applyOne(change: ObjectChange): void {
+    switch (change.kind) {
+      case 'service':
+        return this.#setService(change.key, change.value);
+      case 'endpointSlice':
+        return this.#setSlice(change.key, change.value);
+      case 'node':
+        return this.#setNode(change.value);
+    }
+  }
+
+  #replaceServices(objects: ReadonlyMap<ServiceKey, Service>): void {
+    for (const key of this.#services.keys()) if (!objects.has(key)) this.#setService(key, undefined);
+    for (const [key, service] of objects) this.#setService(key, service);
+    this.#deliver('services');
+  }
+
+  #replaceSlices(objects: ReadonlyMap<EndpointSliceKey, EndpointSlice>): void {
+    for (const key of this.#slices.keys()) if (!objects.has(key)) this.#setSlice(key, undefined);
+    for (const [key, slice] of objects) this.#setSlice(key, slice);
+    this.#deliver('endpointSlices');
+  }
+
+  #deliver(kind: 'services' | 'endpointSlices'): void {
+    const before = this.synced;
+    this.#delivered.add(kind);
+    if (this.synced !== before) this.#revision += 1;
+  }
+
+  #setService(key: ServiceKey, service: Service | undefined): void {
+    if (sameStructure(this.#services.get(key), service)) return;
+    if (service === undefined) this.#services.delete(key);
+    else this.#services.set(key, service);
+    this.#markDirty(key);
+  }
+
+  #setSlice(key: EndpointSliceKey, slice: EndpointSlice | undefined): void {
+    const before = this.#slices.get(key);
+    if (sameStructure(before, slice)) return;
+    if (before !== undefined) this.#unlink(before);
+    if (slice === undefined) this.#slices.delete(key);
+    else this.#link(slice);
+  }
+
+  #link(slice: EndpointSlice): void {
+    this.#slices.set(slice.key, slice);
+    const siblings = this.#slicesByService.get(slice.service);
+    if (siblings === undefined) this.#slicesByService.set(slice.service, new Map([[slice.key, slice]]));
+    else siblings.set(slice.key, slice);
+    this.#markDirty(slice.service);
+  }
+
+  #unlink(slice: EndpointSlice): void {
+    const siblings = this.#slicesByService.get(slice.service);
+    siblings?.delete(slice.key);
+    if (siblings?.size === 0) this.#slicesByService.delete(slice.service);
+    this.#markDirty(slice.service);
+  }
+
+  #setNode(node: Node | undefined): void {
+    if (sameStructure(this.#node, node)) return;
+    this.#node = node;
+    this.#nodeChanged = true;
+    this.#revision += 1;
+  }
+
+  #markDirty(key: ServiceKey): void {
+    this.#dirty.add(key);
+    this.#revision += 1;
+  }
+}
