@@ -85,6 +85,10 @@ export const isLoopback = (address: IpAddress): boolean =>
   address === '::1' || cidrContains(loopbackV4, address);
 export const isIpv6LinkLocal = (address: IpAddress): boolean => cidrContains(linkLocalV6, address);
 
+/** Whether it can be the address of one host: not unspecified, multicast or broadcast. */
+export const isHostAddress = (address: IpAddress): boolean =>
+  !(address === '::' || /^(0\.|22[4-9]\.|23\d\.|255\.255\.255\.255$|ff[0-9a-f]{2}:)/.test(address));
+
 /** `10.0.0.1:80`, `[fd00::1]:80`. */
 export const formatSocketAddress = (address: IpAddress, port: number): string =>
   familyOf(address) === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;

@@ -1,0 +1,139 @@
+import type { IpAddress } from '../base/ip.js';
+import type { ServiceKey } from '../model/service.js';
+import type { VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
+import type { Touched, Wanted } from './diff.js';
+import type { Fragment, Problem } from './fragment.js';
+import { isUrgentService, type Urgency } from './order.js';
+
+/** The older Service first, then by namespace and name: the first one has what two claim. */
+const beforeInClash = (a: Fragment, b: Fragment): number =>
+  a.createdAt - b.createdAt || (a.service < b.service ? -1 : Number(a.service > b.service));
+
+/** Who asks for one thing, the winner first; never empty. */
+type Claims = readonly [Fragment, ...Fragment[]];
+
+const withClaim = (claims: Claims | undefined, fragment: Fragment): Claims =>
+  claims === undefined
+    ? [fragment]
+    : ([...claims, fragment].toSorted(beforeInClash) as [Fragment, ...Fragment[]]);
+
+const withoutClaim = (claims: Claims | undefined, fragment: Fragment): Claims | undefined => {
+  const [first, ...rest] = (claims ?? []).filter((claim) => claim !== fragment);
+  return first === undefined ? undefined : [first, ...rest];
+};
+
+/** Adds or takes away one claim for each key, in place. */
+const claimAll = <Key>(
+  claims: Map<Key, Claims>,
+  keys: Iterable<Key>,
+  change: (before: Claims | undefined) => Claims | undefined,
+): void => {
+  for (const key of keys) {
+    const after = change(claims.get(key));
+    if (after === undefined) claims.delete(key);
+    else claims.set(key, after);
+  }
+};
+
+const clashProblem = (key: VirtualServerKey, winner: Fragment, loser: Fragment): Problem => ({
+  service: loser.service,
+  reason: 'AddressInUse',
+  message: `${key} is served for the Service ${winner.service}, which is older; ${loser.service} gets it when that one gives it up`,
+});
+
+/**
+ * What all Services together want of this node. A virtual server that several claim is the oldest one's (then by
+ * namespace/name), and goes to the next when that one goes; an address is wanted while anybody wants it.
+ */
+export class Desired implements Wanted {
+  readonly #fragments = new Map<ServiceKey, Fragment>();
+  readonly #virtualServers = new Map<VirtualServerKey, Claims>();
+  readonly #addresses = new Map<IpAddress, Claims>();
+  readonly #clashing = new Set<VirtualServerKey>();
+
+  /** Puts the fragment in the place of what the Service asked before; undefined: it asks nothing. Costs O(fragment); gives the keys to diff. */
+  replace(key: ServiceKey, fragment: Fragment | undefined): Touched {
+    const before = this.#fragments.get(key);
+    if (before !== undefined) {
+      claimAll(this.#virtualServers, before.virtualServers.keys(), (claims) => withoutClaim(claims, before));
+      claimAll(this.#addresses, before.addresses, (claims) => withoutClaim(claims, before));
+      this.#fragments.delete(key);
+    }
+    if (fragment !== undefined) {
+      claimAll(this.#virtualServers, fragment.virtualServers.keys(), (claims) => withClaim(claims, fragment));
+      claimAll(this.#addresses, fragment.addresses, (claims) => withClaim(claims, fragment));
+      this.#fragments.set(key, fragment);
+    }
+    const touched = {
+      virtualServers: new Set([
+        ...(before?.virtualServers.keys() ?? []),
+        ...(fragment?.virtualServers.keys() ?? []),
+      ]),
+      addresses: new Set([...(before?.addresses ?? []), ...(fragment?.addresses ?? [])]),
+    };
+    for (const virtualServer of touched.virtualServers) this.#noteClash(virtualServer);
+    return touched;
+  }
+
+  #noteClash(key: VirtualServerKey): void {
+    if ((this.#virtualServers.get(key)?.length ?? 0) > 1) this.#clashing.add(key);
+    else this.#clashing.delete(key);
+  }
+
+  virtualServer(key: VirtualServerKey): VirtualServerTable | undefined {
+    return this.#virtualServers.get(key)?.[0].virtualServers.get(key);
+  }
+
+  wantsAddress(address: IpAddress): boolean {
+    return this.#addresses.has(address);
+  }
+
+  /** The Service that has the virtual server. */
+  ownerOf(key: VirtualServerKey): ServiceKey | undefined {
+    return this.#virtualServers.get(key)?.[0].service;
+  }
+
+  fragment(key: ServiceKey): Fragment | undefined {
+    return this.#fragments.get(key);
+  }
+
+  fragments(): Iterable<Fragment> {
+    return this.#fragments.values();
+  }
+
+  *virtualServers(): Iterable<VirtualServerTable> {
+    for (const [key, [winner]] of this.#virtualServers) {
+      const table = winner.virtualServers.get(key);
+      if (table !== undefined) yield table;
+    }
+  }
+
+  addresses(): Iterable<IpAddress> {
+    return this.#addresses.keys();
+  }
+
+  /** Every key that is wanted: with those that the kernel holds of ours, what a whole diff has to look at. */
+  keys(): Touched {
+    return {
+      virtualServers: new Set(this.#virtualServers.keys()),
+      addresses: new Set(this.#addresses.keys()),
+    };
+  }
+
+  /** One problem for each Service that does not get a virtual server it asks for. */
+  clashes(): readonly Problem[] {
+    return [...this.#clashing].flatMap((key) => {
+      const [winner, ...losers] = this.#virtualServers.get(key) ?? [];
+      return winner === undefined ? [] : losers.map((loser) => clashProblem(key, winner, loser));
+    });
+  }
+
+  /** Which things are of the Services that everything else in a cluster needs first: give it to `phases`. */
+  get urgency(): Urgency {
+    return {
+      virtualServer: (key) => isUrgentService(this.#virtualServers.get(key)?.[0].service),
+      address: (address) =>
+        this.#addresses.get(address)?.some((claim) => isUrgentService(claim.service)) ?? false,
+    };
+  }
+}

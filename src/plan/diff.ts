@@ -1,0 +1,106 @@
+import type { IpAddress } from '../base/ip.js';
+import type { AddressOperation, IpvsOperation, Operation } from '../model/operation.js';
+import {
+  sameRealServer,
+  sameVirtualServer,
+  type RealServer,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+  type VirtualServerTable,
+} from '../model/virtual-server.js';
+import { defaultDrainSettings, drains, type DrainSettings } from './drain.js';
+
+/** What this node should hold. */
+export interface Wanted {
+  virtualServer(key: VirtualServerKey): VirtualServerTable | undefined;
+  wantsAddress(address: IpAddress): boolean;
+}
+
+/** What the kernel acknowledged to hold, or was read from it. */
+export interface Observed {
+  virtualServer(key: VirtualServerKey): VirtualServerTable | undefined;
+  /** Whether kube-ipvs0 has the address. */
+  hasAddress(address: IpAddress): boolean;
+}
+
+/** The keys that may differ: only these are looked at. */
+export interface Touched {
+  readonly virtualServers: ReadonlySet<VirtualServerKey>;
+  readonly addresses: ReadonlySet<IpAddress>;
+}
+
+const removeRealServer = (
+  of: VirtualServerIdentity,
+  server: RealServer,
+  settings: DrainSettings,
+): readonly IpvsOperation[] => {
+  if (!drains(of, settings)) return [{ kind: 'delete-real-server', of, server }];
+  // With weight 0 it is draining already: only `drainStep` ends it.
+  if (server.weight === 0) return [];
+  return [{ kind: 'update-real-server', of, server: { ...server, weight: 0 } }];
+};
+
+const realServerOperations = (
+  wanted: VirtualServerTable,
+  observed: VirtualServerTable | undefined,
+  settings: DrainSettings,
+): readonly IpvsOperation[] => {
+  const of = wanted.server.identity;
+  const operations: IpvsOperation[] = [];
+  for (const [key, server] of wanted.realServers) {
+    const present = observed?.realServers.get(key);
+    if (present === undefined) operations.push({ kind: 'add-real-server', of, server });
+    else if (!sameRealServer(server, present)) operations.push({ kind: 'update-real-server', of, server });
+  }
+  for (const [key, server] of observed?.realServers ?? [])
+    if (!wanted.realServers.has(key)) operations.push(...removeRealServer(of, server, settings));
+  return operations;
+};
+
+const virtualServerOperations = (
+  wanted: VirtualServerTable | undefined,
+  observed: VirtualServerTable | undefined,
+  settings: DrainSettings,
+): readonly IpvsOperation[] => {
+  if (wanted === undefined)
+    // The kernel lets its real servers go with it.
+    return observed === undefined
+      ? []
+      : [{ kind: 'delete-virtual-server', server: observed.server.identity }];
+  const realServers = realServerOperations(wanted, observed, settings);
+  if (observed === undefined) return [{ kind: 'add-virtual-server', server: wanted.server }, ...realServers];
+  if (sameVirtualServer(wanted.server, observed.server)) return realServers;
+  return [{ kind: 'update-virtual-server', server: wanted.server }, ...realServers];
+};
+
+const addressOperations = (
+  address: IpAddress,
+  wanted: boolean,
+  has: boolean,
+): readonly AddressOperation[] => {
+  if (wanted === has) return [];
+  return [{ kind: wanted ? 'bind-address' : 'unbind-address', address }];
+};
+
+/**
+ * The operations that make the kernel hold what is wanted, for the touched keys: one final operation an object, none where
+ * it is equal, and nothing is deleted to be added again. Real servers that drain get weight 0 instead of being deleted;
+ * those that have it stay until `drainStep` says so. Order them with `phases`.
+ */
+export const diff = (
+  wanted: Wanted,
+  observed: Observed,
+  touched: Touched,
+  settings: DrainSettings = defaultDrainSettings,
+): readonly Operation[] => {
+  const operations: Operation[] = [];
+  for (const key of touched.virtualServers)
+    operations.push(
+      ...virtualServerOperations(wanted.virtualServer(key), observed.virtualServer(key), settings),
+    );
+  for (const address of touched.addresses)
+    operations.push(
+      ...addressOperations(address, wanted.wantsAddress(address), observed.hasAddress(address)),
+    );
+  return operations;
+};

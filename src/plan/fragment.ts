@@ -1,0 +1,22 @@
+import type { IpAddress } from '../base/ip.js';
+import type { ServiceKey } from '../model/service.js';
+import type { VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
+
+/** Something about a Service that keeps a part of it from being served; the message names the field. */
+export interface Problem {
+  readonly service: ServiceKey;
+  /** CamelCase, as the reasons of events. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** All that one Service asks of this node. */
+export interface Fragment {
+  readonly service: ServiceKey;
+  /** Milliseconds since 1970, of the Service: the older one wins a clash. */
+  readonly createdAt: number;
+  readonly virtualServers: ReadonlyMap<VirtualServerKey, VirtualServerTable>;
+  /** To be bound to kube-ipvs0. */
+  readonly addresses: ReadonlySet<IpAddress>;
+  readonly problems: readonly Problem[];
+}

@@ -1,0 +1,123 @@
+import type { IpAddress } from '../base/ip.js';
+import {
+  formatOperation,
+  operationTarget,
+  type AddressOperation,
+  type IpvsOperation,
+  type Operation,
+} from '../model/operation.js';
+import type { ServiceKey } from '../model/service.js';
+import type { VirtualServerKey } from '../model/virtual-server.js';
+
+/** Operations that may go to the kernel in any order among themselves; the next phase begins when all have their outcome. */
+export type Phase =
+  | { readonly name: string; readonly ipvs: readonly IpvsOperation[] }
+  | { readonly name: string; readonly addresses: readonly AddressOperation[] };
+
+/** Which things come before all others. */
+export interface Urgency {
+  virtualServer(key: VirtualServerKey): boolean;
+  address(address: IpAddress): boolean;
+}
+
+/** The API server, and the names that cluster DNS has in kubeadm, k3s, kops, GKE, EKS, AKS (kube-dns) and elsewhere. */
+const urgentServices: ReadonlySet<string> = new Set([
+  'default/kubernetes',
+  'kube-system/kube-dns',
+  'kube-system/coredns',
+  'kube-system/core-dns',
+  'kube-system/rke2-coredns-rke2-coredns',
+  'openshift-dns/dns-default',
+]);
+
+/** Whether everything else in a cluster needs this Service first: the API server or cluster DNS. */
+export const isUrgentService = (key: ServiceKey | undefined): boolean =>
+  key !== undefined && urgentServices.has(key);
+
+const nothingUrgent: Urgency = { virtualServer: () => false, address: () => false };
+
+type Step =
+  | 'delete virtual servers'
+  | 'unbind addresses'
+  | 'virtual servers'
+  | 'real servers'
+  | 'bind addresses'
+  | 'remove real servers';
+
+/**
+ * Removals that nothing else depends on come first and make room. A virtual server goes before its address does: should we
+ * die in between, the address on kube-ipvs0 is what tells the next process that the virtual server was ours. What is added
+ * comes from the inside out, so that an address never answers before its real servers are there; and a real server leaves
+ * after its successors have come.
+ */
+const steps: readonly Step[] = [
+  'delete virtual servers',
+  'unbind addresses',
+  'virtual servers',
+  'real servers',
+  'bind addresses',
+  'remove real servers',
+];
+
+const stepOf = (operation: Operation): Step => {
+  switch (operation.kind) {
+    case 'delete-virtual-server':
+      return 'delete virtual servers';
+    case 'unbind-address':
+      return 'unbind addresses';
+    case 'add-virtual-server':
+    case 'update-virtual-server':
+      return 'virtual servers';
+    case 'add-real-server':
+      return 'real servers';
+    case 'update-real-server':
+      return operation.server.weight === 0 ? 'remove real servers' : 'real servers';
+    case 'delete-real-server':
+      return 'remove real servers';
+    case 'bind-address':
+      return 'bind addresses';
+  }
+};
+
+const isAddressOperation = (operation: Operation): operation is AddressOperation =>
+  operation.kind === 'bind-address' || operation.kind === 'unbind-address';
+
+const isUrgent = (operation: Operation, urgency: Urgency): boolean =>
+  isAddressOperation(operation)
+    ? urgency.address(operation.address)
+    : urgency.virtualServer(operationTarget(operation));
+
+const toPhase = (name: string, operations: readonly Operation[]): Phase => {
+  const addresses = operations.filter(isAddressOperation);
+  if (addresses.length > 0) return { name, addresses };
+  return { name, ipvs: operations.filter((operation) => !isAddressOperation(operation)) };
+};
+
+const inSteps = (operations: readonly Operation[], prefix: string): readonly Phase[] => {
+  const byStep = new Map<Step, Operation[]>(steps.map((step) => [step, []]));
+  for (const operation of operations) byStep.get(stepOf(operation))?.push(operation);
+  return [...byStep]
+    .filter(([, ofStep]) => ofStep.length > 0)
+    .map(([step, ofStep]) => toPhase(`${prefix}${step}`, ofStep));
+};
+
+/** Orders operations: all phases of what is urgent (the API server, cluster DNS), then those of the rest. Empty phases are left out. */
+export const phases = (
+  operations: readonly Operation[],
+  urgency: Urgency = nothingUrgent,
+): readonly Phase[] => {
+  const urgent: Operation[] = [];
+  const others: Operation[] = [];
+  for (const operation of operations) (isUrgent(operation, urgency) ? urgent : others).push(operation);
+  return [...inSteps(urgent, 'urgent: '), ...inSteps(others, '')];
+};
+
+export const phaseOperations = (phase: Phase): readonly Operation[] =>
+  'ipvs' in phase ? phase.ipvs : phase.addresses;
+
+/** One line an operation, in the order in which they would be done, with a newline at the end of each. */
+export const planText = (ordered: readonly Phase[]): string =>
+  ordered
+    .flatMap(phaseOperations)
+    .map((operation) => `${formatOperation(operation)}\n`)
+    .join('');

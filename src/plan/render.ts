@@ -1,0 +1,183 @@
+import { families, familyOf, hostPrefixLength, type Cidr, type Family, type IpAddress } from '../base/ip.js';
+import type { EndpointSlice } from '../model/endpoint.js';
+import type { NodeFacts } from '../model/node.js';
+import type { Service, ServicePort } from '../model/service.js';
+import {
+  virtualServerKey,
+  type RealServer,
+  type RealServerKey,
+  type VirtualServerFlag,
+  type VirtualServerKey,
+  type VirtualServerTable,
+} from '../model/virtual-server.js';
+import {
+  clusterEndpoints,
+  endpointsByPort,
+  localEndpoints,
+  type PortEndpoint,
+  type PortEndpoints,
+} from './endpoints.js';
+import type { Fragment, Problem } from './fragment.js';
+import { frontendsOf, nodePortFrontends, type Frontend, type FrontendContext } from './frontends.js';
+import { nodePortAddresses } from './node-ports.js';
+import { checkService, type CheckedService } from './service-check.js';
+
+export interface RenderSettings {
+  /** The kernel's name of the scheduler of Services that name none. */
+  readonly scheduler: string;
+  /** Networks whose node addresses serve NodePorts; [] = all addresses. */
+  readonly nodePortAddresses: readonly Cidr[];
+  /** Feature gate AllowServiceExternalIPs. */
+  readonly externalIpsAllowed: boolean;
+}
+
+/** All that rendering knows besides the Service and its slices; what can be computed once per change of the node is. */
+export interface RenderContext extends FrontendContext {
+  readonly node: NodeFacts;
+  readonly settings: RenderSettings;
+  readonly nodePortFrontends: Readonly<Record<Family, readonly Frontend[]>>;
+}
+
+/** Make a new one whenever a node fact or a setting changes, and render every Service again with it. */
+export const renderContext = (node: NodeFacts, settings: RenderSettings): RenderContext => {
+  const context: FrontendContext = {
+    interfaceAddresses: new Map(node.addresses.map(({ address, interfaceName }) => [address, interfaceName])),
+    nodePortAddresses: {
+      IPv4: nodePortAddresses('IPv4', node, settings.nodePortAddresses),
+      IPv6: nodePortAddresses('IPv6', node, settings.nodePortAddresses),
+    },
+    externalIpsAllowed: settings.externalIpsAllowed,
+  };
+  return {
+    ...context,
+    node,
+    settings,
+    nodePortFrontends: {
+      IPv4: nodePortFrontends('IPv4', context),
+      IPv6: nodePortFrontends('IPv6', context),
+    },
+  };
+};
+
+const toRealServer = ({ key, endpoint, port }: PortEndpoint): RealServer => ({
+  key,
+  address: endpoint.address,
+  port,
+  weight: 1,
+  forwarding: 'masquerade',
+  upperThreshold: 0,
+  lowerThreshold: 0,
+});
+
+type RealServers = ReadonlyMap<RealServerKey, RealServer>;
+
+const toRealServers = (endpoints: PortEndpoints): RealServers =>
+  new Map(endpoints.map((endpoint) => [endpoint.key, toRealServer(endpoint)]));
+
+interface Backends {
+  readonly internal: RealServers;
+  readonly external: RealServers;
+}
+
+/** internalTrafficPolicy Local without a local endpoint serves nothing; externalTrafficPolicy Local falls back to the cluster's, for this node and its pods. */
+const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
+  const cluster = toRealServers(clusterEndpoints(endpoints, node));
+  if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
+    return { internal: cluster, external: cluster };
+  const local = toRealServers(localEndpoints(endpoints, node));
+  return {
+    internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
+    external: service.externalTrafficPolicy === 'Local' && local.size > 0 ? local : cluster,
+  };
+};
+
+/** Of mh and mh alone kube-proxy hashes the port too; sh it leaves without. */
+const flagsOf = (scheduler: string): readonly VirtualServerFlag[] => (scheduler === 'mh' ? ['mh-port'] : []);
+
+const toTable = (
+  service: CheckedService,
+  { protocol }: ServicePort,
+  { address }: Frontend,
+  port: number,
+  realServers: RealServers,
+): VirtualServerTable => {
+  const identity = {
+    by: 'address',
+    protocol,
+    address,
+    port,
+  } as const;
+  const seconds = service.affinitySeconds;
+  return {
+    server: {
+      key: virtualServerKey(identity),
+      identity,
+      scheduler: service.scheduler,
+      persistence:
+        seconds === undefined ? undefined : { seconds, prefixLength: hostPrefixLength(familyOf(address)) },
+      flags: flagsOf(service.scheduler),
+    },
+    realServers,
+  };
+};
+
+/** Collects what one Service asks for; of two frontends on one address and port the first counts. */
+class FragmentBuilder {
+  readonly virtualServers = new Map<VirtualServerKey, VirtualServerTable>();
+  readonly addresses = new Set<IpAddress>();
+  readonly #problems: Problem[] = [];
+  constructor(private readonly service: Service) {}
+
+  add(table: VirtualServerTable, frontend: Frontend): void {
+    if (frontend.bind) this.addresses.add(frontend.address);
+    const { key } = table.server;
+    const earlier = this.virtualServers.get(key);
+    if (earlier === undefined) this.virtualServers.set(key, table);
+    else if (earlier.realServers !== table.realServers)
+      this.#problems.push({
+        service: this.service.key,
+        reason: 'DuplicateAddress',
+        message: `${this.service.key}: ${key} is asked for twice: as ${frontend.kind} it is ignored`,
+      });
+  }
+
+  build(problems: readonly Problem[]): Fragment {
+    return {
+      service: this.service.key,
+      createdAt: this.service.createdAt,
+      virtualServers: this.virtualServers,
+      addresses: this.addresses,
+      problems: [...problems, ...this.#problems],
+    };
+  }
+}
+
+/** All that a Service with its slices asks of this node: the same for the same input, in whatever order. Never throws. */
+export const render = (
+  service: Service,
+  slices: readonly EndpointSlice[],
+  context: RenderContext,
+): Fragment => {
+  const {
+    checked,
+    problems,
+    slices: checkedSlices,
+  } = checkService(service, slices, context.settings.scheduler);
+  const endpointsOf = endpointsByPort(checkedSlices);
+  const frontends = frontendsOf(checked, context);
+  const builder = new FragmentBuilder(service);
+  for (const family of families) {
+    if (checked.clusterIps[family] === undefined) continue;
+    for (const port of checked.ports) {
+      const { internal, external } = backendsOf(checked, endpointsOf(family, port), context.node);
+      for (const frontend of frontends.byFamily[family]) {
+        const realServers = frontend.kind === 'cluster-ip' ? internal : external;
+        builder.add(toTable(checked, port, frontend, port.port, realServers), frontend);
+      }
+      if (port.nodePort === undefined) continue;
+      for (const frontend of context.nodePortFrontends[family])
+        builder.add(toTable(checked, port, frontend, port.nodePort, external), frontend);
+    }
+  }
+  return builder.build([...problems, ...frontends.problems]);
+};

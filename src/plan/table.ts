@@ -1,0 +1,197 @@
+import { familyOf, hostPrefixLength, type Family, type IpAddress } from '../base/ip.js';
+import { assertNever } from '../base/errors.js';
+import type { Protocol } from '../model/service.js';
+import type {
+  Forwarding,
+  Persistence,
+  RealServer,
+  VirtualServer,
+  VirtualServerIdentity,
+  VirtualServerTable,
+} from '../model/virtual-server.js';
+import { formatSocketAddress } from '../base/ip.js';
+
+/** A real server in the JSON contract of `render` and `dump`. Thresholds (connections) are absent where there is no limit. */
+export interface RealServerJson {
+  readonly weight: number;
+  readonly forwarding: Forwarding;
+  readonly upperThreshold?: number;
+  readonly lowerThreshold?: number;
+}
+
+/** A virtual server in the JSON contract; what is not set is absent. */
+export interface VirtualServerJson {
+  readonly scheduler: string;
+  /** Seconds of persistence. */
+  readonly persistent?: number;
+  /** Prefix length of the client networks that stick together; absent where each client sticks alone. */
+  readonly persistentPrefixLength?: number;
+  readonly flags?: readonly string[];
+  /** By `10.0.0.1:80` or `[fd00::1]:80`. */
+  readonly realServers: Readonly<Record<string, RealServerJson>>;
+}
+
+/** The JSON contract of `render -o json` and `dump -o json`. */
+export interface TableJson {
+  /** By `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`. */
+  readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
+  /** As `10.96.0.1/32`. */
+  readonly dummyAddresses: readonly string[];
+}
+
+const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
+
+/** Virtual servers in the order of their keys: one table, one text. */
+export const sortedTables = <Server extends RealServer>(
+  tables: Iterable<VirtualServerTable<Server>>,
+): readonly VirtualServerTable<Server>[] =>
+  [...tables].toSorted((a, b) => byText(a.server.key, b.server.key));
+
+/** Real servers in the order of their keys. */
+export const sortedRealServers = <Server extends RealServer>(
+  table: VirtualServerTable<Server>,
+): readonly Server[] => [...table.realServers.values()].toSorted((a, b) => byText(a.key, b.key));
+
+/** Whether each client sticks alone. Fwmark virtual servers have a family of their own. */
+const familyOfIdentity = (identity: VirtualServerIdentity): Family =>
+  identity.by === 'address' ? familyOf(identity.address) : identity.family;
+
+const netmaskOf = (server: VirtualServer, persistence: Persistence): number | undefined => {
+  const whole = hostPrefixLength(familyOfIdentity(server.identity));
+  return persistence.prefixLength === whole ? undefined : persistence.prefixLength;
+};
+
+export const realServerJson = (server: RealServer): RealServerJson => ({
+  weight: server.weight,
+  forwarding: server.forwarding,
+  ...(server.upperThreshold === 0 ? {} : { upperThreshold: server.upperThreshold }),
+  ...(server.lowerThreshold === 0 ? {} : { lowerThreshold: server.lowerThreshold }),
+});
+
+const persistenceJson = (server: VirtualServer): Partial<VirtualServerJson> => {
+  if (server.persistence === undefined) return {};
+  const prefixLength = netmaskOf(server, server.persistence);
+  return {
+    persistent: server.persistence.seconds,
+    ...(prefixLength === undefined ? {} : { persistentPrefixLength: prefixLength }),
+  };
+};
+
+export const virtualServerJson = (table: VirtualServerTable): VirtualServerJson => ({
+  scheduler: table.server.scheduler,
+  ...persistenceJson(table.server),
+  ...(table.server.flags.length === 0 ? {} : { flags: table.server.flags }),
+  realServers: Object.fromEntries(
+    sortedRealServers(table).map((server) => [server.key, realServerJson(server)]),
+  ),
+});
+
+/** `10.96.0.1/32`, `fd00::1/128`. */
+export const formatHostAddress = (address: IpAddress): string =>
+  `${address}/${hostPrefixLength(familyOf(address))}`;
+
+/** The whole table in the JSON contract: keys and addresses sorted. */
+export const tableJson = (
+  tables: Iterable<VirtualServerTable>,
+  addresses: Iterable<IpAddress>,
+): TableJson => ({
+  virtualServers: Object.fromEntries(
+    sortedTables(tables).map((table) => [table.server.key, virtualServerJson(table)]),
+  ),
+  dummyAddresses: [...addresses].toSorted(byText).map(formatHostAddress),
+});
+
+const serviceOptions: Readonly<Record<Protocol, string>> = {
+  TCP: '-t',
+  UDP: '-u',
+  SCTP: '--sctp-service',
+};
+
+/** How ipvsadm names a virtual server: `-t 10.96.0.1:443`, `-f 5`, `-f 5 -6`. */
+export const ipvsadmService = (identity: VirtualServerIdentity): string => {
+  if (identity.by === 'address')
+    return `${serviceOptions[identity.protocol]} ${formatSocketAddress(identity.address, identity.port)}`;
+  return `-f ${identity.fwmark}${identity.family === 'IPv6' ? ' -6' : ''}`;
+};
+
+/** ipvsadm wants a dotted mask for IPv4 and a length for IPv6. */
+const ipvsadmNetmask = (family: Family, prefixLength: number): string => {
+  if (family === 'IPv6') return String(prefixLength);
+  const octet = (index: number): number =>
+    256 - 2 ** (8 - Math.min(8, Math.max(0, prefixLength - index * 8)));
+  return [0, 1, 2, 3].map(octet).join('.');
+};
+
+const ipvsadmPersistence = (server: VirtualServer): readonly string[] => {
+  if (server.persistence === undefined) return [];
+  const prefixLength = netmaskOf(server, server.persistence);
+  const mask =
+    prefixLength === undefined
+      ? []
+      : [`-M ${ipvsadmNetmask(familyOfIdentity(server.identity), prefixLength)}`];
+  return [`-p ${server.persistence.seconds}`, ...mask];
+};
+
+const ipvsadmFlags = (server: VirtualServer): readonly string[] => {
+  const schedulerFlags = server.flags.filter((flag) => flag !== 'ops');
+  return [
+    ...(server.flags.includes('ops') ? ['-o'] : []),
+    ...(schedulerFlags.length === 0 ? [] : [`-b ${schedulerFlags.join(',')}`]),
+  ];
+};
+
+const ipvsadmForwarding = (forwarding: Forwarding): readonly string[] => {
+  switch (forwarding) {
+    case 'masquerade':
+      return ['-m'];
+    case 'direct':
+      return ['-g'];
+    case 'tunnel':
+      return ['-i'];
+    // The kernel makes these two by itself: ipvsadm prints no word for them.
+    case 'local':
+    case 'bypass':
+      return [];
+    default:
+      return assertNever(forwarding);
+  }
+};
+
+const thresholds = (server: RealServer): readonly string[] => [
+  ...(server.upperThreshold === 0 ? [] : [`-x ${server.upperThreshold}`]),
+  ...(server.lowerThreshold === 0 ? [] : [`-y ${server.lowerThreshold}`]),
+];
+
+/** The line that makes the virtual server, as `-A -t 10.96.0.1:443 -s rr -p 10800 -b mh-port`. */
+export const ipvsadmVirtualServer = (server: VirtualServer): string =>
+  [
+    '-A',
+    ipvsadmService(server.identity),
+    `-s ${server.scheduler}`,
+    ...ipvsadmPersistence(server),
+    ...ipvsadmFlags(server),
+  ].join(' ');
+
+/**
+ * The line that makes the real server, as `-a -t 10.96.0.1:443 -r 10.0.0.7:6443 -m -w 1`. Thresholds are added where they
+ * are set: `ipvsadm -S` leaves them out and so loses them, `ipvsadm -R` reads them.
+ */
+export const ipvsadmRealServer = (of: VirtualServerIdentity, server: RealServer): string =>
+  [
+    '-a',
+    ipvsadmService(of),
+    `-r ${server.key}`,
+    ...ipvsadmForwarding(server.forwarding),
+    `-w ${server.weight}`,
+    ...thresholds(server),
+  ].join(' ');
+
+/** The table as `ipvsadm -Sn` prints it and `ipvsadm -R` reads it: a line each, sorted, with a newline at the end of each. */
+export const ipvsadmText = (tables: Iterable<VirtualServerTable>): string =>
+  sortedTables(tables)
+    .flatMap((table) => [
+      ipvsadmVirtualServer(table.server),
+      ...sortedRealServers(table).map((server) => ipvsadmRealServer(table.server.identity, server)),
+    ])
+    .map((line) => `${line}\n`)
+    .join('');
