@@ -225,7 +225,7 @@ static void become_command(int input, int output, int error_output, int is_termi
 	dup2(error_output, 2);
 	snprintf(script, sizeof script, "%s/command", run_directory);
 	clearenv(); /* what the kernel's command line left; the script sets the caller's environment */
-	execl("/bin/sh", "sh", script, NULL);
+	execl("/bin/sh", "sh", "-c", ". \"$1\"", "lab", script, NULL);
 	_exit(127);
 }
 
