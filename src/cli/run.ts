@@ -1,0 +1,7 @@
+import type { Settings } from '../config/settings.js';
+
+/** Runs the daemon; its code is loaded only here, so that no other command pays for it. Resolves to the exit status. */
+export const run = async (settings: Settings): Promise<number> => {
+  const { runDaemon } = await import('../daemon/main.js');
+  return runDaemon(settings);
+};

@@ -1,0 +1,125 @@
+import { InputError, messageOf } from '../base/errors.js';
+import { parseYaml, type DocumentPath, type YamlDocument } from '../base/yaml.js';
+import {
+  readKubeIpvsConfiguration,
+  readKubeProxyConfiguration,
+  type Problem,
+  type Reading,
+} from './kube-proxy-configuration.js';
+import { nearest } from './nearest.js';
+
+/** A config file: its name is for messages. */
+export interface ConfigFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** One document of a config file, with what is needed to speak of it. */
+export interface ConfigDocument {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** `kube-proxy.yaml:12`, of the value at the path. */
+  where(path: DocumentPath): string;
+  readonly warnings: readonly string[];
+}
+
+export interface ConfigDocuments {
+  readonly kubeProxy: ConfigDocument | undefined;
+  readonly kubeIpvs: ConfigDocument | undefined;
+}
+
+const kinds = {
+  KubeProxyConfiguration: { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', key: 'kubeProxy' },
+  KubeIpvsConfiguration: { apiVersion: 'kube-ipvs.dev/v1alpha1', key: 'kubeIpvs' },
+} as const;
+
+/** `ipvs.excludeCIDRs[1]`. */
+export const formatPath = (path: DocumentPath): string =>
+  path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+    .join('')
+    .replace(/^\./, '') || 'the document';
+
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const kindOf = (document: YamlDocument, file: ConfigFile): keyof typeof kinds => {
+  const value = isMapping(document.value) ? document.value : {};
+  const { apiVersion, kind } = value;
+  for (const known of ['KubeProxyConfiguration', 'KubeIpvsConfiguration'] as const)
+    if (kind === known && apiVersion === kinds[known].apiVersion) return known;
+  const line = document.line(kind === undefined ? [] : ['kind']);
+  throw new InputError(
+    `${file.name}:${line}: a config file holds apiVersion: ${kinds.KubeProxyConfiguration.apiVersion}, kind: KubeProxyConfiguration, ` +
+      `or apiVersion: ${kinds.KubeIpvsConfiguration.apiVersion}, kind: KubeIpvsConfiguration; this document has ` +
+      `apiVersion: ${JSON.stringify(apiVersion ?? null)}, kind: ${JSON.stringify(kind ?? null)}`,
+  );
+};
+
+const documentsOf = (file: ConfigFile): readonly YamlDocument[] => {
+  let documents: readonly YamlDocument[];
+  try {
+    documents = parseYaml(file.text).filter(({ value }) => value !== null);
+  } catch (error) {
+    throw new InputError(`${file.name}: ${messageOf(error)}`, { cause: undefined });
+  }
+  if (documents.length === 0) throw new InputError(`${file.name}: holds no configuration; it is empty`);
+  return documents;
+};
+
+/** Finds our two kinds of documents in all config files. Another kind, or the same kind twice, is an InputError. */
+export const readDocuments = (files: readonly ConfigFile[]): ConfigDocuments => {
+  const found: { kubeProxy?: ConfigDocument; kubeIpvs?: ConfigDocument } = {};
+  for (const file of files) {
+    for (const document of documentsOf(file)) {
+      const kind = kindOf(document, file);
+      const { key } = kinds[kind];
+      const where = (path: DocumentPath) => `${file.name}:${document.line(path)}`;
+      if (found[key] !== undefined)
+        throw new InputError(`${where([])}: a second ${kind}; the first is at ${found[key].where([])}`);
+      const warnings = document
+        .duplicateKeys()
+        .map(({ key, line }) => `${file.name}:${line}: ${key} stands twice; the last one counts`);
+      found[key] = { value: document.value as ConfigDocument['value'], where, warnings };
+    }
+  }
+  return { kubeProxy: found.kubeProxy, kubeIpvs: found.kubeIpvs };
+};
+
+const valueAt = (value: unknown, path: DocumentPath): unknown =>
+  path.reduce<unknown>(
+    (inner, step) => (inner as Record<string | number, unknown> | undefined)?.[step],
+    value,
+  );
+
+const formatValue = (value: unknown): string => {
+  const text = JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+};
+
+/** Who wrote a value: a place in a file, or a flag. */
+export type Origin = (path: DocumentPath) => string;
+
+/** One InputError that tells all problems, each with its place, its field, what is allowed and what stands there. */
+export const problemsError = (problems: readonly Problem[], input: unknown, origin: Origin): InputError => {
+  const lines = problems.map(({ path, must }) => {
+    const value = valueAt(input, path);
+    return `${origin(path)}: ${formatPath(path)} ${must}${isMapping(value) || value === undefined ? '' : `; it is ${formatValue(value)}`}`;
+  });
+  return new InputError(lines.join('\n'));
+};
+
+/** A line for each unknown field, with the known one that was probably meant. */
+export const unknownFieldWarnings = (
+  reading: Reading<unknown>,
+  kind: keyof typeof kinds,
+  origin: Origin,
+): readonly string[] => {
+  const read = kind === 'KubeProxyConfiguration' ? readKubeProxyConfiguration : readKubeIpvsConfiguration;
+  const defaults = read({}).value;
+  return reading.unknownFields.map((path) => {
+    const siblings = valueAt(defaults, path.slice(0, -1));
+    const meant = nearest(String(path.at(-1)), isMapping(siblings) ? Object.keys(siblings) : []);
+    const hint = meant === undefined ? '' : `; did you mean ${formatPath([...path.slice(0, -1), meant])}?`;
+    return `${origin(path)}: ${formatPath(path)} is unknown and ignored${hint}`;
+  });
+};

@@ -1,0 +1,250 @@
+import * as z from 'zod';
+import { parseCidr, parseIp } from '../base/ip.js';
+import type { DocumentPath } from '../base/yaml.js';
+import { parseDuration } from './duration.js';
+
+/** What is wrong with one value: path and `must` make a sentence, as `ipvs.syncPeriod` `must be a duration …`. */
+export interface Problem {
+  readonly path: DocumentPath;
+  /** `must be …`, with the remedy where it is not plain. */
+  readonly must: string;
+}
+
+const second = 1e3;
+const minute = 60 * second;
+const hour = 60 * minute;
+const maximumInt32 = 2 ** 31 - 1;
+
+// As in Go, null (an empty value in YAML) leaves a field at its default.
+const or = <S extends z.ZodType>(schema: S, fallback: z.core.util.NoUndefined<z.output<S>>) =>
+  z.preprocess((value) => value ?? undefined, schema.default(fallback));
+const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) =>
+  z.preprocess((value) => value ?? {}, z.strictObject(shape, { error: 'must be a mapping of fields' }));
+
+const string = z.string({ error: 'must be a text; put it in quotes' });
+const text = or(string, '');
+const bool = (fallback: boolean) => or(z.boolean({ error: 'must be true or false' }), fallback);
+
+const int = (minimum: number, maximum: number, fallback: number, zeroMeans = 0) => {
+  const allowed =
+    maximum === maximumInt32
+      ? `must be a whole number of ${minimum} or more`
+      : `must be a whole number from ${minimum} to ${maximum}`;
+  const whole = z.int({ error: allowed }).min(minimum, { error: allowed }).max(maximum, { error: allowed });
+  return or(
+    whole.transform((value) => (value === 0 ? zeroMeans : value)),
+    fallback,
+  );
+};
+
+/** A text that a parser understands, as what the parser makes of it. */
+const parsed = <T>(parse: (text: string) => T | undefined, must: string) =>
+  string.transform((value, context): T => {
+    const result = parse(value);
+    if (result !== undefined) return result;
+    context.addIssue({ code: 'custom', message: must });
+    return z.NEVER;
+  });
+
+const durationMust = 'must be a duration as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds)';
+/** Milliseconds. Where zero means the default, as for most periods, `zeroMeans` is that default. */
+const duration = (fallback: number, zeroMeans = 0) =>
+  or(
+    z
+      .union([z.int().transform((nanoseconds) => nanoseconds / 1e6), parsed(parseDuration, durationMust)], {
+        error: durationMust,
+      })
+      .transform((value) => (value === 0 ? zeroMeans : value)),
+    fallback,
+  );
+
+const cidrMust = 'must be a network as "10.0.0.0/8" or "fd00::/64"';
+const list = <S extends z.ZodType>(item: S) => or(z.array(item, { error: 'must be a list' }), []);
+const cidrs = list(parsed(parseCidr, cidrMust));
+
+const oneOf = (allowed: readonly string[]) =>
+  or(
+    string.refine((value) => value === '' || allowed.includes(value), {
+      error: `must be one of ${allowed.join(', ')}`,
+    }),
+    '',
+  );
+
+const quantity = /^[+-]?(\d+\.?\d*|\.\d+)([EPTGMk]|[EPTGMK]i|[numk]|[eE][+-]?\d+)?$/;
+const streamShape = {
+  splitStream: bool(false),
+  infoBufferSize: or(
+    z.coerce.string().regex(quantity, { error: 'must be a quantity of bytes as "0", "512Ki" or "4Mi"' }),
+    '0',
+  ),
+};
+
+const loggingShape = section({
+  format: or(oneOf(['text', 'json']), 'text').transform((format) => (format === '' ? 'text' : format)),
+  flushFrequency: duration(5 * second, 5 * second),
+  verbosity: int(0, maximumInt32, 0),
+  vmodule: list(
+    section({
+      filePattern: string.refine((pattern) => pattern !== '' && !/[=,]/.test(pattern), {
+        error: 'must be a file name pattern without "=" and ","',
+      }),
+      verbosity: int(0, maximumInt32, 0),
+    }),
+  ),
+  options: section({ text: section(streamShape), json: section(streamShape) }),
+});
+
+const ipvsShape = section({
+  scheduler: text,
+  syncPeriod: duration(30 * second, 30 * second),
+  minSyncPeriod: duration(0),
+  excludeCIDRs: cidrs,
+  strictARP: bool(false),
+  tcpTimeout: duration(0),
+  tcpFinTimeout: duration(0),
+  udpTimeout: duration(0),
+});
+
+const otherModesShape = {
+  iptables: section({
+    masqueradeBit: int(0, 31, 14),
+    masqueradeAll: bool(false),
+    localhostNodePorts: bool(true),
+    syncPeriod: duration(30 * second, 30 * second),
+    minSyncPeriod: duration(1 * second, 1 * second),
+  }),
+  nftables: section({
+    masqueradeBit: int(0, 31, 14),
+    masqueradeAll: bool(false),
+    syncPeriod: duration(30 * second, 30 * second),
+    minSyncPeriod: duration(1 * second, 1 * second),
+  }),
+  winkernel: section({
+    networkName: text,
+    sourceVip: text,
+    enableDSR: bool(false),
+    rootHnsEndpointName: text,
+    forwardHealthCheckVip: bool(false),
+  }),
+};
+
+const conntrackShape = section({
+  maxPerCore: int(0, maximumInt32, 32768),
+  min: int(0, maximumInt32, 131072),
+  tcpEstablishedTimeout: duration(24 * hour),
+  tcpCloseWaitTimeout: duration(1 * hour),
+  tcpBeLiberal: bool(false),
+  udpTimeout: duration(0),
+  udpStreamTimeout: duration(0),
+});
+
+const clientConnectionShape = section({
+  kubeconfig: text,
+  acceptContentTypes: text,
+  contentType: or(string, 'application/vnd.kubernetes.protobuf'),
+  qps: or(
+    z.number({ error: 'must be a number' }).transform((qps) => (qps === 0 ? 5 : qps)),
+    5,
+  ),
+  burst: int(0, maximumInt32, 10, 10),
+});
+
+const localModes = ['ClusterCIDR', 'NodeCIDR', 'BridgeInterface', 'InterfaceNamePrefix'];
+const ipMust = 'must be an IP address as "0.0.0.0" or "fd00::1", without brackets and without a port';
+
+/** KubeProxyConfiguration v1alpha1, with kube-proxy's defaults for a file. Durations are milliseconds. */
+const configurationShape = z.strictObject(
+  {
+    apiVersion: text,
+    kind: text,
+    featureGates: or(
+      z.record(z.string(), z.boolean({ error: 'must be true or false' }), {
+        error: 'must be a mapping of gates to true or false',
+      }),
+      {},
+    ),
+    clientConnection: clientConnectionShape,
+    logging: loggingShape,
+    hostnameOverride: text,
+    bindAddress: or(
+      string.refine((value) => value === '' || parseIp(value) !== undefined, { error: ipMust }),
+      '0.0.0.0',
+    ).transform((address) => (address === '' ? '0.0.0.0' : address)),
+    healthzBindAddress: text,
+    metricsBindAddress: text,
+    bindAddressHardFail: bool(false),
+    enableProfiling: bool(false),
+    showHiddenMetricsForVersion: text,
+    mode: text,
+    ipvs: ipvsShape,
+    ...otherModesShape,
+    detectLocalMode: oneOf(localModes),
+    detectLocal: section({ bridgeInterface: text, interfaceNamePrefix: text }),
+    clusterCIDR: text,
+    nodePortAddresses: list(
+      parsed((value) => (value === 'primary' ? value : parseCidr(value)), `${cidrMust}, or "primary" alone`),
+    ),
+    oomScoreAdj: int(-1000, 1000, -999),
+    conntrack: conntrackShape,
+    configSyncPeriod: duration(15 * minute, 15 * minute),
+    portRange: text,
+    windowsRunAsService: bool(false),
+  },
+  { error: 'must be a mapping of fields' },
+);
+
+/** KubeIpvsConfiguration v1alpha1: what kube-ipvs has beyond kube-proxy. Durations are milliseconds. */
+const ownConfigurationShape = z.strictObject({
+  apiVersion: text,
+  kind: text,
+  drain: section({ deadline: duration(15 * minute) }),
+});
+
+/** A KubeProxyConfiguration with every default filled in. Durations are milliseconds. */
+export type KubeProxyConfiguration = z.output<typeof configurationShape>;
+/** A KubeIpvsConfiguration with every default filled in. Durations are milliseconds. */
+export type KubeIpvsConfiguration = z.output<typeof ownConfigurationShape>;
+
+/** What became of reading: the value where there is no problem; unknown fields are no problem and are left out. */
+export interface Reading<T> {
+  readonly value: T | undefined;
+  readonly problems: readonly Problem[];
+  readonly unknownFields: readonly DocumentPath[];
+}
+
+const pathOf = (path: readonly PropertyKey[]): DocumentPath =>
+  path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+
+// Unknown fields come as issues beside the real ones; without them the same input is read once more.
+const read = <S extends z.ZodType>(schema: S, input: unknown): Reading<z.output<S>> => {
+  const first = schema.safeParse(input);
+  if (first.success) return { value: first.data, problems: [], unknownFields: [] };
+  const unknownFields = first.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => pathOf([...issue.path, key])) : [],
+  );
+  const problems = first.error.issues
+    .filter((issue) => issue.code !== 'unrecognized_keys')
+    .map((issue) => ({ path: pathOf(issue.path), must: issue.message }));
+  if (problems.length > 0) return { value: undefined, problems, unknownFields };
+  const { value, problems: left } = read(schema, withoutFields(input, unknownFields));
+  return { value, problems: left, unknownFields };
+};
+
+const withoutFields = (input: unknown, paths: readonly DocumentPath[]): unknown => {
+  const copy: unknown = structuredClone(input);
+  for (const path of paths) {
+    const parent = path
+      .slice(0, -1)
+      .reduce<unknown>((at, step) => (at as Record<string | number, unknown>)[step], copy);
+    delete (parent as Record<string | number, unknown>)[path.at(-1) ?? ''];
+  }
+  return copy;
+};
+
+/** Reads a KubeProxyConfiguration: types, ranges and defaults of single fields; validate.ts holds what concerns several. */
+export const readKubeProxyConfiguration = (input: unknown): Reading<KubeProxyConfiguration> =>
+  read(configurationShape, input);
+
+/** Reads a KubeIpvsConfiguration. */
+export const readKubeIpvsConfiguration = (input: unknown): Reading<KubeIpvsConfiguration> =>
+  read(ownConfigurationShape, input);

@@ -1,0 +1,117 @@
+import { parseIp } from '../base/ip.js';
+import type { DocumentPath } from '../base/yaml.js';
+import {
+  problemsError,
+  unknownFieldWarnings,
+  type ConfigDocument,
+  type Origin,
+} from './configuration-file.js';
+import { unknownGateWarnings } from './feature-gates.js';
+import { flagTable, type Flag } from './flag-table.js';
+import { asFieldValue, flagText, type FlagValues } from './flags.js';
+import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
+import { notActingWarnings } from './not-acting.js';
+import { validate } from './validate.js';
+
+type Mapping = Record<string, unknown>;
+
+const setField = (target: Mapping, field: string, value: unknown): void => {
+  const steps = field.split('.');
+  const last = steps.pop() ?? '';
+  let at = target;
+  for (const step of steps) {
+    const inner = at[step];
+    // A file's section that is no mapping is left for the shape to complain about.
+    if (inner !== undefined && inner !== null && (typeof inner !== 'object' || Array.isArray(inner))) return;
+    at[step] = { ...(inner as Mapping | undefined) };
+    at = at[step] as Mapping;
+  }
+  // kube-proxy puts --vmodule before what the file has.
+  at[last] = field === 'logging.vmodule' && Array.isArray(at[last]) ? [value, at[last]].flat() : value;
+};
+
+/** The flags that count: all without a file, those of §1.3 beside one. */
+const fieldFlags = (flags: FlagValues, beside: boolean): readonly (Flag & { readonly field: string })[] =>
+  flagTable
+    .filter((flag): flag is Flag & { readonly field: string } => flag.field !== undefined)
+    .filter((flag) => flags.has(flag.name) && (!beside || flag.besideFile));
+
+const flagOf = (
+  used: readonly (Flag & { readonly field: string })[],
+  path: DocumentPath,
+): Flag | undefined => {
+  const text = path.join('.');
+  return used.find(({ field }) => text === field || text.startsWith(`${field}.`));
+};
+
+/**
+ * The KubeProxyConfiguration that flags and the document (where there is one) make, with its warnings. Throws an InputError
+ * that tells every wrong value with its flag or its line.
+ */
+export const resolveConfiguration = (
+  flags: FlagValues,
+  document: ConfigDocument | undefined,
+): { readonly configuration: KubeProxyConfiguration; readonly warnings: readonly string[] } => {
+  const used = fieldFlags(flags, document !== undefined);
+  // Flags alone start from kube-proxy's flag defaults, which differ from those of a file in two fields.
+  const input: Mapping =
+    document === undefined ? { mode: 'ipvs', ipvs: { minSyncPeriod: '1s' } } : { ...document.value };
+  for (const flag of used) setField(input, flag.field, asFieldValue(flag, flags.get(flag.name) ?? []));
+  const origin: Origin = (path) => {
+    const flag = flagOf(used, path);
+    if (flag === undefined && path[0] === 'metricsBindAddress' && document === undefined)
+      return '--metrics-port';
+    return flag === undefined ? (document?.where(path) ?? 'defaults') : `--${flag.name}`;
+  };
+  const reading = readKubeProxyConfiguration(input);
+  if (reading.value === undefined) throw problemsError(reading.problems, input, origin);
+  const configuration = withBindAddresses(reading.value, flags, document !== undefined);
+  const problems = validate(configuration);
+  if (problems.length > 0) throw problemsError(problems, input, origin);
+  return {
+    configuration,
+    warnings: [
+      ...(document?.warnings ?? []),
+      ...unknownFieldWarnings(reading, 'KubeProxyConfiguration', origin),
+      ...ignoredFlagWarnings(flags, document),
+      ...unknownGateWarnings(configuration.featureGates),
+      ...notActingWarnings(reading.value),
+    ],
+  };
+};
+
+const ignoredFlagWarnings = (flags: FlagValues, document: ConfigDocument | undefined): readonly string[] => {
+  if (document === undefined) return [];
+  const ignored = flagTable
+    .filter((flag) => flags.has(flag.name) && !flag.besideFile)
+    .map(({ name }) => `--${name}`);
+  return ignored.length === 0
+    ? []
+    : [
+        `ignored, because with a config file its fields count: ${ignored.join(', ')}; set them in ${document.where([])}`,
+      ];
+};
+
+const withPort = (address: string, port: number): string => {
+  if (parseIp(address) === undefined) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+};
+
+/** Fills in where the servers listen (kube-proxy-ipvs §1.2, §1.3). '' is a server that is turned off. */
+const withBindAddresses = (
+  configuration: KubeProxyConfiguration,
+  flags: FlagValues,
+  fromFile: boolean,
+): KubeProxyConfiguration => {
+  const { bindAddress, healthzBindAddress, metricsBindAddress } = configuration;
+  const ipv6 = fromFile && bindAddress.includes(':');
+  const portOf = (name: string, fallback: number) =>
+    fromFile ? fallback : Number(flagText(flags, name) ?? fallback);
+  const address = (configured: string, fallback: string, flag: string, port: number) =>
+    portOf(flag, port) === 0 ? '' : withPort(configured || fallback, portOf(flag, port));
+  return {
+    ...configuration,
+    healthzBindAddress: address(healthzBindAddress, ipv6 ? '::' : '0.0.0.0', 'healthz-port', 10256),
+    metricsBindAddress: address(metricsBindAddress, ipv6 ? '::1' : '127.0.0.1', 'metrics-port', 10249),
+  };
+};

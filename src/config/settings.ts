@@ -1,0 +1,180 @@
+import { InputError } from '../base/errors.js';
+import type { Cidr } from '../base/ip.js';
+import {
+  problemsError,
+  readDocuments,
+  unknownFieldWarnings,
+  type ConfigDocument,
+  type ConfigFile,
+  type Origin,
+} from './configuration-file.js';
+import { gateEnabled } from './feature-gates.js';
+import { flagIsSet, flagText, UsageError, type FlagValues } from './flags.js';
+import {
+  readKubeIpvsConfiguration,
+  type KubeIpvsConfiguration,
+  type KubeProxyConfiguration,
+} from './kube-proxy-configuration.js';
+import { resolveConfiguration } from './resolve-configuration.js';
+import { parseClusterCidrs, validateOwn } from './validate.js';
+
+/** Where Services, EndpointSlices and the Node come from. */
+export type SourceSetting =
+  | { readonly from: 'api' }
+  | { readonly from: 'manifests' /** A file or a folder. */; readonly path: string };
+
+/** Everything flags and config files decide, resolved and frozen. Times are milliseconds. */
+export interface Settings {
+  /** metadata.name of our Node: --hostname-override, hostnameOverride or the machine's name; trimmed, in lower case. */
+  readonly nodeName: string;
+  readonly source: SourceSetting;
+  /** Program the kernel once and exit. */
+  readonly once: boolean;
+  /** Print the plan and touch nothing. */
+  readonly dryRun: boolean;
+  /** The scheduler of every Service that names none. The kernel decides whether it has it. */
+  readonly scheduler: string;
+  readonly syncPeriod: number;
+  /** 0: a change is programmed as soon as it is known. */
+  readonly minSyncPeriod: number;
+  /** Virtual servers within these are never deleted. */
+  readonly excludeCidrs: readonly Cidr[];
+  readonly strictArp: boolean;
+  /** 0: the kernel's own is left alone. */
+  readonly tcpTimeout: number;
+  readonly tcpFinTimeout: number;
+  readonly udpTimeout: number;
+  /** Networks whose local addresses serve NodePorts; []: all; 'primary': those of the Node (see primary-addresses.ts). */
+  readonly nodePortAddresses: readonly Cidr[] | 'primary';
+  /** Networks of the pods; at most one a family. */
+  readonly clusterCidrs: readonly Cidr[];
+  /** spec.externalIPs are programmed (feature gate AllowServiceExternalIPs). */
+  readonly externalIpsAllowed: boolean;
+  /** How long a removed endpoint may keep its connections. */
+  readonly drainDeadline: number;
+  readonly kubeconfig: string | undefined;
+  /** URL of the API server that wins over the kubeconfig. */
+  readonly master: string | undefined;
+  readonly qps: number;
+  readonly burst: number;
+  /** As klog's -v. */
+  readonly verbosity: number;
+  readonly configFiles: readonly string[];
+  /** The whole configuration behind this, defaults filled in. */
+  readonly configuration: KubeProxyConfiguration;
+  /** For the log at start, one line each. */
+  readonly warnings: readonly string[];
+}
+
+export interface SettingsInput {
+  readonly flags: FlagValues;
+  /** What --config names, read by the caller. */
+  readonly files: readonly ConfigFile[];
+  /** os.hostname(). */
+  readonly hostname: string;
+}
+
+const resolveOwn = (
+  document: ConfigDocument | undefined,
+): { readonly own: KubeIpvsConfiguration; readonly warnings: readonly string[] } => {
+  const reading = readKubeIpvsConfiguration(document?.value ?? {});
+  const origin: Origin = (path) => document?.where(path) ?? 'defaults';
+  const problems = reading.value === undefined ? reading.problems : validateOwn(reading.value);
+  if (reading.value === undefined || problems.length > 0)
+    throw problemsError(problems, document?.value, origin);
+  return {
+    own: reading.value,
+    warnings: [
+      ...(document?.warnings ?? []),
+      ...unknownFieldWarnings(reading, 'KubeIpvsConfiguration', origin),
+    ],
+  };
+};
+
+const kernelSchedulers = 'rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq twos'.split(' ');
+
+const schedulerWarnings = (scheduler: string): readonly string[] =>
+  kernelSchedulers.includes(scheduler)
+    ? []
+    : [
+        `scheduler ${scheduler} is none that Linux is known to have (${kernelSchedulers.join(' ')}); the kernel decides`,
+      ];
+
+const sourceOf = (flags: FlagValues): SourceSetting => {
+  const source = flagText(flags, 'source') ?? 'api';
+  return source === 'api' ? { from: 'api' } : { from: 'manifests', path: source };
+};
+
+const resolveNodeName = (configuration: KubeProxyConfiguration, hostname: string): string => {
+  const name = (configuration.hostnameOverride || hostname).trim().toLowerCase();
+  if (name === '')
+    throw new InputError('this machine has no name; give the name of its Node with --hostname-override=NAME');
+  return name;
+};
+
+const refuseUnavailable = (flags: FlagValues): void => {
+  for (const name of ['cleanup', 'init-only', 'write-config-to'])
+    if (flags.has(name) && flagText(flags, name) !== 'false')
+      throw new UsageError(`--${name} is not available in this version of kube-ipvs; leave it out`);
+};
+
+const ipvsSettings = ({ ipvs }: KubeProxyConfiguration) => ({
+  scheduler: ipvs.scheduler || 'rr',
+  syncPeriod: ipvs.syncPeriod,
+  minSyncPeriod: ipvs.minSyncPeriod,
+  excludeCidrs: ipvs.excludeCIDRs,
+  strictArp: ipvs.strictARP,
+  tcpTimeout: ipvs.tcpTimeout,
+  tcpFinTimeout: ipvs.tcpFinTimeout,
+  udpTimeout: ipvs.udpTimeout,
+});
+
+const nodePortAddressesOf = ({ nodePortAddresses }: KubeProxyConfiguration): readonly Cidr[] | 'primary' =>
+  nodePortAddresses.includes('primary')
+    ? 'primary'
+    : nodePortAddresses.filter((address) => address !== 'primary');
+
+const clusterSettings = ({
+  clientConnection,
+  clusterCIDR,
+  featureGates,
+  logging,
+}: KubeProxyConfiguration) => ({
+  clusterCidrs: parseClusterCidrs(clusterCIDR) ?? [],
+  externalIpsAllowed: gateEnabled(featureGates, 'AllowServiceExternalIPs'),
+  kubeconfig: clientConnection.kubeconfig || undefined,
+  qps: clientConnection.qps,
+  burst: clientConnection.burst,
+  verbosity: logging.verbosity,
+});
+
+const deepFreeze = <T>(value: T): T => {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value))
+    Object.values(Object.freeze(value)).forEach(deepFreeze);
+  return value;
+};
+
+/**
+ * Resolves flags and config files as kube-proxy does (kube-proxy-ipvs §1.3). Throws an InputError that tells every wrong
+ * value with its flag or its line, and a UsageError for a flag that can't be used.
+ */
+export const resolveSettings = ({ flags, files, hostname }: SettingsInput): Settings => {
+  refuseUnavailable(flags);
+  const documents = readDocuments(files);
+  const { configuration, warnings } = resolveConfiguration(flags, documents.kubeProxy);
+  const { own, warnings: ownWarnings } = resolveOwn(documents.kubeIpvs);
+  return deepFreeze({
+    ...ipvsSettings(configuration),
+    ...clusterSettings(configuration),
+    nodeName: resolveNodeName(configuration, hostname),
+    nodePortAddresses: nodePortAddressesOf(configuration),
+    source: sourceOf(flags),
+    once: flagIsSet(flags, 'once'),
+    dryRun: flagIsSet(flags, 'dry-run'),
+    drainDeadline: own.drain.deadline,
+    master: flagText(flags, 'master'),
+    configFiles: files.map(({ name }) => name),
+    configuration,
+    warnings: [...warnings, ...ownWarnings, ...schedulerWarnings(configuration.ipvs.scheduler || 'rr')],
+  });
+};
