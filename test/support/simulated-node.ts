@@ -1,0 +1,155 @@
+import { formatOperation } from '../../src/model/operation.js';
+import type { EndpointSlice } from '../../src/model/endpoint.js';
+import type { NodeFacts } from '../../src/model/node.js';
+import type { Service, ServiceKey } from '../../src/model/service.js';
+import type { VirtualServerTable } from '../../src/model/virtual-server.js';
+import { Desired } from '../../src/plan/desired.js';
+import { diff, type Touched } from '../../src/plan/diff.js';
+import {
+  defaultDrainSettings,
+  drainStep,
+  drainingAmong,
+  type Draining,
+  type DrainSettings,
+} from '../../src/plan/drain.js';
+import { phaseOperations, phases } from '../../src/plan/order.js';
+import { render, renderContext, type RenderContext, type RenderSettings } from '../../src/plan/render.js';
+import { formatHostAddress, sortedRealServers, sortedTables } from '../../src/plan/table.js';
+import { nodeFacts, settings } from './objects.js';
+import { SimulatedKernel } from './simulated-kernel.js';
+
+/** What a node is given at once. */
+export interface ClusterObjects {
+  readonly services: readonly Service[];
+  readonly slices: readonly EndpointSlice[];
+}
+
+const describe = ({ server, realServers }: VirtualServerTable): string => {
+  const shown = sortedRealServers({ server, realServers }).map(({ key, weight }) =>
+    weight === 1 ? key : `${key} weight ${weight}`,
+  );
+  const scheduler = server.scheduler === 'rr' ? [] : [server.scheduler];
+  const persistence = server.persistence === undefined ? [] : [`persistent ${server.persistence.seconds}`];
+  return [
+    server.key,
+    ...scheduler,
+    ...persistence,
+    ...server.flags,
+    '→',
+    shown.length === 0 ? '—' : shown.join(', '),
+  ].join(' ');
+};
+
+/** The decisions of a node, wired as the daemon wires them, with a simulated kernel. */
+export class SimulatedNode {
+  readonly kernel = new SimulatedKernel();
+  readonly desired = new Desired();
+  context: RenderContext;
+  draining: Draining = new Map();
+  #services = new Map<ServiceKey, Service>();
+  #slices: readonly EndpointSlice[] = [];
+
+  constructor(
+    facts: NodeFacts = nodeFacts(),
+    renderSettings: RenderSettings = settings(),
+    readonly drainSettings: DrainSettings = defaultDrainSettings,
+  ) {
+    this.context = renderContext(facts, renderSettings);
+  }
+
+  #render(key: ServiceKey): Touched {
+    const service = this.#services.get(key);
+    const slices = this.#slices.filter((slice) => slice.service === key);
+    return this.desired.replace(
+      key,
+      service === undefined ? undefined : render(service, slices, this.context),
+    );
+  }
+
+  /** Takes the place of all objects; gives the lines of the operations that were done. */
+  replace(objects: ClusterObjects, now = 0): readonly string[] {
+    const keys = new Set([...this.#services.keys(), ...objects.services.map(({ key }) => key)]);
+    this.#services = new Map(objects.services.map((service) => [service.key, service]));
+    this.#slices = objects.slices;
+    return this.#sync(
+      [...keys].map((key) => this.#render(key)),
+      now,
+    );
+  }
+
+  /** One Service and its slices change; undefined: it goes. */
+  change(
+    key: ServiceKey,
+    service: Service | undefined,
+    slices: readonly EndpointSlice[],
+    now = 0,
+  ): readonly string[] {
+    if (service === undefined) this.#services.delete(key);
+    else this.#services.set(key, service);
+    this.#slices = [...this.#slices.filter((slice) => slice.service !== key), ...slices];
+    return this.#sync([this.#render(key)], now);
+  }
+
+  /** Addresses of the node or settings change: everything is rendered again. */
+  setContext(
+    facts: NodeFacts,
+    renderSettings: RenderSettings = this.context.settings,
+    now = 0,
+  ): readonly string[] {
+    this.context = renderContext(facts, renderSettings);
+    return this.#sync(
+      [...this.#services.keys()].map((key) => this.#render(key)),
+      now,
+    );
+  }
+
+  /** Looks at everything, also at what the kernel holds besides. */
+  resync(now = 0): readonly string[] {
+    return this.#sync([this.desired.keys(), this.kernel.keys()], now);
+  }
+
+  #sync(touched: readonly Touched[], now: number): readonly string[] {
+    const union: Touched = {
+      virtualServers: new Set(touched.flatMap(({ virtualServers }) => [...virtualServers])),
+      addresses: new Set(touched.flatMap(({ addresses }) => [...addresses])),
+    };
+    const operations = diff(this.desired, this.kernel, union, this.drainSettings);
+    const ordered = phases(operations, this.desired.urgency).flatMap(phaseOperations);
+    this.kernel.apply(ordered);
+    return [...ordered.map(formatOperation), ...this.lookAtDraining(union.virtualServers, now)];
+  }
+
+  /** What the daemon does after each change with what it touched, and every minute with what is draining. */
+  lookAtDraining(
+    keys: Touched['virtualServers'] = new Set(this.draining.keys()),
+    now = 0,
+  ): readonly string[] {
+    const tables = drainingAmong(keys, this.desired, this.kernel, this.drainSettings);
+    const step = drainStep({
+      draining: this.draining,
+      observations: new Map(tables.map(({ server }) => [server.key, this.kernel.observe(server.identity)])),
+      wanted: this.desired,
+      now,
+      settings: this.drainSettings,
+    });
+    this.draining = step.keep;
+    this.kernel.apply(step.delete);
+    return step.delete.map(formatOperation);
+  }
+
+  /** The kernel's table, a line a virtual server, sorted: `TCP 10.0.0.1:80 persistent 600 → 10.1.0.1:80, 10.1.0.2:80 weight 0`. */
+  get lines(): readonly string[] {
+    return sortedTables(this.kernel.tables()).map(describe);
+  }
+
+  get addresses(): readonly string[] {
+    return [...this.kernel.addresses()].map(formatHostAddress).toSorted();
+  }
+
+  get problems(): readonly string[] {
+    return [...this.desired.fragments()]
+      .flatMap(({ problems }) => problems)
+      .concat(this.desired.clashes())
+      .map(({ reason }) => reason);
+  }
+}
