@@ -7,8 +7,8 @@
  * From the kernel's command line, as environment:
  *   LAB_RUN       directory on the host: `command` (a shell script), `writable` (directories written
  *                 through to the host, one a line), `stdin`; `status` is written here at the end
- *   LAB_MODULES   directory that becomes /lib/modules/RELEASE; the modules named in its file `load`
- *                 are loaded first
+ *   LAB_MODULES   directory that becomes /lib/modules/RELEASE; the modules that its file `load` names,
+ *                 one and its parameters a line, are loaded first
  *   LAB_STDIN     the command reads $LAB_RUN/stdin instead of /dev/null
  *   LAB_TERMINAL  ROWSxCOLUMNS: the command's input and output are a terminal
  *
@@ -95,15 +95,16 @@ static void for_each_line(const char *directory, const char *name, void (*each)(
 	fclose(file);
 }
 
-static void load_module(const char *name)
+static void load_module(const char *line)
 {
+	int name_length = strcspn(line, " "), fd;
+	const char *parameters = line + name_length + (line[name_length] == ' ');
 	char path[PATH_LENGTH];
-	int fd;
 
-	snprintf(path, sizeof path, "%s/%s", getenv("LAB_MODULES"), name);
+	snprintf(path, sizeof path, "%s/%.*s", getenv("LAB_MODULES"), name_length, line);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST))
-		dprintf(2, "lab init: module %s: %s\n", name, strerror(errno));
+	if (fd < 0 || (syscall(SYS_finit_module, fd, parameters, 0) < 0 && errno != EEXIST))
+		dprintf(2, "lab init: module %s: %s\n", line, strerror(errno));
 	close(fd);
 }
 
