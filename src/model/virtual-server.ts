@@ -70,14 +70,27 @@ export interface Statistics {
   readonly outBytesPerSecond: bigint;
 }
 
+/** How forwarding `tunnel` wraps packets (IP_VS_CONN_F_TUNNEL_TYPE_*). */
+export interface Tunnel {
+  readonly type: 'ipip' | 'gue' | 'gre';
+  /** UDP port of GUE; 0 for the others. */
+  readonly port: number;
+  /** IP_VS_TUNNEL_ENCAP_FLAG_*: checksums. */
+  readonly flags: number;
+}
+
 export interface RealServerObservation extends RealServer {
   readonly activeConnections: number;
   readonly inactiveConnections: number;
   readonly persistentConnections: number;
+  /** Only where forwarding is `tunnel` and the kernel (5.3 on) tells it. */
+  readonly tunnel?: Tunnel | undefined;
   readonly statistics: Statistics | undefined;
 }
 
 export interface VirtualServerObservation extends VirtualServer {
+  /** ipvsadm's --pe, as `sip`: another's, we set none. */
+  readonly persistenceEngine?: string | undefined;
   readonly statistics: Statistics | undefined;
 }
 

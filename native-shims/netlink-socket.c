@@ -1,0 +1,234 @@
+/*
+ * Netlink sockets for Node: a socket of our own for commands (open, send, receive, close), and socket options for
+ * sockets that the npm package `netlink` opened. Everything is synchronous and nothing blocks: the kernel executes a
+ * netlink request within sendmsg and has queued its answers when that returns.
+ *
+ * Plain C and Node-API, so `cc -shared -fPIC` builds it (scripts/build-native.mjs). Every system call that fails throws
+ * an Error with `errno` (a positive number) and `code` (its name).
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/netlink.h>
+
+#include "node-api.h"
+
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+/* include/uapi/linux/sock_diag.h: SK_MEMINFO_DROPS, SK_MEMINFO_VARS */
+enum { MEMINFO_DROPS = 8, MEMINFO_WORDS = 9 };
+
+#define NAME(number) \
+  case number:       \
+    return #number;
+
+/* What socket calls on AF_NETLINK can answer; glibc has names only from 2.32 on. */
+static const char *errno_name(int number) {
+  switch (number) {
+    NAME(EPERM) NAME(ENOENT) NAME(EINTR) NAME(EIO) NAME(EBADF) NAME(EAGAIN) NAME(ENOMEM) NAME(EACCES) NAME(EFAULT)
+    NAME(EBUSY) NAME(ENODEV) NAME(EINVAL) NAME(ENFILE) NAME(EMFILE) NAME(EDOM) NAME(ERANGE) NAME(ENOTSOCK)
+    NAME(EDESTADDRREQ) NAME(EMSGSIZE) NAME(EPROTOTYPE) NAME(ENOPROTOOPT) NAME(EPROTONOSUPPORT)
+    NAME(ESOCKTNOSUPPORT) NAME(EOPNOTSUPP) NAME(EAFNOSUPPORT) NAME(EADDRINUSE) NAME(EADDRNOTAVAIL)
+    NAME(ENETDOWN) NAME(ECONNRESET) NAME(ENOBUFS) NAME(EISCONN) NAME(ENOTCONN) NAME(ECONNREFUSED) NAME(EPIPE)
+    default:
+      return "EUNKNOWN";
+  }
+}
+
+static napi_value fail(napi_env env, const char *operation, int number) {
+  char text[160];
+  napi_value code, message, error, value;
+  snprintf(text, sizeof text, "%s: %s (%s)", operation, errno_name(number), strerror(number));
+  if (napi_create_string_utf8(env, errno_name(number), NAPI_AUTO_LENGTH, &code) == napi_ok &&
+      napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) == napi_ok &&
+      napi_create_error(env, code, message, &error) == napi_ok &&
+      napi_create_int32(env, number, &value) == napi_ok &&
+      napi_set_named_property(env, error, "errno", value) == napi_ok)
+    napi_throw(env, error);
+  return NULL;
+}
+
+static napi_value number(napi_env env, int64_t value) {
+  napi_value result = NULL;
+  if (value > INT32_MAX) napi_create_uint32(env, (uint32_t)value, &result);
+  else napi_create_int32(env, (int32_t)value, &result);
+  return result;
+}
+
+/* Reads `count` integers and then, where `bytes` is not NULL, one Uint8Array. False: a TypeError is pending. */
+static bool arguments(napi_env env, napi_callback_info info, size_t count, int32_t *integers, uint8_t **bytes,
+                      size_t *length) {
+  napi_value values[4];
+  size_t wanted = count + (bytes != NULL ? 1 : 0), given = wanted;
+  bool good = napi_get_cb_info(env, info, &given, values, NULL, NULL) == napi_ok && given >= wanted;
+  for (size_t i = 0; good && i < count; i++) good = napi_get_value_int32(env, values[i], &integers[i]) == napi_ok;
+  if (good && bytes != NULL) {
+    napi_typedarray_type type = -1;
+    void *data = NULL;
+    good = napi_get_typedarray_info(env, values[count], &type, length, &data, NULL, NULL) == napi_ok &&
+           type == napi_uint8_array;
+    *bytes = data;
+  }
+  if (!good) napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "expected integers and, last, a Uint8Array");
+  return good;
+}
+
+/* openSocket(protocol) -> descriptor: non-blocking, close-on-exec, bound to a port id that the kernel chooses. */
+static napi_value open_socket(napi_env env, napi_callback_info info) {
+  int32_t protocol;
+  if (!arguments(env, info, 1, &protocol, NULL, NULL)) return NULL;
+  int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+  if (descriptor < 0) return fail(env, "socket", errno);
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+  if (bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0) {
+    int reason = errno;
+    close(descriptor);
+    return fail(env, "bind", reason);
+  }
+  return number(env, descriptor);
+}
+
+/* portId(descriptor) -> the address that the kernel knows the socket by. */
+static napi_value port_id(napi_env env, napi_callback_info info) {
+  int32_t descriptor;
+  if (!arguments(env, info, 1, &descriptor, NULL, NULL)) return NULL;
+  struct sockaddr_nl address = {0};
+  socklen_t length = sizeof address;
+  if (getsockname(descriptor, (struct sockaddr *)&address, &length) < 0) return fail(env, "getsockname", errno);
+  return number(env, address.nl_pid);
+}
+
+/* setOption(descriptor, level, name, value): an integer socket option. */
+static napi_value set_option(napi_env env, napi_callback_info info) {
+  int32_t given[4];
+  if (!arguments(env, info, 4, given, NULL, NULL)) return NULL;
+  int value = given[3];
+  if (setsockopt(given[0], given[1], given[2], &value, sizeof value) < 0) return fail(env, "setsockopt", errno);
+  return NULL;
+}
+
+/* getOption(descriptor, level, name) -> integer. */
+static napi_value get_option(napi_env env, napi_callback_info info) {
+  int32_t given[3];
+  if (!arguments(env, info, 3, given, NULL, NULL)) return NULL;
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (getsockopt(given[0], given[1], given[2], &value, &length) < 0) return fail(env, "getsockopt", errno);
+  return number(env, value);
+}
+
+/* dropped(descriptor) -> how many datagrams the kernel could not queue since the socket was opened. */
+static napi_value dropped(napi_env env, napi_callback_info info) {
+  int32_t descriptor;
+  if (!arguments(env, info, 1, &descriptor, NULL, NULL)) return NULL;
+  uint32_t words[MEMINFO_WORDS] = {0};
+  socklen_t length = sizeof words;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, words, &length) < 0)
+    return fail(env, "getsockopt SO_MEMINFO", errno);
+  return number(env, words[MEMINFO_DROPS]);
+}
+
+/* send(descriptor, bytes): one datagram to the kernel, which executes all messages in it before this returns. */
+static napi_value send_datagram(napi_env env, napi_callback_info info) {
+  int32_t descriptor;
+  uint8_t *bytes;
+  size_t length;
+  if (!arguments(env, info, 1, &descriptor, &bytes, &length)) return NULL;
+  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+  ssize_t sent;
+  do sent = sendto(descriptor, bytes, length, 0, (struct sockaddr *)&kernel, sizeof kernel);
+  while (sent < 0 && errno == EINTR);
+  if (sent < 0) return fail(env, "send", errno);
+  return NULL;
+}
+
+/*
+ * receive(descriptor, bytes) -> length of the next datagram from the kernel; more than bytes.length where it did not
+ * fit (its rest is lost); -EAGAIN where none is queued. Datagrams of other processes are dropped.
+ */
+static napi_value receive_datagram(napi_env env, napi_callback_info info) {
+  int32_t descriptor;
+  uint8_t *bytes;
+  size_t length;
+  if (!arguments(env, info, 1, &descriptor, &bytes, &length)) return NULL;
+  for (;;) {
+    struct sockaddr_nl sender = {0};
+    socklen_t sender_length = sizeof sender;
+    ssize_t received = recvfrom(descriptor, bytes, length, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&sender,
+                                &sender_length);
+    if (received < 0 && errno == EINTR) continue;
+    if (received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return number(env, -EAGAIN);
+    if (received < 0) return fail(env, "receive", errno);
+    if (sender.nl_pid == 0) return number(env, received);
+  }
+}
+
+/* close(descriptor). */
+static napi_value close_socket(napi_env env, napi_callback_info info) {
+  int32_t descriptor;
+  if (!arguments(env, info, 1, &descriptor, NULL, NULL)) return NULL;
+  if (close(descriptor) < 0 && errno != EINTR) return fail(env, "close", errno);
+  return NULL;
+}
+
+static bool is_netlink_socket(int descriptor, int protocol, uint32_t port) {
+  struct sockaddr_nl address = {0};
+  socklen_t length = sizeof address;
+  if (getsockname(descriptor, (struct sockaddr *)&address, &length) < 0) return false;
+  if (address.nl_family != AF_NETLINK || address.nl_pid != port) return false;
+  int actual = -1;
+  length = sizeof actual;
+  return getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &actual, &length) == 0 && actual == protocol;
+}
+
+/* socketDescriptor(protocol, portId) -> descriptor of this process's netlink socket bound there; ENOENT where none is. */
+static napi_value socket_descriptor(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  size_t count = 2;
+  int32_t protocol;
+  uint32_t port;
+  if (napi_get_cb_info(env, info, &count, values, NULL, NULL) != napi_ok || count < 2 ||
+      napi_get_value_int32(env, values[0], &protocol) != napi_ok ||
+      napi_get_value_uint32(env, values[1], &port) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "expected a protocol and a port id");
+    return NULL;
+  }
+  DIR *folder = opendir("/proc/self/fd");
+  if (folder == NULL) return fail(env, "open /proc/self/fd", errno);
+  int found = -1;
+  for (struct dirent *entry; found < 0 && (entry = readdir(folder)) != NULL;) {
+    char *end;
+    long descriptor = strtol(entry->d_name, &end, 10);
+    if (end != entry->d_name && *end == 0 && is_netlink_socket((int)descriptor, protocol, port)) found = (int)descriptor;
+  }
+  closedir(folder);
+  return found < 0 ? fail(env, "find the netlink socket", ENOENT) : number(env, found);
+}
+
+__attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
+  static const struct {
+    const char *name;
+    napi_callback function;
+  } functions[] = {
+      {"openSocket", open_socket},   {"portId", port_id},
+      {"setOption", set_option},     {"getOption", get_option},
+      {"dropped", dropped},          {"send", send_datagram},
+      {"receive", receive_datagram}, {"close", close_socket},
+      {"socketDescriptor", socket_descriptor},
+  };
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    napi_value function;
+    if (napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &function) !=
+            napi_ok ||
+        napi_set_named_property(env, exports, functions[i].name, function) != napi_ok)
+      return NULL;
+  }
+  return exports;
+}

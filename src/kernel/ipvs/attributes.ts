@@ -1,0 +1,149 @@
+import { attributes, attr, maybe, received, type Decoded, type Encoded } from '../../netlink/attributes.js';
+import { AddressFamily } from '../../netlink/constants.js';
+import { ProtocolError } from '../../netlink/errors.js';
+import {
+  be16,
+  cstring,
+  enumeration,
+  rawBytes,
+  u16,
+  u32,
+  u64,
+  u8,
+  type Codec,
+} from '../../netlink/scalars.js';
+import { struct } from '../../netlink/struct.js';
+
+/** include/uapi/linux/ip_vs.h: IPVS_GENL_NAME, IPVS_GENL_VERSION */
+export const familyName = 'IPVS';
+export const familyVersion = 1;
+
+/** include/uapi/linux/ip_vs.h: IPVS_CMD_* */
+export const Command = {
+  newService: 1,
+  setService: 2,
+  deleteService: 3,
+  getService: 4,
+  newDestination: 5,
+  setDestination: 6,
+  deleteDestination: 7,
+  getDestination: 8,
+  setConfig: 12,
+  getConfig: 13,
+  setInfo: 14,
+  getInfo: 15,
+  zero: 16,
+  flush: 17,
+} as const;
+
+/** include/uapi/linux/in.h: IPPROTO_* */
+const transport = enumeration(u16, { TCP: 6, UDP: 17, SCTP: 132 });
+const addressFamily = enumeration(u16, AddressFamily);
+
+/** include/uapi/linux/ip_vs.h: IP_VS_CONN_F_MASQ … IP_VS_CONN_F_BYPASS, the values under IP_VS_CONN_F_FWD_MASK */
+const forwarding = enumeration(u32, { masquerade: 0, local: 1, tunnel: 2, direct: 3, bypass: 4 });
+
+/** include/uapi/linux/ip_vs.h: IP_VS_CONN_F_TUNNEL_TYPE_* */
+const tunnelType = enumeration(u8, { ipip: 0, gue: 1, gre: 2 });
+
+const unpaddedAddress = rawBytes(4, 16);
+
+/** union nf_inet_addr: 4 or 16 bytes in network order, always sent as 16. Which it is the family says, so 16 are read. */
+const paddedAddress: Codec<Uint8Array> = {
+  ...unpaddedAddress,
+  name: 'address',
+  write: (writer, value) => {
+    if (value.length !== 4 && value.length !== 16)
+      throw new ProtocolError(`an address of ${value.length} bytes`);
+    writer.bytes(value);
+    writer.zeros(16 - value.length);
+  },
+};
+
+/** struct ip_vs_flags: bits under the mask are set to the flags, others stay. */
+const flagsAndMask = struct('flags', { flags: u32, mask: u32 });
+
+/** include/uapi/linux/ip_vs.h: IPVS_STATS_ATTR_*, as IPVS_SVC_ATTR_STATS64 and IPVS_DEST_ATTR_STATS64 hold them */
+export const statistics64 = attributes('statistics64', {
+  connections: attr(1, u64),
+  inPackets: attr(2, u64),
+  outPackets: attr(3, u64),
+  inBytes: attr(4, u64),
+  outBytes: attr(5, u64),
+  connectionsPerSecond: attr(6, u64),
+  inPacketsPerSecond: attr(7, u64),
+  outPacketsPerSecond: attr(8, u64),
+  inBytesPerSecond: attr(9, u64),
+  outBytesPerSecond: attr(10, u64),
+});
+
+/** The same as kernels before 4.1 tell it: counters that wrap. */
+export const statistics32 = attributes('statistics', {
+  connections: attr(1, u32),
+  inPackets: attr(2, u32),
+  outPackets: attr(3, u32),
+  inBytes: attr(4, u64),
+  outBytes: attr(5, u64),
+  connectionsPerSecond: attr(6, u32),
+  inPacketsPerSecond: attr(7, u32),
+  outPacketsPerSecond: attr(8, u32),
+  inBytesPerSecond: attr(9, u32),
+  outBytesPerSecond: attr(10, u32),
+});
+
+/** include/uapi/linux/ip_vs.h: IPVS_SVC_ATTR_* */
+export const service = attributes('service', {
+  family: attr(1, addressFamily),
+  protocol: maybe(2, transport),
+  address: maybe(3, paddedAddress),
+  port: maybe(4, be16),
+  fwmark: maybe(5, u32),
+  scheduler: maybe(6, cstring),
+  flags: maybe(7, flagsAndMask),
+  timeoutSeconds: maybe(8, u32),
+  /** IPv4: a mask in network order; IPv6: a prefix length in host order. */
+  netmask: maybe(9, rawBytes(4)),
+  persistenceEngine: maybe(11, cstring),
+  statistics: received(10, statistics32),
+  statistics64: received(12, statistics64),
+});
+
+/** include/uapi/linux/ip_vs.h: IPVS_DEST_ATTR_* */
+export const destination = attributes('destination', {
+  address: attr(1, paddedAddress),
+  port: attr(2, be16),
+  forwarding: maybe(3, forwarding),
+  weight: maybe(4, u32),
+  upperThreshold: maybe(5, u32),
+  lowerThreshold: maybe(6, u32),
+  /** Kernels before 3.18 do not tell it: then it is the service's. */
+  family: maybe(11, addressFamily),
+  tunnelType: maybe(13, tunnelType),
+  tunnelPort: maybe(14, be16),
+  tunnelFlags: maybe(15, u16),
+  activeConnections: received(7, u32),
+  inactiveConnections: received(8, u32),
+  persistentConnections: received(9, u32),
+  statistics: received(10, statistics32),
+  statistics64: received(12, statistics64),
+});
+
+/** include/uapi/linux/ip_vs.h: IPVS_CMD_ATTR_*, the outermost attributes of every message but the answer to GET_INFO */
+export const messageAttributes = attributes('ipvs', {
+  service: maybe(1, service),
+  destination: maybe(2, destination),
+  tcpSeconds: maybe(4, u32),
+  tcpFinSeconds: maybe(5, u32),
+  udpSeconds: maybe(6, u32),
+});
+
+/** include/uapi/linux/ip_vs.h: IPVS_INFO_ATTR_*, the outermost attributes of the answer to GET_INFO */
+export const infoAttributes = attributes('ipvs-info', {
+  version: received(1, u32),
+  connectionTableSize: received(2, u32),
+});
+
+export type Service = Decoded<typeof service>;
+export type ServiceValues = Encoded<typeof service>;
+export type Destination = Decoded<typeof destination>;
+export type DestinationValues = Encoded<typeof destination>;

@@ -1,0 +1,201 @@
+import { formatOperation, type IpvsOperation, type Outcome } from '../../model/operation.js';
+import {
+  virtualServerKey,
+  type RealServerObservation,
+  type VirtualServerIdentity,
+  type VirtualServerObservation,
+} from '../../model/virtual-server.js';
+import type { AttributeTable } from '../../netlink/attributes.js';
+import { Connection, type SentCounts } from '../../netlink/connection.js';
+import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
+import { GenericFamily, lookUpFamily } from '../../netlink/generic.js';
+import type { Message, Request } from '../../netlink/message.js';
+import { Command, familyName, familyVersion, infoAttributes, messageAttributes } from './attributes.js';
+import {
+  identityValues,
+  realServerFrom,
+  realServerIdentityValues,
+  realServerValues,
+  virtualServerFrom,
+  virtualServerValues,
+} from './convert.js';
+
+/** Seconds after which IPVS forgets idle connections. */
+export interface IpvsTimeouts {
+  readonly tcpSeconds: number;
+  readonly tcpFinSeconds: number;
+  readonly udpSeconds: number;
+}
+
+export interface IpvsInformation {
+  /** As `1.2.1`. */
+  readonly version: string;
+  /** Buckets of the connection table. */
+  readonly connectionTableSize: number;
+}
+
+type RowsOf<Table> = Table extends AttributeTable<infer R> ? R : never;
+type IpvsFamily = GenericFamily<RowsOf<typeof messageAttributes>>;
+type InfoFamily = GenericFamily<RowsOf<typeof infoAttributes>>;
+
+/** include/uapi/linux/ip_vs.h: NVERSION */
+const formatVersion = (code: number): string =>
+  `${(code >>> 16) & 0xff}.${(code >>> 8) & 0xff}.${code & 0xff}`;
+
+const absentMeans = <T>(errno: string, value: T, error: unknown): T => {
+  if (error instanceof NetlinkError && error.errno === errno) return value;
+  throw error;
+};
+
+/** The IPVS table of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
+export class IpvsClient {
+  readonly #connection: Connection;
+  readonly #family: IpvsFamily;
+  readonly #info: InfoFamily;
+
+  private constructor(connection: Connection) {
+    this.#connection = connection;
+    const id = lookUpFamily(connection, familyName);
+    this.#family = new GenericFamily(id, familyVersion, messageAttributes, Command);
+    this.#info = new GenericFamily(id, familyVersion, infoAttributes, Command);
+    connection.knowShapes((message) =>
+      message.view.getUint8(message.bodyOffset) === Command.setInfo
+        ? this.#info.shapeOf(message)
+        : this.#family.shapeOf(message),
+    );
+  }
+
+  /** A NetlinkError ENOENT where the kernel has no IPVS and cannot load it. */
+  static open(connection: Connection = Connection.open('generic')): IpvsClient {
+    try {
+      return new IpvsClient(connection);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  get sent(): SentCounts {
+    return this.#connection.sent;
+  }
+
+  async info(): Promise<IpvsInformation> {
+    const request = this.#info.request(
+      Command.getInfo,
+      { operation: () => 'read the IPVS version' },
+      () => ({}),
+    );
+    return this.#connection.request(request, (message) => {
+      const { version = 0, connectionTableSize = 0 } = this.#info.decode(message);
+      return { version: formatVersion(version), connectionTableSize };
+    });
+  }
+
+  async timeouts(): Promise<IpvsTimeouts> {
+    const request = this.#family.request(
+      Command.getConfig,
+      { operation: () => 'read the IPVS timeouts' },
+      () => ({}),
+    );
+    return this.#connection.request(request, (message) => {
+      const { tcpSeconds = 0, tcpFinSeconds = 0, udpSeconds = 0 } = this.#family.decode(message);
+      return { tcpSeconds, tcpFinSeconds, udpSeconds };
+    });
+  }
+
+  /** Timeouts that are left out, or 0, stay. */
+  async setTimeouts(timeouts: Partial<IpvsTimeouts>): Promise<void> {
+    const operation = (): string => 'set the IPVS timeouts';
+    this.#connection.execute(this.#family.request(Command.setConfig, { operation }, () => timeouts));
+  }
+
+  async virtualServers(): Promise<readonly VirtualServerObservation[]> {
+    const operation = (): string => 'list the virtual servers';
+    return this.#connection.dump(
+      this.#family.request(Command.getService, { operation }, () => ({})),
+      this.#virtualServer,
+    );
+  }
+
+  /** Undefined where there is no such virtual server. */
+  async virtualServer(identity: VirtualServerIdentity): Promise<VirtualServerObservation | undefined> {
+    const operation = (): string => `read virtual server ${virtualServerKey(identity)}`;
+    const request = this.#family.request(Command.getService, { operation }, () => ({
+      service: identityValues(identity),
+    }));
+    try {
+      return this.#connection.request(request, this.#virtualServer);
+    } catch (error) {
+      return absentMeans('ESRCH', undefined, error);
+    }
+  }
+
+  /** Empty also where the virtual server does not exist. One dump for each virtual server: the costly part of observing. */
+  async realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]> {
+    const operation = (): string => `list the real servers of ${virtualServerKey(of)}`;
+    const request = this.#family.request(Command.getDestination, { operation }, () => ({
+      service: identityValues(of),
+    }));
+    try {
+      return this.#connection.dump(request, (message) => {
+        const { destination } = this.#family.decode(message);
+        if (destination === undefined) throw new ProtocolError('is missing', 'destination');
+        return realServerFrom(destination, of);
+      });
+    } catch (error) {
+      return absentMeans('ESRCH', [], error);
+    }
+  }
+
+  /** Performs the operations in their order, with few system calls; one outcome for each. A failing one does not stop the others. */
+  async apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> {
+    return this.#connection.batch(this.#requests(operations));
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  readonly #virtualServer = (message: Message): VirtualServerObservation => {
+    const { service } = this.#family.decode(message);
+    if (service === undefined) throw new ProtocolError('is missing', 'service');
+    return virtualServerFrom(service);
+  };
+
+  *#requests(operations: readonly IpvsOperation[]): Generator<Request, void, undefined> {
+    for (const operation of operations) yield requestFor(this.#family, operation);
+  }
+}
+
+const commands: Readonly<Record<IpvsOperation['kind'], number>> = {
+  'add-virtual-server': Command.newService,
+  'update-virtual-server': Command.setService,
+  'delete-virtual-server': Command.deleteService,
+  'add-real-server': Command.newDestination,
+  'update-real-server': Command.setDestination,
+  'delete-real-server': Command.deleteDestination,
+};
+
+const valuesFor = (operation: IpvsOperation): ReturnType<Parameters<IpvsFamily['request']>[2]> => {
+  switch (operation.kind) {
+    case 'add-virtual-server':
+    case 'update-virtual-server':
+      return { service: virtualServerValues(operation.server) };
+    case 'delete-virtual-server':
+      return { service: identityValues(operation.server) };
+    case 'add-real-server':
+    case 'update-real-server':
+      return { service: identityValues(operation.of), destination: realServerValues(operation.server) };
+    case 'delete-real-server':
+      return {
+        service: identityValues(operation.of),
+        destination: realServerIdentityValues(operation.server),
+      };
+  }
+};
+
+/** The message that performs an operation. Values that do not fit become a failed outcome when it is written. */
+export const requestFor = (family: IpvsFamily, operation: IpvsOperation): Request => {
+  const describe = (): string => formatOperation(operation);
+  return family.request(commands[operation.kind], { operation: describe }, () => valuesFor(operation));
+};

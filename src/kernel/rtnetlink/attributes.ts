@@ -1,0 +1,81 @@
+import { attributes, maybe, received } from '../../netlink/attributes.js';
+import { AddressFamily } from '../../netlink/constants.js';
+import { MessageShape, type Message } from '../../netlink/message.js';
+import { cstring, enumeration, rawBytes, s32, u16, u32, u8 } from '../../netlink/scalars.js';
+import { struct } from '../../netlink/struct.js';
+
+/** include/uapi/linux/rtnetlink.h: RTM_* */
+export const RouteMessage = {
+  newLink: 16,
+  deleteLink: 17,
+  getLink: 18,
+  newAddress: 20,
+  deleteAddress: 21,
+  getAddress: 22,
+} as const;
+
+/** include/uapi/linux/rtnetlink.h: RTNLGRP_* */
+export const RouteGroup = { link: 1, ipv4Address: 5, ipv6Address: 9 } as const;
+
+/** include/uapi/linux/if.h: IFF_UP */
+export const linkIsUp = 0x1;
+
+/** include/uapi/linux/rtnetlink.h: RTEXT_FILTER_SKIP_STATS, for IFLA_EXT_MASK */
+export const withoutStatistics = 0x8;
+
+const addressFamily = enumeration(u8, AddressFamily);
+
+/** include/uapi/linux/rtnetlink.h: struct ifinfomsg */
+export const linkHeader = struct('link', {
+  family: addressFamily,
+  _padding: u8,
+  type: u16,
+  index: s32,
+  flags: u32,
+  change: u32,
+});
+
+/** include/uapi/linux/if_link.h: IFLA_INFO_* */
+const linkInformation = attributes('link-information', { kind: maybe(1, cstring) });
+
+/** include/uapi/linux/if_link.h: IFLA_* */
+export const linkAttributes = attributes('link', {
+  name: maybe(3, cstring),
+  mtu: received(4, u32),
+  transmitQueueLength: maybe(13, u32),
+  information: maybe(18, linkInformation),
+  filter: maybe(29, u32),
+});
+
+/** include/uapi/linux/if_addr.h: struct ifaddrmsg */
+export const addressHeader = struct('address', {
+  family: addressFamily,
+  prefixLength: u8,
+  flags: u8,
+  scope: u8,
+  index: u32,
+});
+
+/** include/uapi/linux/if_addr.h: IFA_*. `local` is the interface's own address where `address` is the other end's. */
+export const addressAttributes = attributes('address', {
+  local: maybe(2, rawBytes(4, 16)),
+  address: maybe(1, rawBytes(4, 16)),
+  label: received(3, cstring),
+  flags: received(8, u32),
+});
+
+export const linkShape = new MessageShape('link', linkHeader, linkAttributes);
+export const addressShape = new MessageShape('address', addressHeader, addressAttributes);
+
+const named = {
+  [RouteMessage.newLink]: new MessageShape('new-link', linkHeader, linkAttributes),
+  [RouteMessage.deleteLink]: new MessageShape('delete-link', linkHeader, linkAttributes),
+  [RouteMessage.getLink]: new MessageShape('get-link', linkHeader, linkAttributes),
+  [RouteMessage.newAddress]: new MessageShape('new-address', addressHeader, addressAttributes),
+  [RouteMessage.deleteAddress]: new MessageShape('delete-address', addressHeader, addressAttributes),
+  [RouteMessage.getAddress]: new MessageShape('get-address', addressHeader, addressAttributes),
+};
+
+/** For traces. */
+export const routeShapeOf = (message: Message): (typeof named)[keyof typeof named] | undefined =>
+  named[message.type as keyof typeof named];

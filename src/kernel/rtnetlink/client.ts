@@ -1,0 +1,91 @@
+import type { AddressOperation, Outcome } from '../../model/operation.js';
+import { Connection, type SentCounts } from '../../netlink/connection.js';
+import { NetlinkError } from '../../netlink/errors.js';
+import type { Request } from '../../netlink/message.js';
+import { routeShapeOf } from './attributes.js';
+import {
+  addressFrom,
+  addressRequest,
+  createDummyRequest,
+  deleteLinkRequest,
+  getAddressesRequest,
+  getLinkRequest,
+  linkFrom,
+  type Link,
+  type LinkAddress,
+} from './convert.js';
+
+const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
+
+/** Interfaces and addresses of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
+export class RouteClient {
+  readonly #connection: Connection;
+
+  private constructor(connection: Connection) {
+    this.#connection = connection;
+    connection.knowShapes(routeShapeOf);
+  }
+
+  /** A NetlinkError where the socket cannot be opened. */
+  static open(connection: Connection = Connection.open('route')): RouteClient {
+    return new RouteClient(connection);
+  }
+
+  get sent(): SentCounts {
+    return this.#connection.sent;
+  }
+
+  async links(): Promise<readonly Link[]> {
+    return this.#connection.dump(getLinkRequest(), linkFrom).filter(isPresent);
+  }
+
+  /** Undefined where no interface has the name. */
+  async link(name: string): Promise<Link | undefined> {
+    try {
+      return this.#connection.request(getLinkRequest(name), linkFrom);
+    } catch (error) {
+      if (error instanceof NetlinkError && error.errno === 'ENODEV') return undefined;
+      throw error;
+    }
+  }
+
+  /** Fails with EEXIST where the name is taken, with EOPNOTSUPP where the kernel has no dummy driver. */
+  async createDummy(name: string): Promise<Outcome> {
+    return this.#perform(createDummyRequest(name));
+  }
+
+  /** Fails with ENODEV where there is no such interface. */
+  async deleteLink(index: number): Promise<Outcome> {
+    return this.#perform(deleteLinkRequest(index));
+  }
+
+  /** IPv4 and IPv6, of every interface. */
+  async addresses(): Promise<readonly LinkAddress[]> {
+    const names = new Map((await this.links()).map((link) => [link.index, link.name]));
+    const nameOf = (index: number): string => names.get(index) ?? '';
+    return this.#connection
+      .dump(getAddressesRequest, (message) => addressFrom(message, nameOf))
+      .filter(isPresent);
+  }
+
+  /** Binds and unbinds /32 and /128 addresses, with few system calls; one outcome for each, in their order. */
+  async apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]> {
+    return this.#connection.batch(requests(interfaceIndex, operations));
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  async #perform(request: Request): Promise<Outcome> {
+    const [outcome] = await this.#connection.batch([request]);
+    return outcome ?? { status: 'unknown' };
+  }
+}
+
+function* requests(
+  interfaceIndex: number,
+  operations: readonly AddressOperation[],
+): Generator<Request, void, undefined> {
+  for (const operation of operations) yield addressRequest(interfaceIndex, operation);
+}

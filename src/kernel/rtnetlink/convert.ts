@@ -1,0 +1,107 @@
+import { familyOf, hostPrefixLength, ipFromBytes, ipToBytes } from '../../base/ip.js';
+import type { InterfaceAddress } from '../../model/node.js';
+import { formatOperation, type AddressOperation } from '../../model/operation.js';
+import { MessageFlag } from '../../netlink/constants.js';
+import { ProtocolError } from '../../netlink/errors.js';
+import type { Message, Request } from '../../netlink/message.js';
+import { addressShape, linkIsUp, linkShape, RouteMessage, withoutStatistics } from './attributes.js';
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** As `dummy`, `veth`; undefined for hardware and loopback. */
+  readonly kind: string | undefined;
+  readonly up: boolean;
+}
+
+/** An address of one of this machine's interfaces. */
+export interface LinkAddress extends InterfaceAddress {
+  readonly interfaceIndex: number;
+}
+
+/** Undefined for what other families (bridges) say about a link with the same message types. */
+export const linkFrom = (message: Message): Link | undefined => {
+  const { header, attributes } = linkShape.read(message);
+  if (header.family !== 'unspecified') return undefined;
+  if (attributes.name === undefined) throw new ProtocolError('is missing', 'link.name');
+  return {
+    index: header.index,
+    name: attributes.name,
+    kind: attributes.information?.kind,
+    up: (header.flags & linkIsUp) !== 0,
+  };
+};
+
+/** Undefined for families other than IPv4 and IPv6. `nameOf` knows interfaces by index. */
+export const addressFrom = (
+  message: Message,
+  nameOf: (interfaceIndex: number) => string,
+): LinkAddress | undefined => {
+  const { header, attributes } = addressShape.read(message);
+  if (header.family !== 'IPv4' && header.family !== 'IPv6') return undefined;
+  const bytes = attributes.local ?? attributes.address;
+  if (bytes === undefined) throw new ProtocolError('is missing', 'address.address');
+  if (bytes.length !== (header.family === 'IPv4' ? 4 : 16))
+    throw new ProtocolError(`${bytes.length} bytes of ${header.family}`, 'address.address');
+  return {
+    address: ipFromBytes(bytes),
+    prefixLength: header.prefixLength,
+    interfaceIndex: header.index,
+    interfaceName: nameOf(header.index),
+  };
+};
+
+/** What brings or takes a host address: /32 or /128, as kube-proxy has them. */
+export const addressRequest = (interfaceIndex: number, operation: AddressOperation): Request => {
+  const binds = operation.kind === 'bind-address';
+  return {
+    type: binds ? RouteMessage.newAddress : RouteMessage.deleteAddress,
+    flags: binds ? MessageFlag.create | MessageFlag.exclusive : 0,
+    operation: () => formatOperation(operation),
+    shape: addressShape,
+    write: (writer) => {
+      const family = familyOf(operation.address);
+      const bytes = ipToBytes(operation.address);
+      addressShape.write(
+        writer,
+        { family, prefixLength: hostPrefixLength(family), index: interfaceIndex },
+        { local: bytes, address: bytes },
+      );
+    },
+  };
+};
+
+/** A dummy device without a transmit queue, down, as kube-proxy makes it. */
+export const createDummyRequest = (name: string): Request => ({
+  type: RouteMessage.newLink,
+  flags: MessageFlag.create | MessageFlag.exclusive,
+  operation: () => `create the dummy interface ${name}`,
+  shape: linkShape,
+  write: (writer) =>
+    linkShape.write(writer, {}, { name, transmitQueueLength: 0, information: { kind: 'dummy' } }),
+});
+
+export const deleteLinkRequest = (index: number): Request => ({
+  type: RouteMessage.deleteLink,
+  flags: 0,
+  operation: () => `delete interface ${index}`,
+  shape: linkShape,
+  write: (writer) => linkShape.write(writer, { index }, {}),
+});
+
+/** One interface by its name; without a name all, in a dump. */
+export const getLinkRequest = (name?: string): Request => ({
+  type: RouteMessage.getLink,
+  flags: 0,
+  operation: () => (name === undefined ? 'list the interfaces' : `read interface ${name}`),
+  shape: linkShape,
+  write: (writer) => linkShape.write(writer, {}, { name, filter: withoutStatistics }),
+});
+
+export const getAddressesRequest: Request = {
+  type: RouteMessage.getAddress,
+  flags: 0,
+  operation: () => 'list the addresses',
+  shape: addressShape,
+  write: (writer) => addressShape.write(writer, {}, {}),
+};

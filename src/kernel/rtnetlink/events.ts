@@ -1,0 +1,71 @@
+import { EventSocket } from '../../netlink/event-socket.js';
+import type { Message } from '../../netlink/message.js';
+import { RouteGroup, routeShapeOf, RouteMessage } from './attributes.js';
+import { addressFrom, linkFrom, type Link, type LinkAddress } from './convert.js';
+
+/** A change of an interface or an address; `interfaceName` of an address is '' until its link was told of. */
+export type RouteEvent =
+  | { readonly kind: 'link' | 'link-gone'; readonly link: Link }
+  | { readonly kind: 'address' | 'address-gone'; readonly address: LinkAddress };
+
+export interface RouteListener {
+  event(event: RouteEvent): void;
+  /** The kernel had no room for some events: read everything again. */
+  lost(): void;
+  /** The socket is of no use any more, or what was called here threw. */
+  failed(error: Error): void;
+}
+
+const linkEvent = (kind: 'link' | 'link-gone', link: Link | undefined): RouteEvent | undefined =>
+  link === undefined ? undefined : { kind, link };
+
+const addressEvent = (
+  kind: 'address' | 'address-gone',
+  address: LinkAddress | undefined,
+): RouteEvent | undefined => (address === undefined ? undefined : { kind, address });
+
+/** The event in a message of the groups that are watched; undefined for what is none. `names` learns interfaces from it. */
+export const routeEventFrom = (message: Message, names: Map<number, string>): RouteEvent | undefined => {
+  const nameOf = (index: number): string => names.get(index) ?? '';
+  switch (message.type) {
+    case RouteMessage.newLink: {
+      const link = linkFrom(message);
+      if (link !== undefined) names.set(link.index, link.name);
+      return linkEvent('link', link);
+    }
+    case RouteMessage.deleteLink: {
+      const link = linkFrom(message);
+      if (link !== undefined) names.delete(link.index);
+      return linkEvent('link-gone', link);
+    }
+    case RouteMessage.newAddress:
+      return addressEvent('address', addressFrom(message, nameOf));
+    case RouteMessage.deleteAddress:
+      return addressEvent('address-gone', addressFrom(message, nameOf));
+    default:
+      return undefined;
+  }
+};
+
+/** Tells of every change of links and addresses from now on. Throws a NetlinkError where the socket cannot be opened. */
+export const watchRoute = (
+  listener: RouteListener,
+  options: { readonly receiveBufferBytes?: number } = {},
+): { close(): void } => {
+  const names = new Map<number, string>();
+  const socket = EventSocket.open(
+    'route',
+    [RouteGroup.link, RouteGroup.ipv4Address, RouteGroup.ipv6Address],
+    {
+      ...options,
+      shapeOf: routeShapeOf,
+      message: (message) => {
+        const event = routeEventFrom(message, names);
+        if (event !== undefined) listener.event(event);
+      },
+      lost: () => listener.lost(),
+      failed: (error) => listener.failed(error),
+    },
+  );
+  return { close: () => socket.close() };
+};

@@ -1,0 +1,205 @@
+import { bytesAt, hex, type ByteWriter } from './bytes.js';
+import { align, AttributeBits, attributeHeaderLength, hostIsLittleEndian } from './constants.js';
+import { ProtocolError } from './errors.js';
+import { describeValue, type Codec } from './scalars.js';
+
+type Presence = 'required' | 'optional' | 'received';
+
+/** One row of a table: the attribute's number, how its value lies on the wire, and whether it must be there. */
+export interface Row<Out, In, P extends Presence> {
+  readonly type: number;
+  readonly codec: Codec<Out, In>;
+  readonly presence: P;
+}
+
+/** Always sent; its absence in what is received is a ProtocolError. */
+export const attr = <Out, In>(type: number, codec: Codec<Out, In>): Row<Out, In, 'required'> => ({
+  type,
+  codec,
+  presence: 'required',
+});
+
+/** Sent unless undefined; may be absent in what is received. */
+export const maybe = <Out, In>(type: number, codec: Codec<Out, In>): Row<Out, In, 'optional'> => ({
+  type,
+  codec,
+  presence: 'optional',
+});
+
+/** From the kernel to us only; may be absent. */
+export const received = <Out, In>(type: number, codec: Codec<Out, In>): Row<Out, In, 'received'> => ({
+  type,
+  codec,
+  presence: 'received',
+});
+
+type Rows = Readonly<Record<string, Row<unknown, never, Presence>>>;
+
+type NamesOf<R, P extends Presence> = {
+  [Name in keyof R]: R[Name] extends Row<unknown, never, P> ? Name : never;
+}[keyof R];
+type OutOf<R> = R extends Row<infer Out, never, Presence> ? Out : never;
+type InOf<R> = R extends { readonly codec: { write(writer: ByteWriter, value: infer In): void } }
+  ? In
+  : never;
+
+/** What decoding a table of these rows gives. */
+export type DecodedRows<R> = { readonly [Name in NamesOf<R, 'required'>]: OutOf<R[Name]> } & {
+  readonly [Name in NamesOf<R, 'optional' | 'received'>]?: OutOf<R[Name]>;
+};
+
+/** What encoding a table of these rows takes. */
+export type EncodedRows<R> = { readonly [Name in NamesOf<R, 'required'>]: InOf<R[Name]> } & {
+  readonly [Name in NamesOf<R, 'optional'>]?: InOf<R[Name]> | undefined;
+};
+
+export type Decoded<Table> = Table extends AttributeTable<infer R> ? DecodedRows<R> : never;
+export type Encoded<Table> = Table extends AttributeTable<infer R> ? EncodedRows<R> : never;
+
+interface NamedRow {
+  readonly name: string;
+  readonly type: number;
+  readonly codec: Codec<unknown>;
+  readonly presence: Presence;
+  /** The type as it is written: with NLA_F_NESTED where the value is a set. */
+  readonly wireType: number;
+}
+
+/**
+ * A set of netlink attributes. The order of the rows is the order on the wire. Reading skips attributes that no row
+ * names; where one comes twice the last counts, as in the kernel. A table is a codec, so sets nest.
+ */
+export class AttributeTable<R extends Rows> implements Codec<DecodedRows<R>, EncodedRows<R>> {
+  readonly nested = true;
+  readonly rows: readonly NamedRow[];
+  readonly #sent: readonly NamedRow[];
+  readonly #required: readonly NamedRow[];
+  readonly #byType: readonly (NamedRow | undefined)[];
+
+  constructor(
+    readonly name: string,
+    rows: R,
+  ) {
+    this.rows = Object.entries(rows).map(([name, row]) => ({
+      name,
+      type: row.type,
+      codec: row.codec as Codec<unknown>,
+      presence: row.presence,
+      wireType: row.codec.nested === true ? row.type | AttributeBits.nested : row.type,
+    }));
+    this.#sent = this.rows.filter((row) => row.presence !== 'received');
+    this.#required = this.rows.filter((row) => row.presence === 'required');
+    const byType: (NamedRow | undefined)[] = [];
+    for (const row of this.rows) byType[row.type] = row;
+    this.#byType = byType;
+  }
+
+  write(writer: ByteWriter, value: EncodedRows<R>): void {
+    const values = value as Readonly<Record<string, unknown>>;
+    for (const row of this.#sent) {
+      const given = values[row.name];
+      if (given !== undefined) writeAttribute(writer, row, given);
+      else if (row.presence === 'required') throw new ProtocolError('is missing', row.name);
+    }
+  }
+
+  read(view: DataView, offset: number, length: number): DecodedRows<R> {
+    const values: Record<string, unknown> = {};
+    this.#walk(view, offset, length, (type, start, size) => {
+      const row = this.#byType[type];
+      if (row !== undefined) values[row.name] = readValue(row, view, start, size);
+    });
+    for (const row of this.#required)
+      if (!(row.name in values)) throw new ProtocolError('is missing', row.name);
+    return values as DecodedRows<R>;
+  }
+
+  /** `{port=80 service={…} #99=00 01}`: every attribute, also those that no row names. */
+  describe(view: DataView, offset: number, length: number): string {
+    const parts: string[] = [];
+    try {
+      this.#walk(view, offset, length, (type, start, size) => {
+        const row = this.#byType[type];
+        parts.push(
+          row === undefined
+            ? `#${type}=${hex(bytesAt(view, start, size))}`
+            : `${row.name}=${describeRow(row, view, start, size)}`,
+        );
+      });
+    } catch (error) {
+      parts.push(`<${String(error)}>`);
+    }
+    return `{${parts.join(' ')}}`;
+  }
+
+  pathAt(view: DataView, offset: number, length: number, target: number): string {
+    let path = '';
+    this.#walk(view, offset, length, (type, start, size) => {
+      if (target < start - attributeHeaderLength || target >= start + Math.max(size, 1)) return;
+      const row = this.#byType[type];
+      const inner =
+        row === undefined || target < start ? '' : (row.codec.pathAt?.(view, start, size, target) ?? '');
+      path = [row?.name ?? `#${type}`, ...(inner === '' ? [] : [inner])].join('.');
+    });
+    return path;
+  }
+
+  /** Calls back with type, offset and length of each attribute's value. The last attribute's padding may be missing. */
+  #walk(
+    view: DataView,
+    offset: number,
+    length: number,
+    visit: (type: number, start: number, size: number) => void,
+  ): void {
+    const end = offset + length;
+    let at = offset;
+    while (at < end) {
+      if (end - at < attributeHeaderLength)
+        throw new ProtocolError(`${end - at} bytes are left, too few for an attribute`);
+      const size = view.getUint16(at, hostIsLittleEndian);
+      const type = view.getUint16(at + 2, hostIsLittleEndian) & AttributeBits.typeMask;
+      if (size < attributeHeaderLength || at + size > end)
+        throw new ProtocolError(
+          `says it has ${size} bytes, where ${end - at} are left`,
+          this.#byType[type]?.name ?? `#${type}`,
+        );
+      visit(type, at + attributeHeaderLength, size - attributeHeaderLength);
+      at += align(size);
+    }
+  }
+}
+
+const writeAttribute = (writer: ByteWriter, row: NamedRow, value: unknown): void => {
+  const start = writer.length;
+  writer.u32(0);
+  try {
+    row.codec.write(writer, value);
+  } catch (error) {
+    throw error instanceof ProtocolError ? error.within(row.name) : error;
+  }
+  const size = writer.length - start;
+  if (size > 0xffff) throw new ProtocolError(`${size} bytes do not fit into an attribute`, row.name);
+  writer.setU16(start, size);
+  writer.setU16(start + 2, row.wireType);
+  writer.pad();
+};
+
+const readValue = (row: NamedRow, view: DataView, start: number, size: number): unknown => {
+  try {
+    return row.codec.read(view, start, size);
+  } catch (error) {
+    throw error instanceof ProtocolError ? error.within(row.name) : error;
+  }
+};
+
+const describeRow = (row: NamedRow, view: DataView, start: number, size: number): string => {
+  try {
+    return describeValue(row.codec, view, start, size);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return `${hex(bytesAt(view, start, size))} <${error.problem}>`;
+  }
+};
+
+export const attributes = <R extends Rows>(name: string, rows: R): AttributeTable<R> =>
+  new AttributeTable(name, rows);

@@ -1,0 +1,250 @@
+import { setImmediate } from 'node:timers/promises';
+import { readAcknowledgement } from './acknowledgement.js';
+import { ByteWriter, viewOf } from './bytes.js';
+import { MessageFlag, MessageType, Protocol, type ProtocolName } from './constants.js';
+import { Exchange, explain, type MessageOutcome } from './exchange.js';
+import { NetlinkError, ProtocolError } from './errors.js';
+import { Errno } from './errno.js';
+import { readMessages, writeMessage, type Message, type Request } from './message.js';
+import { CommandSocket } from './socket.js';
+import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
+
+export interface ConnectionOptions {
+  /** Wanted size of the kernel's buffers; net.core.rmem_max limits it without CAP_NET_ADMIN. */
+  readonly bufferBytes?: number;
+  readonly trace?: Tracer | undefined;
+}
+
+/** How much was sent, for tests that count and for metrics. */
+export interface SentCounts {
+  readonly messages: number;
+  readonly datagrams: number;
+}
+
+const defaultBufferBytes = 4 << 20;
+const largestDatagram = 64 << 10;
+/** The kernel works inside `send`, on our thread: this bounds how long the event loop stands still. */
+const mostMessages = 512;
+/** What the kernel charges for one acknowledgement with some text (768 without, doubled to be safe). */
+const acknowledgementCharge = 1536;
+const mostDumpAttempts = 20;
+
+/**
+ * A connection to one netlink protocol of the kernel. Requests and dumps are synchronous, as the kernel answers within
+ * the system call; so they never interleave. Only batches take turns with the event loop. Errors are NetlinkErrors (the
+ * kernel's refusal) and ProtocolErrors (bytes that are not what they should be).
+ */
+export class Connection {
+  readonly #socket: CommandSocket;
+  readonly #writer = new ByteWriter(largestDatagram + 4096);
+  readonly #trace: Tracer | undefined;
+  readonly #window: number;
+  readonly #shapes: ShapeOf[] = [];
+  #received = new Uint8Array(64 << 10);
+  #sequence = 0;
+  readonly #sent = { messages: 0, datagrams: 0 };
+
+  private constructor(protocol: ProtocolName, options: ConnectionOptions) {
+    this.#socket = new CommandSocket(Protocol[protocol], options.bufferBytes ?? defaultBufferBytes);
+    this.#trace = options.trace ?? tracerFromEnvironment(protocol);
+    const fitting = Math.floor(this.#socket.receiveBufferBytes / acknowledgementCharge);
+    this.#window = Math.max(1, Math.min(mostMessages, fitting));
+  }
+
+  /** A NetlinkError where the socket cannot be opened. */
+  static open(protocol: ProtocolName, options: ConnectionOptions = {}): Connection {
+    return new Connection(protocol, options);
+  }
+
+  get sent(): SentCounts {
+    return this.#sent;
+  }
+
+  /** Lets traces name the attributes of messages of a family. */
+  knowShapes(shapeOf: ShapeOf): void {
+    this.#shapes.push(shapeOf);
+  }
+
+  /** Sends a request that is answered by one message and gives what `decode` makes of it. */
+  request<T>(request: Request, decode: (message: Message) => T): T {
+    const answers: T[] = [];
+    this.#converse(request, request.flags, (message) => answers.push(decode(message)));
+    if (answers.length === 0) throw lost(request);
+    return answers[0] as T;
+  }
+
+  /** Sends a request that is answered by an acknowledgement only. */
+  execute(request: Request): void {
+    const { acknowledged } = this.#converse(request, request.flags | MessageFlag.acknowledge, () => {});
+    if (!acknowledged) throw lost(request);
+  }
+
+  /** All objects that the request asks for. An interrupted dump, one that changes while it is read, begins again. */
+  dump<T>(request: Request, decode: (message: Message) => T): readonly T[] {
+    for (let attempt = 0; attempt < mostDumpAttempts; attempt += 1) {
+      const found: T[] = [];
+      const end = this.#converse(request, request.flags | MessageFlag.dump, (message) =>
+        found.push(decode(message)),
+      );
+      if (end.interrupted || end.truncated) continue;
+      if (!end.acknowledged) throw lost(request);
+      return found;
+    }
+    throw new NetlinkError(request.operation(), Errno.EINTR, {
+      text: `the dump was interrupted ${mostDumpAttempts} times`,
+      attributePath: undefined,
+    });
+  }
+
+  /**
+   * Sends many requests, packed into few datagrams, and tells what became of each, in their order. A failing one does
+   * not stop the others. Between datagrams the event loop gets its turn. Never rejects because of a request; requests
+   * are taken from the iterable as they are sent.
+   */
+  async batch(requests: Iterable<Request>): Promise<readonly MessageOutcome[]> {
+    const outcomes: MessageOutcome[] = [];
+    const source = requests[Symbol.iterator]();
+    let next = source.next();
+    while (next.done !== true) {
+      if (outcomes.length > 0) await setImmediate();
+      // From here to the answers nothing awaits: the writer and the socket are ours alone.
+      const exchange = new Exchange(this.#sequence);
+      while (next.done !== true && this.#append(exchange, next.value)) next = source.next();
+      this.#perform(exchange);
+      outcomes.push(...exchange.outcomes());
+    }
+    return outcomes;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  /** Adds the request to the datagram; false where it is full. */
+  #append(exchange: Exchange, request: Request): boolean {
+    if (exchange.size >= this.#window) return false;
+    const before = this.#writer.length;
+    try {
+      const start = writeMessage(
+        this.#writer,
+        request,
+        request.flags | MessageFlag.request,
+        exchange.nextSequence,
+      );
+      if (this.#writer.length > largestDatagram && before > 0) {
+        this.#writer.truncate(before);
+        return false;
+      }
+      exchange.add(request, start);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      exchange.addUnsendable(request, error);
+    }
+    return true;
+  }
+
+  /** Sends what was written, the last message with a wish for an acknowledgement, and hands the answers to the exchange. */
+  #perform(exchange: Exchange): void {
+    this.#sequence = exchange.lastSequence;
+    const { lastMessage } = exchange;
+    if (lastMessage === undefined) return;
+    this.#writer.setU16(
+      lastMessage.offset + 6,
+      lastMessage.request.flags | MessageFlag.request | MessageFlag.acknowledge,
+    );
+    const datagram = this.#writer.written();
+    this.#writer.truncate(0);
+    try {
+      const droppedBefore = this.#socket.dropped;
+      this.#send(datagram, exchange.messages);
+      this.#collect(exchange, viewOf(datagram));
+      if (this.#socket.dropped !== droppedBefore) exchange.answersWereLost();
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      exchange.notSent(error);
+    }
+  }
+
+  /** Answers that cannot be read leave the messages they are about without an outcome. */
+  #collect(exchange: Exchange, datagram: DataView): void {
+    try {
+      this.#receiveAll((message) => exchange.answer(message, datagram));
+    } catch (error) {
+      if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
+      exchange.answersWereLost();
+    }
+  }
+
+  /** One request and all its answers. */
+  #converse(
+    request: Request,
+    flags: number,
+    onAnswer: (message: Message) => void,
+  ): { readonly acknowledged: boolean; readonly interrupted: boolean; readonly truncated: boolean } {
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    const sequence = this.#sequence;
+    let acknowledged = false;
+    let interrupted = false;
+    this.#writer.truncate(0);
+    writeMessage(this.#writer, request, flags | MessageFlag.request, sequence);
+    const datagram = this.#writer.written();
+    this.#writer.truncate(0);
+    this.#send(datagram, 1);
+    const truncated = this.#receiveAll((message) => {
+      if (message.sequence !== sequence) return;
+      if ((message.flags & MessageFlag.dumpInterrupted) !== 0) interrupted = true;
+      if (message.type === MessageType.error || message.type === MessageType.done) {
+        const acknowledgement = readAcknowledgement(message);
+        if (acknowledgement.errno !== 0) throw explain(request, acknowledgement, viewOf(datagram), 0);
+        acknowledged = true;
+      } else if (message.type !== MessageType.noop) onAnswer(message);
+    });
+    return { acknowledged, interrupted, truncated };
+  }
+
+  #send(datagram: Uint8Array, messages: number): void {
+    this.#trace?.('sent', datagram, this.#shapeOf);
+    this.#socket.send(datagram);
+    this.#sent.messages += messages;
+    this.#sent.datagrams += 1;
+  }
+
+  /**
+   * Hands over every queued message. What the handler throws comes once the queue is empty, so that nothing is left for
+   * the next request. True where a datagram was cut off: the buffer is then larger the next time.
+   */
+  #receiveAll(onMessage: (message: Message) => void): boolean {
+    let failure: { readonly error: unknown } | undefined;
+    let largest = 0;
+    for (;;) {
+      const length = this.#socket.receive(this.#received);
+      if (length === undefined) break;
+      largest = Math.max(largest, length);
+      if (length > this.#received.length) continue;
+      this.#trace?.('received', this.#received.subarray(0, length), this.#shapeOf);
+      try {
+        for (const message of readMessages(viewOf(this.#received), length)) onMessage(message);
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+    const truncated = largest > this.#received.length;
+    if (truncated) this.#received = new Uint8Array(largest * 2);
+    if (failure !== undefined) throw failure.error;
+    return truncated;
+  }
+
+  readonly #shapeOf: ShapeOf = (message) => {
+    for (const shapeOf of this.#shapes) {
+      const shape = shapeOf(message);
+      if (shape !== undefined) return shape;
+    }
+    return undefined;
+  };
+}
+
+const lost = (request: Request): NetlinkError =>
+  new NetlinkError(request.operation(), Errno.ENOBUFS, {
+    text: 'the kernel gave no answer',
+    attributePath: undefined,
+  });

@@ -1,0 +1,58 @@
+import { getSystemErrorMap } from 'node:util';
+import { BaseError } from '../base/errors.js';
+import { errnoName } from './errno.js';
+
+/** Bytes that are not what their table says, or a value that its attribute cannot hold. `path` names the attribute, as `service.port`; '' for the message itself. */
+export class ProtocolError extends BaseError {
+  constructor(
+    readonly problem: string,
+    readonly path: string = '',
+  ) {
+    super(path === '' ? problem : `${path}: ${problem}`);
+  }
+
+  /** The same error as the set that contains the attribute sees it. */
+  within(name: string): ProtocolError {
+    return new ProtocolError(this.problem, this.path === '' ? name : `${name}.${this.path}`);
+  }
+}
+
+/** What an extended acknowledgement adds to an error number. */
+export interface KernelExplanation {
+  readonly text: string | undefined;
+  readonly attributePath: string | undefined;
+}
+
+const meaningOf = (errnoNumber: number): string => {
+  const known = getSystemErrorMap().get(-errnoNumber);
+  return known === undefined ? '' : ` (${known[1]})`;
+};
+
+/** The kernel refused an operation, or the socket failed. Decide by `errno`, the name of the error, as `EEXIST`. */
+export class NetlinkError extends BaseError {
+  readonly errno: string;
+
+  constructor(
+    readonly operation: string,
+    readonly errnoNumber: number,
+    readonly explanation: KernelExplanation = { text: undefined, attributePath: undefined },
+    options?: { readonly cause?: unknown },
+  ) {
+    const { text, attributePath } = explanation;
+    super(
+      [
+        `${operation}: ${errnoName(errnoNumber)}${meaningOf(errnoNumber)}`,
+        ...(text === undefined ? [] : [text]),
+        ...(attributePath === undefined || attributePath === '' ? [] : [`at ${attributePath}`]),
+      ].join(', '),
+      options,
+    );
+    this.errno = errnoName(errnoNumber);
+  }
+}
+
+/** The NetlinkError of a system call that native-shims made. Anything else is returned as it is. */
+export const fromSystemCall = (operation: string, error: unknown): unknown =>
+  error instanceof Error && 'errno' in error && typeof error.errno === 'number'
+    ? new NetlinkError(operation, error.errno, undefined, { cause: error })
+    : error;

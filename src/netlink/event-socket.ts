@@ -1,0 +1,131 @@
+import { RawNetlinkSocket } from 'netlink';
+import { nativeShims } from '../../native-shims/index.js';
+import { viewOf } from './bytes.js';
+import { Protocol, type ProtocolName } from './constants.js';
+import { fromSystemCall } from './errors.js';
+import { readMessages, type Message } from './message.js';
+import { disableOverrunErrors, setReceiveBuffer } from './socket.js';
+import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
+
+export interface EventListener {
+  /** A message of one of the groups; decode it at once. What this throws goes to `failed`. */
+  message(message: Message): void;
+  /** The receive buffer was full and events are gone. */
+  lost(): void;
+  failed(error: Error): void;
+  readonly shapeOf: ShapeOf;
+  readonly receiveBufferBytes?: number;
+}
+
+const defaultBufferBytes = 4 << 20;
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/**
+ * A socket for multicast groups. The npm package that waits on it aborts the process when a receive overruns and when a
+ * listener throws, and must not be closed from within one: so overruns are counted instead of reported, its listener only
+ * queues, and everything of ours runs in macrotasks of its own.
+ */
+export class EventSocket {
+  readonly #socket: RawNetlinkSocket;
+  readonly #descriptor: number;
+  readonly #trace: Tracer | undefined;
+  #queue: Uint8Array[] = [];
+  #scheduled = false;
+  #closed = false;
+  #dropped = 0;
+
+  private constructor(
+    protocol: ProtocolName,
+    groups: readonly number[],
+    private readonly listener: EventListener,
+  ) {
+    this.#trace = tracerFromEnvironment(protocol);
+    this.#socket = new RawNetlinkSocket(Protocol[protocol]);
+    this.#descriptor = nativeShims().socketDescriptor(Protocol[protocol], this.#socket.address().port);
+    disableOverrunErrors(this.#descriptor);
+    setReceiveBuffer(this.#descriptor, listener.receiveBufferBytes ?? defaultBufferBytes);
+    this.#dropped = nativeShims().dropped(this.#descriptor);
+    this.#listen();
+    for (const group of groups) this.#socket.addMembership(group);
+  }
+
+  /** A NetlinkError where the socket cannot be opened or a group not be joined. */
+  static open(protocol: ProtocolName, groups: readonly number[], listener: EventListener): EventSocket {
+    try {
+      return new EventSocket(protocol, groups, listener);
+    } catch (error) {
+      throw fromSystemCall('open a netlink socket for events', error);
+    }
+  }
+
+  /** No callback comes after this. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue = [];
+    // Never from within the package's own callback: a fresh macrotask.
+    setImmediate(() => this.#socket.close());
+  }
+
+  /** These run on the package's stack: nothing may be thrown, nothing of ours may be called. */
+  #listen(): void {
+    const take = (bytes: Uint8Array, information: { readonly port: number }): void => {
+      try {
+        if (information.port !== 0) return;
+        this.#queue.push(bytes);
+        this.#schedule();
+      } catch {
+        // out of memory at worst: the counter of drops stays as it is, the process lives
+      }
+    };
+    this.#socket.on('message', take);
+    this.#socket.on('error', (error) => {
+      setImmediate(() => this.#fail(fromSystemCall('receive netlink events', error)));
+    });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#deliver());
+  }
+
+  #deliver(): void {
+    this.#scheduled = false;
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const datagram of queue) this.#deliverDatagram(datagram);
+    this.#noticeDrops();
+  }
+
+  #deliverDatagram(datagram: Uint8Array): void {
+    if (this.#closed) return;
+    this.#trace?.('received', datagram, this.listener.shapeOf);
+    try {
+      for (const message of readMessages(viewOf(datagram), datagram.length))
+        if (!this.#closed) this.listener.message(message);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Drops happen only while datagrams are queued, so a look after each delivery misses none. */
+  #noticeDrops(): void {
+    if (this.#closed) return;
+    try {
+      const dropped = nativeShims().dropped(this.#descriptor);
+      if (dropped === this.#dropped) return;
+      this.#dropped = dropped;
+      this.listener.lost();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** What a listener throws at being told of a failure has nobody left to take it. */
+  #fail(error: unknown): void {
+    if (this.#closed) return;
+    this.listener.failed(asError(error));
+  }
+}

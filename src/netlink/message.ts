@@ -1,0 +1,136 @@
+import type { AttributeTable, DecodedRows, EncodedRows } from './attributes.js';
+import { bytesAt, hex, type ByteWriter } from './bytes.js';
+import { align, hostIsLittleEndian, messageHeaderLength } from './constants.js';
+import { ProtocolError } from './errors.js';
+import type { Struct, StructValue } from './struct.js';
+
+/** A message in a buffer that will be used again: decode it at once, keep nothing of it. */
+export interface Message {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  readonly portId: number;
+  readonly view: DataView;
+  /** Where the body, what follows the netlink header, lies in the view. */
+  readonly bodyOffset: number;
+  readonly bodyLength: number;
+}
+
+/** The messages of a datagram of the given length. A ProtocolError where a header does not fit the bytes. */
+export function* readMessages(view: DataView, length: number): Generator<Message, void, undefined> {
+  let at = 0;
+  while (at < length) {
+    if (length - at < messageHeaderLength)
+      throw new ProtocolError(`${length - at} bytes are left, too few for a message`);
+    const size = view.getUint32(at, hostIsLittleEndian);
+    if (size < messageHeaderLength || at + size > length)
+      throw new ProtocolError(`a message says it has ${size} bytes, where ${length - at} are left`);
+    yield {
+      type: view.getUint16(at + 4, hostIsLittleEndian),
+      flags: view.getUint16(at + 6, hostIsLittleEndian),
+      sequence: view.getUint32(at + 8, hostIsLittleEndian),
+      portId: view.getUint32(at + 12, hostIsLittleEndian),
+      view,
+      bodyOffset: at + messageHeaderLength,
+      bodyLength: size - messageHeaderLength,
+    };
+    at += align(size);
+  }
+}
+
+/** What can be said of a message's body without knowing its value types. */
+export interface BodyShape {
+  readonly name: string;
+  describe(message: Message): string;
+  /** The path of the attribute at an offset from the beginning of the netlink header; undefined where none lies there. */
+  pathAt(message: Message, offsetFromHeader: number): string | undefined;
+}
+
+type HeaderFields = ConstructorParameters<typeof Struct>[1];
+type TableRows = ConstructorParameters<typeof AttributeTable>[1];
+
+/** A message of a family: a fixed header, then attributes. */
+export class MessageShape<Fields extends HeaderFields, R extends TableRows> implements BodyShape {
+  constructor(
+    readonly name: string,
+    readonly header: Struct<Fields>,
+    readonly attributes: AttributeTable<R>,
+  ) {}
+
+  write(writer: ByteWriter, header: Partial<StructValue<Fields>>, values: EncodedRows<R>): void {
+    this.header.write(writer, header);
+    writer.pad();
+    this.attributes.write(writer, values);
+  }
+
+  /** A ProtocolError with the path of the attribute that is wrong. */
+  read(message: Message): { readonly header: StructValue<Fields>; readonly attributes: DecodedRows<R> } {
+    const start = this.#attributesOffset(message);
+    return {
+      header: this.header.read(message.view, message.bodyOffset, this.header.length),
+      attributes: this.attributes.read(message.view, message.bodyOffset + start, message.bodyLength - start),
+    };
+  }
+
+  describe(message: Message): string {
+    if (message.bodyLength < this.header.length)
+      return hex(bytesAt(message.view, message.bodyOffset, message.bodyLength));
+    const start = this.#attributesOffset(message);
+    const header = this.header.describe(message.view, message.bodyOffset);
+    return `${header} ${this.attributes.describe(message.view, message.bodyOffset + start, message.bodyLength - start)}`;
+  }
+
+  pathAt(message: Message, offsetFromHeader: number): string | undefined {
+    const target = message.bodyOffset - messageHeaderLength + offsetFromHeader;
+    const start = this.#attributesOffset(message);
+    const path = this.attributes.pathAt(
+      message.view,
+      message.bodyOffset + start,
+      message.bodyLength - start,
+      target,
+    );
+    return path === '' ? undefined : path;
+  }
+
+  #attributesOffset(message: Message): number {
+    if (message.bodyLength < this.header.length)
+      throw new ProtocolError(
+        `${this.name} has at least ${this.header.length} bytes, here ${message.bodyLength}`,
+      );
+    return Math.min(align(this.header.length), message.bodyLength);
+  }
+}
+
+/** A message to send: `write` appends the body; `operation` names it in errors. */
+export interface Request {
+  readonly type: number;
+  /** NLM_F_REQUEST is added when it is sent. */
+  readonly flags: number;
+  readonly operation: () => string;
+  readonly shape: BodyShape;
+  write(writer: ByteWriter): void;
+}
+
+/** Appends a request with its netlink header; gives the offset where it begins. A ProtocolError leaves the writer as it was. */
+export const writeMessage = (
+  writer: ByteWriter,
+  request: Request,
+  flags: number,
+  sequence: number,
+): number => {
+  const start = writer.length;
+  writer.u32(0);
+  writer.u16(request.type);
+  writer.u16(flags);
+  writer.u32(sequence);
+  writer.u32(0);
+  try {
+    request.write(writer);
+  } catch (error) {
+    writer.truncate(start);
+    throw error;
+  }
+  writer.setU32(start, writer.length - start);
+  writer.pad();
+  return start;
+};

@@ -1,0 +1,102 @@
+import { nativeShims } from '../../native-shims/index.js';
+import { NetlinkOption, SocketLevel, SocketOption } from './constants.js';
+import { fromSystemCall } from './errors.js';
+
+const forced = (descriptor: number, force: number, plain: number, bytes: number): void => {
+  const shims = nativeShims();
+  try {
+    shims.setOption(descriptor, SocketLevel.socket, force, bytes);
+  } catch {
+    // Without CAP_NET_ADMIN the system's maximum applies, which makes batches smaller and nothing else.
+    shims.setOption(descriptor, SocketLevel.socket, plain, bytes);
+  }
+};
+
+/** Sets the receive buffer, beyond net.core.rmem_max where we may, and gives what the kernel made of it. */
+export const setReceiveBuffer = (descriptor: number, bytes: number): number => {
+  forced(descriptor, SocketOption.receiveBufferForce, SocketOption.receiveBuffer, bytes);
+  return nativeShims().getOption(descriptor, SocketLevel.socket, SocketOption.receiveBuffer);
+};
+
+/** An overrun then counts as dropped datagrams and is no error of the socket. */
+export const disableOverrunErrors = (descriptor: number): void =>
+  nativeShims().setOption(descriptor, SocketLevel.netlink, NetlinkOption.noOverrunErrors, 1);
+
+/** Options that kernels before 4.12 or 4.20 lack; all we lose there is text in errors. */
+const wanted = [
+  NetlinkOption.cappedAcknowledgements,
+  NetlinkOption.extendedAcknowledgements,
+  NetlinkOption.strictChecking,
+];
+
+const prepare = (descriptor: number, bufferBytes: number): number => {
+  const shims = nativeShims();
+  disableOverrunErrors(descriptor);
+  for (const option of wanted)
+    try {
+      shims.setOption(descriptor, SocketLevel.netlink, option, 1);
+    } catch {
+      // an old kernel
+    }
+  forced(descriptor, SocketOption.sendBufferForce, SocketOption.sendBuffer, bufferBytes);
+  return setReceiveBuffer(descriptor, bufferBytes);
+};
+
+/**
+ * A netlink socket for commands. The kernel executes a datagram within `send` and has queued every answer (but the later
+ * parts of a dump, which come as the earlier ones are received) when it returns; so nothing here ever waits.
+ */
+export class CommandSocket {
+  readonly receiveBufferBytes: number;
+  #descriptor: number | undefined;
+
+  /** A NetlinkError with the errno of the system call that failed. */
+  constructor(
+    readonly protocol: number,
+    bufferBytes: number,
+  ) {
+    const shims = nativeShims();
+    try {
+      this.#descriptor = shims.openSocket(protocol);
+      this.receiveBufferBytes = prepare(this.#descriptor, bufferBytes);
+    } catch (error) {
+      this.close();
+      throw fromSystemCall('open a netlink socket', error);
+    }
+  }
+
+  /** Datagrams from the kernel that found the receive buffer full, since the socket was opened. */
+  get dropped(): number {
+    return nativeShims().dropped(this.#open());
+  }
+
+  send(datagram: Uint8Array): void {
+    try {
+      nativeShims().send(this.#open(), datagram);
+    } catch (error) {
+      throw fromSystemCall('send to the kernel', error);
+    }
+  }
+
+  /** The length of the next datagram, more than the buffer's where it was cut off; undefined where none is queued. */
+  receive(buffer: Uint8Array): number | undefined {
+    try {
+      const length = nativeShims().receive(this.#open(), buffer);
+      return length < 0 ? undefined : length;
+    } catch (error) {
+      throw fromSystemCall('receive from the kernel', error);
+    }
+  }
+
+  close(): void {
+    if (this.#descriptor === undefined) return;
+    const descriptor = this.#descriptor;
+    this.#descriptor = undefined;
+    nativeShims().close(descriptor);
+  }
+
+  #open(): number {
+    // -1 makes the system call answer EBADF, an error like any other.
+    return this.#descriptor ?? -1;
+  }
+}
