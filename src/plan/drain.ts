@@ -84,13 +84,29 @@ const judge = (server: RealServerObservation, since: number, input: DrainInput):
   return idle || late ? 'done' : 'draining';
 };
 
+/** Forgets what is wanted again or has no virtual server any more: should it drain once more, it has its whole time. */
+const stillUnwanted = (
+  draining: Draining,
+  wanted: WantedTables,
+): Map<VirtualServerKey, ReadonlyMap<RealServerKey, number>> => {
+  const still = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, number>>();
+  for (const [key, servers] of draining) {
+    const want = wanted.virtualServer(key);
+    const unwanted = [...servers].filter(([realServer]) => want?.realServers.has(realServer) === false);
+    if (unwanted.length > 0) still.set(key, new Map(unwanted));
+  }
+  return still;
+};
+
 /**
  * One look at the draining real servers: those without connections or past the deadline are deleted, the others kept. A real
- * server that is wanted again or has a weight is never deleted; virtual servers that were not read stay as they were.
+ * server that is wanted again or has a weight is never deleted; virtual servers that were not read stay as they were. Do it
+ * after every change (with what `drainingAmong` finds in the keys it touched) and every `drainPeriodMilliseconds` (with what
+ * it finds in the keys of `draining`).
  */
 export const drainStep = (input: DrainInput): DrainStep => {
   const operations: IpvsOperation[] = [];
-  const keep = new Map(input.draining);
+  const keep = stillUnwanted(input.draining, input.wanted);
   for (const [key, servers] of input.observations) {
     keep.delete(key);
     const want = input.wanted.virtualServer(key);

@@ -3,42 +3,23 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { EndpointSlice } from '../../src/model/endpoint.js';
-import type { Node } from '../../src/model/node.js';
-import type { Service } from '../../src/model/service.js';
 import { Desired } from '../../src/plan/desired.js';
 import { render, renderContext } from '../../src/plan/render.js';
 import { ipvsadmText, tableJson, type TableJson } from '../../src/plan/table.js';
-import { toEndpointSlice, toNode, toService } from '../../src/watch/objects.js';
 import { nodeFacts, settings } from '../support/objects.js';
+import { readObjects } from '../support/read-objects.js';
 
 const root = fileURLToPath(new URL('../../../test/fixtures/golden', import.meta.url));
 const read = (...path: readonly string[]): string => readFileSync(join(root, ...path), 'utf8');
 
-interface Objects {
-  readonly services: Service[];
-  readonly slices: EndpointSlice[];
-  readonly nodes: Node[];
-}
-
-const readObjects = (...texts: readonly string[]): Objects => {
-  const objects: Objects = { services: [], slices: [], nodes: [] };
-  const put = <Value>(list: Value[], value: Value | undefined): void => {
-    if (value !== undefined) list.push(value);
-  };
-  for (const text of texts) {
-    const { items } = JSON.parse(text) as { readonly items: readonly { readonly kind: string }[] };
-    for (const item of items) {
-      if (item.kind === 'Service') put(objects.services, toService(item).value);
-      else if (item.kind === 'EndpointSlice') put(objects.slices, toEndpointSlice(item).value);
-      else put(objects.nodes, toNode(item).value);
-    }
-  }
-  return objects;
-};
+const itemsOf = (text: string): readonly object[] =>
+  (JSON.parse(text) as { readonly items: readonly object[] }).items;
 
 const renderCase = (scheduler: string, name: string): Desired => {
-  const { services, slices, nodes } = readObjects(read('base.json'), read(scheduler, name, 'objects.json'));
+  const { services, slices, nodes } = readObjects([
+    ...itemsOf(read('base.json')),
+    ...itemsOf(read(scheduler, name, 'objects.json')),
+  ]);
   const [node] = nodes;
   const addresses = ['lo 127.0.0.1/8', 'lo ::1/128', 'eth0 10.200.0.2/24', 'eth0 fd00:200::2/64'];
   const context = renderContext(nodeFacts(addresses, node?.zone, node?.name), settings({ scheduler }));
