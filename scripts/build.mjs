@@ -1,9 +1,12 @@
-// Bundles src/cli/main.ts to dist/kube-ipvs.js, split so that a subcommand loads only what it needs.
-import { chmodSync, rmSync } from 'node:fs';
+// Bundles src/cli/main.ts to dist/kube-ipvs.js, split so that a command loads only what it needs, and compiles
+// native-shims to dist/native-shims.node. dist/ needs nothing else but node_modules/netlink.
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 
 // The Kubernetes client's generated models are most of its size (80 MB of memory once loaded); only KubeConfig is used.
 const withoutGeneratedModels = {
@@ -27,13 +30,19 @@ await build({
   platform: 'node',
   format: 'esm',
   target: 'node20',
+  minifySyntax: true,
+  minifyWhitespace: true,
   external: ['netlink'],
+  define: { KUBE_IPVS_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
   legalComments: 'none',
-  // CommonJS packages in an ESM bundle still ask for require.
   banner: {
+    // Small generations of the garbage collector keep the daemon's memory low. CommonJS packages in an ESM bundle still ask for require.
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
   plugins: [withoutGeneratedModels],
 });
 chmodSync(`${root}dist/kube-ipvs.js`, 0o755);
+
+const native = spawnSync(process.execPath, [`${root}scripts/build-native.mjs`], { stdio: 'inherit' });
+process.exit(native.status ?? 1);

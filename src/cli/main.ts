@@ -1,20 +1,27 @@
+#!/usr/bin/env node
 import { basename } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { InputError, messageOf } from '../base/errors.js';
+import { messageOf } from '../base/errors.js';
 import { version } from '../base/version.js';
+import { UsageError } from '../config/flags.js';
+
+// Every command's code is imported when the command is called: none pays for another, and only the daemon's loads the
+// Kubernetes client.
 
 /** 0: done. 1: an error, told on standard error. 2: called wrongly. */
 const exitStatus = { done: 0, error: 1, usage: 2 } as const;
 
+const printDaemonHelp = async (): Promise<number> => {
+  const { daemonHelp } = await import('./daemon-help.js');
+  process.stdout.write(daemonHelp());
+  return exitStatus.done;
+};
+
 const runDaemonCommand = async (argv: readonly string[]): Promise<number> => {
   const { flagIsSet, parseFlags } = await import('../config/flags.js');
   const flags = parseFlags(argv);
-  if (flagIsSet(flags, 'help')) {
-    const { daemonHelp } = await import('./daemon-help.js');
-    process.stdout.write(daemonHelp());
-    return exitStatus.done;
-  }
-  if (flags.has('version')) {
+  if (flagIsSet(flags, 'help')) return printDaemonHelp();
+  if (flagIsSet(flags, 'version')) {
     process.stdout.write(`kube-ipvs v${version}\n`);
     return exitStatus.done;
   }
@@ -23,12 +30,52 @@ const runDaemonCommand = async (argv: readonly string[]): Promise<number> => {
   return run(loadSettings(flags));
 };
 
-const program = (finish: (status: number) => void): Command => {
-  const root = new Command('kube-ipvs').exitOverride().helpCommand(false).helpOption(false);
+const dumpExamples = `
+Examples:
+  kube-ipvs dump                            everything, by address
+  kube-ipvs dump 10.96.0.10                 all ports of one VIP
+  kube-ipvs dump '[fd00::a]:53' --stats     one virtual server with its totals
+  kube-ipvs dump --rate -o wide             what flows now, with every column
+  kube-ipvs dump -o json | jq '.virtualServers | length'
+  kube-ipvs dump -o ipvsadm > table         and ipvsadm -R < table restores it
+
+Needs CAP_NET_ADMIN, as ipvsadm does. Exit status: 0 done, 1 an error, 2 called wrongly.`;
+
+const addDump = (root: Command, finish: (status: number) => void): void => {
   root
     .command('dump')
-    .addOption(new Option('-o, --output <format>'))
-    .action(() => finish(exitStatus.error));
+    .description("Shows the kernel's IPVS table: virtual servers, their real servers and connections.")
+    .argument('[target]', 'a VIP, or a VIP with a port: 10.96.0.1, 10.96.0.1:443, [fd00::1]:443')
+    .addOption(
+      new Option('-o, --output <format>', 'how to print it')
+        .choices(['table', 'wide', 'json', 'yaml', 'ipvsadm'])
+        .default('table'),
+    )
+    .option('--stats', 'connections, packets and bytes since a server was added')
+    .option('--rate', 'connections, packets and bytes a second')
+    .option('--no-headers', 'no line of column titles')
+    .addHelpText('after', dumpExamples)
+    .action(async (target: string | undefined, options: Readonly<Record<string, unknown>>) => {
+      const { dump } = await import('./dump.js');
+      const { stats = false, rate = false, headers, output } = options;
+      finish(
+        await dump({
+          target,
+          output: String(output),
+          statistics: stats === true,
+          rates: rate === true,
+          titles: headers !== false,
+        }),
+      );
+    });
+};
+
+const buildProgram = (finish: (status: number) => void): Command => {
+  const root = new Command('kube-ipvs')
+    .exitOverride()
+    .showHelpAfterError('(add --help for what there is)')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'kube-ipvs: ')) });
+  addDump(root, finish);
   return root;
 };
 
@@ -39,20 +86,29 @@ const callsDaemon = (calledAs: string, argv: readonly string[]): boolean =>
 const main = async (calledAs: string, argv: readonly string[]): Promise<number> => {
   if (callsDaemon(calledAs, argv))
     return runDaemonCommand(argv[0] === 'run' && calledAs !== 'kube-proxy' ? argv.slice(1) : argv);
+  if (argv[0] === 'help' && (argv[1] === undefined || argv[1] === 'run')) return printDaemonHelp();
   let status: number = exitStatus.done;
-  await program((result) => {
+  await buildProgram((result) => {
     status = result;
   }).parseAsync(argv, { from: 'user' });
   return status;
 };
 
+const statusOf = (error: unknown): number => {
+  // Commander has told it already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage;
+  process.stderr.write(`kube-ipvs: ${messageOf(error)}\n`);
+  return error instanceof UsageError ? exitStatus.usage : exitStatus.error;
+};
+
+// The reader of a pipe may leave early, as head does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(exitStatus.done);
+});
+
 try {
   process.exitCode = await main(basename(process.argv[1] ?? ''), process.argv.slice(2));
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : exitStatus.usage;
-  else {
-    process.stderr.write(`kube-ipvs: ${messageOf(error)}\n`);
-    process.exitCode =
-      error instanceof InputError && error.name === 'UsageError' ? exitStatus.usage : exitStatus.error;
-  }
+  process.exitCode = statusOf(error);
 }

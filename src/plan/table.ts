@@ -5,8 +5,11 @@ import type {
   Forwarding,
   Persistence,
   RealServer,
+  RealServerObservation,
+  Tunnel,
   VirtualServer,
   VirtualServerIdentity,
+  VirtualServerObservation,
   VirtualServerTable,
 } from '../model/virtual-server.js';
 import { formatSocketAddress } from '../base/ip.js';
@@ -162,13 +165,35 @@ const thresholds = (server: RealServer): readonly string[] => [
   ...(server.lowerThreshold === 0 ? [] : [`-y ${server.lowerThreshold}`]),
 ];
 
+/** A server that the kernel may have told more of than we ever set. */
+type MaybeObserved<Server, Observation, Extra extends keyof Observation> = Server &
+  Partial<Pick<Observation, Extra>>;
+
+/** include/uapi/linux/ip_vs.h: IP_VS_TUNNEL_ENCAP_FLAG_*, in ipvsadm's words. */
+const tunnelChecksum = (flags: number): string => {
+  if ((flags & 2) !== 0) return '--tun-remcsum';
+  return (flags & 1) === 0 ? '--tun-nocsum' : '--tun-csum';
+};
+
+const ipvsadmTunnel = (tunnel: Tunnel | undefined): readonly string[] => {
+  if (tunnel === undefined) return [];
+  return [
+    `--tun-type ${tunnel.type}`,
+    ...(tunnel.type === 'gue' ? [`--tun-port ${tunnel.port}`] : []),
+    ...(tunnel.type === 'ipip' ? [] : [tunnelChecksum(tunnel.flags)]),
+  ];
+};
+
 /** The line that makes the virtual server, as `-A -t 10.96.0.1:443 -s rr -p 10800 -b mh-port`. */
-export const ipvsadmVirtualServer = (server: VirtualServer): string =>
+export const ipvsadmVirtualServer = (
+  server: MaybeObserved<VirtualServer, VirtualServerObservation, 'persistenceEngine'>,
+): string =>
   [
     '-A',
     ipvsadmService(server.identity),
     `-s ${server.scheduler}`,
     ...ipvsadmPersistence(server),
+    ...(server.persistenceEngine === undefined ? [] : [`--pe ${server.persistenceEngine}`]),
     ...ipvsadmFlags(server),
   ].join(' ');
 
@@ -176,13 +201,17 @@ export const ipvsadmVirtualServer = (server: VirtualServer): string =>
  * The line that makes the real server, as `-a -t 10.96.0.1:443 -r 10.0.0.7:6443 -m -w 1`. Thresholds are added where they
  * are set: `ipvsadm -S` leaves them out and so loses them, `ipvsadm -R` reads them.
  */
-export const ipvsadmRealServer = (of: VirtualServerIdentity, server: RealServer): string =>
+export const ipvsadmRealServer = (
+  of: VirtualServerIdentity,
+  server: MaybeObserved<RealServer, RealServerObservation, 'tunnel'>,
+): string =>
   [
     '-a',
     ipvsadmService(of),
     `-r ${server.key}`,
     ...ipvsadmForwarding(server.forwarding),
     `-w ${server.weight}`,
+    ...ipvsadmTunnel(server.tunnel),
     ...thresholds(server),
   ].join(' ');
 

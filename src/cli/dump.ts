@@ -1,0 +1,52 @@
+import { ipvsadmText } from '../plan/table.js';
+import { dumpJson } from './dump-json.js';
+import type { KernelTable } from './kernel-table.js';
+import { paletteFor } from './paint.js';
+import { tableText } from './table-text.js';
+import { matchesTarget, parseTarget } from './target.js';
+
+export interface DumpOptions {
+  /** As the user wrote it; undefined: everything. */
+  readonly target: string | undefined;
+  readonly output: string;
+  readonly statistics: boolean;
+  readonly rates: boolean;
+  /** A line of column titles. */
+  readonly titles: boolean;
+}
+
+const format = async (table: KernelTable, options: DumpOptions): Promise<string> => {
+  switch (options.output) {
+    case 'json':
+      return `${JSON.stringify(dumpJson(table, options), undefined, 2)}\n`;
+    case 'yaml': {
+      const { formatYaml } = await import('../base/yaml.js');
+      return formatYaml(dumpJson(table, options));
+    }
+    case 'ipvsadm':
+      return ipvsadmText(table.tables);
+    default:
+      return tableText(table.tables, {
+        ...options,
+        wide: options.output === 'wide',
+        palette: paletteFor(process.stdout, process.env),
+      });
+  }
+};
+
+/** Prints the kernel's table, or the part that the target names; 1 where the target has no virtual server. Rejects with an InputError for a target that is none, and where the kernel can't be read. */
+export const dump = async (options: DumpOptions): Promise<number> => {
+  const target = options.target === undefined ? undefined : parseTarget(options.target);
+  const { readKernel } = await import('./read-kernel.js');
+  const table = await readKernel((identity) => target === undefined || matchesTarget(target, identity));
+  const empty = table.tables.length === 0;
+  const forPeople = options.output === 'table' || options.output === 'wide';
+  if (empty)
+    process.stderr.write(
+      target === undefined
+        ? 'The IPVS table is empty: there is no virtual server.\n'
+        : `There is no virtual server at ${options.target}; \`kube-ipvs dump\` shows all.\n`,
+    );
+  if (!empty || !forPeople) process.stdout.write(await format(table, options));
+  return empty && target !== undefined ? 1 : 0;
+};

@@ -1,0 +1,85 @@
+import { BaseError } from '../base/errors.js';
+import { IpvsClient } from '../kernel/ipvs/client.js';
+import { RouteClient } from '../kernel/rtnetlink/client.js';
+import type { RealServerKey, RealServerObservation, VirtualServerIdentity } from '../model/virtual-server.js';
+import { NetlinkError } from '../netlink/errors.js';
+import type { KernelTable, ObservedTable } from './kernel-table.js';
+
+const dummyName = 'kube-ipvs0';
+
+/** The kernel lacks something, or we lack a right: the message says what and how to get it. */
+export class KernelAccessError extends BaseError {}
+
+const withRemedy = (error: unknown): unknown => {
+  if (!(error instanceof NetlinkError)) return error;
+  switch (error.errno) {
+    case 'EPERM':
+    case 'EACCES':
+      return new KernelAccessError(
+        'reading the IPVS table needs the capability CAP_NET_ADMIN in the user namespace that owns this network; ' +
+          'run it as root (sudo kube-ipvs dump), or in a pod give the container securityContext.capabilities.add: [NET_ADMIN]',
+      );
+    case 'ENOENT':
+      return new KernelAccessError(
+        'this kernel has no IPVS: it has no generic netlink family IPVS, so the module ip_vs is not loaded; ' +
+          'load it (sudo modprobe ip_vs); if there is no such module, install the package with the modules of kernel ' +
+          '$(uname -r), or boot a kernel with CONFIG_IP_VS',
+      );
+    default:
+      return error;
+  }
+};
+
+const readTable = async (
+  client: IpvsClient,
+  server: ObservedTable['server'],
+): Promise<ObservedTable | undefined> => {
+  const realServers = await client.realServers(server.identity);
+  // None may also mean that the virtual server has just gone.
+  if (realServers.length === 0 && (await client.virtualServer(server.identity)) === undefined)
+    return undefined;
+  return {
+    server,
+    realServers: new Map<RealServerKey, RealServerObservation>(realServers.map((real) => [real.key, real])),
+  };
+};
+
+const readTables = async (
+  matches: (identity: VirtualServerIdentity) => boolean,
+): Promise<readonly ObservedTable[]> => {
+  const client = IpvsClient.open();
+  try {
+    const tables: ObservedTable[] = [];
+    for (const server of await client.virtualServers()) {
+      const table = matches(server.identity) ? await readTable(client, server) : undefined;
+      if (table !== undefined) tables.push(table);
+    }
+    return tables;
+  } finally {
+    client.close();
+  }
+};
+
+const readDummyAddresses = async (): Promise<KernelTable['dummyAddresses']> => {
+  const client = RouteClient.open();
+  try {
+    const dummy = await client.link(dummyName);
+    if (dummy === undefined) return [];
+    return (await client.addresses())
+      .filter(({ interfaceIndex }) => interfaceIndex === dummy.index)
+      .map(({ address }) => address);
+  } finally {
+    client.close();
+  }
+};
+
+/** Reads the virtual servers that match, and the addresses on kube-ipvs0. Rejects with KernelAccessError where IPVS or the right is missing. */
+export const readKernel = async (
+  matches: (identity: VirtualServerIdentity) => boolean,
+): Promise<KernelTable> => {
+  try {
+    return { tables: await readTables(matches), dummyAddresses: await readDummyAddresses() };
+  } catch (error) {
+    throw withRemedy(error);
+  }
+};
