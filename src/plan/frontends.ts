@@ -20,7 +20,7 @@ export interface FrontendContext {
 
 /** An address on which a Service port is served. */
 export interface Frontend {
-  readonly kind: 'cluster-ip' | 'external-ip' | 'load-balancer-ip' | 'node-port';
+  readonly kind: keyof typeof frontendFields;
   readonly address: IpAddress;
   /** Whether the address goes to kube-ipvs0. */
   readonly bind: boolean;
@@ -32,14 +32,15 @@ export interface Frontends {
   readonly problems: readonly Problem[];
 }
 
-/** Where a frontend's address stands in the Service, for messages. */
-const fields = {
+/** Where a frontend stands in the Service, for messages. */
+export const frontendFields = {
   'cluster-ip': 'spec.clusterIPs',
   'external-ip': 'spec.externalIPs',
   'load-balancer-ip': 'status.loadBalancer.ingress',
+  'node-port': 'spec.ports[].nodePort',
 } as const;
 
-type Kind = keyof typeof fields;
+type Kind = keyof typeof frontendFields;
 
 interface Judgement {
   readonly serve: boolean;
@@ -97,7 +98,7 @@ export const frontendsOf = (service: Service, context: FrontendContext): Fronten
     problems.push({
       service: service.key,
       reason,
-      message: `${service.key}: ${fields[kind]}: ${address} ${message}`,
+      message: `${service.key}: ${frontendFields[kind]}: ${address} ${message}`,
     });
   };
   for (const [kind, address] of addressesOf(service, context)) {

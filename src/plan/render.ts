@@ -18,7 +18,13 @@ import {
   type PortEndpoints,
 } from './endpoints.js';
 import type { Fragment, Problem } from './fragment.js';
-import { frontendsOf, nodePortFrontends, type Frontend, type FrontendContext } from './frontends.js';
+import {
+  frontendFields,
+  frontendsOf,
+  nodePortFrontends,
+  type Frontend,
+  type FrontendContext,
+} from './frontends.js';
 import { nodePortAddresses } from './node-ports.js';
 import { checkService, type CheckedService } from './service-check.js';
 
@@ -137,7 +143,7 @@ class FragmentBuilder {
       this.#problems.push({
         service: this.service.key,
         reason: 'DuplicateAddress',
-        message: `${this.service.key}: ${key} is asked for twice: as ${frontend.kind} it is ignored`,
+        message: `${this.service.key}: ${frontendFields[frontend.kind]}: ${key} is asked for twice; this one is ignored`,
       });
   }
 

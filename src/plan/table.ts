@@ -1,5 +1,4 @@
-import { familyOf, hostPrefixLength, type Family, type IpAddress } from '../base/ip.js';
-import { assertNever } from '../base/errors.js';
+import { familyOf, formatSocketAddress, hostPrefixLength, type Family, type IpAddress } from '../base/ip.js';
 import type { Protocol } from '../model/service.js';
 import type {
   Forwarding,
@@ -12,7 +11,6 @@ import type {
   VirtualServerObservation,
   VirtualServerTable,
 } from '../model/virtual-server.js';
-import { formatSocketAddress } from '../base/ip.js';
 
 /** A real server in the JSON contract of `render` and `dump`. Thresholds (connections) are absent where there is no limit. */
 export interface RealServerJson {
@@ -55,10 +53,10 @@ export const sortedRealServers = <Server extends RealServer>(
   table: VirtualServerTable<Server>,
 ): readonly Server[] => [...table.realServers.values()].toSorted((a, b) => byText(a.key, b.key));
 
-/** Whether each client sticks alone. Fwmark virtual servers have a family of their own. */
 const familyOfIdentity = (identity: VirtualServerIdentity): Family =>
   identity.by === 'address' ? familyOf(identity.address) : identity.family;
 
+/** The prefix length of persistence where it is not each client alone. */
 const netmaskOf = (server: VirtualServer, persistence: Persistence): number | undefined => {
   const whole = hostPrefixLength(familyOfIdentity(server.identity));
   return persistence.prefixLength === whole ? undefined : persistence.prefixLength;
@@ -143,21 +141,13 @@ const ipvsadmFlags = (server: VirtualServer): readonly string[] => {
   ];
 };
 
-const ipvsadmForwarding = (forwarding: Forwarding): readonly string[] => {
-  switch (forwarding) {
-    case 'masquerade':
-      return ['-m'];
-    case 'direct':
-      return ['-g'];
-    case 'tunnel':
-      return ['-i'];
-    // The kernel makes these two by itself: ipvsadm prints no word for them.
-    case 'local':
-    case 'bypass':
-      return [];
-    default:
-      return assertNever(forwarding);
-  }
+/** The kernel makes `local` and `bypass` by itself: ipvsadm prints no word for them. */
+const forwardingOptions: Readonly<Record<Forwarding, readonly string[]>> = {
+  masquerade: ['-m'],
+  direct: ['-g'],
+  tunnel: ['-i'],
+  local: [],
+  bypass: [],
 };
 
 const thresholds = (server: RealServer): readonly string[] => [
@@ -209,7 +199,7 @@ export const ipvsadmRealServer = (
     '-a',
     ipvsadmService(of),
     `-r ${server.key}`,
-    ...ipvsadmForwarding(server.forwarding),
+    ...forwardingOptions[server.forwarding],
     `-w ${server.weight}`,
     ...ipvsadmTunnel(server.tunnel),
     ...thresholds(server),

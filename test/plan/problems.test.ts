@@ -44,7 +44,7 @@ const rows: readonly {
   {
     service: odd({ ports: [port, { ...port, name: 'other' }] }),
     reason: 'DuplicateAddress',
-    message: /TCP 10\.96\.0\.1:80 is asked for twice/,
+    message: /spec\.clusterIPs: TCP 10\.96\.0\.1:80 is asked for twice/,
     keys: ['TCP 10.96.0.1:80'],
   },
   {
