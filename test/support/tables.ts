@@ -2,6 +2,7 @@ import {
   realServerKey,
   virtualServerKey,
   type RealServer,
+  type RealServerObservation,
   type VirtualServer,
   type VirtualServerIdentity,
   type VirtualServerTable,
@@ -22,8 +23,8 @@ const real = (address: string, port: number, fields: Partial<RealServer> = {}): 
 const table = (
   identity: VirtualServerIdentity,
   fields: Partial<VirtualServer>,
-  ...servers: readonly RealServer[]
-): VirtualServerTable => ({
+  ...servers: readonly (RealServer & Pick<RealServerObservation, 'tunnel'>)[]
+): VirtualServerTable<RealServer & Pick<RealServerObservation, 'tunnel'>> => ({
   server: {
     key: virtualServerKey(identity),
     identity,
@@ -43,7 +44,7 @@ const at = (protocol: 'TCP' | 'UDP' | 'SCTP', address: string, port: number): Vi
 });
 
 /** Virtual servers that together have every option that ipvsadm knows. */
-export const everyOption: readonly VirtualServerTable[] = [
+export const everyOption: readonly ReturnType<typeof table>[] = [
   table(
     at('UDP', 'fd00::1', 53),
     { scheduler: 'sh', persistence: { seconds: 60, prefixLength: 64 }, flags: ['sh-fallback', 'sh-port'] },
@@ -61,7 +62,14 @@ export const everyOption: readonly VirtualServerTable[] = [
     real('fd00::3', 0, { forwarding: 'direct', weight: 3 }),
   ),
   table({ by: 'fwmark', fwmark: 6, family: 'IPv4' }, {}),
-  table(at('SCTP', '10.0.0.1', 99), {}, real('10.1.0.1', 99, { forwarding: 'tunnel' })),
+  table(
+    at('SCTP', '10.0.0.1', 99),
+    {},
+    {
+      ...real('10.1.0.1', 99, { forwarding: 'tunnel' }),
+      tunnel: { type: 'ipip', port: 0, flags: 0 },
+    },
+  ),
   table(at('UDP', '10.0.0.1', 98), {
     scheduler: 'mh',
     persistence: { seconds: 5, prefixLength: 32 },
