@@ -60,7 +60,10 @@ const ipvs = {
   'service-add-persistent-prefix6': ['persistence for a /64', `${tcp6} -p 360 -M 64`],
   'service-add-sh-fallback': ['flag sh-fallback', `ipvsadm -A -t ${v4} -s sh -b sh-fallback`],
   'service-add-sh-port': ['flag sh-port', `ipvsadm -A -t ${v4} -s sh -b sh-port`],
-  'service-add-sh-both': ['flags sh-fallback and sh-port', `ipvsadm -A -t ${v4} -s sh -b sh-fallback,sh-port`],
+  'service-add-sh-both': [
+    'flags sh-fallback and sh-port',
+    `ipvsadm -A -t ${v4} -s sh -b sh-fallback,sh-port`,
+  ],
   'service-add-mh-fallback': ['flag mh-fallback', `ipvsadm -A -t ${v4} -s mh -b mh-fallback`],
   'service-add-mh-port': ['flag mh-port', `ipvsadm -A -t ${v4} -s mh -b mh-port`],
   'service-add-third-flag': ['the third scheduler flag', `ipvsadm -A -t ${v4} -s rr -b flag-3`],
@@ -91,7 +94,11 @@ const ipvs = {
     `ipvsadm -a -t ${v4} -r 10.244.0.11:80 -i --tun-type gue --tun-port 6080 --tun-csum`,
     [tcp4],
   ],
-  'server-add-tunnel-gre': ['add a real server', `ipvsadm -a -t ${v4} -r 10.244.0.11:80 -i --tun-type gre`, [tcp4]],
+  'server-add-tunnel-gre': [
+    'add a real server',
+    `ipvsadm -a -t ${v4} -r 10.244.0.11:80 -i --tun-type gre`,
+    [tcp4],
+  ],
   'server-add-mixed-family': [
     'an IPv6 real server, by a tunnel, of an IPv4 virtual server',
     `ipvsadm -a -t ${v4} -r ${real6.replace('8080', '80')} -i`,
@@ -102,7 +109,11 @@ const ipvs = {
   'server-add-thresholds': ['thresholds', `ipvsadm -a -t ${v4} -r ${real4} -m -x 200 -y 100`, [tcp4]],
   'server-add-to-mark': ['add a real server', 'ipvsadm -a -f 7 -r 10.244.0.11 -g', ['ipvsadm -A -f 7 -s rr']],
   'server-edit-weight': ['edit a real server', `ipvsadm -e -t ${v4} -r ${real4} -m -w 0`, withServer],
-  'server-edit-thresholds': ['edit a real server', `ipvsadm -e -t ${v4} -r ${real4} -m -x 20 -y 10`, withServer],
+  'server-edit-thresholds': [
+    'edit a real server',
+    `ipvsadm -e -t ${v4} -r ${real4} -m -x 20 -y 10`,
+    withServer,
+  ],
   'server-delete4': ['delete a real server', `ipvsadm -d -t ${v4} -r ${real4}`, withServer],
   'server-delete6': [
     'delete a real server',
@@ -201,7 +212,8 @@ const rtnetlink = {
 const inNamespace = (command, options = {}) =>
   spawnSync('ip', ['netns', 'exec', namespace, ...command], { encoding: 'utf8', ...options });
 
-const versionOf = (command, pattern) => pattern.exec(execFileSync(...command, { encoding: 'utf8' }))?.[1] ?? 'unknown';
+const versionOf = (command, pattern) =>
+  pattern.exec(execFileSync(...command, { encoding: 'utf8' }))?.[1] ?? 'unknown';
 const provenance = {
   ipvsadm: versionOf(['ipvsadm', ['--help']], /v([\d.]+)/),
   iproute2: versionOf(['ip', ['-V']], /iproute2-([\w.]+)/),
@@ -262,13 +274,33 @@ const record = (family, name, [about, command, setUp = []]) => {
     const { status, stderr } = inNamespace(['sh', '-c', step]);
     if (status !== 0) throw new Error(`${name}: "${step}" failed: ${stderr}`);
   }
-  const calls = ['-f', '-e', 'trace=sendto,sendmsg,recvfrom,recvmsg', '-e', 'verbose=none', '-e', 'read=all', '-e', 'write=all'];
-  const { status, stdout, stderr } = inNamespace(['strace', ...calls, '-o', trace, 'sh', '-c', `exec ${command}`]);
+  const calls = [
+    '-f',
+    '-e',
+    'trace=sendto,sendmsg,recvfrom,recvmsg',
+    '-e',
+    'verbose=none',
+    '-e',
+    'read=all',
+    '-e',
+    'write=all',
+  ];
+  const { status, stdout, stderr } = inNamespace([
+    'strace',
+    ...calls,
+    '-o',
+    trace,
+    'sh',
+    '-c',
+    `exec ${command}`,
+  ]);
   let datagrams = datagramsOf(readFileSync(trace, 'utf8'));
   if (family === 'rtnetlink') datagrams = datagrams.filter((datagram) => !isProbeOfIp(datagram));
   else if (name !== 'start') datagrams = datagrams.filter((datagram) => !isStartOfIpvsadm(datagram));
   const hexOf = (direction) =>
-    datagrams.filter((datagram) => datagram.direction === direction).map(({ bytes }) => bytes.toString('hex'));
+    datagrams
+      .filter((datagram) => datagram.direction === direction)
+      .map(({ bytes }) => bytes.toString('hex'));
   const sent = hexOf('send');
   const received = hexOf('recv');
   if (received.length === 0) throw new Error(`${name}: nothing received; ${stderr}`);
