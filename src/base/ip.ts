@@ -41,11 +41,54 @@ export const familyOf = (address: IpAddress): Family => (address.includes(':') ?
 /** 32 or 128: the prefix length of a single address of the family. */
 export const hostPrefixLength = (family: Family): number => (family === 'IPv4' ? 32 : 128);
 
-/** 4 or 16 bytes in network order. */
-export const ipToBytes = (address: IpAddress): Uint8Array => {
-  if (familyOf(address) === 'IPv4') return Uint8Array.from(address.split('.'), Number);
-  return Uint8Array.from(ipaddr.IPv6.parse(address).toByteArray());
+const zero = 48;
+const colon = 58;
+const lowerA = 97;
+
+const ipv4ToBytes = (address: string): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  let at = 0;
+  let octet = 0;
+  for (let index = 0; index < address.length; index += 1) {
+    const code = address.charCodeAt(index);
+    if (code >= zero) octet = octet * 10 + code - zero;
+    else {
+      bytes[at] = octet;
+      at += 1;
+      octet = 0;
+    }
+  }
+  bytes[at] = octet;
+  return bytes;
 };
+
+/** Canonical text has lower-case hexadecimal groups, `::` at most once, and no embedded IPv4 address. */
+const ipv6ToBytes = (address: string): Uint8Array => {
+  const bytes = new Uint8Array(16);
+  let at = 0;
+  let gap = -1;
+  let group = 0;
+  for (let index = 0; index <= address.length; index += 1) {
+    const code = index === address.length ? colon : address.charCodeAt(index);
+    if (code !== colon) {
+      group = (group << 4) | (code >= lowerA ? code - lowerA + 10 : code - zero);
+      continue;
+    }
+    if (index > 0 && address.charCodeAt(index - 1) !== colon) {
+      bytes[at] = group >> 8;
+      bytes[at + 1] = group & 0xff;
+      at += 2;
+    }
+    group = 0;
+    if (address.charCodeAt(index + 1) === colon) gap = at;
+  }
+  if (gap !== -1) bytes.copyWithin(16 - (at - gap), gap, at).fill(0, gap, 16 - (at - gap));
+  return bytes;
+};
+
+/** 4 or 16 bytes in network order. Called for each message to the kernel, so it relies on the canonical form. */
+export const ipToBytes = (address: IpAddress): Uint8Array =>
+  familyOf(address) === 'IPv4' ? ipv4ToBytes(address) : ipv6ToBytes(address);
 
 /** From 4 or 16 bytes in network order; any other length is a BaseError. */
 export const ipFromBytes = (bytes: Uint8Array): IpAddress => {

@@ -6,13 +6,15 @@ import { Exchange, explain, type MessageOutcome } from './exchange.js';
 import { NetlinkError, ProtocolError } from './errors.js';
 import { Errno } from './errno.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
-import { CommandSocket } from './socket.js';
+import { CommandSocket, type CommandChannel } from './socket.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
 export interface ConnectionOptions {
   /** Wanted size of the kernel's buffers; net.core.rmem_max limits it without CAP_NET_ADMIN. */
   readonly bufferBytes?: number;
   readonly trace?: Tracer | undefined;
+  /** Instead of a socket of the kernel's, for tests. */
+  readonly channel?: CommandChannel;
 }
 
 /** How much was sent, for tests that count and for metrics. */
@@ -35,7 +37,7 @@ const mostDumpAttempts = 20;
  * kernel's refusal) and ProtocolErrors (bytes that are not what they should be).
  */
 export class Connection {
-  readonly #socket: CommandSocket;
+  readonly #socket: CommandChannel;
   readonly #writer = new ByteWriter(largestDatagram + 4096);
   readonly #trace: Tracer | undefined;
   readonly #window: number;
@@ -45,7 +47,8 @@ export class Connection {
   readonly #sent = { messages: 0, datagrams: 0 };
 
   private constructor(protocol: ProtocolName, options: ConnectionOptions) {
-    this.#socket = new CommandSocket(Protocol[protocol], options.bufferBytes ?? defaultBufferBytes);
+    this.#socket =
+      options.channel ?? new CommandSocket(Protocol[protocol], options.bufferBytes ?? defaultBufferBytes);
     this.#trace = options.trace ?? tracerFromEnvironment(protocol);
     const fitting = Math.floor(this.#socket.receiveBufferBytes / acknowledgementCharge);
     this.#window = Math.max(1, Math.min(mostMessages, fitting));

@@ -146,15 +146,20 @@ export const rawBytes = (minimum: number, maximum: number = minimum): Codec<Uint
   describe: (view, offset, length) => hex(bytesAt(view, offset, length)),
 });
 
+export interface Enumeration<Word extends string> extends FixedCodec<Word | undefined, Word> {
+  readonly words: Readonly<Record<Word, number>>;
+}
+
 /** An integer that stands for a word. A number without a word is read as undefined, so that a newer kernel is no error. */
 export const enumeration = <Word extends string>(
   codec: FixedCodec<number>,
   words: Readonly<Record<Word, number>>,
-): FixedCodec<Word | undefined, Word> => {
+): Enumeration<Word> => {
   const byNumber = new Map(Object.entries<number>(words).map(([word, value]) => [value, word as Word]));
   return {
     name: codec.name,
     length: codec.length,
+    words,
     write: (writer, word) => codec.write(writer, words[word]),
     read: (view, offset, length) => byNumber.get(codec.read(view, offset, length)),
     describe: (view, offset, length) => {

@@ -42,11 +42,23 @@ const prepare = (descriptor: number, bufferBytes: number): number => {
   return setReceiveBuffer(descriptor, bufferBytes);
 };
 
+/** What a connection needs of a socket. */
+export interface CommandChannel {
+  readonly receiveBufferBytes: number;
+  /** Datagrams from the kernel that found the receive buffer full, since the socket was opened. */
+  readonly dropped: number;
+  /** Sends one datagram; a NetlinkError where the kernel did not take it. */
+  send(datagram: Uint8Array): void;
+  /** The length of the next datagram, more than the buffer's where it was cut off; undefined where none is queued. */
+  receive(buffer: Uint8Array): number | undefined;
+  close(): void;
+}
+
 /**
  * A netlink socket for commands. The kernel executes a datagram within `send` and has queued every answer (but the later
  * parts of a dump, which come as the earlier ones are received) when it returns; so nothing here ever waits.
  */
-export class CommandSocket {
+export class CommandSocket implements CommandChannel {
   readonly receiveBufferBytes: number;
   #descriptor: number | undefined;
 
@@ -65,7 +77,6 @@ export class CommandSocket {
     }
   }
 
-  /** Datagrams from the kernel that found the receive buffer full, since the socket was opened. */
   get dropped(): number {
     return nativeShims().dropped(this.#open());
   }
@@ -78,7 +89,6 @@ export class CommandSocket {
     }
   }
 
-  /** The length of the next datagram, more than the buffer's where it was cut off; undefined where none is queued. */
   receive(buffer: Uint8Array): number | undefined {
     try {
       const length = nativeShims().receive(this.#open(), buffer);

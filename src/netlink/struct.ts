@@ -16,7 +16,7 @@ export class Struct<Fields extends StructFields>
   implements FixedCodec<StructValue<Fields>, Partial<StructValue<Fields>>>
 {
   readonly length: number;
-  readonly #fields: readonly {
+  readonly fields: readonly {
     readonly name: string;
     readonly codec: FixedCodec<unknown>;
     readonly offset: number;
@@ -27,7 +27,7 @@ export class Struct<Fields extends StructFields>
     fields: Fields,
   ) {
     let offset = 0;
-    this.#fields = Object.entries(fields).map(([name, codec]) => {
+    this.fields = Object.entries(fields).map(([name, codec]) => {
       const field = { name, codec: codec as FixedCodec<unknown>, offset };
       offset += codec.length;
       return field;
@@ -37,7 +37,7 @@ export class Struct<Fields extends StructFields>
 
   write(writer: ByteWriter, value: Partial<StructValue<Fields>>): void {
     const values = value as Readonly<Record<string, unknown>>;
-    for (const { name, codec } of this.#fields) {
+    for (const { name, codec } of this.fields) {
       const given = values[name];
       if (given === undefined) writer.zeros(codec.length);
       else codec.write(writer, given);
@@ -48,14 +48,14 @@ export class Struct<Fields extends StructFields>
     if (length !== this.length)
       throw new ProtocolError(`${this.name} has ${this.length} bytes, here ${length}`);
     const values: Record<string, unknown> = {};
-    for (const field of this.#fields)
+    for (const field of this.fields)
       if (!field.name.startsWith('_'))
         values[field.name] = field.codec.read(view, offset + field.offset, field.codec.length);
     return values as StructValue<Fields>;
   }
 
   describe(view: DataView, offset: number): string {
-    const parts = this.#fields
+    const parts = this.fields
       .filter((field) => !field.name.startsWith('_'))
       .map(
         (field) =>

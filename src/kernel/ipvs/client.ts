@@ -10,6 +10,7 @@ import { Connection, type SentCounts } from '../../netlink/connection.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import { GenericFamily, lookUpFamily } from '../../netlink/generic.js';
 import type { Message, Request } from '../../netlink/message.js';
+import { withMeaning } from './meaning.js';
 import { Command, familyName, familyVersion, infoAttributes, messageAttributes } from './attributes.js';
 import {
   identityValues,
@@ -59,7 +60,7 @@ export class IpvsClient {
     this.#family = new GenericFamily(id, familyVersion, messageAttributes, Command);
     this.#info = new GenericFamily(id, familyVersion, infoAttributes, Command);
     connection.knowShapes((message) =>
-      message.view.getUint8(message.bodyOffset) === Command.setInfo
+      message.bodyLength > 0 && message.view.getUint8(message.bodyOffset) === Command.setInfo
         ? this.#info.shapeOf(message)
         : this.#family.shapeOf(message),
     );
@@ -149,7 +150,8 @@ export class IpvsClient {
 
   /** Performs the operations in their order, with few system calls; one outcome for each. A failing one does not stop the others. */
   async apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> {
-    return this.#connection.batch(this.#requests(operations));
+    const outcomes = await this.#connection.batch(this.#requests(operations));
+    return outcomes.map((outcome, index) => withMeaning(operations[index], outcome));
   }
 
   close(): void {
