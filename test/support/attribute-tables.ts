@@ -41,6 +41,7 @@ const arbitraryOfStruct = (struct: AnyStruct): fc.Arbitrary<Record<string, unkno
         .filter((field) => !field.name.startsWith('_'))
         .map((field) => [field.name, arbitraryOfCodec(field.codec)]),
     ),
+    { noNullPrototype: true },
   );
 
 /** Every value that a codec can hold. Fails for a codec it does not know, so that a new one cannot go untested. */
@@ -61,6 +62,7 @@ export const arbitraryOfCodec = (codec: Codec<unknown>): fc.Arbitrary<unknown> =
 /** Values for all rows of a table, those that only the kernel sends too; rows that may be absent sometimes are. */
 export const arbitraryOfTable = (table: AnyTable): fc.Arbitrary<Record<string, unknown>> =>
   fc.record(Object.fromEntries(table.rows.map((row) => [row.name, arbitraryOfCodec(row.codec)])), {
+    noNullPrototype: true,
     requiredKeys: table.rows.filter((row) => row.presence === 'required').map((row) => row.name),
   });
 
@@ -74,7 +76,10 @@ export const arbitraryOfSentTable = (table: AnyTable): fc.Arbitrary<Record<strin
         isTable(row.codec) ? arbitraryOfSentTable(row.codec) : arbitraryOfCodec(row.codec),
       ]),
     ),
-    { requiredKeys: sent.filter((row) => row.presence === 'required').map((row) => row.name) },
+    {
+      noNullPrototype: true,
+      requiredKeys: sent.filter((row) => row.presence === 'required').map((row) => row.name),
+    },
   );
 };
 

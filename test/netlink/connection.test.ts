@@ -1,0 +1,312 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { attr, attributes, maybe } from '../../src/netlink/attributes.js';
+import { Connection } from '../../src/netlink/connection.js';
+import { NetlinkError, ProtocolError } from '../../src/netlink/errors.js';
+import { GenericFamily } from '../../src/netlink/generic.js';
+import type { Message, Request } from '../../src/netlink/message.js';
+import { cstring, rawBytes, u32 } from '../../src/netlink/scalars.js';
+import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
+
+const nested = attributes('thing', { name: maybe(2, cstring), size: attr(3, u32) });
+const table = attributes('test', { thing: maybe(1, nested), blob: maybe(4, rawBytes(0, 60000)) });
+const family = new GenericFamily(40, 1, table, { set: 1 });
+
+const setThing = (size: number, name?: string): Request =>
+  family.request(1, { operation: () => `set thing ${size}` }, () => ({ thing: { size, name } }));
+const list: Request = family.request(2, { operation: () => 'list things' }, () => ({}));
+
+const thingOf = (message: Message): number | undefined => family.decode(message).thing?.size;
+const thing = (sequence: number, size: number, flags = 0x2): Uint8Array =>
+  messageBytes({
+    type: 40,
+    sequence,
+    flags,
+    body: (writer) => {
+      writer.u32(0x0102);
+      table.write(writer, { thing: { size } });
+    },
+  });
+
+const connect = (channel: FakeChannel): Connection => Connection.open('generic', { channel });
+const sequenceOf = (messages: readonly Message[]): number => messages[0]?.sequence ?? -1;
+const acknowledgeLast = (messages: readonly Message[]): readonly Uint8Array[] => {
+  const last = messages.at(-1);
+  return last === undefined ? [] : [acknowledgementBytes(last, 0)];
+};
+const errorOf = (action: () => unknown): NetlinkError => {
+  try {
+    action();
+  } catch (error) {
+    assert.ok(error instanceof NetlinkError, String(error));
+    return error;
+  }
+  return assert.fail('no error');
+};
+
+describe('a request', () => {
+  test('gets its answer, whatever else is queued', () => {
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      return [
+        thing(sequence + 500, 1),
+        thing(sequence, 2, 0),
+        acknowledgementBytes({ sequence: 7, type: 40 }, 5),
+      ];
+    });
+    assert.equal(connect(channel).request(setThing(9), thingOf), 2);
+  });
+
+  test('that is refused is an error with the errno, the kernel’s words and the path of the attribute', () => {
+    const channel = new FakeChannel(([message]) => [
+      acknowledgementBytes(message as Message, 22, (writer) => {
+        // NLMSGERR_ATTR_MSG and NLMSGERR_ATTR_OFFS: the offset of thing.size in "set thing 9"
+        writer.u16(8);
+        writer.u16(1);
+        writer.bytes(new TextEncoder().encode('bad\0'));
+        writer.u16(8);
+        writer.u16(2);
+        writer.u32(16 + 4 + 4);
+      }),
+    ]);
+    const error = errorOf(() => connect(channel).request(setThing(9), thingOf));
+    assert.equal(error.errno, 'EINVAL');
+    assert.equal(error.operation, 'set thing 9');
+    assert.deepEqual(error.explanation, { text: 'bad', attributePath: 'thing.size' });
+    assert.equal(error.message, 'set thing 9: EINVAL (invalid argument), bad, at thing.size');
+  });
+
+  test('without any answer is ENOBUFS', () => {
+    assert.equal(
+      errorOf(() => connect(new FakeChannel(() => [])).request(setThing(9), thingOf)).errno,
+      'ENOBUFS',
+    );
+  });
+
+  test('with an answer that cannot be read is a ProtocolError, and the next request is not disturbed', () => {
+    let first = true;
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      if (!first) return [thing(sequence, 4)];
+      first = false;
+      return [messageBytes({ type: 40, sequence, body: (writer) => writer.u16(1) }), thing(sequence, 3)];
+    });
+    const connection = connect(channel);
+    assert.throws(() => connection.request(setThing(1), thingOf), ProtocolError);
+    assert.equal(connection.request(setThing(1), thingOf), 4);
+  });
+});
+
+describe('a dump', () => {
+  test('gives all messages of all datagrams up to DONE', () => {
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      const two = Buffer.concat([thing(sequence, 1), thing(sequence, 2)]);
+      return [two, thing(sequence, 3), doneBytes(sequence)];
+    });
+    assert.deepEqual(connect(channel).dump(list, thingOf), [1, 2, 3]);
+    assert.equal(channel.datagrams[0]?.[0]?.flags, 0x301);
+  });
+
+  for (const where of ['a message', 'DONE'] as const)
+    test(`that was interrupted, as a flag on ${where} tells, begins again`, () => {
+      let attempts = 0;
+      const channel = new FakeChannel((messages) => {
+        attempts += 1;
+        const interrupted = attempts < 3 ? 0x12 : 0x2;
+        const sequence = sequenceOf(messages);
+        return [
+          thing(sequence, attempts, where === 'DONE' ? 0x2 : interrupted),
+          doneBytes(sequence, 0, where === 'DONE' ? interrupted : 0x2),
+        ];
+      });
+      assert.deepEqual(connect(channel).dump(list, thingOf), [3]);
+    });
+
+  test('that is interrupted again and again is EINTR', () => {
+    const channel = new FakeChannel((messages) => [doneBytes(sequenceOf(messages), 0, 0x12)]);
+    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'EINTR');
+    assert.equal(channel.datagrams.length, 20);
+  });
+
+  test('whose DONE carries an error fails', () => {
+    const channel = new FakeChannel((messages) => [
+      thing(sequenceOf(messages), 1),
+      doneBytes(sequenceOf(messages), 12),
+    ]);
+    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'ENOMEM');
+  });
+
+  test('without DONE fails', () => {
+    const channel = new FakeChannel((messages) => [thing(sequenceOf(messages), 1)]);
+    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'ENOBUFS');
+  });
+
+  test('with a datagram that did not fit the buffer begins again with a larger one', () => {
+    const blob = new Uint8Array(50000);
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      const large = messageBytes({
+        type: 40,
+        sequence,
+        body: (writer) => {
+          writer.u32(0x0102);
+          table.write(writer, { thing: { size: 8 }, blob });
+        },
+      });
+      return [Buffer.concat([large, large]), doneBytes(sequence)];
+    });
+    assert.deepEqual(connect(channel).dump(list, thingOf), [8, 8]);
+    assert.equal(channel.datagrams.length, 2);
+  });
+});
+
+const many = (count: number): Request[] => Array.from({ length: count }, (_, index) => setThing(index));
+const statuses = async (
+  channel: FakeChannel,
+  requests: Iterable<Request>,
+): Promise<Record<string, number>> => {
+  const counts: Record<string, number> = {};
+  for (const { status } of await connect(channel).batch(requests)) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+};
+
+describe('a batch', () => {
+  test('asks for an acknowledgement of the last message of each datagram only', async () => {
+    const channel = new FakeChannel(acknowledgeLast);
+    assert.deepEqual(await statuses(channel, many(1300)), { applied: 1300 });
+    assert.deepEqual(
+      channel.datagrams.map((messages) => messages.length),
+      [512, 512, 276],
+    );
+    for (const messages of channel.datagrams)
+      assert.deepEqual(
+        messages.map((message) => message.flags),
+        messages.map((_, index) => (index === messages.length - 1 ? 0x5 : 0x1)),
+      );
+    const sequences = channel.datagrams.flat().map((message) => message.sequence);
+    assert.deepEqual(
+      sequences,
+      sequences.map((_, index) => (sequences[0] ?? 0) + index),
+    );
+  });
+
+  test('tells which message failed, and how', async () => {
+    const channel = new FakeChannel((messages) => [
+      acknowledgementBytes(messages[1] as Message, 17),
+      acknowledgementBytes(messages[2] as Message, 2),
+    ]);
+    assert.deepEqual(await connect(channel).batch(many(3)), [
+      { status: 'applied' },
+      { status: 'failed', errno: 'EEXIST', message: 'set thing 1: EEXIST (file already exists)' },
+      { status: 'failed', errno: 'ENOENT', message: 'set thing 2: ENOENT (no such file or directory)' },
+    ]);
+  });
+
+  test('keeps datagrams below 64 KiB', async () => {
+    const large = family.request(1, { operation: () => '' }, () => ({ blob: new Uint8Array(30000) }));
+    const channel = new FakeChannel(acknowledgeLast);
+    assert.deepEqual(await statuses(channel, [large, large, large, setThing(1), large]), { applied: 5 });
+    assert.deepEqual(
+      channel.datagrams.map((messages) => messages.length),
+      [2, 3],
+    );
+  });
+
+  test('sends no more at once than answers fit into the receive buffer', async () => {
+    const channel = new FakeChannel(acknowledgeLast, 1536 * 10);
+    assert.deepEqual(await statuses(channel, many(25)), { applied: 25 });
+    assert.deepEqual(
+      channel.datagrams.map((messages) => messages.length),
+      [10, 10, 5],
+    );
+  });
+
+  test('a value that does not fit fails alone, and is not sent', async () => {
+    const channel = new FakeChannel(acknowledgeLast);
+    const [good, bad, alsoGood] = await connect(channel).batch([setThing(1), setThing(-1), setThing(2)]);
+    assert.deepEqual([good?.status, alsoGood?.status], ['applied', 'applied']);
+    assert.deepEqual(bad, {
+      status: 'failed',
+      errno: 'EINVAL',
+      message: 'set thing -1: thing.size: -1 is no u32',
+    });
+    assert.equal(channel.datagrams[0]?.length, 2);
+  });
+
+  test('nothing that can be sent: nothing is sent', async () => {
+    const channel = new FakeChannel(acknowledgeLast);
+    assert.deepEqual(await statuses(channel, [setThing(-1)]), { failed: 1 });
+    assert.deepEqual(await statuses(channel, []), {});
+    assert.equal(channel.datagrams.length, 0);
+  });
+
+  test('without the last acknowledgement, what gave no answer is unknown', async () => {
+    const channel = new FakeChannel(([first]) => [acknowledgementBytes(first as Message, 17)]);
+    assert.deepEqual(await statuses(channel, many(5)), { failed: 1, unknown: 4 });
+  });
+
+  test('where the kernel dropped answers, what gave none is unknown', async () => {
+    const channel = new FakeChannel((messages, self) => {
+      self.dropped += 3;
+      return acknowledgeLast(messages);
+    });
+    assert.deepEqual(await statuses(channel, many(5)), { unknown: 4, applied: 1 });
+  });
+
+  test('an answer that cannot be read makes nothing fail', async () => {
+    const channel = new FakeChannel((messages) => [Uint8Array.of(1, 2, 3), ...acknowledgeLast(messages)]);
+    assert.deepEqual(await statuses(channel, many(2)), { unknown: 1, applied: 1 });
+  });
+
+  test('a datagram that the kernel did not take failed as a whole; the next is sent', async () => {
+    let first = true;
+    const channel = new FakeChannel((messages) => {
+      if (!first) return acknowledgeLast(messages);
+      first = false;
+      throw new NetlinkError('send to the kernel', 105);
+    });
+    assert.deepEqual(await statuses(channel, many(600)), { failed: 512, applied: 88 });
+  });
+
+  test('gives the event loop its turn between datagrams', async () => {
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 0);
+    const seen: number[] = [];
+    const channel = new FakeChannel((messages) => {
+      seen.push(turns);
+      const until = performance.now() + 3;
+      while (performance.now() < until);
+      return acknowledgeLast(messages);
+    });
+    await statuses(channel, many(512 * 4));
+    clearInterval(timer);
+    assert.ok((seen.at(-1) ?? 0) > 0, `timers ran ${seen.join(', ')} times before each datagram`);
+  });
+
+  test('two at a time do not mix', async () => {
+    const channel = new FakeChannel((messages) =>
+      messages.flatMap((message, index) =>
+        index === messages.length - 1 || thingOf(message) === 600
+          ? [acknowledgementBytes(message, thingOf(message) === 600 ? 17 : 0)]
+          : [],
+      ),
+    );
+    const connection = connect(channel);
+    const [left, right] = await Promise.all([connection.batch(many(1100)), connection.batch(many(1100))]);
+    for (const outcomes of [left, right])
+      assert.deepEqual(
+        outcomes.flatMap((outcome, index) => (outcome.status === 'applied' ? [] : [index])),
+        [600],
+      );
+  });
+
+  test('what was sent is counted', async () => {
+    const connection = connect(new FakeChannel(acknowledgeLast));
+    await connection.batch(many(600));
+    connection.execute(setThing(1));
+    assert.deepEqual(connection.sent, { messages: 601, datagrams: 3 });
+  });
+});
