@@ -13,12 +13,12 @@ import type { NodeFacts } from '../model/node.js';
 /** The networks that choose among the addresses of a family; undefined: every address is chosen. */
 const filterOf = (family: Family, cidrs: readonly Cidr[]): readonly Cidr[] | undefined => {
   const ofFamily = cidrs.filter((cidr) => cidrFamily(cidr) === family);
-  return ofFamily.length === 0 || ofFamily.some((cidr) => cidr.prefixLength === 0) ? undefined : ofFamily;
+  return ofFamily.length === 0 ? undefined : ofFamily;
 };
 
 /**
  * The addresses of this node on which NodePorts are served, sorted: those of the family in the given networks (all, where no
- * network of the family is given or one is everything), but never loopback and IPv6 link-local ones; whatever is on
+ * network of the family is given), but never loopback and IPv6 link-local ones; whatever is on
  * kube-ipvs0 is no part of the node's facts.
  */
 export const nodePortAddresses = (

@@ -66,6 +66,21 @@ test('phases have names, hold one sort of operation, and lose and double nothing
   assert.equal(planText(ordered).split('\n').length, operations.length + 1);
 });
 
+test('a real server leaves in a phase after those that come', () => {
+  const node = new SimulatedNode();
+  node.replace(cluster);
+  const target = new SimulatedNode();
+  target.replace({ ...cluster, slices: [slice('web', [ready('10.1.0.2')])] });
+  const operations = diff(target.desired, node.kernel, target.desired.keys());
+  assert.deepEqual(
+    phases(operations.toReversed()).map((phase) => [phase.name, phaseOperations(phase).length]),
+    [
+      ['real servers', 1],
+      ['remove real servers', 2],
+    ],
+  );
+});
+
 test('nothing to do is no phase and an empty plan', () => {
   assert.deepEqual(phases([]), []);
   assert.equal(planText([]), '');

@@ -24,6 +24,10 @@ export class SimulatedKernel implements Observed {
   readonly #addresses = new Set<IpAddress>();
   /** Active connections of real servers, by `VIRTUAL → REAL`; none where absent. */
   readonly connections = new Map<string, number>();
+  /** Whether every real server has a connection where nothing else is said. */
+  busy = false;
+  /** Told of every operation before it is done. */
+  beforeOperation: (operation: Operation) => void = () => {};
 
   virtualServer(key: VirtualServerKey): VirtualServerTable | undefined {
     return this.#tables.get(key);
@@ -49,7 +53,7 @@ export class SimulatedKernel implements Observed {
     const key = virtualServerKey(of);
     return [...(this.#tables.get(key)?.realServers.values() ?? [])].map((server) => ({
       ...server,
-      activeConnections: this.connections.get(`${key} → ${server.key}`) ?? 0,
+      activeConnections: this.connections.get(`${key} → ${server.key}`) ?? (this.busy ? 1 : 0),
       inactiveConnections: 0,
       persistentConnections: 0,
       statistics: undefined,
@@ -57,7 +61,10 @@ export class SimulatedKernel implements Observed {
   }
 
   apply(operations: readonly Operation[]): void {
-    for (const operation of operations) this.#applyOne(operation);
+    for (const operation of operations) {
+      this.beforeOperation(operation);
+      this.#applyOne(operation);
+    }
   }
 
   #applyOne(operation: Operation): void {

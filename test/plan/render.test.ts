@@ -122,3 +122,14 @@ test("a Service's own scheduler overrides the configured one", () => {
   assert.equal(table?.server.scheduler, 'mh');
   assert.deepEqual(table.server.flags, ['mh-port']);
 });
+
+test('affinity is of each client alone, in either family', () => {
+  const sticky = odd({ affinitySeconds: 600, clusterIps: { IPv4: ip('10.96.0.1'), IPv6: ip('fd00::1') } });
+  assert.deepEqual(
+    [...render(sticky, [], context).virtualServers.values()].map(({ server }) => server.persistence),
+    [
+      { seconds: 600, prefixLength: 32 },
+      { seconds: 600, prefixLength: 128 },
+    ],
+  );
+});
