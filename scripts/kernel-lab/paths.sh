@@ -15,7 +15,7 @@ lab_paths() {
   case $1 in
     packaged) lab_home=$lab_cache/packaged-$lab_recipe ;;
     [0-9]*.[0-9]*) lab_home=$lab_cache/linux-$1-$lab_recipe-${config_hash:0:12} ;;
-    *) lab_home= lab_kernel=$1 lab_modules=$1.modules; return ;;
+    *) lab_home='' lab_kernel=$1 lab_modules=$1.modules; return ;;
   esac
   lab_kernel=$lab_home/linux lab_modules=$lab_home/modules
 }
