@@ -9,7 +9,7 @@ const readConfigFile = (name: string): ConfigFile => {
   try {
     return { name, text: readFileSync(name, 'utf8') };
   } catch (error) {
-    throw new InputError(`--config=${name}: ${messageOf(error)}`, { cause: undefined });
+    throw new InputError(`--config=${name}: ${messageOf(error)}`);
   }
 };
 

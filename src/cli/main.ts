@@ -70,12 +70,61 @@ const addDump = (root: Command, finish: (status: number) => void): void => {
     });
 };
 
+const renderExamples = `
+Examples:
+  kube-ipvs render -f service.yaml -f slices.yaml
+  kubectl get services,endpointslices,nodes -A -o yaml | kube-ipvs render -f - --hostname-override=node-1
+  kube-ipvs render -f manifests/ --node-addresses=10.0.0.5/24,fd00::5/64 -o ipvsadm
+
+Pure: asks no cluster and no kernel. Exit status: 0 done, 1 an error, 2 called wrongly.`;
+
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+/** Options that may be given several times. */
+interface Repeatable {
+  readonly filename: readonly string[];
+  readonly config: readonly string[] | undefined;
+}
+
+const addRender = (root: Command, finish: (status: number) => void): void => {
+  root
+    .command('render')
+    .description('Shows what a node would program for these Services, EndpointSlices and Nodes.')
+    .addOption(
+      new Option(
+        '-f, --filename <path>',
+        'a file or folder of manifests, YAML or JSON; - is standard input; repeatable',
+      )
+        .argParser(collect)
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'how to print it')
+        .choices(['json', 'ipvsadm', 'plan'])
+        .default('json'),
+    )
+    .addOption(new Option('--config <file>', 'KubeProxyConfiguration; repeatable').argParser(collect))
+    .option(
+      '--node-addresses <list>',
+      "the node's addresses, as 10.0.0.5/24,fd00::5/64 (default: this machine's)",
+    )
+    .option('--hostname-override <name>', 'the name of the Node (default: the name of this machine)')
+    .option('--ipvs-scheduler <name>', 'the scheduler of Services that name none (default: rr)')
+    .addHelpText('after', renderExamples)
+    .action(async (options: Readonly<Record<string, string | undefined>> & Repeatable) => {
+      const { render } = await import('./render.js');
+      const { filename, config, output = 'json', nodeAddresses, hostnameOverride, ipvsScheduler } = options;
+      finish(await render({ filename, config, output, nodeAddresses, hostnameOverride, ipvsScheduler }));
+    });
+};
+
 const buildProgram = (finish: (status: number) => void): Command => {
   const root = new Command('kube-ipvs')
     .exitOverride()
     .showHelpAfterError('(add --help for what there is)')
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'kube-ipvs: ')) });
   addDump(root, finish);
+  addRender(root, finish);
   return root;
 };
 

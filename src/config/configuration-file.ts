@@ -60,7 +60,7 @@ const documentsOf = (file: ConfigFile): readonly YamlDocument[] => {
   try {
     documents = parseYaml(file.text).filter(({ value }) => value !== null);
   } catch (error) {
-    throw new InputError(`${file.name}: ${messageOf(error)}`, { cause: undefined });
+    throw new InputError(`${file.name}: ${messageOf(error)}`);
   }
   if (documents.length === 0) throw new InputError(`${file.name}: holds no configuration; it is empty`);
   return documents;
@@ -96,17 +96,24 @@ const formatValue = (value: unknown): string => {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 };
 
-/** Who wrote a value: a place in a file, or a flag. */
+/** Names a value as its writer knows it: `kube-proxy.yaml:12: ipvs.syncPeriod`, or `--ipvs-sync-period`. */
 export type Origin = (path: DocumentPath) => string;
 
-/** One InputError that tells all problems, each with its place, its field, what is allowed and what stands there. */
-export const problemsError = (problems: readonly Problem[], input: unknown, origin: Origin): InputError => {
-  const lines = problems.map(({ path, must }) => {
-    const value = valueAt(input, path);
-    return `${origin(path)}: ${formatPath(path)} ${must}${isMapping(value) || value === undefined ? '' : `; it is ${formatValue(value)}`}`;
-  });
-  return new InputError(lines.join('\n'));
+/** The origin of everything in a document; `defaults` where there is none. */
+export const documentOrigin =
+  (document: ConfigDocument | undefined): Origin =>
+  (path) =>
+    `${document?.where(path) ?? 'defaults'}: ${formatPath(path)}`;
+
+const problemText = ({ path, must, remedy }: Problem, input: unknown, origin: Origin): string => {
+  const value = valueAt(input, path);
+  const is = isMapping(value) || value === undefined ? '' : `; it is ${formatValue(value)}`;
+  return `${origin(path)} ${must}${is}${remedy === undefined ? '' : `. ${remedy}`}`;
 };
+
+/** One InputError that tells all problems, each with its place, its field, what is allowed and what stands there. */
+export const problemsError = (problems: readonly Problem[], input: unknown, origin: Origin): InputError =>
+  new InputError(problems.map((problem) => problemText(problem, input, origin)).join('\n'));
 
 /** A line for each unknown field, with the known one that was probably meant. */
 export const unknownFieldWarnings = (
@@ -120,6 +127,6 @@ export const unknownFieldWarnings = (
     const siblings = valueAt(defaults, path.slice(0, -1));
     const meant = nearest(String(path.at(-1)), isMapping(siblings) ? Object.keys(siblings) : []);
     const hint = meant === undefined ? '' : `; did you mean ${formatPath([...path.slice(0, -1), meant])}?`;
-    return `${origin(path)}: ${formatPath(path)} is unknown and ignored${hint}`;
+    return `${origin(path)} is unknown and ignored${hint}`;
   });
 };

@@ -26,7 +26,8 @@ export const lockedGateProblems = (configured: Readonly<Record<string, boolean>>
     .filter(([gate, value]) => gates[gate]?.locked === true && value !== gates[gate].default)
     .map(([gate]) => ({
       path: ['featureGates', gate],
-      must: `must be ${gates[gate]?.default}, to which this feature is locked; remove the line`,
+      must: `must be ${gates[gate]?.default}, to which this feature is locked`,
+      remedy: 'Leave it out',
     }));
 
 /** One sentence for each gate that kube-proxy does not have: it may belong to a newer version, so it is no error. */

@@ -23,8 +23,8 @@ const lookUp = (written: string): Flag => {
 const splitArgument = (argument: string): readonly [string, string | undefined] => {
   const long = /^--([^=]+)(?:=(.*))?$/s.exec(argument);
   if (long !== null) return [long[1] ?? '', long[2]];
-  const short = /^-([vh])(?:=?(.+))?$/s.exec(argument);
-  if (short !== null) return [short[1] === 'h' ? 'help' : 'v', short[2]];
+  const short = /^-(?:(h)|v(?:=(.*)|(\d+))?)$/s.exec(argument);
+  if (short !== null) return [short[1] === 'h' ? 'help' : 'v', short[2] ?? short[3]];
   if (/^-[a-z][a-z-]+/.test(argument))
     throw new UsageError(`unknown flag ${argument}; flags have two dashes: -${argument}`);
   if (argument.startsWith('-'))

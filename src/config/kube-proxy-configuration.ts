@@ -6,8 +6,10 @@ import { parseDuration } from './duration.js';
 /** What is wrong with one value: path and `must` make a sentence, as `ipvs.syncPeriod` `must be a duration …`. */
 export interface Problem {
   readonly path: DocumentPath;
-  /** `must be …`, with the remedy where it is not plain. */
+  /** `must be …`. */
   readonly must: string;
+  /** What to do, where that is not plain: a sentence of its own. */
+  readonly remedy?: string;
 }
 
 const second = 1e3;
@@ -141,7 +143,7 @@ const conntrackShape = section({
 const clientConnectionShape = section({
   kubeconfig: text,
   acceptContentTypes: text,
-  contentType: or(string, 'application/vnd.kubernetes.protobuf'),
+  contentType: text.transform((type) => (type === '' ? 'application/vnd.kubernetes.protobuf' : type)),
   qps: or(
     z.number({ error: 'must be a number' }).transform((qps) => (qps === 0 ? 5 : qps)),
     5,

@@ -1,6 +1,7 @@
 import { parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
 import {
+  documentOrigin,
   problemsError,
   unknownFieldWarnings,
   type ConfigDocument,
@@ -59,9 +60,10 @@ export const resolveConfiguration = (
   for (const flag of used) setField(input, flag.field, asFieldValue(flag, flags.get(flag.name) ?? []));
   const origin: Origin = (path) => {
     const flag = flagOf(used, path);
-    if (flag === undefined && path[0] === 'metricsBindAddress' && document === undefined)
-      return '--metrics-port';
-    return flag === undefined ? (document?.where(path) ?? 'defaults') : `--${flag.name}`;
+    if (flag !== undefined) return `--${flag.name}`;
+    // The one default that a flag without a field can spoil.
+    if (document === undefined && path[0] === 'metricsBindAddress') return '--metrics-port';
+    return documentOrigin(document)(path);
   };
   const reading = readKubeProxyConfiguration(input);
   if (reading.value === undefined) throw problemsError(reading.problems, input, origin);

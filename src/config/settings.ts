@@ -1,12 +1,12 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
 import {
+  documentOrigin,
   problemsError,
   readDocuments,
   unknownFieldWarnings,
   type ConfigDocument,
   type ConfigFile,
-  type Origin,
 } from './configuration-file.js';
 import { gateEnabled } from './feature-gates.js';
 import { flagIsSet, flagText, UsageError, type FlagValues } from './flags.js';
@@ -78,7 +78,7 @@ const resolveOwn = (
   document: ConfigDocument | undefined,
 ): { readonly own: KubeIpvsConfiguration; readonly warnings: readonly string[] } => {
   const reading = readKubeIpvsConfiguration(document?.value ?? {});
-  const origin: Origin = (path) => document?.where(path) ?? 'defaults';
+  const origin = documentOrigin(document);
   const problems = reading.value === undefined ? reading.problems : validateOwn(reading.value);
   if (reading.value === undefined || problems.length > 0)
     throw problemsError(problems, document?.value, origin);

@@ -10,15 +10,14 @@ const unless = (fine: boolean, path: Problem['path'], must: string): readonly Pr
 
 const modeCheck: Check = ({ mode }) => {
   if (mode === 'ipvs') return [];
-  const purpose =
-    'kube-ipvs does the IPVS mode of kube-proxy and no other, so this line has to say "mode: ipvs"';
-  const known = ['', 'iptables', 'nftables'].includes(mode);
+  const meaning = mode === '' ? 'To kube-proxy a blank mode means iptables. ' : '';
   return [
     {
       path: ['mode'],
-      must: known
-        ? `must be ipvs: ${purpose}; a node that is to stay with ${mode === '' ? 'iptables, the meaning of a blank mode' : mode} keeps kube-proxy`
-        : `must be ipvs: ${purpose}`,
+      must: 'must be ipvs',
+      remedy:
+        `${meaning}kube-ipvs takes the place of kube-proxy in IPVS mode and in no other: ` +
+        'set "mode: ipvs" (without a file: --proxy-mode=ipvs) to use it on this node, or keep kube-proxy here',
     },
   ];
 };

@@ -1,0 +1,41 @@
+import type { FlagValues } from '../config/flags.js';
+import { loadSettings } from './load-settings.js';
+import { ownNodeAddresses, parseNodeAddresses } from './node-addresses.js';
+import { readObjects } from './read-objects.js';
+import { formatRendered, renderNode } from './render-node.js';
+
+export interface RenderOptions {
+  /** Files and folders; `-` is standard input. */
+  readonly filename: readonly string[];
+  readonly output: string;
+  readonly config: readonly string[] | undefined;
+  /** `10.0.0.5/24,…`; undefined: this machine's. */
+  readonly nodeAddresses: string | undefined;
+  readonly hostnameOverride: string | undefined;
+  readonly ipvsScheduler: string | undefined;
+}
+
+const flagsOf = ({ config, hostnameOverride, ipvsScheduler }: RenderOptions): FlagValues =>
+  new Map(
+    Object.entries({
+      config,
+      'hostname-override': hostnameOverride === undefined ? undefined : [hostnameOverride],
+      'ipvs-scheduler': ipvsScheduler === undefined ? undefined : [ipvsScheduler],
+    }).flatMap(([name, values]) => (values === undefined ? [] : [[name, values] as const])),
+  );
+
+const warn = (text: string): void => {
+  process.stderr.write(`kube-ipvs: warning: ${text}\n`);
+};
+
+/** Prints what the node would program for the objects in the files; remarks go to standard error. Resolves to the exit status; rejects with InputError. */
+export const render = async (options: RenderOptions): Promise<number> => {
+  const settings = loadSettings(flagsOf(options));
+  const addresses =
+    options.nodeAddresses === undefined ? ownNodeAddresses() : parseNodeAddresses(options.nodeAddresses);
+  const objects = readObjects(options.filename);
+  const { desired, remarks } = renderNode(objects, settings, addresses);
+  for (const remark of [...settings.warnings, ...objects.problems, ...remarks]) warn(remark);
+  process.stdout.write(formatRendered(desired, options.output));
+  return 0;
+};

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-bin-'));
+const bin = join(root, 'dist/kube-ipvs.js');
+
+before(() => {
+  execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { stdio: 'ignore' });
+});
+after(() => rmSync(scratch, { recursive: true }));
+
+const run = (args: readonly string[], options: { readonly bin?: string; readonly input?: string } = {}) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [options.bin ?? bin, ...args], {
+    encoding: 'utf8',
+    input: options.input ?? '',
+    env: { ...process.env, NODE_V8_COVERAGE: '' },
+  });
+  return { status, stdout, stderr };
+};
+
+const file = (name: string, text: string): string => {
+  const path = join(scratch, name);
+  writeFileSync(path, text);
+  return path;
+};
+
+test('--help teaches with examples, groups of flags and exit statuses', () => {
+  for (const args of [['--help'], ['-h'], ['help'], ['run', '--help']]) {
+    const { status, stdout, stderr } = run(args);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout, /^Usage: kube-ipvs \[run\]/);
+    assert.match(stdout, /Examples:\n.*--config=/);
+    assert.match(stdout, /\nIPVS:\n.*--proxy-mode=ipvs/);
+    assert.match(stdout, /Exit status: 0 done, 1 an error/);
+  }
+  for (const command of ['dump', 'render']) {
+    const { status, stdout } = run([command, '--help']);
+    assert.equal(status, 0);
+    assert.match(stdout, new RegExp(`^Usage: kube-ipvs ${command} .*Examples:`, 's'));
+    assert.deepEqual(run(['help', command]).stdout, stdout);
+  }
+});
+
+test('--version says the version of package.json', () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  assert.deepEqual(run(['--version']), { status: 0, stdout: `kube-ipvs v${version}\n`, stderr: '' });
+});
+
+test('called wrongly ends with status 2 and says what was meant', () => {
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['dmup'], /^kube-ipvs: unknown command 'dmup'\n\(Did you mean dump\?\)/],
+    [['dump', '--statss'], /^kube-ipvs: unknown option '--statss'\n\(Did you mean --stats\?\)/],
+    [
+      ['dump', '-o', 'xml'],
+      /^kube-ipvs: option '-o, --output <format>' argument 'xml' is invalid\. Allowed choices are table, wide/,
+    ],
+    [['dump', 'a', 'b'], /^kube-ipvs: too many arguments for 'dump'/],
+    [['render'], /^kube-ipvs: required option '-f, --filename <path>' not specified/],
+    [['--ipvs-schedulr=rr'], /^kube-ipvs: unknown flag --ipvs-schedulr; did you mean --ipvs-scheduler\?\n$/],
+  ];
+  for (const [args, message] of cases) {
+    const { status, stdout, stderr } = run(args);
+    assert.deepEqual([status, stdout], [2, ''], args.join(' '));
+    assert.match(stderr, message);
+  }
+});
+
+test('a wrong config ends with status 1 and the file, line, field and value', () => {
+  const config = file(
+    'config.yaml',
+    'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nipvs:\n  syncPeriod: soon\n',
+  );
+  const { status, stdout, stderr } = run([`--config=${config}`]);
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.equal(
+    stderr,
+    `kube-ipvs: ${config}:5: ipvs.syncPeriod must be a duration as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds); it is "soon"\n`,
+  );
+  assert.match(run(['--config=/nowhere/config']).stderr, /^kube-ipvs: --config=\/nowhere\/config: ENOENT/);
+});
+
+test('called as kube-proxy it is the daemon and knows no commands', () => {
+  const link = join(scratch, 'kube-proxy');
+  symlinkSync(bin, link);
+  assert.match(run(['--version'], { bin: link }).stdout, /^kube-ipvs v/);
+  const { status, stderr } = run(['dump'], { bin: link });
+  assert.equal(status, 2);
+  assert.match(stderr, /unexpected argument "dump": the daemon takes flags only/);
+});
+
+test('a name of a Service is refused with what can be asked for', () => {
+  const { status, stderr } = run(['dump', 'default/my-nginx']);
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /^kube-ipvs: default\/my-nginx is the name of a Service, which the kernel does not know/,
+  );
+});
+
+/** The text of all of our code that a run loads (V8 lists it in its coverage). */
+const codeLoadedBy = (args: readonly string[]): string => {
+  const folder = mkdtempSync(join(scratch, 'coverage-'));
+  spawnSync(process.execPath, [bin, ...args], { env: { ...process.env, NODE_V8_COVERAGE: folder } });
+  const urls = readdirSync(folder).flatMap((name) => {
+    const { result } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { result: { url: string }[] };
+    return result.map(({ url }) => url).filter((url) => url.startsWith('file:'));
+  });
+  return urls.map((url) => readFileSync(new URL(url), 'utf8')).join('\n');
+};
+
+test('a command loads only what it needs', () => {
+  const help = codeLoadedBy(['dump', '--help']);
+  assert.match(help, /Shows the kernel's IPVS table/);
+  for (const library of ['ZodType', 'parseAllDocuments', 'pino', 'ip_vs_genl', 'loadFromCluster'])
+    assert.ok(!help.includes(library), `dump --help loads ${library}`);
+  const dump = codeLoadedBy(['dump', '10.96.0.1']);
+  assert.match(dump, /find the generic netlink family|list the virtual servers/);
+  for (const library of ['ZodType', 'parseAllDocuments', 'loadFromCluster'])
+    assert.ok(!dump.includes(library), `dump loads ${library}`);
+});

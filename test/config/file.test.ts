@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InputError } from '../../src/base/errors.js';
+import { parseIp } from '../../src/base/ip.js';
+import { parseFlags } from '../../src/config/flags.js';
+import { nodePortNetworks } from '../../src/config/primary-addresses.js';
+import { resolveSettings, type Settings } from '../../src/config/settings.js';
+
+const header = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
+const ownHeader = 'apiVersion: kube-ipvs.dev/v1alpha1\nkind: KubeIpvsConfiguration\n';
+const withMode = `${header}mode: ipvs\n`;
+
+const read = (texts: readonly string[], argv: readonly string[] = []): Settings =>
+  resolveSettings({
+    flags: parseFlags(argv),
+    files: texts.map((text, index) => ({ name: `c${index}.yaml`, text })),
+    hostname: 'machine',
+  });
+
+const failure = (texts: readonly string[], argv: readonly string[] = []): string => {
+  try {
+    read(texts, argv);
+  } catch (error) {
+    if (error instanceof InputError) return error.message;
+    throw error;
+  }
+  return assert.fail('was taken');
+};
+
+const duration = 'must be a duration as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds)';
+const network = 'must be a network as "10.0.0.0/8" or "fd00::/64"';
+const zeroOrMore = 'must be a whole number of 0 or more';
+const leave = "must be 0s (leave the kernel's) or more";
+const socket = 'must be IP:port as "0.0.0.0:10256" or "[::]:10256"';
+const oneOrTwo = 'must be one network, or one of IPv4 and one of IPv6';
+const networks =
+  'must be one network, or an IPv4 and an IPv6 one with a comma between and no space, as "10.244.0.0/16,fd00:10:244::/56"';
+
+/** A line of a file, and what is said of it (kube-proxy-ipvs §1.2, the column "validation"). */
+const refused: readonly (readonly [string, string])[] = [
+  ['ipvs: {syncPeriod: 30 s}', `ipvs.syncPeriod ${duration}; it is "30 s"`],
+  ['ipvs: {syncPeriod: -1s}', 'ipvs.syncPeriod must be more than 0s; it is "-1s"'],
+  [
+    'ipvs: {syncPeriod: 1s, minSyncPeriod: 2s}',
+    'ipvs.syncPeriod must be at least ipvs.minSyncPeriod, which is 2s; it is "1s"',
+  ],
+  ['ipvs: {minSyncPeriod: -1s}', 'ipvs.minSyncPeriod must be 0s or more; it is "-1s"'],
+  ['ipvs: {tcpTimeout: -1s}', `ipvs.tcpTimeout ${leave}; it is "-1s"`],
+  ['ipvs: {tcpFinTimeout: -1s}', `ipvs.tcpFinTimeout ${leave}; it is "-1s"`],
+  ['ipvs: {udpTimeout: true}', `ipvs.udpTimeout ${duration}; it is true`],
+  ['ipvs: {excludeCIDRs: [10.0.0.0/8, 10.0.0.1]}', `ipvs.excludeCIDRs[1] ${network}; it is "10.0.0.1"`],
+  ['ipvs: {excludeCIDRs: 10.0.0.0/8}', 'ipvs.excludeCIDRs must be a list; it is "10.0.0.0/8"'],
+  ['ipvs: {strictARP: "yes"}', 'ipvs.strictARP must be true or false; it is "yes"'],
+  ['ipvs: {scheduler: 5}', 'ipvs.scheduler must be a text; put it in quotes; it is 5'],
+  ['ipvs: [rr]', 'ipvs must be a mapping of fields; it is ["rr"]'],
+  ['clientConnection: {burst: -1}', `clientConnection.burst ${zeroOrMore}; it is -1`],
+  ['clientConnection: {qps: fast}', 'clientConnection.qps must be a number; it is "fast"'],
+  ['logging: {format: xml}', 'logging.format must be one of text, json; it is "xml"'],
+  ['logging: {flushFrequency: -5}', 'logging.flushFrequency must be more than 0s; it is -5'],
+  ['logging: {verbosity: 2147483648}', `logging.verbosity ${zeroOrMore}; it is 2147483648`],
+  [
+    'logging: {vmodule: [{filePattern: "a=b"}]}',
+    'logging.vmodule[0].filePattern must be a file name pattern without "=" and ","; it is "a=b"',
+  ],
+  [
+    'logging: {format: json, vmodule: [{filePattern: a, verbosity: 2}]}',
+    'logging.vmodule must be empty where logging.format is json; it is [{"filePattern":"a","verbosity":2}]',
+  ],
+  [
+    'logging: {options: {text: {splitStream: true}}}',
+    'logging.options.text must be left at its defaults unless the feature gate LoggingAlphaOptions is on',
+  ],
+  [
+    'logging: {options: {json: {infoBufferSize: big}}}',
+    'logging.options.json.infoBufferSize must be a quantity of bytes as "0", "512Ki" or "4Mi"; it is "big"',
+  ],
+  [
+    'hostnameOverride: "  "',
+    'hostnameOverride must not be blank; leave it out to use the name of the machine; it is "  "',
+  ],
+  [
+    'bindAddress: "[::]"',
+    'bindAddress must be an IP address as "0.0.0.0" or "fd00::1", without brackets and without a port; it is "[::]"',
+  ],
+  ['healthzBindAddress: "[::1]"', `healthzBindAddress ${socket}; it is "[::1]"`],
+  [
+    'healthzBindAddress: "node:10256"',
+    'healthzBindAddress must have a valid IP address before the port; it is "node:10256"',
+  ],
+  [
+    'metricsBindAddress: "127.0.0.1:70000"',
+    'metricsBindAddress must have a port from 1 to 65535; it is "127.0.0.1:70000"',
+  ],
+  [
+    'showHiddenMetricsForVersion: "1.20"',
+    'showHiddenMetricsForVersion must be empty or "1.35", the previous minor version; it is "1.20"',
+  ],
+  ['iptables: {masqueradeBit: 32}', 'iptables.masqueradeBit must be a whole number from 0 to 31; it is 32'],
+  [
+    'detectLocalMode: Guess',
+    'detectLocalMode must be one of ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix; it is "Guess"',
+  ],
+  [
+    'detectLocal: {bridgeInterface: ""}\ndetectLocalMode: BridgeInterface',
+    'detectLocal.bridgeInterface must name an interface where detectLocalMode is BridgeInterface; it is ""',
+  ],
+  [
+    'detectLocal: {interfaceNamePrefix: ""}\ndetectLocalMode: InterfaceNamePrefix',
+    'detectLocal.interfaceNamePrefix must be a name prefix where detectLocalMode is InterfaceNamePrefix; it is ""',
+  ],
+  ['clusterCIDR: "10.0.0.0/8, fd00::/64"', `clusterCIDR ${networks}; it is "10.0.0.0/8, fd00::/64"`],
+  ['clusterCIDR: 10.0.0.0/8,11.0.0.0/8', `clusterCIDR ${oneOrTwo}; it is "10.0.0.0/8,11.0.0.0/8"`],
+  [
+    'nodePortAddresses: [primary, 10.0.0.0/8]',
+    'nodePortAddresses must hold "primary" alone or networks alone; it is ["primary","10.0.0.0/8"]',
+  ],
+  ['nodePortAddresses: [eth0]', `nodePortAddresses[0] ${network}, or "primary" alone; it is "eth0"`],
+  ['oomScoreAdj: -1001', 'oomScoreAdj must be a whole number from -1000 to 1000; it is -1001'],
+  ['conntrack: {min: -1}', `conntrack.min ${zeroOrMore}; it is -1`],
+  ['conntrack: {maxPerCore: 1.5}', `conntrack.maxPerCore ${zeroOrMore}; it is 1.5`],
+  ['conntrack: {tcpEstablishedTimeout: -1s}', `conntrack.tcpEstablishedTimeout ${leave}; it is "-1s"`],
+  ['conntrack: {udpStreamTimeout: -1s}', `conntrack.udpStreamTimeout ${leave}; it is "-1s"`],
+  ['configSyncPeriod: -1s', 'configSyncPeriod must be more than 0s; it is "-1s"'],
+  [
+    'featureGates: {AllowServiceExternalIPs: "no"}',
+    'featureGates.AllowServiceExternalIPs must be true or false; it is "no"',
+  ],
+  [
+    'featureGates: {PreferSameTrafficDistribution: false}',
+    'featureGates.PreferSameTrafficDistribution must be true, to which this feature is locked; it is false. Leave it out',
+  ],
+];
+
+for (const [line, message] of refused)
+  test(`refused: ${line}`, () => {
+    assert.equal(failure([`${withMode}${line}\n`]), `c0.yaml:4: ${message}`);
+  });
+
+test('modes that are not ours are refused with what to do', () => {
+  for (const mode of ['iptables', 'nftables', 'kernelspace'])
+    assert.equal(
+      failure([`${header}\nmode: ${mode}\n`]),
+      `c0.yaml:4: mode must be ipvs; it is "${mode}". kube-ipvs takes the place of kube-proxy in IPVS mode and in no other: ` +
+        'set "mode: ipvs" (without a file: --proxy-mode=ipvs) to use it on this node, or keep kube-proxy here',
+    );
+  assert.match(
+    failure([header]),
+    /^c0\.yaml:1: mode must be ipvs\. To kube-proxy a blank mode means iptables\. /,
+  );
+});
+
+test('all wrong values are told at once', () => {
+  const lines = failure([`${withMode}oomScoreAdj: x\nipvs:\n  strictARP: 1\n`]).split('\n');
+  assert.deepEqual(
+    new Set(lines.map((line) => line.split(' ')[1])),
+    new Set(['ipvs.strictARP', 'oomScoreAdj']),
+  );
+});
+
+test('what a file may say', () => {
+  const settings = read([
+    `${withMode}hostnameOverride: " Node-1 "
+clusterCIDR: 10.244.0.0/16,fd00:10:244::/56
+nodePortAddresses: [010.000.0.0/8]
+ipvs: {scheduler: lc, syncPeriod: 60000000000, minSyncPeriod: 1m30s500ms, excludeCIDRs: [10.1.2.3/8], strictARP: true, tcpTimeout: 1h, tcpFinTimeout: 2m, udpTimeout: 0.5s}
+clientConnection: {kubeconfig: /k, qps: 2.5, burst: 7}
+featureGates: {AllowServiceExternalIPs: false}
+logging: {verbosity: 4}
+`.replace('1m30s500ms', '30s500ms'),
+  ]);
+  assert.equal(settings.nodeName, 'node-1');
+  assert.deepEqual(
+    settings.clusterCidrs.map(({ text }) => text),
+    ['10.244.0.0/16', 'fd00:10:244::/56'],
+  );
+  assert.deepEqual(settings.nodePortAddresses, [
+    { text: '10.0.0.0/8', address: '10.0.0.0', prefixLength: 8 },
+  ]);
+  assert.deepEqual(
+    settings.excludeCidrs.map(({ text }) => text),
+    ['10.0.0.0/8'],
+  );
+  const { scheduler, syncPeriod, minSyncPeriod, strictArp, tcpTimeout, tcpFinTimeout, udpTimeout } = settings;
+  assert.deepEqual(
+    [scheduler, syncPeriod, minSyncPeriod, strictArp, tcpTimeout, tcpFinTimeout, udpTimeout],
+    ['lc', 60_000, 30_500, true, 3_600_000, 120_000, 500],
+  );
+  const { kubeconfig, qps, burst, externalIpsAllowed, verbosity, warnings } = settings;
+  assert.deepEqual(
+    [kubeconfig, qps, burst, externalIpsAllowed, verbosity, warnings],
+    ['/k', 2.5, 7, false, 4, []],
+  );
+});
+
+test('JSON is read as YAML is', () => {
+  const object = { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', kind: 'KubeProxyConfiguration' };
+  const text = JSON.stringify({ ...object, mode: 'ipvs', ipvs: { scheduler: 'sh' } }, undefined, 1);
+  assert.equal(read([text]).scheduler, 'sh');
+  assert.match(failure([text.replace('"sh"', '7')]), /^c0\.yaml:6: ipvs\.scheduler must be a text/);
+});
+
+test('unknown fields warn with what was probably meant; duplicates warn, and the last one counts', () => {
+  const { warnings, scheduler } = read([
+    `${withMode}ipvs:\n  scheduler: lc\n  syncperiod: 5s\n  scheduler: sh\nsomething: [1]\n`,
+  ]);
+  assert.equal(scheduler, 'sh');
+  assert.deepEqual(warnings, [
+    'c0.yaml:7: scheduler stands twice; the last one counts',
+    'c0.yaml:6: ipvs.syncperiod is unknown and ignored; did you mean ipvs.syncPeriod?',
+    'c0.yaml:8: something is unknown and ignored',
+  ]);
+});
+
+test('fields without effect are named once, and only where they are set', () => {
+  const { warnings } = read([
+    `${withMode}conntrack: {min: 5}\noomScoreAdj: -5\nportRange: 1-2\niptables: {syncPeriod: 30s, localhostNodePorts: false}\n`,
+  ]);
+  assert.deepEqual(warnings, [
+    'set, but without effect in this version of kube-ipvs: conntrack, oomScoreAdj',
+    'set, but without meaning in IPVS mode: iptables.localhostNodePorts, portRange',
+  ]);
+});
+
+test('unknown schedulers and feature gates warn and pass', () => {
+  const { warnings, scheduler } = read([
+    `${withMode}ipvs: {scheduler: magic}\nfeatureGates: {AllowServiceExternalIP: true}\n`,
+  ]);
+  assert.equal(scheduler, 'magic');
+  assert.match(
+    warnings.join('\n'),
+    /feature gate AllowServiceExternalIP is unknown.*did you mean AllowServiceExternalIPs\?/,
+  );
+  assert.match(warnings.join('\n'), /scheduler magic is none that Linux is known to have/);
+});
+
+test('our own document stands in the same file or in one of its own', () => {
+  const own = `${ownHeader}drain: {deadline: 1m}\n`;
+  assert.equal(read([`${withMode}---\n${own}`]).drainDeadline, 60_000);
+  assert.equal(read([withMode, own]).drainDeadline, 60_000);
+  assert.equal(read([own], ['--ipvs-scheduler=lc']).scheduler, 'lc', 'flags count beside our document alone');
+  assert.deepEqual(read([withMode, `${ownHeader}drian: {}\n`]).warnings, [
+    'c1.yaml:3: drian is unknown and ignored; did you mean drain?',
+  ]);
+  assert.equal(
+    failure([withMode, `${ownHeader}drain: {deadline: -1s}\n`]),
+    'c1.yaml:3: drain.deadline must be 0s (no draining) or more; it is "-1s"',
+  );
+});
+
+test('other kinds, two of a kind, empty files and broken YAML are refused with their place', () => {
+  assert.match(
+    failure(['apiVersion: v1\nkind: ConfigMap\n']),
+    /^c0\.yaml:2: a config file holds .* this document has apiVersion: "v1", kind: "ConfigMap"$/,
+  );
+  assert.match(failure(['mode: ipvs\n']), /^c0\.yaml:1: a config file holds .*kind: null$/);
+  assert.equal(
+    failure([withMode, withMode]),
+    'c1.yaml:1: a second KubeProxyConfiguration; the first is at c0.yaml:1',
+  );
+  assert.equal(failure(['# nothing\n']), 'c0.yaml: holds no configuration; it is empty');
+  assert.match(failure([`${withMode}ipvs: {a: [\n`]), /^c0\.yaml: line \d: /);
+});
+
+test("primary is the Node's first address of each family, or bindAddress", () => {
+  const ip = (text: string) => parseIp(text) ?? assert.fail(text);
+  const nodeAddresses = [ip('10.0.0.5'), ip('10.0.0.6'), ip('fd00::5')];
+  const networks = (argv: readonly string[], addresses = nodeAddresses) =>
+    nodePortNetworks(read([], argv), addresses).map(({ text }) => text);
+  assert.deepEqual(networks(['--nodeport-addresses=primary']), ['10.0.0.5/32', 'fd00::5/128']);
+  assert.deepEqual(networks(['--nodeport-addresses=primary', '--bind-address=10.9.9.9']), [
+    '10.9.9.9/32',
+    'fd00::5/128',
+  ]);
+  assert.deepEqual(networks(['--nodeport-addresses=primary'], [ip('127.0.0.1')]), []);
+  assert.deepEqual(networks(['--nodeport-addresses=10.0.0.0/8,fd00::/8']), ['10.0.0.0/8', 'fd00::/8']);
+});
