@@ -58,11 +58,11 @@ export class Exchange {
     this.#lastSent = { member, offset, request };
   }
 
-  /** A request whose value does not fit its attribute: it failed before it was sent. */
+  /** A request whose value does not fit its attribute: it failed, as EDOM, before it was sent. The kernel's own word for what it refuses is EINVAL. */
   addUnsendable(request: Request, error: ProtocolError): void {
     const outcome: MessageOutcome = {
       status: 'failed',
-      errno: 'EINVAL',
+      errno: 'EDOM',
       message: `${request.operation()}: ${error.message}`,
     };
     this.#members.push({ request, offset: undefined, outcome });

@@ -228,7 +228,7 @@ describe('a batch', () => {
     assert.deepEqual([good?.status, alsoGood?.status], ['applied', 'applied']);
     assert.deepEqual(bad, {
       status: 'failed',
-      errno: 'EINVAL',
+      errno: 'EDOM',
       message: 'set thing -1: thing.size: -1 is no u32',
     });
     assert.equal(channel.datagrams[0]?.length, 2);

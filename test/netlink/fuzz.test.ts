@@ -46,6 +46,8 @@ const decoders: readonly ((message: Message) => unknown)[] = [
   (message) => family.shapeOf(message)?.pathAt(message, message.sequence % 200),
 ];
 
+const shapes = [routeShapeOf, family.shapeOf, info.shapeOf];
+
 /** How a run ended: the decoders that read something, and those that refused it. */
 const outcome = { read: 0, refused: 0 };
 
@@ -65,7 +67,8 @@ const decodeAll = (bytes: Uint8Array): void => {
       for (const decode of decoders) attempt(() => decode(message));
   });
   attempt(() => acknowledgementAttributes.read(viewOf(bytes), 0, bytes.length));
-  for (const shapeOf of [routeShapeOf, family.shapeOf, info.shapeOf])
+  const shapeOf = shapes[outcome.read % shapes.length];
+  if (shapeOf !== undefined)
     assert.equal(describeDatagram('received', bytes, shapeOf).length > 0, bytes.length > 0);
 };
 

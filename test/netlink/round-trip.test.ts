@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   destination,
   infoAttributes,
@@ -112,7 +112,7 @@ describe('what a message writes it reads back', () => {
     fc.assert(
       fc.property(arbitraryOfSentTable(messageAttributes), fc.nat(0xff), (values, command) => {
         const writer = new ByteWriter(8);
-        const request = family.request(command, { operation: () => '' }, () => values as never);
+        const request = family.request(command, { operation: () => '' }, () => values);
         writeMessage(writer, request, 1, 2);
         const message = onlyMessage(writer);
         assert.equal(message.type, 29);

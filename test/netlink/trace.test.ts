@@ -32,8 +32,8 @@ test('a request is one line, annotated from the tables', () => {
   writeMessage(writer, request, 0x5, 42);
   assert.deepEqual(describeDatagram('sent', writer.written(), family.shapeOf), [
     '> seq 42 request|ack ipvs newDestination {command=5 version=1} {' +
-      'service={family=IPv4 protocol=TCP address=0a 60 00 0a 00 00 00 00 00 00 00 00 00 00 00 00 port=80} ' +
-      'destination={address=0a f4 00 0b 00 00 00 00 00 00 00 00 00 00 00 00 port=8080 forwarding=masquerade ' +
+      'service={family=IPv4 protocol=TCP address=10.96.0.10 port=80} ' +
+      'destination={address=10.244.0.11 port=8080 forwarding=masquerade ' +
       'weight=1 upperThreshold=0 lowerThreshold=0 family=IPv4}}',
   ]);
 });

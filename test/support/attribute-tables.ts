@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { ByteWriter } from '../../src/netlink/bytes.js';
 import type { Codec } from '../../src/netlink/scalars.js';
 

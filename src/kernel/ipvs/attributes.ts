@@ -1,17 +1,7 @@
 import { attributes, attr, maybe, received, type Decoded, type Encoded } from '../../netlink/attributes.js';
 import { AddressFamily } from '../../netlink/constants.js';
-import { ProtocolError } from '../../netlink/errors.js';
-import {
-  be16,
-  cstring,
-  enumeration,
-  rawBytes,
-  u16,
-  u32,
-  u64,
-  u8,
-  type Codec,
-} from '../../netlink/scalars.js';
+import { paddedAddressBytes } from '../../netlink/address-bytes.js';
+import { be16, cstring, enumeration, rawBytes, u16, u32, u64, u8 } from '../../netlink/scalars.js';
 import { struct } from '../../netlink/struct.js';
 
 /** include/uapi/linux/ip_vs.h: IPVS_GENL_NAME, IPVS_GENL_VERSION */
@@ -45,20 +35,6 @@ const forwarding = enumeration(u32, { masquerade: 0, local: 1, tunnel: 2, direct
 
 /** include/uapi/linux/ip_vs.h: IP_VS_CONN_F_TUNNEL_TYPE_* */
 const tunnelType = enumeration(u8, { ipip: 0, gue: 1, gre: 2 });
-
-const unpaddedAddress = rawBytes(4, 16);
-
-/** union nf_inet_addr: 4 or 16 bytes in network order, always sent as 16. Which it is the family says, so 16 are read. */
-const paddedAddress: Codec<Uint8Array> = {
-  ...unpaddedAddress,
-  name: 'address',
-  write: (writer, value) => {
-    if (value.length !== 4 && value.length !== 16)
-      throw new ProtocolError(`an address of ${value.length} bytes`);
-    writer.bytes(value);
-    writer.zeros(16 - value.length);
-  },
-};
 
 /** struct ip_vs_flags: bits under the mask are set to the flags, others stay. */
 const flagsAndMask = struct('flags', { flags: u32, mask: u32 });
@@ -95,7 +71,7 @@ export const statistics32 = attributes('statistics', {
 export const service = attributes('service', {
   family: attr(1, addressFamily),
   protocol: maybe(2, transport),
-  address: maybe(3, paddedAddress),
+  address: maybe(3, paddedAddressBytes),
   port: maybe(4, be16),
   fwmark: maybe(5, u32),
   scheduler: maybe(6, cstring),
@@ -110,7 +86,7 @@ export const service = attributes('service', {
 
 /** include/uapi/linux/ip_vs.h: IPVS_DEST_ATTR_* */
 export const destination = attributes('destination', {
-  address: attr(1, paddedAddress),
+  address: attr(1, paddedAddressBytes),
   port: attr(2, be16),
   forwarding: maybe(3, forwarding),
   weight: maybe(4, u32),

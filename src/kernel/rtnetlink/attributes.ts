@@ -1,7 +1,8 @@
 import { attributes, maybe, received } from '../../netlink/attributes.js';
+import { addressBytes } from '../../netlink/address-bytes.js';
 import { AddressFamily } from '../../netlink/constants.js';
 import { MessageShape, type Message } from '../../netlink/message.js';
-import { cstring, enumeration, rawBytes, s32, u16, u32, u8 } from '../../netlink/scalars.js';
+import { cstring, enumeration, s32, u16, u32, u8 } from '../../netlink/scalars.js';
 import { struct } from '../../netlink/struct.js';
 
 /** include/uapi/linux/rtnetlink.h: RTM_* */
@@ -58,8 +59,8 @@ export const addressHeader = struct('address', {
 
 /** include/uapi/linux/if_addr.h: IFA_*. `local` is the interface's own address where `address` is the other end's. */
 export const addressAttributes = attributes('address', {
-  local: maybe(2, rawBytes(4, 16)),
-  address: maybe(1, rawBytes(4, 16)),
+  local: maybe(2, addressBytes),
+  address: maybe(1, addressBytes),
   label: received(3, cstring),
   flags: received(8, u32),
 });

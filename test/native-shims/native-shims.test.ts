@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { RawNetlinkSocket } from 'netlink';
+import { nativeShims } from '../../native-shims/index.js';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const shims = nativeShims();
+
+/** NETLINK_USERSOCK: a protocol where processes write to each other. */
+const userProtocol = 2;
+const generic = 16;
+
+const codeOf = (action: () => unknown): { errno: unknown; code: unknown } => {
+  try {
+    action();
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return { errno: Reflect.get(error, 'errno'), code: Reflect.get(error, 'code') };
+  }
+  return assert.fail('no error');
+};
+
+/** NLMSG_NOOP that asks for an acknowledgement. */
+const noop = Uint8Array.from([16, 0, 0, 0, 1, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+
+describe('native shims', () => {
+  test('an answer is there when send returns, and then there is none', () => {
+    const descriptor = shims.openSocket(generic);
+    const buffer = new Uint8Array(100);
+    assert.equal(shims.receive(descriptor, buffer), -11);
+    shims.send(descriptor, noop);
+    assert.equal(shims.receive(descriptor, buffer), 36);
+    assert.deepEqual([...buffer.subarray(4, 6), ...buffer.subarray(16, 20)], [2, 0, 0, 0, 0, 0]);
+    assert.equal(shims.receive(descriptor, buffer), -11);
+    shims.close(descriptor);
+  });
+
+  test('a datagram that does not fit tells its true length', () => {
+    const descriptor = shims.openSocket(generic);
+    shims.send(descriptor, noop);
+    assert.equal(shims.receive(descriptor, new Uint8Array(10)), 36);
+    shims.close(descriptor);
+  });
+
+  test('options are set and read', () => {
+    const descriptor = shims.openSocket(generic);
+    shims.setOption(descriptor, 1, 8, 50_000);
+    assert.equal(shims.getOption(descriptor, 1, 8), 100_000);
+    shims.close(descriptor);
+  });
+
+  test('answers that find no room are counted', () => {
+    const descriptor = shims.openSocket(generic);
+    shims.setOption(descriptor, 270, 5, 1);
+    shims.setOption(descriptor, 1, 8, 1);
+    assert.equal(shims.dropped(descriptor), 0);
+    for (let sent = 0; sent < 50; sent += 1) shims.send(descriptor, noop);
+    let received = 0;
+    const buffer = new Uint8Array(100);
+    while (shims.receive(descriptor, buffer) > 0) received += 1;
+    assert.ok(received > 0 && received < 50, `${received} received`);
+    assert.equal(shims.dropped(descriptor), 50 - received);
+    shims.close(descriptor);
+  });
+
+  test('what other processes send is dropped', async () => {
+    const descriptor = shims.openSocket(userProtocol);
+    const other = new RawNetlinkSocket(userProtocol);
+    const delivered = new Promise((resolve) => {
+      other.send(noop, { port: shims.portId(descriptor) }, resolve);
+    });
+    assert.equal(await delivered, undefined);
+    assert.equal(shims.receive(descriptor, new Uint8Array(100)), -11);
+    other.close();
+    shims.close(descriptor);
+  });
+
+  test('finds the descriptor of a socket that the package opened', () => {
+    const socket = new RawNetlinkSocket(generic);
+    const descriptor = shims.socketDescriptor(generic, socket.address().port);
+    shims.setOption(descriptor, 1, 8, 60_000);
+    assert.equal(socket.getRecvBufferSize(), 120_000);
+    assert.deepEqual(
+      codeOf(() => shims.socketDescriptor(0, socket.address().port)),
+      { errno: 2, code: 'ENOENT' },
+    );
+    socket.close();
+  });
+
+  const failures: readonly (readonly [string, () => unknown, number, string])[] = [
+    ['a protocol that does not exist', () => shims.openSocket(31), 93, 'EPROTONOSUPPORT'],
+    ['a closed descriptor', () => shims.close(9999), 9, 'EBADF'],
+    ['send on what is no socket', () => shims.send(openSync('/dev/null', 'r'), noop), 88, 'ENOTSOCK'],
+    ['receive on a closed descriptor', () => shims.receive(9999, noop), 9, 'EBADF'],
+    ['an unknown option', () => shims.setOption(shims.openSocket(generic), 270, 99, 1), 92, 'ENOPROTOOPT'],
+    ['reading a closed descriptor’s option', () => shims.getOption(9999, 1, 8), 9, 'EBADF'],
+    ['drops of a closed descriptor', () => shims.dropped(9999), 9, 'EBADF'],
+    [
+      'a datagram that is too long',
+      () => shims.send(shims.openSocket(generic), new Uint8Array(1 << 22)),
+      90,
+      'EMSGSIZE',
+    ],
+  ];
+  for (const [name, action, errno, code] of failures)
+    test(`${name}: ${code}`, () => {
+      assert.deepEqual(codeOf(action), { errno, code });
+    });
+
+  test('wrong arguments are a TypeError', () => {
+    const loose = shims as unknown as Record<string, (...values: unknown[]) => unknown>;
+    for (const [name, ...values] of [
+      ['openSocket'],
+      ['openSocket', 'generic'],
+      ['send', 1, 'text'],
+      ['send', 1, new Uint16Array(8)],
+      ['receive', 1],
+      ['socketDescriptor', 1],
+    ] as const)
+      assert.throws(() => loose[name]?.(...values), TypeError, `${name}(${values.join(', ')})`);
+  });
+});
+
+const runScript = (folder: string, environment: Record<string, string> = {}) =>
+  spawnSync(process.execPath, [join(folder, 'scripts/build-native.mjs')], {
+    encoding: 'utf8',
+    env: { ...process.env, ...environment },
+  });
+
+describe('building and loading', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kube-ipvs-native-'));
+  mkdirSync(join(folder, 'native-shims'));
+  for (const file of ['scripts/build-native.mjs', 'native-shims/netlink-socket.c', 'native-shims/node-api.h'])
+    cpSync(join(root, file), join(folder, file));
+  cpSync(join(root, 'build/native-shims/index.js'), join(folder, 'build/native-shims/index.js'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+  const load = (): string =>
+    spawnSync(
+      process.execPath,
+      [
+        '--input-type=module',
+        '--eval',
+        `import { nativeShims } from ${JSON.stringify(join(folder, 'build/native-shims/index.js'))};
+         try { console.log(typeof nativeShims().openSocket(16)); } catch (error) { console.log(error.message); }`,
+      ],
+      { encoding: 'utf8' },
+    ).stdout;
+
+  test('without the binary, loading says how to build it', () => {
+    assert.match(load(), /^native-shims\.node is missing\. Build it with: node scripts\/build-native\.mjs/);
+  });
+
+  test('without a compiler, building names the packages', () => {
+    const { status, stderr } = runScript(folder, { CC: '/nowhere/cc' });
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /^build-native: no C compiler \(tried \/nowhere\/cc\).*apt-get install gcc libc6-dev/,
+    );
+  });
+
+  test('a compiler is all it takes; a second time nothing is done; then it loads', () => {
+    const first = runScript(folder);
+    assert.deepEqual([first.status, first.stderr], [0, '']);
+    assert.match(first.stdout, /dist\/native-shims\.node built with/);
+    const built = statSync(join(folder, 'dist/native-shims.node')).mtimeMs;
+    const second = runScript(folder);
+    assert.deepEqual([second.status, second.stdout, second.stderr], [0, '', '']);
+    assert.equal(statSync(join(folder, 'dist/native-shims.node')).mtimeMs, built);
+    assert.equal(load(), 'number\n');
+  });
+});
