@@ -82,14 +82,16 @@ const identityShape = z.object({ metadata: z.object({ namespace: text, name: z.s
 
 const watchEventShape = z.object({
   type: z.enum(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']),
-  object: z.looseObject({
-    metadata: z
-      .object({
-        resourceVersion: text,
-        annotations: z.object({ 'k8s.io/initial-events-end': text }).nullish(),
-      })
-      .nullish(),
-  }),
+  object: z.unknown(),
+});
+
+const eventMetadataShape = z.object({
+  metadata: z
+    .object({
+      resourceVersion: text,
+      annotations: z.object({ 'k8s.io/initial-events-end': text }).nullish(),
+    })
+    .nullish(),
 });
 
 const statusShape = z.object({
@@ -113,7 +115,16 @@ const manifestShape = z.object({ apiVersion: z.string(), kind: z.string() });
 export type ServiceShape = z.infer<typeof serviceShape>;
 export type EndpointSliceShape = z.infer<typeof endpointSliceShape>;
 export type NodeShape = z.infer<typeof nodeShape>;
-export type WatchEvent = z.infer<typeof watchEventShape>;
+/** One line of a watch. */
+export interface WatchEvent {
+  readonly type: z.infer<typeof watchEventShape>['type'];
+  /** As it came. */
+  readonly object: unknown;
+  readonly version: string | undefined;
+  /** Of a bookmark: everything that existed when the watch began has come. */
+  readonly endsInitialEvents: boolean;
+}
+
 export type Status = z.infer<typeof statusShape>;
 export type ListShape = z.infer<typeof listShape>;
 
@@ -157,9 +168,23 @@ const reader =
 export const readService = reader('Service', serviceShape);
 export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape);
 export const readNode = reader('Node', nodeShape);
-export const readWatchEvent = reader('watch event', watchEventShape);
 export const readList = reader('list', listShape);
 export const readManifestKind = reader('manifest', manifestShape);
+
+const readEventFrame = reader('watch event', watchEventShape);
+const readEventMetadata = reader('watch event', eventMetadataShape);
+
+/** A line of a watch; what is none is a MalformedObject. */
+export const readWatchEvent = (line: unknown): WatchEvent => {
+  const { type, object } = readEventFrame(line);
+  const { metadata } = readEventMetadata(object);
+  return {
+    type,
+    object,
+    version: metadata?.resourceVersion || undefined,
+    endsInitialEvents: metadata?.annotations?.['k8s.io/initial-events-end'] === 'true',
+  };
+};
 
 /** A Status of the API server; an empty one where the value is none. */
 export const readStatus = (value: unknown): Status => statusShape.safeParse(value).data ?? {};

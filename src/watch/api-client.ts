@@ -1,0 +1,206 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { BaseError } from '../base/errors.js';
+import { readStatus, type Status } from './schemas.js';
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** What TLS needs to know of a server and of us. */
+export interface TlsMaterial {
+  readonly ca?: string | Buffer | undefined;
+  readonly cert?: string | Buffer | undefined;
+  readonly key?: string | Buffer | undefined;
+  readonly servername?: string | undefined;
+  readonly rejectUnauthorized?: boolean | undefined;
+}
+
+/** What a request needs beside its path. */
+export interface RequestCredentials {
+  readonly headers: Headers;
+  readonly tls: TlsMaterial;
+  /** Set where requests go through a proxy. */
+  readonly agent?: HttpAgent | undefined;
+}
+
+/** Who we are for the API server, and where it is. */
+export interface CredentialSource {
+  readonly server: URL;
+  /** Called for each request: files may have been renewed meanwhile. */
+  current(): Promise<RequestCredentials>;
+  /** Called after the server did not accept us: whatever is kept of tokens has to be fetched anew. */
+  refresh(): Promise<void>;
+}
+
+/** The API server answered with a failure, by its HTTP status or in an ERROR event. */
+export class ApiError extends BaseError {
+  readonly status: number;
+  /** As `Expired`, `TooManyRequests`; '' where it gave none. */
+  readonly reason: string;
+  readonly tooLargeVersion: boolean;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(httpStatus: number, status: Status, retryAfter?: string) {
+    super(status.message ?? `the API server answered ${httpStatus}`);
+    this.status = status.code ?? httpStatus;
+    this.reason = status.reason ?? '';
+    this.tooLargeVersion =
+      status.details?.causes?.some(({ reason }) => reason === 'ResourceVersionTooLarge') ?? false;
+    const seconds = Number(retryAfter ?? status.details?.retryAfterSeconds ?? NaN);
+    this.retryAfterSeconds = Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
+  }
+}
+
+/** Nothing came within the time that was allowed for it. */
+export class SilenceError extends BaseError {}
+
+/** An answer with a 2xx status. Its bytes come by iteration: to be begun at once; leaving it closes the connection, the deadline ends it with a SilenceError. */
+export interface Answer extends AsyncIterable<Buffer> {
+  /** Moves the deadline to so many milliseconds from now. */
+  within(milliseconds: number): void;
+}
+
+export interface OpenOptions {
+  readonly signal: AbortSignal;
+  /** Time for the answer to begin, milliseconds; the deadline of its body until `within` moves it. */
+  readonly milliseconds: number;
+}
+
+/** A dead peer is noticed after this and ten probes a second each, however long a stream is silent. */
+const keepAliveMilliseconds = 30_000;
+const largestStatusBytes = 64 * 1024;
+
+const fingerprint = ({ ca, cert, key, servername, rejectUnauthorized }: TlsMaterial): string =>
+  JSON.stringify([ca?.toString(), cert?.toString(), key?.toString(), servername, rejectUnauthorized]);
+
+/** Kills a request when its time is over; the time can be moved. */
+class Deadline {
+  #timer: NodeJS.Timeout | undefined;
+  #expired: SilenceError | undefined;
+
+  constructor(private readonly kill: (reason: SilenceError) => void) {}
+
+  set(milliseconds: number): void {
+    this.clear();
+    this.#timer = setTimeout(() => {
+      this.#expired = new SilenceError(`nothing came within ${milliseconds / 1000} s`);
+      this.kill(this.#expired);
+    }, milliseconds);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** What really went wrong: a killed request only says that it was aborted. */
+  explain(error: unknown): unknown {
+    return this.#expired ?? error;
+  }
+}
+
+const answerOf = (response: IncomingMessage, deadline: Deadline): Answer => ({
+  within: (milliseconds) => deadline.set(milliseconds),
+  async *[Symbol.asyncIterator]() {
+    try {
+      for await (const chunk of response) yield chunk as Buffer;
+    } catch (error) {
+      throw deadline.explain(error);
+    } finally {
+      deadline.clear();
+      response.destroy();
+    }
+  },
+});
+
+const statusOf = async (answer: Answer): Promise<Status> => {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of answer) {
+    bytes += piece.length;
+    if (bytes > largestStatusBytes) break;
+    pieces.push(piece);
+  }
+  const text = Buffer.concat(pieces).toString('utf8');
+  try {
+    return readStatus(JSON.parse(text));
+  } catch {
+    // A load balancer in between answers in HTML or not at all; the HTTP status says enough.
+    return {};
+  }
+};
+
+interface Begun {
+  readonly response: IncomingMessage;
+  readonly deadline: Deadline;
+}
+
+/** GETs from one API server over one pool of connections that stay open. */
+export class ApiClient implements Disposable {
+  #agent: HttpAgent | undefined;
+  #fingerprint = '';
+
+  constructor(private readonly credentials: CredentialSource) {}
+
+  /**
+   * The answer to a GET of a path with query. Credentials that are not accepted are fetched anew once. Throws ApiError for
+   * a failure status, SilenceError, the abort reason, or what the connection failed with.
+   */
+  async open(path: string, options: OpenOptions): Promise<Answer> {
+    try {
+      return await this.#attempt(path, options);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      await this.credentials.refresh();
+      return await this.#attempt(path, options);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent?.destroy();
+  }
+
+  async #attempt(path: string, options: OpenOptions): Promise<Answer> {
+    const credentials = await this.credentials.current();
+    options.signal.throwIfAborted();
+    const { response, deadline } = await this.#send(path, credentials, options);
+    const status = response.statusCode ?? 0;
+    const answer = answerOf(response, deadline);
+    if (status >= 200 && status < 300) return answer;
+    throw new ApiError(status, await statusOf(answer), response.headers['retry-after']);
+  }
+
+  async #send(path: string, credentials: RequestCredentials, options: OpenOptions): Promise<Begun> {
+    const { server } = this.credentials;
+    const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
+    const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
+    return new Promise((resolve, reject) => {
+      const agent = credentials.agent ?? this.#pool(credentials.tls);
+      const headers = { accept: 'application/json', ...credentials.headers };
+      const request = send(url, { agent, headers, signal: options.signal });
+      const deadline = new Deadline((reason) => request.destroy(reason));
+      deadline.set(options.milliseconds);
+      request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMilliseconds));
+      request.on('response', (response) => resolve({ response, deadline }));
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        deadline.clear();
+        // The server had closed a connection of the pool; nobody has seen the request.
+        const stale = request.reusedSocket && error.code === 'ECONNRESET';
+        if (stale) resolve(this.#send(path, credentials, options));
+        else reject(error);
+      });
+      request.end();
+    });
+  }
+
+  /** Renewed certificates get new connections; streams on the old ones go on until they end. */
+  #pool(tls: TlsMaterial): HttpAgent {
+    const wanted = fingerprint(tls);
+    if (this.#agent !== undefined && this.#fingerprint === wanted) return this.#agent;
+    const options = { keepAlive: true, keepAliveMsecs: keepAliveMilliseconds };
+    this.#fingerprint = wanted;
+    this.#agent =
+      this.credentials.server.protocol === 'http:'
+        ? new HttpAgent(options)
+        : new HttpsAgent({ ...options, ...tls });
+    return this.#agent;
+  }
+}

@@ -1,0 +1,108 @@
+import type { Logger } from '../base/log.js';
+import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
+import type { Node } from '../model/node.js';
+import type { Service, ServiceKey } from '../model/service.js';
+import { ApiClient, type CredentialSource } from './api-client.js';
+import type { ClusterStore } from './cluster-store.js';
+import type { Collection } from './collection.js';
+import { toEndpointSlice, toNode, toService } from './objects.js';
+import { ProblemLog } from './problem-log.js';
+import { Reflector, type ReflectorCounters, type ReflectorTiming } from './reflector.js';
+import type { Source } from './source.js';
+
+export interface ApiSourceOptions {
+  readonly credentials: CredentialSource;
+  /** The Node that this program runs on; only that one is watched. */
+  readonly nodeName: string;
+  readonly logger: Logger;
+  readonly timing?: ReflectorTiming;
+}
+
+/** Follows an API server. */
+export interface ApiSource extends Source {
+  /** By resource: `services`, `endpointslices`, `nodes`. */
+  counters(): ReadonlyMap<string, ReflectorCounters>;
+}
+
+type Reports = (collection: string) => (object: string, problems: readonly string[]) => void;
+
+const services = (store: ClusterStore, reports: Reports): Collection<ServiceKey, Service> => ({
+  name: 'services',
+  path: '/api/v1/services',
+  selectors: {
+    labelSelector: '!service.kubernetes.io/service-proxy-name',
+    fieldSelector: 'spec.clusterIP!=None',
+  },
+  read: toService,
+  current: (key) => store.service(key),
+  replace: (objects) => store.replace('services', objects),
+  apply: (changes) => store.apply(changes.map(({ key, value }) => ({ kind: 'service', key, value }))),
+  report: reports('services'),
+});
+
+const endpointSlices = (
+  store: ClusterStore,
+  reports: Reports,
+): Collection<EndpointSliceKey, EndpointSlice> => ({
+  name: 'endpointslices',
+  path: '/apis/discovery.k8s.io/v1/endpointslices',
+  selectors: { labelSelector: '!service.kubernetes.io/headless' },
+  read: toEndpointSlice,
+  current: (key) => store.endpointSlice(key),
+  replace: (objects) => store.replace('endpointSlices', objects),
+  apply: (changes) => store.apply(changes.map(({ key, value }) => ({ kind: 'endpointSlice', key, value }))),
+  report: reports('endpointslices'),
+});
+
+/** A Node that is deleted keeps its last state here: this machine still is where it was. */
+const nodes = (store: ClusterStore, reports: Reports, nodeName: string): Collection<string, Node> => {
+  const take = (value: Node | undefined): void => {
+    if (value !== undefined) store.apply([{ kind: 'node', value }]);
+  };
+  return {
+    name: 'nodes',
+    path: '/api/v1/nodes',
+    selectors: { fieldSelector: `metadata.name=${nodeName}` },
+    read: toNode,
+    current: () => store.node,
+    replace: (objects) => take([...objects.values()].at(-1)),
+    apply: (changes) => take(changes.findLast(({ value }) => value !== undefined)?.value),
+    report: reports('nodes'),
+  };
+};
+
+/** A source that follows the Services, EndpointSlices and one Node of an API server, whatever befalls the connection. */
+export const apiSource = ({ credentials, nodeName, logger, timing }: ApiSourceOptions): ApiSource => {
+  const client = new ApiClient(credentials);
+  const stop = new AbortController();
+  const problems = new ProblemLog(logger);
+  const reports: Reports = (collection) => (object, found) =>
+    problems.report(`${collection} ${object}`, found);
+  const reflectors = new Map<string, Pick<Reflector<string, unknown>, 'counters' | 'trouble'>>();
+  const runs: Promise<void>[] = [];
+  let filled: ClusterStore | undefined;
+  const follow = <Key extends string, Value>(collection: Collection<Key, Value>): void => {
+    const reflector = new Reflector({ client, collection, logger, ...(timing && { timing }) });
+    reflectors.set(collection.name, reflector);
+    runs.push(reflector.run(stop.signal));
+  };
+  return {
+    name: `API server ${credentials.server.host}`,
+    start: (store) => {
+      filled = store;
+      follow(services(store, reports));
+      follow(endpointSlices(store, reports));
+      follow(nodes(store, reports, nodeName));
+    },
+    health: () => ({
+      delivered: filled?.synced ?? false,
+      trouble: [...reflectors.values()].map(({ trouble }) => trouble).find((text) => text !== undefined),
+    }),
+    counters: () => new Map([...reflectors].map(([name, { counters }]) => [name, counters])),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await Promise.all(runs);
+      client[Symbol.dispose]();
+    },
+  };
+};

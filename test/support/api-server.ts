@@ -1,0 +1,342 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import {
+  answerStatus,
+  answerWhole,
+  badContinue,
+  beginAnswer,
+  expiredContinue,
+  listed,
+  notFound,
+  noWatchList,
+  plannedStatus,
+  statusObject,
+  tooLarge,
+  tooOld,
+  unauthorized,
+  watched,
+  type StatusFields,
+} from './api-answers.js';
+import { FaultPlans, type Fault, type FaultPlan, type Verb } from './api-faults.js';
+import { ApiObjects, objectKey, selectorOf, type ApiObject, type Kind } from './api-objects.js';
+import { Outlet, WatchStream } from './api-streams.js';
+
+export interface ApiServerOptions {
+  /** Served by TLS with these; plain HTTP where absent. */
+  readonly tls?: ServerOptions;
+  /** Only requests with this bearer token (or one that a function accepts) are served. */
+  readonly token?: string | (() => string);
+  /** `served`; `refused`: 422, as servers without the feature; `ignored`: as servers that know nothing of it. */
+  readonly watchList?: 'served' | 'refused' | 'ignored';
+  /** Between two bookmarks of a watch; none where absent. */
+  readonly bookmarkMilliseconds?: number;
+  /** Goes before all paths, as behind a proxy of several clusters. */
+  readonly pathPrefix?: string;
+}
+
+export interface SeenRequest {
+  readonly resource: string;
+  readonly verb: Verb | 'get';
+  readonly query: URLSearchParams;
+  readonly headers: IncomingMessage['headers'];
+  /** One number a TCP connection. */
+  readonly connection: number;
+}
+
+interface Collection {
+  readonly resource: string;
+  readonly kind: Kind;
+}
+
+const collections: ReadonlyMap<string, Collection> = new Map([
+  ['/api/v1/services', { resource: 'services', kind: 'Service' }],
+  ['/apis/discovery.k8s.io/v1/endpointslices', { resource: 'endpointslices', kind: 'EndpointSlice' }],
+  ['/api/v1/nodes', { resource: 'nodes', kind: 'Node' }],
+]);
+
+const verbOf = (query: URLSearchParams): Verb => {
+  if (query.get('watch') !== 'true') return query.get('continue') === null ? 'list' : 'page';
+  return query.get('sendInitialEvents') === 'true' ? 'watchlist' : 'watch';
+};
+
+/** A small Kubernetes API server: Services, EndpointSlices and Nodes to list and watch, and faults on demand. */
+export class ApiServer implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #options: ApiServerOptions;
+  readonly #objects = new ApiObjects();
+  readonly #faults = new FaultPlans();
+  readonly #requests: SeenRequest[] = [];
+  readonly #created: unknown[] = [];
+  readonly #streams = new Set<ServerResponse>();
+  readonly #connections = new Map<object, number>();
+  readonly #bookmarkers = new Set<() => void>();
+  #connectionCount = 0;
+
+  private constructor(options: ApiServerOptions) {
+    this.#options = options;
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
+      this.#serve(request, response).catch((error: unknown) => response.destroy(error as Error));
+    };
+    this.#server =
+      options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
+    this.#server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: object) => {
+      this.#connectionCount += 1;
+      this.#connections.set(socket, this.#connectionCount);
+    });
+    this.#server.keepAliveTimeout = 60_000;
+  }
+
+  /** Listens on a free port of the loopback address, or on the port given. */
+  static async start(options: ApiServerOptions & { readonly port?: number } = {}): Promise<ApiServer> {
+    const server = new ApiServer(options);
+    await new Promise<void>((resolve, reject) => {
+      server.#server.once('error', reject);
+      server.#server.listen(options.port ?? 0, '127.0.0.1', resolve);
+    });
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    const scheme = this.#options.tls === undefined ? 'http' : 'https';
+    return `${scheme}://127.0.0.1:${this.port}${this.#options.pathPrefix ?? ''}`;
+  }
+
+  /** Creates or updates an object; resourceVersion, uid and creationTimestamp are given to it where it has none. */
+  put(...objects: readonly ApiObject[]): void {
+    for (const object of objects) this.#objects.put(object);
+  }
+
+  /** `key` is `namespace/name`, of a Node its name. */
+  delete(kind: Kind, key: string): void {
+    this.#objects.delete(kind, key);
+  }
+
+  list(kind: Kind): readonly ApiObject[] {
+    return this.#objects.list(kind);
+  }
+
+  get version(): number {
+    return this.#objects.version;
+  }
+
+  /** Forgets the history, as etcd's compaction does: older versions are answered with 410. */
+  compact(): void {
+    this.#objects.compact();
+  }
+
+  /** As after a restore of etcd: versions go on from this one, below what clients have seen. */
+  rewind(version: number): void {
+    this.#objects.rewind(version);
+  }
+
+  /** Makes something go wrong with requests to come. */
+  fail(plan: FaultPlan): void {
+    this.#faults.add(plan);
+  }
+
+  get pendingFaults(): number {
+    return this.#faults.pending;
+  }
+
+  get requests(): readonly SeenRequest[] {
+    return this.#requests;
+  }
+
+  /** Bodies of POSTs of Events. */
+  get createdEvents(): readonly unknown[] {
+    return this.#created;
+  }
+
+  get connectionCount(): number {
+    return this.#connectionCount;
+  }
+
+  /** Streams that are open now. */
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** Resets all connections, as a crash of the server does. */
+  dropConnections(): void {
+    for (const response of this.#streams) response.socket?.resetAndDestroy();
+    this.#server.closeAllConnections();
+  }
+
+  /** Sends a bookmark with the current version on each watch at once. */
+  sendBookmarks(): void {
+    for (const send of this.#bookmarkers) send();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://server');
+    const path = url.pathname.replace(this.#options.pathPrefix ?? '', '');
+    const collection = collections.get(path);
+    const { token } = this.#options;
+    const wanted = typeof token === 'function' ? token() : token;
+    const admitted = wanted === undefined || request.headers.authorization === `Bearer ${wanted}`;
+    const verb = collection === undefined ? 'get' : verbOf(url.searchParams);
+    this.#requests.push({
+      resource: collection?.resource ?? path,
+      verb,
+      query: url.searchParams,
+      headers: request.headers,
+      connection: this.#connections.get(request.socket) ?? 0,
+    });
+    if (!admitted) return answerStatus(response, unauthorized);
+    if (collection === undefined || verb === 'get') return this.#serveOther(request, path, response);
+    const fault = this.#faults.take(collection.resource, verb);
+    if (fault?.fault === 'no-answer') return;
+    if (fault?.fault === 'refuse') return void response.destroy();
+    if (fault?.fault === 'status') return answerPlanned(response, fault);
+    if (verb === 'watch' || verb === 'watchlist')
+      return this.#watch(collection.kind, url.searchParams, verb, response, fault);
+    return this.#list(collection.kind, url.searchParams, response, fault);
+  }
+
+  async #serveOther(request: IncomingMessage, path: string, response: ServerResponse): Promise<void> {
+    if (path === '/version')
+      return answerWhole(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2));
+    const name = /^\/api\/v1\/nodes\/([^/]+)$/.exec(path)?.[1];
+    const node = this.#objects.list('Node').find(({ metadata }) => metadata.name === name);
+    if (node !== undefined) return answerWhole(response, 200, `${JSON.stringify(watched(node))}\n`);
+    if (request.method !== 'POST' || !/^\/apis\/events\.k8s\.io\/v1\/namespaces\/[^/]+\/events$/.test(path))
+      return answerStatus(response, notFound);
+    const body = await bodyOf(request);
+    this.#created.push(JSON.parse(body));
+    answerWhole(response, 201, body);
+  }
+
+  async #list(
+    kind: Kind,
+    query: URLSearchParams,
+    response: ServerResponse,
+    fault: Fault | undefined,
+  ): Promise<void> {
+    const asked = Number(query.get('resourceVersion') ?? '0');
+    const token = parseContinue(query.get('continue'));
+    if (token === 'broken') return answerStatus(response, badContinue);
+    if (token !== undefined && token.version < this.#objects.compacted)
+      return answerStatus(response, expiredContinue);
+    if (asked > this.#objects.version)
+      return answerStatus(response, tooLarge(asked, this.#objects.version), 1);
+    const version = token?.version ?? this.#objects.version;
+    const selected = this.#objects.listAt(kind, version).filter(selectorOf(query));
+    const rest =
+      token === undefined ? selected : selected.filter((object) => objectKey(object) > token.start);
+    const limit = Number(query.get('limit') ?? '0') || rest.length;
+    const page = rest.slice(0, limit);
+    const last = page.at(-1);
+    const more = page.length < rest.length && last !== undefined;
+    const metadata = {
+      resourceVersion: String(version),
+      ...(more && { continue: formatContinue({ version, start: objectKey(last) }) }),
+    };
+    const apiVersion = kind === 'EndpointSlice' ? 'discovery.k8s.io/v1' : 'v1';
+    const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata, items: [] }).slice(0, -2);
+    beginAnswer(response, 200);
+    const outlet = new Outlet(response, fault);
+    for (const [index, object] of page.entries())
+      await outlet.write(`${index === 0 ? head : ','}${JSON.stringify(listed(object))}`);
+    await outlet.end(`${page.length === 0 ? head : ''}]}\n`);
+  }
+
+  async #watch(
+    kind: Kind,
+    query: URLSearchParams,
+    verb: 'watch' | 'watchlist',
+    response: ServerResponse,
+    fault: Fault | undefined,
+  ): Promise<void> {
+    const { watchList = 'served' } = this.#options;
+    if (verb === 'watchlist' && watchList === 'refused') return answerStatus(response, noWatchList);
+    beginAnswer(response, 200);
+    response.flushHeaders();
+    const outlet = new Outlet(response, fault);
+    const asked = query.get('resourceVersion');
+    const version = asked === null || asked === '' ? 0 : Number(asked);
+    if (version !== 0 && version < this.#objects.compacted) {
+      const status = tooOld(version, this.#objects.compacted);
+      return outlet.end(`${JSON.stringify({ type: 'ERROR', object: statusObject(status) })}\n`);
+    }
+    const stream = new WatchStream(kind, selectorOf(query), this.#objects, outlet);
+    this.#streams.add(response);
+    const stops = [
+      this.#objects.listen((changed, entry) => changed === kind && stream.add(entry)),
+      this.#bookmarking(() => query.get('allowWatchBookmarks') === 'true' && stream.bookmark()),
+      this.#ending(query, () => stream.end()),
+    ];
+    response.on('close', () => {
+      this.#streams.delete(response);
+      for (const stop of stops) stop();
+    });
+    if (version === 0) stream.initial({ endMark: verb === 'watchlist' && watchList === 'served' });
+    else for (const entry of this.#objects.since(kind, version)) stream.add(entry);
+    await stream.run();
+  }
+
+  #bookmarking(send: () => void): () => void {
+    const { bookmarkMilliseconds } = this.#options;
+    const timer = bookmarkMilliseconds === undefined ? undefined : setInterval(send, bookmarkMilliseconds);
+    this.#bookmarkers.add(send);
+    return () => {
+      clearInterval(timer);
+      this.#bookmarkers.delete(send);
+    };
+  }
+
+  #ending(query: URLSearchParams, end: () => void): () => void {
+    const seconds = Number(query.get('timeoutSeconds') ?? '1800');
+    const timer = setTimeout(end, seconds * 1000);
+    return () => clearTimeout(timer);
+  }
+}
+
+const answerPlanned = (response: ServerResponse, fault: Extract<Fault, { fault: 'status' }>): void => {
+  if (fault.html === true) {
+    response.writeHead(fault.status, { 'content-type': 'text/html' });
+    response.end('<html><body><h1>Bad Gateway</h1></body></html>');
+    return;
+  }
+  const status: StatusFields = plannedStatus(fault);
+  answerStatus(response, status, fault.retryAfterSeconds);
+};
+
+const bodyOf = async (request: IncomingMessage): Promise<string> => {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces).toString('utf8');
+};
+
+interface ContinueToken {
+  readonly version: number;
+  readonly start: string;
+}
+
+const formatContinue = ({ version, start }: ContinueToken): string =>
+  Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: version, start: `/${start}\u0000` })).toString(
+    'base64url',
+  );
+
+const parseContinue = (text: string | null): ContinueToken | 'broken' | undefined => {
+  if (text === null || text === '') return undefined;
+  try {
+    const { rv, start } = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as {
+      rv: number;
+      start: string;
+    };
+    return { version: rv, start: start.slice(1, -1) };
+  } catch {
+    return 'broken';
+  }
+};

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { silentLogger, type Logger } from '../../src/base/log.js';
+import type { ServiceKey } from '../../src/model/service.js';
+import type { CredentialSource } from '../../src/watch/api-client.js';
+import { apiSource, type ApiSource } from '../../src/watch/api-source.js';
+import { ClusterStore } from '../../src/watch/cluster-store.js';
+import { toEndpointSlice, toService } from '../../src/watch/objects.js';
+import type { ReflectorTiming } from '../../src/watch/reflector.js';
+import { selectorOf } from '../support/api-objects.js';
+import type { ApiServer } from '../support/api-server.js';
+
+/** Everything a hundred times faster than in earnest. */
+export const fastTiming: ReflectorTiming = {
+  watchSeconds: [300, 600],
+  slack: 1_000,
+  answer: 400,
+  initialSilence: 250,
+  backoff: { first: 4, maximum: 40 },
+  healthy: 60_000,
+  early: 0,
+};
+
+export const plainCredentials = (url: string, token?: string): CredentialSource => ({
+  server: new URL(url),
+  current: async () => ({
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    tls: {},
+  }),
+  refresh: async () => {},
+});
+
+/** One notification of the store: which Services were dirty, and which of them were gone. */
+export interface Notification {
+  readonly synced: boolean;
+  readonly dirty: readonly ServiceKey[];
+  readonly gone: readonly ServiceKey[];
+}
+
+export interface Follower extends AsyncDisposable {
+  readonly store: ClusterStore;
+  readonly source: ApiSource;
+  readonly notifications: readonly Notification[];
+}
+
+export interface FollowOptions {
+  readonly timing?: Partial<ReflectorTiming>;
+  readonly credentials?: CredentialSource;
+  readonly logger?: Logger;
+}
+
+/** A store that follows a test server. */
+export const follow = (server: ApiServer, options: FollowOptions = {}): Follower => {
+  const notifications: Notification[] = [];
+  const store = new ClusterStore(() => {
+    const dirty = [...store.takeDirty()].toSorted();
+    const gone = dirty.filter((key) => store.service(key) === undefined);
+    notifications.push({ synced: store.synced, dirty, gone });
+  });
+  const source = apiSource({
+    credentials: options.credentials ?? plainCredentials(server.url),
+    nodeName: 'node-1',
+    logger: options.logger ?? silentLogger,
+    timing: { ...fastTiming, ...options.timing },
+  });
+  source.start(store);
+  return { store, source, notifications, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
+};
+
+export const until = async (what: string, met: () => boolean, milliseconds = 4_000): Promise<void> => {
+  const end = performance.now() + milliseconds;
+  while (!met()) {
+    if (performance.now() > end) assert.fail(`not within ${milliseconds} ms: ${what}`);
+    await delay(2);
+  }
+};
+
+const selected = (query: Readonly<Record<string, string>>) => selectorOf(new URLSearchParams(query));
+const ourServices = selected({
+  labelSelector: '!service.kubernetes.io/service-proxy-name',
+  fieldSelector: 'spec.clusterIP!=None',
+});
+const ourSlices = selected({ labelSelector: '!service.kubernetes.io/headless' });
+
+/** What the server's objects say to us, as one comparable value. */
+export const serverState = (server: ApiServer): unknown => ({
+  services: server
+    .list('Service')
+    .filter(ourServices)
+    .map((object) => toService(object).value),
+  slices: server
+    .list('EndpointSlice')
+    .filter(ourSlices)
+    .map((object) => toEndpointSlice(object).value),
+});
+
+/** The same of the store. */
+export const storeState = (store: ClusterStore): unknown => ({
+  services: [...store.serviceKeys()].toSorted().map((key) => store.service(key)),
+  slices: [...store.endpointSliceKeys()].toSorted().map((key) => store.endpointSlice(key)),
+});
+
+/** Waits until the store says what the server says. */
+export const converged = async ({ store }: Follower, server: ApiServer): Promise<void> => {
+  const same = (): boolean => JSON.stringify(storeState(store)) === JSON.stringify(serverState(server));
+  try {
+    await until('the store equals the server', () => store.synced && same());
+  } catch (error) {
+    assert.deepEqual(storeState(store), serverState(server));
+    throw error;
+  }
+};

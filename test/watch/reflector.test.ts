@@ -1,0 +1,440 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ServiceKey } from '../../src/model/service.js';
+import type { Fault, Verb } from '../support/api-faults.js';
+import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
+import { ApiServer, type ApiServerOptions } from '../support/api-server.js';
+import { converged, follow, plainCredentials, until, type FollowOptions } from './following.js';
+
+const key = (name: string): ServiceKey => `default/${name}` as ServiceKey;
+
+const filledServer = async (options: ApiServerOptions = {}): Promise<ApiServer> => {
+  const server = await ApiServer.start(options);
+  for (const name of ['a', 'b', 'c', 'd', 'e'])
+    server.put(sampleService(name), sampleSlice(name, ['10.244.0.1', '10.244.0.2']));
+  server.put(sampleNode('node-1', 'zone-a'), sampleNode('node-2', 'zone-b'));
+  return server;
+};
+
+/** Changes of every sort, the last of which is about a new object. */
+const changeMuch = (server: ApiServer): void => {
+  server.delete('Service', 'default/a');
+  server.delete('EndpointSlice', 'default/a-x');
+  server.put(sampleService('b', { sessionAffinity: 'ClientIP' }), sampleSlice('b', ['10.244.0.9']));
+  server.put(sampleService('c', { clusterIP: 'None', clusterIPs: ['None'] }));
+  server.put(sampleService('f'), sampleSlice('f', ['10.244.0.7']));
+};
+
+test('the store follows additions, changes, deletions and what leaves the selectors', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server);
+  await converged(follower, server);
+  assert.equal(follower.store.service(key('a'))?.clusterIps.IPv4, '10.96.0.10');
+  await until('the Node', () => follower.store.node?.zone === 'zone-a');
+  changeMuch(server);
+  const labels = { 'service.kubernetes.io/service-proxy-name': 'other' };
+  server.put({ ...sampleService('d'), metadata: { name: 'd', namespace: 'default', labels } });
+  server.put(sampleNode('node-1', 'zone-c'));
+  await converged(follower, server);
+  await until('the zone', () => follower.store.node?.zone === 'zone-c');
+  assert.deepEqual([...follower.store.serviceKeys()].toSorted(), ['default/b', 'default/e', 'default/f']);
+  assert.deepEqual(server.requests.map(({ resource, verb }) => `${verb} ${resource}`).toSorted(), [
+    'watchlist endpointslices',
+    'watchlist nodes',
+    'watchlist services',
+  ]);
+  assert.equal(follower.source.health().trouble, undefined);
+});
+
+test('the server is asked as kube-proxy asks it', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server);
+  await converged(follower, server);
+  const asked = new Map(server.requests.map(({ resource, query }) => [resource, Object.fromEntries(query)]));
+  const { timeoutSeconds, ...services } = asked.get('services') ?? {};
+  assert.ok(Number(timeoutSeconds) >= 300 && Number(timeoutSeconds) <= 600);
+  assert.deepEqual(services, {
+    labelSelector: '!service.kubernetes.io/service-proxy-name',
+    fieldSelector: 'spec.clusterIP!=None',
+    watch: 'true',
+    allowWatchBookmarks: 'true',
+    sendInitialEvents: 'true',
+    resourceVersionMatch: 'NotOlderThan',
+  });
+  assert.equal(asked.get('endpointslices')?.['labelSelector'], '!service.kubernetes.io/headless');
+  assert.equal(asked.get('nodes')?.['fieldSelector'], 'metadata.name=node-1');
+});
+
+test('a change that leaves what we use as it was makes nothing dirty', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server);
+  await converged(follower, server);
+  await until('the Node', () => follower.store.node !== undefined);
+  const before = follower.notifications.length;
+  const annotations = { 'endpoints.kubernetes.io/last-change-trigger-time': '2026-11-22T18:00:00Z' };
+  const slice = sampleSlice('a', ['10.244.0.1', '10.244.0.2']);
+  server.put({ ...slice, metadata: { ...slice.metadata, annotations } }, sampleService('a'));
+  server.put(sampleService('last'));
+  await converged(follower, server);
+  assert.deepEqual(
+    follower.notifications.slice(before).map(({ dirty }) => dirty),
+    [['default/last']],
+  );
+});
+
+const faults: readonly Fault[] = [
+  { fault: 'status', status: 500 },
+  { fault: 'status', status: 502, html: true },
+  { fault: 'status', status: 503, retryAfterSeconds: 0 },
+  { fault: 'status', status: 403, reason: 'Forbidden' },
+  { fault: 'status', status: 404, reason: 'NotFound' },
+  { fault: 'status', status: 410, reason: 'Expired' },
+  { fault: 'status', status: 422, reason: 'Invalid' },
+  { fault: 'status', status: 504, reason: 'Timeout', tooLargeVersion: true },
+  { fault: 'refuse' },
+  { fault: 'no-answer' },
+  ...[0, 1, 3].flatMap((after): Fault[] => [
+    { fault: 'cut', after },
+    { fault: 'reset', after },
+    { fault: 'garbage', after },
+    { fault: 'half-and-end', after },
+    { fault: 'end', after },
+    { fault: 'error-event', after, status: 410, reason: 'Expired' },
+    { fault: 'error-event', after, status: 500, reason: 'InternalError' },
+    { fault: 'error-event', after, status: 504, reason: 'Timeout' },
+  ]),
+  { fault: 'slow', pieceBytes: 100, milliseconds: 1 },
+  { fault: 'endless-line', after: 1, pieceBytes: 4 * 1024 * 1024 },
+];
+
+const withPages: ApiServerOptions = { watchList: 'refused' };
+
+const situations: readonly [verb: Verb, options: ApiServerOptions][] = [
+  ['watchlist', {}],
+  ['watch', {}],
+  ['list', withPages],
+  ['watch', withPages],
+];
+
+for (const [verb, options] of situations)
+  for (const fault of faults) {
+    const name = JSON.stringify(fault).slice(1, -1).replaceAll('"', '');
+    test(`${verb}${options === withPages ? ' after pages' : ''}: ${name}: the store converges, nothing is deleted that exists`, async () => {
+      await using server = await filledServer(options);
+      server.fail({ resource: 'services', verb, fault });
+      server.fail({ resource: 'endpointslices', verb, fault });
+      await using follower = follow(server);
+      if (verb === 'watch' && options !== withPages) {
+        await converged(follower, server);
+        // A streaming list goes on as a watch of its own; only after it broke another one is begun.
+        server.dropConnections();
+      }
+      await until('the fault has struck', () => server.pendingFaults === 0);
+      changeMuch(server);
+      await converged(follower, server);
+      const existing = ['b', 'd', 'e'].map(key);
+      const lost = follower.notifications
+        // Before the Services are there a slice may speak of one that is yet to come.
+        .filter(({ synced }) => synced)
+        .flatMap(({ gone }) => gone.filter((service) => existing.includes(service)));
+      assert.deepEqual(lost, []);
+    });
+  }
+
+test('silence in the middle of a list or a watch is noticed by our own deadline', async () => {
+  for (const verb of ['watchlist', 'list', 'watch'] as const) {
+    await using server = await filledServer(verb === 'list' ? withPages : {});
+    server.fail({ verb, resource: 'services', fault: { fault: 'silence', after: verb === 'watch' ? 1 : 2 } });
+    await using follower = follow(server, { timing: { watchSeconds: [0, 0], slack: 300 } });
+    changeMuch(server);
+    await until('the fault has struck', () => server.pendingFaults === 0);
+    await converged(follower, server);
+    server.put(sampleService('later'));
+    await converged(follower, server);
+  }
+});
+
+for (const watchList of ['refused', 'ignored'] as const)
+  test(`a server that has streaming lists ${watchList} is listed by pages`, async () => {
+    await using server = await filledServer({ watchList });
+    await using follower = follow(server);
+    await converged(follower, server);
+    changeMuch(server);
+    await converged(follower, server);
+    await until('the watches', () => server.openStreams === 3);
+    const services = server.requests.filter(({ resource }) => resource === 'services');
+    assert.deepEqual(
+      services.map(({ verb }) => verb),
+      ['watchlist', 'list', 'watch'],
+    );
+    assert.equal(services[1]?.query.get('resourceVersion'), '0');
+    assert.equal(services[1]?.query.get('limit'), '500');
+  });
+
+test('a bookmark before the end mark means that the server ignores streaming lists', async () => {
+  await using server = await filledServer({ watchList: 'ignored', bookmarkMilliseconds: 20 });
+  await using follower = follow(server, { timing: { initialSilence: 5_000 } });
+  await converged(follower, server);
+  assert.ok(server.requests.some(({ verb }) => verb === 'list'));
+});
+
+const manyServices = async (count: number, options: ApiServerOptions): Promise<ApiServer> => {
+  const server = await ApiServer.start(options);
+  for (let index = 0; index < count; index += 1)
+    server.put(sampleService(`s-${String(index).padStart(4, '0')}`));
+  return server;
+};
+
+test('a list of several pages is one list', async () => {
+  await using server = await manyServices(1_201, withPages);
+  await using follower = follow(server);
+  await converged(follower, server);
+  await until('the watches', () => server.openStreams === 3);
+  const verbs = server.requests.filter(({ resource }) => resource === 'services').map(({ verb }) => verb);
+  assert.deepEqual(verbs, ['watchlist', 'list', 'page', 'page', 'watch']);
+  assert.equal(follower.notifications.filter(({ dirty }) => dirty.length > 0).length, 1);
+});
+
+test('an expired or broken continue token starts the list anew, in one piece', async () => {
+  for (const fault of [
+    { fault: 'status', status: 410, reason: 'Expired' },
+    { fault: 'status', status: 400, reason: 'BadRequest' },
+  ] as const) {
+    await using server = await manyServices(600, withPages);
+    server.fail({ resource: 'services', verb: 'page', fault });
+    await using follower = follow(server);
+    await converged(follower, server);
+    const lists = server.requests.filter(({ resource, verb }) => resource === 'services' && verb === 'list');
+    assert.deepEqual(
+      lists.map(({ query }) => [query.get('resourceVersion'), query.get('limit')]),
+      [
+        ['0', '500'],
+        [null, null],
+      ],
+    );
+  }
+});
+
+test('a version that is gone is listed anew: what vanished meanwhile is deleted, in one step', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server);
+  await converged(follower, server);
+  const before = follower.notifications.length;
+  server.fail({ verb: 'watch', times: 2, fault: { fault: 'status', status: 503 } });
+  server.dropConnections();
+  for (const name of ['a', 'b', 'c']) server.delete('Service', `default/${name}`);
+  server.put(sampleService('new'));
+  server.compact();
+  await converged(follower, server);
+  const changed = follower.notifications.slice(before).filter(({ dirty }) => dirty.length > 0);
+  assert.deepEqual(changed, [
+    {
+      synced: true,
+      dirty: ['default/a', 'default/b', 'default/c', 'default/new'],
+      gone: ['default/a', 'default/b', 'default/c'],
+    },
+  ]);
+});
+
+test('a lost connection goes on from where it was: nothing is listed, nothing is lost', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server);
+  await converged(follower, server);
+  for (let round = 0; round < 5; round += 1) {
+    server.dropConnections();
+    server.put(sampleService(`round-${round}`), sampleSlice(`round-${round}`, ['10.244.1.1']));
+    await converged(follower, server);
+  }
+  const verbs = server.requests.map(({ verb }) => verb);
+  assert.equal(verbs.filter((verb) => verb === 'watchlist').length, 3);
+  assert.equal(verbs.filter((verb) => verb === 'list').length, 0);
+});
+
+test('bookmarks move the version on, so that a compaction costs no list', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server);
+  await converged(follower, server);
+  server.put(sampleNode('node-2', 'zone-z'));
+  server.sendBookmarks();
+  const current = (): boolean =>
+    [...follower.source.counters().values()].every(({ version }) => version === String(server.version));
+  await until('the bookmark', current);
+  server.compact();
+  server.dropConnections();
+  server.put(sampleService('later'));
+  await converged(follower, server);
+  assert.equal(follower.source.counters().get('services')?.lists, 1);
+});
+
+test('a server whose versions went back is noticed by its silence and listed anew', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server, { timing: { watchSeconds: [1, 1] } });
+  await converged(follower, server);
+  server.rewind(5);
+  server.dropConnections();
+  server.put(sampleService('after-restore'));
+  await converged(follower, server);
+});
+
+test('a watch that ends in time is taken up at once and is no failure', async () => {
+  await using server = await filledServer({ bookmarkMilliseconds: 100 });
+  await using follower = follow(server, { timing: { watchSeconds: [1, 1] } });
+  await converged(follower, server);
+  await until(
+    'the second watch',
+    () => server.requests.filter(({ resource }) => resource === 'services').length > 1,
+  );
+  server.put(sampleService('later'));
+  await converged(follower, server);
+  const counters = follower.source.counters().get('services');
+  assert.deepEqual([counters?.failures, counters?.lists], [{}, 1]);
+});
+
+test('a line that is broken each time is got past by a list', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server);
+  await converged(follower, server);
+  server.fail({ resource: 'services', verb: 'watch', times: 50, fault: { fault: 'garbage', after: 0 } });
+  server.dropConnections();
+  server.put(sampleService('behind-the-garbage'));
+  await converged(follower, server);
+});
+
+test('an object that makes no sense is skipped and keeps what it was, also through a relist', async () => {
+  await using server = await filledServer();
+  await using follower = follow(server);
+  await converged(follower, server);
+  const before = follower.store.service(key('a'));
+  const broken = sampleService('a', { ports: [{ name: 'http', port: 'eighty' }] });
+  server.put(broken, sampleService('after'));
+  await until('the next object', () => follower.store.service(key('after')) !== undefined);
+  assert.deepEqual(follower.store.service(key('a')), before);
+  server.compact();
+  server.fail({ resource: 'services', verb: 'watch', fault: { fault: 'status', status: 410 } });
+  server.dropConnections();
+  await until('the relist', () => (follower.source.counters().get('services')?.lists ?? 0) > 1);
+  server.put(sampleService('after-relist'));
+  await until('the object after it', () => follower.store.service(key('after-relist')) !== undefined);
+  assert.deepEqual(follower.store.service(key('a')), before);
+  assert.equal(follower.source.counters().get('services')?.malformed, 2);
+  server.put(sampleService('a'));
+  await converged(follower, server);
+  server.put(broken);
+  server.delete('Service', 'default/a');
+  await until('the deletion', () => follower.store.service(key('a')) === undefined);
+});
+
+test('401 fetches credentials anew, and only a second one waits', async () => {
+  let serverToken = 'first';
+  await using server = await filledServer({ token: () => serverToken });
+  let known = 'first';
+  let refreshes = 0;
+  const credentials: FollowOptions['credentials'] = {
+    server: new URL(server.url),
+    current: async () => ({ headers: { authorization: `Bearer ${known}` }, tls: {} }),
+    refresh: async () => {
+      refreshes += 1;
+      known = serverToken;
+    },
+  };
+  await using follower = follow(server, { credentials });
+  await converged(follower, server);
+  serverToken = 'second';
+  server.dropConnections();
+  server.put(sampleService('later'));
+  await converged(follower, server);
+  assert.ok(refreshes >= 1 && refreshes <= 3);
+  assert.equal(follower.source.counters().get('services')?.failures.refused, undefined);
+});
+
+test('without a right to anything it says so and goes on as soon as it has it', async () => {
+  let wanted = 'unknown';
+  await using server = await filledServer({ token: () => wanted });
+  await using follower = follow(server, { credentials: plainCredentials(server.url, 'mine') });
+  await until('the trouble', () => follower.source.health().trouble === 'Unauthorized');
+  assert.equal(follower.source.health().delivered, false);
+  wanted = 'mine';
+  await converged(follower, server);
+  await until('no trouble', () => follower.source.health().trouble === undefined);
+});
+
+test('429 and its Retry-After are obeyed', async () => {
+  await using server = await filledServer();
+  const fault = { fault: 'status', status: 429, reason: 'TooManyRequests', retryAfterSeconds: 1 } as const;
+  server.fail({ resource: 'services', verb: 'watchlist', fault });
+  const began = performance.now();
+  await using follower = follow(server);
+  await converged(follower, server);
+  assert.ok(performance.now() - began >= 1_000);
+  assert.equal(server.requests.filter(({ resource }) => resource === 'services').length, 2);
+});
+
+test('requests of one source share a pool of connections that stay open', async () => {
+  await using server = await manyServices(2_600, withPages);
+  await using follower = follow(server);
+  await converged(follower, server);
+  await until('all watches', () => server.openStreams === 3);
+  assert.equal(server.requests.length, 14);
+  assert.equal(server.connectionCount, 3);
+});
+
+test('a server that is down for a while is followed again when it is back', async () => {
+  const first = await filledServer();
+  const { port } = first;
+  await using follower = follow(first);
+  await converged(follower, first);
+  await first[Symbol.asyncDispose]();
+  await until('the trouble', () => follower.source.health().trouble !== undefined);
+  assert.equal([...follower.store.serviceKeys()].length, 5);
+  await using second = await ApiServer.start({ port });
+  for (let index = 0; index < 30; index += 1) second.put(sampleService(`s-${index}`));
+  second.compact();
+  await converged(follower, second);
+});
+
+test('each state is logged once, not each time it is tried again', async () => {
+  await using server = await filledServer();
+  const lines: string[] = [];
+  const note =
+    (level: string) =>
+    (fields: object, message: string): void => {
+      const { resource, cause } = fields as { resource?: string; cause?: string };
+      if (resource === 'services') lines.push([level, message, cause].filter(Boolean).join(': '));
+    };
+  const logger = {
+    debug: note('debug'),
+    info: note('info'),
+    warn: note('warn'),
+    error: note('error'),
+    child: () => logger,
+  };
+  await using follower = follow(server, { logger });
+  await converged(follower, server);
+  server.fail({ resource: 'services', verb: 'watch', times: 5, fault: { fault: 'status', status: 500 } });
+  server.dropConnections();
+  server.put(sampleService('later'));
+  await converged(follower, server);
+  assert.deepEqual(lines, [
+    'info: following',
+    'warn: not following: what is known stays, trying again: connection',
+    'warn: not following: what is known stays, trying again: refused',
+    'info: following',
+  ]);
+  assert.equal(follower.source.counters().get('services')?.failures.refused, 5);
+});
+
+test('disposing of a source ends its requests at once', async () => {
+  await using server = await filledServer();
+  server.fail({ resource: 'nodes', fault: { fault: 'no-answer' } });
+  const follower = follow(server);
+  await converged(follower, server);
+  const began = performance.now();
+  await follower[Symbol.asyncDispose]();
+  assert.ok(performance.now() - began < 300);
+  await until('no streams', () => server.openStreams === 0);
+  const before = server.requests.length;
+  server.put(sampleService('unseen'));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(server.requests.length, before);
+  assert.equal(follower.store.service(key('unseen')), undefined);
+});
