@@ -1,4 +1,5 @@
-import { RawNetlinkSocket } from 'netlink';
+// The package's index would load its tables of every family too.
+import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { nativeShims } from '../../native-shims/index.js';
 import { viewOf } from './bytes.js';
 import { Protocol, type ProtocolName } from './constants.js';
@@ -42,12 +43,17 @@ export class EventSocket {
   ) {
     this.#trace = tracerFromEnvironment(protocol);
     this.#socket = new RawNetlinkSocket(Protocol[protocol]);
-    this.#descriptor = nativeShims().socketDescriptor(Protocol[protocol], this.#socket.address().port);
-    disableOverrunErrors(this.#descriptor);
-    setReceiveBuffer(this.#descriptor, listener.receiveBufferBytes ?? defaultBufferBytes);
-    this.#dropped = nativeShims().dropped(this.#descriptor);
-    this.#listen();
-    for (const group of groups) this.#socket.addMembership(group);
+    try {
+      this.#descriptor = nativeShims().socketDescriptor(Protocol[protocol], this.#socket.address().port);
+      disableOverrunErrors(this.#descriptor);
+      setReceiveBuffer(this.#descriptor, listener.receiveBufferBytes ?? defaultBufferBytes);
+      this.#dropped = nativeShims().dropped(this.#descriptor);
+      this.#listen();
+      for (const group of groups) this.#socket.addMembership(group);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** A NetlinkError where the socket cannot be opened or a group not be joined. */
@@ -72,8 +78,7 @@ export class EventSocket {
   #listen(): void {
     const take = (bytes: Uint8Array, information: { readonly port: number }): void => {
       try {
-        if (information.port !== 0) return;
-        this.#queue.push(bytes);
+        if (information.port === 0) this.#queue.push(bytes);
         this.#schedule();
       } catch {
         // out of memory at worst: the counter of drops stays as it is, the process lives

@@ -336,6 +336,21 @@ describe('each error by its errno name', () => {
     assert.equal(saved().length, 2);
   });
 
+  test('5,000 failing messages in flight: each has its outcome, and the client goes on', async () => {
+    await apply(add(virtual(web)));
+    const outcomes = await client.apply(Array.from({ length: 5000 }, () => add(virtual(web))));
+    const counts = new Map<string, number>();
+    for (const outcome of outcomes) {
+      const word = outcome.status === 'failed' ? outcome.errno : outcome.status;
+      counts.set(word, (counts.get(word) ?? 0) + 1);
+    }
+    assert.deepEqual([...counts], [['EEXIST', 5000]]);
+    assert.deepEqual(
+      (await client.virtualServers()).map((server) => server.key),
+      [virtualServerKey(web)],
+    );
+  });
+
   test('without the right to: EPERM', async () => {
     const script = `
       const { IpvsClient } = await import(${JSON.stringify(new URL('../../src/kernel/ipvs/client.js', import.meta.url).href)});
