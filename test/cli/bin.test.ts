@@ -115,6 +115,8 @@ const codeLoadedBy = (args: readonly string[]): string => {
 };
 
 test('a command loads only what it needs', () => {
+  const client = readFileSync(join(root, 'node_modules/@kubernetes/client-node/dist/config.js'), 'utf8');
+  assert.ok(client.includes('loadFromCluster'), 'by this word we know the Kubernetes client');
   const help = codeLoadedBy(['dump', '--help']);
   assert.match(help, /Shows the kernel's IPVS table/);
   for (const library of ['ZodType', 'parseAllDocuments', 'pino', 'ip_vs_genl', 'loadFromCluster'])
