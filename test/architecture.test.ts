@@ -57,7 +57,9 @@ const sources = (folder: string): string[] =>
 
 const importsOf = (file: string): string[] => {
   const text = readFileSync(join(root, file), 'utf8');
-  return [...text.matchAll(/\b(?:from\s+|import\s+|import\s*\(\s*)'([^']+)'/g)].map((match) => match[1] ?? '');
+  return [...text.matchAll(/\b(?:from\s+|import\s+|import\s*\(\s*)'([^']+)'/g)].map(
+    (match) => match[1] ?? '',
+  );
 };
 
 const folderOf = (file: string): string =>

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { messageOf } from '../base/errors.js';
 import { version } from '../base/version.js';
-import { UsageError } from '../config/flags.js';
+import { flagIsSet, parseFlags, UsageError } from '../config/flags.js';
 
 // Every command's code is imported when the command is called: none pays for another, and only the daemon's loads the
 // Kubernetes client.
@@ -18,7 +18,6 @@ const printDaemonHelp = async (): Promise<number> => {
 };
 
 const runDaemonCommand = async (argv: readonly string[]): Promise<number> => {
-  const { flagIsSet, parseFlags } = await import('../config/flags.js');
   const flags = parseFlags(argv);
   if (flagIsSet(flags, 'help')) return printDaemonHelp();
   if (flagIsSet(flags, 'version')) {
@@ -39,7 +38,8 @@ Examples:
   kube-ipvs dump -o json | jq '.virtualServers | length'
   kube-ipvs dump -o ipvsadm > table         and ipvsadm -R < table restores it
 
-Needs CAP_NET_ADMIN, as ipvsadm does. Exit status: 0 done, 1 an error, 2 called wrongly.`;
+Needs CAP_NET_ADMIN, as ipvsadm does.
+Exit status: 0 done, 1 an error or nothing at the target, 2 called wrongly.`;
 
 const addDump = (root: Command, finish: (status: number) => void): void => {
   root
