@@ -6,7 +6,7 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
-const itemsKey = Buffer.from('"items"');
+const itemsKey = Buffer.from(JSON.stringify('items'));
 
 /**
  * Takes a list of an API server apart while it arrives: each of `items` by itself, the rest around them at the end. A

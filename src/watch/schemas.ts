@@ -136,15 +136,17 @@ export class MalformedObject extends InputError {
     /** `namespace/name`, or undefined where even that cannot be read. */
     readonly object: string | undefined,
     readonly field: string,
+    /** The same as steps from the object. */
+    readonly path: readonly (string | number)[],
     problem: string,
   ) {
     super(`${kind} ${object ?? '(without a name)'}: ${field === '' ? '' : `${field}: `}${problem}`);
   }
 }
 
-const formatPath = (path: readonly PropertyKey[]): string =>
+const formatPath = (path: readonly (string | number)[]): string =>
   path
-    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
     .join('')
     .replace(/^\./, '');
 
@@ -161,7 +163,8 @@ const reader =
     const result = shape.safeParse(object);
     if (result.success) return result.data;
     const [issue] = result.error.issues;
-    throw new MalformedObject(kind, nameOf(object), formatPath(issue?.path ?? []), issue?.message ?? '');
+    const path = (issue?.path ?? []).map((step) => (typeof step === 'symbol' ? String(step) : step));
+    throw new MalformedObject(kind, nameOf(object), formatPath(path), path, issue?.message ?? '');
   };
 
 /** Each takes what JSON or YAML gave and returns the fields we use; anything else is a MalformedObject. */

@@ -1,0 +1,218 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { SerialQueue } from '../base/async.js';
+import { messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { ClusterStore } from './cluster-store.js';
+import { mergeManifests, readManifest, type Manifest } from './manifests.js';
+import { ProblemLog } from './problem-log.js';
+import type { Source } from './source.js';
+
+export interface ManifestSourceOptions {
+  /** A file, or a folder whose `.yaml`, `.yml` and `.json` files are read (not those of folders in it). */
+  readonly path: string;
+  /** The Node object of this name is taken for ours. */
+  readonly nodeName: string;
+  readonly logger: Logger;
+  /** A file is read once it has not changed for so long, milliseconds: half a file can look like a whole one. */
+  readonly settleMilliseconds?: number;
+  /** How often files are looked at without having been told of a change, milliseconds. */
+  readonly pollMilliseconds?: number;
+}
+
+/** What is known of a file. Fingerprints change with every write, rename or swapped symbolic link. */
+interface KnownFile {
+  /** As of the last look; undefined: it was not there. */
+  seen: string | undefined;
+  /** Of what was read last; undefined: nothing yet. */
+  read: string | undefined;
+  /** What was read last without an error. */
+  manifest: Manifest | undefined;
+}
+
+const manifestName = /^[^.].*\.(ya?ml|json)$/;
+
+const list = async (path: string): Promise<readonly string[]> => {
+  if (!(await stat(path)).isDirectory()) return [path];
+  const names = await readdir(path);
+  return names.filter((name) => manifestName.test(name)).map((name) => join(path, name));
+};
+
+const fingerprint = async (file: string): Promise<string | undefined> => {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+  } catch {
+    // Gone between listing and looking, or a link to nowhere.
+    return undefined;
+  }
+};
+
+/** Follows the manifests of a file or folder: what they say together reaches the store in one step after each change. */
+class ManifestSource implements Source {
+  readonly name: string;
+  readonly #options: Required<ManifestSourceOptions>;
+  readonly #problems: ProblemLog;
+  readonly #queue = new SerialQueue();
+  readonly #files = new Map<string, KnownFile>();
+  readonly #troubles = new Map<string, string>();
+  #store: ClusterStore | undefined;
+  #watcher: FSWatcher | undefined;
+  /** The folder that is watched, by device and inode: its name may come to mean another. */
+  #watched: string | undefined;
+  #poll: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #delivered = false;
+  #stopped = false;
+
+  constructor(options: ManifestSourceOptions) {
+    this.#options = { settleMilliseconds: 50, pollMilliseconds: 10_000, ...options };
+    this.#problems = new ProblemLog(options.logger);
+    this.name = `manifests ${options.path}`;
+  }
+
+  start(store: ClusterStore): void {
+    this.#store = store;
+    this.#poll = setInterval(() => this.#look(), this.#options.pollMilliseconds);
+    this.#look({ settled: true });
+  }
+
+  health() {
+    return { delivered: this.#delivered, trouble: [...this.#troubles.values()][0] };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#poll);
+    clearTimeout(this.#soon);
+    this.#unwatch();
+    await this.#queue.run(async () => {});
+  }
+
+  /** Looks now; `settled`: files that changed need not prove that nobody writes to them. */
+  #look(options: { readonly settled?: boolean } = {}): void {
+    void this.#queue.run(async () => {
+      if (this.#stopped) return;
+      await this.#watch();
+      const files = await this.#list();
+      if (files !== undefined) await this.#take(files, options.settled ?? false);
+    });
+  }
+
+  #lookSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.#look();
+    }, this.#options.settleMilliseconds);
+  }
+
+  /** A file is watched by its folder: editors put a new file in its place. Where that fails, looking now and then has to do. */
+  async #watch(): Promise<void> {
+    const { path } = this.#options;
+    const folder = await stat(path).then(
+      (found) => (found.isDirectory() ? path : dirname(path)),
+      () => dirname(path),
+    );
+    const place = await stat(folder, { bigint: true }).then(
+      ({ dev, ino }) => `${dev} ${ino}`,
+      () => undefined,
+    );
+    if (this.#watched === place || this.#stopped) return;
+    this.#unwatch();
+    try {
+      this.#watcher = watch(folder, () => this.#lookSoon());
+      this.#watcher.on('error', () => this.#unwatch());
+      this.#watched = place;
+    } catch (error) {
+      this.#options.logger.debug({ folder, error: messageOf(error) }, 'cannot watch a folder');
+    }
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+    this.#watched = undefined;
+  }
+
+  async #list(): Promise<readonly string[] | undefined> {
+    const { path } = this.#options;
+    try {
+      const files = await list(path);
+      this.#trouble(path, undefined);
+      return files;
+    } catch (error) {
+      // Without the folder nobody knows what is wanted; that is not the same as wanting nothing.
+      this.#trouble(path, `${path}: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  async #take(files: readonly string[], settled: boolean): Promise<void> {
+    let changed = false;
+    for (const file of new Set([...this.#files.keys(), ...files])) {
+      const known = this.#files.get(file) ?? { seen: undefined, read: undefined, manifest: undefined };
+      this.#files.set(file, known);
+      const now = files.includes(file) ? await fingerprint(file) : undefined;
+      const steady = settled || now === known.seen;
+      known.seen = now;
+      if (now === known.read && now !== undefined) continue;
+      if (!steady) this.#lookSoon();
+      else changed = (await this.#read(file, known)) || changed;
+    }
+    if (changed || !this.#delivered) this.#deliver();
+  }
+
+  /** Whether that made a difference. */
+  async #read(file: string, known: KnownFile): Promise<boolean> {
+    const had = known.manifest !== undefined;
+    known.read = known.seen;
+    if (known.seen === undefined) {
+      this.#files.delete(file);
+      this.#trouble(file, undefined);
+      return had;
+    }
+    try {
+      const manifest = readManifest({ name: file, text: await readFile(file, 'utf8') });
+      known.manifest = manifest;
+      this.#trouble(file, undefined, manifest.problems);
+      return true;
+    } catch (error) {
+      const stays = had ? 'what it said before stays' : 'nothing is known of what it wants';
+      this.#trouble(file, messageOf(error), [`${messageOf(error)} (${stays})`]);
+      return false;
+    }
+  }
+
+  /** The first state has to be complete: what a broken file may want must not be deleted from a kernel that has it. */
+  #deliver(): void {
+    const manifests = [...this.#files.values()].map(({ manifest }) => manifest);
+    if (!this.#delivered && manifests.includes(undefined)) return;
+    const readable = manifests.filter((manifest) => manifest !== undefined);
+    const { services, endpointSlices, nodes, problems } = mergeManifests(readable);
+    this.#problems.report(`${this.#options.path} as a whole`, problems);
+    this.#delivered = true;
+    this.#options.logger.info(
+      {
+        files: readable.length,
+        services: services.size,
+        endpointSlices: endpointSlices.size,
+        ignored: readable.reduce((sum, { ignored }) => sum + ignored, 0),
+      },
+      'read manifests',
+    );
+    this.#store?.replaceAll({ services, endpointSlices, node: nodes.get(this.#options.nodeName) });
+  }
+
+  #trouble(what: string, trouble: string | undefined, problems: readonly string[] = []): void {
+    if (trouble === undefined) this.#troubles.delete(what);
+    else this.#troubles.set(what, trouble);
+    this.#problems.report(what, trouble === undefined || problems.length > 0 ? problems : [trouble]);
+  }
+}
+
+/**
+ * A source that reads manifests and follows their changes. A broken file is reported and keeps what it said before; until
+ * each file could be read once, nothing is delivered at all.
+ */
+export const manifestSource = (options: ManifestSourceOptions): Source => new ManifestSource(options);
