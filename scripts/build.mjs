@@ -4,20 +4,10 @@ import { chmodSync, readFileSync, rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { clientWithoutModels } from './client-without-models.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
-
-// The Kubernetes client's generated models are most of its size (80 MB of memory once loaded); only KubeConfig is used.
-const withoutGeneratedModels = {
-  name: 'without-generated-models',
-  setup(plugin) {
-    plugin.onLoad({ filter: /@kubernetes\/client-node\/dist\/gen\// }, () => ({
-      contents: 'module.exports = new Proxy({}, { get: () => class {} });',
-      loader: 'js',
-    }));
-  },
-};
 
 rmSync(`${root}dist/chunks`, { recursive: true, force: true });
 await build({
@@ -40,7 +30,7 @@ await build({
     // Small generations of the garbage collector keep the daemon's memory low. CommonJS packages in an ESM bundle still ask for require.
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
-  plugins: [withoutGeneratedModels],
+  plugins: [clientWithoutModels],
 });
 chmodSync(`${root}dist/kube-ipvs.js`, 0o755);
 

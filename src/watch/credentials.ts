@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { isAbsolute, join, dirname } from 'node:path';
-import { KubeConfig, type User } from '@kubernetes/client-node';
+import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import type { User } from '@kubernetes/client-node/dist/config_types.js';
 import { BaseError, InputError, messageOf } from '../base/errors.js';
 import { parseYaml } from '../base/yaml.js';
 import type { CredentialSource, Headers, RequestCredentials } from './api-client.js';

@@ -1,0 +1,16 @@
+// An esbuild plugin: of the Kubernetes client only KubeConfig is used. Its generated models are most of its size (80 MB of
+// memory once loaded), and requests are sent by node:https, so that undici is never called.
+const namespace = 'never-called';
+
+export const clientWithoutModels = {
+  name: 'client-without-models',
+  setup(plugin) {
+    plugin.onResolve({ filter: /^undici$|\/gen\// }, ({ path, importer }) =>
+      importer.includes('/@kubernetes/client-node/') ? { path, namespace } : undefined,
+    );
+    plugin.onLoad({ filter: /.*/, namespace }, () => ({
+      contents: 'module.exports = new Proxy({}, { get: () => class {} });',
+      loader: 'js',
+    }));
+  },
+};
