@@ -43,3 +43,6 @@ export class SerialQueue {
     return result;
   }
 }
+
+/** Lets timers and sockets have their turn. */
+export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,106 @@
+import type { AddressOperation, Outcome } from '../model/operation.js';
+import type { IpAddress } from '../base/ip.js';
+import { BaseError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+
+/** kube-proxy's name for it; other programs (keepalived configurations, MetalLB) know it by this name. */
+export const dummyInterfaceName = 'kube-ipvs0';
+
+/** What the manager asks of rtnetlink. */
+export interface DummyInterfaceLinks {
+  link(name: string): Promise<{ readonly index: number; readonly kind: string | undefined } | undefined>;
+  createDummy(name: string): Promise<Outcome>;
+  addresses(): Promise<readonly { readonly address: IpAddress; readonly interfaceIndex: number }[]>;
+  apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]>;
+}
+
+/** The dummy device cannot be had: no driver, no right, or another kind of device has its name. */
+export class DummyInterfaceError extends BaseError {
+  constructor(
+    message: string,
+    readonly errno: string | undefined,
+  ) {
+    super(message);
+  }
+}
+
+const createFailure = (outcome: Outcome): DummyInterfaceError => {
+  const errno = outcome.status === 'failed' ? outcome.errno : undefined;
+  if (errno === 'EOPNOTSUPP') {
+    return new DummyInterfaceError(
+      `cannot create ${dummyInterfaceName}: this kernel has no dummy network driver. Load it on the node (modprobe dummy, or a line "dummy" in /etc/modules-load.d) or use a kernel with CONFIG_DUMMY`,
+      errno,
+    );
+  }
+  if (errno === 'EPERM') {
+    return new DummyInterfaceError(
+      `cannot create ${dummyInterfaceName}: not permitted. Run as root or with the capability NET_ADMIN in the host's network namespace`,
+      errno,
+    );
+  }
+  return new DummyInterfaceError(`cannot create ${dummyInterfaceName}: ${errno ?? 'no answer'}`, errno);
+};
+
+/**
+ * Owns the device that makes VIPs local. Creates it where it is missing, binds and unbinds addresses, and finds it again
+ * when somebody deleted it. It never brings the device up: a local route is all that IPVS needs.
+ */
+export class DummyInterface {
+  #index: number | undefined;
+
+  constructor(
+    private readonly links: DummyInterfaceLinks,
+    private readonly log: Logger,
+  ) {}
+
+  /** The device's index, undefined until `ensure`. */
+  get index(): number | undefined {
+    return this.#index;
+  }
+
+  /** Finds or creates the device and returns its index. Throws DummyInterfaceError. */
+  async ensure(): Promise<number> {
+    if (this.#index !== undefined) return this.#index;
+    const existing = await this.links.link(dummyInterfaceName);
+    if (existing !== undefined) return this.#adopt(existing);
+    const outcome = await this.links.createDummy(dummyInterfaceName);
+    const created = await this.links.link(dummyInterfaceName);
+    if (created === undefined) throw createFailure(outcome);
+    this.log.info({ interface: dummyInterfaceName, index: created.index }, 'created the dummy interface');
+    return this.#adopt(created);
+  }
+
+  #adopt(link: { readonly index: number; readonly kind: string | undefined }): number {
+    if (link.kind !== 'dummy') {
+      throw new DummyInterfaceError(
+        `${dummyInterfaceName} exists but is ${link.kind ?? 'no dummy'} device, not dummy: rename or delete it`,
+        'EEXIST',
+      );
+    }
+    this.#index = link.index;
+    return link.index;
+  }
+
+  /** To be called when the device has gone: the next `ensure` looks and creates anew. */
+  forget(): void {
+    this.#index = undefined;
+  }
+
+  /** The addresses on the device now. */
+  async addresses(): Promise<readonly IpAddress[]> {
+    const index = await this.ensure();
+    return (await this.links.addresses())
+      .filter((entry) => entry.interfaceIndex === index)
+      .map((entry) => entry.address);
+  }
+
+  /** One outcome an operation, in order. A vanished device is created anew and the operations are sent once more. */
+  async apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> {
+    const outcomes = await this.links.apply(await this.ensure(), operations);
+    if (!outcomes.some((outcome) => outcome.status === 'failed' && outcome.errno === 'ENODEV')) {
+      return outcomes;
+    }
+    this.forget();
+    return this.links.apply(await this.ensure(), operations);
+  }
+}

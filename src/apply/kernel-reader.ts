@@ -1,0 +1,41 @@
+import type {
+  RealServer,
+  RealServerObservation,
+  VirtualServer,
+  VirtualServerIdentity,
+  VirtualServerObservation,
+} from '../model/virtual-server.js';
+
+/** What reading asks of the IPVS client. */
+export interface IpvsReads {
+  virtualServers(): Promise<readonly VirtualServerObservation[]>;
+  virtualServer(identity: VirtualServerIdentity): Promise<VirtualServerObservation | undefined>;
+  realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]>;
+}
+
+/** Counters and connection counts are not part of what is compared: they would only hold memory. */
+export const withoutObservations = (observation: VirtualServerObservation): VirtualServer => {
+  const { key, identity, scheduler, persistence, flags } = observation;
+  return { key, identity, scheduler, persistence, flags };
+};
+
+export const realServerOf = (observation: RealServerObservation): RealServer => {
+  const { key, address, port, weight, forwarding, upperThreshold, lowerThreshold } = observation;
+  return { key, address, port, weight, forwarding, upperThreshold, lowerThreshold };
+};
+
+export interface ReadVirtualServer {
+  readonly server: VirtualServer;
+  readonly realServers: readonly RealServer[];
+}
+
+/** One virtual server as the kernel has it now, undefined where it has none. */
+export const readVirtualServer = async (
+  ipvs: IpvsReads,
+  identity: VirtualServerIdentity,
+): Promise<ReadVirtualServer | undefined> => {
+  const server = await ipvs.virtualServer(identity);
+  if (server === undefined) return undefined;
+  const realServers = await ipvs.realServers(identity);
+  return { server: withoutObservations(server), realServers: realServers.map(realServerOf) };
+};

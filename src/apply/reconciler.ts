@@ -1,0 +1,229 @@
+import type { IpAddress } from '../base/ip.js';
+import type { Logger } from '../base/log.js';
+import {
+  formatOperation,
+  operationTarget,
+  type AddressOperation,
+  type IpvsOperation,
+  type Operation,
+  type Outcome,
+} from '../model/operation.js';
+import {
+  virtualServerKey,
+  type RealServerObservation,
+  type VirtualServerKey,
+} from '../model/virtual-server.js';
+import { diff, type Touched, type Wanted } from '../plan/diff.js';
+import { drainStep, drainingAmong, type Draining, type DrainSettings } from '../plan/drain.js';
+import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
+import { decide, type Decision } from './decisions.js';
+import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
+import type { Observed } from './observed.js';
+import type { OperationCounters } from './operation-counters.js';
+import { Retries } from './retries.js';
+
+export interface ReconcilerParts {
+  readonly ipvs: IpvsReads & { apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> };
+  readonly addresses: { apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> };
+  readonly observed: Observed;
+  readonly wanted: Wanted & { readonly urgency: Urgency };
+  readonly drainSettings: DrainSettings;
+  readonly counters: OperationCounters;
+  readonly log: Logger;
+}
+
+export interface Report {
+  readonly applied: number;
+  /** Operations the kernel refused; each is tried again later. */
+  readonly failed: number;
+}
+
+type Retry =
+  | { readonly kind: 'virtual-server'; readonly key: VirtualServerKey }
+  | { readonly kind: 'address'; readonly address: IpAddress };
+
+const retryDelays = { firstMilliseconds: 500, maximumMilliseconds: 60_000 };
+
+/** A stale picture is mended by reading once; a second round is for what changed meanwhile. */
+const maximumRounds = 3;
+
+const targetOf = (operation: Operation): Retry => {
+  if (operation.kind === 'bind-address' || operation.kind === 'unbind-address') {
+    return { kind: 'address', address: operation.address };
+  }
+  return { kind: 'virtual-server', key: operationTarget(operation) };
+};
+
+const nameOf = (target: Retry): string => (target.kind === 'address' ? target.address : target.key);
+
+const reasonOf = (outcome: Outcome): string => (outcome.status === 'failed' ? outcome.message : 'no answer');
+
+/**
+ * Makes the kernel hold what is wanted: diffs the touched keys against what the kernel acknowledged, sends the operations
+ * phase by phase, reads again what is in doubt, and keeps what was refused for later. One call at a time.
+ */
+export class Reconciler {
+  readonly #retries = new Retries<Retry>(retryDelays);
+  #draining: Draining = new Map();
+
+  constructor(private readonly parts: ReconcilerParts) {}
+
+  /** When something is to be tried again (milliseconds since 1970), if anything is. */
+  get nextRetry(): number | undefined {
+    return this.#retries.nextDue;
+  }
+
+  /** Since when real servers have been draining. */
+  get draining(): Draining {
+    return this.#draining;
+  }
+
+  /** What the kernel refused, with its reason. */
+  failures(): readonly { readonly key: string; readonly reason: string }[] {
+    return this.#retries.reasons();
+  }
+
+  /** The operations that `reconcile` would begin with. */
+  plan(touched: Touched): readonly Phase[] {
+    const { wanted, observed, drainSettings } = this.parts;
+    return phases(diff(wanted, observed, touched, drainSettings), wanted.urgency);
+  }
+
+  /** Reconciles the touched keys together with those whose retry is due. Never throws for what the kernel refuses. */
+  async reconcile(touched: Touched): Promise<Report> {
+    const all = this.#withDueRetries(touched);
+    const report = { applied: 0, failed: 0 };
+    const refused = new Set<string>();
+    let round: Touched = all;
+    for (let count = 0; count < maximumRounds; count += 1) {
+      for (const phase of this.plan(this.#without(round, refused))) await this.#run(phase, report, refused);
+      const reread = await this.#readUntrusted();
+      round = { virtualServers: reread, addresses: new Set() };
+      if (reread.size === 0) break;
+    }
+    this.#giveUpForNow(this.#without(round, refused), refused);
+    this.#settle(all, refused);
+    await this.#look(all.virtualServers, report, refused);
+    return report;
+  }
+
+  /** Looks at all that drains: what has become idle or has passed its deadline goes. */
+  async drain(): Promise<Report> {
+    const report = { applied: 0, failed: 0 };
+    await this.#look(this.#draining.keys(), report, new Set());
+    return report;
+  }
+
+  #withDueRetries(touched: Touched): Touched {
+    const virtualServers = new Set(touched.virtualServers);
+    const addresses = new Set(touched.addresses);
+    for (const item of this.#retries.due(Date.now())) {
+      if (item.kind === 'address') addresses.add(item.address);
+      else virtualServers.add(item.key);
+    }
+    return { virtualServers, addresses };
+  }
+
+  #without(touched: Touched, refused: ReadonlySet<string>): Touched {
+    if (refused.size === 0) return touched;
+    return {
+      virtualServers: new Set([...touched.virtualServers].filter((key) => !refused.has(key))),
+      addresses: new Set([...touched.addresses].filter((address) => !refused.has(address))),
+    };
+  }
+
+  async #run(phase: Phase, report: { applied: number; failed: number }, refused: Set<string>): Promise<void> {
+    const { ipvs, addresses } = this.parts;
+    const outcomes = 'ipvs' in phase ? await ipvs.apply(phase.ipvs) : await addresses.apply(phase.addresses);
+    phaseOperations(phase).forEach((operation, index) => {
+      const outcome = outcomes[index] ?? { status: 'unknown' };
+      const decision = this.#record(operation, outcome, refused);
+      if (decision === 'applied') report.applied += 1;
+      if (decision === 'retry') report.failed += 1;
+    });
+  }
+
+  #record(operation: Operation, outcome: Outcome, refused: Set<string>): Decision {
+    const { observed, counters, log } = this.parts;
+    const decision = decide(operation, outcome);
+    counters.count(operation.kind, outcome);
+    observed.record(operation, decision === 'applied' ? { status: 'applied' } : outcome);
+    if (decision === 'applied') {
+      return decision;
+    }
+    const target = targetOf(operation);
+    // A real server of a virtual server that was itself refused says nothing new.
+    if (decision === 'reread' || refused.has(nameOf(target))) return decision;
+    refused.add(nameOf(target));
+    if (this.#retries.failed(nameOf(target), target, reasonOf(outcome), Date.now())) {
+      log.warn(
+        { operation: formatOperation(operation), reason: reasonOf(outcome) },
+        'the kernel refused an operation; it is tried again with growing delays',
+      );
+    }
+    return decision;
+  }
+
+  /** What still differs after reading it again and again changes under our hands: later is better than a busy loop. */
+  #giveUpForNow(round: Touched, refused: Set<string>): void {
+    for (const key of round.virtualServers) {
+      if (
+        diff(
+          this.parts.wanted,
+          this.parts.observed,
+          { virtualServers: new Set([key]), addresses: new Set() },
+          this.parts.drainSettings,
+        ).length === 0
+      )
+        continue;
+      refused.add(key);
+      this.#retries.failed(key, { kind: 'virtual-server', key }, 'changes under our hands', Date.now());
+    }
+  }
+
+  async #readUntrusted(): Promise<ReadonlySet<VirtualServerKey>> {
+    const { ipvs, observed } = this.parts;
+    const keys = new Set<VirtualServerKey>();
+    for (const identity of observed.takeUntrusted()) {
+      const key = virtualServerKey(identity);
+      observed.setVirtualServer(key, await readVirtualServer(ipvs, identity));
+      keys.add(key);
+    }
+    return keys;
+  }
+
+  /** What was tried and not refused is as it should be: its backoff starts anew the next time. */
+  #settle(tried: Touched, refused: ReadonlySet<string>): void {
+    if (this.#retries.size === 0) return;
+    for (const key of [...tried.virtualServers, ...tried.addresses]) {
+      if (!refused.has(key) && this.#retries.settled(key)) {
+        this.parts.log.info({ key }, 'what the kernel refused before is done now');
+      }
+    }
+  }
+
+  async #look(
+    keys: Iterable<VirtualServerKey>,
+    report: { applied: number; failed: number },
+    refused: Set<string>,
+  ): Promise<void> {
+    const { ipvs, observed, wanted, drainSettings } = this.parts;
+    const looked = [...keys];
+    const candidates = drainingAmong(looked, wanted, observed, drainSettings);
+    const observations = new Map<VirtualServerKey, readonly RealServerObservation[]>();
+    // What no longer drains (wanted again, or gone as a whole) is forgotten: nothing was read of it.
+    for (const key of looked) if (this.#draining.has(key)) observations.set(key, []);
+    for (const { server } of candidates)
+      observations.set(server.key, await ipvs.realServers(server.identity));
+    if (observations.size === 0) return;
+    const step = drainStep({
+      draining: this.#draining,
+      observations,
+      wanted,
+      now: performance.now(),
+      settings: drainSettings,
+    });
+    this.#draining = step.keep;
+    for (const phase of phases(step.delete)) await this.#run(phase, report, refused);
+  }
+}

@@ -1,0 +1,106 @@
+import type { IpAddress } from '../base/ip.js';
+import {
+  virtualServerKey,
+  sameRealServer,
+  sameVirtualServer,
+  type RealServer,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+} from '../model/virtual-server.js';
+import type { Touched } from '../plan/diff.js';
+import { realServerOf, withoutObservations, type IpvsReads } from './kernel-reader.js';
+import type { Observed } from './observed.js';
+
+export interface ResyncParts {
+  readonly ipvs: IpvsReads;
+  readonly observed: Observed;
+  /** The addresses on kube-ipvs0 now. */
+  readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
+  readonly isWanted: (key: VirtualServerKey) => boolean;
+  /** Whether a virtual server that nobody wants is ours to delete. */
+  readonly isOurs: (identity: VirtualServerIdentity) => boolean;
+  /** Called for each virtual server that is neither wanted nor ours, at every round. */
+  readonly onForeign?: (identity: VirtualServerIdentity) => void;
+}
+
+const sameRealServers = (a: ReadonlyMap<unknown, RealServer>, b: readonly RealServer[]): boolean =>
+  a.size === b.length &&
+  b.every((server) => {
+    const known = a.get(server.key);
+    return known !== undefined && sameRealServer(known, server);
+  });
+
+/**
+ * Reads the kernel in slices and brings the mirror up to date; gives the keys that drifted, for the reconciler to repair.
+ * One dump tells all virtual servers and addresses; real servers cost a dump each, so a slice reads only some of them.
+ */
+export class Resync {
+  #queue: VirtualServerIdentity[] = [];
+
+  constructor(private readonly parts: ResyncParts) {}
+
+  /** How many virtual servers' real servers this round has still to read. */
+  get remaining(): number {
+    return this.#queue.length;
+  }
+
+  /** Begins a round: compares all virtual servers and addresses. What is left of the round before is dropped. */
+  async begin(): Promise<Touched> {
+    const { ipvs, observed } = this.parts;
+    const addresses = await this.#readAddresses();
+    const drifted = new Set<VirtualServerKey>();
+    const present = new Set<VirtualServerKey>();
+    const queue: VirtualServerIdentity[] = [];
+    for (const observation of await ipvs.virtualServers()) {
+      const server = withoutObservations(observation);
+      if (!this.#concerns(server.identity)) continue;
+      present.add(server.key);
+      queue.push(server.identity);
+      const known = observed.virtualServer(server.key);
+      if (known !== undefined && sameVirtualServer(known.server, server)) continue;
+      observed.setVirtualServer(server.key, { server, realServers: known?.realServers.values() ?? [] });
+      drifted.add(server.key);
+    }
+    for (const key of [...observed.virtualServerKeys()].filter((known) => !present.has(known))) {
+      observed.setVirtualServer(key, undefined);
+      drifted.add(key);
+    }
+    this.#queue = queue;
+    return { virtualServers: drifted, addresses };
+  }
+
+  /** Compares the real servers of the next virtual servers, at most `count`. */
+  async step(count: number): Promise<Touched> {
+    const { ipvs, observed } = this.parts;
+    const drifted = new Set<VirtualServerKey>();
+    for (const identity of this.#queue.splice(0, count)) {
+      const key = virtualServerKey(identity);
+      const known = observed.virtualServer(key);
+      if (known === undefined) continue;
+      const realServers = (await ipvs.realServers(identity)).map(realServerOf);
+      if (sameRealServers(known.realServers, realServers)) continue;
+      observed.setVirtualServer(key, { server: known.server, realServers });
+      drifted.add(key);
+    }
+    return { virtualServers: drifted, addresses: new Set() };
+  }
+
+  async #readAddresses(): Promise<Touched['addresses']> {
+    const { observed } = this.parts;
+    const before = new Set(observed.addresses());
+    observed.setAddresses(await this.parts.dummyAddresses());
+    const after = observed.addresses();
+    return new Set([
+      ...[...after].filter((address) => !before.has(address)),
+      ...[...before].filter((address) => !after.has(address)),
+    ]);
+  }
+
+  #concerns(identity: VirtualServerIdentity): boolean {
+    const { isWanted, isOurs, observed, onForeign } = this.parts;
+    const key = virtualServerKey(identity);
+    if (isWanted(key) || observed.virtualServer(key) !== undefined || isOurs(identity)) return true;
+    onForeign?.(identity);
+    return false;
+  }
+}
