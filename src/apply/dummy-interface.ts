@@ -48,9 +48,11 @@ const createFailure = (outcome: Outcome): DummyInterfaceError => {
 export class DummyInterface {
   #index: number | undefined;
 
+  /** `onCreated` is called whenever the device is new, and so without addresses. */
   constructor(
     private readonly links: DummyInterfaceLinks,
     private readonly log: Logger,
+    private readonly onCreated: () => void = () => {},
   ) {}
 
   /** The device's index, undefined until `ensure`. */
@@ -58,16 +60,23 @@ export class DummyInterface {
     return this.#index;
   }
 
-  /** Finds or creates the device and returns its index. Throws DummyInterfaceError. */
-  async ensure(): Promise<number> {
+  /** Looks for the device without creating it; its index, undefined where there is none. Throws DummyInterfaceError. */
+  async find(): Promise<number | undefined> {
     if (this.#index !== undefined) return this.#index;
     const existing = await this.links.link(dummyInterfaceName);
-    if (existing !== undefined) return this.#adopt(existing);
+    return existing === undefined ? undefined : this.#adopt(existing);
+  }
+
+  /** Finds or creates the device and returns its index. Throws DummyInterfaceError. */
+  async ensure(): Promise<number> {
+    const found = await this.find();
+    if (found !== undefined) return found;
     const outcome = await this.links.createDummy(dummyInterfaceName);
-    const created = await this.links.link(dummyInterfaceName);
-    if (created === undefined) throw createFailure(outcome);
-    this.log.info({ interface: dummyInterfaceName, index: created.index }, 'created the dummy interface');
-    return this.#adopt(created);
+    const index = await this.find();
+    if (index === undefined) throw createFailure(outcome);
+    this.log.info({ interface: dummyInterfaceName, index }, 'created the dummy interface');
+    this.onCreated();
+    return index;
   }
 
   #adopt(link: { readonly index: number; readonly kind: string | undefined }): number {
@@ -86,9 +95,10 @@ export class DummyInterface {
     this.#index = undefined;
   }
 
-  /** The addresses on the device now. */
+  /** The addresses on the device now; none where there is no device. */
   async addresses(): Promise<readonly IpAddress[]> {
-    const index = await this.ensure();
+    const index = await this.find();
+    if (index === undefined) return [];
     return (await this.links.addresses())
       .filter((entry) => entry.interfaceIndex === index)
       .map((entry) => entry.address);

@@ -1,4 +1,4 @@
-import { isIpv6LinkLocal } from '../base/ip.js';
+import { isIpv6LinkLocal, type IpAddress } from '../base/ip.js';
 import type { InterfaceAddress } from '../model/node.js';
 
 /** One address of one interface; the name may be '' in events, where only the index is sure. */
@@ -11,7 +11,8 @@ interface NamedLink {
   readonly name: string;
 }
 
-const keyOf = (entry: LinkAddress): string => `${entry.interfaceIndex} ${entry.address}/${entry.prefixLength}`;
+const keyOf = (entry: LinkAddress): string =>
+  `${entry.interfaceIndex} ${entry.address}/${entry.prefixLength}`;
 
 // Every veth of every pod brings one, and no frontend ever uses one.
 const matters = (entry: LinkAddress): boolean => !isIpv6LinkLocal(entry.address);
@@ -50,6 +51,11 @@ export class NodeAddresses {
     if (present) this.#entries.set(key, entry);
     else this.#entries.delete(key);
     return true;
+  }
+
+  has(address: IpAddress): boolean {
+    for (const entry of this.#entries.values()) if (entry.address === address) return true;
+    return false;
   }
 
   all(): readonly InterfaceAddress[] {

@@ -1,9 +1,11 @@
+import { yieldToEventLoop } from '../base/async.js';
 import type { IpAddress } from '../base/ip.js';
 import {
   virtualServerKey,
   sameRealServer,
   sameVirtualServer,
   type RealServer,
+  type VirtualServer,
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
@@ -22,6 +24,9 @@ export interface ResyncParts {
   /** Called for each virtual server that is neither wanted nor ours, at every round. */
   readonly onForeign?: (identity: VirtualServerIdentity) => void;
 }
+
+/** Virtual servers read between two turns of the event loop. */
+const adoptionSlice = 64;
 
 const sameRealServers = (a: ReadonlyMap<unknown, RealServer>, b: readonly RealServer[]): boolean =>
   a.size === b.length &&
@@ -44,10 +49,13 @@ export class Resync {
     return this.#queue.length;
   }
 
-  /** Begins a round: compares all virtual servers and addresses. What is left of the round before is dropped. */
+  /**
+   * Begins a round: compares all virtual servers and addresses, and reads those that are new to us whole. What is left of
+   * the round before is dropped.
+   */
   async begin(): Promise<Touched> {
     const { ipvs, observed } = this.parts;
-    const addresses = await this.#readAddresses();
+    const addresses = await this.readAddresses();
     const drifted = new Set<VirtualServerKey>();
     const present = new Set<VirtualServerKey>();
     const queue: VirtualServerIdentity[] = [];
@@ -55,10 +63,14 @@ export class Resync {
       const server = withoutObservations(observation);
       if (!this.#concerns(server.identity)) continue;
       present.add(server.key);
-      queue.push(server.identity);
       const known = observed.virtualServer(server.key);
-      if (known !== undefined && sameVirtualServer(known.server, server)) continue;
-      observed.setVirtualServer(server.key, { server, realServers: known?.realServers.values() ?? [] });
+      if (known === undefined) {
+        await this.#adopt(server, (drifted.size + 1) % adoptionSlice === 0);
+      } else {
+        queue.push(server.identity);
+        if (sameVirtualServer(known.server, server)) continue;
+        observed.setVirtualServer(server.key, { server, realServers: known.realServers.values() });
+      }
       drifted.add(server.key);
     }
     for (const key of [...observed.virtualServerKeys()].filter((known) => !present.has(known))) {
@@ -67,6 +79,13 @@ export class Resync {
     }
     this.#queue = queue;
     return { virtualServers: drifted, addresses };
+  }
+
+  async #adopt(server: VirtualServer, yields: boolean): Promise<void> {
+    const { ipvs, observed } = this.parts;
+    if (yields) await yieldToEventLoop();
+    const realServers = (await ipvs.realServers(server.identity)).map(realServerOf);
+    observed.setVirtualServer(server.key, { server, realServers });
   }
 
   /** Compares the real servers of the next virtual servers, at most `count`. */
@@ -85,7 +104,8 @@ export class Resync {
     return { virtualServers: drifted, addresses: new Set() };
   }
 
-  async #readAddresses(): Promise<Touched['addresses']> {
+  /** Compares the addresses on kube-ipvs0 alone; gives those that drifted. */
+  async readAddresses(): Promise<Touched['addresses']> {
     const { observed } = this.parts;
     const before = new Set(observed.addresses());
     observed.setAddresses(await this.parts.dummyAddresses());

@@ -1,0 +1,63 @@
+import type { DummyInterface } from '../apply/dummy-interface.js';
+import type { LinkAddress, NodeAddresses } from '../apply/node-addresses.js';
+import type { Observed } from '../apply/observed.js';
+import type { IpAddress } from '../base/ip.js';
+import type { RouteEvent } from '../kernel/rtnetlink/events.js';
+
+export interface KernelEventsParts {
+  readonly dummy: DummyInterface;
+  readonly observed: Observed;
+  readonly nodeAddresses: NodeAddresses;
+  /** An address of a node interface came or went. */
+  readonly nodeChanged: () => void;
+  /** Addresses of kube-ipvs0 are not as we left them. */
+  readonly dummyChanged: (addresses: Iterable<IpAddress>) => void;
+}
+
+/** Takes in what the kernel tells of links and addresses: kube-ipvs0 is ours, everything else is the node. */
+export class KernelEvents {
+  constructor(private readonly parts: KernelEventsParts) {}
+
+  event(event: RouteEvent): void {
+    switch (event.kind) {
+      case 'link':
+        return this.parts.nodeAddresses.linkChanged(event.link);
+      case 'link-gone':
+        return this.#linkGone(event.link.index);
+      case 'address':
+        return this.#address(event.address, true);
+      case 'address-gone':
+        return this.#address(event.address, false);
+    }
+  }
+
+  #linkGone(index: number): void {
+    const { dummy, nodeAddresses } = this.parts;
+    if (index !== dummy.index) {
+      if (nodeAddresses.linkGone(index)) this.parts.nodeChanged();
+      return;
+    }
+    dummy.forget();
+    this.dummyIsNew();
+  }
+
+  /** kube-ipvs0 has gone or is a new device: what it held is to be bound again. */
+  dummyIsNew(): void {
+    const { observed, dummyChanged } = this.parts;
+    const lost = [...observed.addresses()];
+    observed.setAddresses([]);
+    dummyChanged(lost);
+  }
+
+  #address(entry: LinkAddress, present: boolean): void {
+    const { dummy, observed, nodeAddresses } = this.parts;
+    if (entry.interfaceIndex !== dummy.index) {
+      if (nodeAddresses.addressChanged(entry, present)) this.parts.nodeChanged();
+      return;
+    }
+    // Our own operations come back as events too: they say nothing new.
+    if (observed.hasAddress(entry.address) === present) return;
+    observed.setAddress(entry.address, present);
+    this.parts.dummyChanged([entry.address]);
+  }
+}

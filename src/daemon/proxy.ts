@@ -1,0 +1,257 @@
+import type { DummyInterface } from '../apply/dummy-interface.js';
+import type { NodeAddresses } from '../apply/node-addresses.js';
+import type { Observed } from '../apply/observed.js';
+import type { Reconciler, Report } from '../apply/reconciler.js';
+import type { Resync } from '../apply/resync.js';
+import { SerialQueue } from '../base/async.js';
+import { messageOf } from '../base/errors.js';
+import type { IpAddress } from '../base/ip.js';
+import type { Logger } from '../base/log.js';
+import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
+import type { Touched } from '../plan/diff.js';
+import { drainPeriodMilliseconds } from '../plan/drain.js';
+import type { Phase } from '../plan/order.js';
+import type { ClusterStore } from '../watch/cluster-store.js';
+import { SyncRunner, type RunReason } from './sync-runner.js';
+import type { WantedState } from './wanted-state.js';
+
+export interface ProxyParts {
+  readonly store: ClusterStore;
+  readonly wanted: WantedState;
+  readonly observed: Observed;
+  readonly reconciler: Reconciler;
+  readonly resync: Resync;
+  readonly dummy: DummyInterface;
+  readonly nodeAddresses: NodeAddresses;
+  /** Reads all links and addresses into `nodeAddresses`; true where the node's own changed. */
+  readonly readAddresses: () => Promise<boolean>;
+  readonly minSyncPeriodMilliseconds: number;
+  readonly syncPeriodMilliseconds: number;
+  readonly log: Logger;
+}
+
+/** Virtual servers whose real servers one slice of the resync reads. */
+const resyncSlice = 100;
+
+const retryAfterTroubleMilliseconds = 5_000;
+
+const nothingTouched: Touched = { virtualServers: new Set(), addresses: new Set() };
+
+/**
+ * The sync loop: turns dirty Services and kernel events into reconciled keys. Everything that touches the kernel passes one
+ * serial queue.
+ */
+export class Proxy implements AsyncDisposable {
+  readonly #queue = new SerialQueue();
+  readonly #runner: SyncRunner;
+  readonly #touchedAddresses = new Set<IpAddress>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  #adopted = false;
+  #stopped = false;
+  #firstSync: { resolve: (report: Report) => void } | undefined;
+
+  constructor(private readonly parts: ProxyParts) {
+    this.#runner = new SyncRunner({
+      minSyncPeriodMilliseconds: parts.minSyncPeriodMilliseconds,
+      syncPeriodMilliseconds: parts.syncPeriodMilliseconds,
+      run: (reason) => this.#queue.run(() => this.#guarded(reason)),
+    });
+  }
+
+  /** Something that rendering depends on changed; the sync follows as minSyncPeriod lets it. */
+  request(): void {
+    if (this.parts.store.synced) this.#runner.request();
+  }
+
+  nodeChanged(): void {
+    this.parts.wanted.nodeChanged();
+    this.request();
+  }
+
+  dummyChanged(addresses: Iterable<IpAddress>): void {
+    for (const address of addresses) this.#touchedAddresses.add(address);
+    this.request();
+  }
+
+  /** Events were lost: everything about links and addresses is read again. */
+  eventsLost(): void {
+    this.parts.log.warn({}, 'the kernel dropped link and address events; reading all of them again');
+    void this.#queue.run(async () => {
+      try {
+        if (await this.parts.readAddresses()) this.parts.wanted.nodeChanged();
+        if (this.#adopted) this.dummyChanged((await this.parts.resync.readAddresses()).values());
+        this.request();
+      } catch (error) {
+        this.parts.log.error({ error: messageOf(error) }, 'could not read links and addresses');
+        this.#after('events', retryAfterTroubleMilliseconds, () => this.eventsLost());
+      }
+    });
+  }
+
+  /** Resolves with the report of the first complete sync. */
+  firstSync(): Promise<Report> {
+    return new Promise((resolve) => (this.#firstSync = { resolve }));
+  }
+
+  /** What the next sync would do. Reads the kernel, changes nothing. */
+  async plan(): Promise<readonly Phase[]> {
+    return this.#queue.run(async () => {
+      const touched = await this.#adopt(this.parts.wanted.update());
+      return this.parts.reconciler.plan(touched);
+    });
+  }
+
+  /** Ends the work under way and leaves the kernel as it is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    await this.#runner.stop();
+    await this.#queue.run(async () => undefined);
+  }
+
+  async #guarded(reason: RunReason): Promise<void> {
+    try {
+      if (reason === 'periodic') await this.#resync();
+      else await this.#sync();
+    } catch (error) {
+      // Nothing is lost: the mirror holds what was acknowledged, and the rest is diffed again.
+      this.parts.log.error({ error: messageOf(error) }, 'a sync failed and is tried again');
+      this.#adopted = false;
+      this.#after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const { store, wanted, dummy, reconciler } = this.parts;
+    if (!store.synced) return;
+    const started = performance.now();
+    await dummy.ensure();
+    const changed = this.#withTouchedAddresses(wanted.update());
+    const touched = this.#adopted ? changed : await this.#adopt(changed);
+    this.#finish(await reconciler.reconcile(touched), 'synced', started);
+  }
+
+  /** Reads the whole kernel table into the mirror: what stands there and is wanted stays as it is. */
+  async #adopt(changed: Touched): Promise<Touched> {
+    const { resync, observed, wanted } = this.parts;
+    await resync.begin();
+    this.#adopted = true;
+    const keys = wanted.desired.keys();
+    return {
+      virtualServers: new Set([
+        ...changed.virtualServers,
+        ...keys.virtualServers,
+        ...observed.virtualServerKeys(),
+      ]),
+      addresses: new Set([...changed.addresses, ...keys.addresses, ...observed.addresses()]),
+    };
+  }
+
+  async #resync(): Promise<void> {
+    const { resync, dummy, store } = this.parts;
+    if (!store.synced || !this.#adopted) return this.#sync();
+    await dummy.ensure();
+    if (await this.parts.readAddresses()) this.nodeChanged();
+    await this.#repair(await resync.begin());
+    this.#scheduleSlices();
+  }
+
+  /** Spreads the slices of a round over the first half of the sync period. */
+  #scheduleSlices(): void {
+    const { resync, syncPeriodMilliseconds } = this.parts;
+    const slices = Math.ceil(resync.remaining / resyncSlice);
+    if (slices === 0) return;
+    this.#after('slice', syncPeriodMilliseconds / 2 / slices, () => {
+      void this.#queue.run(() => this.#slice());
+    });
+  }
+
+  async #slice(): Promise<void> {
+    try {
+      await this.#repair(await this.parts.resync.step(resyncSlice));
+    } catch (error) {
+      this.parts.log.warn(
+        { error: messageOf(error) },
+        'a slice of the resync failed; the next round reads it again',
+      );
+    }
+    this.#scheduleSlices();
+  }
+
+  async #repair(drifted: Touched): Promise<void> {
+    const size = drifted.virtualServers.size + drifted.addresses.size;
+    if (size === 0) return;
+    const started = performance.now();
+    this.parts.log.warn(
+      {
+        virtualServers: [...drifted.virtualServers].slice(0, 10),
+        addresses: [...drifted.addresses].slice(0, 10),
+      },
+      'the kernel differs from what was left there; repairing',
+    );
+    this.#finish(await this.parts.reconciler.reconcile(drifted), 'repaired', started);
+  }
+
+  #withTouchedAddresses(touched: Touched): Touched {
+    const addresses = new Set([...touched.addresses, ...this.#touchedAddresses]);
+    this.#touchedAddresses.clear();
+    return { virtualServers: touched.virtualServers, addresses };
+  }
+
+  #finish(report: Report, message: string, started: number): void {
+    const tookMs = Math.round((performance.now() - started) * 10) / 10;
+    if (report.applied + report.failed > 0) this.parts.log.info({ ...report, tookMs }, message);
+    this.#firstSync?.resolve(report);
+    this.#firstSync = undefined;
+    this.#scheduleRetries();
+    this.#scheduleDrain();
+  }
+
+  #scheduleRetries(): void {
+    const due = this.parts.reconciler.nextRetry;
+    if (due === undefined) return;
+    this.#after('retry', Math.max(0, due - Date.now()), () => {
+      void this.#queue.run(() =>
+        this.#retry(() => this.parts.reconciler.reconcile(nothingTouched), 'retried'),
+      );
+    });
+  }
+
+  #scheduleDrain(): void {
+    if (this.parts.reconciler.draining.size === 0 || this.#timers.has('drain')) return;
+    this.#after('drain', drainPeriodMilliseconds, () => {
+      void this.#queue.run(() => this.#retry(() => this.parts.reconciler.drain(), 'drained'));
+    });
+  }
+
+  async #retry(work: () => Promise<Report>, message: string): Promise<void> {
+    const started = performance.now();
+    try {
+      this.#finish(await work(), message, started);
+    } catch (error) {
+      this.parts.log.error({ error: messageOf(error) }, 'could not work on what was left over; trying again');
+      this.#after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
+    }
+  }
+
+  #after(name: string, milliseconds: number, work: () => void): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#timers.get(name));
+    const timer = setTimeout(() => {
+      this.#timers.delete(name);
+      work();
+    }, milliseconds);
+    this.#timers.set(name, timer);
+  }
+}
+
+/** Logs each foreign virtual server once. */
+export const foreignReporter = (log: Logger): ((identity: VirtualServerIdentity) => void) => {
+  const reported = new Set<string>();
+  return (identity) => {
+    const key = virtualServerKey(identity);
+    if (reported.has(key)) return;
+    reported.add(key);
+    log.info({ virtualServer: key }, 'a virtual server that is not ours is left alone');
+  };
+};

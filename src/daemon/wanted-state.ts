@@ -1,0 +1,75 @@
+import type { IpAddress } from '../base/ip.js';
+import type { Logger } from '../base/log.js';
+import type { NodeFacts } from '../model/node.js';
+import type { ServiceKey } from '../model/service.js';
+import type { VirtualServerKey } from '../model/virtual-server.js';
+import { Desired } from '../plan/desired.js';
+import type { Touched } from '../plan/diff.js';
+import type { Fragment, Problem } from '../plan/fragment.js';
+import { render, renderContext, type RenderContext, type RenderSettings } from '../plan/render.js';
+import type { ClusterStore } from '../watch/cluster-store.js';
+
+export interface WantedStateParts {
+  readonly store: ClusterStore;
+  readonly settings: () => RenderSettings;
+  readonly nodeFacts: () => NodeFacts;
+  readonly log: Logger;
+}
+
+const textOf = (problem: Problem): string => `${problem.reason}: ${problem.message}`;
+
+/** Keeps what is wanted of this node in step with the store and the node's facts, and says once what can't be honoured. */
+export class WantedState {
+  readonly desired = new Desired();
+  #reported: ReadonlySet<string> = new Set();
+  #context: RenderContext | undefined;
+
+  constructor(private readonly parts: WantedStateParts) {}
+
+  /** The node's facts changed: everything is rendered again at the next `update`. */
+  nodeChanged(): void {
+    this.#context = undefined;
+  }
+
+  /** Renders what changed since the last call. Gives the keys that may have changed with it. */
+  update(): Touched {
+    const { store, settings, nodeFacts } = this.parts;
+    if (store.takeNodeChanged()) this.nodeChanged();
+    const dirty = store.takeDirty();
+    const keys = this.#context === undefined ? new Set([...dirty, ...store.serviceKeys()]) : dirty;
+    const context = (this.#context ??= renderContext(nodeFacts(), settings()));
+    const virtualServers = new Set<VirtualServerKey>();
+    const addresses = new Set<IpAddress>();
+    for (const key of keys) {
+      const before = this.desired.fragment(key);
+      const fragment = this.#render(key, context);
+      const touched = this.desired.replace(key, fragment);
+      for (const virtualServer of touched.virtualServers) virtualServers.add(virtualServer);
+      for (const address of touched.addresses) addresses.add(address);
+      this.#reportProblems(before?.problems ?? [], fragment?.problems ?? []);
+    }
+    this.#reportClashes();
+    return { virtualServers, addresses };
+  }
+
+  #render(key: ServiceKey, context: RenderContext): Fragment | undefined {
+    const service = this.parts.store.service(key);
+    return service === undefined ? undefined : render(service, this.parts.store.slicesOf(key), context);
+  }
+
+  #reportProblems(before: readonly Problem[], now: readonly Problem[]): void {
+    if (now.length === 0) return;
+    const known = new Set(before.map(textOf));
+    for (const problem of now) if (!known.has(textOf(problem))) this.#warn(problem);
+  }
+
+  #reportClashes(): void {
+    const clashes = this.desired.clashes();
+    for (const clash of clashes) if (!this.#reported.has(textOf(clash))) this.#warn(clash);
+    this.#reported = new Set(clashes.map(textOf));
+  }
+
+  #warn({ service, reason, message }: Problem): void {
+    this.parts.log.warn({ service, reason, problem: message }, 'a part of a Service is not served');
+  }
+}

@@ -1,0 +1,103 @@
+import { DummyInterface } from '../apply/dummy-interface.js';
+import { NodeAddresses } from '../apply/node-addresses.js';
+import { Observed } from '../apply/observed.js';
+import { OperationCounters } from '../apply/operation-counters.js';
+import { Reconciler } from '../apply/reconciler.js';
+import { Resync } from '../apply/resync.js';
+import type { Logger } from '../base/log.js';
+import { nodePortNetworks } from '../config/primary-addresses.js';
+import type { Settings } from '../config/settings.js';
+import type { IpvsClient } from '../kernel/ipvs/client.js';
+import type { RouteClient } from '../kernel/rtnetlink/client.js';
+import { defaultDrainSettings } from '../plan/drain.js';
+import { defaultNodePortRange, ownershipOf } from '../plan/ownership.js';
+import { ClusterStore } from '../watch/cluster-store.js';
+import { KernelEvents } from './kernel-events.js';
+import { foreignReporter, Proxy } from './proxy.js';
+import { WantedState } from './wanted-state.js';
+
+export interface Wired {
+  readonly proxy: Proxy;
+  readonly store: ClusterStore;
+  readonly dummy: DummyInterface;
+  readonly kernelEvents: KernelEvents;
+  readonly counters: OperationCounters;
+  /** Reads all links and addresses; true where the node's own changed. */
+  readonly readAddresses: () => Promise<boolean>;
+}
+
+/** Connects the parts of the daemon: sources fill the store, the proxy follows it and the kernel's events. */
+export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, log: Logger): Wired => {
+  const store = new ClusterStore(() => proxy.request());
+  const observed = new Observed();
+  const nodeAddresses = new NodeAddresses();
+  const dummy = new DummyInterface(route, log, () => kernelEvents.dummyIsNew());
+  const counters = new OperationCounters();
+  const wanted = new WantedState({
+    store,
+    settings: () => ({
+      scheduler: settings.scheduler,
+      externalIpsAllowed: settings.externalIpsAllowed,
+      nodePortAddresses: nodePortNetworks(settings, store.node?.addresses ?? []),
+    }),
+    nodeFacts: () => ({
+      name: settings.nodeName,
+      zone: store.node?.zone ?? '',
+      addresses: nodeAddresses.all(),
+    }),
+    log,
+  });
+  const reconciler = new Reconciler({
+    ipvs,
+    addresses: dummy,
+    observed,
+    wanted: wanted.desired,
+    drainSettings: { ...defaultDrainSettings, deadlineMilliseconds: settings.drainDeadline },
+    counters,
+    log,
+  });
+  const resync = new Resync({
+    ipvs,
+    observed,
+    dummyAddresses: () => dummy.addresses(),
+    isWanted: (key) => wanted.desired.virtualServer(key) !== undefined,
+    isOurs: (identity) =>
+      ownershipOf(identity, {
+        hasDummyAddress: (address) => observed.hasAddress(address),
+        hasNodeAddress: (address) => nodeAddresses.has(address),
+        excludeCidrs: settings.excludeCidrs,
+        nodePortRange: defaultNodePortRange,
+      }) === 'ours',
+    onForeign: foreignReporter(log),
+  });
+  const readAddresses = async (): Promise<boolean> => {
+    await dummy.find();
+    const links = await route.links();
+    const entries = await route.addresses();
+    return nodeAddresses.replace(
+      links,
+      entries.filter((entry) => entry.interfaceIndex !== dummy.index),
+    );
+  };
+  const proxy: Proxy = new Proxy({
+    store,
+    wanted,
+    observed,
+    reconciler,
+    resync,
+    dummy,
+    nodeAddresses,
+    readAddresses,
+    minSyncPeriodMilliseconds: settings.minSyncPeriod,
+    syncPeriodMilliseconds: settings.syncPeriod,
+    log,
+  });
+  const kernelEvents: KernelEvents = new KernelEvents({
+    dummy,
+    observed,
+    nodeAddresses,
+    nodeChanged: () => proxy.nodeChanged(),
+    dummyChanged: (addresses) => proxy.dummyChanged(addresses),
+  });
+  return { proxy, store, dummy, kernelEvents, counters, readAddresses };
+};
