@@ -14,7 +14,8 @@ const all = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .map((name) => join('test', name))
   .sort();
 const chosen = process.argv.slice(2);
-const files = chosen.length === 0 ? all : all.filter((file) => chosen.some((wanted) => file.startsWith(wanted)));
+const files =
+  chosen.length === 0 ? all : all.filter((file) => chosen.some((wanted) => file.startsWith(wanted)));
 if (files.length === 0) {
   console.error(`no test file matches ${chosen.join(' ')}`);
   process.exit(2);
@@ -33,7 +34,10 @@ const run = (name, command, args) =>
     child.stderr.on('data', (data) => (output += data));
     child.on('close', (status) => {
       const count = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(output)?.[1] ?? 0);
-      const [passed, failedTests] = [count('pass'), count('fail') + count('cancelled') + count('skipped') + count('todo')];
+      const [passed, failedTests] = [
+        count('pass'),
+        count('fail') + count('cancelled') + count('skipped') + count('todo'),
+      ];
       const failed = failedTests > 0 ? failedTests : status === 0 && passed > 0 ? 0 : 1;
       const seconds = ((Date.now() - started) / 1000).toFixed(1);
       console.log(`${failed === 0 ? '✓' : '✗'} ${name}: ${passed} passed, ${failed} failed (${seconds} s)`);
@@ -42,10 +46,17 @@ const run = (name, command, args) =>
     });
   });
 
-const onHost = (file) =>
-  run(file, process.execPath, ['--test-reporter=tap', compiled(file)]);
+const onHost = (file) => run(file, process.execPath, ['--test-reporter=tap', compiled(file)]);
 const inLab = (file) =>
-  run(file, 'scripts/lab', ['-t', '300', '--', process.execPath, ...guestNode, '--test-reporter=tap', compiled(file)]);
+  run(file, 'scripts/lab', [
+    '-t',
+    '300',
+    '--',
+    process.execPath,
+    ...guestNode,
+    '--test-reporter=tap',
+    compiled(file),
+  ]);
 
 /** At most `width` jobs at a time. */
 const inParallel = async (width, jobs) => {
@@ -63,14 +74,22 @@ const inParallel = async (width, jobs) => {
 
 const kernelFiles = files.filter((file) => file.startsWith('test/kernel/'));
 const hostFiles = files.filter((file) => !kernelFiles.includes(file));
-const results = await inParallel(availableParallelism(), hostFiles.map((file) => () => onHost(file)));
+const results = await inParallel(
+  availableParallelism(),
+  hostFiles.map((file) => () => onHost(file)),
+);
 if (kernelFiles.length > 0 && existsSync('scripts/lab')) {
   const prepared = await new Promise((resolve) =>
     spawn('scripts/lab', ['--prepare'], { stdio: ['ignore', 2, 2] }).on('close', resolve),
   );
   if (prepared !== 0) results.push({ passed: 0, failed: 1 });
 }
-results.push(...(await inParallel(availableParallelism(), kernelFiles.map((file) => () => inLab(file)))));
+results.push(
+  ...(await inParallel(
+    availableParallelism(),
+    kernelFiles.map((file) => () => inLab(file)),
+  )),
+);
 
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`);

@@ -86,7 +86,13 @@ export const runDaemon = async (settings: Settings): Promise<number> => {
   await using _proxy = wired.proxy;
   const { node } = process.versions;
   log.info(
-    { node: settings.nodeName, scheduler: settings.scheduler, source: source.name, kernel: release(), runtime: node },
+    {
+      node: settings.nodeName,
+      scheduler: settings.scheduler,
+      source: source.name,
+      kernel: release(),
+      runtime: node,
+    },
     'kube-ipvs starts',
   );
   if (settings.dryRun) return printPlan(wired, source);

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import { Observed } from '../../src/apply/observed.js';
+import { OperationCounters } from '../../src/apply/operation-counters.js';
+import { Reconciler } from '../../src/apply/reconciler.js';
+import { Resync } from '../../src/apply/resync.js';
+import { silentLogger, type Logger } from '../../src/base/log.js';
+import { virtualServerKey, type VirtualServerKey } from '../../src/model/virtual-server.js';
+import { Desired } from '../../src/plan/desired.js';
+import type { Touched } from '../../src/plan/diff.js';
+import { defaultDrainSettings } from '../../src/plan/drain.js';
+import { render, renderContext } from '../../src/plan/render.js';
+import { failed, FaultyKernel, unknown } from '../support/faulty-kernel.js';
+import { ip, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
+
+const context = renderContext(nodeFacts(), settings());
+
+/** The parts around a reconciler, with a kernel that can be told to fail. */
+const setUp = () => {
+  const kernel = new FaultyKernel();
+  const observed = new Observed();
+  const desired = new Desired();
+  const counters = new OperationCounters();
+  const warnings: object[] = [];
+  const log: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
+  const reconciler = new Reconciler({
+    ipvs: kernel,
+    addresses: kernel,
+    observed,
+    wanted: desired,
+    drainSettings: defaultDrainSettings,
+    counters,
+    log,
+  });
+  const resync = new Resync({
+    ipvs: kernel,
+    observed,
+    dummyAddresses: async () => [...kernel.addresses],
+    isWanted: (key) => desired.virtualServer(key) !== undefined,
+    isOurs: (identity) => identity.by === 'address' && kernel.addresses.has(identity.address),
+  });
+  /** Service `default/NAME` on 10.96.0.N:80 with these endpoints; none: it goes. */
+  const want = (name: string, address: string, endpoints: readonly string[] | undefined): Touched => {
+    const object = service(name, { clusterIP: address });
+    const slices =
+      endpoints === undefined
+        ? []
+        : [
+            slice(
+              name,
+              endpoints.map((text) => ready(text)),
+            ),
+          ];
+    return desired.replace(object.key, endpoints === undefined ? undefined : render(object, slices, context));
+  };
+  return { kernel, observed, desired, counters, warnings, reconciler, resync, want };
+};
+
+const nothing: Touched = { virtualServers: new Set(), addresses: new Set() };
+const web = 'TCP 10.96.0.1:80' as VirtualServerKey;
+
+test('a new Service costs one message an object, in an order that never answers too early', async () => {
+  const { kernel, reconciler, want } = setUp();
+  const report = await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
+  assert.deepEqual(report, { applied: 4, failed: 0 });
+  assert.deepEqual(kernel.asked, [
+    '+ virtual TCP 10.96.0.1:80 rr',
+    '+ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
+    '+ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
+    '+ address 10.96.0.1/32',
+  ]);
+  assert.deepEqual(kernel.read, []);
+});
+
+test('the same once more costs nothing', async () => {
+  const { kernel, reconciler, want } = setUp();
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
+  kernel.asked.length = 0;
+  assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1'])), {
+    applied: 0,
+    failed: 0,
+  });
+  assert.deepEqual(kernel.asked, []);
+});
+
+test('an endpoint that leaves idle is gone at once; one with connections keeps weight 0 until they end', async () => {
+  const { kernel, reconciler, want } = setUp();
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2', '10.1.0.3']));
+  kernel.asked.length = 0;
+  const [busy] = [...(kernel.tables.get(web)?.realServers.keys() ?? [])].filter(
+    (key) => key === '10.1.0.2:80',
+  );
+  assert.ok(busy !== undefined);
+  kernel.connections.set(busy, 3);
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.3']));
+  assert.deepEqual(kernel.asked, [
+    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
+    '~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
+    '- real TCP 10.96.0.1:80 → 10.1.0.1:80',
+  ]);
+  assert.equal(reconciler.draining.size, 1);
+  kernel.connections.clear();
+  await reconciler.drain();
+  assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
+  assert.equal(reconciler.draining.size, 0);
+});
+
+test('an endpoint that returns while it drains gets its weight back in place and drains no more', async () => {
+  const { kernel, reconciler, want } = setUp();
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
+  for (const key of kernel.tables.get(web)?.realServers.keys() ?? []) kernel.connections.set(key, 1);
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
+  assert.equal(reconciler.draining.size, 1);
+  kernel.asked.length = 0;
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
+  assert.deepEqual(kernel.asked, ['~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1']);
+  assert.equal(reconciler.draining.size, 0);
+});
+
+test('one Service that the kernel refuses holds up no other, is tried again later, and is reported once', async () => {
+  mock.timers.enable({ apis: ['Date'], now: 1_000_000 });
+  try {
+    const { kernel, reconciler, warnings, want } = setUp();
+    kernel.fault = (operation) =>
+      operation.kind === 'add-virtual-server' && operation.server.key === web ? failed('ENOENT') : undefined;
+    const bad = want('web', '10.96.0.1', ['10.1.0.1']);
+    const good = want('good', '10.96.0.2', ['10.1.0.2']);
+    const report = await reconciler.reconcile({
+      virtualServers: new Set([...bad.virtualServers, ...good.virtualServers]),
+      addresses: new Set([...bad.addresses, ...good.addresses]),
+    });
+    assert.equal(report.failed, 1);
+    assert.deepEqual([...kernel.tables.keys()], ['TCP 10.96.0.2:80']);
+    assert.equal(warnings.length, 1);
+    const due = reconciler.nextRetry;
+    assert.ok(due !== undefined && due > 1_000_000);
+    mock.timers.setTime(due);
+    await reconciler.reconcile(nothing);
+    assert.equal(warnings.length, 1, 'the same reason is no news');
+    kernel.fault = () => undefined;
+    mock.timers.setTime(reconciler.nextRetry ?? 0);
+    await reconciler.reconcile(nothing);
+    assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])], ['10.1.0.1:80']);
+    assert.equal(reconciler.nextRetry, undefined);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('a picture that was wrong is read again and mended in the same call', async () => {
+  const { kernel, observed, reconciler, want } = setUp();
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
+  // Somebody else removed the virtual server and we do not know it yet.
+  kernel.tables.delete(web);
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.3']));
+  assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])].toSorted(), [
+    '10.1.0.1:80',
+    '10.1.0.3:80',
+  ]);
+  assert.deepEqual([...(observed.virtualServer(web)?.realServers.keys() ?? [])].toSorted(), [
+    '10.1.0.1:80',
+    '10.1.0.3:80',
+  ]);
+});
+
+test('an operation without an answer makes just its virtual server untrusted, and it is read again', async () => {
+  const { kernel, reconciler, want } = setUp();
+  let lost = true;
+  kernel.fault = (operation) => {
+    if (operation.kind !== 'add-real-server' || !lost) return undefined;
+    lost = false;
+    return unknown;
+  };
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
+  assert.deepEqual(kernel.read, [web, `${web} real servers`]);
+  assert.equal(
+    kernel.asked.filter((line) => line.includes('10.1.0.1:80')).length,
+    1,
+    'it was done, so not again',
+  );
+  assert.equal(kernel.tables.get(web)?.realServers.size, 2);
+});
+
+test('what vanished before we removed it counts as removed, what was bound before we bound it as bound', async () => {
+  const { kernel, observed, reconciler, want } = setUp();
+  kernel.addresses.add(ip('10.96.0.1'));
+  assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1'])), {
+    applied: 3,
+    failed: 0,
+  });
+  kernel.tables.clear();
+  kernel.addresses.clear();
+  assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', undefined)), {
+    applied: 2,
+    failed: 0,
+  });
+  assert.equal(observed.virtualServer(web), undefined);
+});
+
+test('adopting a kernel that is as it should be changes nothing', async () => {
+  const first = setUp();
+  await first.reconciler.reconcile(first.want('web', '10.96.0.1', ['10.1.0.1']));
+  const second = setUp();
+  for (const [key, table] of first.kernel.tables) second.kernel.tables.set(key, table);
+  for (const address of first.kernel.addresses) second.kernel.addresses.add(address);
+  const touched = second.want('web', '10.96.0.1', ['10.1.0.1']);
+  await second.resync.begin();
+  assert.deepEqual(await second.reconciler.reconcile(touched), { applied: 0, failed: 0 });
+});
+
+test('a resync finds and repairs what was changed from outside, and leaves what is foreign', async () => {
+  const { kernel, reconciler, resync, want } = setUp();
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
+  const table = kernel.tables.get(web);
+  assert.ok(table !== undefined);
+  const [victim] = table.realServers.values();
+  assert.ok(victim !== undefined);
+  table.realServers.set(victim.key, { ...victim, weight: 7 });
+  kernel.addresses.delete(ip('10.96.0.1'));
+  const identity = { by: 'address', protocol: 'TCP', address: ip('192.0.2.9'), port: 99 } as const;
+  const foreign = virtualServerKey(identity);
+  kernel.tables.set(foreign, { server: { ...table.server, key: foreign, identity }, realServers: new Map() });
+  kernel.asked.length = 0;
+  await reconciler.reconcile(await resync.begin());
+  while (resync.remaining > 0) await reconciler.reconcile(await resync.step(1));
+  assert.deepEqual(kernel.asked, [
+    '+ address 10.96.0.1/32',
+    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
+  ]);
+  assert.ok(kernel.tables.has(foreign));
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { mock, test, type TestContext } from 'node:test';
+import { SyncRunner } from '../../src/daemon/sync-runner.js';
+
+const settle = async (): Promise<void> => {
+  for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+};
+
+/** A runner whose runs take no time, with the times and reasons of its runs. */
+const setUp = (context: TestContext, minimum: number, maximum: number) => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 0 });
+  context.after(() => mock.timers.reset());
+  const runs: string[] = [];
+  const runner = new SyncRunner({
+    minSyncPeriodMilliseconds: minimum,
+    syncPeriodMilliseconds: maximum,
+    run: async (reason) => void runs.push(`${Date.now()} ${reason}`),
+  });
+  const advance = async (milliseconds: number): Promise<void> => {
+    mock.timers.tick(milliseconds);
+    await settle();
+  };
+  return { runner, runs, advance };
+};
+
+test('scenario 127: requests within minSyncPeriod become one run at its end', async (context) => {
+  const { runner, runs, advance } = setUp(context, 1_000, 10_000);
+  runner.request();
+  await settle();
+  await advance(500);
+  runner.request();
+  await advance(499);
+  runner.request();
+  await settle();
+  assert.deepEqual(runs, ['0 requested']);
+  await advance(1);
+  assert.deepEqual(runs, ['0 requested', '1000 requested']);
+});
+
+test('scenario 128: without requests it runs syncPeriod after the last run', async (context) => {
+  const { runner, runs, advance } = setUp(context, 1_000, 10_000);
+  runner.request();
+  await settle();
+  await advance(10_000);
+  await advance(10_000);
+  assert.deepEqual(runs, ['0 requested', '10000 periodic', '20000 periodic']);
+});
+
+test('with minSyncPeriod 0 a request runs at once, and one during a run right after it', async (context) => {
+  const { runner, runs } = setUp(context, 0, 10_000);
+  runner.request();
+  runner.request();
+  await settle();
+  runner.request();
+  await settle();
+  assert.deepEqual(runs, ['0 requested', '0 requested', '0 requested']);
+});
+
+test('after stop nothing runs any more', async (context) => {
+  const { runner, runs, advance } = setUp(context, 0, 10_000);
+  runner.request();
+  await runner.stop();
+  runner.request();
+  await advance(60_000);
+  assert.deepEqual(runs, ['0 requested']);
+});

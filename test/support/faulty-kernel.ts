@@ -1,0 +1,117 @@
+import type { IpAddress } from '../../src/base/ip.js';
+import {
+  formatOperation,
+  operationTarget,
+  type AddressOperation,
+  type IpvsOperation,
+  type Operation,
+  type Outcome,
+} from '../../src/model/operation.js';
+import {
+  virtualServerKey,
+  type RealServer,
+  type RealServerKey,
+  type RealServerObservation,
+  type VirtualServer,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+  type VirtualServerObservation,
+} from '../../src/model/virtual-server.js';
+
+const applied: Outcome = { status: 'applied' };
+export const failed = (errno: string): Outcome => ({ status: 'failed', errno, message: errno });
+export const unknown: Outcome = { status: 'unknown' };
+
+interface Table {
+  server: VirtualServer;
+  readonly realServers: Map<RealServerKey, RealServer>;
+}
+
+/**
+ * A kernel in memory that answers with the errno names of the real one, and with whatever `fault` says instead; an
+ * `unknown` answer is given after the operation was done. For the logic of retries alone: what the real kernel does is
+ * proven in test/kernel.
+ */
+export class FaultyKernel {
+  readonly tables = new Map<VirtualServerKey, Table>();
+  readonly addresses = new Set<IpAddress>();
+  /** Every operation that was asked for, one line each. */
+  readonly asked: string[] = [];
+  readonly read: string[] = [];
+  /** Active connections by real server. */
+  readonly connections = new Map<RealServerKey, number>();
+  fault: (operation: Operation) => Outcome | undefined = () => undefined;
+
+  async apply(operations: readonly (IpvsOperation | AddressOperation)[]): Promise<readonly Outcome[]> {
+    return operations.map((operation) => {
+      this.asked.push(formatOperation(operation));
+      const fault = this.fault(operation);
+      if (fault?.status === 'failed') return fault;
+      const outcome = this.#perform(operation);
+      return fault ?? outcome;
+    });
+  }
+
+  async virtualServers(): Promise<readonly VirtualServerObservation[]> {
+    this.read.push('all');
+    return [...this.tables.values()].map(({ server }) => ({ ...server, statistics: undefined }));
+  }
+
+  async virtualServer(identity: VirtualServerIdentity): Promise<VirtualServerObservation | undefined> {
+    const server = this.tables.get(virtualServerKey(identity))?.server;
+    this.read.push(virtualServerKey(identity));
+    return server && { ...server, statistics: undefined };
+  }
+
+  async realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]> {
+    this.read.push(`${virtualServerKey(of)} real servers`);
+    return [...(this.tables.get(virtualServerKey(of))?.realServers.values() ?? [])].map((server) => ({
+      ...server,
+      activeConnections: this.connections.get(server.key) ?? 0,
+      inactiveConnections: 0,
+      persistentConnections: 0,
+      statistics: undefined,
+    }));
+  }
+
+  #perform(operation: Operation): Outcome {
+    if (operation.kind === 'bind-address' || operation.kind === 'unbind-address')
+      return this.#address(operation);
+    const key = operationTarget(operation);
+    const table = this.tables.get(key);
+    if (operation.kind === 'add-virtual-server') {
+      if (table !== undefined) return failed('EEXIST');
+      this.tables.set(key, { server: operation.server, realServers: new Map() });
+      return applied;
+    }
+    if (table === undefined) return failed('ESRCH');
+    switch (operation.kind) {
+      case 'update-virtual-server':
+        table.server = operation.server;
+        return applied;
+      case 'delete-virtual-server':
+        this.tables.delete(key);
+        return applied;
+      case 'add-real-server':
+        if (table.realServers.has(operation.server.key)) return failed('EEXIST');
+        break;
+      case 'update-real-server':
+      case 'delete-real-server':
+        if (!table.realServers.has(operation.server.key)) return failed('ENOENT');
+        break;
+    }
+    if (operation.kind === 'delete-real-server') table.realServers.delete(operation.server.key);
+    else table.realServers.set(operation.server.key, operation.server);
+    return applied;
+  }
+
+  #address({ kind, address }: AddressOperation): Outcome {
+    const present = this.addresses.has(address);
+    if (kind === 'bind-address') {
+      this.addresses.add(address);
+      return present ? failed('EEXIST') : applied;
+    }
+    this.addresses.delete(address);
+    return present ? applied : failed('EADDRNOTAVAIL');
+  }
+}
