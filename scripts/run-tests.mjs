@@ -1,6 +1,6 @@
 // Runs compiled tests: those of test/kernel each in a lab guest of its own, all others here. Ends with `N passed, N failed`.
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -2,6 +2,14 @@ import type { Logger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
 import type { Source } from '../watch/source.js';
 
-export const openSource = async (settings: Settings, log: Logger): Promise<Source> => {
-  throw new Error(`${settings.nodeName} ${String(log)}`);
+/** The source that the settings name. Only its own code is loaded: the Kubernetes client is large. */
+export const openSource = async (settings: Settings, logger: Logger): Promise<Source> => {
+  const { source, kubeconfig, master, nodeName } = settings;
+  if (source.from === 'manifests') {
+    const { manifestSource } = await import('../watch/manifests.js');
+    return manifestSource({ path: source.path, nodeName, logger });
+  }
+  const { loadCredentials } = await import('../watch/credentials.js');
+  const { apiSource } = await import('../watch/api-source.js');
+  return apiSource({ credentials: loadCredentials({ kubeconfig, master }), nodeName, logger });
 };

@@ -19,6 +19,7 @@ import { WantedState } from './wanted-state.js';
 export interface Wired {
   readonly proxy: Proxy;
   readonly store: ClusterStore;
+  readonly observed: Observed;
   readonly dummy: DummyInterface;
   readonly kernelEvents: KernelEvents;
   readonly counters: OperationCounters;
@@ -99,5 +100,5 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     nodeChanged: () => proxy.nodeChanged(),
     dummyChanged: (addresses) => proxy.dummyChanged(addresses),
   });
-  return { proxy, store, dummy, kernelEvents, counters, readAddresses };
+  return { proxy, store, observed, dummy, kernelEvents, counters, readAddresses };
 };

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { DaemonProcess, eventually } from '../support/daemon-process.js';
+import { addressesOf, savedTable } from '../support/guest.js';
+import { ready, serviceObject, sliceObject } from '../support/objects.js';
+
+const count = 1_500;
+const endpoints = [1, 2, 3, 4, 5];
+const source = join(mkdtempSync(join(tmpdir(), 'convergence-')), 'world.json');
+const indexes = Array.from({ length: count }, (_, index) => index);
+const part = (index: number): string => `${index >> 8}.${index & 255}`;
+const items = indexes.flatMap((index) => [
+  serviceObject(`s${index}`, { clusterIP: `10.96.${part(index)}` }),
+  sliceObject(`s${index}`, endpoints.map((pod) => ready(`10.${128 + pod}.${part(index)}`))),
+]);
+const expectedLines = indexes
+  .flatMap((index) => [
+    `-A -t 10.96.${part(index)}:80 -s rr`,
+    ...endpoints.map((pod) => `-a -t 10.96.${part(index)}:80 -r 10.${128 + pod}.${part(index)}:80 -m -w 1`),
+  ])
+  .toSorted();
+
+interface Counts {
+  readonly applied: number;
+  readonly failed: number;
+}
+
+/** What the daemon logged of its syncs. */
+const reports = (log: string): readonly Counts[] =>
+  log
+    .split('\n')
+    .filter((line) => line.includes('"synced"') || line.includes('programmed'))
+    .map((line) => JSON.parse(line));
+
+test('killed in the middle of a large sync, the next start adds just what is missing and deletes nothing', async () => {
+  writeFileSync(source, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  const wanted = count * (1 + endpoints.length + 1);
+  await using first = new DaemonProcess([`--source=${source}`, '--once']);
+  const present = await eventually(() => {
+    const lines = savedTable().length;
+    assert.ok(lines > 100);
+    return lines;
+  });
+  await first.stop('SIGKILL');
+  const left = savedTable();
+  const bound = addressesOf('kube-ipvs0').length;
+  assert.ok(present < expectedLines.length, 'killed too late to prove anything');
+  assert.ok(left.length < expectedLines.length, 'killed too late to prove anything');
+  await using second = new DaemonProcess([`--source=${source}`, '--once', '-v=4']);
+  assert.equal(await second.ended(), 0, second.log.slice(-2_000));
+  assert.deepEqual(savedTable(), expectedLines);
+  assert.equal(addressesOf('kube-ipvs0').length, count);
+  const [report] = reports(second.log);
+  assert.deepEqual(
+    { applied: report?.applied, failed: report?.failed },
+    { applied: wanted - left.length - bound, failed: 0 },
+  );
+});
+
+test('a start on a kernel that is as it should be changes nothing', async () => {
+  await using daemon = new DaemonProcess([`--source=${source}`, '--once']);
+  assert.equal(await daemon.ended(), 0);
+  assert.match(daemon.log, /"applied":0,"failed":0/);
+  assert.deepEqual(savedTable(), expectedLines);
+});
+
+test('a start after Services went away removes what is ours and only that', async () => {
+  writeFileSync(source, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: items.slice(0, 2) }));
+  await using daemon = new DaemonProcess([`--source=${source}`, '--once']);
+  assert.equal(await daemon.ended(), 0);
+  assert.equal(savedTable().length, 1 + endpoints.length);
+  assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.0/32']);
+});
+
+test('SIGTERM ends the daemon with status 0 and leaves the kernel as it is', async () => {
+  await using daemon = new DaemonProcess([`--source=${source}`]);
+  await eventually(() => assert.match(daemon.log, /kube-ipvs starts/));
+  const before = savedTable();
+  assert.equal(await daemon.stop('SIGTERM'), 0);
+  assert.deepEqual(savedTable(), before);
+});
+
+test('--dry-run prints the plan and touches nothing', async () => {
+  const before = savedTable();
+  writeFileSync(source, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: items.slice(0, 4) }));
+  await using daemon = new DaemonProcess([`--source=${source}`, '--dry-run']);
+  assert.equal(await daemon.ended(), 0, daemon.log);
+  const plan = daemon.output.trim().split('\n');
+  assert.equal(plan[0], '+ virtual TCP 10.96.0.1:80 rr');
+  assert.equal(plan.at(-1), '+ address 10.96.0.1/32');
+  assert.equal(plan.length, 2 + endpoints.length);
+  assert.deepEqual(savedTable(), before);
+});

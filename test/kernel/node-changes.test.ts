@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { RealServerKey, VirtualServerKey } from '../../src/model/virtual-server.js';
+import { eventually } from '../support/daemon-process.js';
+import { addressesOf, run, runLine, savedTable } from '../support/guest.js';
+import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
+import { ready, service, slice } from '../support/objects.js';
+
+// What changes under the daemon from outside: node addresses, the dummy interface, the IPVS table.
+
+let daemon: InProcessDaemon;
+const aSecond = 1_000;
+
+before(async () => {
+  runLine('ip link add eth0 type veth peer name eth0-peer');
+  runLine('ip address add 10.200.0.2/24 dev eth0');
+  daemon = await startInProcess('--ipvs-sync-period=2s');
+  const web = service('web', {
+    type: 'NodePort',
+    clusterIP: '10.96.0.1',
+    ports: ['http:80@30080'],
+    externalIPs: ['203.0.113.7'],
+  });
+  const endpoints = slice('web', [ready('10.128.0.1'), ready('10.128.0.2')], { ports: ['http:8080'] });
+  const first = daemon.wired.proxy.firstSync();
+  daemon.wired.store.replace('services', new Map([[web.key, web]]));
+  daemon.wired.store.replace('endpointSlices', new Map([[endpoints.key, endpoints]]));
+  assert.equal((await first).failed, 0);
+});
+after(async () => {
+  await daemon[Symbol.asyncDispose]();
+});
+
+const nodePorts = (): readonly string[] =>
+  savedTable().filter((line) => line.startsWith('-A') && line.includes(':30080'));
+
+test('a NodePort is served on the addresses of the node', () => {
+  assert.deepEqual(nodePorts(), ['-A -t 10.200.0.2:30080 -s rr']);
+});
+
+test('a new address of the node gets its NodePort servers at once, a vanished one loses them', async () => {
+  runLine('ip address add 10.200.1.9/24 dev eth0');
+  await eventually(() => {
+    assert.deepEqual(nodePorts(), ['-A -t 10.200.0.2:30080 -s rr', '-A -t 10.200.1.9:30080 -s rr']);
+  }, aSecond);
+  runLine('ip address delete 10.200.1.9/24 dev eth0');
+  await eventually(() => assert.deepEqual(nodePorts(), ['-A -t 10.200.0.2:30080 -s rr']), aSecond);
+});
+
+test('an interface that goes takes its NodePort servers along', async () => {
+  runLine('ip link add eth7 type veth peer name eth7-peer');
+  runLine('ip address add 10.207.0.1/24 dev eth7');
+  await eventually(() => assert.equal(nodePorts().length, 2), aSecond);
+  runLine('ip link delete eth7');
+  await eventually(() => assert.deepEqual(nodePorts(), ['-A -t 10.200.0.2:30080 -s rr']), aSecond);
+});
+
+test('an address that another interface has is never bound, and bound again when that one gives it up', async () => {
+  assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.1/32', '203.0.113.7/32']);
+  runLine('ip address add 203.0.113.7/32 dev eth0');
+  await eventually(() => assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.1/32']), aSecond);
+  assert.ok(savedTable().includes('-A -t 203.0.113.7:80 -s rr'), 'it is served nevertheless');
+  runLine('ip address delete 203.0.113.7/32 dev eth0');
+  await eventually(() => assert.equal(addressesOf('kube-ipvs0').length, 2), aSecond);
+});
+
+test('an address that somebody takes from kube-ipvs0 is back within a second, one that somebody adds is gone', async () => {
+  runLine('ip address delete 10.96.0.1/32 dev kube-ipvs0');
+  await eventually(() => assert.ok(addressesOf('kube-ipvs0').includes('10.96.0.1/32')), aSecond);
+  runLine('ip address add 192.0.2.77/32 dev kube-ipvs0');
+  await eventually(
+    () => assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.1/32', '203.0.113.7/32']),
+    aSecond,
+  );
+});
+
+test('kube-ipvs0 itself is made anew, with all its addresses', async () => {
+  runLine('ip link delete kube-ipvs0');
+  await eventually(
+    () => assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.1/32', '203.0.113.7/32']),
+    aSecond,
+  );
+});
+
+test('a table that was changed from outside is repaired within the sync period, without touching what is foreign', async () => {
+  const before = savedTable();
+  runLine('ipvsadm -A -t 192.0.2.1:99 -s wlc');
+  runLine('ipvsadm -a -t 192.0.2.1:99 -r 192.0.2.2:99 -m');
+  runLine('ipvsadm -A -f 7 -s rr');
+  runLine('ipvsadm -e -t 10.96.0.1:80 -r 10.128.0.1:8080 -m -w 9');
+  runLine('ipvsadm -d -t 10.96.0.1:80 -r 10.128.0.2:8080');
+  runLine('ipvsadm -E -t 203.0.113.7:80 -s lc');
+  runLine('ipvsadm -D -t 10.200.0.2:30080');
+  const foreign = [
+    '-A -f 7 -s rr',
+    '-A -t 192.0.2.1:99 -s wlc',
+    '-a -t 192.0.2.1:99 -r 192.0.2.2:99 -m -w 1',
+  ];
+  await eventually(() => assert.deepEqual(savedTable(), [...before, ...foreign].toSorted()), 6_000);
+});
+
+test('a flushed table comes back whole', async () => {
+  const before = savedTable().filter((line) => !line.includes('192.0.2.1') && !line.includes('-f 7'));
+  run('ipvsadm', '-C');
+  await eventually(() => assert.deepEqual(savedTable(), before), 6_000);
+});
+
+test('the mirror holds what the kernel holds', () => {
+  const web = 'TCP 10.96.0.1:80' as VirtualServerKey;
+  const one = '10.128.0.1:8080' as RealServerKey;
+  assert.equal(daemon.wired.observed.virtualServer(web)?.realServers.get(one)?.weight, 1);
+});

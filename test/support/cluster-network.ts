@@ -1,0 +1,74 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { run } from './guest.js';
+
+const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+const inNamespace = (namespace: string, ...args: readonly string[]): ChildProcess =>
+  spawn('ip', ['netns', 'exec', namespace, process.execPath, ...process.execArgv, ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+
+export type Position = 'client' | 'node' | 'pod1' | 'pod2' | 'pod3';
+
+/** A client that keeps its connections open. */
+export class HoldingClient implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #reader: Interface;
+
+  constructor(from: Position, address: string, port: number) {
+    this.#child = inNamespace(from, script('traffic-client'), 'hold', address, String(port), '0');
+    if (this.#child.stdout === null) throw new Error('no standard output');
+    this.#reader = createInterface({ input: this.#child.stdout });
+    this.#lines = this.#reader[Symbol.asyncIterator]();
+  }
+
+  /** Opens one more connection; which pod answered. */
+  async open(): Promise<string> {
+    this.#child.stdin?.write('open\n');
+    return String((await this.#lines.next()).value);
+  }
+
+  close(answeredBy: string): void {
+    this.#child.stdin?.write(`close ${answeredBy}\n`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.stdin?.end();
+    await once(this.#child, 'close');
+  }
+}
+
+/** The namespaces client, node and pods of scripts/kernel-lab/network, with a server in every pod on port 8080. */
+export class ClusterNetwork implements AsyncDisposable {
+  readonly #servers: ChildProcess[] = [];
+
+  static async up(pods: number): Promise<ClusterNetwork> {
+    run('scripts/kernel-lab/network', 'up', '--pods', String(pods));
+    const network = new ClusterNetwork();
+    for (let pod = 1; pod <= pods; pod += 1) {
+      network.#servers.push(inNamespace(`pod${pod}`, script('pod-server'), `pod${pod}`, '8080'));
+    }
+    await Promise.all(network.#servers.map((server) => server.stdout && once(server.stdout, 'data')));
+    return network;
+  }
+
+  /** Sends requests from a position, each from a socket of its own; who answered, or what went wrong. */
+  ask(from: Position, kind: 'tcp' | 'udp', address: string, port: number, count: number): readonly string[] {
+    return run(
+      'ip',
+      ...['netns', 'exec', from, process.execPath, ...process.execArgv, script('traffic-client')],
+      ...[kind, address, String(port), String(count)],
+    )
+      .trim()
+      .split('\n');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.#servers) server.kill('SIGKILL');
+    await Promise.all(this.#servers.map((server) => server.exitCode ?? once(server, 'close')));
+    run('scripts/kernel-lab/network', 'down');
+  }
+}

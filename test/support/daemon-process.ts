@@ -1,0 +1,57 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+/** Tries again until it holds; then gives its value. Fails with the last error after the time. */
+export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = 10_000): Promise<T> => {
+  const deadline = Date.now() + milliseconds;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await sleep(20);
+    }
+  }
+};
+
+export interface DaemonOptions {
+  /** Network namespace to run in. */
+  readonly namespace?: string;
+}
+
+/** A kube-ipvs process of its own. */
+export class DaemonProcess implements AsyncDisposable {
+  /** Everything it wrote to standard error. */
+  log = '';
+  /** Everything it wrote to standard output. */
+  output = '';
+  readonly #child: ChildProcess;
+
+  constructor(args: readonly string[], { namespace }: DaemonOptions = {}) {
+    const command = [process.execPath, ...process.execArgv, program, 'run', '--proxy-mode=ipvs', ...args];
+    const [file = '', ...rest] =
+      namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command];
+    this.#child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.log += text));
+  }
+
+  /** Waits for its end; the exit status, or the signal's name. */
+  async ended(): Promise<number | string> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'close');
+    return this.#child.exitCode ?? this.#child.signalCode ?? 'unknown';
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | string> {
+    this.#child.kill(signal);
+    return this.ended();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await this.stop('SIGKILL');
+  }
+}

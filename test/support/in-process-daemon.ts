@@ -1,0 +1,42 @@
+import { silentLogger } from '../../src/base/log.js';
+import { parseFlags } from '../../src/config/flags.js';
+import { resolveSettings } from '../../src/config/settings.js';
+import { openKernel, prepareKernel, type KernelAccess } from '../../src/daemon/kernel-access.js';
+import { wire, type Wired } from '../../src/daemon/wiring.js';
+import { watchRoute } from '../../src/kernel/rtnetlink/events.js';
+
+export interface InProcessDaemon extends AsyncDisposable {
+  readonly wired: Wired;
+  readonly kernel: KernelAccess;
+  /** Messages sent to the kernel so far. */
+  messages(): number;
+}
+
+/** A daemon without a source, in this process and on this kernel: tests fill its store and count what it sends. */
+export const startInProcess = async (...flags: readonly string[]): Promise<InProcessDaemon> => {
+  const settings = resolveSettings({
+    flags: parseFlags(['--proxy-mode=ipvs', '--ipvs-min-sync-period=0s', ...flags]),
+    files: [],
+    hostname: 'n1',
+  });
+  const kernel = openKernel();
+  const wired = wire(settings, kernel.ipvs, kernel.route, silentLogger);
+  await prepareKernel(kernel, settings);
+  await wired.dummy.ensure();
+  const events = watchRoute({
+    event: (event) => wired.kernelEvents.event(event),
+    lost: () => wired.proxy.eventsLost(),
+    failed: () => {},
+  });
+  await wired.readAddresses();
+  return {
+    wired,
+    kernel,
+    messages: () => kernel.ipvs.sent.messages + kernel.route.sent.messages,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await wired.proxy[Symbol.asyncDispose]();
+      events.close();
+      kernel[Symbol.dispose]();
+    },
+  };
+};
