@@ -14,7 +14,10 @@ const indexes = Array.from({ length: count }, (_, index) => index);
 const part = (index: number): string => `${index >> 8}.${index & 255}`;
 const items = indexes.flatMap((index) => [
   serviceObject(`s${index}`, { clusterIP: `10.96.${part(index)}` }),
-  sliceObject(`s${index}`, endpoints.map((pod) => ready(`10.${128 + pod}.${part(index)}`))),
+  sliceObject(
+    `s${index}`,
+    endpoints.map((pod) => ready(`10.${128 + pod}.${part(index)}`)),
+  ),
 ]);
 const expectedLines = indexes
   .flatMap((index) => [

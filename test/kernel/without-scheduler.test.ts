@@ -13,7 +13,11 @@ const services = [
   serviceObject('bad', { clusterIP: '10.96.0.1', annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'mh' } }),
   serviceObject('good', { clusterIP: '10.96.0.2' }),
 ];
-const items = [...services, sliceObject('bad', [ready('10.1.0.1')]), sliceObject('good', [ready('10.1.0.2')])];
+const items = [
+  ...services,
+  sliceObject('bad', [ready('10.1.0.1')]),
+  sliceObject('good', [ready('10.1.0.2')]),
+];
 writeFileSync(source, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
 
 test('a kernel without the configured scheduler: the daemon names it and how to get it, and ends with status 1', async () => {
