@@ -1,5 +1,5 @@
 import type { IpAddress } from '../base/ip.js';
-import { operationTarget, type IpvsOperation, type Operation, type Outcome } from '../model/operation.js';
+import { type IpvsOperation, type Operation, type Outcome } from '../model/operation.js';
 import {
   virtualServerKey,
   type RealServer,
@@ -26,6 +26,7 @@ const identityOf = (operation: IpvsOperation): VirtualServerIdentity => {
 export class Observed {
   readonly #virtualServers = new Map<VirtualServerKey, MirroredVirtualServer>();
   readonly #addresses = new Set<IpAddress>();
+  #run: { readonly identity: VirtualServerIdentity; readonly key: VirtualServerKey } | undefined;
   readonly #untrusted = new Map<VirtualServerKey, VirtualServerIdentity>();
 
   virtualServer(key: VirtualServerKey): Readonly<MirroredVirtualServer> | undefined {
@@ -102,13 +103,17 @@ export class Observed {
         return;
       case 'add-real-server':
       case 'update-real-server':
-        this.#virtualServers
-          .get(operationTarget(operation))
-          ?.realServers.set(operation.server.key, operation.server);
+        this.#mirrored(operation.of)?.realServers.set(operation.server.key, operation.server);
         return;
       case 'delete-real-server':
-        this.#virtualServers.get(operationTarget(operation))?.realServers.delete(operation.server.key);
+        this.#mirrored(operation.of)?.realServers.delete(operation.server.key);
         return;
     }
+  }
+
+  /** Operations on real servers come in runs on one virtual server: its key is put together once for the run. */
+  #mirrored(identity: VirtualServerIdentity): MirroredVirtualServer | undefined {
+    if (this.#run?.identity !== identity) this.#run = { identity, key: virtualServerKey(identity) };
+    return this.#virtualServers.get(this.#run.key);
   }
 }

@@ -47,6 +47,29 @@ const retryDelays = { firstMilliseconds: 500, maximumMilliseconds: 60_000 };
 /** A stale picture is mended by reading once; a second round is for what changed meanwhile. */
 const maximumRounds = 3;
 
+/** Virtual servers that are diffed and sent at once: what a slice needs is garbage before it gets old. */
+const sliceSize = 512;
+
+/**
+ * What is urgent first, then the virtual servers in slices, addresses last: so an address is bound after its virtual servers
+ * came and unbound after they went, as within a slice.
+ */
+function* slices({ virtualServers, addresses }: Touched, urgency: Urgency): Iterable<Touched> {
+  const urgent: Touched = {
+    virtualServers: new Set([...virtualServers].filter((key) => urgency.virtualServer(key))),
+    addresses: new Set([...addresses].filter((address) => urgency.address(address))),
+  };
+  yield urgent;
+  const others = [...virtualServers].filter((key) => !urgent.virtualServers.has(key));
+  for (let start = 0; start < others.length; start += sliceSize) {
+    yield { virtualServers: new Set(others.slice(start, start + sliceSize)), addresses: new Set() };
+  }
+  yield {
+    virtualServers: new Set(),
+    addresses: new Set([...addresses].filter((address) => !urgent.addresses.has(address))),
+  };
+}
+
 const targetOf = (operation: Operation): Retry => {
   if (operation.kind === 'bind-address' || operation.kind === 'unbind-address') {
     return { kind: 'address', address: operation.address };
@@ -94,17 +117,28 @@ export class Reconciler {
     const all = this.#withDueRetries(touched);
     const report = { applied: 0, failed: 0 };
     const refused = new Set<string>();
-    let round: Touched = all;
-    for (let count = 0; count < maximumRounds; count += 1) {
-      for (const phase of this.plan(this.#without(round, refused))) await this.#run(phase, report, refused);
-      const reread = await this.#readUntrusted();
-      round = { virtualServers: reread, addresses: new Set() };
-      if (reread.size === 0) break;
-    }
-    this.#giveUpForNow(this.#without(round, refused), refused);
+    for (const slice of slices(all, this.parts.wanted.urgency))
+      await this.#reconcileSlice(slice, report, refused);
     this.#settle(all, refused);
     await this.#look(all.virtualServers, report, refused);
     return report;
+  }
+
+  async #reconcileSlice(
+    slice: Touched,
+    report: { applied: number; failed: number },
+    refused: Set<string>,
+  ): Promise<void> {
+    const { wanted, observed, drainSettings } = this.parts;
+    let round = slice;
+    for (let count = 0; count < maximumRounds; count += 1) {
+      const operations = diff(wanted, observed, this.#without(round, refused), drainSettings);
+      for (const phase of phases(operations)) await this.#run(phase, report, refused);
+      const reread = await this.#readUntrusted();
+      round = { virtualServers: reread, addresses: new Set() };
+      if (reread.size === 0) return;
+    }
+    this.#giveUpForNow(this.#without(round, refused), refused);
   }
 
   /** Looks at all that drains: what has become idle or has passed its deadline goes. */
