@@ -1,28 +1,22 @@
-import { once } from 'node:events';
 import { release } from 'node:os';
 import { createLogger, type Logger } from '../base/log.js';
 import { messageOf } from '../base/errors.js';
 import type { Settings } from '../config/settings.js';
 import { watchRoute } from '../kernel/rtnetlink/events.js';
 import { planText } from '../plan/order.js';
+import type { Report } from '../apply/reconciler.js';
 import type { Source } from '../watch/source.js';
 import { openKernel, prepareKernel, type KernelAccess } from './kernel-access.js';
 import { openSource } from './open-source.js';
 import { wire, type Wired } from './wiring.js';
 
-/** Resolves at SIGTERM or SIGINT with its name. */
-const stopSignal = async (): Promise<string> => {
-  const controller = new AbortController();
-  const signals = ['SIGTERM', 'SIGINT'] as const;
-  const first = await Promise.race(
-    signals.map(async (signal) => {
-      await once(process, signal, { signal: controller.signal });
-      return signal;
-    }),
-  );
-  controller.abort();
-  return first;
-};
+const exitStatus = { done: 0, error: 1 } as const;
+
+/** Resolves at the first SIGTERM or SIGINT with its name; a second one ends the process the hard way. */
+const stopSignal = (): Promise<NodeJS.Signals> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
+  });
 
 /** Resolves when the source has delivered its first full state. */
 const delivered = async (wired: Wired): Promise<void> => {
@@ -34,22 +28,18 @@ const printPlan = async (wired: Wired, source: Source): Promise<number> => {
   source.start(wired.store);
   await delivered(wired);
   process.stdout.write(planText(await wired.proxy.plan()));
-  return 0;
+  return exitStatus.done;
 };
 
-const programOnce = async (wired: Wired, source: Source, log: Logger): Promise<number> => {
-  const first = wired.proxy.firstSync();
-  source.start(wired.store);
+const programOnce = async (first: Promise<Report>, log: Logger): Promise<number> => {
   const { applied, failed } = await first;
   log.info({ applied, failed }, 'programmed the kernel once');
-  return failed === 0 ? 0 : 1;
+  return failed === 0 ? exitStatus.done : exitStatus.error;
 };
 
-const follow = async (wired: Wired, source: Source, log: Logger): Promise<number> => {
-  source.start(wired.store);
-  const signal = await stopSignal();
-  log.info({ signal }, 'stopping; the kernel stays as it is');
-  return 0;
+const untilStopped = async (stopped: Promise<NodeJS.Signals>, log: Logger): Promise<number> => {
+  log.info({ signal: await stopped }, 'stopping; the kernel stays as it is');
+  return exitStatus.done;
 };
 
 const serve = async (
@@ -57,6 +47,7 @@ const serve = async (
   kernel: KernelAccess,
   wired: Wired,
   source: Source,
+  stopped: Promise<NodeJS.Signals>,
   log: Logger,
 ): Promise<number> => {
   await prepareKernel(kernel, settings);
@@ -70,7 +61,10 @@ const serve = async (
   });
   try {
     await wired.readAddresses();
-    return await (settings.once ? programOnce(wired, source, log) : follow(wired, source, log));
+    const first = wired.proxy.start();
+    source.start(wired.store);
+    const stop = untilStopped(stopped, log);
+    return await (settings.once ? Promise.race([programOnce(first, log), stop]) : stop);
   } finally {
     events.close();
   }
@@ -78,6 +72,7 @@ const serve = async (
 
 /** Runs the daemon until it is told to stop. Resolves to the exit status; rejects with an error whose message says what is missing. */
 export const runDaemon = async (settings: Settings): Promise<number> => {
+  const stopped = stopSignal();
   const log = createLogger({ verbosity: settings.verbosity });
   for (const warning of settings.warnings) log.warn({ warning }, 'configuration');
   using kernel = openKernel();
@@ -95,6 +90,6 @@ export const runDaemon = async (settings: Settings): Promise<number> => {
     },
     'kube-ipvs starts',
   );
-  if (settings.dryRun) return printPlan(wired, source);
-  return serve(settings, kernel, wired, source, log);
+  if (settings.dryRun) return await printPlan(wired, source);
+  return await serve(settings, kernel, wired, source, stopped, log);
 };

@@ -46,6 +46,7 @@ export class Proxy implements AsyncDisposable {
   readonly #runner: SyncRunner;
   readonly #touchedAddresses = new Set<IpAddress>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  #started = false;
   #adopted = false;
   #stopped = false;
   #firstSync: { resolve: (report: Report) => void } | undefined;
@@ -58,9 +59,16 @@ export class Proxy implements AsyncDisposable {
     });
   }
 
+  /** From now on the kernel follows the store. Resolves with the report of the first complete sync. */
+  start(): Promise<Report> {
+    this.#started = true;
+    this.request();
+    return new Promise((resolve) => (this.#firstSync = { resolve }));
+  }
+
   /** Something that rendering depends on changed; the sync follows as minSyncPeriod lets it. */
   request(): void {
-    if (this.parts.store.synced) this.#runner.request();
+    if (this.#started && this.parts.store.synced) this.#runner.request();
   }
 
   nodeChanged(): void {
@@ -88,12 +96,7 @@ export class Proxy implements AsyncDisposable {
     });
   }
 
-  /** Resolves with the report of the first complete sync. */
-  firstSync(): Promise<Report> {
-    return new Promise((resolve) => (this.#firstSync = { resolve }));
-  }
-
-  /** What the next sync would do. Reads the kernel, changes nothing. */
+  /** What the first sync would do. Reads the kernel, changes nothing. */
   async plan(): Promise<readonly Phase[]> {
     return this.#queue.run(async () => {
       const touched = await this.#adopt(this.parts.wanted.update());

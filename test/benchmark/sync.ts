@@ -33,7 +33,7 @@ await using daemon = await startInProcess('--ipvs-sync-period=1h');
 const { store, proxy, observed } = daemon.wired;
 
 const started = performance.now();
-const first = proxy.firstSync();
+const first = proxy.start();
 store.replace('services', serviceMap);
 store.replace('endpointSlices', sliceMap);
 const report = await first;

@@ -22,7 +22,7 @@ before(async () => {
     externalIPs: ['203.0.113.7'],
   });
   const endpoints = slice('web', [ready('10.128.0.1'), ready('10.128.0.2')], { ports: ['http:8080'] });
-  const first = daemon.wired.proxy.firstSync();
+  const first = daemon.wired.proxy.start();
   daemon.wired.store.replace('services', new Map([[web.key, web]]));
   daemon.wired.store.replace('endpointSlices', new Map([[endpoints.key, endpoints]]));
   assert.equal((await first).failed, 0);

@@ -51,9 +51,13 @@ const program = async (pods: readonly number[], scheduler: string): Promise<void
       lines.includes(`-A -t ${virtual.IPv4}:80 -s ${scheduler}`),
       `${daemon.log}\n${lines.join('\n')}`,
     );
-    for (const protocol of ['-t', '-u', '--sctp-service']) {
-      const realServers = lines.filter((line) => line.startsWith(`-a ${protocol} [${virtual.IPv6}]`));
-      assert.equal(realServers.length, pods.length, `${daemon.log}\n${lines.join('\n')}`);
+    for (const address of [virtual.IPv4, `[${virtual.IPv6}]`]) {
+      for (const protocol of ['-t', '-u', '--sctp-service']) {
+        // What drains still stands there, with weight 0.
+        const realServers = lines.filter((line) => line.startsWith(`-a ${protocol} ${address}:`));
+        const taking = realServers.filter((line) => line.endsWith('-w 1'));
+        assert.equal(taking.length, pods.length, `${daemon.log}\n${lines.join('\n')}`);
+      }
     }
   });
 };

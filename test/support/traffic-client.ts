@@ -13,19 +13,18 @@ interface Held {
   readonly answer: string;
 }
 
-const openHttp = (headers: string): Promise<Held> =>
+const openHttp = (connection: 'close' | 'keep-alive'): Promise<Held> =>
   new Promise((resolve, reject) => {
     const socket = createConnection({ host: address, port: Number(port), timeout: timeoutMilliseconds });
     socket.on('error', reject);
     socket.on('timeout', () => reject(new Error('no answer')));
     socket.on('data', (data) => resolve({ socket, answer: data.toString().split('\r\n\r\n')[1] ?? '' }));
     const host = isIPv6(address) ? `[${address}]` : address;
-    // HTTP/1.0 without chunks: the answer is one piece behind one empty line.
-    socket.write(`GET / HTTP/1.0\r\nHost: ${host}\r\n${headers}\r\n`);
+    socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: ${connection}\r\n\r\n`);
   });
 
 const askTcp = async (): Promise<string> => {
-  const { socket, answer } = await openHttp('');
+  const { socket, answer } = await openHttp('close');
   socket.destroy();
   return answer;
 };
@@ -50,7 +49,7 @@ const told = (error: unknown): string =>
 const hold = async (): Promise<void> => {
   const held: Held[] = [];
   const open = async (): Promise<void> => {
-    const one = await openHttp('Connection: keep-alive\r\n');
+    const one = await openHttp('keep-alive');
     held.push(one);
     say(one.answer);
   };
