@@ -12,7 +12,7 @@ const compiled = (file) => join('build', file.replace(/\.ts$/, '.js'));
 const all = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts'))
   .map((name) => join('test', name))
-  .sort();
+  .toSorted();
 const chosen = process.argv.slice(2);
 const files =
   chosen.length === 0 ? all : all.filter((file) => chosen.some((wanted) => file.startsWith(wanted)));
@@ -47,10 +47,13 @@ const run = (name, command, args) =>
   });
 
 const onHost = (file) => run(file, process.execPath, ['--test-reporter=tap', compiled(file)]);
+/** A test says in a line `// lab: OPTIONS` what kind of guest it needs, as `-K initcall_blacklist=ip_vs_init`. */
+const labOptions = (file) => /^\/\/ lab: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(' ') ?? [];
 const inLab = (file) =>
   run(file, 'scripts/lab', [
     '-t',
     '300',
+    ...labOptions(file),
     '--',
     process.execPath,
     ...guestNode,

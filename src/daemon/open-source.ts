@@ -6,7 +6,7 @@ import type { Source } from '../watch/source.js';
 export const openSource = async (settings: Settings, logger: Logger): Promise<Source> => {
   const { source, kubeconfig, master, nodeName } = settings;
   if (source.from === 'manifests') {
-    const { manifestSource } = await import('../watch/manifests.js');
+    const { manifestSource } = await import('../watch/manifest-source.js');
     return manifestSource({ path: source.path, nodeName, logger });
   }
   const { loadCredentials } = await import('../watch/credentials.js');

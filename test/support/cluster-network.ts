@@ -51,24 +51,25 @@ export class ClusterNetwork implements AsyncDisposable {
     for (let pod = 1; pod <= pods; pod += 1) {
       network.#servers.push(inNamespace(`pod${pod}`, script('pod-server'), `pod${pod}`, '8080'));
     }
-    await Promise.all(network.#servers.map((server) => server.stdout && once(server.stdout, 'data')));
+    for (const { stdout } of network.#servers)
+      if (stdout?.readableLength === 0) await once(stdout, 'readable');
     return network;
   }
 
   /** Sends requests from a position, each from a socket of its own; who answered, or what went wrong. */
   ask(from: Position, kind: 'tcp' | 'udp', address: string, port: number, count: number): readonly string[] {
-    return run(
-      'ip',
-      ...['netns', 'exec', from, process.execPath, ...process.execArgv, script('traffic-client')],
-      ...[kind, address, String(port), String(count)],
-    )
+    const client = [process.execPath, ...process.execArgv, script('traffic-client')];
+    return run('ip', 'netns', 'exec', from, ...client, kind, address, String(port), String(count))
       .trim()
       .split('\n');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const server of this.#servers) server.kill('SIGKILL');
-    await Promise.all(this.#servers.map((server) => server.exitCode ?? once(server, 'close')));
+    for (const server of this.#servers) {
+      const closed = once(server, 'close');
+      server.kill('SIGKILL');
+      await closed;
+    }
     run('scripts/kernel-lab/network', 'down');
   }
 }
