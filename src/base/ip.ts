@@ -45,8 +45,7 @@ const zero = 48;
 const colon = 58;
 const lowerA = 97;
 
-const ipv4ToBytes = (address: string): Uint8Array => {
-  const bytes = new Uint8Array(4);
+const ipv4ToBytes = (address: string, bytes: Uint8Array): void => {
   let at = 0;
   let octet = 0;
   for (let index = 0; index < address.length; index += 1) {
@@ -59,12 +58,10 @@ const ipv4ToBytes = (address: string): Uint8Array => {
     }
   }
   bytes[at] = octet;
-  return bytes;
 };
 
 /** Canonical text has lower-case hexadecimal groups, `::` at most once, and no embedded IPv4 address. */
-const ipv6ToBytes = (address: string): Uint8Array => {
-  const bytes = new Uint8Array(16);
+const ipv6ToBytes = (address: string, bytes: Uint8Array): void => {
   let at = 0;
   let gap = -1;
   let group = 0;
@@ -83,12 +80,20 @@ const ipv6ToBytes = (address: string): Uint8Array => {
     if (address.charCodeAt(index + 1) === colon) gap = at;
   }
   if (gap !== -1) bytes.copyWithin(16 - (at - gap), gap, at).fill(0, gap, 16 - (at - gap));
-  return bytes;
 };
 
-/** 4 or 16 bytes in network order. Called for each message to the kernel, so it relies on the canonical form. */
-export const ipToBytes = (address: IpAddress): Uint8Array =>
-  familyOf(address) === 'IPv4' ? ipv4ToBytes(address) : ipv6ToBytes(address);
+/** Writes an address in network order over bytes that are as many as its family has. Relies on the canonical form. */
+export const writeIp = (address: IpAddress, bytes: Uint8Array): void => {
+  if (familyOf(address) === 'IPv4') ipv4ToBytes(address, bytes);
+  else ipv6ToBytes(address, bytes);
+};
+
+/** 4 or 16 bytes in network order. */
+export const ipToBytes = (address: IpAddress): Uint8Array => {
+  const bytes = new Uint8Array(familyOf(address) === 'IPv4' ? 4 : 16);
+  writeIp(address, bytes);
+  return bytes;
+};
 
 /** From 4 or 16 bytes in network order; any other length is a BaseError. */
 export const ipFromBytes = (bytes: Uint8Array): IpAddress => {

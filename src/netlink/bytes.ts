@@ -65,7 +65,8 @@ export class ByteWriter {
 
   zeros(count: number): void {
     const offset = this.#grow(count);
-    this.#bytes.fill(0, offset, offset + count);
+    // Few at a time: padding mostly. `fill` costs more to call than this.
+    for (let at = offset; at < offset + count; at += 1) this.#bytes[at] = 0;
   }
 
   /** Zeros up to the next multiple of four. */

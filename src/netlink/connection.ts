@@ -68,10 +68,13 @@ export class Connection {
     this.#shapes.push(shapeOf);
   }
 
-  /** Sends a request that is answered by one message and gives what `decode` makes of it. */
+  /** Sends a request for one object, which one message answers, and gives what `decode` makes of it. */
   request<T>(request: Request, decode: (message: Message) => T): T {
     const answers: T[] = [];
-    this.#converse(request, request.flags, (message) => answers.push(decode(message)));
+    const ask = (): { readonly truncated: boolean } =>
+      this.#converse(request, request.flags, (message) => answers.push(decode(message)));
+    // Where the answer did not fit the buffer, the second one does.
+    if (ask().truncated) ask();
     if (answers.length === 0) throw lost(request);
     return answers[0] as T;
   }
@@ -100,21 +103,19 @@ export class Connection {
   }
 
   /**
-   * Sends many requests, packed into few datagrams, and tells what became of each, in their order. A failing one does
-   * not stop the others. Between datagrams the event loop gets its turn. Never rejects because of a request; requests
-   * are taken from the iterable as they are sent.
+   * Sends a request for each item, packed into few datagrams, and tells what became of each, in their order. A failing
+   * one does not stop the others. Between datagrams the event loop gets its turn. Never rejects because of a request.
    */
-  async batch(requests: Iterable<Request>): Promise<readonly MessageOutcome[]> {
+  async batch<T>(items: readonly T[], requestFor: (item: T) => Request): Promise<readonly MessageOutcome[]> {
     const outcomes: MessageOutcome[] = [];
-    const source = requests[Symbol.iterator]();
-    let next = source.next();
-    while (next.done !== true) {
+    while (outcomes.length < items.length) {
       if (outcomes.length > 0) await setImmediate();
       // From here to the answers nothing awaits: the writer and the socket are ours alone.
       const exchange = new Exchange(this.#sequence);
-      while (next.done !== true && this.#append(exchange, next.value)) next = source.next();
+      for (let index = outcomes.length; index < items.length; index += 1)
+        if (!this.#append(exchange, requestFor(items[index] as T))) break;
       this.#perform(exchange);
-      outcomes.push(...exchange.outcomes());
+      exchange.addOutcomesTo(outcomes);
     }
     return outcomes;
   }

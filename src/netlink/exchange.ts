@@ -95,9 +95,10 @@ export class Exchange {
       };
   }
 
-  outcomes(): readonly MessageOutcome[] {
+  /** One outcome for each message, in their order. */
+  addOutcomesTo(outcomes: MessageOutcome[]): void {
     const silent = this.#complete && !this.#lost ? applied : unknown;
-    return this.#members.map((member) => member.outcome ?? silent);
+    for (const member of this.#members) outcomes.push(member.outcome ?? silent);
   }
 }
 

@@ -1,4 +1,5 @@
 import { attributes, maybe, received, type AttributeTable, type EncodedRows } from './attributes.js';
+import type { ByteWriter } from './bytes.js';
 import type { Connection } from './connection.js';
 import { MessageShape, type Message, type Request } from './message.js';
 import { cstring, u16, u32, u8 } from './scalars.js';
@@ -46,14 +47,18 @@ export class GenericFamily<R extends TableRows> {
     options: { readonly flags?: number; readonly operation: () => string },
     values: () => EncodedRows<R>,
   ): Request {
-    const shape = this.#shape(command);
     return {
       type: this.id,
       flags: options.flags ?? 0,
       operation: options.operation,
-      shape,
-      write: (writer) => shape.write(writer, { command, version: this.version }, values()),
+      shape: this.shape(command),
+      write: (writer) => this.write(writer, command, values()),
     };
+  }
+
+  /** Appends the body of a message. */
+  write(writer: ByteWriter, command: number, values: EncodedRows<R>): void {
+    this.#unnamed.write(writer, { command, version: this.version }, values);
   }
 
   readonly decode = (
@@ -64,10 +69,11 @@ export class GenericFamily<R extends TableRows> {
   /** For traces: the shape of a message that is of this family. */
   readonly shapeOf = (message: Message): MessageShape<typeof headerFields, R> | undefined => {
     if (message.type !== this.id || message.bodyLength < 1) return undefined;
-    return this.#shape(message.view.getUint8(message.bodyOffset));
+    return this.shape(message.view.getUint8(message.bodyOffset));
   };
 
-  #shape(command: number): MessageShape<typeof headerFields, R> {
+  /** What messages of a command are made of. */
+  shape(command: number): MessageShape<typeof headerFields, R> {
     return this.#shapes.get(command) ?? this.#unnamed;
   }
 }

@@ -106,7 +106,7 @@ export interface Request {
   readonly type: number;
   /** NLM_F_REQUEST is added when it is sent. */
   readonly flags: number;
-  readonly operation: () => string;
+  operation(): string;
   readonly shape: BodyShape;
   write(writer: ByteWriter): void;
 }

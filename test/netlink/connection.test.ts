@@ -83,6 +83,22 @@ describe('a request', () => {
     );
   });
 
+  test('is asked again where the answer did not fit the buffer', () => {
+    const channel = new FakeChannel((messages) => [
+      messageBytes({
+        type: 40,
+        sequence: sequenceOf(messages),
+        body: (writer) => {
+          writer.u32(0x0102);
+          table.write(writer, { thing: { size: 6 }, blob: new Uint8Array(60000) });
+          writer.zeros(10000);
+        },
+      }).fill(8, 60050, 60051),
+    ]);
+    assert.throws(() => connect(channel).request(setThing(9), thingOf), ProtocolError);
+    assert.equal(channel.datagrams.length, 2);
+  });
+
   test('with an answer that cannot be read is a ProtocolError, and the next request is not disturbed', () => {
     let first = true;
     const channel = new FakeChannel((messages) => {
@@ -161,13 +177,15 @@ describe('a dump', () => {
   });
 });
 
+const same = (request: Request): Request => request;
 const many = (count: number): Request[] => Array.from({ length: count }, (_, index) => setThing(index));
 const statuses = async (
   channel: FakeChannel,
-  requests: Iterable<Request>,
+  requests: readonly Request[],
 ): Promise<Record<string, number>> => {
   const counts: Record<string, number> = {};
-  for (const { status } of await connect(channel).batch(requests)) counts[status] = (counts[status] ?? 0) + 1;
+  for (const { status } of await connect(channel).batch(requests, same))
+    counts[status] = (counts[status] ?? 0) + 1;
   return counts;
 };
 
@@ -196,7 +214,7 @@ describe('a batch', () => {
       acknowledgementBytes(messages[1] as Message, 17),
       acknowledgementBytes(messages[2] as Message, 2),
     ]);
-    assert.deepEqual(await connect(channel).batch(many(3)), [
+    assert.deepEqual(await connect(channel).batch(many(3), same), [
       { status: 'applied' },
       { status: 'failed', errno: 'EEXIST', message: 'set thing 1: EEXIST (file already exists)' },
       { status: 'failed', errno: 'ENOENT', message: 'set thing 2: ENOENT (no such file or directory)' },
@@ -224,7 +242,10 @@ describe('a batch', () => {
 
   test('a value that does not fit fails alone, and is not sent', async () => {
     const channel = new FakeChannel(acknowledgeLast);
-    const [good, bad, alsoGood] = await connect(channel).batch([setThing(1), setThing(-1), setThing(2)]);
+    const [good, bad, alsoGood] = await connect(channel).batch(
+      [setThing(1), setThing(-1), setThing(2)],
+      same,
+    );
     assert.deepEqual([good?.status, alsoGood?.status], ['applied', 'applied']);
     assert.deepEqual(bad, {
       status: 'failed',
@@ -295,7 +316,10 @@ describe('a batch', () => {
       ),
     );
     const connection = connect(channel);
-    const [left, right] = await Promise.all([connection.batch(many(1100)), connection.batch(many(1100))]);
+    const [left, right] = await Promise.all([
+      connection.batch(many(1100), same),
+      connection.batch(many(1100), same),
+    ]);
     for (const outcomes of [left, right])
       assert.deepEqual(
         outcomes.flatMap((outcome, index) => (outcome.status === 'applied' ? [] : [index])),
@@ -305,7 +329,7 @@ describe('a batch', () => {
 
   test('what was sent is counted', async () => {
     const connection = connect(new FakeChannel(acknowledgeLast));
-    await connection.batch(many(600));
+    await connection.batch(many(600), same);
     connection.execute(setThing(1));
     assert.deepEqual(connection.sent, { messages: 601, datagrams: 3 });
   });

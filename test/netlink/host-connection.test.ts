@@ -38,7 +38,7 @@ describe('on the kernel of this machine', () => {
 
   test('5,000 failing messages in flight: each has its outcome, and the connection goes on', async () => {
     const connection = open();
-    const outcomes = await connection.batch(Array.from({ length: 5000 }, () => failing));
+    const outcomes = await connection.batch(Array.from({ length: 5000 }), () => failing);
     assert.equal(outcomes.length, 5000);
     const wrong = outcomes.filter((outcome) => outcome.status !== 'failed' || outcome.errno !== 'EOPNOTSUPP');
     assert.deepEqual(wrong.slice(0, 3), []);
@@ -48,7 +48,7 @@ describe('on the kernel of this machine', () => {
 
   test('the same with the smallest receive buffer that there is', async () => {
     const connection = Connection.open('generic', { bufferBytes: 1 });
-    const outcomes = await connection.batch(Array.from({ length: 5000 }, () => failing));
+    const outcomes = await connection.batch(Array.from({ length: 5000 }), () => failing);
     assert.deepEqual(
       outcomes.filter((outcome) => outcome.status !== 'failed'),
       [],
@@ -58,7 +58,7 @@ describe('on the kernel of this machine', () => {
 
   test('a failing message does not stop those after it', async () => {
     // A GET answers with data, an answer that a batch has no use for and must not trip over.
-    const outcomes = await open().batch([succeeding, failing, succeeding]);
+    const outcomes = await open().batch([succeeding, failing, succeeding], (request) => request);
     assert.deepEqual(
       outcomes.map((outcome) => outcome.status),
       ['applied', 'failed', 'applied'],

@@ -6,10 +6,11 @@ import {
   type VirtualServerObservation,
 } from '../../model/virtual-server.js';
 import type { AttributeTable } from '../../netlink/attributes.js';
+import type { ByteWriter } from '../../netlink/bytes.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import { GenericFamily, lookUpFamily } from '../../netlink/generic.js';
-import type { Message, Request } from '../../netlink/message.js';
+import type { BodyShape, Message, Request } from '../../netlink/message.js';
 import { withMeaning } from './meaning.js';
 import { Command, familyName, familyVersion, infoAttributes, messageAttributes } from './attributes.js';
 import {
@@ -150,7 +151,9 @@ export class IpvsClient {
 
   /** Performs the operations in their order, with few system calls; one outcome for each. A failing one does not stop the others. */
   async apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> {
-    const outcomes = await this.#connection.batch(this.#requests(operations));
+    const outcomes = await this.#connection.batch(operations, (operation) =>
+      requestFor(this.#family, operation),
+    );
     return outcomes.map((outcome, index) => withMeaning(operations[index], outcome));
   }
 
@@ -163,10 +166,6 @@ export class IpvsClient {
     if (service === undefined) throw new ProtocolError('is missing', 'service');
     return virtualServerFrom(service);
   };
-
-  *#requests(operations: readonly IpvsOperation[]): Generator<Request, void, undefined> {
-    for (const operation of operations) yield requestFor(this.#family, operation);
-  }
 }
 
 const commands: Readonly<Record<IpvsOperation['kind'], number>> = {
@@ -178,7 +177,7 @@ const commands: Readonly<Record<IpvsOperation['kind'], number>> = {
   'delete-real-server': Command.deleteDestination,
 };
 
-const valuesFor = (operation: IpvsOperation): ReturnType<Parameters<IpvsFamily['request']>[2]> => {
+const valuesFor = (operation: IpvsOperation): Parameters<IpvsFamily['write']>[2] => {
   switch (operation.kind) {
     case 'add-virtual-server':
     case 'update-virtual-server':
@@ -196,8 +195,33 @@ const valuesFor = (operation: IpvsOperation): ReturnType<Parameters<IpvsFamily['
   }
 };
 
+/** A class rather than an object of closures: a full sync makes one for each real server. */
+class OperationRequest implements Request {
+  readonly flags = 0;
+  readonly type: number;
+  readonly #command: number;
+
+  constructor(
+    readonly family: IpvsFamily,
+    readonly performed: IpvsOperation,
+  ) {
+    this.type = family.id;
+    this.#command = commands[performed.kind];
+  }
+
+  get shape(): BodyShape {
+    return this.family.shape(this.#command);
+  }
+
+  operation(): string {
+    return formatOperation(this.performed);
+  }
+
+  write(writer: ByteWriter): void {
+    this.family.write(writer, this.#command, valuesFor(this.performed));
+  }
+}
+
 /** The message that performs an operation. Values that do not fit become a failed outcome when it is written. */
-export const requestFor = (family: IpvsFamily, operation: IpvsOperation): Request => {
-  const describe = (): string => formatOperation(operation);
-  return family.request(commands[operation.kind], { operation: describe }, () => valuesFor(operation));
-};
+export const requestFor = (family: IpvsFamily, operation: IpvsOperation): Request =>
+  new OperationRequest(family, operation);

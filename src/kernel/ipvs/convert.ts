@@ -1,11 +1,4 @@
-import {
-  familyOf,
-  hostPrefixLength,
-  ipFromBytes,
-  ipToBytes,
-  type Family,
-  type IpAddress,
-} from '../../base/ip.js';
+import { familyOf, hostPrefixLength, ipFromBytes, type Family, type IpAddress } from '../../base/ip.js';
 import {
   realServerKey,
   virtualServerKey,
@@ -41,6 +34,12 @@ export const netmaskBytes = (family: Family, prefixLength: number): Uint8Array =
   return uint32Bytes(prefixLength === 0 ? 0 : (0xffffffff << (32 - prefixLength)) >>> 0, false);
 };
 
+/** Of a single client, by far the most frequent. */
+const hostNetmask: Readonly<Record<Family, Uint8Array>> = {
+  IPv4: netmaskBytes('IPv4', 32),
+  IPv6: netmaskBytes('IPv6', 128),
+};
+
 /** The reverse. A mask with holes, which `ipvsadm` can make, counts its ones. */
 export const prefixLengthOf = (family: Family, netmask: Uint8Array): number => {
   const view = new DataView(netmask.buffer, netmask.byteOffset, 4);
@@ -55,7 +54,7 @@ export const identityValues = (identity: VirtualServerIdentity): ServiceValues =
     : {
         family: familyOf(identity.address),
         protocol: identity.protocol,
-        address: ipToBytes(identity.address),
+        address: identity.address,
         port: identity.port,
       };
 
@@ -69,12 +68,12 @@ export const virtualServerValues = (server: VirtualServer): ServiceValues => {
     scheduler: server.scheduler,
     flags: { flags: flagBits(server.flags) | persistent, mask: 0xffffffff },
     timeoutSeconds: persistence?.seconds ?? 0,
-    netmask: netmaskBytes(family, persistence?.prefixLength ?? hostPrefixLength(family)),
+    netmask: persistence === undefined ? hostNetmask[family] : netmaskBytes(family, persistence.prefixLength),
   };
 };
 
 export const realServerValues = (server: RealServer): DestinationValues => ({
-  address: ipToBytes(server.address),
+  address: server.address,
   port: server.port,
   forwarding: server.forwarding,
   weight: server.weight,
@@ -85,7 +84,7 @@ export const realServerValues = (server: RealServer): DestinationValues => ({
 
 /** Names the real server for its removal. */
 export const realServerIdentityValues = (server: RealServer): DestinationValues => ({
-  address: ipToBytes(server.address),
+  address: server.address,
   port: server.port,
   family: familyOf(server.address),
 });

@@ -70,7 +70,7 @@ export class RouteClient {
 
   /** Binds and unbinds /32 and /128 addresses, with few system calls; one outcome for each, in their order. */
   async apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]> {
-    return this.#connection.batch(requests(interfaceIndex, operations));
+    return this.#connection.batch(operations, (operation) => addressRequest(interfaceIndex, operation));
   }
 
   close(): void {
@@ -78,14 +78,7 @@ export class RouteClient {
   }
 
   async #perform(request: Request): Promise<Outcome> {
-    const [outcome] = await this.#connection.batch([request]);
+    const [outcome] = await this.#connection.batch([request], (one) => one);
     return outcome ?? { status: 'unknown' };
   }
-}
-
-function* requests(
-  interfaceIndex: number,
-  operations: readonly AddressOperation[],
-): Generator<Request, void, undefined> {
-  for (const operation of operations) yield addressRequest(interfaceIndex, operation);
 }

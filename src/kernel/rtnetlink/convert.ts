@@ -1,4 +1,4 @@
-import { familyOf, hostPrefixLength, ipFromBytes, ipToBytes } from '../../base/ip.js';
+import { familyOf, hostPrefixLength, ipFromBytes } from '../../base/ip.js';
 import type { InterfaceAddress } from '../../model/node.js';
 import { formatOperation, type AddressOperation } from '../../model/operation.js';
 import { MessageFlag } from '../../netlink/constants.js';
@@ -61,11 +61,10 @@ export const addressRequest = (interfaceIndex: number, operation: AddressOperati
     shape: addressShape,
     write: (writer) => {
       const family = familyOf(operation.address);
-      const bytes = ipToBytes(operation.address);
       addressShape.write(
         writer,
         { family, prefixLength: hostPrefixLength(family), index: interfaceIndex },
-        { local: bytes, address: bytes },
+        { local: operation.address, address: operation.address },
       );
     },
   };
