@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import type { ServiceKey } from '../../src/model/service.js';
 import type { Fault, Verb } from '../support/api-faults.js';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
@@ -437,4 +438,77 @@ test('disposing of a source ends its requests at once', async () => {
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.equal(server.requests.length, before);
   assert.equal(follower.store.service(key('unseen')), undefined);
+});
+
+/** What may happen to a cluster and to the way to it. */
+type Happening =
+  | { readonly do: 'put' | 'hide' | 'delete'; readonly name: string }
+  | { readonly do: 'drop' | 'compact' | 'bookmark' }
+  | { readonly do: 'fail'; readonly fault: Fault };
+
+const happenings: fc.Arbitrary<Happening> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constantFrom('put', 'hide', 'delete'),
+      name: fc.constantFrom('a', 'b', 'c', 'x', 'y'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('drop', 'compact', 'bookmark') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('fail' as const),
+      fault: fc.constantFrom(...faults.filter(({ fault }) => fault !== 'endless-line')),
+    }),
+  },
+);
+
+const happen = (server: ApiServer, happening: Happening): void => {
+  switch (happening.do) {
+    case 'put': {
+      const { name } = happening;
+      return server.put(
+        sampleService(name, { healthCheckNodePort: server.version }),
+        sampleSlice(name, [`10.244.0.${server.version % 250}`]),
+      );
+    }
+    case 'hide':
+      return server.put(sampleService(happening.name, { clusterIP: 'None', clusterIPs: ['None'] }));
+    case 'delete':
+      for (const [kind, name] of [
+        ['Service', happening.name],
+        ['EndpointSlice', `${happening.name}-x`],
+      ] as const)
+        if (server.list(kind).some(({ metadata }) => metadata.name === name))
+          server.delete(kind, `default/${name}`);
+      return undefined;
+    case 'drop':
+      return server.dropConnections();
+    case 'compact':
+      return server.compact();
+    case 'bookmark':
+      return server.sendBookmarks();
+    case 'fail':
+      return server.fail({ fault: happening.fault });
+  }
+};
+
+test('whatever happens, in whatever order, the store comes to equal the server', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(happenings, fc.integer({ min: 0, max: 8 })), { minLength: 5, maxLength: 30 }),
+      fc.constantFrom<ApiServerOptions>({}, withPages, { bookmarkMilliseconds: 5 }),
+      async (course, options) => {
+        await using server = await filledServer(options);
+        await using follower = follow(server, { timing: { answer: 100, initialSilence: 100 } });
+        for (const [happening, pause] of course) {
+          happen(server, happening);
+          await new Promise((resolve) => setTimeout(resolve, pause));
+        }
+        await converged(follower, server);
+      },
+    ),
+    { numRuns: 25, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false },
+  );
 });

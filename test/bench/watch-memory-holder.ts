@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { createLogger } from '../../src/base/log.js';
+import { apiSource } from '../../src/watch/api-source.js';
+import { ClusterStore } from '../../src/watch/cluster-store.js';
+import { loadCredentials } from '../../src/watch/credentials.js';
+
+/** Follows the API server whose URL is the first argument, and prints as JSON what it costs to hold all of it. */
+const began = performance.now();
+let syncedAt = 0;
+const store = new ClusterStore(() => {
+  if (store.synced && syncedAt === 0) syncedAt = performance.now();
+});
+const source = apiSource({
+  credentials: loadCredentials({ master: process.argv[2] }),
+  nodeName: 'node-1',
+  logger: createLogger({ verbosity: -1 }),
+});
+source.start(store);
+
+const megabytes = (field: string): number =>
+  Math.round(
+    Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024,
+  );
+
+const report = async (): Promise<void> => {
+  const { heapUsed } = process.memoryUsage();
+  console.log(
+    JSON.stringify({
+      node: process.version,
+      services: [...store.serviceKeys()].length,
+      endpointSlices: [...store.endpointSliceKeys()].length,
+      syncMilliseconds: Math.round(syncedAt - began),
+      cpuMilliseconds: Math.round((process.cpuUsage().user + process.cpuUsage().system) / 1000),
+      heapMegabytes: Math.round(heapUsed / 1024 / 1024),
+      rssMegabytes: megabytes('VmRSS'),
+      peakRssMegabytes: megabytes('VmHWM'),
+    }),
+  );
+  await source[Symbol.asyncDispose]();
+};
+
+const wait = setInterval(() => {
+  if (syncedAt === 0 || performance.now() - syncedAt < 3_000) return;
+  clearInterval(wait);
+  void report();
+}, 100);
