@@ -259,5 +259,10 @@ export class Reconciler {
     });
     this.#draining = step.keep;
     for (const phase of phases(step.delete)) await this.#run(phase, report, refused);
+    // A virtual server may be set up otherwise while it drains; that ends with the last one that drained.
+    const ended = new Set(step.delete.map(operationTarget));
+    if (ended.size > 0) {
+      await this.#reconcileSlice({ virtualServers: ended, addresses: new Set() }, report, refused);
+    }
   }
 }

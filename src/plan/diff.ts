@@ -8,7 +8,7 @@ import {
   type VirtualServerKey,
   type VirtualServerTable,
 } from '../model/virtual-server.js';
-import { defaultDrainSettings, drains, type DrainSettings } from './drain.js';
+import { defaultDrainSettings, drains, whileDraining, type DrainSettings } from './drain.js';
 
 /** What this node should hold. */
 export interface Wanted {
@@ -32,9 +32,9 @@ export interface Touched {
 const removeRealServer = (
   of: VirtualServerIdentity,
   server: RealServer,
-  settings: DrainSettings,
+  canDrain: boolean,
 ): readonly IpvsOperation[] => {
-  if (!drains(of, settings)) return [{ kind: 'delete-real-server', of, server }];
+  if (!canDrain) return [{ kind: 'delete-real-server', of, server }];
   // With weight 0 it is draining already: only `drainStep` ends it.
   if (server.weight === 0) return [];
   return [{ kind: 'update-real-server', of, server: { ...server, weight: 0 } }];
@@ -43,7 +43,7 @@ const removeRealServer = (
 const realServerOperations = (
   wanted: VirtualServerTable,
   observed: VirtualServerTable | undefined,
-  settings: DrainSettings,
+  canDrain: boolean,
 ): readonly IpvsOperation[] => {
   const of = wanted.server.identity;
   const operations: IpvsOperation[] = [];
@@ -53,8 +53,13 @@ const realServerOperations = (
     else if (!sameRealServer(server, present)) operations.push({ kind: 'update-real-server', of, server });
   }
   for (const [key, server] of observed?.realServers ?? [])
-    if (!wanted.realServers.has(key)) operations.push(...removeRealServer(of, server, settings));
+    if (!wanted.realServers.has(key)) operations.push(...removeRealServer(of, server, canDrain));
   return operations;
+};
+
+const holdsUnwanted = (wanted: VirtualServerTable, observed: VirtualServerTable): boolean => {
+  for (const key of observed.realServers.keys()) if (!wanted.realServers.has(key)) return true;
+  return false;
 };
 
 const virtualServerOperations = (
@@ -67,10 +72,12 @@ const virtualServerOperations = (
     return observed === undefined
       ? []
       : [{ kind: 'delete-virtual-server', server: observed.server.identity }];
-  const realServers = realServerOperations(wanted, observed, settings);
+  const canDrain = drains(wanted.server, settings);
+  const realServers = realServerOperations(wanted, observed, canDrain);
   if (observed === undefined) return [{ kind: 'add-virtual-server', server: wanted.server }, ...realServers];
-  if (sameVirtualServer(wanted.server, observed.server)) return realServers;
-  return [{ kind: 'update-virtual-server', server: wanted.server }, ...realServers];
+  const server = canDrain && holdsUnwanted(wanted, observed) ? whileDraining(wanted.server) : wanted.server;
+  if (sameVirtualServer(server, observed.server)) return realServers;
+  return [{ kind: 'update-virtual-server', server }, ...realServers];
 };
 
 const addressOperations = (

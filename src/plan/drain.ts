@@ -3,7 +3,7 @@ import type { IpvsOperation } from '../model/operation.js';
 import type {
   RealServerKey,
   RealServerObservation,
-  VirtualServerIdentity,
+  VirtualServer,
   VirtualServerKey,
   VirtualServerTable,
 } from '../model/virtual-server.js';
@@ -27,9 +27,21 @@ export const drainPeriodMilliseconds = 60_000;
 /** Since when (milliseconds) real servers have been draining, by virtual server. What is not here may drain nevertheless. */
 export type Draining = ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, number>>;
 
-/** Whether the real servers of the virtual server drain. */
-export const drains = (of: VirtualServerIdentity, settings: DrainSettings): boolean =>
-  of.by === 'address' && settings.protocols.has(of.protocol);
+/**
+ * Whether the real servers of the virtual server drain. Those of `dh` do not: it gives all clients of an address to one real
+ * server, and refuses them all while that one has weight 0.
+ */
+export const drains = ({ identity, scheduler }: VirtualServer, settings: DrainSettings): boolean =>
+  identity.by === 'address' && settings.protocols.has(identity.protocol) && scheduler !== 'dh';
+
+/**
+ * The virtual server as the kernel should have it while one of its real servers drains: `sh` refuses the clients that it gave
+ * to a real server of weight 0 unless it may fall back to another (ip_vs_sh_get in net/netfilter/ipvs/ip_vs_sh.c).
+ */
+export const whileDraining = (server: VirtualServer): VirtualServer =>
+  server.scheduler !== 'sh' || server.flags.includes('sh-fallback')
+    ? server
+    : { ...server, flags: [...server.flags, 'sh-fallback' as const].toSorted() };
 
 interface WantedTables {
   virtualServer(key: VirtualServerKey): VirtualServerTable | undefined;
@@ -49,7 +61,7 @@ export const drainingAmong = (
   for (const key of keys) {
     const want = wanted.virtualServer(key);
     const have = observed.virtualServer(key);
-    if (want === undefined || have === undefined || !drains(have.server.identity, settings)) continue;
+    if (want === undefined || have === undefined || !drains(have.server, settings)) continue;
     for (const [realServer, server] of have.realServers)
       if (server.weight === 0 && !want.realServers.has(realServer)) {
         found.push(have);
@@ -111,7 +123,7 @@ export const drainStep = (input: DrainInput): DrainStep => {
     keep.delete(key);
     const want = input.wanted.virtualServer(key);
     // Nobody wants the virtual server: it goes as a whole, or it is not ours.
-    if (want === undefined || !drains(want.server.identity, input.settings)) continue;
+    if (want === undefined || !drains(want.server, input.settings)) continue;
     const kept = new Map<RealServerKey, number>();
     for (const server of servers) {
       if (want.realServers.has(server.key)) continue;

@@ -48,7 +48,7 @@ const program = async (pods: readonly number[], scheduler: string): Promise<void
   await eventually(() => {
     const lines = savedTable('node');
     assert.ok(
-      lines.includes(`-A -t ${virtual.IPv4}:80 -s ${scheduler}`),
+      lines.some((line) => line.startsWith(`-A -t ${virtual.IPv4}:80 -s ${scheduler}`)),
       `${daemon.log}\n${lines.join('\n')}`,
     );
     for (const address of [virtual.IPv4, `[${virtual.IPv6}]`]) {
@@ -123,6 +123,19 @@ test('sh: one client sticks to one pod, over both families', async () => {
     assert.equal(new Set(answers).size, 1, answers.join(' '));
     assert.match(answers[0] ?? '', /^pod[123]$/);
   }
+});
+
+test('sh: while a pod drains, no client is refused: those that it had go to another', async () => {
+  await program([1, 2, 3], 'sh');
+  const one = network.ask('client', 'tcp', virtual.IPv4, 80, 1)[0] ?? '';
+  const others = [1, 2, 3].filter((pod) => `pod${pod}` !== one);
+  await program(others, 'sh');
+  assert.ok(
+    savedTable('node').some((line) => line.endsWith(`${podAddress.IPv4}${one.slice(3)}:8080 -m -w 0`)),
+  );
+  const answers = network.ask('client', 'tcp', virtual.IPv4, 80, 6);
+  assert.equal(new Set(answers).size, 1, answers.join(' '));
+  assert.ok(others.map((pod) => `pod${pod}`).includes(answers[0] ?? ''), answers.join(' '));
 });
 
 test('lc: new connections go where the fewest are', async () => {

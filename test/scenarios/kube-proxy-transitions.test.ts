@@ -241,6 +241,29 @@ test('108: an endpoint that returns while it drains gets its weight back in plac
   assert.deepEqual(node.lookAtDraining(undefined, 34 * minute), []);
 });
 
+test('sh falls back to another real server while one drains, so that no client is refused, and only then', () => {
+  const node = new SimulatedNode(nodeFacts(), settings({ scheduler: 'sh' }));
+  node.change(key, web(), [webSlice(a, b)]);
+  node.kernel.connections.set(connectionTo('10.0.1.2'), 1);
+  assert.deepEqual(node.change(key, web(), [webSlice(a)]), [
+    `~ virtual TCP ${vip}:80 sh sh-fallback`,
+    `~ real TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
+  ]);
+  assert.deepEqual(node.resync(minute), []);
+  node.kernel.connections.clear();
+  assert.deepEqual(node.lookAtDraining(undefined, 2 * minute), [
+    `- real TCP ${vip}:80 → 10.0.1.2:80`,
+    `~ virtual TCP ${vip}:80 sh`,
+  ]);
+});
+
+test('with dh nothing drains: one real server has all clients of an address, and weight 0 would refuse them', () => {
+  const node = new SimulatedNode(nodeFacts(), settings({ scheduler: 'dh' }));
+  node.change(key, web(), [webSlice(a, b)]);
+  node.kernel.connections.set(connectionTo('10.0.1.2'), 1);
+  assert.deepEqual(node.change(key, web(), [webSlice(a)]), [`- real TCP ${vip}:80 → 10.0.1.2:80`]);
+});
+
 test('what an earlier process left draining goes on draining', () => {
   const before = servingWeb();
   before.kernel.connections.set(connectionTo('10.0.1.2'), 1);

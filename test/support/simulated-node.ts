@@ -1,4 +1,4 @@
-import { formatOperation } from '../../src/model/operation.js';
+import { formatOperation, operationTarget } from '../../src/model/operation.js';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
@@ -134,7 +134,10 @@ export class SimulatedNode {
     });
     this.draining = step.keep;
     this.kernel.apply(step.delete);
-    return step.delete.map(formatOperation);
+    const ended = { virtualServers: new Set(step.delete.map(operationTarget)), addresses: new Set<never>() };
+    const after = diff(this.desired, this.kernel, ended, this.drainSettings);
+    this.kernel.apply(after);
+    return [...step.delete, ...after].map(formatOperation);
   }
 
   /** The kernel's table, a line a virtual server, sorted: `TCP 10.0.0.1:80 persistent 600 → 10.1.0.1:80, 10.1.0.2:80 weight 0`. */
