@@ -179,8 +179,14 @@ export class ApiClient implements Disposable {
       const deadline = new Deadline((reason) => request.destroy(reason));
       deadline.set(options.milliseconds);
       request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMilliseconds));
-      request.on('response', (response) => resolve({ response, deadline }));
+      let begun = false;
+      request.on('response', (response) => {
+        begun = true;
+        resolve({ response, deadline });
+      });
       request.on('error', (error: NodeJS.ErrnoException) => {
+        // Once the answer has begun, its reader is told.
+        if (begun) return;
         deadline.clear();
         // The server had closed a connection of the pool; nobody has seen the request.
         const stale = request.reusedSocket && error.code === 'ECONNRESET';

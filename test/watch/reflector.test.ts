@@ -251,6 +251,20 @@ test('a lost connection goes on from where it was: nothing is listed, nothing is
   assert.equal(verbs.filter((verb) => verb === 'list').length, 0);
 });
 
+test('a stream that is lost on a connection used before is taken up once, not sent again behind our back', async () => {
+  await using server = await filledServer(withPages);
+  await using follower = follow(server);
+  await converged(follower, server);
+  await until('the watches', () => server.openStreams === 3);
+  server.dropConnections();
+  server.put(sampleService('later'));
+  await converged(follower, server);
+  await until('the watches again', () => server.openStreams === 3);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const verbs = server.requests.filter(({ resource }) => resource === 'services').map(({ verb }) => verb);
+  assert.deepEqual(verbs, ['watchlist', 'list', 'watch', 'watch']);
+});
+
 test('bookmarks move the version on, so that a compaction costs no list', async () => {
   await using server = await filledServer();
   await using follower = follow(server);
