@@ -1,10 +1,12 @@
 // Measures the daemon's parts on this kernel: a full sync, single changes, memory. Arguments: SERVICES ENDPOINTS CHANGES.
-// Prints one line of JSON; run by scripts/bench in a fresh network namespace.
+// Prints one line of JSON (SyncRun of report.ts); run by scripts/bench in a fresh network namespace.
 import assert from 'node:assert/strict';
 import type { VirtualServerKey } from '../../src/model/virtual-server.js';
 import { startInProcess } from '../support/in-process-daemon.js';
 import { ready, service, slice } from '../support/objects.js';
+import { median, type Cost, type SyncRun } from './report.js';
 
+const warmUp = 100;
 const [services = 100, endpoints = 10, changes = 100] = process.argv.slice(2).map(Number);
 const part = (index: number): string => `${index >> 8}.${index & 255}`;
 const nameOf = (index: number): string => `service-${index}`;
@@ -14,10 +16,6 @@ const sliceOf = (index: number, count: number) =>
     Array.from({ length: count }, (_, pod) => ready(`10.${128 + pod}.${part(index)}`)),
     { ports: [':8080'] },
   );
-
-const residentMegabytes = (): number => Math.round(process.memoryUsage().rss / 1e5) / 10;
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
 const indexes = Array.from({ length: services }, (_, index) => index + 1);
 const serviceMap = new Map(
@@ -39,30 +37,45 @@ store.replace('endpointSlices', sliceMap);
 const report = await first;
 const fullSyncSeconds = (performance.now() - started) / 1e3;
 assert.deepEqual(report, { applied: services * (endpoints + 2), failed: 0 });
+const residentMegabytes = process.memoryUsage().rss / 1e6;
+assert.equal((await daemon.kernel.ipvs.virtualServers()).length, services);
 
 // The events of our own addresses come back after the first sync; they are not part of a change.
 await new Promise((resolve) => setTimeout(resolve, 500));
 
-const durations: number[] = [];
-const messagesBefore = daemon.messages();
-for (let change = 0; change < changes; change += 1) {
-  // Each time another Service gets its eleventh endpoint; once all have it, they lose it again.
-  const index = 1 + (change % services);
-  const value = sliceOf(index, endpoints + 1 - (Math.floor(change / services) % 2));
+/** Gives a Service this many endpoints; milliseconds until the kernel has acknowledged them, and the messages that it took. */
+const change = async (index: number, count: number): Promise<Cost> => {
+  const value = sliceOf(index, count);
+  const key = `TCP 10.96.${part(index)}:80` as VirtualServerKey;
+  const messages = daemon.messages();
   const begun = performance.now();
   store.apply([{ kind: 'endpointSlice', key: value.key, value }]);
-  const key = `TCP 10.96.${part(index)}:80` as VirtualServerKey;
-  while (observed.virtualServer(key)?.realServers.size !== value.endpoints.length) {
-    await new Promise(setImmediate);
+  while (observed.virtualServer(key)?.realServers.size !== count) await new Promise(setImmediate);
+  return { milliseconds: performance.now() - begun, messages: daemon.messages() - messages };
+};
+
+const added: Cost[] = [];
+const removed: Cost[] = [];
+// The first ones are slower: the compiler of V8 is still at work.
+for (let round = -warmUp; round < changes; round += 1) {
+  const index = 1 + ((round + warmUp) % services);
+  const [comes, leaves] = [await change(index, endpoints + 1), await change(index, endpoints)];
+  if (round >= 0) {
+    added.push(comes);
+    removed.push(leaves);
   }
-  durations.push(performance.now() - begun);
 }
+
+const costOf = (costs: readonly Cost[]): Cost => ({
+  milliseconds: median(costs.map((cost) => cost.milliseconds)),
+  messages: median(costs.map((cost) => cost.messages)),
+});
 
 process.stdout.write(
   `${JSON.stringify({
     fullSyncSeconds,
-    changeMilliseconds: median(durations),
-    messagesPerChange: (daemon.messages() - messagesBefore) / changes,
-    residentMegabytes: residentMegabytes(),
-  })}\n`,
+    added: costOf(added),
+    removed: costOf(removed),
+    residentMegabytes,
+  } satisfies SyncRun)}\n`,
 );
