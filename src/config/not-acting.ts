@@ -33,6 +33,10 @@ const notHere: readonly string[] = [
   'winkernel',
 ];
 
+/** Whether a field of the configuration, as `conntrack.min`, has no effect in this version. */
+export const hasNoEffectYet = (field: string): boolean =>
+  notYet.some((known) => field === known || field.startsWith(`${known}.`));
+
 const at = (value: unknown, path: string): unknown =>
   path
     .split('.')

@@ -1,7 +1,9 @@
 import { ipvsUnavailable, requireScheduler } from '../apply/prerequisites.js';
+import type { Logger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
 import { IpvsClient } from '../kernel/ipvs/client.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
+import { setSysctls, type Sysctl } from '../kernel/sysctl.js';
 import { NetlinkError } from '../netlink/errors.js';
 
 export interface KernelAccess extends Disposable {
@@ -33,9 +35,22 @@ export const openKernel = (): KernelAccess => {
 
 const seconds = (milliseconds: number): number => Math.trunc(milliseconds / 1000);
 
-/** Makes sure the scheduler is there and sets the IPVS timeouts that are configured. */
-export const prepareKernel = async ({ ipvs }: KernelAccess, settings: Settings): Promise<void> => {
+/** The node answers ARP on an interface for the addresses of that interface only, never for a VIP (kube-proxy-ipvs §6.2). */
+const strictArp: readonly Sysctl[] = [
+  { name: 'net.ipv4.conf.all.arp_ignore', value: 1 },
+  { name: 'net.ipv4.conf.all.arp_announce', value: 2 },
+];
+
+/** Makes sure the scheduler is there, and sets the IPVS timeouts and kernel settings that are configured. */
+export const prepareKernel = async (
+  { ipvs }: KernelAccess,
+  settings: Settings,
+  log: Logger,
+): Promise<void> => {
   await requireScheduler(ipvs, settings.scheduler);
+  for (const change of setSysctls(settings.strictArp ? strictArp : [])) {
+    log.info({ sysctl: change.name, before: change.before, now: change.value }, 'set a kernel setting');
+  }
   const { tcpTimeout, tcpFinTimeout, udpTimeout } = settings;
   if (tcpTimeout === 0 && tcpFinTimeout === 0 && udpTimeout === 0) return;
   await ipvs.setTimeouts({

@@ -50,7 +50,7 @@ const serve = async (
   stopped: Promise<NodeJS.Signals>,
   log: Logger,
 ): Promise<number> => {
-  await prepareKernel(kernel, settings);
+  await prepareKernel(kernel, settings, log);
   await wired.dummy.ensure();
   const events = watchRoute({
     event: (event) => wired.kernelEvents.event(event),

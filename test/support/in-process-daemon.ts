@@ -21,7 +21,7 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
   });
   const kernel = openKernel();
   const wired = wire(settings, kernel.ipvs, kernel.route, silentLogger);
-  await prepareKernel(kernel, settings);
+  await prepareKernel(kernel, settings, silentLogger);
   await wired.dummy.ensure();
   const events = watchRoute({
     event: (event) => wired.kernelEvents.event(event),
