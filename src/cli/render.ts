@@ -34,7 +34,15 @@ export const render = async (options: RenderOptions): Promise<number> => {
   const addresses =
     options.nodeAddresses === undefined ? ownNodeAddresses() : parseNodeAddresses(options.nodeAddresses);
   const objects = readObjects(options.filename);
-  const { desired, remarks } = renderNode(objects, settings, addresses);
+  const { desired, remarks } = renderNode(
+    {
+      services: objects.services.values(),
+      slices: objects.endpointSlices.values(),
+      nodes: objects.nodes.values(),
+    },
+    settings,
+    addresses,
+  );
   for (const remark of [...settings.warnings, ...objects.problems, ...remarks]) warn(remark);
   process.stdout.write(formatRendered(desired, options.output));
   return 0;

@@ -1,6 +1,7 @@
 import { release } from 'node:os';
 import { createLogger, type Logger } from '../base/log.js';
-import { messageOf } from '../base/errors.js';
+import { sleep } from '../base/async.js';
+import { InputError, messageOf } from '../base/errors.js';
 import type { Settings } from '../config/settings.js';
 import { watchRoute } from '../kernel/rtnetlink/events.js';
 import { planText } from '../plan/order.js';
@@ -18,20 +19,28 @@ const stopSignal = (): Promise<NodeJS.Signals> =>
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
   });
 
-/** Resolves when the source has delivered its first full state. */
-const delivered = async (wired: Wired): Promise<void> => {
-  while (!wired.store.synced) await new Promise((resolve) => setTimeout(resolve, 20));
+/**
+ * Resolves when the source has delivered its first full state. Manifests that cannot be read stay so until somebody mends
+ * them, and nobody waits for that: an InputError with what is wrong. An API server is waited for.
+ */
+const delivered = async ({ store }: Wired, source: Source, settings: Settings): Promise<void> => {
+  while (!store.synced) {
+    const { trouble } = source.health();
+    if (trouble !== undefined && settings.source.from === 'manifests') throw new InputError(trouble);
+    await sleep(20);
+  }
 };
 
-const printPlan = async (wired: Wired, source: Source): Promise<number> => {
+const printPlan = async (wired: Wired, source: Source, settings: Settings): Promise<number> => {
   await wired.readAddresses();
   source.start(wired.store);
-  await delivered(wired);
+  await delivered(wired, source, settings);
   process.stdout.write(planText(await wired.proxy.plan()));
   return exitStatus.done;
 };
 
-const programOnce = async (first: Promise<Report>, log: Logger): Promise<number> => {
+const programOnce = async (first: Promise<Report>, complete: Promise<void>, log: Logger): Promise<number> => {
+  await complete;
   const { applied, failed } = await first;
   log.info({ applied, failed }, 'programmed the kernel once');
   return failed === 0 ? exitStatus.done : exitStatus.error;
@@ -64,7 +73,8 @@ const serve = async (
     const first = wired.proxy.start();
     source.start(wired.store);
     const stop = untilStopped(stopped, log);
-    return await (settings.once ? Promise.race([programOnce(first, log), stop]) : stop);
+    if (!settings.once) return await stop;
+    return await Promise.race([programOnce(first, delivered(wired, source, settings), log), stop]);
   } finally {
     events.close();
   }
@@ -90,6 +100,6 @@ export const runDaemon = async (settings: Settings): Promise<number> => {
     },
     'kube-ipvs starts',
   );
-  if (settings.dryRun) return await printPlan(wired, source);
+  if (settings.dryRun) return await printPlan(wired, source, settings);
   return await serve(settings, kernel, wired, source, stopped, log);
 };

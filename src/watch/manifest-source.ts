@@ -5,7 +5,7 @@ import { SerialQueue } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { ClusterStore } from './cluster-store.js';
-import { mergeManifests, readManifest, type Manifest } from './manifests.js';
+import { mergeManifests, readManifest, type Manifest, isManifestName } from './manifests.js';
 import { ProblemLog } from './problem-log.js';
 import type { Source } from './source.js';
 
@@ -31,12 +31,10 @@ interface KnownFile {
   manifest: Manifest | undefined;
 }
 
-const manifestName = /^[^.].*\.(ya?ml|json)$/;
-
 const list = async (path: string): Promise<readonly string[]> => {
   if (!(await stat(path)).isDirectory()) return [path];
   const names = await readdir(path);
-  return names.filter((name) => manifestName.test(name)).map((name) => join(path, name));
+  return names.filter(isManifestName).map((name) => join(path, name));
 };
 
 const fingerprint = async (file: string): Promise<string | undefined> => {

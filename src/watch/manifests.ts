@@ -4,7 +4,7 @@ import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
 import type { Service, ServiceKey } from '../model/service.js';
 import { toEndpointSlice, toNode, toService, type Parsed } from './objects.js';
-import { MalformedObject, readManifestKind } from './schemas.js';
+import { MalformedObject } from './schemas.js';
 
 /** A file's name (for people, and for the order of files) and what it holds. */
 export interface ManifestText {
@@ -16,6 +16,11 @@ type ManifestObject =
   | ({ readonly kind: 'Service' } & Parsed<ServiceKey, Service>)
   | ({ readonly kind: 'EndpointSlice' } & Parsed<EndpointSliceKey, EndpointSlice>)
   | ({ readonly kind: 'Node' } & Parsed<string, Node>);
+
+const manifestName = /^[^.].*\.(ya?ml|json)$/;
+
+/** Whether a file in a folder of manifests is one: `.yaml`, `.yml`, `.json`, and not hidden. */
+export const isManifestName = (name: string): boolean => manifestName.test(name);
 
 /** What one file says. */
 export interface Manifest {
@@ -100,9 +105,11 @@ const parseDocuments = ({ name, text }: ManifestText): readonly YamlDocument[] =
 };
 
 const readObject = (file: string, found: Found): ManifestObject | undefined => {
+  const { value } = found;
+  if (!isRecord(value) || typeof value['apiVersion'] !== 'string' || typeof value['kind'] !== 'string')
+    throw new InputError(`${place(file, found)}: this is no Kubernetes object: it lacks apiVersion and kind`);
   try {
-    const { apiVersion, kind } = readManifestKind(found.value);
-    return readers.get(`${apiVersion} ${kind}`)?.(found.value);
+    return readers.get(`${value['apiVersion']} ${value['kind']}`)?.(value);
   } catch (error) {
     if (!(error instanceof MalformedObject)) throw error;
     throw new InputError(`${place(file, found, error.path)}: ${error.message}`);

@@ -110,8 +110,6 @@ const listShape = z.object({
   metadata: z.object({ resourceVersion: z.string().min(1), continue: text }),
 });
 
-const manifestShape = z.object({ apiVersion: z.string(), kind: z.string() });
-
 export type ServiceShape = z.infer<typeof serviceShape>;
 export type EndpointSliceShape = z.infer<typeof endpointSliceShape>;
 export type NodeShape = z.infer<typeof nodeShape>;
@@ -172,7 +170,6 @@ export const readService = reader('Service', serviceShape);
 export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape);
 export const readNode = reader('Node', nodeShape);
 export const readList = reader('list', listShape);
-export const readManifestKind = reader('manifest', manifestShape);
 
 const readEventFrame = reader('watch event', watchEventShape);
 const readEventMetadata = reader('watch event', eventMetadataShape);

@@ -117,7 +117,7 @@ test('a config file decides the scheduler, the node and its NodePort addresses',
   );
 });
 
-test('of two objects of one name the last one counts; other kinds are passed over', () => {
+test('of two objects of one name the first one counts, and that is said; other kinds are passed over', () => {
   const objects = readObjects([
     file(
       'twice.yaml',
@@ -125,9 +125,10 @@ test('of two objects of one name the last one counts; other kinds are passed ove
     ),
   ]);
   assert.deepEqual(
-    [...objects.services].map(({ clusterIps }) => clusterIps),
-    [{ IPv4: '10.96.0.21' }],
+    [...objects.services.values()].map(({ clusterIps }) => clusterIps),
+    [{ IPv4: '10.96.0.20' }],
   );
+  assert.match(objects.problems.join('\n'), /stands in .*twice\.yaml too; the one there counts/);
 });
 
 test('a node that is not among the nodes of the files is remarked', () => {
@@ -142,14 +143,14 @@ test('a node that is not among the nodes of the files is remarked', () => {
 
 test('what cannot be read is told with file, line, object and field; nothing is printed', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
-    [file('broken.yaml', 'a: [1\n'), /broken\.yaml: line \d: /],
+    [file('broken.yaml', 'a: [1\n'), /broken\.yaml:2: document 1: /],
     [
       file('kind.yaml', `${service}---\nname: x\n`),
-      /kind\.yaml:9: is no Kubernetes object: it lacks apiVersion and kind/,
+      /kind\.yaml:9: document 2: this is no Kubernetes object: it lacks apiVersion and kind/,
     ],
     [
       file('port.yaml', `${service}---\n${service.replace('port: 80,', 'port: eighty,')}`),
-      /port\.yaml:15: Service default\/my-nginx: spec\.ports\[0\]\.port: /,
+      /port\.yaml:15: document 2: Service default\/my-nginx: spec\.ports\[0\]\.port: /,
     ],
     [join(scratch, 'missing.yaml'), /-f .*missing\.yaml: ENOENT/],
   ];
