@@ -1,6 +1,8 @@
 // The floor of scripts/bench: sends the same messages as a full sync of kube-ipvs, made by C in 64 KiB batches with one
 // acknowledgement each. Prints {"virtualServers": seconds, "addresses": seconds} on one line.
 // Usage: floor SERVICES ENDPOINTS, in a fresh network namespace whose loopback is up.
+//        floor SERVICES ENDPOINTS --print: writes the messages to standard output instead, for the family number 28 and the
+//        interface 1; test/benchmark/floor.test.ts compares them with those of kube-ipvs.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/genetlink.h>
@@ -21,6 +23,7 @@ static char batch[BATCH_BYTES + 4096];
 static size_t used;
 static struct nlmsghdr *last;
 static unsigned sequence;
+static int prints;
 
 static void fail(const char *what) {
   perror(what);
@@ -34,6 +37,7 @@ static double seconds(void) {
 }
 
 static int open_socket(int protocol) {
+  if (prints) return -1;
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), bytes = 4 << 20, one = 1;
   if (fd < 0) fail("socket");
   setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes);
@@ -74,6 +78,11 @@ static void end_nest(struct nlattr *nested) { nested->nla_len = batch + used - (
 
 static void flush(int fd) {
   if (used == 0) return;
+  if (prints) {
+    fwrite(batch, 1, used, stdout);
+    used = 0;
+    return;
+  }
   last->nlmsg_flags |= NLM_F_ACK;
   if (send(fd, batch, used, 0) != (ssize_t)used) fail("send");
   used = 0;
@@ -96,6 +105,7 @@ static void flush_when_full(int fd) {
 }
 
 static int family_id(int fd, const char *name) {
+  if (prints) return 28;
   begin(GENL_ID_CTRL, 0);
   struct genlmsghdr command = {.cmd = CTRL_CMD_GETFAMILY, .version = 1};
   append(&command, sizeof command);
@@ -143,13 +153,13 @@ static void real_server(int service, int endpoint) {
   unsigned address[4] = {htonl(0x0a800000u + (endpoint << 16) + service)}, weight = 1, none = 0;
   unsigned forwarding = IP_VS_CONN_F_MASQ;
   struct nlattr *nested = nest(IPVS_CMD_ATTR_DEST);
-  attribute(IPVS_DEST_ATTR_ADDR_FAMILY, &version, 2);
   attribute(IPVS_DEST_ATTR_ADDR, address, 16);
   attribute(IPVS_DEST_ATTR_PORT, &port, 2);
   attribute(IPVS_DEST_ATTR_FWD_METHOD, &forwarding, 4);
   attribute(IPVS_DEST_ATTR_WEIGHT, &weight, 4);
   attribute(IPVS_DEST_ATTR_U_THRESH, &none, 4);
   attribute(IPVS_DEST_ATTR_L_THRESH, &none, 4);
+  attribute(IPVS_DEST_ATTR_ADDR_FAMILY, &version, 2);
   end_nest(nested);
 }
 
@@ -175,7 +185,9 @@ static double send_virtual_servers(int services, int endpoints) {
   return seconds() - started;
 }
 
-static void create_dummy(int fd) {
+/* Gives its index. */
+static unsigned create_dummy(int fd) {
+  if (prints) return 1;
   begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   struct ifinfomsg link = {0};
   append(&link, sizeof link);
@@ -185,12 +197,12 @@ static void create_dummy(int fd) {
   end_nest(nested);
   end();
   flush(fd);
+  return if_nametoindex("kube-ipvs0");
 }
 
 static double send_addresses(int services) {
   int fd = open_socket(NETLINK_ROUTE);
-  create_dummy(fd);
-  unsigned index = if_nametoindex("kube-ipvs0");
+  unsigned index = create_dummy(fd);
   double started = seconds();
   for (int service = 1; service <= services; service++) {
     begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
@@ -208,13 +220,14 @@ static double send_addresses(int services) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 3) {
-    fprintf(stderr, "usage: floor SERVICES ENDPOINTS\n");
+  prints = count == 4 && strcmp(arguments[3], "--print") == 0;
+  if (count != 3 && !prints) {
+    fprintf(stderr, "usage: floor SERVICES ENDPOINTS [--print]\n");
     return 2;
   }
   int services = atoi(arguments[1]);
   double virtual_servers = send_virtual_servers(services, atoi(arguments[2]));
   double addresses = send_addresses(services);
-  printf("{\"virtualServers\": %.6f, \"addresses\": %.6f}\n", virtual_servers, addresses);
+  if (!prints) printf("{\"virtualServers\": %.6f, \"addresses\": %.6f}\n", virtual_servers, addresses);
   return 0;
 }

@@ -1,28 +1,14 @@
 // Measures the daemon's parts on this kernel: a full sync, single changes, memory. Arguments: SERVICES ENDPOINTS CHANGES.
 // Prints one line of JSON (SyncRun of report.ts); run by scripts/bench in a fresh network namespace.
 import assert from 'node:assert/strict';
-import type { VirtualServerKey } from '../../src/model/virtual-server.js';
 import { startInProcess } from '../support/in-process-daemon.js';
-import { ready, service, slice } from '../support/objects.js';
+import { serviceOf, sliceOf, virtualServerKeyOf } from './cluster.js';
 import { median, type Cost, type SyncRun } from './report.js';
 
 const warmUp = 100;
 const [services = 100, endpoints = 10, changes = 100] = process.argv.slice(2).map(Number);
-const part = (index: number): string => `${index >> 8}.${index & 255}`;
-const nameOf = (index: number): string => `service-${index}`;
-const sliceOf = (index: number, count: number) =>
-  slice(
-    nameOf(index),
-    Array.from({ length: count }, (_, pod) => ready(`10.${128 + pod}.${part(index)}`)),
-    { ports: [':8080'] },
-  );
-
 const indexes = Array.from({ length: services }, (_, index) => index + 1);
-const serviceMap = new Map(
-  indexes
-    .map((index) => service(nameOf(index), { clusterIP: `10.96.${part(index)}` }))
-    .map((value) => [value.key, value]),
-);
+const serviceMap = new Map(indexes.map(serviceOf).map((value) => [value.key, value]));
 const sliceMap = new Map(
   indexes.map((index) => sliceOf(index, endpoints)).map((value) => [value.key, value]),
 );
@@ -46,7 +32,7 @@ await new Promise((resolve) => setTimeout(resolve, 500));
 /** Gives a Service this many endpoints; milliseconds until the kernel has acknowledged them, and the messages that it took. */
 const change = async (index: number, count: number): Promise<Cost> => {
   const value = sliceOf(index, count);
-  const key = `TCP 10.96.${part(index)}:80` as VirtualServerKey;
+  const key = virtualServerKeyOf(index);
   const messages = daemon.messages();
   const begun = performance.now();
   store.apply([{ kind: 'endpointSlice', key: value.key, value }]);
