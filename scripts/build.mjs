@@ -1,7 +1,17 @@
 // Bundles src/cli/main.ts to dist/kube-ipvs.js, split so that a command loads only what it needs, and compiles
 // native-shims to dist/native-shims.node. dist/ needs nothing else but node_modules/netlink.
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { clientWithoutModels } from './client-without-models.mjs';
@@ -9,11 +19,11 @@ import { clientWithoutModels } from './client-without-models.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 
-rmSync(`${root}dist/chunks`, { recursive: true, force: true });
-await build({
+const { outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: { 'kube-ipvs': 'src/cli/main.ts' },
   outdir: 'dist',
+  write: false,
   chunkNames: 'chunks/[name]-[hash]',
   bundle: true,
   splitting: true,
@@ -32,7 +42,22 @@ await build({
   },
   plugins: [clientWithoutModels],
 });
-chmodSync(`${root}dist/kube-ipvs.js`, 0o755);
+
+// A program that runs from dist/ meanwhile loads old files or new ones, whole: what is the same stays, the rest is renamed
+// into its place, the entry point last, and only then goes what nobody needs.
+const program = `${root}dist/kube-ipvs.js`;
+const chunks = `${root}dist/chunks`;
+mkdirSync(chunks, { recursive: true });
+const isProgram = ({ path }) => Number(path === program);
+for (const file of outputFiles.toSorted((a, b) => isProgram(a) - isProgram(b))) {
+  if (existsSync(file.path) && readFileSync(file.path).equals(file.contents)) continue;
+  const temporary = `${root}dist/.${basename(file.path)}.${process.pid}`;
+  writeFileSync(temporary, file.contents);
+  renameSync(temporary, file.path);
+}
+chmodSync(program, 0o755);
+const made = new Set(outputFiles.map(({ path }) => basename(path)));
+for (const name of readdirSync(chunks)) if (!made.has(name)) rmSync(`${chunks}/${name}`, { force: true });
 
 const native = spawnSync(process.execPath, [`${root}scripts/build-native.mjs`], { stdio: 'inherit' });
 process.exit(native.status ?? 1);
