@@ -11,5 +11,11 @@ export const openSource = async (settings: Settings, logger: Logger): Promise<So
   }
   const { loadCredentials } = await import('../watch/credentials.js');
   const { apiSource } = await import('../watch/api-source.js');
-  return apiSource({ credentials: loadCredentials({ kubeconfig, master }), nodeName, logger });
+  return apiSource({
+    credentials: loadCredentials({ kubeconfig, master }),
+    nodeName,
+    logger,
+    // As for client-go, a negative rate is none.
+    ...(settings.qps > 0 && { rate: { perSecond: settings.qps, burst: settings.burst } }),
+  });
 };

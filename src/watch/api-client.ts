@@ -1,3 +1,4 @@
+import type { RateLimit } from '../base/rate-limit.js';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { BaseError } from '../base/errors.js';
@@ -138,7 +139,11 @@ export class ApiClient implements Disposable {
   #agent: HttpAgent | undefined;
   #fingerprint = '';
 
-  constructor(private readonly credentials: CredentialSource) {}
+  /** `limit` holds requests back; without it they go out as they come. */
+  constructor(
+    private readonly credentials: CredentialSource,
+    private readonly limit?: RateLimit,
+  ) {}
 
   /**
    * The answer to a GET of a path with query. Credentials that are not accepted are fetched anew once. Throws ApiError for
@@ -159,6 +164,8 @@ export class ApiClient implements Disposable {
   }
 
   async #attempt(path: string, options: OpenOptions): Promise<Answer> {
+    await this.limit?.turn(options.signal);
+    options.signal.throwIfAborted();
     const credentials = await this.credentials.current();
     options.signal.throwIfAborted();
     const { response, deadline } = await this.#send(path, credentials, options);

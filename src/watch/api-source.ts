@@ -1,3 +1,4 @@
+import { RateLimit, type RateLimitOptions } from '../base/rate-limit.js';
 import type { Logger } from '../base/log.js';
 import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
@@ -16,6 +17,8 @@ export interface ApiSourceOptions {
   readonly nodeName: string;
   readonly logger: Logger;
   readonly timing?: ReflectorTiming;
+  /** Requests to the API server (clientConnection.qps and .burst); undefined: no limit. */
+  readonly rate?: RateLimitOptions;
 }
 
 /** Follows an API server. */
@@ -72,8 +75,9 @@ const nodes = (store: ClusterStore, reports: Reports, nodeName: string): Collect
 };
 
 /** A source that follows the Services, EndpointSlices and one Node of an API server, whatever befalls the connection. */
-export const apiSource = ({ credentials, nodeName, logger, timing }: ApiSourceOptions): ApiSource => {
-  const client = new ApiClient(credentials);
+export const apiSource = (options: ApiSourceOptions): ApiSource => {
+  const { credentials, nodeName, logger, timing, rate } = options;
+  const client = new ApiClient(credentials, rate && new RateLimit(rate));
   const stop = new AbortController();
   const problems = new ProblemLog(logger);
   const reports: Reports = (collection) => (object, found) =>
