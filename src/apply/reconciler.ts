@@ -101,11 +101,6 @@ export class Reconciler {
     return this.#draining;
   }
 
-  /** What the kernel refused, with its reason. */
-  failures(): readonly { readonly key: string; readonly reason: string }[] {
-    return this.#retries.reasons();
-  }
-
   /** The operations that `reconcile` would begin with. */
   plan(touched: Touched): readonly Phase[] {
     const { wanted, observed, drainSettings } = this.parts;

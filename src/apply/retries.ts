@@ -42,8 +42,4 @@ export class Retries<Item> {
     for (const { dueAt } of this.#entries.values()) next = Math.min(next ?? dueAt, dueAt);
     return next;
   }
-
-  reasons(): readonly { readonly key: string; readonly reason: string }[] {
-    return [...this.#entries].map(([key, { reason }]) => ({ key, reason }));
-  }
 }

@@ -9,11 +9,6 @@ export class BaseError extends Error {
 /** Input that a person wrote (a flag, a config file, a manifest) is wrong; the message names the field and what to do. */
 export class InputError extends BaseError {}
 
-/** Closes a switch over a union: a new member becomes a compile error there. */
-export const assertNever = (value: never): never => {
-  throw new BaseError(`unexpected value ${JSON.stringify(value)}`);
-};
-
 /** The message of anything that was thrown, with those of its causes behind it. */
 export const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);

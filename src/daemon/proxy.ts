@@ -1,5 +1,4 @@
 import type { DummyInterface } from '../apply/dummy-interface.js';
-import type { NodeAddresses } from '../apply/node-addresses.js';
 import type { Observed } from '../apply/observed.js';
 import type { Reconciler, Report } from '../apply/reconciler.js';
 import type { Resync } from '../apply/resync.js';
@@ -22,7 +21,6 @@ export interface ProxyParts {
   readonly reconciler: Reconciler;
   readonly resync: Resync;
   readonly dummy: DummyInterface;
-  readonly nodeAddresses: NodeAddresses;
   /** Reads all links and addresses into `nodeAddresses`; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
   readonly minSyncPeriodMilliseconds: number;
@@ -117,8 +115,9 @@ export class Proxy implements AsyncDisposable {
       if (reason === 'periodic') await this.#resync();
       else await this.#sync();
     } catch (error) {
-      // Nothing is lost: the mirror holds what was acknowledged, and the rest is diffed again.
+      // What the kernel holds now is not known any more: the next sync reads all of it.
       this.parts.log.error({ error: messageOf(error) }, 'a sync failed and is tried again');
+      this.parts.observed.clear();
       this.#adopted = false;
       this.#after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
     }

@@ -87,7 +87,6 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     reconciler,
     resync,
     dummy,
-    nodeAddresses,
     readAddresses,
     minSyncPeriodMilliseconds: settings.minSyncPeriod,
     syncPeriodMilliseconds: settings.syncPeriod,

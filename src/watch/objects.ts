@@ -11,7 +11,6 @@ import {
 } from '../model/service.js';
 import { Interner } from './interning.js';
 import {
-  MalformedObject,
   readEndpointSlice,
   readNode,
   readService,
@@ -308,7 +307,3 @@ export const toNode = (object: unknown): Parsed<string, Node> => {
   };
   return { key: metadata.name, value, problems };
 };
-
-/** The key of an object too malformed to be read otherwise; undefined where not even its name can be read. */
-export const keyOfMalformed = (error: unknown): string | undefined =>
-  error instanceof MalformedObject ? error.object : undefined;

@@ -124,7 +124,6 @@ export interface WatchEvent {
 }
 
 export type Status = z.infer<typeof statusShape>;
-export type ListShape = z.infer<typeof listShape>;
 
 /** An object that is not what its kind must be. It names the object and, in `field`, the first field that is wrong (as `spec.ports[0].port`). */
 export class MalformedObject extends InputError {

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DummyInterface } from '../../src/apply/dummy-interface.js';
+import { Observed } from '../../src/apply/observed.js';
+import { OperationCounters } from '../../src/apply/operation-counters.js';
+import { Reconciler } from '../../src/apply/reconciler.js';
+import { Resync } from '../../src/apply/resync.js';
+import { silentLogger, type Logger } from '../../src/base/log.js';
+import { Proxy } from '../../src/daemon/proxy.js';
+import { WantedState } from '../../src/daemon/wanted-state.js';
+import { defaultDrainSettings } from '../../src/plan/drain.js';
+import { ClusterStore } from '../../src/watch/cluster-store.js';
+import { eventually } from '../support/daemon-process.js';
+import { FaultyKernel } from '../support/faulty-kernel.js';
+import { nodeFacts, ready, service, settings, slice } from '../support/objects.js';
+
+/** A proxy on a kernel that can be told to fail. */
+const setUp = () => {
+  const kernel = new FaultyKernel();
+  const errors: object[] = [];
+  const log: Logger = { ...silentLogger, error: (fields) => void errors.push(fields) };
+  const store = new ClusterStore(() => proxy.request());
+  const observed = new Observed();
+  const wanted = new WantedState({ store, settings: () => settings(), nodeFacts: () => nodeFacts(), log });
+  const dummy = new DummyInterface(
+    {
+      link: async () => ({ index: 7, kind: 'dummy' }),
+      createDummy: async () => ({ status: 'applied' }),
+      addresses: async () => [...kernel.addresses].map((address) => ({ address, interfaceIndex: 7 })),
+      apply: (_, operations) => kernel.apply(operations),
+    },
+    log,
+  );
+  const reconciler = new Reconciler({
+    ipvs: kernel,
+    addresses: dummy,
+    observed,
+    wanted: wanted.desired,
+    drainSettings: defaultDrainSettings,
+    counters: new OperationCounters(),
+    log,
+  });
+  const resync = new Resync({
+    ipvs: kernel,
+    observed,
+    dummyAddresses: () => dummy.addresses(),
+    isWanted: (key) => wanted.desired.virtualServer(key) !== undefined,
+    isOurs: (identity) => identity.by === 'address' && observed.hasAddress(identity.address),
+  });
+  const proxy: Proxy = new Proxy({
+    store,
+    wanted,
+    observed,
+    reconciler,
+    resync,
+    dummy,
+    readAddresses: async () => false,
+    minSyncPeriodMilliseconds: 0,
+    syncPeriodMilliseconds: 60_000,
+    log,
+  });
+  /** Makes the Services exactly these, each with one endpoint. */
+  const put = (...names: readonly string[]): void => {
+    const services = names.map((name, index) => service(name, { clusterIP: `10.96.0.${index + 1}` }));
+    const slices = names.map((name, index) => slice(name, [ready(`10.1.0.${index + 1}`)]));
+    store.replaceAll({
+      services: new Map(services.map((value) => [value.key, value])),
+      endpointSlices: new Map(slices.map((value) => [value.key, value])),
+      node: undefined,
+    });
+  };
+  return { kernel, store, proxy, errors, put };
+};
+
+test('nothing happens before start, and nothing before both kinds of objects are there in full', async () => {
+  const { kernel, store, proxy, put } = setUp();
+  await using _stopped = proxy;
+  put('web');
+  await new Promise(setImmediate);
+  assert.deepEqual(kernel.asked, []);
+  await proxy.start();
+  assert.equal(kernel.tables.size, 1);
+  const late = setUp();
+  await using _late = late.proxy;
+  void late.proxy.start();
+  late.store.replace('services', new Map());
+  await new Promise(setImmediate);
+  assert.deepEqual([late.kernel.asked, late.kernel.read], [[], []]);
+  assert.equal(store.synced, true);
+});
+
+test('what stood in the kernel before us and is wanted by nobody goes only with the first complete sync', async () => {
+  const before = setUp();
+  await using _before = before.proxy;
+  before.put('web', 'old');
+  await before.proxy.start();
+  const after = setUp();
+  await using _after = after.proxy;
+  for (const [key, table] of before.kernel.tables) after.kernel.tables.set(key, table);
+  for (const address of before.kernel.addresses) after.kernel.addresses.add(address);
+  after.put('web');
+  assert.deepEqual(await after.proxy.start(), { applied: 2, failed: 0 });
+  assert.deepEqual(after.kernel.asked, ['- virtual TCP 10.96.0.2:80', '- address 10.96.0.2/32']);
+});
+
+test('an exception in a sync is reported, and the next sync reads the kernel anew', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, errors, put } = setUp();
+  await using _stopped = proxy;
+  const apply = kernel.apply.bind(kernel);
+  kernel.apply = async () => {
+    throw new Error('the socket broke');
+  };
+  put('web');
+  const first = proxy.start();
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  };
+  await turns();
+  assert.deepEqual(errors, [{ error: 'the socket broke' }]);
+  kernel.apply = apply;
+  kernel.read.length = 0;
+  context.mock.timers.tick(5_000);
+  assert.equal((await first).failed, 0);
+  assert.ok(kernel.read.includes('all'));
+  assert.equal(kernel.tables.size, 1);
+});
+
+test('a change during a sync is not lost', async () => {
+  const { kernel, proxy, put } = setUp();
+  await using _stopped = proxy;
+  put('a');
+  const first = proxy.start();
+  put('a', 'b');
+  await first;
+  put('a', 'b', 'c');
+  await eventually(() => assert.equal(kernel.tables.size, 3), 1_000);
+});
