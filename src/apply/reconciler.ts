@@ -30,6 +30,8 @@ export interface ReconcilerParts {
   readonly drainSettings: DrainSettings;
   readonly counters: OperationCounters;
   readonly log: Logger;
+  /** Milliseconds of a clock that nobody sets; performance.now where nothing is said. */
+  readonly now?: () => number;
 }
 
 export interface Report {
@@ -87,13 +89,17 @@ const reasonOf = (outcome: Outcome): string => (outcome.status === 'failed' ? ou
  */
 export class Reconciler {
   readonly #retries = new Retries<Retry>(retryDelays);
+  readonly #now: () => number;
   #draining: Draining = new Map();
 
-  constructor(private readonly parts: ReconcilerParts) {}
+  constructor(private readonly parts: ReconcilerParts) {
+    this.#now = parts.now ?? (() => performance.now());
+  }
 
-  /** When something is to be tried again (milliseconds since 1970), if anything is. */
+  /** In how many milliseconds something is to be tried again, if anything is. */
   get nextRetry(): number | undefined {
-    return this.#retries.nextDue;
+    const due = this.#retries.nextDue;
+    return due === undefined ? undefined : Math.max(0, due - this.#now());
   }
 
   /** Since when real servers have been draining. */
@@ -146,7 +152,7 @@ export class Reconciler {
   #withDueRetries(touched: Touched): Touched {
     const virtualServers = new Set(touched.virtualServers);
     const addresses = new Set(touched.addresses);
-    for (const item of this.#retries.due(Date.now())) {
+    for (const item of this.#retries.due(this.#now())) {
       if (item.kind === 'address') addresses.add(item.address);
       else virtualServers.add(item.key);
     }
@@ -184,7 +190,7 @@ export class Reconciler {
     // A real server of a virtual server that was itself refused says nothing new.
     if (decision === 'reread' || refused.has(nameOf(target))) return decision;
     refused.add(nameOf(target));
-    if (this.#retries.failed(nameOf(target), target, reasonOf(outcome), Date.now())) {
+    if (this.#retries.failed(nameOf(target), target, reasonOf(outcome), this.#now())) {
       log.warn(
         { operation: formatOperation(operation), reason: reasonOf(outcome) },
         'the kernel refused an operation; it is tried again with growing delays',
@@ -206,7 +212,7 @@ export class Reconciler {
       )
         continue;
       refused.add(key);
-      this.#retries.failed(key, { kind: 'virtual-server', key }, 'changes under our hands', Date.now());
+      this.#retries.failed(key, { kind: 'virtual-server', key }, 'changes under our hands', this.#now());
     }
   }
 
@@ -249,7 +255,7 @@ export class Reconciler {
       draining: this.#draining,
       observations,
       wanted,
-      now: performance.now(),
+      now: this.#now(),
       settings: drainSettings,
     });
     this.#draining = step.keep;

@@ -19,7 +19,7 @@ export class Retries<Item> {
     return this.#entries.size;
   }
 
-  /** Notes a failure. Returns whether it is news: a first failure or one for another reason. */
+  /** Notes a failure at a time (milliseconds of a clock that nobody sets). Returns whether it is news: a first failure or one for another reason. */
   failed(key: string, item: Item, reason: string, now: number): boolean {
     const known = this.#entries.get(key);
     const backoff = known?.backoff ?? new Backoff(this.delays);
@@ -36,7 +36,7 @@ export class Retries<Item> {
     return [...this.#entries.values()].filter((entry) => entry.dueAt <= now).map((entry) => entry.item);
   }
 
-  /** When the next one is due, in milliseconds since 1970. */
+  /** When the next one is due, by the clock of `failed`. */
   get nextDue(): number | undefined {
     let next: number | undefined;
     for (const { dueAt } of this.#entries.values()) next = Math.min(next ?? dueAt, dueAt);

@@ -212,7 +212,7 @@ export class Proxy implements AsyncDisposable {
   #scheduleRetries(): void {
     const due = this.parts.reconciler.nextRetry;
     if (due === undefined) return;
-    this.#after('retry', Math.max(0, due - Date.now()), () => {
+    this.#after('retry', due, () => {
       void this.#queue.run(() =>
         this.#retry(() => this.parts.reconciler.reconcile(nothingTouched), 'retried'),
       );

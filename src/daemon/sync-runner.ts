@@ -8,7 +8,12 @@ export interface SyncRunnerOptions {
   readonly syncPeriodMilliseconds: number;
   /** Must not reject: a failure is the run's own business. */
   readonly run: (reason: RunReason) => Promise<void>;
+  /** Milliseconds of a clock that nobody sets: with the time of day a step back would hold up every sync for as long. */
+  readonly now?: () => number;
 }
+
+/** Node takes a longer delay for none at all. */
+const longestDelayMilliseconds = 2 ** 31 - 1;
 
 /**
  * kube-proxy's rate limit (kube-proxy-ipvs §5.8): requests coalesce, the first runs at once, later ones wait until
@@ -21,8 +26,11 @@ export class SyncRunner {
   #timer: NodeJS.Timeout | undefined;
   #lastEnd: number | undefined;
   #idle: Promise<void> = Promise.resolve();
+  readonly #now: () => number;
 
-  constructor(private readonly options: SyncRunnerOptions) {}
+  constructor(private readonly options: SyncRunnerOptions) {
+    this.#now = options.now ?? (() => performance.now());
+  }
 
   request(): void {
     if (this.#requested || this.#stopped) return;
@@ -41,10 +49,10 @@ export class SyncRunner {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
     const { minSyncPeriodMilliseconds, syncPeriodMilliseconds } = this.options;
-    const passed = this.#lastEnd === undefined ? Infinity : Date.now() - this.#lastEnd;
+    const passed = this.#lastEnd === undefined ? Infinity : this.#now() - this.#lastEnd;
     const wait = this.#requested ? Math.max(0, minSyncPeriodMilliseconds - passed) : syncPeriodMilliseconds;
     if (wait === 0) this.#start();
-    else this.#timer = setTimeout(() => this.#start(), wait);
+    else this.#timer = setTimeout(() => this.#start(), Math.min(wait, longestDelayMilliseconds));
   }
 
   #start(): void {
@@ -53,7 +61,7 @@ export class SyncRunner {
     this.#running = true;
     this.#idle = this.options.run(reason).finally(() => {
       this.#running = false;
-      this.#lastEnd = Date.now();
+      this.#lastEnd = this.#now();
       this.#schedule();
     });
   }

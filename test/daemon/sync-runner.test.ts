@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mock, test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncRunner } from '../../src/daemon/sync-runner.js';
 
 const settle = async (): Promise<void> => {
@@ -8,15 +9,18 @@ const settle = async (): Promise<void> => {
 
 /** A runner whose runs take no time, with the times and reasons of its runs. */
 const setUp = (context: TestContext, minimum: number, maximum: number) => {
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 0 });
+  mock.timers.enable({ apis: ['setTimeout'] });
   context.after(() => mock.timers.reset());
   const runs: string[] = [];
+  let now = 0;
   const runner = new SyncRunner({
     minSyncPeriodMilliseconds: minimum,
     syncPeriodMilliseconds: maximum,
-    run: async (reason) => void runs.push(`${Date.now()} ${reason}`),
+    run: async (reason) => void runs.push(`${now} ${reason}`),
+    now: () => now,
   });
   const advance = async (milliseconds: number): Promise<void> => {
+    now += milliseconds;
     mock.timers.tick(milliseconds);
     await settle();
   };
@@ -63,4 +67,34 @@ test('after stop nothing runs any more', async (context) => {
   runner.request();
   await advance(60_000);
   assert.deepEqual(runs, ['0 requested']);
+});
+
+test('the clock of the machine may be set back: requests run nevertheless', async (context) => {
+  context.mock.timers.enable({ apis: ['Date'], now: 7_200_000 });
+  let runs = 0;
+  const runner = new SyncRunner({
+    minSyncPeriodMilliseconds: 0,
+    syncPeriodMilliseconds: 10_000,
+    run: async () => void (runs += 1),
+  });
+  runner.request();
+  await settle();
+  context.mock.timers.setTime(3_600_000);
+  runner.request();
+  await settle();
+  await runner.stop();
+  assert.equal(runs, 2);
+});
+
+test('a sync period of months does not make it run without a pause', async () => {
+  let runs = 0;
+  const runner = new SyncRunner({
+    minSyncPeriodMilliseconds: 0,
+    syncPeriodMilliseconds: 90 * 24 * 3_600_000,
+    run: async () => void (runs += 1),
+  });
+  runner.request();
+  await sleep(50);
+  await runner.stop();
+  assert.equal(runs, 1);
 });
