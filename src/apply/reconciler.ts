@@ -72,6 +72,9 @@ function* slices({ virtualServers, addresses }: Touched, urgency: Urgency): Iter
   };
 }
 
+const applied: Outcome = { status: 'applied' };
+const unknown: Outcome = { status: 'unknown' };
+
 const targetOf = (operation: Operation): Retry => {
   if (operation.kind === 'bind-address' || operation.kind === 'unbind-address') {
     return { kind: 'address', address: operation.address };
@@ -170,19 +173,18 @@ export class Reconciler {
   async #run(phase: Phase, report: { applied: number; failed: number }, refused: Set<string>): Promise<void> {
     const { ipvs, addresses } = this.parts;
     const outcomes = 'ipvs' in phase ? await ipvs.apply(phase.ipvs) : await addresses.apply(phase.addresses);
-    phaseOperations(phase).forEach((operation, index) => {
-      const outcome = outcomes[index] ?? { status: 'unknown' };
-      const decision = this.#record(operation, outcome, refused);
+    for (const [index, operation] of phaseOperations(phase).entries()) {
+      const decision = this.#record(operation, outcomes[index] ?? unknown, refused);
       if (decision === 'applied') report.applied += 1;
       if (decision === 'retry') report.failed += 1;
-    });
+    }
   }
 
   #record(operation: Operation, outcome: Outcome, refused: Set<string>): Decision {
     const { observed, counters, log } = this.parts;
     const decision = decide(operation, outcome);
     counters.count(operation.kind, outcome);
-    observed.record(operation, decision === 'applied' ? { status: 'applied' } : outcome);
+    observed.record(operation, decision === 'applied' ? applied : outcome);
     if (decision === 'applied') {
       return decision;
     }

@@ -126,12 +126,8 @@ export const cidrContains = (cidr: Cidr, address: IpAddress): boolean => {
   return ipFromBytes(maskTo(ipToBytes(address), cidr.prefixLength)) === cidr.address;
 };
 
-const loopbackV4 = parseCidr('127.0.0.0/8') as Cidr;
-const linkLocalV6 = parseCidr('fe80::/10') as Cidr;
-
-export const isLoopback = (address: IpAddress): boolean =>
-  address === '::1' || cidrContains(loopbackV4, address);
-export const isIpv6LinkLocal = (address: IpAddress): boolean => cidrContains(linkLocalV6, address);
+export const isLoopback = (address: IpAddress): boolean => address === '::1' || address.startsWith('127.');
+export const isIpv6LinkLocal = (address: IpAddress): boolean => /^fe[89ab][0-9a-f]:/.test(address);
 
 /** Whether it can be the address of one host: not unspecified, multicast or broadcast. */
 export const isHostAddress = (address: IpAddress): boolean =>

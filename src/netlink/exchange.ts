@@ -12,18 +12,18 @@ export type MessageOutcome =
 const applied: MessageOutcome = { status: 'applied' };
 const unknown: MessageOutcome = { status: 'unknown' };
 
-interface Member {
-  readonly request: Request;
-  /** Where the message begins in the datagram; undefined where it could not be written. */
-  readonly offset: number | undefined;
-  outcome: MessageOutcome | undefined;
-}
+/** The offset of a message that could not be written. */
+const unwritten = -1;
 
 /** The messages of one datagram, with sequence numbers in a row, and their answers. Only the last asks for one; failures always answer. */
 export class Exchange {
-  readonly #members: Member[] = [];
-  #lastSent: { readonly member: Member; readonly offset: number; readonly request: Request } | undefined;
+  readonly #requests: Request[] = [];
+  /** Where each message begins in the datagram. */
+  readonly #offsets: number[] = [];
+  /** What is known of single messages, by their places: of most nothing is said. */
+  readonly #outcomes = new Map<number, MessageOutcome>();
   #sentCount = 0;
+  #lastSent = unwritten;
   #complete = false;
   #lost = false;
 
@@ -31,15 +31,15 @@ export class Exchange {
   constructor(private readonly previousSequence: number) {}
 
   get size(): number {
-    return this.#members.length;
+    return this.#requests.length;
   }
 
   get nextSequence(): number {
-    return (this.previousSequence + 1 + this.#members.length) >>> 0;
+    return (this.previousSequence + 1 + this.#requests.length) >>> 0;
   }
 
   get lastSequence(): number {
-    return (this.previousSequence + this.#members.length) >>> 0;
+    return (this.previousSequence + this.#requests.length) >>> 0;
   }
 
   /** How many messages the datagram holds. */
@@ -48,36 +48,41 @@ export class Exchange {
   }
 
   get lastMessage(): { readonly offset: number; readonly request: Request } | undefined {
-    return this.#lastSent;
+    const request = this.#requests[this.#lastSent];
+    const offset = this.#offsets[this.#lastSent];
+    return request === undefined || offset === undefined ? undefined : { request, offset };
   }
 
   add(request: Request, offset: number): void {
-    const member: Member = { request, offset, outcome: undefined };
-    this.#members.push(member);
+    this.#lastSent = this.#requests.length;
+    this.#requests.push(request);
+    this.#offsets.push(offset);
     this.#sentCount += 1;
-    this.#lastSent = { member, offset, request };
   }
 
   /** A request whose value does not fit its attribute: it failed, as EDOM, before it was sent. The kernel's own word for what it refuses is EINVAL. */
   addUnsendable(request: Request, error: ProtocolError): void {
-    const outcome: MessageOutcome = {
+    this.#outcomes.set(this.#requests.length, {
       status: 'failed',
       errno: 'EDOM',
       message: `${request.operation()}: ${error.message}`,
-    };
-    this.#members.push({ request, offset: undefined, outcome });
+    });
+    this.#requests.push(request);
+    this.#offsets.push(unwritten);
   }
 
   answer(message: Message, datagram: DataView): void {
     if (message.type !== MessageType.error) return;
-    const member = this.#members[(message.sequence - this.previousSequence - 1) >>> 0];
-    if (member === undefined || member.offset === undefined) return;
+    const place = (message.sequence - this.previousSequence - 1) >>> 0;
+    const request = this.#requests[place];
+    const offset = this.#offsets[place];
+    if (request === undefined || offset === undefined || offset === unwritten) return;
     const acknowledgement = readAcknowledgement(message);
-    member.outcome =
-      acknowledgement.errno === 0
-        ? applied
-        : failure(explain(member.request, acknowledgement, datagram, member.offset));
-    if (member === this.#lastSent?.member) this.#complete = true;
+    this.#outcomes.set(
+      place,
+      acknowledgement.errno === 0 ? applied : failure(explain(request, acknowledgement, datagram, offset)),
+    );
+    if (place === this.#lastSent) this.#complete = true;
   }
 
   /** Something found no place in the receive buffer: what has no answer may have failed. */
@@ -87,18 +92,20 @@ export class Exchange {
 
   /** The datagram did not reach the kernel, so nothing of it acted. */
   notSent(error: NetlinkError): void {
-    for (const member of this.#members)
-      member.outcome ??= {
-        status: 'failed',
-        errno: error.errno,
-        message: `${member.request.operation()}: ${error.message}`,
-      };
+    for (const [place, request] of this.#requests.entries())
+      if (!this.#outcomes.has(place))
+        this.#outcomes.set(place, {
+          status: 'failed',
+          errno: error.errno,
+          message: `${request.operation()}: ${error.message}`,
+        });
   }
 
   /** One outcome for each message, in their order. */
   addOutcomesTo(outcomes: MessageOutcome[]): void {
     const silent = this.#complete && !this.#lost ? applied : unknown;
-    for (const member of this.#members) outcomes.push(member.outcome ?? silent);
+    for (let place = 0; place < this.#requests.length; place += 1)
+      outcomes.push(this.#outcomes.get(place) ?? silent);
   }
 }
 

@@ -22,17 +22,22 @@ const withoutClaim = (claims: Claims | undefined, fragment: Fragment): Claims | 
   return first === undefined ? undefined : [first, ...rest];
 };
 
-/** Adds or takes away one claim for each key, in place. */
-const claimAll = <Key>(
-  claims: Map<Key, Claims>,
-  keys: Iterable<Key>,
-  change: (before: Claims | undefined) => Claims | undefined,
-): void => {
+const claim = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragment: Fragment): void => {
+  for (const key of keys) claims.set(key, withClaim(claims.get(key), fragment));
+};
+
+const giveUp = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragment: Fragment): void => {
   for (const key of keys) {
-    const after = change(claims.get(key));
-    if (after === undefined) claims.delete(key);
-    else claims.set(key, after);
+    const left = withoutClaim(claims.get(key), fragment);
+    if (left === undefined) claims.delete(key);
+    else claims.set(key, left);
   }
+};
+
+const union = <Key>(before: Iterable<Key> | undefined, now: Iterable<Key> | undefined): ReadonlySet<Key> => {
+  const all = new Set(before);
+  for (const key of now ?? []) all.add(key);
+  return all;
 };
 
 const clashProblem = (key: VirtualServerKey, winner: Fragment, loser: Fragment): Problem => ({
@@ -55,21 +60,18 @@ export class Desired implements Wanted {
   replace(key: ServiceKey, fragment: Fragment | undefined): Touched {
     const before = this.#fragments.get(key);
     if (before !== undefined) {
-      claimAll(this.#virtualServers, before.virtualServers.keys(), (claims) => withoutClaim(claims, before));
-      claimAll(this.#addresses, before.addresses, (claims) => withoutClaim(claims, before));
+      giveUp(this.#virtualServers, before.virtualServers.keys(), before);
+      giveUp(this.#addresses, before.addresses, before);
       this.#fragments.delete(key);
     }
     if (fragment !== undefined) {
-      claimAll(this.#virtualServers, fragment.virtualServers.keys(), (claims) => withClaim(claims, fragment));
-      claimAll(this.#addresses, fragment.addresses, (claims) => withClaim(claims, fragment));
+      claim(this.#virtualServers, fragment.virtualServers.keys(), fragment);
+      claim(this.#addresses, fragment.addresses, fragment);
       this.#fragments.set(key, fragment);
     }
     const touched = {
-      virtualServers: new Set([
-        ...(before?.virtualServers.keys() ?? []),
-        ...(fragment?.virtualServers.keys() ?? []),
-      ]),
-      addresses: new Set([...(before?.addresses ?? []), ...(fragment?.addresses ?? [])]),
+      virtualServers: union(before?.virtualServers.keys(), fragment?.virtualServers.keys()),
+      addresses: union(before?.addresses, fragment?.addresses),
     };
     for (const virtualServer of touched.virtualServers) this.#noteClash(virtualServer);
     return touched;

@@ -34,8 +34,6 @@ const urgentServices: ReadonlySet<string> = new Set([
 export const isUrgentService = (key: ServiceKey | undefined): boolean =>
   key !== undefined && urgentServices.has(key);
 
-const nothingUrgent: Urgency = { virtualServer: () => false, address: () => false };
-
 type Step =
   | 'delete virtual servers'
   | 'unbind addresses'
@@ -87,25 +85,23 @@ const isUrgent = (operation: Operation, urgency: Urgency): boolean =>
     ? urgency.address(operation.address)
     : urgency.virtualServer(operationTarget(operation));
 
-const toPhase = (name: string, operations: readonly Operation[]): Phase => {
-  const addresses = operations.filter(isAddressOperation);
-  if (addresses.length > 0) return { name, addresses };
-  return { name, ipvs: operations.filter((operation) => !isAddressOperation(operation)) };
-};
+/** A step is about the one or the other. */
+const toPhase = (step: Step, name: string, operations: readonly Operation[]): Phase =>
+  step === 'bind addresses' || step === 'unbind addresses'
+    ? { name, addresses: operations as readonly AddressOperation[] }
+    : { name, ipvs: operations as readonly IpvsOperation[] };
 
 const inSteps = (operations: readonly Operation[], prefix: string): readonly Phase[] => {
   const byStep = new Map<Step, Operation[]>(steps.map((step) => [step, []]));
   for (const operation of operations) byStep.get(stepOf(operation))?.push(operation);
   return [...byStep]
     .filter(([, ofStep]) => ofStep.length > 0)
-    .map(([step, ofStep]) => toPhase(`${prefix}${step}`, ofStep));
+    .map(([step, ofStep]) => toPhase(step, `${prefix}${step}`, ofStep));
 };
 
-/** Orders operations: all phases of what is urgent (the API server, cluster DNS), then those of the rest. Empty phases are left out. */
-export const phases = (
-  operations: readonly Operation[],
-  urgency: Urgency = nothingUrgent,
-): readonly Phase[] => {
+/** Orders operations: all phases of what is urgent (the API server, cluster DNS), if anything is, then those of the rest. Empty phases are left out. */
+export const phases = (operations: readonly Operation[], urgency?: Urgency): readonly Phase[] => {
+  if (urgency === undefined) return inSteps(operations, '');
   const urgent: Operation[] = [];
   const others: Operation[] = [];
   for (const operation of operations) (isUrgent(operation, urgency) ? urgent : others).push(operation);

@@ -77,8 +77,11 @@ const toRealServer = ({ key, endpoint, port }: PortEndpoint): RealServer => ({
 
 type RealServers = ReadonlyMap<RealServerKey, RealServer>;
 
-const toRealServers = (endpoints: PortEndpoints): RealServers =>
-  new Map(endpoints.map((endpoint) => [endpoint.key, toRealServer(endpoint)]));
+const toRealServers = (endpoints: PortEndpoints): RealServers => {
+  const realServers = new Map<RealServerKey, RealServer>();
+  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint));
+  return realServers;
+};
 
 interface Backends {
   readonly internal: RealServers;
@@ -97,8 +100,12 @@ const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts)
   };
 };
 
+const hashedByPort: readonly VirtualServerFlag[] = ['mh-port'];
+const noFlags: readonly VirtualServerFlag[] = [];
+
 /** Of mh and mh alone kube-proxy hashes the port too; sh it leaves without. */
-const flagsOf = (scheduler: string): readonly VirtualServerFlag[] => (scheduler === 'mh' ? ['mh-port'] : []);
+const flagsOf = (scheduler: string): readonly VirtualServerFlag[] =>
+  scheduler === 'mh' ? hashedByPort : noFlags;
 
 const toTable = (
   service: CheckedService,
