@@ -25,7 +25,8 @@ export const decide = (operation: Operation, outcome: Outcome): Decision => {
     case 'applied':
       return 'applied';
     case 'unknown':
-      return 'reread';
+      // An address is not read by itself: done once more, it tells by EEXIST or EADDRNOTAVAIL that it was done.
+      return operation.kind === 'bind-address' || operation.kind === 'unbind-address' ? 'retry' : 'reread';
     case 'failed':
       return meanings[operation.kind][outcome.errno] ?? 'retry';
   }

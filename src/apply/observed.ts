@@ -69,13 +69,6 @@ export class Observed {
     this.#virtualServers.set(key, { server: table.server, realServers });
   }
 
-  /** Forgets everything: nothing is known of the kernel. */
-  clear(): void {
-    this.#virtualServers.clear();
-    this.#addresses.clear();
-    this.#untrusted.clear();
-  }
-
   setAddresses(addresses: Iterable<IpAddress>): void {
     this.#addresses.clear();
     for (const address of addresses) this.#addresses.add(address);

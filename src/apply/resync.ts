@@ -51,9 +51,9 @@ export class Resync {
 
   /**
    * Begins a round: compares all virtual servers and addresses, and reads those that are new to us whole. What is left of
-   * the round before is dropped.
+   * the round before is dropped. `anew`: nothing that is known counts, but for whose a virtual server is.
    */
-  async begin(): Promise<Touched> {
+  async begin({ anew = false }: { readonly anew?: boolean } = {}): Promise<Touched> {
     const { ipvs, observed } = this.parts;
     const addresses = await this.readAddresses();
     const drifted = new Set<VirtualServerKey>();
@@ -63,7 +63,7 @@ export class Resync {
       const server = withoutObservations(observation);
       if (!this.#concerns(server.identity)) continue;
       present.add(server.key);
-      const known = observed.virtualServer(server.key);
+      const known = anew ? undefined : observed.virtualServer(server.key);
       if (known === undefined) {
         await this.#adopt(server, (drifted.size + 1) % adoptionSlice === 0);
       } else {

@@ -11,7 +11,7 @@ import type { Touched } from '../plan/diff.js';
 import { drainPeriodMilliseconds } from '../plan/drain.js';
 import type { Phase } from '../plan/order.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
-import { SyncRunner, type RunReason } from './sync-runner.js';
+import { SyncRunner } from './sync-runner.js';
 import type { WantedState } from './wanted-state.js';
 
 export interface ProxyParts {
@@ -53,7 +53,7 @@ export class Proxy implements AsyncDisposable {
     this.#runner = new SyncRunner({
       minSyncPeriodMilliseconds: parts.minSyncPeriodMilliseconds,
       syncPeriodMilliseconds: parts.syncPeriodMilliseconds,
-      run: (reason) => this.#queue.run(() => this.#guarded(reason)),
+      run: (reason) => this.#enqueue(() => (reason === 'periodic' ? this.#resync() : this.#sync())),
     });
   }
 
@@ -110,22 +110,23 @@ export class Proxy implements AsyncDisposable {
     await this.#queue.run(async () => undefined);
   }
 
-  async #guarded(reason: RunReason): Promise<void> {
-    try {
-      if (reason === 'periodic') await this.#resync();
-      else await this.#sync();
-    } catch (error) {
-      // What the kernel holds now is not known any more: the next sync reads all of it.
-      this.parts.log.error({ error: messageOf(error) }, 'a sync failed and is tried again');
-      this.parts.observed.clear();
-      this.#adopted = false;
-      this.#after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
-    }
+  /** Work on the kernel. Where it breaks, what the kernel holds is not known any more, and the next sync reads all of it. */
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    return this.#queue.run(async () => {
+      try {
+        await work();
+      } catch (error) {
+        this.parts.log.error({ error: messageOf(error) }, 'a sync failed and is tried again');
+        this.#adopted = false;
+        this.#after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
+      }
+    });
   }
 
   async #sync(): Promise<void> {
     const { store, wanted, dummy, reconciler } = this.parts;
-    if (!store.synced) return;
+    // In trouble every sync reads the whole kernel: changes wait for the next try together.
+    if (!store.synced || this.#timers.has('trouble')) return;
     const started = performance.now();
     await dummy.ensure();
     const changed = this.#withTouchedAddresses(wanted.update());
@@ -136,7 +137,7 @@ export class Proxy implements AsyncDisposable {
   /** Reads the whole kernel table into the mirror: what stands there and is wanted stays as it is. */
   async #adopt(changed: Touched): Promise<Touched> {
     const { resync, observed, wanted } = this.parts;
-    await resync.begin();
+    await resync.begin({ anew: true });
     this.#adopted = true;
     const keys = wanted.desired.keys();
     return {
@@ -164,19 +165,12 @@ export class Proxy implements AsyncDisposable {
     const slices = Math.ceil(resync.remaining / resyncSlice);
     if (slices === 0) return;
     this.#after('slice', syncPeriodMilliseconds / 2 / slices, () => {
-      void this.#queue.run(() => this.#slice());
+      void this.#enqueue(() => this.#slice());
     });
   }
 
   async #slice(): Promise<void> {
-    try {
-      await this.#repair(await this.parts.resync.step(resyncSlice));
-    } catch (error) {
-      this.parts.log.warn(
-        { error: messageOf(error) },
-        'a slice of the resync failed; the next round reads it again',
-      );
-    }
+    await this.#repair(await this.parts.resync.step(resyncSlice));
     this.#scheduleSlices();
   }
 
@@ -213,27 +207,20 @@ export class Proxy implements AsyncDisposable {
     const due = this.parts.reconciler.nextRetry;
     if (due === undefined) return;
     this.#after('retry', due, () => {
-      void this.#queue.run(() =>
-        this.#retry(() => this.parts.reconciler.reconcile(nothingTouched), 'retried'),
-      );
+      void this.#enqueue(() => this.#again(() => this.parts.reconciler.reconcile(nothingTouched), 'retried'));
     });
   }
 
   #scheduleDrain(): void {
     if (this.parts.reconciler.draining.size === 0 || this.#timers.has('drain')) return;
     this.#after('drain', drainPeriodMilliseconds, () => {
-      void this.#queue.run(() => this.#retry(() => this.parts.reconciler.drain(), 'drained'));
+      void this.#enqueue(() => this.#again(() => this.parts.reconciler.drain(), 'drained'));
     });
   }
 
-  async #retry(work: () => Promise<Report>, message: string): Promise<void> {
+  async #again(work: () => Promise<Report>, message: string): Promise<void> {
     const started = performance.now();
-    try {
-      this.#finish(await work(), message, started);
-    } catch (error) {
-      this.parts.log.error({ error: messageOf(error) }, 'could not work on what was left over; trying again');
-      this.#after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
-    }
+    this.#finish(await work(), message, started);
   }
 
   #after(name: string, milliseconds: number, work: () => void): void {

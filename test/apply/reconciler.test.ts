@@ -178,6 +178,18 @@ test('an operation without an answer makes just its virtual server untrusted, an
   assert.equal(kernel.tables.get(web)?.realServers.size, 2);
 });
 
+test('an address without an answer is asked for again: it may not be there', async () => {
+  const { kernel, reconciler, clock, want } = setUp();
+  let lost = 0;
+  kernel.fault = ({ kind }) => (kind === 'bind-address' && (lost += 1) === 1 ? unknown : undefined);
+  await reconciler.reconcile(want('web', '10.96.0.1', []));
+  kernel.addresses.clear();
+  clock.now += reconciler.nextRetry ?? 0;
+  await reconciler.reconcile(nothing);
+  assert.deepEqual([...kernel.addresses], ['10.96.0.1']);
+  assert.equal(reconciler.nextRetry, undefined);
+});
+
 test('what vanished before we removed it counts as removed, what was bound before we bound it as bound', async () => {
   const { kernel, observed, reconciler, want } = setUp();
   kernel.addresses.add(ip('10.96.0.1'));

@@ -12,7 +12,7 @@ import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { eventually } from '../support/daemon-process.js';
 import { FaultyKernel } from '../support/faulty-kernel.js';
-import { nodeFacts, ready, service, settings, slice } from '../support/objects.js';
+import { nodeFacts, ready, service, settings, slice, type ServiceSpec } from '../support/objects.js';
 
 /** A proxy on a kernel that can be told to fail. */
 const setUp = () => {
@@ -21,7 +21,8 @@ const setUp = () => {
   const log: Logger = { ...silentLogger, error: (fields) => void errors.push(fields) };
   const store = new ClusterStore(() => proxy.request());
   const observed = new Observed();
-  const wanted = new WantedState({ store, settings: () => settings(), nodeFacts: () => nodeFacts(), log });
+  const facts = nodeFacts(['eth0 192.0.2.1/24']);
+  const wanted = new WantedState({ store, settings: () => settings(), nodeFacts: () => facts, log });
   const dummy = new DummyInterface(
     {
       link: async () => ({ index: 7, kind: 'dummy' }),
@@ -59,9 +60,12 @@ const setUp = () => {
     syncPeriodMilliseconds: 60_000,
     log,
   });
+  let fields: ServiceSpec = {};
   /** Makes the Services exactly these, each with one endpoint. */
   const put = (...names: readonly string[]): void => {
-    const services = names.map((name, index) => service(name, { clusterIP: `10.96.0.${index + 1}` }));
+    const services = names.map((name, index) =>
+      service(name, { clusterIP: `10.96.0.${index + 1}`, ...fields }),
+    );
     const slices = names.map((name, index) => slice(name, [ready(`10.1.0.${index + 1}`)]));
     store.replaceAll({
       services: new Map(services.map((value) => [value.key, value])),
@@ -69,7 +73,25 @@ const setUp = () => {
       node: undefined,
     });
   };
-  return { kernel, store, proxy, errors, put };
+  /** What Services have beside a ClusterIP, from now on. */
+  const withFields = (changed: ServiceSpec): void => {
+    fields = changed;
+  };
+  /** From now on the kernel cannot be reached; ended by what this gives. */
+  const breakKernel = (): (() => void) => {
+    const apply = kernel.apply.bind(kernel);
+    kernel.apply = async () => {
+      throw new Error('the socket broke');
+    };
+    return () => {
+      kernel.apply = apply;
+    };
+  };
+  return { kernel, store, proxy, errors, put, withFields, breakKernel };
+};
+
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
 };
 
 test('nothing happens before start, and nothing before both kinds of objects are there in full', async () => {
@@ -105,20 +127,14 @@ test('what stood in the kernel before us and is wanted by nobody goes only with 
 
 test('an exception in a sync is reported, and the next sync reads the kernel anew', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const { kernel, proxy, errors, put } = setUp();
+  const { kernel, proxy, errors, put, breakKernel } = setUp();
   await using _stopped = proxy;
-  const apply = kernel.apply.bind(kernel);
-  kernel.apply = async () => {
-    throw new Error('the socket broke');
-  };
+  const mend = breakKernel();
   put('web');
   const first = proxy.start();
-  const turns = async (): Promise<void> => {
-    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
-  };
   await turns();
   assert.deepEqual(errors, [{ error: 'the socket broke' }]);
-  kernel.apply = apply;
+  mend();
   kernel.read.length = 0;
   context.mock.timers.tick(5_000);
   assert.equal((await first).failed, 0);
@@ -135,4 +151,66 @@ test('a change during a sync is not lost', async () => {
   await first;
   put('a', 'b', 'c');
   await eventually(() => assert.equal(kernel.tables.size, 3), 1_000);
+});
+
+test('while syncs break, changes wait for the next try together', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, errors, put, breakKernel } = setUp();
+  await using _stopped = proxy;
+  put('a');
+  await proxy.start();
+  const mend = breakKernel();
+  put('a', 'b');
+  await turns();
+  put('a', 'b', 'c');
+  await turns();
+  put('a', 'b', 'c', 'd');
+  await turns();
+  assert.equal(errors.length, 1);
+  mend();
+  context.mock.timers.tick(5_000);
+  await turns();
+  assert.equal(kernel.tables.size, 4);
+});
+
+test('what was ours before syncs broke is ours afterwards', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, put, withFields, breakKernel } = setUp();
+  await using _stopped = proxy;
+  // Neither on kube-ipvs0 nor a node port: nothing in the kernel says whose it is.
+  withFields({ externalIPs: ['192.0.2.1'] });
+  put('a');
+  await proxy.start();
+  assert.equal(kernel.tables.size, 2);
+  const mend = breakKernel();
+  put();
+  await turns();
+  mend();
+  context.mock.timers.tick(5_000);
+  await turns();
+  assert.equal(kernel.tables.size, 0);
+});
+
+test('what a slice of the resync found and could not repair is repaired with the next try', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, errors, put, breakKernel } = setUp();
+  await using _stopped = proxy;
+  put('a');
+  await proxy.start();
+  await turns();
+  for (const { realServers } of kernel.tables.values())
+    for (const [key, server] of realServers) realServers.set(key, { ...server, weight: 9 });
+  context.mock.timers.tick(60_000);
+  await turns();
+  const mend = breakKernel();
+  context.mock.timers.tick(30_000);
+  await turns();
+  assert.equal(errors.length, 1);
+  mend();
+  context.mock.timers.tick(5_000);
+  await turns();
+  const weights = [...kernel.tables.values()].flatMap(({ realServers }) =>
+    [...realServers.values()].map(({ weight }) => weight),
+  );
+  assert.deepEqual(weights, [1]);
 });
