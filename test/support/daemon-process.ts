@@ -5,15 +5,18 @@ import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
-/** Tries again until it holds; then gives its value. Fails with the last error after the time. */
-export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = 10_000): Promise<T> => {
+/**
+ * Tries again until it holds; then gives its value. Fails with the last error after the time, which is long, as a busy machine's
+ * guest takes seconds to load a program. The pauses grow: a check that starts programs keeps the guest's only CPU from the rest.
+ */
+export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = 40_000): Promise<T> => {
   const deadline = Date.now() + milliseconds;
-  for (;;) {
+  for (let pause = 20; ; pause = Math.min(pause * 1.5, 200)) {
     try {
       return await check();
     } catch (error) {
       if (Date.now() > deadline) throw error;
-      await sleep(20);
+      await sleep(pause);
     }
   }
 };
