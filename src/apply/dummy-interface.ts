@@ -1,16 +1,29 @@
 import type { AddressOperation, Outcome } from '../model/operation.js';
-import type { IpAddress } from '../base/ip.js';
+import { familyOf, hostPrefixLength, isIpv6LinkLocal, isLoopback, type IpAddress } from '../base/ip.js';
 import { BaseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 
 /** kube-proxy's name for it; other programs (keepalived configurations, MetalLB) know it by this name. */
 export const dummyInterfaceName = 'kube-ipvs0';
 
+interface DummyAddress {
+  readonly address: IpAddress;
+  readonly prefixLength: number;
+  readonly interfaceIndex: number;
+}
+
+/**
+ * Whether an address of kube-ipvs0 is one that we could have bound. Others are left alone: what the kernel gives a device
+ * that somebody brought up (link-local), and networks, which are no VIPs.
+ */
+export const isVip = ({ address, prefixLength }: Omit<DummyAddress, 'interfaceIndex'>): boolean =>
+  prefixLength === hostPrefixLength(familyOf(address)) && !isLoopback(address) && !isIpv6LinkLocal(address);
+
 /** What the manager asks of rtnetlink. */
 export interface DummyInterfaceLinks {
   link(name: string): Promise<{ readonly index: number; readonly kind: string | undefined } | undefined>;
   createDummy(name: string): Promise<Outcome>;
-  addresses(): Promise<readonly { readonly address: IpAddress; readonly interfaceIndex: number }[]>;
+  addresses(): Promise<readonly DummyAddress[]>;
   apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]>;
 }
 
@@ -90,17 +103,17 @@ export class DummyInterface {
     return link.index;
   }
 
-  /** To be called when the device has gone: the next `ensure` looks and creates anew. */
+  /** To be called when the device may have gone or changed: the next `find` or `ensure` looks anew. */
   forget(): void {
     this.#index = undefined;
   }
 
-  /** The addresses on the device now; none where there is no device. */
+  /** The VIPs on the device now; none where there is no device. */
   async addresses(): Promise<readonly IpAddress[]> {
     const index = await this.find();
     if (index === undefined) return [];
     return (await this.links.addresses())
-      .filter((entry) => entry.interfaceIndex === index)
+      .filter((entry) => entry.interfaceIndex === index && isVip(entry))
       .map((entry) => entry.address);
   }
 

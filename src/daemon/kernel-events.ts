@@ -1,7 +1,8 @@
-import type { DummyInterface } from '../apply/dummy-interface.js';
+import { dummyInterfaceName, isVip, type DummyInterface } from '../apply/dummy-interface.js';
 import type { LinkAddress, NodeAddresses } from '../apply/node-addresses.js';
 import type { Observed } from '../apply/observed.js';
 import type { IpAddress } from '../base/ip.js';
+import type { Link } from '../kernel/rtnetlink/convert.js';
 import type { RouteEvent } from '../kernel/rtnetlink/events.js';
 
 export interface KernelEventsParts {
@@ -12,6 +13,8 @@ export interface KernelEventsParts {
   readonly nodeChanged: () => void;
   /** Addresses of kube-ipvs0 are not as we left them. */
   readonly dummyChanged: (addresses: Iterable<IpAddress>) => void;
+  /** Which addresses are whose is not known any more: all of them are to be read again. */
+  readonly reread: () => void;
 }
 
 /** Takes in what the kernel tells of links and addresses: kube-ipvs0 is ours, everything else is the node. */
@@ -21,7 +24,7 @@ export class KernelEvents {
   event(event: RouteEvent): void {
     switch (event.kind) {
       case 'link':
-        return this.parts.nodeAddresses.linkChanged(event.link);
+        return this.#linkChanged(event.link);
       case 'link-gone':
         return this.#linkGone(event.link.index);
       case 'address':
@@ -29,6 +32,17 @@ export class KernelEvents {
       case 'address-gone':
         return this.#address(event.address, false);
     }
+  }
+
+  /** Somebody else may give our device another name, or its name to another device: then their addresses change hands too. */
+  #linkChanged(link: Link): void {
+    const { dummy, nodeAddresses, reread } = this.parts;
+    nodeAddresses.linkChanged(link);
+    const isNamedAsOurs = link.name === dummyInterfaceName;
+    if (isNamedAsOurs === (link.index === dummy.index)) return;
+    dummy.forget();
+    this.dummyIsNew();
+    reread();
   }
 
   #linkGone(index: number): void {
@@ -56,7 +70,7 @@ export class KernelEvents {
       return;
     }
     // Our own operations come back as events too: they say nothing new.
-    if (observed.hasAddress(entry.address) === present) return;
+    if (!isVip(entry) || observed.hasAddress(entry.address) === present) return;
     observed.setAddress(entry.address, present);
     this.parts.dummyChanged([entry.address]);
   }

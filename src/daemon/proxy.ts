@@ -47,6 +47,7 @@ export class Proxy implements AsyncDisposable {
   #started = false;
   #adopted = false;
   #stopped = false;
+  #rereading = false;
   #firstSync: { resolve: (report: Report) => void } | undefined;
 
   constructor(private readonly parts: ProxyParts) {
@@ -81,15 +82,24 @@ export class Proxy implements AsyncDisposable {
 
   /** Events were lost: everything about links and addresses is read again. */
   eventsLost(): void {
+    if (this.#rereading) return;
     this.parts.log.warn({}, 'the kernel dropped link and address events; reading all of them again');
+    this.rereadAddresses();
+  }
+
+  /** Reads all links and addresses; asked for several times before it begins, once. */
+  rereadAddresses(): void {
+    if (this.#rereading) return;
+    this.#rereading = true;
     void this.#queue.run(async () => {
+      this.#rereading = false;
       try {
         if (await this.parts.readAddresses()) this.parts.wanted.nodeChanged();
-        if (this.#adopted) this.dummyChanged((await this.parts.resync.readAddresses()).values());
+        if (this.#adopted) this.dummyChanged(await this.parts.resync.readAddresses());
         this.request();
       } catch (error) {
         this.parts.log.error({ error: messageOf(error) }, 'could not read links and addresses');
-        this.#after('events', retryAfterTroubleMilliseconds, () => this.eventsLost());
+        this.#after('events', retryAfterTroubleMilliseconds, () => this.rereadAddresses());
       }
     });
   }

@@ -72,6 +72,8 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     onForeign: foreignReporter(log),
   });
   const readAddresses = async (): Promise<boolean> => {
+    // Its index is not to be relied on: events may have been lost.
+    dummy.forget();
     await dummy.find();
     const links = await route.links();
     const entries = await route.addresses();
@@ -98,6 +100,7 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     nodeAddresses,
     nodeChanged: () => proxy.nodeChanged(),
     dummyChanged: (addresses) => proxy.dummyChanged(addresses),
+    reread: () => proxy.rereadAddresses(),
   });
   return { proxy, store, observed, dummy, kernelEvents, counters, readAddresses };
 };

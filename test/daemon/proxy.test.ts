@@ -27,7 +27,8 @@ const setUp = () => {
     {
       link: async () => ({ index: 7, kind: 'dummy' }),
       createDummy: async () => ({ status: 'applied' }),
-      addresses: async () => [...kernel.addresses].map((address) => ({ address, interfaceIndex: 7 })),
+      addresses: async () =>
+        [...kernel.addresses].map((address) => ({ address, prefixLength: 32, interfaceIndex: 7 })),
       apply: (_, operations) => kernel.apply(operations),
     },
     log,
@@ -55,7 +56,10 @@ const setUp = () => {
     reconciler,
     resync,
     dummy,
-    readAddresses: async () => false,
+    readAddresses: async () => {
+      kernel.read.push('links and addresses');
+      return false;
+    },
     minSyncPeriodMilliseconds: 0,
     syncPeriodMilliseconds: 60_000,
     log,
@@ -213,4 +217,15 @@ test('what a slice of the resync found and could not repair is repaired with the
     [...realServers.values()].map(({ weight }) => weight),
   );
   assert.deepEqual(weights, [1]);
+});
+
+test('events that are lost again and again make no queue of readings', async () => {
+  const { kernel, proxy, put } = setUp();
+  await using _stopped = proxy;
+  put('a');
+  const first = proxy.start();
+  for (let count = 0; count < 100; count += 1) proxy.eventsLost();
+  await first;
+  await turns();
+  assert.equal(kernel.read.filter((line) => line === 'links and addresses').length, 1);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RealServerKey, VirtualServerKey } from '../../src/model/virtual-server.js';
 import { eventually } from '../support/daemon-process.js';
 import { addressesOf, run, runLine, savedTable } from '../support/guest.js';
@@ -10,6 +11,9 @@ import { ready, service, slice } from '../support/objects.js';
 
 let daemon: InProcessDaemon;
 const aSecond = 1_000;
+
+const interfaces = (): readonly string[] =>
+  (JSON.parse(run('ip', '-j', 'link', 'show')) as { readonly ifname: string }[]).map(({ ifname }) => ifname);
 
 before(async () => {
   runLine('ip link add eth0 type veth peer name eth0-peer');
@@ -80,6 +84,30 @@ test('kube-ipvs0 itself is made anew, with all its addresses', async () => {
     () => assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.1/32', '203.0.113.7/32']),
     aSecond,
   );
+});
+
+test('kube-ipvs0 under another name is another interface: its addresses are the node’s until it goes', async () => {
+  runLine('ip link set kube-ipvs0 name kept-aside');
+  await eventually(() => assert.ok(interfaces().includes('kube-ipvs0')), aSecond);
+  assert.deepEqual(addressesOf('kube-ipvs0'), []);
+  runLine('ip link delete kept-aside');
+  await eventually(
+    () => assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.1/32', '203.0.113.7/32']),
+    aSecond,
+  );
+});
+
+test('networks and link-local addresses on kube-ipvs0 are left alone, and nobody is told of a repair', async () => {
+  const applied = (): unknown => daemon.wired.counters.snapshot()['unbind-address applied'];
+  const before = applied();
+  runLine('ip address add 10.77.0.1/24 dev kube-ipvs0');
+  runLine('ip link set kube-ipvs0 up');
+  await eventually(() => assert.equal(addressesOf('kube-ipvs0').length, 4), aSecond);
+  await sleep(3_000);
+  assert.equal(addressesOf('kube-ipvs0').length, 4);
+  assert.equal(applied(), before);
+  runLine('ip address delete 10.77.0.1/24 dev kube-ipvs0');
+  runLine('ip link set kube-ipvs0 down');
 });
 
 test('a table that was changed from outside is repaired within the sync period, without touching what is foreign', async () => {

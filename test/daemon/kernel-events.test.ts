@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DummyInterface, dummyInterfaceName } from '../../src/apply/dummy-interface.js';
+import { NodeAddresses } from '../../src/apply/node-addresses.js';
+import { Observed } from '../../src/apply/observed.js';
+import { silentLogger } from '../../src/base/log.js';
+import { KernelEvents } from '../../src/daemon/kernel-events.js';
+import { ip } from '../support/objects.js';
+
+/** Events about a node whose kube-ipvs0 has index 7 and 10.96.0.1, with what they led to. */
+const setUp = async () => {
+  const links = {
+    link: async () => ({ index: 7, kind: 'dummy' }),
+    createDummy: async () => ({ status: 'applied' }) as const,
+    addresses: async () => [],
+    apply: async () => [],
+  };
+  const dummy = new DummyInterface(links, silentLogger);
+  await dummy.ensure();
+  const observed = new Observed();
+  observed.setAddress(ip('10.96.0.1'), true);
+  const told: string[] = [];
+  const events = new KernelEvents({
+    dummy,
+    observed,
+    nodeAddresses: new NodeAddresses(),
+    nodeChanged: () => void told.push('node changed'),
+    dummyChanged: (addresses) => void told.push(`dummy changed: ${[...addresses].join(' ')}`),
+    reread: () => void told.push('reread'),
+  });
+  return { dummy, events, told };
+};
+
+const linkEvent = (index: number, name: string) =>
+  ({ kind: 'link', link: { index, name, kind: 'dummy', up: false } }) as const;
+
+const addressEvent = (text: string, prefixLength: number) =>
+  ({
+    kind: 'address',
+    address: { address: ip(text), prefixLength, interfaceIndex: 7, interfaceName: dummyInterfaceName },
+  }) as const;
+
+test('kube-ipvs0 that somebody renames is ours no more, and everything is read again', async () => {
+  const { dummy, events, told } = await setUp();
+  events.event(linkEvent(7, 'kept-aside'));
+  assert.equal(dummy.index, undefined);
+  assert.deepEqual(told, ['dummy changed: 10.96.0.1', 'reread']);
+});
+
+test('a kube-ipvs0 that somebody else made is looked at before its addresses are taken for those of the node', async () => {
+  const { dummy, events, told } = await setUp();
+  events.event(linkEvent(9, dummyInterfaceName));
+  assert.equal(dummy.index, undefined);
+  assert.deepEqual(told, ['dummy changed: 10.96.0.1', 'reread']);
+});
+
+test('other news of kube-ipvs0 and of other links leads to nothing', async () => {
+  const { events, told } = await setUp();
+  events.event(linkEvent(7, dummyInterfaceName));
+  events.event(linkEvent(3, 'eth0'));
+  assert.deepEqual(told, []);
+});
+
+test('link-local addresses and networks on kube-ipvs0 are none of ours', async () => {
+  const { events, told } = await setUp();
+  events.event(addressEvent('fe80::1', 64));
+  events.event(addressEvent('fe80::1', 128));
+  events.event(addressEvent('10.77.0.1', 24));
+  assert.deepEqual(told, []);
+  events.event(addressEvent('10.77.0.1', 32));
+  assert.deepEqual(told, ['dummy changed: 10.77.0.1']);
+});
