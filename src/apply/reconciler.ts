@@ -18,6 +18,7 @@ import { drainStep, drainingAmong, type Draining, type DrainSettings } from '../
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import { decide, type Decision } from './decisions.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
+import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
 import type { OperationCounters } from './operation-counters.js';
 import { Retries } from './retries.js';
@@ -93,6 +94,8 @@ const reasonOf = (outcome: Outcome): string => (outcome.status === 'failed' ? ou
 export class Reconciler {
   readonly #retries = new Retries<Retry>(retryDelays);
   readonly #now: () => number;
+  /** Refused since it was last told, each for a reason that is new. */
+  #news: object[] = [];
   #draining: Draining = new Map();
 
   constructor(private readonly parts: ReconcilerParts) {
@@ -125,7 +128,16 @@ export class Reconciler {
       await this.#reconcileSlice(slice, report, refused);
     this.#settle(all, refused);
     await this.#look(all.virtualServers, report, refused);
+    this.#tell();
     return report;
+  }
+
+  #tell(): void {
+    const news = this.#news;
+    this.#news = [];
+    tellOfEach(news, (fields) =>
+      this.parts.log.warn(fields, 'the kernel refused an operation; it is tried again with growing delays'),
+    );
   }
 
   async #reconcileSlice(
@@ -149,6 +161,7 @@ export class Reconciler {
   async drain(): Promise<Report> {
     const report = { applied: 0, failed: 0 };
     await this.#look(this.#draining.keys(), report, new Set());
+    this.#tell();
     return report;
   }
 
@@ -181,7 +194,7 @@ export class Reconciler {
   }
 
   #record(operation: Operation, outcome: Outcome, refused: Set<string>): Decision {
-    const { observed, counters, log } = this.parts;
+    const { observed, counters } = this.parts;
     const decision = decide(operation, outcome);
     counters.count(operation.kind, outcome);
     observed.record(operation, decision === 'applied' ? applied : outcome);
@@ -193,10 +206,7 @@ export class Reconciler {
     if (decision === 'reread' || refused.has(nameOf(target))) return decision;
     refused.add(nameOf(target));
     if (this.#retries.failed(nameOf(target), target, reasonOf(outcome), this.#now())) {
-      log.warn(
-        { operation: formatOperation(operation), reason: reasonOf(outcome) },
-        'the kernel refused an operation; it is tried again with growing delays',
-      );
+      this.#news.push({ operation: formatOperation(operation), reason: reasonOf(outcome) });
     }
     return decision;
   }
@@ -232,11 +242,12 @@ export class Reconciler {
   /** What was tried and not refused is as it should be: its backoff starts anew the next time. */
   #settle(tried: Touched, refused: ReadonlySet<string>): void {
     if (this.#retries.size === 0) return;
-    for (const key of [...tried.virtualServers, ...tried.addresses]) {
-      if (!refused.has(key) && this.#retries.settled(key)) {
-        this.parts.log.info({ key }, 'what the kernel refused before is done now');
-      }
-    }
+    const settled = [...tried.virtualServers, ...tried.addresses]
+      .filter((key) => !refused.has(key) && this.#retries.settled(key))
+      .map((key) => ({ key }));
+    tellOfEach(settled, (fields) =>
+      this.parts.log.info(fields, 'what the kernel refused before is done now'),
+    );
   }
 
   async #look(

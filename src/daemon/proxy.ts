@@ -33,6 +33,9 @@ const resyncSlice = 100;
 
 const retryAfterTroubleMilliseconds = 5_000;
 
+/** What falls due within this time is tried again together. */
+const leastRetryPauseMilliseconds = 250;
+
 const nothingTouched: Touched = { virtualServers: new Set(), addresses: new Set() };
 
 /**
@@ -204,9 +207,9 @@ export class Proxy implements AsyncDisposable {
     return { virtualServers: touched.virtualServers, addresses };
   }
 
-  #finish(report: Report, message: string, started: number): void {
+  #finish(report: Report, message: string, started: number, level: 'debug' | 'info' = 'info'): void {
     const tookMs = Math.round((performance.now() - started) * 10) / 10;
-    if (report.applied + report.failed > 0) this.parts.log.info({ ...report, tookMs }, message);
+    if (report.applied + report.failed > 0) this.parts.log[level]({ ...report, tookMs }, message);
     this.#firstSync?.resolve(report);
     this.#firstSync = undefined;
     this.#scheduleRetries();
@@ -216,7 +219,7 @@ export class Proxy implements AsyncDisposable {
   #scheduleRetries(): void {
     const due = this.parts.reconciler.nextRetry;
     if (due === undefined) return;
-    this.#after('retry', due, () => {
+    this.#after('retry', Math.max(due, leastRetryPauseMilliseconds), () => {
       void this.#enqueue(() => this.#again(() => this.parts.reconciler.reconcile(nothingTouched), 'retried'));
     });
   }
@@ -230,7 +233,9 @@ export class Proxy implements AsyncDisposable {
 
   async #again(work: () => Promise<Report>, message: string): Promise<void> {
     const started = performance.now();
-    this.#finish(await work(), message, started);
+    const report = await work();
+    // What is refused again is no news.
+    this.#finish(report, message, started, report.applied === 0 ? 'debug' : 'info');
   }
 
   #after(name: string, milliseconds: number, work: () => void): void {

@@ -144,6 +144,18 @@ test('one Service that the kernel refuses holds up no other, is tried again late
   assert.equal(reconciler.nextRetry, undefined);
 });
 
+test('a whole family that the kernel refuses is told of in a few lines', async () => {
+  const { kernel, reconciler, warnings, want } = setUp();
+  kernel.fault = ({ kind }) => (kind === 'bind-address' ? failed('EACCES') : undefined);
+  const touched = Array.from({ length: 50 }, (_, index) => want(`s${index}`, `10.96.0.${index + 1}`, []));
+  await reconciler.reconcile({
+    virtualServers: new Set(touched.flatMap(({ virtualServers }) => [...virtualServers])),
+    addresses: new Set(touched.flatMap(({ addresses }) => [...addresses])),
+  });
+  assert.equal(warnings.length, 11);
+  assert.deepEqual(warnings.at(-1), { more: 40 });
+});
+
 test('a picture that was wrong is read again and mended in the same call', async () => {
   const { kernel, observed, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));

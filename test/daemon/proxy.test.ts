@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { scheduler } from 'node:timers/promises';
 import { DummyInterface } from '../../src/apply/dummy-interface.js';
 import { Observed } from '../../src/apply/observed.js';
 import { OperationCounters } from '../../src/apply/operation-counters.js';
@@ -11,14 +12,19 @@ import { WantedState } from '../../src/daemon/wanted-state.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { eventually } from '../support/daemon-process.js';
-import { FaultyKernel } from '../support/faulty-kernel.js';
+import { failed, FaultyKernel } from '../support/faulty-kernel.js';
 import { nodeFacts, ready, service, settings, slice, type ServiceSpec } from '../support/objects.js';
 
 /** A proxy on a kernel that can be told to fail. */
 const setUp = () => {
   const kernel = new FaultyKernel();
   const errors: object[] = [];
-  const log: Logger = { ...silentLogger, error: (fields) => void errors.push(fields) };
+  const infos: string[] = [];
+  const log: Logger = {
+    ...silentLogger,
+    error: (fields) => void errors.push(fields),
+    info: (_, message) => void infos.push(message),
+  };
   const store = new ClusterStore(() => proxy.request());
   const observed = new Observed();
   const facts = nodeFacts(['eth0 192.0.2.1/24']);
@@ -91,7 +97,7 @@ const setUp = () => {
       kernel.apply = apply;
     };
   };
-  return { kernel, store, proxy, errors, put, withFields, breakKernel };
+  return { kernel, store, proxy, errors, infos, put, withFields, breakKernel };
 };
 
 const turns = async (): Promise<void> => {
@@ -228,4 +234,27 @@ test('events that are lost again and again make no queue of readings', async () 
   await first;
   await turns();
   assert.equal(kernel.read.filter((line) => line === 'links and addresses').length, 1);
+});
+
+test('what the kernel goes on refusing is tried again a few times a second at most, without a word', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, infos, put } = setUp();
+  await using _stopped = proxy;
+  kernel.fault = ({ kind }) => (kind === 'bind-address' ? failed('EACCES') : undefined);
+  put(...Array.from({ length: 50 }, (_, index) => `s${index}`));
+  await proxy.start();
+  const before = infos.length;
+  let rounds = 0;
+  const apply = kernel.apply.bind(kernel);
+  kernel.apply = async (operations) => {
+    rounds += 1;
+    return apply(operations);
+  };
+  for (let tenth = 0; tenth < 10; tenth += 1) {
+    context.mock.timers.tick(100);
+    await turns();
+    await scheduler.wait(100);
+  }
+  assert.ok(rounds >= 1 && rounds <= 5, `${rounds} rounds`);
+  assert.equal(infos.length, before);
 });
