@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { run } from '../support/guest.js';
+import { run, schedulers } from '../support/guest.js';
 import { startInProcess } from '../support/in-process-daemon.js';
 
 const sysctl = (name: string): string => readFileSync(`/proc/sys/net/ipv4/conf/all/${name}`, 'utf8').trim();
@@ -21,7 +21,7 @@ test('configured IPVS timeouts are set, the others stay', async () => {
 });
 
 test('every scheduler of the kernel is found without leaving a trace, an unknown one is refused by name', async () => {
-  for (const scheduler of 'rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq twos'.split(' ')) {
+  for (const scheduler of schedulers) {
     await using _daemon = await startInProcess(`--ipvs-scheduler=${scheduler}`);
   }
   assert.equal(run('ipvsadm', '-Sn'), '');

@@ -32,3 +32,8 @@ export const addressesOf = (link: string, namespace?: string): readonly string[]
     .map(({ local, prefixlen }) => `${local}/${prefixlen}`)
     .toSorted();
 };
+
+/** The schedulers that IPVS has, but for one that Debian's packaged kernel lacks. */
+export const schedulers: readonly string[] = 'rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq twos'
+  .split(' ')
+  .filter((scheduler) => scheduler !== 'twos' || process.env['KUBE_IPVS_LAB'] !== 'packaged');
