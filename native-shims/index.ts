@@ -15,6 +15,8 @@ export interface NativeShims {
   setOption(descriptor: number, level: number, name: number, value: number): void;
   /** getsockopt of an integer. */
   getOption(descriptor: number, level: number, name: number): number;
+  /** SO_ATTACH_FILTER: `program` is a row of struct sock_filter; the kernel queues only the datagrams that it accepts. */
+  attachFilter(descriptor: number, program: Uint8Array): void;
   /** Datagrams that the kernel could not queue since the socket was opened (SO_MEMINFO); counts modulo 2^32. */
   dropped(descriptor: number): number;
   /** Sends one datagram; the kernel has executed its messages and queued the answers when this returns. */

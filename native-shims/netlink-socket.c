@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
 #include <linux/netlink.h>
 
 #include "node-api.h"
@@ -124,6 +125,18 @@ static napi_value get_option(napi_env env, napi_callback_info info) {
   return number(env, value);
 }
 
+/* attachFilter(descriptor, program): struct sock_filter in a row; the kernel hands over only what the program accepts. */
+static napi_value attach_filter(napi_env env, napi_callback_info info) {
+  int32_t descriptor;
+  uint8_t *bytes;
+  size_t length;
+  if (!arguments(env, info, 1, &descriptor, &bytes, &length)) return NULL;
+  struct sock_fprog program = {.len = length / sizeof(struct sock_filter), .filter = (struct sock_filter *)bytes};
+  if (setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+    return fail(env, "setsockopt SO_ATTACH_FILTER", errno);
+  return NULL;
+}
+
 /* dropped(descriptor) -> how many datagrams the kernel could not queue since the socket was opened. */
 static napi_value dropped(napi_env env, napi_callback_info info) {
   int32_t descriptor;
@@ -221,7 +234,7 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
       {"setOption", set_option},     {"getOption", get_option},
       {"dropped", dropped},          {"send", send_datagram},
       {"receive", receive_datagram}, {"close", close_socket},
-      {"socketDescriptor", socket_descriptor},
+      {"socketDescriptor", socket_descriptor}, {"attachFilter", attach_filter},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

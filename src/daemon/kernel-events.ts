@@ -69,7 +69,7 @@ export class KernelEvents {
       if (nodeAddresses.addressChanged(entry, present)) this.parts.nodeChanged();
       return;
     }
-    // Our own operations come back as events too: they say nothing new.
+    // Our own operations on IPv6 addresses come back as events: they say nothing new.
     if (!isVip(entry) || observed.hasAddress(entry.address) === present) return;
     observed.setAddress(entry.address, present);
     this.parts.dummyChanged([entry.address]);

@@ -61,13 +61,16 @@ const serve = async (
 ): Promise<number> => {
   await prepareKernel(kernel, settings, log);
   await wired.dummy.ensure();
-  const events = watchRoute({
-    event: (event) => wired.kernelEvents.event(event),
-    lost: () => wired.proxy.eventsLost(),
-    failed: (error) => {
-      log.error({ error: messageOf(error) }, 'link and address events ended; the periodic resync goes on');
+  const events = watchRoute(
+    {
+      event: (event) => wired.kernelEvents.event(event),
+      lost: () => wired.proxy.eventsLost(),
+      failed: (error) => {
+        log.error({ error: messageOf(error) }, 'link and address events ended; the periodic resync goes on');
+      },
     },
-  });
+    { exceptPort: kernel.route.portId },
+  );
   try {
     await wired.readAddresses();
     const first = wired.proxy.start();

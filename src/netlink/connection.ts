@@ -63,6 +63,11 @@ export class Connection {
     return this.#sent;
   }
 
+  /** The address that the kernel knows this connection by. */
+  get portId(): number {
+    return this.#socket.portId;
+  }
+
   /** Lets traces name the attributes of messages of a family. */
   knowShapes(shapeOf: ShapeOf): void {
     this.#shapes.push(shapeOf);

@@ -5,6 +5,7 @@ import { viewOf } from './bytes.js';
 import { Protocol, type ProtocolName } from './constants.js';
 import { fromSystemCall } from './errors.js';
 import { readMessages, type Message } from './message.js';
+import { ignorePort } from './filter.js';
 import { disableOverrunErrors, setReceiveBuffer } from './socket.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
@@ -16,6 +17,8 @@ export interface EventListener {
   failed(error: Error): void;
   readonly shapeOf: ShapeOf;
   readonly receiveBufferBytes?: number;
+  /** What this port asked the kernel to do is not told: who asked has the answers already. */
+  readonly exceptPort?: number;
 }
 
 const defaultBufferBytes = 4 << 20;
@@ -48,6 +51,7 @@ export class EventSocket {
       disableOverrunErrors(this.#descriptor);
       setReceiveBuffer(this.#descriptor, listener.receiveBufferBytes ?? defaultBufferBytes);
       this.#dropped = nativeShims().dropped(this.#descriptor);
+      if (listener.exceptPort !== undefined) ignorePort(this.#descriptor, listener.exceptPort);
       this.#listen();
       for (const group of groups) this.#socket.addMembership(group);
     } catch (error) {

@@ -45,6 +45,8 @@ const prepare = (descriptor: number, bufferBytes: number): number => {
 /** What a connection needs of a socket. */
 export interface CommandChannel {
   readonly receiveBufferBytes: number;
+  /** The address that the kernel knows the socket by: notifications of what was asked here carry it. */
+  readonly portId: number;
   /** Datagrams from the kernel that found the receive buffer full, since the socket was opened. */
   readonly dropped: number;
   /** Sends one datagram; a NetlinkError where the kernel did not take it. */
@@ -60,6 +62,7 @@ export interface CommandChannel {
  */
 export class CommandSocket implements CommandChannel {
   readonly receiveBufferBytes: number;
+  readonly portId: number;
   #descriptor: number | undefined;
 
   /** A NetlinkError with the errno of the system call that failed. */
@@ -71,6 +74,7 @@ export class CommandSocket implements CommandChannel {
     try {
       this.#descriptor = shims.openSocket(protocol);
       this.receiveBufferBytes = prepare(this.#descriptor, bufferBytes);
+      this.portId = shims.portId(this.#descriptor);
     } catch (error) {
       this.close();
       throw fromSystemCall('open a netlink socket', error);

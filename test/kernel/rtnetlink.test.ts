@@ -147,7 +147,7 @@ const until = async (condition: () => boolean, what: () => string): Promise<void
 };
 
 const watching = (
-  options: { receiveBufferBytes?: number } = {},
+  options: { receiveBufferBytes?: number; exceptPort?: number } = {},
   onEvent: (event: RouteEvent) => void = () => {},
 ) => {
   const seen = { events: [] as RouteEvent[], lost: 0, failures: [] as Error[] };
@@ -195,6 +195,24 @@ describe('events', () => {
       assert.ok(told.includes(expected), `${expected} in ${told.join(', ')}`);
     const address = seen.events.find((event) => event.kind === 'address');
     assert.equal(address?.kind === 'address' && address.address.interfaceName, 'other0');
+    assert.deepEqual([seen.lost, seen.failures], [0, []]);
+    close();
+  });
+
+  test('what one port asks for is left out, and the same by others is told', async () => {
+    const { seen, close } = watching({ exceptPort: client.portId });
+    const { index } = await dummy();
+    await client.apply(index, [bind('10.96.0.1'), bind('10.96.0.2')]);
+    await client.apply(index, [unbind('10.96.0.1')]);
+    run(`ip addr add 10.96.0.3/32 dev ${name} && ip addr del 10.96.0.2/32 dev ${name}`);
+    await until(
+      () => describeEvents(seen.events).includes('address-gone 10.96.0.2/32'),
+      () => describeEvents(seen.events).join(', '),
+    );
+    assert.deepEqual(
+      describeEvents(seen.events).filter((event) => event.startsWith('address')),
+      ['address 10.96.0.3/32', 'address-gone 10.96.0.2/32'],
+    );
     assert.deepEqual([seen.lost, seen.failures], [0, []]);
     close();
   });

@@ -49,6 +49,7 @@ export const doneBytes = (sequence: number, errno = 0, flags = 0x2): Uint8Array 
 /** A kernel in a function: it gets the messages of each datagram and gives the datagrams that answer them. */
 export class FakeChannel implements CommandChannel {
   readonly receiveBufferBytes: number;
+  readonly portId = 1;
   readonly datagrams: Message[][] = [];
   dropped = 0;
   closed = false;

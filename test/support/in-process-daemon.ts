@@ -23,11 +23,14 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
   const wired = wire(settings, kernel.ipvs, kernel.route, silentLogger);
   await prepareKernel(kernel, settings, silentLogger);
   await wired.dummy.ensure();
-  const events = watchRoute({
-    event: (event) => wired.kernelEvents.event(event),
-    lost: () => wired.proxy.eventsLost(),
-    failed: () => {},
-  });
+  const events = watchRoute(
+    {
+      event: (event) => wired.kernelEvents.event(event),
+      lost: () => wired.proxy.eventsLost(),
+      failed: () => {},
+    },
+    { exceptPort: kernel.route.portId },
+  );
   await wired.readAddresses();
   return {
     wired,

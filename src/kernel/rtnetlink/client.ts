@@ -35,6 +35,11 @@ export class RouteClient {
     return this.#connection.sent;
   }
 
+  /** For `watchRoute`, to leave out what this client does. */
+  get portId(): number {
+    return this.#connection.portId;
+  }
+
   async links(): Promise<readonly Link[]> {
     return this.#connection.dump(getLinkRequest(), linkFrom).filter(isPresent);
   }

@@ -47,10 +47,14 @@ export const routeEventFrom = (message: Message, names: Map<number, string>): Ro
   }
 };
 
-/** Tells of every change of links and addresses from now on. Throws a NetlinkError where the socket cannot be opened. */
+/**
+ * Tells of every change of links and addresses from now on, but for those that `exceptPort` asked for: it has its answers, and
+ * ten thousand addresses would come back as ten thousand events. (Of IPv6 addresses the kernel does not say who asked, so
+ * these come all the same.) Throws a NetlinkError where the socket cannot be opened.
+ */
 export const watchRoute = (
   listener: RouteListener,
-  options: { readonly receiveBufferBytes?: number } = {},
+  options: { readonly receiveBufferBytes?: number; readonly exceptPort?: number } = {},
 ): { close(): void } => {
   const names = new Map<number, string>();
   const socket = EventSocket.open(
