@@ -14,7 +14,7 @@ const otherVersions = ['20.19.0', '24.21.0'].filter((version) => version !== pro
 /** Of the kernel tests these go from manifests or an API server to real connections: they are run on every version. */
 const endToEnd = ['test/kernel/golden-transitions.test.ts', 'test/kernel/traffic.test.ts'];
 /** A file that takes longer hangs. The slowest takes a tenth of it. */
-const limitSeconds = 300;
+const limitSeconds = Number(process.env.KUBE_IPVS_TEST_SECONDS ?? 300);
 /** The end of an output tells what is wrong, where it is endless. */
 const longestOutput = 4_000_000;
 
@@ -47,7 +47,8 @@ const execute = (command, args, { seconds, environment = {} }) =>
   new Promise((resolve) => {
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...environment },
+      // Without what `node --test` tells its own test files.
+      env: { ...process.env, ...environment, NODE_TEST_CONTEXT: undefined },
       detached: true,
     });
     const result = { status: undefined, stdout: '', stderr: '', late: false };
@@ -112,9 +113,9 @@ const judge = (result) => {
 };
 
 /** Runs one test file, says how it went, shows the whole output where it failed. */
-const runFile = async (name, command, args, environment) => {
+const runFile = async (name, command, args, { seconds: limit, environment }) => {
   const started = Date.now();
-  const result = await execute(command, args, { seconds: limitSeconds + 30, environment });
+  const result = await execute(command, args, { seconds: limit, environment });
   const { passed, failed, flaw } = judge(result);
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   const because = flaw === undefined ? '' : `, ${flaw}`;
@@ -129,7 +130,7 @@ const runFile = async (name, command, args, environment) => {
 
 const isKernelTest = (file) => file.startsWith(join('test', 'kernel') + '/');
 /** These run shell scripts, for which another Node makes no difference. */
-const isScriptTest = (file) => file.startsWith(join('test', 'scripts') + '/');
+const isScriptTest = (file) => ['test/scripts/lab.test.ts', 'test/scripts/quickstart.test.ts'].includes(file);
 /** A test says in a line `// lab: OPTIONS` what kind of guest it needs, as `-K initcall_blacklist=ip_vs_init`. */
 const labOptions = (file) => /^\/\/ lab: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(' ') ?? [];
 const needsLab = (file) => isKernelTest(file) || readFileSync(file, 'utf8').includes('scripts/lab');
@@ -139,9 +140,10 @@ const runOn = (node, file) => {
   const name = node.version === process.versions.node ? file : `${file} on Node ${node.version}`;
   const environment = { PATH: dirname(node.program) + delimiter + process.env.PATH };
   const test = ['--test-reporter=tap', join('build', file.replace(/\.ts$/, '.js'))];
-  if (!isKernelTest(file)) return runFile(name, node.program, test, environment);
+  if (!isKernelTest(file)) return runFile(name, node.program, test, { seconds: limitSeconds, environment });
   const lab = ['-t', String(limitSeconds), ...labOptions(file), '--'];
-  return runFile(name, 'scripts/lab', [...lab, node.program, ...guestNode, ...test], environment);
+  const guest = [...lab, node.program, ...guestNode, ...test];
+  return runFile(name, 'scripts/lab', guest, { seconds: limitSeconds + 30, environment });
 };
 
 /** At most `width` jobs at a time. */
