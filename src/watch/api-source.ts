@@ -17,6 +17,8 @@ export interface ApiSourceOptions {
   readonly nodeName: string;
   readonly logger: Logger;
   readonly timing?: ReflectorTiming;
+  /** How long after the Services the Node may come, milliseconds: where we may not read it, all endpoints are better than none. */
+  readonly nodePatienceMilliseconds?: number;
   /** Requests to the API server (clientConnection.qps and .burst); undefined: no limit. */
   readonly rate?: RateLimitOptions;
 }
@@ -26,6 +28,8 @@ export interface ApiSource extends Source {
   /** By resource: `services`, `endpointslices`, `nodes`. */
   counters(): ReadonlyMap<string, ReflectorCounters>;
 }
+
+const defaultNodePatienceMilliseconds = 10_000;
 
 type Reports = (collection: string) => (object: string, problems: readonly string[]) => void;
 
@@ -68,7 +72,10 @@ const nodes = (store: ClusterStore, reports: Reports, nodeName: string): Collect
     selectors: { fieldSelector: `metadata.name=${nodeName}` },
     read: toNode,
     current: () => store.node,
-    replace: (objects) => take([...objects.values()].at(-1)),
+    replace: (objects) => {
+      take([...objects.values()].at(-1));
+      store.nodeDelivered();
+    },
     apply: (changes) => take(changes.findLast(({ value }) => value !== undefined)?.value),
     report: reports('nodes'),
   };
@@ -77,6 +84,7 @@ const nodes = (store: ClusterStore, reports: Reports, nodeName: string): Collect
 /** A source that follows the Services, EndpointSlices and one Node of an API server, whatever befalls the connection. */
 export const apiSource = (options: ApiSourceOptions): ApiSource => {
   const { credentials, nodeName, logger, timing, rate } = options;
+  const { nodePatienceMilliseconds = defaultNodePatienceMilliseconds } = options;
   const client = new ApiClient(credentials, rate && new RateLimit(rate));
   const stop = new AbortController();
   const problems = new ProblemLog(logger);
@@ -85,6 +93,7 @@ export const apiSource = (options: ApiSourceOptions): ApiSource => {
   const reflectors = new Map<string, Pick<Reflector<string, unknown>, 'counters' | 'trouble'>>();
   const runs: Promise<void>[] = [];
   let filled: ClusterStore | undefined;
+  let patience: NodeJS.Timeout | undefined;
   const follow = <Key extends string, Value>(collection: Collection<Key, Value>): void => {
     const reflector = new Reflector({ client, collection, logger, ...(timing && { timing }) });
     reflectors.set(collection.name, reflector);
@@ -94,7 +103,16 @@ export const apiSource = (options: ApiSourceOptions): ApiSource => {
     name: `API server ${credentials.server.host}`,
     start: (store) => {
       filled = store;
-      follow(services(store, reports));
+      // The zone and the primary addresses decide what is served: without them a restart would serve otherwise for a moment.
+      store.awaitNode();
+      const ofServices = services(store, reports);
+      follow({
+        ...ofServices,
+        replace: (objects) => {
+          ofServices.replace(objects);
+          patience ??= setTimeout(() => store.nodeDelivered(), nodePatienceMilliseconds);
+        },
+      });
       follow(endpointSlices(store, reports));
       follow(nodes(store, reports, nodeName));
     },
@@ -105,6 +123,7 @@ export const apiSource = (options: ApiSourceOptions): ApiSource => {
     counters: () => new Map([...reflectors].map(([name, { counters }]) => [name, counters])),
     [Symbol.asyncDispose]: async () => {
       stop.abort();
+      clearTimeout(patience);
       await Promise.all(runs);
       client[Symbol.dispose]();
     },

@@ -30,7 +30,7 @@ export class ClusterStore {
   readonly #services = new Map<ServiceKey, Service>();
   readonly #slices = new Map<EndpointSliceKey, EndpointSlice>();
   readonly #slicesByService = new Map<ServiceKey, Map<EndpointSliceKey, EndpointSlice>>();
-  readonly #delivered = new Set<'services' | 'endpointSlices'>();
+  readonly #awaited = new Set<'services' | 'endpointSlices' | 'node'>(['services', 'endpointSlices']);
   readonly #onDirty: () => void;
   #node: Node | undefined;
   #nodeChanged = false;
@@ -63,18 +63,29 @@ export class ClusterStore {
     });
   }
 
+  /** Makes the store wait for the Node too before it is synced: what is near depends on it. To be called before anything is delivered. */
+  awaitNode(): void {
+    this.#awaited.add('node');
+  }
+
+  /** The Node is known, or is not to be waited for any longer. */
+  nodeDelivered(): void {
+    this.#notifying(() => this.#deliver('node'));
+  }
+
   /** Replaces everything in one step, and everything counts as delivered. */
   replaceAll(state: ClusterState): void {
     this.#notifying(() => {
       this.#replaceServices(state.services);
       this.#replaceSlices(state.endpointSlices);
       this.#setNode(state.node);
+      this.#deliver('node');
     });
   }
 
-  /** Whether Services and EndpointSlices have been delivered in full once: before that nothing may be deleted from a kernel. */
+  /** Whether everything awaited has been delivered in full once: before that nothing may be deleted from a kernel. */
   get synced(): boolean {
-    return this.#delivered.size === 2;
+    return this.#awaited.size === 0;
   }
 
   /** The Services whose rendering may have changed since the last call (deleted ones too), and forgets them. */
@@ -147,9 +158,9 @@ export class ClusterStore {
     this.#deliver('endpointSlices');
   }
 
-  #deliver(kind: 'services' | 'endpointSlices'): void {
+  #deliver(kind: 'services' | 'endpointSlices' | 'node'): void {
     const before = this.synced;
-    this.#delivered.add(kind);
+    this.#awaited.delete(kind);
     if (this.synced !== before) this.#revision += 1;
   }
 

@@ -86,6 +86,17 @@ test('it is synced once both kinds have been delivered, and says so even when th
   assert.equal(notified(), 2);
 });
 
+test('a store that awaits the Node is not synced before, and says so when it is', () => {
+  const { store, notified } = watchedStore();
+  store.awaitNode();
+  store.replace('services', serviceMap());
+  store.replace('endpointSlices', sliceMap());
+  assert.deepEqual([store.synced, notified()], [false, 0]);
+  store.nodeDelivered();
+  store.nodeDelivered();
+  assert.deepEqual([store.synced, notified()], [true, 1]);
+});
+
 test('the Node: a change of what we use is told once', () => {
   const { store, notified } = watchedStore();
   const node = (zone: string): ObjectChange => ({ kind: 'node', value: toNode(sampleNode('n', zone)).value });

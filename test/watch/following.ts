@@ -47,6 +47,7 @@ export interface FollowOptions {
   readonly timing?: Partial<ReflectorTiming>;
   readonly credentials?: CredentialSource;
   readonly logger?: Logger;
+  readonly nodePatienceMilliseconds?: number;
 }
 
 /** A store that follows a test server. */
@@ -62,6 +63,7 @@ export const follow = (server: ApiServer, options: FollowOptions = {}): Follower
     nodeName: 'node-1',
     logger: options.logger ?? silentLogger,
     timing: { ...fastTiming, ...options.timing },
+    nodePatienceMilliseconds: options.nodePatienceMilliseconds ?? 100,
   });
   source.start(store);
   return { store, source, notifications, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };

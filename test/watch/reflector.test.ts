@@ -438,6 +438,23 @@ test('each state is logged once, not each time it is tried again', async () => {
   assert.equal(follower.source.counters().get('services')?.failures.refused, 5);
 });
 
+test('nothing is synced before the Node is known: its zone decides what is served', async () => {
+  await using server = await filledServer();
+  server.put(sampleNode('node-1', 'zone-a'));
+  server.fail({ resource: 'nodes', verb: 'watchlist', fault: { fault: 'status', status: 503 } });
+  await using follower = follow(server, { nodePatienceMilliseconds: 4_000 });
+  await until('the store is synced', () => follower.store.synced);
+  assert.equal(follower.store.node?.zone, 'zone-a');
+});
+
+test('where the Node may not be read, the rest is served after a while', async () => {
+  await using server = await filledServer();
+  server.fail({ resource: 'nodes', times: 1_000, fault: { fault: 'status', status: 403 } });
+  await using follower = follow(server);
+  await until('the store is synced', () => follower.store.synced);
+  assert.equal(follower.store.node, undefined);
+});
+
 test('disposing of a source ends its requests at once', async () => {
   await using server = await filledServer();
   server.fail({ resource: 'nodes', fault: { fault: 'no-answer' } });
