@@ -21,7 +21,8 @@ const textOf = (problem: Problem): string => `${problem.reason}: ${problem.messa
 /** Keeps what is wanted of this node in step with the store and the node's facts, and says once what can't be honoured. */
 export class WantedState {
   readonly desired = new Desired();
-  #reported: ReadonlySet<string> = new Set();
+  /** By virtual server, the clashes that were told. */
+  readonly #reported = new Map<VirtualServerKey, ReadonlySet<string>>();
   #context: RenderContext | undefined;
 
   constructor(private readonly parts: WantedStateParts) {}
@@ -48,7 +49,7 @@ export class WantedState {
       for (const address of touched.addresses) addresses.add(address);
       this.#reportProblems(before?.problems ?? [], fragment?.problems ?? []);
     }
-    this.#reportClashes();
+    for (const key of virtualServers) this.#reportClashes(key);
     return { virtualServers, addresses };
   }
 
@@ -63,10 +64,12 @@ export class WantedState {
     for (const problem of now) if (!known.has(textOf(problem))) this.#warn(problem);
   }
 
-  #reportClashes(): void {
-    const clashes = this.desired.clashes();
-    for (const clash of clashes) if (!this.#reported.has(textOf(clash))) this.#warn(clash);
-    this.#reported = new Set(clashes.map(textOf));
+  #reportClashes(key: VirtualServerKey): void {
+    const clashes = this.desired.clashesAt(key);
+    const known = this.#reported.get(key);
+    for (const clash of clashes) if (known?.has(textOf(clash)) !== true) this.#warn(clash);
+    if (clashes.length > 0) this.#reported.set(key, new Set(clashes.map(textOf)));
+    else if (known !== undefined) this.#reported.delete(key);
   }
 
   #warn({ service, reason, message }: Problem): void {

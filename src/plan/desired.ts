@@ -124,10 +124,14 @@ export class Desired implements Wanted {
 
   /** One problem for each Service that does not get a virtual server it asks for. */
   clashes(): readonly Problem[] {
-    return [...this.#clashing].flatMap((key) => {
-      const [winner, ...losers] = this.#virtualServers.get(key) ?? [];
-      return winner === undefined ? [] : losers.map((loser) => clashProblem(key, winner, loser));
-    });
+    return [...this.#clashing].flatMap((key) => this.clashesAt(key));
+  }
+
+  /** The same for one virtual server. */
+  clashesAt(key: VirtualServerKey): readonly Problem[] {
+    if (!this.#clashing.has(key)) return [];
+    const [winner, ...losers] = this.#virtualServers.get(key) ?? [];
+    return winner === undefined ? [] : losers.map((loser) => clashProblem(key, winner, loser));
   }
 
   /** Which things are of the Services that everything else in a cluster needs first: give it to `phases`. */

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLogger, type Logger } from '../../src/base/log.js';
+import { WantedState } from '../../src/daemon/wanted-state.js';
+import { ClusterStore } from '../../src/watch/cluster-store.js';
+import { nodeFacts, service, settings } from '../support/objects.js';
+
+/** Wanted state over a store, with the Services that it warned of. */
+const setUp = () => {
+  const warned: string[] = [];
+  const log: Logger = {
+    ...silentLogger,
+    warn: (fields) => void warned.push((fields as { readonly service: string }).service),
+  };
+  const store = new ClusterStore(() => {});
+  const facts = nodeFacts();
+  const wanted = new WantedState({ store, settings: () => settings(), nodeFacts: () => facts, log });
+  const put = (name: string, createdAt: string, ports: readonly string[]): void => {
+    const value = service(name, {
+      clusterIP: `10.96.0.${name.slice(1)}`,
+      externalIPs: ['203.0.113.1'],
+      createdAt,
+      ports,
+    });
+    store.apply([{ kind: 'service', key: value.key, value }]);
+  };
+  return { warned, wanted, store, put };
+};
+
+const older = '2020-01-01T00:00:00Z';
+const newer = '2021-01-01T00:00:00Z';
+
+test('a clash is told of once, again when its winner changes, and anew after it was over', () => {
+  const { warned, wanted, put } = setUp();
+  put('s1', older, [':80']);
+  put('s2', newer, [':80']);
+  wanted.update();
+  put('s3', newer, [':81']);
+  wanted.update();
+  assert.deepEqual(warned, ['default/s2']);
+  put('s1', older, [':90']);
+  wanted.update();
+  put('s1', older, [':80']);
+  wanted.update();
+  assert.deepEqual(warned, ['default/s2', 'default/s2']);
+  put('s2', '2019-01-01T00:00:00Z', [':80']);
+  wanted.update();
+  assert.deepEqual(warned, ['default/s2', 'default/s2', 'default/s1']);
+});
+
+test('a change looks at no clash but its own', (context) => {
+  const { wanted, put } = setUp();
+  for (let port = 1; port <= 100; port += 1) put(`s${port}`, older, ['web:80', `own:${1_000 + port}`]);
+  wanted.update();
+  const all = context.mock.method(wanted.desired, 'clashes');
+  const one = context.mock.method(wanted.desired, 'clashesAt');
+  put('s200', newer, [':7']);
+  wanted.update();
+  assert.equal(all.mock.callCount(), 0);
+  assert.equal(one.mock.callCount(), 2);
+});
