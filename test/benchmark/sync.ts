@@ -1,10 +1,12 @@
 // Measures the daemon's parts on this kernel: a full sync, single changes, memory. Arguments: SERVICES ENDPOINTS CHANGES.
 // Prints one line of JSON (SyncRun of report.ts); run by scripts/bench in a fresh network namespace.
 import assert from 'node:assert/strict';
+import { keepYoungSpace } from '../../src/base/young-space.js';
 import { startInProcess } from '../support/in-process-daemon.js';
 import { serviceOf, sliceOf, virtualServerKeyOf } from './cluster.js';
 import { median, type Cost, type SyncRun } from './report.js';
 
+keepYoungSpace();
 const warmUp = 100;
 const [services = 100, endpoints = 10, changes = 100] = process.argv.slice(2).map(Number);
 const indexes = Array.from({ length: services }, (_, index) => index + 1);
