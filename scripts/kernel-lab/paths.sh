@@ -2,7 +2,7 @@
 # Where the lab keeps what it made; sourced by `scripts/lab` and `prepare`. Every path carries a hash
 # of what it was made from, so a changed configuration or init is made anew beside the old one.
 
-lab_cache=${KUBE_IPVS_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kube-ipvs-lab}
+lab_cache=${KUBE_IPVS_LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-~}/.cache}/kube-ipvs-lab}
 
 # Raise when `prepare` itself would now make something different from the same inputs.
 lab_recipe=1
