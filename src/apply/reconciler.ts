@@ -1,4 +1,5 @@
 import type { IpAddress } from '../base/ip.js';
+import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import {
   formatOperation,
@@ -150,7 +151,7 @@ export class Reconciler {
     for (let count = 0; count < maximumRounds; count += 1) {
       const operations = diff(wanted, observed, this.#without(round, refused), drainSettings);
       for (const phase of phases(operations)) await this.#run(phase, report, refused);
-      const reread = await this.#readUntrusted();
+      const reread = await this.#readUntrusted(refused);
       round = { virtualServers: reread, addresses: new Set() };
       if (reread.size === 0) return;
     }
@@ -204,11 +205,14 @@ export class Reconciler {
     const target = targetOf(operation);
     // A real server of a virtual server that was itself refused says nothing new.
     if (decision === 'reread' || refused.has(nameOf(target))) return decision;
-    refused.add(nameOf(target));
-    if (this.#retries.failed(nameOf(target), target, reasonOf(outcome), this.#now())) {
-      this.#news.push({ operation: formatOperation(operation), reason: reasonOf(outcome) });
-    }
+    this.#refuse(target, formatOperation(operation), reasonOf(outcome), refused);
     return decision;
+  }
+
+  #refuse(target: Retry, operation: string, reason: string, refused: Set<string>): void {
+    refused.add(nameOf(target));
+    if (this.#retries.failed(nameOf(target), target, reason, this.#now()))
+      this.#news.push({ operation, reason });
   }
 
   /** What still differs after reading it again and again changes under our hands: later is better than a busy loop. */
@@ -228,13 +232,19 @@ export class Reconciler {
     }
   }
 
-  async #readUntrusted(): Promise<ReadonlySet<VirtualServerKey>> {
+  /** What cannot even be read (of a family that the kernel lacks) is refused: it holds up nothing else. */
+  async #readUntrusted(refused: Set<string>): Promise<ReadonlySet<VirtualServerKey>> {
     const { ipvs, observed } = this.parts;
     const keys = new Set<VirtualServerKey>();
     for (const identity of observed.takeUntrusted()) {
       const key = virtualServerKey(identity);
-      observed.setVirtualServer(key, await readVirtualServer(ipvs, identity));
-      keys.add(key);
+      try {
+        observed.setVirtualServer(key, await readVirtualServer(ipvs, identity));
+        keys.add(key);
+      } catch (error) {
+        if (!refused.has(key))
+          this.#refuse({ kind: 'virtual-server', key }, `read virtual ${key}`, messageOf(error), refused);
+      }
     }
     return keys;
   }

@@ -156,6 +156,30 @@ test('a whole family that the kernel refuses is told of in a few lines', async (
   assert.deepEqual(warnings.at(-1), { more: 40 });
 });
 
+test('a virtual server that cannot even be read holds up nothing else', async () => {
+  const { kernel, reconciler, warnings, want } = setUp();
+  kernel.fault = (operation) =>
+    operation.kind === 'add-virtual-server' && operation.server.key === web
+      ? failed('EAFNOSUPPORT')
+      : undefined;
+  const read = kernel.virtualServer.bind(kernel);
+  kernel.virtualServer = async (identity) => {
+    if (virtualServerKey(identity) === web) throw new Error('EAFNOSUPPORT');
+    return read(identity);
+  };
+  const bad = want('web', '10.96.0.1', []);
+  const good = want('good', '10.96.0.2', ['10.1.0.2']);
+  const report = await reconciler.reconcile({
+    virtualServers: new Set([...bad.virtualServers, ...good.virtualServers]),
+    addresses: new Set([...bad.addresses, ...good.addresses]),
+  });
+  assert.equal(report.failed, 1);
+  assert.deepEqual([...kernel.tables.keys()], ['TCP 10.96.0.2:80']);
+  assert.ok(kernel.addresses.has(ip('10.96.0.2')));
+  assert.equal(warnings.length, 1);
+  assert.ok((reconciler.nextRetry ?? 0) > 0);
+});
+
 test('a picture that was wrong is read again and mended in the same call', async () => {
   const { kernel, observed, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
