@@ -7,6 +7,7 @@ import { Resync } from '../apply/resync.js';
 import type { Logger } from '../base/log.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import type { Settings } from '../config/settings.js';
+import { servedFamilies } from '../kernel/ip-families.js';
 import type { IpvsClient } from '../kernel/ipvs/client.js';
 import type { RouteClient } from '../kernel/rtnetlink/client.js';
 import { defaultDrainSettings } from '../plan/drain.js';
@@ -34,11 +35,15 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
   const nodeAddresses = new NodeAddresses();
   const dummy = new DummyInterface(route, log, () => kernelEvents.dummyIsNew());
   const counters = new OperationCounters();
+  const families = servedFamilies();
+  if (!families.includes('IPv6'))
+    log.info({}, 'this node has no IPv6: what Services want of it is not served here');
   const wanted = new WantedState({
     store,
     settings: () => ({
       scheduler: settings.scheduler,
       externalIpsAllowed: settings.externalIpsAllowed,
+      families,
       nodePortAddresses: nodePortNetworks(settings, store.node?.addresses ?? []),
     }),
     nodeFacts: () => ({

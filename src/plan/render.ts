@@ -35,6 +35,8 @@ export interface RenderSettings {
   readonly nodePortAddresses: readonly Cidr[];
   /** Feature gate AllowServiceExternalIPs. */
   readonly externalIpsAllowed: boolean;
+  /** What this node can serve; both families where nothing is said. */
+  readonly families?: readonly Family[];
 }
 
 /** All that rendering knows besides the Service and its slices; what can be computed once per change of the node is. */
@@ -179,7 +181,7 @@ export const render = (
   const endpointsOf = endpointsByPort(checkedSlices);
   const frontends = frontendsOf(checked, context);
   const builder = new FragmentBuilder(service);
-  for (const family of families) {
+  for (const family of context.settings.families ?? families) {
     if (checked.clusterIps[family] === undefined) continue;
     for (const port of checked.ports) {
       const { internal, external } = backendsOf(checked, endpointsOf(family, port), context.node);
