@@ -1,5 +1,6 @@
 // How much memory 10,000 Services and 10,000 EndpointSlices of 10 endpoints take, held by a bundled process that follows an
-// API server in another one. Run after `npm run compile`: node scripts/bench-watch-memory.mjs [services] [endpoints] [pages]
+// API server in another one, set up as the daemon is. Prints JSON; run by `scripts/bench --memory`.
+// Arguments: [services] [endpoints] [stream|pages], the last one says how the server lists.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,16 +8,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { clientWithoutModels } from './client-without-models.mjs';
+import { clientWithoutModels } from '../client-without-models.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'kube-ipvs-bench-'));
 const holder = join(folder, 'holder.mjs');
 const [services = '10000', endpoints = '10', lister = 'stream'] = process.argv.slice(2);
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['test/bench/watch-memory-holder.ts'],
+  entryPoints: ['test/benchmark/watch-memory-holder.ts'],
   outfile: holder,
   bundle: true,
   platform: 'node',
@@ -35,7 +36,7 @@ const server = spawn(
   process.execPath,
   [
     '--max-old-space-size=2048',
-    join(root, 'build/test/bench/watch-memory-server.js'),
+    join(root, 'build/test/benchmark/watch-memory-server.js'),
     services,
     endpoints,
     lister,
@@ -44,10 +45,7 @@ const server = spawn(
 );
 try {
   const url = await new Promise((resolve) => createInterface({ input: server.stdout }).once('line', resolve));
-  for (const flags of [['--max-semi-space-size=2'], []]) {
-    console.log(['node', ...flags].join(' '));
-    console.log(execFileSync(process.execPath, [...flags, holder, url], { encoding: 'utf8' }).trim());
-  }
+  console.log(execFileSync(process.execPath, [holder, url], { encoding: 'utf8' }).trim());
 } finally {
   server.kill();
   rmSync(folder, { recursive: true });
