@@ -94,7 +94,7 @@ const flawOf = ({ status, late }, summary) => {
   if (late) return `ended after ${limitSeconds} s`;
   if (summary === undefined) return `ended early: ${status}`;
   if (summary.skipped + summary.todo > 0) return `${summary.skipped + summary.todo} skipped`;
-  if (summary.pass === 0) return 'no test';
+  if (summary.tests === 0) return 'no test';
   return status === 0 || summary.fail + summary.cancelled > 0 ? undefined : `status ${status}`;
 };
 
