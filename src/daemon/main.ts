@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { release } from 'node:os';
 import { createLogger, type Logger } from '../base/log.js';
 import { sleep } from '../base/async.js';
@@ -13,58 +14,64 @@ import { wire, type Wired } from './wiring.js';
 
 const exitStatus = { done: 0, error: 1 } as const;
 
-/** Resolves at the first SIGTERM or SIGINT with its name; a second one ends the process the hard way. */
-const stopSignal = (): Promise<NodeJS.Signals> =>
-  new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve);
-  });
+interface Run extends Wired {
+  readonly settings: Settings;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** Aborts at the first SIGTERM or SIGINT, with its name as the reason; a second one ends the process the hard way. */
+const stopSignal = (): AbortSignal => {
+  const controller = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => controller.abort(name));
+  return controller.signal;
+};
+
+const stopped = async (signal: AbortSignal, log: Logger): Promise<void> => {
+  if (!signal.aborted) await once(signal, 'abort');
+  log.info({ signal: signal.reason as unknown }, 'stopping; the kernel stays as it is');
+};
+
+/** The work's exit status; 1 where it was stopped before its end. */
+const unlessStopped = (work: Promise<number>, signal: AbortSignal, log: Logger): Promise<number> =>
+  Promise.race([work, stopped(signal, log).then(() => exitStatus.error)]);
 
 /**
  * Resolves when the source has delivered its first full state. Manifests that cannot be read stay so until somebody mends
  * them, and nobody waits for that: an InputError with what is wrong. An API server is waited for.
  */
-const delivered = async ({ store }: Wired, source: Source, settings: Settings): Promise<void> => {
+const delivered = async (source: Source, { store, settings, signal }: Run): Promise<void> => {
   while (!store.synced) {
+    signal.throwIfAborted();
     const { trouble } = source.health();
     if (trouble !== undefined && settings.source.from === 'manifests') throw new InputError(trouble);
     await sleep(20);
   }
 };
 
-const printPlan = async (wired: Wired, source: Source, settings: Settings): Promise<number> => {
-  await wired.readAddresses();
-  source.start(wired.store);
-  await delivered(wired, source, settings);
-  process.stdout.write(planText(await wired.proxy.plan()));
+const printPlan = async (source: Source, run: Run): Promise<number> => {
+  await run.readAddresses();
+  source.start(run.store);
+  await delivered(source, run);
+  process.stdout.write(planText(await run.proxy.plan()));
   return exitStatus.done;
 };
 
-const programOnce = async (first: Promise<Report>, complete: Promise<void>, log: Logger): Promise<number> => {
-  await complete;
+const programOnce = async (first: Promise<Report>, source: Source, run: Run): Promise<number> => {
+  await delivered(source, run);
   const { applied, failed } = await first;
-  log.info({ applied, failed }, 'programmed the kernel once');
+  run.log.info({ applied, failed }, 'programmed the kernel once');
   return failed === 0 ? exitStatus.done : exitStatus.error;
 };
 
-const untilStopped = async (stopped: Promise<NodeJS.Signals>, log: Logger): Promise<number> => {
-  log.info({ signal: await stopped }, 'stopping; the kernel stays as it is');
-  return exitStatus.done;
-};
-
-const serve = async (
-  settings: Settings,
-  kernel: KernelAccess,
-  wired: Wired,
-  source: Source,
-  stopped: Promise<NodeJS.Signals>,
-  log: Logger,
-): Promise<number> => {
+const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
+  const { settings, proxy, kernelEvents, signal, log } = run;
   await prepareKernel(kernel, settings, log);
-  await wired.dummy.ensure();
+  await run.dummy.ensure();
   const events = watchRoute(
     {
-      event: (event) => wired.kernelEvents.event(event),
-      lost: () => wired.proxy.eventsLost(),
+      event: (event) => kernelEvents.event(event),
+      lost: () => proxy.eventsLost(),
       failed: (error) => {
         log.error({ error: messageOf(error) }, 'link and address events ended; the periodic resync goes on');
       },
@@ -72,12 +79,12 @@ const serve = async (
     { exceptPort: kernel.route.portId },
   );
   try {
-    await wired.readAddresses();
-    const first = wired.proxy.start();
-    source.start(wired.store);
-    const stop = untilStopped(stopped, log);
-    if (!settings.once) return await stop;
-    return await Promise.race([programOnce(first, delivered(wired, source, settings), log), stop]);
+    await run.readAddresses();
+    const first = proxy.start();
+    source.start(run.store);
+    if (settings.once) return await unlessStopped(programOnce(first, source, run), signal, log);
+    await stopped(signal, log);
+    return exitStatus.done;
   } finally {
     events.close();
   }
@@ -85,24 +92,18 @@ const serve = async (
 
 /** Runs the daemon until it is told to stop. Resolves to the exit status; rejects with an error whose message says what is missing. */
 export const runDaemon = async (settings: Settings): Promise<number> => {
-  const stopped = stopSignal();
+  const signal = stopSignal();
   const log = createLogger({ verbosity: settings.verbosity });
   for (const warning of settings.warnings) log.warn({ warning }, 'configuration');
   using kernel = openKernel();
-  const wired = wire(settings, kernel.ipvs, kernel.route, log);
+  const run: Run = { ...wire(settings, kernel.ipvs, kernel.route, log), settings, signal, log };
   await using source = await openSource(settings, log);
-  await using _proxy = wired.proxy;
-  const { node } = process.versions;
+  await using _proxy = run.proxy;
+  const { nodeName, scheduler } = settings;
   log.info(
-    {
-      node: settings.nodeName,
-      scheduler: settings.scheduler,
-      source: source.name,
-      kernel: release(),
-      runtime: node,
-    },
+    { node: nodeName, scheduler, source: source.name, kernel: release(), runtime: process.versions.node },
     'kube-ipvs starts',
   );
-  if (settings.dryRun) return await printPlan(wired, source, settings);
-  return await serve(settings, kernel, wired, source, stopped, log);
+  if (settings.dryRun) return await unlessStopped(printPlan(source, run), signal, log);
+  return await serve(source, kernel, run);
 };

@@ -24,7 +24,7 @@ const loadKubeconfig = (file: string): KubeConfig => {
   try {
     config.loadFromFile(file);
   } catch (error) {
-    throw new InputError(`kubeconfig ${file}: ${messageOf(error)}`, { cause: error });
+    throw new InputError(`kubeconfig ${file}: ${messageOf(error)}`);
   }
   if (config.getCurrentCluster() === null)
     throw new InputError(

@@ -27,6 +27,18 @@ const expectedLines = indexes
   ])
   .toSorted();
 
+/** Names a server where nobody listens. */
+const kubeconfig = (): string => {
+  const file = join(mkdtempSync(join(tmpdir(), 'kubeconfig-')), 'config');
+  const clusters = [{ name: 'x', cluster: { server: 'http://127.0.0.1:9' } }];
+  const contexts = [{ name: 'x', context: { cluster: 'x', user: 'x' } }];
+  writeFileSync(
+    file,
+    JSON.stringify({ clusters, contexts, 'current-context': 'x', users: [{ name: 'x', user: {} }] }),
+  );
+  return file;
+};
+
 interface Counts {
   readonly applied: number;
   readonly failed: number;
@@ -104,4 +116,16 @@ test('--once and --dry-run with a manifest that cannot be read end with status 1
     assert.match(daemon.log, /world\.json:4: document 1: Service default\/web: spec\.ports/);
   }
   assert.deepEqual(savedTable(), before);
+});
+
+test('--once and --dry-run that wait for an API server end with the signal, with status 1', async () => {
+  for (const flag of ['--once', '--dry-run']) {
+    await using daemon = new DaemonProcess([
+      '--master=http://127.0.0.1:9',
+      `--kubeconfig=${kubeconfig()}`,
+      flag,
+    ]);
+    await eventually(() => assert.match(daemon.log, /kube-ipvs starts/));
+    assert.equal(await daemon.stop('SIGTERM'), 1, daemon.log);
+  }
 });
