@@ -51,7 +51,7 @@ const retryDelays = { firstMilliseconds: 500, maximumMilliseconds: 60_000 };
 /** A stale picture is mended by reading once; a second round is for what changed meanwhile. */
 const maximumRounds = 3;
 
-/** Virtual servers that are diffed and sent at once: what a slice needs is garbage before it gets old. */
+/** Virtual servers, or addresses, that are diffed and sent at once: what a slice needs is garbage before it gets old. */
 const sliceSize = 512;
 
 /**
@@ -68,10 +68,10 @@ function* slices({ virtualServers, addresses }: Touched, urgency: Urgency): Iter
   for (let start = 0; start < others.length; start += sliceSize) {
     yield { virtualServers: new Set(others.slice(start, start + sliceSize)), addresses: new Set() };
   }
-  yield {
-    virtualServers: new Set(),
-    addresses: new Set([...addresses].filter((address) => !urgent.addresses.has(address))),
-  };
+  const otherAddresses = [...addresses].filter((address) => !urgent.addresses.has(address));
+  for (let start = 0; start < otherAddresses.length; start += sliceSize) {
+    yield { virtualServers: new Set(), addresses: new Set(otherAddresses.slice(start, start + sliceSize)) };
+  }
 }
 
 const applied: Outcome = { status: 'applied' };
