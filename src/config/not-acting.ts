@@ -37,7 +37,8 @@ const notHere: readonly string[] = [
 export const hasNoEffectYet = (field: string): boolean =>
   notYet.some((known) => field === known || field.startsWith(`${known}.`));
 
-const at = (value: unknown, path: string): unknown =>
+/** The value at a path like `ipvs.syncPeriod`; undefined where there is none. */
+export const fieldOf = (value: unknown, path: string): unknown =>
   path
     .split('.')
     .reduce<unknown>((inner, step) => (inner as Record<string, unknown> | undefined)?.[step], value);
@@ -45,7 +46,7 @@ const at = (value: unknown, path: string): unknown =>
 const changed = (configuration: KubeProxyConfiguration, fields: readonly string[]): readonly string[] => {
   const defaults = readKubeProxyConfiguration({}).value;
   return fields.filter(
-    (field) => JSON.stringify(at(configuration, field)) !== JSON.stringify(at(defaults, field)),
+    (field) => JSON.stringify(fieldOf(configuration, field)) !== JSON.stringify(fieldOf(defaults, field)),
   );
 };
 

@@ -11,7 +11,7 @@ import { unknownGateWarnings } from './feature-gates.js';
 import { flagTable, type Flag } from './flag-table.js';
 import { asFieldValue, flagText, type FlagValues } from './flags.js';
 import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
-import { notActingWarnings } from './not-acting.js';
+import { fieldOf, notActingWarnings } from './not-acting.js';
 import { validate } from './validate.js';
 
 type Mapping = Record<string, unknown>;
@@ -82,10 +82,16 @@ export const resolveConfiguration = (
   };
 };
 
+/** Whether the file says itself what the flag says. */
+const repeats = (document: ConfigDocument, flag: Flag, texts: readonly string[]): boolean =>
+  flag.field !== undefined &&
+  JSON.stringify(fieldOf(document.value, flag.field)) === JSON.stringify(asFieldValue(flag, texts));
+
 const ignoredFlagWarnings = (flags: FlagValues, document: ConfigDocument | undefined): readonly string[] => {
   if (document === undefined) return [];
   const ignored = flagTable
     .filter((flag) => flags.has(flag.name) && !flag.besideFile)
+    .filter((flag) => !repeats(document, flag, flags.get(flag.name) ?? []))
     .map(({ name }) => `--${name}`);
   return ignored.length === 0
     ? []

@@ -224,6 +224,12 @@ test('beside a file only the flags of §1.3 count, and the others are named', ()
   ]);
 });
 
+test('a flag that says what the file says too is not worth a word', () => {
+  const file = `${header}ipvs: {scheduler: lc}\n`;
+  const same = ['--proxy-mode=ipvs', '--ipvs-scheduler=lc'];
+  assert.deepEqual(settings(same, file).warnings, []);
+});
+
 test('a flag beside a file is blamed for its value, the file for its own', () => {
   assert.equal(failure(['-v=x'], header).message, '--v must be a whole number of 0 or more; it is "x"');
   assert.equal(
