@@ -45,6 +45,12 @@ const createFailure = (outcome: Outcome): DummyInterfaceError => {
       errno,
     );
   }
+  if (errno === 'EEXIST') {
+    return new DummyInterfaceError(
+      `${dummyInterfaceName} exists and is no dummy device: rename or delete it (ip link delete ${dummyInterfaceName})`,
+      errno,
+    );
+  }
   if (errno === 'EPERM') {
     return new DummyInterfaceError(
       `cannot create ${dummyInterfaceName}: not permitted. Run as root or with the capability NET_ADMIN in the host's network namespace`,
@@ -73,11 +79,12 @@ export class DummyInterface {
     return this.#index;
   }
 
-  /** Looks for the device without creating it; its index, undefined where there is none. Throws DummyInterfaceError. */
+  /** Looks for the device without creating it; its index, undefined where there is none that is ours. */
   async find(): Promise<number | undefined> {
     if (this.#index !== undefined) return this.#index;
     const existing = await this.links.link(dummyInterfaceName);
-    return existing === undefined ? undefined : this.#adopt(existing);
+    if (existing?.kind === 'dummy') this.#index = existing.index;
+    return this.#index;
   }
 
   /** Finds or creates the device and returns its index. Throws DummyInterfaceError. */
@@ -90,17 +97,6 @@ export class DummyInterface {
     this.log.info({ interface: dummyInterfaceName, index }, 'created the dummy interface');
     this.onCreated();
     return index;
-  }
-
-  #adopt(link: { readonly index: number; readonly kind: string | undefined }): number {
-    if (link.kind !== 'dummy') {
-      throw new DummyInterfaceError(
-        `${dummyInterfaceName} exists but is ${link.kind ?? 'no dummy'} device, not dummy: rename or delete it`,
-        'EEXIST',
-      );
-    }
-    this.#index = link.index;
-    return link.index;
   }
 
   /** To be called when the device may have gone or changed: the next `find` or `ensure` looks anew. */
@@ -117,13 +113,21 @@ export class DummyInterface {
       .map((entry) => entry.address);
   }
 
-  /** One outcome an operation, in order. A vanished device is created anew and the operations are sent once more. */
+  /**
+   * One outcome an operation, in order. A vanished device is created anew and the operations are sent once more; where that
+   * is not possible all of them have failed with ENODEV and the reason.
+   */
   async apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> {
-    const outcomes = await this.links.apply(await this.ensure(), operations);
-    if (!outcomes.some((outcome) => outcome.status === 'failed' && outcome.errno === 'ENODEV')) {
-      return outcomes;
+    try {
+      const outcomes = await this.links.apply(await this.ensure(), operations);
+      if (!outcomes.some((outcome) => outcome.status === 'failed' && outcome.errno === 'ENODEV')) {
+        return outcomes;
+      }
+      this.forget();
+      return await this.links.apply(await this.ensure(), operations);
+    } catch (error) {
+      if (!(error instanceof DummyInterfaceError)) throw error;
+      return operations.map(() => ({ status: 'failed', errno: 'ENODEV', message: error.message }));
     }
-    this.forget();
-    return this.links.apply(await this.ensure(), operations);
   }
 }

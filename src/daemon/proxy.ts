@@ -1,4 +1,4 @@
-import type { DummyInterface } from '../apply/dummy-interface.js';
+import { DummyInterfaceError, type DummyInterface } from '../apply/dummy-interface.js';
 import type { Observed } from '../apply/observed.js';
 import type { Reconciler, Report } from '../apply/reconciler.js';
 import type { Resync } from '../apply/resync.js';
@@ -137,14 +137,23 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #sync(): Promise<void> {
-    const { store, wanted, dummy, reconciler } = this.parts;
+    const { store, wanted, reconciler } = this.parts;
     // In trouble every sync reads the whole kernel: changes wait for the next try together.
     if (!store.synced || this.#timers.has('trouble')) return;
     const started = performance.now();
-    await dummy.ensure();
+    await this.#ensureDummy();
     const changed = this.#withTouchedAddresses(wanted.update());
     const touched = this.#adopted ? changed : await this.#adopt(changed);
     this.#finish(await reconciler.reconcile(touched), 'synced', started);
+  }
+
+  /** Without the device the table follows all the same; each address that is wanted says what is wrong, and is tried again. */
+  async #ensureDummy(): Promise<void> {
+    try {
+      await this.parts.dummy.ensure();
+    } catch (error) {
+      if (!(error instanceof DummyInterfaceError)) throw error;
+    }
   }
 
   /** Reads the whole kernel table into the mirror: what stands there and is wanted stays as it is. */
@@ -164,9 +173,9 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #resync(): Promise<void> {
-    const { resync, dummy, store } = this.parts;
+    const { resync, store } = this.parts;
     if (!store.synced || !this.#adopted) return this.#sync();
-    await dummy.ensure();
+    await this.#ensureDummy();
     if (await this.parts.readAddresses()) this.nodeChanged();
     await this.#repair(await resync.begin());
     this.#scheduleSlices();

@@ -110,6 +110,20 @@ test('networks and link-local addresses on kube-ipvs0 are left alone, and nobody
   runLine('ip link set kube-ipvs0 down');
 });
 
+test('while something else has the name kube-ipvs0 the table follows, and the addresses come back afterwards', async () => {
+  const before = savedTable();
+  runLine('ip link delete kube-ipvs0');
+  runLine('ip link add kube-ipvs0 type bridge');
+  runLine('ipvsadm -D -t 10.96.0.1:80');
+  await eventually(() => assert.deepEqual(savedTable(), before), 6_000);
+  assert.deepEqual(addressesOf('kube-ipvs0'), []);
+  runLine('ip link delete kube-ipvs0');
+  await eventually(
+    () => assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.1/32', '203.0.113.7/32']),
+    20_000,
+  );
+});
+
 test('a table that was changed from outside is repaired within the sync period, without touching what is foreign', async () => {
   const before = savedTable();
   runLine('ipvsadm -A -t 192.0.2.1:99 -s wlc');
