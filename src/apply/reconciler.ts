@@ -98,6 +98,7 @@ export class Reconciler {
   /** Refused since it was last told, each for a reason that is new. */
   #news: object[] = [];
   #draining: Draining = new Map();
+  #stopped = false;
 
   constructor(private readonly parts: ReconcilerParts) {
     this.#now = parts.now ?? (() => performance.now());
@@ -114,6 +115,11 @@ export class Reconciler {
     return this.#draining;
   }
 
+  /** A call under way ends with the slice that it is at; what is left over is found by the next process. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /** The operations that `reconcile` would begin with. */
   plan(touched: Touched): readonly Phase[] {
     const { wanted, observed, drainSettings } = this.parts;
@@ -125,8 +131,10 @@ export class Reconciler {
     const all = this.#withDueRetries(touched);
     const report = { applied: 0, failed: 0 };
     const refused = new Set<string>();
-    for (const slice of slices(all, this.parts.wanted.urgency))
+    for (const slice of slices(all, this.parts.wanted.urgency)) {
+      if (this.#stopped) return report;
       await this.#reconcileSlice(slice, report, refused);
+    }
     this.#settle(all, refused);
     await this.#look(all.virtualServers, report, refused);
     this.#tell();

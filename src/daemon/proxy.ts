@@ -118,6 +118,7 @@ export class Proxy implements AsyncDisposable {
   /** Ends the work under way and leaves the kernel as it is. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
+    this.parts.reconciler.stop();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     await this.#runner.stop();
     await this.#queue.run(async () => undefined);

@@ -4,6 +4,7 @@ import { Observed } from '../../src/apply/observed.js';
 import { OperationCounters } from '../../src/apply/operation-counters.js';
 import { Reconciler } from '../../src/apply/reconciler.js';
 import { Resync } from '../../src/apply/resync.js';
+import type { IpAddress } from '../../src/base/ip.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerKey } from '../../src/model/virtual-server.js';
 import { Desired } from '../../src/plan/desired.js';
@@ -72,6 +73,22 @@ test('a new Service costs one message an object, in an order that never answers 
     '+ address 10.96.0.1/32',
   ]);
   assert.deepEqual(kernel.read, []);
+});
+
+test('told to stop, a large reconciliation ends with the slice that it is at', async () => {
+  const { kernel, reconciler, want } = setUp();
+  const virtualServers = new Set<VirtualServerKey>();
+  const addresses = new Set<IpAddress>();
+  for (let index = 0; index < 2_000; index += 1) {
+    const touched = want(`s${index}`, `10.96.${index >> 8}.${index & 255}`, ['10.1.0.1']);
+    for (const key of touched.virtualServers) virtualServers.add(key);
+    for (const address of touched.addresses) addresses.add(address);
+  }
+  kernel.fault = () => void reconciler.stop();
+  await reconciler.reconcile({ virtualServers, addresses });
+  assert.ok(kernel.tables.size > 0 && kernel.tables.size < 1_000, `${kernel.tables.size}`);
+  // What was begun is whole.
+  for (const { realServers } of kernel.tables.values()) assert.equal(realServers.size, 1);
 });
 
 test('the same once more costs nothing', async () => {
