@@ -12,6 +12,7 @@ import {
 import {
   virtualServerKey,
   type RealServerObservation,
+  type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
 import { diff, type Touched, type Wanted } from '../plan/diff.js';
@@ -30,6 +31,8 @@ export interface ReconcilerParts {
   readonly observed: Observed;
   readonly wanted: Wanted & { readonly urgency: Urgency };
   readonly drainSettings: DrainSettings;
+  /** Whether a virtual server is never deleted, wanted or not (ipvs.excludeCIDRs). */
+  readonly isExcluded: (identity: VirtualServerIdentity) => boolean;
   readonly counters: OperationCounters;
   readonly log: Logger;
   /** Milliseconds of a clock that nobody sets; performance.now where nothing is said. */
@@ -122,8 +125,14 @@ export class Reconciler {
 
   /** The operations that `reconcile` would begin with. */
   plan(touched: Touched): readonly Phase[] {
-    const { wanted, observed, drainSettings } = this.parts;
-    return phases(diff(wanted, observed, touched, drainSettings), wanted.urgency);
+    return phases(this.#operations(touched), this.parts.wanted.urgency);
+  }
+
+  #operations(touched: Touched): readonly Operation[] {
+    const { wanted, observed, drainSettings, isExcluded } = this.parts;
+    return diff(wanted, observed, touched, drainSettings).filter(
+      (operation) => operation.kind !== 'delete-virtual-server' || !isExcluded(operation.server),
+    );
   }
 
   /** Reconciles the touched keys together with those whose retry is due. Never throws for what the kernel refuses. */
@@ -154,11 +163,10 @@ export class Reconciler {
     report: { applied: number; failed: number },
     refused: Set<string>,
   ): Promise<void> {
-    const { wanted, observed, drainSettings } = this.parts;
     let round = slice;
     for (let count = 0; count < maximumRounds; count += 1) {
-      const operations = diff(wanted, observed, this.#without(round, refused), drainSettings);
-      for (const phase of phases(operations)) await this.#run(phase, report, refused);
+      for (const phase of phases(this.#operations(this.#without(round, refused))))
+        await this.#run(phase, report, refused);
       const reread = await this.#readUntrusted(refused);
       round = { virtualServers: reread, addresses: new Set() };
       if (reread.size === 0) return;
@@ -226,15 +234,8 @@ export class Reconciler {
   /** What still differs after reading it again and again changes under our hands: later is better than a busy loop. */
   #giveUpForNow(round: Touched, refused: Set<string>): void {
     for (const key of round.virtualServers) {
-      if (
-        diff(
-          this.parts.wanted,
-          this.parts.observed,
-          { virtualServers: new Set([key]), addresses: new Set() },
-          this.parts.drainSettings,
-        ).length === 0
-      )
-        continue;
+      const touched = { virtualServers: new Set([key]), addresses: new Set<IpAddress>() };
+      if (this.#operations(touched).length === 0) continue;
       refused.add(key);
       this.#retries.failed(key, { kind: 'virtual-server', key }, 'changes under our hands', this.#now());
     }

@@ -4,6 +4,7 @@ import { Observed } from '../apply/observed.js';
 import { OperationCounters } from '../apply/operation-counters.js';
 import { Reconciler } from '../apply/reconciler.js';
 import { Resync } from '../apply/resync.js';
+import { cidrContains } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import type { Settings } from '../config/settings.js';
@@ -59,6 +60,8 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     observed,
     wanted: wanted.desired,
     drainSettings: { ...defaultDrainSettings, deadlineMilliseconds: settings.drainDeadline },
+    isExcluded: (identity) =>
+      identity.by === 'address' && settings.excludeCidrs.some((cidr) => cidrContains(cidr, identity.address)),
     counters,
     log,
   });

@@ -17,7 +17,7 @@ import { ip, nodeFacts, ready, service, settings, slice } from '../support/objec
 const context = renderContext(nodeFacts(), settings());
 
 /** The parts around a reconciler, with a kernel that can be told to fail. */
-const setUp = () => {
+const setUp = ({ excluded = '' } = {}) => {
   const kernel = new FaultyKernel();
   const observed = new Observed();
   const desired = new Desired();
@@ -31,6 +31,7 @@ const setUp = () => {
     observed,
     wanted: desired,
     drainSettings: defaultDrainSettings,
+    isExcluded: (identity) => identity.by === 'address' && identity.address === excluded,
     counters,
     log,
     now: () => clock.now,
@@ -75,6 +76,19 @@ test('a new Service costs one message an object, in an order that never answers 
   assert.deepEqual(kernel.read, []);
 });
 
+test('a virtual server inside excludeCIDRs is served while a Service wants it, and left to itself afterwards', async () => {
+  const { kernel, reconciler, resync, want } = setUp({ excluded: '10.96.0.1' });
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
+  assert.deepEqual([...kernel.tables.keys()], [web]);
+  assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', undefined)), {
+    applied: 1,
+    failed: 0,
+  });
+  await reconciler.reconcile(await resync.begin());
+  assert.deepEqual([...kernel.tables.keys()], [web]);
+  assert.equal(kernel.asked.at(-1), '- address 10.96.0.1/32');
+});
+
 test('told to stop, a large reconciliation ends with the slice that it is at', async () => {
   const { kernel, reconciler, want } = setUp();
   const virtualServers = new Set<VirtualServerKey>();
@@ -84,7 +98,10 @@ test('told to stop, a large reconciliation ends with the slice that it is at', a
     for (const key of touched.virtualServers) virtualServers.add(key);
     for (const address of touched.addresses) addresses.add(address);
   }
-  kernel.fault = () => void reconciler.stop();
+  kernel.fault = () => {
+    reconciler.stop();
+    return undefined;
+  };
   await reconciler.reconcile({ virtualServers, addresses });
   assert.ok(kernel.tables.size > 0 && kernel.tables.size < 1_000, `${kernel.tables.size}`);
   // What was begun is whole.

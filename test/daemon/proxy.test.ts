@@ -45,6 +45,7 @@ const setUp = () => {
     observed,
     wanted: wanted.desired,
     drainSettings: defaultDrainSettings,
+    isExcluded: () => false,
     counters: new OperationCounters(),
     log,
   });
