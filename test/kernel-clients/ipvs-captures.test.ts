@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { IpAddress } from '../../src/base/ip.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
 import type { IpvsOperation } from '../../src/model/operation.js';
 import {
-  realServerKey,
   virtualServerKey,
   type RealServer,
   type RealServerObservation,
@@ -22,19 +20,12 @@ import {
   replay,
   type FlatMessage,
 } from '../support/captures.js';
+import { at, real, virtual } from '../support/tables.js';
 import { acknowledgementBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
 
-const ip = (text: string): IpAddress => text as IpAddress;
-const tcp = (address: string, port: number): VirtualServerIdentity => ({
-  by: 'address',
-  protocol: 'TCP',
-  address: ip(address),
-  port,
-});
-const udp = (address: string, port: number): VirtualServerIdentity =>
-  ({ ...tcp(address, port), protocol: 'UDP' }) as VirtualServerIdentity;
-const sctp = (address: string, port: number): VirtualServerIdentity =>
-  ({ ...tcp(address, port), protocol: 'SCTP' }) as VirtualServerIdentity;
+const tcp = (address: string, port: number): VirtualServerIdentity => at('TCP', address, port);
+const udp = (address: string, port: number): VirtualServerIdentity => at('UDP', address, port);
+const sctp = (address: string, port: number): VirtualServerIdentity => at('SCTP', address, port);
 const mark = (fwmark: number, family: 'IPv4' | 'IPv6'): VirtualServerIdentity => ({
   by: 'fwmark',
   fwmark,
@@ -45,24 +36,6 @@ const web4 = tcp('10.96.0.10', 80);
 const web6 = tcp('2001:db8:96::10', 80);
 const dns4 = udp('10.96.0.10', 53);
 
-const virtual = (identity: VirtualServerIdentity, more: Partial<VirtualServer> = {}): VirtualServer => ({
-  key: virtualServerKey(identity),
-  identity,
-  scheduler: 'rr',
-  persistence: undefined,
-  flags: [],
-  ...more,
-});
-const real = (address: string, port: number, more: Partial<RealServer> = {}): RealServer => ({
-  key: realServerKey(ip(address), port),
-  address: ip(address),
-  port,
-  weight: 1,
-  forwarding: 'masquerade',
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  ...more,
-});
 const add = (identity: VirtualServerIdentity, more: Partial<VirtualServer> = {}): IpvsOperation => ({
   kind: 'add-virtual-server',
   server: virtual(identity, more),

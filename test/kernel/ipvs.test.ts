@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { afterEach, describe, test } from 'node:test';
-import type { IpAddress } from '../../src/base/ip.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
 import { formatOperation, type IpvsOperation, type Outcome } from '../../src/model/operation.js';
 import {
-  realServerKey,
   virtualServerKey,
   type RealServer,
   type VirtualServer,
   type VirtualServerIdentity,
 } from '../../src/model/virtual-server.js';
+import { at, real, virtual } from '../support/tables.js';
 
 const run = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8' });
 const saved = (): string[] => run('ipvsadm -Sn').trimEnd().split('\n').filter(Boolean).toSorted();
@@ -19,34 +18,9 @@ afterEach(() => {
   run('ipvsadm -C');
 });
 
-const ip = (text: string): IpAddress => text as IpAddress;
-const at = (protocol: 'TCP' | 'UDP' | 'SCTP', address: string, port: number): VirtualServerIdentity => ({
-  by: 'address',
-  protocol,
-  address: ip(address),
-  port,
-});
 const web = at('TCP', '10.96.0.10', 80);
 const web6 = at('TCP', '2001:db8:96::10', 80);
 
-const virtual = (identity: VirtualServerIdentity, more: Partial<VirtualServer> = {}): VirtualServer => ({
-  key: virtualServerKey(identity),
-  identity,
-  scheduler: 'rr',
-  persistence: undefined,
-  flags: [],
-  ...more,
-});
-const real = (address: string, port: number, more: Partial<RealServer> = {}): RealServer => ({
-  key: realServerKey(ip(address), port),
-  address: ip(address),
-  port,
-  weight: 1,
-  forwarding: 'masquerade',
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  ...more,
-});
 const add = (server: VirtualServer): IpvsOperation => ({ kind: 'add-virtual-server', server });
 const addReal = (of: VirtualServerIdentity, server: RealServer): IpvsOperation => ({
   kind: 'add-real-server',

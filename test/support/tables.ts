@@ -9,7 +9,8 @@ import {
 } from '../../src/model/virtual-server.js';
 import { ip } from './objects.js';
 
-const real = (address: string, port: number, fields: Partial<RealServer> = {}): RealServer => ({
+/** A real server of weight 1, masqueraded, unless told. */
+export const real = (address: string, port: number, fields: Partial<RealServer> = {}): RealServer => ({
   key: realServerKey(ip(address), port),
   address: ip(address),
   port,
@@ -20,23 +21,34 @@ const real = (address: string, port: number, fields: Partial<RealServer> = {}): 
   ...fields,
 });
 
+/** A virtual server with rr and nothing else, unless told. */
+export const virtual = (
+  identity: VirtualServerIdentity,
+  fields: Partial<VirtualServer> = {},
+): VirtualServer => ({
+  key: virtualServerKey(identity),
+  identity,
+  scheduler: 'rr',
+  persistence: undefined,
+  flags: [],
+  ...fields,
+});
+
 const table = (
   identity: VirtualServerIdentity,
   fields: Partial<VirtualServer>,
   ...servers: readonly (RealServer & Pick<RealServerObservation, 'tunnel'>)[]
 ): VirtualServerTable<RealServer & Pick<RealServerObservation, 'tunnel'>> => ({
-  server: {
-    key: virtualServerKey(identity),
-    identity,
-    scheduler: 'rr',
-    persistence: undefined,
-    flags: [],
-    ...fields,
-  },
+  server: virtual(identity, fields),
   realServers: new Map(servers.map((server) => [server.key, server])),
 });
 
-const at = (protocol: 'TCP' | 'UDP' | 'SCTP', address: string, port: number): VirtualServerIdentity => ({
+/** The identity of a virtual server on an address. */
+export const at = (
+  protocol: 'TCP' | 'UDP' | 'SCTP',
+  address: string,
+  port: number,
+): VirtualServerIdentity => ({
   by: 'address',
   protocol,
   address: ip(address),
