@@ -1,10 +1,8 @@
+import { dummyInterfaceName } from '../model/node.js';
 import type { AddressOperation, Outcome } from '../model/operation.js';
 import { familyOf, hostPrefixLength, isIpv6LinkLocal, isLoopback, type IpAddress } from '../base/ip.js';
 import { BaseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-
-/** kube-proxy's name for it; other programs (keepalived configurations, MetalLB) know it by this name. */
-export const dummyInterfaceName = 'kube-ipvs0';
 
 interface DummyAddress {
   readonly address: IpAddress;

@@ -1,10 +1,6 @@
 import { isIpv6LinkLocal, type IpAddress } from '../base/ip.js';
+import type { LinkAddress } from '../kernel/rtnetlink/convert.js';
 import type { InterfaceAddress } from '../model/node.js';
-
-/** One address of one interface; the name may be '' in events, where only the index is sure. */
-export interface LinkAddress extends InterfaceAddress {
-  readonly interfaceIndex: number;
-}
 
 interface NamedLink {
   readonly index: number;

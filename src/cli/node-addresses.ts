@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { InputError } from '../base/errors.js';
 import { parseCidr, parseIp } from '../base/ip.js';
-import type { InterfaceAddress } from '../model/node.js';
+import { dummyInterfaceName, type InterfaceAddress } from '../model/node.js';
 
 /** Reads `10.0.0.5/24,fd00::5/64`, as one interface of its own; InputError where one is no address with a length. */
 export const parseNodeAddresses = (text: string): readonly InterfaceAddress[] =>
@@ -21,7 +21,7 @@ export const parseNodeAddresses = (text: string): readonly InterfaceAddress[] =>
 /** The addresses of this machine's interfaces that are up, without those of kube-ipvs0. */
 export const ownNodeAddresses = (): readonly InterfaceAddress[] =>
   Object.entries(networkInterfaces())
-    .filter(([interfaceName]) => interfaceName !== 'kube-ipvs0')
+    .filter(([interfaceName]) => interfaceName !== dummyInterfaceName)
     .flatMap(([interfaceName, addresses]) =>
       (addresses ?? []).flatMap(({ cidr }) => {
         const address = parseIp(cidr?.split('/')[0] ?? '');

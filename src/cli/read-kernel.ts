@@ -1,11 +1,10 @@
 import { BaseError } from '../base/errors.js';
 import { IpvsClient } from '../kernel/ipvs/client.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
+import { dummyInterfaceName } from '../model/node.js';
 import type { RealServerKey, RealServerObservation, VirtualServerIdentity } from '../model/virtual-server.js';
 import { NetlinkError } from '../netlink/errors.js';
 import type { KernelTable, ObservedTable } from './kernel-table.js';
-
-const dummyName = 'kube-ipvs0';
 
 /** The kernel lacks something, or we lack a right: the message says what and how to get it. */
 export class KernelAccessError extends BaseError {}
@@ -63,7 +62,7 @@ const readTables = async (
 const readDummyAddresses = async (): Promise<KernelTable['dummyAddresses']> => {
   const client = RouteClient.open();
   try {
-    const dummy = await client.link(dummyName);
+    const dummy = await client.link(dummyInterfaceName);
     if (dummy === undefined) return [];
     return (await client.addresses())
       .filter(({ interfaceIndex }) => interfaceIndex === dummy.index)

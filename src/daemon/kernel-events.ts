@@ -1,8 +1,9 @@
-import { dummyInterfaceName, isVip, type DummyInterface } from '../apply/dummy-interface.js';
-import type { LinkAddress, NodeAddresses } from '../apply/node-addresses.js';
+import { isVip, type DummyInterface } from '../apply/dummy-interface.js';
+import type { NodeAddresses } from '../apply/node-addresses.js';
 import type { Observed } from '../apply/observed.js';
 import type { IpAddress } from '../base/ip.js';
-import type { Link } from '../kernel/rtnetlink/convert.js';
+import type { Link, LinkAddress } from '../kernel/rtnetlink/convert.js';
+import { dummyInterfaceName } from '../model/node.js';
 import type { RouteEvent } from '../kernel/rtnetlink/events.js';
 
 export interface KernelEventsParts {

@@ -1,5 +1,8 @@
 import type { Cidr, IpAddress } from '../base/ip.js';
 
+/** The interface that has the VIPs: kube-proxy's name for it, by which other programs (keepalived configurations, MetalLB) know it. */
+export const dummyInterfaceName = 'kube-ipvs0';
+
 /** What we use of a core/v1 Node. */
 export interface Node {
   readonly name: string;

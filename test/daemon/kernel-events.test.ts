@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DummyInterface, dummyInterfaceName } from '../../src/apply/dummy-interface.js';
+import { DummyInterface } from '../../src/apply/dummy-interface.js';
+import { dummyInterfaceName } from '../../src/model/node.js';
 import { NodeAddresses } from '../../src/apply/node-addresses.js';
 import { Observed } from '../../src/apply/observed.js';
 import { silentLogger } from '../../src/base/log.js';

@@ -14,7 +14,7 @@ export interface Link {
   readonly up: boolean;
 }
 
-/** An address of one of this machine's interfaces. */
+/** An address of one of this machine's interfaces; the name may be '' in events, where only the index is sure. */
 export interface LinkAddress extends InterfaceAddress {
   readonly interfaceIndex: number;
 }
