@@ -23,6 +23,15 @@ export type SourceSetting =
   | { readonly from: 'api' }
   | { readonly from: 'manifests' /** A file or a folder. */; readonly path: string };
 
+/** kube-proxy's detectLocalMode with what it needs. */
+export type PodDetection =
+  | { readonly mode: 'ClusterCIDR' | 'NodeCIDR' }
+  | { readonly mode: 'BridgeInterface'; readonly name: string }
+  | { readonly mode: 'InterfaceNamePrefix'; readonly prefix: string };
+
+/** What the kernel's connection tracking is set to; 0 or false: its own is left alone. Times are milliseconds. */
+export type ConntrackSettings = Readonly<KubeProxyConfiguration['conntrack']>;
+
 /** Everything flags and config files decide, resolved and frozen. Times are milliseconds. */
 export interface Settings {
   /** metadata.name of our Node: --hostname-override, hostnameOverride or the machine's name; trimmed, in lower case. */
@@ -48,6 +57,13 @@ export interface Settings {
   readonly nodePortAddresses: readonly Cidr[] | 'primary';
   /** Networks of the pods; at most one a family. */
   readonly clusterCidrs: readonly Cidr[];
+  /** How packets of pods are told from others; pod-traffic.ts makes detectors of it. */
+  readonly podDetection: PodDetection;
+  /** Every packet to a ClusterIP is masqueraded, whoever sends it. */
+  readonly masqueradeAll: boolean;
+  /** The one bit of the packet mark that asks for masquerading, 1 to 2^31. */
+  readonly masqueradeMark: number;
+  readonly conntrack: ConntrackSettings;
   /** spec.externalIPs are programmed (feature gate AllowServiceExternalIPs). */
   readonly externalIpsAllowed: boolean;
   /** How long a removed endpoint may keep its connections. */
@@ -134,6 +150,26 @@ const nodePortAddressesOf = ({ nodePortAddresses }: KubeProxyConfiguration): rea
     ? 'primary'
     : nodePortAddresses.filter((address) => address !== 'primary');
 
+const podDetectionOf = ({ detectLocalMode, detectLocal }: KubeProxyConfiguration): PodDetection => {
+  switch (detectLocalMode) {
+    case 'BridgeInterface':
+      return { mode: 'BridgeInterface', name: detectLocal.bridgeInterface };
+    case 'InterfaceNamePrefix':
+      return { mode: 'InterfaceNamePrefix', prefix: detectLocal.interfaceNamePrefix };
+    case 'NodeCIDR':
+      return { mode: 'NodeCIDR' };
+    default:
+      return { mode: 'ClusterCIDR' };
+  }
+};
+
+const trafficSettings = (configuration: KubeProxyConfiguration) => ({
+  podDetection: podDetectionOf(configuration),
+  masqueradeAll: configuration.iptables.masqueradeAll,
+  masqueradeMark: 2 ** configuration.iptables.masqueradeBit,
+  conntrack: configuration.conntrack,
+});
+
 const clusterSettings = ({
   clientConnection,
   clusterCIDR,
@@ -166,6 +202,7 @@ export const resolveSettings = ({ flags, files, hostname }: SettingsInput): Sett
   return deepFreeze({
     ...ipvsSettings(configuration),
     ...clusterSettings(configuration),
+    ...trafficSettings(configuration),
     nodeName: resolveNodeName(configuration, hostname),
     nodePortAddresses: nodePortAddressesOf(configuration),
     source: sourceOf(flags),

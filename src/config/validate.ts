@@ -108,18 +108,30 @@ const clusterCidrMust = (text: string): string | undefined => {
   return undefined;
 };
 
+/** IFNAMSIZ of include/uapi/linux/if.h, without the zero at the end. */
+const longestInterfaceName = 15;
+
+const interfaceNameProblems = (field: string, text: string, must: string): readonly Problem[] => [
+  ...unless(text !== '', ['detectLocal', field], must),
+  ...unless(
+    Buffer.byteLength(text) <= longestInterfaceName,
+    ['detectLocal', field],
+    `must have at most ${longestInterfaceName} bytes, as names of interfaces have`,
+  ),
+];
+
 const detectLocalCheck: Check = ({ detectLocalMode, detectLocal, clusterCIDR }) => {
   switch (detectLocalMode) {
     case 'BridgeInterface':
-      return unless(
-        detectLocal.bridgeInterface !== '',
-        ['detectLocal', 'bridgeInterface'],
+      return interfaceNameProblems(
+        'bridgeInterface',
+        detectLocal.bridgeInterface,
         'must name an interface where detectLocalMode is BridgeInterface',
       );
     case 'InterfaceNamePrefix':
-      return unless(
-        detectLocal.interfaceNamePrefix !== '',
-        ['detectLocal', 'interfaceNamePrefix'],
+      return interfaceNameProblems(
+        'interfaceNamePrefix',
+        detectLocal.interfaceNamePrefix,
         'must be a name prefix where detectLocalMode is InterfaceNamePrefix',
       );
     case 'NodeCIDR':

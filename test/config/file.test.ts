@@ -105,6 +105,10 @@ const refused: readonly (readonly [string, string])[] = [
     'detectLocal.bridgeInterface must name an interface where detectLocalMode is BridgeInterface; it is ""',
   ],
   [
+    'detectLocal: {bridgeInterface: a-very-long-name}\ndetectLocalMode: BridgeInterface',
+    'detectLocal.bridgeInterface must have at most 15 bytes, as names of interfaces have; it is "a-very-long-name"',
+  ],
+  [
     'detectLocal: {interfaceNamePrefix: ""}\ndetectLocalMode: InterfaceNamePrefix',
     'detectLocal.interfaceNamePrefix must be a name prefix where detectLocalMode is InterfaceNamePrefix; it is ""',
   ],
