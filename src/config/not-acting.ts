@@ -4,7 +4,6 @@ import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-
 const notYet: readonly string[] = [
   'bindAddressHardFail',
   'configSyncPeriod',
-  'conntrack',
   'enableProfiling',
   'healthzBindAddress',
   'logging.flushFrequency',

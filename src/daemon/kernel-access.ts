@@ -1,10 +1,20 @@
-import { ipvsUnavailable, requireScheduler } from '../apply/prerequisites.js';
+import { release } from 'node:os';
+import { ipvsUnavailable, PrerequisiteError, requireScheduler } from '../apply/prerequisites.js';
+import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
 import { IpvsClient } from '../kernel/ipvs/client.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
-import { setSysctls, type Sysctl } from '../kernel/sysctl.js';
+import { machineCpus } from '../kernel/cpus.js';
+import { readKernelNumber, writeKernelNumber, type KernelNumber } from '../kernel/sysctl.js';
 import { NetlinkError } from '../netlink/errors.js';
+import {
+  absenceText,
+  planKernelSettings,
+  refusalText,
+  wholeSeconds,
+  type KernelSettingsPlan,
+} from './kernel-settings.js';
 
 export interface KernelAccess extends Disposable {
   readonly ipvs: IpvsClient;
@@ -33,29 +43,57 @@ export const openKernel = (): KernelAccess => {
   };
 };
 
-const seconds = (milliseconds: number): number => Math.trunc(milliseconds / 1000);
+/** Writes what the plan changes, and tells each; throws a PrerequisiteError that names everything needed that was refused. */
+const setKernelSettings = ({ changes, absent, warnings }: KernelSettingsPlan, log: Logger): void => {
+  for (const warning of warnings) log.warn({ warning }, 'kernel settings');
+  const missing: string[] = [];
+  const miss = (isNeeded: boolean, problem: string): void => {
+    if (isNeeded) missing.push(problem);
+    else log.warn({ problem }, 'a kernel setting is left as it is');
+  };
+  for (const setting of absent) miss(setting.needed === true, absenceText(setting));
+  const refused = new Set<KernelNumber>();
+  for (const change of changes) {
+    const { setting, value, before, after } = change;
+    if (after !== undefined && refused.has(after)) continue;
+    const reason = writeKernelNumber(setting, value);
+    if (reason === undefined) {
+      log.info({ sysctl: setting.name, before, now: value }, 'set a kernel setting');
+      continue;
+    }
+    refused.add(setting);
+    miss(change.needed === true, refusalText(change, reason));
+  }
+  if (missing.length > 0) throw new PrerequisiteError(missing.join('\n'));
+};
 
-/** The node answers ARP on an interface for the addresses of that interface only, never for a VIP (kube-proxy-ipvs §6.2). */
-const strictArp: readonly Sysctl[] = [
-  { name: 'net.ipv4.conf.all.arp_ignore', value: 1 },
-  { name: 'net.ipv4.conf.all.arp_announce', value: 2 },
-];
+const setIpvsTimeouts = async (ipvs: IpvsClient, settings: Settings, log: Logger): Promise<void> => {
+  const { tcpTimeout, tcpFinTimeout, udpTimeout } = settings;
+  if (tcpTimeout === 0 && tcpFinTimeout === 0 && udpTimeout === 0) return;
+  const timeouts = {
+    tcpSeconds: wholeSeconds(tcpTimeout),
+    tcpFinSeconds: wholeSeconds(tcpFinTimeout),
+    udpSeconds: wholeSeconds(udpTimeout),
+  };
+  try {
+    await ipvs.setTimeouts(timeouts);
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    log.warn({ timeouts, error: messageOf(error) }, 'the kernel keeps its own IPVS timeouts');
+  }
+};
 
-/** Makes sure the scheduler is there, and sets the IPVS timeouts and kernel settings that are configured. */
+/**
+ * Makes sure the scheduler is there, and sets the kernel settings that are needed or configured and the IPVS timeouts, where
+ * they differ. Throws PrerequisiteError for what is needed and can't be had.
+ */
 export const prepareKernel = async (
   { ipvs }: KernelAccess,
   settings: Settings,
   log: Logger,
 ): Promise<void> => {
   await requireScheduler(ipvs, settings.scheduler);
-  for (const change of setSysctls(settings.strictArp ? strictArp : [])) {
-    log.info({ sysctl: change.name, before: change.before, now: change.value }, 'set a kernel setting');
-  }
-  const { tcpTimeout, tcpFinTimeout, udpTimeout } = settings;
-  if (tcpTimeout === 0 && tcpFinTimeout === 0 && udpTimeout === 0) return;
-  await ipvs.setTimeouts({
-    tcpSeconds: seconds(tcpTimeout),
-    tcpFinSeconds: seconds(tcpFinTimeout),
-    udpSeconds: seconds(udpTimeout),
-  });
+  const facts = { release: release(), cpus: machineCpus(), read: readKernelNumber };
+  setKernelSettings(planKernelSettings(settings, facts), log);
+  await setIpvsTimeouts(ipvs, settings, log);
 };

@@ -1,41 +1,47 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { BaseError, messageOf } from '../base/errors.js';
+import { messageOf } from '../base/errors.js';
 
-/** A kernel setting below /proc/sys, by its dotted name, as `net.ipv4.conf.all.arp_ignore`, and what it is to be. */
-export interface Sysctl {
+/** A number that the kernel keeps in a file. */
+export interface KernelNumber {
+  /** As people call it: `net.ipv4.conf.all.arp_ignore`. */
   readonly name: string;
-  readonly value: number;
+  readonly file: string;
 }
 
-/** A setting could not be read or written; the message names it and says what to do. */
-export class SysctlError extends BaseError {}
+/** A setting below /proc/sys, by its dotted name. */
+export const sysctl = (name: string): KernelNumber => ({
+  name,
+  file: `/proc/sys/${name.replaceAll('.', '/')}`,
+});
 
-/** A write that was made: `before` is undefined where the old value was no number. */
-export interface SysctlChange extends Sysctl {
-  readonly before: number | undefined;
-}
-
-const fileOf = (name: string): string => `/proc/sys/${name.replaceAll('.', '/')}`;
-
-const read = (name: string): number | undefined => {
-  const text = readFileSync(fileOf(name), 'utf8').trim();
-  return /^-?\d+$/.test(text) ? Number(text) : undefined;
+/** The number of buckets of the connection tracking table (kernel: net/netfilter/nf_conntrack_core.c). */
+export const conntrackHashSize: KernelNumber = {
+  name: 'nf_conntrack hashsize',
+  file: '/sys/module/nf_conntrack/parameters/hashsize',
 };
 
-/**
- * Sets what differs, and gives the changes. Synchronous on purpose: a thread of the pool could be in another network
- * namespace. Throws SysctlError.
- */
-export const setSysctls = (wanted: readonly Sysctl[]): readonly SysctlChange[] =>
-  wanted.flatMap(({ name, value }) => {
-    try {
-      const before = read(name);
-      if (before === value) return [];
-      writeFileSync(fileOf(name), String(value));
-      return [{ name, value, before }];
-    } catch (error) {
-      throw new SysctlError(
-        `cannot set ${name} to ${value}: ${messageOf(error)}. Run with the right to write /proc/sys (a privileged init container can do it once), or set it on the node: sysctl -w ${name}=${value}`,
-      );
-    }
-  });
+/** `absent`: this kernel has no such setting, or does not show it to this network namespace. `unreadable`: it is no number, or not for us to read. */
+export type KernelValue = number | 'absent' | 'unreadable';
+
+// Synchronous on purpose: a thread of the pool could be in another network namespace.
+
+/** Reads a setting; never throws. */
+export const readKernelNumber = ({ file }: KernelNumber): KernelValue => {
+  try {
+    const text = readFileSync(file, 'utf8').trim();
+    return /^-?\d+$/.test(text) ? Number(text) : 'unreadable';
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'absent' : 'unreadable';
+  }
+};
+
+/** Writes a setting. Gives undefined, or why the kernel refused. */
+export const writeKernelNumber = ({ file }: KernelNumber, value: number): string | undefined => {
+  try {
+    writeFileSync(file, String(value), { flag: 'r+' });
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+};

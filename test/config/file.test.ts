@@ -217,10 +217,10 @@ test('unknown fields warn with what was probably meant; duplicates warn, and the
 
 test('fields without effect are named once, and only where they are set', () => {
   const { warnings } = read([
-    `${withMode}conntrack: {min: 5}\noomScoreAdj: -5\nportRange: 1-2\niptables: {syncPeriod: 30s, localhostNodePorts: false}\n`,
+    `${withMode}configSyncPeriod: 5m\noomScoreAdj: -5\nportRange: 1-2\niptables: {syncPeriod: 30s, localhostNodePorts: false}\n`,
   ]);
   assert.deepEqual(warnings, [
-    'set, but without effect in this version of kube-ipvs: conntrack, oomScoreAdj',
+    'set, but without effect in this version of kube-ipvs: configSyncPeriod, oomScoreAdj',
     'set, but without meaning in IPVS mode: iptables.localhostNodePorts, portRange',
   ]);
 });

@@ -1,0 +1,17 @@
+/** The first two numbers of a kernel's release. */
+export interface KernelVersion {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** From a release as `uname -r` has it: `5.4.0-1012-gke`, `4.18.0-553.el8`, `6.1.192-lab`, `7.2`. Undefined where it is none. */
+export const parseRelease = (release: string): KernelVersion | undefined => {
+  const [, major, minor] = /^(\d+)\.(\d+)(?![\d])/.exec(release.trim()) ?? [];
+  return major === undefined || minor === undefined
+    ? undefined
+    : { major: Number(major), minor: Number(minor) };
+};
+
+/** Whether it is the version `major.minor` or a later one. */
+export const isAtLeast = (version: KernelVersion, major: number, minor: number): boolean =>
+  version.major > major || (version.major === major && version.minor >= minor);
