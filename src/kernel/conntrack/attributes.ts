@@ -1,0 +1,62 @@
+import { attr, attributes, maybe, received } from '../../netlink/attributes.js';
+import { addressBytes } from '../../netlink/address-bytes.js';
+import { MessageShape, type Message } from '../../netlink/message.js';
+import { netfilterHeader, netfilterType, Subsystem } from '../../netlink/netfilter.js';
+import { be16, be32, enumeration, u32, u8 } from '../../netlink/scalars.js';
+
+/** include/uapi/linux/netfilter/nfnetlink_conntrack.h: IPCTNL_MSG_CT_* */
+export const ConntrackMessage = {
+  new: netfilterType(Subsystem.conntrack, 0),
+  get: netfilterType(Subsystem.conntrack, 1),
+  delete: netfilterType(Subsystem.conntrack, 2),
+} as const;
+
+/** include/uapi/linux/in.h: IPPROTO_*, those that IPVS serves */
+export const transport = enumeration(u8, { TCP: 6, UDP: 17, SCTP: 132 });
+
+/** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_IP_* */
+const tupleAddresses = attributes('addresses', {
+  source4: maybe(1, addressBytes),
+  destination4: maybe(2, addressBytes),
+  source6: maybe(3, addressBytes),
+  destination6: maybe(4, addressBytes),
+});
+
+/** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_PROTO_*. ICMP has others in the place of ports. */
+const tupleProtocol = attributes('protocol', {
+  number: attr(1, transport),
+  sourcePort: maybe(2, be16),
+  destinationPort: maybe(3, be16),
+});
+
+/** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_TUPLE_* */
+const tuple = attributes('tuple', {
+  addresses: maybe(1, tupleAddresses),
+  protocol: attr(2, tupleProtocol),
+});
+
+/** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_FILTER_*: which parts of the given tuples count; since 5.8 */
+const filter = attributes('filter', { original: attr(1, u32), reply: attr(2, u32) });
+
+/** net/netfilter/nf_internals.h: CTA_FILTER_F_* */
+export const FilterBit = { destination: 1 << 1, protocol: 1 << 3, destinationPort: 1 << 5 } as const;
+
+/** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_*. A message that deletes without `original` empties the whole table. */
+const flowAttributes = attributes('flow', {
+  original: attr(1, tuple),
+  reply: received(2, tuple),
+  id: maybe(12, be32),
+  zone: maybe(18, be16),
+  filter: maybe(25, filter),
+});
+
+export const flowShape = new MessageShape('flow', netfilterHeader, flowAttributes);
+
+const named = {
+  [ConntrackMessage.new]: new MessageShape('new-flow', netfilterHeader, flowAttributes),
+  [ConntrackMessage.get]: new MessageShape('get-flow', netfilterHeader, flowAttributes),
+  [ConntrackMessage.delete]: new MessageShape('delete-flow', netfilterHeader, flowAttributes),
+};
+
+/** For traces. */
+export const conntrackShapeOf = (message: Message): (typeof named)[number] | undefined => named[message.type];
