@@ -1,0 +1,96 @@
+import { messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import type { Flow, FlowQuery } from '../model/flow.js';
+import type { Outcome } from '../model/operation.js';
+import type { VirtualServerKey } from '../model/virtual-server.js';
+import { frontendGroups, staleFlows, type FrontendGroup, type ServedFrontend } from '../plan/stale-flows.js';
+
+export interface StaleFlowsParts {
+  readonly conntrack: {
+    flows(query: FlowQuery): Promise<readonly Flow[]>;
+    delete(flows: readonly Flow[]): Promise<readonly Outcome[]>;
+  };
+  readonly log: Logger;
+}
+
+/** Since the start. */
+export interface StaleFlowCounts {
+  readonly deleted: number;
+  /** Deletions that the kernel refused, and dumps that it did not give. */
+  readonly failed: number;
+}
+
+const nameOf = ({ query }: FrontendGroup): string => `${query.family} ${query.protocol}`;
+
+/**
+ * Deletes the kernel's entries of flows that go where nobody answers any more, so that the next packet of such a flow is
+ * given to a real server that does. What fails is tried again together with what is cleaned next.
+ */
+export class StaleFlows {
+  readonly #counts = { deleted: 0, failed: 0 };
+  /** What could not be cleaned, as it was asked for last. */
+  readonly #failed = new Map<VirtualServerKey, ServedFrontend>();
+  /** By family and protocol, why the last try failed: told once. */
+  readonly #trouble = new Map<string, string>();
+
+  constructor(private readonly parts: StaleFlowsParts) {}
+
+  get counts(): StaleFlowCounts {
+    return this.#counts;
+  }
+
+  /**
+   * To be called for frontends whose real servers changed, once the kernel's table has them so: one dump for each family and
+   * protocol. Never throws for what the kernel refuses.
+   */
+  async clean(frontends: readonly ServedFrontend[]): Promise<void> {
+    for (const group of frontendGroups([...this.#failed.values(), ...frontends])) {
+      const problem = await this.#cleanGroup(group);
+      for (const [key, frontend] of group.frontends) {
+        if (problem === undefined) this.#failed.delete(key);
+        else this.#failed.set(key, frontend);
+      }
+      this.#tell(nameOf(group), problem);
+    }
+  }
+
+  /** Gives what went wrong, if anything did. */
+  async #cleanGroup({ query, frontends }: FrontendGroup): Promise<string | undefined> {
+    const { conntrack } = this.parts;
+    try {
+      const stale = staleFlows(await conntrack.flows(query), frontends);
+      const outcomes = stale.length === 0 ? [] : await conntrack.delete(stale);
+      return this.#count(outcomes);
+    } catch (error) {
+      this.#counts.failed += 1;
+      return messageOf(error);
+    }
+  }
+
+  #count(outcomes: readonly Outcome[]): string | undefined {
+    let problem: string | undefined;
+    for (const outcome of outcomes) {
+      if (outcome.status === 'applied') this.#counts.deleted += 1;
+      else {
+        this.#counts.failed += 1;
+        problem ??= outcome.status === 'failed' ? outcome.message : 'no answer';
+      }
+    }
+    return problem;
+  }
+
+  #tell(flows: string, problem: string | undefined): void {
+    const before = this.#trouble.get(flows);
+    if (problem === before) return;
+    if (problem === undefined) {
+      this.#trouble.delete(flows);
+      this.parts.log.info({ flows }, 'stale flows are deleted again');
+      return;
+    }
+    this.#trouble.set(flows, problem);
+    this.parts.log.warn(
+      { flows, problem },
+      'stale flows could not be deleted, so that their clients may get no answer; it is tried again at the next change',
+    );
+  }
+}
