@@ -1,4 +1,5 @@
 import type { IpAddress } from '../base/ip.js';
+import { yieldToEventLoop } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import {
@@ -16,13 +17,20 @@ import {
   type VirtualServerKey,
 } from '../model/virtual-server.js';
 import { diff, type Touched, type Wanted } from '../plan/diff.js';
-import { drainStep, drainingAmong, type Draining, type DrainSettings } from '../plan/drain.js';
+import {
+  drainPeriodMilliseconds,
+  drainStep,
+  drainingAmong,
+  type Draining,
+  type DrainSettings,
+} from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import { decide, type Decision } from './decisions.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
 import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
 import type { OperationCounters } from './operation-counters.js';
+import { resetClients, type FlowCleaner } from './purged-flows.js';
 import { Retries } from './retries.js';
 
 export interface ReconcilerParts {
@@ -34,6 +42,8 @@ export interface ReconcilerParts {
   /** Whether a virtual server is never deleted, wanted or not (ipvs.excludeCIDRs). */
   readonly isExcluded: (identity: VirtualServerIdentity) => boolean;
   readonly counters: OperationCounters;
+  /** Deletes the flows of real servers that went with open connections, so that their clients learn of it. */
+  readonly staleFlows?: FlowCleaner;
   readonly log: Logger;
   /** Milliseconds of a clock that nobody sets; performance.now where nothing is said. */
   readonly now?: () => number;
@@ -77,6 +87,12 @@ function* slices({ virtualServers, addresses }: Touched, urgency: Urgency): Iter
   }
 }
 
+/** Virtual servers that are read in a row before the event loop has its turn. */
+const readsInARow = 64;
+
+/** Looking at what drains takes no more than one part in so many of the time, however much drains. */
+const lookShare = 20;
+
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
 
@@ -101,6 +117,7 @@ export class Reconciler {
   /** Refused since it was last told, each for a reason that is new. */
   #news: object[] = [];
   #draining: Draining = new Map();
+  #drainPause = drainPeriodMilliseconds;
   #stopped = false;
 
   constructor(private readonly parts: ReconcilerParts) {
@@ -116,6 +133,11 @@ export class Reconciler {
   /** Since when real servers have been draining. */
   get draining(): Draining {
     return this.#draining;
+  }
+
+  /** In how many milliseconds to look again at what drains: it costs one dump for each virtual server. */
+  get drainPause(): number {
+    return this.#drainPause;
   }
 
   /** A call under way ends with the slice that it is at; what is left over is found by the next process. */
@@ -177,7 +199,9 @@ export class Reconciler {
   /** Looks at all that drains: what has become idle or has passed its deadline goes. */
   async drain(): Promise<Report> {
     const report = { applied: 0, failed: 0 };
+    const started = this.#now();
     await this.#look(this.#draining.keys(), report, new Set());
+    this.#drainPause = Math.max(drainPeriodMilliseconds, (this.#now() - started) * lookShare);
     this.#tell();
     return report;
   }
@@ -280,8 +304,10 @@ export class Reconciler {
     const observations = new Map<VirtualServerKey, readonly RealServerObservation[]>();
     // What no longer drains (wanted again, or gone as a whole) is forgotten: nothing was read of it.
     for (const key of looked) if (this.#draining.has(key)) observations.set(key, []);
-    for (const { server } of candidates)
+    for (const [index, { server }] of candidates.entries()) {
+      if (index % readsInARow === readsInARow - 1) await yieldToEventLoop();
       observations.set(server.key, await ipvs.realServers(server.identity));
+    }
     if (observations.size === 0) return;
     const step = drainStep({
       draining: this.#draining,
@@ -297,5 +323,6 @@ export class Reconciler {
     if (ended.size > 0) {
       await this.#reconcileSlice({ virtualServers: ended, addresses: new Set() }, report, refused);
     }
+    await resetClients(step.purged, this.parts);
   }
 }

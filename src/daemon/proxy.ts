@@ -8,7 +8,6 @@ import type { IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
 import type { Touched } from '../plan/diff.js';
-import { drainPeriodMilliseconds } from '../plan/drain.js';
 import type { Phase } from '../plan/order.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
 import { SyncRunner } from './sync-runner.js';
@@ -236,7 +235,7 @@ export class Proxy implements AsyncDisposable {
 
   #scheduleDrain(): void {
     if (this.parts.reconciler.draining.size === 0 || this.#timers.has('drain')) return;
-    this.#after('drain', drainPeriodMilliseconds, () => {
+    this.#after('drain', this.parts.reconciler.drainPause, () => {
       void this.#enqueue(() => this.#again(() => this.parts.reconciler.drain(), 'drained'));
     });
   }

@@ -4,6 +4,7 @@ import type {
   RealServerKey,
   RealServerObservation,
   VirtualServer,
+  VirtualServerIdentity,
   VirtualServerKey,
   VirtualServerTable,
 } from '../model/virtual-server.js';
@@ -21,11 +22,30 @@ export const defaultDrainSettings: DrainSettings = {
   deadlineMilliseconds: 15 * 60_000,
 };
 
-/** How long to wait between two looks at draining real servers. */
-export const drainPeriodMilliseconds = 60_000;
+/** How long to wait at least between two looks at draining real servers. */
+export const drainPeriodMilliseconds = 3_000;
 
-/** Since when (milliseconds) real servers have been draining, by virtual server. What is not here may drain nevertheless. */
-export type Draining = ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, number>>;
+/** What looks have seen of a draining real server: whether it answers. */
+export interface Watched {
+  /** Of the last look that counted, in milliseconds. */
+  readonly at: number;
+  readonly inPackets: bigint;
+  readonly outPackets: bigint;
+  readonly activeConnections: number;
+  /** Packets that came for it since it last answered, and at how many looks there were some. */
+  readonly unanswered: number;
+  readonly looksUnanswered: number;
+}
+
+export interface DrainingServer {
+  /** When draining began, in milliseconds. */
+  readonly since: number;
+  /** Undefined where nothing tells whether it answers. */
+  readonly watched: Watched | undefined;
+}
+
+/** The real servers that drain, by virtual server. What is not here may drain nevertheless. */
+export type Draining = ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, DrainingServer>>;
 
 /**
  * Whether the real servers of the virtual server drain. Those of `dh` do not: it gives all clients of an address to one real
@@ -83,25 +103,83 @@ export interface DrainInput {
 
 export interface DrainStep {
   readonly delete: readonly IpvsOperation[];
+  /** Those of `delete` that still had connections: whoever uses them is to be told that they have ended. */
+  readonly purged: readonly Purged[];
   /** What goes on draining: look again after `drainPeriodMilliseconds`. */
   readonly keep: Draining;
 }
 
-type Verdict = 'not-draining' | 'done' | 'draining';
+export interface Purged {
+  readonly of: VirtualServerIdentity;
+  readonly realServer: RealServerKey;
+  readonly reason: 'dead' | 'deadline';
+}
 
-const judge = (server: RealServerObservation, since: number, input: DrainInput): Verdict => {
-  if (server.weight !== 0) return 'not-draining';
-  const idle = server.activeConnections + server.inactiveConnections === 0;
-  const late = input.now - since >= input.settings.deadlineMilliseconds;
-  return idle || late ? 'done' : 'draining';
+/** The kernel sums its counters up every two seconds: between two looks that are closer they may not have moved at all. */
+const leastWatchMilliseconds = 2_500;
+
+/**
+ * A client sends what is not acknowledged again and again; one look alone proves nothing, as the acknowledgements of an answer
+ * may come in after the kernel summed up that answer.
+ */
+const deadAfter = { unanswered: 3, looks: 2 } as const;
+
+const watchAnew = (server: RealServerObservation, now: number): Watched | undefined => {
+  // Answers pass the node only where it translates addresses.
+  if (server.statistics === undefined || server.forwarding !== 'masquerade') return undefined;
+  const { inPackets, outPackets } = server.statistics;
+  const { activeConnections } = server;
+  return { at: now, inPackets, outPackets, activeConnections, unanswered: 0, looksUnanswered: 0 };
 };
+
+/** What is known after one more look. A packet that ended a connection needs no answer (RST gets none). */
+const watch = (
+  before: Watched | undefined,
+  server: RealServerObservation,
+  now: number,
+): Watched | undefined => {
+  const anew = watchAnew(server, now);
+  if (anew === undefined || before === undefined) return anew;
+  // Fewer packets than before: somebody set the counters to zero.
+  if (anew.outPackets !== before.outPackets || anew.inPackets < before.inPackets) return anew;
+  if (now - before.at < leastWatchMilliseconds) return before;
+  const ended = Math.max(0, before.activeConnections - anew.activeConnections);
+  const unanswered = Math.max(0, Number(anew.inPackets - before.inPackets) - ended);
+  return {
+    ...anew,
+    unanswered: before.unanswered + unanswered,
+    looksUnanswered: before.looksUnanswered + (unanswered > 0 ? 1 : 0),
+  };
+};
+
+const isDead = (watched: Watched | undefined): boolean =>
+  watched !== undefined &&
+  watched.unanswered >= deadAfter.unanswered &&
+  watched.looksUnanswered >= deadAfter.looks;
+
+type Verdict = 'not-draining' | 'idle' | Purged['reason'] | 'draining';
+
+const judge = (
+  server: RealServerObservation,
+  { since, watched }: DrainingServer,
+  { now, settings }: DrainInput,
+): Verdict => {
+  if (server.weight !== 0) return 'not-draining';
+  if (server.activeConnections + server.inactiveConnections === 0) return 'idle';
+  if (now - since >= settings.deadlineMilliseconds) return 'deadline';
+  return isDead(watched) ? 'dead' : 'draining';
+};
+
+/** Of other protocols a packet without an answer says nothing. */
+const answersAlways = (identity: VirtualServerIdentity): boolean =>
+  identity.by === 'address' && identity.protocol === 'TCP';
 
 /** Forgets what is wanted again or has no virtual server any more: should it drain once more, it has its whole time. */
 const stillUnwanted = (
   draining: Draining,
   wanted: WantedTables,
-): Map<VirtualServerKey, ReadonlyMap<RealServerKey, number>> => {
-  const still = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, number>>();
+): Map<VirtualServerKey, ReadonlyMap<RealServerKey, DrainingServer>> => {
+  const still = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, DrainingServer>>();
   for (const [key, servers] of draining) {
     const want = wanted.virtualServer(key);
     const unwanted = [...servers].filter(([realServer]) => want?.realServers.has(realServer) === false);
@@ -111,29 +189,39 @@ const stillUnwanted = (
 };
 
 /**
- * One look at the draining real servers: those without connections or past the deadline are deleted, the others kept. A real
- * server that is wanted again or has a weight is never deleted; virtual servers that were not read stay as they were. Do it
- * after every change (with what `drainingAmong` finds in the keys it touched) and every `drainPeriodMilliseconds` (with what
- * it finds in the keys of `draining`).
+ * One look at the draining real servers: those without connections, past the deadline or dead (clients send, nothing comes
+ * back) are deleted, the others kept. A real server that is wanted again or has a weight is never deleted; virtual servers that
+ * were not read stay as they were. Do it after every change (with what `drainingAmong` finds in the keys it touched) and every
+ * `drainPeriodMilliseconds` (with what it finds in the keys of `draining`).
  */
 export const drainStep = (input: DrainInput): DrainStep => {
   const operations: IpvsOperation[] = [];
+  const purged: Purged[] = [];
   const keep = stillUnwanted(input.draining, input.wanted);
   for (const [key, servers] of input.observations) {
     keep.delete(key);
     const want = input.wanted.virtualServer(key);
     // Nobody wants the virtual server: it goes as a whole, or it is not ours.
     if (want === undefined || !drains(want.server, input.settings)) continue;
-    const kept = new Map<RealServerKey, number>();
+    const of = want.server.identity;
+    const kept = new Map<RealServerKey, DrainingServer>();
     for (const server of servers) {
       if (want.realServers.has(server.key)) continue;
-      const since = input.draining.get(key)?.get(server.key) ?? input.now;
-      const verdict = judge(server, since, input);
-      if (verdict === 'done')
-        operations.push({ kind: 'delete-real-server', of: want.server.identity, server });
-      if (verdict === 'draining') kept.set(server.key, since);
+      const before = input.draining.get(key)?.get(server.key);
+      const after: DrainingServer = {
+        since: before?.since ?? input.now,
+        watched: answersAlways(of) ? watch(before?.watched, server, input.now) : undefined,
+      };
+      const verdict = judge(server, after, input);
+      if (verdict === 'not-draining') continue;
+      if (verdict === 'draining') {
+        kept.set(server.key, after);
+        continue;
+      }
+      operations.push({ kind: 'delete-real-server', of, server });
+      if (verdict !== 'idle') purged.push({ of, realServer: server.key, reason: verdict });
     }
     if (kept.size > 0) keep.set(key, kept);
   }
-  return { delete: operations, keep };
+  return { delete: operations, purged, keep };
 };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Observed } from '../../src/apply/observed.js';
 import { OperationCounters } from '../../src/apply/operation-counters.js';
+import type { FlowCleaner } from '../../src/apply/purged-flows.js';
 import { Reconciler } from '../../src/apply/reconciler.js';
 import { Resync } from '../../src/apply/resync.js';
 import type { IpAddress } from '../../src/base/ip.js';
@@ -25,6 +26,13 @@ const setUp = ({ excluded = '' } = {}) => {
   const warnings: object[] = [];
   const clock = { now: 1_000 };
   const log: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
+  const cleaned: string[] = [];
+  const staleFlows: FlowCleaner = {
+    clean: async (frontends) => {
+      for (const { identity, realServers } of frontends)
+        cleaned.push(`${virtualServerKey(identity)} answered by ${[...realServers].join(' ')}`);
+    },
+  };
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
@@ -33,6 +41,7 @@ const setUp = ({ excluded = '' } = {}) => {
     drainSettings: defaultDrainSettings,
     isExcluded: (identity) => identity.by === 'address' && identity.address === excluded,
     counters,
+    staleFlows,
     log,
     now: () => clock.now,
   });
@@ -57,7 +66,7 @@ const setUp = ({ excluded = '' } = {}) => {
           ];
     return desired.replace(object.key, endpoints === undefined ? undefined : render(object, slices, context));
   };
-  return { kernel, observed, desired, counters, warnings, clock, reconciler, resync, want };
+  return { kernel, observed, desired, counters, warnings, clock, cleaned, reconciler, resync, want };
 };
 
 const nothing: Touched = { virtualServers: new Set(), addresses: new Set() };
@@ -139,6 +148,19 @@ test('an endpoint that leaves idle is gone at once; one with connections keeps w
   await reconciler.drain();
   assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.equal(reconciler.draining.size, 0);
+});
+
+test('the flows of an endpoint that is deleted with open connections are cleaned, those of an idle one are left', async () => {
+  const { kernel, clock, cleaned, reconciler, want } = setUp();
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2', '10.1.0.3']));
+  for (const key of kernel.tables.get(web)?.realServers.keys() ?? [])
+    if (key !== '10.1.0.1:80') kernel.connections.set(key, 1);
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.3']));
+  assert.deepEqual(cleaned, []);
+  clock.now += defaultDrainSettings.deadlineMilliseconds;
+  await reconciler.drain();
+  assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
+  assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.3:80']);
 });
 
 test('an endpoint that returns while it drains gets its weight back in place and drains no more', async () => {

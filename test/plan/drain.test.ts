@@ -5,6 +5,7 @@ import {
   realServerKey,
   virtualServerKey,
   type RealServerObservation,
+  type Statistics,
   type VirtualServerTable,
 } from '../../src/model/virtual-server.js';
 import { defaultDrainSettings, drainingAmong, drainStep, type Draining } from '../../src/plan/drain.js';
@@ -28,6 +29,19 @@ const observed = (last: number, fields: Partial<RealServerObservation> = {}): Re
   statistics: undefined,
   ...fields,
 });
+
+const noStatistics: Statistics = {
+  connections: 0n,
+  inPackets: 0n,
+  outPackets: 0n,
+  inBytes: 0n,
+  outBytes: 0n,
+  connectionsPerSecond: 0n,
+  inPacketsPerSecond: 0n,
+  outPacketsPerSecond: 0n,
+  inBytesPerSecond: 0n,
+  outBytesPerSecond: 0n,
+};
 
 const tableOf = (...servers: readonly RealServerObservation[]): VirtualServerTable => ({
   server: { key, identity, scheduler: 'rr', persistence: undefined, flags: [] },
@@ -65,30 +79,34 @@ for (const [claim, server, fate] of rows)
       deleted.map(formatOperation),
       fate === 'deleted' ? [`- real TCP 10.96.0.1:80 → ${server.key}`] : [],
     );
-    assert.deepEqual(keep, new Map(fate === 'kept' ? [[key, new Map([[server.key, 0]])]] : []));
+    assert.deepEqual([...(keep.get(key)?.keys() ?? [])], fate === 'kept' ? [server.key] : []);
   });
 
 test('the deadline counts from the first look, and a later look does not put it off', () => {
   const busy = observed(1, { activeConnections: 1 });
   const first = step([busy], new Map(), 3 * minute).keep;
   const second = step([busy], first, 10 * minute);
-  assert.equal(second.keep.get(key)?.get(busy.key), 3 * minute);
+  assert.equal(second.keep.get(key)?.get(busy.key)?.since, 3 * minute);
   assert.equal(step([busy], second.keep, 18 * minute - 1).delete.length, 0);
   assert.equal(step([busy], second.keep, 18 * minute).delete.length, 1);
 });
 
 test('what was not read goes on draining, unless it is wanted again or its virtual server is not', () => {
+  const since5 = { since: 5, watched: undefined };
   const draining: Draining = new Map([
     [
       key,
       new Map([
-        [observed(1).key, 5],
-        [observed(9).key, 5],
+        [observed(1).key, since5],
+        [observed(9).key, since5],
       ]),
     ],
   ]);
   const unread = { draining, observations: new Map(), now: 10, settings: defaultDrainSettings };
-  assert.deepEqual(drainStep({ ...unread, wanted }).keep, new Map([[key, new Map([[observed(1).key, 5]])]]));
+  assert.deepEqual(
+    drainStep({ ...unread, wanted }).keep,
+    new Map([[key, new Map([[observed(1).key, since5]])]]),
+  );
   assert.deepEqual(drainStep({ ...unread, wanted: holding(undefined) }).keep, new Map());
 });
 
@@ -108,4 +126,165 @@ test('only virtual servers with an unwanted real server of weight 0 need to be r
   assert.equal(among(observed(1, { weight: 1 })), 0);
   assert.equal(among(observed(9)), 0);
   assert.equal(among(), 0);
+});
+
+/** What a look sees of a real server with connections: at which time, packets in and out, active connections. */
+type Look = readonly [seconds: number, inPackets: number, outPackets: number, active?: number];
+
+const seen = ([, inPackets, outPackets, active = 2]: Look, fields: Partial<RealServerObservation>) =>
+  observed(1, {
+    activeConnections: active,
+    inactiveConnections: 1,
+    statistics: {
+      ...noStatistics,
+      inPackets: BigInt(inPackets),
+      outPackets: BigInt(outPackets),
+    },
+    ...fields,
+  });
+
+/** At which second the real server is found dead by these looks. */
+const foundDead = (
+  looks: readonly Look[],
+  fields: Partial<RealServerObservation> = {},
+): number | undefined => {
+  let draining: Draining = new Map();
+  for (const look of looks) {
+    const { keep, delete: deleted, purged } = step([seen(look, fields)], draining, look[0] * 1_000);
+    if (deleted.length > 0) {
+      assert.deepEqual(
+        purged.map(({ reason }) => reason),
+        ['dead'],
+      );
+      return look[0];
+    }
+    draining = keep;
+  }
+  return undefined;
+};
+
+const lives: readonly [claim: string, looks: readonly Look[], dead: number | undefined][] = [
+  [
+    'clients send again and again, nothing comes back',
+    [
+      [0, 10, 9],
+      [3, 12, 9],
+      [6, 13, 9],
+    ],
+    6,
+  ],
+  [
+    'one packet each look takes one look more',
+    [
+      [0, 10, 9],
+      [3, 11, 9],
+      [6, 12, 9],
+      [9, 13, 9],
+    ],
+    9,
+  ],
+  [
+    'it answers',
+    [
+      [0, 10, 9],
+      [3, 15, 10],
+      [6, 20, 11],
+      [9, 30, 12],
+    ],
+    undefined,
+  ],
+  [
+    'it answers at every second look',
+    [
+      [0, 10, 9],
+      [3, 20, 9],
+      [6, 20, 10],
+      [9, 30, 10],
+      [12, 30, 11],
+    ],
+    undefined,
+  ],
+  [
+    'no packets come',
+    [
+      [0, 10, 9],
+      [3, 10, 9],
+      [6, 10, 9],
+      [600, 10, 9],
+    ],
+    undefined,
+  ],
+  [
+    'acknowledgements come in after the answer was counted',
+    [
+      [0, 10, 19],
+      [3, 18, 19],
+      [6, 18, 19],
+    ],
+    undefined,
+  ],
+  [
+    'keepalive probes of an idle client stay without answer',
+    [
+      [0, 10, 9],
+      [75, 11, 9],
+      [150, 12, 9],
+      [225, 13, 9],
+    ],
+    225,
+  ],
+  [
+    'looks that are too close count as one',
+    [
+      [0, 10, 9],
+      [1, 12, 9],
+      [2, 14, 9],
+      [3, 16, 9],
+    ],
+    undefined,
+  ],
+  [
+    'clients end their connections with RST',
+    [
+      [0, 10, 9, 9],
+      [3, 13, 9, 6],
+      [6, 16, 9, 3],
+      [9, 19, 9, 0],
+    ],
+    undefined,
+  ],
+  [
+    'the counters were set to zero',
+    [
+      [0, 10, 9],
+      [3, 1, 0],
+      [6, 2, 0],
+    ],
+    undefined,
+  ],
+];
+for (const [claim, looks, dead] of lives)
+  test(`a draining real server where ${claim} is ${dead === undefined ? 'not dead' : `dead at ${dead} s`}`, () =>
+    assert.equal(foundDead(looks), dead));
+
+test('whose answers do not pass this node is never found dead', () => {
+  const looks: readonly Look[] = [
+    [0, 10, 0],
+    [3, 20, 0],
+    [6, 30, 0],
+  ];
+  assert.equal(foundDead(looks), 6);
+  assert.equal(foundDead(looks, { forwarding: 'direct' }), undefined);
+  assert.equal(foundDead(looks, { statistics: undefined }), undefined);
+});
+
+test('past the deadline it is purged, idle it is not: nobody has to be told', () => {
+  const reasons = (server: RealServerObservation, now: number): readonly string[] =>
+    step(
+      [server],
+      new Map([[key, new Map([[server.key, { since: 0, watched: undefined }]])]]),
+      now,
+    ).purged.map(({ reason }) => reason);
+  assert.deepEqual(reasons(observed(1, { activeConnections: 1 }), 15 * minute), ['deadline']);
+  assert.deepEqual(reasons(observed(1), 15 * minute), []);
 });
