@@ -71,8 +71,8 @@ export type Expression =
   | { readonly kind: 'destination-nat'; readonly address: Register }
   | { readonly kind: 'reject'; readonly with: 'tcp-reset' | 'port-unreachable' }
   | { readonly kind: 'counter'; readonly packets: bigint; readonly bytes: bigint }
-  /** Of others: what we do not know. */
-  | { readonly kind: 'unknown'; readonly name: string };
+  /** Of others: what we do not know, or know but not with these attributes; `content` tells them apart. */
+  | { readonly kind: 'unknown'; readonly name: string; readonly content: string };
 
 export type BaseChainHookName = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
 

@@ -85,7 +85,7 @@ export class AttributeTable<R extends Rows> implements Codec<DecodedRows<R>, Enc
       type: row.type,
       codec: row.codec as Codec<unknown>,
       presence: row.presence,
-      wireType: row.codec.nested === true ? row.type | AttributeBits.nested : row.type,
+      wireType: wireTypeOf(row.type, row.codec),
     }));
     this.#sent = this.rows.filter((row) => row.presence !== 'received');
     this.#required = this.rows.filter((row) => row.presence === 'required');
@@ -98,7 +98,7 @@ export class AttributeTable<R extends Rows> implements Codec<DecodedRows<R>, Enc
     const values = value as Readonly<Record<string, unknown>>;
     for (const row of this.#sent) {
       const given = values[row.name];
-      if (given !== undefined) writeAttribute(writer, row, given);
+      if (given !== undefined) writeAttribute(writer, row.wireType, row.codec, given, row.name);
       else if (row.presence === 'required') throw new ProtocolError('is missing', row.name);
     }
   }
@@ -144,43 +144,59 @@ export class AttributeTable<R extends Rows> implements Codec<DecodedRows<R>, Enc
     return path;
   }
 
-  /** Calls back with type, offset and length of each attribute's value. The last attribute's padding may be missing. */
   #walk(
     view: DataView,
     offset: number,
     length: number,
     visit: (type: number, start: number, size: number) => void,
   ): void {
-    const end = offset + length;
-    let at = offset;
-    while (at < end) {
-      if (end - at < attributeHeaderLength)
-        throw new ProtocolError(`${end - at} bytes are left, too few for an attribute`);
-      const size = view.getUint16(at, hostIsLittleEndian);
-      const type = view.getUint16(at + 2, hostIsLittleEndian) & AttributeBits.typeMask;
-      if (size < attributeHeaderLength || at + size > end)
-        throw new ProtocolError(
-          `says it has ${size} bytes, where ${end - at} are left`,
-          this.#byType[type]?.name ?? `#${type}`,
-        );
-      visit(type, at + attributeHeaderLength, size - attributeHeaderLength);
-      at += align(size);
-    }
+    walk(view, offset, length, visit, (type) => this.#byType[type]?.name ?? `#${type}`);
   }
 }
 
-const writeAttribute = (writer: ByteWriter, row: NamedRow, value: unknown): void => {
+/** Calls back with type, offset and length of each attribute's value. The last attribute's padding may be missing. */
+const walk = (
+  view: DataView,
+  offset: number,
+  length: number,
+  visit: (type: number, start: number, size: number) => void,
+  nameOf: (type: number) => string,
+): void => {
+  const end = offset + length;
+  let at = offset;
+  while (at < end) {
+    if (end - at < attributeHeaderLength)
+      throw new ProtocolError(`${end - at} bytes are left, too few for an attribute`);
+    const size = view.getUint16(at, hostIsLittleEndian);
+    const type = view.getUint16(at + 2, hostIsLittleEndian) & AttributeBits.typeMask;
+    if (size < attributeHeaderLength || at + size > end)
+      throw new ProtocolError(`says it has ${size} bytes, where ${end - at} are left`, nameOf(type));
+    visit(type, at + attributeHeaderLength, size - attributeHeaderLength);
+    at += align(size);
+  }
+};
+
+const wireTypeOf = (type: number, codec: Codec<unknown, never>): number =>
+  codec.nested === true ? type | AttributeBits.nested : type;
+
+const writeAttribute = <In>(
+  writer: ByteWriter,
+  wireType: number,
+  codec: { write(writer: ByteWriter, value: In): void },
+  value: In,
+  name: string | number,
+): void => {
   const start = writer.length;
   writer.u32(0);
   try {
-    row.codec.write(writer, value);
+    codec.write(writer, value);
   } catch (error) {
-    throw error instanceof ProtocolError ? error.within(row.name) : error;
+    throw error instanceof ProtocolError ? error.within(String(name)) : error;
   }
   const size = writer.length - start;
-  if (size > 0xffff) throw new ProtocolError(`${size} bytes do not fit into an attribute`, row.name);
+  if (size > 0xffff) throw new ProtocolError(`${size} bytes do not fit into an attribute`, String(name));
   writer.setU16(start, size);
-  writer.setU16(start + 2, row.wireType);
+  writer.setU16(start + 2, wireType);
   writer.pad();
 };
 
@@ -203,3 +219,65 @@ const describeRow = (row: NamedRow, view: DataView, start: number, size: number)
 
 export const attributes = <R extends Rows>(name: string, rows: R): AttributeTable<R> =>
   new AttributeTable(name, rows);
+
+/** Any number of attributes of one type, each an item. Those of other types are skipped. */
+export interface List<Out, In> extends Codec<readonly Out[], readonly In[]> {
+  readonly type: number;
+  readonly item: Codec<Out, In>;
+}
+
+export const list = <Out, In>(type: number, item: Codec<Out, In>): List<Out, In> => {
+  const wireType = wireTypeOf(type, item);
+  const visitItems = (
+    view: DataView,
+    offset: number,
+    length: number,
+    visit: (start: number, size: number, index: number) => void,
+  ): void => {
+    let index = 0;
+    const visitOne = (found: number, start: number, size: number): void => {
+      if (found !== type) return;
+      visit(start, size, index);
+      index += 1;
+    };
+    walk(view, offset, length, visitOne, () => String(index));
+  };
+  return {
+    name: `list of ${item.name}`,
+    nested: true,
+    type,
+    item,
+    write: (writer, values) => {
+      let index = 0;
+      for (const value of values) {
+        writeAttribute(writer, wireType, item, value, index);
+        index += 1;
+      }
+    },
+    read: (view, offset, length) => {
+      const values: Out[] = [];
+      visitItems(view, offset, length, (start, size, index) => {
+        try {
+          values.push(item.read(view, start, size));
+        } catch (error) {
+          throw error instanceof ProtocolError ? error.within(String(index)) : error;
+        }
+      });
+      return values;
+    },
+    describe: (view, offset, length) => {
+      const parts: string[] = [];
+      visitItems(view, offset, length, (start, size) => parts.push(describeValue(item, view, start, size)));
+      return `[${parts.join(' ')}]`;
+    },
+    pathAt: (view, offset, length, target) => {
+      let path = '';
+      visitItems(view, offset, length, (start, size, index) => {
+        if (target < start - attributeHeaderLength || target >= start + Math.max(size, 1)) return;
+        const inner = target < start ? '' : (item.pathAt?.(view, start, size, target) ?? '');
+        path = inner === '' ? String(index) : `${index}.${inner}`;
+      });
+      return path;
+    },
+  };
+};

@@ -58,6 +58,11 @@ export class ByteWriter {
     this.#view.setUint32(offset, value, false);
   }
 
+  be64(value: bigint): void {
+    const offset = this.#grow(8);
+    this.#view.setBigUint64(offset, value, false);
+  }
+
   bytes(source: Uint8Array): void {
     const offset = this.#grow(source.length);
     this.#bytes.set(source, offset);

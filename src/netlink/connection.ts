@@ -7,6 +7,7 @@ import { NetlinkError, ProtocolError } from './errors.js';
 import { Errno } from './errno.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
 import { CommandSocket, type CommandChannel } from './socket.js';
+import { Transaction, type TransactionAnswer, type TransactionParts } from './transaction.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
 export interface ConnectionOptions {
@@ -125,6 +126,27 @@ export class Connection {
     return outcomes;
   }
 
+  /**
+   * Sends requests as one datagram that the kernel performs as a whole or not at all, as nfnetlink's batches are. Of each
+   * answer the first refusal counts: later ones may follow from it.
+   */
+  transaction(parts: TransactionParts): TransactionAnswer {
+    const transaction = new Transaction(parts, this.#sequence);
+    this.#sequence = transaction.lastSequence;
+    if (transaction.unsendable !== undefined) return transaction.unsendable;
+    const { datagram } = transaction;
+    try {
+      const droppedBefore = this.#socket.dropped;
+      this.#send(datagram, transaction.messages);
+      this.#collect(transaction, viewOf(datagram));
+      if (this.#socket.dropped !== droppedBefore) transaction.answersWereLost();
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      return { status: 'failed', error, place: undefined };
+    }
+    return transaction.answerOfAll();
+  }
+
   close(): void {
     this.#socket.close();
   }
@@ -175,7 +197,7 @@ export class Connection {
   }
 
   /** Answers that cannot be read leave the messages they are about without an outcome. */
-  #collect(exchange: Exchange, datagram: DataView): void {
+  #collect(exchange: Exchange | Transaction, datagram: DataView): void {
     try {
       this.#receiveAll((message) => exchange.answer(message, datagram));
     } catch (error) {

@@ -15,6 +15,7 @@ export const MessageFlag = {
   replace: 0x100,
   exclusive: 0x200,
   create: 0x400,
+  append: 0x800,
   dump: 0x300,
 } as const;
 

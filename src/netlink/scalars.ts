@@ -94,18 +94,33 @@ export const be32 = integer(
   (view, offset) => view.getUint32(offset, false),
 );
 
-export const u64: FixedCodec<bigint> = {
-  name: 'u64',
+export const sbe32 = integer(
+  'sbe32',
+  4,
+  { minimum: -(2 ** 31), maximum: 2 ** 31 - 1 },
+  (writer, value) => writer.be32(value >>> 0),
+  (view, offset) => view.getInt32(offset, false),
+);
+
+const integer64 = (
+  name: string,
+  write: (writer: ByteWriter, value: bigint) => void,
+  littleEndian: boolean,
+): FixedCodec<bigint> => ({
+  name,
   length: 8,
   write: (writer, value) => {
-    if (value < 0n || value >= 1n << 64n) throw new ProtocolError(`${value} is no u64`);
-    writer.u64(value);
+    if (value < 0n || value >= 1n << 64n) throw new ProtocolError(`${value} is no ${name}`);
+    write(writer, value);
   },
   read: (view, offset, length) => {
-    expectLength('u64', 8, length);
-    return view.getBigUint64(offset, hostIsLittleEndian);
+    expectLength(name, 8, length);
+    return view.getBigUint64(offset, littleEndian);
   },
-};
+});
+
+export const u64 = integer64('u64', (writer, value) => writer.u64(value), hostIsLittleEndian);
+export const be64 = integer64('be64', (writer, value) => writer.be64(value), false);
 
 /** A string with its NUL. Bytes after the first NUL are ignored, and a missing NUL is forgiven, as the kernel does. */
 export const cstring: Codec<string> = {

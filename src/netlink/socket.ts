@@ -18,6 +18,15 @@ export const setReceiveBuffer = (descriptor: number, bytes: number): number => {
   return nativeShims().getOption(descriptor, SocketLevel.socket, SocketOption.receiveBuffer);
 };
 
+/** The same for the send buffer, which bounds the length of a datagram. */
+const setSendBuffer = (descriptor: number, bytes: number): number => {
+  forced(descriptor, SocketOption.sendBufferForce, SocketOption.sendBuffer, bytes);
+  return nativeShims().getOption(descriptor, SocketLevel.socket, SocketOption.sendBuffer);
+};
+
+/** net/netlink/af_netlink.c: netlink_sendmsg takes datagrams that are 32 bytes shorter than the send buffer. */
+const datagramOverhead = 32;
+
 /** An overrun then counts as dropped datagrams and is no error of the socket. */
 export const disableOverrunErrors = (descriptor: number): void =>
   nativeShims().setOption(descriptor, SocketLevel.netlink, NetlinkOption.noOverrunErrors, 1);
@@ -29,7 +38,7 @@ const wanted = [
   NetlinkOption.strictChecking,
 ];
 
-const prepare = (descriptor: number, bufferBytes: number): number => {
+const prepare = (descriptor: number): void => {
   const shims = nativeShims();
   disableOverrunErrors(descriptor);
   for (const option of wanted)
@@ -38,8 +47,6 @@ const prepare = (descriptor: number, bufferBytes: number): number => {
     } catch {
       // an old kernel
     }
-  forced(descriptor, SocketOption.sendBufferForce, SocketOption.sendBuffer, bufferBytes);
-  return setReceiveBuffer(descriptor, bufferBytes);
 };
 
 /** What a connection needs of a socket. */
@@ -49,7 +56,7 @@ export interface CommandChannel {
   readonly portId: number;
   /** Datagrams from the kernel that found the receive buffer full, since the socket was opened. */
   readonly dropped: number;
-  /** Sends one datagram; a NetlinkError where the kernel did not take it. */
+  /** Sends one datagram, of any length where we have CAP_NET_ADMIN; a NetlinkError where the kernel did not take it. */
   send(datagram: Uint8Array): void;
   /** The length of the next datagram, more than the buffer's where it was cut off; undefined where none is queued. */
   receive(buffer: Uint8Array): number | undefined;
@@ -64,6 +71,7 @@ export class CommandSocket implements CommandChannel {
   readonly receiveBufferBytes: number;
   readonly portId: number;
   #descriptor: number | undefined;
+  #sendBufferBytes: number;
 
   /** A NetlinkError with the errno of the system call that failed. */
   constructor(
@@ -73,7 +81,9 @@ export class CommandSocket implements CommandChannel {
     const shims = nativeShims();
     try {
       this.#descriptor = shims.openSocket(protocol);
-      this.receiveBufferBytes = prepare(this.#descriptor, bufferBytes);
+      prepare(this.#descriptor);
+      this.#sendBufferBytes = setSendBuffer(this.#descriptor, bufferBytes);
+      this.receiveBufferBytes = setReceiveBuffer(this.#descriptor, bufferBytes);
       this.portId = shims.portId(this.#descriptor);
     } catch (error) {
       this.close();
@@ -87,6 +97,8 @@ export class CommandSocket implements CommandChannel {
 
   send(datagram: Uint8Array): void {
     try {
+      if (datagram.length + datagramOverhead > this.#sendBufferBytes)
+        this.#sendBufferBytes = setSendBuffer(this.#open(), datagram.length + datagramOverhead);
       nativeShims().send(this.#open(), datagram);
     } catch (error) {
       throw fromSystemCall('send to the kernel', error);

@@ -1,0 +1,54 @@
+import type { Family } from '../../base/ip.js';
+import {
+  setElement,
+  type BaseChainHook,
+  type Rule,
+  type SetDeclaration,
+  type SetElement,
+} from '../../model/nftables.js';
+import type { Decoded } from '../../netlink/attributes.js';
+import { ProtocolError } from '../../netlink/errors.js';
+import type { chain, element, rule, set } from './attributes.js';
+import { setIsMap, verdictDataType } from './attributes.js';
+import { expressionFrom, verdictFrom } from './expressions.js';
+import { fieldsFrom, keyFromType, keyLength } from './keys.js';
+import { commentFrom, UserData } from './user-data.js';
+
+const isChainType = (type: string | undefined): type is BaseChainHook['type'] =>
+  type === 'filter' || type === 'nat' || type === 'route';
+
+/** Undefined for a chain that is entered only from others, and for one on a hook that we do not know. */
+export const hookFrom = ({ hook, type, policy }: Decoded<typeof chain>): BaseChainHook | undefined =>
+  hook?.hook === undefined || !isChainType(type)
+    ? undefined
+    : { type, hook: hook.hook, priority: hook.priority, policy: policy ?? 'accept' };
+
+export const ruleFrom = ({ expressions = [], userData }: Decoded<typeof rule>, family: Family): Rule => ({
+  expressions: expressions.map((expression) => expressionFrom(expression, family)),
+  comment: commentFrom(userData, UserData.ruleComment),
+});
+
+/** Undefined for a set that we could not have declared: of other fields, with time-outs, intervals or another kind of data. */
+export const setFrom = (values: Decoded<typeof set>, family: Family): SetDeclaration | undefined => {
+  const { name, flags = 0, keyType = 0, keyLength: length, dataType } = values;
+  const key = keyFromType(keyType, family);
+  const verdicts = flags === setIsMap && dataType === verdictDataType;
+  if (name === undefined || key === undefined || length !== keyLength(key, family)) return undefined;
+  if (!verdicts && flags !== 0) return undefined;
+  return { name, key, verdicts, comment: commentFrom(values.userData, UserData.setComment) ?? '' };
+};
+
+export const elementFrom = (
+  { key, data }: Decoded<typeof element>,
+  set: SetDeclaration,
+  family: Family,
+): SetElement => {
+  if (key?.value === undefined) throw new ProtocolError('is missing', 'key');
+  const verdict = verdictFrom(data);
+  return setElement(
+    family,
+    set.name,
+    fieldsFrom(key.value, set.key, family),
+    verdict?.verdict === 'goto' ? verdict.chain : undefined,
+  );
+};

@@ -1,0 +1,34 @@
+import { ProtocolError } from '../../netlink/errors.js';
+
+/** libnftnl, include/libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT and NFTNL_UDATA_SET_*: what nft keeps in our objects for itself. */
+export const UserData = { ruleComment: 0, setKeyByteOrder: 0, setComment: 7 } as const;
+
+/** nft, include/datatype.h: BYTEORDER_BIG_ENDIAN, in the machine's order */
+export const bigEndian = (): Uint8Array => new Uint8Array(Uint32Array.of(2).buffer);
+
+/** libnftnl, src/udata.c: type, length, value, without padding. */
+export const writeUserData = (entries: readonly (readonly [type: number, value: Uint8Array])[]): Uint8Array =>
+  Buffer.concat(entries.flatMap(([type, value]) => [Uint8Array.of(type, value.length), value]));
+
+const mostCommentBytes = 127;
+
+/** The value of a comment: its text with a NUL. A ProtocolError where nft could not show it. */
+export const commentBytes = (comment: string): Uint8Array => {
+  const bytes = new TextEncoder().encode(comment);
+  if (bytes.length > mostCommentBytes)
+    throw new ProtocolError(`a comment has at most ${mostCommentBytes} bytes, here ${bytes.length}`);
+  return Uint8Array.of(...bytes, 0);
+};
+
+/** The comment among user data; undefined where there is none, also where they are not nft's. */
+export const commentFrom = (userData: Uint8Array | undefined, type: number): string | undefined => {
+  const bytes = userData ?? new Uint8Array(0);
+  let at = 0;
+  while (at + 2 <= bytes.length) {
+    const length = bytes[at + 1] ?? 0;
+    const value = bytes.subarray(at + 2, at + 2 + length);
+    if (bytes[at] === type) return new TextDecoder().decode(value).replace(/\0.*$/s, '');
+    at += 2 + length;
+  }
+  return undefined;
+};
