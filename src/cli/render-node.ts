@@ -7,6 +7,7 @@ import { Desired } from '../plan/desired.js';
 import { diff, type Observed } from '../plan/diff.js';
 import { phases, planText } from '../plan/order.js';
 import { render, renderContext } from '../plan/render.js';
+import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ipvsadmText, tableJson } from '../plan/table.js';
 
 /** What files hold of a cluster. */
@@ -41,19 +42,30 @@ export const renderNode = (
   addresses: readonly InterfaceAddress[],
 ): RenderedNode => {
   const nodes = [...objects.nodes];
+  const services = [...objects.services];
+  const slices = slicesByService(objects.slices);
   const node = nodes.find(({ name }) => name === settings.nodeName);
   const context = renderContext(
-    { name: settings.nodeName, zone: node?.zone ?? '', addresses },
+    {
+      name: settings.nodeName,
+      zone: node?.zone ?? '',
+      addresses,
+      reserved: reservedAddresses({
+        gateways: [],
+        service: services.find(({ key }) => key === apiServerService),
+        slices: slices.get(apiServerService) ?? [],
+        apiServerHost: undefined,
+      }),
+    },
     {
       scheduler: settings.scheduler,
       nodePortAddresses: nodePortNetworks(settings, node?.addresses ?? []),
       externalIpsAllowed: settings.externalIpsAllowed,
     },
   );
-  const slices = slicesByService(objects.slices);
   const desired = new Desired();
   const problems: string[] = [];
-  for (const service of objects.services) {
+  for (const service of services) {
     const fragment = render(service, slices.get(service.key) ?? [], context);
     desired.replace(service.key, fragment);
     problems.push(...fragment.problems.map(({ message }) => message));

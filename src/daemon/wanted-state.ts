@@ -7,6 +7,7 @@ import { Desired } from '../plan/desired.js';
 import type { Touched } from '../plan/diff.js';
 import type { Fragment, Problem } from '../plan/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../plan/render.js';
+import { apiServerService, sameReserved } from '../plan/reserved-addresses.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
 
 export interface WantedStateParts {
@@ -37,6 +38,7 @@ export class WantedState {
     const { store, settings, nodeFacts } = this.parts;
     if (store.takeNodeChanged()) this.nodeChanged();
     const dirty = store.takeDirty();
+    if (dirty.has(apiServerService) && this.#reservedChanged()) this.nodeChanged();
     const keys = this.#context === undefined ? new Set([...dirty, ...store.serviceKeys()]) : dirty;
     const context = (this.#context ??= renderContext(nodeFacts(), settings()));
     const virtualServers = new Set<VirtualServerKey>();
@@ -51,6 +53,11 @@ export class WantedState {
     }
     for (const key of virtualServers) this.#reportClashes(key);
     return { virtualServers, addresses };
+  }
+
+  #reservedChanged(): boolean {
+    const before = this.#context?.node.reserved;
+    return before !== undefined && !sameReserved(before, this.parts.nodeFacts().reserved);
   }
 
   #render(key: ServiceKey, context: RenderContext): Fragment | undefined {
@@ -73,6 +80,9 @@ export class WantedState {
   }
 
   #warn({ service, reason, message }: Problem): void {
-    this.parts.log.warn({ service, reason, problem: message }, 'a part of a Service is not served');
+    this.parts.log.warn(
+      { service, reason, problem: message },
+      'a part of a Service is not served as it asks',
+    );
   }
 }

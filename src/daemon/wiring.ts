@@ -4,7 +4,7 @@ import { Observed } from '../apply/observed.js';
 import { OperationCounters } from '../apply/operation-counters.js';
 import { Reconciler } from '../apply/reconciler.js';
 import { Resync } from '../apply/resync.js';
-import { cidrContains } from '../base/ip.js';
+import { cidrContains, type IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import type { Settings } from '../config/settings.js';
@@ -13,6 +13,7 @@ import type { IpvsClient } from '../kernel/ipvs/client.js';
 import type { RouteClient } from '../kernel/rtnetlink/client.js';
 import { defaultDrainSettings } from '../plan/drain.js';
 import { defaultNodePortRange, ownershipOf } from '../plan/ownership.js';
+import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
 import { KernelEvents } from './kernel-events.js';
 import { foreignReporter, Proxy } from './proxy.js';
@@ -25,15 +26,19 @@ export interface Wired {
   readonly dummy: DummyInterface;
   readonly kernelEvents: KernelEvents;
   readonly counters: OperationCounters;
-  /** Reads all links and addresses; true where the node's own changed. */
+  /** Reads all links, addresses and gateways; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
 }
+
+const sameElements = <T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean =>
+  a.size === b.size && [...a].every((element) => b.has(element));
 
 /** Connects the parts of the daemon: sources fill the store, the proxy follows it and the kernel's events. */
 export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, log: Logger): Wired => {
   const store = new ClusterStore(() => proxy.request());
   const observed = new Observed();
   const nodeAddresses = new NodeAddresses();
+  let gateways: ReadonlySet<IpAddress> = new Set();
   const dummy = new DummyInterface(route, log, () => kernelEvents.dummyIsNew());
   const counters = new OperationCounters();
   const families = servedFamilies();
@@ -51,6 +56,12 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
       name: settings.nodeName,
       zone: store.node?.zone ?? '',
       addresses: nodeAddresses.all(),
+      reserved: reservedAddresses({
+        gateways,
+        service: store.service(apiServerService),
+        slices: store.slicesOf(apiServerService),
+        apiServerHost: store.apiServerHost,
+      }),
     }),
     log,
   });
@@ -85,10 +96,13 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     await dummy.find();
     const links = await route.links();
     const entries = await route.addresses();
-    return nodeAddresses.replace(
+    const gatewaysBefore = gateways;
+    gateways = await route.gateways(families);
+    const changed = nodeAddresses.replace(
       links,
       entries.filter((entry) => entry.interfaceIndex !== dummy.index),
     );
+    return changed || !sameElements(gatewaysBefore, gateways);
   };
   const proxy: Proxy = new Proxy({
     store,

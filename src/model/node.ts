@@ -26,4 +26,6 @@ export interface NodeFacts {
   readonly zone: string;
   /** Every address of every interface but kube-ipvs0. */
   readonly addresses: readonly InterfaceAddress[];
+  /** Addresses of other machines that this one must go on reaching, with what they are, as `a gateway of this node`. */
+  readonly reserved: ReadonlyMap<IpAddress, string>;
 }

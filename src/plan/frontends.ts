@@ -14,6 +14,8 @@ import type { Problem } from './fragment.js';
 export interface FrontendContext {
   /** By address, the name of the interface that has it; kube-ipvs0 is not among them. */
   readonly interfaceAddresses: ReadonlyMap<IpAddress, string>;
+  /** By address of another machine, why it is not to be bound. */
+  readonly reserved: ReadonlyMap<IpAddress, string>;
   readonly nodePortAddresses: Readonly<Record<Family, readonly IpAddress[]>>;
   readonly externalIpsAllowed: boolean;
 }
@@ -69,13 +71,25 @@ const judge = (kind: Kind, address: IpAddress, context: FrontendContext): Judgem
       ],
     };
   const owner = context.interfaceAddresses.get(address);
-  if (owner === undefined) return { serve: true, bind: true, problem: undefined };
-  // An external address on an interface is usual (kube-proxy-ipvs: keepalived, a floating address); a ClusterIP there is a mistake.
-  if (kind !== 'cluster-ip') return { serve: true, bind: false, problem: undefined };
+  // An external address on an interface is usual (keepalived, a floating address); a ClusterIP there is a mistake.
+  if (owner !== undefined)
+    return {
+      serve: true,
+      bind: false,
+      problem:
+        kind === 'cluster-ip'
+          ? ['ClusterIpOnInterface', `is an address of interface ${owner} too, and is not bound`]
+          : ['AddressOnInterface', `is served where it is, on interface ${owner}, and not bound`],
+    };
+  const reason = context.reserved.get(address);
+  if (reason === undefined) return { serve: true, bind: true, problem: undefined };
   return {
     serve: true,
     bind: false,
-    problem: ['ClusterIpOnInterface', `is an address of interface ${owner} too, and is not bound`],
+    problem: [
+      'ReservedAddress',
+      `is ${reason}: it is not bound, which would cut this node off from there; only what passes this node is served`,
+    ],
   };
 };
 

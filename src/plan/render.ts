@@ -50,6 +50,7 @@ export interface RenderContext extends FrontendContext {
 export const renderContext = (node: NodeFacts, settings: RenderSettings): RenderContext => {
   const context: FrontendContext = {
     interfaceAddresses: new Map(node.addresses.map(({ address, interfaceName }) => [address, interfaceName])),
+    reserved: node.reserved,
     nodePortAddresses: {
       IPv4: nodePortAddresses('IPv4', node, settings.nodePortAddresses),
       IPv6: nodePortAddresses('IPv6', node, settings.nodePortAddresses),

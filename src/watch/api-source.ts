@@ -103,6 +103,7 @@ export const apiSource = (options: ApiSourceOptions): ApiSource => {
     name: `API server ${credentials.server.host}`,
     start: (store) => {
       filled = store;
+      store.apiServerHost = credentials.server.hostname;
       // The zone and the primary addresses decide what is served: without them a restart would serve otherwise for a moment.
       store.awaitNode();
       const ofServices = services(store, reports);

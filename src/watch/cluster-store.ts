@@ -32,6 +32,8 @@ export class ClusterStore {
   readonly #slicesByService = new Map<ServiceKey, Map<EndpointSliceKey, EndpointSlice>>();
   readonly #awaited = new Set<'services' | 'endpointSlices' | 'node'>(['services', 'endpointSlices']);
   readonly #onDirty: () => void;
+  /** The host by which the source reaches the API server; undefined where it follows none. */
+  apiServerHost: string | undefined;
   #node: Node | undefined;
   #nodeChanged = false;
   #dirty = new Set<ServiceKey>();

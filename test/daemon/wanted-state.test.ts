@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
-import { nodeFacts, service, settings } from '../support/objects.js';
+import { apiServerService, reservedAddresses } from '../../src/plan/reserved-addresses.js';
+import { ip, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
 
 /** Wanted state over a store, with the Services that it warned of. */
 const setUp = () => {
@@ -58,4 +59,36 @@ test('a change looks at no clash but its own', (context) => {
   wanted.update();
   assert.equal(all.mock.callCount(), 0);
   assert.equal(one.mock.callCount(), 2);
+});
+
+test('an endpoint of the API server is never bound: those who have its address are rendered again when it comes and goes', () => {
+  const store = new ClusterStore(() => {});
+  const wanted = new WantedState({
+    store,
+    settings: () => settings(),
+    nodeFacts: () => ({
+      ...nodeFacts(),
+      reserved: reservedAddresses({
+        gateways: [],
+        service: store.service(apiServerService),
+        slices: store.slicesOf(apiServerService),
+        apiServerHost: store.apiServerHost,
+      }),
+    }),
+    log: silentLogger,
+  });
+  const web = service('web', { clusterIP: '10.96.0.9', externalIPs: ['203.0.113.1'] });
+  const put = (address: string): void => {
+    const value = slice('kubernetes', [ready(address)]);
+    store.apply([{ kind: 'endpointSlice', key: value.key, value }]);
+  };
+  store.apply([{ kind: 'service', key: web.key, value: web }]);
+  wanted.update();
+  assert.ok(wanted.desired.wantsAddress(ip('203.0.113.1')));
+  put('203.0.113.1');
+  assert.ok(wanted.update().addresses.has(ip('203.0.113.1')));
+  assert.ok(!wanted.desired.wantsAddress(ip('203.0.113.1')));
+  put('203.0.113.2');
+  assert.ok(wanted.update().addresses.has(ip('203.0.113.1')));
+  assert.ok(wanted.desired.wantsAddress(ip('203.0.113.1')));
 });

@@ -4,7 +4,13 @@ import type { Service } from '../../src/model/service.js';
 import { render, renderContext } from '../../src/plan/render.js';
 import { ip, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
 
-const context = renderContext(nodeFacts(['lo 127.0.0.1/8', 'eth0 10.9.0.1/24']), settings());
+const context = renderContext(
+  {
+    ...nodeFacts(['lo 127.0.0.1/8', 'eth0 10.9.0.1/24']),
+    reserved: new Map([[ip('10.9.0.254'), 'a gateway of this node']]),
+  },
+  settings(),
+);
 const plain = service('web', { clusterIP: '10.96.0.1' });
 
 /** A Service as no API server would give it. */
@@ -83,6 +89,18 @@ const rows: readonly {
     message: /spec\.clusterIPs: 10\.9\.0\.1 is an address of interface eth0/,
     keys: ['TCP 10.9.0.1:80'],
   },
+  {
+    service: odd({ externalIps: [ip('10.9.0.1')] }),
+    reason: 'AddressOnInterface',
+    message: /spec\.externalIPs: 10\.9\.0\.1 is served where it is, on interface eth0/,
+    keys: ['TCP 10.96.0.1:80', 'TCP 10.9.0.1:80'],
+  },
+  {
+    service: odd({ loadBalancerIps: [ip('10.9.0.254')] }),
+    reason: 'ReservedAddress',
+    message: /status\.loadBalancer\.ingress: 10\.9\.0\.254 is a gateway of this node: it is not bound/,
+    keys: ['TCP 10.96.0.1:80', 'TCP 10.9.0.254:80'],
+  },
 ];
 
 for (const row of rows)
@@ -94,6 +112,7 @@ for (const row of rows)
     );
     assert.match(fragment.problems[0]?.message ?? '', row.message);
     assert.deepEqual([...fragment.virtualServers.keys()], row.keys);
+    assert.ok(!fragment.addresses.has(ip('10.9.0.1')) && !fragment.addresses.has(ip('10.9.0.254')));
   });
 
 test('an endpoint that the kernel would refuse is left out, and named with its slice', () => {

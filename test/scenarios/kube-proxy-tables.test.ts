@@ -411,6 +411,7 @@ const externalIps: readonly Row[] = [
     node: eth0,
     table: [`TCP ${vip}:80 → —`, `TCP ${nodeAddress}:80 → —`],
     dummy: [`${vip}/32`],
+    problems: ['AddressOnInterface'],
   },
   {
     row: 50,

@@ -2,8 +2,9 @@ import { attributes, maybe, received } from '../../netlink/attributes.js';
 import { addressBytes } from '../../netlink/address-bytes.js';
 import { AddressFamily } from '../../netlink/constants.js';
 import { MessageShape, type Message } from '../../netlink/message.js';
-import { cstring, enumeration, s32, u16, u32, u8 } from '../../netlink/scalars.js';
+import { cstring, enumeration, rawBytes, s32, u16, u32, u8 } from '../../netlink/scalars.js';
 import { struct } from '../../netlink/struct.js';
+import { nextHops } from './next-hops.js';
 
 /** include/uapi/linux/rtnetlink.h: RTM_* */
 export const RouteMessage = {
@@ -13,6 +14,8 @@ export const RouteMessage = {
   newAddress: 20,
   deleteAddress: 21,
   getAddress: 22,
+  newRoute: 24,
+  getRoute: 26,
 } as const;
 
 /** include/uapi/linux/rtnetlink.h: RTNLGRP_* */
@@ -65,8 +68,29 @@ export const addressAttributes = attributes('address', {
   flags: received(8, u32),
 });
 
+/** include/uapi/linux/rtnetlink.h: struct rtmsg; of RTN_* just the type of routes that have gateways */
+export const routeHeader = struct('route', {
+  family: addressFamily,
+  destinationLength: u8,
+  sourceLength: u8,
+  _typeOfService: u8,
+  table: u8,
+  protocol: u8,
+  scope: u8,
+  type: enumeration(u8, { unicast: 1 }),
+  flags: u32,
+});
+
+/** include/uapi/linux/rtnetlink.h: RTA_*. `via` is a gateway of the other family: a struct rtvia. */
+export const routeAttributes = attributes('route', {
+  gateway: received(5, addressBytes),
+  nextHops: received(9, nextHops),
+  via: received(18, rawBytes(2, 34)),
+});
+
 export const linkShape = new MessageShape('link', linkHeader, linkAttributes);
 export const addressShape = new MessageShape('address', addressHeader, addressAttributes);
+export const routeShape = new MessageShape('route', routeHeader, routeAttributes);
 
 const named = {
   [RouteMessage.newLink]: new MessageShape('new-link', linkHeader, linkAttributes),
@@ -75,6 +99,8 @@ const named = {
   [RouteMessage.newAddress]: new MessageShape('new-address', addressHeader, addressAttributes),
   [RouteMessage.deleteAddress]: new MessageShape('delete-address', addressHeader, addressAttributes),
   [RouteMessage.getAddress]: new MessageShape('get-address', addressHeader, addressAttributes),
+  [RouteMessage.newRoute]: new MessageShape('new-route', routeHeader, routeAttributes),
+  [RouteMessage.getRoute]: new MessageShape('get-route', routeHeader, routeAttributes),
 };
 
 /** For traces. */

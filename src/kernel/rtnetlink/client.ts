@@ -1,3 +1,4 @@
+import type { Family, IpAddress } from '../../base/ip.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import { NetlinkError } from '../../netlink/errors.js';
@@ -8,8 +9,10 @@ import {
   addressRequest,
   createDummyRequest,
   deleteLinkRequest,
+  gatewaysFrom,
   getAddressesRequest,
   getLinkRequest,
+  getRoutesRequest,
   linkFrom,
   type Link,
   type LinkAddress,
@@ -71,6 +74,13 @@ export class RouteClient {
     return this.#connection
       .dump(getAddressesRequest, (message) => addressFrom(message, nameOf))
       .filter(isPresent);
+  }
+
+  /** Where the routes of the families lead over another machine: of all tables and paths. */
+  async gateways(families: readonly Family[]): Promise<ReadonlySet<IpAddress>> {
+    return new Set(
+      families.flatMap((family) => this.#connection.dump(getRoutesRequest(family), gatewaysFrom)).flat(),
+    );
   }
 
   /** Binds and unbinds /32 and /128 addresses, with few system calls; one outcome for each, in their order. */

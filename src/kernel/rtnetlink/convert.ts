@@ -1,10 +1,18 @@
-import { familyOf, hostPrefixLength, ipFromBytes } from '../../base/ip.js';
+import { familyOf, hostPrefixLength, ipFromBytes, type Family, type IpAddress } from '../../base/ip.js';
 import type { InterfaceAddress } from '../../model/node.js';
 import { formatOperation, type AddressOperation } from '../../model/operation.js';
 import { MessageFlag } from '../../netlink/constants.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { Message, Request } from '../../netlink/message.js';
-import { addressShape, linkIsUp, linkShape, RouteMessage, withoutStatistics } from './attributes.js';
+import {
+  addressShape,
+  linkIsUp,
+  linkShape,
+  RouteMessage,
+  routeShape,
+  withoutStatistics,
+} from './attributes.js';
+import type { NextHop } from './next-hops.js';
 
 export interface Link {
   readonly index: number;
@@ -103,4 +111,28 @@ export const getAddressesRequest: Request = {
   operation: () => 'list the addresses',
   shape: addressShape,
   write: (writer) => addressShape.write(writer, {}, {}),
+};
+
+/** Routes of a family, of all tables. Kernels before 4.20 also tell of those of other types, such as one for every own address. */
+export const getRoutesRequest = (family: Family): Request => ({
+  type: RouteMessage.getRoute,
+  flags: 0,
+  operation: () => `list the routes of ${family}`,
+  shape: routeShape,
+  write: (writer) => routeShape.write(writer, { family, type: 'unicast' }, {}),
+});
+
+/** struct rtvia: a family (two bytes), then an address of it. */
+const viaHeaderLength = 2;
+
+const gatewayOf = ({ gateway, via }: NextHop): readonly IpAddress[] => {
+  const bytes = gateway ?? via?.subarray(viaHeaderLength);
+  return bytes?.length === 4 || bytes?.length === 16 ? [ipFromBytes(bytes)] : [];
+};
+
+/** The gateways of a route: none where it leads to a link or nowhere, several where it is spread over paths. */
+export const gatewaysFrom = (message: Message): readonly IpAddress[] => {
+  const { header, attributes } = routeShape.read(message);
+  if (header.type !== 'unicast') return [];
+  return [attributes, ...(attributes.nextHops ?? [])].flatMap(gatewayOf);
 };
