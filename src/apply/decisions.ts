@@ -16,6 +16,9 @@ const meanings: Readonly<Record<Operation['kind'], Readonly<Record<string, Decis
   'add-real-server': { EEXIST: 'reread', ESRCH: 'reread' },
   'update-real-server': { ENOENT: 'reread', ESRCH: 'reread' },
   'delete-real-server': { ENOENT: 'applied', ESRCH: 'reread' },
+  'add-element': {},
+  'change-element': {},
+  'delete-element': {},
   'bind-address': { EEXIST: 'applied' },
   'unbind-address': { EADDRNOTAVAIL: 'applied', ENODEV: 'applied' },
 };
@@ -25,8 +28,8 @@ export const decide = (operation: Operation, outcome: Outcome): Decision => {
     case 'applied':
       return 'applied';
     case 'unknown':
-      // An address is not read by itself: done once more, it tells by EEXIST or EADDRNOTAVAIL that it was done.
-      return operation.kind === 'bind-address' || operation.kind === 'unbind-address' ? 'retry' : 'reread';
+      // An address or an element is not read by itself: done once more, it tells whether it was done.
+      return 'address' in operation || 'element' in operation ? 'retry' : 'reread';
     case 'failed':
       return meanings[operation.kind][outcome.errno] ?? 'retry';
   }

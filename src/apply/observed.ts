@@ -1,5 +1,11 @@
 import type { IpAddress } from '../base/ip.js';
-import { type IpvsOperation, type Operation, type Outcome } from '../model/operation.js';
+import type { ElementKey, SetElement } from '../model/nftables.js';
+import {
+  operationIdentity,
+  type ElementOperation,
+  type Operation,
+  type Outcome,
+} from '../model/operation.js';
 import {
   virtualServerKey,
   type RealServer,
@@ -14,11 +20,6 @@ interface MirroredVirtualServer {
   readonly realServers: Map<RealServerKey, RealServer>;
 }
 
-const identityOf = (operation: IpvsOperation): VirtualServerIdentity => {
-  if ('of' in operation) return operation.of;
-  return operation.kind === 'delete-virtual-server' ? operation.server : operation.server.identity;
-};
-
 /**
  * What the kernel is known to hold. It changes only by what the kernel said: outcomes of operations, dumps and events.
  * Keys whose state is in doubt are untrusted until they have been read again.
@@ -26,6 +27,7 @@ const identityOf = (operation: IpvsOperation): VirtualServerIdentity => {
 export class Observed {
   readonly #virtualServers = new Map<VirtualServerKey, MirroredVirtualServer>();
   readonly #addresses = new Set<IpAddress>();
+  readonly #elements = new Map<ElementKey, SetElement>();
   #run: { readonly identity: VirtualServerIdentity; readonly key: VirtualServerKey } | undefined;
   readonly #untrusted = new Map<VirtualServerKey, VirtualServerIdentity>();
 
@@ -43,6 +45,28 @@ export class Observed {
 
   addresses(): ReadonlySet<IpAddress> {
     return this.#addresses;
+  }
+
+  element(key: ElementKey): SetElement | undefined {
+    return this.#elements.get(key);
+  }
+
+  elementKeys(): Iterable<ElementKey> {
+    return this.#elements.keys();
+  }
+
+  /** Takes over what was read of our tables; gives the keys of what is not as it was known. */
+  setElements(elements: Iterable<SetElement>): ReadonlySet<ElementKey> {
+    const before = new Map(this.#elements);
+    const changed = new Set<ElementKey>();
+    this.#elements.clear();
+    for (const element of elements) {
+      this.#elements.set(element.key, element);
+      if (before.get(element.key)?.chain !== element.chain || !before.has(element.key))
+        changed.add(element.key);
+    }
+    for (const key of before.keys()) if (!this.#elements.has(key)) changed.add(key);
+    return changed;
   }
 
   /** The virtual servers to read again; empties the list. */
@@ -81,12 +105,13 @@ export class Observed {
 
   /** Records what became of an operation. Anything but `applied` leaves an IPVS key untrusted. */
   record(operation: Operation, outcome: Outcome): void {
-    if (operation.kind === 'bind-address' || operation.kind === 'unbind-address') {
+    if ('element' in operation) return this.#recordElement(operation, outcome);
+    if ('address' in operation) {
       if (outcome.status === 'applied') this.setAddress(operation.address, operation.kind === 'bind-address');
       return;
     }
     if (outcome.status !== 'applied') {
-      this.distrust(identityOf(operation));
+      this.distrust(operationIdentity(operation));
       return;
     }
     switch (operation.kind) {
@@ -109,6 +134,12 @@ export class Observed {
         this.#mirrored(operation.of)?.realServers.delete(operation.server.key);
         return;
     }
+  }
+
+  #recordElement({ kind, element }: ElementOperation, outcome: Outcome): void {
+    if (outcome.status !== 'applied') return;
+    if (kind === 'delete-element') this.#elements.delete(element.key);
+    else this.#elements.set(element.key, element);
   }
 
   /** Operations on real servers come in runs on one virtual server: its key is put together once for the run. */

@@ -12,7 +12,7 @@ export interface FlowCleaner {
 
 export interface PurgedFlowsParts {
   readonly observed: Observed;
-  readonly staleFlows?: FlowCleaner;
+  readonly staleFlows: FlowCleaner;
   readonly log: Logger;
 }
 
@@ -40,5 +40,5 @@ export const resetClients = async (
       return [key, { identity, realServers }];
     }),
   );
-  await staleFlows?.clean([...frontends.values()]);
+  await staleFlows.clean([...frontends.values()]);
 };

@@ -6,6 +6,7 @@ import {
   formatOperation,
   operationTarget,
   type AddressOperation,
+  type ElementOperation,
   type IpvsOperation,
   type Operation,
   type Outcome,
@@ -16,7 +17,8 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
-import { diff, type Touched, type Wanted } from '../plan/diff.js';
+import type { ElementKey } from '../model/nftables.js';
+import { diff, touch, type Touched, type Wanted } from '../plan/diff.js';
 import {
   drainPeriodMilliseconds,
   drainStep,
@@ -24,18 +26,21 @@ import {
   type Draining,
   type DrainSettings,
 } from '../plan/drain.js';
-import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
+import { isLate, phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import { decide, type Decision } from './decisions.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
 import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
 import type { OperationCounters } from './operation-counters.js';
 import { resetClients, type FlowCleaner } from './purged-flows.js';
+import { ReroutedClients } from './rerouted-clients.js';
 import { Retries } from './retries.js';
+import { slices, type Slice } from './slices.js';
 
 export interface ReconcilerParts {
   readonly ipvs: IpvsReads & { apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> };
   readonly addresses: { apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> };
+  readonly packetRules: { apply(operations: readonly ElementOperation[]): Promise<readonly Outcome[]> };
   readonly observed: Observed;
   readonly wanted: Wanted & { readonly urgency: Urgency };
   readonly drainSettings: DrainSettings;
@@ -43,7 +48,7 @@ export interface ReconcilerParts {
   readonly isExcluded: (identity: VirtualServerIdentity) => boolean;
   readonly counters: OperationCounters;
   /** Deletes the flows of real servers that went with open connections, so that their clients learn of it. */
-  readonly staleFlows?: FlowCleaner;
+  readonly staleFlows: FlowCleaner;
   readonly log: Logger;
   /** Milliseconds of a clock that nobody sets; performance.now where nothing is said. */
   readonly now?: () => number;
@@ -57,35 +62,13 @@ export interface Report {
 
 type Retry =
   | { readonly kind: 'virtual-server'; readonly key: VirtualServerKey }
-  | { readonly kind: 'address'; readonly address: IpAddress };
+  | { readonly kind: 'address'; readonly address: IpAddress }
+  | { readonly kind: 'element'; readonly key: ElementKey };
 
 const retryDelays = { firstMilliseconds: 500, maximumMilliseconds: 60_000 };
 
 /** A stale picture is mended by reading once; a second round is for what changed meanwhile. */
 const maximumRounds = 3;
-
-/** Virtual servers, or addresses, that are diffed and sent at once: what a slice needs is garbage before it gets old. */
-const sliceSize = 512;
-
-/**
- * What is urgent first, then the virtual servers in slices, addresses last: so an address is bound after its virtual servers
- * came and unbound after they went, as within a slice.
- */
-function* slices({ virtualServers, addresses }: Touched, urgency: Urgency): Iterable<Touched> {
-  const urgent: Touched = {
-    virtualServers: new Set([...virtualServers].filter((key) => urgency.virtualServer(key))),
-    addresses: new Set([...addresses].filter((address) => urgency.address(address))),
-  };
-  yield urgent;
-  const others = [...virtualServers].filter((key) => !urgent.virtualServers.has(key));
-  for (let start = 0; start < others.length; start += sliceSize) {
-    yield { virtualServers: new Set(others.slice(start, start + sliceSize)), addresses: new Set() };
-  }
-  const otherAddresses = [...addresses].filter((address) => !urgent.addresses.has(address));
-  for (let start = 0; start < otherAddresses.length; start += sliceSize) {
-    yield { virtualServers: new Set(), addresses: new Set(otherAddresses.slice(start, start + sliceSize)) };
-  }
-}
 
 /** Virtual servers that are read in a row before the event loop has its turn. */
 const readsInARow = 64;
@@ -97,9 +80,8 @@ const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
 
 const targetOf = (operation: Operation): Retry => {
-  if (operation.kind === 'bind-address' || operation.kind === 'unbind-address') {
-    return { kind: 'address', address: operation.address };
-  }
+  if ('address' in operation) return { kind: 'address', address: operation.address };
+  if ('element' in operation) return { kind: 'element', key: operation.element.key };
   return { kind: 'virtual-server', key: operationTarget(operation) };
 };
 
@@ -118,9 +100,11 @@ export class Reconciler {
   #news: object[] = [];
   #draining: Draining = new Map();
   #drainPause = drainPeriodMilliseconds;
+  readonly #rerouted: ReroutedClients;
   #stopped = false;
 
   constructor(private readonly parts: ReconcilerParts) {
+    this.#rerouted = new ReroutedClients(parts.observed);
     this.#now = parts.now ?? (() => performance.now());
   }
 
@@ -168,6 +152,8 @@ export class Reconciler {
     }
     this.#settle(all, refused);
     await this.#look(all.virtualServers, report, refused);
+    const rerouted = this.#rerouted.take();
+    if (rerouted.length > 0) await this.parts.staleFlows.clean(rerouted);
     this.#tell();
     return report;
   }
@@ -181,16 +167,18 @@ export class Reconciler {
   }
 
   async #reconcileSlice(
-    slice: Touched,
+    slice: Slice,
     report: { applied: number; failed: number },
     refused: Set<string>,
   ): Promise<void> {
-    let round = slice;
+    let round: Touched = slice;
     for (let count = 0; count < maximumRounds; count += 1) {
-      for (const phase of phases(this.#operations(this.#without(round, refused))))
-        await this.#run(phase, report, refused);
+      const operations = this.#operations(this.#without(round, refused)).filter(
+        (operation) => !('element' in operation) || isLate(operation) === slice.late,
+      );
+      for (const phase of phases(operations)) await this.#run(phase, report, refused);
       const reread = await this.#readUntrusted(refused);
-      round = { virtualServers: reread, addresses: new Set() };
+      round = touch({ virtualServers: reread });
       if (reread.size === 0) return;
     }
     this.#giveUpForNow(this.#without(round, refused), refused);
@@ -209,11 +197,13 @@ export class Reconciler {
   #withDueRetries(touched: Touched): Touched {
     const virtualServers = new Set(touched.virtualServers);
     const addresses = new Set(touched.addresses);
+    const elements = new Set(touched.elements);
     for (const item of this.#retries.due(this.#now())) {
       if (item.kind === 'address') addresses.add(item.address);
+      else if (item.kind === 'element') elements.add(item.key);
       else virtualServers.add(item.key);
     }
-    return { virtualServers, addresses };
+    return { virtualServers, addresses, elements };
   }
 
   #without(touched: Touched, refused: ReadonlySet<string>): Touched {
@@ -221,12 +211,12 @@ export class Reconciler {
     return {
       virtualServers: new Set([...touched.virtualServers].filter((key) => !refused.has(key))),
       addresses: new Set([...touched.addresses].filter((address) => !refused.has(address))),
+      elements: new Set([...touched.elements].filter((key) => !refused.has(key))),
     };
   }
 
   async #run(phase: Phase, report: { applied: number; failed: number }, refused: Set<string>): Promise<void> {
-    const { ipvs, addresses } = this.parts;
-    const outcomes = 'ipvs' in phase ? await ipvs.apply(phase.ipvs) : await addresses.apply(phase.addresses);
+    const outcomes = await this.#apply(phase);
     for (const [index, operation] of phaseOperations(phase).entries()) {
       const decision = this.#record(operation, outcomes[index] ?? unknown, refused);
       if (decision === 'applied') report.applied += 1;
@@ -234,9 +224,16 @@ export class Reconciler {
     }
   }
 
+  #apply(phase: Phase): Promise<readonly Outcome[]> {
+    const { ipvs, addresses, packetRules } = this.parts;
+    if ('ipvs' in phase) return ipvs.apply(phase.ipvs);
+    return 'addresses' in phase ? addresses.apply(phase.addresses) : packetRules.apply(phase.elements);
+  }
+
   #record(operation: Operation, outcome: Outcome, refused: Set<string>): Decision {
     const { observed, counters } = this.parts;
     const decision = decide(operation, outcome);
+    if (decision === 'applied') this.#rerouted.note(operation);
     counters.count(operation.kind, outcome);
     observed.record(operation, decision === 'applied' ? applied : outcome);
     if (decision === 'applied') {
@@ -258,8 +255,7 @@ export class Reconciler {
   /** What still differs after reading it again and again changes under our hands: later is better than a busy loop. */
   #giveUpForNow(round: Touched, refused: Set<string>): void {
     for (const key of round.virtualServers) {
-      const touched = { virtualServers: new Set([key]), addresses: new Set<IpAddress>() };
-      if (this.#operations(touched).length === 0) continue;
+      if (this.#operations(touch({ virtualServers: new Set([key]) })).length === 0) continue;
       refused.add(key);
       this.#retries.failed(key, { kind: 'virtual-server', key }, 'changes under our hands', this.#now());
     }
@@ -285,7 +281,7 @@ export class Reconciler {
   /** What was tried and not refused is as it should be: its backoff starts anew the next time. */
   #settle(tried: Touched, refused: ReadonlySet<string>): void {
     if (this.#retries.size === 0) return;
-    const settled = [...tried.virtualServers, ...tried.addresses]
+    const settled = [...tried.virtualServers, ...tried.addresses, ...tried.elements]
       .filter((key) => !refused.has(key) && this.#retries.settled(key))
       .map((key) => ({ key }));
     tellOfEach(settled, (fields) =>
@@ -321,7 +317,7 @@ export class Reconciler {
     // A virtual server may be set up otherwise while it drains; that ends with the last one that drained.
     const ended = new Set(step.delete.map(operationTarget));
     if (ended.size > 0) {
-      await this.#reconcileSlice({ virtualServers: ended, addresses: new Set() }, report, refused);
+      await this.#reconcileSlice({ ...touch({ virtualServers: ended }), late: false }, report, refused);
     }
     await resetClients(step.purged, this.parts);
   }

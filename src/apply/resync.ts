@@ -9,7 +9,7 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
-import type { Touched } from '../plan/diff.js';
+import { touch, type Touched } from '../plan/diff.js';
 import { realServerOf, withoutObservations, type IpvsReads } from './kernel-reader.js';
 import type { Observed } from './observed.js';
 
@@ -78,7 +78,7 @@ export class Resync {
       drifted.add(key);
     }
     this.#queue = queue;
-    return { virtualServers: drifted, addresses };
+    return touch({ virtualServers: drifted, addresses });
   }
 
   async #adopt(server: VirtualServer, yields: boolean): Promise<void> {
@@ -101,7 +101,7 @@ export class Resync {
       observed.setVirtualServer(key, { server: known.server, realServers });
       drifted.add(key);
     }
-    return { virtualServers: drifted, addresses: new Set() };
+    return touch({ virtualServers: drifted });
   }
 
   /** Compares the addresses on kube-ipvs0 alone; gives those that drifted. */

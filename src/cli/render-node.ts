@@ -79,7 +79,11 @@ export const renderNode = (
   return { desired, remarks: [...stranger, ...problems, ...desired.clashes().map(({ message }) => message)] };
 };
 
-const emptyKernel: Observed = { virtualServer: () => undefined, hasAddress: () => false };
+const emptyKernel: Observed = {
+  virtualServer: () => undefined,
+  hasAddress: () => false,
+  element: () => undefined,
+};
 
 /** The text of `render -o`: the JSON contract, commands of ipvsadm, or the operations an empty kernel would need, in order. */
 export const formatRendered = (desired: Desired, format: string): string => {

@@ -1,9 +1,13 @@
 import { release } from 'node:os';
 import { ipvsUnavailable, PrerequisiteError, requireScheduler } from '../apply/prerequisites.js';
 import { messageOf } from '../base/errors.js';
+import type { Family } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
 import { IpvsClient } from '../kernel/ipvs/client.js';
+import { ConntrackClient } from '../kernel/conntrack/client.js';
+import { servedFamilies } from '../kernel/ip-families.js';
+import { NftablesClient } from '../kernel/nftables/client.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
 import { machineCpus } from '../kernel/cpus.js';
 import { readKernelNumber, writeKernelNumber, type KernelNumber } from '../kernel/sysctl.js';
@@ -16,10 +20,16 @@ import {
   type KernelSettingsPlan,
 } from './kernel-settings.js';
 
-export interface KernelAccess extends Disposable {
+export interface KernelClients {
   readonly ipvs: IpvsClient;
   readonly route: RouteClient;
+  readonly nftables: NftablesClient;
+  readonly conntrack: ConntrackClient;
+  /** Those for which this kernel has nftables. */
+  readonly packetFamilies: readonly Family[];
 }
+
+export type KernelAccess = KernelClients & Disposable;
 
 const openIpvs = (): IpvsClient => {
   try {
@@ -30,15 +40,24 @@ const openIpvs = (): IpvsClient => {
 };
 
 /** Opens the sockets the daemon works with. Throws PrerequisiteError where the kernel has no IPVS or refuses it to us. */
-export const openKernel = (): KernelAccess => {
+export const openKernel = async (): Promise<KernelAccess> => {
   const ipvs = openIpvs();
   const route = RouteClient.open();
+  const nftables = NftablesClient.open();
+  const conntrack = ConntrackClient.open();
+  const packetFamilies: Family[] = [];
+  for (const family of servedFamilies()) if (await nftables.supports(family)) packetFamilies.push(family);
   return {
     ipvs,
     route,
+    nftables,
+    conntrack,
+    packetFamilies,
     [Symbol.dispose](): void {
       ipvs.close();
       route.close();
+      nftables.close();
+      conntrack.close();
     },
   };
 };

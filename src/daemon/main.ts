@@ -4,7 +4,11 @@ import { createLogger, type Logger } from '../base/log.js';
 import { sleep } from '../base/async.js';
 import { InputError, messageOf } from '../base/errors.js';
 import type { Settings } from '../config/settings.js';
+import { servedFamilies } from '../kernel/ip-families.js';
+import { watchNftables } from '../kernel/nftables/events.js';
 import { watchRoute } from '../kernel/rtnetlink/events.js';
+import type { Family } from '../base/ip.js';
+import { tableName } from '../model/nftables.js';
 import { planText } from '../plan/order.js';
 import type { Report } from '../apply/reconciler.js';
 import type { Source } from '../watch/source.js';
@@ -49,6 +53,17 @@ const delivered = async (source: Source, { store, settings, signal }: Run): Prom
   }
 };
 
+/** Without packet rules the table is right, and packets are not: said loudly, as nothing else tells. */
+const tellOfMissingRules = (packetFamilies: readonly Family[], log: Logger): void => {
+  for (const family of servedFamilies())
+    if (!packetFamilies.includes(family))
+      log.error(
+        { family },
+        'this kernel has no nftables for this family: nothing is masqueraded, no source range and no traffic policy is enforced, and VIPs answer on every port. ' +
+          `Use a kernel with CONFIG_NF_TABLES_${family === 'IPv4' ? 'IPV4' : 'IPV6'}, or load its modules on the node (modprobe nf_tables)`,
+      );
+};
+
 const printPlan = async (source: Source, run: Run): Promise<number> => {
   await run.readAddresses();
   source.start(run.store);
@@ -78,6 +93,16 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
     },
     { exceptPort: kernel.route.portId },
   );
+  const ruleEvents = watchNftables(
+    {
+      changed: () => proxy.packetRulesChanged(),
+      lost: () => proxy.packetRulesChanged(),
+      failed: (error) => {
+        log.error({ error: messageOf(error) }, 'packet rule events ended; the periodic resync goes on');
+      },
+    },
+    { table: tableName, exceptPort: kernel.nftables.portId },
+  );
   try {
     await run.readAddresses();
     const first = proxy.start();
@@ -87,6 +112,7 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
     return exitStatus.done;
   } finally {
     events.close();
+    ruleEvents.close();
   }
 };
 
@@ -95,8 +121,10 @@ export const runDaemon = async (settings: Settings): Promise<number> => {
   const signal = stopSignal();
   const log = createLogger({ verbosity: settings.verbosity });
   for (const warning of settings.warnings) log.warn({ warning }, 'configuration');
-  using kernel = openKernel();
-  const run: Run = { ...wire(settings, kernel.ipvs, kernel.route, log), settings, signal, log };
+  using kernel = await openKernel();
+  tellOfMissingRules(kernel.packetFamilies, log);
+  const run: Run = { ...wire(settings, kernel, log), settings, signal, log };
+  await run.lookAround();
   await using source = await openSource(settings, log);
   await using _proxy = run.proxy;
   const { nodeName, scheduler } = settings;

@@ -1,5 +1,6 @@
 import { DummyInterfaceError, type DummyInterface } from '../apply/dummy-interface.js';
 import type { Observed } from '../apply/observed.js';
+import type { PacketRules } from '../apply/packet-rules.js';
 import type { Reconciler, Report } from '../apply/reconciler.js';
 import type { Resync } from '../apply/resync.js';
 import { SerialQueue } from '../base/async.js';
@@ -7,7 +8,7 @@ import { messageOf } from '../base/errors.js';
 import type { IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
-import type { Touched } from '../plan/diff.js';
+import { touch, type Touched } from '../plan/diff.js';
 import type { Phase } from '../plan/order.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
 import { SyncRunner } from './sync-runner.js';
@@ -20,6 +21,7 @@ export interface ProxyParts {
   readonly reconciler: Reconciler;
   readonly resync: Resync;
   readonly dummy: DummyInterface;
+  readonly packetRules: Pick<PacketRules, 'declare' | 'forget' | 'read'>;
   /** Reads all links and addresses into `nodeAddresses`; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
   readonly minSyncPeriodMilliseconds: number;
@@ -35,7 +37,12 @@ const retryAfterTroubleMilliseconds = 5_000;
 /** What falls due within this time is tried again together. */
 const leastRetryPauseMilliseconds = 250;
 
-const nothingTouched: Touched = { virtualServers: new Set(), addresses: new Set() };
+/** What somebody does to our tables comes as many events. */
+const packetRulesPauseMilliseconds = 50;
+
+/** For a log line: the first ones; nothing where there is none. */
+const someOf = <Key>(keys: ReadonlySet<Key>): readonly Key[] | undefined =>
+  keys.size === 0 ? undefined : [...keys].slice(0, 10);
 
 /**
  * The sync loop: turns dirty Services and kernel events into reconciled keys. Everything that touches the kernel passes one
@@ -87,6 +94,14 @@ export class Proxy implements AsyncDisposable {
     if (this.#rereading) return;
     this.parts.log.warn({}, 'the kernel dropped link and address events; reading all of them again');
     this.rereadAddresses();
+  }
+
+  /** Somebody changed our nftables tables, or events about them were lost. */
+  packetRulesChanged(): void {
+    if (!this.#adopted || this.#timers.has('packet rules')) return;
+    this.#after('packet rules', packetRulesPauseMilliseconds, () => {
+      void this.#enqueue(() => this.#repairPacketRules());
+    });
   }
 
   /** Reads all links and addresses; asked for several times before it begins, once. */
@@ -143,6 +158,7 @@ export class Proxy implements AsyncDisposable {
     const started = performance.now();
     await this.#ensureDummy();
     const changed = this.#withTouchedAddresses(wanted.update());
+    await this.parts.packetRules.declare();
     const touched = this.#adopted ? changed : await this.#adopt(changed);
     this.#finish(await reconciler.reconcile(touched), 'synced', started);
   }
@@ -158,7 +174,8 @@ export class Proxy implements AsyncDisposable {
 
   /** Reads the whole kernel table into the mirror: what stands there and is wanted stays as it is. */
   async #adopt(changed: Touched): Promise<Touched> {
-    const { resync, observed, wanted } = this.parts;
+    const { resync, observed, wanted, packetRules } = this.parts;
+    observed.setElements(await packetRules.read());
     await resync.begin({ anew: true });
     this.#adopted = true;
     const keys = wanted.desired.keys();
@@ -169,6 +186,7 @@ export class Proxy implements AsyncDisposable {
         ...observed.virtualServerKeys(),
       ]),
       addresses: new Set([...changed.addresses, ...keys.addresses, ...observed.addresses()]),
+      elements: new Set([...changed.elements, ...keys.elements, ...observed.elementKeys()]),
     };
   }
 
@@ -177,8 +195,18 @@ export class Proxy implements AsyncDisposable {
     if (!store.synced || !this.#adopted) return this.#sync();
     await this.#ensureDummy();
     if (await this.parts.readAddresses()) this.nodeChanged();
+    this.parts.packetRules.forget();
+    await this.parts.packetRules.declare();
     await this.#repair(await resync.begin());
     this.#scheduleSlices();
+  }
+
+  async #repairPacketRules(): Promise<void> {
+    const { packetRules, observed, store } = this.parts;
+    if (!store.synced || !this.#adopted) return;
+    packetRules.forget();
+    await packetRules.declare();
+    await this.#repair(touch({ elements: observed.setElements(await packetRules.read()) }));
   }
 
   /** Spreads the slices of a round over the first half of the sync period. */
@@ -197,13 +225,14 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #repair(drifted: Touched): Promise<void> {
-    const size = drifted.virtualServers.size + drifted.addresses.size;
+    const size = drifted.virtualServers.size + drifted.addresses.size + drifted.elements.size;
     if (size === 0) return;
     const started = performance.now();
     this.parts.log.warn(
       {
-        virtualServers: [...drifted.virtualServers].slice(0, 10),
-        addresses: [...drifted.addresses].slice(0, 10),
+        virtualServers: someOf(drifted.virtualServers),
+        addresses: someOf(drifted.addresses),
+        packetRules: someOf(drifted.elements),
       },
       'the kernel differs from what was left there; repairing',
     );
@@ -213,7 +242,7 @@ export class Proxy implements AsyncDisposable {
   #withTouchedAddresses(touched: Touched): Touched {
     const addresses = new Set([...touched.addresses, ...this.#touchedAddresses]);
     this.#touchedAddresses.clear();
-    return { virtualServers: touched.virtualServers, addresses };
+    return { ...touched, addresses };
   }
 
   #finish(report: Report, message: string, started: number, level: 'debug' | 'info' = 'info'): void {
@@ -229,7 +258,7 @@ export class Proxy implements AsyncDisposable {
     const due = this.parts.reconciler.nextRetry;
     if (due === undefined) return;
     this.#after('retry', Math.max(due, leastRetryPauseMilliseconds), () => {
-      void this.#enqueue(() => this.#again(() => this.parts.reconciler.reconcile(nothingTouched), 'retried'));
+      void this.#enqueue(() => this.#again(() => this.parts.reconciler.reconcile(touch()), 'retried'));
     });
   }
 

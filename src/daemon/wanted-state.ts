@@ -4,6 +4,7 @@ import type { NodeFacts } from '../model/node.js';
 import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey } from '../model/virtual-server.js';
 import { Desired } from '../plan/desired.js';
+import type { ElementKey } from '../model/nftables.js';
 import type { Touched } from '../plan/diff.js';
 import type { Fragment, Problem } from '../plan/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../plan/render.js';
@@ -43,16 +44,18 @@ export class WantedState {
     const context = (this.#context ??= renderContext(nodeFacts(), settings()));
     const virtualServers = new Set<VirtualServerKey>();
     const addresses = new Set<IpAddress>();
+    const elements = new Set<ElementKey>();
     for (const key of keys) {
       const before = this.desired.fragment(key);
       const fragment = this.#render(key, context);
       const touched = this.desired.replace(key, fragment);
       for (const virtualServer of touched.virtualServers) virtualServers.add(virtualServer);
       for (const address of touched.addresses) addresses.add(address);
+      for (const element of touched.elements) elements.add(element);
       this.#reportProblems(before?.problems ?? [], fragment?.problems ?? []);
     }
     for (const key of virtualServers) this.#reportClashes(key);
-    return { virtualServers, addresses };
+    return { virtualServers, addresses, elements };
   }
 
   #reservedChanged(): boolean {

@@ -1,20 +1,24 @@
 import { DummyInterface } from '../apply/dummy-interface.js';
 import { NodeAddresses } from '../apply/node-addresses.js';
 import { Observed } from '../apply/observed.js';
+import { PacketRules } from '../apply/packet-rules.js';
 import { OperationCounters } from '../apply/operation-counters.js';
 import { Reconciler } from '../apply/reconciler.js';
+import { StaleFlows } from '../apply/stale-flows.js';
 import { Resync } from '../apply/resync.js';
 import { cidrContains, type IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
+import { podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
-import type { IpvsClient } from '../kernel/ipvs/client.js';
-import type { RouteClient } from '../kernel/rtnetlink/client.js';
 import { defaultDrainSettings } from '../plan/drain.js';
-import { defaultNodePortRange, ownershipOf } from '../plan/ownership.js';
+import { ownershipOf } from '../plan/ownership.js';
+import { serviceElement } from '../plan/packet-elements.js';
+import { packetTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
+import type { KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
 import { foreignReporter, Proxy } from './proxy.js';
 import { WantedState } from './wanted-state.js';
@@ -28,13 +32,19 @@ export interface Wired {
   readonly counters: OperationCounters;
   /** Reads all links, addresses and gateways; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
+  /** To be called before anything is changed: notes what others left here. */
+  readonly lookAround: () => Promise<void>;
 }
 
 const sameElements = <T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean =>
   a.size === b.size && [...a].every((element) => b.has(element));
 
 /** Connects the parts of the daemon: sources fill the store, the proxy follows it and the kernel's events. */
-export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, log: Logger): Wired => {
+export const wire = (
+  settings: Settings,
+  { ipvs, route, nftables, conntrack, packetFamilies }: KernelClients,
+  log: Logger,
+): Wired => {
   const store = new ClusterStore(() => proxy.request());
   const observed = new Observed();
   const nodeAddresses = new NodeAddresses();
@@ -65,9 +75,26 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     }),
     log,
   });
+  const packetRules = new PacketRules({
+    client: nftables,
+    families: packetFamilies,
+    declaration: (family, sourceLengths) =>
+      packetTable({
+        family,
+        masqueradeAll: settings.masqueradeAll,
+        masqueradeMark: settings.masqueradeMark,
+        podTraffic: podTraffic(settings, store.node)[family],
+        masqueradePorts: wanted.desired.nodePorts.masqueradePorts,
+        sourceLengths,
+      }),
+    inDoubt: () => proxy.packetRulesChanged(),
+    log,
+  });
   const reconciler = new Reconciler({
     ipvs,
     addresses: dummy,
+    packetRules,
+    staleFlows: new StaleFlows({ conntrack, log }),
     observed,
     wanted: wanted.desired,
     drainSettings: { ...defaultDrainSettings, deadlineMilliseconds: settings.drainDeadline },
@@ -76,6 +103,7 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     counters,
     log,
   });
+  let takesOver = false;
   const resync = new Resync({
     ipvs,
     observed,
@@ -83,10 +111,12 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     isWanted: (key) => wanted.desired.virtualServer(key) !== undefined,
     isOurs: (identity) =>
       ownershipOf(identity, {
+        isNamed: (named) =>
+          named.by === 'address' && observed.element(serviceElement(named, 'local').key) !== undefined,
+        takesOver,
         hasDummyAddress: (address) => observed.hasAddress(address),
         hasNodeAddress: (address) => nodeAddresses.has(address),
         excludeCidrs: settings.excludeCidrs,
-        nodePortRange: defaultNodePortRange,
       }) === 'ours',
     onForeign: foreignReporter(log),
   });
@@ -111,6 +141,7 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     reconciler,
     resync,
     dummy,
+    packetRules,
     readAddresses,
     minSyncPeriodMilliseconds: settings.minSyncPeriod,
     syncPeriodMilliseconds: settings.syncPeriod,
@@ -124,5 +155,8 @@ export const wire = (settings: Settings, ipvs: IpvsClient, route: RouteClient, l
     dummyChanged: (addresses) => proxy.dummyChanged(addresses),
     reread: () => proxy.rereadAddresses(),
   });
-  return { proxy, store, observed, dummy, kernelEvents, counters, readAddresses };
+  const lookAround = async (): Promise<void> => {
+    takesOver = !(await packetRules.exists()) && (await dummy.find()) !== undefined;
+  };
+  return { lookAround, proxy, store, observed, dummy, kernelEvents, counters, readAddresses };
 };

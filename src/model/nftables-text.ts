@@ -296,6 +296,7 @@ const setLines = (
 export const tableText = (
   { family, name, sets, chains }: TableDeclaration,
   elements: ReadonlyMap<string, readonly SetElement[]> = new Map(),
+  options: { readonly counters?: boolean } = {},
 ): string => {
   const blocks = [
     ...sets.map((set) => setLines(family, set, elements.get(set.name) ?? [])),
@@ -304,7 +305,7 @@ export const tableText = (
       ...(hook === undefined
         ? []
         : [`\t\ttype ${hook.type} hook ${hook.hook} priority ${hook.priority}; policy ${hook.policy};`]),
-      ...rules.map((rule) => `\t\t${ruleText(family, rule)}`),
+      ...rules.map((rule) => `\t\t${ruleText(family, rule, options)}`),
       '\t}',
     ]),
   ];

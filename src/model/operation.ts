@@ -1,4 +1,5 @@
 import { familyOf, hostPrefixLength, type IpAddress } from '../base/ip.js';
+import type { SetElement } from './nftables.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity, VirtualServerKey } from './virtual-server.js';
 import { virtualServerKey } from './virtual-server.js';
 
@@ -18,8 +19,13 @@ export type AddressOperation =
   | { readonly kind: 'bind-address'; readonly address: IpAddress }
   | { readonly kind: 'unbind-address'; readonly address: IpAddress };
 
+/** Of the sets of our nftables tables. `change`: the element of a map leads to another chain than `before`. */
+export type ElementOperation =
+  | { readonly kind: 'add-element' | 'delete-element'; readonly element: SetElement }
+  | { readonly kind: 'change-element'; readonly element: SetElement; readonly before: SetElement };
+
 /** The only vocabulary between thinking and doing. */
-export type Operation = IpvsOperation | AddressOperation;
+export type Operation = IpvsOperation | AddressOperation | ElementOperation;
 
 /** What became of an operation. `unknown`: no answer, so its key must be read again. Errors go by errno name, as `EEXIST`. */
 export type Outcome =
@@ -28,14 +34,18 @@ export type Outcome =
   | { readonly status: 'unknown' };
 
 /** The virtual server that an IPVS operation is about. */
-export const operationTarget = (operation: IpvsOperation): VirtualServerKey => {
-  if ('of' in operation) return virtualServerKey(operation.of);
-  return operation.kind === 'delete-virtual-server'
-    ? virtualServerKey(operation.server)
-    : operation.server.key;
+export const operationIdentity = (operation: IpvsOperation): VirtualServerIdentity => {
+  if ('of' in operation) return operation.of;
+  return operation.kind === 'delete-virtual-server' ? operation.server : operation.server.identity;
 };
 
-const signs = { add: '+', update: '~', delete: '-', bind: '+', unbind: '-' } as const;
+/** The same by its key, which is put together only where the operation does not hold it. */
+export const operationTarget = (operation: IpvsOperation): VirtualServerKey =>
+  'of' in operation || operation.kind === 'delete-virtual-server'
+    ? virtualServerKey(operationIdentity(operation))
+    : operation.server.key;
+
+const signs = { add: '+', update: '~', change: '~', delete: '-', bind: '+', unbind: '-' } as const;
 
 const describeVirtualServer = (server: VirtualServer): string =>
   [
@@ -44,6 +54,9 @@ const describeVirtualServer = (server: VirtualServer): string =>
     ...(server.persistence === undefined ? [] : [`persistent ${server.persistence.seconds}`]),
     ...server.flags,
   ].join(' ');
+
+const describeElement = ({ set, fields, chain }: SetElement): string =>
+  `${set} ${fields.join(' . ')}${chain === undefined ? '' : ` → ${chain}`}`;
 
 /** One stable line an operation: logs, --dry-run, plans and test expectations all use it. */
 export const formatOperation = (operation: Operation): string => {
@@ -59,6 +72,10 @@ export const formatOperation = (operation: Operation): string => {
       return `${sign} real ${virtualServerKey(operation.of)} → ${operation.server.key} ${operation.server.forwarding} weight ${operation.server.weight}`;
     case 'delete-real-server':
       return `${sign} real ${virtualServerKey(operation.of)} → ${operation.server.key}`;
+    case 'add-element':
+    case 'change-element':
+    case 'delete-element':
+      return `${sign} rule ${describeElement(operation.element)}`;
     case 'bind-address':
     case 'unbind-address':
       return `${sign} address ${operation.address}/${hostPrefixLength(familyOf(operation.address))}`;

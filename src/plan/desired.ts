@@ -1,8 +1,11 @@
 import type { IpAddress } from '../base/ip.js';
+import type { ElementKey, SetElement } from '../model/nftables.js';
 import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
 import type { Touched, Wanted } from './diff.js';
 import type { Fragment, Problem } from './fragment.js';
+import { virtualServerOf } from './packet-elements.js';
+import { NodePortUse } from './node-port-use.js';
 import { isUrgentService, type Urgency } from './order.js';
 
 /** The older Service first, then by namespace and name: the first one has what two claim. */
@@ -54,27 +57,50 @@ export class Desired implements Wanted {
   readonly #fragments = new Map<ServiceKey, Fragment>();
   readonly #virtualServers = new Map<VirtualServerKey, Claims>();
   readonly #addresses = new Map<IpAddress, Claims>();
+  /** Elements that Services share, and those of virtual servers: of the Service that has the virtual server. */
+  readonly #shared = new Map<ElementKey, Claims>();
+  readonly #packets = new Map<ElementKey, SetElement>();
   readonly #clashing = new Set<VirtualServerKey>();
+  /** Which ports are free for masqueraded connections. */
+  readonly nodePorts = new NodePortUse();
 
   /** Puts the fragment in the place of what the Service asked before; undefined: it asks nothing. Costs O(fragment); gives the keys to diff. */
   replace(key: ServiceKey, fragment: Fragment | undefined): Touched {
     const before = this.#fragments.get(key);
-    if (before !== undefined) {
-      giveUp(this.#virtualServers, before.virtualServers.keys(), before);
-      giveUp(this.#addresses, before.addresses, before);
-      this.#fragments.delete(key);
+    const virtualServers = union(before?.virtualServers.keys(), fragment?.virtualServers.keys());
+    const elements = new Set([...(before?.elements.keys() ?? []), ...(fragment?.elements.keys() ?? [])]);
+    for (const element of this.#packetsOf(virtualServers)) {
+      elements.add(element.key);
+      this.#packets.delete(element.key);
     }
-    if (fragment !== undefined) {
-      claim(this.#virtualServers, fragment.virtualServers.keys(), fragment);
-      claim(this.#addresses, fragment.addresses, fragment);
-      this.#fragments.set(key, fragment);
+    if (before !== undefined) this.#remove(before);
+    if (fragment !== undefined) this.#add(fragment);
+    for (const element of this.#packetsOf(virtualServers)) {
+      elements.add(element.key);
+      this.#packets.set(element.key, element);
     }
-    const touched = {
-      virtualServers: union(before?.virtualServers.keys(), fragment?.virtualServers.keys()),
-      addresses: union(before?.addresses, fragment?.addresses),
-    };
-    for (const virtualServer of touched.virtualServers) this.#noteClash(virtualServer);
-    return touched;
+    for (const virtualServer of virtualServers) this.#noteClash(virtualServer);
+    return { virtualServers, addresses: union(before?.addresses, fragment?.addresses), elements };
+  }
+
+  #add(fragment: Fragment): void {
+    claim(this.#virtualServers, fragment.virtualServers.keys(), fragment);
+    claim(this.#addresses, fragment.addresses, fragment);
+    claim(this.#shared, fragment.elements.keys(), fragment);
+    this.nodePorts.add(fragment.nodePorts);
+    this.#fragments.set(fragment.service, fragment);
+  }
+
+  #remove(fragment: Fragment): void {
+    giveUp(this.#virtualServers, fragment.virtualServers.keys(), fragment);
+    giveUp(this.#addresses, fragment.addresses, fragment);
+    giveUp(this.#shared, fragment.elements.keys(), fragment);
+    this.nodePorts.remove(fragment.nodePorts);
+    this.#fragments.delete(fragment.service);
+  }
+
+  #packetsOf(virtualServers: Iterable<VirtualServerKey>): readonly SetElement[] {
+    return [...virtualServers].flatMap((key) => this.#virtualServers.get(key)?.[0].packets.get(key) ?? []);
   }
 
   #noteClash(key: VirtualServerKey): void {
@@ -84,6 +110,10 @@ export class Desired implements Wanted {
 
   virtualServer(key: VirtualServerKey): VirtualServerTable | undefined {
     return this.#virtualServers.get(key)?.[0].virtualServers.get(key);
+  }
+
+  element(key: ElementKey): SetElement | undefined {
+    return this.#packets.get(key) ?? this.#shared.get(key)?.[0].elements.get(key);
   }
 
   wantsAddress(address: IpAddress): boolean {
@@ -119,6 +149,7 @@ export class Desired implements Wanted {
     return {
       virtualServers: new Set(this.#virtualServers.keys()),
       addresses: new Set(this.#addresses.keys()),
+      elements: new Set([...this.#packets.keys(), ...this.#shared.keys()]),
     };
   }
 
@@ -140,6 +171,15 @@ export class Desired implements Wanted {
       virtualServer: (key) => isUrgentService(this.#virtualServers.get(key)?.[0].service),
       address: (address) =>
         this.#addresses.get(address)?.some((claim) => isUrgentService(claim.service)) ?? false,
+      element: (key) => this.#isUrgentElement(key),
     };
+  }
+
+  #isUrgentElement(key: ElementKey): boolean {
+    const element = this.#packets.get(key);
+    if (element === undefined)
+      return this.#shared.get(key)?.some((claim) => isUrgentService(claim.service)) ?? false;
+    const virtualServer = virtualServerOf(element);
+    return virtualServer !== undefined && isUrgentService(this.ownerOf(virtualServer));
   }
 }

@@ -1,5 +1,6 @@
 import type { IpAddress } from '../base/ip.js';
-import type { AddressOperation, IpvsOperation, Operation } from '../model/operation.js';
+import type { ElementKey, SetElement } from '../model/nftables.js';
+import type { AddressOperation, ElementOperation, IpvsOperation, Operation } from '../model/operation.js';
 import {
   sameRealServer,
   sameVirtualServer,
@@ -14,6 +15,7 @@ import { defaultDrainSettings, drains, whileDraining, type DrainSettings } from 
 export interface Wanted {
   virtualServer(key: VirtualServerKey): VirtualServerTable | undefined;
   wantsAddress(address: IpAddress): boolean;
+  element(key: ElementKey): SetElement | undefined;
 }
 
 /** What the kernel acknowledged to hold, or was read from it. */
@@ -21,13 +23,29 @@ export interface Observed {
   virtualServer(key: VirtualServerKey): VirtualServerTable | undefined;
   /** Whether kube-ipvs0 has the address. */
   hasAddress(address: IpAddress): boolean;
+  element(key: ElementKey): SetElement | undefined;
 }
 
 /** The keys that may differ: only these are looked at. */
 export interface Touched {
   readonly virtualServers: ReadonlySet<VirtualServerKey>;
   readonly addresses: ReadonlySet<IpAddress>;
+  readonly elements: ReadonlySet<ElementKey>;
 }
+
+/** What is left out is empty. */
+export const touch = (parts: Partial<Touched> = {}): Touched => ({
+  virtualServers: parts.virtualServers ?? new Set(),
+  addresses: parts.addresses ?? new Set(),
+  elements: parts.elements ?? new Set(),
+});
+
+/** What any of them names. */
+export const allTouched = (parts: readonly Touched[]): Touched => ({
+  virtualServers: new Set(parts.flatMap(({ virtualServers }) => [...virtualServers])),
+  addresses: new Set(parts.flatMap(({ addresses }) => [...addresses])),
+  elements: new Set(parts.flatMap(({ elements }) => [...elements])),
+});
 
 const removeRealServer = (
   of: VirtualServerIdentity,
@@ -89,6 +107,17 @@ const addressOperations = (
   return [{ kind: wanted ? 'bind-address' : 'unbind-address', address }];
 };
 
+const elementOperations = (
+  wanted: SetElement | undefined,
+  observed: SetElement | undefined,
+): readonly ElementOperation[] => {
+  if (wanted === undefined)
+    return observed === undefined ? [] : [{ kind: 'delete-element', element: observed }];
+  if (observed === undefined) return [{ kind: 'add-element', element: wanted }];
+  if (wanted.chain === observed.chain) return [];
+  return [{ kind: 'change-element', element: wanted, before: observed }];
+};
+
 /**
  * The operations that make the kernel hold what is wanted, for the touched keys: one final operation an object, none where
  * it is equal, and nothing is deleted to be added again. Real servers that drain get weight 0 instead of being deleted;
@@ -109,5 +138,7 @@ export const diff = (
     operations.push(
       ...addressOperations(address, wanted.wantsAddress(address), observed.hasAddress(address)),
     );
+  for (const key of touched.elements)
+    operations.push(...elementOperations(wanted.element(key), observed.element(key)));
   return operations;
 };

@@ -1,6 +1,8 @@
 import type { IpAddress } from '../base/ip.js';
 import type { ServiceKey } from '../model/service.js';
+import type { SetElement } from '../model/nftables.js';
 import type { VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
+import type { PacketElements } from './packet-elements.js';
 
 /** Something about a Service that keeps a part of it from being served; the message names the field. */
 export interface Problem {
@@ -18,5 +20,10 @@ export interface Fragment {
   readonly virtualServers: ReadonlyMap<VirtualServerKey, VirtualServerTable>;
   /** To be bound to kube-ipvs0. */
   readonly addresses: ReadonlySet<IpAddress>;
+  /** The packet-rule elements of each virtual server: they count for the Service that has it. */
+  readonly packets: ReadonlyMap<VirtualServerKey, readonly SetElement[]>;
+  /** Packet-rule elements that several Services may ask for alike. */
+  readonly elements: PacketElements;
+  readonly nodePorts: readonly number[];
   readonly problems: readonly Problem[];
 }

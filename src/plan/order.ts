@@ -3,21 +3,26 @@ import {
   formatOperation,
   operationTarget,
   type AddressOperation,
+  type ElementOperation,
   type IpvsOperation,
   type Operation,
 } from '../model/operation.js';
+import type { ElementKey } from '../model/nftables.js';
 import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey } from '../model/virtual-server.js';
+import type { PacketClass } from './packet-table.js';
 
 /** Operations that may go to the kernel in any order among themselves; the next phase begins when all have their outcome. */
 export type Phase =
   | { readonly name: string; readonly ipvs: readonly IpvsOperation[] }
-  | { readonly name: string; readonly addresses: readonly AddressOperation[] };
+  | { readonly name: string; readonly addresses: readonly AddressOperation[] }
+  | { readonly name: string; readonly elements: readonly ElementOperation[] };
 
 /** Which things come before all others. */
 export interface Urgency {
   virtualServer(key: VirtualServerKey): boolean;
   address(address: IpAddress): boolean;
+  element(key: ElementKey): boolean;
 }
 
 /** The API server, and the names that cluster DNS has in kubeadm, k3s, kops, GKE, EKS, AKS (kube-dns) and elsewhere. */
@@ -35,30 +40,43 @@ export const isUrgentService = (key: ServiceKey | undefined): boolean =>
   key !== undefined && urgentServices.has(key);
 
 type Step =
+  | 'packet rules'
   | 'delete virtual servers'
   | 'unbind addresses'
   | 'virtual servers'
   | 'real servers'
   | 'bind addresses'
-  | 'remove real servers';
+  | 'remove real servers'
+  | 'remove packet rules';
 
 /**
- * Removals that nothing else depends on come first and make room. A virtual server goes before its address does: should we
- * die in between, the address on kube-ipvs0 is what tells the next process that the virtual server was ours. What is added
+ * Packet rules come before the virtual servers that they serve, and go after them: they are also what tells the next process,
+ * should we die in between, that a virtual server is ours. Then removals that nothing else depends on make room. What is added
  * comes from the inside out, so that an address never answers before its real servers are there; and a real server leaves
  * after its successors have come.
  */
 const steps: readonly Step[] = [
+  'packet rules',
   'delete virtual servers',
   'unbind addresses',
   'virtual servers',
   'real servers',
   'bind addresses',
   'remove real servers',
+  'remove packet rules',
 ];
+
+/** Whether an operation comes after all others: with endpoints, a frontend stops refusing once they are there. */
+export const isLate = (operation: Operation): boolean =>
+  operation.kind === 'delete-element' ||
+  (operation.kind === 'change-element' && operation.before.chain === ('no-endpoints' satisfies PacketClass));
 
 const stepOf = (operation: Operation): Step => {
   switch (operation.kind) {
+    case 'add-element':
+    case 'change-element':
+    case 'delete-element':
+      return isLate(operation) ? 'remove packet rules' : 'packet rules';
     case 'delete-virtual-server':
       return 'delete virtual servers';
     case 'unbind-address':
@@ -77,19 +95,21 @@ const stepOf = (operation: Operation): Step => {
   }
 };
 
-const isAddressOperation = (operation: Operation): operation is AddressOperation =>
-  operation.kind === 'bind-address' || operation.kind === 'unbind-address';
-
-const isUrgent = (operation: Operation, urgency: Urgency): boolean =>
-  isAddressOperation(operation)
+const isUrgent = (operation: Operation, urgency: Urgency): boolean => {
+  if ('element' in operation) return urgency.element(operation.element.key);
+  return 'address' in operation
     ? urgency.address(operation.address)
     : urgency.virtualServer(operationTarget(operation));
+};
 
-/** A step is about the one or the other. */
-const toPhase = (step: Step, name: string, operations: readonly Operation[]): Phase =>
-  step === 'bind addresses' || step === 'unbind addresses'
-    ? { name, addresses: operations as readonly AddressOperation[] }
-    : { name, ipvs: operations as readonly IpvsOperation[] };
+/** A step is about one kind of thing. */
+const toPhase = (step: Step, name: string, operations: readonly Operation[]): Phase => {
+  if (step === 'packet rules' || step === 'remove packet rules')
+    return { name, elements: operations as readonly ElementOperation[] };
+  if (step === 'bind addresses' || step === 'unbind addresses')
+    return { name, addresses: operations as readonly AddressOperation[] };
+  return { name, ipvs: operations as readonly IpvsOperation[] };
+};
 
 const inSteps = (operations: readonly Operation[], prefix: string): readonly Phase[] => {
   const byStep = new Map<Step, Operation[]>(steps.map((step) => [step, []]));
@@ -108,8 +128,10 @@ export const phases = (operations: readonly Operation[], urgency?: Urgency): rea
   return [...inSteps(urgent, 'urgent: '), ...inSteps(others, '')];
 };
 
-export const phaseOperations = (phase: Phase): readonly Operation[] =>
-  'ipvs' in phase ? phase.ipvs : phase.addresses;
+export const phaseOperations = (phase: Phase): readonly Operation[] => {
+  if ('ipvs' in phase) return phase.ipvs;
+  return 'addresses' in phase ? phase.addresses : phase.elements;
+};
 
 /** One line an operation, in the order in which they would be done, with a newline at the end of each. */
 export const planText = (ordered: readonly Phase[]): string =>

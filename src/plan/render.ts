@@ -7,6 +7,7 @@ import {
   type RealServer,
   type RealServerKey,
   type VirtualServerFlag,
+  type VirtualServerIdentity,
   type VirtualServerKey,
   type VirtualServerTable,
 } from '../model/virtual-server.js';
@@ -25,7 +26,17 @@ import {
   type Frontend,
   type FrontendContext,
 } from './frontends.js';
+import type { ElementKey, SetElement } from '../model/nftables.js';
 import { nodePortAddresses } from './node-ports.js';
+import {
+  hairpinElements,
+  healthCheckElement,
+  rangesOf,
+  serviceElement,
+  sourceRangeElements,
+  vipElement,
+} from './packet-elements.js';
+import type { PacketClass } from './packet-table.js';
 import { checkService, type CheckedService } from './service-check.js';
 
 export interface RenderSettings {
@@ -89,18 +100,31 @@ const toRealServers = (endpoints: PortEndpoints): RealServers => {
 interface Backends {
   readonly internal: RealServers;
   readonly external: RealServers;
+  /** How packets to external frontends are treated where there are real servers. */
+  readonly externalClass: PacketClass;
 }
 
 /** internalTrafficPolicy Local without a local endpoint serves nothing; externalTrafficPolicy Local falls back to the cluster's, for this node and its pods. */
 const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
   const cluster = toRealServers(clusterEndpoints(endpoints, node));
   if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
-    return { internal: cluster, external: cluster };
+    return { internal: cluster, external: cluster, externalClass: 'external' };
   const local = toRealServers(localEndpoints(endpoints, node));
   return {
     internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
-    external: service.externalTrafficPolicy === 'Local' && local.size > 0 ? local : cluster,
+    ...externalBackends(service, cluster, local),
   };
+};
+
+const externalBackends = (
+  service: Service,
+  cluster: RealServers,
+  local: RealServers,
+): Omit<Backends, 'internal'> => {
+  if (service.externalTrafficPolicy === 'Cluster') return { external: cluster, externalClass: 'external' };
+  return local.size > 0
+    ? { external: local, externalClass: 'local' }
+    : { external: cluster, externalClass: 'local-elsewhere' };
 };
 
 const hashedByPort: readonly VirtualServerFlag[] = ['mh-port'];
@@ -110,19 +134,13 @@ const noFlags: readonly VirtualServerFlag[] = [];
 const flagsOf = (scheduler: string): readonly VirtualServerFlag[] =>
   scheduler === 'mh' ? hashedByPort : noFlags;
 
+type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
+
 const toTable = (
   service: CheckedService,
-  { protocol }: ServicePort,
-  { address }: Frontend,
-  port: number,
+  identity: ByAddress,
   realServers: RealServers,
 ): VirtualServerTable => {
-  const identity = {
-    by: 'address',
-    protocol,
-    address,
-    port,
-  } as const;
   const seconds = service.affinitySeconds;
   return {
     server: {
@@ -130,7 +148,9 @@ const toTable = (
       identity,
       scheduler: service.scheduler,
       persistence:
-        seconds === undefined ? undefined : { seconds, prefixLength: hostPrefixLength(familyOf(address)) },
+        seconds === undefined
+          ? undefined
+          : { seconds, prefixLength: hostPrefixLength(familyOf(identity.address)) },
       flags: flagsOf(service.scheduler),
     },
     realServers,
@@ -139,32 +159,66 @@ const toTable = (
 
 /** Collects what one Service asks for; of two frontends on one address and port the first counts. */
 class FragmentBuilder {
-  readonly virtualServers = new Map<VirtualServerKey, VirtualServerTable>();
-  readonly addresses = new Set<IpAddress>();
+  readonly #virtualServers = new Map<VirtualServerKey, VirtualServerTable>();
+  readonly #addresses = new Set<IpAddress>();
+  readonly #packets = new Map<VirtualServerKey, readonly SetElement[]>();
+  readonly #elements = new Map<ElementKey, SetElement>();
   readonly #problems: Problem[] = [];
-  constructor(private readonly service: Service) {}
 
-  add(table: VirtualServerTable, frontend: Frontend): void {
-    if (frontend.bind) this.addresses.add(frontend.address);
+  constructor(
+    private readonly service: CheckedService,
+    private readonly node: NodeFacts,
+  ) {}
+
+  addFrontend(
+    frontend: Frontend,
+    { protocol }: ServicePort,
+    port: number,
+    { internal, external, externalClass }: Backends,
+  ): void {
+    const isInternal = frontend.kind === 'cluster-ip';
+    const realServers = isInternal ? internal : external;
+    const identity = { by: 'address', protocol, address: frontend.address, port } as const;
+    if (frontend.bind) {
+      this.#addresses.add(frontend.address);
+      this.addElements([vipElement(frontend.address)]);
+    }
+    const table = toTable(this.service, identity, realServers);
     const { key } = table.server;
-    const earlier = this.virtualServers.get(key);
-    if (earlier === undefined) this.virtualServers.set(key, table);
-    else if (earlier.realServers !== table.realServers)
-      this.#problems.push({
-        service: this.service.key,
-        reason: 'DuplicateAddress',
-        message: `${this.service.key}: ${frontendFields[frontend.kind]}: ${key} is asked for twice; this one is ignored`,
-      });
+    const earlier = this.#virtualServers.get(key);
+    if (earlier !== undefined) return this.#reportDuplicate(earlier, table, frontend);
+    this.#virtualServers.set(key, table);
+    const withEndpoints = isInternal ? 'cluster-ip' : externalClass;
+    this.#packets.set(key, [
+      serviceElement(identity, realServers.size === 0 ? 'no-endpoints' : withEndpoints),
+      ...sourceRangeElements(identity, rangesOf(this.service, frontend), this.node),
+    ]);
+  }
+
+  addElements(elements: readonly SetElement[]): void {
+    for (const element of elements) this.#elements.set(element.key, element);
   }
 
   build(problems: readonly Problem[]): Fragment {
     return {
       service: this.service.key,
       createdAt: this.service.createdAt,
-      virtualServers: this.virtualServers,
-      addresses: this.addresses,
+      virtualServers: this.#virtualServers,
+      addresses: this.#addresses,
+      packets: this.#packets,
+      elements: this.#elements,
+      nodePorts: this.service.ports.flatMap(({ nodePort }) => nodePort ?? []),
       problems: [...problems, ...this.#problems],
     };
+  }
+
+  #reportDuplicate(earlier: VirtualServerTable, table: VirtualServerTable, frontend: Frontend): void {
+    if (earlier.realServers === table.realServers) return;
+    this.#problems.push({
+      service: this.service.key,
+      reason: 'DuplicateAddress',
+      message: `${this.service.key}: ${frontendFields[frontend.kind]}: ${table.server.key} is asked for twice; this one is ignored`,
+    });
   }
 }
 
@@ -181,18 +235,20 @@ export const render = (
   } = checkService(service, slices, context.settings.scheduler);
   const endpointsOf = endpointsByPort(checkedSlices);
   const frontends = frontendsOf(checked, context);
-  const builder = new FragmentBuilder(service);
+  const builder = new FragmentBuilder(checked, context.node);
   for (const family of context.settings.families ?? families) {
     if (checked.clusterIps[family] === undefined) continue;
+    if (checked.healthCheckNodePort !== undefined)
+      builder.addElements([healthCheckElement(family, checked.healthCheckNodePort)]);
     for (const port of checked.ports) {
-      const { internal, external } = backendsOf(checked, endpointsOf(family, port), context.node);
-      for (const frontend of frontends.byFamily[family]) {
-        const realServers = frontend.kind === 'cluster-ip' ? internal : external;
-        builder.add(toTable(checked, port, frontend, port.port, realServers), frontend);
-      }
+      const endpoints = endpointsOf(family, port);
+      const backends = backendsOf(checked, endpoints, context.node);
+      builder.addElements(hairpinElements(endpoints, port.protocol, context.node));
+      for (const frontend of frontends.byFamily[family])
+        builder.addFrontend(frontend, port, port.port, backends);
       if (port.nodePort === undefined) continue;
       for (const frontend of context.nodePortFrontends[family])
-        builder.add(toTable(checked, port, frontend, port.nodePort, external), frontend);
+        builder.addFrontend(frontend, port, port.nodePort, backends);
     }
   }
   return builder.build([...problems, ...frontends.problems]);

@@ -9,7 +9,7 @@ import type { IpAddress } from '../../src/base/ip.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerKey } from '../../src/model/virtual-server.js';
 import { Desired } from '../../src/plan/desired.js';
-import type { Touched } from '../../src/plan/diff.js';
+import { allTouched, touch, type Touched } from '../../src/plan/diff.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { render, renderContext } from '../../src/plan/render.js';
 import { failed, FaultyKernel, unknown } from '../support/faulty-kernel.js';
@@ -36,6 +36,7 @@ const setUp = ({ excluded = '' } = {}) => {
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
+    packetRules: kernel.packetRules,
     observed,
     wanted: desired,
     drainSettings: defaultDrainSettings,
@@ -69,13 +70,13 @@ const setUp = ({ excluded = '' } = {}) => {
   return { kernel, observed, desired, counters, warnings, clock, cleaned, reconciler, resync, want };
 };
 
-const nothing: Touched = { virtualServers: new Set(), addresses: new Set() };
+const nothing = touch();
 const web = 'TCP 10.96.0.1:80' as VirtualServerKey;
 
 test('a new Service costs one message an object, in an order that never answers too early', async () => {
   const { kernel, reconciler, want } = setUp();
   const report = await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
-  assert.deepEqual(report, { applied: 4, failed: 0 });
+  assert.deepEqual(report, { applied: 6, failed: 0 });
   assert.deepEqual(kernel.asked, [
     '+ virtual TCP 10.96.0.1:80 rr',
     '+ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
@@ -90,7 +91,7 @@ test('a virtual server inside excludeCIDRs is served while a Service wants it, a
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
   assert.deepEqual([...kernel.tables.keys()], [web]);
   assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', undefined)), {
-    applied: 1,
+    applied: 3,
     failed: 0,
   });
   await reconciler.reconcile(await resync.begin());
@@ -111,7 +112,7 @@ test('told to stop, a large reconciliation ends with the slice that it is at', a
     reconciler.stop();
     return undefined;
   };
-  await reconciler.reconcile({ virtualServers, addresses });
+  await reconciler.reconcile(touch({ virtualServers, addresses }));
   assert.ok(kernel.tables.size > 0 && kernel.tables.size < 1_000, `${kernel.tables.size}`);
   // What was begun is whole.
   for (const { realServers } of kernel.tables.values()) assert.equal(realServers.size, 1);
@@ -181,10 +182,7 @@ test('one Service that the kernel refuses holds up no other, is tried again late
     operation.kind === 'add-virtual-server' && operation.server.key === web ? failed('ENOENT') : undefined;
   const bad = want('web', '10.96.0.1', ['10.1.0.1']);
   const good = want('good', '10.96.0.2', ['10.1.0.2']);
-  const report = await reconciler.reconcile({
-    virtualServers: new Set([...bad.virtualServers, ...good.virtualServers]),
-    addresses: new Set([...bad.addresses, ...good.addresses]),
-  });
+  const report = await reconciler.reconcile(allTouched([bad, good]));
   assert.equal(report.failed, 1);
   assert.deepEqual([...kernel.tables.keys()], ['TCP 10.96.0.2:80']);
   assert.equal(warnings.length, 1);
@@ -204,10 +202,7 @@ test('a whole family that the kernel refuses is told of in a few lines', async (
   const { kernel, reconciler, warnings, want } = setUp();
   kernel.fault = ({ kind }) => (kind === 'bind-address' ? failed('EACCES') : undefined);
   const touched = Array.from({ length: 50 }, (_, index) => want(`s${index}`, `10.96.0.${index + 1}`, []));
-  await reconciler.reconcile({
-    virtualServers: new Set(touched.flatMap(({ virtualServers }) => [...virtualServers])),
-    addresses: new Set(touched.flatMap(({ addresses }) => [...addresses])),
-  });
+  await reconciler.reconcile(allTouched(touched));
   assert.equal(warnings.length, 11);
   assert.deepEqual(warnings.at(-1), { more: 40 });
 });
@@ -225,10 +220,7 @@ test('a virtual server that cannot even be read holds up nothing else', async ()
   };
   const bad = want('web', '10.96.0.1', []);
   const good = want('good', '10.96.0.2', ['10.1.0.2']);
-  const report = await reconciler.reconcile({
-    virtualServers: new Set([...bad.virtualServers, ...good.virtualServers]),
-    addresses: new Set([...bad.addresses, ...good.addresses]),
-  });
+  const report = await reconciler.reconcile(allTouched([bad, good]));
   assert.equal(report.failed, 1);
   assert.deepEqual([...kernel.tables.keys()], ['TCP 10.96.0.2:80']);
   assert.ok(kernel.addresses.has(ip('10.96.0.2')));
@@ -286,13 +278,13 @@ test('what vanished before we removed it counts as removed, what was bound befor
   const { kernel, observed, reconciler, want } = setUp();
   kernel.addresses.add(ip('10.96.0.1'));
   assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1'])), {
-    applied: 3,
+    applied: 5,
     failed: 0,
   });
   kernel.tables.clear();
   kernel.addresses.clear();
   assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', undefined)), {
-    applied: 2,
+    applied: 4,
     failed: 0,
   });
   assert.equal(observed.virtualServer(web), undefined);
@@ -305,6 +297,7 @@ test('adopting a kernel that is as it should be changes nothing', async () => {
   for (const [key, table] of first.kernel.tables) second.kernel.tables.set(key, table);
   for (const address of first.kernel.addresses) second.kernel.addresses.add(address);
   const touched = second.want('web', '10.96.0.1', ['10.1.0.1']);
+  second.observed.setElements([...touched.elements].flatMap((key) => first.observed.element(key) ?? []));
   await second.resync.begin();
   assert.deepEqual(await second.reconciler.reconcile(touched), { applied: 0, failed: 0 });
 });
@@ -329,4 +322,25 @@ test('a resync finds and repairs what was changed from outside, and leaves what 
     '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
   ]);
   assert.ok(kernel.tables.has(foreign));
+});
+
+test('a UDP virtual server whose real servers go, or come for the first time, has its stale flows cleaned', async () => {
+  const { cleaned, reconciler, desired } = setUp();
+  const dns = service('dns', { clusterIP: '10.96.0.9', ports: ['dns:53/UDP'] });
+  const serve = async (...addresses: readonly string[]): Promise<void> => {
+    const endpoints = addresses.map((address) => ready(address));
+    const slices = [slice('dns', endpoints, { ports: ['dns:53/UDP'] })];
+    await reconciler.reconcile(desired.replace(dns.key, render(dns, slices, context)));
+  };
+  const since = (): readonly string[] => cleaned.splice(0);
+  await serve('10.1.0.1');
+  assert.deepEqual(since(), ['UDP 10.96.0.9:53 answered by 10.1.0.1:53']);
+  await serve('10.1.0.1', '10.1.0.2');
+  assert.deepEqual(since(), [], 'who has an answer keeps it');
+  await serve('10.1.0.2');
+  assert.deepEqual(since(), ['UDP 10.96.0.9:53 answered by 10.1.0.2:53']);
+  await serve();
+  assert.deepEqual(since(), ['UDP 10.96.0.9:53 answered by ']);
+  await reconciler.reconcile(desired.replace(dns.key, undefined));
+  assert.deepEqual(since(), ['UDP 10.96.0.9:53 answered by ']);
 });

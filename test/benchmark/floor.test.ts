@@ -10,7 +10,7 @@ import { RouteClient } from '../../src/kernel/rtnetlink/client.js';
 import { Connection } from '../../src/netlink/connection.js';
 import type { Message } from '../../src/netlink/message.js';
 import { Desired } from '../../src/plan/desired.js';
-import { diff } from '../../src/plan/diff.js';
+import { diff, touch } from '../../src/plan/diff.js';
 import { phases } from '../../src/plan/order.js';
 import { render, renderContext } from '../../src/plan/render.js';
 import { messagesIn } from '../support/captures.js';
@@ -74,11 +74,14 @@ const ourMessages = async (): Promise<readonly Message[]> => {
     const service = serviceOf(index);
     desired.replace(service.key, render(service, [sliceOf(index, endpoints)], context));
   }
-  const empty = { virtualServer: () => undefined, hasAddress: () => false };
+  const empty = { virtualServer: () => undefined, hasAddress: () => false, element: () => undefined };
   const [generic, route] = [willing(), willing()];
   const ipvsClient = IpvsClient.open(Connection.open('generic', { channel: generic }));
   const routeClient = RouteClient.open(Connection.open('route', { channel: route }));
-  for (const phase of phases(diff(desired, empty, desired.keys()))) {
+  // The floor knows nothing of packet rules.
+  const { virtualServers, addresses } = desired.keys();
+  for (const phase of phases(diff(desired, empty, touch({ virtualServers, addresses })))) {
+    if ('elements' in phase) continue;
     const outcomes =
       'ipvs' in phase
         ? await ipvsClient.apply(phase.ipvs)

@@ -42,6 +42,8 @@ const setUp = () => {
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: dummy,
+    packetRules: kernel.packetRules,
+    staleFlows: { clean: async () => {} },
     observed,
     wanted: wanted.desired,
     drainSettings: defaultDrainSettings,
@@ -63,6 +65,7 @@ const setUp = () => {
     reconciler,
     resync,
     dummy,
+    packetRules: { declare: async () => {}, forget: () => {}, read: async () => [] },
     readAddresses: async () => {
       kernel.read.push('links and addresses');
       return false;
@@ -132,7 +135,7 @@ test('what stood in the kernel before us and is wanted by nobody goes only with 
   for (const [key, table] of before.kernel.tables) after.kernel.tables.set(key, table);
   for (const address of before.kernel.addresses) after.kernel.addresses.add(address);
   after.put('web');
-  assert.deepEqual(await after.proxy.start(), { applied: 2, failed: 0 });
+  assert.deepEqual(await after.proxy.start(), { applied: 4, failed: 0 });
   assert.deepEqual(after.kernel.asked, ['- virtual TCP 10.96.0.2:80', '- address 10.96.0.2/32']);
 });
 

@@ -32,7 +32,7 @@ const values = (): Readonly<Record<string, number>> =>
 
 const prepare = async (...argv: readonly string[]): Promise<RecordingLog> => {
   const log = new RecordingLog();
-  using kernel = openKernel();
+  using kernel = await openKernel();
   await prepareKernel(kernel, resolveSettings({ flags: parseFlags(argv), files: [], hostname: 'n1' }), log);
   return log;
 };

@@ -53,9 +53,11 @@ test('phases have names, hold one sort of operation, and lose and double nothing
   assert.deepEqual(
     ordered.map(({ name }) => name),
     [
+      'urgent: packet rules',
       'urgent: virtual servers',
       'urgent: real servers',
       'urgent: bind addresses',
+      'packet rules',
       'virtual servers',
       'real servers',
       'bind addresses',
@@ -75,6 +77,8 @@ test('a real server leaves in a phase after those that come', () => {
   assert.deepEqual(
     phases(operations.toReversed()).map((phase) => [phase.name, phaseOperations(phase).length]),
     [
+      // A Service that loses its endpoints refuses from then on.
+      ['packet rules', 1],
       ['real servers', 1],
       ['remove real servers', 2],
     ],

@@ -8,7 +8,7 @@ import {
   sameVirtualServer,
   type VirtualServerTable,
 } from '../../src/model/virtual-server.js';
-import { diff, type Observed, type Touched, type Wanted } from '../../src/plan/diff.js';
+import { allTouched, diff, type Observed, type Touched, type Wanted } from '../../src/plan/diff.js';
 import type { DrainSettings } from '../../src/plan/drain.js';
 import { phaseOperations, phases } from '../../src/plan/order.js';
 import { render, renderContext } from '../../src/plan/render.js';
@@ -121,7 +121,8 @@ test('what drains is in the kernel with weight 0 and nowhere else, and the deadl
 });
 
 const objectOf = (operation: Operation): string => {
-  if (operation.kind === 'bind-address' || operation.kind === 'unbind-address') return operation.address;
+  if ('address' in operation) return operation.address;
+  if ('element' in operation) return operation.element.key;
   const target = operationTarget(operation);
   return 'of' in operation ? `${target} → ${operation.server.key}` : target;
 };
@@ -138,6 +139,10 @@ const countDifferences = (wanted: Wanted, observed: Observed, touched: Touched):
   let count = [...touched.addresses].filter(
     (address) => wanted.wantsAddress(address) !== observed.hasAddress(address),
   ).length;
+  count += [...touched.elements].filter((key) => {
+    const [want, have] = [wanted.element(key), observed.element(key)];
+    return want?.key !== have?.key || want?.chain !== have?.chain;
+  }).length;
   for (const key of touched.virtualServers) {
     const [want, have] = [wanted.virtualServer(key), observed.virtualServer(key)];
     if (want === undefined || have === undefined || !sameVirtualServer(want.server, have.server))
@@ -162,16 +167,14 @@ test('applying the difference of two clusters to the first gives the second, one
         const target = new SimulatedNode(factsB, settingsB, atOnce);
         target.replace(objectsOf(b));
         const [from, to] = [node.kernel.keys(), target.desired.keys()];
-        const touched = {
-          virtualServers: new Set([...from.virtualServers, ...to.virtualServers]),
-          addresses: new Set([...from.addresses, ...to.addresses]),
-        };
+        const touched = allTouched([from, to]);
         const operations = diff(target.desired, node.kernel, touched, atOnce);
         assert.equal(operations.length, countDifferences(target.desired, node.kernel, touched));
         assert.equal(new Set(operations.map(objectOf)).size, operations.length);
         node.kernel.apply(phases(operations, target.desired.urgency).flatMap(phaseOperations));
         assert.deepEqual(node.lines, target.lines);
         assert.deepEqual(node.addresses, target.addresses);
+        assert.deepEqual(node.elements, target.elements);
         assert.deepEqual(diff(target.desired, node.kernel, touched, atOnce), []);
       },
     ),

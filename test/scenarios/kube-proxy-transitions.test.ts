@@ -8,7 +8,7 @@ import {
   virtualServerKey,
   type VirtualServerIdentity,
 } from '../../src/model/virtual-server.js';
-import { ownershipOf, defaultNodePortRange } from '../../src/plan/ownership.js';
+import { ownershipOf } from '../../src/plan/ownership.js';
 import {
   ip,
   local,
@@ -141,7 +141,8 @@ test('100, 102, 103: of what nobody wants only what is provably ours may be dele
     hasDummyAddress: (address: ReturnType<typeof ip>) => dummy.has(address),
     hasNodeAddress: (address: ReturnType<typeof ip>) => address === ip('10.200.0.2'),
     excludeCidrs: excluded,
-    nodePortRange: defaultNodePortRange,
+    isNamed: () => false,
+    takesOver: true,
   };
   const cases = [
     ['5.5.5.5', 80, 'ours'],

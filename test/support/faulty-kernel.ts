@@ -3,6 +3,7 @@ import {
   formatOperation,
   operationTarget,
   type AddressOperation,
+  type ElementOperation,
   type IpvsOperation,
   type Operation,
   type Outcome,
@@ -37,6 +38,7 @@ export class FaultyKernel {
   readonly addresses = new Set<IpAddress>();
   /** Every operation that was asked for, one line each. */
   readonly asked: string[] = [];
+  readonly askedOfRules: string[] = [];
   readonly read: string[] = [];
   /** Active connections by real server. */
   readonly connections = new Map<RealServerKey, number>();
@@ -51,6 +53,15 @@ export class FaultyKernel {
       return fault ?? outcome;
     });
   }
+
+  /** Packet rules: every operation on them succeeds unless `fault` says otherwise. */
+  readonly packetRules = {
+    apply: async (operations: readonly ElementOperation[]): Promise<readonly Outcome[]> =>
+      operations.map((operation) => {
+        this.askedOfRules.push(formatOperation(operation));
+        return this.fault(operation) ?? applied;
+      }),
+  };
 
   async virtualServers(): Promise<readonly VirtualServerObservation[]> {
     this.read.push('all');
@@ -74,9 +85,8 @@ export class FaultyKernel {
     }));
   }
 
-  #perform(operation: Operation): Outcome {
-    if (operation.kind === 'bind-address' || operation.kind === 'unbind-address')
-      return this.#address(operation);
+  #perform(operation: IpvsOperation | AddressOperation): Outcome {
+    if ('address' in operation) return this.#address(operation);
     const key = operationTarget(operation);
     const table = this.tables.get(key);
     if (operation.kind === 'add-virtual-server') {

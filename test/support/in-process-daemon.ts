@@ -19,8 +19,9 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
     files: [],
     hostname: 'n1',
   });
-  const kernel = openKernel();
-  const wired = wire(settings, kernel.ipvs, kernel.route, silentLogger);
+  const kernel = await openKernel();
+  const wired = wire(settings, kernel, silentLogger);
+  await wired.lookAround();
   await prepareKernel(kernel, settings, silentLogger);
   await wired.dummy.ensure();
   const events = watchRoute(
@@ -35,7 +36,11 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
   return {
     wired,
     kernel,
-    messages: () => kernel.ipvs.sent.messages + kernel.route.sent.messages,
+    messages: () =>
+      [kernel.ipvs, kernel.route, kernel.nftables, kernel.conntrack].reduce(
+        (sum, { sent }) => sum + sent.messages,
+        0,
+      ),
     async [Symbol.asyncDispose](): Promise<void> {
       await wired.proxy[Symbol.asyncDispose]();
       events.close();

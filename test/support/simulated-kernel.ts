@@ -11,7 +11,8 @@ import {
   type VirtualServerKey,
   type VirtualServerTable,
 } from '../../src/model/virtual-server.js';
-import type { Observed, Touched } from '../../src/plan/diff.js';
+import type { ElementKey, SetElement } from '../../src/model/nftables.js';
+import { touch, type Observed, type Touched } from '../../src/plan/diff.js';
 
 interface MutableTable {
   server: VirtualServer;
@@ -22,6 +23,7 @@ interface MutableTable {
 export class SimulatedKernel implements Observed {
   readonly #tables = new Map<VirtualServerKey, MutableTable>();
   readonly #addresses = new Set<IpAddress>();
+  readonly #elements = new Map<ElementKey, SetElement>();
   /** Active connections of real servers, by `VIRTUAL → REAL`; none where absent. */
   readonly connections = new Map<string, number>();
   /** Whether every real server has a connection where nothing else is said. */
@@ -37,6 +39,14 @@ export class SimulatedKernel implements Observed {
     return this.#addresses.has(address);
   }
 
+  element(key: ElementKey): SetElement | undefined {
+    return this.#elements.get(key);
+  }
+
+  elements(): Iterable<SetElement> {
+    return this.#elements.values();
+  }
+
   tables(): Iterable<VirtualServerTable> {
     return this.#tables.values();
   }
@@ -46,7 +56,11 @@ export class SimulatedKernel implements Observed {
   }
 
   keys(): Touched {
-    return { virtualServers: new Set(this.#tables.keys()), addresses: new Set(this.#addresses) };
+    return touch({
+      virtualServers: new Set(this.#tables.keys()),
+      addresses: new Set(this.#addresses),
+      elements: new Set(this.#elements.keys()),
+    });
   }
 
   observe(of: VirtualServerIdentity): readonly RealServerObservation[] {
@@ -69,7 +83,14 @@ export class SimulatedKernel implements Observed {
 
   #applyOne(operation: Operation): void {
     const refuse = (why: string): never => assert.fail(`${formatOperation(operation)}: ${why}`);
-    if (operation.kind === 'bind-address' || operation.kind === 'unbind-address') {
+    if ('element' in operation) {
+      const { kind, element } = operation;
+      if (this.#elements.has(element.key) === (kind === 'add-element')) refuse('EEXIST or ENOENT');
+      if (kind === 'delete-element') this.#elements.delete(element.key);
+      else this.#elements.set(element.key, element);
+      return;
+    }
+    if ('address' in operation) {
       const { kind, address } = operation;
       if (this.#addresses.has(address) === (kind === 'bind-address')) refuse('the kernel would refuse');
       if (kind === 'bind-address') this.#addresses.add(address);

@@ -1,10 +1,10 @@
-import { formatOperation, operationTarget } from '../../src/model/operation.js';
+import { formatOperation, type Operation, operationTarget } from '../../src/model/operation.js';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
 import type { VirtualServerTable } from '../../src/model/virtual-server.js';
 import { Desired } from '../../src/plan/desired.js';
-import { diff, type Touched } from '../../src/plan/diff.js';
+import { allTouched, diff, touch, type Touched } from '../../src/plan/diff.js';
 import {
   defaultDrainSettings,
   drainStep,
@@ -40,12 +40,19 @@ const describe = ({ server, realServers }: VirtualServerTable): string => {
   ].join(' ');
 };
 
+const isAboutRules = (operation: Operation): boolean => 'element' in operation;
+
+const tableLines = (operations: readonly Operation[]): readonly string[] =>
+  operations.filter((operation) => !isAboutRules(operation)).map(formatOperation);
+
 /** The decisions of a node, wired as the daemon wires them, with a simulated kernel. */
 export class SimulatedNode {
   readonly kernel = new SimulatedKernel();
   readonly desired = new Desired();
   context: RenderContext;
   draining: Draining = new Map();
+  /** What the last change did to packet rules. */
+  ruleLines: readonly string[] = [];
   #services = new Map<ServiceKey, Service>();
   #slices: readonly EndpointSlice[] = [];
 
@@ -66,7 +73,7 @@ export class SimulatedNode {
     );
   }
 
-  /** Takes the place of all objects; gives the lines of the operations that were done. */
+  /** Takes the place of all objects; gives the lines of the operations on the table and addresses that were done. */
   replace(objects: ClusterObjects, now = 0): readonly string[] {
     const keys = new Set([...this.#services.keys(), ...objects.services.map(({ key }) => key)]);
     this.#services = new Map(objects.services.map((service) => [service.key, service]));
@@ -109,14 +116,12 @@ export class SimulatedNode {
   }
 
   #sync(touched: readonly Touched[], now: number): readonly string[] {
-    const union: Touched = {
-      virtualServers: new Set(touched.flatMap(({ virtualServers }) => [...virtualServers])),
-      addresses: new Set(touched.flatMap(({ addresses }) => [...addresses])),
-    };
+    const union = allTouched(touched);
     const operations = diff(this.desired, this.kernel, union, this.drainSettings);
     const ordered = phases(operations, this.desired.urgency).flatMap(phaseOperations);
     this.kernel.apply(ordered);
-    return [...ordered.map(formatOperation), ...this.lookAtDraining(union.virtualServers, now)];
+    this.ruleLines = ordered.filter(isAboutRules).map(formatOperation);
+    return [...tableLines(ordered), ...this.lookAtDraining(union.virtualServers, now)];
   }
 
   /** What the daemon does after each change with what it touched, and every minute with what is draining. */
@@ -134,7 +139,7 @@ export class SimulatedNode {
     });
     this.draining = step.keep;
     this.kernel.apply(step.delete);
-    const ended = { virtualServers: new Set(step.delete.map(operationTarget)), addresses: new Set<never>() };
+    const ended = touch({ virtualServers: new Set(step.delete.map(operationTarget)) });
     const after = diff(this.desired, this.kernel, ended, this.drainSettings);
     this.kernel.apply(after);
     return [...step.delete, ...after].map(formatOperation);
@@ -147,6 +152,13 @@ export class SimulatedNode {
 
   get addresses(): readonly string[] {
     return [...this.kernel.addresses()].map(formatHostAddress).toSorted();
+  }
+
+  /** The elements of packet rules, sorted. */
+  get elements(): readonly string[] {
+    return [...this.kernel.elements()]
+      .map(({ key, chain }) => (chain === undefined ? key : `${key} → ${chain}`))
+      .toSorted();
   }
 
   get problems(): readonly string[] {

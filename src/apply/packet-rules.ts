@@ -1,0 +1,277 @@
+import { BaseError, messageOf } from '../base/errors.js';
+import { families, type Family } from '../base/ip.js';
+import type { Logger } from '../base/log.js';
+import { tableText } from '../model/nftables-text.js';
+import { tableName, type SetDeclaration, type SetElement, type TableDeclaration } from '../model/nftables.js';
+import type { ElementOperation, Outcome } from '../model/operation.js';
+import type { TransactionOutcome } from '../kernel/nftables/client.js';
+import type { NftablesChange } from '../kernel/nftables/requests.js';
+import { setDeclaration, sourcesLength } from '../plan/packet-table.js';
+
+/** What is asked of the nftables client. */
+export interface PacketRulesClient {
+  table(family: Family, name: string): Promise<TableDeclaration | undefined>;
+  elements(family: Family, table: string, set: SetDeclaration): Promise<readonly SetElement[]>;
+  transaction(changes: readonly NftablesChange[]): Promise<TransactionOutcome>;
+}
+
+export interface PacketRulesParts {
+  readonly client: PacketRulesClient;
+  /** Those that this kernel has rules for. */
+  readonly families: readonly Family[];
+  /** What the rules of a family are to be now, given the prefix lengths of source ranges in use. */
+  readonly declaration: (family: Family, sourceLengths: readonly number[]) => TableDeclaration;
+  /** The tables are not as they were known: their elements are to be read again. */
+  readonly inDoubt: () => void;
+  readonly log: Logger;
+}
+
+/** The kernel refused our tables; the message says which part. */
+export class PacketRulesError extends BaseError {
+  constructor(
+    message: string,
+    /** '': the kernel gave no answer. */
+    readonly errno: string,
+  ) {
+    super(message);
+  }
+}
+
+const applied: Outcome = { status: 'applied' };
+const unknown: Outcome = { status: 'unknown' };
+
+const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
+  a.name < b.name ? -1 : Number(a.name > b.name);
+
+/** Equal for equal tables, whatever the order in which their parts were made. */
+const textOf = (declaration: TableDeclaration): string =>
+  tableText(
+    {
+      ...declaration,
+      sets: declaration.sets.toSorted(byName),
+      chains: declaration.chains.toSorted(byName),
+    },
+    undefined,
+    { counters: false },
+  );
+
+const sameSet = (a: SetDeclaration, b: SetDeclaration): boolean =>
+  a.verdicts === b.verdicts && a.key.join() === b.key.join();
+
+const isOurs = (set: SetDeclaration): boolean => {
+  const declared = setDeclaration(set.name);
+  return declared !== undefined && sameSet(set, declared);
+};
+
+const hookText = ({ hook }: TableDeclaration['chains'][number]): string => JSON.stringify(hook ?? null);
+
+/** Whether the table can become the declared one by exchanging its rules and adding what is missing. */
+const canBecome = (present: TableDeclaration, wanted: TableDeclaration): boolean =>
+  present.sets.every((set) => wanted.sets.some((other) => other.name === set.name && sameSet(set, other))) &&
+  present.chains.every((chain) =>
+    wanted.chains.some((other) => other.name === chain.name && hookText(other) === hookText(chain)),
+  );
+
+/** Elements by their sets. */
+const bySet = (elements: Iterable<SetElement>): ReadonlyMap<string, readonly SetElement[]> => {
+  const sets = new Map<string, SetElement[]>();
+  for (const element of elements) {
+    const ofSet = sets.get(element.set);
+    if (ofSet === undefined) sets.set(element.set, [element]);
+    else ofSet.push(element);
+  }
+  return sets;
+};
+
+const elementChanges = (
+  kind: 'add-elements' | 'delete-elements',
+  family: Family,
+  elements: Iterable<SetElement>,
+): readonly NftablesChange[] =>
+  [...bySet(elements)].flatMap(([name, ofSet]) => {
+    const set = setDeclaration(name);
+    return set === undefined ? [] : [{ kind, family, table: tableName, set, elements: ofSet }];
+  });
+
+/**
+ * Owns our nftables tables: declares their rules where they are not as they should be, and afterwards changes only elements. A
+ * table of an older version, or one that somebody changed, is exchanged in one transaction, elements included, so that no
+ * packet ever meets half of it.
+ */
+export class PacketRules {
+  /** The texts of the tables as the kernel is known to have them. */
+  readonly #declared = new Map<Family, string>();
+  /** Families whose rules were declared, or found to be right, before. */
+  readonly #seen = new Set<Family>();
+  readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
+
+  constructor(private readonly parts: PacketRulesParts) {}
+
+  /** Whether the kernel has a table of ours already. */
+  async exists(): Promise<boolean> {
+    for (const family of this.parts.families)
+      if ((await this.parts.client.table(family, tableName)) !== undefined) return true;
+    return false;
+  }
+
+  /** Makes the rules as they should be, where they are not known to be. Throws PacketRulesError. */
+  async declare(): Promise<void> {
+    for (const family of this.parts.families) await this.#declare(family);
+  }
+
+  /** Somebody else may have changed the tables: the next `declare` looks at the kernel. */
+  forget(): void {
+    this.#declared.clear();
+  }
+
+  /** All elements that the kernel has in sets that we know. */
+  async read(): Promise<readonly SetElement[]> {
+    const elements: SetElement[] = [];
+    for (const family of this.parts.families) {
+      const present = await this.parts.client.table(family, tableName);
+      if (present !== undefined) for (const element of await this.#read(present)) elements.push(element);
+    }
+    return elements;
+  }
+
+  /** One outcome an operation, in order; each family's in one transaction. One bad element does not hold up the others. */
+  async apply(operations: readonly ElementOperation[]): Promise<readonly Outcome[]> {
+    const outcomes = new Map<ElementOperation, Outcome>();
+    for (const family of families) {
+      const ofFamily = operations.filter(({ element }) => element.family === family);
+      if (!this.parts.families.includes(family))
+        for (const operation of ofFamily) outcomes.set(operation, applied);
+      else if (ofFamily.length > 0) await this.#apply(family, ofFamily, outcomes);
+    }
+    return operations.map((operation) => outcomes.get(operation) ?? unknown);
+  }
+
+  async #declare(family: Family): Promise<boolean> {
+    const known = this.#declared.get(family);
+    const present = known === undefined ? await this.parts.client.table(family, tableName) : undefined;
+    for (const set of present?.sets ?? []) this.#useLength(family, set.name);
+    const wanted = this.parts.declaration(family, [...this.#sourceLengths[family]]);
+    const text = textOf(wanted);
+    if (text === (known ?? (present === undefined ? undefined : textOf(present)))) {
+      this.#declared.set(family, text);
+      this.#seen.add(family);
+      return false;
+    }
+    await this.#exchange(wanted, present);
+    this.#tell(family, known !== undefined);
+    this.#declared.set(family, text);
+    return true;
+  }
+
+  #tell(family: Family, becauseOfUs: boolean): void {
+    const fields = { table: tableName, family };
+    if (becauseOfUs) this.parts.log.debug(fields, 'declared the packet rules as they are to be now');
+    else if (!this.#seen.has(family)) this.parts.log.info(fields, 'declared the packet rules');
+    else this.parts.log.warn(fields, 'somebody changed the packet rules; declared them anew');
+    this.#seen.add(family);
+  }
+
+  async #exchange(wanted: TableDeclaration, present: TableDeclaration | undefined): Promise<void> {
+    const { family } = wanted;
+    const declare: NftablesChange = { kind: 'declare-table', declaration: wanted };
+    const changes =
+      present === undefined || canBecome(present, wanted)
+        ? [declare]
+        : [
+            { kind: 'delete-table', family, name: tableName } as const,
+            declare,
+            ...elementChanges('add-elements', family, await this.#keepable(wanted, present)),
+          ];
+    const outcome = await this.parts.client.transaction(changes);
+    if (outcome.status === 'applied') return;
+    this.#declared.delete(family);
+    const { errno, message } =
+      outcome.status === 'failed' ? outcome : { errno: '', message: 'the kernel gave no answer' };
+    throw new PacketRulesError(`cannot declare the packet rules for ${family}: ${message}`, errno);
+  }
+
+  /** What of the present elements the wanted table has a place for. */
+  async #keepable(wanted: TableDeclaration, present: TableDeclaration): Promise<readonly SetElement[]> {
+    const chains = new Set(wanted.chains.map(({ name }) => name));
+    return (await this.#read(present)).filter(({ chain }) => chain === undefined || chains.has(chain));
+  }
+
+  async #read(present: TableDeclaration): Promise<readonly SetElement[]> {
+    const elements: SetElement[] = [];
+    for (const set of present.sets) {
+      if (!isOurs(set)) continue;
+      const found = await this.parts.client.elements(present.family, tableName, set);
+      for (const element of found) elements.push(element);
+    }
+    return elements;
+  }
+
+  #useLength(family: Family, set: string): void {
+    const length = sourcesLength(set);
+    if (length !== undefined) this.#sourceLengths[family].add(length);
+  }
+
+  async #apply(
+    family: Family,
+    operations: readonly ElementOperation[],
+    outcomes: Map<ElementOperation, Outcome>,
+  ): Promise<void> {
+    const outcome = await this.#send(family, operations);
+    if (outcome.status === 'applied') {
+      for (const operation of operations) outcomes.set(operation, applied);
+      return;
+    }
+    if (await this.#wasChanged(family)) {
+      this.parts.inDoubt();
+      return;
+    }
+    const [first] = operations;
+    if (operations.length === 1 && first !== undefined) {
+      outcomes.set(first, this.#alone(first, outcome));
+      return;
+    }
+    const half = Math.ceil(operations.length / 2);
+    await this.#apply(family, operations.slice(0, half), outcomes);
+    await this.#apply(family, operations.slice(half), outcomes);
+  }
+
+  /** What has gone already is deleted; of what else is refused alone we may know too little. */
+  #alone({ kind }: ElementOperation, outcome: TransactionOutcome): Outcome {
+    if (outcome.status !== 'failed') return unknown;
+    if (kind === 'delete-element' && outcome.errno === 'ENOENT') return applied;
+    if (outcome.errno === 'ENOENT' || outcome.errno === 'EEXIST') this.parts.inDoubt();
+    return outcome;
+  }
+
+  /** Whether the table had been changed by others; it is as it should be afterwards. */
+  async #wasChanged(family: Family): Promise<boolean> {
+    this.#declared.delete(family);
+    try {
+      return await this.#declare(family);
+    } catch (error) {
+      this.parts.log.warn({ error: messageOf(error) }, 'the packet rules could not be mended');
+      return true;
+    }
+  }
+
+  async #send(family: Family, operations: readonly ElementOperation[]): Promise<TransactionOutcome> {
+    const gone: SetElement[] = [];
+    const come: SetElement[] = [];
+    for (const operation of operations) {
+      if (operation.kind === 'change-element') gone.push(operation.before);
+      if (operation.kind === 'delete-element') gone.push(operation.element);
+      else come.push(operation.element);
+    }
+    for (const { set } of come) this.#useLength(family, set);
+    try {
+      await this.#declare(family);
+    } catch (error) {
+      if (!(error instanceof PacketRulesError)) throw error;
+      return { status: 'failed', errno: error.errno, message: error.message, culprit: undefined };
+    }
+    return this.parts.client.transaction([
+      ...elementChanges('delete-elements', family, gone),
+      ...elementChanges('add-elements', family, come),
+    ]);
+  }
+}

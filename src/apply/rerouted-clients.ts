@@ -1,0 +1,39 @@
+import { operationIdentity, type Operation } from '../model/operation.js';
+import {
+  virtualServerKey,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+} from '../model/virtual-server.js';
+import type { ServedFrontend } from '../plan/stale-flows.js';
+import type { Observed } from './observed.js';
+
+/**
+ * UDP virtual servers whose clients may have flows to a real server that is not theirs any more: nothing ends such a flow but
+ * its client's silence.
+ */
+export class ReroutedClients {
+  readonly #virtualServers = new Map<VirtualServerKey, VirtualServerIdentity>();
+
+  constructor(private readonly observed: Observed) {}
+
+  /** Takes in an operation that was done, before `observed` knows of it. A real server that joins others takes no flow from them. */
+  note(operation: Operation): void {
+    if ('element' in operation || 'address' in operation || operation.kind.startsWith('update')) return;
+    const identity = operationIdentity(operation);
+    if (identity.by !== 'address' || identity.protocol !== 'UDP') return;
+    const key = virtualServerKey(identity);
+    const joins =
+      operation.kind === 'add-real-server' && (this.observed.virtualServer(key)?.realServers.size ?? 0) > 0;
+    if (!joins) this.#virtualServers.set(key, identity);
+  }
+
+  /** Their frontends as they are now; empties the list. */
+  take(): readonly ServedFrontend[] {
+    const frontends = [...this.#virtualServers].map(([key, identity]) => ({
+      identity,
+      realServers: new Set(this.observed.virtualServer(key)?.realServers.keys()),
+    }));
+    this.#virtualServers.clear();
+    return frontends;
+  }
+}

@@ -1,0 +1,41 @@
+import { touch, type Touched } from '../plan/diff.js';
+import type { Urgency } from '../plan/order.js';
+
+/** Virtual servers, or addresses, that are diffed and sent at once: what a slice needs is garbage before it gets old. */
+const sliceSize = 512;
+
+/** Elements of packet rules that are sent at once, in one transaction. */
+const elementSliceSize = 4096;
+
+const without = <Key>(keys: ReadonlySet<Key>, others: ReadonlySet<Key>): readonly Key[] =>
+  [...keys].filter((key) => !others.has(key));
+
+function* chunks<Key>(all: readonly Key[], size: number): Iterable<ReadonlySet<Key>> {
+  for (let start = 0; start < all.length; start += size) yield new Set(all.slice(start, start + size));
+}
+
+export interface Slice extends Touched {
+  /** Whether elements are removed (and only that); else all but that is done. */
+  readonly late: boolean;
+}
+
+/**
+ * What is urgent first; then the packet rules, the virtual servers in slices, the addresses, and at the end the packet rules
+ * that go: so everything has its rules for as long as it is there, and an address its virtual servers.
+ */
+export function* slices({ virtualServers, addresses, elements }: Touched, urgency: Urgency): Iterable<Slice> {
+  const urgent: Touched = {
+    virtualServers: new Set([...virtualServers].filter((key) => urgency.virtualServer(key))),
+    addresses: new Set([...addresses].filter((address) => urgency.address(address))),
+    elements: new Set([...elements].filter((key) => urgency.element(key))),
+  };
+  yield { ...urgent, late: false };
+  for (const chunk of chunks(without(elements, urgent.elements), elementSliceSize))
+    yield { ...touch({ elements: chunk }), late: false };
+  for (const chunk of chunks(without(virtualServers, urgent.virtualServers), sliceSize))
+    yield { ...touch({ virtualServers: chunk }), late: false };
+  for (const chunk of chunks(without(addresses, urgent.addresses), sliceSize))
+    yield { ...touch({ addresses: chunk }), late: false };
+  for (const chunk of chunks([...elements], elementSliceSize))
+    yield { ...touch({ elements: chunk }), late: true };
+}

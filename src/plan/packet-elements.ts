@@ -1,0 +1,85 @@
+import {
+  cidrContains,
+  cidrFamily,
+  familyOf,
+  hostPrefixLength,
+  type Cidr,
+  type Family,
+  type IpAddress,
+} from '../base/ip.js';
+import type { NodeFacts } from '../model/node.js';
+import { setElement, type ElementKey, type SetElement } from '../model/nftables.js';
+import type { Protocol, Service } from '../model/service.js';
+import {
+  virtualServerKey,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+} from '../model/virtual-server.js';
+import type { PortEndpoint } from './endpoints.js';
+import type { Frontend } from './frontends.js';
+import { sourcesSet, type PacketClass } from './packet-table.js';
+
+const isProtocol = (value: unknown): value is Protocol =>
+  value === 'TCP' || value === 'UDP' || value === 'SCTP';
+
+type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
+
+/** The element of `services`: it makes the virtual server known as ours. */
+export const serviceElement = (
+  { address, protocol, port }: ByAddress,
+  packetClass: PacketClass,
+): SetElement => setElement(familyOf(address), 'services', [address, protocol, port], packetClass);
+
+/** The virtual server that an element belongs to; undefined where it is of no virtual server. */
+export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | undefined => {
+  const [address, protocol, port] = fields;
+  if (typeof address !== 'string' || !isProtocol(protocol) || typeof port !== 'number') return undefined;
+  return virtualServerKey({ by: 'address', protocol, address: address as IpAddress, port });
+};
+
+/**
+ * The elements that admit sources to a virtual server. The node itself speaks to a VIP with the VIP as its source: it is
+ * admitted where a range holds an address of the node (kube-proxy-ipvs §4.4, KUBE-LOAD-BALANCER-SOURCE-IP).
+ */
+export const sourceRangeElements = (
+  { address, protocol, port }: ByAddress,
+  ranges: readonly Cidr[],
+  node: NodeFacts,
+): readonly SetElement[] => {
+  if (ranges.length === 0) return [];
+  const family = familyOf(address);
+  const admit = (source: IpAddress, prefixLength: number): SetElement =>
+    setElement(family, sourcesSet(prefixLength), [address, protocol, port, source]);
+  const admitsNode = node.addresses.some((own) => ranges.some((range) => cidrContains(range, own.address)));
+  return [
+    setElement(family, 'restricted', [address, protocol, port]),
+    ...ranges.map((range) => admit(range.address, range.prefixLength)),
+    ...(admitsNode ? [admit(address, hostPrefixLength(family))] : []),
+  ];
+};
+
+export const vipElement = (address: IpAddress): SetElement =>
+  setElement(familyOf(address), 'vips', [address]);
+
+export const hairpinElements = (
+  endpoints: readonly PortEndpoint[],
+  protocol: Protocol,
+  node: NodeFacts,
+): readonly SetElement[] =>
+  endpoints
+    .filter(({ endpoint }) => node.name !== '' && endpoint.nodeName === node.name)
+    .map(({ endpoint: { address }, port }) =>
+      setElement(familyOf(address), 'hairpin', [address, address, protocol, port]),
+    );
+
+export const healthCheckElement = (family: Family, port: number): SetElement =>
+  setElement(family, 'health-check-ports', [port]);
+
+/** The ranges of the frontend's family that restrict it: only load balancer addresses have any. */
+export const rangesOf = (service: Service, { kind, address }: Frontend): readonly Cidr[] =>
+  kind === 'load-balancer-ip'
+    ? service.loadBalancerSourceRanges.filter((range) => cidrFamily(range) === familyOf(address))
+    : [];
+
+/** Elements by their keys. */
+export type PacketElements = ReadonlyMap<ElementKey, SetElement>;

@@ -1,0 +1,284 @@
+import { hostPrefixLength, type Family } from '../base/ip.js';
+import type { PodTraffic } from '../model/local-traffic.js';
+import {
+  tableName,
+  type BaseChainHook,
+  type Chain,
+  type Expression,
+  type KeyField,
+  type Rule,
+  type SetDeclaration,
+  type TableDeclaration,
+} from '../model/nftables.js';
+import {
+  header,
+  tcp,
+  icmp,
+  address,
+  layerFour,
+  destinationPort,
+  equals,
+  inSet,
+  goTo,
+  accept,
+  drop,
+  back,
+  counter,
+  destinationKey,
+  isNew,
+  fromThisNode,
+  maskBytes,
+  isPod,
+  markAs,
+  isMarked,
+  masquerade,
+  type PortRange,
+} from './packet-steps.js';
+
+/** Everything that decides what the rules of a family are; elements are another matter. */
+export interface PacketTableSettings {
+  readonly family: Family;
+  readonly masqueradeAll: boolean;
+  /** The bit of the packet mark that stands for "to be masqueraded", as a number. */
+  readonly masqueradeMark: number;
+  readonly podTraffic: PodTraffic | undefined;
+  /** Source ports of masqueraded connections: none is a node port, so that no answer is taken for a request. */
+  readonly masqueradePorts: PortRange;
+  /** Prefix lengths of the source ranges in use. */
+  readonly sourceLengths: readonly number[];
+}
+
+/** How packets to a virtual server are treated: the chains that the elements of `services` lead to. */
+export type PacketClass = 'cluster-ip' | 'external' | 'local' | 'local-elsewhere' | 'no-endpoints';
+
+const frontend: readonly KeyField[] = ['address', 'protocol', 'port'];
+
+/** Source addresses of one length that may reach a restricted frontend. */
+export const sourcesSet = (prefixLength: number): string => `sources-${prefixLength}`;
+
+/** The prefix length of a set that `sourcesSet` named. */
+export const sourcesLength = (set: string): number | undefined =>
+  set.startsWith('sources-') ? Number(set.slice('sources-'.length)) : undefined;
+
+const fixedSets: readonly SetDeclaration[] = [
+  {
+    name: 'services',
+    key: frontend,
+    verdicts: true,
+    comment: 'virtual servers of kube-ipvs, each with the chain for its traffic policy',
+  },
+  { name: 'vips', key: ['address'], verdicts: false, comment: 'addresses on kube-ipvs0' },
+  {
+    name: 'hairpin',
+    key: ['address', 'address', 'protocol', 'port'],
+    verdicts: false,
+    comment: 'endpoints on this node, as source and destination',
+  },
+  {
+    name: 'health-check-ports',
+    key: ['port'],
+    verdicts: false,
+    comment: 'health check node ports of load balancers',
+  },
+  {
+    name: 'restricted',
+    key: frontend,
+    verdicts: false,
+    comment: 'load balancer addresses with source ranges',
+  },
+];
+
+const sourcesDeclaration = (prefixLength: number): SetDeclaration => ({
+  name: sourcesSet(prefixLength),
+  key: [...frontend, 'address'],
+  verdicts: false,
+  comment: `source ranges of prefix length ${prefixLength}`,
+});
+
+/** How a set of ours is declared; undefined: we have none of that name. */
+export const setDeclaration = (name: string): SetDeclaration | undefined => {
+  const length = sourcesLength(name);
+  return length === undefined ? fixedSets.find((set) => set.name === name) : sourcesDeclaration(length);
+};
+
+const rule = (
+  comment: string | undefined,
+  ...parts: readonly (Expression | readonly Expression[])[]
+): Rule => ({
+  comment,
+  expressions: parts.flat(),
+});
+
+const chain = (name: string, ...rules: readonly Rule[]): Chain => ({ name, hook: undefined, rules });
+
+const baseChain = (
+  name: string,
+  type: BaseChainHook['type'],
+  hook: BaseChainHook['hook'],
+  priority: number,
+  ...rules: readonly Rule[]
+): Chain => ({ name, hook: { type, hook, priority, policy: 'accept' }, rules });
+
+const refuseRules: readonly Rule[] = [
+  rule('TCP', layerFour(0), equals(tcp), counter, { kind: 'reject', with: 'tcp-reset' }),
+  rule('UDP, SCTP and all others', counter, { kind: 'reject', with: 'port-unreachable' }),
+];
+
+/** Which requests to a ClusterIP are masqueraded (kube-proxy-ipvs §4.6, rule 3). */
+const clusterIpRules = (settings: PacketTableSettings): readonly Rule[] => {
+  const { family, masqueradeAll, masqueradeMark, podTraffic } = settings;
+  const mark = markAs(masqueradeMark, true);
+  if (masqueradeAll) return [rule('masqueradeAll', mark)];
+  if (podTraffic === undefined)
+    return [
+      rule('the node itself, which speaks with a VIP', address(family, 'source', 0), inSet('vips'), mark),
+    ];
+  const outside = rule('from outside of the pod network', isPod(podTraffic, '!='), mark);
+  if (podTraffic.by === 'source') return [outside];
+  // What the node itself sends has no input interface, which old kernels take for no match.
+  return [rule('from the node itself', fromThisNode, mark), outside];
+};
+
+/** externalTrafficPolicy Local where another node has the endpoints. */
+const localElsewhereRules = ({ masqueradeMark, podTraffic }: PacketTableSettings): readonly Rule[] => {
+  const node = rule(
+    'the node itself, whose answer would go astray',
+    fromThisNode,
+    markAs(masqueradeMark, true),
+    accept,
+  );
+  if (podTraffic === undefined) return [node, rule('nobody knows pods from outside here', accept)];
+  return [
+    node,
+    rule('pods', isPod(podTraffic, '=='), accept),
+    rule('from outside: no endpoint on this node', counter, drop),
+  ];
+};
+
+const sourceRangeRules = (family: Family, lengths: readonly number[]): readonly Rule[] => {
+  const first = header[family].registers + 2;
+  const fromRange = (length: number): Rule =>
+    rule(
+      undefined,
+      destinationKey(family),
+      address(family, 'source', first),
+      length === hostPrefixLength(family)
+        ? []
+        : {
+            kind: 'bitwise',
+            from: first,
+            to: first,
+            mask: maskBytes(family, length),
+            xor: new Uint8Array(header[family].length),
+          },
+      inSet(sourcesSet(length)),
+      back,
+    );
+  return [...lengths.map(fromRange), rule('not in loadBalancerSourceRanges', counter, drop)];
+};
+
+const restrictedRule = (family: Family): Rule =>
+  rule('loadBalancerSourceRanges', destinationKey(family), inSet('restricted'), {
+    kind: 'verdict',
+    verdict: 'jump',
+    chain: 'source-ranges',
+  });
+
+const classRule = (family: Family): Rule =>
+  rule('by traffic policy', isNew, destinationKey(family), {
+    kind: 'verdict-map',
+    set: 'services',
+    from: 0,
+  });
+
+/** A null binding: the destination stays, and no later rule of anybody (a CNI's hostPort) gives it another. */
+const pinRule = (family: Family): Rule =>
+  rule(
+    'a VIP is a VIP: no hostPort takes its ports',
+    address(family, 'destination', 0),
+    inSet('vips'),
+    address(family, 'destination', 0),
+    { kind: 'destination-nat', address: 0 },
+  );
+
+const hairpinRule = ({ family, masqueradePorts }: PacketTableSettings): Rule =>
+  rule(
+    'a pod that reached itself through a Service',
+    address(family, 'source', 0),
+    destinationKey(family, header[family].registers),
+    inSet('hairpin'),
+    masquerade(masqueradePorts),
+  );
+
+const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Rule[] => [
+  ...(sourceLengths.length > 0 ? [restrictedRule(family)] : []),
+  classRule(family),
+  rule(
+    'health checks of load balancers',
+    layerFour(0),
+    equals(tcp),
+    destinationPort(0),
+    inSet('health-check-ports'),
+    accept,
+  ),
+  rule(
+    'a VIP has no other ports, but answers ping',
+    isNew,
+    address(family, 'destination', 0),
+    inSet('vips'),
+    layerFour(0),
+    equals(icmp[family], '!='),
+    goTo('refuse'),
+  ),
+];
+
+/**
+ * The rules of one family. Requests are judged where IPVS is about to take them: in `input` those of others, in `output` those
+ * of the node itself (IPVS comes at priority 98 and -98, include/linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC - 2 and NAT_DST + 2);
+ * by a mark they say to `postrouting`, which follows IPVS, what is to be masqueraded. Only what Linux 4.18 knows.
+ */
+export const packetTable = (settings: PacketTableSettings): TableDeclaration => {
+  const { family, masqueradeMark, masqueradePorts } = settings;
+  const sourceLengths = settings.sourceLengths.toSorted((a, b) => b - a);
+  const restricted = sourceLengths.length > 0;
+  return {
+    family,
+    name: tableName,
+    sets: [...fixedSets, ...sourceLengths.map(sourcesDeclaration)],
+    chains: [
+      chain('refuse', ...refuseRules),
+      chain('cluster-ip', ...clusterIpRules(settings)),
+      chain('external', rule('externalTrafficPolicy Cluster', markAs(masqueradeMark, true))),
+      chain('local', rule('externalTrafficPolicy Local: the client keeps its address', accept)),
+      chain('local-elsewhere', ...localElsewhereRules(settings)),
+      chain('no-endpoints', rule('before IPVS writes a line to the kernel log', goTo('refuse'))),
+      ...(restricted ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
+      baseChain('pin-prerouting', 'nat', 'prerouting', -105, pinRule(family)),
+      baseChain('pin-output', 'nat', 'output', -105, pinRule(family)),
+      baseChain('input', 'filter', 'input', -10, ...inputRules(settings)),
+      baseChain(
+        'output',
+        'filter',
+        'output',
+        -110,
+        ...(restricted ? [restrictedRule(family)] : []),
+        classRule(family),
+      ),
+      baseChain(
+        'masquerade-postrouting',
+        'nat',
+        'postrouting',
+        95,
+        hairpinRule(settings),
+        rule('marked by the chains above', isMarked(masqueradeMark), masquerade(masqueradePorts)),
+      ),
+      baseChain(
+        'clear-mark',
+        'filter',
+        'postrouting',
+        110,
+        rule('done with', isMarked(masqueradeMark), markAs(masqueradeMark, false)),
+      ),
+    ],
+  };
+};
