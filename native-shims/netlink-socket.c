@@ -1,6 +1,7 @@
 /*
  * Netlink sockets for Node: a socket of our own for commands (open, send, receive, close), and socket options for
- * sockets that the npm package `netlink` opened. Everything is synchronous and nothing blocks: the kernel executes a
+ * sockets that the npm package `netlink` opened; and questions to the kernel that are asked as an option of a raw
+ * socket, as x_tables has them. Everything is synchronous and nothing blocks: the kernel executes a
  * netlink request within sendmsg and has queued its answers when that returns.
  *
  * Plain C and Node-API, so `cc -shared -fPIC` builds it (scripts/build-native.mjs). Every system call that fails throws
@@ -9,6 +10,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +127,24 @@ static napi_value get_option(napi_env env, napi_callback_info info) {
   return number(env, value);
 }
 
+/*
+ * queryRawSocket(domain, level, name, bytes) -> length of the answer: getsockopt on a raw socket that is opened for it.
+ * `bytes` holds the question and, when this returns, the answer.
+ */
+static napi_value query_raw_socket(napi_env env, napi_callback_info info) {
+  int32_t given[3];
+  uint8_t *bytes;
+  size_t length;
+  if (!arguments(env, info, 3, given, &bytes, &length)) return NULL;
+  int descriptor = socket(given[0], SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+  if (descriptor < 0) return fail(env, "socket", errno);
+  socklen_t answered = length;
+  int result = getsockopt(descriptor, given[1], given[2], bytes, &answered);
+  int reason = errno;
+  close(descriptor);
+  return result < 0 ? fail(env, "getsockopt", reason) : number(env, answered);
+}
+
 /* attachFilter(descriptor, program): struct sock_filter in a row; the kernel hands over only what the program accepts. */
 static napi_value attach_filter(napi_env env, napi_callback_info info) {
   int32_t descriptor;
@@ -235,6 +255,7 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
       {"dropped", dropped},          {"send", send_datagram},
       {"receive", receive_datagram}, {"close", close_socket},
       {"socketDescriptor", socket_descriptor}, {"attachFilter", attach_filter},
+      {"queryRawSocket", query_raw_socket},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -12,6 +12,7 @@ import { tableName } from '../model/nftables.js';
 import { planText } from '../plan/order.js';
 import type { Report } from '../apply/reconciler.js';
 import type { Source } from '../watch/source.js';
+import { watchForwarding } from './forward-check.js';
 import { openKernel, prepareKernel, type KernelAccess } from './kernel-access.js';
 import { openSource } from './open-source.js';
 import { wire, type Wired } from './wiring.js';
@@ -82,6 +83,7 @@ const programOnce = async (first: Promise<Report>, source: Source, run: Run): Pr
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
   const { settings, proxy, kernelEvents, signal, log } = run;
   await prepareKernel(kernel, settings, log);
+  using _forwarding = await watchForwarding(settings.syncPeriod, log);
   await run.dummy.ensure();
   const events = watchRoute(
     {

@@ -17,7 +17,11 @@ const openHttp = (connection: 'close' | 'keep-alive'): Promise<Held> =>
   new Promise((resolve, reject) => {
     const socket = createConnection({ host: address, port: Number(port), timeout: timeoutMilliseconds });
     socket.on('error', reject);
-    socket.on('timeout', () => reject(new Error('no answer')));
+    socket.on('timeout', () => {
+      // It would try for two minutes, and keep the process.
+      socket.destroy();
+      reject(new Error('no answer'));
+    });
     socket.on('data', (data) => resolve({ socket, answer: data.toString().split('\r\n\r\n')[1] ?? '' }));
     const host = isIPv6(address) ? `[${address}]` : address;
     socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: ${connection}\r\n\r\n`);

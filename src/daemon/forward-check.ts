@@ -1,0 +1,77 @@
+import { messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
+import { legacyForwardFilters } from '../kernel/xtables/forward-filter.js';
+import type { ForwardFilter } from '../model/forward-filter.js';
+import { dropsAnswers, filterName, findingText, remedyFor } from '../plan/forward-policy.js';
+
+/** Reads some of the filters that see what is forwarded. */
+interface ForwardFilters {
+  /** For messages: `nftables`. */
+  readonly name: string;
+  read(): Promise<readonly ForwardFilter[]>;
+}
+
+const everybody: readonly ForwardFilters[] = [
+  { name: 'nftables', read: nftablesForwardFilters },
+  { name: 'iptables-legacy', read: legacyForwardFilters },
+];
+
+/**
+ * Tells where somebody else's rules drop the answers of pods, and where they no longer do. It changes nothing, and nothing
+ * fails for it.
+ */
+class ForwardCheck {
+  /** By the filter's name, the source that told of it. */
+  readonly #told = new Map<string, ForwardFilters>();
+  readonly #unreadable = new Set<ForwardFilters>();
+
+  constructor(
+    private readonly sources: readonly ForwardFilters[],
+    private readonly log: Logger,
+  ) {}
+
+  /** Looks once more; says only what is new. */
+  async look(): Promise<void> {
+    for (const source of this.sources) {
+      try {
+        this.#compare(source, (await source.read()).filter(dropsAnswers));
+        this.#unreadable.delete(source);
+      } catch (error) {
+        if (!this.#unreadable.has(source))
+          this.log.warn(
+            { rules: source.name, error: messageOf(error) },
+            "can't see whether rules of others drop the answers of pods",
+          );
+        this.#unreadable.add(source);
+      }
+    }
+  }
+
+  #compare(source: ForwardFilters, dropping: readonly ForwardFilter[]): void {
+    const found = new Map(dropping.map((filter) => [filterName(filter), filter]));
+    for (const [name, filter] of found) if (!this.#told.has(name)) this.#tell(source, filter);
+    for (const [name, by] of this.#told)
+      if (by === source && !found.has(name)) {
+        this.#told.delete(name);
+        this.log.info({ filter: name }, 'the answers of pods pass again');
+      }
+  }
+
+  #tell(source: ForwardFilters, filter: ForwardFilter): void {
+    this.#told.set(filterName(filter), source);
+    const { by, family, table, chain, priority, policy } = filter;
+    this.log.warn(
+      { by, family, table, chain, priority, policy, problem: findingText(filter), remedy: remedyFor(filter) },
+      'rules of others drop the answers of pods',
+    );
+  }
+}
+
+/** Looks now, tells what is found, and looks again each period (milliseconds). Never rejects. */
+export const watchForwarding = async (period: number, log: Logger): Promise<Disposable> => {
+  const check = new ForwardCheck(everybody, log);
+  await check.look();
+  const timer = setInterval(() => void check.look(), period);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+};

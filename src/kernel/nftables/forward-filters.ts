@@ -1,0 +1,160 @@
+import type { ForeignRule, ForwardFilter } from '../../model/forward-filter.js';
+import type { Verdict } from '../../model/nftables.js';
+import { attributes, attr } from '../../netlink/attributes.js';
+import { viewOf } from '../../netlink/bytes.js';
+import { Connection } from '../../netlink/connection.js';
+import { hostIsLittleEndian } from '../../netlink/constants.js';
+import { NetlinkError } from '../../netlink/errors.js';
+import { MessageShape, type Request } from '../../netlink/message.js';
+import { cstring } from '../../netlink/scalars.js';
+import { nfnetlinkHeader } from '../nfnetlink.js';
+import {
+  chainShape,
+  elementsShape,
+  NftablesMessage,
+  nftablesShapeOf,
+  ownerShape,
+  ruleShape,
+  tableIsDormant,
+  tableShape,
+} from './attributes.js';
+import { hookFrom } from './convert.js';
+import { verdictFrom } from './expressions.js';
+import { foreignRule, type StateSets } from './foreign-rules.js';
+
+type Place = Pick<ForwardFilter, 'family' | 'table'>;
+
+/** NFTA_RULE_TABLE, NFTA_RULE_CHAIN */
+const rulesQuery = new MessageShape(
+  'rules-query',
+  nfnetlinkHeader,
+  attributes('rules-query', { table: attr(1, cstring), chain: attr(2, cstring) }),
+);
+
+const listRequest = (type: number, operation: string): Request => ({
+  type,
+  flags: 0,
+  operation: () => operation,
+  shape: ownerShape,
+  write: (writer) => ownerShape.write(writer, { family: 'unspecified' }, {}),
+});
+
+const rulesRequest = ({ family, table }: Place, chain: string): Request => ({
+  type: NftablesMessage.getRule,
+  flags: 0,
+  operation: () => `list the rules of chain ${chain} of table ${family} ${table}`,
+  shape: rulesQuery,
+  write: (writer) => rulesQuery.write(writer, { family }, { table, chain }),
+});
+
+const elementsRequest = ({ family, table }: Place, set: string): Request => ({
+  type: NftablesMessage.getElements,
+  flags: 0,
+  operation: () => `list the elements of set ${set} of table ${family} ${table}`,
+  shape: ownerShape,
+  write: (writer) => ownerShape.write(writer, { family }, { table, set }),
+});
+
+/** What a set holds by connection state; a set of anything else is not asked for. */
+const stateElements = (
+  connection: Connection,
+  place: Place,
+  set: string,
+): ReadonlyMap<number, Verdict | undefined> =>
+  new Map(
+    connection
+      .dump(elementsRequest(place, set), (message) => elementsShape.read(message).attributes.elements ?? [])
+      .flat()
+      .flatMap(({ key, data }) =>
+        key?.value?.length === 4
+          ? [[viewOf(key.value).getUint32(0, hostIsLittleEndian), verdictFrom(data)] as const]
+          : [],
+      ),
+  );
+
+const stateSets = (connection: Connection, place: Place): StateSets => {
+  const sets = new Map<string, ReturnType<typeof stateElements>>();
+  const elementsOf = (set: string): ReturnType<typeof stateElements> => {
+    const known = sets.get(set) ?? stateElements(connection, place, set);
+    sets.set(set, known);
+    return known;
+  };
+  return {
+    has: (set, state) => elementsOf(set).has(state),
+    verdict: (set, state) => elementsOf(set).get(state),
+  };
+};
+
+/** The rules of the chain and of those that they send every packet of an open connection to. */
+const chainsFrom = (connection: Connection, place: Place, first: string): ForwardFilter['chains'] => {
+  const sets = stateSets(connection, place);
+  const chains = new Map<string, readonly ForeignRule[]>();
+  const wanted = [first];
+  for (let chain = wanted.pop(); chain !== undefined; chain = wanted.pop()) {
+    if (chains.has(chain)) continue;
+    const rules = connection
+      .dump(rulesRequest(place, chain), (message) => ruleShape.read(message).attributes)
+      .filter((rule) => rule.table === place.table && rule.chain === chain)
+      .map(({ expressions = [] }) => foreignRule(expressions, sets));
+    chains.set(chain, rules);
+    for (const { scope, action } of rules)
+      if (scope === 'all' && 'chain' in action) wanted.push(action.chain);
+  }
+  return chains;
+};
+
+const isServed = (family: string): family is ForwardFilter['family'] =>
+  family === 'ip' || family === 'ip6' || family === 'inet';
+
+/** iptables-nft keeps the names that iptables has, and no longer understands its chains when nft adds to them. */
+const isOfIptables = ({ family, table }: Place, chain: string): boolean =>
+  family !== 'inet' && table === 'filter' && chain === 'FORWARD';
+
+const dormantTables = (connection: Connection): ReadonlySet<string> =>
+  new Set(
+    connection
+      .dump(listRequest(NftablesMessage.getTable, 'list the tables of nftables'), (message) => {
+        const { header, attributes: table } = tableShape.read(message);
+        return ((table.flags ?? 0) & tableIsDormant) === 0 ? '' : `${header.family} ${table.name}`;
+      })
+      .filter((name) => name !== ''),
+  );
+
+const readFilters = (connection: Connection): readonly ForwardFilter[] => {
+  const dormant = dormantTables(connection);
+  return connection
+    .dump(listRequest(NftablesMessage.getChain, 'list the chains of nftables'), (message) => {
+      const { header, attributes: chain } = chainShape.read(message);
+      return { family: header.family, table: chain.table, chain: chain.name, hook: hookFrom(chain) };
+    })
+    .flatMap(({ family, table, chain, hook }): readonly ForwardFilter[] => {
+      if (hook?.hook !== 'forward' || family === undefined || !isServed(family)) return [];
+      if (dormant.has(`${family} ${table}`)) return [];
+      const place = { family, table };
+      const { priority, policy } = hook;
+      const by = isOfIptables(place, chain) ? 'iptables-nft' : 'nftables';
+      return [{ by, ...place, chain, priority, policy, chains: chainsFrom(connection, place, chain) }];
+    });
+};
+
+/** What a kernel without nftables answers. */
+const withoutNftables: readonly string[] = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
+
+/**
+ * Everybody's base chains at the hook forward, with what they do to packets of open connections; none where the kernel has no
+ * nftables. Rejects with NetlinkError, EPERM without CAP_NET_ADMIN.
+ */
+export const nftablesForwardFilters = async (): Promise<readonly ForwardFilter[]> => {
+  try {
+    const connection = Connection.open('netfilter');
+    try {
+      connection.knowShapes(nftablesShapeOf);
+      return readFilters(connection);
+    } finally {
+      connection.close();
+    }
+  } catch (error) {
+    if (error instanceof NetlinkError && withoutNftables.includes(error.errno)) return [];
+    throw error;
+  }
+};

@@ -1,0 +1,54 @@
+import type { ForeignRule, ForwardFilter } from '../model/forward-filter.js';
+
+type Fate = 'accept' | 'drop' | 'end of chain';
+
+/** Kernels refuse chains that lead to themselves; this bounds what was read while somebody changed it. */
+const deepestJump = 64;
+
+const fateIn = (chains: ForwardFilter['chains'], rules: readonly ForeignRule[], depth: number): Fate => {
+  if (depth > deepestJump) return 'end of chain';
+  for (const { scope, action } of rules) {
+    if (scope === 'some') continue;
+    switch (action.verdict) {
+      case 'accept':
+      case 'drop':
+        return action.verdict;
+      case 'return':
+        return 'end of chain';
+      case 'goto':
+        return fateIn(chains, chains.get(action.chain) ?? [], depth + 1);
+      case 'jump': {
+        const fate = fateIn(chains, chains.get(action.chain) ?? [], depth + 1);
+        if (fate !== 'end of chain') return fate;
+        break;
+      }
+      case 'continue':
+    }
+  }
+  return 'end of chain';
+};
+
+/**
+ * Whether a filter drops packets of open connections, the answers of pods among them, unless a rule that is for some packets
+ * only happens to accept them.
+ */
+export const dropsAnswers = ({ chains, chain, policy }: ForwardFilter): boolean => {
+  const fate = fateIn(chains, chains.get(chain) ?? [], 0);
+  return (fate === 'end of chain' ? policy : fate) === 'drop';
+};
+
+/** The command that lets answers through, for a shell. */
+export const remedyFor = ({ by, family, table, chain }: ForwardFilter): string =>
+  by === 'nftables'
+    ? `nft insert rule ${family} ${table} ${chain} ct state established,related accept`
+    : `${family === 'ip6' ? 'ip6tables' : 'iptables'}${by === 'iptables-legacy' ? '-legacy' : '-nft'} -I ${chain} -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT`;
+
+/** `chain forward of table inet filter (nftables, hook forward, priority 0)`. */
+export const filterName = ({ by, family, table, chain, priority }: ForwardFilter): string =>
+  `chain ${chain} of table ${family} ${table} (${by}, hook forward, priority ${priority})`;
+
+/** What is wrong, whom it concerns and what to do. */
+export const findingText = (filter: ForwardFilter): string =>
+  `${filterName(filter)} drops ${filter.policy === 'drop' ? 'by its policy what none of its rules accepts' : 'by a rule what none before it accepts'}: ` +
+  'the answers of pods to clients outside of this node are lost there, unless one of its rules accepts them, ' +
+  `and no rule of kube-ipvs can bring them back. To let answers through: ${remedyFor(filter)}`;
