@@ -1,5 +1,5 @@
 // Inside the lab: runs each case in a network namespace of its own under strace, and writes the
-// datagrams it exchanged with the kernel as DIRECTORY/{ipvs,rtnetlink}/NAME.json.
+// datagrams it exchanged with the kernel as DIRECTORY/{ipvs,rtnetlink,nftables}/NAME.json.
 // Started by scripts/capture-netlink.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -207,6 +207,77 @@ const rtnetlink = {
   ],
 };
 
+/** One transaction of `nft`, whose commands semicolons divide. */
+const nft = (...lines) => `nft '${lines.join('; ')}'`;
+const addresses = { ip: '10.96.0.10', ip6: 'fd00:96::10' };
+const masks = { ip: '255.255.255.0', ip6: 'ffff:ff00::' };
+const sets = (family) => {
+  const [table, address] = [`${family} kube-ipvs`, family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'];
+  return [
+    `add table ${table}`,
+    `add map ${table} services { type ${address} . inet_proto . inet_service : verdict; comment "virtual servers"; }`,
+    `add set ${table} vips { type ${address}; comment "addresses"; }`,
+    `add set ${table} sources-24 { type ${address} . inet_proto . inet_service . ${address}; }`,
+    `add chain ${table} cluster-ip`,
+    `add chain ${table} refuse`,
+    `add chain ${table} input { type filter hook input priority -10; policy accept; }`,
+    `add chain ${table} pin { type nat hook prerouting priority -105; policy accept; }`,
+    `add chain ${table} postrouting { type nat hook postrouting priority 95; policy accept; }`,
+  ];
+};
+/** In the words of our own ruleText, which the tests hold against them (test/support/packet-rules.ts). */
+const rules = (family) =>
+  [
+    'cluster-ip meta mark set meta mark | 0x00004000 comment "mark"',
+    'cluster-ip meta mark set meta mark ^ 0x00004000',
+    'cluster-ip meta mark set meta mark & 0xffffbfff',
+    'cluster-ip meta mark set 0x00000007',
+    'cluster-ip return',
+    'refuse meta l4proto tcp counter packets 0 bytes 0 reject with tcp reset',
+    `refuse reject with icmp${family === 'ip' ? '' : 'v6'} port-unreachable comment "no port"`,
+    `input ct state new ${family} daddr . meta l4proto . th dport vmap @services comment "which"`,
+    `input ${family} daddr . meta l4proto . th dport . ${family} saddr & ${masks[family]} @sources-24 accept comment "ranges"`,
+    `input ${family} daddr != @vips goto refuse`,
+    `input ${family} saddr != ${addresses[family]} jump cluster-ip`,
+    'input iifname "veth*" oifname != "eth0" drop',
+    'input fib saddr type local fib daddr type != local continue',
+    'input meta protocol != arp iif 1 oif != 1 ct mark 0x00000005 ct status dnat th sport >= 1024',
+    `pin ${family} daddr @vips dnat to ${family} daddr`,
+    'postrouting meta mark & 0x00004000 == 0x00004000 meta l4proto udp masquerade to :32768-65535 fully-random comment "masquerade"',
+    'postrouting masquerade',
+  ].map((rule) => `add rule ${family} kube-ipvs ${rule}`);
+const elements = (family) => [
+  `add element ${family} kube-ipvs services { ${addresses[family]} . tcp . 80 : goto cluster-ip }`,
+  `add element ${family} kube-ipvs services { ${addresses[family]} . udp . 53 : goto refuse }`,
+  `add element ${family} kube-ipvs vips { ${addresses[family]} }`,
+];
+const deleteElement = nft(`delete element ip kube-ipvs services { 10.96.0.10 . tcp . 80 }`);
+const packetRules = [nft(...sets('ip')), nft(...rules('ip')), nft(...elements('ip'))];
+
+const nftables = {
+  'declare-sets4': ['a table, sets and chains', nft(...sets('ip'))],
+  'declare-sets6': ['a table, sets and chains', nft(...sets('ip6'))],
+  'declare-rules4': ['rules', nft(...rules('ip')), [nft(...sets('ip'))]],
+  'declare-rules6': ['rules', nft(...rules('ip6')), [nft(...sets('ip6'))]],
+  'flush-table': ['delete all rules of a table', nft('flush table ip kube-ipvs'), packetRules],
+  'elements-add4': ['add elements', nft(...elements('ip')), [nft(...sets('ip'))]],
+  'elements-add6': ['add elements', nft(...elements('ip6')), [nft(...sets('ip6'))]],
+  'elements-delete': ['delete an element', deleteElement, packetRules],
+  'elements-delete-missing': ['ENOENT: no such element', deleteElement, [nft(...sets('ip'))]],
+  'table-delete': ['delete a table', nft('delete table ip kube-ipvs'), packetRules],
+  'table-delete-missing': ['ENOENT: no such table', nft('delete table ip kube-ipvs')],
+  'table-list': ['all of a table', nft('list table ip kube-ipvs'), packetRules],
+  'chains-list': ['the base chains of all tables', nft('list chains'), packetRules],
+  'table-monitor': [
+    'events: a table declared, an element deleted, all deleted',
+    'timeout 10 nft monitor',
+    [
+      `(sleep 5; ${nft(...sets('ip'))}; ${nft(...elements('ip'))}; ${deleteElement};` +
+        ' nft flush ruleset) >/dev/null 2>&1 &',
+    ],
+  ],
+};
+
 // ---- how
 
 const inNamespace = (command, options = {}) =>
@@ -217,6 +288,7 @@ const versionOf = (command, pattern) =>
 const provenance = {
   ipvsadm: versionOf(['ipvsadm', ['--help']], /v([\d.]+)/),
   iproute2: versionOf(['ip', ['-V']], /iproute2-([\w.]+)/),
+  nft: versionOf(['nft', ['--version']], /v([\d.]+)/),
   strace: versionOf(['strace', ['--version']], /version ([\d.]+)/),
   kernel: release(),
 };
@@ -296,7 +368,8 @@ const record = (family, name, [about, command, setUp = []]) => {
   ]);
   let datagrams = datagramsOf(readFileSync(trace, 'utf8'));
   if (family === 'rtnetlink') datagrams = datagrams.filter((datagram) => !isProbeOfIp(datagram));
-  else if (name !== 'start') datagrams = datagrams.filter((datagram) => !isStartOfIpvsadm(datagram));
+  else if (family === 'ipvs' && name !== 'start')
+    datagrams = datagrams.filter((datagram) => !isStartOfIpvsadm(datagram));
   const hexOf = (direction) =>
     datagrams
       .filter((datagram) => datagram.direction === direction)
@@ -312,7 +385,7 @@ const record = (family, name, [about, command, setUp = []]) => {
   execFileSync('ip', ['netns', 'del', namespace]);
 };
 
-for (const [family, cases] of Object.entries({ ipvs, rtnetlink })) {
+for (const [family, cases] of Object.entries({ ipvs, rtnetlink, nftables })) {
   for (const [name, description] of Object.entries(cases)) {
     if (wanted.length === 0 || wanted.includes(name)) record(family, name, description);
   }

@@ -23,7 +23,7 @@ export const readCapture = (name: string): Capture => {
 };
 
 /** Names, without `.json`, of all captures of a family. */
-export const captureNames = (family: 'ipvs' | 'rtnetlink'): readonly string[] =>
+export const captureNames = (family: 'ipvs' | 'rtnetlink' | 'nftables'): readonly string[] =>
   readdirSync(`${folder}${family}`).map((name) => `${family}/${name.replace(/\.json$/, '')}`);
 
 export const messagesIn = (datagram: Uint8Array): Message[] => [
@@ -33,7 +33,10 @@ export const messagesIn = (datagram: Uint8Array): Message[] => [
 const bodyOf = (message: Message): Uint8Array =>
   new Uint8Array(message.view.buffer, message.view.byteOffset + message.bodyOffset, message.bodyLength);
 
-/** Attributes by the path of their numbers, each with its value in hexadecimal: `1.4` → `0050`. Independent of the tables. */
+/**
+ * Attributes by the path of their numbers, each with its value in hexadecimal: `1.4` → `0050`; the second of one number is
+ * `1.4#2`. Independent of the tables.
+ */
 export type FlatAttributes = Readonly<Record<string, string>>;
 
 export interface FlatMessage {
@@ -46,18 +49,24 @@ export interface FlatMessage {
 
 const flattenAttributes = (bytes: Buffer, prefix: string, nested: ReadonlySet<string>): FlatAttributes => {
   const found: Record<string, string> = {};
+  const times = new Map<string, number>();
   for (let at = 0; at + 4 <= bytes.length; ) {
     const size = bytes.readUInt16LE(at);
-    const path = `${prefix}${bytes.readUInt16LE(at + 2) & 0x3fff}`;
+    const type = bytes.readUInt16LE(at + 2);
+    const path = `${prefix}${type & 0x3fff}`;
     const value = bytes.subarray(at + 4, at + size);
-    if (nested.has(path)) Object.assign(found, flattenAttributes(value, `${path}.`, nested));
-    else found[path] = value.toString('hex');
+    const time = (times.get(path) ?? 0) + 1;
+    times.set(path, time);
+    const place = time === 1 ? path : `${path}#${time}`;
+    if ((type & 0x8000) !== 0 || nested.has(path))
+      Object.assign(found, flattenAttributes(value, `${place}.`, nested));
+    else found[place] = value.toString('hex');
     at += Math.ceil(size / 4) * 4;
   }
   return found;
 };
 
-/** A message with a header of the length and attributes after it; `nested` are the paths of attributes that are sets. */
+/** A message with a header of the length and attributes after it; `nested` are the paths of attributes that are sets and do not say so. */
 export const flatten = (message: Message, headerLength: number, nested: readonly string[]): FlatMessage => {
   const body = Buffer.from(bodyOf(message));
   return {

@@ -39,9 +39,8 @@ export const tableIsDormant = 0x1;
 /** include/uapi/linux/netfilter/nf_tables.h: NFT_SET_MAP */
 export const setIsMap = 0x8;
 
-/** include/uapi/linux/netfilter/nf_tables.h: NFT_DATA_VERDICT, the data type of verdict maps, and sizeof(struct nft_verdict) */
+/** include/uapi/linux/netfilter/nf_tables.h: NFT_DATA_VERDICT, the data type of verdict maps */
 export const verdictDataType = 0xffffff00;
-export const verdictDataLength = 16;
 
 const userData = rawBytes(0, 256);
 
@@ -97,7 +96,7 @@ export const set = attributes('set', {
   keyType: maybe(4, be32),
   keyLength: maybe(5, be32),
   dataType: maybe(6, be32),
-  dataLength: maybe(7, be32),
+  dataLength: received(7, be32),
   id: maybe(10, be32),
   userData: maybe(13, userData),
   policy: received(8, be32),

@@ -38,5 +38,7 @@ const meanings: ReadonlyMap<number, Meanings> = new Map<number, Meanings>([
 /** What to know of a refusal; undefined where its number says it all. `request` is the message at fault, if it is one. */
 export const meaningOf = (request: Request | undefined, errno: string): string | undefined => {
   if (errno === 'EPERM') return 'this needs CAP_NET_ADMIN';
+  if (errno === 'EOPNOTSUPP' && request?.type !== NftablesMessage.newRule)
+    return 'the kernel has no nftables, or not for this family';
   return request === undefined ? undefined : meanings.get(request.type)?.[errno];
 };

@@ -14,12 +14,11 @@ import {
   setIsMap,
   setShape,
   tableShape,
-  verdictDataLength,
   verdictDataType,
 } from './attributes.js';
 import { valuesOf } from './expressions.js';
 import { keyBytes, keyLength, keyType } from './keys.js';
-import { bigEndian, commentBytes, UserData, writeUserData } from './user-data.js';
+import { commentBytes, keyByteOrder, UserData, writeUserData } from './user-data.js';
 
 /** One of the things that a transaction does. */
 export type NftablesChange =
@@ -131,9 +130,9 @@ const declareSet = (
       flags: verdicts ? setIsMap : 0,
       keyType: keyType(key, family),
       keyLength: keyLength(key, family),
-      ...(verdicts ? { dataType: verdictDataType, dataLength: verdictDataLength } : {}),
+      dataType: verdicts ? verdictDataType : undefined,
       userData: writeUserData([
-        [UserData.setKeyByteOrder, bigEndian()],
+        [UserData.setKeyByteOrder, keyByteOrder(key.length)],
         ...(comment === '' ? [] : ([[UserData.setComment, commentBytes(comment)]] as const)),
       ]),
     }),
@@ -188,7 +187,6 @@ const declareTable = (declaration: TableDeclaration): readonly Request[] => {
   return [
     request(tableShape, {
       type: NftablesMessage.newTable,
-      flags: MessageFlag.create,
       family,
       operation: () => `declare ${textOfTable(family, name)}`,
       values: () => ({ name, flags: 0 }),

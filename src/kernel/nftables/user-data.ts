@@ -3,8 +3,9 @@ import { ProtocolError } from '../../netlink/errors.js';
 /** libnftnl, include/libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT and NFTNL_UDATA_SET_*: what nft keeps in our objects for itself. */
 export const UserData = { ruleComment: 0, setKeyByteOrder: 0, setComment: 7 } as const;
 
-/** nft, include/datatype.h: BYTEORDER_BIG_ENDIAN, in the machine's order */
-export const bigEndian = (): Uint8Array => new Uint8Array(Uint32Array.of(2).buffer);
+/** nft, include/datatype.h: BYTEORDER_INVALID, for concatenations, and BYTEORDER_BIG_ENDIAN, in the machine's order */
+export const keyByteOrder = (fields: number): Uint8Array =>
+  new Uint8Array(Uint32Array.of(fields === 1 ? 2 : 0).buffer);
 
 /** libnftnl, src/udata.c: type, length, value, without padding. */
 export const writeUserData = (entries: readonly (readonly [type: number, value: Uint8Array])[]): Uint8Array =>
