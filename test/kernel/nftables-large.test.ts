@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { IpAddress } from '../../src/base/ip.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
+import { Connection } from '../../src/netlink/connection.js';
 import type { SetElement } from '../../src/model/nftables.js';
 import { everything, serviceElement, services } from '../support/packet-rules.js';
 
-const client = NftablesClient.open();
+/** Smaller than the datagrams, so that it has to grow. */
+const bufferBytes = 1 << 20;
+const client = NftablesClient.open(Connection.open('netfilter', { bufferBytes }));
 const many = 100_000;
 const element = (number: number, chain?: string): SetElement =>
   serviceElement(

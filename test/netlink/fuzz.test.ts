@@ -4,6 +4,17 @@ import { Command, infoAttributes, messageAttributes } from '../../src/kernel/ipv
 import { realServerFrom, virtualServerFrom } from '../../src/kernel/ipvs/convert.js';
 import { routeShapeOf } from '../../src/kernel/rtnetlink/attributes.js';
 import { routeEventFrom } from '../../src/kernel/rtnetlink/events.js';
+import {
+  chainShape,
+  elementsShape,
+  nftablesShapeOf,
+  ruleShape,
+  setShape,
+} from '../../src/kernel/nftables/attributes.js';
+import { elementFrom, hookFrom, ruleFrom, setFrom } from '../../src/kernel/nftables/convert.js';
+import { tableOfEvent } from '../../src/kernel/nftables/events.js';
+import { ruleText } from '../../src/model/nftables-text.js';
+import { services } from '../support/packet-rules.js';
 import type { IpAddress } from '../../src/base/ip.js';
 import type { VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { acknowledgementAttributes, readAcknowledgement } from '../../src/netlink/acknowledgement.js';
@@ -43,10 +54,19 @@ const decoders: readonly ((message: Message) => unknown)[] = [
     ),
   info.decode,
   controlFamily.decode,
+  tableOfEvent,
+  (message) => ruleText('IPv4', ruleFrom(ruleShape.read(message).attributes, 'IPv4')),
+  (message) => hookFrom(chainShape.read(message).attributes),
+  (message) => setFrom(setShape.read(message).attributes, 'IPv4'),
+  (message) =>
+    (elementsShape.read(message).attributes.elements ?? []).map((element) =>
+      elementFrom(element, services, 'IPv4'),
+    ),
+  (message) => nftablesShapeOf(message)?.pathAt(message, message.sequence % 400),
   (message) => family.shapeOf(message)?.pathAt(message, message.sequence % 200),
 ];
 
-const shapes = [routeShapeOf, family.shapeOf, info.shapeOf];
+const shapes = [routeShapeOf, family.shapeOf, info.shapeOf, nftablesShapeOf];
 
 /** How a run ended: the decoders that read something, and those that refused it. */
 const outcome = { read: 0, refused: 0 };

@@ -17,6 +17,23 @@ import {
   linkHeader,
   linkShape,
 } from '../../src/kernel/rtnetlink/attributes.js';
+import {
+  bitwise,
+  compare,
+  counter,
+  ct,
+  data,
+  fib,
+  immediate,
+  lookup,
+  masquerade,
+  meta,
+  nat,
+  payload,
+  reject,
+} from '../../src/kernel/nftables/expression-tables.js';
+import { chain, element, elements, generation, set, table } from '../../src/kernel/nftables/attributes.js';
+import { nfnetlinkHeader } from '../../src/kernel/nfnetlink.js';
 import { acknowledgementAttributes } from '../../src/netlink/acknowledgement.js';
 import { ByteWriter, viewOf } from '../../src/netlink/bytes.js';
 import { controlAttributes, genericHeader, GenericFamily } from '../../src/netlink/generic.js';
@@ -39,6 +56,25 @@ const tables = {
   infoAttributes,
   linkAttributes,
   addressAttributes,
+  table,
+  chain,
+  set,
+  element,
+  elements,
+  generation,
+  bitwise,
+  compare,
+  counter,
+  ct,
+  data,
+  fib,
+  immediate,
+  lookup,
+  masquerade,
+  meta,
+  nat,
+  payload,
+  reject,
 };
 
 const readAll = (table: (typeof tables)[keyof typeof tables], bytes: Uint8Array): unknown =>
@@ -70,7 +106,7 @@ describe('what a table writes it reads back', () => {
     });
   }
 
-  for (const header of [genericHeader, linkHeader, addressHeader])
+  for (const header of [genericHeader, linkHeader, addressHeader, nfnetlinkHeader])
     test(`struct ${header.name}`, () => {
       fc.assert(
         fc.property(arbitraryOfCodec(header), (values) => {

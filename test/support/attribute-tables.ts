@@ -21,6 +21,8 @@ interface AnyStruct {
 
 const isTable = (codec: object): codec is AnyTable => 'rows' in codec;
 const isStruct = (codec: object): codec is AnyStruct => 'fields' in codec;
+const isList = (codec: object): codec is { readonly item: Codec<unknown>; readonly type: number } =>
+  'item' in codec;
 const hasWords = (codec: object): codec is { readonly words: Readonly<Record<string, number>> } =>
   'words' in codec;
 
@@ -31,7 +33,15 @@ const integers: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   u32: fc.integer({ min: 0, max: 0xffffffff }),
   be32: fc.integer({ min: 0, max: 0xffffffff }),
   s32: fc.integer({ min: -0x80000000, max: 0x7fffffff }),
+  sbe32: fc.integer({ min: -0x80000000, max: 0x7fffffff }),
   u64: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+  be64: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+};
+
+/** Values for the rows that are sent, of lists too. */
+const arbitraryOfSent = (codec: Codec<unknown>): fc.Arbitrary<unknown> => {
+  if (isTable(codec)) return arbitraryOfSentTable(codec);
+  return isList(codec) ? fc.array(arbitraryOfSent(codec.item), { maxLength: 4 }) : arbitraryOfCodec(codec);
 };
 
 const arbitraryOfStruct = (struct: AnyStruct): fc.Arbitrary<Record<string, unknown>> =>
@@ -48,10 +58,12 @@ const arbitraryOfStruct = (struct: AnyStruct): fc.Arbitrary<Record<string, unkno
 export const arbitraryOfCodec = (codec: Codec<unknown>): fc.Arbitrary<unknown> => {
   if (isTable(codec)) return arbitraryOfTable(codec);
   if (isStruct(codec)) return arbitraryOfStruct(codec);
+  if (isList(codec)) return fc.array(arbitraryOfCodec(codec.item), { maxLength: 4 });
   if (hasWords(codec)) return fc.constantFrom(...Object.keys(codec.words));
   const integer = integers[codec.name];
   if (integer !== undefined) return integer;
   if (codec.name === 'cstring') return fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
+  if (codec.name === 'register') return fc.oneof(fc.constant('verdict'), fc.integer({ min: 0, max: 15 }));
   if (codec.name === 'address') return fc.uint8Array({ minLength: 16, maxLength: 16 });
   const lengths = /^bytes\((\d+)\.\.(\d+)\)$/.exec(codec.name);
   if (lengths === null) throw new Error(`no arbitrary for the codec ${codec.name}`);
@@ -69,18 +81,22 @@ export const arbitraryOfTable = (table: AnyTable): fc.Arbitrary<Record<string, u
 /** Values for the rows that are sent. */
 export const arbitraryOfSentTable = (table: AnyTable): fc.Arbitrary<Record<string, unknown>> => {
   const sent = table.rows.filter((row) => row.presence !== 'received');
-  return fc.record(
-    Object.fromEntries(
-      sent.map((row) => [
-        row.name,
-        isTable(row.codec) ? arbitraryOfSentTable(row.codec) : arbitraryOfCodec(row.codec),
-      ]),
-    ),
-    {
-      noNullPrototype: true,
-      requiredKeys: sent.filter((row) => row.presence === 'required').map((row) => row.name),
-    },
-  );
+  return fc.record(Object.fromEntries(sent.map((row) => [row.name, arbitraryOfSent(row.codec)])), {
+    noNullPrototype: true,
+    requiredKeys: sent.filter((row) => row.presence === 'required').map((row) => row.name),
+  });
+};
+
+const writeAny = (writer: ByteWriter, type: number, codec: Codec<unknown>, value: unknown): void => {
+  const start = writer.length;
+  writer.u32(0);
+  if (isTable(codec)) writeAllAttributes(writer, codec, value as Record<string, unknown>);
+  else if (isList(codec))
+    for (const item of value as readonly unknown[]) writeAny(writer, codec.type, codec.item, item);
+  else codec.write(writer, value);
+  writer.setU16(start, writer.length - start);
+  writer.setU16(start + 2, type);
+  writer.pad();
 };
 
 /** Writes attributes as the kernel would, those that we never send too: independent of AttributeTable.write. */
@@ -91,13 +107,6 @@ export const writeAllAttributes = (
 ): void => {
   for (const row of table.rows) {
     const value = values[row.name];
-    if (value === undefined) continue;
-    const start = writer.length;
-    writer.u32(0);
-    if (isTable(row.codec)) writeAllAttributes(writer, row.codec, value as Record<string, unknown>);
-    else row.codec.write(writer, value);
-    writer.setU16(start, writer.length - start);
-    writer.setU16(start + 2, row.type);
-    writer.pad();
+    if (value !== undefined) writeAny(writer, row.type, row.codec, value);
   }
 };

@@ -1,4 +1,5 @@
 import { Command, messageAttributes } from '../../src/kernel/ipvs/attributes.js';
+import { requestsFor } from '../../src/kernel/nftables/requests.js';
 import { addressRequest, createDummyRequest, getLinkRequest } from '../../src/kernel/rtnetlink/convert.js';
 import type { IpAddress } from '../../src/base/ip.js';
 import { ByteWriter } from '../../src/netlink/bytes.js';
@@ -6,6 +7,7 @@ import { GenericFamily } from '../../src/netlink/generic.js';
 import { writeMessage, type Request } from '../../src/netlink/message.js';
 import { acknowledgementBytes, doneBytes, messageBytes } from './fake-channel.js';
 import { writeAllAttributes } from './attribute-tables.js';
+import { everything, sampleAddress, serviceElement, services } from './packet-rules.js';
 
 const family = new GenericFamily(20, 1, messageAttributes, Command);
 
@@ -93,4 +95,12 @@ export const seedDatagrams = (): readonly Uint8Array[] => [
     writer.u32(24);
   }),
   doneBytes(3),
+  ...requestsFor({ kind: 'declare-table', declaration: everything('IPv4').declaration }).map(fromRequest),
+  ...requestsFor({
+    kind: 'add-elements',
+    family: 'IPv4',
+    table: 'kube-ipvs',
+    set: services,
+    elements: [80, 443].map((port) => serviceElement('IPv4', [sampleAddress.IPv4, 'TCP', port])),
+  }).map(fromRequest),
 ];
