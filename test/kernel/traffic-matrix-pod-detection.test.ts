@@ -1,0 +1,3 @@
+import { testSettings } from '../traffic/suite.js';
+
+testSettings('node-cidr', 'bridge-interface', 'interface-prefix');
