@@ -1,3 +1,4 @@
+import { UsageError } from '../config/flags.js';
 import { ipvsadmText } from '../plan/table.js';
 import { dumpJson } from './dump-json.js';
 import type { KernelTable } from './kernel-table.js';
@@ -6,6 +7,8 @@ import { tableText } from './table-text.js';
 import { matchesTarget, parseTarget } from './target.js';
 
 export interface DumpOptions {
+  /** The packet rules instead of the IPVS table. */
+  readonly rules: boolean;
   /** As the user wrote it; undefined: everything. */
   readonly target: string | undefined;
   readonly output: string;
@@ -34,8 +37,19 @@ const format = async (table: KernelTable, options: DumpOptions): Promise<string>
   }
 };
 
+const dumpRules = async ({ target, output }: DumpOptions): Promise<number> => {
+  if (output === 'ipvsadm')
+    throw new UsageError('ipvsadm knows no packet rules; --rules goes with -o table, json or yaml');
+  const { packetRulesText } = await import('./packet-rules.js');
+  const text = await packetRulesText(output, target === undefined ? undefined : parseTarget(target));
+  if (text === undefined) process.stderr.write('There are no packet rules of kube-ipvs here.\n');
+  else process.stdout.write(text);
+  return 0;
+};
+
 /** Prints the kernel's table, or the part that the target names; 1 where the target has no virtual server. Rejects with an InputError for a target that is none, and where the kernel can't be read. */
 export const dump = async (options: DumpOptions): Promise<number> => {
+  if (options.rules) return dumpRules(options);
   const target = options.target === undefined ? undefined : parseTarget(options.target);
   const { readKernel } = await import('./read-kernel.js');
   const table = await readKernel((identity) => target === undefined || matchesTarget(target, identity));

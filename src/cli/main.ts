@@ -36,6 +36,8 @@ Examples:
   kube-ipvs dump '[fd00::a]:53' --stats     one virtual server with its totals
   kube-ipvs dump --rate -o wide             what flows now, with every column
   kube-ipvs dump -o json | jq '.virtualServers | length'
+  kube-ipvs dump --rules                    the packet rules with their comments and elements, as nft prints them
+  kube-ipvs dump --rules 10.96.0.1:443      the rules, and of the elements those of one virtual server
   kube-ipvs dump -o ipvsadm > table         and ipvsadm -R < table restores it
 
 Needs CAP_NET_ADMIN, as ipvsadm does.
@@ -44,7 +46,9 @@ Exit status: 0 done, 1 an error or nothing at the target, 2 called wrongly.`;
 const addDump = (root: Command, finish: (status: number) => void): void => {
   root
     .command('dump')
-    .description("Shows the kernel's IPVS table: virtual servers, their real servers and connections.")
+    .description(
+      "Shows the kernel's IPVS table: virtual servers, their real servers and connections; or the packet rules.",
+    )
     .argument('[target]', 'a VIP, or a VIP with a port: 10.96.0.1, 10.96.0.1:443, [fd00::1]:443')
     .addOption(
       new Option('-o, --output <format>', 'how to print it')
@@ -53,15 +57,17 @@ const addDump = (root: Command, finish: (status: number) => void): void => {
     )
     .option('--stats', 'connections, packets and bytes since a server was added')
     .option('--rate', 'connections, packets and bytes a second')
+    .option('--rules', 'the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table')
     .option('--no-headers', 'no line of column titles')
     .addHelpText('after', dumpExamples)
     .action(async (target: string | undefined, options: Readonly<Record<string, unknown>>) => {
       const { dump } = await import('./dump.js');
-      const { stats = false, rate = false, headers, output } = options;
+      const { stats = false, rate = false, rules = false, headers, output } = options;
       finish(
         await dump({
           target,
           output: String(output),
+          rules: rules === true,
           statistics: stats === true,
           rates: rate === true,
           titles: headers !== false,

@@ -9,13 +9,14 @@ import type { KernelTable, ObservedTable } from './kernel-table.js';
 /** The kernel lacks something, or we lack a right: the message says what and how to get it. */
 export class KernelAccessError extends BaseError {}
 
-const withRemedy = (error: unknown): unknown => {
+/** A refusal of the kernel's with what to do about it; anything else as it is. */
+export const withRemedy = (error: unknown): unknown => {
   if (!(error instanceof NetlinkError)) return error;
   switch (error.errno) {
     case 'EPERM':
     case 'EACCES':
       return new KernelAccessError(
-        'reading the IPVS table needs the capability CAP_NET_ADMIN in the user namespace that owns this network; ' +
+        'reading what kube-ipvs programs needs the capability CAP_NET_ADMIN in the user namespace that owns this network; ' +
           'run it as root (sudo kube-ipvs dump), or in a pod give the container securityContext.capabilities.add: [NET_ADMIN]',
       );
     case 'ENOENT':

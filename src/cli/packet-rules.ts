@@ -1,0 +1,102 @@
+import { families } from '../base/ip.js';
+import { NftablesClient } from '../kernel/nftables/client.js';
+import { ruleText, tableText } from '../model/nftables-text.js';
+import { tableName, type SetDeclaration, type SetElement, type TableDeclaration } from '../model/nftables.js';
+import { withRemedy } from './read-kernel.js';
+import type { Target } from './target.js';
+
+/** One of our tables with what it holds. */
+interface PacketTable {
+  readonly declaration: TableDeclaration;
+  /** By the name of the set. */
+  readonly elements: ReadonlyMap<string, readonly SetElement[]>;
+}
+
+const matches = (target: Target | undefined, { key }: SetDeclaration, { fields }: SetElement): boolean => {
+  if (target === undefined) return true;
+  const port = key.indexOf('port');
+  return (
+    key[0] === 'address' &&
+    fields[0] === target.address &&
+    (target.port === undefined || port < 0 || fields[port] === target.port)
+  );
+};
+
+const fieldOrder = (field: SetElement['fields'][number]): string =>
+  typeof field === 'number' ? String(field).padStart(5, '0') : field;
+const orderOf = ({ fields }: SetElement): string => fields.map(fieldOrder).join(' ');
+
+const readTable = async (
+  client: NftablesClient,
+  family: TableDeclaration['family'],
+  target: Target | undefined,
+): Promise<PacketTable | undefined> => {
+  const declaration = await client.table(family, tableName);
+  if (declaration === undefined) return undefined;
+  const elements = new Map<string, readonly SetElement[]>();
+  for (const set of declaration.sets) {
+    const found = (await client.elements(family, tableName, set)).filter((element) =>
+      matches(target, set, element),
+    );
+    elements.set(
+      set.name,
+      found.toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1)),
+    );
+  }
+  return { declaration, elements };
+};
+
+/** Our tables as this kernel has them, of the elements those that the target names. Rejects with KernelAccessError where we may not read. */
+const readPacketRules = async (target: Target | undefined): Promise<readonly PacketTable[]> => {
+  try {
+    const client = NftablesClient.open();
+    try {
+      const tables: PacketTable[] = [];
+      for (const family of families) {
+        const table = await readTable(client, family, target);
+        if (table !== undefined) tables.push(table);
+      }
+      return tables;
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    throw withRemedy(error);
+  }
+};
+
+const json = ({ declaration: { family, name, sets, chains }, elements }: PacketTable): object => ({
+  family: family === 'IPv4' ? 'ip' : 'ip6',
+  name,
+  sets: sets.map((set) => ({
+    name: set.name,
+    key: set.key,
+    comment: set.comment,
+    elements: (elements.get(set.name) ?? []).map(({ fields, chain }) =>
+      chain === undefined ? { key: fields } : { key: fields, goto: chain },
+    ),
+  })),
+  chains: chains.map(({ name: chain, hook, rules }) => ({
+    name: chain,
+    ...(hook === undefined ? {} : { hook }),
+    rules: rules.map((rule) => ({
+      rule: ruleText(family, { ...rule, comment: undefined }),
+      ...(rule.comment === undefined ? {} : { comment: rule.comment }),
+    })),
+  })),
+});
+
+/** Our packet rules, as nft would list them or in JSON or YAML; undefined where there are none. */
+export const packetRulesText = async (
+  output: string,
+  target: Target | undefined,
+): Promise<string | undefined> => {
+  const tables = await readPacketRules(target);
+  if (output === 'json') return `${JSON.stringify({ tables: tables.map(json) }, undefined, 2)}\n`;
+  if (output === 'yaml') {
+    const { formatYaml } = await import('../base/yaml.js');
+    return formatYaml({ tables: tables.map(json) });
+  }
+  if (tables.length === 0) return undefined;
+  return tables.map(({ declaration, elements }) => tableText(declaration, elements)).join('\n');
+};
