@@ -44,7 +44,7 @@ const byName = (a: { readonly name: string }, b: { readonly name: string }): num
   a.name < b.name ? -1 : Number(a.name > b.name);
 
 /** Equal for equal tables, whatever the order in which their parts were made. */
-const textOf = (declaration: TableDeclaration): string =>
+const makeText = (declaration: TableDeclaration): string =>
   tableText(
     {
       ...declaration,
@@ -54,6 +54,15 @@ const textOf = (declaration: TableDeclaration): string =>
     undefined,
     { counters: false },
   );
+
+/** A declaration stays the same object while nothing changes, and every sync asks for its text. */
+const texts = new WeakMap<TableDeclaration, string>();
+
+const textOf = (declaration: TableDeclaration): string => {
+  const text = texts.get(declaration) ?? makeText(declaration);
+  texts.set(declaration, text);
+  return text;
+};
 
 const sameSet = (a: SetDeclaration, b: SetDeclaration): boolean =>
   a.verdicts === b.verdicts && a.key.join() === b.key.join();

@@ -2,16 +2,14 @@ import { once } from 'node:events';
 import { release } from 'node:os';
 import { createLogger, type Logger } from '../base/log.js';
 import { sleep } from '../base/async.js';
-import { InputError, messageOf } from '../base/errors.js';
+import { InputError } from '../base/errors.js';
 import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
-import { watchNftables } from '../kernel/nftables/events.js';
-import { watchRoute } from '../kernel/rtnetlink/events.js';
 import type { Family } from '../base/ip.js';
-import { tableName } from '../model/nftables.js';
 import { planText } from '../plan/order.js';
 import type { Report } from '../apply/reconciler.js';
 import type { Source } from '../watch/source.js';
+import { followKernel } from './follow-kernel.js';
 import { watchForwarding } from './forward-check.js';
 import { openKernel, prepareKernel, type KernelAccess } from './kernel-access.js';
 import { openSource } from './open-source.js';
@@ -81,41 +79,17 @@ const programOnce = async (first: Promise<Report>, source: Source, run: Run): Pr
 };
 
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
-  const { settings, proxy, kernelEvents, signal, log } = run;
+  const { settings, proxy, signal, log } = run;
   await prepareKernel(kernel, settings, log);
   using _forwarding = await watchForwarding(settings.syncPeriod, log);
   await run.dummy.ensure();
-  const events = watchRoute(
-    {
-      event: (event) => kernelEvents.event(event),
-      lost: () => proxy.eventsLost(),
-      failed: (error) => {
-        log.error({ error: messageOf(error) }, 'link and address events ended; the periodic resync goes on');
-      },
-    },
-    { exceptPort: kernel.route.portId },
-  );
-  const ruleEvents = watchNftables(
-    {
-      changed: () => proxy.packetRulesChanged(),
-      lost: () => proxy.packetRulesChanged(),
-      failed: (error) => {
-        log.error({ error: messageOf(error) }, 'packet rule events ended; the periodic resync goes on');
-      },
-    },
-    { table: tableName, exceptPort: kernel.nftables.portId },
-  );
-  try {
-    await run.readAddresses();
-    const first = proxy.start();
-    source.start(run.store);
-    if (settings.once) return await unlessStopped(programOnce(first, source, run), signal, log);
-    await stopped(signal, log);
-    return exitStatus.done;
-  } finally {
-    events.close();
-    ruleEvents.close();
-  }
+  using _events = followKernel(run, kernel, log);
+  await run.readAddresses();
+  const first = proxy.start();
+  source.start(run.store);
+  if (settings.once) return await unlessStopped(programOnce(first, source, run), signal, log);
+  await stopped(signal, log);
+  return exitStatus.done;
 };
 
 /** Runs the daemon until it is told to stop. Resolves to the exit status; rejects with an error whose message says what is missing. */

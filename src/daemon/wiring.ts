@@ -15,7 +15,7 @@ import { servedFamilies } from '../kernel/ip-families.js';
 import { defaultDrainSettings } from '../plan/drain.js';
 import { ownershipOf } from '../plan/ownership.js';
 import { serviceElement } from '../plan/packet-elements.js';
-import { packetTable } from '../plan/packet-table.js';
+import { rememberedPacketTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
 import type { KernelClients } from './kernel-access.js';
@@ -75,11 +75,12 @@ export const wire = (
     }),
     log,
   });
+  const table = rememberedPacketTable();
   const packetRules = new PacketRules({
     client: nftables,
     families: packetFamilies,
     declaration: (family, sourceLengths) =>
-      packetTable({
+      table({
         family,
         masqueradeAll: settings.masqueradeAll,
         masqueradeMark: settings.masqueradeMark,

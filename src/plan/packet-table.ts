@@ -282,3 +282,16 @@ export const packetTable = (settings: PacketTableSettings): TableDeclaration => 
     ],
   };
 };
+
+/** `packetTable`, which gives the same object again while a family's settings stay equal. */
+export const rememberedPacketTable = (): ((settings: PacketTableSettings) => TableDeclaration) => {
+  const last = new Map<Family, { readonly settings: string; readonly table: TableDeclaration }>();
+  return (settings) => {
+    const text = JSON.stringify(settings);
+    const known = last.get(settings.family);
+    if (known?.settings === text) return known.table;
+    const table = packetTable(settings);
+    last.set(settings.family, { settings: text, table });
+    return table;
+  };
+};

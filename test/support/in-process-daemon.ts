@@ -1,9 +1,9 @@
 import { silentLogger } from '../../src/base/log.js';
 import { parseFlags } from '../../src/config/flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
+import { followKernel } from '../../src/daemon/follow-kernel.js';
 import { openKernel, prepareKernel, type KernelAccess } from '../../src/daemon/kernel-access.js';
 import { wire, type Wired } from '../../src/daemon/wiring.js';
-import { watchRoute } from '../../src/kernel/rtnetlink/events.js';
 
 export interface InProcessDaemon extends AsyncDisposable {
   readonly wired: Wired;
@@ -24,14 +24,7 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
   await wired.lookAround();
   await prepareKernel(kernel, settings, silentLogger);
   await wired.dummy.ensure();
-  const events = watchRoute(
-    {
-      event: (event) => wired.kernelEvents.event(event),
-      lost: () => wired.proxy.eventsLost(),
-      failed: () => {},
-    },
-    { exceptPort: kernel.route.portId },
-  );
+  const events = followKernel(wired, kernel, silentLogger);
   await wired.readAddresses();
   return {
     wired,
@@ -43,7 +36,7 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
       ),
     async [Symbol.asyncDispose](): Promise<void> {
       await wired.proxy[Symbol.asyncDispose]();
-      events.close();
+      events[Symbol.dispose]();
       kernel[Symbol.dispose]();
     },
   };

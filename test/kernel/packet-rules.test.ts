@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { EndpointSlice } from '../../src/model/endpoint.js';
+import type { Service } from '../../src/model/service.js';
+import { families } from '../../src/base/ip.js';
+import { tableText } from '../../src/model/nftables-text.js';
+import { tableName } from '../../src/model/nftables.js';
+import { eventually } from '../support/daemon-process.js';
+import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
+import { local, ready, service, slice } from '../support/objects.js';
+
+// Our tables on the real kernel, as nft sees them, whatever others do to them.
+
+const count = 300;
+const services: readonly Service[] = Array.from({ length: count }, (_, index) =>
+  service(`s${index}`, {
+    type: 'LoadBalancer',
+    clusterIPs: [`10.96.${index >> 8}.${index & 255}`, `fd00:96::${(index + 1).toString(16)}`],
+    ipFamilies: ['IPv4', 'IPv6'],
+    ports: ['http:80'],
+    ingress: [{ ip: `203.0.${index >> 8}.${index & 255}` }],
+    loadBalancerSourceRanges: index === 7 ? ['192.0.2.0/24', '198.51.100.0/25'] : [],
+  }),
+);
+const slices: readonly EndpointSlice[] = services.map(({ name }) =>
+  slice(name, [local(ready('10.244.0.11')), ready('10.244.1.12')], { ports: ['http:8080'] }),
+);
+
+const fill = ({ wired: { store } }: InProcessDaemon): void => {
+  store.replace('services', new Map(services.map((value) => [value.key, value])));
+  store.replace('endpointSlices', new Map(slices.map((value) => [value.key, value])));
+};
+
+/** Without standing in the way of the daemon, which runs in this process. */
+const nft = async (command: string): Promise<string> => {
+  const { stdout } = await promisify(execFile)('nft', command.split(' '));
+  return stdout;
+};
+
+/** Our tables as nft prints them, without counters, one element a line, sorted: the kernel keeps no order of sets. */
+const ruleset = async (): Promise<string> => {
+  const tables = await Promise.all(
+    ['ip', 'ip6'].map(async (family) => ({
+      family,
+      text: await nft(`--stateless list table ${family} kube-ipvs`),
+    })),
+  );
+  return tables
+    .flatMap(({ family, text }) =>
+      text
+        .replaceAll(/,\s+/g, '\n')
+        .split('\n')
+        .map((line) => `${family} ${line.replace(/elements = \{|\}$/g, '').trim()}`),
+    )
+    .toSorted()
+    .join('\n');
+};
+
+/** Lines that one has and the other has not. */
+const differences = (a: string, b: string): readonly string[] => {
+  const [first, second] = [a.split('\n'), b.split('\n')].map((lines) => new Set(lines));
+  return [
+    ...[...(first ?? [])].filter((line) => second?.has(line) !== true).map((line) => `- ${line}`),
+    ...[...(second ?? [])].filter((line) => first?.has(line) !== true).map((line) => `+ ${line}`),
+  ].slice(0, 20);
+};
+
+const isWhole = async (): Promise<void> => assert.deepEqual(differences(whole, await ruleset()), []);
+
+const generation = (daemon: InProcessDaemon): Promise<number> => daemon.kernel.nftables.generation();
+
+/** The same as our own client reads it: nft takes longer than the daemon has time for. */
+const read = async ({ kernel: { nftables } }: InProcessDaemon): Promise<readonly string[]> => {
+  const lines: string[] = [];
+  for (const family of families) {
+    const table = await nftables.table(family, tableName);
+    if (table === undefined) return [];
+    lines.push(...tableText(table).split('\n'));
+    for (const set of table.sets)
+      for (const { key, chain } of await nftables.elements(family, tableName, set))
+        lines.push(`${key} ${chain}`);
+  }
+  return lines.toSorted();
+};
+
+let daemon: InProcessDaemon;
+let whole: string;
+let wholeRead: readonly string[];
+
+const start = async (...flags: readonly string[]): Promise<InProcessDaemon> => {
+  const started = await startInProcess('--ipvs-sync-period=1h', '--cluster-cidr=10.244.0.0/16', ...flags);
+  const first = started.wired.proxy.start();
+  fill(started);
+  assert.equal((await first).failed, 0);
+  return started;
+};
+
+before(async () => {
+  daemon = await start();
+  whole = await ruleset();
+  wholeRead = await read(daemon);
+});
+after(async () => {
+  await daemon[Symbol.asyncDispose]();
+});
+
+test('every virtual server and every VIP has its element', () => {
+  assert.match(whole, /10\.96\.1\.43 \. tcp \. 80 : goto cluster-ip/);
+  assert.match(whole, /203\.0\.0\.7 \. tcp \. 80 : goto external/);
+  assert.match(whole, /fd00:96::12c \. tcp \. 80 : goto no-endpoints/);
+  assert.equal(whole.match(/ : goto /g)?.length, 3 * count);
+  assert.match(whole, /203\.0\.0\.7 \. tcp \. 80 \. 192\.0\.2\.0/);
+});
+
+test('the same objects again, and a restart, change nothing and send nothing that changes', async () => {
+  const then = await generation(daemon);
+  fill(daemon);
+  await sleep(300);
+  assert.equal(await generation(daemon), then);
+  await daemon[Symbol.asyncDispose]();
+  daemon = await start();
+  assert.equal(await generation(daemon), then);
+  await isWhole();
+});
+
+// What others may do to a table, and each is undone within a second.
+for (const [what, command] of [
+  ['flush the table', 'flush table ip kube-ipvs'],
+  ['delete the table', 'delete table ip6 kube-ipvs'],
+  ['flush the whole ruleset', 'flush ruleset'],
+  ['flush one chain', 'flush chain ip kube-ipvs masquerade-postrouting'],
+  ['add a rule', 'add rule ip kube-ipvs input counter drop'],
+  ['insert a rule', 'insert rule ip6 kube-ipvs output accept'],
+  ['add a chain', 'add chain ip kube-ipvs foreign'],
+  ['add a set', 'add set ip kube-ipvs foreign { type ipv4_addr; }'],
+  ['flush a set', 'flush set ip kube-ipvs vips'],
+  ['flush the map', 'flush map ip kube-ipvs services'],
+  ['delete an element', 'delete element ip kube-ipvs services { 10.96.0.3 . tcp . 80 }'],
+  ['add an element', 'add element ip kube-ipvs vips { 192.0.2.77 }'],
+  [
+    'lead an element elsewhere',
+    'delete element ip kube-ipvs services { 10.96.0.4 . tcp . 80 }; add element ip kube-ipvs services { 10.96.0.4 . tcp . 80 : goto refuse }',
+  ],
+] as const) {
+  test(`others ${what}: repaired within a second`, async () => {
+    await nft(command);
+    await eventually(async () => assert.deepEqual(await read(daemon), wholeRead), 1_000);
+    await isWhole();
+  });
+}
+
+test('tables of others are left alone, and their changes cost nothing', async () => {
+  await nft('add table ip theirs');
+  await nft('add chain ip theirs input { type filter hook input priority 5; }');
+  const sent = daemon.messages();
+  await nft('add rule ip theirs input tcp dport 9 drop');
+  await sleep(200);
+  assert.equal(daemon.messages(), sent);
+  assert.match(await nft('list table ip theirs'), /tcp dport 9 drop/);
+});
+
+test('a table of an older version is exchanged in one transaction, its elements with it', async () => {
+  await daemon[Symbol.asyncDispose]();
+  await nft('add set ip kube-ipvs of-an-older-version { type ipv4_addr; }');
+  await nft('add chain ip kube-ipvs older { type filter hook forward priority 7; }');
+  const then = await generation(daemon).catch(() => 0);
+  daemon = await start();
+  await isWhole();
+  const steps = (await generation(daemon)) - then;
+  assert.ok(then === 0 || steps === 1, `${steps} transactions`);
+});
+
+test('other settings give other rules in place, and touch no element', async () => {
+  await daemon[Symbol.asyncDispose]();
+  daemon = await start('--masquerade-all', '--iptables-masquerade-bit=5');
+  const changed = await ruleset();
+  assert.match(changed, /meta mark set meta mark \| 0x00000020 comment "masqueradeAll"/);
+  await daemon[Symbol.asyncDispose]();
+  daemon = await start();
+  await isWhole();
+});
+
+test('node ports outside of the usual range change the ports of masqueraded connections', async () => {
+  const value = service('odd', { type: 'NodePort', clusterIP: '10.96.9.9', ports: ['http:80@40000'] });
+  daemon.wired.store.apply([{ kind: 'service', key: value.key, value }]);
+  await eventually(async () => assert.match(await ruleset(), /masquerade to :40001-65535/));
+  daemon.wired.store.apply([{ kind: 'service', key: value.key, value: undefined }]);
+  await eventually(isWhole);
+});
