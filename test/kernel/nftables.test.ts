@@ -268,7 +268,10 @@ describe('transactions', () => {
         : chain,
     );
     const chain = await refused(declare({ ...declaration, chains: moved }));
-    assert.match(chain.message, /^declare chain input of table ip kube-ipvs: EEXIST/);
+    assert.match(
+      chain.message,
+      /^declare chain input of table ip kube-ipvs: (EEXIST|EOPNOTSUPP) .*: there is a chain of that name with another type, hook or priority$/,
+    );
   });
 
   test('values that fit no attribute fail before they are sent, as EDOM', async () => {

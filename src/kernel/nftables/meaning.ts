@@ -3,8 +3,12 @@ import { NftablesMessage } from './attributes.js';
 
 type Meanings = Readonly<Record<string, string>>;
 
+const noNftables = 'the kernel has no nftables, or not for this family';
+const otherHook = 'there is a chain of that name with another type, hook or priority';
+
 /** net/netfilter/nf_tables_api.c: what an error number means for a message, since the kernel seldom sends a text. */
 const meanings: ReadonlyMap<number, Meanings> = new Map<number, Meanings>([
+  [NftablesMessage.newTable, { EOPNOTSUPP: noNftables, EAFNOSUPPORT: noNftables }],
   [NftablesMessage.deleteTable, { ENOENT: 'there is no such table' }],
   [
     NftablesMessage.newSet,
@@ -13,7 +17,9 @@ const meanings: ReadonlyMap<number, Meanings> = new Map<number, Meanings>([
   [
     NftablesMessage.newChain,
     {
-      EEXIST: 'there is a chain of that name with another type, hook or priority',
+      EEXIST: otherHook,
+      // Newer kernels
+      EOPNOTSUPP: otherHook,
       ENOENT: 'the kernel has no chains of that type for this family',
     },
   ],
@@ -38,7 +44,6 @@ const meanings: ReadonlyMap<number, Meanings> = new Map<number, Meanings>([
 /** What to know of a refusal; undefined where its number says it all. `request` is the message at fault, if it is one. */
 export const meaningOf = (request: Request | undefined, errno: string): string | undefined => {
   if (errno === 'EPERM') return 'this needs CAP_NET_ADMIN';
-  if (errno === 'EOPNOTSUPP' && request?.type !== NftablesMessage.newRule)
-    return 'the kernel has no nftables, or not for this family';
-  return request === undefined ? undefined : meanings.get(request.type)?.[errno];
+  if (request === undefined) return errno === 'EOPNOTSUPP' ? noNftables : undefined;
+  return meanings.get(request.type)?.[errno];
 };
