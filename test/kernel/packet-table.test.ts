@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { afterEach, test } from 'node:test';
+import { families, parseCidr, type Family } from '../../src/base/ip.js';
+import { NftablesClient } from '../../src/kernel/nftables/client.js';
+import type { PodTraffic } from '../../src/model/local-traffic.js';
+import { tableText } from '../../src/model/nftables-text.js';
+import { tableName } from '../../src/model/nftables.js';
+import { packetTable, type PacketTableSettings } from '../../src/plan/packet-table.js';
+import { run } from '../support/guest.js';
+
+const client = NftablesClient.open();
+const nft = (...args: readonly string[]): string => run('nft', ...args);
+
+const cidrs: Readonly<Record<Family, string>> = { IPv4: '10.244.0.0/16', IPv6: 'fd00:244::/56' };
+const lengths: Readonly<Record<Family, readonly number[]>> = { IPv4: [0, 8, 31, 32], IPv6: [0, 7, 64, 128] };
+
+const podTraffic = (family: Family): Readonly<Record<string, PodTraffic | undefined>> => {
+  const cidr = parseCidr(cidrs[family]);
+  assert.ok(cidr !== undefined);
+  return {
+    'nobody knows pods': undefined,
+    'pods by source': { by: 'source', cidr },
+    'pods by bridge': { by: 'interface', name: 'cni0' },
+    'pods by interface prefix': { by: 'interface-prefix', prefix: 'veth' },
+  };
+};
+
+const cases = families.flatMap((family) =>
+  Object.entries(podTraffic(family)).flatMap(([name, traffic]) =>
+    [[], lengths[family]].map((sourceLengths): readonly [string, PacketTableSettings] => [
+      `${family}, ${name}, ${sourceLengths.length === 0 ? 'no source ranges' : 'source ranges'}`,
+      {
+        family,
+        masqueradeAll: traffic === undefined && sourceLengths.length > 0,
+        masqueradeMark: 0x4000,
+        podTraffic: traffic,
+        masqueradePorts: { first: 32768, last: 65535 },
+        sourceLengths,
+      },
+    ]),
+  ),
+);
+
+afterEach(() => {
+  nft('flush', 'ruleset');
+});
+
+for (const [name, settings] of cases)
+  test(`the table is read back as declared, in nft’s words, and nft can load what it prints of it: ${name}`, async () => {
+    const declaration = packetTable(settings);
+    assert.deepEqual(await client.transaction([{ kind: 'declare-table', declaration }]), {
+      status: 'applied',
+    });
+    const read = await client.table(settings.family, tableName);
+    assert.ok(read !== undefined);
+    const text = tableText(declaration);
+    assert.equal(tableText(read), text);
+    assert.doesNotMatch(text, /\[ /);
+    const printed = nft('list', 'table', settings.family === 'IPv4' ? 'ip' : 'ip6', tableName);
+    for (const [whose, rules] of Object.entries({ nft: printed, ours: text })) {
+      // nft wants to see a transport protocol before ports; the kernel does not.
+      writeFileSync(
+        '/tmp/packet-table.nft',
+        rules.replaceAll(' masquerade to ', ' meta l4proto tcp masquerade to '),
+      );
+      assert.equal(nft('-c', '-f', '/tmp/packet-table.nft'), '', whose);
+    }
+  });
