@@ -29,7 +29,7 @@ export interface Case {
   readonly about: string;
   /** Fields of the Service's spec beside what exposes it. */
   readonly service: object;
-  /** The pods that are ready endpoints. */
+  /** The pods that are endpoints, ready unless told: `x`, `a/terminating`. */
   readonly endpoints: readonly string[];
   readonly sctp: boolean;
   readonly port: number;

@@ -1,7 +1,7 @@
 import type { Case, Family } from './matrix.js';
 import { families } from './matrix.js';
 import { daemonPort, type Pod, type Position } from './network.js';
-import { local, ready, serviceObject, sliceObject } from '../support/objects.js';
+import { local, ready, servingTerminating, serviceObject, sliceObject } from '../support/objects.js';
 
 type ByFamily = Readonly<Record<Family, string>>;
 
@@ -14,6 +14,7 @@ const addressOf: Readonly<Record<Exclude<Position, 'node'> | Pod, ByFamily>> = {
   x: { IPv4: '10.128.2.1', IPv6: 'fd00:10:128:2::1' },
 };
 const nodeAddress: Readonly<Record<string, ByFamily>> = {
+  lo: { IPv4: '127.0.0.1', IPv6: '::1' },
   eth0: { IPv4: '10.200.0.2', IPv6: 'fd00:200::2' },
   ext0: { IPv4: '172.31.0.1', IPv6: 'fd00:31::1' },
   cni0: { IPv4: '10.128.1.254', IPv6: 'fd00:10:128:1::fe' },
@@ -72,14 +73,13 @@ export const sourceOf = (
   return required(nodeAddress[nodeTowards[pod] ?? ''], `no pod ${pod}`)[family];
 };
 
+/** `x`, or `a/terminating` for one that ends, but still serves. */
 const endpointsOf = (one: Case, family: Family) =>
-  one.endpoints.map((pod) => {
-    const endpoint = ready(
-      required(
-        Object.entries(addressOf).find(([name]) => name === pod),
-        pod,
-      )[1][family],
-    );
+  one.endpoints.map((word) => {
+    const [pod, state] = word.split('/');
+    const found = Object.entries(addressOf).find(([name]) => name === pod);
+    const [, addresses] = required(found, `no pod ${word}`);
+    const endpoint = (state === 'terminating' ? servingTerminating : ready)(addresses[family]);
     return pod === 'x' ? endpoint : local(endpoint);
   });
 
