@@ -127,8 +127,8 @@ export class Connection {
   }
 
   /**
-   * Sends requests as one datagram that the kernel performs as a whole or not at all, as nfnetlink's batches are. Of each
-   * answer the first refusal counts: later ones may follow from it.
+   * Sends requests as one datagram that the kernel performs as a whole or not at all, as it does batches of nfnetlink. Of
+   * several refusals the first is told, for the others may follow from it. Never throws because of a request.
    */
   transaction(parts: TransactionParts): TransactionAnswer {
     const transaction = new Transaction(parts, this.#sequence);
