@@ -2,7 +2,8 @@ import { flagGroups, flagTable, type Flag } from '../config/flag-table.js';
 import { hasNoEffectYet } from '../config/not-acting.js';
 
 const usage = `Usage: kube-ipvs [run] [flags]            the daemon: programs Services into the kernel's IPVS table
-       kube-ipvs dump [TARGET] [options]  what the kernel's IPVS table holds
+       kube-ipvs dump [TARGET] [options]  what the kernel's IPVS table holds; --rules: the packet rules
+       kube-ipvs cleanup [--dry-run]      removes what kube-ipvs has made on this node
        kube-ipvs render -f FILE [options] what a node would program for these objects; needs no root and no kernel
 
 A successor of kube-proxy --proxy-mode=ipvs. It takes kube-proxy's flags and --config file; called as kube-proxy it is the daemon.
@@ -13,6 +14,7 @@ Examples:
   kube-ipvs --source=manifests/ --once                                             from files, without a cluster
   kube-ipvs --source=manifests/ --dry-run                                          what it would change here
   kube-ipvs dump 10.96.0.1:443 --stats                                             one virtual server with its counters
+  kube-ipvs dump --rules                                                           the packet rules, as nft would list them
   kube-ipvs render -f service.yaml -o ipvsadm                                      as commands of ipvsadm
 
 Exit status: 0 done, 1 an error (the last line says which), 2 called wrongly.
@@ -49,6 +51,6 @@ export const daemonHelp = (): string => {
   });
   return `${usage}${groups.join('')}
 Flags marked * count beside --config; all others are ignored there, as kube-proxy does. Underscores stand for dashes.
-More of a command: kube-ipvs dump --help, kube-ipvs render --help
+More of a command: kube-ipvs dump --help, kube-ipvs render --help, kube-ipvs cleanup --help
 `;
 };

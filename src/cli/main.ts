@@ -25,6 +25,10 @@ const runDaemonCommand = async (argv: readonly string[]): Promise<number> => {
     return exitStatus.done;
   }
   const { loadSettings } = await import('./load-settings.js');
+  if (flagIsSet(flags, 'cleanup')) {
+    const { cleanup } = await import('./cleanup.js');
+    return cleanup(loadSettings(flags));
+  }
   const { run } = await import('./run.js');
   return run(loadSettings(flags));
 };
@@ -124,6 +128,34 @@ const addRender = (root: Command, finish: (status: number) => void): void => {
     });
 };
 
+const cleanupHelp = `
+Removes its virtual servers (those that its packet rules name, and those on addresses of kube-ipvs0), the interface
+kube-ipvs0 with its addresses, and the nftables tables ip and ip6 kube-ipvs. Virtual servers, addresses and tables of
+others stay, and so do kernel settings (sysctl). Asks no API server. Stop the daemon first: it would put everything back.
+
+Examples:
+  kube-ipvs cleanup --dry-run                        what would go
+  kube-ipvs cleanup
+  kube-ipvs cleanup --config=config.conf             leave virtual servers in its ipvs.excludeCIDRs
+  kube-proxy --cleanup                               the same, where kube-ipvs is called as kube-proxy
+
+Needs CAP_NET_ADMIN. Exit status: 0 nothing is left, 1 something is, and why, or another error, 2 called wrongly.`;
+
+const addCleanup = (root: Command, finish: (status: number) => void): void => {
+  root
+    .command('cleanup')
+    .description('Removes from this node what kube-ipvs has made, and nothing else.')
+    .option('--dry-run', 'print what would be removed and touch nothing')
+    .addOption(new Option('--config <file>', 'KubeProxyConfiguration; repeatable').argParser(collect))
+    .addHelpText('after', cleanupHelp)
+    .action(async ({ dryRun, config = [] }: { dryRun?: boolean; config?: readonly string[] }) => {
+      const flags = [...config.map((file) => `--config=${file}`), `--dry-run=${dryRun === true}`];
+      const { loadSettings } = await import('./load-settings.js');
+      const { cleanup } = await import('./cleanup.js');
+      finish(await cleanup(loadSettings(parseFlags(flags))));
+    });
+};
+
 const buildProgram = (finish: (status: number) => void): Command => {
   const root = new Command('kube-ipvs')
     .exitOverride()
@@ -131,6 +163,7 @@ const buildProgram = (finish: (status: number) => void): Command => {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'kube-ipvs: ')) });
   addDump(root, finish);
   addRender(root, finish);
+  addCleanup(root, finish);
   return root;
 };
 

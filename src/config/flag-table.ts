@@ -71,7 +71,7 @@ export const flagTable: readonly Flag[] = [
   run('help', 'boolean', '', undefined, 'print this text and exit'),
   run('write-config-to', 'text', 'FILE', undefined, 'not available yet'),
   run('init-only', 'boolean', '', undefined, 'not available yet'),
-  run('cleanup', 'boolean', '', undefined, 'not available yet'),
+  run('cleanup', 'boolean', '', undefined, 'remove what kube-ipvs has made here, and exit'),
   ipvs('proxy-mode', 'text', 'ipvs', 'mode', 'the only mode there is here: ipvs (default)'),
   ipvs(
     'ipvs-scheduler',

@@ -129,7 +129,7 @@ const resolveNodeName = (configuration: KubeProxyConfiguration, hostname: string
 };
 
 const refuseUnavailable = (flags: FlagValues): void => {
-  for (const name of ['cleanup', 'init-only', 'write-config-to'])
+  for (const name of ['init-only', 'write-config-to'])
     if (flags.has(name) && flagText(flags, name) !== 'false')
       throw new UsageError(`--${name} is not available in this version of kube-ipvs; leave it out`);
 };

@@ -159,7 +159,6 @@ const usageErrors: readonly (readonly [readonly string[], string])[] = [
   [['--ipvs-scheduler'], '--ipvs-scheduler needs a value: --ipvs-scheduler=NAME'],
   [['--once=maybe'], '--once must be true or false, not "maybe"'],
   [['--feature-gates=A'], '--feature-gates must be GATE=true,…, and "A" has no "="'],
-  [['--cleanup'], '--cleanup is not available in this version of kube-ipvs; leave it out'],
   [['--write-config-to=x'], '--write-config-to is not available in this version of kube-ipvs; leave it out'],
 ];
 
