@@ -17,7 +17,6 @@ const meanings: Readonly<Record<Operation['kind'], Readonly<Record<string, Decis
   'update-real-server': { ENOENT: 'reread', ESRCH: 'reread' },
   'delete-real-server': { ENOENT: 'applied', ESRCH: 'reread' },
   'add-element': {},
-  'change-element': {},
   'delete-element': {},
   'bind-address': { EEXIST: 'applied' },
   'unbind-address': { EADDRNOTAVAIL: 'applied', ENODEV: 'applied' },

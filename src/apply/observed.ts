@@ -62,8 +62,7 @@ export class Observed {
     this.#elements.clear();
     for (const element of elements) {
       this.#elements.set(element.key, element);
-      if (before.get(element.key)?.chain !== element.chain || !before.has(element.key))
-        changed.add(element.key);
+      if (!before.has(element.key)) changed.add(element.key);
     }
     for (const key of before.keys()) if (!this.#elements.has(key)) changed.add(key);
     return changed;

@@ -110,6 +110,8 @@ const elementChanges = (
 export class PacketRules {
   /** The texts of the tables as the kernel is known to have them. */
   readonly #declared = new Map<Family, string>();
+  /** By family, why its rules could not be declared. */
+  readonly #trouble = new Map<Family, string>();
   /** Families whose rules were declared, or found to be right, before. */
   readonly #seen = new Set<Family>();
   readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
@@ -123,9 +125,20 @@ export class PacketRules {
     return false;
   }
 
-  /** Makes the rules as they should be, where they are not known to be. Throws PacketRulesError. */
-  async declare(): Promise<void> {
-    for (const family of this.parts.families) await this.#declare(family);
+  /**
+   * Makes the rules as they should be, where they are not known to be; false where the kernel refused any: to be tried again
+   * later. Until then the elements of that family are held to be there, so that everything else goes on.
+   */
+  async declare(): Promise<boolean> {
+    for (const family of this.parts.families) {
+      try {
+        await this.#declare(family);
+        this.#endTrouble(family);
+      } catch (error) {
+        this.#noteTrouble(family, messageOf(error));
+      }
+    }
+    return this.#trouble.size === 0;
   }
 
   /** Somebody else may have changed the tables: the next `declare` looks at the kernel. */
@@ -148,11 +161,29 @@ export class PacketRules {
     const outcomes = new Map<ElementOperation, Outcome>();
     for (const family of families) {
       const ofFamily = operations.filter(({ element }) => element.family === family);
-      if (!this.parts.families.includes(family))
-        for (const operation of ofFamily) outcomes.set(operation, applied);
+      if (!this.#isInForce(family)) for (const operation of ofFamily) outcomes.set(operation, applied);
       else if (ofFamily.length > 0) await this.#apply(family, ofFamily, outcomes);
     }
     return operations.map((operation) => outcomes.get(operation) ?? unknown);
+  }
+
+  #isInForce(family: Family): boolean {
+    return this.parts.families.includes(family) && !this.#trouble.has(family);
+  }
+
+  #noteTrouble(family: Family, problem: string): void {
+    if (this.#trouble.get(family) !== problem)
+      this.parts.log.error(
+        { table: tableName, family, problem },
+        'the packet rules are not in force: nothing is masqueraded, no source range and no traffic policy is enforced; it is tried again',
+      );
+    this.#trouble.set(family, problem);
+  }
+
+  #endTrouble(family: Family): void {
+    if (!this.#trouble.delete(family)) return;
+    this.parts.log.info({ table: tableName, family }, 'the packet rules are in force again');
+    this.parts.inDoubt();
   }
 
   async #declare(family: Family): Promise<boolean> {
@@ -189,7 +220,7 @@ export class PacketRules {
         : [
             { kind: 'delete-table', family, name: tableName } as const,
             declare,
-            ...elementChanges('add-elements', family, await this.#keepable(wanted, present)),
+            ...elementChanges('add-elements', family, await this.#read(present)),
           ];
     const outcome = await this.parts.client.transaction(changes);
     if (outcome.status === 'applied') return;
@@ -197,12 +228,6 @@ export class PacketRules {
     const { errno, message } =
       outcome.status === 'failed' ? outcome : { errno: '', message: 'the kernel gave no answer' };
     throw new PacketRulesError(`cannot declare the packet rules for ${family}: ${message}`, errno);
-  }
-
-  /** What of the present elements the wanted table has a place for. */
-  async #keepable(wanted: TableDeclaration, present: TableDeclaration): Promise<readonly SetElement[]> {
-    const chains = new Set(wanted.chains.map(({ name }) => name));
-    return (await this.#read(present)).filter(({ chain }) => chain === undefined || chains.has(chain));
   }
 
   async #read(present: TableDeclaration): Promise<readonly SetElement[]> {
@@ -264,13 +289,9 @@ export class PacketRules {
   }
 
   async #send(family: Family, operations: readonly ElementOperation[]): Promise<TransactionOutcome> {
-    const gone: SetElement[] = [];
-    const come: SetElement[] = [];
-    for (const operation of operations) {
-      if (operation.kind === 'change-element') gone.push(operation.before);
-      if (operation.kind === 'delete-element') gone.push(operation.element);
-      else come.push(operation.element);
-    }
+    const elementsOf = (kind: ElementOperation['kind']): readonly SetElement[] =>
+      operations.filter((operation) => operation.kind === kind).map(({ element }) => element);
+    const [come, gone] = [elementsOf('add-element'), elementsOf('delete-element')];
     for (const { set } of come) this.#useLength(family, set);
     try {
       await this.#declare(family);

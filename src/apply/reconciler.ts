@@ -26,7 +26,7 @@ import {
   type Draining,
   type DrainSettings,
 } from '../plan/drain.js';
-import { isLate, phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
+import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import { decide, type Decision } from './decisions.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
 import { tellOfEach } from './news.js';
@@ -174,7 +174,7 @@ export class Reconciler {
     let round: Touched = slice;
     for (let count = 0; count < maximumRounds; count += 1) {
       const operations = this.#operations(this.#without(round, refused)).filter(
-        (operation) => !('element' in operation) || isLate(operation) === slice.late,
+        (operation) => !('element' in operation) || (operation.kind === 'delete-element') === slice.late,
       );
       for (const phase of phases(operations)) await this.#run(phase, report, refused);
       const reread = await this.#readUntrusted(refused);

@@ -200,7 +200,6 @@ const ownConfigurationShape = z.strictObject({
   apiVersion: text,
   kind: text,
   drain: section({ deadline: duration(15 * minute) }),
-  forwarding: section({ acceptInForeignChains: bool(false) }),
 });
 
 /** A KubeProxyConfiguration with every default filled in. Durations are milliseconds. */

@@ -68,8 +68,6 @@ export interface Settings {
   readonly externalIpsAllowed: boolean;
   /** How long a removed endpoint may keep its connections. */
   readonly drainDeadline: number;
-  /** Where an nftables chain of others drops the answers of pods, a rule of ours at its head accepts them. */
-  readonly acceptInForeignChains: boolean;
   readonly kubeconfig: string | undefined;
   /** URL of the API server that wins over the kubeconfig. */
   readonly master: string | undefined;
@@ -211,7 +209,6 @@ export const resolveSettings = ({ flags, files, hostname }: SettingsInput): Sett
     once: flagIsSet(flags, 'once'),
     dryRun: flagIsSet(flags, 'dry-run'),
     drainDeadline: own.drain.deadline,
-    acceptInForeignChains: own.forwarding.acceptInForeignChains,
     master: flagText(flags, 'master'),
     configFiles: files.map(({ name }) => name),
     configuration,

@@ -1,10 +1,8 @@
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
-import { insertAcceptRule } from '../kernel/nftables/accept-answers.js';
 import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
 import { legacyForwardFilters } from '../kernel/xtables/forward-filter.js';
 import type { ForwardFilter } from '../model/forward-filter.js';
-import { NetlinkError } from '../netlink/errors.js';
 import { dropsAnswers, filterName, findingText, remedyFor } from '../plan/forward-policy.js';
 
 /** Reads some of the filters that see what is forwarded. */
@@ -19,18 +17,9 @@ const everybody: readonly ForwardFilters[] = [
   { name: 'iptables-legacy', read: legacyForwardFilters },
 ];
 
-const remedyOf = (error: unknown): object =>
-  error instanceof NetlinkError && error.errno === 'EPERM'
-    ? { remedy: 'run as root, or with the capabilities NET_ADMIN and NET_RAW' }
-    : {};
-
-export interface ForwardOptions {
-  readonly acceptInForeignChains: boolean;
-}
-
 /**
- * Tells where somebody else's rules drop the answers of pods, and where they no longer do. It changes nothing unless the
- * options ask for it, and nothing fails for it.
+ * Tells where somebody else's rules drop the answers of pods, and where they no longer do. It changes nothing, and nothing
+ * fails for it.
  */
 class ForwardCheck {
   /** By the filter's name, the source that told of it. */
@@ -39,7 +28,6 @@ class ForwardCheck {
 
   constructor(
     private readonly sources: readonly ForwardFilters[],
-    private readonly options: ForwardOptions,
     private readonly log: Logger,
   ) {}
 
@@ -47,32 +35,17 @@ class ForwardCheck {
   async look(): Promise<void> {
     for (const source of this.sources) {
       try {
-        const dropping = (await source.read()).filter(dropsAnswers);
-        this.#compare(
-          source,
-          dropping.filter((filter) => !this.#opened(filter)),
-        );
+        this.#compare(source, (await source.read()).filter(dropsAnswers));
         this.#unreadable.delete(source);
       } catch (error) {
         if (!this.#unreadable.has(source))
           this.log.warn(
-            { rules: source.name, error: messageOf(error), ...remedyOf(error) },
+            { rules: source.name, error: messageOf(error) },
             "can't see whether rules of others drop the answers of pods",
           );
         this.#unreadable.add(source);
       }
     }
-  }
-
-  /** Whether a rule of ours in the chain lets answers through from now on. */
-  #opened(filter: ForwardFilter): boolean {
-    // iptables would no longer understand its own chain.
-    if (!this.options.acceptInForeignChains || filter.by !== 'nftables') return false;
-    const reason = insertAcceptRule(filter);
-    if (reason === undefined)
-      this.log.info({ filter: filterName(filter) }, 'inserted a rule that accepts the answers of pods');
-    else this.log.warn({ filter: filterName(filter), reason }, 'could not let the answers of pods through');
-    return reason === undefined;
   }
 
   #compare(source: ForwardFilters, dropping: readonly ForwardFilter[]): void {
@@ -96,12 +69,8 @@ class ForwardCheck {
 }
 
 /** Looks now, tells what is found, and looks again each period (milliseconds). Never rejects. */
-export const watchForwarding = async (
-  period: number,
-  options: ForwardOptions,
-  log: Logger,
-): Promise<Disposable> => {
-  const check = new ForwardCheck(everybody, options, log);
+export const watchForwarding = async (period: number, log: Logger): Promise<Disposable> => {
+  const check = new ForwardCheck(everybody, log);
   await check.look();
   const timer = setInterval(() => void check.look(), period);
   return { [Symbol.dispose]: () => clearInterval(timer) };

@@ -81,7 +81,7 @@ const programOnce = async (first: Promise<Report>, source: Source, run: Run): Pr
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
   const { settings, proxy, signal, log } = run;
   await prepareKernel(kernel, settings, log);
-  using _forwarding = await watchForwarding(settings.syncPeriod, settings, log);
+  using _forwarding = await watchForwarding(settings.syncPeriod, log);
   await run.dummy.ensure();
   using _events = followKernel(run, kernel, log);
   await run.readAddresses();

@@ -99,9 +99,7 @@ export class Proxy implements AsyncDisposable {
   /** Somebody changed our nftables tables, or events about them were lost. */
   packetRulesChanged(): void {
     if (!this.#adopted || this.#timers.has('packet rules')) return;
-    this.#after('packet rules', packetRulesPauseMilliseconds, () => {
-      void this.#enqueue(() => this.#repairPacketRules());
-    });
+    this.#repairPacketRulesIn(packetRulesPauseMilliseconds);
   }
 
   /** Reads all links and addresses; asked for several times before it begins, once. */
@@ -158,7 +156,7 @@ export class Proxy implements AsyncDisposable {
     const started = performance.now();
     await this.#ensureDummy();
     const changed = this.#withTouchedAddresses(wanted.update());
-    await this.parts.packetRules.declare();
+    await this.#declarePacketRules();
     const touched = this.#adopted ? changed : await this.#adopt(changed);
     this.#finish(await reconciler.reconcile(touched), 'synced', started);
   }
@@ -196,16 +194,28 @@ export class Proxy implements AsyncDisposable {
     await this.#ensureDummy();
     if (await this.parts.readAddresses()) this.nodeChanged();
     this.parts.packetRules.forget();
-    await this.parts.packetRules.declare();
+    await this.#declarePacketRules();
     await this.#repair(await resync.begin());
     this.#scheduleSlices();
+  }
+
+  async #declarePacketRules(): Promise<boolean> {
+    if (await this.parts.packetRules.declare()) return true;
+    this.#repairPacketRulesIn(retryAfterTroubleMilliseconds);
+    return false;
+  }
+
+  #repairPacketRulesIn(milliseconds: number): void {
+    this.#after('packet rules', milliseconds, () => {
+      void this.#enqueue(() => this.#repairPacketRules());
+    });
   }
 
   async #repairPacketRules(): Promise<void> {
     const { packetRules, observed, store } = this.parts;
     if (!store.synced || !this.#adopted) return;
     packetRules.forget();
-    await packetRules.declare();
+    if (!(await this.#declarePacketRules())) return;
     await this.#repair(touch({ elements: observed.setElements(await packetRules.read()) }));
   }
 

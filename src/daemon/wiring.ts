@@ -15,7 +15,7 @@ import { servedFamilies } from '../kernel/ip-families.js';
 import { defaultDrainSettings } from '../plan/drain.js';
 import { ownershipOf } from '../plan/ownership.js';
 import { serviceElement } from '../plan/packet-elements.js';
-import { rememberedPacketTable } from '../plan/packet-table.js';
+import { packetClasses, rememberedPacketTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
 import type { KernelClients } from './kernel-access.js';
@@ -113,7 +113,8 @@ export const wire = (
     isOurs: (identity) =>
       ownershipOf(identity, {
         isNamed: (named) =>
-          named.by === 'address' && observed.element(serviceElement(named, 'local').key) !== undefined,
+          named.by === 'address' &&
+          packetClasses.some((name) => observed.element(serviceElement(named, name).key) !== undefined),
         takesOver,
         hasDummyAddress: (address) => observed.hasAddress(address),
         hasNodeAddress: (address) => nodeAddresses.has(address),

@@ -19,10 +19,11 @@ export type AddressOperation =
   | { readonly kind: 'bind-address'; readonly address: IpAddress }
   | { readonly kind: 'unbind-address'; readonly address: IpAddress };
 
-/** Of the sets of our nftables tables. `change`: the element of a map leads to another chain than `before`. */
-export type ElementOperation =
-  | { readonly kind: 'add-element' | 'delete-element'; readonly element: SetElement }
-  | { readonly kind: 'change-element'; readonly element: SetElement; readonly before: SetElement };
+/** Of the sets of our nftables tables. */
+export interface ElementOperation {
+  readonly kind: 'add-element' | 'delete-element';
+  readonly element: SetElement;
+}
 
 /** The only vocabulary between thinking and doing. */
 export type Operation = IpvsOperation | AddressOperation | ElementOperation;
@@ -45,7 +46,7 @@ export const operationTarget = (operation: IpvsOperation): VirtualServerKey =>
     ? virtualServerKey(operationIdentity(operation))
     : operation.server.key;
 
-const signs = { add: '+', update: '~', change: '~', delete: '-', bind: '+', unbind: '-' } as const;
+const signs = { add: '+', update: '~', delete: '-', bind: '+', unbind: '-' } as const;
 
 const describeVirtualServer = (server: VirtualServer): string =>
   [
@@ -55,8 +56,7 @@ const describeVirtualServer = (server: VirtualServer): string =>
     ...server.flags,
   ].join(' ');
 
-const describeElement = ({ set, fields, chain }: SetElement): string =>
-  `${set} ${fields.join(' . ')}${chain === undefined ? '' : ` → ${chain}`}`;
+const describeElement = ({ set, fields }: SetElement): string => `${set} ${fields.join(' . ')}`;
 
 /** One stable line an operation: logs, --dry-run, plans and test expectations all use it. */
 export const formatOperation = (operation: Operation): string => {
@@ -73,7 +73,6 @@ export const formatOperation = (operation: Operation): string => {
     case 'delete-real-server':
       return `${sign} real ${virtualServerKey(operation.of)} → ${operation.server.key}`;
     case 'add-element':
-    case 'change-element':
     case 'delete-element':
       return `${sign} rule ${describeElement(operation.element)}`;
     case 'bind-address':

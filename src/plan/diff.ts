@@ -113,9 +113,7 @@ const elementOperations = (
 ): readonly ElementOperation[] => {
   if (wanted === undefined)
     return observed === undefined ? [] : [{ kind: 'delete-element', element: observed }];
-  if (observed === undefined) return [{ kind: 'add-element', element: wanted }];
-  if (wanted.chain === observed.chain) return [];
-  return [{ kind: 'change-element', element: wanted, before: observed }];
+  return observed === undefined ? [{ kind: 'add-element', element: wanted }] : [];
 };
 
 /**

@@ -10,7 +10,6 @@ import {
 import type { ElementKey } from '../model/nftables.js';
 import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey } from '../model/virtual-server.js';
-import type { PacketClass } from './packet-table.js';
 
 /** Operations that may go to the kernel in any order among themselves; the next phase begins when all have their outcome. */
 export type Phase =
@@ -66,17 +65,12 @@ const steps: readonly Step[] = [
   'remove packet rules',
 ];
 
-/** Whether an operation comes after all others: with endpoints, a frontend stops refusing once they are there. */
-export const isLate = (operation: Operation): boolean =>
-  operation.kind === 'delete-element' ||
-  (operation.kind === 'change-element' && operation.before.chain === ('no-endpoints' satisfies PacketClass));
-
 const stepOf = (operation: Operation): Step => {
   switch (operation.kind) {
     case 'add-element':
-    case 'change-element':
+      return 'packet rules';
     case 'delete-element':
-      return isLate(operation) ? 'remove packet rules' : 'packet rules';
+      return 'remove packet rules';
     case 'delete-virtual-server':
       return 'delete virtual servers';
     case 'unbind-address':

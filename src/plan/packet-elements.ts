@@ -24,11 +24,11 @@ const isProtocol = (value: unknown): value is Protocol =>
 
 type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
 
-/** The element of `services`: it makes the virtual server known as ours. */
+/** The element that says how packets to a virtual server are treated; it also makes it known as ours. */
 export const serviceElement = (
   { address, protocol, port }: ByAddress,
   packetClass: PacketClass,
-): SetElement => setElement(familyOf(address), 'services', [address, protocol, port], packetClass);
+): SetElement => setElement(familyOf(address), packetClass, [address, protocol, port]);
 
 /** The virtual server that an element belongs to; undefined where it is of no virtual server. */
 export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | undefined => {

@@ -14,8 +14,10 @@ export interface PortRange {
 const stateNew = 8;
 // include/uapi/linux/rtnetlink.h: RTN_LOCAL
 const localAddress = 2;
-// include/uapi/linux/in.h, in6.h: IPPROTO_TCP, IPPROTO_ICMP, IPPROTO_ICMPV6
+// include/uapi/linux/in.h, in6.h: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_ICMP, IPPROTO_ICMPV6
 export const tcp = Uint8Array.of(6);
+export const udp = Uint8Array.of(17);
+export const sctp = Uint8Array.of(132);
 export const icmp: Readonly<Record<Family, Uint8Array>> = { IPv4: Uint8Array.of(1), IPv6: Uint8Array.of(58) };
 const interfaceNameBytes = 16;
 
@@ -60,10 +62,10 @@ export const destinationKey = (family: Family, from: Register = 0): readonly Exp
   return [address(family, 'destination', from), layerFour(next), destinationPort(next + 1)];
 };
 
-export const isNew: readonly Expression[] = [
+/** A packet has one state alone. */
+export const state = (operator: '==' | '!='): readonly Expression[] => [
   { kind: 'ct', key: 'state', to: 0 },
-  { kind: 'bitwise', from: 0, to: 0, mask: stateNew, xor: 0 },
-  equals(0, '!='),
+  equals(stateNew, operator),
 ];
 
 export const fromThisNode: readonly Expression[] = [

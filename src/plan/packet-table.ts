@@ -12,7 +12,9 @@ import {
 } from '../model/nftables.js';
 import {
   header,
+  sctp,
   tcp,
+  udp,
   icmp,
   address,
   layerFour,
@@ -25,7 +27,7 @@ import {
   back,
   counter,
   destinationKey,
-  isNew,
+  state,
   fromThisNode,
   maskBytes,
   isPod,
@@ -48,8 +50,20 @@ export interface PacketTableSettings {
   readonly sourceLengths: readonly number[];
 }
 
-/** How packets to a virtual server are treated: the chains that the elements of `services` lead to. */
-export type PacketClass = 'cluster-ip' | 'external' | 'local' | 'local-elsewhere' | 'no-endpoints';
+/**
+ * How packets to a virtual server are treated: the set that it is in. A rule leads from each set to a chain; of two sets that
+ * hold a virtual server, as while it changes from one to the other, the first counts.
+ */
+export const packetClasses = ['no-endpoints', 'cluster-ip', 'local', 'local-elsewhere', 'external'] as const;
+export type PacketClass = (typeof packetClasses)[number];
+
+const classMeanings: Readonly<Record<PacketClass, string>> = {
+  'no-endpoints': 'services without endpoints',
+  'cluster-ip': 'ClusterIPs',
+  local: 'exposed, externalTrafficPolicy Local, endpoints on this node',
+  'local-elsewhere': 'exposed, externalTrafficPolicy Local, endpoints on other nodes alone',
+  external: 'exposed, externalTrafficPolicy Cluster',
+};
 
 const frontend: readonly KeyField[] = ['address', 'protocol', 'port'];
 
@@ -61,12 +75,12 @@ export const sourcesLength = (set: string): number | undefined =>
   set.startsWith('sources-') ? Number(set.slice('sources-'.length)) : undefined;
 
 const fixedSets: readonly SetDeclaration[] = [
-  {
-    name: 'services',
+  ...packetClasses.map((name) => ({
+    name,
     key: frontend,
-    verdicts: true,
-    comment: 'virtual servers of kube-ipvs, each with the chain for its traffic policy',
-  },
+    verdicts: false,
+    comment: classMeanings[name],
+  })),
   { name: 'vips', key: ['address'], verdicts: false, comment: 'addresses on kube-ipvs0' },
   {
     name: 'hairpin',
@@ -184,12 +198,17 @@ const restrictedRule = (family: Family): Rule =>
     chain: 'source-ranges',
   });
 
-const classRule = (family: Family): Rule =>
-  rule('by traffic policy', isNew, destinationKey(family), {
-    kind: 'verdict-map',
-    set: 'services',
-    from: 0,
-  });
+const classRules = (family: Family): readonly Rule[] =>
+  packetClasses.map((name) =>
+    rule(
+      classMeanings[name],
+      destinationKey(family),
+      inSet(name),
+      goTo(name === 'no-endpoints' ? 'refuse' : name),
+    ),
+  );
+
+const onlyNewRule: Rule = rule('judged when it was new', state('!='), accept);
 
 /** A null binding: the destination stays, and no later rule of anybody (a CNI's hostPort) gives it another. */
 const pinRule = (family: Family): Rule =>
@@ -201,18 +220,23 @@ const pinRule = (family: Family): Rule =>
     { kind: 'destination-nat', address: 0 },
   );
 
-const hairpinRule = ({ family, masqueradePorts }: PacketTableSettings): Rule =>
+/** One rule a protocol: nft takes ports to be masqueraded only from rules that say whose ports they are. */
+const masqueradeRules = (ports: PortRange): readonly Rule[] =>
+  [tcp, udp, sctp].map((protocol) => rule(undefined, layerFour(0), equals(protocol), masquerade(ports)));
+
+const hairpinRule = (family: Family): Rule =>
   rule(
     'a pod that reached itself through a Service',
     address(family, 'source', 0),
     destinationKey(family, header[family].registers),
     inSet('hairpin'),
-    masquerade(masqueradePorts),
+    goTo('masquerade-now'),
   );
 
 const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Rule[] => [
   ...(sourceLengths.length > 0 ? [restrictedRule(family)] : []),
-  classRule(family),
+  onlyNewRule,
+  ...classRules(family),
   rule(
     'health checks of load balancers',
     layerFour(0),
@@ -223,7 +247,6 @@ const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Ru
   ),
   rule(
     'a VIP has no other ports, but answers ping',
-    isNew,
     address(family, 'destination', 0),
     inSet('vips'),
     layerFour(0),
@@ -251,8 +274,8 @@ export const packetTable = (settings: PacketTableSettings): TableDeclaration => 
       chain('external', rule('externalTrafficPolicy Cluster', markAs(masqueradeMark, true))),
       chain('local', rule('externalTrafficPolicy Local: the client keeps its address', accept)),
       chain('local-elsewhere', ...localElsewhereRules(settings)),
-      chain('no-endpoints', rule('before IPVS writes a line to the kernel log', goTo('refuse'))),
       ...(restricted ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
+      chain('masquerade-now', ...masqueradeRules(masqueradePorts)),
       baseChain('pin-prerouting', 'nat', 'prerouting', -105, pinRule(family)),
       baseChain('pin-output', 'nat', 'output', -105, pinRule(family)),
       baseChain('input', 'filter', 'input', -10, ...inputRules(settings)),
@@ -262,15 +285,16 @@ export const packetTable = (settings: PacketTableSettings): TableDeclaration => 
         'output',
         -110,
         ...(restricted ? [restrictedRule(family)] : []),
-        classRule(family),
+        onlyNewRule,
+        ...classRules(family),
       ),
       baseChain(
         'masquerade-postrouting',
         'nat',
         'postrouting',
         95,
-        hairpinRule(settings),
-        rule('marked by the chains above', isMarked(masqueradeMark), masquerade(masqueradePorts)),
+        hairpinRule(family),
+        rule('marked by the chains above', isMarked(masqueradeMark), goTo('masquerade-now')),
       ),
       baseChain(
         'clear-mark',

@@ -73,8 +73,8 @@ test('a Service with its slice becomes virtual servers on its VIP and on the add
 test('a plan is what an empty kernel would need, in order', () => {
   assert.equal(
     rendered(['-f', both, '-o', 'plan', '--ipvs-scheduler=lc']),
-    `+ rule services 10.96.0.20 . TCP . 80 → cluster-ip
-+ rule services 10.0.0.5 . TCP . 30080 → external
+    `+ rule cluster-ip 10.96.0.20 . TCP . 80
++ rule external 10.0.0.5 . TCP . 30080
 + rule hairpin 10.244.0.7 . 10.244.0.7 . TCP . 8080
 + rule vips 10.96.0.20
 + virtual TCP 10.96.0.20:80 lc

@@ -122,7 +122,6 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     conntrack: fileDefaults.conntrack,
     externalIpsAllowed: true,
     drainDeadline: 900_000,
-    acceptInForeignChains: false,
     kubeconfig: undefined,
     master: undefined,
     qps: 5,

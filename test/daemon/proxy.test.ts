@@ -65,7 +65,7 @@ const setUp = () => {
     reconciler,
     resync,
     dummy,
-    packetRules: { declare: async () => {}, forget: () => {}, read: async () => [] },
+    packetRules: { declare: async () => true, forget: () => {}, read: async () => [] },
     readAddresses: async () => {
       kernel.read.push('links and addresses');
       return false;

@@ -103,7 +103,7 @@ test('--dry-run prints the plan and touches nothing', async () => {
   const plan = daemon.output.trim().split('\n');
   assert.deepEqual(plan.slice(0, 3), [
     '+ rule vips 10.96.0.1',
-    '+ rule services 10.96.0.1 . TCP . 80 → cluster-ip',
+    '+ rule cluster-ip 10.96.0.1 . TCP . 80',
     '+ virtual TCP 10.96.0.1:80 rr',
   ]);
   assert.equal(plan.at(-1), '+ address 10.96.0.1/32');

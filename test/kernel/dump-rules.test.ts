@@ -35,11 +35,11 @@ test('both families are printed, with every table, set and chain that nft lists,
   assert.ok(plain(text).length > 20);
   const comments = (from: string): readonly string[] => (from.match(/comment "[^"]*"/g) ?? []).toSorted();
   assert.deepEqual(comments(text), comments(listed));
-  assert.match(text, /10\.96\.88\.88 \. tcp \. 80 : goto cluster-ip/);
+  assert.match(text, /10\.96\.88\.88 \. tcp \. 80/);
 });
 
 test('a target leaves the elements of one virtual server', () => {
-  assert.match(dumped('10.96.88.88:80'), /10\.96\.88\.88 \. tcp \. 80 : goto/);
+  assert.match(dumped('10.96.88.88:80'), /10\.96\.88\.88 \. tcp \. 80/);
   assert.doesNotMatch(dumped('10.96.88.88:81'), /10\.96\.88\.88 \. tcp/);
   assert.doesNotMatch(dumped('10.96.88.89'), /10\.96\.88\.88/);
 });
@@ -59,8 +59,8 @@ test('JSON and YAML hold tables, sets with their elements, chains and rules', ()
     tables.map(({ family }) => family),
     ['ip', 'ip6'],
   );
-  const services = tables[0]?.sets.find(({ name }) => name === 'services');
-  assert.deepEqual(services?.elements, [{ key: ['10.96.88.88', 'TCP', 80], goto: 'cluster-ip' }]);
+  const services = tables[0]?.sets.find(({ name }) => name === 'cluster-ip');
+  assert.deepEqual(services?.elements, [{ key: ['10.96.88.88', 'TCP', 80] }]);
   assert.ok(tables[0]?.chains.every(({ rules }) => rules.every(({ rule }) => rule !== '')));
   assert.match(dumped('-o', 'yaml'), /family: ip6/);
 });

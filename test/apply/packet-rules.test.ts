@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PacketRules, type PacketRulesClient } from '../../src/apply/packet-rules.js';
+import type { Family } from '../../src/base/ip.js';
+import type { TransactionOutcome } from '../../src/kernel/nftables/client.js';
+import type { NftablesChange } from '../../src/kernel/nftables/requests.js';
+import {
+  setElement,
+  type ElementKey,
+  type SetElement,
+  type TableDeclaration,
+} from '../../src/model/nftables.js';
+import type { ElementOperation } from '../../src/model/operation.js';
+import { packetTable, setDeclaration } from '../../src/plan/packet-table.js';
+import { RecordingLog } from '../support/recording-log.js';
+
+/** Tables in memory, for what to do with the kernel's answers; what the kernel answers is proven in test/kernel. */
+class Tables implements PacketRulesClient {
+  readonly declared = new Map<Family, TableDeclaration>();
+  readonly held = new Map<ElementKey, SetElement>();
+  readonly transactions: (readonly NftablesChange[])[] = [];
+  /** An errno for changes that are to be refused. */
+  fault: (change: NftablesChange) => string | undefined = () => undefined;
+
+  async table(family: Family): Promise<TableDeclaration | undefined> {
+    return this.declared.get(family);
+  }
+
+  async elements(family: Family, _table: string, { name }: { name: string }): Promise<readonly SetElement[]> {
+    return [...this.held.values()].filter((element) => element.family === family && element.set === name);
+  }
+
+  async transaction(changes: readonly NftablesChange[]): Promise<TransactionOutcome> {
+    this.transactions.push(changes);
+    for (const [culprit, change] of changes.entries()) {
+      const errno = this.fault(change) ?? this.#missing(change);
+      if (errno !== undefined) return { status: 'failed', errno, message: errno, culprit };
+    }
+    for (const change of changes) this.#do(change);
+    return { status: 'applied' };
+  }
+
+  #missing(change: NftablesChange): string | undefined {
+    const isThere = change.kind === 'declare-table' || this.declared.has(change.family);
+    return isThere ? undefined : 'ENOENT';
+  }
+
+  #do(change: NftablesChange): void {
+    if (change.kind === 'declare-table') this.declared.set(change.declaration.family, change.declaration);
+    if (change.kind === 'add-elements')
+      for (const element of change.elements) this.held.set(element.key, element);
+    if (change.kind === 'delete-elements') for (const { key } of change.elements) this.held.delete(key);
+    if (change.kind === 'delete-table') {
+      this.declared.delete(change.family);
+      for (const { key, family } of this.held.values()) if (family === change.family) this.held.delete(key);
+    }
+  }
+}
+
+const setUp = () => {
+  const tables = new Tables();
+  const log = new RecordingLog();
+  const doubts: number[] = [];
+  const rules = new PacketRules({
+    client: tables,
+    families: ['IPv4'],
+    declaration: (family, sourceLengths) =>
+      packetTable({
+        family,
+        masqueradeAll: false,
+        masqueradeMark: 0x4000,
+        podTraffic: undefined,
+        masqueradePorts: { first: 32_768, last: 65_535 },
+        sourceLengths,
+      }),
+    inDoubt: () => void doubts.push(tables.transactions.length),
+    log,
+  });
+  return { tables, log, doubts, rules };
+};
+
+const vip = (last: number): SetElement => setElement('IPv4', 'vips', [`10.96.0.${last}`] as never);
+const adding = (elements: readonly SetElement[]): readonly ElementOperation[] =>
+  elements.map((element) => ({ kind: 'add-element', element }));
+const statuses = (outcomes: readonly { status: string }[]): string =>
+  outcomes.map(({ status }) => status).join(' ');
+
+test('rules are declared once, and then elements alone are sent, all of a call in one transaction', async () => {
+  const { tables, rules } = setUp();
+  assert.equal(await rules.declare(), true);
+  assert.equal(await rules.declare(), true);
+  assert.equal(statuses(await rules.apply(adding([vip(1), vip(2)]))), 'applied applied');
+  assert.deepEqual(
+    tables.transactions.map((changes) => changes.map(({ kind }) => kind)),
+    [['declare-table'], ['add-elements']],
+  );
+});
+
+test('what comes and what goes is one transaction', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  await rules.apply([...adding([vip(1)]), { kind: 'delete-element', element: vip(2) }]);
+  assert.deepEqual(
+    tables.transactions.at(-1)?.map(({ kind }) => kind),
+    ['delete-elements', 'add-elements'],
+  );
+});
+
+test('one element that the kernel refuses does not hold up the others', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  const poisoned = vip(13);
+  tables.fault = (change) =>
+    change.kind === 'add-elements' && change.elements.includes(poisoned) ? 'EINVAL' : undefined;
+  const elements = Array.from({ length: 40 }, (_, index) => vip(index)).with(13, poisoned);
+  const outcomes = await rules.apply(adding(elements));
+  assert.deepEqual(outcomes[13], { status: 'failed', errno: 'EINVAL', message: 'EINVAL', culprit: 0 });
+  assert.equal(outcomes.filter(({ status }) => status === 'applied').length, 39);
+  assert.equal(tables.held.size, 39);
+});
+
+test('a table that somebody deleted is declared anew, and its elements are in doubt', async () => {
+  const { tables, doubts, rules, log } = setUp();
+  await rules.declare();
+  tables.declared.clear();
+  assert.equal(statuses(await rules.apply(adding([vip(1), vip(2)]))), 'unknown unknown');
+  assert.equal(doubts.length, 1);
+  assert.ok(tables.declared.has('IPv4'));
+  assert.match(
+    log
+      .at('warn')
+      .map(({ message }) => message)
+      .join(),
+    /somebody changed the packet rules/,
+  );
+});
+
+test('where the rules are refused everything else goes on; once they are taken, elements are in doubt', async () => {
+  const { tables, doubts, rules, log } = setUp();
+  tables.fault = ({ kind }) => (kind === 'declare-table' ? 'EOPNOTSUPP' : undefined);
+  assert.equal(await rules.declare(), false);
+  assert.equal(await rules.declare(), false);
+  assert.equal(log.at('error').length, 1, 'said once');
+  assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'applied');
+  assert.equal(tables.held.size, 0);
+  tables.fault = () => undefined;
+  assert.equal(await rules.declare(), true);
+  assert.equal(doubts.length, 1);
+  assert.deepEqual(await rules.read(), []);
+});
+
+test('a table of an older version is exchanged with what of its elements still has a place', async () => {
+  const { tables, rules } = setUp();
+  const vips = setDeclaration('vips');
+  assert.ok(vips);
+  tables.declared.set('IPv4', {
+    family: 'IPv4',
+    name: 'kube-ipvs',
+    sets: [vips, { name: 'older', key: ['address'], verdicts: false, comment: '' }],
+    chains: [],
+  });
+  const dropped = setElement('IPv4', 'older', vip(2).fields);
+  for (const element of [vip(1), dropped]) tables.held.set(element.key, element);
+  assert.equal(await rules.exists(), true);
+  assert.equal(await rules.declare(), true);
+  assert.deepEqual([...tables.held.values()], [vip(1)]);
+  assert.deepEqual(
+    tables.transactions.map((changes) => changes.map(({ kind }) => kind)),
+    [['delete-table', 'declare-table', 'add-elements']],
+  );
+});
+
+test('a source range of a length that is new is declared before its elements come', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  const source = setElement('IPv4', 'sources-24', ['203.0.113.1' as never, 'TCP', 80, '192.0.2.0' as never]);
+  assert.equal(statuses(await rules.apply(adding([source]))), 'applied');
+  assert.ok(tables.declared.get('IPv4')?.sets.some(({ name }) => name === 'sources-24'));
+});
