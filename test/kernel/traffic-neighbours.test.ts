@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { run } from '../support/guest.js';
+import { run, runLine } from '../support/guest.js';
 import { local, ready, serviceObject, sliceObject } from '../support/objects.js';
 import { TwoNodeNetwork, type Position } from '../traffic/network.js';
 
@@ -37,14 +37,14 @@ const write = (policy: 'Cluster' | 'Local', endpoints: readonly ('a' | 'x')[]): 
       ipFamilies: families,
       ingress: Object.values(loadBalancer).map((ip) => ({ ip })),
       externalTrafficPolicy: policy,
-      ports: ['t:80/TCP@30080', 'u:80/UDP@30080'],
+      ports: ['t:80/TCP@30080', 'u:80/UDP@30080', 'l:81/TCP'],
     }),
     serviceObject('empty', { clusterIP: empty, ports: ['t:80/TCP', 'u:80/UDP'] }),
     ...families.map((family) =>
       sliceObject(
         'web',
         endpoints.map((pod) => (pod === 'a' ? local(ready(pods.a[family])) : ready(pods.x[family]))),
-        { ports: ['t:8080/TCP', 'u:8080/UDP'], family, suffix: family.toLowerCase() },
+        { ports: ['t:8080/TCP', 'u:8080/UDP', 'l:8080/TCP'], family, suffix: family.toLowerCase() },
       ),
     ),
   ];
@@ -116,6 +116,13 @@ before(async () => {
   network = await TwoNodeNetwork.up([]);
   writeFileSync(join(scratch, 'foreign.nft'), foreignTables);
   nft('-f', join(scratch, 'foreign.nft'));
+  for (const [program, to] of [
+    ['iptables-legacy', '10.128.1.1:8080'],
+    ['ip6tables-legacy', '[fd00:10:128:1::1]:8080'],
+  ])
+    runLine(
+      `ip netns exec node ${program} -t nat -A PREROUTING -p tcp --dport 81 -m addrtype --dst-type LOCAL -j DNAT --to-destination ${to}`,
+    );
   foreignBefore = foreignRules();
   write('Cluster', ['a']);
   const config = join(scratch, 'config.json');
@@ -149,11 +156,14 @@ after(async () => {
 for (const family of families) {
   test(`${family}: a hostPort of a CNI on the same port does not take a VIP, and keeps the node's own addresses`, async () => {
     const bridge = family === 'IPv4' ? '10.128.1.254' : 'fd00:10:128:1::fe';
-    for (const address of [clusterIp[family], loadBalancer[family]])
-      for (const from of ['client', 'node'] as const)
-        assert.equal(await askedBy(from, 'tcp', address, 80), `a ${bridge}`);
     const client = family === 'IPv4' ? '172.31.0.2' : 'fd00:31::2';
-    assert.equal(await askedBy('client', 'tcp', nodeAddress[family], 80), `a ${client}`);
+    // One is a rule of nftables, one of iptables.
+    for (const port of [80, 81]) {
+      for (const address of [clusterIp[family], loadBalancer[family]])
+        for (const from of ['client', 'node'] as const)
+          assert.equal(await askedBy(from, 'tcp', address, port), `a ${bridge}`);
+      assert.equal(await askedBy('client', 'tcp', nodeAddress[family], port), `a ${client}`);
+    }
   });
 
   test(`${family}: the mark is there until a packet is masqueraded and never after; the marks of others stay`, async () => {
@@ -176,6 +186,15 @@ for (const family of families) {
       }
   });
 }
+
+test('a client that uses its port again at once is answered at once', async () => {
+  for (const address of [clusterIp.IPv4, loadBalancer.IPv4, clusterIp.IPv6])
+    for (let time = 1; time <= 5; time += 1) {
+      const started = performance.now();
+      assert.match(await ask('client', 'tcp', address, 80, { from: 9_000 }), /^a /);
+      assert.ok(performance.now() - started < 900, `${address}, time ${time}`);
+    }
+});
 
 test('without endpoints a request is refused at once, and the kernel writes no line for it', async () => {
   const log = run('dmesg');

@@ -64,8 +64,10 @@ const askTcp = ({ address, port, patience, from }: Question): Promise<string> =>
       resolve(outcome);
     };
     const timer = setTimeout(() => end('timeout'), patience);
-    socket.on('data', (data) => end(data.toString().split(/[\r\n]/)[0] ?? ''));
-    socket.on('end', () => end('ended'));
+    let answer = '';
+    socket.on('data', (data) => (answer += data.toString()));
+    // The server is the first to end, so that the port can be used again at once.
+    socket.on('end', () => end(answer.split(/[\r\n]/)[0] ?? ''));
     socket.on('error', (error) => end(outcomeOf(error)));
   });
 

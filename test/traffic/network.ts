@@ -68,7 +68,7 @@ class Agent {
   }
 }
 
-/** The namespaces of `scripts/kernel-lab/network up --two-nodes`: the pods a, b and x answer on port 8080, the node on port 22 and health check ports. */
+/** The namespaces of `scripts/kernel-lab/network up --two-nodes`: the pods a, b and x and the node answer on port 8080, the node on port 22 and health check ports. */
 export class TwoNodeNetwork implements AsyncDisposable {
   readonly #agents: ReadonlyMap<Namespace, Agent>;
   #questions = 0;
@@ -80,6 +80,7 @@ export class TwoNodeNetwork implements AsyncDisposable {
   static async up(healthCheckPorts: readonly number[]): Promise<TwoNodeNetwork> {
     run('scripts/kernel-lab/network', 'up', '--two-nodes');
     const ofNode = [
+      '8080',
       `${daemonPort}=${daemonAnswer}`,
       ...healthCheckPorts.map((port) => `${port}=${healthAnswer}`),
     ];

@@ -69,7 +69,9 @@ const wordOf = (answer: string, { from, address, family, expected }: Probe): str
   if (answer === daemonAnswer) return 'daemon';
   const [pod = '', source, port, lost] = answer.split(' ');
   if (source === undefined) return answer;
+  if (expected.includes(`${pod}:any`)) return `${pod}:any`;
   const is = (word: string): boolean => {
+    if (word === 'node' && pod === 'node') return false;
     if (word === 'own' && from === 'node') return false;
     return sourceOf(word, pod, from, address, family) === source;
   };

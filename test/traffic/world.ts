@@ -73,11 +73,16 @@ export const sourceOf = (
   return required(nodeAddress[nodeTowards[pod] ?? ''], `no pod ${pod}`)[family];
 };
 
+const endpointAddresses: Readonly<Record<string, ByFamily>> = {
+  ...addressOf,
+  node: { IPv4: '10.200.0.2', IPv6: 'fd00:200::2' },
+};
+
 /** `x`, or `a/terminating` for one that ends, but still serves. */
 const endpointsOf = (one: Case, family: Family) =>
   one.endpoints.map((word) => {
     const [pod, state] = word.split('/');
-    const found = Object.entries(addressOf).find(([name]) => name === pod);
+    const found = Object.entries(endpointAddresses).find(([name]) => name === pod);
     const [, addresses] = required(found, `no pod ${word}`);
     const endpoint = (state === 'terminating' ? servingTerminating : ready)(addresses[family]);
     return pod === 'x' ? endpoint : local(endpoint);
