@@ -9,8 +9,8 @@ import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-s
 import type { Outcome } from '../model/operation.js';
 import { NetlinkError } from '../netlink/errors.js';
 import { ownershipOf, type OwnershipFacts } from '../plan/ownership.js';
-import { serviceElement } from '../plan/packet-elements.js';
-import { setDeclaration } from '../plan/packet-table.js';
+import { isNamedIn } from '../plan/packet-elements.js';
+import { isPacketClass } from '../plan/packet-table.js';
 import { withRemedy } from './read-kernel.js';
 
 export interface CleanupOptions {
@@ -69,16 +69,14 @@ const readTables = async ({
 }: Clients): Promise<{ readonly tables: readonly Family[]; readonly named: ReadonlySet<ElementKey> }> => {
   const tables: Family[] = [];
   const named = new Set<ElementKey>();
-  const services = setDeclaration('services');
   for (const family of families) {
     const table = await unlessLacking(() => nftables?.table(family, tableName));
     if (table === undefined) continue;
     tables.push(family);
-    const elements =
-      services === undefined
-        ? []
-        : await unlessLacking(() => nftables?.elements(family, tableName, services));
-    for (const { key } of elements ?? []) named.add(key);
+    for (const set of table.sets.filter(({ name }) => isPacketClass(name))) {
+      const elements = await unlessLacking(() => nftables?.elements(family, tableName, set));
+      for (const { key } of elements ?? []) named.add(key);
+    }
   }
   return { tables, named };
 };
@@ -92,7 +90,7 @@ const read = async (clients: Clients, excludeCidrs: readonly Cidr[]): Promise<Fo
   const bound = new Set(addresses.map(({ address }) => address));
   const facts: OwnershipFacts = {
     hasDummyAddress: (address) => bound.has(address),
-    isNamed: (identity) => identity.by === 'address' && named.has(serviceElement(identity, 'local').key),
+    isNamed: (identity) => isNamedIn(identity, (key) => named.has(key)),
     takesOver: false,
     hasNodeAddress: () => false,
     excludeCidrs,

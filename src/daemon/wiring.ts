@@ -14,8 +14,8 @@ import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import { defaultDrainSettings } from '../plan/drain.js';
 import { ownershipOf } from '../plan/ownership.js';
-import { serviceElement } from '../plan/packet-elements.js';
-import { packetClasses, rememberedPacketTable } from '../plan/packet-table.js';
+import { isNamedIn } from '../plan/packet-elements.js';
+import { rememberedPacketTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
 import type { KernelClients } from './kernel-access.js';
@@ -112,9 +112,7 @@ export const wire = (
     isWanted: (key) => wanted.desired.virtualServer(key) !== undefined,
     isOurs: (identity) =>
       ownershipOf(identity, {
-        isNamed: (named) =>
-          named.by === 'address' &&
-          packetClasses.some((name) => observed.element(serviceElement(named, name).key) !== undefined),
+        isNamed: (named) => isNamedIn(named, (key) => observed.element(key) !== undefined),
         takesOver,
         hasDummyAddress: (address) => observed.hasAddress(address),
         hasNodeAddress: (address) => nodeAddresses.has(address),

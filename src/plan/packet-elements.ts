@@ -17,7 +17,7 @@ import {
 } from '../model/virtual-server.js';
 import type { PortEndpoint } from './endpoints.js';
 import type { Frontend } from './frontends.js';
-import { sourcesSet, type PacketClass } from './packet-table.js';
+import { packetClasses, sourcesSet, type PacketClass } from './packet-table.js';
 
 const isProtocol = (value: unknown): value is Protocol =>
   value === 'TCP' || value === 'UDP' || value === 'SCTP';
@@ -29,6 +29,13 @@ export const serviceElement = (
   { address, protocol, port }: ByAddress,
   packetClass: PacketClass,
 ): SetElement => setElement(familyOf(address), packetClass, [address, protocol, port]);
+
+/** Whether packet rules with these elements name a virtual server as ours. */
+export const isNamedIn = (
+  identity: VirtualServerIdentity,
+  hasElement: (key: ElementKey) => boolean,
+): boolean =>
+  identity.by === 'address' && packetClasses.some((name) => hasElement(serviceElement(identity, name).key));
 
 /** The virtual server that an element belongs to; undefined where it is of no virtual server. */
 export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | undefined => {

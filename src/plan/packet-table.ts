@@ -57,6 +57,8 @@ export interface PacketTableSettings {
 export const packetClasses = ['no-endpoints', 'cluster-ip', 'local', 'local-elsewhere', 'external'] as const;
 export type PacketClass = (typeof packetClasses)[number];
 
+export const isPacketClass = (set: string): set is PacketClass => packetClasses.some((name) => name === set);
+
 const classMeanings: Readonly<Record<PacketClass, string>> = {
   'no-endpoints': 'services without endpoints',
   'cluster-ip': 'ClusterIPs',
