@@ -49,6 +49,7 @@ export const renderNode = (
     {
       name: settings.nodeName,
       zone: node?.zone ?? '',
+      reported: node?.addresses ?? [],
       addresses,
       reserved: reservedAddresses({
         gateways: [],

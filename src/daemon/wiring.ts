@@ -65,6 +65,7 @@ export const wire = (
     nodeFacts: () => ({
       name: settings.nodeName,
       zone: store.node?.zone ?? '',
+      reported: store.node?.addresses ?? [],
       addresses: nodeAddresses.all(),
       reserved: reservedAddresses({
         gateways,

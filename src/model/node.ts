@@ -26,6 +26,8 @@ export interface NodeFacts {
   readonly zone: string;
   /** Every address of every interface but kube-ipvs0. */
   readonly addresses: readonly InterfaceAddress[];
+  /** status.addresses of the Node: how the cluster knows this machine; [] where no Node is known. */
+  readonly reported: readonly IpAddress[];
   /** Addresses of other machines that this one must go on reaching, with what they are, as `a gateway of this node`. */
   readonly reserved: ReadonlyMap<IpAddress, string>;
 }

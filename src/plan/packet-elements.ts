@@ -46,7 +46,8 @@ export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | unde
 
 /**
  * The elements that admit sources to a virtual server. The node itself speaks to a VIP with the VIP as its source: it is
- * admitted where a range holds an address of the node (kube-proxy-ipvs §4.4, KUBE-LOAD-BALANCER-SOURCE-IP).
+ * admitted where a range holds an address that the cluster knows it by (kube-proxy-ipvs §4.4, KUBE-LOAD-BALANCER-SOURCE-IP),
+ * or, where there is no Node, any address of it.
  */
 export const sourceRangeElements = (
   { address, protocol, port }: ByAddress,
@@ -57,7 +58,8 @@ export const sourceRangeElements = (
   const family = familyOf(address);
   const admit = (source: IpAddress, prefixLength: number): SetElement =>
     setElement(family, sourcesSet(prefixLength), [address, protocol, port, source]);
-  const admitsNode = node.addresses.some((own) => ranges.some((range) => cidrContains(range, own.address)));
+  const own = node.reported.length > 0 ? node.reported : node.addresses.map((entry) => entry.address);
+  const admitsNode = own.some((source) => ranges.some((range) => cidrContains(range, source)));
   return [
     setElement(family, 'restricted', [address, protocol, port]),
     ...ranges.map((range) => admit(range.address, range.prefixLength)),

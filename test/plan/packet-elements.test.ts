@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { SimulatedNode } from '../support/simulated-node.js';
 import {
   deadTerminating,
+  ip,
   local,
   nodeFacts,
   ready,
@@ -15,8 +16,12 @@ import {
 const facts = nodeFacts(['eth0 10.200.0.2/24', 'eth0 fd00:200::2/64']);
 
 /** The packet-rule elements of one Service `web`. */
-const elementsOf = (fields: ServiceSpec, endpoints: readonly EndpointSpec[]): readonly string[] => {
-  const node = new SimulatedNode(facts);
+const elementsOf = (
+  fields: ServiceSpec,
+  endpoints: readonly EndpointSpec[],
+  ownFacts = facts,
+): readonly string[] => {
+  const node = new SimulatedNode(ownFacts);
   node.replace({
     services: [service('web', { clusterIP: '10.96.0.1', ...fields })],
     slices: [slice('web', endpoints)],
@@ -105,6 +110,17 @@ test('a range with an address of the node admits the node, which speaks with the
     ready('10.1.0.1'),
   ]);
   assert.ok(elements.includes('IPv4 sources-32 203.0.113.10 . TCP . 80 . 203.0.113.10'), elements.join('\n'));
+});
+
+test('where the Node says how the cluster knows it, its other addresses admit nothing', () => {
+  const restricted: ServiceSpec = { ...loadBalancer, loadBalancerSourceRanges: ['10.200.0.0/24'] };
+  for (const [reported, admitted] of [
+    ['10.200.0.2', 1],
+    ['172.31.0.1', 0],
+  ] as const) {
+    const elements = elementsOf(restricted, [], { ...facts, reported: [ip(reported)] });
+    assert.equal(elements.filter((element) => element.includes('sources-32')).length, admitted);
+  }
 });
 
 test('ranges of the other family, or one that is open to all, restrict nothing', () => {

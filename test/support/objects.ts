@@ -159,7 +159,13 @@ export const nodeFacts = (
   addresses: readonly string[] = ['lo 127.0.0.1/8', 'lo ::1/128'],
   zone = '',
   name = thisNode,
-): NodeFacts => ({ name, zone, addresses: addresses.map(interfaceAddress), reserved: new Map() });
+): NodeFacts => ({
+  name,
+  zone,
+  addresses: addresses.map(interfaceAddress),
+  reported: [],
+  reserved: new Map(),
+});
 
 export const settings = (changes: Partial<RenderSettings> = {}): RenderSettings => ({
   scheduler: 'rr',
