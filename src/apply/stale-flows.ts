@@ -24,7 +24,7 @@ const nameOf = ({ query }: FrontendGroup): string => `${query.family} ${query.pr
 
 /**
  * Deletes the kernel's entries of flows that go where nobody answers any more, so that the next packet of such a flow is
- * given to a real server that does. What fails is tried again together with what is cleaned next.
+ * given to a real server that does. What fails is tried again with the next call, also one for no frontend.
  */
 export class StaleFlows {
   readonly #counts = { deleted: 0, failed: 0 };

@@ -3,6 +3,7 @@ import type { Observed } from '../apply/observed.js';
 import type { PacketRules } from '../apply/packet-rules.js';
 import type { Reconciler, Report } from '../apply/reconciler.js';
 import type { Resync } from '../apply/resync.js';
+import type { StaleFlows } from '../apply/stale-flows.js';
 import { SerialQueue } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { IpAddress } from '../base/ip.js';
@@ -22,6 +23,7 @@ export interface ProxyParts {
   readonly resync: Resync;
   readonly dummy: DummyInterface;
   readonly packetRules: Pick<PacketRules, 'declare' | 'forget' | 'read'>;
+  readonly staleFlows: Pick<StaleFlows, 'clean'>;
   /** Reads all links and addresses into `nodeAddresses`; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
   readonly minSyncPeriodMilliseconds: number;
@@ -196,6 +198,7 @@ export class Proxy implements AsyncDisposable {
     this.parts.packetRules.forget();
     await this.#declarePacketRules();
     await this.#repair(await resync.begin());
+    await this.parts.staleFlows.clean([]);
     this.#scheduleSlices();
   }
 

@@ -92,11 +92,12 @@ export const wire = (
     inDoubt: () => proxy.packetRulesChanged(),
     log,
   });
+  const staleFlows = new StaleFlows({ conntrack, log });
   const reconciler = new Reconciler({
     ipvs,
     addresses: dummy,
     packetRules,
-    staleFlows: new StaleFlows({ conntrack, log }),
+    staleFlows,
     observed,
     wanted: wanted.desired,
     drainSettings: { ...defaultDrainSettings, deadlineMilliseconds: settings.drainDeadline },
@@ -143,6 +144,7 @@ export const wire = (
     resync,
     dummy,
     packetRules,
+    staleFlows,
     readAddresses,
     minSyncPeriodMilliseconds: settings.minSyncPeriod,
     syncPeriodMilliseconds: settings.syncPeriod,

@@ -66,6 +66,7 @@ const setUp = () => {
     resync,
     dummy,
     packetRules: { declare: async () => true, forget: () => {}, read: async () => [] },
+    staleFlows: { clean: async () => {} },
     readAddresses: async () => {
       kernel.read.push('links and addresses');
       return false;
