@@ -43,7 +43,8 @@ export interface ReconcilerParts {
   readonly packetRules: { apply(operations: readonly ElementOperation[]): Promise<readonly Outcome[]> };
   readonly observed: Observed;
   readonly wanted: Wanted & { readonly urgency: Urgency };
-  readonly drainSettings: DrainSettings;
+  /** As they are now. */
+  readonly drainSettings: () => DrainSettings;
   /** Whether a virtual server is never deleted, wanted or not (ipvs.excludeCIDRs). */
   readonly isExcluded: (identity: VirtualServerIdentity) => boolean;
   readonly counters: OperationCounters;
@@ -136,7 +137,7 @@ export class Reconciler {
 
   #operations(touched: Touched): readonly Operation[] {
     const { wanted, observed, drainSettings, isExcluded } = this.parts;
-    return diff(wanted, observed, touched, drainSettings).filter(
+    return diff(wanted, observed, touched, drainSettings()).filter(
       (operation) => operation.kind !== 'delete-virtual-server' || !isExcluded(operation.server),
     );
   }
@@ -296,7 +297,7 @@ export class Reconciler {
   ): Promise<void> {
     const { ipvs, observed, wanted, drainSettings } = this.parts;
     const looked = [...keys];
-    const candidates = drainingAmong(looked, wanted, observed, drainSettings);
+    const candidates = drainingAmong(looked, wanted, observed, drainSettings());
     const observations = new Map<VirtualServerKey, readonly RealServerObservation[]>();
     // What no longer drains (wanted again, or gone as a whole) is forgotten: nothing was read of it.
     for (const key of looked) if (this.#draining.has(key)) observations.set(key, []);
@@ -310,7 +311,7 @@ export class Reconciler {
       observations,
       wanted,
       now: this.#now(),
-      settings: drainSettings,
+      settings: drainSettings(),
     });
     this.#draining = step.keep;
     for (const phase of phases(step.delete)) await this.#run(phase, report, refused);

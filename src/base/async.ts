@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Node takes a longer delay of a timer for none at all. */
+export const longestDelayMilliseconds = 2 ** 31 - 1;
+
 /** Resolves after the time or as soon as the signal aborts; never rejects. */
 export const sleep = async (milliseconds: number, signal?: AbortSignal): Promise<void> => {
   try {

@@ -1,3 +1,4 @@
+import { longestDelayMilliseconds } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
@@ -68,10 +69,20 @@ class ForwardCheck {
   }
 }
 
-/** Looks now, tells what is found, and looks again each period (milliseconds). Never rejects. */
-export const watchForwarding = async (period: number, log: Logger): Promise<Disposable> => {
+/** Looks now, tells what is found, and looks again after each period (milliseconds, asked for each time). Never rejects. */
+export const watchForwarding = async (period: () => number, log: Logger): Promise<Disposable> => {
   const check = new ForwardCheck(everybody, log);
   await check.look();
-  const timer = setInterval(() => void check.look(), period);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  let timer: NodeJS.Timeout | undefined;
+  const lookLater = (): void => {
+    timer = setTimeout(
+      () => {
+        void check.look();
+        lookLater();
+      },
+      Math.min(period(), longestDelayMilliseconds),
+    );
+  };
+  lookLater();
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
 };

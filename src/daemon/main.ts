@@ -12,13 +12,14 @@ import type { Source } from '../watch/source.js';
 import { followKernel } from './follow-kernel.js';
 import { watchForwarding } from './forward-check.js';
 import { openKernel, prepareKernel, type KernelAccess } from './kernel-access.js';
+import { ChangeableSettings } from './live-settings.js';
 import { openSource } from './open-source.js';
 import { wire, type Wired } from './wiring.js';
 
 const exitStatus = { done: 0, error: 1 } as const;
 
 interface Run extends Wired {
-  readonly settings: Settings;
+  readonly settings: ChangeableSettings;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -47,7 +48,7 @@ const delivered = async (source: Source, { store, settings, signal }: Run): Prom
   while (!store.synced) {
     signal.throwIfAborted();
     const { trouble } = source.health();
-    if (trouble !== undefined && settings.source.from === 'manifests') throw new InputError(trouble);
+    if (trouble !== undefined && settings.now.source.from === 'manifests') throw new InputError(trouble);
     await sleep(20);
   }
 };
@@ -80,34 +81,35 @@ const programOnce = async (first: Promise<Report>, source: Source, run: Run): Pr
 
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
   const { settings, proxy, signal, log } = run;
-  await prepareKernel(kernel, settings, log);
-  using _forwarding = await watchForwarding(settings.syncPeriod, log);
+  await prepareKernel(kernel, settings.now, log);
+  using _forwarding = await watchForwarding(() => settings.now.syncPeriod, log);
   await run.dummy.ensure();
   using _events = followKernel(run, kernel, log);
   await run.readAddresses();
   const first = proxy.start();
   source.start(run.store);
-  if (settings.once) return await unlessStopped(programOnce(first, source, run), signal, log);
+  if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
   await stopped(signal, log);
   return exitStatus.done;
 };
 
 /** Runs the daemon until it is told to stop. Resolves to the exit status; rejects with an error whose message says what is missing. */
-export const runDaemon = async (settings: Settings): Promise<number> => {
+export const runDaemon = async (initial: Settings): Promise<number> => {
   const signal = stopSignal();
-  const log = createLogger({ verbosity: settings.verbosity });
-  for (const warning of settings.warnings) log.warn({ warning }, 'configuration');
+  const log = createLogger({ verbosity: initial.verbosity });
+  for (const warning of initial.warnings) log.warn({ warning }, 'configuration');
   using kernel = await openKernel();
   tellOfMissingRules(kernel.packetFamilies, log);
+  const settings = new ChangeableSettings(initial);
   const run: Run = { ...wire(settings, kernel, log), settings, signal, log };
   await run.lookAround();
-  await using source = await openSource(settings, log);
+  await using source = await openSource(initial, log);
   await using _proxy = run.proxy;
-  const { nodeName, scheduler } = settings;
+  const { nodeName, scheduler } = initial;
   log.info(
     { node: nodeName, scheduler, source: source.name, kernel: release(), runtime: process.versions.node },
     'kube-ipvs starts',
   );
-  if (settings.dryRun) return await unlessStopped(printPlan(source, run), signal, log);
+  if (initial.dryRun) return await unlessStopped(printPlan(source, run), signal, log);
   return await serve(source, kernel, run);
 };

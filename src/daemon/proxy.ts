@@ -26,8 +26,10 @@ export interface ProxyParts {
   readonly staleFlows: Pick<StaleFlows, 'clean'>;
   /** Reads all links and addresses into `nodeAddresses`; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
-  readonly minSyncPeriodMilliseconds: number;
-  readonly syncPeriodMilliseconds: number;
+  /** Milliseconds, as they are to be now. */
+  readonly minSyncPeriod: () => number;
+  /** Milliseconds, as they are to be now. */
+  readonly syncPeriod: () => number;
   readonly log: Logger;
 }
 
@@ -63,8 +65,8 @@ export class Proxy implements AsyncDisposable {
 
   constructor(private readonly parts: ProxyParts) {
     this.#runner = new SyncRunner({
-      minSyncPeriodMilliseconds: parts.minSyncPeriodMilliseconds,
-      syncPeriodMilliseconds: parts.syncPeriodMilliseconds,
+      minSyncPeriod: parts.minSyncPeriod,
+      syncPeriod: parts.syncPeriod,
       run: (reason) => this.#enqueue(() => (reason === 'periodic' ? this.#resync() : this.#sync())),
     });
   }
@@ -84,6 +86,19 @@ export class Proxy implements AsyncDisposable {
   nodeChanged(): void {
     this.parts.wanted.nodeChanged();
     this.request();
+  }
+
+  /**
+   * Settings are to change: nothing else touches the kernel while `change` prepares it and puts them in force; then everything
+   * is rendered by them, `anew` reads the whole kernel before. Rejects where `change` does, and nothing is different then.
+   */
+  async changeSettings(change: () => Promise<{ readonly anew: boolean }>): Promise<void> {
+    await this.#queue.run(async () => {
+      const { anew } = await change();
+      if (anew) this.#adopted = false;
+    });
+    this.#runner.reschedule();
+    this.nodeChanged();
   }
 
   dummyChanged(addresses: Iterable<IpAddress>): void {
@@ -224,10 +239,10 @@ export class Proxy implements AsyncDisposable {
 
   /** Spreads the slices of a round over the first half of the sync period. */
   #scheduleSlices(): void {
-    const { resync, syncPeriodMilliseconds } = this.parts;
+    const { resync, syncPeriod } = this.parts;
     const slices = Math.ceil(resync.remaining / resyncSlice);
     if (slices === 0) return;
-    this.#after('slice', syncPeriodMilliseconds / 2 / slices, () => {
+    this.#after('slice', syncPeriod() / 2 / slices, () => {
       void this.#enqueue(() => this.#slice());
     });
   }

@@ -1,19 +1,18 @@
+import { longestDelayMilliseconds } from '../base/async.js';
+
 /** Why a run happens: something asked for it, or syncPeriod has passed since the last one. */
 export type RunReason = 'requested' | 'periodic';
 
 export interface SyncRunnerOptions {
-  /** Between the end of one run and the start of the next; 0: none. */
-  readonly minSyncPeriodMilliseconds: number;
-  /** After the end of the last run without a request. */
-  readonly syncPeriodMilliseconds: number;
+  /** Milliseconds between the end of one run and the start of the next; 0: none. */
+  readonly minSyncPeriod: () => number;
+  /** Milliseconds after the end of the last run without a request. */
+  readonly syncPeriod: () => number;
   /** Must not reject: a failure is the run's own business. */
   readonly run: (reason: RunReason) => Promise<void>;
   /** Milliseconds of a clock that nobody sets: with the time of day a step back would hold up every sync for as long. */
   readonly now?: () => number;
 }
-
-/** Node takes a longer delay for none at all. */
-const longestDelayMilliseconds = 2 ** 31 - 1;
 
 /**
  * kube-proxy's rate limit (kube-proxy-ipvs §5.8): requests coalesce, the first runs at once, later ones wait until
@@ -38,6 +37,11 @@ export class SyncRunner {
     if (!this.#running) this.#schedule();
   }
 
+  /** The periods are others now: what waits does so by them. */
+  reschedule(): void {
+    if (this.#timer !== undefined && !this.#running) this.#schedule();
+  }
+
   /** No run starts after this; resolves when the one under way has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -48,9 +52,9 @@ export class SyncRunner {
   #schedule(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
-    const { minSyncPeriodMilliseconds, syncPeriodMilliseconds } = this.options;
+    const { minSyncPeriod, syncPeriod } = this.options;
     const passed = this.#lastEnd === undefined ? Infinity : this.#now() - this.#lastEnd;
-    const wait = this.#requested ? Math.max(0, minSyncPeriodMilliseconds - passed) : syncPeriodMilliseconds;
+    const wait = this.#requested ? Math.max(0, minSyncPeriod() - passed) : syncPeriod();
     if (wait === 0) this.#start();
     else this.#timer = setTimeout(() => this.#start(), Math.min(wait, longestDelayMilliseconds));
   }

@@ -10,7 +10,6 @@ import { cidrContains, type IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
-import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import { defaultDrainSettings } from '../plan/drain.js';
 import { ownershipOf } from '../plan/ownership.js';
@@ -20,6 +19,7 @@ import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.
 import { ClusterStore } from '../watch/cluster-store.js';
 import type { KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
+import type { LiveSettings } from './live-settings.js';
 import { foreignReporter, Proxy } from './proxy.js';
 import { WantedState } from './wanted-state.js';
 
@@ -41,7 +41,7 @@ const sameElements = <T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean =>
 
 /** Connects the parts of the daemon: sources fill the store, the proxy follows it and the kernel's events. */
 export const wire = (
-  settings: Settings,
+  settings: LiveSettings,
   { ipvs, route, nftables, conntrack, packetFamilies }: KernelClients,
   log: Logger,
 ): Wired => {
@@ -57,13 +57,13 @@ export const wire = (
   const wanted = new WantedState({
     store,
     settings: () => ({
-      scheduler: settings.scheduler,
-      externalIpsAllowed: settings.externalIpsAllowed,
+      scheduler: settings.now.scheduler,
+      externalIpsAllowed: settings.now.externalIpsAllowed,
       families,
-      nodePortAddresses: nodePortNetworks(settings, store.node?.addresses ?? []),
+      nodePortAddresses: nodePortNetworks(settings.now, store.node?.addresses ?? []),
     }),
     nodeFacts: () => ({
-      name: settings.nodeName,
+      name: settings.now.nodeName,
       zone: store.node?.zone ?? '',
       reported: store.node?.addresses ?? [],
       addresses: nodeAddresses.all(),
@@ -83,9 +83,9 @@ export const wire = (
     declaration: (family, sourceLengths) =>
       table({
         family,
-        masqueradeAll: settings.masqueradeAll,
-        masqueradeMark: settings.masqueradeMark,
-        podTraffic: podTraffic(settings, store.node)[family],
+        masqueradeAll: settings.now.masqueradeAll,
+        masqueradeMark: settings.now.masqueradeMark,
+        podTraffic: podTraffic(settings.now, store.node)[family],
         masqueradePorts: wanted.desired.nodePorts.masqueradePorts,
         sourceLengths,
       }),
@@ -100,9 +100,13 @@ export const wire = (
     staleFlows,
     observed,
     wanted: wanted.desired,
-    drainSettings: { ...defaultDrainSettings, deadlineMilliseconds: settings.drainDeadline },
+    drainSettings: () => ({
+      ...defaultDrainSettings,
+      deadlineMilliseconds: settings.now.drainDeadline,
+    }),
     isExcluded: (identity) =>
-      identity.by === 'address' && settings.excludeCidrs.some((cidr) => cidrContains(cidr, identity.address)),
+      identity.by === 'address' &&
+      settings.now.excludeCidrs.some((cidr) => cidrContains(cidr, identity.address)),
     counters,
     log,
   });
@@ -118,7 +122,7 @@ export const wire = (
         takesOver,
         hasDummyAddress: (address) => observed.hasAddress(address),
         hasNodeAddress: (address) => nodeAddresses.has(address),
-        excludeCidrs: settings.excludeCidrs,
+        excludeCidrs: settings.now.excludeCidrs,
       }) === 'ours',
     onForeign: foreignReporter(log),
   });
@@ -146,8 +150,8 @@ export const wire = (
     packetRules,
     staleFlows,
     readAddresses,
-    minSyncPeriodMilliseconds: settings.minSyncPeriod,
-    syncPeriodMilliseconds: settings.syncPeriod,
+    minSyncPeriod: () => settings.now.minSyncPeriod,
+    syncPeriod: () => settings.now.syncPeriod,
     log,
   });
   const kernelEvents: KernelEvents = new KernelEvents({

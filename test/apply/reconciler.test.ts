@@ -39,7 +39,7 @@ const setUp = ({ excluded = '' } = {}) => {
     packetRules: kernel.packetRules,
     observed,
     wanted: desired,
-    drainSettings: defaultDrainSettings,
+    drainSettings: () => defaultDrainSettings,
     isExcluded: (identity) => identity.by === 'address' && identity.address === excluded,
     counters,
     staleFlows,

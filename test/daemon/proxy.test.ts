@@ -46,7 +46,7 @@ const setUp = () => {
     staleFlows: { clean: async () => {} },
     observed,
     wanted: wanted.desired,
-    drainSettings: defaultDrainSettings,
+    drainSettings: () => defaultDrainSettings,
     isExcluded: () => false,
     counters: new OperationCounters(),
     log,
@@ -71,8 +71,8 @@ const setUp = () => {
       kernel.read.push('links and addresses');
       return false;
     },
-    minSyncPeriodMilliseconds: 0,
-    syncPeriodMilliseconds: 60_000,
+    minSyncPeriod: () => 0,
+    syncPeriod: () => 60_000,
     log,
   });
   let fields: ServiceSpec = {};

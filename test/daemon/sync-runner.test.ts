@@ -14,8 +14,8 @@ const setUp = (context: TestContext, minimum: number, maximum: number) => {
   const runs: string[] = [];
   let now = 0;
   const runner = new SyncRunner({
-    minSyncPeriodMilliseconds: minimum,
-    syncPeriodMilliseconds: maximum,
+    minSyncPeriod: () => minimum,
+    syncPeriod: () => maximum,
     run: async (reason) => void runs.push(`${now} ${reason}`),
     now: () => now,
   });
@@ -73,8 +73,8 @@ test('the clock of the machine may be set back: requests run nevertheless', asyn
   context.mock.timers.enable({ apis: ['Date'], now: 7_200_000 });
   let runs = 0;
   const runner = new SyncRunner({
-    minSyncPeriodMilliseconds: 0,
-    syncPeriodMilliseconds: 10_000,
+    minSyncPeriod: () => 0,
+    syncPeriod: () => 10_000,
     run: async () => void (runs += 1),
   });
   runner.request();
@@ -89,8 +89,8 @@ test('the clock of the machine may be set back: requests run nevertheless', asyn
 test('a sync period of months does not make it run without a pause', async () => {
   let runs = 0;
   const runner = new SyncRunner({
-    minSyncPeriodMilliseconds: 0,
-    syncPeriodMilliseconds: 90 * 24 * 3_600_000,
+    minSyncPeriod: () => 0,
+    syncPeriod: () => 90 * 24 * 3_600_000,
     run: async () => void (runs += 1),
   });
   runner.request();

@@ -3,6 +3,7 @@ import { parseFlags } from '../../src/config/flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
 import { followKernel } from '../../src/daemon/follow-kernel.js';
 import { openKernel, prepareKernel, type KernelAccess } from '../../src/daemon/kernel-access.js';
+import { ChangeableSettings } from '../../src/daemon/live-settings.js';
 import { wire, type Wired } from '../../src/daemon/wiring.js';
 
 export interface InProcessDaemon extends AsyncDisposable {
@@ -20,7 +21,7 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
     hostname: 'n1',
   });
   const kernel = await openKernel();
-  const wired = wire(settings, kernel, silentLogger);
+  const wired = wire(new ChangeableSettings(settings), kernel, silentLogger);
   await wired.lookAround();
   await prepareKernel(kernel, settings, silentLogger);
   await wired.dummy.ensure();
