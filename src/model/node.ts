@@ -11,6 +11,8 @@ export interface Node {
   /** status.addresses: InternalIPs first, then ExternalIPs. */
   readonly addresses: readonly IpAddress[];
   readonly podCidrs: readonly Cidr[];
+  /** It is being deleted, or the cluster autoscaler is about to remove it: load balancers are to send it no new connections. */
+  readonly leaving: boolean;
 }
 
 /** An address on an interface of this machine, as rtnetlink tells it. */

@@ -197,8 +197,11 @@ export class ClusterStore {
   }
 
   #setNode(node: Node | undefined): void {
-    if (sameStructure(this.#node, node)) return;
+    const before = this.#node;
+    if (sameStructure(before, node)) return;
     this.#node = node;
+    // Whether it is leaving concerns nobody but those who ask for it.
+    if (before !== undefined && sameStructure({ ...before, leaving: node?.leaving }, node)) return;
     this.#nodeChanged = true;
     this.#revision += 1;
   }

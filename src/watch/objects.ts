@@ -293,6 +293,9 @@ const nodeAddresses = (status: NodeShape['status'], report: Report): readonly Ip
   return [...ofType('InternalIP'), ...ofType('ExternalIP')];
 };
 
+/** The cluster autoscaler puts it on a Node that it is about to remove. */
+const removalTaint = 'ToBeDeletedByClusterAutoscaler';
+
 /** A core/v1 Node, keyed by its name. Throws MalformedObject. */
 export const toNode = (object: unknown): Parsed<string, Node> => {
   const { metadata, spec, status } = readNode(object);
@@ -304,6 +307,8 @@ export const toNode = (object: unknown): Parsed<string, Node> => {
     zone: metadata.labels?.['topology.kubernetes.io/zone'] ?? '',
     addresses: nodeAddresses(status, report),
     podCidrs: parseEach('spec.podCIDRs', podCidrs, parseCidr, report),
+    leaving:
+      Boolean(metadata.deletionTimestamp) || (spec?.taints ?? []).some(({ key }) => key === removalTaint),
   };
   return { key: metadata.name, value, problems };
 };

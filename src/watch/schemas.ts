@@ -11,6 +11,7 @@ const metadataShape = z.object({
   namespace: text,
   name: z.string().min(1),
   creationTimestamp: text,
+  deletionTimestamp: text,
   labels: z
     .object({
       'kubernetes.io/service-name': text,
@@ -72,7 +73,9 @@ const endpointSliceShape = z.object({
 
 const nodeShape = z.object({
   metadata: metadataShape,
-  spec: z.object({ podCIDR: text, podCIDRs: texts }).nullish(),
+  spec: z
+    .object({ podCIDR: text, podCIDRs: texts, taints: z.array(z.object({ key: text })).nullish() })
+    .nullish(),
   status: z
     .object({ addresses: z.array(z.object({ type: z.string(), address: z.string() })).nullish() })
     .nullish(),

@@ -107,6 +107,20 @@ test('the Node: a change of what we use is told once', () => {
   assert.deepEqual([store.node?.zone, store.takeNodeChanged(), notified()], ['b', true, 2]);
 });
 
+test('that the Node is leaving is known and renders nothing again', () => {
+  const { store, notified } = watchedStore();
+  const node = (taints: readonly object[]): ObjectChange => ({
+    kind: 'node',
+    value: toNode({ ...sampleNode('n', 'a'), spec: { taints } }).value,
+  });
+  store.apply([node([])]);
+  store.takeNodeChanged();
+  store.apply([node([{ key: 'ToBeDeletedByClusterAutoscaler' }])]);
+  assert.deepEqual([store.node?.leaving, store.takeNodeChanged(), notified()], [true, false, 1]);
+  store.apply([node([])]);
+  assert.equal(store.node?.leaving, false);
+});
+
 const names = fc.constantFrom('a', 'b', 'c');
 const changes: fc.Arbitrary<ObjectChange> = fc.oneof(
   fc

@@ -331,6 +331,18 @@ test('a Node: zone, addresses in order, pod networks', () => {
   assert.equal(toNode({ metadata: { name: 'n' } }).value?.zone, '');
 });
 
+test('a Node is leaving while it is deleted, or tainted by the cluster autoscaler; other taints mean nothing', () => {
+  const leaving = (metadata: object, taints: readonly string[]): boolean | undefined =>
+    toNode({
+      metadata: { name: 'n', ...metadata },
+      spec: { taints: taints.map((key) => ({ key, effect: 'NoSchedule' })) },
+    }).value?.leaving;
+  assert.equal(leaving({}, []), false);
+  assert.equal(leaving({}, ['node.kubernetes.io/unschedulable']), false);
+  assert.equal(leaving({}, ['a', 'ToBeDeletedByClusterAutoscaler']), true);
+  assert.equal(leaving({ deletionTimestamp: '2026-01-01T00:00:00Z' }, []), true);
+});
+
 test('a malformed object is an error that names kind, object and field', () => {
   const cases: readonly [read: () => unknown, object: string | undefined, field: string][] = [
     [() => service({ ports: [{ port: '80' }] }), 'default/web', 'spec.ports[0].port'],
