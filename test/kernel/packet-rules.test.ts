@@ -9,6 +9,7 @@ import { families } from '../../src/base/ip.js';
 import { tableText } from '../../src/model/nftables-text.js';
 import { tableName } from '../../src/model/nftables.js';
 import { eventually } from '../support/daemon-process.js';
+import { runLine, savedTable } from '../support/guest.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { local, ready, service, slice } from '../support/objects.js';
 
@@ -190,4 +191,30 @@ test('node ports outside of the usual range change the ports of masqueraded conn
   await eventually(async () => assert.match(await ruleset(), /masquerade to :40001-65535/));
   daemon.wired.store.apply([{ kind: 'service', key: value.key, value: undefined }]);
   await eventually(isWhole);
+});
+
+test('after a restart all that was ours is known, wherever it stands, and nothing else is touched', async () => {
+  runLine('ip link add eth9 type dummy');
+  runLine('ip address add 192.0.2.80/24 dev eth9');
+  runLine('ip link set eth9 up');
+  const foreign = ['-A -t 192.0.2.80:30999 -s wlc', '-a -t 192.0.2.80:30999 -r 192.0.2.81:80 -m -w 1'];
+  runLine('ipvsadm -A -t 192.0.2.80:30999 -s wlc');
+  runLine('ipvsadm -a -t 192.0.2.80:30999 -r 192.0.2.81:80 -m -w 1');
+  const onNodeAddress = (): readonly string[] => savedTable().filter((line) => line.includes('192.0.2.80:'));
+  const value = service('exposed', {
+    type: 'NodePort',
+    clusterIP: '10.96.9.9',
+    externalIPs: ['192.0.2.80'],
+    ports: ['http:80@45000'],
+  });
+  daemon.wired.store.apply([{ kind: 'service', key: value.key, value }]);
+  await eventually(() =>
+    assert.deepEqual(
+      onNodeAddress(),
+      [...foreign, '-A -t 192.0.2.80:45000 -s rr', '-A -t 192.0.2.80:80 -s rr'].toSorted(),
+    ),
+  );
+  await daemon[Symbol.asyncDispose]();
+  daemon = await start();
+  assert.deepEqual(onNodeAddress(), foreign.toSorted());
 });
