@@ -200,6 +200,9 @@ const ownConfigurationShape = z.strictObject({
   apiVersion: text,
   kind: text,
   drain: section({ deadline: duration(15 * minute) }),
+  metrics: section({
+    perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
+  }),
 });
 
 /** A KubeProxyConfiguration with every default filled in. Durations are milliseconds. */

@@ -68,6 +68,8 @@ export interface Settings {
   readonly externalIpsAllowed: boolean;
   /** How long a removed endpoint may keep its connections. */
   readonly drainDeadline: number;
+  /** Traffic of single Services on the metrics page: of how many ports of Services at most. */
+  readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
   readonly kubeconfig: string | undefined;
   /** URL of the API server that wins over the kubeconfig. */
   readonly master: string | undefined;
@@ -209,6 +211,7 @@ export const resolveSettings = ({ flags, files, hostname }: SettingsInput): Sett
     once: flagIsSet(flags, 'once'),
     dryRun: flagIsSet(flags, 'dry-run'),
     drainDeadline: own.drain.deadline,
+    perServiceMetrics: own.metrics.perService,
     master: flagText(flags, 'master'),
     configFiles: files.map(({ name }) => name),
     configuration,

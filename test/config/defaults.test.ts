@@ -122,6 +122,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     conntrack: fileDefaults.conntrack,
     externalIpsAllowed: true,
     drainDeadline: 900_000,
+    perServiceMetrics: { enabled: true, maximum: 500 },
     kubeconfig: undefined,
     master: undefined,
     qps: 5,

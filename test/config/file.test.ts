@@ -251,6 +251,17 @@ test('our own document stands in the same file or in one of its own', () => {
   );
 });
 
+test('metrics of single Services can be turned off and bounded', () => {
+  const perService = (fields: string) =>
+    read([withMode, `${ownHeader}metrics: {perService: ${fields}}\n`]).perServiceMetrics;
+  assert.deepEqual(perService('{}'), { enabled: true, maximum: 500 });
+  assert.deepEqual(perService('{enabled: false, maximum: 20}'), { enabled: false, maximum: 20 });
+  assert.equal(
+    failure([withMode, `${ownHeader}metrics: {perService: {maximum: 0}}\n`]),
+    'c1.yaml:3: metrics.perService.maximum must be a whole number from 1 to 100000; it is 0',
+  );
+});
+
 test('other kinds, two of a kind, empty files and broken YAML are refused with their place', () => {
   assert.match(
     failure(['apiVersion: v1\nkind: ConfigMap\n']),
