@@ -1,4 +1,5 @@
 import { DummyInterfaceError, type DummyInterface } from '../apply/dummy-interface.js';
+import type { DriftCounters } from '../apply/drift-counters.js';
 import type { Observed } from '../apply/observed.js';
 import type { PacketRules } from '../apply/packet-rules.js';
 import type { Reconciler, Report } from '../apply/reconciler.js';
@@ -8,10 +9,10 @@ import { SerialQueue } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
-import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
 import { touch, type Touched } from '../plan/diff.js';
 import type { Phase } from '../plan/order.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
+import { timed, type SyncObserver } from './sync-observer.js';
 import { SyncRunner } from './sync-runner.js';
 import type { WantedState } from './wanted-state.js';
 
@@ -30,6 +31,8 @@ export interface ProxyParts {
   readonly minSyncPeriod: () => number;
   /** Milliseconds, as they are to be now. */
   readonly syncPeriod: () => number;
+  readonly observers: readonly SyncObserver[];
+  readonly drift: DriftCounters;
   readonly log: Logger;
 }
 
@@ -74,13 +77,16 @@ export class Proxy implements AsyncDisposable {
   /** From now on the kernel follows the store. Resolves with the report of the first complete sync. */
   start(): Promise<Report> {
     this.#started = true;
+    for (const observer of this.parts.observers) observer.started();
     this.request();
     return new Promise((resolve) => (this.#firstSync = { resolve }));
   }
 
   /** Something that rendering depends on changed; the sync follows as minSyncPeriod lets it. */
   request(): void {
-    if (this.#started && this.parts.store.synced) this.#runner.request();
+    if (!this.#started || !this.parts.store.synced) return;
+    for (const observer of this.parts.observers) observer.queued();
+    this.#runner.request();
   }
 
   nodeChanged(): void {
@@ -167,15 +173,23 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #sync(): Promise<void> {
-    const { store, wanted, reconciler } = this.parts;
     // In trouble every sync reads the whole kernel: changes wait for the next try together.
-    if (!store.synced || this.#timers.has('trouble')) return;
+    if (!this.parts.store.synced || this.#timers.has('trouble')) return;
+    await timed(this.parts.observers, () => this.#program());
+  }
+
+  async #program(): Promise<void> {
+    const { wanted, reconciler } = this.parts;
     const started = performance.now();
     await this.#ensureDummy();
-    const changed = this.#withTouchedAddresses(wanted.update());
+    for (const observer of this.parts.observers) observer.began();
+    const changed = wanted.update();
+    const drifted = this.#takeDriftedAddresses(changed);
     await this.#declarePacketRules();
-    const touched = this.#adopted ? changed : await this.#adopt(changed);
-    this.#finish(await reconciler.reconcile(touched), 'synced', started);
+    const touched = { ...changed, addresses: new Set([...changed.addresses, ...drifted]) };
+    const report = await reconciler.reconcile(this.#adopted ? touched : await this.#adopt(touched));
+    this.parts.drift.count('address', drifted.filter((address) => !this.#differs(address)).length);
+    this.#finish(report, 'synced', started);
   }
 
   /** Without the device the table follows all the same; each address that is wanted says what is wrong, and is tried again. */
@@ -206,13 +220,16 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #resync(): Promise<void> {
-    const { resync, store } = this.parts;
-    if (!store.synced || !this.#adopted) return this.#sync();
+    if (!this.parts.store.synced || !this.#adopted) return this.#sync();
+    await timed(this.parts.observers, () => this.#beginResync());
+  }
+
+  async #beginResync(): Promise<void> {
     await this.#ensureDummy();
     if (await this.parts.readAddresses()) this.nodeChanged();
     this.parts.packetRules.forget();
     await this.#declarePacketRules();
-    await this.#repair(await resync.begin());
+    await this.#repair(await this.parts.resync.begin());
     await this.parts.staleFlows.clean([]);
     this.#scheduleSlices();
   }
@@ -264,13 +281,21 @@ export class Proxy implements AsyncDisposable {
       },
       'the kernel differs from what was left there; repairing',
     );
-    this.#finish(await this.parts.reconciler.reconcile(drifted), 'repaired', started);
+    const { drift, reconciler } = this.parts;
+    this.#finish(await drift.during(() => reconciler.reconcile(drifted)), 'repaired', started);
   }
 
-  #withTouchedAddresses(touched: Touched): Touched {
-    const addresses = new Set([...touched.addresses, ...this.#touchedAddresses]);
+  #differs(address: IpAddress): boolean {
+    return this.parts.wanted.desired.wantsAddress(address) !== this.parts.observed.hasAddress(address);
+  }
+
+  /** Addresses that somebody else took away or bound, and that nothing else has changed. */
+  #takeDriftedAddresses(changed: Touched): readonly IpAddress[] {
+    const drifted = [...this.#touchedAddresses].filter(
+      (address) => !changed.addresses.has(address) && this.#differs(address),
+    );
     this.#touchedAddresses.clear();
-    return { ...touched, addresses };
+    return drifted;
   }
 
   #finish(report: Report, message: string, started: number, level: 'debug' | 'info' = 'info'): void {
@@ -314,14 +339,3 @@ export class Proxy implements AsyncDisposable {
     this.#timers.set(name, timer);
   }
 }
-
-/** Logs each foreign virtual server once. */
-export const foreignReporter = (log: Logger): ((identity: VirtualServerIdentity) => void) => {
-  const reported = new Set<string>();
-  return (identity) => {
-    const key = virtualServerKey(identity);
-    if (reported.has(key)) return;
-    reported.add(key);
-    log.info({ virtualServer: key }, 'a virtual server that is not ours is left alone');
-  };
-};

@@ -1,3 +1,4 @@
+import { DriftCounters } from '../apply/drift-counters.js';
 import { DummyInterface } from '../apply/dummy-interface.js';
 import { NodeAddresses } from '../apply/node-addresses.js';
 import { Observed } from '../apply/observed.js';
@@ -17,10 +18,12 @@ import { isNamedIn } from '../plan/packet-elements.js';
 import { rememberedPacketTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
+import { foreignReporter } from './foreign-reporter.js';
 import type { KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
 import type { LiveSettings } from './live-settings.js';
-import { foreignReporter, Proxy } from './proxy.js';
+import { Proxy } from './proxy.js';
+import type { SyncObserver } from './sync-observer.js';
 import { WantedState } from './wanted-state.js';
 
 export interface Wired {
@@ -30,6 +33,7 @@ export interface Wired {
   readonly dummy: DummyInterface;
   readonly kernelEvents: KernelEvents;
   readonly counters: OperationCounters;
+  readonly drift: DriftCounters;
   /** Reads all links, addresses and gateways; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
   /** To be called before anything is changed: notes what others left here. */
@@ -44,6 +48,7 @@ export const wire = (
   settings: LiveSettings,
   { ipvs, route, nftables, conntrack, packetFamilies }: KernelClients,
   log: Logger,
+  observers: readonly SyncObserver[] = [],
 ): Wired => {
   const store = new ClusterStore(() => proxy.request());
   const observed = new Observed();
@@ -51,6 +56,7 @@ export const wire = (
   let gateways: ReadonlySet<IpAddress> = new Set();
   const dummy = new DummyInterface(route, log, () => kernelEvents.dummyIsNew());
   const counters = new OperationCounters();
+  const drift = new DriftCounters(counters);
   const families = servedFamilies();
   if (!families.includes('IPv6'))
     log.info({}, 'this node has no IPv6: what Services want of it is not served here');
@@ -152,6 +158,8 @@ export const wire = (
     readAddresses,
     minSyncPeriod: () => settings.now.minSyncPeriod,
     syncPeriod: () => settings.now.syncPeriod,
+    observers,
+    drift,
     log,
   });
   const kernelEvents: KernelEvents = new KernelEvents({
@@ -165,5 +173,5 @@ export const wire = (
   const lookAround = async (): Promise<void> => {
     takesOver = !(await packetRules.exists()) && (await dummy.find()) !== undefined;
   };
-  return { lookAround, proxy, store, observed, dummy, kernelEvents, counters, readAddresses };
+  return { lookAround, proxy, store, observed, dummy, kernelEvents, counters, drift, readAddresses };
 };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scheduler } from 'node:timers/promises';
+import { DriftCounters } from '../../src/apply/drift-counters.js';
 import { DummyInterface } from '../../src/apply/dummy-interface.js';
 import { Observed } from '../../src/apply/observed.js';
 import { OperationCounters } from '../../src/apply/operation-counters.js';
@@ -8,6 +9,7 @@ import { Reconciler } from '../../src/apply/reconciler.js';
 import { Resync } from '../../src/apply/resync.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { Proxy } from '../../src/daemon/proxy.js';
+import type { SyncObserver } from '../../src/daemon/sync-observer.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
@@ -39,6 +41,15 @@ const setUp = () => {
     },
     log,
   );
+  const counters = new OperationCounters();
+  const drift = new DriftCounters(counters);
+  const told: string[] = [];
+  const observer: SyncObserver = {
+    started: () => void told.push('started'),
+    queued: () => void told.push('queued'),
+    began: () => void told.push('began'),
+    ended: ({ succeeded }) => void told.push(succeeded ? 'succeeded' : 'failed'),
+  };
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: dummy,
@@ -48,7 +59,7 @@ const setUp = () => {
     wanted: wanted.desired,
     drainSettings: () => defaultDrainSettings,
     isExcluded: () => false,
-    counters: new OperationCounters(),
+    counters,
     log,
   });
   const resync = new Resync({
@@ -73,6 +84,8 @@ const setUp = () => {
     },
     minSyncPeriod: () => 0,
     syncPeriod: () => 60_000,
+    observers: [observer],
+    drift,
     log,
   });
   let fields: ServiceSpec = {};
@@ -102,7 +115,7 @@ const setUp = () => {
       kernel.apply = apply;
     };
   };
-  return { kernel, store, proxy, errors, infos, put, withFields, breakKernel };
+  return { kernel, store, proxy, errors, infos, told, drift, put, withFields, breakKernel };
 };
 
 const turns = async (): Promise<void> => {
@@ -262,4 +275,49 @@ test('what the kernel goes on refusing is tried again a few times a second at mo
   }
   assert.ok(rounds >= 1 && rounds <= 5, `${rounds} rounds`);
   assert.equal(infos.length, before);
+});
+
+test('those who watch are told of each request, of what a sync takes in, and how it ended', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { proxy, told, put, breakKernel } = setUp();
+  await using _stopped = proxy;
+  await turns();
+  assert.deepEqual(told, []);
+  const first = proxy.start();
+  put('a');
+  await first;
+  await turns();
+  assert.deepEqual(told.splice(0), ['started', 'queued', 'began', 'succeeded']);
+  const mend = breakKernel();
+  put('a', 'b');
+  await turns();
+  assert.deepEqual(told.splice(0), ['queued', 'began', 'failed']);
+  mend();
+  context.mock.timers.tick(5_000);
+  await turns();
+  assert.deepEqual(told.splice(0), ['began', 'succeeded']);
+  context.mock.timers.tick(60_000);
+  await turns();
+  assert.deepEqual(told, ['succeeded']);
+});
+
+test('what others changed is counted by what it is; what we do ourselves is not', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, drift, put } = setUp();
+  await using _stopped = proxy;
+  put('a', 'b', 'c');
+  await proxy.start();
+  put('a', 'b');
+  await turns();
+  assert.deepEqual(Object.values(drift.counts), [0, 0, 0, 0]);
+  const [first, second] = kernel.tables.values();
+  kernel.tables.delete(first?.server.key ?? ('' as never));
+  for (const [key, server] of second?.realServers ?? [])
+    second?.realServers.set(key, { ...server, weight: 9 });
+  kernel.addresses.clear();
+  context.mock.timers.tick(60_000);
+  await turns();
+  context.mock.timers.tick(30_000);
+  await turns();
+  assert.deepEqual(drift.counts, { address: 2, 'virtual-server': 1, 'real-server': 2, 'packet-rule': 0 });
 });
