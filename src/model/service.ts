@@ -22,6 +22,8 @@ export interface Service {
   readonly key: ServiceKey;
   readonly namespace: string;
   readonly name: string;
+  /** metadata.uid; undefined in manifests that no API server has seen. */
+  readonly uid: string | undefined;
   /** Milliseconds since 1970; the older of two Services wins a clash. */
   readonly createdAt: number;
   readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer';

@@ -66,6 +66,13 @@ export interface OpenOptions {
   readonly milliseconds: number;
 }
 
+/** What is sent with a request that changes something. */
+export interface Change {
+  readonly method: 'POST' | 'PATCH';
+  readonly contentType: 'application/json' | 'application/merge-patch+json';
+  readonly body: unknown;
+}
+
 /** A dead peer is noticed after this and ten probes a second each, however long a stream is silent. */
 const keepAliveMilliseconds = 30_000;
 const largestStatusBytes = 64 * 1024;
@@ -134,7 +141,7 @@ interface Begun {
   readonly deadline: Deadline;
 }
 
-/** GETs from one API server over one pool of connections that stay open. */
+/** Asks one API server over one pool of connections that stay open. */
 export class ApiClient implements Disposable {
   #agent: HttpAgent | undefined;
   #fingerprint = '';
@@ -149,40 +156,63 @@ export class ApiClient implements Disposable {
    * The answer to a GET of a path with query. Credentials that are not accepted are fetched anew once. Throws ApiError for
    * a failure status, SilenceError, the abort reason, or what the connection failed with.
    */
-  async open(path: string, options: OpenOptions): Promise<Answer> {
-    try {
-      return await this.#attempt(path, options);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 401) throw error;
-      await this.credentials.refresh();
-      return await this.#attempt(path, options);
-    }
+  open(path: string, options: OpenOptions): Promise<Answer> {
+    return this.#ask(path, undefined, options);
+  }
+
+  /**
+   * Changes something and drops the answer's body. It may reach the server twice, where a connection breaks: to be made so that
+   * this does no harm. Throws as `open`.
+   */
+  async change(path: string, change: Change, options: OpenOptions): Promise<void> {
+    for await (const _piece of await this.#ask(path, change, options));
   }
 
   [Symbol.dispose](): void {
     this.#agent?.destroy();
   }
 
-  async #attempt(path: string, options: OpenOptions): Promise<Answer> {
+  async #ask(path: string, change: Change | undefined, options: OpenOptions): Promise<Answer> {
+    try {
+      return await this.#attempt(path, change, options);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      await this.credentials.refresh();
+      return await this.#attempt(path, change, options);
+    }
+  }
+
+  async #attempt(path: string, change: Change | undefined, options: OpenOptions): Promise<Answer> {
     await this.limit?.turn(options.signal);
     options.signal.throwIfAborted();
     const credentials = await this.credentials.current();
     options.signal.throwIfAborted();
-    const { response, deadline } = await this.#send(path, credentials, options);
+    const { response, deadline } = await this.#send(path, change, credentials, options);
     const status = response.statusCode ?? 0;
     const answer = answerOf(response, deadline);
     if (status >= 200 && status < 300) return answer;
     throw new ApiError(status, await statusOf(answer), response.headers['retry-after']);
   }
 
-  async #send(path: string, credentials: RequestCredentials, options: OpenOptions): Promise<Begun> {
+  async #send(
+    path: string,
+    change: Change | undefined,
+    credentials: RequestCredentials,
+    options: OpenOptions,
+  ): Promise<Begun> {
     const { server } = this.credentials;
     const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
     const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
     return new Promise((resolve, reject) => {
       const agent = credentials.agent ?? this.#pool(credentials.tls);
-      const headers = { accept: 'application/json', ...credentials.headers };
-      const request = send(url, { agent, headers, signal: options.signal });
+      const body = change && JSON.stringify(change.body);
+      const headers = {
+        accept: 'application/json',
+        ...(change && { 'content-type': change.contentType }),
+        ...credentials.headers,
+      };
+      const method = change?.method ?? 'GET';
+      const request = send(url, { agent, method, headers, signal: options.signal });
       const deadline = new Deadline((reason) => request.destroy(reason));
       deadline.set(options.milliseconds);
       request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMilliseconds));
@@ -197,10 +227,10 @@ export class ApiClient implements Disposable {
         deadline.clear();
         // The server had closed a connection of the pool; nobody has seen the request.
         const stale = request.reusedSocket && error.code === 'ECONNRESET';
-        if (stale) resolve(this.#send(path, credentials, options));
+        if (stale) resolve(this.#send(path, change, credentials, options));
         else reject(error);
       });
-      request.end();
+      request.end(body);
     });
   }
 

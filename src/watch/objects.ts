@@ -185,6 +185,7 @@ export const toService = (object: unknown): Parsed<ServiceKey, Service> => {
     key,
     namespace,
     name: metadata.name,
+    uid: metadata.uid || undefined,
     createdAt: createdAtOf(metadata),
     type: spec.type === 'NodePort' || spec.type === 'LoadBalancer' ? spec.type : 'ClusterIP',
     clusterIps: clusterIpsOf(spec, report),

@@ -10,6 +10,7 @@ const texts = z.array(z.string()).nullish();
 const metadataShape = z.object({
   namespace: text,
   name: z.string().min(1),
+  uid: text,
   creationTimestamp: text,
   deletionTimestamp: text,
   labels: z

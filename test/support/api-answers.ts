@@ -30,6 +30,12 @@ export const notFound: StatusFields = {
   details: {},
 };
 
+export const unsupportedMediaType: StatusFields = {
+  code: 415,
+  reason: 'UnsupportedMediaType',
+  message: 'the body of the request was in an unknown format',
+};
+
 export const badContinue: StatusFields = {
   code: 400,
   reason: 'BadRequest',

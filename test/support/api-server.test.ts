@@ -241,7 +241,11 @@ test('one Node, by name and by field selector, and the version', async () => {
 test('an Event is taken and kept', async () => {
   await using server = await ApiServer.start();
   const { body } = recording('event-create');
-  const got = await get(server, '/apis/events.k8s.io/v1/namespaces/default/events', { method: 'POST', body });
+  const got = await get(server, '/apis/events.k8s.io/v1/namespaces/default/events', {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json' },
+  });
   sameFrame(got, 'event-create');
-  assert.equal(server.createdEvents.length, 1);
+  assert.equal(server.events.length, 1);
 });

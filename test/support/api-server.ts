@@ -15,10 +15,12 @@ import {
   tooLarge,
   tooOld,
   unauthorized,
+  unsupportedMediaType,
   watched,
   type StatusFields,
 } from './api-answers.js';
 import { FaultPlans, type Fault, type FaultPlan, type Verb } from './api-faults.js';
+import { ApiEvents, isRefused, type ApiEvent } from './api-events.js';
 import { ApiObjects, objectKey, selectorOf, type ApiObject, type Kind } from './api-objects.js';
 import { Outlet, WatchStream } from './api-streams.js';
 
@@ -55,19 +57,24 @@ const collections: ReadonlyMap<string, Collection> = new Map([
   ['/api/v1/nodes', { resource: 'nodes', kind: 'Node' }],
 ]);
 
-const verbOf = (query: URLSearchParams): Verb => {
+/** The Events of a namespace, or one of them. */
+const eventsPath = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/([^/]+)\/events(?:\/([^/]+))?$/;
+
+const verbOf = ({ method }: IncomingMessage, query: URLSearchParams): Verb => {
+  if (method === 'POST') return 'create';
+  if (method === 'PATCH') return 'patch';
   if (query.get('watch') !== 'true') return query.get('continue') === null ? 'list' : 'page';
   return query.get('sendInitialEvents') === 'true' ? 'watchlist' : 'watch';
 };
 
-/** A small Kubernetes API server: Services, EndpointSlices and Nodes to list and watch, and faults on demand. */
+/** A small Kubernetes API server: Services, EndpointSlices and Nodes to list and watch, Events to tell, and faults on demand. */
 export class ApiServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #options: ApiServerOptions;
   readonly #objects = new ApiObjects();
   readonly #faults = new FaultPlans();
   readonly #requests: SeenRequest[] = [];
-  readonly #created: unknown[] = [];
+  readonly #events = new ApiEvents();
   readonly #streams = new Set<ServerResponse>();
   readonly #connections = new Map<object, number>();
   readonly #bookmarkers = new Set<() => void>();
@@ -147,9 +154,14 @@ export class ApiServer implements AsyncDisposable {
     return this.#requests;
   }
 
-  /** Bodies of POSTs of Events. */
-  get createdEvents(): readonly unknown[] {
-    return this.#created;
+  /** The Events that were created, in that order, as they are now. */
+  get events(): readonly ApiEvent[] {
+    return this.#events.list();
+  }
+
+  /** As when the hour that Events are kept is over. */
+  expireEvents(): void {
+    this.#events.expire();
   }
 
   get connectionCount(): number {
@@ -185,36 +197,55 @@ export class ApiServer implements AsyncDisposable {
     const { token } = this.#options;
     const wanted = typeof token === 'function' ? token() : token;
     const admitted = wanted === undefined || request.headers.authorization === `Bearer ${wanted}`;
-    const verb = collection === undefined ? 'get' : verbOf(url.searchParams);
+    const [, namespace, eventName] = eventsPath.exec(path) ?? [];
+    const known = collection?.resource ?? (namespace && 'events');
+    const verb = known === undefined ? 'get' : verbOf(request, url.searchParams);
     this.#requests.push({
-      resource: collection?.resource ?? path,
+      resource: known ?? path,
       verb,
       query: url.searchParams,
       headers: request.headers,
       connection: this.#connections.get(request.socket) ?? 0,
     });
     if (!admitted) return answerStatus(response, unauthorized);
-    if (collection === undefined || verb === 'get') return this.#serveOther(request, path, response);
-    const fault = this.#faults.take(collection.resource, verb);
+    if (known === undefined || verb === 'get') return this.#serveOther(path, response);
+    const fault = this.#faults.take(known, verb);
     if (fault?.fault === 'no-answer') return;
     if (fault?.fault === 'refuse') return void response.destroy();
     if (fault?.fault === 'status') return answerPlanned(response, fault);
+    if (namespace !== undefined) return this.#takeEvent(request, namespace, eventName, response);
+    if (collection === undefined) return answerStatus(response, notFound);
     if (verb === 'watch' || verb === 'watchlist')
       return this.#watch(collection.kind, url.searchParams, verb, response, fault);
     return this.#list(collection.kind, url.searchParams, response, fault);
   }
 
-  async #serveOther(request: IncomingMessage, path: string, response: ServerResponse): Promise<void> {
+  #serveOther(path: string, response: ServerResponse): void {
     if (path === '/version')
       return answerWhole(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2));
     const name = /^\/api\/v1\/nodes\/([^/]+)$/.exec(path)?.[1];
     const node = this.#objects.list('Node').find(({ metadata }) => metadata.name === name);
     if (node !== undefined) return answerWhole(response, 200, `${JSON.stringify(watched(node))}\n`);
-    if (request.method !== 'POST' || !/^\/apis\/events\.k8s\.io\/v1\/namespaces\/[^/]+\/events$/.test(path))
-      return answerStatus(response, notFound);
-    const body = await bodyOf(request);
-    this.#created.push(JSON.parse(body));
-    answerWhole(response, 201, body);
+    answerStatus(response, notFound);
+  }
+
+  async #takeEvent(
+    request: IncomingMessage,
+    namespace: string,
+    name: string | undefined,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { method = '', headers } = request;
+    const wanted = name === undefined ? 'POST application/json' : 'PATCH application/merge-patch+json';
+    if (`${method} ${headers['content-type']}` !== wanted)
+      return answerStatus(response, unsupportedMediaType);
+    const body: unknown = JSON.parse(await bodyOf(request));
+    const answer =
+      name === undefined
+        ? this.#events.create(namespace, body as ApiEvent)
+        : this.#events.patch(namespace, name, body as Readonly<Record<string, unknown>>);
+    if (isRefused(answer)) return answerStatus(response, answer);
+    answerWhole(response, name === undefined ? 201 : 200, `${JSON.stringify(answer)}\n`);
   }
 
   async #list(
