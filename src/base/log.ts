@@ -1,4 +1,5 @@
-import { pino } from 'pino';
+import { pino, type Logger as Pino } from 'pino';
+import { klogLine } from './klog.js';
 
 /** What the rest of the program may ask of a logger: constant messages, data in fields. */
 export interface Logger {
@@ -9,17 +10,63 @@ export interface Logger {
   child(fields: object): Logger;
 }
 
-/** Levels by klog verbosity: `-v 0` and up is info, from 4 on debug. Writes JSON lines to standard error. */
-export const createLogger = (options: { readonly verbosity: number }): Logger =>
-  pino(
+export interface LogOptions {
+  /** As klog's -v: 0 and up is info, from 4 on debug. */
+  readonly verbosity: number;
+  /** `text`: lines as klog has them; `json`: an object a line. */
+  readonly format: 'text' | 'json';
+}
+
+/** A logger whose options may change while it is used; its children change with it. */
+export interface ChangeableLogger extends Logger {
+  set(options: LogOptions): void;
+}
+
+class PinoLogger implements Logger {
+  constructor(
+    private readonly pino: Pino,
+    private readonly options: () => LogOptions,
+  ) {}
+
+  debug(fields: object, message: string): void {
+    if (this.options().verbosity >= 4) this.pino.debug(fields, message);
+  }
+  info(fields: object, message: string): void {
+    this.pino.info(fields, message);
+  }
+  warn(fields: object, message: string): void {
+    this.pino.warn(fields, message);
+  }
+  error(fields: object, message: string): void {
+    this.pino.error(fields, message);
+  }
+  child(fields: object): Logger {
+    return new PinoLogger(this.pino.child(fields), this.options);
+  }
+}
+
+/** Writes lines to standard error, each at once. */
+export const createLogger = (initial: LogOptions): ChangeableLogger => {
+  let options = initial;
+  const destination = pino.destination({ fd: 2, sync: true });
+  const write = (line: string): void => {
+    destination.write(options.format === 'json' ? line : klogLine(line));
+  };
+  const root = pino(
     {
-      level: options.verbosity >= 4 ? 'debug' : 'info',
+      level: 'debug',
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ fd: 2, sync: true }),
+    { write },
   );
+  return Object.assign(new PinoLogger(root, () => options), {
+    set(next: LogOptions): void {
+      options = next;
+    },
+  });
+};
 
 const ignore = (): void => {};
 

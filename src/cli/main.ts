@@ -8,7 +8,7 @@ import { flagIsSet, parseFlags, UsageError } from '../config/flags.js';
 // Every command's code is imported when the command is called: none pays for another, and only the daemon's loads the
 // Kubernetes client.
 
-/** 0: done. 1: an error, told on standard error. 2: called wrongly. */
+/** As --help and the README tell. */
 const exitStatus = { done: 0, error: 1, usage: 2 } as const;
 
 const printDaemonHelp = async (): Promise<number> => {
@@ -24,13 +24,18 @@ const runDaemonCommand = async (argv: readonly string[]): Promise<number> => {
     process.stdout.write(`kube-ipvs v${version}\n`);
     return exitStatus.done;
   }
-  const { loadSettings } = await import('./load-settings.js');
+  const { loadSettings } = await import('../config/load-settings.js');
+  const settings = loadSettings(flags);
+  if (settings.writeConfigTo !== undefined) {
+    const { writeConfig } = await import('./config.js');
+    return writeConfig(settings, settings.writeConfigTo);
+  }
   if (flagIsSet(flags, 'cleanup')) {
     const { cleanup } = await import('./cleanup.js');
-    return cleanup(loadSettings(flags));
+    return cleanup(settings);
   }
   const { run } = await import('./run.js');
-  return run(loadSettings(flags));
+  return run(settings, () => loadSettings(flags));
 };
 
 const dumpExamples = `
@@ -150,9 +155,56 @@ const addCleanup = (root: Command, finish: (status: number) => void): void => {
     .addHelpText('after', cleanupHelp)
     .action(async ({ dryRun, config = [] }: { dryRun?: boolean; config?: readonly string[] }) => {
       const flags = [...config.map((file) => `--config=${file}`), `--dry-run=${dryRun === true}`];
-      const { loadSettings } = await import('./load-settings.js');
+      const { loadSettings } = await import('../config/load-settings.js');
       const { cleanup } = await import('./cleanup.js');
       finish(await cleanup(loadSettings(parseFlags(flags))));
+    });
+};
+
+const configHelp = `
+print takes the flags of the daemon (--config=FILE among them) and prints the documents KubeProxyConfiguration and
+KubeIpvsConfiguration that are in force with them, every default filled in. validate tells each file's problems by line.
+
+Examples:
+  kube-ipvs config print --config=/var/lib/kube-proxy/config.conf
+  kube-ipvs config print --ipvs-scheduler=lc -o json
+  kube-ipvs config validate config.conf other.yaml
+  kube-ipvs config defaults > config.conf
+
+Exit status: 0 done, 1 something is wrong with a configuration, 2 called wrongly.`;
+
+const addConfig = (root: Command, finish: (status: number) => void): void => {
+  const config = root
+    .command('config')
+    .description('Shows and checks the configuration; touches nothing.')
+    .addHelpText('after', configHelp);
+  const output = () =>
+    new Option('-o, --output <format>', 'how to print it').choices(['yaml', 'json']).default('yaml');
+  config
+    .command('print')
+    .description('Prints the configuration that flags and files make, with all defaults.')
+    .argument('[flags...]', "the daemon's")
+    .addOption(output())
+    .allowUnknownOption()
+    .action(async (flags: readonly string[], { output: format }: { output: 'yaml' | 'json' }) => {
+      const { printConfig } = await import('./config.js');
+      finish(printConfig(parseFlags(flags), format));
+    });
+  config
+    .command('validate')
+    .description('Tells what is wrong with config files, or that they are valid.')
+    .argument('<file...>', 'each by itself; - is standard input')
+    .action(async (files: readonly string[]) => {
+      const { validateConfig } = await import('./config.js');
+      finish(validateConfig(files));
+    });
+  config
+    .command('defaults')
+    .description('Prints a config file with every field at its default.')
+    .addOption(output())
+    .action(async ({ output: format }: { output: 'yaml' | 'json' }) => {
+      const { printDefaults } = await import('./config.js');
+      finish(printDefaults(format));
     });
 };
 
@@ -164,6 +216,7 @@ const buildProgram = (finish: (status: number) => void): Command => {
   addDump(root, finish);
   addRender(root, finish);
   addCleanup(root, finish);
+  addConfig(root, finish);
   return root;
 };
 

@@ -1,5 +1,5 @@
 import type { FlagValues } from '../config/flags.js';
-import { loadSettings } from './load-settings.js';
+import { loadSettings } from '../config/load-settings.js';
 import { ownNodeAddresses, parseNodeAddresses } from './node-addresses.js';
 import { readObjects } from './read-objects.js';
 import { formatRendered, renderNode } from './render-node.js';

@@ -3,6 +3,7 @@ import { parseYaml, type DocumentPath, type YamlDocument } from '../base/yaml.js
 import {
   readKubeIpvsConfiguration,
   readKubeProxyConfiguration,
+  withoutFields,
   type Problem,
   type Reading,
 } from './kube-proxy-configuration.js';
@@ -27,7 +28,8 @@ export interface ConfigDocuments {
   readonly kubeIpvs: ConfigDocument | undefined;
 }
 
-const kinds = {
+/** The documents that a config file may hold. */
+export const kinds = {
   KubeProxyConfiguration: { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', key: 'kubeProxy' },
   KubeIpvsConfiguration: { apiVersion: 'kube-ipvs.dev/v1alpha1', key: 'kubeIpvs' },
 } as const;
@@ -112,18 +114,46 @@ const problemText = ({ path, must, remedy }: Problem, input: unknown, origin: Or
 };
 
 /** One InputError that tells all problems, each with its place, its field, what is allowed and what stands there. */
-export const problemsError = (problems: readonly Problem[], input: unknown, origin: Origin): InputError =>
+const problemsError = (problems: readonly Problem[], input: unknown, origin: Origin): InputError =>
   new InputError(problems.map((problem) => problemText(problem, input, origin)).join('\n'));
+
+const isWithin = (path: DocumentPath, other: DocumentPath): boolean =>
+  other.every((step, index) => path[index] === step);
+
+export interface ReadingRules<T> {
+  /** Single fields. */
+  readonly read: (input: unknown) => Reading<T>;
+  /** What concerns several. */
+  readonly validate: (value: T) => readonly Problem[];
+  readonly origin: Origin;
+}
+
+/** Reads a document. Where anything is wrong, throws an InputError that tells all of it: fields in the light of each other too. */
+export const readValid = <T>(
+  input: unknown,
+  { read, validate, origin }: ReadingRules<T>,
+): { readonly value: T; readonly unknownFields: readonly DocumentPath[] } => {
+  const { value, problems, unknownFields } = read(input);
+  const wrong = problems.map(({ path }) => path);
+  // What can't be read counts as left out.
+  const rest = value ?? read(withoutFields(input, wrong)).value;
+  const further = (rest === undefined ? [] : validate(rest)).filter(
+    ({ path }) => !wrong.some((other) => isWithin(other, path) || isWithin(path, other)),
+  );
+  if (value === undefined || further.length > 0)
+    throw problemsError([...problems, ...further], input, origin);
+  return { value, unknownFields };
+};
 
 /** A line for each unknown field, with the known one that was probably meant. */
 export const unknownFieldWarnings = (
-  reading: Reading<unknown>,
+  unknownFields: readonly DocumentPath[],
   kind: keyof typeof kinds,
   origin: Origin,
 ): readonly string[] => {
   const read = kind === 'KubeProxyConfiguration' ? readKubeProxyConfiguration : readKubeIpvsConfiguration;
   const defaults = read({}).value;
-  return reading.unknownFields.map((path) => {
+  return unknownFields.map((path) => {
     const siblings = valueAt(defaults, path.slice(0, -1));
     const meant = nearest(String(path.at(-1)), isMapping(siblings) ? Object.keys(siblings) : []);
     const hint = meant === undefined ? '' : `; did you mean ${formatPath([...path.slice(0, -1), meant])}?`;

@@ -20,13 +20,15 @@ export const parseDuration = (text: string): number | undefined => {
   return ((sign === '-' ? -1 : 1) * nanoseconds) / 1e6;
 };
 
-/** Milliseconds in the syntax that parseDuration reads: `1m30s`, `500ms`, `0s`. */
+/** Milliseconds as Go writes them: `1m30s`, `24h0m0s`, `500ms`, `0s`. parseDuration reads it. */
 export const formatDuration = (milliseconds: number): string => {
   if (milliseconds < 0) return `-${formatDuration(-milliseconds)}`;
   if (milliseconds === 0) return '0s';
+  if (milliseconds < 1) return `${milliseconds * 1000}µs`;
   if (milliseconds < 1000) return `${milliseconds}ms`;
   const hours = Math.floor(milliseconds / 3600e3);
   const minutes = Math.floor((milliseconds % 3600e3) / 60e3);
-  const seconds = (milliseconds % 60e3) / 1e3;
-  return `${hours > 0 ? `${hours}h` : ''}${minutes > 0 ? `${minutes}m` : ''}${seconds > 0 ? `${seconds}s` : ''}`;
+  const seconds = `${(milliseconds % 60e3) / 1e3}s`;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
 };

@@ -195,15 +195,29 @@ const configurationShape = z.strictObject(
   { error: 'must be a mapping of fields' },
 );
 
+/** Protocols whose real servers may drain. */
+const protocols = ['TCP', 'UDP', 'SCTP'] as const;
+
 /** KubeIpvsConfiguration v1alpha1: what kube-ipvs has beyond kube-proxy. Durations are milliseconds. */
-const ownConfigurationShape = z.strictObject({
-  apiVersion: text,
-  kind: text,
-  drain: section({ deadline: duration(15 * minute) }),
-  metrics: section({
-    perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
-  }),
-});
+const ownConfigurationShape = z.strictObject(
+  {
+    apiVersion: text,
+    kind: text,
+    drain: section({
+      deadline: duration(15 * minute),
+      protocols: or(
+        z.array(z.enum(protocols, { error: `must be one of ${protocols.join(', ')}` }), {
+          error: 'must be a list',
+        }),
+        ['TCP'],
+      ),
+    }),
+    metrics: section({
+      perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
+    }),
+  },
+  { error: 'must be a mapping of fields' },
+);
 
 /** A KubeProxyConfiguration with every default filled in. Durations are milliseconds. */
 export type KubeProxyConfiguration = z.output<typeof configurationShape>;
@@ -235,13 +249,17 @@ const read = <S extends z.ZodType>(schema: S, input: unknown): Reading<z.output<
   return { value, problems: left, unknownFields };
 };
 
-const withoutFields = (input: unknown, paths: readonly DocumentPath[]): unknown => {
+/** A copy without these fields; of a list, the whole list is left out. */
+export const withoutFields = (input: unknown, paths: readonly DocumentPath[]): unknown => {
   const copy: unknown = structuredClone(input);
   for (const path of paths) {
-    const parent = path
+    const item = path.findIndex((step) => typeof step === 'number');
+    const field = item < 0 ? path : path.slice(0, item);
+    const parent = field
       .slice(0, -1)
-      .reduce<unknown>((at, step) => (at as Record<string | number, unknown>)[step], copy);
-    delete (parent as Record<string | number, unknown>)[path.at(-1) ?? ''];
+      .reduce<unknown>((at, step) => (at as Record<string, unknown> | null | undefined)?.[step], copy);
+    if (typeof parent === 'object' && parent !== null)
+      delete (parent as Record<string, unknown>)[field.at(-1) ?? ''];
   }
   return copy;
 };

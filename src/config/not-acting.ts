@@ -3,34 +3,41 @@ import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-
 /** Fields that kube-ipvs reads and does not act on yet. */
 const notYet: readonly string[] = [
   'bindAddressHardFail',
-  'configSyncPeriod',
   'enableProfiling',
   'healthzBindAddress',
-  'logging.flushFrequency',
-  'logging.format',
-  'logging.options',
-  'logging.vmodule',
   'metricsBindAddress',
-  'oomScoreAdj',
-  'showHiddenMetricsForVersion',
 ];
 
-/** Fields that mean nothing to the IPVS mode on Linux. */
-const notHere: readonly string[] = [
-  'clientConnection.acceptContentTypes',
-  'clientConnection.contentType',
-  'iptables.localhostNodePorts',
-  'iptables.minSyncPeriod',
-  'iptables.syncPeriod',
-  'nftables',
-  'portRange',
-  'windowsRunAsService',
-  'winkernel',
+/** Fields that mean nothing to kube-ipvs, with the reason: the end of a sentence. */
+const neverActing: readonly { readonly fields: readonly string[]; readonly because: string }[] = [
+  {
+    fields: ['clientConnection.acceptContentTypes', 'clientConnection.contentType'],
+    because: 'the API server is always asked for JSON',
+  },
+  { fields: ['configSyncPeriod'], because: 'what a watch has delivered is not delivered again' },
+  {
+    fields: ['logging.flushFrequency', 'logging.options'],
+    because: 'each line of the log is written at once, to standard error',
+  },
+  { fields: ['logging.vmodule'], because: 'logging.verbosity counts for all of kube-ipvs' },
+  { fields: ['showHiddenMetricsForVersion'], because: 'kube-ipvs hides no metrics' },
+  {
+    fields: ['iptables.localhostNodePorts', 'iptables.minSyncPeriod', 'iptables.syncPeriod'],
+    because: 'it belongs to the iptables mode',
+  },
+  { fields: ['nftables'], because: 'it belongs to the nftables mode' },
+  { fields: ['winkernel', 'windowsRunAsService'], because: 'it belongs to Windows' },
+  { fields: ['portRange'], because: 'it belongs to the userspace mode, which is gone' },
 ];
+
+const isWithin = (field: string, known: string): boolean => field === known || field.startsWith(`${known}.`);
 
 /** Whether a field of the configuration, as `conntrack.min`, has no effect in this version. */
-export const hasNoEffectYet = (field: string): boolean =>
-  notYet.some((known) => field === known || field.startsWith(`${known}.`));
+export const hasNoEffectYet = (field: string): boolean => notYet.some((known) => isWithin(field, known));
+
+/** Whether a field of the configuration never has an effect here. */
+export const hasNoEffect = (field: string): boolean =>
+  neverActing.some(({ fields }) => fields.some((known) => isWithin(field, known)));
 
 /** The value at a path like `ipvs.syncPeriod`; undefined where there is none. */
 export const fieldOf = (value: unknown, path: string): unknown =>
@@ -38,21 +45,18 @@ export const fieldOf = (value: unknown, path: string): unknown =>
     .split('.')
     .reduce<unknown>((inner, step) => (inner as Record<string, unknown> | undefined)?.[step], value);
 
-const changed = (configuration: KubeProxyConfiguration, fields: readonly string[]): readonly string[] => {
-  const defaults = readKubeProxyConfiguration({}).value;
-  return fields.filter(
-    (field) => JSON.stringify(fieldOf(configuration, field)) !== JSON.stringify(fieldOf(defaults, field)),
-  );
-};
-
-/** At most two lines that name the fields somebody has set and that do nothing. */
+/** A line for each reason why fields that somebody has set do nothing. */
 export const notActingWarnings = (configuration: KubeProxyConfiguration): readonly string[] => {
-  const later = changed(configuration, notYet);
-  const never = changed(configuration, notHere);
-  return [
-    ...(later.length === 0
-      ? []
-      : [`set, but without effect in this version of kube-ipvs: ${later.join(', ')}`]),
-    ...(never.length === 0 ? [] : [`set, but without meaning in IPVS mode: ${never.join(', ')}`]),
+  const defaults = readKubeProxyConfiguration({}).value;
+  const isSet = (field: string): boolean =>
+    JSON.stringify(fieldOf(configuration, field)) !== JSON.stringify(fieldOf(defaults, field));
+  const reasons = [
+    ...neverActing,
+    { fields: notYet, because: 'this version of kube-ipvs does not act on it yet' },
   ];
+  return reasons.flatMap(({ fields, because }) => {
+    const set = fields.filter(isSet);
+    if (set.length === 0) return [];
+    return [`${set.join(', ')} ${set.length === 1 ? 'has' : 'have'} no effect: ${because}`];
+  });
 };

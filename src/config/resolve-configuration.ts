@@ -2,7 +2,7 @@ import { parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
 import {
   documentOrigin,
-  problemsError,
+  readValid,
   unknownFieldWarnings,
   type ConfigDocument,
   type Origin,
@@ -65,19 +65,22 @@ export const resolveConfiguration = (
     if (document === undefined && path[0] === 'metricsBindAddress') return '--metrics-port';
     return documentOrigin(document)(path);
   };
-  const reading = readKubeProxyConfiguration(input);
-  if (reading.value === undefined) throw problemsError(reading.problems, input, origin);
-  const configuration = withBindAddresses(reading.value, flags, document !== undefined);
-  const problems = validate(configuration);
-  if (problems.length > 0) throw problemsError(problems, input, origin);
+  const complete = (value: KubeProxyConfiguration) => withBindAddresses(value, flags, document !== undefined);
+  const { value, unknownFields } = readValid(input, {
+    read: readKubeProxyConfiguration,
+    validate: (read) => validate(complete(read)),
+    origin,
+  });
+  const configuration = complete(value);
   return {
     configuration,
     warnings: [
       ...(document?.warnings ?? []),
-      ...unknownFieldWarnings(reading, 'KubeProxyConfiguration', origin),
+      ...unknownFieldWarnings(unknownFields, 'KubeProxyConfiguration', origin),
       ...ignoredFlagWarnings(flags, document),
+      ...deprecatedFlagWarnings(flags),
       ...unknownGateWarnings(configuration.featureGates),
-      ...notActingWarnings(reading.value),
+      ...notActingWarnings(value),
     ],
   };
 };
@@ -99,6 +102,11 @@ const ignoredFlagWarnings = (flags: FlagValues, document: ConfigDocument | undef
         `ignored, because with a config file its fields count: ${ignored.join(', ')}; set them in ${document.where([])}`,
       ];
 };
+
+const deprecatedFlagWarnings = (flags: FlagValues): readonly string[] =>
+  (['healthz', 'metrics'] as const)
+    .filter((server) => flags.has(`${server}-port`))
+    .map((server) => `--${server}-port is deprecated; use --${server}-bind-address=IP:PORT`);
 
 const withPort = (address: string, port: number): string => {
   if (parseIp(address) === undefined) return address;

@@ -1,9 +1,10 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
+import type { Protocol } from '../model/service.js';
 import {
   documentOrigin,
-  problemsError,
   readDocuments,
+  readValid,
   unknownFieldWarnings,
   type ConfigDocument,
   type ConfigFile,
@@ -41,6 +42,10 @@ export interface Settings {
   readonly once: boolean;
   /** Print the plan and touch nothing. */
   readonly dryRun: boolean;
+  /** Set the kernel up and exit. */
+  readonly initOnly: boolean;
+  /** Where to write the configuration, and exit. */
+  readonly writeConfigTo: string | undefined;
   /** The scheduler of every Service that names none. The kernel decides whether it has it. */
   readonly scheduler: string;
   readonly syncPeriod: number;
@@ -68,6 +73,8 @@ export interface Settings {
   readonly externalIpsAllowed: boolean;
   /** How long a removed endpoint may keep its connections. */
   readonly drainDeadline: number;
+  /** Protocols whose removed endpoints keep their connections. */
+  readonly drainProtocols: readonly Protocol[];
   /** Traffic of single Services on the metrics page: of how many ports of Services at most. */
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
   readonly kubeconfig: string | undefined;
@@ -77,9 +84,14 @@ export interface Settings {
   readonly burst: number;
   /** As klog's -v. */
   readonly verbosity: number;
+  readonly logFormat: 'text' | 'json';
+  /** Of this process, -1000 to 1000. */
+  readonly oomScoreAdj: number;
   readonly configFiles: readonly string[];
   /** The whole configuration behind this, defaults filled in. */
   readonly configuration: KubeProxyConfiguration;
+  /** What stands behind it of ours, defaults filled in. */
+  readonly own: KubeIpvsConfiguration;
   /** For the log at start, one line each. */
   readonly warnings: readonly string[];
 }
@@ -95,16 +107,17 @@ export interface SettingsInput {
 const resolveOwn = (
   document: ConfigDocument | undefined,
 ): { readonly own: KubeIpvsConfiguration; readonly warnings: readonly string[] } => {
-  const reading = readKubeIpvsConfiguration(document?.value ?? {});
   const origin = documentOrigin(document);
-  const problems = reading.value === undefined ? reading.problems : validateOwn(reading.value);
-  if (reading.value === undefined || problems.length > 0)
-    throw problemsError(problems, document?.value, origin);
+  const { value, unknownFields } = readValid(document?.value ?? {}, {
+    read: readKubeIpvsConfiguration,
+    validate: validateOwn,
+    origin,
+  });
   return {
-    own: reading.value,
+    own: value,
     warnings: [
       ...(document?.warnings ?? []),
-      ...unknownFieldWarnings(reading, 'KubeIpvsConfiguration', origin),
+      ...unknownFieldWarnings(unknownFields, 'KubeIpvsConfiguration', origin),
     ],
   };
 };
@@ -128,12 +141,6 @@ const resolveNodeName = (configuration: KubeProxyConfiguration, hostname: string
   if (name === '')
     throw new InputError('this machine has no name; give the name of its Node with --hostname-override=NAME');
   return name;
-};
-
-const refuseUnavailable = (flags: FlagValues): void => {
-  for (const name of ['init-only', 'write-config-to'])
-    if (flags.has(name) && flagText(flags, name) !== 'false')
-      throw new UsageError(`--${name} is not available in this version of kube-ipvs; leave it out`);
 };
 
 const ipvsSettings = ({ ipvs }: KubeProxyConfiguration) => ({
@@ -172,18 +179,24 @@ const trafficSettings = (configuration: KubeProxyConfiguration) => ({
   conntrack: configuration.conntrack,
 });
 
-const clusterSettings = ({
-  clientConnection,
-  clusterCIDR,
-  featureGates,
-  logging,
-}: KubeProxyConfiguration) => ({
+const clusterSettings = ({ clientConnection, clusterCIDR, featureGates }: KubeProxyConfiguration) => ({
   clusterCidrs: parseClusterCidrs(clusterCIDR) ?? [],
   externalIpsAllowed: gateEnabled(featureGates, 'AllowServiceExternalIPs'),
   kubeconfig: clientConnection.kubeconfig || undefined,
   qps: clientConnection.qps,
   burst: clientConnection.burst,
+});
+
+const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   verbosity: logging.verbosity,
+  logFormat: logging.format === 'json' ? ('json' as const) : ('text' as const),
+  oomScoreAdj,
+});
+
+const ownSettings = ({ drain, metrics }: KubeIpvsConfiguration) => ({
+  drainDeadline: drain.deadline,
+  drainProtocols: drain.protocols,
+  perServiceMetrics: metrics.perService,
 });
 
 const deepFreeze = <T>(value: T): T => {
@@ -192,29 +205,73 @@ const deepFreeze = <T>(value: T): T => {
   return value;
 };
 
+/** What flags say that no field can. */
+type Invocation = Pick<
+  Settings,
+  'source' | 'once' | 'dryRun' | 'initOnly' | 'writeConfigTo' | 'master' | 'configFiles'
+>;
+
+const invocationOf = (flags: FlagValues, files: readonly ConfigFile[]): Invocation => ({
+  source: sourceOf(flags),
+  once: flagIsSet(flags, 'once'),
+  dryRun: flagIsSet(flags, 'dry-run'),
+  initOnly: flagIsSet(flags, 'init-only'),
+  writeConfigTo: flagText(flags, 'write-config-to'),
+  master: flagText(flags, 'master'),
+  configFiles: files.map(({ name }) => name),
+});
+
+/** The settings that a configuration makes. */
+const settingsOf = (
+  rest: Invocation & Pick<Settings, 'configuration' | 'own' | 'nodeName' | 'warnings'>,
+): Settings =>
+  deepFreeze({
+    ...rest,
+    ...ipvsSettings(rest.configuration),
+    ...clusterSettings(rest.configuration),
+    ...trafficSettings(rest.configuration),
+    ...processSettings(rest.configuration),
+    ...ownSettings(rest.own),
+    nodePortAddresses: nodePortAddressesOf(rest.configuration),
+  });
+
+/** The settings with another configuration of kube-proxy; nothing else is different. */
+export const withConfiguration = (settings: Settings, configuration: KubeProxyConfiguration): Settings =>
+  settingsOf({ ...settings, configuration });
+
+/** Both results; where any failed, one InputError with the problems of all. */
+const both = <A, B>(first: () => A, second: () => B): readonly [A, B] => {
+  const problems: string[] = [];
+  const attempt = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof InputError) || error instanceof UsageError) throw error;
+      problems.push(error.message);
+      return undefined;
+    }
+  };
+  const [a, b] = [attempt(first), attempt(second)];
+  if (a === undefined || b === undefined) throw new InputError(problems.join('\n'));
+  return [a, b];
+};
+
 /**
  * Resolves flags and config files as kube-proxy does (kube-proxy-ipvs §1.3). Throws an InputError that tells every wrong
  * value with its flag or its line, and a UsageError for a flag that can't be used.
  */
 export const resolveSettings = ({ flags, files, hostname }: SettingsInput): Settings => {
-  refuseUnavailable(flags);
+  const invocation = invocationOf(flags, files);
   const documents = readDocuments(files);
-  const { configuration, warnings } = resolveConfiguration(flags, documents.kubeProxy);
-  const { own, warnings: ownWarnings } = resolveOwn(documents.kubeIpvs);
-  return deepFreeze({
-    ...ipvsSettings(configuration),
-    ...clusterSettings(configuration),
-    ...trafficSettings(configuration),
-    nodeName: resolveNodeName(configuration, hostname),
-    nodePortAddresses: nodePortAddressesOf(configuration),
-    source: sourceOf(flags),
-    once: flagIsSet(flags, 'once'),
-    dryRun: flagIsSet(flags, 'dry-run'),
-    drainDeadline: own.drain.deadline,
-    perServiceMetrics: own.metrics.perService,
-    master: flagText(flags, 'master'),
-    configFiles: files.map(({ name }) => name),
+  const [{ configuration, warnings }, { own, warnings: ownWarnings }] = both(
+    () => resolveConfiguration(flags, documents.kubeProxy),
+    () => resolveOwn(documents.kubeIpvs),
+  );
+  return settingsOf({
+    ...invocation,
     configuration,
+    own,
+    nodeName: resolveNodeName(configuration, hostname),
     warnings: [...warnings, ...ownWarnings, ...schedulerWarnings(configuration.ipvs.scheduler || 'rr')],
   });
 };

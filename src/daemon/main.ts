@@ -3,6 +3,8 @@ import { release } from 'node:os';
 import { createLogger, type Logger } from '../base/log.js';
 import { sleep } from '../base/async.js';
 import { InputError } from '../base/errors.js';
+import { version } from '../base/version.js';
+import { configDigest } from '../config/print.js';
 import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import type { Family } from '../base/ip.js';
@@ -13,6 +15,7 @@ import { followKernel } from './follow-kernel.js';
 import { watchForwarding } from './forward-check.js';
 import { openKernel, prepareKernel, type KernelAccess } from './kernel-access.js';
 import { ChangeableSettings } from './live-settings.js';
+import { setOomScore } from './oom-score.js';
 import { openSource } from './open-source.js';
 import { wire, type Wired } from './wiring.js';
 
@@ -53,6 +56,23 @@ const delivered = async (source: Source, { store, settings, signal }: Run): Prom
   }
 };
 
+const tellOfStart = (settings: Settings, log: Logger): void => {
+  const { nodeName, scheduler, source } = settings;
+  log.info(
+    {
+      version,
+      kernel: release(),
+      node: nodeName,
+      mode: 'ipvs',
+      scheduler,
+      config: configDigest(settings),
+      source: source.from === 'api' ? 'api' : source.path,
+      runtime: process.versions.node,
+    },
+    'kube-ipvs starts',
+  );
+};
+
 /** Without packet rules the table is right, and packets are not: said loudly, as nothing else tells. */
 const tellOfMissingRules = (packetFamilies: readonly Family[], log: Logger): void => {
   for (const family of servedFamilies())
@@ -86,6 +106,7 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   await run.dummy.ensure();
   using _events = followKernel(run, kernel, log);
   await run.readAddresses();
+  setOomScore(settings.now.oomScoreAdj, log);
   const first = proxy.start();
   source.start(run.store);
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
@@ -94,22 +115,23 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
 };
 
 /** Runs the daemon until it is told to stop. Resolves to the exit status; rejects with an error whose message says what is missing. */
-export const runDaemon = async (initial: Settings): Promise<number> => {
+export const runDaemon = async (initial: Settings, _loadAgain: () => Settings): Promise<number> => {
   const signal = stopSignal();
-  const log = createLogger({ verbosity: initial.verbosity });
+  const log = createLogger({ verbosity: initial.verbosity, format: initial.logFormat });
+  tellOfStart(initial, log);
   for (const warning of initial.warnings) log.warn({ warning }, 'configuration');
   using kernel = await openKernel();
+  if (initial.initOnly) {
+    await prepareKernel(kernel, initial, log);
+    log.info({}, 'the kernel is set up; ending, as --init-only asks');
+    return exitStatus.done;
+  }
   tellOfMissingRules(kernel.packetFamilies, log);
   const settings = new ChangeableSettings(initial);
   const run: Run = { ...wire(settings, kernel, log), settings, signal, log };
   await run.lookAround();
   await using source = await openSource(initial, log);
   await using _proxy = run.proxy;
-  const { nodeName, scheduler } = initial;
-  log.info(
-    { node: nodeName, scheduler, source: source.name, kernel: release(), runtime: process.versions.node },
-    'kube-ipvs starts',
-  );
   if (initial.dryRun) return await unlessStopped(printPlan(source, run), signal, log);
   return await serve(source, kernel, run);
 };

@@ -12,7 +12,6 @@ import type { Logger } from '../base/log.js';
 import { podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import { servedFamilies } from '../kernel/ip-families.js';
-import { defaultDrainSettings } from '../plan/drain.js';
 import { ownershipOf } from '../plan/ownership.js';
 import { isNamedIn } from '../plan/packet-elements.js';
 import { rememberedPacketTable } from '../plan/packet-table.js';
@@ -107,7 +106,7 @@ export const wire = (
     observed,
     wanted: wanted.desired,
     drainSettings: () => ({
-      ...defaultDrainSettings,
+      protocols: new Set(settings.now.drainProtocols),
       deadlineMilliseconds: settings.now.drainDeadline,
     }),
     isExcluded: (identity) =>

@@ -17,7 +17,7 @@ const store = new ClusterStore(() => {
 const source = apiSource({
   credentials: loadCredentials({ master: process.argv[2] }),
   nodeName: 'node-1',
-  logger: createLogger({ verbosity: -1 }),
+  logger: createLogger({ verbosity: -1, format: 'json' }),
 });
 source.start(store);
 

@@ -106,6 +106,8 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     source: { from: 'api' },
     once: false,
     dryRun: false,
+    initOnly: false,
+    writeConfigTo: undefined,
     scheduler: 'rr',
     syncPeriod: 30_000,
     minSyncPeriod: 1000,
@@ -122,14 +124,23 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     conntrack: fileDefaults.conntrack,
     externalIpsAllowed: true,
     drainDeadline: 900_000,
+    drainProtocols: ['TCP'],
     perServiceMetrics: { enabled: true, maximum: 500 },
     kubeconfig: undefined,
     master: undefined,
     qps: 5,
     burst: 10,
     verbosity: 0,
+    logFormat: 'text',
+    oomScoreAdj: -999,
     configFiles: [],
     warnings: [],
+    own: {
+      apiVersion: '',
+      kind: '',
+      drain: { deadline: 900_000, protocols: ['TCP'] },
+      metrics: { perService: { enabled: true, maximum: 500 } },
+    },
   });
 });
 

@@ -217,11 +217,13 @@ test('unknown fields warn with what was probably meant; duplicates warn, and the
 
 test('fields without effect are named once, and only where they are set', () => {
   const { warnings } = read([
-    `${withMode}configSyncPeriod: 5m\noomScoreAdj: -5\nportRange: 1-2\niptables: {syncPeriod: 30s, localhostNodePorts: false}\n`,
+    `${withMode}configSyncPeriod: 5m\noomScoreAdj: -5\nportRange: 1-2\niptables: {syncPeriod: 30s, localhostNodePorts: false}\nlogging: {vmodule: [{filePattern: a, verbosity: 2}]}\n`,
   ]);
   assert.deepEqual(warnings, [
-    'set, but without effect in this version of kube-ipvs: configSyncPeriod, oomScoreAdj',
-    'set, but without meaning in IPVS mode: iptables.localhostNodePorts, portRange',
+    'configSyncPeriod has no effect: what a watch has delivered is not delivered again',
+    'logging.vmodule has no effect: logging.verbosity counts for all of kube-ipvs',
+    'iptables.localhostNodePorts has no effect: it belongs to the iptables mode',
+    'portRange has no effect: it belongs to the userspace mode, which is gone',
   ]);
 });
 

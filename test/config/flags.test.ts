@@ -142,6 +142,8 @@ test('our own flags', () => {
   assert.deepEqual(settings(['--source=api']).source, { from: 'api' });
   assert.deepEqual(settings(['--source=manifests/']).source, { from: 'manifests', path: 'manifests/' });
   assert.equal(settings(['--dry-run']).dryRun, true);
+  assert.equal(settings(['--init-only']).initOnly, true);
+  assert.equal(settings(['--write-config-to=/f']).writeConfigTo, '/f');
   assert.equal(settings(['--master=https://m:6443']).master, 'https://m:6443');
 });
 
@@ -159,7 +161,7 @@ const usageErrors: readonly (readonly [readonly string[], string])[] = [
   [['--ipvs-scheduler'], '--ipvs-scheduler needs a value: --ipvs-scheduler=NAME'],
   [['--once=maybe'], '--once must be true or false, not "maybe"'],
   [['--feature-gates=A'], '--feature-gates must be GATE=true,…, and "A" has no "="'],
-  [['--write-config-to=x'], '--write-config-to is not available in this version of kube-ipvs; leave it out'],
+  [['--init-only=maybe'], '--init-only must be true or false, not "maybe"'],
 ];
 
 for (const [argv, message] of usageErrors)
@@ -255,7 +257,7 @@ test("durations are read in Go's syntax and written in it", () => {
     ['1d', undefined],
   ];
   for (const [text, milliseconds] of cases) assert.equal(parseDuration(text), milliseconds, text);
-  for (const text of ['0s', '5ms', '30s', '1m30s', '1h', '1h0.5s', '-2m'])
+  for (const text of ['0s', '100µs', '5ms', '30s', '1m30s', '1h0m0s', '1h0m0.5s', '-2m0s'])
     assert.equal(formatDuration(parseDuration(text) ?? Number.NaN), text);
 });
 

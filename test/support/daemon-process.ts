@@ -35,7 +35,15 @@ export class DaemonProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
 
   constructor(args: readonly string[], { namespace }: DaemonOptions = {}) {
-    const command = [process.execPath, ...process.execArgv, program, 'run', '--proxy-mode=ipvs', ...args];
+    const command = [
+      process.execPath,
+      ...process.execArgv,
+      program,
+      'run',
+      '--proxy-mode=ipvs',
+      '--logging-format=json',
+      ...args,
+    ];
     const [file = '', ...rest] =
       namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command];
     this.#child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { InputError, messageOf } from '../base/errors.js';
-import type { ConfigFile } from '../config/configuration-file.js';
-import type { FlagValues } from '../config/flags.js';
-import { resolveSettings, type Settings } from '../config/settings.js';
+import type { ConfigFile } from './configuration-file.js';
+import type { FlagValues } from './flags.js';
+import { resolveSettings, type Settings } from './settings.js';
 
 const readConfigFile = (name: string): ConfigFile => {
   try {

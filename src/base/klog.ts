@@ -1,0 +1,18 @@
+const severities: Readonly<Record<string, string>> = { warn: 'W', error: 'E' };
+
+const two = (value: number): string => String(value).padStart(2, '0');
+
+const stamp = (time: Date): string =>
+  `${two(time.getMonth() + 1)}${two(time.getDate())} ` +
+  `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${String(time.getMilliseconds()).padStart(3, '0')}000`;
+
+/**
+ * A line of the JSON log as klog writes structured lines: `I1123 07:32:56.123000       1 kube-ipvs] "synced" applied=3`. In the
+ * place of a source file and its line stands the program.
+ */
+export const klogLine = (json: string): string => {
+  const { level, time, msg, ...fields } = JSON.parse(json) as Readonly<Record<string, unknown>>;
+  const head = `${severities[String(level)] ?? 'I'}${stamp(new Date(String(time)))} ${String(process.pid).padStart(7)} kube-ipvs]`;
+  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
+  return `${head} ${JSON.stringify(msg)}${pairs.join('')}\n`;
+};
