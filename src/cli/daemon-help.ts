@@ -1,4 +1,5 @@
-import { flagGroups, flagTable, type Flag } from '../config/flag-table.js';
+import { flagGroups, type Flag } from '../config/flag.js';
+import { flagTable } from '../config/flag-table.js';
 import { hasNoEffectYet } from '../config/not-acting.js';
 
 const usage = `Usage: kube-ipvs [run] [flags]            the daemon: programs Services into the kernel's IPVS table

@@ -1,5 +1,6 @@
 import { InputError } from '../base/errors.js';
-import { flagTable, type Flag } from './flag-table.js';
+import type { Flag } from './flag.js';
+import { flagTable } from './flag-table.js';
 import { nearest } from './nearest.js';
 
 /** The texts given to each flag, in order; a boolean flag without a value has `true`. */

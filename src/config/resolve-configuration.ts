@@ -8,7 +8,8 @@ import {
   type Origin,
 } from './configuration-file.js';
 import { unknownGateWarnings } from './feature-gates.js';
-import { flagTable, type Flag } from './flag-table.js';
+import type { Flag } from './flag.js';
+import { flagTable } from './flag-table.js';
 import { asFieldValue, flagText, type FlagValues } from './flags.js';
 import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
 import { fieldOf, notActingWarnings } from './not-acting.js';
