@@ -1,4 +1,4 @@
-import type { IpAddress } from '../base/ip.js';
+import type { Family, IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { NodeFacts } from '../model/node.js';
 import type { ServiceKey } from '../model/service.js';
@@ -9,6 +9,12 @@ import type { Touched } from '../plan/diff.js';
 import type { Fragment, Problem } from '../plan/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../plan/render.js';
 import { apiServerService, sameReserved } from '../plan/reserved-addresses.js';
+import {
+  healthCheckAddresses,
+  sameHealthCheck,
+  type HealthCheckAddresses,
+  type ServiceHealthCheck,
+} from '../plan/service-health.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
 
 export interface WantedStateParts {
@@ -18,6 +24,9 @@ export interface WantedStateParts {
   readonly log: Logger;
 }
 
+/** Health check ports as they are to be; undefined: the Service has none any more. */
+export type ChangedHealthChecks = ReadonlyMap<ServiceKey, ServiceHealthCheck | undefined>;
+
 const textOf = (problem: Problem): string => `${problem.reason}: ${problem.message}`;
 
 /** Keeps what is wanted of this node in step with the store and the node's facts, and says once what can't be honoured. */
@@ -26,6 +35,7 @@ export class WantedState {
   /** By virtual server, the clashes that were told. */
   readonly #reported = new Map<VirtualServerKey, ReadonlySet<string>>();
   #context: RenderContext | undefined;
+  #changedHealthChecks = new Map<ServiceKey, ServiceHealthCheck | undefined>();
 
   constructor(private readonly parts: WantedStateParts) {}
 
@@ -52,10 +62,25 @@ export class WantedState {
       for (const virtualServer of touched.virtualServers) virtualServers.add(virtualServer);
       for (const address of touched.addresses) addresses.add(address);
       for (const element of touched.elements) elements.add(element);
+      if (!sameHealthCheck(before?.healthCheck, fragment?.healthCheck))
+        this.#changedHealthChecks.set(key, fragment?.healthCheck);
       this.#reportProblems(before?.problems ?? [], fragment?.problems ?? []);
     }
     for (const key of virtualServers) this.#reportClashes(key);
     return { virtualServers, addresses, elements };
+  }
+
+  /** The health checks that are not as they were at the last call. */
+  takeHealthChecks(): ChangedHealthChecks {
+    const changed = this.#changedHealthChecks;
+    this.#changedHealthChecks = new Map();
+    return changed;
+  }
+
+  /** Where health check ports are to be served, as of the last update. */
+  healthCheckAddresses(family: Family): HealthCheckAddresses {
+    const { node, settings } = this.#context ?? renderContext(this.parts.nodeFacts(), this.parts.settings());
+    return healthCheckAddresses(family, node, settings.nodePortAddresses);
   }
 
   #reservedChanged(): boolean {

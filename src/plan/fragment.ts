@@ -3,6 +3,7 @@ import type { ServiceKey } from '../model/service.js';
 import type { SetElement } from '../model/nftables.js';
 import type { VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
 import type { PacketElements } from './packet-elements.js';
+import type { ServiceHealthCheck } from './service-health.js';
 
 /** Something about a Service that keeps a part of it from being served; the message names the field. */
 export interface Problem {
@@ -25,5 +26,6 @@ export interface Fragment {
   /** Packet-rule elements that several Services may ask for alike. */
   readonly elements: PacketElements;
   readonly nodePorts: readonly number[];
+  readonly healthCheck: ServiceHealthCheck | undefined;
   readonly problems: readonly Problem[];
 }

@@ -38,6 +38,7 @@ import {
 } from './packet-elements.js';
 import type { PacketClass } from './packet-table.js';
 import { checkService, type CheckedService } from './service-check.js';
+import { serviceHealthCheck, type ServiceHealthCheck } from './service-health.js';
 
 export interface RenderSettings {
   /** The kernel's name of the scheduler of Services that name none. */
@@ -199,7 +200,7 @@ class FragmentBuilder {
     for (const element of elements) this.#elements.set(element.key, element);
   }
 
-  build(problems: readonly Problem[]): Fragment {
+  build(healthCheck: ServiceHealthCheck | undefined, problems: readonly Problem[]): Fragment {
     return {
       service: this.service.key,
       createdAt: this.service.createdAt,
@@ -208,6 +209,7 @@ class FragmentBuilder {
       packets: this.#packets,
       elements: this.#elements,
       nodePorts: this.service.ports.flatMap(({ nodePort }) => nodePort ?? []),
+      healthCheck,
       problems: [...problems, ...this.#problems],
     };
   }
@@ -236,7 +238,8 @@ export const render = (
   const endpointsOf = endpointsByPort(checkedSlices);
   const frontends = frontendsOf(checked, context);
   const builder = new FragmentBuilder(checked, context.node);
-  for (const family of context.settings.families ?? families) {
+  const served = context.settings.families ?? families;
+  for (const family of served) {
     if (checked.clusterIps[family] === undefined) continue;
     if (checked.healthCheckNodePort !== undefined)
       builder.addElements([healthCheckElement(family, checked.healthCheckNodePort)]);
@@ -251,5 +254,6 @@ export const render = (
         builder.addFrontend(frontend, port, port.nodePort, backends);
     }
   }
-  return builder.build([...problems, ...frontends.problems]);
+  const healthCheck = serviceHealthCheck(checked, served, endpointsOf, context.node);
+  return builder.build(healthCheck, [...problems, ...frontends.problems]);
 };

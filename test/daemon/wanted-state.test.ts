@@ -4,7 +4,7 @@ import { silentLogger, type Logger } from '../../src/base/log.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { apiServerService, reservedAddresses } from '../../src/plan/reserved-addresses.js';
-import { ip, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
+import { ip, local, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
 
 /** Wanted state over a store, with the Services that it warned of. */
 const setUp = () => {
@@ -91,4 +91,40 @@ test('an endpoint of the API server is never bound: those who have its address a
   put('203.0.113.2');
   assert.ok(wanted.update().addresses.has(ip('203.0.113.1')));
   assert.ok(wanted.desired.wantsAddress(ip('203.0.113.1')));
+});
+
+test('health checks are given once, when what they tell has changed', () => {
+  const { wanted, store } = setUp();
+  const put = (port: number | undefined): void => {
+    const value = service('web', {
+      clusterIP: '10.96.0.1',
+      ...(port !== undefined && {
+        type: 'LoadBalancer',
+        externalTrafficPolicy: 'Local',
+        healthCheckNodePort: port,
+      }),
+    });
+    store.apply([{ kind: 'service', key: value.key, value }]);
+    wanted.update();
+  };
+  const putEndpoints = (...addresses: readonly string[]): void => {
+    const value = slice(
+      'web',
+      addresses.map((address) => local(ready(address))),
+    );
+    store.apply([{ kind: 'endpointSlice', key: value.key, value }]);
+    wanted.update();
+  };
+  const taken = (): readonly unknown[] => [...wanted.takeHealthChecks()].map(([, check]) => check);
+  put(32_010);
+  putEndpoints('10.1.0.1');
+  assert.deepEqual(taken(), [{ port: 32_010, localEndpoints: { IPv4: 1 } }]);
+  putEndpoints('10.1.0.2');
+  wanted.nodeChanged();
+  wanted.update();
+  assert.deepEqual(taken(), []);
+  putEndpoints();
+  assert.deepEqual(taken(), [{ port: 32_010, localEndpoints: { IPv4: 0 } }]);
+  put(undefined);
+  assert.deepEqual(taken(), [undefined]);
 });
