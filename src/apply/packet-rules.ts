@@ -125,6 +125,11 @@ export class PacketRules {
     return false;
   }
 
+  /** Whether the rules of the family could not be declared when that was tried last. */
+  isTroubled(family: Family): boolean {
+    return this.#trouble.has(family);
+  }
+
   /**
    * Makes the rules as they should be, where they are not known to be; false where the kernel refused any: to be tried again
    * later. Until then the elements of that family are held to be there, so that everything else goes on.

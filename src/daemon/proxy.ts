@@ -12,6 +12,7 @@ import type { Logger } from '../base/log.js';
 import { touch, type Touched } from '../plan/diff.js';
 import type { Phase } from '../plan/order.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
+import { NamedTimers } from './named-timers.js';
 import { timed, type SyncObserver } from './sync-observer.js';
 import { SyncRunner } from './sync-runner.js';
 import type { WantedState } from './wanted-state.js';
@@ -59,10 +60,9 @@ export class Proxy implements AsyncDisposable {
   readonly #queue = new SerialQueue();
   readonly #runner: SyncRunner;
   readonly #touchedAddresses = new Set<IpAddress>();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #timers = new NamedTimers();
   #started = false;
   #adopted = false;
-  #stopped = false;
   #rereading = false;
   #firstSync: { resolve: (report: Report) => void } | undefined;
 
@@ -70,7 +70,10 @@ export class Proxy implements AsyncDisposable {
     this.#runner = new SyncRunner({
       minSyncPeriod: parts.minSyncPeriod,
       syncPeriod: parts.syncPeriod,
-      run: (reason) => this.#enqueue(() => (reason === 'periodic' ? this.#resync() : this.#sync())),
+      run: (reason) => {
+        for (const observer of parts.observers) observer.due();
+        return this.#enqueue(() => (reason === 'periodic' ? this.#resync() : this.#sync()));
+      },
     });
   }
 
@@ -137,7 +140,7 @@ export class Proxy implements AsyncDisposable {
         this.request();
       } catch (error) {
         this.parts.log.error({ error: messageOf(error) }, 'could not read links and addresses');
-        this.#after('events', retryAfterTroubleMilliseconds, () => this.rereadAddresses());
+        this.#timers.after('events', retryAfterTroubleMilliseconds, () => this.rereadAddresses());
       }
     });
   }
@@ -152,9 +155,8 @@ export class Proxy implements AsyncDisposable {
 
   /** Ends the work under way and leaves the kernel as it is. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopped = true;
     this.parts.reconciler.stop();
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.stop();
     await this.#runner.stop();
     await this.#queue.run(async () => undefined);
   }
@@ -167,7 +169,7 @@ export class Proxy implements AsyncDisposable {
       } catch (error) {
         this.parts.log.error({ error: messageOf(error) }, 'a sync failed and is tried again');
         this.#adopted = false;
-        this.#after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
+        this.#timers.after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
       }
     });
   }
@@ -241,7 +243,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   #repairPacketRulesIn(milliseconds: number): void {
-    this.#after('packet rules', milliseconds, () => {
+    this.#timers.after('packet rules', milliseconds, () => {
       void this.#enqueue(() => this.#repairPacketRules());
     });
   }
@@ -259,7 +261,7 @@ export class Proxy implements AsyncDisposable {
     const { resync, syncPeriod } = this.parts;
     const slices = Math.ceil(resync.remaining / resyncSlice);
     if (slices === 0) return;
-    this.#after('slice', syncPeriod() / 2 / slices, () => {
+    this.#timers.after('slice', syncPeriod() / 2 / slices, () => {
       void this.#enqueue(() => this.#slice());
     });
   }
@@ -310,14 +312,14 @@ export class Proxy implements AsyncDisposable {
   #scheduleRetries(): void {
     const due = this.parts.reconciler.nextRetry;
     if (due === undefined) return;
-    this.#after('retry', Math.max(due, leastRetryPauseMilliseconds), () => {
+    this.#timers.after('retry', Math.max(due, leastRetryPauseMilliseconds), () => {
       void this.#enqueue(() => this.#again(() => this.parts.reconciler.reconcile(touch()), 'retried'));
     });
   }
 
   #scheduleDrain(): void {
     if (this.parts.reconciler.draining.size === 0 || this.#timers.has('drain')) return;
-    this.#after('drain', this.parts.reconciler.drainPause, () => {
+    this.#timers.after('drain', this.parts.reconciler.drainPause, () => {
       void this.#enqueue(() => this.#again(() => this.parts.reconciler.drain(), 'drained'));
     });
   }
@@ -327,15 +329,5 @@ export class Proxy implements AsyncDisposable {
     const report = await work();
     // What is refused again is no news.
     this.#finish(report, message, started, report.applied === 0 ? 'debug' : 'info');
-  }
-
-  #after(name: string, milliseconds: number, work: () => void): void {
-    if (this.#stopped) return;
-    clearTimeout(this.#timers.get(name));
-    const timer = setTimeout(() => {
-      this.#timers.delete(name);
-      work();
-    }, milliseconds);
-    this.#timers.set(name, timer);
   }
 }

@@ -4,6 +4,8 @@ export interface SyncObserver {
   started(): void;
   /** Something asked for a sync. */
   queued(): void;
+  /** A sync is to run now, asked for or not; work on the kernel that is under way may hold it up. */
+  due(): void;
   /** Everything that changed until now is being programmed; what changes later is for the next sync. */
   began(): void;
   /** A sync came to its end, or broke: then the next one does everything that this one was to do. */

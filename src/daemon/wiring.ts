@@ -7,7 +7,7 @@ import { OperationCounters } from '../apply/operation-counters.js';
 import { Reconciler } from '../apply/reconciler.js';
 import { StaleFlows } from '../apply/stale-flows.js';
 import { Resync } from '../apply/resync.js';
-import { cidrContains, type IpAddress } from '../base/ip.js';
+import { cidrContains, type Family, type IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
@@ -22,6 +22,7 @@ import type { KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
 import type { LiveSettings } from './live-settings.js';
 import { Proxy } from './proxy.js';
+import { SyncHealth } from './serving/sync-health.js';
 import type { SyncObserver } from './sync-observer.js';
 import { WantedState } from './wanted-state.js';
 
@@ -33,6 +34,11 @@ export interface Wired {
   readonly kernelEvents: KernelEvents;
   readonly counters: OperationCounters;
   readonly drift: DriftCounters;
+  readonly wanted: WantedState;
+  /** How the syncs are doing. */
+  readonly health: SyncHealth;
+  /** The families that are served. */
+  readonly families: readonly Family[];
   /** Reads all links, addresses and gateways; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
   /** To be called before anything is changed: notes what others left here. */
@@ -145,6 +151,11 @@ export const wire = (
     );
     return changed || !sameElements(gatewaysBefore, gateways);
   };
+  const health = new SyncHealth({
+    families,
+    isTroubled: (family) => packetRules.isTroubled(family),
+    patience: () => 2 * settings.now.syncPeriod,
+  });
   const proxy: Proxy = new Proxy({
     store,
     wanted,
@@ -157,7 +168,7 @@ export const wire = (
     readAddresses,
     minSyncPeriod: () => settings.now.minSyncPeriod,
     syncPeriod: () => settings.now.syncPeriod,
-    observers,
+    observers: [health, ...observers],
     drift,
     log,
   });
@@ -172,5 +183,18 @@ export const wire = (
   const lookAround = async (): Promise<void> => {
     takesOver = !(await packetRules.exists()) && (await dummy.find()) !== undefined;
   };
-  return { lookAround, proxy, store, observed, dummy, kernelEvents, counters, drift, readAddresses };
+  return {
+    lookAround,
+    proxy,
+    store,
+    wanted,
+    observed,
+    dummy,
+    kernelEvents,
+    counters,
+    drift,
+    health,
+    families,
+    readAddresses,
+  };
 };

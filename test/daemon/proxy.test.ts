@@ -7,9 +7,11 @@ import { Observed } from '../../src/apply/observed.js';
 import { OperationCounters } from '../../src/apply/operation-counters.js';
 import { Reconciler } from '../../src/apply/reconciler.js';
 import { Resync } from '../../src/apply/resync.js';
+import type { Family } from '../../src/base/ip.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { Proxy } from '../../src/daemon/proxy.js';
 import type { SyncObserver } from '../../src/daemon/sync-observer.js';
+import { SyncHealth } from '../../src/daemon/serving/sync-health.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
@@ -47,6 +49,7 @@ const setUp = () => {
   const observer: SyncObserver = {
     started: () => void told.push('started'),
     queued: () => void told.push('queued'),
+    due: () => {},
     began: () => void told.push('began'),
     ended: ({ succeeded }) => void told.push(succeeded ? 'succeeded' : 'failed'),
   };
@@ -69,6 +72,14 @@ const setUp = () => {
     isWanted: (key) => wanted.desired.virtualServer(key) !== undefined,
     isOurs: (identity) => identity.by === 'address' && observed.hasAddress(identity.address),
   });
+  const clock = { date: 0, monotonic: 0 };
+  const troubled: Family[] = [];
+  const health = new SyncHealth({
+    families: ['IPv4', 'IPv6'],
+    isTroubled: (family) => troubled.includes(family),
+    patience: () => 60_000,
+    clocks: () => clock,
+  });
   const proxy: Proxy = new Proxy({
     store,
     wanted,
@@ -84,7 +95,7 @@ const setUp = () => {
     },
     minSyncPeriod: () => 0,
     syncPeriod: () => 60_000,
-    observers: [observer],
+    observers: [observer, health],
     drift,
     log,
   });
@@ -115,7 +126,21 @@ const setUp = () => {
       kernel.apply = apply;
     };
   };
-  return { kernel, store, proxy, errors, infos, told, drift, put, withFields, breakKernel };
+  return {
+    kernel,
+    store,
+    proxy,
+    errors,
+    infos,
+    told,
+    drift,
+    put,
+    withFields,
+    breakKernel,
+    health,
+    clock,
+    troubled,
+  };
 };
 
 const turns = async (): Promise<void> => {
@@ -320,4 +345,44 @@ test('what others changed is counted by what it is; what we do ourselves is not'
   context.mock.timers.tick(30_000);
   await turns();
   assert.deepEqual(drift.counts, { address: 2, 'virtual-server': 1, 'real-server': 2, 'packet-rule': 0 });
+});
+
+test('a complete sync is healthy; of a family without its packet rules it is none', async () => {
+  const { proxy, put, health, clock, troubled } = setUp();
+  await using _stopped = proxy;
+  troubled.push('IPv6');
+  put('web');
+  await proxy.start();
+  await turns();
+  clock.date = clock.monotonic = 60_000;
+  assert.deepEqual(health.health(), {
+    healthy: false,
+    families: { IPv4: { lastUpdated: 0, healthy: true }, IPv6: { lastUpdated: 0, healthy: false } },
+  });
+});
+
+test('periodic syncs that keep failing turn the proxy unhealthy, though nothing changes; the first that succeeds makes it healthy', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, put, health, clock } = setUp();
+  await using _stopped = proxy;
+  put('web');
+  await proxy.start();
+  await turns();
+  const read = kernel.virtualServers.bind(kernel);
+  kernel.virtualServers = async () => {
+    throw new Error('the socket broke');
+  };
+  context.mock.timers.tick(60_000);
+  await turns();
+  assert.equal(health.health().healthy, true);
+  clock.monotonic = 59_999;
+  assert.equal(health.health().healthy, true);
+  clock.monotonic = 60_000;
+  context.mock.timers.tick(5_000);
+  await turns();
+  assert.equal(health.health().healthy, false);
+  kernel.virtualServers = read;
+  context.mock.timers.tick(5_000);
+  await turns();
+  assert.equal(health.health().healthy, true);
 });
