@@ -1,5 +1,6 @@
 import { families, familyOf, hostPrefixLength, type Cidr, type Family } from '../base/ip.js';
 import { IpvsClient } from '../kernel/ipvs/client.js';
+import { acceptRules, deleteAcceptRule, type AcceptRule } from '../kernel/nftables/accept-answers.js';
 import { NftablesClient } from '../kernel/nftables/client.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
 import type { Link, LinkAddress } from '../kernel/rtnetlink/convert.js';
@@ -62,6 +63,7 @@ interface Found {
   readonly dummy: Link | undefined;
   readonly addresses: readonly LinkAddress[];
   readonly tables: readonly Family[];
+  readonly rules: readonly AcceptRule[];
 }
 
 const readTables = async ({
@@ -103,6 +105,7 @@ const read = async (clients: Clients, excludeCidrs: readonly Cidr[]): Promise<Fo
     dummy,
     addresses,
     tables,
+    rules: (await unlessLacking(acceptRules)) ?? [],
   };
 };
 
@@ -164,6 +167,12 @@ const removeTables = ({ nftables }: Clients, { tables }: Found): readonly Remova
     },
   }));
 
+const removeRules = ({ rules }: Found): readonly Removal[] =>
+  rules.map((rule) => ({
+    what: `our rule in chain ${rule.chain} of table ${rule.family} ${rule.table}`,
+    remove: async () => deleteAcceptRule(rule),
+  }));
+
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const perform = async (removals: readonly Removal[], dryRun: boolean): Promise<number> => {
@@ -184,8 +193,8 @@ const perform = async (removals: readonly Removal[], dryRun: boolean): Promise<n
 };
 
 /**
- * Removes what kube-ipvs made: its virtual servers, then kube-ipvs0 with its addresses, then its packet rules, which say what
- * is ours. Asks no API server. 0: nothing of ours is left; 1: something is, told on standard error. Rejects with
+ * Removes what kube-ipvs made: its virtual servers, then kube-ipvs0 with its addresses and its rules in chains of others, then
+ * its packet rules, which say what is ours. Asks no API server. 0: nothing of ours is left; 1: something is, told on standard error. Rejects with
  * KernelAccessError where we may not look.
  */
 export const cleanup = async ({ excludeCidrs, dryRun }: CleanupOptions): Promise<number> => {
@@ -195,9 +204,10 @@ export const cleanup = async ({ excludeCidrs, dryRun }: CleanupOptions): Promise
     const virtualServers = removeVirtualServers(clients, found);
     const links = removeInterface(clients, found);
     const tables = removeTables(clients, found);
-    if (virtualServers.length + links.length + tables.length === 0) say('nothing of kube-ipvs is here');
+    const rules = removeRules(found);
+    if ([...virtualServers, ...links, ...tables, ...rules].length === 0) say('nothing of kube-ipvs is here');
     const stuck = await perform(virtualServers, dryRun);
-    const left = stuck + (await perform(links, dryRun));
+    const left = stuck + (await perform([...links, ...rules], dryRun));
     // The tables are the record of what is ours: they stay as long as something is to be found by them.
     const kept = stuck === 0 ? await perform(tables, dryRun) : tables.length;
     if (stuck > 0 && kept > 0)

@@ -135,7 +135,8 @@ const addRender = (root: Command, finish: (status: number) => void): void => {
 
 const cleanupHelp = `
 Removes its virtual servers (those that its packet rules name, and those on addresses of kube-ipvs0), the interface
-kube-ipvs0 with its addresses, and the nftables tables ip and ip6 kube-ipvs. Virtual servers, addresses and tables of
+kube-ipvs0 with its addresses, its rules in chains of others (forwarding.acceptInForeignChains), and the nftables tables
+ip and ip6 kube-ipvs. Virtual servers, addresses and tables of
 others stay, and so do kernel settings (sysctl). Asks no API server. Stop the daemon first: it would put everything back.
 
 Examples:

@@ -215,6 +215,7 @@ const ownConfigurationShape = z.strictObject(
     metrics: section({
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
     }),
+    forwarding: section({ acceptInForeignChains: bool(false) }),
   },
   { error: 'must be a mapping of fields' },
 );

@@ -77,6 +77,8 @@ export interface Settings {
   readonly drainProtocols: readonly Protocol[];
   /** Traffic of single Services on the metrics page: of how many ports of Services at most. */
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
+  /** Where an nftables chain of others drops the answers of pods, a rule of ours at its head accepts them. */
+  readonly acceptInForeignChains: boolean;
   readonly kubeconfig: string | undefined;
   /** URL of the API server that wins over the kubeconfig. */
   readonly master: string | undefined;
@@ -269,6 +271,22 @@ export const resolveSettings = ({ flags, files, hostname }: SettingsInput): Sett
   );
   return settingsOf({
     ...invocation,
+  const { configuration, warnings } = resolveConfiguration(flags, documents.kubeProxy);
+  const { own, warnings: ownWarnings } = resolveOwn(documents.kubeIpvs);
+  return deepFreeze({
+    ...ipvsSettings(configuration),
+    ...clusterSettings(configuration),
+    ...trafficSettings(configuration),
+    nodeName: resolveNodeName(configuration, hostname),
+    nodePortAddresses: nodePortAddressesOf(configuration),
+    source: sourceOf(flags),
+    once: flagIsSet(flags, 'once'),
+    dryRun: flagIsSet(flags, 'dry-run'),
+    drainDeadline: own.drain.deadline,
+    perServiceMetrics: own.metrics.perService,
+    acceptInForeignChains: own.forwarding.acceptInForeignChains,
+    master: flagText(flags, 'master'),
+    configFiles: files.map(({ name }) => name),
     configuration,
     own,
     nodeName: resolveNodeName(configuration, hostname),

@@ -1,6 +1,7 @@
 import { longestDelayMilliseconds } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { insertAcceptRule } from '../kernel/nftables/accept-answers.js';
 import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
 import { legacyForwardFilters } from '../kernel/xtables/forward-filter.js';
 import type { ForwardFilter } from '../model/forward-filter.js';
@@ -18,9 +19,13 @@ const everybody: readonly ForwardFilters[] = [
   { name: 'iptables-legacy', read: legacyForwardFilters },
 ];
 
+export interface ForwardOptions {
+  readonly acceptInForeignChains: boolean;
+}
+
 /**
- * Tells where somebody else's rules drop the answers of pods, and where they no longer do. It changes nothing, and nothing
- * fails for it.
+ * Tells where somebody else's rules drop the answers of pods, and where they no longer do. It changes nothing unless the
+ * options ask for it, and nothing fails for it.
  */
 class ForwardCheck {
   /** By the filter's name, the source that told of it. */
@@ -29,6 +34,7 @@ class ForwardCheck {
 
   constructor(
     private readonly sources: readonly ForwardFilters[],
+    private readonly options: ForwardOptions,
     private readonly log: Logger,
   ) {}
 
@@ -36,7 +42,11 @@ class ForwardCheck {
   async look(): Promise<void> {
     for (const source of this.sources) {
       try {
-        this.#compare(source, (await source.read()).filter(dropsAnswers));
+        const dropping = (await source.read()).filter(dropsAnswers);
+        this.#compare(
+          source,
+          dropping.filter((filter) => !this.#opened(filter)),
+        );
         this.#unreadable.delete(source);
       } catch (error) {
         if (!this.#unreadable.has(source))
@@ -47,6 +57,17 @@ class ForwardCheck {
         this.#unreadable.add(source);
       }
     }
+  }
+
+  /** Whether a rule of ours in the chain lets answers through from now on. */
+  #opened(filter: ForwardFilter): boolean {
+    // iptables would no longer understand its own chain.
+    if (!this.options.acceptInForeignChains || filter.by !== 'nftables') return false;
+    const reason = insertAcceptRule(filter);
+    if (reason === undefined)
+      this.log.info({ filter: filterName(filter) }, 'inserted a rule that accepts the answers of pods');
+    else this.log.warn({ filter: filterName(filter), reason }, 'could not let the answers of pods through');
+    return reason === undefined;
   }
 
   #compare(source: ForwardFilters, dropping: readonly ForwardFilter[]): void {
@@ -69,9 +90,12 @@ class ForwardCheck {
   }
 }
 
-/** Looks now, tells what is found, and looks again after each period (milliseconds, asked for each time). Never rejects. */
-export const watchForwarding = async (period: () => number, log: Logger): Promise<Disposable> => {
-  const check = new ForwardCheck(everybody, log);
+/** Looks now, tells what is found, and looks again after each period. What is asked for each time may change. Never rejects. */
+export const watchForwarding = async (
+  settings: () => ForwardOptions & { readonly syncPeriod: number },
+  log: Logger,
+): Promise<Disposable> => {
+  const check = new ForwardCheck(everybody, settings, log);
   await check.look();
   let timer: NodeJS.Timeout | undefined;
   const lookLater = (): void => {
@@ -80,7 +104,7 @@ export const watchForwarding = async (period: () => number, log: Logger): Promis
         void check.look();
         lookLater();
       },
-      Math.min(period(), longestDelayMilliseconds),
+      Math.min(settings().syncPeriod, longestDelayMilliseconds),
     );
   };
   lookLater();

@@ -102,7 +102,7 @@ const programOnce = async (first: Promise<Report>, source: Source, run: Run): Pr
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
   const { settings, proxy, signal, log } = run;
   await prepareKernel(kernel, settings.now, log);
-  using _forwarding = await watchForwarding(() => settings.now.syncPeriod, log);
+  using _forwarding = await watchForwarding(() => settings.now, log);
   await run.dummy.ensure();
   using _events = followKernel(run, kernel, log);
   await run.readAddresses();

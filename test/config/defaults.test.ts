@@ -126,6 +126,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     drainDeadline: 900_000,
     drainProtocols: ['TCP'],
     perServiceMetrics: { enabled: true, maximum: 500 },
+    acceptInForeignChains: false,
     kubeconfig: undefined,
     master: undefined,
     qps: 5,

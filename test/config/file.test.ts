@@ -243,6 +243,9 @@ test('our own document stands in the same file or in one of its own', () => {
   const own = `${ownHeader}drain: {deadline: 1m}\n`;
   assert.equal(read([`${withMode}---\n${own}`]).drainDeadline, 60_000);
   assert.equal(read([withMode, own]).drainDeadline, 60_000);
+  const accepting = `${ownHeader}forwarding: {acceptInForeignChains: true}\n`;
+  assert.equal(read([withMode, accepting]).acceptInForeignChains, true);
+  assert.equal(read([withMode, own]).acceptInForeignChains, false);
   assert.equal(read([own], ['--ipvs-scheduler=lc']).scheduler, 'lc', 'flags count beside our document alone');
   assert.deepEqual(read([withMode, `${ownHeader}drian: {}\n`]).warnings, [
     'c1.yaml:3: drian is unknown and ignored; did you mean drain?',

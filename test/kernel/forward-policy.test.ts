@@ -135,3 +135,36 @@ for (const { what, make, remove, loses, problem } of cases)
     await eventually(() => assert.equal(told().at(-1)?.level, 'info', daemon.log));
     onNode(remove);
   });
+
+test('where it is asked for, a rule of ours lets answers through, comes back after a reload and goes at cleanup', async () => {
+  await daemon.stop();
+  const config = join(manifest, '..', 'own.yaml');
+  writeFileSync(
+    config,
+    'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nipvs: {syncPeriod: 1s}\n' +
+      '---\napiVersion: kube-ipvs.dev/v1alpha1\nkind: KubeIpvsConfiguration\nforwarding: {acceptInForeignChains: true}\n',
+  );
+  const firewall =
+    "nft 'table inet firewall { chain forward { type filter hook forward priority filter; policy drop; tcp dport 9 accept; }; }'";
+  onNode(firewall);
+  onNode(
+    'iptables-nft -P FORWARD DROP; iptables-nft -I FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT',
+  );
+  const others = (): string =>
+    onNode('nft list table inet firewall; nft list table ip filter').replaceAll(/packets \d+ bytes \d+/g, '');
+  const before = others();
+  daemon = new DaemonProcess([`--source=${manifest}`, `--config=${config}`], { namespace: 'node' });
+  await eventually(() => assert.match(daemon.log, /inserted a rule that accepts the answers of pods/));
+  assert.match(
+    onNode('nft list chain inet firewall forward'),
+    /policy drop;\n\s+ct state established,related counter packets \d+ bytes \d+ accept comment "kube-ipvs: answers of pods"\n\s+tcp dport 9 accept/,
+  );
+  assert.deepEqual(families.map(answer), ['answered', 'answered']);
+  onNode(`nft delete table inet firewall; ${firewall}`);
+  await eventually(() => assert.match(onNode('nft list table inet firewall'), /kube-ipvs: answers of pods/));
+  assert.deepEqual(families.map(answer), ['answered', 'answered']);
+  await daemon.stop();
+  const cleaned = onNode(`${process.execPath} build/src/cli/main.js cleanup`);
+  assert.match(cleaned, /^removed our rule in chain forward of table inet firewall$/m);
+  assert.equal(others(), before);
+});
