@@ -34,7 +34,7 @@ class ForwardCheck {
 
   constructor(
     private readonly sources: readonly ForwardFilters[],
-    private readonly options: ForwardOptions,
+    private readonly options: () => ForwardOptions,
     private readonly log: Logger,
   ) {}
 
@@ -62,7 +62,7 @@ class ForwardCheck {
   /** Whether a rule of ours in the chain lets answers through from now on. */
   #opened(filter: ForwardFilter): boolean {
     // iptables would no longer understand its own chain.
-    if (!this.options.acceptInForeignChains || filter.by !== 'nftables') return false;
+    if (!this.options().acceptInForeignChains || filter.by !== 'nftables') return false;
     const reason = insertAcceptRule(filter);
     if (reason === undefined)
       this.log.info({ filter: filterName(filter) }, 'inserted a rule that accepts the answers of pods');

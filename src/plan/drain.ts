@@ -32,9 +32,10 @@ export interface Watched {
   readonly inPackets: bigint;
   readonly outPackets: bigint;
   readonly activeConnections: number;
-  /** Packets that came for it since it last answered, and at how many looks there were some. */
-  readonly unanswered: number;
+  /** At how many looks packets had come for it, since it last answered. */
   readonly looksUnanswered: number;
+  /** Whether the look after the last of these saw no answer either. */
+  readonly silent: boolean;
 }
 
 export interface DrainingServer {
@@ -119,17 +120,20 @@ export interface Purged {
 const leastWatchMilliseconds = 2_500;
 
 /**
- * A client sends what is not acknowledged again and again; one look alone proves nothing, as the acknowledgements of an answer
- * may come in after the kernel summed up that answer.
+ * At so many looks in a row without an answer packets must have come: a client sends what is not acknowledged again and again.
+ * One proves nothing, as the acknowledgements of an answer may come in after the kernel summed up that answer; and the last one
+ * is followed by one more, as the answer to a packet that just came may be summed up with the next.
  */
-const deadAfter = { unanswered: 3, looks: 2 } as const;
+const suspectLooks = 2;
+
+const isSuspect = ({ looksUnanswered }: Watched): boolean => looksUnanswered >= suspectLooks;
 
 const watchAnew = (server: RealServerObservation, now: number): Watched | undefined => {
   // Answers pass the node only where it translates addresses.
   if (server.statistics === undefined || server.forwarding !== 'masquerade') return undefined;
   const { inPackets, outPackets } = server.statistics;
   const { activeConnections } = server;
-  return { at: now, inPackets, outPackets, activeConnections, unanswered: 0, looksUnanswered: 0 };
+  return { at: now, inPackets, outPackets, activeConnections, looksUnanswered: 0, silent: false };
 };
 
 /** What is known after one more look. A packet that ended a connection needs no answer (RST gets none). */
@@ -144,18 +148,13 @@ const watch = (
   if (anew.outPackets !== before.outPackets || anew.inPackets < before.inPackets) return anew;
   if (now - before.at < leastWatchMilliseconds) return before;
   const ended = Math.max(0, before.activeConnections - anew.activeConnections);
-  const unanswered = Math.max(0, Number(anew.inPackets - before.inPackets) - ended);
+  const unanswered = Number(anew.inPackets - before.inPackets) - ended;
   return {
     ...anew,
-    unanswered: before.unanswered + unanswered,
     looksUnanswered: before.looksUnanswered + (unanswered > 0 ? 1 : 0),
+    silent: isSuspect(before),
   };
 };
-
-const isDead = (watched: Watched | undefined): boolean =>
-  watched !== undefined &&
-  watched.unanswered >= deadAfter.unanswered &&
-  watched.looksUnanswered >= deadAfter.looks;
 
 type Verdict = 'not-draining' | 'idle' | Purged['reason'] | 'draining';
 
@@ -167,7 +166,7 @@ const judge = (
   if (server.weight !== 0) return 'not-draining';
   if (server.activeConnections + server.inactiveConnections === 0) return 'idle';
   if (now - since >= settings.deadlineMilliseconds) return 'deadline';
-  return isDead(watched) ? 'dead' : 'draining';
+  return watched?.silent === true ? 'dead' : 'draining';
 };
 
 /** Of other protocols a packet without an answer says nothing. */

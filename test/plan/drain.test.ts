@@ -168,20 +168,33 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     'clients send again and again, nothing comes back',
     [
       [0, 10, 9],
-      [3, 12, 9],
-      [6, 13, 9],
-    ],
-    6,
-  ],
-  [
-    'one packet each look takes one look more',
-    [
-      [0, 10, 9],
-      [3, 11, 9],
-      [6, 12, 9],
-      [9, 13, 9],
+      [3, 14, 9],
+      [6, 15, 9],
+      [9, 15, 9],
     ],
     9,
+  ],
+  [
+    'an answer comes at the last moment',
+    [
+      [0, 10, 9],
+      [3, 14, 9],
+      [6, 15, 9],
+      [9, 15, 10],
+      [12, 15, 10],
+    ],
+    undefined,
+  ],
+  [
+    'the looks between see nothing',
+    [
+      [0, 10, 9],
+      [3, 14, 9],
+      [6, 14, 9],
+      [9, 15, 9],
+      [12, 15, 9],
+    ],
+    12,
   ],
   [
     'it answers',
@@ -220,6 +233,17 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
       [0, 10, 19],
       [3, 18, 19],
       [6, 18, 19],
+      [9, 18, 19],
+    ],
+    undefined,
+  ],
+  [
+    'acknowledgements come in late, then a request whose answer is counted with the next look',
+    [
+      [0, 10, 19],
+      [3, 18, 19],
+      [6, 19, 19],
+      [9, 19, 20],
     ],
     undefined,
   ],
@@ -229,17 +253,18 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
       [0, 10, 9],
       [75, 11, 9],
       [150, 12, 9],
-      [225, 13, 9],
+      [153, 12, 9],
     ],
-    225,
+    153,
   ],
   [
-    'looks that are too close count as one',
+    'looks are too close to tell',
     [
       [0, 10, 9],
       [1, 12, 9],
       [2, 14, 9],
       [3, 16, 9],
+      [4, 17, 9],
     ],
     undefined,
   ],
@@ -257,8 +282,10 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     'the counters were set to zero',
     [
       [0, 10, 9],
-      [3, 1, 0],
-      [6, 2, 0],
+      [3, 12, 9],
+      [6, 1, 0],
+      [9, 2, 0],
+      [12, 2, 0],
     ],
     undefined,
   ],
@@ -272,8 +299,9 @@ test('whose answers do not pass this node is never found dead', () => {
     [0, 10, 0],
     [3, 20, 0],
     [6, 30, 0],
+    [9, 40, 0],
   ];
-  assert.equal(foundDead(looks), 6);
+  assert.equal(foundDead(looks), 9);
   assert.equal(foundDead(looks, { forwarding: 'direct' }), undefined);
   assert.equal(foundDead(looks, { statistics: undefined }), undefined);
 });
