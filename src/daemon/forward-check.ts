@@ -5,6 +5,7 @@ import { insertAcceptRule } from '../kernel/nftables/accept-answers.js';
 import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
 import { legacyForwardFilters } from '../kernel/xtables/forward-filter.js';
 import type { ForwardFilter } from '../model/forward-filter.js';
+import { NetlinkError } from '../netlink/errors.js';
 import { dropsAnswers, filterName, findingText, remedyFor } from '../plan/forward-policy.js';
 
 /** Reads some of the filters that see what is forwarded. */
@@ -18,6 +19,11 @@ const everybody: readonly ForwardFilters[] = [
   { name: 'nftables', read: nftablesForwardFilters },
   { name: 'iptables-legacy', read: legacyForwardFilters },
 ];
+
+const remedyOf = (error: unknown): object =>
+  error instanceof NetlinkError && error.errno === 'EPERM'
+    ? { remedy: 'run as root, or with the capabilities NET_ADMIN and NET_RAW' }
+    : {};
 
 export interface ForwardOptions {
   readonly acceptInForeignChains: boolean;
@@ -51,7 +57,7 @@ class ForwardCheck {
       } catch (error) {
         if (!this.#unreadable.has(source))
           this.log.warn(
-            { rules: source.name, error: messageOf(error) },
+            { rules: source.name, error: messageOf(error), ...remedyOf(error) },
             "can't see whether rules of others drop the answers of pods",
           );
         this.#unreadable.add(source);
