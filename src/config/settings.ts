@@ -195,10 +195,11 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const ownSettings = ({ drain, metrics }: KubeIpvsConfiguration) => ({
+const ownSettings = ({ drain, forwarding, metrics }: KubeIpvsConfiguration) => ({
   drainDeadline: drain.deadline,
   drainProtocols: drain.protocols,
   perServiceMetrics: metrics.perService,
+  acceptInForeignChains: forwarding.acceptInForeignChains,
 });
 
 const deepFreeze = <T>(value: T): T => {
@@ -271,22 +272,6 @@ export const resolveSettings = ({ flags, files, hostname }: SettingsInput): Sett
   );
   return settingsOf({
     ...invocation,
-  const { configuration, warnings } = resolveConfiguration(flags, documents.kubeProxy);
-  const { own, warnings: ownWarnings } = resolveOwn(documents.kubeIpvs);
-  return deepFreeze({
-    ...ipvsSettings(configuration),
-    ...clusterSettings(configuration),
-    ...trafficSettings(configuration),
-    nodeName: resolveNodeName(configuration, hostname),
-    nodePortAddresses: nodePortAddressesOf(configuration),
-    source: sourceOf(flags),
-    once: flagIsSet(flags, 'once'),
-    dryRun: flagIsSet(flags, 'dry-run'),
-    drainDeadline: own.drain.deadline,
-    perServiceMetrics: own.metrics.perService,
-    acceptInForeignChains: own.forwarding.acceptInForeignChains,
-    master: flagText(flags, 'master'),
-    configFiles: files.map(({ name }) => name),
     configuration,
     own,
     nodeName: resolveNodeName(configuration, hostname),
