@@ -16,21 +16,30 @@ import { watchForwarding } from './forward-check.js';
 import { openKernel, prepareKernel, type KernelAccess } from './kernel-access.js';
 import { ChangeableSettings } from './live-settings.js';
 import { setOomScore } from './oom-score.js';
-import { openSource } from './open-source.js';
+import { remindOfProblems } from './events/problem-events.js';
+import type { EventSink, RecordedEvent } from './events/recorder.js';
+import { openUpstream } from './open-source.js';
 import { wire, type Wired } from './wiring.js';
 
 const exitStatus = { done: 0, error: 1 } as const;
 
 interface Run extends Wired {
   readonly settings: ChangeableSettings;
+  readonly events: EventSink;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-/** Aborts at the first SIGTERM or SIGINT, with its name as the reason; a second one ends the process the hard way. */
+const stopSignals = ['SIGTERM', 'SIGINT'] as const;
+
+/** Aborts at the first SIGTERM or SIGINT, with its name as the reason. A second one, of either, ends the process at once. */
 const stopSignal = (): AbortSignal => {
   const controller = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => controller.abort(name));
+  const stop = (name: NodeJS.Signals): void => {
+    for (const each of stopSignals) process.removeListener(each, stop);
+    controller.abort(name);
+  };
+  for (const name of stopSignals) process.on(name, stop);
   return controller.signal;
 };
 
@@ -99,16 +108,26 @@ const programOnce = async (first: Promise<Report>, source: Source, run: Run): Pr
   return failed === 0 ? exitStatus.done : exitStatus.error;
 };
 
+const started = ({ nodeName }: Settings): RecordedEvent => ({
+  regarding: { kind: 'Node', name: nodeName },
+  type: 'Normal',
+  reason: 'Starting',
+  action: 'StartKubeProxy',
+  note: `kube-ipvs v${version} serves Services by IPVS`,
+});
+
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
-  const { settings, proxy, signal, log } = run;
+  const { settings, proxy, events, signal, log } = run;
   await prepareKernel(kernel, settings.now, log);
   using _forwarding = await watchForwarding(() => settings.now, log);
   await run.dummy.ensure();
-  using _events = followKernel(run, kernel, log);
+  using _kernelEvents = followKernel(run, kernel, log);
   await run.readAddresses();
   setOomScore(settings.now.oomScoreAdj, log);
   const first = proxy.start();
   source.start(run.store);
+  events.record(started(settings.now));
+  using _reminders = remindOfProblems({ events: () => run.wanted.problemEvents(), recorder: events });
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
   await stopped(signal, log);
   return exitStatus.done;
@@ -128,9 +147,12 @@ export const runDaemon = async (initial: Settings, _loadAgain: () => Settings): 
   }
   tellOfMissingRules(kernel.packetFamilies, log);
   const settings = new ChangeableSettings(initial);
-  const run: Run = { ...wire(settings, kernel, log), settings, signal, log };
+  // Undone from the last to the first: the batch under way ends, nothing is watched any more, the last events are told.
+  const upstream = await openUpstream(initial, log);
+  await using events = upstream.events;
+  await using source = upstream.source;
+  const run: Run = { ...wire(settings, kernel, events, log), settings, events, signal, log };
   await run.lookAround();
-  await using source = await openSource(initial, log);
   await using _proxy = run.proxy;
   if (initial.dryRun) return await unlessStopped(printPlan(source, run), signal, log);
   return await serve(source, kernel, run);

@@ -16,11 +16,15 @@ import {
   type ServiceHealthCheck,
 } from '../plan/service-health.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
+import { problemEvent } from './events/problem-events.js';
+import type { EventRecorder, RecordedEvent } from './events/recorder.js';
 
 export interface WantedStateParts {
   readonly store: ClusterStore;
   readonly settings: () => RenderSettings;
   readonly nodeFacts: () => NodeFacts;
+  /** Is told what keeps Services from being served as they ask. */
+  readonly events: EventRecorder;
   readonly log: Logger;
 }
 
@@ -83,6 +87,17 @@ export class WantedState {
     return healthCheckAddresses(family, node, settings.nodePortAddresses);
   }
 
+  /** What keeps Services from being served as they ask, now. */
+  *problemEvents(): Iterable<RecordedEvent> {
+    for (const fragment of this.desired.fragments())
+      for (const problem of fragment.problems) yield this.#eventOf(problem);
+    for (const clash of this.desired.clashes()) yield this.#eventOf(clash);
+  }
+
+  #eventOf(problem: Problem): RecordedEvent {
+    return problemEvent(problem, this.parts.store.service(problem.service)?.uid);
+  }
+
   #reservedChanged(): boolean {
     const before = this.#context?.node.reserved;
     return before !== undefined && !sameReserved(before, this.parts.nodeFacts().reserved);
@@ -107,7 +122,9 @@ export class WantedState {
     else if (known !== undefined) this.#reported.delete(key);
   }
 
-  #warn({ service, reason, message }: Problem): void {
+  #warn(problem: Problem): void {
+    const { service, reason, message } = problem;
+    this.parts.events.record(this.#eventOf(problem));
     this.parts.log.warn(
       { service, reason, problem: message },
       'a part of a Service is not served as it asks',

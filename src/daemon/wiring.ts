@@ -18,6 +18,7 @@ import { rememberedPacketTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
 import { foreignReporter } from './foreign-reporter.js';
+import type { EventRecorder } from './events/recorder.js';
 import type { KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
 import type { LiveSettings } from './live-settings.js';
@@ -52,6 +53,7 @@ const sameElements = <T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean =>
 export const wire = (
   settings: LiveSettings,
   { ipvs, route, nftables, conntrack, packetFamilies }: KernelClients,
+  events: EventRecorder,
   log: Logger,
   observers: readonly SyncObserver[] = [],
 ): Wired => {
@@ -85,6 +87,7 @@ export const wire = (
         apiServerHost: store.apiServerHost,
       }),
     }),
+    events,
     log,
   });
   const table = rememberedPacketTable();

@@ -12,6 +12,7 @@ import { silentLogger, type Logger } from '../../src/base/log.js';
 import { Proxy } from '../../src/daemon/proxy.js';
 import type { SyncObserver } from '../../src/daemon/sync-observer.js';
 import { SyncHealth } from '../../src/daemon/serving/sync-health.js';
+import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
@@ -32,7 +33,13 @@ const setUp = () => {
   const store = new ClusterStore(() => proxy.request());
   const observed = new Observed();
   const facts = nodeFacts(['eth0 192.0.2.1/24']);
-  const wanted = new WantedState({ store, settings: () => settings(), nodeFacts: () => facts, log });
+  const wanted = new WantedState({
+    store,
+    settings: () => settings(),
+    nodeFacts: () => facts,
+    events: silentRecorder,
+    log,
+  });
   const dummy = new DummyInterface(
     {
       link: async () => ({ index: 7, kind: 'dummy' }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger, type Logger } from '../../src/base/log.js';
+import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { apiServerService, reservedAddresses } from '../../src/plan/reserved-addresses.js';
@@ -15,7 +16,13 @@ const setUp = () => {
   };
   const store = new ClusterStore(() => {});
   const facts = nodeFacts();
-  const wanted = new WantedState({ store, settings: () => settings(), nodeFacts: () => facts, log });
+  const wanted = new WantedState({
+    store,
+    settings: () => settings(),
+    nodeFacts: () => facts,
+    events: silentRecorder,
+    log,
+  });
   const put = (name: string, createdAt: string, ports: readonly string[]): void => {
     const value = service(name, {
       clusterIP: `10.96.0.${name.slice(1)}`,
@@ -75,6 +82,7 @@ test('an endpoint of the API server is never bound: those who have its address a
         apiServerHost: store.apiServerHost,
       }),
     }),
+    events: silentRecorder,
     log: silentLogger,
   });
   const web = service('web', { clusterIP: '10.96.0.9', externalIPs: ['203.0.113.1'] });

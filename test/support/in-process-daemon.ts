@@ -1,6 +1,7 @@
 import { silentLogger } from '../../src/base/log.js';
 import { parseFlags } from '../../src/config/flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
+import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { followKernel } from '../../src/daemon/follow-kernel.js';
 import { openKernel, prepareKernel, type KernelAccess } from '../../src/daemon/kernel-access.js';
 import { ChangeableSettings } from '../../src/daemon/live-settings.js';
@@ -21,7 +22,7 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
     hostname: 'n1',
   });
   const kernel = await openKernel();
-  const wired = wire(new ChangeableSettings(settings), kernel, silentLogger);
+  const wired = wire(new ChangeableSettings(settings), kernel, silentRecorder, silentLogger);
   await wired.lookAround();
   await prepareKernel(kernel, settings, silentLogger);
   await wired.dummy.ensure();

@@ -5,7 +5,7 @@ import { RateLimit } from '../../base/rate-limit.js';
 import { ApiError, type ApiClient, type Change } from '../../watch/api-client.js';
 import { Backlog, type BacklogLimits, type Entry } from './backlog.js';
 import { eventName, eventObject, microTime, namespaceOf, type EventSeries } from './event-object.js';
-import type { EventRecorder, RecordedEvent } from './recorder.js';
+import type { EventCounts, EventSink, RecordedEvent } from './recorder.js';
 
 /** Times are milliseconds. */
 export interface EventTiming extends BacklogLimits {
@@ -34,20 +34,9 @@ export const defaultEventTiming: EventTiming = {
   flush: 2_000,
 };
 
-/** What became of events since the start; for metrics. */
-export interface EventCounts {
-  /** That the API server has, whether from us or from another node that found the same. */
-  readonly sent: number;
-  /** That it refused for good. */
-  readonly failed: number;
-  /** That had no room, were too many about one object, or could not be told before the end. */
-  readonly dropped: number;
-  /** To be told. */
-  readonly waiting: number;
-}
-
 export interface ApiEventsOptions {
-  readonly client: Pick<ApiClient, 'change'>;
+  /** Of its own, so that events hold up nothing else; disposed of at the end. */
+  readonly client: Pick<ApiClient, 'change'> & Disposable;
   readonly nodeName: string;
   readonly log: Logger;
   readonly timing?: Partial<EventTiming>;
@@ -68,7 +57,7 @@ const troubleOf = (error: unknown): Trouble => {
  * Tells the API server of events, by events.k8s.io/v1: each piece of news once, and how often it came again. What comes before
  * the server can be reached waits; what would be too much is dropped and counted. Nobody ever waits for it.
  */
-export class ApiEvents implements EventRecorder, AsyncDisposable {
+export class ApiEvents implements EventSink {
   readonly #options: ApiEventsOptions;
   readonly #timing: EventTiming;
   readonly #backlog: Backlog;
@@ -114,6 +103,7 @@ export class ApiEvents implements EventRecorder, AsyncDisposable {
     await this.#done;
     clearTimeout(timer);
     this.#counts.dropped += this.#backlog.waiting;
+    this.#options.client[Symbol.dispose]();
   }
 
   async #run(): Promise<void> {

@@ -27,13 +27,32 @@ export interface EventRecorder {
   record(event: RecordedEvent): void;
 }
 
+export const silentRecorder: EventRecorder = { record: () => {} };
+
+/** What became of events since the start; for metrics. */
+export interface EventCounts {
+  /** That the API server has, whether from us or from another node that found the same. */
+  readonly sent: number;
+  /** That it refused for good. */
+  readonly failed: number;
+  /** That had no room, were too many about one object, or could not be told before the end. */
+  readonly dropped: number;
+  /** To be told. */
+  readonly waiting: number;
+}
+
+/** Where events go. */
+export interface EventSink extends EventRecorder, AsyncDisposable {
+  readonly counts: EventCounts;
+}
+
 /** Where no API server can be told: the log is. */
-export const logRecorder = (log: Logger): EventRecorder => ({
+export const logEvents = (log: Logger): EventSink => ({
+  counts: { sent: 0, failed: 0, dropped: 0, waiting: 0 },
   record: ({ regarding, type, reason, action, note }) => {
     const { kind, namespace, name } = regarding;
     const object = namespace === undefined ? name : `${namespace}/${name}`;
     log.info({ type, reason, action, kind, object, note }, 'event');
   },
+  [Symbol.asyncDispose]: async () => {},
 });
-
-export const silentRecorder: EventRecorder = { record: () => {} };

@@ -24,11 +24,7 @@ const teller = (
   const log = new RecordingLog();
   const client = new ApiClient(plainCredentials(server.url));
   const events = new ApiEvents({ client, nodeName, log, timing: { ...fast, ...timing } });
-  const close = async (): Promise<void> => {
-    await events[Symbol.asyncDispose]();
-    client[Symbol.dispose]();
-  };
-  return { events, log, [Symbol.asyncDispose]: close };
+  return { events, log, [Symbol.asyncDispose]: () => events[Symbol.asyncDispose]() };
 };
 
 const starting: RecordedEvent = {
