@@ -57,7 +57,11 @@ export class DaemonProcess implements AsyncDisposable {
     return this.#child.exitCode ?? this.#child.signalCode ?? 'unknown';
   }
 
-  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | string> {
+  signal(name: 'SIGTERM' | 'SIGINT'): void {
+    this.#child.kill(name);
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' = 'SIGTERM'): Promise<number | string> {
     this.#child.kill(signal);
     return this.ended();
   }

@@ -109,11 +109,12 @@ export class ApiEvents implements EventSink {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const entry = this.#backlog.next();
+      const isLast = this.#hurry.signal.aborted;
       if (entry === undefined) {
-        if (this.#hurry.signal.aborted) return;
+        if (isLast) return;
         await new Promise<void>((resolve) => (this.#news = resolve));
-      } else if (!this.#hurry.signal.aborted && entry.due > Date.now()) await this.#newsOr(entry.due);
-      else if ((await this.#tell(entry)) !== 'none' && this.#hurry.signal.aborted) return;
+      } else if (!isLast && entry.due > Date.now()) await this.#newsOr(entry.due);
+      else if ((await this.#tell(entry)) === 'passing' && isLast) return;
     }
   }
 

@@ -82,7 +82,7 @@ test('what happens again is counted in the same event, which is updated now and 
   await using server = await ApiServer.start();
   await using daemon = teller(server);
   daemon.events.record(problem('web'));
-  await until('it is told', () => server.events.length === 1);
+  await until('it is told', () => daemon.events.counts.sent === 1);
   for (let times = 0; times < 50; times += 1) daemon.events.record(problem('web'));
   await until('the count is told', () => told(server).includes('web 51'));
   const patches = server.requests.filter(({ verb }) => verb === 'patch');
@@ -122,7 +122,8 @@ test('events wait for a server that is not up yet, and for one that has too much
   server.fail({ resource: 'events', fault: { fault: 'status', status: 429, retryAfterSeconds: 0 } });
   server.fail({ resource: 'events', fault: { fault: 'no-answer' } });
   server.fail({ resource: 'events', fault: { fault: 'refuse' } });
-  await until('both are told', () => server.events.length === 2);
+  await until('both are told', () => daemon.events.counts.sent === 2);
+  assert.equal(server.events.length, 2);
   assert.equal(server.pendingFaults, 0);
   assert.deepEqual(daemon.events.counts, { sent: 2, failed: 0, dropped: 0, waiting: 0 });
   assert.equal(daemon.log.at('info').at(-1)?.message, 'events reach the API server again');
@@ -144,7 +145,7 @@ test('an event that the server always fails at is given up, and holds up no othe
   await using daemon = teller(server, { attempts: 3 });
   daemon.events.record(problem('poison'));
   daemon.events.record(problem('web'));
-  await until('the other one is told', () => told(server).includes('web 1'));
+  await until('the other one is told', () => daemon.events.counts.sent === 1);
   assert.deepEqual(told(server), ['web 1']);
   assert.deepEqual(daemon.events.counts, { sent: 1, failed: 1, dropped: 0, waiting: 0 });
 });
@@ -194,6 +195,24 @@ test('at the end what waits is told at once, whatever it was waiting for', async
   await daemon[Symbol.asyncDispose]();
   assert.deepEqual(told(server).toSorted(), ['a 1', 'b 1', 'c 1', 'n1 2']);
   assert.deepEqual(daemon.events.counts, { sent: 5, failed: 0, dropped: 0, waiting: 0 });
+});
+
+test('at the end a server that asked for patience is asked once more, and then no more', async () => {
+  await using server = await ApiServer.start();
+  const busy = { fault: 'status', status: 429, retryAfterSeconds: 600 } as const;
+  server.fail({ resource: 'events', fault: busy });
+  const patient = teller(server, { flush: 60_000 });
+  patient.events.record(starting);
+  await until('it waits', () => patient.log.at('warn').length === 1);
+  await patient[Symbol.asyncDispose]();
+  assert.deepEqual(told(server), ['n1 1']);
+  server.fail({ resource: 'events', times: 100, fault: busy });
+  const hopeless = teller(server, { flush: 60_000 });
+  hopeless.events.record(problem('web'));
+  await until('it waits', () => hopeless.log.at('warn').length === 1);
+  await hopeless[Symbol.asyncDispose]();
+  assert.equal(server.pendingFaults, 1);
+  assert.equal(hopeless.events.counts.dropped, 1);
 });
 
 test('the end comes in time, however silent the server is', async () => {
