@@ -141,6 +141,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
       kind: '',
       drain: { deadline: 900_000, protocols: ['TCP'] },
       metrics: { perService: { enabled: true, maximum: 500 } },
+      forwarding: { acceptInForeignChains: false },
     },
   });
 });
