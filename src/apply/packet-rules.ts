@@ -23,6 +23,8 @@ export interface PacketRulesParts {
   readonly declaration: (family: Family, sourceLengths: readonly number[]) => TableDeclaration;
   /** The tables are not as they were known: their elements are to be read again. */
   readonly inDoubt: () => void;
+  /** Told of each transaction that the kernel refused, and of rules that somebody changed and that were mended; must not throw. */
+  readonly happened?: (what: 'refused' | 'mended', family: Family) => void;
   readonly log: Logger;
 }
 
@@ -212,7 +214,10 @@ export class PacketRules {
     const fields = { table: tableName, family };
     if (becauseOfUs) this.parts.log.debug(fields, 'declared the packet rules as they are to be now');
     else if (!this.#seen.has(family)) this.parts.log.info(fields, 'declared the packet rules');
-    else this.parts.log.warn(fields, 'somebody changed the packet rules; declared them anew');
+    else {
+      this.parts.log.warn(fields, 'somebody changed the packet rules; declared them anew');
+      this.parts.happened?.('mended', family);
+    }
     this.#seen.add(family);
   }
 
@@ -227,7 +232,7 @@ export class PacketRules {
             declare,
             ...elementChanges('add-elements', family, await this.#read(present)),
           ];
-    const outcome = await this.parts.client.transaction(changes);
+    const outcome = await this.#transact(family, changes);
     if (outcome.status === 'applied') return;
     this.#declared.delete(family);
     const { errno, message } =
@@ -304,9 +309,15 @@ export class PacketRules {
       if (!(error instanceof PacketRulesError)) throw error;
       return { status: 'failed', errno: error.errno, message: error.message, culprit: undefined };
     }
-    return this.parts.client.transaction([
+    return this.#transact(family, [
       ...elementChanges('delete-elements', family, gone),
       ...elementChanges('add-elements', family, come),
     ]);
+  }
+
+  async #transact(family: Family, changes: readonly NftablesChange[]): Promise<TransactionOutcome> {
+    const outcome = await this.parts.client.transaction(changes);
+    if (outcome.status !== 'applied') this.parts.happened?.('refused', family);
+    return outcome;
   }
 }

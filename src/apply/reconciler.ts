@@ -28,6 +28,7 @@ import {
 } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import { decide, type Decision } from './decisions.js';
+import { DrainCounters } from './drain-counters.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
 import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
@@ -101,6 +102,7 @@ export class Reconciler {
   #news: object[] = [];
   #draining: Draining = new Map();
   #drainPause = drainPeriodMilliseconds;
+  readonly drains = new DrainCounters();
   readonly #rerouted: ReroutedClients;
   #stopped = false;
 
@@ -113,6 +115,11 @@ export class Reconciler {
   get nextRetry(): number | undefined {
     const due = this.#retries.nextDue;
     return due === undefined ? undefined : Math.max(0, due - this.#now());
+  }
+
+  /** How many things the kernel refused the last time that they were tried. */
+  get refused(): number {
+    return this.#retries.size;
   }
 
   /** Since when real servers have been draining. */
@@ -313,6 +320,7 @@ export class Reconciler {
       now: this.#now(),
       settings: drainSettings(),
     });
+    this.drains.note(this.#draining, step);
     this.#draining = step.keep;
     for (const phase of phases(step.delete)) await this.#run(phase, report, refused);
     // A virtual server may be set up otherwise while it drains; that ends with the last one that drained.

@@ -41,12 +41,18 @@ const sameRealServers = (a: ReadonlyMap<unknown, RealServer>, b: readonly RealSe
  */
 export class Resync {
   #queue: VirtualServerIdentity[] = [];
+  #foreign = 0;
 
   constructor(private readonly parts: ResyncParts) {}
 
   /** How many virtual servers' real servers this round has still to read. */
   get remaining(): number {
     return this.#queue.length;
+  }
+
+  /** How many virtual servers the last round left alone, as they are not ours. */
+  get foreign(): number {
+    return this.#foreign;
   }
 
   /**
@@ -59,9 +65,13 @@ export class Resync {
     const drifted = new Set<VirtualServerKey>();
     const present = new Set<VirtualServerKey>();
     const queue: VirtualServerIdentity[] = [];
+    let foreign = 0;
     for (const observation of await ipvs.virtualServers()) {
       const server = withoutObservations(observation);
-      if (!this.#concerns(server.identity)) continue;
+      if (!this.#concerns(server.identity)) {
+        foreign += 1;
+        continue;
+      }
       present.add(server.key);
       const known = anew ? undefined : observed.virtualServer(server.key);
       if (known === undefined) {
@@ -78,6 +88,7 @@ export class Resync {
       drifted.add(key);
     }
     this.#queue = queue;
+    this.#foreign = foreign;
     return touch({ virtualServers: drifted, addresses });
   }
 

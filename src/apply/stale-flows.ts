@@ -1,4 +1,5 @@
 import { messageOf } from '../base/errors.js';
+import type { Family } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { Flow, FlowQuery } from '../model/flow.js';
 import type { Outcome } from '../model/operation.js';
@@ -11,6 +12,8 @@ export interface StaleFlowsParts {
     delete(flows: readonly Flow[]): Promise<readonly Outcome[]>;
   };
   readonly log: Logger;
+  /** Told of each cleaning of a protocol's flows; must not throw. */
+  readonly cleaned?: (cleaning: { family: Family; seconds: number; deleted: number }) => void;
 }
 
 /** Since the start. */
@@ -45,7 +48,14 @@ export class StaleFlows {
    */
   async clean(frontends: readonly ServedFrontend[]): Promise<void> {
     for (const group of frontendGroups([...this.#failed.values(), ...frontends])) {
+      const started = performance.now();
+      const deletedBefore = this.#counts.deleted;
       const problem = await this.#cleanGroup(group);
+      this.parts.cleaned?.({
+        family: group.query.family,
+        seconds: (performance.now() - started) / 1_000,
+        deleted: this.#counts.deleted - deletedBefore,
+      });
       for (const [key, frontend] of group.frontends) {
         if (problem === undefined) this.#failed.delete(key);
         else this.#failed.set(key, frontend);

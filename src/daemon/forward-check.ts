@@ -44,6 +44,11 @@ class ForwardCheck {
     private readonly log: Logger,
   ) {}
 
+  /** How many filters of others drop the answers of pods. */
+  get blocking(): number {
+    return this.#told.size;
+  }
+
   /** Looks once more; says only what is new. */
   async look(): Promise<void> {
     for (const source of this.sources) {
@@ -100,7 +105,7 @@ class ForwardCheck {
 export const watchForwarding = async (
   settings: () => ForwardOptions & { readonly syncPeriod: number },
   log: Logger,
-): Promise<Disposable> => {
+): Promise<Disposable & Pick<ForwardCheck, 'blocking'>> => {
   const check = new ForwardCheck(everybody, settings, log);
   await check.look();
   let timer: NodeJS.Timeout | undefined;
@@ -114,5 +119,10 @@ export const watchForwarding = async (
     );
   };
   lookLater();
-  return { [Symbol.dispose]: () => clearTimeout(timer) };
+  return {
+    get blocking() {
+      return check.blocking;
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
 };

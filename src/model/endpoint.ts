@@ -32,4 +32,6 @@ export interface EndpointSlice {
   readonly family: Family;
   readonly ports: readonly EndpointPort[];
   readonly endpoints: readonly Endpoint[];
+  /** When what made it as it is happened, milliseconds since 1970; says nothing of what it is. */
+  readonly triggeredAt: number | undefined;
 }

@@ -4,6 +4,7 @@ import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
 import type { Touched, Wanted } from './diff.js';
 import type { Fragment, Problem } from './fragment.js';
+import { LocalShortages } from './local-shortage.js';
 import { virtualServerOf } from './packet-elements.js';
 import { NodePortUse } from './node-port-use.js';
 import { isUrgentService, type Urgency } from './order.js';
@@ -63,6 +64,7 @@ export class Desired implements Wanted {
   readonly #clashing = new Set<VirtualServerKey>();
   /** Which ports are free for masqueraded connections. */
   readonly nodePorts = new NodePortUse();
+  readonly localShortages = new LocalShortages();
 
   /** Puts the fragment in the place of what the Service asked before; undefined: it asks nothing. Costs O(fragment); gives the keys to diff. */
   replace(key: ServiceKey, fragment: Fragment | undefined): Touched {
@@ -88,6 +90,7 @@ export class Desired implements Wanted {
     claim(this.#addresses, fragment.addresses, fragment);
     claim(this.#shared, fragment.elements.keys(), fragment);
     this.nodePorts.add(fragment.nodePorts);
+    this.localShortages.add(fragment.localShortages);
     this.#fragments.set(fragment.service, fragment);
   }
 
@@ -96,6 +99,7 @@ export class Desired implements Wanted {
     giveUp(this.#addresses, fragment.addresses, fragment);
     giveUp(this.#shared, fragment.elements.keys(), fragment);
     this.nodePorts.remove(fragment.nodePorts);
+    this.localShortages.remove(fragment.localShortages);
     this.#fragments.delete(fragment.service);
   }
 

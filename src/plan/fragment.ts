@@ -2,6 +2,7 @@ import type { IpAddress } from '../base/ip.js';
 import type { ServiceKey } from '../model/service.js';
 import type { SetElement } from '../model/nftables.js';
 import type { VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
+import type { LocalShortage } from './local-shortage.js';
 import type { PacketElements } from './packet-elements.js';
 import type { ServiceHealthCheck } from './service-health.js';
 
@@ -27,5 +28,7 @@ export interface Fragment {
   readonly elements: PacketElements;
   readonly nodePorts: readonly number[];
   readonly healthCheck: ServiceHealthCheck | undefined;
+  /** Each policy and family once, however many ports. */
+  readonly localShortages: readonly LocalShortage[];
   readonly problems: readonly Problem[];
 }

@@ -27,6 +27,7 @@ import {
   type FrontendContext,
 } from './frontends.js';
 import type { ElementKey, SetElement } from '../model/nftables.js';
+import type { LocalShortage } from './local-shortage.js';
 import { nodePortAddresses } from './node-ports.js';
 import {
   hairpinElements,
@@ -103,25 +104,35 @@ interface Backends {
   readonly external: RealServers;
   /** How packets to external frontends are treated where there are real servers. */
   readonly externalClass: PacketClass;
+  /** Policies `Local` without a local endpoint, though there are endpoints elsewhere. */
+  readonly lacksLocal: readonly LocalShortage['policy'][];
 }
+
+const never: Backends['lacksLocal'] = [];
 
 /** internalTrafficPolicy Local without a local endpoint serves nothing; externalTrafficPolicy Local falls back to the cluster's, for this node and its pods. */
 const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
   const cluster = toRealServers(clusterEndpoints(endpoints, node));
   if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
-    return { internal: cluster, external: cluster, externalClass: 'external' };
+    return { internal: cluster, external: cluster, externalClass: 'external', lacksLocal: never };
   const local = toRealServers(localEndpoints(endpoints, node));
   return {
     internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
     ...externalBackends(service, cluster, local),
+    lacksLocal: local.size > 0 || cluster.size === 0 ? never : localPolicies(service),
   };
 };
+
+const localPolicies = (service: Service): Backends['lacksLocal'] => [
+  ...(service.internalTrafficPolicy === 'Local' ? (['internal'] as const) : []),
+  ...(service.externalTrafficPolicy === 'Local' ? (['external'] as const) : []),
+];
 
 const externalBackends = (
   service: Service,
   cluster: RealServers,
   local: RealServers,
-): Omit<Backends, 'internal'> => {
+): Pick<Backends, 'external' | 'externalClass'> => {
   if (service.externalTrafficPolicy === 'Cluster') return { external: cluster, externalClass: 'external' };
   return local.size > 0
     ? { external: local, externalClass: 'local' }
@@ -165,6 +176,7 @@ class FragmentBuilder {
   readonly #packets = new Map<VirtualServerKey, readonly SetElement[]>();
   readonly #elements = new Map<ElementKey, SetElement>();
   readonly #problems: Problem[] = [];
+  readonly #shortages: LocalShortage[] = [];
 
   constructor(
     private readonly service: CheckedService,
@@ -196,6 +208,12 @@ class FragmentBuilder {
     ]);
   }
 
+  addLocalShortages(policies: Backends['lacksLocal'], family: Family): void {
+    for (const policy of policies)
+      if (!this.#shortages.some((known) => known.policy === policy && known.family === family))
+        this.#shortages.push({ policy, family });
+  }
+
   addElements(elements: readonly SetElement[]): void {
     for (const element of elements) this.#elements.set(element.key, element);
   }
@@ -210,6 +228,7 @@ class FragmentBuilder {
       elements: this.#elements,
       nodePorts: this.service.ports.flatMap(({ nodePort }) => nodePort ?? []),
       healthCheck,
+      localShortages: this.#shortages,
       problems: [...problems, ...this.#problems],
     };
   }
@@ -246,6 +265,7 @@ export const render = (
     for (const port of checked.ports) {
       const endpoints = endpointsOf(family, port);
       const backends = backendsOf(checked, endpoints, context.node);
+      builder.addLocalShortages(backends.lacksLocal, family);
       builder.addElements(hairpinElements(endpoints, port.protocol, context.node));
       for (const frontend of frontends.byFamily[family])
         builder.addFrontend(frontend, port, port.port, backends);

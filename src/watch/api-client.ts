@@ -60,6 +60,14 @@ export interface Answer extends AsyncIterable<Buffer> {
   within(milliseconds: number): void;
 }
 
+/** Told of each request when its answer begins; must not throw. */
+export type RequestObserver = (request: {
+  readonly method: string;
+  readonly host: string;
+  /** The HTTP status; `<error>` where there was no answer, as client-go has it. */
+  readonly code: string;
+}) => void;
+
 export interface OpenOptions {
   readonly signal: AbortSignal;
   /** Time for the answer to begin, milliseconds; the deadline of its body until `within` moves it. */
@@ -150,6 +158,7 @@ export class ApiClient implements Disposable {
   constructor(
     private readonly credentials: CredentialSource,
     private readonly limit?: RateLimit,
+    private readonly observer?: RequestObserver,
   ) {}
 
   /**
@@ -187,11 +196,24 @@ export class ApiClient implements Disposable {
     options.signal.throwIfAborted();
     const credentials = await this.credentials.current();
     options.signal.throwIfAborted();
-    const { response, deadline } = await this.#send(path, change, credentials, options);
+    const { response, deadline } = await this.#observed(change, () =>
+      this.#send(path, change, credentials, options),
+    );
     const status = response.statusCode ?? 0;
     const answer = answerOf(response, deadline);
     if (status >= 200 && status < 300) return answer;
     throw new ApiError(status, await statusOf(answer), response.headers['retry-after']);
+  }
+
+  async #observed(change: Change | undefined, send: () => Promise<Begun>): Promise<Begun> {
+    let code = '<error>';
+    try {
+      const begun = await send();
+      code = String(begun.response.statusCode ?? 0);
+      return begun;
+    } finally {
+      this.observer?.({ method: change?.method ?? 'GET', host: this.credentials.server.host, code });
+    }
   }
 
   async #send(

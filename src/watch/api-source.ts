@@ -3,12 +3,12 @@ import type { Logger } from '../base/log.js';
 import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
 import type { Service, ServiceKey } from '../model/service.js';
-import { ApiClient, type CredentialSource } from './api-client.js';
+import { ApiClient, type CredentialSource, type RequestObserver } from './api-client.js';
 import type { ClusterStore } from './cluster-store.js';
 import type { Collection } from './collection.js';
 import { toEndpointSlice, toNode, toService } from './objects.js';
 import { ProblemLog } from './problem-log.js';
-import { Reflector, type ReflectorCounters, type ReflectorTiming } from './reflector.js';
+import { Reflector, type ReflectorTiming } from './reflector.js';
 import type { Source } from './source.js';
 
 export interface ApiSourceOptions {
@@ -21,12 +21,7 @@ export interface ApiSourceOptions {
   readonly nodePatienceMilliseconds?: number;
   /** Requests to the API server (clientConnection.qps and .burst); undefined: no limit. */
   readonly rate?: RateLimitOptions;
-}
-
-/** Follows an API server. */
-export interface ApiSource extends Source {
-  /** By resource: `services`, `endpointslices`, `nodes`. */
-  counters(): ReadonlyMap<string, ReflectorCounters>;
+  readonly requested?: RequestObserver;
 }
 
 const defaultNodePatienceMilliseconds = 10_000;
@@ -82,10 +77,10 @@ const nodes = (store: ClusterStore, reports: Reports, nodeName: string): Collect
 };
 
 /** A source that follows the Services, EndpointSlices and one Node of an API server, whatever befalls the connection. */
-export const apiSource = (options: ApiSourceOptions): ApiSource => {
-  const { credentials, nodeName, logger, timing, rate } = options;
+export const apiSource = (options: ApiSourceOptions): Source => {
+  const { credentials, nodeName, logger, timing, rate, requested } = options;
   const { nodePatienceMilliseconds = defaultNodePatienceMilliseconds } = options;
-  const client = new ApiClient(credentials, rate && new RateLimit(rate));
+  const client = new ApiClient(credentials, rate && new RateLimit(rate), requested);
   const stop = new AbortController();
   const problems = new ProblemLog(logger);
   const reports: Reports = (collection) => (object, found) =>
@@ -121,7 +116,15 @@ export const apiSource = (options: ApiSourceOptions): ApiSource => {
       delivered: filled?.synced ?? false,
       trouble: [...reflectors.values()].map(({ trouble }) => trouble).find((text) => text !== undefined),
     }),
-    counters: () => new Map([...reflectors].map(([name, { counters }]) => [name, counters])),
+    counts: () => ({
+      resources: new Map(
+        [...reflectors].map(([name, { counters, trouble }]) => [
+          name,
+          { ...counters, following: trouble === undefined },
+        ]),
+      ),
+      manifests: undefined,
+    }),
     [Symbol.asyncDispose]: async () => {
       stop.abort();
       clearTimeout(patience);

@@ -1,7 +1,7 @@
 import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
 import type { Service, ServiceKey } from '../model/service.js';
-import { sameStructure } from './structural.js';
+import { sameSlice, sameStructure } from './structural.js';
 
 /** One object as it is now; an undefined value: it is gone, or nothing we serve. */
 export type ObjectChange =
@@ -18,6 +18,14 @@ export interface ClusterState {
   readonly services: ReadonlyMap<ServiceKey, Service>;
   readonly endpointSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice>;
   readonly node: Node | undefined;
+}
+
+/** Is told of each object that came or went. Its methods cost next to nothing and never throw. */
+export interface StoreObserver {
+  /** `changed`: not only that it came again. */
+  service(key: ServiceKey, changed: boolean): void;
+  /** Where it went, the slice as it was. */
+  endpointSlice(slice: EndpointSlice, change: 'none' | 'changed' | 'gone'): void;
 }
 
 const noSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice> = new Map();
@@ -40,7 +48,10 @@ export class ClusterStore {
   #revision = 0;
 
   /** `onDirty` is called at most once per apply or replace that changed anything we use, or that made the store synced. */
-  constructor(onDirty: () => void) {
+  constructor(
+    onDirty: () => void,
+    private readonly observer?: StoreObserver,
+  ) {
     this.#onDirty = onDirty;
   }
 
@@ -167,7 +178,10 @@ export class ClusterStore {
   }
 
   #setService(key: ServiceKey, service: Service | undefined): void {
-    if (sameStructure(this.#services.get(key), service)) return;
+    const before = this.#services.get(key);
+    const changed = !sameStructure(before, service);
+    if (before !== undefined || service !== undefined) this.observer?.service(key, changed);
+    if (!changed) return;
     if (service === undefined) this.#services.delete(key);
     else this.#services.set(key, service);
     this.#markDirty(key);
@@ -175,7 +189,10 @@ export class ClusterStore {
 
   #setSlice(key: EndpointSliceKey, slice: EndpointSlice | undefined): void {
     const before = this.#slices.get(key);
-    if (sameStructure(before, slice)) return;
+    const changed = !sameSlice(before, slice);
+    if (slice !== undefined) this.observer?.endpointSlice(slice, changed ? 'changed' : 'none');
+    else if (before !== undefined) this.observer?.endpointSlice(before, 'gone');
+    if (!changed) return;
     if (before !== undefined) this.#unlink(before);
     if (slice === undefined) this.#slices.delete(key);
     else this.#link(slice);

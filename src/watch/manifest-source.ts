@@ -61,6 +61,7 @@ class ManifestSource implements Source {
   #watched: string | undefined;
   #poll: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
+  #failures = 0;
   #delivered = false;
   #stopped = false;
 
@@ -78,6 +79,13 @@ class ManifestSource implements Source {
 
   health() {
     return { delivered: this.#delivered, trouble: [...this.#troubles.values()][0] };
+  }
+
+  counts() {
+    return {
+      resources: new Map<string, never>(),
+      manifests: { failures: this.#failures, broken: this.#troubles.size },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -204,7 +212,10 @@ class ManifestSource implements Source {
 
   #trouble(what: string, trouble: string | undefined, problems: readonly string[] = []): void {
     if (trouble === undefined) this.#troubles.delete(what);
-    else this.#troubles.set(what, trouble);
+    else {
+      this.#failures += 1;
+      this.#troubles.set(what, trouble);
+    }
     this.#problems.report(what, trouble === undefined || problems.length > 0 ? problems : [trouble]);
   }
 }

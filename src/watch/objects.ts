@@ -254,6 +254,9 @@ const endpointsOf = (shape: EndpointSliceShape, report: Report): readonly Endpoi
     return [];
   });
 
+const triggeredAtOf = ({ annotations }: EndpointSliceShape['metadata']): number | undefined =>
+  Date.parse(annotations?.['endpoints.kubernetes.io/last-change-trigger-time'] ?? '') || undefined;
+
 /**
  * A discovery.k8s.io/v1 EndpointSlice; undefined where it is of a headless Service, of another address type or names no
  * Service. Duplicate endpoints are kept: what they mean is decided where endpoints are chosen. Throws MalformedObject.
@@ -279,6 +282,7 @@ export const toEndpointSlice = (object: unknown): Parsed<EndpointSliceKey, Endpo
     family,
     ports: endpointPorts(shape, report),
     endpoints: endpointsOf(shape, report),
+    triggeredAt: triggeredAtOf(shape.metadata),
   };
   return { key, value, problems };
 };

@@ -52,6 +52,8 @@ export interface ReflectorCounters {
   readonly watches: number;
   readonly events: number;
   readonly malformed: number;
+  /** When the last event came, milliseconds since 1970; bookmarks count. */
+  readonly lastEventAt: number | undefined;
   readonly failures: Readonly<Partial<Record<FailureCause, number>>>;
   /** The resource version that the store has; undefined before the first list and while listing anew. */
   readonly version: string | undefined;
@@ -88,6 +90,7 @@ export class Reflector<Key extends string, Value> {
   #lists = 0;
   #watches = 0;
   #events = 0;
+  #lastEventAt: number | undefined;
   #trouble: string | undefined = 'not connected yet';
   #said = '';
 
@@ -110,6 +113,7 @@ export class Reflector<Key extends string, Value> {
       watches: this.#watches,
       events: this.#events,
       malformed: this.#intake.malformed,
+      lastEventAt: this.#lastEventAt,
       failures: { ...this.#failures },
       version: this.#position.version,
     };
@@ -201,6 +205,7 @@ export class Reflector<Key extends string, Value> {
   #take({ type, object, version, endsInitialEvents }: WatchEvent): void {
     if (type === 'ERROR') throw new ApiError(500, readStatus(object));
     this.#events += 1;
+    this.#lastEventAt = Date.now();
     if (type === 'BOOKMARK') this.#endInitial(endsInitialEvents);
     else if (type === 'DELETED') this.#intake.remove(object);
     else this.#intake.put(object);

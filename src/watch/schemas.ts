@@ -21,7 +21,12 @@ const metadataShape = z.object({
       'topology.kubernetes.io/zone': text,
     })
     .nullish(),
-  annotations: z.object({ 'ipvs.kube-ipvs.dev/scheduler': text }).nullish(),
+  annotations: z
+    .object({
+      'ipvs.kube-ipvs.dev/scheduler': text,
+      'endpoints.kubernetes.io/last-change-trigger-time': text,
+    })
+    .nullish(),
 });
 
 const serviceShape = z.object({

@@ -1,3 +1,4 @@
+import type { ReflectorCounters } from './reflector.js';
 import type { ClusterStore } from './cluster-store.js';
 
 /** How a source does, for logs, metrics and `--once`. */
@@ -8,10 +9,25 @@ export interface SourceHealth {
   readonly trouble: string | undefined;
 }
 
+/** What a source counts; what does not concern it is empty. */
+export interface SourceCounts {
+  /** By resource: `services`, `endpointslices`, `nodes`. */
+  readonly resources: ReadonlyMap<string, ReflectorCounters & { readonly following: boolean }>;
+  readonly manifests: ManifestCounts | undefined;
+}
+
+export interface ManifestCounts {
+  /** How often a file, or the folder, could not be read or understood. */
+  readonly failures: number;
+  /** How many are so now. */
+  readonly broken: number;
+}
+
 /** Where objects come from: an API server or manifests. It fills the store it is started with until it is disposed of. */
 export interface Source extends AsyncDisposable {
   readonly name: string;
   /** Begins to fill the store, at once and in the background; to be called once. */
   start(store: ClusterStore): void;
   health(): SourceHealth;
+  counts(): SourceCounts;
 }

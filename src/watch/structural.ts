@@ -1,3 +1,5 @@
+import type { EndpointSlice } from '../model/endpoint.js';
+
 /** Whether two values of plain data (primitives, arrays, records) are alike all the way down. */
 export const sameStructure = (a: unknown, b: unknown): boolean => {
   if (a === b) return true;
@@ -16,3 +18,7 @@ const sameList = (a: object, b: object): boolean =>
   Array.isArray(b) &&
   a.length === b.length &&
   a.every((item, index) => sameStructure(item, b[index]));
+
+/** Whether two EndpointSlices say the same, whenever that came to be so. */
+export const sameSlice = (a: EndpointSlice | undefined, b: EndpointSlice | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && sameStructure({ ...a, triggeredAt: b.triggeredAt }, b));

@@ -85,7 +85,7 @@ export class ApiObjects {
       ...object,
       apiVersion: apiVersions[object.kind],
       metadata: {
-        uid: `00000000-0000-4000-8000-${String(version).padStart(12, '0')}`,
+        uid: before?.metadata.uid ?? `00000000-0000-4000-8000-${String(version).padStart(12, '0')}`,
         creationTimestamp: '2026-11-22T18:00:00Z',
         ...named,
         ...object.metadata,

@@ -99,6 +99,7 @@ const sliceOf = (service: ServiceKey, index: number): fc.Arbitrary<EndpointSlice
       endpoints: fc.array(endpointOf(family === 'IPv4' ? endpointAddresses : endpointAddressesV6), {
         maxLength: 4,
       }),
+      triggeredAt: fc.option(fc.integer({ min: 1 }), { nil: undefined }),
     }),
   );
 

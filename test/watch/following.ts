@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import type { ServiceKey } from '../../src/model/service.js';
 import type { CredentialSource } from '../../src/watch/api-client.js';
-import { apiSource, type ApiSource } from '../../src/watch/api-source.js';
+import type { EndpointSlice } from '../../src/model/endpoint.js';
+import { apiSource } from '../../src/watch/api-source.js';
+import type { Source } from '../../src/watch/source.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { toEndpointSlice, toService } from '../../src/watch/objects.js';
 import type { ReflectorTiming } from '../../src/watch/reflector.js';
@@ -39,7 +41,7 @@ export interface Notification {
 
 export interface Follower extends AsyncDisposable {
   readonly store: ClusterStore;
-  readonly source: ApiSource;
+  readonly source: Source;
   readonly notifications: readonly Notification[];
 }
 
@@ -84,6 +86,9 @@ const ourServices = selected({
 });
 const ourSlices = selected({ labelSelector: '!service.kubernetes.io/headless' });
 
+/** A slice that comes again with another time stays as it was. */
+const timeless = (slice: EndpointSlice | undefined) => slice && { ...slice, triggeredAt: undefined };
+
 /** What the server's objects say to us, as one comparable value. */
 export const serverState = (server: ApiServer): unknown => ({
   services: server
@@ -93,13 +98,13 @@ export const serverState = (server: ApiServer): unknown => ({
   slices: server
     .list('EndpointSlice')
     .filter(ourSlices)
-    .map((object) => toEndpointSlice(object).value),
+    .map((object) => timeless(toEndpointSlice(object).value)),
 });
 
 /** The same of the store. */
 export const storeState = (store: ClusterStore): unknown => ({
   services: [...store.serviceKeys()].toSorted().map((key) => store.service(key)),
-  slices: [...store.endpointSliceKeys()].toSorted().map((key) => store.endpointSlice(key)),
+  slices: [...store.endpointSliceKeys()].toSorted().map((key) => timeless(store.endpointSlice(key))),
 });
 
 /** Waits until the store says what the server says. */

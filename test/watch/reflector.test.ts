@@ -272,13 +272,15 @@ test('bookmarks move the version on, so that a compaction costs no list', async 
   server.put(sampleNode('node-2', 'zone-z'));
   server.sendBookmarks();
   const current = (): boolean =>
-    [...follower.source.counters().values()].every(({ version }) => version === String(server.version));
+    [...follower.source.counts().resources.values()].every(
+      ({ version }) => version === String(server.version),
+    );
   await until('the bookmark', current);
   server.compact();
   server.dropConnections();
   server.put(sampleService('later'));
   await converged(follower, server);
-  assert.equal(follower.source.counters().get('services')?.lists, 1);
+  assert.equal(follower.source.counts().resources.get('services')?.lists, 1);
 });
 
 test('a server whose versions went back is noticed by its silence and listed anew', async () => {
@@ -301,7 +303,7 @@ test('a watch that ends in time is taken up at once and is no failure', async ()
   );
   server.put(sampleService('later'));
   await converged(follower, server);
-  const counters = follower.source.counters().get('services');
+  const counters = follower.source.counts().resources.get('services');
   assert.deepEqual([counters?.failures, counters?.lists], [{}, 1]);
 });
 
@@ -327,11 +329,11 @@ test('an object that makes no sense is skipped and keeps what it was, also throu
   server.compact();
   server.fail({ resource: 'services', verb: 'watch', fault: { fault: 'status', status: 410 } });
   server.dropConnections();
-  await until('the relist', () => (follower.source.counters().get('services')?.lists ?? 0) > 1);
+  await until('the relist', () => (follower.source.counts().resources.get('services')?.lists ?? 0) > 1);
   server.put(sampleService('after-relist'));
   await until('the object after it', () => follower.store.service(key('after-relist')) !== undefined);
   assert.deepEqual(follower.store.service(key('a')), before);
-  assert.equal(follower.source.counters().get('services')?.malformed, 2);
+  assert.equal(follower.source.counts().resources.get('services')?.malformed, 2);
   server.put(sampleService('a'));
   await converged(follower, server);
   server.put(broken);
@@ -359,7 +361,7 @@ test('401 fetches credentials anew, and only a second one waits', async () => {
   server.put(sampleService('later'));
   await converged(follower, server);
   assert.ok(refreshes >= 1 && refreshes <= 3);
-  assert.equal(follower.source.counters().get('services')?.failures.refused, undefined);
+  assert.equal(follower.source.counts().resources.get('services')?.failures.refused, undefined);
 });
 
 test('without a right to anything it says so and goes on as soon as it has it', async () => {
@@ -435,7 +437,7 @@ test('each state is logged once, not each time it is tried again', async () => {
     'warn: not following: what is known stays, trying again: refused',
     'info: following',
   ]);
-  assert.equal(follower.source.counters().get('services')?.failures.refused, 5);
+  assert.equal(follower.source.counts().resources.get('services')?.failures.refused, 5);
 });
 
 test('nothing is synced before the Node is known: its zone decides what is served', async () => {
