@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serviceKey } from '../../src/model/service.js';
-import { ready, service, slice } from '../support/objects.js';
+import { local, notReady, ready, service, slice } from '../support/objects.js';
 import { SimulatedNode } from '../support/simulated-node.js';
 
 const shared = { externalIPs: ['198.51.100.7'] };
@@ -67,4 +67,29 @@ test('replacing a fragment touches the keys before and after, and nothing else',
   const touched = node.desired.replace(serviceKey('default', 's7'), undefined);
   assert.deepEqual([...touched.virtualServers], ['TCP 10.97.0.7:80']);
   assert.deepEqual([...touched.addresses], ['10.97.0.7']);
+});
+
+test('Services without the local endpoints that their policies want are counted, once a policy and family', () => {
+  const node = new SimulatedNode();
+  const counts = () => structuredClone(node.desired.localShortages.counts);
+  const web = service('web', {
+    clusterIP: '10.96.0.9',
+    type: 'NodePort',
+    ports: ['a:80@30080', 'b:81@30081'],
+    internalTrafficPolicy: 'Local',
+    externalTrafficPolicy: 'Local',
+  });
+  const at = (endpoint: ReturnType<typeof ready>) => [slice('web', [endpoint], { ports: ['a:80', 'b:81'] })];
+  const none = { internal: { IPv4: 0, IPv6: 0 }, external: { IPv4: 0, IPv6: 0 } };
+  node.change(web.key, web, at(ready('10.1.0.1')));
+  assert.deepEqual(counts(), { internal: { IPv4: 1, IPv6: 0 }, external: { IPv4: 1, IPv6: 0 } });
+  node.change(web.key, web, at(local(ready('10.1.0.1'))));
+  assert.deepEqual(counts(), none);
+  node.change(web.key, { ...web, internalTrafficPolicy: 'Cluster' }, at(ready('10.1.0.1')));
+  assert.deepEqual(counts(), { ...none, external: { IPv4: 1, IPv6: 0 } });
+  // Nobody can serve it anywhere: that is no matter of policies.
+  node.change(web.key, web, at(notReady('10.1.0.1')));
+  assert.deepEqual(counts(), none);
+  node.change(web.key, undefined, []);
+  assert.deepEqual(counts(), none);
 });

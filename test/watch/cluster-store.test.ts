@@ -121,6 +121,31 @@ test('that the Node is leaving is known and renders nothing again', () => {
   assert.equal(store.node?.leaving, false);
 });
 
+test('who observes is told of everything that comes and goes, and whether it made a difference', () => {
+  const told: string[] = [];
+  const store = new ClusterStore(() => {}, {
+    service: (key, changed) => void told.push(`${key} ${changed ? 'changed' : 'again'}`),
+    endpointSlice: ({ key, triggeredAt }, change) => void told.push(`${key} ${change} ${triggeredAt ?? '-'}`),
+  });
+  const one = slice('a-1', 'a');
+  store.apply([putService(service('a')), putSlice({ ...one, triggeredAt: 5 })]);
+  store.takeDirty();
+  store.apply([putService(service('a')), putSlice({ ...one, triggeredAt: 6 })]);
+  assert.deepEqual(dirty(store), []);
+  assert.equal(store.endpointSlice(one.key)?.triggeredAt, 5);
+  store.apply([
+    { kind: 'endpointSlice', key: one.key, value: undefined },
+    { kind: 'endpointSlice', key: one.key, value: undefined },
+  ]);
+  assert.deepEqual(told, [
+    'default/a changed',
+    'default/a-1 changed 5',
+    'default/a again',
+    'default/a-1 none 6',
+    'default/a-1 gone 5',
+  ]);
+});
+
 const names = fc.constantFrom('a', 'b', 'c');
 const changes: fc.Arbitrary<ObjectChange> = fc.oneof(
   fc

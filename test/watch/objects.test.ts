@@ -311,6 +311,17 @@ test('names, ports and hints that come again are kept once', () => {
   assert.equal(first?.endpoints[0]?.zoneHints, second?.endpoints[0]?.zoneHints);
 });
 
+test('a slice knows when what made it so happened; nonsense is nothing', () => {
+  const triggeredAt = (text?: string): number | undefined => {
+    const object = sampleSlice('web', ['10.0.0.1']);
+    const annotations = text && { 'endpoints.kubernetes.io/last-change-trigger-time': text };
+    return toEndpointSlice({ ...object, metadata: { ...object.metadata, annotations } }).value?.triggeredAt;
+  };
+  assert.equal(triggeredAt('2026-11-22T18:00:00.123456789Z'), Date.UTC(2026, 10, 22, 18, 0, 0, 123));
+  assert.equal(triggeredAt('yesterday'), undefined);
+  assert.equal(triggeredAt(), undefined);
+});
+
 test('a Node: zone, addresses in order, pod networks', () => {
   const { value } = toNode({
     metadata: { name: 'n', labels: { 'topology.kubernetes.io/zone': 'a' } },

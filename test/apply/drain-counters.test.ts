@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DrainCounters } from '../../src/apply/drain-counters.js';
+import {
+  realServerKey,
+  virtualServerKey,
+  type RealServer,
+  type RealServerKey,
+  type VirtualServerIdentity,
+} from '../../src/model/virtual-server.js';
+import type { Draining, DrainStep } from '../../src/plan/drain.js';
+import { ip } from '../support/objects.js';
+
+const of: VirtualServerIdentity = { by: 'address', protocol: 'TCP', address: ip('10.96.0.1'), port: 80 };
+const pod = (number: number): RealServerKey => realServerKey(ip(`10.1.0.${number}`), 80);
+const server = (number: number): RealServer => ({
+  key: pod(number),
+  address: ip(`10.1.0.${number}`),
+  port: 80,
+  weight: 0,
+  forwarding: 'masquerade',
+  upperThreshold: 0,
+  lowerThreshold: 0,
+});
+const draining = (...pods: readonly number[]): Draining =>
+  new Map([
+    [virtualServerKey(of), new Map(pods.map((number) => [pod(number), { since: 0, watched: undefined }]))],
+  ]);
+const step = (
+  keep: readonly number[],
+  deleted: readonly number[],
+  dead: readonly number[] = [],
+): DrainStep => ({
+  keep: draining(...keep),
+  delete: deleted.map((number) => ({ kind: 'delete-real-server', of, server: server(number) })),
+  purged: dead.map((number) => ({ of, realServer: pod(number), reason: 'dead' })),
+});
+
+test('every drain that starts ends in one way', () => {
+  const counters = new DrainCounters();
+  counters.note(new Map(), step([1, 2, 3], []));
+  assert.equal(counters.started, 3);
+  counters.note(draining(1, 2, 3), step([3], [1, 2], [2]));
+  assert.deepEqual(counters.ended, { idle: 1, dead: 1, deadline: 0, withdrawn: 0 });
+  counters.note(draining(3), { keep: new Map(), delete: [], purged: [] });
+  assert.deepEqual(counters.ended, { idle: 1, dead: 1, deadline: 0, withdrawn: 1 });
+  assert.equal(counters.started, 3);
+});
+
+test('what has no connections at the first look drained for no time', () => {
+  const counters = new DrainCounters();
+  counters.note(draining(1), step([1], [9]));
+  assert.deepEqual([counters.started, counters.ended.idle, counters.ended.withdrawn], [1, 1, 0]);
+});
