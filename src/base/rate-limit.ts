@@ -1,6 +1,8 @@
 import { sleep } from './async.js';
 
+/** Read anew for each caller: they may change. */
 export interface RateLimitOptions {
+  /** As for client-go, a negative rate is none. */
   readonly perSecond: number;
   /** How many may come at once after a quiet time; at least 1. */
   readonly burst: number;
@@ -15,8 +17,10 @@ export class RateLimit {
 
   /** Resolves when it is this caller's turn, or as soon as the signal aborts. */
   async turn(signal: AbortSignal): Promise<void> {
-    const interval = 1000 / this.options.perSecond;
-    const credit = (Math.max(1, this.options.burst) - 1) * interval;
+    const { perSecond, burst } = this.options;
+    if (perSecond <= 0) return;
+    const interval = 1000 / perSecond;
+    const credit = (Math.max(1, burst) - 1) * interval;
     const now = performance.now();
     this.#next = Math.max(this.#next, now - credit);
     const wait = this.#next - now;

@@ -107,7 +107,7 @@ const setIpvsTimeouts = async (ipvs: IpvsClient, settings: Settings, log: Logger
  * they differ. Throws PrerequisiteError for what is needed and can't be had.
  */
 export const prepareKernel = async (
-  { ipvs }: KernelAccess,
+  { ipvs }: Pick<KernelAccess, 'ipvs'>,
   settings: Settings,
   log: Logger,
 ): Promise<void> => {
@@ -115,4 +115,23 @@ export const prepareKernel = async (
   const facts = { release: release(), cpus: machineCpus(), read: readKernelNumber };
   setKernelSettings(planKernelSettings(settings, facts), log);
   await setIpvsTimeouts(ipvs, settings, log);
+};
+
+const kernelFields = [
+  'scheduler',
+  'strictArp',
+  'conntrack',
+  'tcpTimeout',
+  'tcpFinTimeout',
+  'udpTimeout',
+] as const;
+
+/** prepareKernel, where the settings to come ask anything of the kernel that those before did not. */
+export const prepareKernelAgain = async (
+  kernel: Pick<KernelAccess, 'ipvs'>,
+  { next, before }: { readonly next: Settings; readonly before: Settings },
+  log: Logger,
+): Promise<void> => {
+  if (kernelFields.some((field) => JSON.stringify(next[field]) !== JSON.stringify(before[field])))
+    await prepareKernel(kernel, next, log);
 };

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { release } from 'node:os';
-import { createLogger, type Logger } from '../base/log.js';
+import { createLogger, type ChangeableLogger, type Logger } from '../base/log.js';
 import { sleep } from '../base/async.js';
 import { InputError } from '../base/errors.js';
 import { version } from '../base/version.js';
@@ -18,6 +18,7 @@ import { ChangeableSettings } from './live-settings.js';
 import { setOomScore } from './oom-score.js';
 import { remindOfProblems } from './events/problem-events.js';
 import type { EventSink, RecordedEvent } from './events/recorder.js';
+import { followConfig } from './follow-config.js';
 import { openUpstream } from './open-source.js';
 import { wire, type Wired } from './wiring.js';
 
@@ -27,7 +28,9 @@ interface Run extends Wired {
   readonly settings: ChangeableSettings;
   readonly events: EventSink;
   readonly signal: AbortSignal;
-  readonly log: Logger;
+  readonly log: ChangeableLogger;
+  /** Reads flags and config files once more. */
+  readonly loadAgain: () => Settings;
 }
 
 const stopSignals = ['SIGTERM', 'SIGINT'] as const;
@@ -129,12 +132,13 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   events.record(started(settings.now));
   using _reminders = remindOfProblems({ events: () => run.wanted.problemEvents(), recorder: events });
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
+  await using _config = followConfig(kernel, run);
   await stopped(signal, log);
   return exitStatus.done;
 };
 
 /** Runs the daemon until it is told to stop. Resolves to the exit status; rejects with an error whose message says what is missing. */
-export const runDaemon = async (initial: Settings, _loadAgain: () => Settings): Promise<number> => {
+export const runDaemon = async (initial: Settings, loadAgain: () => Settings): Promise<number> => {
   const signal = stopSignal();
   const log = createLogger({ verbosity: initial.verbosity, format: initial.logFormat });
   tellOfStart(initial, log);
@@ -148,10 +152,10 @@ export const runDaemon = async (initial: Settings, _loadAgain: () => Settings): 
   tellOfMissingRules(kernel.packetFamilies, log);
   const settings = new ChangeableSettings(initial);
   // Undone from the last to the first: the batch under way ends, nothing is watched any more, the last events are told.
-  const upstream = await openUpstream(initial, log);
+  const upstream = await openUpstream(settings, log);
   await using events = upstream.events;
   await using source = upstream.source;
-  const run: Run = { ...wire(settings, kernel, events, log), settings, events, signal, log };
+  const run: Run = { ...wire(settings, kernel, events, log), settings, events, signal, log, loadAgain };
   await run.lookAround();
   await using _proxy = run.proxy;
   if (initial.dryRun) return await unlessStopped(printPlan(source, run), signal, log);

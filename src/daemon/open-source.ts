@@ -1,7 +1,8 @@
 import type { Logger } from '../base/log.js';
-import type { Settings } from '../config/settings.js';
+import type { RateLimitOptions } from '../base/rate-limit.js';
 import type { Source } from '../watch/source.js';
 import { logEvents, type EventSink } from './events/recorder.js';
+import type { LiveSettings } from './live-settings.js';
 
 /** Where objects come from, and where events about them go. */
 export interface Upstream {
@@ -9,9 +10,18 @@ export interface Upstream {
   readonly events: EventSink;
 }
 
+const rateOf = (settings: LiveSettings): RateLimitOptions => ({
+  get perSecond() {
+    return settings.now.qps;
+  },
+  get burst() {
+    return settings.now.burst;
+  },
+});
+
 /** What the settings name. Only its own code is loaded: the Kubernetes client is large. */
-export const openUpstream = async (settings: Settings, log: Logger): Promise<Upstream> => {
-  const { source, kubeconfig, master, nodeName } = settings;
+export const openUpstream = async (settings: LiveSettings, log: Logger): Promise<Upstream> => {
+  const { source, kubeconfig, master, nodeName, dryRun } = settings.now;
   if (source.from === 'manifests') {
     const { manifestSource } = await import('../watch/manifest-source.js');
     return {
@@ -29,12 +39,9 @@ export const openUpstream = async (settings: Settings, log: Logger): Promise<Ups
       credentials,
       nodeName,
       logger: log,
-      // As for client-go, a negative rate is none.
-      ...(settings.qps > 0 && { rate: { perSecond: settings.qps, burst: settings.burst } }),
+      rate: rateOf(settings),
     }),
     // A plan is no news to anybody else.
-    events: settings.dryRun
-      ? logEvents(log)
-      : new ApiEvents({ client: new ApiClient(credentials), nodeName, log }),
+    events: dryRun ? logEvents(log) : new ApiEvents({ client: new ApiClient(credentials), nodeName, log }),
   };
 };

@@ -99,13 +99,10 @@ export class Proxy implements AsyncDisposable {
 
   /**
    * Settings are to change: nothing else touches the kernel while `change` prepares it and puts them in force; then everything
-   * is rendered by them, `anew` reads the whole kernel before. Rejects where `change` does, and nothing is different then.
+   * is rendered by them. Rejects where `change` does.
    */
-  async changeSettings(change: () => Promise<{ readonly anew: boolean }>): Promise<void> {
-    await this.#queue.run(async () => {
-      const { anew } = await change();
-      if (anew) this.#adopted = false;
-    });
+  async changeSettings(change: () => Promise<void>): Promise<void> {
+    await this.#queue.run(change);
     this.#runner.reschedule();
     this.nodeChanged();
   }

@@ -1,0 +1,81 @@
+import { fieldOf, hasNoEffect } from './not-acting.js';
+import { kubeIpvsDocument, kubeProxyDocument } from './print.js';
+import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
+import { withConfiguration, type Settings } from './settings.js';
+
+/** Fields that count at start only: listeners, who we are, and how the API server is reached. */
+const fixedFields: readonly string[] = [
+  'bindAddressHardFail',
+  'clientConnection.kubeconfig',
+  'enableProfiling',
+  'featureGates.ComponentFlagz',
+  'featureGates.ComponentStatusz',
+  'featureGates.NativeHistograms',
+  'healthzBindAddress',
+  'hostnameOverride',
+  'metricsBindAddress',
+];
+
+/** What becomes of the settings when the configuration changes under a running process. */
+export interface SettingsChange {
+  /** To be put in force: fields that need a restart are as before. */
+  readonly settings: Settings;
+  /** Fields that change now, as `ipvs.scheduler: "rr" → "lc"`. */
+  readonly changed: readonly string[];
+  /** Fields that stay as they are until a restart, in the same form. */
+  readonly fixed: readonly string[];
+}
+
+type Leaves = ReadonlyMap<string, string>;
+
+const leavesOf = (value: unknown, path: string): readonly (readonly [string, string])[] =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, path === '' ? key : `${path}.${key}`))
+    : [[path, JSON.stringify(value)]];
+
+const fieldsOf = (settings: Settings): Leaves =>
+  new Map([...leavesOf(kubeProxyDocument(settings), ''), ...leavesOf(kubeIpvsDocument(settings), '')]);
+
+const differences = (before: Leaves, after: Leaves): readonly (readonly [string, string])[] =>
+  [...new Set([...before.keys(), ...after.keys()])]
+    .toSorted()
+    .filter((field) => before.get(field) !== after.get(field) && !hasNoEffect(field))
+    .map((field) => [
+      field,
+      `${field}: ${before.get(field) ?? 'its default'} → ${after.get(field) ?? 'its default'}`,
+    ]);
+
+/** The configuration with these fields as they were. */
+const withFields = (
+  configuration: KubeProxyConfiguration,
+  before: KubeProxyConfiguration,
+  fields: readonly string[],
+): KubeProxyConfiguration => {
+  const copy = structuredClone(configuration);
+  for (const field of fields) {
+    const steps = field.split('.');
+    const last = steps.pop() ?? '';
+    const parent = (steps.length === 0 ? copy : fieldOf(copy, steps.join('.'))) as Record<string, unknown>;
+    const value = fieldOf(before, field);
+    if (value === undefined) delete parent[last];
+    else parent[last] = value;
+  }
+  return copy;
+};
+
+/** What a new configuration changes in the settings in force, and what it can't. */
+export const settingsChange = (before: Settings, next: Settings): SettingsChange => {
+  const all = differences(fieldsOf(before), fieldsOf(next));
+  const isFixed = ([field]: readonly [string, string]): boolean => fixedFields.includes(field);
+  const fixed = all.filter(isFixed);
+  const configuration = withFields(
+    next.configuration,
+    before.configuration,
+    fixed.map(([field]) => field),
+  );
+  return {
+    settings: withConfiguration({ ...next, nodeName: before.nodeName }, configuration),
+    changed: all.filter((difference) => !isFixed(difference)).map(([, text]) => text),
+    fixed: fixed.map(([, text]) => text),
+  };
+};
