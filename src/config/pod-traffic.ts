@@ -39,3 +39,12 @@ export const podTraffic = (
       return detector === undefined ? [] : [[family, detector]];
     }),
   );
+
+/**
+ * Whether the Node has yet to get the networks of its pods in the mode that goes by them. Till then nobody is taken for a pod,
+ * and whoever asks for a ClusterIP is to be masqueraded: that connects, whoever it is.
+ */
+export const podNetworksUnknown = (
+  { podDetection }: Pick<Settings, 'podDetection'>,
+  node: Pick<Node, 'podCidrs'> | undefined,
+): boolean => podDetection.mode === 'NodeCIDR' && (node?.podCidrs.length ?? 0) === 0;

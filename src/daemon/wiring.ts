@@ -9,7 +9,7 @@ import { StaleFlows } from '../apply/stale-flows.js';
 import { Resync } from '../apply/resync.js';
 import { cidrContains, type Family, type IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
-import { podTraffic } from '../config/pod-traffic.js';
+import { podNetworksUnknown, podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import { ownershipOf } from '../plan/ownership.js';
@@ -17,6 +17,7 @@ import { isNamedIn } from '../plan/packet-elements.js';
 import { rememberedPacketTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
+import { NodeNews } from './node-news.js';
 import { foreignReporter } from './foreign-reporter.js';
 import type { EventRecorder } from './events/recorder.js';
 import type { KernelClients } from './kernel-access.js';
@@ -57,7 +58,10 @@ export const wire = (
   log: Logger,
   observers: readonly SyncObserver[] = [],
 ): Wired => {
-  const store = new ClusterStore(() => proxy.request());
+  const store = new ClusterStore(() => {
+    nodeNews.look();
+    proxy.request();
+  });
   const observed = new Observed();
   const nodeAddresses = new NodeAddresses();
   let gateways: ReadonlySet<IpAddress> = new Set();
@@ -67,6 +71,8 @@ export const wire = (
   const families = servedFamilies();
   if (!families.includes('IPv6'))
     log.info({}, 'this node has no IPv6: what Services want of it is not served here');
+  const nodeNews = new NodeNews({ store, settings: () => settings.now, served: families, events, log });
+  settings.onChange(() => nodeNews.look());
   const wanted = new WantedState({
     store,
     settings: () => ({
@@ -97,7 +103,7 @@ export const wire = (
     declaration: (family, sourceLengths) =>
       table({
         family,
-        masqueradeAll: settings.now.masqueradeAll,
+        masqueradeAll: settings.now.masqueradeAll || podNetworksUnknown(settings.now, store.node),
         masqueradeMark: settings.now.masqueradeMark,
         podTraffic: podTraffic(settings.now, store.node)[family],
         masqueradePorts: wanted.desired.nodePorts.masqueradePorts,

@@ -56,10 +56,25 @@ const endpointSlices = (
   report: reports('endpointslices'),
 });
 
+/** A Node that comes back gets its addresses and the networks of its pods a little later; till then they are as they were. */
+const withLastKnown = (now: Node, before: Node | undefined): Node => ({
+  ...now,
+  addresses: now.addresses.length > 0 ? now.addresses : (before?.addresses ?? []),
+  podCidrs: now.podCidrs.length > 0 ? now.podCidrs : (before?.podCidrs ?? []),
+});
+
 /** A Node that is deleted keeps its last state here: this machine still is where it was. */
-const nodes = (store: ClusterStore, reports: Reports, nodeName: string): Collection<string, Node> => {
+const nodes = (
+  store: ClusterStore,
+  reports: Reports,
+  { nodeName, logger }: Pick<ApiSourceOptions, 'nodeName' | 'logger'>,
+): Collection<string, Node> => {
+  let isGone = false;
   const take = (value: Node | undefined): void => {
-    if (value !== undefined) store.apply([{ kind: 'node', value }]);
+    if (value === undefined && store.node !== undefined && !isGone)
+      logger.warn({ node: nodeName }, 'the Node was deleted; what was known of it stays in force');
+    isGone = value === undefined;
+    if (value !== undefined) store.apply([{ kind: 'node', value: withLastKnown(value, store.node) }]);
   };
   return {
     name: 'nodes',
@@ -71,14 +86,16 @@ const nodes = (store: ClusterStore, reports: Reports, nodeName: string): Collect
       take([...objects.values()].at(-1));
       store.nodeDelivered();
     },
-    apply: (changes) => take(changes.findLast(({ value }) => value !== undefined)?.value),
+    apply: (changes) => {
+      for (const { value } of changes) take(value);
+    },
     report: reports('nodes'),
   };
 };
 
 /** A source that follows the Services, EndpointSlices and one Node of an API server, whatever befalls the connection. */
 export const apiSource = (options: ApiSourceOptions): Source => {
-  const { credentials, nodeName, logger, timing, rate, requested } = options;
+  const { credentials, logger, timing, rate, requested } = options;
   const { nodePatienceMilliseconds = defaultNodePatienceMilliseconds } = options;
   const client = new ApiClient(credentials, rate && new RateLimit(rate), requested);
   const stop = new AbortController();
@@ -110,7 +127,7 @@ export const apiSource = (options: ApiSourceOptions): Source => {
         },
       });
       follow(endpointSlices(store, reports));
-      follow(nodes(store, reports, nodeName));
+      follow(nodes(store, reports, options));
     },
     health: () => ({
       delivered: filled?.synced ?? false,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr, type Cidr } from '../../src/base/ip.js';
 import { parseFlags } from '../../src/config/flags.js';
-import { podTraffic } from '../../src/config/pod-traffic.js';
+import { podNetworksUnknown, podTraffic } from '../../src/config/pod-traffic.js';
 import { resolveSettings } from '../../src/config/settings.js';
 
 const cidr = (text: string): Cidr => {
@@ -39,6 +39,14 @@ test("NodeCIDR tells pods by the first network of the family that the Node has, 
     IPv4: source('10.244.7.0/24'),
     IPv6: source('fd00:7::/64'),
   });
+});
+
+test('only NodeCIDR has to wait for the networks of the Node', () => {
+  const nodeCidr = settings('--detect-local-mode=NodeCIDR');
+  assert.equal(podNetworksUnknown(nodeCidr, undefined), true);
+  assert.equal(podNetworksUnknown(nodeCidr, { podCidrs: [] }), true);
+  assert.equal(podNetworksUnknown(nodeCidr, { podCidrs: [cidr('fd00:7::/64')] }), false);
+  assert.equal(podNetworksUnknown(settings(), undefined), false);
 });
 
 test('the interface modes tell pods of both families', () => {

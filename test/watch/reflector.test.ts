@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import type { ServiceKey } from '../../src/model/service.js';
 import type { Fault, Verb } from '../support/api-faults.js';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
+import { RecordingLog } from '../support/recording-log.js';
 import { ApiServer, type ApiServerOptions } from '../support/api-server.js';
 import { converged, follow, plainCredentials, until, type FollowOptions } from './following.js';
 
@@ -455,6 +456,39 @@ test('where the Node may not be read, the rest is served after a while', async (
   await using follower = follow(server);
   await until('the store is synced', () => follower.store.synced);
   assert.equal(follower.store.node, undefined);
+});
+
+test('a Node that is deleted, and one that comes back bare, keep what was known', async () => {
+  const log = new RecordingLog();
+  await using server = await filledServer();
+  const whole = { ...sampleNode('node-1', 'zone-a'), spec: { podCIDRs: ['10.244.1.0/24'] } };
+  server.put(whole);
+  await using follower = follow(server, { logger: log });
+  const known = (): string =>
+    JSON.stringify([
+      follower.store.node?.zone,
+      follower.store.node?.addresses,
+      follower.store.node?.podCidrs,
+    ]);
+  await until('the Node', () => follower.store.node?.zone === 'zone-a');
+  const before = known();
+  server.delete('Node', 'node-1');
+  const warnings = (): readonly string[] => log.at('warn').map(({ message }) => message);
+  await until('it is told', () => warnings().length === 1);
+  assert.deepEqual(warnings(), ['the Node was deleted; what was known of it stays in force']);
+  assert.equal(known(), before);
+  server.compact();
+  server.dropConnections();
+  await until(
+    'it is listed again',
+    () => server.requests.filter(({ resource }) => resource === 'nodes').length > 1,
+  );
+  server.put({ ...sampleNode('node-1', 'zone-b'), status: {} });
+  await until('the new zone', () => follower.store.node?.zone === 'zone-b');
+  assert.equal(known(), before.replace('zone-a', 'zone-b'));
+  server.put({ ...whole, spec: { podCIDRs: ['10.244.2.0/24'] } });
+  await until('the new network', () => follower.store.node?.podCidrs[0]?.text === '10.244.2.0/24');
+  assert.equal(warnings().filter((text) => text.startsWith('the Node')).length, 1);
 });
 
 test('disposing of a source ends its requests at once', async () => {

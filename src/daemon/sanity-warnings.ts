@@ -1,0 +1,107 @@
+import {
+  cidrFamily,
+  families,
+  familyOf,
+  parseIp,
+  type Cidr,
+  type Family,
+  type IpAddress,
+} from '../base/ip.js';
+import { nodePortNetworks } from '../config/primary-addresses.js';
+import type { Settings } from '../config/settings.js';
+import type { Node } from '../model/node.js';
+
+export interface SanityInput {
+  readonly settings: Pick<
+    Settings,
+    'nodePortAddresses' | 'clusterCidrs' | 'excludeCidrs' | 'podDetection' | 'configuration'
+  >;
+  readonly node: Pick<Node, 'addresses' | 'podCidrs'> | undefined;
+  /** Those that this machine has. */
+  readonly served: readonly Family[];
+}
+
+const isUnspecified = (address: IpAddress): boolean => address === '0.0.0.0' || address === '::';
+
+/** The family that a cluster seems to prefer: that of bindAddress, or of the Node's first address (kube-proxy-ipvs §1.5). */
+const primaryFamily = ({ settings, node }: SanityInput): Family => {
+  const bound = parseIp(settings.configuration.bindAddress);
+  if (bound !== undefined && !isUnspecified(bound)) return familyOf(bound);
+  const [first] = node?.addresses ?? [];
+  return first === undefined ? 'IPv4' : familyOf(first);
+};
+
+/** The one family that all of them are of; undefined: of both, or there are none. */
+const onlyFamily = (cidrs: readonly Cidr[]): Family | undefined => {
+  const found = families.filter((family) => cidrs.some((cidr) => cidrFamily(cidr) === family));
+  return found.length === 1 ? found[0] : undefined;
+};
+
+const hasBoth = (cidrs: readonly Cidr[]): boolean => cidrs.length > 0 && onlyFamily(cidrs) === undefined;
+
+const otherFamily = (family: Family): Family => (family === 'IPv4' ? 'IPv6' : 'IPv4');
+
+const nodePortWarnings = (input: SanityInput, primary: Family): readonly string[] => {
+  const { settings, node, served } = input;
+  if (settings.nodePortAddresses !== 'primary' && settings.nodePortAddresses.length === 0)
+    return [
+      'nodePortAddresses is empty: NodePorts answer on every address of this node; [primary] keeps them to the address that the cluster knows the node by',
+    ];
+  const networks = nodePortNetworks(settings, node?.addresses ?? []);
+  const only = onlyFamily(networks);
+  const dualStack = [settings.clusterCidrs, settings.excludeCidrs, node?.podCidrs ?? []].some(hasBoth);
+  const open = families.filter(
+    (family) =>
+      served.includes(family) &&
+      (networks.length === 0 || only === otherFamily(family)) &&
+      (dualStack || family === primary),
+  );
+  return open.map(
+    (family) =>
+      `nodePortAddresses holds no ${family} address: NodePorts answer on every ${family} address of this node`,
+  );
+};
+
+const podNetworkWarnings = ({ settings, node, served }: SanityInput, primary: Family): readonly string[] => {
+  const wrong = (field: string, cidrs: readonly Cidr[], mode: Settings['podDetection']['mode']): string[] => {
+    if (onlyFamily(cidrs) !== otherFamily(primary)) return [];
+    const acts = settings.podDetection.mode === mode && served.includes(primary);
+    const effect = acts ? `: nobody can tell ${primary} pods from others, and they are not masqueraded` : '';
+    return [
+      `${field} holds ${otherFamily(primary)} networks alone, and this cluster is ${primary} first${effect}`,
+    ];
+  };
+  return [
+    ...wrong('clusterCIDR', settings.clusterCidrs, 'ClusterCIDR'),
+    ...wrong('spec.podCIDRs of the Node', node?.podCidrs ?? [], 'NodeCIDR'),
+  ];
+};
+
+/** Of a machine with one family: what is said about the other means nothing. */
+const oneFamilyWarnings = ({ settings, served }: SanityInput): readonly string[] => {
+  const [family, second] = served;
+  if (family === undefined || second !== undefined) return [];
+  const { healthzBindAddress, metricsBindAddress } = settings.configuration;
+  const ofOther = (endpoint: string): boolean => {
+    const host = parseIp(endpoint.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''));
+    return host !== undefined && !isUnspecified(host) && familyOf(host) !== family;
+  };
+  const sentence = (field: string): string => `${field} is ${otherFamily(family)}, which this node has not`;
+  return [
+    ...(settings.excludeCidrs.length > 0 && onlyFamily(settings.excludeCidrs) === otherFamily(family)
+      ? [sentence('ipvs.excludeCIDRs')]
+      : []),
+    ...(ofOther(healthzBindAddress) ? [sentence('healthzBindAddress')] : []),
+    ...(ofOther(metricsBindAddress) ? [sentence('metricsBindAddress')] : []),
+  ];
+};
+
+/** What is allowed and hardly meant, one line each (kube-proxy-ipvs §1.11). */
+export const sanityWarnings = (input: SanityInput): readonly string[] => {
+  const primary = primaryFamily(input);
+  return [
+    ...nodePortWarnings(input, primary),
+    ...podNetworkWarnings(input, primary),
+    ...oneFamilyWarnings(input),
+  ];
+};
