@@ -45,6 +45,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   zod: ['src/watch/schemas.ts', 'src/config/kube-proxy-configuration.ts'],
   yaml: ['src/base/yaml.ts'],
   commander: ['src/cli/main.ts'],
+  'prom-client': ['src/daemon/metrics/registry.ts'],
 };
 
 /** Folders that hold decisions only: no package, no node:*, no clock, no socket. */

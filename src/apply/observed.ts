@@ -55,6 +55,14 @@ export class Observed {
     return this.#elements.keys();
   }
 
+  /** How many things there are; looks at each virtual server. */
+  sizes(): Readonly<Record<'virtualServers' | 'realServers' | 'addresses' | 'elements', number>> {
+    let realServers = 0;
+    for (const mirrored of this.#virtualServers.values()) realServers += mirrored.realServers.size;
+    const { size: virtualServers } = this.#virtualServers;
+    return { virtualServers, realServers, addresses: this.#addresses.size, elements: this.#elements.size };
+  }
+
   /** Takes over what was read of our tables; gives the keys of what is not as it was known. */
   setElements(elements: Iterable<SetElement>): ReadonlySet<ElementKey> {
     const before = new Map(this.#elements);

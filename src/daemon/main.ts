@@ -19,6 +19,8 @@ import { setOomScore } from './oom-score.js';
 import { remindOfProblems } from './events/problem-events.js';
 import type { EventSink, RecordedEvent } from './events/recorder.js';
 import { followConfig } from './follow-config.js';
+import type { Metrics } from './metrics/registry.js';
+import { measure, metricsOf } from './metrics/start.js';
 import { openUpstream } from './open-source.js';
 import { wire, type Wired } from './wiring.js';
 
@@ -27,6 +29,7 @@ const exitStatus = { done: 0, error: 1 } as const;
 interface Run extends Wired {
   readonly settings: ChangeableSettings;
   readonly events: EventSink;
+  readonly metrics: Metrics;
   readonly signal: AbortSignal;
   readonly log: ChangeableLogger;
   /** Reads flags and config files once more. */
@@ -122,7 +125,8 @@ const started = ({ nodeName }: Settings): RecordedEvent => ({
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
   const { settings, proxy, events, signal, log } = run;
   await prepareKernel(kernel, settings.now, log);
-  using _forwarding = await watchForwarding(() => settings.now, log);
+  using forwarding = await watchForwarding(() => settings.now, log);
+  using _measuring = measure({ ...run, wired: run, source, forwarding });
   await run.dummy.ensure();
   using _kernelEvents = followKernel(run, kernel, log);
   await run.readAddresses();
@@ -152,10 +156,19 @@ export const runDaemon = async (initial: Settings, loadAgain: () => Settings): P
   tellOfMissingRules(kernel.packetFamilies, log);
   const settings = new ChangeableSettings(initial);
   // Undone from the last to the first: the batch under way ends, nothing is watched any more, the last events are told.
-  const upstream = await openUpstream(settings, log);
+  const metrics = metricsOf(initial);
+  const upstream = await openUpstream(settings, metrics.requested, log);
   await using events = upstream.events;
   await using source = upstream.source;
-  const run: Run = { ...wire(settings, kernel, events, log), settings, events, signal, log, loadAgain };
+  const run: Run = {
+    ...wire(settings, kernel, events, metrics, log),
+    settings,
+    events,
+    metrics,
+    signal,
+    log,
+    loadAgain,
+  };
   await run.lookAround();
   await using _proxy = run.proxy;
   if (initial.dryRun) return await unlessStopped(printPlan(source, run), signal, log);

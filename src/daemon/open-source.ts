@@ -1,5 +1,6 @@
 import type { Logger } from '../base/log.js';
 import type { RateLimitOptions } from '../base/rate-limit.js';
+import type { RequestObserver } from '../watch/api-client.js';
 import type { Source } from '../watch/source.js';
 import { logEvents, type EventSink } from './events/recorder.js';
 import type { LiveSettings } from './live-settings.js';
@@ -20,7 +21,11 @@ const rateOf = (settings: LiveSettings): RateLimitOptions => ({
 });
 
 /** What the settings name. Only its own code is loaded: the Kubernetes client is large. */
-export const openUpstream = async (settings: LiveSettings, log: Logger): Promise<Upstream> => {
+export const openUpstream = async (
+  settings: LiveSettings,
+  requested: RequestObserver,
+  log: Logger,
+): Promise<Upstream> => {
   const { source, kubeconfig, master, nodeName, dryRun } = settings.now;
   if (source.from === 'manifests') {
     const { manifestSource } = await import('../watch/manifest-source.js');
@@ -40,8 +45,11 @@ export const openUpstream = async (settings: LiveSettings, log: Logger): Promise
       nodeName,
       logger: log,
       rate: rateOf(settings),
+      requested,
     }),
     // A plan is no news to anybody else.
-    events: dryRun ? logEvents(log) : new ApiEvents({ client: new ApiClient(credentials), nodeName, log }),
+    events: dryRun
+      ? logEvents(log)
+      : new ApiEvents({ client: new ApiClient(credentials, undefined, requested), nodeName, log }),
   };
 };

@@ -23,9 +23,9 @@ import type { EventRecorder } from './events/recorder.js';
 import type { KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
 import type { LiveSettings } from './live-settings.js';
+import type { Metrics } from './metrics/registry.js';
 import { Proxy } from './proxy.js';
 import { SyncHealth } from './serving/sync-health.js';
-import type { SyncObserver } from './sync-observer.js';
 import { WantedState } from './wanted-state.js';
 
 export interface Wired {
@@ -34,6 +34,9 @@ export interface Wired {
   readonly observed: Observed;
   readonly dummy: DummyInterface;
   readonly kernelEvents: KernelEvents;
+  readonly reconciler: Reconciler;
+  readonly resync: Resync;
+  readonly staleFlows: StaleFlows;
   readonly counters: OperationCounters;
   readonly drift: DriftCounters;
   readonly wanted: WantedState;
@@ -55,13 +58,13 @@ export const wire = (
   settings: LiveSettings,
   { ipvs, route, nftables, conntrack, packetFamilies }: KernelClients,
   events: EventRecorder,
+  metrics: Metrics,
   log: Logger,
-  observers: readonly SyncObserver[] = [],
 ): Wired => {
   const store = new ClusterStore(() => {
     nodeNews.look();
     proxy.request();
-  });
+  }, metrics);
   const observed = new Observed();
   const nodeAddresses = new NodeAddresses();
   let gateways: ReadonlySet<IpAddress> = new Set();
@@ -110,9 +113,17 @@ export const wire = (
         sourceLengths,
       }),
     inDoubt: () => proxy.packetRulesChanged(),
+    happened: (what, family) => {
+      if (what === 'mended') drift.count('packet-rule');
+      else metrics.packetRulesRefused(family);
+    },
     log,
   });
-  const staleFlows = new StaleFlows({ conntrack, log });
+  const staleFlows = new StaleFlows({
+    conntrack,
+    cleaned: (cleaning) => metrics.conntrackReconciled(cleaning),
+    log,
+  });
   const reconciler = new Reconciler({
     ipvs,
     addresses: dummy,
@@ -177,7 +188,7 @@ export const wire = (
     readAddresses,
     minSyncPeriod: () => settings.now.minSyncPeriod,
     syncPeriod: () => settings.now.syncPeriod,
-    observers: [health, ...observers],
+    observers: [health, metrics],
     drift,
     log,
   });
@@ -200,6 +211,9 @@ export const wire = (
     observed,
     dummy,
     kernelEvents,
+    reconciler,
+    resync,
+    staleFlows,
     counters,
     drift,
     health,

@@ -31,6 +31,16 @@ const mostMessages = 512;
 /** What the kernel charges for one acknowledgement with some text (768 without, doubled to be safe). */
 const acknowledgementCharge = 1536;
 const mostDumpAttempts = 20;
+/** How long a dump that takes its time holds up everything else. */
+const longestTurnMilliseconds = 2;
+
+/** What is done with what comes, and what has come. */
+interface Inbox {
+  readonly onMessage: (message: Message) => void;
+  failure: { readonly error: unknown } | undefined;
+  /** Bytes of the largest datagram. */
+  largest: number;
+}
 
 /**
  * A connection to one netlink protocol of the kernel. Requests and dumps are synchronous, as the kernel answers within
@@ -106,6 +116,25 @@ export class Connection {
       text: `the dump was interrupted ${mostDumpAttempts} times`,
       attributePath: undefined,
     });
+  }
+
+  /**
+   * As `dump`, with a turn for the event loop after each piece that takes long. Nothing else may use the connection until it is
+   * done, and what changes meanwhile may come as it was before or after.
+   */
+  async dumpByAndBy<T>(request: Request, decode: (message: Message) => T): Promise<readonly T[]> {
+    const found: T[] = [];
+    const { inbox, end } = this.#begin(request, request.flags | MessageFlag.dump, (message) =>
+      found.push(decode(message)),
+    );
+    for (let since = performance.now(); this.#receiveOne(inbox); ) {
+      if (performance.now() - since < longestTurnMilliseconds) continue;
+      await setImmediate();
+      since = performance.now();
+    }
+    this.#receiveRest(inbox);
+    if (!end.acknowledged) throw lost(request);
+    return found;
   }
 
   /**
@@ -199,7 +228,8 @@ export class Connection {
   /** Answers that cannot be read leave the messages they are about without an outcome. */
   #collect(exchange: Exchange | Transaction, datagram: DataView): void {
     try {
-      this.#receiveAll((message) => exchange.answer(message, datagram));
+      const onMessage = (message: Message): void => exchange.answer(message, datagram);
+      this.#receiveRest({ onMessage, failure: undefined, largest: 0 });
     } catch (error) {
       if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
       exchange.answersWereLost();
@@ -212,25 +242,37 @@ export class Connection {
     flags: number,
     onAnswer: (message: Message) => void,
   ): { readonly acknowledged: boolean; readonly interrupted: boolean; readonly truncated: boolean } {
+    const { inbox, end } = this.#begin(request, flags, onAnswer);
+    return { truncated: this.#receiveRest(inbox), ...end };
+  }
+
+  /** Sends a request; its answers are then to be received. */
+  #begin(
+    request: Request,
+    flags: number,
+    onAnswer: (message: Message) => void,
+  ): {
+    readonly inbox: Inbox;
+    readonly end: { readonly acknowledged: boolean; readonly interrupted: boolean };
+  } {
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
-    let acknowledged = false;
-    let interrupted = false;
+    const end = { acknowledged: false, interrupted: false };
     this.#writer.truncate(0);
     writeMessage(this.#writer, request, flags | MessageFlag.request, sequence);
     const datagram = this.#writer.written();
     this.#writer.truncate(0);
     this.#send(datagram, 1);
-    const truncated = this.#receiveAll((message) => {
+    const onMessage = (message: Message): void => {
       if (message.sequence !== sequence) return;
-      if ((message.flags & MessageFlag.dumpInterrupted) !== 0) interrupted = true;
+      if ((message.flags & MessageFlag.dumpInterrupted) !== 0) end.interrupted = true;
       if (message.type === MessageType.error || message.type === MessageType.done) {
         const acknowledgement = readAcknowledgement(message);
         if (acknowledgement.errno !== 0) throw explain(request, acknowledgement, viewOf(datagram), 0);
-        acknowledged = true;
+        end.acknowledged = true;
       } else if (message.type !== MessageType.noop) onAnswer(message);
-    });
-    return { acknowledged, interrupted, truncated };
+    };
+    return { inbox: { onMessage, failure: undefined, largest: 0 }, end };
   }
 
   #send(datagram: Uint8Array, messages: number): void {
@@ -240,28 +282,30 @@ export class Connection {
     this.#sent.datagrams += 1;
   }
 
+  /** Hands over the messages of one queued datagram; false where there is none. */
+  #receiveOne(inbox: Inbox): boolean {
+    const length = this.#socket.receive(this.#received);
+    if (length === undefined) return false;
+    inbox.largest = Math.max(inbox.largest, length);
+    if (length > this.#received.length) return true;
+    this.#trace?.('received', this.#received.subarray(0, length), this.#shapeOf);
+    try {
+      for (const message of readMessages(viewOf(this.#received), length)) inbox.onMessage(message);
+    } catch (error) {
+      inbox.failure ??= { error };
+    }
+    return true;
+  }
+
   /**
    * Hands over every queued message. What the handler throws comes once the queue is empty, so that nothing is left for
    * the next request. True where a datagram was cut off: the buffer is then larger the next time.
    */
-  #receiveAll(onMessage: (message: Message) => void): boolean {
-    let failure: { readonly error: unknown } | undefined;
-    let largest = 0;
-    for (;;) {
-      const length = this.#socket.receive(this.#received);
-      if (length === undefined) break;
-      largest = Math.max(largest, length);
-      if (length > this.#received.length) continue;
-      this.#trace?.('received', this.#received.subarray(0, length), this.#shapeOf);
-      try {
-        for (const message of readMessages(viewOf(this.#received), length)) onMessage(message);
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-    const truncated = largest > this.#received.length;
-    if (truncated) this.#received = new Uint8Array(largest * 2);
-    if (failure !== undefined) throw failure.error;
+  #receiveRest(inbox: Inbox): boolean {
+    while (this.#receiveOne(inbox));
+    const truncated = inbox.largest > this.#received.length;
+    if (truncated) this.#received = new Uint8Array(inbox.largest * 2);
+    if (inbox.failure !== undefined) throw inbox.failure.error;
     return truncated;
   }
 

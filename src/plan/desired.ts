@@ -133,6 +133,10 @@ export class Desired implements Wanted {
     return this.#fragments.get(key);
   }
 
+  get serviceCount(): number {
+    return this.#fragments.size;
+  }
+
   fragments(): Iterable<Fragment> {
     return this.#fragments.values();
   }

@@ -5,11 +5,14 @@ import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { followKernel } from '../../src/daemon/follow-kernel.js';
 import { openKernel, prepareKernel, type KernelAccess } from '../../src/daemon/kernel-access.js';
 import { ChangeableSettings } from '../../src/daemon/live-settings.js';
+import { Metrics } from '../../src/daemon/metrics/registry.js';
+import { measure } from '../../src/daemon/metrics/start.js';
 import { wire, type Wired } from '../../src/daemon/wiring.js';
 
 export interface InProcessDaemon extends AsyncDisposable {
   readonly wired: Wired;
   readonly kernel: KernelAccess;
+  readonly metrics: Metrics;
   /** Messages sent to the kernel so far. */
   messages(): number;
 }
@@ -22,15 +25,25 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
     hostname: 'n1',
   });
   const kernel = await openKernel();
-  const wired = wire(new ChangeableSettings(settings), kernel, silentRecorder, silentLogger);
+  const metrics = new Metrics({ version: '0.0.0', ofProcess: false });
+  const live = new ChangeableSettings(settings);
+  const wired = wire(live, kernel, silentRecorder, metrics, silentLogger);
   await wired.lookAround();
   await prepareKernel(kernel, settings, silentLogger);
   await wired.dummy.ensure();
   const events = followKernel(wired, kernel, silentLogger);
   await wired.readAddresses();
+  const measuring = measure({
+    metrics,
+    settings: live,
+    wired,
+    source: { counts: () => ({ resources: new Map(), manifests: undefined }) },
+    forwarding: { blocking: 0 },
+  });
   return {
     wired,
     kernel,
+    metrics,
     messages: () =>
       [kernel.ipvs, kernel.route, kernel.nftables, kernel.conntrack].reduce(
         (sum, { sent }) => sum + sent.messages,
@@ -39,6 +52,7 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
     async [Symbol.asyncDispose](): Promise<void> {
       await wired.proxy[Symbol.asyncDispose]();
       events[Symbol.dispose]();
+      measuring[Symbol.dispose]();
       kernel[Symbol.dispose]();
     },
   };

@@ -2,7 +2,9 @@ import { formatOperation, type IpvsOperation, type Outcome } from '../../model/o
 import {
   virtualServerKey,
   type RealServerObservation,
+  type Statistics,
   type VirtualServerIdentity,
+  type VirtualServerKey,
   type VirtualServerObservation,
 } from '../../model/virtual-server.js';
 import type { AttributeTable } from '../../netlink/attributes.js';
@@ -117,6 +119,24 @@ export class IpvsClient {
       this.#family.request(Command.getService, { operation }, () => ({})),
       this.#virtualServer,
     );
+  }
+
+  /**
+   * The statistics of all virtual servers with one dump, during which the event loop has its turns: nothing else may be asked of
+   * this client until it is done. What comes or goes meanwhile may be missing or be there twice.
+   */
+  async statistics(): Promise<
+    readonly { readonly key: VirtualServerKey; readonly statistics: Statistics }[]
+  > {
+    const operation = (): string => 'read the statistics of the virtual servers';
+    const found = await this.#connection.dumpByAndBy(
+      this.#family.request(Command.getService, { operation }, () => ({})),
+      (message) => {
+        const { key, statistics } = this.#virtualServer(message);
+        return statistics && { key, statistics };
+      },
+    );
+    return found.filter((entry) => entry !== undefined);
   }
 
   /** Undefined where there is no such virtual server. */

@@ -1,0 +1,90 @@
+import type { DriftCounters } from '../../apply/drift-counters.js';
+import type { Observed } from '../../apply/observed.js';
+import type { OperationCounters } from '../../apply/operation-counters.js';
+import type { Reconciler } from '../../apply/reconciler.js';
+import type { Resync } from '../../apply/resync.js';
+import type { StaleFlows } from '../../apply/stale-flows.js';
+import type { Family } from '../../base/ip.js';
+import type { Desired } from '../../plan/desired.js';
+import type { Source } from '../../watch/source.js';
+import type { MetricKey, Sample } from './catalogue.js';
+
+/** The parts of the daemon that count for themselves. */
+export interface CountingParts {
+  readonly families: readonly Family[];
+  readonly desired: Pick<Desired, 'localShortages' | 'serviceCount'>;
+  readonly observed: Pick<Observed, 'sizes'>;
+  readonly reconciler: Pick<Reconciler, 'refused' | 'draining' | 'drains'>;
+  readonly resync: Pick<Resync, 'foreign'>;
+  readonly counters: Pick<OperationCounters, 'counts'>;
+  readonly drift: Pick<DriftCounters, 'counts'>;
+  readonly staleFlows: Pick<StaleFlows, 'counts'>;
+}
+
+const plain = (metric: MetricKey, value: number): Sample => ({ metric, value });
+
+function* shortages({ desired, families }: CountingParts): Iterable<Sample> {
+  for (const policy of ['internal', 'external'] as const)
+    for (const family of families)
+      yield {
+        metric: 'noLocalEndpoints',
+        labels: { traffic_policy: policy, ip_family: family },
+        value: desired.localShortages.counts[policy][family],
+      };
+}
+
+function* operations({ counters }: CountingParts): Iterable<Sample> {
+  for (const { kind: operation, outcome, count } of counters.counts()) {
+    const failed = outcome !== 'applied' && outcome !== 'unknown';
+    const labels = { operation, outcome: failed ? 'failed' : outcome };
+    yield { metric: 'operations', labels, value: count };
+    if (failed) yield { metric: 'operationFailures', labels: { operation, errno: outcome }, value: count };
+  }
+}
+
+function* drains({ reconciler }: CountingParts): Iterable<Sample> {
+  let draining = 0;
+  for (const servers of reconciler.draining.values()) draining += servers.size;
+  yield plain('draining', draining);
+  yield plain('drainsStarted', reconciler.drains.started);
+  for (const [reason, value] of Object.entries(reconciler.drains.ended))
+    yield { metric: 'drainsEnded', labels: { reason }, value };
+}
+
+/** What the daemon has counted, and what it holds. Costs one look at each virtual server. */
+export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
+  const { desired, observed, reconciler, resync, drift, staleFlows } = parts;
+  yield* shortages(parts);
+  yield* operations(parts);
+  yield* drains(parts);
+  for (const [object, value] of Object.entries(drift.counts))
+    yield { metric: 'drift', labels: { object }, value };
+  const { virtualServers, realServers, addresses, elements } = observed.sizes();
+  yield plain('services', desired.serviceCount);
+  yield plain('virtualServers', virtualServers);
+  yield plain('realServers', realServers);
+  yield plain('addresses', addresses);
+  yield plain('packetRuleElements', elements);
+  yield plain('refused', reconciler.refused);
+  yield plain('foreignVirtualServers', resync.foreign);
+  yield plain('staleFlowFailures', staleFlows.counts.failed);
+}
+
+/** How following the cluster goes. */
+export function* sourceSamples(source: Pick<Source, 'counts'>): Iterable<Sample> {
+  const { resources, manifests } = source.counts();
+  for (const [resource, counts] of resources) {
+    const labels = { resource };
+    yield { metric: 'following', labels, value: Number(counts.following) };
+    yield { metric: 'lists', labels, value: counts.lists };
+    yield { metric: 'watches', labels, value: counts.watches };
+    yield { metric: 'events', labels, value: counts.events };
+    yield { metric: 'malformed', labels, value: counts.malformed };
+    if (counts.lastEventAt !== undefined)
+      yield { metric: 'lastEvent', labels, value: counts.lastEventAt / 1_000 };
+    for (const [cause, value] of Object.entries(counts.failures))
+      yield { metric: 'watchFailures', labels: { resource, cause }, value };
+  }
+  yield plain('manifestFailures', manifests?.failures ?? 0);
+  yield plain('brokenManifests', manifests?.broken ?? 0);
+}

@@ -1,0 +1,220 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { families as allFamilies, type Family } from '../../base/ip.js';
+import type { StoreObserver } from '../../watch/cluster-store.js';
+import type { RequestObserver } from '../../watch/api-client.js';
+import type { SyncObserver } from '../sync-observer.js';
+import { catalogue, type MetricKey, type Sample } from './catalogue.js';
+import type { Definition } from './definition.js';
+import { ProgrammingLatency } from './programming-latency.js';
+
+/** The answer of GET /metrics. */
+export interface Page {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** Gives values when a page is made; may take its time, but gives the event loop its turn. */
+export type SampleSource = () => Iterable<Sample> | Promise<Iterable<Sample>>;
+
+export interface MetricsOptions {
+  readonly version: string;
+  /** Those that are served. */
+  readonly families?: readonly Family[];
+  readonly featureGates?: readonly {
+    readonly name: string;
+    readonly stage: string;
+    readonly enabled: boolean;
+  }[];
+  /** Whether prom-client's own about the process and the runtime are on the page; they watch the event loop and the garbage collector. */
+  readonly ofProcess?: boolean;
+}
+
+type Instrument = Counter | Gauge | Histogram;
+type HistogramKey = {
+  [Key in MetricKey]: (typeof catalogue)[Key]['type'] extends 'histogram' ? Key : never;
+}[MetricKey];
+type NumberKey = Exclude<MetricKey, HistogramKey>;
+type Labels = Readonly<Record<string, string>>;
+
+const instrumentOf = (definition: Definition, registry: Registry): Instrument => {
+  const { name, help, labels, buckets } = definition;
+  const options = { name, help, labelNames: [...labels], registers: [registry] };
+  switch (definition.type) {
+    case 'counter':
+      return new Counter(options);
+    case 'gauge':
+      return new Gauge(options);
+    case 'histogram':
+      return new Histogram({ ...options, ...(buckets && { buckets: [...buckets] }) });
+  }
+};
+
+/** How often the event loop's delay is sampled, milliseconds: each sample wakes the process up. */
+const eventLoopSampling = 20;
+
+const seconds = (): number => Date.now() / 1_000;
+
+/**
+ * All metrics: one method for each thing that happens, and sources for what is counted elsewhere, which are asked only when a
+ * page is made.
+ */
+export class Metrics implements SyncObserver, StoreObserver {
+  readonly #registry = new Registry();
+  readonly #instruments: Readonly<Record<MetricKey, Instrument>>;
+  readonly #sources: SampleSource[] = [];
+  readonly #families: readonly Family[];
+  readonly #latency: ProgrammingLatency;
+  readonly #changedServices = new Set<string>();
+  #page: Promise<Page> | undefined;
+
+  constructor({ version, families = allFamilies, featureGates = [], ofProcess = true }: MetricsOptions) {
+    this.#families = families;
+    this.#instruments = Object.fromEntries(
+      Object.entries(catalogue).map(([key, definition]) => [key, instrumentOf(definition, this.#registry)]),
+    ) as Record<MetricKey, Instrument>;
+    this.#latency = new ProgrammingLatency(Date.now(), (family, latency) =>
+      this.#observe('networkProgramming', { ip_family: family }, latency),
+    );
+    this.#set('buildInfo', this.#buildInfo(version), 1);
+    for (const { name, stage, enabled } of featureGates)
+      this.#set('featureEnabled', { name, stage }, Number(enabled));
+    for (const key of ['restoreFailures', 'conntrackDeleted'] as const)
+      for (const family of families) this.#add(key, { ip_family: family }, 0);
+    if (ofProcess)
+      collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: eventLoopSampling });
+  }
+
+  #buildInfo(version: string): Labels {
+    const [major = '', minor = ''] = version.split('.');
+    return {
+      major,
+      minor,
+      git_version: `v${version}`,
+      git_commit: '',
+      git_tree_state: '',
+      build_date: '',
+      go_version: '',
+      compiler: `node${process.versions.node}`,
+      platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+    };
+  }
+
+  /** Its values replace those of the page before: what it does not give any more is no longer on the page. */
+  addSource(source: SampleSource): void {
+    this.#sources.push(source);
+  }
+
+  /** The page in the text format 0.0.4. Asked for while one is being made: that one. */
+  page(): Promise<Page> {
+    this.#page ??= this.#makePage().finally(() => (this.#page = undefined));
+    return this.#page;
+  }
+
+  async #makePage(): Promise<Page> {
+    const samples: Sample[] = [];
+    for (const source of this.#sources) {
+      try {
+        for (const sample of await source()) samples.push(sample);
+      } catch {
+        this.#add('scrapeFailures', {}, 1);
+      }
+    }
+    const given = new Set(samples.map(({ metric }) => metric));
+    for (const key of this.#collected) this.#instruments[key].reset();
+    for (const key of given) {
+      this.#instruments[key].reset();
+      this.#collected.add(key);
+    }
+    for (const { metric, labels = {}, value } of samples) {
+      const instrument = this.#instruments[metric];
+      if (!(instrument instanceof Histogram)) instrument.inc(labels, value);
+    }
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  /** Those that sources gave once. */
+  readonly #collected = new Set<MetricKey>();
+
+  started(): void {
+    this.#stampQueued();
+  }
+
+  queued(): void {
+    this.#stampQueued();
+  }
+
+  due(): void {}
+
+  began(): void {
+    this.#latency.syncBegan();
+    this.#changedServices.clear();
+    this.#set('serviceChangesPending', {}, 0);
+    this.#set('endpointChangesPending', {}, 0);
+  }
+
+  ended({ seconds: took, succeeded }: Parameters<SyncObserver['ended']>[0]): void {
+    for (const family of this.#families) {
+      this.#observe('syncDuration', { ip_family: family }, took);
+      if (succeeded) this.#set('syncLast', { ip_family: family }, seconds());
+    }
+    this.#latency.syncEnded(succeeded, Date.now());
+  }
+
+  service(...[key, changed]: Parameters<StoreObserver['service']>): void {
+    this.#add('serviceChanges', {}, 1);
+    if (!changed) return;
+    this.#changedServices.add(key);
+    this.#set('serviceChangesPending', {}, this.#changedServices.size);
+  }
+
+  endpointSlice(...[slice, change]: Parameters<StoreObserver['endpointSlice']>): void {
+    this.#add('endpointChanges', {}, 1);
+    if (change === 'none') return;
+    this.#add('endpointChangesPending', {}, 1);
+    if (change === 'changed') this.#latency.changed(slice.family, slice.triggeredAt);
+  }
+
+  readonly requested: RequestObserver = ({ code, host, method }) =>
+    this.#add('restRequests', { code, host, method }, 1);
+
+  packetRulesRefused(family: Family): void {
+    this.#add('restoreFailures', { ip_family: family }, 1);
+  }
+
+  conntrackReconciled(done: {
+    readonly family: Family;
+    readonly seconds: number;
+    readonly deleted: number;
+  }): void {
+    this.#observe('conntrackDuration', { ip_family: done.family }, done.seconds);
+    this.#add('conntrackDeleted', { ip_family: done.family }, done.deleted);
+  }
+
+  /** By the HTTP status. */
+  healthzAnswered(code: number): void {
+    this.#add('healthz', { code: String(code) }, 1);
+  }
+
+  livezAnswered(code: number): void {
+    this.#add('livez', { code: String(code) }, 1);
+  }
+
+  #stampQueued(): void {
+    for (const family of this.#families) this.#set('syncQueued', { ip_family: family }, seconds());
+  }
+
+  #add(key: NumberKey, labels: Labels, number: number): void {
+    const instrument = this.#instruments[key];
+    if (!(instrument instanceof Histogram)) instrument.inc(labels, number);
+  }
+
+  #set(key: NumberKey, labels: Labels, value: number): void {
+    const instrument = this.#instruments[key];
+    if (instrument instanceof Gauge) instrument.set(labels, value);
+  }
+
+  #observe(key: HistogramKey, labels: Labels, value: number): void {
+    const instrument = this.#instruments[key];
+    if (instrument instanceof Histogram) instrument.observe(labels, value);
+  }
+}
