@@ -1,0 +1,131 @@
+// What is in the container image: two layers of tar entries (tar.mjs). The first is Node with what it needs, the second
+// kube-ipvs, so that a new version is a small layer on one that is there already.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const require = createRequire(join(root, 'package.json'));
+
+/** The user of the image; nobody's on a node. */
+export const userId = 65532;
+const home = 'usr/lib/kube-ipvs';
+
+const file = (path, content, mode = 0o644) => ({ path, kind: 'file', mode, content: Buffer.from(content) });
+const directory = (path, mode = 0o755) => ({ path, kind: 'directory', mode });
+const link = (path, target) => ({ path, kind: 'link', mode: 0o777, target });
+
+/**
+ * CAP_NET_ADMIN, permitted and effective, for whoever starts the file and may have it (struct vfs_cap_data of
+ * include/uapi/linux/capability.h, revision 2). Kubernetes has no ambient capabilities: without this a container's user
+ * other than root loses at exec what `capabilities.add` gave. Only this one, as exec fails where one is not to be had.
+ */
+const netAdmin = () => {
+  const [revision2, effective, capNetAdmin] = [0x02000000, 1, 12];
+  const bytes = Buffer.alloc(20);
+  bytes.writeUInt32LE(revision2 | effective, 0);
+  bytes.writeUInt32LE(1 << capNetAdmin, 4);
+  return bytes;
+};
+
+const stripped = (path) => {
+  const directory = mkdtempSync(join(tmpdir(), 'kube-ipvs-image-'));
+  try {
+    execFileSync('strip', ['-o', join(directory, 'stripped'), path]);
+    return readFileSync(join(directory, 'stripped'));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+};
+
+/** The shared libraries of a binary and its loader, by the paths where the loader looks for them. */
+const librariesOf = (path) =>
+  [...execFileSync('ldd', [path], { encoding: 'utf8' }).matchAll(/(?:=> |^\s*)(\/\S+) \(0x/gm)].map(
+    ([, library]) => library,
+  );
+
+const filesBelow = (path) =>
+  readdirSync(path, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+
+/** The directories that a row of entries needs and does not have. */
+const withParents = (entries) => {
+  const paths = new Set(entries.map(({ path }) => path));
+  const missing = new Set();
+  for (const { path } of entries)
+    for (let parent = dirname(path); parent !== '.'; parent = dirname(parent))
+      if (!paths.has(parent)) missing.add(parent);
+  return [...entries, ...[...missing].map((path) => directory(path))];
+};
+
+const netlinkPackage = () => {
+  const from = dirname(require.resolve('netlink/package.json'));
+  const gypBuild = dirname(require.resolve('node-gyp-build/package.json', { paths: [from] }));
+  const prebuilt = `prebuilds/linux-${process.arch}/node.napi.node`;
+  const scripts = filesBelow(join(from, 'dist')).filter((path) => path.endsWith('.js'));
+  return {
+    native: join(from, prebuilt),
+    files: [
+      ...[...scripts, ...['package.json', 'LICENSE', prebuilt].map((name) => join(from, name))].map(
+        (path) => [`${home}/node_modules/netlink${path.slice(from.length)}`, path],
+      ),
+      ...['index.js', 'node-gyp-build.js', 'package.json', 'LICENSE'].map((name) => [
+        `${home}/node_modules/node-gyp-build/${name}`,
+        join(gypBuild, name),
+      ]),
+    ],
+  };
+};
+
+const programFiles = () => [
+  ...['kube-ipvs.js', 'native-shims.node'].map((name) => [`${home}/dist/${name}`, join(root, 'dist', name)]),
+  ...filesBelow(join(root, 'dist/chunks')).map((path) => [
+    `${home}/dist/chunks/${path.slice(join(root, 'dist/chunks/').length)}`,
+    path,
+  ]),
+];
+
+const nodeLayer = (nativeModules) => {
+  const node = realpathSync(process.execPath);
+  const libraries = new Set([node, ...nativeModules].flatMap(librariesOf));
+  return withParents([
+    { ...file('usr/bin/node', stripped(node), 0o755), capabilities: netAdmin() },
+    ...[...libraries].map((path) => file(path.slice(1), readFileSync(path), 0o755)),
+    file('etc/passwd', `root:x:0:0::/:/none\nkube-ipvs:x:${userId}:${userId}::/:/none\n`),
+    file('etc/group', `root:x:0:\nkube-ipvs:x:${userId}:\n`),
+    // For the name of an API server in a kubeconfig.
+    file('etc/nsswitch.conf', 'hosts: files dns\n'),
+    directory('tmp', 0o1777),
+    // Where a read-only root gets its mounts.
+    ...['dev', 'proc', 'sys', 'run', 'var/lib/kube-proxy', 'etc/kube-ipvs'].map((path) => directory(path)),
+  ]);
+};
+
+/** A script is started by the file that its first line names, and there is no /usr/bin/env. */
+const programScript = (text) => text.replace(/^#!.*/, '#!/usr/bin/node');
+
+const programLayer = (netlinkFiles) =>
+  withParents([
+    ...[...programFiles(), ...netlinkFiles].map(([path, from]) =>
+      path.endsWith('/kube-ipvs.js')
+        ? file(path, programScript(readFileSync(from, 'utf8')), 0o755)
+        : file(path, readFileSync(from)),
+    ),
+    file(`${home}/package.json`, '{ "type": "module" }\n'),
+    link('usr/local/bin/kube-ipvs', '../../lib/kube-ipvs/dist/kube-ipvs.js'),
+    // By this name kubeadm's DaemonSet starts it.
+    link('usr/local/bin/kube-proxy', 'kube-ipvs'),
+  ]);
+
+/** The layers, lowest first. Throws where dist/ is not built or a tool is missing. */
+export const imageLayers = () => {
+  const { native, files } = netlinkPackage();
+  return [
+    { what: 'Node.js', entries: nodeLayer([native, join(root, 'dist/native-shims.node')]) },
+    { what: 'kube-ipvs', entries: programLayer(files) },
+  ];
+};

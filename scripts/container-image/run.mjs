@@ -1,0 +1,149 @@
+// Runs a container image by crun, without a daemon: see scripts/image --run, which is how to call it.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    image: { type: 'string' },
+    privileged: { type: 'boolean', default: false },
+    user: { type: 'string' },
+    capability: { type: 'string', multiple: true, default: ['CAP_NET_ADMIN'] },
+    mount: { type: 'string', multiple: true, default: [] },
+    command: { type: 'string' },
+    namespace: { type: 'string' },
+  },
+});
+
+const work = mkdtempSync(join(tmpdir(), 'kube-ipvs-run-'));
+const rootDirectory = join(work, 'rootfs');
+
+const must = (command, ...args) => {
+  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) throw new Error(`${command} ${args[0]}: ${error?.message ?? `status ${status}`}`);
+};
+
+/** Unpacks the layers and gives the image's configuration. */
+const unpack = () => {
+  const image = join(work, 'image');
+  mkdirSync(image);
+  mkdirSync(rootDirectory);
+  must('tar', '-xf', resolve(values.image), '-C', image);
+  const read = (path) => JSON.parse(readFileSync(join(image, path), 'utf8'));
+  const [{ Config, Layers }] = read('manifest.json');
+  for (const layer of Layers)
+    must(
+      'tar',
+      ...['--xattrs', '--xattrs-include=security.capability', '--same-owner', '-p'],
+      ...['-xzf', join(image, layer), '-C', rootDirectory],
+    );
+  const { config } = read(Config);
+  rmSync(image, { recursive: true });
+  return config;
+};
+
+/** By number (include/uapi/linux/capability.h). */
+const capabilityNames =
+  `CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT
+SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
+MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`.split(/\s+/);
+
+/** Those that this kernel knows. */
+const allCapabilities = () =>
+  capabilityNames
+    .slice(0, Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1)
+    .map((name) => `CAP_${name}`);
+
+const wantedCapabilities = () => {
+  if (values.privileged) return allCapabilities();
+  return values.capability.filter((name) => name !== 'none');
+};
+
+/** What container runtimes hide from a container and protect in it, unless it is privileged. */
+const protectedPaths = {
+  maskedPaths: ['/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
+  readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
+};
+
+const mounts = () => {
+  const writable = values.privileged ? 'rw' : 'ro';
+  const own = [
+    { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
+    {
+      destination: '/sys',
+      type: 'none',
+      source: '/sys',
+      options: ['rbind', 'nosuid', 'noexec', 'nodev', writable],
+    },
+  ];
+  const asked = values.mount.map((pair) => {
+    const [from, to] = pair.split(':');
+    if (!from || !to || !existsSync(from))
+      throw new Error(`--mount ${pair}: must be FROM:TO, and FROM exist`);
+    return { destination: to, type: 'none', source: resolve(from), options: ['rbind', 'ro'] };
+  });
+  return [...own, ...asked];
+};
+
+const networkNamespace = () =>
+  values.namespace === undefined ? [] : [{ type: 'network', path: `/run/netns/${values.namespace}` }];
+
+/** As a kubelet's runtime writes it for a container of a host network pod (opencontainers runtime-spec v1). */
+const bundleOf = ({ User, Env, Entrypoint, WorkingDir }) => {
+  const [imageUser] = User.split(':');
+  const uid = Number(values.user ?? (values.privileged ? 0 : imageUser));
+  const capabilities = wantedCapabilities();
+  const command = values.command === undefined ? Entrypoint : [values.command];
+  return {
+    ociVersion: '1.0.0',
+    process: {
+      terminal: false,
+      user: { uid, gid: uid },
+      args: [...command, ...positionals],
+      env: Env,
+      cwd: WorkingDir,
+      // What a runtime gives: none in the ambient set, which Kubernetes does not have.
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      noNewPrivileges: false,
+    },
+    root: { path: rootDirectory, readonly: true },
+    mounts: mounts(),
+    linux: {
+      namespaces: [...['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type })), ...networkNamespace()],
+      ...(values.privileged ? {} : protectedPaths),
+    },
+  };
+};
+
+const start = () =>
+  new Promise((done, fail) => {
+    const name = `kube-ipvs-${process.pid}`;
+    const state = join(work, 'state');
+    const global = [`--root=${state}`, '--cgroup-manager=disabled'];
+    const crun = spawn('crun', [...global, 'run', `--bundle=${work}`, name], { stdio: 'inherit' });
+    // crun passes no signal on to what it started; the container's own process gets them.
+    for (const signal of ['SIGTERM', 'SIGINT'])
+      process.on(signal, () => spawnSync('crun', [...global, 'kill', name, signal], { stdio: 'ignore' }));
+    crun.on('error', fail);
+    crun.on('close', (status) => done(status ?? 1));
+  });
+
+try {
+  writeFileSync(join(work, 'config.json'), JSON.stringify(bundleOf(unpack())));
+  process.exitCode = await start();
+} catch (error) {
+  console.error(`image: ${error.message}`);
+  process.exitCode = 125;
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
