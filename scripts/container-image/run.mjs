@@ -2,13 +2,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     image: { type: 'string' },
+    temporary: { type: 'boolean', default: false },
     privileged: { type: 'boolean', default: false },
     user: { type: 'string' },
     capability: { type: 'string', multiple: true, default: ['CAP_NET_ADMIN'] },
@@ -125,25 +126,34 @@ const bundleOf = ({ User, Env, Entrypoint, WorkingDir }) => {
   };
 };
 
+let stop = () => {};
+let isStopped = false;
+for (const signal of ['SIGTERM', 'SIGINT'])
+  process.on(signal, () => {
+    isStopped = true;
+    stop(signal);
+  });
+
+/** Gives the exit status. Signals go to the container's own process, as crun passes none on. */
 const start = () =>
   new Promise((done, fail) => {
     const name = `kube-ipvs-${process.pid}`;
-    const state = join(work, 'state');
-    const global = [`--root=${state}`, '--cgroup-manager=disabled'];
-    const crun = spawn('crun', [...global, 'run', `--bundle=${work}`, name], { stdio: 'inherit' });
-    // crun passes no signal on to what it started; the container's own process gets them.
-    for (const signal of ['SIGTERM', 'SIGINT'])
-      process.on(signal, () => spawnSync('crun', [...global, 'kill', name, signal], { stdio: 'ignore' }));
+    const global = [`--root=${join(work, 'state')}`, '--cgroup-manager=disabled'];
+    // In a process group of its own, or the keys of a terminal reach it a second time.
+    const options = { stdio: 'inherit', detached: true };
+    const crun = spawn('crun', [...global, 'run', `--bundle=${work}`, name], options);
+    stop = (signal) => spawnSync('crun', [...global, 'kill', name, signal], { stdio: 'ignore' });
     crun.on('error', fail);
     crun.on('close', (status) => done(status ?? 1));
   });
 
 try {
   writeFileSync(join(work, 'config.json'), JSON.stringify(bundleOf(unpack())));
-  process.exitCode = await start();
+  process.exitCode = isStopped ? 143 : await start();
 } catch (error) {
   console.error(`image: ${error.message}`);
   process.exitCode = 125;
 } finally {
   rmSync(work, { recursive: true, force: true });
+  if (values.temporary) rmSync(dirname(values.image), { recursive: true, force: true });
 }

@@ -36,8 +36,10 @@ const query = (family: 'ip' | 'ip6', name: number, bytes: Uint8Array): void => {
 const hasTable = (family: 'ip' | 'ip6'): boolean => {
   try {
     return readFileSync(sockets[family].tables, 'utf8').split('\n').includes(tableName);
-  } catch {
-    return false; // no ip_tables in this kernel
+  } catch (error) {
+    // No ip_tables in this kernel; the list of its tables is for root alone.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    throw error;
   }
 };
 
@@ -104,7 +106,8 @@ const readWhole = (
 
 /**
  * The chain FORWARD of iptables' own table filter (x_tables, "legacy"), if there is one. Undefined where nobody uses it; then
- * nothing is loaded by asking. A NetlinkError where we may not look (CAP_NET_RAW and CAP_NET_ADMIN).
+ * nothing is loaded by asking. Throws where we may not look: EACCES for another user than root, a NetlinkError without CAP_NET_RAW
+ * and CAP_NET_ADMIN.
  */
 export const legacyForwardFilter = (family: 'ip' | 'ip6'): ForwardFilter | undefined => {
   if (!hasTable(family)) return undefined;

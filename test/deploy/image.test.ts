@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { z } from 'zod';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const script = join(root, 'scripts/image');
+const work = mkdtempSync(join(tmpdir(), 'image-test-'));
+
+const descriptor = z.object({ mediaType: z.string(), digest: z.string(), size: z.number() });
+const indexShape = z.object({
+  manifests: z.tuple([descriptor.extend({ annotations: z.record(z.string(), z.string()) })]),
+});
+const manifestShape = z.object({ config: descriptor, layers: z.array(descriptor) });
+const configShape = z.object({
+  architecture: z.string(),
+  config: z.object({
+    User: z.string(),
+    Env: z.array(z.string()),
+    Entrypoint: z.array(z.string()),
+    WorkingDir: z.string(),
+  }),
+  rootfs: z.object({ diff_ids: z.array(z.string()) }),
+});
+const savedShape = z.tuple([
+  z.object({ Config: z.string(), RepoTags: z.array(z.string()), Layers: z.array(z.string()) }),
+]);
+
+type Descriptor = z.infer<typeof descriptor>;
+const sha256 = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+const pathOf = ({ digest }: Descriptor): string => `blobs/${digest.replace(':', '/')}`;
+const layout = (path: string): Buffer => readFileSync(join(work, 'image', path));
+const json = (path: string): unknown => JSON.parse(layout(path).toString());
+
+/** A blob, after it was seen to be what its descriptor says. */
+const blob = (of: Descriptor): Buffer => {
+  const bytes = layout(pathOf(of));
+  assert.equal(sha256(bytes), of.digest);
+  assert.equal(bytes.length, of.size);
+  return bytes;
+};
+
+const build = (output: string): string =>
+  execFileSync(script, ['--output', output, '--name', 'kube-ipvs:test'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+const image = () => {
+  const [top] = indexShape.parse(json('index.json')).manifests;
+  const manifest = manifestShape.parse(JSON.parse(blob(top).toString()));
+  return { top, manifest, config: configShape.parse(JSON.parse(blob(manifest.config).toString())) };
+};
+
+before(() => void build(work));
+after(() => rmSync(work, { recursive: true }));
+
+test('the layout is whole: every descriptor names the bytes that are there, and nothing else is', () => {
+  const { top, manifest, config } = image();
+  assert.deepEqual(
+    manifest.layers.map((layer) => sha256(gunzipSync(blob(layer)))),
+    config.rootfs.diff_ids,
+  );
+  const named = [top, manifest.config, ...manifest.layers].map(({ digest }) =>
+    digest.slice('sha256:'.length),
+  );
+  assert.deepEqual(readdirSync(join(work, 'image/blobs/sha256')).toSorted(), named.toSorted());
+  assert.equal(top.annotations['io.containerd.image.name'], 'kube-ipvs:test');
+});
+
+test('the archive is the layout with what docker load reads', () => {
+  const inArchive = (path: string): Buffer =>
+    execFileSync('tar', ['-xOf', join(work, 'image.tar'), path], { maxBuffer: 1e9 });
+  const { manifest } = image();
+  const [saved] = savedShape.parse(JSON.parse(inArchive('manifest.json').toString()));
+  assert.deepEqual(saved, {
+    Config: pathOf(manifest.config),
+    RepoTags: ['kube-ipvs:test'],
+    Layers: manifest.layers.map(pathOf),
+  });
+  for (const part of [manifest.config, ...manifest.layers])
+    assert.equal(sha256(inArchive(pathOf(part))), part.digest);
+  assert.deepEqual(inArchive('index.json'), layout('index.json'));
+});
+
+test('built again, it has the same digest', () => {
+  const again = mkdtempSync(join(tmpdir(), 'image-test-'));
+  try {
+    assert.ok(build(again).includes(image().top.digest));
+    assert.equal(
+      sha256(readFileSync(join(again, 'image.tar'))),
+      sha256(readFileSync(join(work, 'image.tar'))),
+    );
+  } finally {
+    rmSync(again, { recursive: true });
+  }
+});
+
+test('it holds Node.js, the program by both names, and neither shell nor package manager', () => {
+  const files = image().manifest.layers.flatMap((layer) =>
+    execFileSync('tar', ['-tz'], { input: blob(layer), encoding: 'utf8', maxBuffer: 1e9 })
+      .trim()
+      .split('\n'),
+  );
+  for (const path of ['usr/bin/node', 'usr/local/bin/kube-ipvs', 'usr/local/bin/kube-proxy', 'etc/passwd'])
+    assert.ok(files.includes(path), path);
+  const programs = files.filter((path) => /\bbin\/./.test(path));
+  assert.deepEqual(programs.toSorted(), [
+    'usr/bin/node',
+    'usr/local/bin/kube-ipvs',
+    'usr/local/bin/kube-proxy',
+  ]);
+});
+
+test('it is small: 45 MB to fetch', () => {
+  assert.ok(statSync(join(work, 'image.tar')).size < 45e6);
+});
+
+test('the Containerfile starts what scripts/image starts', () => {
+  const lines = readFileSync(join(root, 'deploy/Containerfile'), 'utf8').split('\n');
+  const last = (word: string): string | undefined =>
+    lines.findLast((line) => line.startsWith(`${word} `))?.slice(word.length + 1);
+  const { User, Env, Entrypoint, WorkingDir } = image().config.config;
+  assert.deepEqual(
+    { User: last('USER'), Env: [last('ENV')], Entrypoint: last('ENTRYPOINT'), WorkingDir: last('WORKDIR') },
+    { User, Env, Entrypoint: JSON.stringify(Entrypoint), WorkingDir },
+  );
+  // Its files are those of the same script, which test/kernel/image.test.ts starts from.
+  assert.ok(lines.some((line) => /scripts\/image --root \/image$/.test(line)));
+  for (const line of lines)
+    for (const source of /^COPY ((?!--).*) \S+$/.exec(line)?.[1]?.split(' ') ?? [])
+      assert.ok(readdirSync(root).includes(source), source);
+});
+
+test('--help tells the options, and a wrong one is refused', () => {
+  assert.match(execFileSync(script, ['--help'], { encoding: 'utf8' }), /^Usage: scripts\/image/);
+  for (const args of [['--nonsense'], ['--user', '1'], ['--image', 'x']]) {
+    const { status, stderr } = spawnSync(script, args, { encoding: 'utf8' });
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, /^image: .*--/);
+  }
+});
