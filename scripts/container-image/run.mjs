@@ -35,12 +35,8 @@ const unpack = () => {
   must('tar', '-xf', resolve(values.image), '-C', image);
   const read = (path) => JSON.parse(readFileSync(join(image, path), 'utf8'));
   const [{ Config, Layers }] = read('manifest.json');
-  for (const layer of Layers)
-    must(
-      'tar',
-      ...['--xattrs', '--xattrs-include=security.capability', '--same-owner', '-p'],
-      ...['-xzf', join(image, layer), '-C', rootDirectory],
-    );
+  const asInTheArchive = ['--xattrs', '--xattrs-include=security.capability', '--same-owner', '-p'];
+  for (const layer of Layers) must('tar', '-xzf', join(image, layer), '-C', rootDirectory, ...asInTheArchive);
   const { config } = read(Config);
   rmSync(image, { recursive: true });
   return config;
