@@ -4,7 +4,7 @@ import { componentMetrics, kubeProxyMetrics } from './kube-proxy-metrics.js';
 const servicePort = ['service_namespace', 'service_name', 'service_port', 'protocol'] as const;
 
 /** The kernel's statistics of single Services, summed over the addresses on which a port is served. */
-const traffic = {
+export const trafficMetrics = {
   serviceConnections: {
     name: 'kube_ipvs_service_connections_total',
     type: 'counter',
@@ -50,7 +50,7 @@ const traffic = {
 } as const satisfies Readonly<Record<string, Definition>>;
 
 /** What it does to the kernel, and what it finds there. */
-const work = {
+export const workMetrics = {
   operations: {
     name: 'kube_ipvs_operations_total',
     type: 'counter',
@@ -152,7 +152,7 @@ const work = {
 const resource = ['resource'] as const;
 
 /** Where it gets its objects from. */
-const sources = {
+export const sourceMetrics = {
   following: {
     name: 'kube_ipvs_watch_following',
     type: 'gauge',
@@ -210,7 +210,13 @@ const sources = {
 } as const satisfies Readonly<Record<string, Definition>>;
 
 /** Every metric of ours. prom-client adds process_* and nodejs_*. */
-export const catalogue = { ...kubeProxyMetrics, ...componentMetrics, ...traffic, ...work, ...sources };
+export const catalogue = {
+  ...kubeProxyMetrics,
+  ...componentMetrics,
+  ...trafficMetrics,
+  ...workMetrics,
+  ...sourceMetrics,
+};
 
 export type MetricKey = keyof typeof catalogue;
 

@@ -1,0 +1,10 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { catalogue } from '../../../src/daemon/metrics/catalogue.js';
+import { metricsDocument } from '../../support/metrics-document.js';
+
+test('deploy/METRICS.md tells of every metric as it is', async () => {
+  const { present, wanted } = await metricsDocument();
+  assert.equal(present, wanted, 'write it anew: node build/test/support/metrics-document.js');
+  for (const { name } of Object.values(catalogue)) assert.ok(present.includes(`\`${name}\``), name);
+});
