@@ -51,6 +51,10 @@ export class DaemonProcess implements AsyncDisposable {
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.log += text));
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** Waits for its end; the exit status, or the signal's name. */
   async ended(): Promise<number | string> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'close');
