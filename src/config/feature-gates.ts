@@ -6,6 +6,8 @@ interface FeatureGate {
   /** As Kubernetes writes it in its metrics; '' once it is generally available. */
   readonly stage: 'ALPHA' | 'BETA' | '';
   readonly locked?: true;
+  /** Nothing here depends on it. */
+  readonly inert?: true;
 }
 
 /** Gates that kube-proxy 1.36 knows and that matter to it (kube-proxy-ipvs §1.9), with their default. */
@@ -15,17 +17,26 @@ const gates: Readonly<Record<string, FeatureGate>> = {
   AllowServiceExternalIPs: { default: true, stage: '' },
   ComponentFlagz: { default: true, stage: 'BETA' },
   ComponentStatusz: { default: true, stage: 'BETA' },
-  ContextualLogging: { default: true, stage: 'BETA' },
+  ContextualLogging: { default: true, stage: 'BETA', inert: true },
   LoggingAlphaOptions: { default: false, stage: 'ALPHA' },
   LoggingBetaOptions: { default: true, stage: 'BETA' },
   MultiCIDRServiceAllocator: { default: true, stage: '', locked: true },
-  NativeHistograms: { default: false, stage: 'ALPHA' },
+  NativeHistograms: { default: false, stage: 'ALPHA', inert: true },
   PreferSameTrafficDistribution: { default: true, stage: '', locked: true },
 };
 
-/** Whether a gate is on, by its own value or its default; an unknown one is off. */
+/** What AllAlpha or AllBeta say of a gate that is not named itself. */
+const byStage = (
+  configured: Readonly<Record<string, boolean>>,
+  stage: FeatureGate['stage'] | undefined,
+): boolean | undefined => {
+  if (stage === 'ALPHA') return configured['AllAlpha'];
+  return stage === 'BETA' ? configured['AllBeta'] : undefined;
+};
+
+/** Whether a gate is on, by its own value, that of its stage or its default; an unknown one is off. */
 export const gateEnabled = (configured: Readonly<Record<string, boolean>>, gate: string): boolean =>
-  configured[gate] ?? gates[gate]?.default ?? false;
+  configured[gate] ?? byStage(configured, gates[gate]?.stage) ?? gates[gate]?.default ?? false;
 
 /** All gates that are known, and whether they are on. */
 export const featureGateStates = (
@@ -43,11 +54,16 @@ export const lockedGateProblems = (configured: Readonly<Record<string, boolean>>
       remedy: 'Leave it out',
     }));
 
-/** One sentence for each gate that kube-proxy does not have: it may belong to a newer version, so it is no error. */
-export const unknownGateWarnings = (configured: Readonly<Record<string, boolean>>): readonly string[] =>
-  Object.keys(configured)
-    .filter((gate) => !(gate in gates))
-    .map((gate) => {
+/** One sentence for each gate that does nothing here. One that kube-proxy does not have may belong to a newer version: no error. */
+export const gateWarnings = (configured: Readonly<Record<string, boolean>>): readonly string[] =>
+  Object.entries(configured).flatMap(([gate, value]) => {
+    const known = gates[gate];
+    if (known === undefined) {
       const meant = nearest(gate, Object.keys(gates));
-      return `feature gate ${gate} is unknown and ignored${meant === undefined ? '' : `; did you mean ${meant}?`}`;
-    });
+      const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+      return [`feature gate ${gate} is unknown and ignored${hint}`];
+    }
+    return known.inert === true && value !== known.default
+      ? [`feature gate ${gate} has no effect: nothing in kube-ipvs depends on it`]
+      : [];
+  });

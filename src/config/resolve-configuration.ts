@@ -7,7 +7,7 @@ import {
   type ConfigDocument,
   type Origin,
 } from './configuration-file.js';
-import { unknownGateWarnings } from './feature-gates.js';
+import { gateWarnings } from './feature-gates.js';
 import type { Flag } from './flag.js';
 import { flagTable } from './flag-table.js';
 import { asFieldValue, flagText, type FlagValues } from './flags.js';
@@ -80,7 +80,7 @@ export const resolveConfiguration = (
       ...unknownFieldWarnings(unknownFields, 'KubeProxyConfiguration', origin),
       ...ignoredFlagWarnings(flags, document),
       ...deprecatedFlagWarnings(flags),
-      ...unknownGateWarnings(configuration.featureGates),
+      ...gateWarnings(configuration.featureGates),
       ...notActingWarnings(value),
     ],
   };

@@ -7,10 +7,6 @@ import { withConfiguration, type Settings } from './settings.js';
 const fixedFields: readonly string[] = [
   'bindAddressHardFail',
   'clientConnection.kubeconfig',
-  'enableProfiling',
-  'featureGates.ComponentFlagz',
-  'featureGates.ComponentStatusz',
-  'featureGates.NativeHistograms',
   'healthzBindAddress',
   'hostnameOverride',
   'metricsBindAddress',

@@ -239,6 +239,19 @@ test('unknown schedulers and feature gates warn and pass', () => {
   assert.match(warnings.join('\n'), /scheduler magic is none that Linux is known to have/);
 });
 
+test('gates that nothing here depends on are named; AllBeta counts for gates of that stage that are not named', () => {
+  assert.deepEqual(
+    read([`${withMode}featureGates: {NativeHistograms: true, ContextualLogging: true}\n`]).warnings,
+    ['feature gate NativeHistograms has no effect: nothing in kube-ipvs depends on it'],
+  );
+  const json = `${withMode}logging: {format: json}\nfeatureGates: `;
+  assert.equal(read([`${json}{AllBeta: false, LoggingBetaOptions: true}\n`]).logFormat, 'json');
+  assert.equal(
+    failure([`${json}{AllBeta: false}\n`]),
+    'c0.yaml:4: logging.format must be text while the feature gate LoggingBetaOptions is off; it is "json"',
+  );
+});
+
 test('our own document stands in the same file or in one of its own', () => {
   const own = `${ownHeader}drain: {deadline: 1m}\n`;
   assert.equal(read([`${withMode}---\n${own}`]).drainDeadline, 60_000);

@@ -91,7 +91,7 @@ test('what needs a restart is named in one line and stays; the rest changes', as
   await reloader.look();
   writeFileSync(
     config,
-    `${header}hostnameOverride: other\nhealthzBindAddress: 0.0.0.0:1\nclientConnection: {kubeconfig: /k, qps: 50}\nfeatureGates: {ComponentFlagz: false, AllowServiceExternalIPs: false}\n`,
+    `${header}hostnameOverride: other\nhealthzBindAddress: 0.0.0.0:1\nclientConnection: {kubeconfig: /k, qps: 50}\nfeatureGates: {AllowServiceExternalIPs: false}\n`,
   );
   await reloader.look();
   const { nodeName, kubeconfig, qps, externalIpsAllowed, configuration } = settings.now;
@@ -100,7 +100,6 @@ test('what needs a restart is named in one line and stays; the rest changes', as
   assert.deepEqual(configuration.featureGates, { AllowServiceExternalIPs: false });
   assert.deepEqual(fieldsAt(log, 'warn', 'restart').fields, [
     'clientConnection.kubeconfig: "" → "/k"',
-    'featureGates.ComponentFlagz: its default → false',
     'healthzBindAddress: "0.0.0.0:10256" → "0.0.0.0:1"',
     'hostnameOverride: "" → "other"',
   ]);
