@@ -1,0 +1,71 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { messageOf } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+
+/** What is answered to a request. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Readable;
+}
+
+export type Handler = (request: IncomingMessage) => Answer | Promise<Answer>;
+
+/** Browsers are not to take an answer for anything but what it says it is. */
+const noSniff = { 'X-Content-Type-Options': 'nosniff' } as const;
+
+export const textAnswer = (body: string, status = 200): Answer => ({
+  status,
+  headers: { 'Content-Type': 'text/plain; charset=utf-8', ...noSniff },
+  body,
+});
+
+export const jsonAnswer = (body: string, status = 200): Answer => ({
+  status,
+  headers: { 'Content-Type': 'application/json', ...noSniff },
+  body,
+});
+
+/** In the words of Go's HTTP server. */
+export const notFound: Answer = textAnswer('404 page not found\n', 404);
+
+/** The path of a request, without its query. */
+export const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0] ?? '/';
+
+const send = async (response: ServerResponse, { status, headers, body }: Answer): Promise<void> => {
+  if (typeof body !== 'string') {
+    response.writeHead(status, headers);
+    return pipeline(body, response);
+  }
+  response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
+};
+
+const answerRequest = async (
+  handler: Handler,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> => {
+  const answer = await handler(request);
+  // What nobody reads of a request would keep the connection from being used again.
+  request.resume();
+  await send(response, answer);
+};
+
+/** Health checks are small and frequent: who dawdles over one, or comes with thousands at once, is no health checker. */
+const limits = { headersTimeout: 10_000, requestTimeout: 30_000 } as const;
+const maximumConnections = 1_024;
+
+/** A server that listens nowhere yet. A handler that throws is answered by 500. */
+export const serverFor = (handler: Handler, log: Logger): Server => {
+  const server = createServer(limits, (request, response) => {
+    answerRequest(handler, request, response).catch((error: unknown) => {
+      log.warn({ path: request.url, error: messageOf(error) }, 'a request could not be answered');
+      if (response.headersSent) response.destroy();
+      else response.writeHead(500, textAnswer('').headers).end('internal error\n');
+    });
+  });
+  server.maxConnections = maximumConnections;
+  return server;
+};

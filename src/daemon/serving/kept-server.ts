@@ -1,0 +1,70 @@
+import type { Server } from 'node:http';
+import { messageOf } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Handler } from './answer.js';
+import { serverFor } from './answer.js';
+import { closeServer, listenAtBindAddress, parseBindAddress } from './listen.js';
+
+export interface KeptServerOptions {
+  /** As `the health server`, for the log. */
+  readonly name: string;
+  /** As `0.0.0.0:10256`. */
+  readonly bindAddress: string;
+  readonly handler: Handler;
+  readonly log: Logger;
+}
+
+const retryMilliseconds = 5_000;
+
+/** An HTTP server that listens as soon as it can, and again where that came to an end. */
+export class KeptServer implements AsyncDisposable {
+  #server: Server | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #trouble: string | undefined;
+  #stopped = false;
+
+  constructor(private readonly options: KeptServerOptions) {}
+
+  /** Resolves when it listens; a ListenError says why it can't. */
+  async open(): Promise<void> {
+    const { bindAddress, handler, log, name } = this.options;
+    const server = serverFor(handler, log);
+    this.#server = server;
+    await listenAtBindAddress(server, parseBindAddress(bindAddress));
+    server.on('error', (error) => this.#lost(error));
+    log.info(
+      { address: bindAddress },
+      this.#trouble === undefined ? `${name} listens` : `${name} listens again`,
+    );
+    this.#trouble = undefined;
+  }
+
+  /** As open, but goes on trying, and tells once of each reason why it can't. */
+  async keepOpen(): Promise<void> {
+    try {
+      await this.open();
+    } catch (error) {
+      this.#retry(messageOf(error));
+    }
+  }
+
+  #lost(error: Error): void {
+    this.#server?.close();
+    this.#retry(messageOf(error));
+  }
+
+  #retry(trouble: string): void {
+    const { log, name } = this.options;
+    if (this.#stopped) return;
+    if (trouble !== this.#trouble)
+      log.error({ trouble }, `${name} is not there; it is tried again every 5 s`);
+    this.#trouble = trouble;
+    this.#timer = setTimeout(() => void this.keepOpen(), retryMilliseconds);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    if (this.#server?.listening === true) await closeServer(this.#server);
+  }
+}

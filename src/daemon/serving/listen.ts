@@ -1,0 +1,83 @@
+import type { Server } from 'node:http';
+import { once } from 'node:events';
+import { BaseError } from '../../base/errors.js';
+import { parseIp, type IpAddress } from '../../base/ip.js';
+
+/** A place to listen at. */
+export interface ListenAddress {
+  readonly host: IpAddress;
+  readonly port: number;
+  /** Of `::`: IPv4 is left to others. */
+  readonly ipv6Only: boolean;
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use by another program (ss -lntp shows which)',
+  EADDRNOTAVAIL: 'this machine does not have the address',
+  EACCES: 'it may not: ports below 1024 need the capability NET_BIND_SERVICE',
+  EAFNOSUPPORT: 'this machine does not have the address family',
+};
+
+export const listenText = ({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** Nobody can be served at an address; the message says why. */
+export class ListenError extends BaseError {
+  /** As `EADDRINUSE`. */
+  readonly code: string;
+
+  constructor(address: Pick<ListenAddress, 'host' | 'port'>, cause: unknown) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    super(`cannot listen at ${listenText(address)}: ${remedies[code] ?? String(cause)} (${code})`);
+    this.code = code;
+  }
+}
+
+/** Resolves when connections are taken; a ListenError says why they can't be. */
+export const listen = async (server: Server, { host, port, ipv6Only }: ListenAddress): Promise<void> => {
+  try {
+    const listening = once(server, 'listening');
+    server.listen({ host, port, ipv6Only });
+    await listening;
+  } catch (error) {
+    throw new ListenError({ host, port }, error);
+  }
+};
+
+/** `0.0.0.0:10256` or `[::]:10256`, which the configuration has checked. */
+export const parseBindAddress = (text: string): Pick<ListenAddress, 'host' | 'port'> => {
+  const at = text.lastIndexOf(':');
+  const host = parseIp(text.slice(0, at).replace(/^\[|\]$/g, ''));
+  if (host === undefined) throw new BaseError(`${text} is no IP:port`);
+  return { host, port: Number(text.slice(at + 1)) };
+};
+
+const every = { IPv4: '0.0.0.0' as IpAddress, IPv6: '::' as IpAddress };
+
+/**
+ * Listens as Go does: an unspecified address means both families. On a machine without IPv6 it means IPv4.
+ */
+export const listenAtBindAddress = async (
+  server: Server,
+  { host, port }: Pick<ListenAddress, 'host' | 'port'>,
+): Promise<void> => {
+  if (host !== every.IPv4 && host !== every.IPv6) return listen(server, { host, port, ipv6Only: false });
+  try {
+    await listen(server, { host: every.IPv6, port, ipv6Only: false });
+  } catch (error) {
+    if (!(error instanceof ListenError) || error.code === 'EADDRINUSE' || error.code === 'EACCES')
+      throw error;
+    await listen(server, { host: every.IPv4, port, ipv6Only: false });
+  }
+};
+
+/** Ends the requests under way, but waits for none longer than this. */
+const closePatienceMilliseconds = 500;
+
+/** Takes no connections from now on; resolves when the last one has ended. */
+export const closeServer = async (server: Server): Promise<void> => {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const timer = setTimeout(() => server.closeAllConnections(), closePatienceMilliseconds);
+  await closed;
+  clearTimeout(timer);
+};

@@ -1,0 +1,202 @@
+import type { Server } from 'node:http';
+import { Backoff } from '../../base/async.js';
+import { messageOf } from '../../base/errors.js';
+import { families, type Family, type IpAddress } from '../../base/ip.js';
+import type { Logger } from '../../base/log.js';
+import type { ServiceKey } from '../../model/service.js';
+import type { HealthCheckAddresses, ServiceHealthCheck } from '../../plan/service-health.js';
+import type { ChangedHealthChecks } from '../wanted-state.js';
+import { jsonAnswer, serverFor, type Answer } from './answer.js';
+import { closeServer, listen, type ListenAddress } from './listen.js';
+
+export interface ServiceHealthChecksParts {
+  /** Whether this proxy is healthy, whatever the Node is. */
+  readonly healthy: () => boolean;
+  /** Somebody else has the port of a Service, or the like: told once until it is over. */
+  readonly onTrouble: (service: ServiceKey, port: number, trouble: string) => void;
+  readonly log: Logger;
+}
+
+/** Where health check ports are to be served. */
+export type AddressesOf = (family: Family) => HealthCheckAddresses;
+
+const retryDelays = { firstMilliseconds: 1_000, maximumMilliseconds: 60_000 };
+
+/** kube-proxy-ipvs §7.2. */
+export const serviceHealthAnswer = (
+  service: ServiceKey,
+  localEndpoints: number,
+  healthy: boolean,
+): Answer => {
+  const [namespace, name] = service.split('/');
+  const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy: healthy };
+  const {
+    status,
+    headers,
+    body: text,
+  } = jsonAnswer(JSON.stringify(body, undefined, '\t'), localEndpoints > 0 && healthy ? 200 : 503);
+  return {
+    status,
+    headers: { ...headers, 'X-Load-Balancing-Endpoint-Weight': String(localEndpoints) },
+    body: text,
+  };
+};
+
+const wildcards = { IPv4: '0.0.0.0' as IpAddress, IPv6: '::' as IpAddress };
+
+const hostsOf = (family: Family, addresses: HealthCheckAddresses): readonly IpAddress[] =>
+  addresses === 'all' ? [wildcards[family]] : addresses;
+
+/** One address on which the health check of a Service is answered, as soon as it can be. */
+class Listener {
+  readonly #backoff = new Backoff(retryDelays);
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(
+    readonly address: ListenAddress,
+    private readonly server: Server,
+    private readonly outcome: (trouble: string | undefined) => void,
+  ) {}
+
+  get waiting(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  async open(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    let trouble: string | undefined;
+    try {
+      await listen(this.server, this.address);
+    } catch (error) {
+      trouble = messageOf(error);
+    }
+    if (this.#closed) return void this.server.close();
+    if (trouble !== undefined) this.#timer = setTimeout(() => void this.open(), this.#backoff.next());
+    this.outcome(trouble);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    if (this.server.listening) await closeServer(this.server);
+  }
+}
+
+/** The health check of one Service, on all its addresses. */
+class HealthCheck {
+  readonly #listeners = new Map<IpAddress, Listener>();
+  readonly #troubles = new Map<IpAddress, string>();
+
+  constructor(
+    private readonly service: ServiceKey,
+    private check: ServiceHealthCheck,
+    private readonly parts: ServiceHealthChecksParts,
+  ) {}
+
+  get port(): number {
+    return this.check.port;
+  }
+
+  update(check: ServiceHealthCheck): void {
+    this.check = check;
+  }
+
+  /** Ends what is at other addresses than these, and gives what is to be opened. */
+  follow(addressesOf: AddressesOf): readonly Listener[] {
+    const wanted = new Map<IpAddress, Family>();
+    for (const family of families)
+      if (this.check.localEndpoints[family] !== undefined)
+        for (const host of hostsOf(family, addressesOf(family))) wanted.set(host, family);
+    for (const [host, listener] of this.#listeners)
+      if (!wanted.has(host)) {
+        this.#listeners.delete(host);
+        this.#troubles.delete(host);
+        void listener.close();
+      }
+    const added = [...wanted].filter(([host]) => !this.#listeners.has(host));
+    return added.map(([host, family]) => this.#add(host, family));
+  }
+
+  /** Those that wait for somebody to give up their port. */
+  waiting(): readonly Listener[] {
+    return [...this.#listeners.values()].filter((listener) => listener.waiting);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+  }
+
+  #add(host: IpAddress, family: Family): Listener {
+    const { healthy, log } = this.parts;
+    const answer = (): Answer =>
+      serviceHealthAnswer(this.service, this.check.localEndpoints[family] ?? 0, healthy());
+    const address = { host, port: this.port, ipv6Only: host === wildcards.IPv6 };
+    const listener = new Listener(address, serverFor(answer, log), (trouble) => this.#note(host, trouble));
+    this.#listeners.set(host, listener);
+    return listener;
+  }
+
+  #note(host: IpAddress, trouble: string | undefined): void {
+    const before = this.#troubles.size;
+    if (trouble === undefined) this.#troubles.delete(host);
+    else this.#troubles.set(host, trouble);
+    if (before === 0 && trouble !== undefined) this.parts.onTrouble(this.service, this.port, trouble);
+    if (before > 0 && this.#troubles.size === 0)
+      this.parts.log.info(
+        { service: this.service, port: this.port },
+        'the health check of a Service is served now',
+      );
+  }
+}
+
+/**
+ * Answers on the health check ports of Services, by which load balancers choose nodes that have endpoints of them (kube-proxy-ipvs
+ * §7.2). A port that cannot be had is tried again with growing delays, and as soon as we give it up ourselves; other Services
+ * do not notice. Unlike in kube-proxy it follows the addresses of the node.
+ */
+export class ServiceHealthChecks implements AsyncDisposable {
+  readonly #checks = new Map<ServiceKey, HealthCheck>();
+  #addresses = '';
+  #stopped = false;
+
+  constructor(private readonly parts: ServiceHealthChecksParts) {}
+
+  /** Costs O(changed), and O(all health checks) where addresses changed. */
+  follow(changed: ChangedHealthChecks, addressesOf: AddressesOf): void {
+    if (this.#stopped) return;
+    const addresses = JSON.stringify(families.map(addressesOf));
+    const moved = addresses !== this.#addresses;
+    this.#addresses = addresses;
+    // First the ports that are given up: another Service may want one of them.
+    const gaveUp = [...changed].filter(([service, check]) => this.#endOther(service, check?.port)).length > 0;
+    for (const [service, check] of changed) if (check !== undefined) this.#put(service, check);
+    const services = moved ? this.#checks.keys() : changed.keys();
+    const toOpen = [...services].flatMap((service) => this.#checks.get(service)?.follow(addressesOf) ?? []);
+    const waiting = gaveUp ? [...this.#checks.values()].flatMap((check) => check.waiting()) : [];
+    for (const listener of [...toOpen, ...waiting]) void listener.open();
+  }
+
+  /** Ends the health check of a Service unless it is on this port; whether there was one. */
+  #endOther(service: ServiceKey, port: number | undefined): boolean {
+    const check = this.#checks.get(service);
+    if (check === undefined || check.port === port) return false;
+    this.#checks.delete(service);
+    this.parts.log.debug({ service, port: check.port }, 'the health check of a Service ends');
+    void check.close();
+    return true;
+  }
+
+  #put(service: ServiceKey, check: ServiceHealthCheck): void {
+    const present = this.#checks.get(service);
+    if (present !== undefined) return present.update(check);
+    this.#checks.set(service, new HealthCheck(service, check, this.parts));
+    this.parts.log.debug({ service, port: check.port }, 'the health check of a Service begins');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([...this.#checks.values()].map((check) => check.close()));
+  }
+}
