@@ -1,6 +1,5 @@
 import { flagGroups, type Flag } from '../config/flag.js';
 import { flagTable } from '../config/flag-table.js';
-import { hasNoEffectYet } from '../config/not-acting.js';
 
 const usage = `Usage: kube-ipvs [run] [flags]            the daemon: programs Services into the kernel's IPVS table
        kube-ipvs dump [TARGET] [options]  what the kernel's IPVS table holds; --rules: the packet rules
@@ -44,8 +43,7 @@ const flagText = (flag: Flag): string => {
   const words = flagWords(flag);
   const indent = ' '.repeat(46);
   const gap = words.length < indent.length - 1 ? words.padEnd(indent.length) : `${words}\n${indent}`;
-  const noEffect = flag.field !== undefined && hasNoEffectYet(flag.field);
-  return `${gap}${wrap(noEffect ? `${flag.help} [no effect yet]` : flag.help, 74, indent)}`;
+  return `${gap}${wrap(flag.help, 74, indent)}`;
 };
 
 /** The text of `kube-ipvs --help`: commands, examples, and every flag by group. */

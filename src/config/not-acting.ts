@@ -1,13 +1,5 @@
 import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
 
-/** Fields that kube-ipvs reads and does not act on yet. */
-const notYet: readonly string[] = [
-  'bindAddressHardFail',
-  'enableProfiling',
-  'healthzBindAddress',
-  'metricsBindAddress',
-];
-
 /** Fields that mean nothing to kube-ipvs, with the reason: the end of a sentence. */
 const neverActing: readonly { readonly fields: readonly string[]; readonly because: string }[] = [
   {
@@ -32,9 +24,6 @@ const neverActing: readonly { readonly fields: readonly string[]; readonly becau
 
 const isWithin = (field: string, known: string): boolean => field === known || field.startsWith(`${known}.`);
 
-/** Whether a field of the configuration, as `conntrack.min`, has no effect in this version. */
-export const hasNoEffectYet = (field: string): boolean => notYet.some((known) => isWithin(field, known));
-
 /** Whether a field of the configuration never has an effect here. */
 export const hasNoEffect = (field: string): boolean =>
   neverActing.some(({ fields }) => fields.some((known) => isWithin(field, known)));
@@ -50,11 +39,7 @@ export const notActingWarnings = (configuration: KubeProxyConfiguration): readon
   const defaults = readKubeProxyConfiguration({}).value;
   const isSet = (field: string): boolean =>
     JSON.stringify(fieldOf(configuration, field)) !== JSON.stringify(fieldOf(defaults, field));
-  const reasons = [
-    ...neverActing,
-    { fields: notYet, because: 'this version of kube-ipvs does not act on it yet' },
-  ];
-  return reasons.flatMap(({ fields, because }) => {
+  return neverActing.flatMap(({ fields, because }) => {
     const set = fields.filter(isSet);
     if (set.length === 0) return [];
     return [`${set.join(', ')} ${set.length === 1 ? 'has' : 'have'} no effect: ${because}`];

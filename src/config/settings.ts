@@ -90,6 +90,8 @@ export interface Settings {
   /** Of this process, -1000 to 1000. */
   readonly oomScoreAdj: number;
   readonly configFiles: readonly string[];
+  /** As they were given. */
+  readonly flags: FlagValues;
   /** The whole configuration behind this, defaults filled in. */
   readonly configuration: KubeProxyConfiguration;
   /** What stands behind it of ours, defaults filled in. */
@@ -211,7 +213,7 @@ const deepFreeze = <T>(value: T): T => {
 /** What flags say that no field can. */
 type Invocation = Pick<
   Settings,
-  'source' | 'once' | 'dryRun' | 'initOnly' | 'writeConfigTo' | 'master' | 'configFiles'
+  'source' | 'once' | 'dryRun' | 'initOnly' | 'writeConfigTo' | 'master' | 'configFiles' | 'flags'
 >;
 
 const invocationOf = (flags: FlagValues, files: readonly ConfigFile[]): Invocation => ({
@@ -222,6 +224,7 @@ const invocationOf = (flags: FlagValues, files: readonly ConfigFile[]): Invocati
   writeConfigTo: flagText(flags, 'write-config-to'),
   master: flagText(flags, 'master'),
   configFiles: files.map(({ name }) => name),
+  flags,
 });
 
 /** The settings that a configuration makes. */

@@ -22,6 +22,7 @@ import { followConfig } from './follow-config.js';
 import type { Metrics } from './metrics/registry.js';
 import { measure, metricsOf } from './metrics/start.js';
 import { openUpstream } from './open-source.js';
+import { startServing } from './serving/start.js';
 import { wire, type Wired } from './wiring.js';
 
 const exitStatus = { done: 0, error: 1 } as const;
@@ -131,6 +132,7 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   using _kernelEvents = followKernel(run, kernel, log);
   await run.readAddresses();
   setOomScore(settings.now.oomScoreAdj, log);
+  await using _serving = settings.now.once ? undefined : await startServing({ ...run, wired: run });
   const first = proxy.start();
   source.start(run.store);
   events.record(started(settings.now));

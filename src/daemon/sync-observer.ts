@@ -30,3 +30,21 @@ export const timed = async (observers: readonly SyncObserver[], sync: () => Prom
     for (const observer of observers) observer.ended({ seconds, succeeded });
   }
 };
+
+/** Calls listeners after each complete sync. */
+export class AfterSync implements SyncObserver {
+  readonly #listeners: (() => void)[] = [];
+
+  add(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  started(): void {}
+  queued(): void {}
+  due(): void {}
+  began(): void {}
+
+  ended({ succeeded }: SyncResult): void {
+    if (succeeded) for (const listener of this.#listeners) listener();
+  }
+}

@@ -26,6 +26,7 @@ import type { LiveSettings } from './live-settings.js';
 import type { Metrics } from './metrics/registry.js';
 import { Proxy } from './proxy.js';
 import { SyncHealth } from './serving/sync-health.js';
+import { AfterSync } from './sync-observer.js';
 import { WantedState } from './wanted-state.js';
 
 export interface Wired {
@@ -44,6 +45,8 @@ export interface Wired {
   readonly health: SyncHealth;
   /** The families that are served. */
   readonly families: readonly Family[];
+  /** The listener is called after each complete sync. */
+  readonly onSynced: (listener: () => void) => void;
   /** Reads all links, addresses and gateways; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
   /** To be called before anything is changed: notes what others left here. */
@@ -176,6 +179,7 @@ export const wire = (
     isTroubled: (family) => packetRules.isTroubled(family),
     patience: () => 2 * settings.now.syncPeriod,
   });
+  const afterSync = new AfterSync();
   const proxy: Proxy = new Proxy({
     store,
     wanted,
@@ -188,7 +192,7 @@ export const wire = (
     readAddresses,
     minSyncPeriod: () => settings.now.minSyncPeriod,
     syncPeriod: () => settings.now.syncPeriod,
-    observers: [health, metrics],
+    observers: [health, afterSync, metrics],
     drift,
     log,
   });
@@ -218,6 +222,7 @@ export const wire = (
     drift,
     health,
     families,
+    onSynced: (listener) => afterSync.add(listener),
     readAddresses,
   };
 };

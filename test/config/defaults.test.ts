@@ -135,6 +135,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     logFormat: 'text',
     oomScoreAdj: -999,
     configFiles: [],
+    flags: new Map(),
     warnings: [],
     own: {
       apiVersion: '',

@@ -11,18 +11,23 @@ export interface Answer {
   readonly body: string | Readable;
 }
 
+/** One that is there as a whole. */
+export interface TextAnswer extends Answer {
+  readonly body: string;
+}
+
 export type Handler = (request: IncomingMessage) => Answer | Promise<Answer>;
 
 /** Browsers are not to take an answer for anything but what it says it is. */
 const noSniff = { 'X-Content-Type-Options': 'nosniff' } as const;
 
-export const textAnswer = (body: string, status = 200): Answer => ({
+export const textAnswer = (body: string, status = 200): TextAnswer => ({
   status,
   headers: { 'Content-Type': 'text/plain; charset=utf-8', ...noSniff },
   body,
 });
 
-export const jsonAnswer = (body: string, status = 200): Answer => ({
+export const jsonAnswer = (body: string, status = 200): TextAnswer => ({
   status,
   headers: { 'Content-Type': 'application/json', ...noSniff },
   body,

@@ -18,18 +18,20 @@ const remedies: Readonly<Record<string, string>> = {
   EAFNOSUPPORT: 'this machine does not have the address family',
 };
 
-export const listenText = ({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string =>
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : String(error);
+
+const listenText = ({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** Nobody can be served at an address; the message says why. */
 export class ListenError extends BaseError {
-  /** As `EADDRINUSE`. */
-  readonly code: string;
-
-  constructor(address: Pick<ListenAddress, 'host' | 'port'>, cause: unknown) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-    super(`cannot listen at ${listenText(address)}: ${remedies[code] ?? String(cause)} (${code})`);
-    this.code = code;
+  constructor(
+    address: Pick<ListenAddress, 'host' | 'port'>,
+    /** As `EADDRINUSE`. */
+    readonly code: string,
+  ) {
+    super(`cannot listen at ${listenText(address)}: ${remedies[code] ?? 'the kernel refuses it'} (${code})`);
   }
 }
 
@@ -40,7 +42,7 @@ export const listen = async (server: Server, { host, port, ipv6Only }: ListenAdd
     server.listen({ host, port, ipv6Only });
     await listening;
   } catch (error) {
-    throw new ListenError({ host, port }, error);
+    throw new ListenError({ host, port }, codeOf(error));
   }
 };
 
@@ -52,11 +54,12 @@ export const parseBindAddress = (text: string): Pick<ListenAddress, 'host' | 'po
   return { host, port: Number(text.slice(at + 1)) };
 };
 
+/** What `::` comes to where there is no IPv6. */
+const withoutIpv6: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'];
+
 const every = { IPv4: '0.0.0.0' as IpAddress, IPv6: '::' as IpAddress };
 
-/**
- * Listens as Go does: an unspecified address means both families. On a machine without IPv6 it means IPv4.
- */
+/** Listens as Go does: an unspecified address means both families. On a machine without IPv6 it means IPv4. */
 export const listenAtBindAddress = async (
   server: Server,
   { host, port }: Pick<ListenAddress, 'host' | 'port'>,
@@ -65,8 +68,8 @@ export const listenAtBindAddress = async (
   try {
     await listen(server, { host: every.IPv6, port, ipv6Only: false });
   } catch (error) {
-    if (!(error instanceof ListenError) || error.code === 'EADDRINUSE' || error.code === 'EACCES')
-      throw error;
+    if (!(error instanceof ListenError)) throw error;
+    if (!withoutIpv6.includes(error.code)) throw new ListenError({ host, port }, error.code);
     await listen(server, { host: every.IPv4, port, ipv6Only: false });
   }
 };
