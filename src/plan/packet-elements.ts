@@ -84,9 +84,9 @@ export const hairpinElements = (
 export const healthCheckElement = (family: Family, port: number): SetElement =>
   setElement(family, 'health-check-ports', [port]);
 
-/** The ranges of the frontend's family that restrict it: only load balancer addresses have any. */
+/** The ranges of the frontend's family that restrict it: only load balancer addresses have any, also where they are external IPs too. */
 export const rangesOf = (service: Service, { kind, address }: Frontend): readonly Cidr[] =>
-  kind === 'load-balancer-ip'
+  kind !== 'node-port' && service.loadBalancerIps.includes(address)
     ? service.loadBalancerSourceRanges.filter((range) => cidrFamily(range) === familyOf(address))
     : [];
 

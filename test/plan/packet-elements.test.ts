@@ -168,3 +168,32 @@ test('an endpoint that comes or goes changes no rule; the first and the last one
     '- rule cluster-ip 10.96.0.1 . TCP . 80',
   ]);
 });
+
+test('source ranges restrict a load balancer address that is an external IP too', () => {
+  const elements = elementsOf(
+    { ...loadBalancer, externalIPs: ['203.0.113.10'], loadBalancerSourceRanges: ['198.51.100.0/24'] },
+    [ready('10.1.0.1')],
+  );
+  assert.deepEqual(
+    elements.filter((element) => /restricted|sources/.test(element)),
+    [
+      'IPv4 restricted 203.0.113.10 . TCP . 80',
+      'IPv4 sources-24 203.0.113.10 . TCP . 80 . 198.51.100.0',
+    ],
+  );
+});
+
+test('source ranges do not restrict the node port on a load balancer address of this node', () => {
+  const elements = elementsOf(
+    {
+      ...loadBalancer,
+      ingress: [{ ip: '10.200.0.2' }],
+      loadBalancerSourceRanges: ['198.51.100.0/24'],
+    },
+    [ready('10.1.0.1')],
+  );
+  assert.deepEqual(
+    elements.filter((element) => /restricted/.test(element)),
+    ['IPv4 restricted 10.200.0.2 . TCP . 80'],
+  );
+});
