@@ -1,4 +1,4 @@
-import type { IpAddress } from '../base/ip.js';
+import { families, type Family, type IpAddress } from '../base/ip.js';
 import type { ElementKey, SetElement } from '../model/nftables.js';
 import {
   operationIdentity,
@@ -63,11 +63,14 @@ export class Observed {
     return { virtualServers, realServers, addresses: this.#addresses.size, elements: this.#elements.size };
   }
 
-  /** Takes over what was read of our tables; gives the keys of what is not as it was known. */
-  setElements(elements: Iterable<SetElement>): ReadonlySet<ElementKey> {
+  /** Takes over what was read of our tables of these families; gives the keys of what is not as it was known. */
+  setElements(
+    elements: Iterable<SetElement>,
+    readFamilies: readonly Family[] = families,
+  ): ReadonlySet<ElementKey> {
     const before = new Map(this.#elements);
     const changed = new Set<ElementKey>();
-    this.#elements.clear();
+    for (const [key, { family }] of before) if (readFamilies.includes(family)) this.#elements.delete(key);
     for (const element of elements) {
       this.#elements.set(element.key, element);
       if (!before.has(element.key)) changed.add(element.key);

@@ -132,6 +132,11 @@ export class PacketRules {
     return this.#trouble.has(family);
   }
 
+  /** The families whose rules are not refused. */
+  get inForce(): readonly Family[] {
+    return this.parts.families.filter((family) => !this.#trouble.has(family));
+  }
+
   /**
    * Makes the rules as they should be, where they are not known to be; false where the kernel refused any: to be tried again
    * later. Until then the elements of that family are held to be there, so that everything else goes on.
@@ -153,10 +158,10 @@ export class PacketRules {
     this.#declared.clear();
   }
 
-  /** All elements that the kernel has in sets that we know. */
-  async read(): Promise<readonly SetElement[]> {
+  /** All elements of the families that the kernel has in sets that we know. */
+  async read(of: readonly Family[] = this.parts.families): Promise<readonly SetElement[]> {
     const elements: SetElement[] = [];
-    for (const family of this.parts.families) {
+    for (const family of of) {
       const present = await this.parts.client.table(family, tableName);
       if (present !== undefined) for (const element of await this.#read(present)) elements.push(element);
     }
@@ -168,14 +173,10 @@ export class PacketRules {
     const outcomes = new Map<ElementOperation, Outcome>();
     for (const family of families) {
       const ofFamily = operations.filter(({ element }) => element.family === family);
-      if (!this.#isInForce(family)) for (const operation of ofFamily) outcomes.set(operation, applied);
+      if (!this.inForce.includes(family)) for (const operation of ofFamily) outcomes.set(operation, applied);
       else if (ofFamily.length > 0) await this.#apply(family, ofFamily, outcomes);
     }
     return operations.map((operation) => outcomes.get(operation) ?? unknown);
-  }
-
-  #isInForce(family: Family): boolean {
-    return this.parts.families.includes(family) && !this.#trouble.has(family);
   }
 
   #noteTrouble(family: Family, problem: string): void {

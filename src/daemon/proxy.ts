@@ -24,7 +24,7 @@ export interface ProxyParts {
   readonly reconciler: Reconciler;
   readonly resync: Resync;
   readonly dummy: DummyInterface;
-  readonly packetRules: Pick<PacketRules, 'declare' | 'forget' | 'read'>;
+  readonly packetRules: Pick<PacketRules, 'declare' | 'forget' | 'read' | 'inForce'>;
   readonly staleFlows: Pick<StaleFlows, 'clean'>;
   /** Reads all links and addresses into `nodeAddresses`; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
@@ -121,8 +121,10 @@ export class Proxy implements AsyncDisposable {
 
   /** Somebody changed our nftables tables, or events about them were lost. */
   packetRulesChanged(): void {
-    if (!this.#adopted || this.#timers.has('packet rules')) return;
-    this.#repairPacketRulesIn(packetRulesPauseMilliseconds);
+    if (this.#timers.has('packet rules')) return;
+    this.#timers.after('packet rules', packetRulesPauseMilliseconds, () => {
+      void this.#enqueue(() => this.#repairPacketRules());
+    });
   }
 
   /** Reads all links and addresses; asked for several times before it begins, once. */
@@ -184,11 +186,11 @@ export class Proxy implements AsyncDisposable {
     for (const observer of this.parts.observers) observer.began();
     const changed = wanted.update();
     const drifted = this.#takeDriftedAddresses(changed);
-    await this.#declarePacketRules();
+    const refused = (await this.#declarePacketRules()) ? 0 : 1;
     const touched = { ...changed, addresses: new Set([...changed.addresses, ...drifted]) };
     const report = await reconciler.reconcile(this.#adopted ? touched : await this.#adopt(touched));
     this.parts.drift.count('address', drifted.filter((address) => !this.#differs(address)).length);
-    this.#finish(report, 'synced', started);
+    this.#finish({ ...report, failed: report.failed + refused }, 'synced', started);
   }
 
   /** Without the device the table follows all the same; each address that is wanted says what is wrong, and is tried again. */
@@ -233,24 +235,22 @@ export class Proxy implements AsyncDisposable {
     this.#scheduleSlices();
   }
 
+  /** Refused rules are tried again alone: what is in force has no part in it. */
   async #declarePacketRules(): Promise<boolean> {
     if (await this.parts.packetRules.declare()) return true;
-    this.#repairPacketRulesIn(retryAfterTroubleMilliseconds);
-    return false;
-  }
-
-  #repairPacketRulesIn(milliseconds: number): void {
-    this.#timers.after('packet rules', milliseconds, () => {
-      void this.#enqueue(() => this.#repairPacketRules());
+    this.#timers.after('refused packet rules', retryAfterTroubleMilliseconds, () => {
+      void this.#enqueue(async () => void (await this.#declarePacketRules()));
     });
+    return false;
   }
 
   async #repairPacketRules(): Promise<void> {
     const { packetRules, observed, store } = this.parts;
     if (!store.synced || !this.#adopted) return;
     packetRules.forget();
-    if (!(await this.#declarePacketRules())) return;
-    await this.#repair(touch({ elements: observed.setElements(await packetRules.read()) }));
+    await this.#declarePacketRules();
+    const { inForce } = packetRules;
+    await this.#repair(touch({ elements: observed.setElements(await packetRules.read(inForce), inForce) }));
   }
 
   /** Spreads the slices of a round over the first half of the sync period. */

@@ -7,7 +7,7 @@ import { Observed } from '../../src/apply/observed.js';
 import { OperationCounters } from '../../src/apply/operation-counters.js';
 import { Reconciler } from '../../src/apply/reconciler.js';
 import { Resync } from '../../src/apply/resync.js';
-import type { Family } from '../../src/base/ip.js';
+import { families, type Family } from '../../src/base/ip.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { Proxy } from '../../src/daemon/proxy.js';
 import type { SyncObserver } from '../../src/daemon/sync-observer.js';
@@ -81,6 +81,8 @@ const setUp = () => {
   });
   const clock = { date: 0, monotonic: 0 };
   const troubled: Family[] = [];
+  /** Families whose packet rules the kernel refuses. */
+  const refused: Family[] = [];
   const health = new SyncHealth({
     families: ['IPv4', 'IPv6'],
     isTroubled: (family) => troubled.includes(family),
@@ -94,7 +96,17 @@ const setUp = () => {
     reconciler,
     resync,
     dummy,
-    packetRules: { declare: async () => true, forget: () => {}, read: async () => [] },
+    packetRules: {
+      declare: async () => refused.length === 0,
+      forget: () => {},
+      read: async () => {
+        kernel.read.push('packet rules');
+        return [];
+      },
+      get inForce() {
+        return families.filter((family) => !refused.includes(family));
+      },
+    },
     staleFlows: { clean: async () => {} },
     readAddresses: async () => {
       kernel.read.push('links and addresses');
@@ -147,6 +159,7 @@ const setUp = () => {
     health,
     clock,
     troubled,
+    refused,
   };
 };
 
@@ -392,4 +405,52 @@ test('periodic syncs that keep failing turn the proxy unhealthy, though nothing 
   context.mock.timers.tick(5_000);
   await turns();
   assert.equal(health.health().healthy, true);
+});
+
+test('packet rules that somebody changed are repaired, though those of the other family are refused', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, put, withFields, refused } = setUp();
+  await using _stopped = proxy;
+  withFields({ clusterIPs: ['10.96.0.1', 'fd00:96::1'], ipFamilies: ['IPv4', 'IPv6'] });
+  refused.push('IPv6');
+  put('web');
+  await proxy.start();
+  await turns();
+  assert.ok(kernel.askedOfRules.includes('+ rule vips fd00:96::1'));
+  kernel.askedOfRules.length = 0;
+  proxy.packetRulesChanged();
+  context.mock.timers.tick(50);
+  await turns();
+  assert.deepEqual(kernel.askedOfRules, ['+ rule vips 10.96.0.1', '+ rule cluster-ip 10.96.0.1 . TCP . 80']);
+});
+
+test('packet rules that somebody changes while the kernel is read at first are read again', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, put } = setUp();
+  await using _stopped = proxy;
+  const read = kernel.virtualServers.bind(kernel);
+  kernel.virtualServers = async () => {
+    proxy.packetRulesChanged();
+    return read();
+  };
+  put('web');
+  await proxy.start();
+  kernel.read.length = 0;
+  context.mock.timers.tick(50);
+  await turns();
+  assert.deepEqual(kernel.read, ['packet rules']);
+});
+
+test('a sync that could not declare the packet rules has failed in part; they are tried again alone', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, put, refused } = setUp();
+  await using _stopped = proxy;
+  refused.push('IPv4', 'IPv6');
+  put('web');
+  assert.equal((await proxy.start()).failed, 1);
+  await turns();
+  kernel.read.length = 0;
+  context.mock.timers.tick(5_000);
+  await turns();
+  assert.deepEqual(kernel.read, []);
 });

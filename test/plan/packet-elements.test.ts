@@ -176,10 +176,7 @@ test('source ranges restrict a load balancer address that is an external IP too'
   );
   assert.deepEqual(
     elements.filter((element) => /restricted|sources/.test(element)),
-    [
-      'IPv4 restricted 203.0.113.10 . TCP . 80',
-      'IPv4 sources-24 203.0.113.10 . TCP . 80 . 198.51.100.0',
-    ],
+    ['IPv4 restricted 203.0.113.10 . TCP . 80', 'IPv4 sources-24 203.0.113.10 . TCP . 80 . 198.51.100.0'],
   );
 });
 
