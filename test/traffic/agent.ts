@@ -55,9 +55,10 @@ const outcomeOf = (error: unknown): string => {
   return { ECONNREFUSED: 'refused', EPERM: 'timeout', ETIMEDOUT: 'timeout' }[code] ?? code;
 };
 
-const askTcp = ({ address, port, patience, from }: Question): Promise<string> =>
+const askTcp = ({ address, port, patience, from, say: words }: Question): Promise<string> =>
   new Promise((resolve) => {
     const socket = createConnection({ host: address, port, localPort: from ?? nextPort() });
+    if (words !== undefined) socket.write(words);
     const end = (outcome: string): void => {
       clearTimeout(timer);
       socket.destroy();

@@ -15,6 +15,8 @@ export interface Question {
   readonly most: number;
   /** Whether to go on after a request without an answer. */
   readonly pastTimeout: boolean;
+  /** What a TCP client says first; nothing unless told. */
+  readonly say?: string;
   /** Source port; one that was never used unless told. */
   readonly from?: number;
 }

@@ -13,7 +13,7 @@ export type Position = (typeof positions)[number];
 export type Pod = 'a' | 'b' | 'x';
 type Namespace = Position | Pod;
 
-/** What stands for the health check of a Service, until the daemon answers it. */
+/** Stands for the health checks of Services where the daemon has ended when they are asked for. */
 export const healthAnswer = 'HTTP/1.0 200 OK';
 /** A daemon of the node on all its addresses, as sshd is. */
 export const daemonPort = 22;

@@ -36,12 +36,13 @@ const patient = 3_000;
 /** Where no answer is expected. */
 const impatient = 700;
 
-/** Gives the kernel what these objects ask for, by one run of the daemon in the namespace of the node. */
-export const program = async (
+/** A daemon in the namespace of the node that follows these objects. */
+export const startOnNode = (
   objects: readonly object[],
   config: object,
   hostname: string,
-): Promise<void> => {
+  ...flags: readonly string[]
+): DaemonProcess => {
   const scratch = mkdtempSync(join(tmpdir(), 'matrix-'));
   const manifest = join(scratch, 'world.json');
   const configFile = join(scratch, 'config.json');
@@ -56,9 +57,14 @@ export const program = async (
       ...config,
     }),
   );
-  await using daemon = new DaemonProcess([`--source=${manifest}`, `--config=${configFile}`, '--once'], {
+  return new DaemonProcess([`--source=${manifest}`, `--config=${configFile}`, ...flags], {
     namespace: 'node',
   });
+};
+
+/** Gives the kernel what these objects ask for, by one run of the daemon. */
+export const program = async (...input: Parameters<typeof startOnNode>): Promise<void> => {
+  await using daemon = startOnNode(...input, '--once');
   const status = await daemon.ended();
   if (status !== 0) throw new Error(`kube-ipvs --once ended with ${status}\n${daemon.log}`);
 };
