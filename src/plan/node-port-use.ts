@@ -15,10 +15,11 @@ const size = ({ first, last }: PortRange): number => last - first + 1;
  */
 export class NodePortUse {
   readonly #counts = new Map<number, number>();
-  #range = usual;
+  /** Undefined: to be chosen anew, once for however many changes. */
+  #range: PortRange | undefined = usual;
 
   get masqueradePorts(): PortRange {
-    return this.#range;
+    return (this.#range ??= this.#choose());
   }
 
   add(ports: readonly number[]): void {
@@ -37,7 +38,7 @@ export class NodePortUse {
       if (count > 0) this.#counts.set(port, count);
       else this.#counts.delete(port);
     }
-    this.#range = this.#choose();
+    this.#range = undefined;
   }
 
   /** The first free stretch that is large enough, else the largest there is. */

@@ -9,7 +9,7 @@ const nodePortRange: PortRange = { first: 30_000, last: 32_767 };
 export interface OwnershipFacts {
   /** Whether kube-ipvs0 has the address. */
   hasDummyAddress(address: IpAddress): boolean;
-  /** Whether the set `services` of our packet rules names it: we made it. */
+  /** Whether a set of our packet rules names it: we made it. */
   isNamed(identity: VirtualServerIdentity): boolean;
   /**
    * Whether this is the first time that kube-ipvs runs here, after another proxy that used kube-ipvs0: then it also takes over
