@@ -204,6 +204,10 @@ export const wire = (
     dummyChanged: (addresses) => proxy.dummyChanged(addresses),
     reread: () => proxy.rereadAddresses(),
   });
+  // What comes to node ports later is somebody else's, and meant.
+  afterSync.add(() => {
+    takesOver = false;
+  });
   const lookAround = async (): Promise<void> => {
     takesOver = !(await packetRules.exists()) && (await dummy.find()) !== undefined;
   };

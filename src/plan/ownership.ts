@@ -12,7 +12,7 @@ export interface OwnershipFacts {
   /** Whether a set of our packet rules names it: we made it. */
   isNamed(identity: VirtualServerIdentity): boolean;
   /**
-   * Whether this is the first time that kube-ipvs runs here, after another proxy that used kube-ipvs0: then it also takes over
+   * Whether this is the first sync of the first kube-ipvs here, after another proxy that used kube-ipvs0: it also takes over
    * what stands on node addresses with node ports.
    */
   readonly takesOver: boolean;

@@ -18,6 +18,9 @@ const interfaces = (): readonly string[] =>
 before(async () => {
   runLine('ip link add eth0 type veth peer name eth0-peer');
   runLine('ip address add 10.200.0.2/24 dev eth0');
+  // As kube-proxy left it.
+  runLine('ip link add kube-ipvs0 type dummy');
+  runLine('ipvsadm -A -t 10.200.0.2:30999 -s rr');
   daemon = await startInProcess('--ipvs-sync-period=2s');
   const web = service('web', {
     type: 'NodePort',
@@ -40,6 +43,10 @@ const nodePorts = (): readonly string[] =>
 
 test('a NodePort is served on the addresses of the node', () => {
   assert.deepEqual(nodePorts(), ['-A -t 10.200.0.2:30080 -s rr']);
+});
+
+test('what another proxy left on node ports goes at the first start', () => {
+  assert.ok(!savedTable().some((line) => line.includes(':30999')));
 });
 
 test('a new address of the node gets its NodePort servers at once, a vanished one loses them', async () => {
@@ -128,6 +135,7 @@ test('a table that was changed from outside is repaired within the sync period, 
   const before = savedTable();
   runLine('ipvsadm -A -t 192.0.2.1:99 -s wlc');
   runLine('ipvsadm -a -t 192.0.2.1:99 -r 192.0.2.2:99 -m');
+  runLine('ipvsadm -A -t 10.200.0.2:31000 -s rr');
   runLine('ipvsadm -A -f 7 -s rr');
   runLine('ipvsadm -e -t 10.96.0.1:80 -r 10.128.0.1:8080 -m -w 9');
   runLine('ipvsadm -d -t 10.96.0.1:80 -r 10.128.0.2:8080');
@@ -135,6 +143,7 @@ test('a table that was changed from outside is repaired within the sync period, 
   runLine('ipvsadm -D -t 10.200.0.2:30080');
   const foreign = [
     '-A -f 7 -s rr',
+    '-A -t 10.200.0.2:31000 -s rr',
     '-A -t 192.0.2.1:99 -s wlc',
     '-a -t 192.0.2.1:99 -r 192.0.2.2:99 -m -w 1',
   ];
@@ -142,7 +151,7 @@ test('a table that was changed from outside is repaired within the sync period, 
 });
 
 test('a flushed table comes back whole', async () => {
-  const before = savedTable().filter((line) => !line.includes('192.0.2.1') && !line.includes('-f 7'));
+  const before = savedTable().filter((line) => !/192\.0\.2\.1|-f 7|:31000/.test(line));
   run('ipvsadm', '-C');
   await eventually(() => assert.deepEqual(savedTable(), before), 6_000);
 });
