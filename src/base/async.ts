@@ -47,5 +47,18 @@ export class SerialQueue {
   }
 }
 
+/** For long work in small steps: `turn` gives the event loop its turn where the last one was so many milliseconds ago. */
+export class Turns {
+  #since = performance.now();
+
+  constructor(private readonly milliseconds: number) {}
+
+  async turn(): Promise<void> {
+    if (performance.now() - this.#since < this.milliseconds) return;
+    await yieldToEventLoop();
+    this.#since = performance.now();
+  }
+}
+
 /** Lets timers and sockets have their turn. */
 export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { Turns } from '../base/async.js';
 import { readAcknowledgement } from './acknowledgement.js';
 import { ByteWriter, viewOf } from './bytes.js';
 import { MessageFlag, MessageType, Protocol, type ProtocolName } from './constants.js';
@@ -127,11 +128,8 @@ export class Connection {
     const { inbox, end } = this.#begin(request, request.flags | MessageFlag.dump, (message) =>
       found.push(decode(message)),
     );
-    for (let since = performance.now(); this.#receiveOne(inbox); ) {
-      if (performance.now() - since < longestTurnMilliseconds) continue;
-      await setImmediate();
-      since = performance.now();
-    }
+    const turns = new Turns(longestTurnMilliseconds);
+    while (this.#receiveOne(inbox)) await turns.turn();
     this.#receiveRest(inbox);
     if (!end.acknowledged) throw lost(request);
     return found;

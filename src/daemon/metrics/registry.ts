@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Turns } from '../../base/async.js';
 import { families as allFamilies, type Family } from '../../base/ip.js';
 import type { StoreObserver } from '../../watch/cluster-store.js';
 import type { RequestObserver } from '../../watch/api-client.js';
@@ -52,6 +53,11 @@ const instrumentOf = (definition: Definition, registry: Registry): Instrument =>
 /** How often the event loop's delay is sampled, milliseconds: each sample wakes the process up. */
 const eventLoopSampling = 20;
 
+/** How long making a page may hold up everything else, once for each metric. */
+const longestTurnMilliseconds = 2;
+
+const ourNames: ReadonlySet<string> = new Set(Object.values(catalogue).map(({ name }) => name));
+
 const seconds = (): number => Date.now() / 1_000;
 
 /**
@@ -62,6 +68,8 @@ export class Metrics implements SyncObserver, StoreObserver {
   readonly #registry = new Registry();
   readonly #instruments: Readonly<Record<MetricKey, Instrument>>;
   readonly #sources: SampleSource[] = [];
+  /** Those that a source gave once. */
+  readonly #collected = new Set<MetricKey>();
   readonly #families: readonly Family[];
   readonly #latency: ProgrammingLatency;
   readonly #changedServices = new Set<string>();
@@ -111,29 +119,42 @@ export class Metrics implements SyncObserver, StoreObserver {
   }
 
   async #makePage(): Promise<Page> {
-    const samples: Sample[] = [];
+    const samples = await this.#samples();
+    const turns = new Turns(longestTurnMilliseconds);
+    const texts: string[] = [];
+    for (const [key, { name }] of Object.entries(catalogue) as [MetricKey, Definition][]) {
+      this.#replace(key, samples.get(key));
+      texts.push(await this.#registry.getSingleMetricAsString(name));
+      await turns.turn();
+    }
+    for (const { name } of this.#registry.getMetricsAsArray())
+      if (!ourNames.has(name)) texts.push(await this.#registry.getSingleMetricAsString(name));
+    return { contentType: this.#registry.contentType, text: `${texts.join('\n\n')}\n` };
+  }
+
+  async #samples(): Promise<ReadonlyMap<MetricKey, readonly Sample[]>> {
+    const samples = new Map<MetricKey, Sample[]>();
     for (const source of this.#sources) {
       try {
-        for (const sample of await source()) samples.push(sample);
+        for (const sample of await source()) {
+          const others = samples.get(sample.metric);
+          if (others === undefined) samples.set(sample.metric, [sample]);
+          else others.push(sample);
+        }
       } catch {
         this.#add('scrapeFailures', {}, 1);
       }
     }
-    const given = new Set(samples.map(({ metric }) => metric));
-    for (const key of this.#collected) this.#instruments[key].reset();
-    for (const key of given) {
-      this.#instruments[key].reset();
-      this.#collected.add(key);
-    }
-    for (const { metric, labels = {}, value } of samples) {
-      const instrument = this.#instruments[metric];
-      if (!(instrument instanceof Histogram)) instrument.inc(labels, value);
-    }
-    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+    return samples;
   }
 
-  /** Those that sources gave once. */
-  readonly #collected = new Set<MetricKey>();
+  #replace(key: MetricKey, samples: readonly Sample[] | undefined): void {
+    const instrument = this.#instruments[key];
+    if (instrument instanceof Histogram) return;
+    if (samples !== undefined) this.#collected.add(key);
+    if (this.#collected.has(key)) instrument.reset();
+    for (const { labels = {}, value } of samples ?? []) instrument.inc(labels, value);
+  }
 
   started(): void {
     this.#stampQueued();

@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from '../../base/async.js';
+import { Turns } from '../../base/async.js';
 import type { Protocol, ServiceKey } from '../../model/service.js';
 import type { Statistics, VirtualServerKey } from '../../model/virtual-server.js';
 import type { Sample } from './catalogue.js';
@@ -54,13 +54,27 @@ interface Found {
 /** How long an answer counts: several scrapers, or one in a hurry, cost the kernel no more than one. */
 const freshMilliseconds = 1_000;
 
-/** Virtual servers looked at between two turns of the event loop. */
-const inARow = 500;
+/** How long this may hold up everything else. */
+const longestTurnMilliseconds = 2;
 
 const idOf = ({ service, port, protocol }: ServicePortName): string => `${service} ${protocol} ${port}`;
 const totalsOf = (statistics: Statistics): Totals => totalNames.map((name) => Number(statistics[name]));
 const connectionsOf = ({ servers }: Found): number =>
   servers.reduce((sum, { statistics }) => sum + Number(statistics.connections), 0);
+
+/** So many ports that have no series yet: those with the most connections. */
+const busiest = (
+  found: ReadonlyMap<string, Found>,
+  taken: ReadonlyMap<string, unknown>,
+  count: number,
+): readonly (readonly [id: string, name: ServicePortName])[] => {
+  if (count <= 0) return [];
+  const others: { readonly id: string; readonly name: ServicePortName; readonly connections: number }[] = [];
+  for (const [id, port] of found)
+    if (!taken.has(id)) others.push({ id, name: port.name, connections: connectionsOf(port) });
+  if (others.length > count) others.sort((a, b) => b.connections - a.connections);
+  return others.slice(0, count).map(({ id, name }) => [id, name] as const);
+};
 
 /** A counter that went back began anew. */
 const growth = (before: number, now: number): number => (now >= before ? now - before : now);
@@ -122,7 +136,9 @@ export class ServiceTraffic {
     const found = await this.#find();
     this.#choose(found, maximum);
     const samples: Sample[] = [{ metric: 'servicePortsLeftOut', value: found.size - this.#series.size }];
+    const turns = new Turns(longestTurnMilliseconds);
     for (const [id, series] of this.#series) {
+      await turns.turn();
       const port = found.get(id);
       if (port === undefined) continue;
       this.#add(series, port);
@@ -133,8 +149,10 @@ export class ServiceTraffic {
 
   async #find(): Promise<ReadonlyMap<string, Found>> {
     const found = new Map<string, Found>();
-    for (const [index, server] of (await this.parts.read()).entries()) {
-      if (index % inARow === inARow - 1) await yieldToEventLoop();
+    const servers = await this.parts.read();
+    const turns = new Turns(longestTurnMilliseconds);
+    for (const server of servers) {
+      await turns.turn();
       const name = this.parts.portOf(server.key);
       if (name === undefined) continue;
       const id = idOf(name);
@@ -151,16 +169,7 @@ export class ServiceTraffic {
       if (!found.has(id) && !this.#isServed(series)) this.#series.delete(id);
     for (const id of [...this.#series.keys()].slice(maximum)) this.#series.delete(id);
     const free = maximum - this.#series.size;
-    const others = [...found].filter(([id]) => !this.#series.has(id));
-    const chosen =
-      others.length <= free
-        ? others
-        : others
-            .map(([id, port]) => ({ entry: [id, port] as const, connections: connectionsOf(port) }))
-            .toSorted((a, b) => b.connections - a.connections)
-            .slice(0, free)
-            .map(({ entry }) => entry);
-    for (const [id, { name }] of chosen)
+    for (const [id, name] of busiest(found, this.#series, free))
       this.#series.set(id, { name, totals: totalNames.map(() => 0), seen: new Map() });
   }
 
