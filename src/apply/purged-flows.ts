@@ -4,6 +4,7 @@ import type { Purged } from '../plan/drain.js';
 import type { ServedFrontend } from '../plan/stale-flows.js';
 import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
+import { servedFrontend } from './served-frontend.js';
 
 /** What StaleFlows does. */
 export interface FlowCleaner {
@@ -33,12 +34,6 @@ export const resetClients = async (
   tellOfEach(news, (fields) =>
     log.info(fields, 'a real server was deleted while it drained; its open connections are reset'),
   );
-  const frontends = new Map(
-    purged.map(({ of: identity }) => {
-      const key = virtualServerKey(identity);
-      const realServers = new Set(observed.virtualServer(key)?.realServers.keys());
-      return [key, { identity, realServers }];
-    }),
-  );
-  await staleFlows.clean([...frontends.values()]);
+  const identities = new Map(purged.map(({ of }) => [virtualServerKey(of), of]));
+  await staleFlows.clean([...identities.values()].map((identity) => servedFrontend(identity, observed)));
 };

@@ -160,8 +160,7 @@ export class Reconciler {
     }
     this.#settle(all, refused);
     await this.#look(all.virtualServers, report, refused);
-    const rerouted = this.#rerouted.take();
-    if (rerouted.length > 0) await this.parts.staleFlows.clean(rerouted);
+    await this.#cleanRerouted();
     this.#tell();
     return report;
   }
@@ -198,8 +197,14 @@ export class Reconciler {
     const started = this.#now();
     await this.#look(this.#draining.keys(), report, new Set());
     this.#drainPause = Math.max(drainPeriodMilliseconds, (this.#now() - started) * lookShare);
+    await this.#cleanRerouted();
     this.#tell();
     return report;
+  }
+
+  async #cleanRerouted(): Promise<void> {
+    const rerouted = this.#rerouted.take();
+    if (rerouted.length > 0) await this.parts.staleFlows.clean(rerouted);
   }
 
   #withDueRetries(touched: Touched): Touched {

@@ -6,6 +6,7 @@ import {
 } from '../model/virtual-server.js';
 import type { ServedFrontend } from '../plan/stale-flows.js';
 import type { Observed } from './observed.js';
+import { servedFrontend } from './served-frontend.js';
 
 /**
  * UDP virtual servers whose clients may have flows to a real server that is not theirs any more: nothing ends such a flow but
@@ -29,10 +30,9 @@ export class ReroutedClients {
 
   /** Their frontends as they are now; empties the list. */
   take(): readonly ServedFrontend[] {
-    const frontends = [...this.#virtualServers].map(([key, identity]) => ({
-      identity,
-      realServers: new Set(this.observed.virtualServer(key)?.realServers.keys()),
-    }));
+    const frontends = [...this.#virtualServers.values()].map((identity) =>
+      servedFrontend(identity, this.observed),
+    );
     this.#virtualServers.clear();
     return frontends;
   }

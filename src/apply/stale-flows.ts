@@ -3,7 +3,7 @@ import type { Family } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { Flow, FlowQuery } from '../model/flow.js';
 import type { Outcome } from '../model/operation.js';
-import type { VirtualServerKey } from '../model/virtual-server.js';
+import type { VirtualServerIdentity, VirtualServerKey } from '../model/virtual-server.js';
 import { frontendGroups, staleFlows, type FrontendGroup, type ServedFrontend } from '../plan/stale-flows.js';
 
 export interface StaleFlowsParts {
@@ -11,6 +11,8 @@ export interface StaleFlowsParts {
     flows(query: FlowQuery): Promise<readonly Flow[]>;
     delete(flows: readonly Flow[]): Promise<readonly Outcome[]>;
   };
+  /** The frontend as it is now. */
+  readonly served: (identity: VirtualServerIdentity) => ServedFrontend;
   readonly log: Logger;
   /** Told of each cleaning of a protocol's flows; must not throw. */
   readonly cleaned?: (cleaning: { family: Family; seconds: number; deleted: number }) => void;
@@ -31,8 +33,8 @@ const nameOf = ({ query }: FrontendGroup): string => `${query.family} ${query.pr
  */
 export class StaleFlows {
   readonly #counts = { deleted: 0, failed: 0 };
-  /** What could not be cleaned, as it was asked for last. */
-  readonly #failed = new Map<VirtualServerKey, ServedFrontend>();
+  /** What could not be cleaned. Its real servers may be others by the next try. */
+  readonly #failed = new Map<VirtualServerKey, VirtualServerIdentity>();
   /** By family and protocol, why the last try failed: told once. */
   readonly #trouble = new Map<string, string>();
 
@@ -47,7 +49,8 @@ export class StaleFlows {
    * protocol. Never throws for what the kernel refuses.
    */
   async clean(frontends: readonly ServedFrontend[]): Promise<void> {
-    for (const group of frontendGroups([...this.#failed.values(), ...frontends])) {
+    const failed = [...this.#failed.values()].map((identity) => this.parts.served(identity));
+    for (const group of frontendGroups([...failed, ...frontends])) {
       const started = performance.now();
       const deletedBefore = this.#counts.deleted;
       const problem = await this.#cleanGroup(group);
@@ -58,7 +61,7 @@ export class StaleFlows {
       });
       for (const [key, frontend] of group.frontends) {
         if (problem === undefined) this.#failed.delete(key);
-        else this.#failed.set(key, frontend);
+        else this.#failed.set(key, frontend.identity);
       }
       this.#tell(nameOf(group), problem);
     }

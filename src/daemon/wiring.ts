@@ -5,6 +5,7 @@ import { Observed } from '../apply/observed.js';
 import { PacketRules } from '../apply/packet-rules.js';
 import { OperationCounters } from '../apply/operation-counters.js';
 import { Reconciler } from '../apply/reconciler.js';
+import { servedFrontend } from '../apply/served-frontend.js';
 import { StaleFlows } from '../apply/stale-flows.js';
 import { Resync } from '../apply/resync.js';
 import { cidrContains, type Family, type IpAddress } from '../base/ip.js';
@@ -123,6 +124,7 @@ export const wire = (
     log,
   });
   const staleFlows = new StaleFlows({
+    served: (identity) => servedFrontend(identity, observed),
     conntrack,
     cleaned: (cleaning) => metrics.conntrackReconciled(cleaning),
     log,

@@ -18,7 +18,7 @@ import { ip, nodeFacts, ready, service, settings, slice } from '../support/objec
 const context = renderContext(nodeFacts(), settings());
 
 /** The parts around a reconciler, with a kernel that can be told to fail. */
-const setUp = ({ excluded = '' } = {}) => {
+const setUp = ({ excluded = '', drainSettings = defaultDrainSettings } = {}) => {
   const kernel = new FaultyKernel();
   const observed = new Observed();
   const desired = new Desired();
@@ -39,7 +39,7 @@ const setUp = ({ excluded = '' } = {}) => {
     packetRules: kernel.packetRules,
     observed,
     wanted: desired,
-    drainSettings: () => defaultDrainSettings,
+    drainSettings: () => drainSettings,
     isExcluded: (identity) => identity.by === 'address' && identity.address === excluded,
     counters,
     staleFlows,
@@ -162,6 +162,31 @@ test('the flows of an endpoint that is deleted with open connections are cleaned
   await reconciler.drain();
   assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.3:80']);
+});
+
+test('the flows of a UDP endpoint that has drained are cleaned when it goes', async () => {
+  const drainSettings = { ...defaultDrainSettings, protocols: new Set(['UDP'] as const) };
+  const { kernel, desired, cleaned, reconciler } = setUp({ drainSettings });
+  const dns = service('dns', { clusterIP: '10.96.0.1', ports: [':53/UDP'] });
+  const want = (...endpoints: readonly string[]): Touched => {
+    const slices = [
+      slice(
+        'dns',
+        endpoints.map((text) => ready(text)),
+        { ports: [':53/UDP'] },
+      ),
+    ];
+    return desired.replace(dns.key, render(dns, slices, context));
+  };
+  await reconciler.reconcile(want('10.1.0.1', '10.1.0.2'));
+  for (const { realServers } of kernel.tables.values())
+    for (const key of realServers.keys()) kernel.connections.set(key, 1);
+  cleaned.length = 0;
+  await reconciler.reconcile(want('10.1.0.2'));
+  assert.deepEqual(cleaned, []);
+  kernel.connections.clear();
+  await reconciler.drain();
+  assert.deepEqual(cleaned, ['UDP 10.96.0.1:53 answered by 10.1.0.2:53']);
 });
 
 test('an endpoint that returns while it drains gets its weight back in place and drains no more', async () => {

@@ -5,7 +5,7 @@ import { silentLogger } from '../../src/base/log.js';
 import type { Flow, FlowQuery } from '../../src/model/flow.js';
 import type { Outcome } from '../../src/model/operation.js';
 import type { ServedFrontend } from '../../src/plan/stale-flows.js';
-import { realServerKey } from '../../src/model/virtual-server.js';
+import { realServerKey, type RealServerKey } from '../../src/model/virtual-server.js';
 import { ip } from '../support/objects.js';
 
 const flowTo = (address: string): Flow => ({
@@ -45,7 +45,17 @@ const setUp = () => {
     warn: (fields: object) => void told.push(`warn ${JSON.stringify(fields)}`),
     info: (fields: object) => void told.push(`info ${JSON.stringify(fields)}`),
   };
-  return { table, state, asked, told, stale: new StaleFlows({ conntrack, log }) };
+  /** Real servers by the address of their frontend; those that are not here have none. */
+  const realServers = new Map<string, ReadonlySet<RealServerKey>>();
+  const stale = new StaleFlows({
+    conntrack,
+    served: (identity) => ({
+      identity,
+      realServers: realServers.get(identity.by === 'address' ? identity.address : '') ?? new Set(),
+    }),
+    log,
+  });
+  return { table, state, asked, told, realServers, stale };
 };
 
 test('stale flows are deleted and counted; nothing is asked where nothing changed', async () => {
@@ -83,4 +93,14 @@ test('what failed is tried again as it is now, not as it was', async () => {
   state.refuses = undefined;
   await stale.clean([{ ...gone('10.96.0.1'), realServers: new Set([realServerKey(ip('10.96.0.1'), 53)]) }]);
   assert.equal(table.size, 2);
+});
+
+test('what failed is tried again with the real servers that it has by then', async () => {
+  const { table, state, realServers, stale } = setUp();
+  state.refuses = 'dump';
+  await stale.clean([gone('10.96.0.1'), gone('10.96.0.2')]);
+  state.refuses = undefined;
+  realServers.set('10.96.0.1', new Set([realServerKey(ip('10.96.0.1'), 53)]));
+  await stale.clean([]);
+  assert.deepEqual([...table], [flowTo('10.96.0.1')]);
 });
