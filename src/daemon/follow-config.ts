@@ -20,7 +20,9 @@ export const followConfig = (
   { settings, loadAgain, proxy, log }: FollowConfigParts,
 ): AsyncDisposable => {
   settings.onChange(({ verbosity, logFormat, oomScoreAdj }, before) => {
-    log.set({ verbosity, format: logFormat });
+    // What was set on the metrics port stays where the file says nothing new.
+    if (verbosity !== before.verbosity || logFormat !== before.logFormat)
+      log.set({ verbosity, format: logFormat });
     if (oomScoreAdj !== before.oomScoreAdj) setOomScore(oomScoreAdj, log);
   });
   return new Reloader({

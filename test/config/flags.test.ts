@@ -138,6 +138,21 @@ test('lists add up over commas and repetition', () => {
   );
 });
 
+test('deprecated ports give the addresses their port, warn, and count for nothing beside a file', () => {
+  const without = settings(['--healthz-port=1234', '--metrics-port=1235']);
+  assert.deepEqual(
+    [without.configuration.healthzBindAddress, without.configuration.metricsBindAddress],
+    ['0.0.0.0:1234', '127.0.0.1:1235'],
+  );
+  assert.deepEqual(without.warnings, [
+    '--healthz-port is deprecated; use --healthz-bind-address=IP:PORT',
+    '--metrics-port is deprecated; use --metrics-bind-address=IP:PORT',
+  ]);
+  const bound = settings(['--healthz-bind-address=127.0.0.1:1', '--healthz-port=2']).configuration;
+  assert.equal(bound.healthzBindAddress, '127.0.0.1:1', 'an address with a port keeps it');
+  assert.equal(settings(['--healthz-port=0'], header).configuration.healthzBindAddress, '0.0.0.0:10256');
+});
+
 test('our own flags', () => {
   assert.deepEqual(settings(['--source=api']).source, { from: 'api' });
   assert.deepEqual(settings(['--source=manifests/']).source, { from: 'manifests', path: 'manifests/' });
