@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ApiObject } from '../support/api-objects.js';
 import { ApiServer, type ApiServerOptions } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
+import { grantedRights } from '../support/granted-rights.js';
 import { runLine, savedTable } from '../support/guest.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-events-'));
@@ -60,6 +61,20 @@ const startServer = async (options: ApiServerOptions = {}): Promise<ApiServer> =
 
 const programmed = (): Promise<void> => eventually(() => assert.equal(savedTable().length, 3));
 
+const groups: ReadonlyMap<string, string> = new Map([
+  ['endpointslices', 'discovery.k8s.io'],
+  ['events', 'events.k8s.io'],
+]);
+
+/** The right that each request needs, as `VERB GROUP/RESOURCE`; sorted. */
+const rightsUsed = (server: ApiServer): readonly string[] => {
+  const verbs: Readonly<Record<string, string>> = { page: 'list', watchlist: 'watch' };
+  const rights = server.requests.map(
+    ({ resource, verb }) => `${verbs[verb] ?? verb} ${groups.get(resource) ?? ''}/${resource}`,
+  );
+  return [...new Set(rights)].toSorted();
+};
+
 /** Sorted. */
 const events = (server: ApiServer): readonly string[] =>
   server.events
@@ -95,6 +110,21 @@ test('the start and what is wrong with a Service are events; a restart does not 
   await eventually(() => assert.equal(server.events.length, 3));
   assert.deepEqual(events(server), [starting, starting, clash]);
   assert.equal(await second.stop(), 0);
+});
+
+test('the daemon asks for the rights that it is given, and for no other', async () => {
+  // Without WatchList it lists, too.
+  await using server = await startServer({ watchList: 'refused' });
+  await using daemon = start(server);
+  await eventually(() => assert.deepEqual(events(server), [starting, clash]));
+  // The same problem again: the event that there is of it is updated, at the end at the latest.
+  server.delete('Service', 'shop/web');
+  await eventually(() => assert.equal(savedTable().length, 2));
+  server.put(service('web', '10.96.0.10', 0));
+  await programmed();
+  assert.equal(await daemon.stop(), 0);
+  assert.equal(server.events.find(({ reason }) => reason === 'AddressInUse')?.series?.count, 2);
+  assert.deepEqual(rightsUsed(server), grantedRights());
 });
 
 test('nothing waits for events: Services are served while the API server takes none', async () => {

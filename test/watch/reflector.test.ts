@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import type { ServiceKey } from '../../src/model/service.js';
 import type { Fault, Verb } from '../support/api-faults.js';
@@ -477,12 +478,13 @@ test('a Node that is deleted, and one that comes back bare, keep what was known'
   await until('it is told', () => warnings().length === 1);
   assert.deepEqual(warnings(), ['the Node was deleted; what was known of it stays in force']);
   assert.equal(known(), before);
+  server.put(sampleService('later'));
   server.compact();
   server.dropConnections();
-  await until(
-    'it is listed again',
-    () => server.requests.filter(({ resource }) => resource === 'nodes').length > 1,
-  );
+  const lists = (): number =>
+    server.requests.filter(({ resource, verb }) => resource === 'nodes' && verb === 'watchlist').length;
+  await until('it is listed again', () => lists() === 2);
+  await delay(50);
   server.put({ ...sampleNode('node-1', 'zone-b'), status: {} });
   await until('the new zone', () => follower.store.node?.zone === 'zone-b');
   assert.equal(known(), before.replace('zone-a', 'zone-b'));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ApiEvents, type ApiEventsOptions } from '../../../src/daemon/events/api-events.js';
 import type { RecordedEvent } from '../../../src/daemon/events/recorder.js';
 import { ApiClient } from '../../../src/watch/api-client.js';
@@ -80,13 +81,16 @@ test('a name too long for an event or a reporting instance is cut', async () => 
 
 test('what happens again is counted in the same event, which is updated now and then', async () => {
   await using server = await ApiServer.start();
-  await using daemon = teller(server);
+  await using daemon = teller(server, { seriesPause: 300 });
   daemon.events.record(problem('web'));
   await until('it is told', () => daemon.events.counts.sent === 1);
-  for (let times = 0; times < 50; times += 1) daemon.events.record(problem('web'));
+  for (let times = 0; times < 50; times += 1) {
+    daemon.events.record(problem('web'));
+    await delay(1);
+  }
   await until('the count is told', () => told(server).includes('web 51'));
   const patches = server.requests.filter(({ verb }) => verb === 'patch');
-  assert.equal(patches.length, 1);
+  assert.ok(patches.length <= 2, `${patches.length} updates`);
   server.expireEvents();
   daemon.events.record(problem('web'));
   await until('it is told anew once the server has dropped it', () => told(server).includes('web 1'));
