@@ -46,7 +46,7 @@ export interface PacketTableSettings {
   readonly podTraffic: PodTraffic | undefined;
   /** Source ports of masqueraded connections: none is a node port, so that no answer is taken for a request. */
   readonly masqueradePorts: PortRange;
-  /** Prefix lengths of the source ranges in use. */
+  /** Prefix lengths of source ranges: those in use, and any that were. */
   readonly sourceLengths: readonly number[];
 }
 
@@ -72,9 +72,11 @@ const frontend: readonly KeyField[] = ['address', 'protocol', 'port'];
 /** Source addresses of one length that may reach a restricted frontend. */
 export const sourcesSet = (prefixLength: number): string => `sources-${prefixLength}`;
 
-/** The prefix length of a set that `sourcesSet` named. */
-export const sourcesLength = (set: string): number | undefined =>
-  set.startsWith('sources-') ? Number(set.slice('sources-'.length)) : undefined;
+/** The prefix length of a set that `sourcesSet` named; undefined for sets of other names, somebody else's among them. */
+export const sourcesLength = (set: string): number | undefined => {
+  const length = Number(/^sources-(\d{1,3})$/.exec(set)?.[1] ?? Number.NaN);
+  return length <= hostPrefixLength('IPv6') ? length : undefined;
+};
 
 const fixedSets: readonly SetDeclaration[] = [
   ...packetClasses.map((name) => ({

@@ -61,6 +61,10 @@ export const frontendGroups = (frontends: Iterable<ServedFrontend>): readonly Fr
   }));
 };
 
+/** Whether it was taken in as it came. Outside of zone 0 that is how an Open vSwitch sees requests on their way to us. */
+const isUntranslated = ({ original, reply }: Flow): boolean =>
+  reply.source === original.destination && reply.sourcePort === original.destinationPort;
+
 /**
  * The flows to exactly one of the frontends, address and port, that are not answered by one of its real servers: by one that
  * left, or by the frontend itself, as before it was one, so that the kernel goes on sending their packets there. Flows to
@@ -73,7 +77,8 @@ export const staleFlows = (
 ): readonly Flow[] => {
   const stale: Flow[] = [];
   for (const flow of flows) {
-    const { protocol, original, reply } = flow;
+    const { protocol, original, reply, zone } = flow;
+    if (zone !== 0 && isUntranslated(flow)) continue;
     const key = virtualServerKey({
       by: 'address',
       protocol,

@@ -177,3 +177,20 @@ test('a source range of a length that is new is declared before its elements com
   assert.equal(statuses(await rules.apply(adding([source]))), 'applied');
   assert.ok(tables.declared.get('IPv4')?.sets.some(({ name }) => name === 'sources-24'));
 });
+
+test('a set of somebody else is no source range of ours, whatever its name', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  const [declared] = tables.declared.values();
+  assert.ok(declared !== undefined);
+  const foreign = ['sources-all', 'sources-129', 'sources-Infinity'].map((name) => ({
+    name,
+    key: ['address'] as const,
+    verdicts: false,
+    comment: '',
+  }));
+  tables.declared.set('IPv4', { ...declared, sets: [...declared.sets, ...foreign] });
+  rules.forget();
+  assert.equal(await rules.declare(), true);
+  assert.deepEqual(tables.declared.get('IPv4')?.sets, declared.sets);
+});

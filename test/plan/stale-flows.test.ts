@@ -48,6 +48,16 @@ const rows: readonly [claim: string, flow: Flow, stale: boolean, frontend?: Serv
   ['answered by one that left', flow(['10.96.0.10', 53], ['10.244.0.13', 5353]), true],
   ['answered by another port of a real server', flow(['10.96.0.10', 53], ['10.244.0.11', 53]), true],
   ['that never reached a real server', flow(['10.96.0.10', 53], ['10.96.0.10', 53]), true],
+  [
+    'that another zone saw on its way to a frontend',
+    { ...flow(['10.96.0.10', 53], ['10.96.0.10', 53]), zone: 65_520 },
+    false,
+  ],
+  [
+    'of another zone, answered by one that left',
+    { ...flow(['10.96.0.10', 53], ['10.244.0.13', 5353]), zone: 5 },
+    true,
+  ],
   ['to another port of the address', flow(['10.96.0.10', 54], ['10.244.0.13', 5353]), false],
   ['to the port on another address', flow(['10.96.0.11', 53], ['10.244.0.13', 5353]), false],
   ['of another protocol', flow(['10.96.0.10', 53], ['10.244.0.13', 5353], 'TCP'), false],
