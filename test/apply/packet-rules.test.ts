@@ -61,6 +61,7 @@ const setUp = () => {
   const tables = new Tables();
   const log = new RecordingLog();
   const doubts: number[] = [];
+  const happenings: string[] = [];
   const rules = new PacketRules({
     client: tables,
     families: ['IPv4'],
@@ -74,9 +75,10 @@ const setUp = () => {
         sourceLengths,
       }),
     inDoubt: () => void doubts.push(tables.transactions.length),
+    happened: (what, family) => void happenings.push(`${what} ${family}`),
     log,
   });
-  return { tables, log, doubts, rules };
+  return { tables, log, doubts, happenings, rules };
 };
 
 const vip = (last: number): SetElement => setElement('IPv4', 'vips', [`10.96.0.${last}`] as never);
@@ -193,4 +195,18 @@ test('a set of somebody else is no source range of ours, whatever its name', asy
   rules.forget();
   assert.equal(await rules.declare(), true);
   assert.deepEqual(tables.declared.get('IPv4')?.sets, declared.sets);
+});
+
+test('refused transactions and rules that others changed are told of; what we change ourselves is not', async () => {
+  const { tables, happenings, rules } = setUp();
+  await rules.declare();
+  await rules.apply(adding([vip(1)]));
+  assert.deepEqual(happenings, []);
+  tables.fault = ({ kind }) => (kind === 'add-elements' ? 'EINVAL' : undefined);
+  await rules.apply(adding([vip(2)]));
+  assert.deepEqual(happenings.splice(0), ['refused IPv4']);
+  tables.declared.clear();
+  rules.forget();
+  await rules.declare();
+  assert.deepEqual(happenings, ['mended IPv4']);
 });

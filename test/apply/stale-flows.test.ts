@@ -47,24 +47,30 @@ const setUp = () => {
   };
   /** Real servers by the address of their frontend; those that are not here have none. */
   const realServers = new Map<string, ReadonlySet<RealServerKey>>();
+  const cleanings: string[] = [];
   const stale = new StaleFlows({
     conntrack,
+    cleaned: ({ family, seconds, deleted }) => {
+      assert.ok(seconds >= 0);
+      cleanings.push(`${family} ${deleted}`);
+    },
     served: (identity) => ({
       identity,
       realServers: realServers.get(identity.by === 'address' ? identity.address : '') ?? new Set(),
     }),
     log,
   });
-  return { table, state, asked, told, realServers, stale };
+  return { table, state, asked, told, realServers, cleanings, stale };
 };
 
 test('stale flows are deleted and counted; nothing is asked where nothing changed', async () => {
-  const { table, asked, told, stale } = setUp();
+  const { table, asked, told, cleanings, stale } = setUp();
   await stale.clean([]);
-  assert.deepEqual(asked, []);
+  assert.deepEqual([asked, cleanings], [[], []]);
   await stale.clean([gone('10.96.0.1')]);
   assert.deepEqual([...table], [flowTo('10.96.0.2')]);
   assert.deepEqual(stale.counts, { deleted: 1, failed: 0 });
+  assert.deepEqual(cleanings, ['IPv4 1']);
   assert.deepEqual(told, []);
 });
 
