@@ -13,9 +13,10 @@ const setUp = (context: TestContext, minimum: number, maximum: number) => {
   context.after(() => mock.timers.reset());
   const runs: string[] = [];
   let now = 0;
+  const periods = { minimum, maximum };
   const runner = new SyncRunner({
-    minSyncPeriod: () => minimum,
-    syncPeriod: () => maximum,
+    minSyncPeriod: () => periods.minimum,
+    syncPeriod: () => periods.maximum,
     run: async (reason) => void runs.push(`${now} ${reason}`),
     now: () => now,
   });
@@ -24,7 +25,7 @@ const setUp = (context: TestContext, minimum: number, maximum: number) => {
     mock.timers.tick(milliseconds);
     await settle();
   };
-  return { runner, runs, advance };
+  return { runner, runs, advance, periods };
 };
 
 test('scenario 127: requests within minSyncPeriod become one run at its end', async (context) => {
@@ -48,6 +49,23 @@ test('scenario 128: without requests it runs syncPeriod after the last run', asy
   await advance(10_000);
   await advance(10_000);
   assert.deepEqual(runs, ['0 requested', '10000 periodic', '20000 periodic']);
+});
+
+test('other periods count for what waits already', async (context) => {
+  const { runner, runs, advance, periods } = setUp(context, 5_000, 60_000);
+  runner.request();
+  await settle();
+  await advance(1_000);
+  periods.maximum = 10_000;
+  runner.reschedule();
+  await advance(10_000);
+  assert.deepEqual(runs, ['0 requested', '11000 periodic']);
+  runner.request();
+  await advance(100);
+  periods.minimum = 0;
+  runner.reschedule();
+  await settle();
+  assert.deepEqual(runs.slice(2), ['11100 requested']);
 });
 
 test('with minSyncPeriod 0 a request runs at once, and one during a run right after it', async (context) => {

@@ -118,6 +118,41 @@ test('kernel settings and IPVS timeouts follow', async () => {
   await expectAnswer();
 });
 
+test('where NodePorts and external IPs are served, and which pods are known, follows', async () => {
+  const items = [
+    serviceObject('web', { clusterIPs: [virtual], ports: ['http:80/TCP'] }),
+    serviceObject('shop', {
+      type: 'NodePort',
+      clusterIPs: ['10.96.0.20'],
+      externalIPs: ['203.0.113.7'],
+      ports: ['http:80/TCP@30080'],
+    }),
+    sliceObject('web', [ready('10.244.0.11'), ready('10.244.0.12')], { ports: ['http:8080/TCP'] }),
+  ];
+  writeFileSync(`${manifest}.next`, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  renameSync(`${manifest}.next`, manifest);
+  const nodePorts = (): number => savedTable('node').filter((line) => /^-A .*:30080 /.test(line)).length;
+  const hasExternalIp = (): boolean => savedTable('node').some((line) => line.includes('203.0.113.7:80'));
+  await eventually(() => assert.ok(hasExternalIp()));
+  const everywhere = nodePorts();
+  assert.ok(everywhere >= 2, savedTable('node').join('\n'));
+  configure(
+    'nodePortAddresses: [10.244.0.0/16]\nfeatureGates: {AllowServiceExternalIPs: false}\nclusterCIDR: 10.244.0.0/16\n',
+  );
+  await eventually(() => {
+    assert.ok(nodePorts() < everywhere && !hasExternalIp(), savedTable('node').join('\n'));
+    assert.match(rules(), /ip saddr (!= )?10\.244\.0\.0\/16/);
+  });
+  configure('detectLocalMode: InterfaceNamePrefix\ndetectLocal: {interfaceNamePrefix: veth}\n');
+  await eventually(() => {
+    assert.ok(nodePorts() === everywhere && hasExternalIp());
+    assert.match(rules(), /iifname (!= )?"veth\*"/);
+  });
+  await expectAnswer();
+  program({ web: virtual, other: '10.96.9.9', third: '10.96.8.8' });
+  await eventually(() => assert.equal(savedTable('node').length, 9));
+});
+
 test('virtual servers within excludeCIDRs are not deleted from then on', async () => {
   configure('ipvs: {excludeCIDRs: [10.96.9.0/24]}\n');
   await eventually(() => assert.match(daemon.log, /excludeCIDRs: \[\] → /));
