@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ClusterNetwork } from '../support/cluster-network.js';
+import { DaemonProcess, eventually } from '../support/daemon-process.js';
+import { savedTable } from '../support/guest.js';
+import { ready, serviceObject, sliceObject } from '../support/objects.js';
+
+// The steps of deploy/MIGRATION.md under running requests. kube-proxy is what it leaves in the kernel when it is stopped.
+
+const steadyClient = fileURLToPath(new URL('../support/steady-client.js', import.meta.url));
+const guide = readFileSync('deploy/MIGRATION.md', 'utf8');
+const virtual = '10.96.0.10';
+const nodePort = '192.0.2.1:30080';
+const urls = [`http://${virtual}/`, `http://${nodePort}/`];
+const manifest = join(mkdtempSync(join(tmpdir(), 'migration-')), 'world.json');
+let network: ClusterNetwork;
+
+const onNode = (line: string, input = ''): string =>
+  execFileSync('ip', ['netns', 'exec', 'node', 'sh', '-c', line], { encoding: 'utf8', input });
+
+/** A command on the node that the guide has, word for word. */
+const asTheGuideSays = (line: string): string => {
+  assert.ok(guide.includes(line), `not in the guide: ${line}`);
+  return onNode(line);
+};
+
+interface World {
+  readonly ports?: readonly string[];
+  readonly pods?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+const writeWorld = ({ ports = ['http:80@30080'], pods = ['10.244.0.11', '10.244.0.12'], labels }: World) => {
+  const items = [
+    serviceObject('web', { type: 'NodePort', clusterIPs: [virtual], ports, ...(labels && { labels }) }),
+    sliceObject(
+      'web',
+      pods.map((pod) => ready(pod)),
+      {
+        ports: ports.map((port) => `${port.split(':')[0]}:8080/TCP`),
+      },
+    ),
+  ];
+  writeFileSync(`${manifest}.next`, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  renameSync(`${manifest}.next`, manifest);
+};
+
+type Mode = 'ipvs' | 'iptables';
+type Variant = 'nft' | 'legacy';
+
+const rulesOf = (mode: Mode): string =>
+  readFileSync(`test/fixtures/migration/kube-proxy-${mode}.rules`, 'utf8').replaceAll(
+    '@PODS@',
+    '10.244.0.0/16',
+  );
+
+const sets = `create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-EXTERNAL-IP hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-EXTERNAL-IP-LOCAL hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-LOAD-BALANCER hash:ip,port family inet hashsize 1024 maxelem 65536
+create KUBE-HEALTH-CHECK-NODE-PORT bitmap:port range 0-65535
+create KUBE-NODE-PORT-TCP bitmap:port range 0-65535
+create KUBE-IPVS-IPS hash:ip family inet hashsize 1024 maxelem 65536
+add KUBE-CLUSTER-IP ${virtual},tcp:80
+add KUBE-NODE-PORT-TCP 30080
+add KUBE-IPVS-IPS ${virtual}
+`;
+
+const nodePortAddresses = ['192.0.2.1', '10.244.0.1'];
+const virtualServers = [`${virtual}:80`, ...nodePortAddresses.map((address) => `${address}:30080`)]
+  .map(
+    (at) =>
+      `-A -t ${at} -s rr\n-a -t ${at} -r 10.244.0.11:8080 -m -w 1\n-a -t ${at} -r 10.244.0.12:8080 -m -w 1\n`,
+  )
+  .join('');
+
+/** What kube-proxy does at start in a mode: what is missing is added, what is there stays. */
+const startKubeProxy = (mode: Mode, variant: Variant): void => {
+  if (mode === 'ipvs') {
+    onNode('ipset restore -exist', sets);
+    onNode(
+      'sysctl -qw net.ipv4.vs.conntrack=1; ip link show kube-ipvs0 >/dev/null 2>&1 || ip link add kube-ipvs0 type dummy',
+    );
+    onNode(`ip address replace ${virtual}/32 dev kube-ipvs0`);
+    if (savedTable('node').length === 0) onNode('ipvsadm -R', virtualServers);
+  }
+  onNode(`iptables-${variant}-restore --noflush`, rulesOf(mode));
+};
+
+const clear = (): void => {
+  onNode(`for v in nft legacy; do for t in nat filter; do iptables-$v -t $t -F; iptables-$v -t $t -X; done; done
+    ipset destroy; nft flush ruleset; ipvsadm -C; ip link del kube-ipvs0 2>/dev/null || true`);
+};
+
+/** Everything of kube-proxy's that is left in iptables and ipset. */
+const kubeProxyRules = (): readonly string[] =>
+  onNode('iptables-nft-save; iptables-legacy-save; ipset list -n')
+    .split('\n')
+    .filter((line) => line.includes('KUBE-') && !line.includes('KUBE-FIREWALL'));
+
+interface Told {
+  readonly requests: number;
+  readonly held: number;
+  /** Milliseconds. */
+  readonly slowest: number;
+  readonly failures: readonly string[];
+}
+
+/** Requests that go on while steps are taken; gives what failed at its end. */
+class SteadyClient {
+  readonly #child: ChildProcess;
+  #output = '';
+
+  constructor() {
+    const args = ['netns', 'exec', 'client', process.execPath, ...process.execArgv, steadyClient, ...urls];
+    this.#child = spawn('ip', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#output += text));
+  }
+
+  async end(): Promise<Told> {
+    const closed = once(this.#child, 'close');
+    this.#child.stdin?.end();
+    await closed;
+    return JSON.parse(this.#output);
+  }
+}
+
+const startKubeIpvs = async (): Promise<DaemonProcess> => {
+  const daemon = new DaemonProcess([`--source=${manifest}`, '--cluster-cidr=10.244.0.0/16'], {
+    namespace: 'node',
+  });
+  await eventually(() => assert.match(daemon.log, /"synced"/));
+  return daemon;
+};
+
+const ask = (port: number): readonly string[] => network.ask('client', 'tcp', virtual, port, 1);
+const pause = (): Promise<void> => new Promise((done) => setTimeout(done, 1_500));
+/** No request failed but as said, and none waited for a second repetition of its first packet. */
+const noFailure = async (client: SteadyClient, but?: RegExp): Promise<void> => {
+  const { requests, held, slowest, failures } = await client.end();
+  assert.deepEqual(but === undefined ? failures : failures.filter((failure) => !but.test(failure)), []);
+  assert.ok(slowest < 3_000, `the slowest took ${slowest} ms`);
+  assert.ok(requests > 50 && held > 25, `only ${requests} requests`);
+};
+
+before(async () => {
+  network = await ClusterNetwork.up(2);
+});
+after(() => network[Symbol.asyncDispose]());
+
+for (const variant of ['nft', 'legacy'] as const)
+  test(`from mode ipvs and back, rules in iptables-${variant}: no request fails, an open connection stays`, async () => {
+    clear();
+    writeWorld({});
+    startKubeProxy('ipvs', variant);
+    const client = new SteadyClient();
+    await pause();
+
+    await using daemon = await startKubeIpvs();
+    assert.equal(savedTable('node').filter((line) => line.startsWith('-A')).length, 3, 'taken over');
+    await pause();
+
+    // What is left acts on: a new port of a Service that was there is refused by KUBE-IPVS-FILTER.
+    writeWorld({ ports: ['http:80@30080', 'more:81@30081'] });
+    await eventually(() => assert.ok(savedTable('node').some((line) => line.includes(`${virtual}:81`))));
+    assert.notDeepEqual(ask(81), ['pod1']);
+    assert.match(asTheGuideSays('deploy/remove-kube-proxy-rules --dry-run'), /-X KUBE-IPVS-FILTER/);
+    assert.notEqual(kubeProxyRules().length, 0);
+    asTheGuideSays('deploy/remove-kube-proxy-rules');
+    assert.deepEqual(kubeProxyRules(), []);
+    assert.match(ask(81).join(), /^pod[12]$/);
+    await pause();
+
+    // Back.
+    writeWorld({});
+    await eventually(() => assert.ok(!savedTable('node').some((line) => line.includes(`${virtual}:81`))));
+    await daemon.stop();
+    startKubeProxy('ipvs', variant);
+    await pause();
+    asTheGuideSays('nft delete table ip kube-ipvs; nft delete table ip6 kube-ipvs');
+    await pause();
+    await noFailure(client);
+  });
+
+test('from mode iptables: its DNAT is passed over for VIPs at once, for node ports when it is removed; open connections stay', async () => {
+  clear();
+  writeWorld({});
+  startKubeProxy('iptables', 'nft');
+  const client = new SteadyClient();
+  await pause();
+
+  await using daemon = await startKubeIpvs();
+  await pause();
+  assert.deepEqual(daemon.log.match(/"err/g), null);
+
+  // A pod leaves: by the VIP nobody is sent there any more, by the node port half of all still are.
+  writeWorld({ pods: ['10.244.0.12'] });
+  const toPod1 = (address: string, port: number) =>
+    network.ask('client', 'tcp', address, port, 20).filter((pod) => pod === 'pod1').length;
+  await eventually(() => assert.equal(toPod1(virtual, 80), 0));
+  assert.notEqual(toPod1('192.0.2.1', 30080), 0);
+  asTheGuideSays('deploy/remove-kube-proxy-rules');
+  assert.equal(toPod1('192.0.2.1', 30080), 0);
+  assert.deepEqual(kubeProxyRules(), []);
+  assert.match(onNode('iptables-nft-save'), /KUBE-FIREWALL/, 'the kubelet’s chain stays');
+  await pause();
+  // The first sync takes VIPs from kube-proxy's rules before they are on kube-ipvs0: what comes in between is refused.
+  await noFailure(client, /^new http:\/\/10\.96\.0\.10\/ .*(ENETUNREACH|ECONNREFUSED)/);
+});
+
+test('back to mode iptables: new connections go to it, and what is open ends by itself before the clean-up', async () => {
+  clear();
+  writeWorld({});
+  const daemon = await startKubeIpvs();
+  const client = new SteadyClient();
+  await pause();
+  await daemon.stop();
+  startKubeProxy('iptables', 'nft');
+  asTheGuideSays('nft flush chain ip kube-ipvs pin-prerouting; nft flush chain ip kube-ipvs pin-output');
+  await pause();
+  await noFailure(client);
+  const cleaning = new DaemonProcess(['--cleanup'], { namespace: 'node' });
+  assert.equal(await cleaning.ended(), 0, cleaning.log);
+  assert.deepEqual(savedTable('node'), []);
+  const answers = [
+    ...network.ask('client', 'tcp', virtual, 80, 3),
+    ...network.ask('client', 'tcp', '192.0.2.1', 30080, 3),
+  ];
+  for (const answer of answers) assert.match(answer, /^pod[12]$/);
+});
+
+test('side by side: a Service that gets the label of another proxy is left to it, and taken back without it', async () => {
+  clear();
+  writeWorld({});
+  await using daemon = await startKubeIpvs();
+  assert.match(ask(80).join(), /^pod[12]$/);
+  writeWorld({ labels: { 'service.kubernetes.io/service-proxy-name': 'other' } });
+  await eventually(() => assert.deepEqual(savedTable('node'), [], daemon.log));
+  writeWorld({});
+  await eventually(() => assert.match(ask(80).join(), /^pod[12]$/));
+});
