@@ -73,6 +73,9 @@ export class Metrics implements SyncObserver, StoreObserver {
   readonly #families: readonly Family[];
   readonly #latency: ProgrammingLatency;
   readonly #changedServices = new Set<string>();
+  // Events come by the ten thousand: here they only count, and become values when a page is made.
+  readonly #events = { services: 0, endpointSlices: 0, pendingEndpointSlices: 0 };
+  #queuedAt: number | undefined;
   #page: Promise<Page> | undefined;
 
   constructor({ version, families = allFamilies, featureGates = [], ofProcess = true }: MetricsOptions) {
@@ -83,6 +86,7 @@ export class Metrics implements SyncObserver, StoreObserver {
     this.#latency = new ProgrammingLatency(Date.now(), (family, latency) =>
       this.#observe('networkProgramming', { ip_family: family }, latency),
     );
+    this.addSource(() => this.#changes());
     this.#set('buildInfo', this.#buildInfo(version), 1);
     for (const { name, stage, enabled } of featureGates)
       this.#set('featureEnabled', { name, stage }, Number(enabled));
@@ -156,12 +160,22 @@ export class Metrics implements SyncObserver, StoreObserver {
     for (const { labels = {}, value } of samples ?? []) instrument.inc(labels, value);
   }
 
+  *#changes(): Iterable<Sample> {
+    yield { metric: 'serviceChanges', value: this.#events.services };
+    yield { metric: 'serviceChangesPending', value: this.#changedServices.size };
+    yield { metric: 'endpointChanges', value: this.#events.endpointSlices };
+    yield { metric: 'endpointChangesPending', value: this.#events.pendingEndpointSlices };
+    if (this.#queuedAt === undefined) return;
+    for (const family of this.#families)
+      yield { metric: 'syncQueued', labels: { ip_family: family }, value: this.#queuedAt };
+  }
+
   started(): void {
-    this.#stampQueued();
+    this.queued();
   }
 
   queued(): void {
-    this.#stampQueued();
+    this.#queuedAt = seconds();
   }
 
   due(): void {}
@@ -169,8 +183,7 @@ export class Metrics implements SyncObserver, StoreObserver {
   began(): void {
     this.#latency.syncBegan();
     this.#changedServices.clear();
-    this.#set('serviceChangesPending', {}, 0);
-    this.#set('endpointChangesPending', {}, 0);
+    this.#events.pendingEndpointSlices = 0;
   }
 
   ended({ seconds: took, succeeded }: Parameters<SyncObserver['ended']>[0]): void {
@@ -182,16 +195,14 @@ export class Metrics implements SyncObserver, StoreObserver {
   }
 
   service(...[key, changed]: Parameters<StoreObserver['service']>): void {
-    this.#add('serviceChanges', {}, 1);
-    if (!changed) return;
-    this.#changedServices.add(key);
-    this.#set('serviceChangesPending', {}, this.#changedServices.size);
+    this.#events.services += 1;
+    if (changed) this.#changedServices.add(key);
   }
 
   endpointSlice(...[slice, change]: Parameters<StoreObserver['endpointSlice']>): void {
-    this.#add('endpointChanges', {}, 1);
+    this.#events.endpointSlices += 1;
     if (change === 'none') return;
-    this.#add('endpointChangesPending', {}, 1);
+    this.#events.pendingEndpointSlices += 1;
     if (change === 'changed') this.#latency.changed(slice.family, slice.triggeredAt);
   }
 
@@ -218,10 +229,6 @@ export class Metrics implements SyncObserver, StoreObserver {
 
   livezAnswered(code: number): void {
     this.#add('livez', { code: String(code) }, 1);
-  }
-
-  #stampQueued(): void {
-    for (const family of this.#families) this.#set('syncQueued', { ip_family: family }, seconds());
   }
 
   #add(key: NumberKey, labels: Labels, number: number): void {
