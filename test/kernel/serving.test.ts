@@ -87,6 +87,12 @@ const comesTo = (url: string, status: number): Promise<void> =>
   eventually(async () => assert.equal(await statusOf(url), status));
 const refused = (url: string): Promise<void> => assert.rejects(statusOf(url), `${url} answers`);
 
+const listeningAt = (port: number): readonly string[] =>
+  runLine(`ss -Hlnt sport = :${port}`)
+    .split('\n')
+    .flatMap((line) => line.split(/\s+/)[3] ?? [])
+    .toSorted();
+
 const aTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/;
 
 test('health: kube-proxy’s answers, on every address, as the Node goes', async () => {
@@ -168,7 +174,9 @@ test('health checks are served on the addresses of nodePortAddresses, as they co
   assert.equal(await statusOf('http://[fd00:200::2]:32010'), 503);
   runLine('ip address add 192.0.2.11/24 dev eth0');
   await comesTo('http://192.0.2.11:32010', 200);
+  assert.deepEqual(listeningAt(32_010), ['192.0.2.10:32010', '192.0.2.11:32010', '[::]:32010']);
   runLine('ip address delete 192.0.2.11/24 dev eth0');
+  await eventually(() => assert.deepEqual(listeningAt(32_010), ['192.0.2.10:32010', '[::]:32010']));
   assert.equal(await statusOf('http://192.0.2.10:32010'), 200);
 });
 

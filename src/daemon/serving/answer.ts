@@ -72,5 +72,9 @@ export const serverFor = (handler: Handler, log: Logger): Server => {
     });
   });
   server.maxConnections = maximumConnections;
+  // Who opens it is told why it can't be. Later on, a connection that could not be taken (no memory) is one that failed.
+  server.on('error', (error) => {
+    if (server.listening) log.warn({ error: messageOf(error) }, 'a connection could not be taken');
+  });
   return server;
 };

@@ -16,7 +16,7 @@ export interface KeptServerOptions {
 
 const retryMilliseconds = 5_000;
 
-/** An HTTP server that listens as soon as it can, and again where that came to an end. */
+/** An HTTP server that listens as soon as it can. */
 export class KeptServer implements AsyncDisposable {
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -31,10 +31,10 @@ export class KeptServer implements AsyncDisposable {
     const server = serverFor(handler, log);
     this.#server = server;
     await listenAtBindAddress(server, parseBindAddress(bindAddress));
-    server.on('error', (error) => this.#lost(error));
+    if (this.#stopped) return closeServer(server);
     log.info(
       { address: bindAddress },
-      this.#trouble === undefined ? `${name} listens` : `${name} listens again`,
+      this.#trouble === undefined ? `${name} listens` : `${name} listens now`,
     );
     this.#trouble = undefined;
   }
@@ -46,11 +46,6 @@ export class KeptServer implements AsyncDisposable {
     } catch (error) {
       this.#retry(messageOf(error));
     }
-  }
-
-  #lost(error: Error): void {
-    this.#server?.close();
-    this.#retry(messageOf(error));
   }
 
   #retry(trouble: string): void {

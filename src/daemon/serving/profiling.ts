@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Session } from 'node:inspector/promises';
+import { setTimeout } from 'node:timers/promises';
 import { getHeapSnapshot } from 'node:v8';
-import { sleep } from '../../base/async.js';
 import { textAnswer, type Answer, type Handler } from './answer.js';
 
 const defaultProfileSeconds = 30;
@@ -40,7 +40,8 @@ const takeProfile = async (seconds: number): Promise<Answer> => {
   try {
     await session.post('Profiler.enable');
     await session.post('Profiler.start');
-    await sleep(seconds * 1000);
+    // A daemon that is to stop does not wait for it.
+    await setTimeout(seconds * 1000, undefined, { ref: false });
     const { profile } = await session.post('Profiler.stop');
     return download('application/json', 'kube-ipvs.cpuprofile', JSON.stringify(profile));
   } finally {
