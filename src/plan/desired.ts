@@ -38,6 +38,25 @@ const giveUp = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragment: Fr
   }
 };
 
+/** Adds who asks for things that all may have; in no order, for many may ask for one. */
+const share = <Key>(asking: Map<Key, Fragment[]>, keys: Iterable<Key>, fragment: Fragment): void => {
+  for (const key of keys) {
+    const others = asking.get(key);
+    if (others === undefined) asking.set(key, [fragment]);
+    else others.push(fragment);
+  }
+};
+
+const unshare = <Key>(asking: Map<Key, Fragment[]>, keys: Iterable<Key>, fragment: Fragment): void => {
+  for (const key of keys) {
+    const all = asking.get(key) ?? [];
+    const place = all.indexOf(fragment);
+    const last = all.pop();
+    if (last !== undefined && last !== fragment) all[place] = last;
+    if (all.length === 0) asking.delete(key);
+  }
+};
+
 const union = <Key>(before: Iterable<Key> | undefined, now: Iterable<Key> | undefined): ReadonlySet<Key> => {
   const all = new Set(before);
   for (const key of now ?? []) all.add(key);
@@ -57,9 +76,11 @@ const clashProblem = (key: VirtualServerKey, winner: Fragment, loser: Fragment):
 export class Desired implements Wanted {
   readonly #fragments = new Map<ServiceKey, Fragment>();
   readonly #virtualServers = new Map<VirtualServerKey, Claims>();
-  readonly #addresses = new Map<IpAddress, Claims>();
-  /** Elements that Services share, and those of virtual servers: of the Service that has the virtual server. */
-  readonly #shared = new Map<ElementKey, Claims>();
+  /** Who asks for an address; never empty. */
+  readonly #addresses = new Map<IpAddress, Fragment[]>();
+  /** Who asks for an element that Services share; never empty. */
+  readonly #shared = new Map<ElementKey, Fragment[]>();
+  /** Elements of virtual servers: of the Service that has the virtual server. */
   readonly #packets = new Map<ElementKey, SetElement>();
   readonly #clashing = new Set<VirtualServerKey>();
   /** Which ports are free for masqueraded connections. */
@@ -87,8 +108,8 @@ export class Desired implements Wanted {
 
   #add(fragment: Fragment): void {
     claim(this.#virtualServers, fragment.virtualServers.keys(), fragment);
-    claim(this.#addresses, fragment.addresses, fragment);
-    claim(this.#shared, fragment.elements.keys(), fragment);
+    share(this.#addresses, fragment.addresses, fragment);
+    share(this.#shared, fragment.elements.keys(), fragment);
     this.nodePorts.add(fragment.nodePorts);
     this.localShortages.add(fragment.localShortages);
     this.#fragments.set(fragment.service, fragment);
@@ -96,8 +117,8 @@ export class Desired implements Wanted {
 
   #remove(fragment: Fragment): void {
     giveUp(this.#virtualServers, fragment.virtualServers.keys(), fragment);
-    giveUp(this.#addresses, fragment.addresses, fragment);
-    giveUp(this.#shared, fragment.elements.keys(), fragment);
+    unshare(this.#addresses, fragment.addresses, fragment);
+    unshare(this.#shared, fragment.elements.keys(), fragment);
     this.nodePorts.remove(fragment.nodePorts);
     this.localShortages.remove(fragment.localShortages);
     this.#fragments.delete(fragment.service);
@@ -117,7 +138,7 @@ export class Desired implements Wanted {
   }
 
   element(key: ElementKey): SetElement | undefined {
-    return this.#packets.get(key) ?? this.#shared.get(key)?.[0].elements.get(key);
+    return this.#packets.get(key) ?? this.#shared.get(key)?.[0]?.elements.get(key);
   }
 
   wantsAddress(address: IpAddress): boolean {

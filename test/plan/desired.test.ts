@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serviceKey } from '../../src/model/service.js';
-import { local, notReady, ready, service, slice } from '../support/objects.js';
+import { Desired } from '../../src/plan/desired.js';
+import { render, renderContext } from '../../src/plan/render.js';
+import { ip, local, nodeFacts, notReady, ready, service, settings, slice } from '../support/objects.js';
 import { SimulatedNode } from '../support/simulated-node.js';
 
 const shared = { externalIPs: ['198.51.100.7'] };
@@ -92,4 +94,22 @@ test('Services without the local endpoints that their policies want are counted,
   assert.deepEqual(counts(), none);
   node.change(web.key, undefined, []);
   assert.deepEqual(counts(), none);
+});
+
+test('thousands of Services on one external IP cost no more each than few', () => {
+  const context = renderContext(nodeFacts(), settings());
+  const fragments = Array.from({ length: 8_000 }, (_, index) =>
+    render(
+      service(`s${index}`, { clusterIP: '10.96.0.2', ports: [`:${index + 1}`], ...shared }),
+      [],
+      context,
+    ),
+  );
+  const desired = new Desired();
+  const started = performance.now();
+  for (const fragment of [...fragments, ...fragments]) desired.replace(fragment.service, fragment);
+  assert.ok(performance.now() - started < 2_000);
+  assert.equal(desired.wantsAddress(ip('198.51.100.7')), true);
+  for (const { service: key } of fragments) desired.replace(key, undefined);
+  assert.deepEqual([...desired.addresses(), ...desired.keys().elements], []);
 });
