@@ -1,12 +1,6 @@
 import { InputError, messageOf } from '../base/errors.js';
 import { parseYaml, type DocumentPath, type YamlDocument } from '../base/yaml.js';
-import {
-  readKubeIpvsConfiguration,
-  readKubeProxyConfiguration,
-  withoutFields,
-  type Problem,
-  type Reading,
-} from './kube-proxy-configuration.js';
+import { withoutFields, type Problem, type Reading } from './kube-proxy-configuration.js';
 import { nearest } from './nearest.js';
 
 /** A config file: its name is for messages. */
@@ -113,9 +107,18 @@ const problemText = ({ path, must, remedy }: Problem, input: unknown, origin: Or
   return `${origin(path)} ${must}${is}${remedy === undefined ? '' : `. ${remedy}`}`;
 };
 
-/** One InputError that tells all problems, each with its place, its field, what is allowed and what stands there. */
-const problemsError = (problems: readonly Problem[], input: unknown, origin: Origin): InputError =>
-  new InputError(problems.map((problem) => problemText(problem, input, origin)).join('\n'));
+/** A line for each unknown field, with the known one that was probably meant. */
+const unknownFieldWarnings = (
+  unknownFields: readonly DocumentPath[],
+  defaults: unknown,
+  origin: Origin,
+): readonly string[] =>
+  unknownFields.map((path) => {
+    const siblings = valueAt(defaults, path.slice(0, -1));
+    const meant = nearest(String(path.at(-1)), isMapping(siblings) ? Object.keys(siblings) : []);
+    const hint = meant === undefined ? '' : `; did you mean ${formatPath([...path.slice(0, -1), meant])}?`;
+    return `${origin(path)} is unknown and ignored${hint}`;
+  });
 
 const isWithin = (path: DocumentPath, other: DocumentPath): boolean =>
   other.every((step, index) => path[index] === step);
@@ -128,11 +131,14 @@ export interface ReadingRules<T> {
   readonly origin: Origin;
 }
 
-/** Reads a document. Where anything is wrong, throws an InputError that tells all of it: fields in the light of each other too. */
+/**
+ * Reads a document. Where anything is wrong, throws an InputError that tells all of it, each with its place, its field, what is
+ * allowed and what stands there: fields in the light of each other too, and unknown ones.
+ */
 export const readValid = <T>(
   input: unknown,
   { read, validate, origin }: ReadingRules<T>,
-): { readonly value: T; readonly unknownFields: readonly DocumentPath[] } => {
+): { readonly value: T; readonly warnings: readonly string[] } => {
   const { value, problems, unknownFields } = read(input);
   const wrong = problems.map(({ path }) => path);
   // What can't be read counts as left out.
@@ -140,23 +146,8 @@ export const readValid = <T>(
   const further = (rest === undefined ? [] : validate(rest)).filter(
     ({ path }) => !wrong.some((other) => isWithin(other, path) || isWithin(path, other)),
   );
-  if (value === undefined || further.length > 0)
-    throw problemsError([...problems, ...further], input, origin);
-  return { value, unknownFields };
-};
-
-/** A line for each unknown field, with the known one that was probably meant. */
-export const unknownFieldWarnings = (
-  unknownFields: readonly DocumentPath[],
-  kind: keyof typeof kinds,
-  origin: Origin,
-): readonly string[] => {
-  const read = kind === 'KubeProxyConfiguration' ? readKubeProxyConfiguration : readKubeIpvsConfiguration;
-  const defaults = read({}).value;
-  return unknownFields.map((path) => {
-    const siblings = valueAt(defaults, path.slice(0, -1));
-    const meant = nearest(String(path.at(-1)), isMapping(siblings) ? Object.keys(siblings) : []);
-    const hint = meant === undefined ? '' : `; did you mean ${formatPath([...path.slice(0, -1), meant])}?`;
-    return `${origin(path)} is unknown and ignored${hint}`;
-  });
+  const warnings = unknownFieldWarnings(unknownFields, read({}).value, origin);
+  if (value !== undefined && further.length === 0) return { value, warnings };
+  const texts = [...problems, ...further].map((problem) => problemText(problem, input, origin));
+  throw new InputError([...texts, ...warnings].join('\n'));
 };

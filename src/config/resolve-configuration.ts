@@ -1,12 +1,6 @@
 import { parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
-import {
-  documentOrigin,
-  readValid,
-  unknownFieldWarnings,
-  type ConfigDocument,
-  type Origin,
-} from './configuration-file.js';
+import { documentOrigin, readValid, type ConfigDocument, type Origin } from './configuration-file.js';
 import { gateWarnings } from './feature-gates.js';
 import type { Flag } from './flag.js';
 import { flagTable } from './flag-table.js';
@@ -67,7 +61,7 @@ export const resolveConfiguration = (
     return documentOrigin(document)(path);
   };
   const complete = (value: KubeProxyConfiguration) => withBindAddresses(value, flags, document !== undefined);
-  const { value, unknownFields } = readValid(input, {
+  const { value, warnings } = readValid(input, {
     read: readKubeProxyConfiguration,
     validate: (read) => validate(complete(read)),
     origin,
@@ -77,7 +71,7 @@ export const resolveConfiguration = (
     configuration,
     warnings: [
       ...(document?.warnings ?? []),
-      ...unknownFieldWarnings(unknownFields, 'KubeProxyConfiguration', origin),
+      ...warnings,
       ...ignoredFlagWarnings(flags, document),
       ...deprecatedFlagWarnings(flags),
       ...gateWarnings(configuration.featureGates),

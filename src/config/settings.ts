@@ -5,7 +5,6 @@ import {
   documentOrigin,
   readDocuments,
   readValid,
-  unknownFieldWarnings,
   type ConfigDocument,
   type ConfigFile,
 } from './configuration-file.js';
@@ -112,17 +111,14 @@ const resolveOwn = (
   document: ConfigDocument | undefined,
 ): { readonly own: KubeIpvsConfiguration; readonly warnings: readonly string[] } => {
   const origin = documentOrigin(document);
-  const { value, unknownFields } = readValid(document?.value ?? {}, {
+  const { value, warnings } = readValid(document?.value ?? {}, {
     read: readKubeIpvsConfiguration,
     validate: validateOwn,
     origin,
   });
   return {
     own: value,
-    warnings: [
-      ...(document?.warnings ?? []),
-      ...unknownFieldWarnings(unknownFields, 'KubeIpvsConfiguration', origin),
-    ],
+    warnings: [...(document?.warnings ?? []), ...warnings],
   };
 };
 

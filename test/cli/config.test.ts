@@ -78,7 +78,7 @@ test('the defaults are a valid file, the same as one that says its mode only', (
 test('validate tells every problem of every file in the order of lines, of fields and between fields', () => {
   const wrong = file(
     'wrong.conf',
-    `${header}mode: nftables\nipvs:\n  minSyncPeriod: 1m\n  scheduler: 5\nnodePortAddresses: [a, 10.0.0.0/8, b]\n---\n${ownHeader}drain: {deadline: -1s, protocols: [ICMP]}\n`,
+    `${header}mode: nftables\nipvs:\n  minSyncPeriod: 1m\n  scheduler: 5\nnodePortAddresses: [a, 10.0.0.0/8, b]\nhostnameOveride: n1\n---\n${ownHeader}drain: {deadline: -1s, protocols: [ICMP]}\n`,
   );
   const right = file('right.conf', `${header}mode: ipvs\nipvs: {schedular: lc}\n`);
   const { status, stdout, stderr } = run(['config', 'validate', wrong, right, join(scratch, 'none')]);
@@ -90,8 +90,9 @@ test('validate tells every problem of every file in the order of lines, of field
     `${wrong}:6: ipvs.scheduler must be a text`,
     `${wrong}:7: nodePortAddresses[0] must be`,
     `${wrong}:7: nodePortAddresses[2] must be`,
-    `${wrong}:11: drain.`,
-    `${wrong}:11: drain.`,
+    `${wrong}:8: hostnameOveride is unknown and ignored; did you mean hostnameOverride?`,
+    `${wrong}:12: drain.`,
+    `${wrong}:12: drain.`,
     `kube-ipvs: warning: ${right}:4: ipvs.schedular is unknown and ignored; did you mean ipvs.scheduler?`,
     `${join(scratch, 'none')}: ENOENT`,
   ];
