@@ -55,7 +55,7 @@ const standstillDuring = async (
   return [longest, whole];
 };
 
-test('it has 500 Services, says how many it left out, and sends one message to the kernel that the proxy knows nothing of', async (context) => {
+test('it has 500 Services, says how many it left out, and uses no socket of the proxy', async (context) => {
   const messages = daemon.messages();
   const [longest, whole] = await standstillDuring(() => daemon.metrics.page());
   const [longestAgain, wholeAgain] = await standstillDuring(async () => {
