@@ -49,11 +49,13 @@ NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE S
 SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
 MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`.split(/\s+/);
 
-/** Those that this kernel knows. */
-const allCapabilities = () =>
-  capabilityNames
-    .slice(0, Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1)
+/** All that we may give: those of our own bounding set. */
+const allCapabilities = () => {
+  const [, set] = /^CapBnd:\s+(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+  return capabilityNames
+    .filter((_, number) => (BigInt(`0x${set}`) >> BigInt(number)) & 1n)
     .map((name) => `CAP_${name}`);
+};
 
 const wantedCapabilities = () => {
   if (values.privileged) return allCapabilities();
@@ -130,6 +132,11 @@ for (const signal of ['SIGTERM', 'SIGINT'])
     stop(signal);
   });
 
+/** crun wants to see cgroups of version 2 alone, even if it is to leave them be, which not every machine and namespace has. */
+const withCgroups = `
+  [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit
+  exec "$0" "$@"`;
+
 /** Gives the exit status. Signals go to the container's own process, as crun passes none on. */
 const start = () =>
   new Promise((done, fail) => {
@@ -137,7 +144,8 @@ const start = () =>
     const global = [`--root=${join(work, 'state')}`, '--cgroup-manager=disabled'];
     // In a process group of its own, or the keys of a terminal reach it a second time.
     const options = { stdio: 'inherit', detached: true };
-    const crun = spawn('crun', [...global, 'run', `--bundle=${work}`, name], options);
+    const run = ['crun', ...global, 'run', `--bundle=${work}`, name];
+    const crun = spawn('unshare', ['--mount', 'sh', '-c', withCgroups, ...run], options);
     stop = (signal) => spawnSync('crun', [...global, 'kill', name, signal], { stdio: 'ignore' });
     crun.on('error', fail);
     crun.on('close', (status) => done(status ?? 1));
