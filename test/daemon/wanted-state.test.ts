@@ -56,6 +56,19 @@ test('a clash is told of once, again when its winner changes, and anew after it 
   assert.deepEqual(warned, ['default/s2', 'default/s2', 'default/s1']);
 });
 
+test('all that is wrong now can be asked for: problems of Services and clashes between them', () => {
+  const { wanted, put } = setUp();
+  put('s1', older, [':80']);
+  put('s2', newer, [':80']);
+  wanted.update();
+  const now = (): readonly string[] =>
+    [...wanted.problemEvents()].map(({ regarding, reason }) => `${regarding.name} ${reason}`);
+  assert.deepEqual(now(), ['s2 AddressInUse']);
+  put('s2', newer, [':81']);
+  wanted.update();
+  assert.deepEqual(now(), []);
+});
+
 test('a change looks at no clash but its own', (context) => {
   const { wanted, put } = setUp();
   for (let port = 1; port <= 100; port += 1) put(`s${port}`, older, ['web:80', `own:${1_000 + port}`]);
