@@ -104,6 +104,9 @@ const elementChanges = (
     return set === undefined ? [] : [{ kind, family, table: tableName, set, elements: ofSet }];
   });
 
+/** Whether our picture of the elements is wrong: they are to be read again, instead of looking for the one at fault. */
+const isOurMistake = (errno: string): boolean => errno === 'ENOENT' || errno === 'EEXIST';
+
 /**
  * Owns our nftables tables: declares their rules where they are not as they should be, and afterwards changes only elements. A
  * table of an older version, or one that somebody changed, is exchanged in one transaction, elements included, so that no
@@ -266,26 +269,16 @@ export class PacketRules {
       for (const operation of operations) outcomes.set(operation, applied);
       return;
     }
-    if (await this.#wasChanged(family)) {
-      this.parts.inDoubt();
-      return;
-    }
+    const wasChanged = await this.#wasChanged(family);
+    if (wasChanged || outcome.status !== 'failed' || isOurMistake(outcome.errno)) return this.parts.inDoubt();
     const [first] = operations;
     if (operations.length === 1 && first !== undefined) {
-      outcomes.set(first, this.#alone(first, outcome));
+      outcomes.set(first, outcome);
       return;
     }
     const half = Math.ceil(operations.length / 2);
     await this.#apply(family, operations.slice(0, half), outcomes);
     await this.#apply(family, operations.slice(half), outcomes);
-  }
-
-  /** What has gone already is deleted; of what else is refused alone we may know too little. */
-  #alone({ kind }: ElementOperation, outcome: TransactionOutcome): Outcome {
-    if (outcome.status !== 'failed') return unknown;
-    if (kind === 'delete-element' && outcome.errno === 'ENOENT') return applied;
-    if (outcome.errno === 'ENOENT' || outcome.errno === 'EEXIST') this.parts.inDoubt();
-    return outcome;
   }
 
   /** Whether the table had been changed by others; it is as it should be afterwards. */

@@ -210,3 +210,15 @@ test('refused transactions and rules that others changed are told of; what we ch
   await rules.declare();
   assert.deepEqual(happenings, ['mended IPv4']);
 });
+
+test('elements that are not there, or a transaction without an answer, are no reason to try them one by one', async () => {
+  const { tables, rules, doubts } = setUp();
+  await rules.declare();
+  tables.fault = ({ kind }) => (kind === 'delete-elements' ? 'ENOENT' : undefined);
+  const before = tables.transactions.length;
+  const gone = Array.from({ length: 1_000 }, (_, index) => vip(index % 250));
+  const outcomes = await rules.apply(gone.map((element) => ({ kind: 'delete-element', element })));
+  assert.ok(outcomes.every(({ status }) => status === 'unknown'));
+  assert.equal(tables.transactions.length, before + 1);
+  assert.equal(doubts.length, 1);
+});
