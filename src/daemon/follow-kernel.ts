@@ -1,10 +1,12 @@
-import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { watchNftables } from '../kernel/nftables/events.js';
 import { watchRoute } from '../kernel/rtnetlink/events.js';
 import { tableName } from '../model/nftables.js';
+import { keepOpen } from './keep-open.js';
 import type { KernelClients } from './kernel-access.js';
 import type { Wired } from './wiring.js';
+
+const pauseMilliseconds = 5_000;
 
 /** From now on what others do to links, addresses and our packet rules is taken in, but not what we do ourselves. */
 export const followKernel = (
@@ -12,30 +14,34 @@ export const followKernel = (
   { route, nftables }: KernelClients,
   log: Logger,
 ): Disposable => {
-  const failed =
-    (what: string) =>
-    (error: Error): void =>
-      log.error({ error: messageOf(error) }, `${what} events ended; the periodic resync goes on`);
-  const links = watchRoute(
-    {
-      event: (event) => kernelEvents.event(event),
-      lost: () => proxy.eventsLost(),
-      failed: failed('link and address'),
-    },
-    { exceptPort: route.portId },
-  );
-  const rules = watchNftables(
-    {
-      changed: () => proxy.packetRulesChanged(),
-      lost: () => proxy.packetRulesChanged(),
-      failed: failed('packet rule'),
-    },
-    { table: tableName, exceptPort: nftables.portId },
-  );
+  const linksLost = (): void => proxy.eventsLost();
+  const rulesLost = (): void => proxy.packetRulesChanged();
+  const links = keepOpen({
+    what: 'link and address events',
+    open: (failed) =>
+      watchRoute(
+        { event: (event) => kernelEvents.event(event), lost: linksLost, failed },
+        { exceptPort: route.portId },
+      ),
+    lost: linksLost,
+    pauseMilliseconds,
+    log,
+  });
+  const rules = keepOpen({
+    what: 'packet rule events',
+    open: (failed) =>
+      watchNftables(
+        { changed: rulesLost, lost: rulesLost, failed },
+        { table: tableName, exceptPort: nftables.portId },
+      ),
+    lost: rulesLost,
+    pauseMilliseconds,
+    log,
+  });
   return {
     [Symbol.dispose](): void {
-      links.close();
-      rules.close();
+      links[Symbol.dispose]();
+      rules[Symbol.dispose]();
     },
   };
 };
