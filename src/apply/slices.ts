@@ -1,5 +1,5 @@
 import { touch, type Touched } from '../plan/diff.js';
-import type { Urgency } from '../plan/order.js';
+import { isProtection, type Urgency } from '../plan/order.js';
 
 /** Virtual servers, or addresses, that are diffed and sent at once: what a slice needs is garbage before it gets old. */
 const sliceSize = 512;
@@ -20,8 +20,8 @@ export interface Slice extends Touched {
 }
 
 /**
- * What is urgent first; then the packet rules, the virtual servers in slices, the addresses, and at the end the packet rules
- * that go: so everything has its rules for as long as it is there, and an address its virtual servers.
+ * What is urgent first; then the packet rules, the virtual servers in slices, the addresses with what protects them, and at
+ * the end the packet rules that go: so everything has its rules for as long as it is there, and an address its virtual servers.
  */
 export function* slices({ virtualServers, addresses, elements }: Touched, urgency: Urgency): Iterable<Slice> {
   const urgent: Touched = {
@@ -30,12 +30,15 @@ export function* slices({ virtualServers, addresses, elements }: Touched, urgenc
     elements: new Set([...elements].filter((key) => urgency.element(key))),
   };
   yield { ...urgent, late: false };
-  for (const chunk of chunks(without(elements, urgent.elements), elementSliceSize))
-    yield { ...touch({ elements: chunk }), late: false };
+  const otherElements = without(elements, urgent.elements);
+  const rules = otherElements.filter((key) => !isProtection(key));
+  for (const chunk of chunks(rules, elementSliceSize)) yield { ...touch({ elements: chunk }), late: false };
   for (const chunk of chunks(without(virtualServers, urgent.virtualServers), sliceSize))
     yield { ...touch({ virtualServers: chunk }), late: false };
   for (const chunk of chunks(without(addresses, urgent.addresses), sliceSize))
     yield { ...touch({ addresses: chunk }), late: false };
+  for (const chunk of chunks(otherElements.filter(isProtection), elementSliceSize))
+    yield { ...touch({ elements: chunk }), late: false };
   for (const chunk of chunks([...elements], elementSliceSize))
     yield { ...touch({ elements: chunk }), late: true };
 }

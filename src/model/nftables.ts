@@ -144,5 +144,8 @@ export const setElement = (
   chain,
 });
 
+/** The set that a key is of. */
+export const setOfKey = (key: ElementKey): string => key.split(' ', 2)[1] ?? '';
+
 /** The name of our table, in both families. */
 export const tableName = 'kube-ipvs';

@@ -7,7 +7,7 @@ import {
   type IpvsOperation,
   type Operation,
 } from '../model/operation.js';
-import type { ElementKey } from '../model/nftables.js';
+import { setOfKey, type ElementKey } from '../model/nftables.js';
 import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey } from '../model/virtual-server.js';
 
@@ -45,14 +45,15 @@ type Step =
   | 'virtual servers'
   | 'real servers'
   | 'bind addresses'
+  | 'protect addresses'
   | 'remove real servers'
   | 'remove packet rules';
 
 /**
  * Packet rules come before the virtual servers that they serve, and go after them: they are also what tells the next process,
  * should we die in between, that a virtual server is ours. Then removals that nothing else depends on make room. What is added
- * comes from the inside out, so that an address never answers before its real servers are there; and a real server leaves
- * after its successors have come.
+ * comes from the inside out, so that an address never answers before its real servers are there, and nobody else's rules (as
+ * those of another proxy that we follow) are kept off it before; and a real server leaves after its successors have come.
  */
 const steps: readonly Step[] = [
   'packet rules',
@@ -61,14 +62,18 @@ const steps: readonly Step[] = [
   'virtual servers',
   'real servers',
   'bind addresses',
+  'protect addresses',
   'remove real servers',
   'remove packet rules',
 ];
 
+/** Whether an element keeps others off a VIP: of use once the VIP is there, and not before. */
+export const isProtection = (key: ElementKey): boolean => setOfKey(key) === 'vips';
+
 const stepOf = (operation: Operation): Step => {
   switch (operation.kind) {
     case 'add-element':
-      return 'packet rules';
+      return isProtection(operation.element.key) ? 'protect addresses' : 'packet rules';
     case 'delete-element':
       return 'remove packet rules';
     case 'delete-virtual-server':
@@ -98,7 +103,7 @@ const isUrgent = (operation: Operation, urgency: Urgency): boolean => {
 
 /** A step is about one kind of thing. */
 const toPhase = (step: Step, name: string, operations: readonly Operation[]): Phase => {
-  if (step === 'packet rules' || step === 'remove packet rules')
+  if (step === 'packet rules' || step === 'protect addresses' || step === 'remove packet rules')
     return { name, elements: operations as readonly ElementOperation[] };
   if (step === 'bind addresses' || step === 'unbind addresses')
     return { name, addresses: operations as readonly AddressOperation[] };

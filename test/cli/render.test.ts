@@ -76,7 +76,6 @@ test('a plan is what an empty kernel would need, in order', () => {
     `+ rule cluster-ip 10.96.0.20 . TCP . 80
 + rule external 10.0.0.5 . TCP . 30080
 + rule hairpin 10.244.0.7 . 10.244.0.7 . TCP . 8080
-+ rule vips 10.96.0.20
 + virtual TCP 10.96.0.20:80 lc
 + virtual TCP 10.0.0.5:30080 lc
 + real TCP 10.96.0.20:80 → 10.244.0.7:8080 masquerade weight 1
@@ -84,6 +83,7 @@ test('a plan is what an empty kernel would need, in order', () => {
 + real TCP 10.0.0.5:30080 → 10.244.0.7:8080 masquerade weight 1
 + real TCP 10.0.0.5:30080 → 10.244.1.8:8080 masquerade weight 1
 + address 10.96.0.20/32
++ rule vips 10.96.0.20
 `,
   );
 });

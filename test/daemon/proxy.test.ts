@@ -421,7 +421,7 @@ test('packet rules that somebody changed are repaired, though those of the other
   proxy.packetRulesChanged();
   context.mock.timers.tick(50);
   await turns();
-  assert.deepEqual(kernel.askedOfRules, ['+ rule vips 10.96.0.1', '+ rule cluster-ip 10.96.0.1 . TCP . 80']);
+  assert.deepEqual(kernel.askedOfRules, ['+ rule cluster-ip 10.96.0.1 . TCP . 80', '+ rule vips 10.96.0.1']);
 });
 
 test('packet rules that somebody changes while the kernel is read at first are read again', async (context) => {

@@ -57,10 +57,12 @@ test('phases have names, hold one sort of operation, and lose and double nothing
       'urgent: virtual servers',
       'urgent: real servers',
       'urgent: bind addresses',
+      'urgent: protect addresses',
       'packet rules',
       'virtual servers',
       'real servers',
       'bind addresses',
+      'protect addresses',
     ],
   );
   assert.deepEqual(new Set(ordered.flatMap(phaseOperations)), new Set(operations));
