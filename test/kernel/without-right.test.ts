@@ -17,7 +17,13 @@ test('without the right to administer the network the daemon says which one is m
 test('without the right to raw sockets the daemon runs, and tells that it cannot look at iptables', () => {
   run('iptables-legacy', '-P', 'FORWARD', 'DROP');
   const args = ['--bounding-set=-net_raw', '--inh-caps=-net_raw', '--'];
-  const program = ['build/src/cli/main.js', '--proxy-mode=ipvs', '--source=examples', '--once'];
+  const program = [
+    'build/src/cli/main.js',
+    '--proxy-mode=ipvs',
+    '--source=examples',
+    '--once',
+    '--logging-format=json',
+  ];
   const { status, stderr } = spawnSync('setpriv', [...args, process.execPath, ...program], {
     encoding: 'utf8',
   });
