@@ -39,6 +39,7 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
     wired,
     source: { counts: () => ({ resources: new Map(), manifests: undefined }) },
     forwarding: { blocking: 0 },
+    events: { counts: { sent: 0, failed: 0, dropped: 0, waiting: 0 } },
   });
   return {
     wired,

@@ -141,6 +141,12 @@ export const workMetrics = {
     labels: [],
     help: 'Chains of others whose policy drops the answers of pods; the log names them.',
   },
+  toldEvents: {
+    name: 'kube_ipvs_api_events_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Events about Services and the Node: sent to the API server, failed (refused), or dropped for want of room or time.',
+  },
   scrapeFailures: {
     name: 'kube_ipvs_scrape_failures_total',
     type: 'counter',

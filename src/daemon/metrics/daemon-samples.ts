@@ -7,6 +7,7 @@ import type { StaleFlows } from '../../apply/stale-flows.js';
 import type { Family } from '../../base/ip.js';
 import type { Desired } from '../../plan/desired.js';
 import type { Source } from '../../watch/source.js';
+import type { EventCounts } from '../events/recorder.js';
 import type { MetricKey, Sample } from './catalogue.js';
 
 /** The parts of the daemon that count for themselves. */
@@ -68,6 +69,12 @@ export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
   yield plain('refused', reconciler.refused);
   yield plain('foreignVirtualServers', resync.foreign);
   yield plain('staleFlowFailures', staleFlows.counts.failed);
+}
+
+/** What became of events. */
+export function* eventSamples({ sent, failed, dropped }: EventCounts): Iterable<Sample> {
+  for (const [outcome, value] of Object.entries({ sent, failed, dropped }))
+    yield { metric: 'toldEvents', labels: { outcome }, value };
 }
 
 /** How following the cluster goes. */

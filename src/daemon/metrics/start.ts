@@ -6,10 +6,11 @@ import { IpvsClient } from '../../kernel/ipvs/client.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import type { ClusterStore } from '../../watch/cluster-store.js';
 import type { Source } from '../../watch/source.js';
+import type { EventCounts } from '../events/recorder.js';
 import type { LiveSettings } from '../live-settings.js';
 import type { WantedState } from '../wanted-state.js';
 import type { Wired } from '../wiring.js';
-import { daemonSamples, sourceSamples } from './daemon-samples.js';
+import { daemonSamples, eventSamples, sourceSamples } from './daemon-samples.js';
 import { Metrics } from './registry.js';
 import { ServiceTraffic, type ServicePortName } from './service-traffic.js';
 
@@ -40,10 +41,18 @@ export interface MeasuredParts {
   readonly wired: Wired;
   readonly source: Pick<Source, 'counts'>;
   readonly forwarding: { readonly blocking: number };
+  readonly events: { readonly counts: EventCounts };
 }
 
 /** From now on pages tell of all parts of the daemon. The kernel is asked when a page is, by a socket that nobody else uses. */
-export const measure = ({ metrics, settings, wired, source, forwarding }: MeasuredParts): Disposable => {
+export const measure = ({
+  metrics,
+  settings,
+  wired,
+  source,
+  forwarding,
+  events,
+}: MeasuredParts): Disposable => {
   const { wanted, store } = wired;
   let ipvs: IpvsClient | undefined;
   const traffic = new ServiceTraffic({
@@ -53,6 +62,7 @@ export const measure = ({ metrics, settings, wired, source, forwarding }: Measur
   });
   metrics.addSource(() => daemonSamples({ ...wired, desired: wanted.desired }));
   metrics.addSource(() => sourceSamples(source));
+  metrics.addSource(() => eventSamples(events.counts));
   metrics.addSource(() => [{ metric: 'blockingFilters', value: forwarding.blocking }]);
   metrics.addSource(() => traffic.samples());
   return { [Symbol.dispose]: () => ipvs?.close() };
