@@ -156,6 +156,7 @@ test('a counter of a Service whose virtual server was made anew goes on', async 
 
 test('drains are counted from their start to their end, and broken manifests while they are', async () => {
   // What clients have just used drains until the kernel forgets their connections, two minutes; an unused pod not at all.
+  network.ask('client', 'tcp', virtual, 80, 4);
   write(world([1]));
   await eventually(() => {
     const text = page();
