@@ -7,6 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const urls = process.argv.slice(2);
 const held = new Agent({ keepAlive: true, maxSockets: 1 });
+/**
+ * Below the ephemeral ports, so that no other request has it. IPVS tells the answers of a real server apart by the client's
+ * address and port alone: a later connection from the same port to another virtual server with the same real server takes the
+ * answers of the first (seen with ipvsadm alone, Linux 6.1).
+ */
+const heldPort = 20_000;
 const failures: string[] = [];
 const counts = { requests: 0, held: 0, slowest: 0 };
 const ending = new AbortController();
@@ -24,7 +30,8 @@ const ask = (url: string, agent: Agent | false, what: string): Promise<void> =>
       failures.push(`${what} ${url} at ${Date.now()}: ${why}`);
       done();
     };
-    const request = get(url, { agent, timeout: 5_000 }, (response) => {
+    const port = agent === false ? {} : { localPort: heldPort };
+    const request = get(url, { agent, timeout: 5_000, ...port }, (response) => {
       if (agent !== false && !request.reusedSocket && counts.held > 0) fail('connected anew');
       response.resume().on('end', done);
     });
