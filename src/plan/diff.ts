@@ -40,13 +40,6 @@ export const touch = (parts: Partial<Touched> = {}): Touched => ({
   elements: parts.elements ?? new Set(),
 });
 
-/** What any of them names. */
-export const allTouched = (parts: readonly Touched[]): Touched => ({
-  virtualServers: new Set(parts.flatMap(({ virtualServers }) => [...virtualServers])),
-  addresses: new Set(parts.flatMap(({ addresses }) => [...addresses])),
-  elements: new Set(parts.flatMap(({ elements }) => [...elements])),
-});
-
 const removeRealServer = (
   of: VirtualServerIdentity,
   server: RealServer,

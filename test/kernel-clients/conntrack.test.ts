@@ -18,7 +18,7 @@ const told = (sequence: number, destination: string, destinationPort: number, nu
         addresses: { source4: ip('192.0.2.2'), destination4: ip(destination) },
         protocol: { number, sourcePort: 4000, destinationPort },
       };
-      flowShape.write(writer, { family: 'IPv4' }, { original, id: 7 });
+      flowShape.write(writer, { family: 'ip' }, { original, id: 7 });
       // CTA_TUPLE_REPLY, with the bytes of CTA_TUPLE_ORIG.
       const start = writer.length;
       flowShape.attributes.write(writer, { original });

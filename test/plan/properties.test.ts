@@ -8,7 +8,8 @@ import {
   sameVirtualServer,
   type VirtualServerTable,
 } from '../../src/model/virtual-server.js';
-import { allTouched, diff, type Observed, type Touched, type Wanted } from '../../src/plan/diff.js';
+import { diff, type Observed, type Touched, type Wanted } from '../../src/plan/diff.js';
+import { allTouched } from '../support/touched.js';
 import type { DrainSettings } from '../../src/plan/drain.js';
 import { phaseOperations, phases } from '../../src/plan/order.js';
 import { render, renderContext } from '../../src/plan/render.js';

@@ -4,7 +4,8 @@ import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
 import type { VirtualServerTable } from '../../src/model/virtual-server.js';
 import { Desired } from '../../src/plan/desired.js';
-import { allTouched, diff, touch, type Touched } from '../../src/plan/diff.js';
+import { diff, touch, type Touched } from '../../src/plan/diff.js';
+import { allTouched } from './touched.js';
 import {
   defaultDrainSettings,
   drainStep,

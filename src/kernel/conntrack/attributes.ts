@@ -1,14 +1,14 @@
 import { attr, attributes, maybe, received } from '../../netlink/attributes.js';
 import { addressBytes } from '../../netlink/address-bytes.js';
 import { MessageShape, type Message } from '../../netlink/message.js';
-import { netfilterHeader, netfilterType, Subsystem } from '../../netlink/netfilter.js';
 import { be16, be32, enumeration, u32, u8 } from '../../netlink/scalars.js';
+import { messageType, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
 
 /** include/uapi/linux/netfilter/nfnetlink_conntrack.h: IPCTNL_MSG_CT_* */
 export const ConntrackMessage = {
-  new: netfilterType(Subsystem.conntrack, 0),
-  get: netfilterType(Subsystem.conntrack, 1),
-  delete: netfilterType(Subsystem.conntrack, 2),
+  new: messageType(Subsystem.conntrack, 0),
+  get: messageType(Subsystem.conntrack, 1),
+  delete: messageType(Subsystem.conntrack, 2),
 } as const;
 
 /** include/uapi/linux/in.h: IPPROTO_*, those that IPVS serves */
@@ -50,12 +50,12 @@ const flowAttributes = attributes('flow', {
   filter: maybe(25, filter),
 });
 
-export const flowShape = new MessageShape('flow', netfilterHeader, flowAttributes);
+export const flowShape = new MessageShape('flow', nfnetlinkHeader, flowAttributes);
 
 const named = {
-  [ConntrackMessage.new]: new MessageShape('new-flow', netfilterHeader, flowAttributes),
-  [ConntrackMessage.get]: new MessageShape('get-flow', netfilterHeader, flowAttributes),
-  [ConntrackMessage.delete]: new MessageShape('delete-flow', netfilterHeader, flowAttributes),
+  [ConntrackMessage.new]: new MessageShape('new-flow', nfnetlinkHeader, flowAttributes),
+  [ConntrackMessage.get]: new MessageShape('get-flow', nfnetlinkHeader, flowAttributes),
+  [ConntrackMessage.delete]: new MessageShape('delete-flow', nfnetlinkHeader, flowAttributes),
 };
 
 /** For traces. */

@@ -3,6 +3,7 @@ import type { Flow, FlowDirection, FlowQuery } from '../../model/flow.js';
 import type { Decoded } from '../../netlink/attributes.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { Message, Request } from '../../netlink/message.js';
+import { netfilterFamilies } from '../nfnetlink.js';
 import { ConntrackMessage, FilterBit, flowShape } from './attributes.js';
 
 type Tuple = Decoded<(typeof flowShape)['attributes']>['original'];
@@ -39,7 +40,7 @@ export const flowFrom = (message: Message, query: FlowQuery): Flow | undefined =
   const { family, protocol } = query;
   const { number, destinationPort } = attributes.original.protocol;
   // Before an address is made text: most of a large table falls here.
-  if (header.family !== family || number !== protocol) return undefined;
+  if (header.family !== netfilterFamilies[family] || number !== protocol) return undefined;
   if (query.destinationPort !== undefined && query.destinationPort !== destinationPort) return undefined;
   const original = directionFrom(family, attributes.original);
   if (query.destination !== undefined && query.destination !== original.destination) return undefined;
@@ -79,7 +80,7 @@ export const listFlowsRequest = (query: FlowQuery): Request => {
     write: (writer) =>
       flowShape.write(
         writer,
-        { family },
+        { family: netfilterFamilies[family] },
         {
           original: {
             addresses: destination === undefined ? undefined : { destination4: destination },
@@ -106,7 +107,7 @@ export const deleteFlowRequest = (flow: Flow): Request => ({
     const { source, destination, sourcePort, destinationPort } = original;
     flowShape.write(
       writer,
-      { family },
+      { family: netfilterFamilies[family] },
       {
         original: {
           addresses:
