@@ -1,5 +1,4 @@
 import type { IpAddress } from '../base/ip.js';
-import { yieldToEventLoop } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import {
@@ -13,22 +12,15 @@ import {
 } from '../model/operation.js';
 import {
   virtualServerKey,
-  type RealServerObservation,
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
 import type { ElementKey } from '../model/nftables.js';
 import { diff, touch, type Touched, type Wanted } from '../plan/diff.js';
-import {
-  drainPeriodMilliseconds,
-  drainStep,
-  drainingAmong,
-  type Draining,
-  type DrainSettings,
-} from '../plan/drain.js';
+import type { DrainSettings, DrainStep } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import { decide, type Decision } from './decisions.js';
-import { DrainCounters } from './drain-counters.js';
+import { Drains } from './drains.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
 import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
@@ -72,12 +64,6 @@ const retryDelays = { firstMilliseconds: 500, maximumMilliseconds: 60_000 };
 /** A stale picture is mended by reading once; a second round is for what changed meanwhile. */
 const maximumRounds = 3;
 
-/** Virtual servers that are read in a row before the event loop has its turn. */
-const readsInARow = 64;
-
-/** Looking at what drains takes no more than one part in so many of the time, however much drains. */
-const lookShare = 20;
-
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
 
@@ -100,15 +86,14 @@ export class Reconciler {
   readonly #now: () => number;
   /** Refused since it was last told, each for a reason that is new. */
   #news: object[] = [];
-  #draining: Draining = new Map();
-  #drainPause = drainPeriodMilliseconds;
-  readonly drains = new DrainCounters();
+  readonly drains: Drains;
   readonly #rerouted: ReroutedClients;
   #stopped = false;
 
   constructor(private readonly parts: ReconcilerParts) {
     this.#rerouted = new ReroutedClients(parts.observed);
     this.#now = parts.now ?? (() => performance.now());
+    this.drains = new Drains({ ...parts, now: this.#now });
   }
 
   /** In how many milliseconds something is to be tried again, if anything is. */
@@ -120,16 +105,6 @@ export class Reconciler {
   /** How many things the kernel refused the last time that they were tried. */
   get refused(): number {
     return this.#retries.size;
-  }
-
-  /** Since when real servers have been draining. */
-  get draining(): Draining {
-    return this.#draining;
-  }
-
-  /** In how many milliseconds to look again at what drains: it costs one dump for each virtual server. */
-  get drainPause(): number {
-    return this.#drainPause;
   }
 
   /** A call under way ends with the slice that it is at; what is left over is found by the next process. */
@@ -159,7 +134,7 @@ export class Reconciler {
       await this.#reconcileSlice(slice, report, refused);
     }
     this.#settle(all, refused);
-    await this.#look(all.virtualServers, report, refused);
+    await this.#end(await this.drains.look(all.virtualServers), report, refused);
     await this.#cleanRerouted();
     this.#tell();
     return report;
@@ -194,9 +169,7 @@ export class Reconciler {
   /** Looks at all that drains: what has become idle or has passed its deadline goes. */
   async drain(): Promise<Report> {
     const report = { applied: 0, failed: 0 };
-    const started = this.#now();
-    await this.#look(this.#draining.keys(), report, new Set());
-    this.#drainPause = Math.max(drainPeriodMilliseconds, (this.#now() - started) * lookShare);
+    await this.#end(await this.drains.lookAtAll(), report, new Set());
     await this.#cleanRerouted();
     this.#tell();
     return report;
@@ -302,31 +275,13 @@ export class Reconciler {
     );
   }
 
-  async #look(
-    keys: Iterable<VirtualServerKey>,
+  /** Makes the deletions of a look at what drains. */
+  async #end(
+    step: DrainStep | undefined,
     report: { applied: number; failed: number },
     refused: Set<string>,
   ): Promise<void> {
-    const { ipvs, observed, wanted, drainSettings } = this.parts;
-    const looked = [...keys];
-    const candidates = drainingAmong(looked, wanted, observed, drainSettings());
-    const observations = new Map<VirtualServerKey, readonly RealServerObservation[]>();
-    // What no longer drains (wanted again, or gone as a whole) is forgotten: nothing was read of it.
-    for (const key of looked) if (this.#draining.has(key)) observations.set(key, []);
-    for (const [index, { server }] of candidates.entries()) {
-      if (index % readsInARow === readsInARow - 1) await yieldToEventLoop();
-      observations.set(server.key, await ipvs.realServers(server.identity));
-    }
-    if (observations.size === 0) return;
-    const step = drainStep({
-      draining: this.#draining,
-      observations,
-      wanted,
-      now: this.#now(),
-      settings: drainSettings(),
-    });
-    this.drains.note(this.#draining, step);
-    this.#draining = step.keep;
+    if (step === undefined) return;
     for (const phase of phases(step.delete)) await this.#run(phase, report, refused);
     // A virtual server may be set up otherwise while it drains; that ends with the last one that drained.
     const ended = new Set(step.delete.map(operationTarget));

@@ -315,8 +315,9 @@ export class Proxy implements AsyncDisposable {
   }
 
   #scheduleDrain(): void {
-    if (this.parts.reconciler.draining.size === 0 || this.#timers.has('drain')) return;
-    this.#timers.after('drain', this.parts.reconciler.drainPause, () => {
+    const { drains } = this.parts.reconciler;
+    if (drains.draining.size === 0 || this.#timers.has('drain')) return;
+    this.#timers.after('drain', drains.pause, () => {
       void this.#enqueue(() => this.#again(() => this.parts.reconciler.drain(), 'drained'));
     });
   }

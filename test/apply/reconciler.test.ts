@@ -145,11 +145,11 @@ test('an endpoint that leaves idle is gone at once; one with connections keeps w
     '~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
     '- real TCP 10.96.0.1:80 → 10.1.0.1:80',
   ]);
-  assert.equal(reconciler.draining.size, 1);
+  assert.equal(reconciler.drains.draining.size, 1);
   kernel.connections.clear();
   await reconciler.drain();
   assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
-  assert.equal(reconciler.draining.size, 0);
+  assert.equal(reconciler.drains.draining.size, 0);
 });
 
 test('the flows of an endpoint that is deleted with open connections are cleaned, those of an idle one are left', async () => {
@@ -195,11 +195,11 @@ test('an endpoint that returns while it drains gets its weight back in place and
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   for (const key of kernel.tables.get(web)?.realServers.keys() ?? []) kernel.connections.set(key, 1);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
-  assert.equal(reconciler.draining.size, 1);
+  assert.equal(reconciler.drains.draining.size, 1);
   kernel.asked.length = 0;
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   assert.deepEqual(kernel.asked, ['~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1']);
-  assert.equal(reconciler.draining.size, 0);
+  assert.equal(reconciler.drains.draining.size, 0);
 });
 
 test('one Service that the kernel refuses holds up no other, is tried again later, and is reported once', async () => {

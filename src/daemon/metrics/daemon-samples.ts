@@ -15,7 +15,7 @@ export interface CountingParts {
   readonly families: readonly Family[];
   readonly desired: Pick<Desired, 'localShortages' | 'serviceCount'>;
   readonly observed: Pick<Observed, 'sizes'>;
-  readonly reconciler: Pick<Reconciler, 'refused' | 'draining' | 'drains'>;
+  readonly reconciler: Pick<Reconciler, 'refused' | 'drains'>;
   readonly resync: Pick<Resync, 'foreign'>;
   readonly counters: Pick<OperationCounters, 'counts'>;
   readonly drift: Pick<DriftCounters, 'counts'>;
@@ -45,10 +45,10 @@ function* operations({ counters }: CountingParts): Iterable<Sample> {
 
 function* drains({ reconciler }: CountingParts): Iterable<Sample> {
   let draining = 0;
-  for (const servers of reconciler.draining.values()) draining += servers.size;
+  for (const servers of reconciler.drains.draining.values()) draining += servers.size;
   yield plain('draining', draining);
-  yield plain('drainsStarted', reconciler.drains.started);
-  for (const [reason, value] of Object.entries(reconciler.drains.ended))
+  yield plain('drainsStarted', reconciler.drains.counters.started);
+  for (const [reason, value] of Object.entries(reconciler.drains.counters.ended))
     yield { metric: 'drainsEnded', labels: { reason }, value };
 }
 
