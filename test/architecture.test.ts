@@ -44,7 +44,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['src/watch/credentials.ts'],
   zod: ['src/watch/schemas.ts', 'src/config/kube-proxy-configuration.ts'],
   yaml: ['src/base/yaml.ts'],
-  commander: ['src/cli/main.ts'],
+  commander: ['src/cli/program.ts'],
   'prom-client': ['src/daemon/metrics/registry.ts'],
 };
 

@@ -8,7 +8,7 @@ export interface RenderOptions {
   /** Files and folders; `-` is standard input. */
   readonly filename: readonly string[];
   readonly output: string;
-  readonly config: readonly string[] | undefined;
+  readonly config: readonly string[];
   /** `10.0.0.5/24,…`; undefined: this machine's. */
   readonly nodeAddresses: string | undefined;
   readonly hostnameOverride: string | undefined;
@@ -21,7 +21,9 @@ const flagsOf = ({ config, hostnameOverride, ipvsScheduler }: RenderOptions): Fl
       config,
       'hostname-override': hostnameOverride === undefined ? undefined : [hostnameOverride],
       'ipvs-scheduler': ipvsScheduler === undefined ? undefined : [ipvsScheduler],
-    }).flatMap(([name, values]) => (values === undefined ? [] : [[name, values] as const])),
+    }).flatMap(([name, values]) =>
+      values === undefined || values.length === 0 ? [] : [[name, values] as const],
+    ),
   );
 
 const warn = (text: string): void => {

@@ -1,0 +1,85 @@
+import { Command as Parser, CommanderError, Option } from 'commander';
+import {
+  exitStatus,
+  longName,
+  type Action,
+  type Command,
+  type Operand,
+  type OptionDefinition,
+} from './command.js';
+import { afterHelp } from './command-text.js';
+
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+const optionFor = (name: string, definition: OptionDefinition<unknown>): Option => {
+  const { short, placeholder, choices, standard, repeatable, mandatory, summary } = definition;
+  const words = [...(short === undefined ? [] : [`-${short}`]), longName(name)].join(', ');
+  const option = new Option(placeholder === undefined ? words : `${words} <${placeholder}>`, summary);
+  if (choices !== undefined) option.choices([...choices]);
+  if (standard !== undefined) option.default(standard);
+  if (repeatable === true) option.argParser(collect);
+  if (mandatory === true) option.makeOptionMandatory();
+  return option;
+};
+
+const operandWords = ({ name, mandatory, many }: Operand): string => {
+  const word = `${name}${many === true ? '...' : ''}`;
+  return mandatory === true ? `<${word}>` : `[${word}]`;
+};
+
+/** Commander calls `--no-headers` headers, true unless it is given; ours is called noHeaders. */
+const givenOptions = (
+  names: readonly string[],
+  values: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    names.map((name) => {
+      const positive = /^no([A-Z])(.*)$/.exec(name);
+      if (positive === null) return [name, values[name]];
+      return [name, values[`${positive[1]?.toLowerCase()}${positive[2]}`] === false];
+    }),
+  );
+
+const addAction = (parent: Parser, action: Action, finish: (status: number) => void): void => {
+  const parser = parent
+    .command(action.name)
+    .description(action.summary)
+    .addHelpText('after', afterHelp(action));
+  for (const [name, definition] of Object.entries(action.options))
+    parser.addOption(optionFor(name, definition));
+  if (action.operand !== undefined) parser.argument(operandWords(action.operand), action.operand.summary);
+  if (action.passesOptions === true) parser.allowUnknownOption();
+  parser.action(async () => {
+    finish(await action.run(parser.args, givenOptions(Object.keys(action.options), parser.opts())));
+  });
+};
+
+const addCommand = (root: Parser, command: Command, finish: (status: number) => void): void => {
+  if (!('commands' in command)) return addAction(root, command, finish);
+  const group = root
+    .command(command.name)
+    .description(command.summary)
+    .addHelpText('after', afterHelp(command));
+  for (const action of command.commands) addAction(group, action, finish);
+};
+
+/** Calls one of the commands with the words of a command line. Resolves to the exit status. */
+export const callCommand = async (commands: readonly Command[], argv: readonly string[]): Promise<number> => {
+  let status: number = exitStatus.done;
+  const root = new Parser('kube-ipvs')
+    .exitOverride()
+    .showHelpAfterError('(add --help for what there is)')
+    .configureOutput({ outputError: (words, write) => write(words.replace(/^error: /, 'kube-ipvs: ')) });
+  for (const one of commands)
+    addCommand(root, one, (result) => {
+      status = result;
+    });
+  try {
+    await root.parseAsync(argv, { from: 'user' });
+    return status;
+  } catch (error) {
+    // Commander has told it already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage;
+    throw error;
+  }
+};

@@ -1,0 +1,8 @@
+import type { Command } from './command.js';
+import { cleanupCommand } from './commands/cleanup.js';
+import { configCommand } from './commands/config.js';
+import { dumpCommand } from './commands/dump.js';
+import { renderCommand } from './commands/render.js';
+
+/** Every command but the daemon, in the order of help and man page. */
+export const commands: readonly Command[] = [dumpCommand, renderCommand, cleanupCommand, configCommand];
