@@ -10,7 +10,13 @@ const has = (draining: Draining, of: VirtualServerKey, realServer: RealServerKey
 /** Counts drains as they begin and end. */
 export class DrainCounters {
   #started = 0;
-  readonly #ended: Record<DrainEnd, number> = { idle: 0, dead: 0, deadline: 0, withdrawn: 0 };
+  readonly #ended: Record<DrainEnd, number> = {
+    idle: 0,
+    dead: 0,
+    'node-gone': 0,
+    deadline: 0,
+    withdrawn: 0,
+  };
 
   get started(): number {
     return this.#started;

@@ -1,5 +1,6 @@
 import { yieldToEventLoop } from '../base/async.js';
-import type { RealServerObservation, VirtualServerKey } from '../model/virtual-server.js';
+import type { Endpoint } from '../model/endpoint.js';
+import type { RealServerKey, RealServerObservation, VirtualServerKey } from '../model/virtual-server.js';
 import {
   drainPeriodMilliseconds,
   drainStep,
@@ -9,6 +10,7 @@ import {
   type DrainStep,
 } from '../plan/drain.js';
 import type { Wanted } from '../plan/diff.js';
+import { departureOf, type Departure, type FormerEndpoints } from '../plan/former-endpoints.js';
 import { DrainCounters } from './drain-counters.js';
 import type { IpvsReads } from './kernel-reader.js';
 import type { Observed } from './observed.js';
@@ -16,11 +18,27 @@ import type { Observed } from './observed.js';
 export interface DrainsParts {
   readonly ipvs: Pick<IpvsReads, 'realServers'>;
   readonly observed: Observed;
-  readonly wanted: Wanted;
+  readonly wanted: Wanted & {
+    formerEndpoint(of: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined;
+    readonly formerEndpoints: Pick<FormerEndpoints, 'retain'>;
+  };
+  /** Whether the node is known to be gone. */
+  readonly isNodeGone: (nodeName: string) => boolean;
   /** As they are now. */
   readonly drainSettings: () => DrainSettings;
   /** Milliseconds of a clock that nobody sets. */
   readonly now: () => number;
+}
+
+/** A real server that drains, and so has connections. */
+export interface Drain {
+  readonly virtualServer: VirtualServerKey;
+  readonly realServer: RealServerKey;
+  /** Milliseconds of the clock of `now`. */
+  readonly since: number;
+  /** What it was made of, as last seen; undefined where that was before this process. */
+  readonly endpoint: Endpoint | undefined;
+  readonly departure: Departure | undefined;
 }
 
 /** Virtual servers that are read in a row before the event loop has its turn. */
@@ -47,6 +65,24 @@ export class Drains {
     return this.#pause;
   }
 
+  /** All that drains, one by one. */
+  *all(): Iterable<Drain> {
+    for (const [virtualServer, servers] of this.#draining)
+      for (const [realServer, { since }] of servers) {
+        const endpoint = this.parts.wanted.formerEndpoint(virtualServer, realServer);
+        const departure = endpoint === undefined ? undefined : departureOf(endpoint);
+        yield { virtualServer, realServer, since, endpoint, departure };
+      }
+  }
+
+  /** The nodes of draining real servers that did not leave as pods do that are deleted: they may be gone. */
+  suspectNodes(): ReadonlySet<string> {
+    const names = new Set<string>();
+    for (const { endpoint, departure } of this.all())
+      if (endpoint?.nodeName !== undefined && departure !== 'terminating') names.add(endpoint.nodeName);
+    return names;
+  }
+
   /** Looks at all that drains. */
   async lookAtAll(): Promise<DrainStep | undefined> {
     const started = this.parts.now();
@@ -57,7 +93,7 @@ export class Drains {
 
   /** Looks at what drains in these virtual servers; undefined where nothing does, and nothing did. Its deletions are to be made. */
   async look(keys: Iterable<VirtualServerKey>): Promise<DrainStep | undefined> {
-    const { ipvs, observed, wanted, drainSettings, now } = this.parts;
+    const { ipvs, observed, wanted, drainSettings, isNodeGone, now } = this.parts;
     const looked = [...keys];
     const candidates = drainingAmong(looked, wanted, observed, drainSettings());
     const observations = new Map<VirtualServerKey, readonly RealServerObservation[]>();
@@ -67,6 +103,7 @@ export class Drains {
       if (index % readsInARow === readsInARow - 1) await yieldToEventLoop();
       observations.set(server.key, await ipvs.realServers(server.identity));
     }
+    this.forgetEndpoints(looked);
     if (observations.size === 0) return undefined;
     const step = drainStep({
       draining: this.#draining,
@@ -74,9 +111,20 @@ export class Drains {
       wanted,
       now: now(),
       settings: drainSettings(),
+      endpointOf: (of, realServer) => wanted.formerEndpoint(of, realServer),
+      isNodeGone,
     });
     this.counters.note(this.#draining, step);
     this.#draining = step.keep;
     return step;
+  }
+
+  /** To be called once deletions are made: a former endpoint is of use for as long as the kernel has its real server. */
+  forgetEndpoints(keys: Iterable<VirtualServerKey>): void {
+    const { observed, wanted } = this.parts;
+    for (const key of keys) {
+      const present = observed.virtualServer(key)?.realServers;
+      wanted.formerEndpoints.retain(key, (realServer) => present?.has(realServer) === true);
+    }
   }
 }

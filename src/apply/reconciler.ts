@@ -20,7 +20,7 @@ import { diff, touch, type Touched, type Wanted } from '../plan/diff.js';
 import type { DrainSettings, DrainStep } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import { decide, type Decision } from './decisions.js';
-import { Drains } from './drains.js';
+import { Drains, type DrainsParts } from './drains.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
 import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
@@ -35,11 +35,13 @@ export interface ReconcilerParts {
   readonly addresses: { apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> };
   readonly packetRules: { apply(operations: readonly ElementOperation[]): Promise<readonly Outcome[]> };
   readonly observed: Observed;
-  readonly wanted: Wanted & { readonly urgency: Urgency };
+  readonly wanted: Wanted & { readonly urgency: Urgency } & DrainsParts['wanted'];
   /** As they are now. */
   readonly drainSettings: () => DrainSettings;
   /** Whether a virtual server is never deleted, wanted or not (ipvs.excludeCIDRs). */
   readonly isExcluded: (identity: VirtualServerIdentity) => boolean;
+  /** Whether the node is known to be gone: what drains on it is purged. */
+  readonly isNodeGone: (nodeName: string) => boolean;
   readonly counters: OperationCounters;
   /** Deletes the flows of real servers that went with open connections, so that their clients learn of it. */
   readonly staleFlows: FlowCleaner;
@@ -288,6 +290,7 @@ export class Reconciler {
     if (ended.size > 0) {
       await this.#reconcileSlice({ ...touch({ virtualServers: ended }), late: false }, report, refused);
     }
+    this.drains.forgetEndpoints(ended);
     await resetClients(step.purged, this.parts);
   }
 }

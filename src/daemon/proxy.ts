@@ -107,6 +107,13 @@ export class Proxy implements AsyncDisposable {
     this.nodeChanged();
   }
 
+  /** Which nodes are gone is not as it was: what drains is looked at now. */
+  lostNodesChanged(): void {
+    const { reconciler } = this.parts;
+    if (reconciler.drains.draining.size === 0) return;
+    void this.#enqueue(() => this.#again(() => reconciler.drain(), 'drained'));
+  }
+
   dummyChanged(addresses: Iterable<IpAddress>): void {
     for (const address of addresses) this.#touchedAddresses.add(address);
     this.request();

@@ -143,6 +143,7 @@ export const wire = (
     isExcluded: (identity) =>
       identity.by === 'address' &&
       settings.now.excludeCidrs.some((cidr) => cidrContains(cidr, identity.address)),
+    isNodeGone: () => false,
     counters,
     log,
   });

@@ -1,5 +1,6 @@
 import type { Brand } from '../base/brand.js';
 import { formatSocketAddress, type Family, type IpAddress } from '../base/ip.js';
+import type { Endpoint } from './endpoint.js';
 import type { Protocol } from './service.js';
 
 /** `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`: one text an identity. */
@@ -54,6 +55,11 @@ export interface RealServer {
   /** Connections; 0: no limit. */
   readonly upperThreshold: number;
   readonly lowerThreshold: number;
+}
+
+/** A real server that is wanted, with what it is made of. */
+export interface EndpointServer extends RealServer {
+  readonly endpoint: Endpoint;
 }
 
 /** Statistics as the kernel keeps them (IPVS_STATS_ATTR_*): totals since creation, rates a second. */

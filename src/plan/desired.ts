@@ -1,8 +1,15 @@
 import type { IpAddress } from '../base/ip.js';
 import type { ElementKey, SetElement } from '../model/nftables.js';
 import type { ServiceKey } from '../model/service.js';
-import type { VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
+import type {
+  EndpointServer,
+  RealServerKey,
+  VirtualServerKey,
+  VirtualServerTable,
+} from '../model/virtual-server.js';
+import type { Endpoint } from '../model/endpoint.js';
 import type { Touched, Wanted } from './diff.js';
+import { FormerEndpoints } from './former-endpoints.js';
 import type { Fragment, Problem } from './fragment.js';
 import { LocalShortages } from './local-shortage.js';
 import { virtualServerOf } from './packet-elements.js';
@@ -86,6 +93,7 @@ export class Desired implements Wanted {
   /** Which ports are free for masqueraded connections. */
   readonly nodePorts = new NodePortUse();
   readonly localShortages = new LocalShortages();
+  readonly formerEndpoints = new FormerEndpoints();
 
   /** Puts the fragment in the place of what the Service asked before; undefined: it asks nothing. Costs O(fragment); gives the keys to diff. */
   replace(key: ServiceKey, fragment: Fragment | undefined): Touched {
@@ -96,13 +104,19 @@ export class Desired implements Wanted {
       elements.add(element.key);
       this.#packets.delete(element.key);
     }
+    const tables = new Map(
+      [...virtualServers].map((virtualServer) => [virtualServer, this.virtualServer(virtualServer)]),
+    );
     if (before !== undefined) this.#remove(before);
     if (fragment !== undefined) this.#add(fragment);
     for (const element of this.#packetsOf(virtualServers)) {
       elements.add(element.key);
       this.#packets.set(element.key, element);
     }
-    for (const virtualServer of virtualServers) this.#noteClash(virtualServer);
+    for (const [virtualServer, table] of tables) {
+      this.#noteClash(virtualServer);
+      this.#noteEndpoints(virtualServer, table);
+    }
     return { virtualServers, addresses: union(before?.addresses, fragment?.addresses), elements };
   }
 
@@ -133,7 +147,20 @@ export class Desired implements Wanted {
     else this.#clashing.delete(key);
   }
 
-  virtualServer(key: VirtualServerKey): VirtualServerTable | undefined {
+  #noteEndpoints(key: VirtualServerKey, before: VirtualServerTable<EndpointServer> | undefined): void {
+    const unready = this.#virtualServers.get(key)?.[0].unreadyEndpoints;
+    this.formerEndpoints.note(key, before, this.virtualServer(key), unready);
+  }
+
+  /** The endpoint, as it was last seen, of a real server that is not wanted any more. */
+  formerEndpoint(key: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined {
+    return (
+      this.formerEndpoints.of(key, realServer) ??
+      this.#virtualServers.get(key)?.[0].unreadyEndpoints.get(realServer)
+    );
+  }
+
+  virtualServer(key: VirtualServerKey): VirtualServerTable<EndpointServer> | undefined {
     return this.#virtualServers.get(key)?.[0].virtualServers.get(key);
   }
 

@@ -1,3 +1,4 @@
+import type { Endpoint } from '../model/endpoint.js';
 import type { Protocol } from '../model/service.js';
 import type { IpvsOperation } from '../model/operation.js';
 import type {
@@ -100,6 +101,10 @@ export interface DrainInput {
   /** Milliseconds of a clock that never goes back. */
   readonly now: number;
   readonly settings: DrainSettings;
+  /** What a real server was made of, where that is known. */
+  readonly endpointOf: (of: VirtualServerKey, realServer: RealServerKey) => Endpoint | undefined;
+  /** Whether the node is known to be gone, and all connections to it with it. */
+  readonly isNodeGone: (nodeName: string) => boolean;
 }
 
 export interface DrainStep {
@@ -113,7 +118,7 @@ export interface DrainStep {
 export interface Purged {
   readonly of: VirtualServerIdentity;
   readonly realServer: RealServerKey;
-  readonly reason: 'dead' | 'deadline';
+  readonly reason: 'node-gone' | 'dead' | 'deadline';
 }
 
 /** The kernel sums its counters up every two seconds: between two looks that are closer they may not have moved at all. */
@@ -159,12 +164,15 @@ const watch = (
 type Verdict = 'not-draining' | 'idle' | Purged['reason'] | 'draining';
 
 const judge = (
+  of: VirtualServerKey,
   server: RealServerObservation,
   { since, watched }: DrainingServer,
-  { now, settings }: DrainInput,
+  { now, settings, endpointOf, isNodeGone }: DrainInput,
 ): Verdict => {
   if (server.weight !== 0) return 'not-draining';
   if (server.activeConnections + server.inactiveConnections === 0) return 'idle';
+  const nodeName = endpointOf(of, server.key)?.nodeName;
+  if (nodeName !== undefined && isNodeGone(nodeName)) return 'node-gone';
   if (now - since >= settings.deadlineMilliseconds) return 'deadline';
   return watched?.silent === true ? 'dead' : 'draining';
 };
@@ -188,8 +196,8 @@ const stillUnwanted = (
 };
 
 /**
- * One look at the draining real servers: those without connections, past the deadline or dead (clients send, nothing comes
- * back) are deleted, the others kept. A real server that is wanted again or has a weight is never deleted; virtual servers that
+ * One look at the draining real servers: those without connections, past the deadline, dead (clients send, nothing comes
+ * back) or with their node gone are deleted, the others kept. A real server that is wanted again or has a weight is never deleted; virtual servers that
  * were not read stay as they were. Do it after every change (with what `drainingAmong` finds in the keys it touched) and every
  * `drainPeriodMilliseconds` (with what it finds in the keys of `draining`).
  */
@@ -211,7 +219,7 @@ export const drainStep = (input: DrainInput): DrainStep => {
         since: before?.since ?? input.now,
         watched: answersAlways(of) ? watch(before?.watched, server, input.now) : undefined,
       };
-      const verdict = judge(server, after, input);
+      const verdict = judge(key, server, after, input);
       if (verdict === 'not-draining') continue;
       if (verdict === 'draining') {
         kept.set(server.key, after);

@@ -4,7 +4,7 @@ import type { NodeFacts } from '../model/node.js';
 import type { Service, ServicePort } from '../model/service.js';
 import {
   virtualServerKey,
-  type RealServer,
+  type EndpointServer,
   type RealServerKey,
   type VirtualServerFlag,
   type VirtualServerIdentity,
@@ -18,6 +18,7 @@ import {
   type PortEndpoint,
   type PortEndpoints,
 } from './endpoints.js';
+import type { UnreadyEndpoints } from './former-endpoints.js';
 import type { Fragment, Problem } from './fragment.js';
 import {
   frontendFields,
@@ -81,7 +82,7 @@ export const renderContext = (node: NodeFacts, settings: RenderSettings): Render
   };
 };
 
-const toRealServer = ({ key, endpoint, port }: PortEndpoint): RealServer => ({
+const toRealServer = ({ key, endpoint, port }: PortEndpoint): EndpointServer => ({
   key,
   address: endpoint.address,
   port,
@@ -89,12 +90,13 @@ const toRealServer = ({ key, endpoint, port }: PortEndpoint): RealServer => ({
   forwarding: 'masquerade',
   upperThreshold: 0,
   lowerThreshold: 0,
+  endpoint,
 });
 
-type RealServers = ReadonlyMap<RealServerKey, RealServer>;
+type RealServers = ReadonlyMap<RealServerKey, EndpointServer>;
 
 const toRealServers = (endpoints: PortEndpoints): RealServers => {
-  const realServers = new Map<RealServerKey, RealServer>();
+  const realServers = new Map<RealServerKey, EndpointServer>();
   for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint));
   return realServers;
 };
@@ -152,7 +154,7 @@ const toTable = (
   service: CheckedService,
   identity: ByAddress,
   realServers: RealServers,
-): VirtualServerTable => {
+): VirtualServerTable<EndpointServer> => {
   const seconds = service.affinitySeconds;
   return {
     server: {
@@ -169,14 +171,17 @@ const toTable = (
   };
 };
 
+const noneUnready: UnreadyEndpoints = new Map();
+
 /** Collects what one Service asks for; of two frontends on one address and port the first counts. */
 class FragmentBuilder {
-  readonly #virtualServers = new Map<VirtualServerKey, VirtualServerTable>();
+  readonly #virtualServers = new Map<VirtualServerKey, VirtualServerTable<EndpointServer>>();
   readonly #addresses = new Set<IpAddress>();
   readonly #packets = new Map<VirtualServerKey, readonly SetElement[]>();
   readonly #elements = new Map<ElementKey, SetElement>();
   readonly #problems: Problem[] = [];
   readonly #shortages: LocalShortage[] = [];
+  #unready = noneUnready;
 
   constructor(
     private readonly service: CheckedService,
@@ -218,11 +223,21 @@ class FragmentBuilder {
     for (const element of elements) this.#elements.set(element.key, element);
   }
 
+  addUnready(endpoints: PortEndpoints): void {
+    const unready = endpoints.filter(({ endpoint }) => !endpoint.ready);
+    if (unready.length === 0) return;
+    this.#unready = new Map([
+      ...this.#unready,
+      ...unready.map(({ key, endpoint }) => [key, endpoint] as const),
+    ]);
+  }
+
   build(healthCheck: ServiceHealthCheck | undefined, problems: readonly Problem[]): Fragment {
     return {
       service: this.service.key,
       createdAt: this.service.createdAt,
       virtualServers: this.#virtualServers,
+      unreadyEndpoints: this.#unready,
       addresses: this.#addresses,
       packets: this.#packets,
       elements: this.#elements,
@@ -233,7 +248,11 @@ class FragmentBuilder {
     };
   }
 
-  #reportDuplicate(earlier: VirtualServerTable, table: VirtualServerTable, frontend: Frontend): void {
+  #reportDuplicate(
+    earlier: VirtualServerTable<EndpointServer>,
+    table: VirtualServerTable<EndpointServer>,
+    frontend: Frontend,
+  ): void {
     if (earlier.realServers === table.realServers) return;
     this.#problems.push({
       service: this.service.key,
@@ -265,6 +284,7 @@ export const render = (
     for (const port of checked.ports) {
       const endpoints = endpointsOf(family, port);
       const backends = backendsOf(checked, endpoints, context.node);
+      builder.addUnready(endpoints);
       builder.addLocalShortages(backends.lacksLocal, family);
       builder.addElements(hairpinElements(endpoints, port.protocol, context.node));
       for (const frontend of frontends.byFamily[family])

@@ -41,9 +41,9 @@ test('every drain that starts ends in one way', () => {
   counters.note(new Map(), step([1, 2, 3], []));
   assert.equal(counters.started, 3);
   counters.note(draining(1, 2, 3), step([3], [1, 2], [2]));
-  assert.deepEqual(counters.ended, { idle: 1, dead: 1, deadline: 0, withdrawn: 0 });
+  assert.deepEqual(counters.ended, { idle: 1, dead: 1, 'node-gone': 0, deadline: 0, withdrawn: 0 });
   counters.note(draining(3), { keep: new Map(), delete: [], purged: [] });
-  assert.deepEqual(counters.ended, { idle: 1, dead: 1, deadline: 0, withdrawn: 1 });
+  assert.deepEqual(counters.ended, { idle: 1, dead: 1, 'node-gone': 0, deadline: 0, withdrawn: 1 });
   assert.equal(counters.started, 3);
 });
 

@@ -14,7 +14,16 @@ import { allTouched } from '../support/touched.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { render, renderContext } from '../../src/plan/render.js';
 import { failed, FaultyKernel, unknown } from '../support/faulty-kernel.js';
-import { ip, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
+import {
+  ip,
+  nodeFacts,
+  ready,
+  service,
+  servingTerminating,
+  settings,
+  slice,
+  type EndpointSpec,
+} from '../support/objects.js';
 
 const context = renderContext(nodeFacts(), settings());
 
@@ -28,6 +37,7 @@ const setUp = ({ excluded = '', drainSettings = defaultDrainSettings } = {}) => 
   const clock = { now: 1_000 };
   const log: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
   const cleaned: string[] = [];
+  const gone = new Set<string>();
   const staleFlows: FlowCleaner = {
     clean: async (frontends) => {
       for (const { identity, realServers } of frontends)
@@ -41,6 +51,7 @@ const setUp = ({ excluded = '', drainSettings = defaultDrainSettings } = {}) => 
     observed,
     wanted: desired,
     drainSettings: () => drainSettings,
+    isNodeGone: (nodeName) => gone.has(nodeName),
     isExcluded: (identity) => identity.by === 'address' && identity.address === excluded,
     counters,
     staleFlows,
@@ -68,7 +79,7 @@ const setUp = ({ excluded = '', drainSettings = defaultDrainSettings } = {}) => 
           ];
     return desired.replace(object.key, endpoints === undefined ? undefined : render(object, slices, context));
   };
-  return { kernel, observed, desired, counters, warnings, clock, cleaned, reconciler, resync, want };
+  return { kernel, observed, desired, counters, warnings, clock, cleaned, gone, reconciler, resync, want };
 };
 
 const nothing = touch();
@@ -188,6 +199,36 @@ test('the flows of a UDP endpoint that has drained are cleaned when it goes', as
   kernel.connections.clear();
   await reconciler.drain();
   assert.deepEqual(cleaned, ['UDP 10.96.0.1:53 answered by 10.1.0.2:53']);
+});
+
+test('a node that is gone ends the drains on it at once, and their flows; only doubtful ones make a node suspect', async () => {
+  const { kernel, desired, cleaned, gone, reconciler } = setUp();
+  const object = service('web', { clusterIP: '10.96.0.1' });
+  const want = (...endpoints: readonly EndpointSpec[]): Touched =>
+    desired.replace(object.key, render(object, [slice('web', endpoints)], context));
+  const [a, b, c] = [
+    ready('10.1.0.1', { on: 'a' }),
+    ready('10.1.0.2', { on: 'b' }),
+    ready('10.1.0.3', { on: 'c' }),
+  ];
+  await reconciler.reconcile(want(a, b, c, ready('10.1.0.9')));
+  for (const key of kernel.tables.get(web)?.realServers.keys() ?? [])
+    if (key !== '10.1.0.3:80') kernel.connections.set(key, 1);
+  await reconciler.reconcile(want(servingTerminating('10.1.0.1', { on: 'a' }), ready('10.1.0.9')));
+  assert.deepEqual([...reconciler.drains.suspectNodes()], ['b'], 'a terminates, c is idle');
+  assert.deepEqual(
+    [...reconciler.drains.all()].map(({ realServer, departure }) => `${realServer} ${departure}`),
+    ['10.1.0.1:80 terminating', '10.1.0.2:80 removed'],
+  );
+  gone.add('b');
+  await reconciler.drain();
+  assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
+  assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.1:80 10.1.0.9:80']);
+  assert.equal(reconciler.drains.counters.ended['node-gone'], 1);
+  assert.deepEqual([...reconciler.drains.suspectNodes()], []);
+  kernel.connections.clear();
+  await reconciler.drain();
+  assert.equal(desired.formerEndpoints.size, 0);
 });
 
 test('an endpoint that returns while it drains gets its weight back in place and drains no more', async () => {

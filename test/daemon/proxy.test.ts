@@ -68,6 +68,7 @@ const setUp = () => {
     observed,
     wanted: wanted.desired,
     drainSettings: () => defaultDrainSettings,
+    isNodeGone: () => false,
     isExcluded: () => false,
     counters,
     log,

@@ -162,7 +162,7 @@ test('drains are counted from their start to their end, and broken manifests whi
     const text = page();
     const draining = valueIn(text, 'kube_ipvs_draining_real_servers');
     assert.ok(draining > 0);
-    const ended = ['idle', 'dead', 'deadline', 'withdrawn'].map((reason) =>
+    const ended = ['idle', 'dead', 'node-gone', 'deadline', 'withdrawn'].map((reason) =>
       valueIn(text, 'kube_ipvs_drains_ended_total', `"${reason}"`),
     );
     const started = valueIn(text, 'kube_ipvs_drains_started_total');

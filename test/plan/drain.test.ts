@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Endpoint } from '../../src/model/endpoint.js';
 import { formatOperation } from '../../src/model/operation.js';
 import {
   realServerKey,
@@ -9,7 +10,7 @@ import {
   type VirtualServerTable,
 } from '../../src/model/virtual-server.js';
 import { defaultDrainSettings, drainingAmong, drainStep, type Draining } from '../../src/plan/drain.js';
-import { ip } from '../support/objects.js';
+import { ip, ready, slice, type EndpointSpec } from '../support/objects.js';
 
 const identity = { by: 'address', protocol: 'TCP', address: ip('10.96.0.1'), port: 80 } as const;
 const key = virtualServerKey(identity);
@@ -51,6 +52,11 @@ const holding = (table: VirtualServerTable | undefined) => ({ virtualServer: () 
 /** Wants the virtual server with 10.1.0.9 alone. */
 const wanted = holding(tableOf(observed(9)));
 
+const endpointOf = (spec: EndpointSpec | undefined): Endpoint | undefined =>
+  spec && slice('web', [spec]).endpoints[0];
+
+const nothingKnown = { endpointOf: () => undefined, isNodeGone: () => false };
+
 const step = (servers: readonly RealServerObservation[], draining: Draining = new Map(), now = 0) =>
   drainStep({
     draining,
@@ -58,6 +64,7 @@ const step = (servers: readonly RealServerObservation[], draining: Draining = ne
     wanted,
     now,
     settings: defaultDrainSettings,
+    ...nothingKnown,
   });
 
 const rows: readonly [
@@ -102,7 +109,13 @@ test('what was not read goes on draining, unless it is wanted again or its virtu
       ]),
     ],
   ]);
-  const unread = { draining, observations: new Map(), now: 10, settings: defaultDrainSettings };
+  const unread = {
+    draining,
+    observations: new Map(),
+    now: 10,
+    settings: defaultDrainSettings,
+    ...nothingKnown,
+  };
   assert.deepEqual(
     drainStep({ ...unread, wanted }).keep,
     new Map([[key, new Map([[observed(1).key, since5]])]]),
@@ -111,7 +124,12 @@ test('what was not read goes on draining, unless it is wanted again or its virtu
 });
 
 test('nothing is deleted of a virtual server that nobody wants', () => {
-  const input = { draining: new Map(), observations: new Map([[key, [observed(1)]]]), now: 0 };
+  const input = {
+    draining: new Map(),
+    observations: new Map([[key, [observed(1)]]]),
+    now: 0,
+    ...nothingKnown,
+  };
   assert.deepEqual(
     drainStep({ ...input, wanted: holding(undefined), settings: defaultDrainSettings }).delete,
     [],
@@ -304,6 +322,25 @@ test('whose answers do not pass this node is never found dead', () => {
   assert.equal(foundDead(looks), 9);
   assert.equal(foundDead(looks, { forwarding: 'direct' }), undefined);
   assert.equal(foundDead(looks, { statistics: undefined }), undefined);
+});
+
+test('whose node is gone it is purged with its connections; others, and those whose node nobody knows, drain on', () => {
+  const busy = [1, 2, 3].map((last) => observed(last, { activeConnections: 1 }));
+  const nodes = new Map([
+    [observed(1).key, ready('10.1.0.1', { on: 'gone' })],
+    [observed(2).key, ready('10.1.0.2', { on: 'alive' })],
+  ]);
+  const { purged, keep } = drainStep({
+    draining: new Map(),
+    observations: new Map([[key, busy]]),
+    wanted,
+    now: 0,
+    settings: defaultDrainSettings,
+    endpointOf: (_, realServer) => endpointOf(nodes.get(realServer)),
+    isNodeGone: (name) => name === 'gone',
+  });
+  assert.deepEqual(purged, [{ of: identity, realServer: '10.1.0.1:80', reason: 'node-gone' }]);
+  assert.deepEqual([...(keep.get(key)?.keys() ?? [])], ['10.1.0.2:80', '10.1.0.3:80']);
 });
 
 test('past the deadline it is purged, idle it is not: nobody has to be told', () => {

@@ -137,6 +137,8 @@ export class SimulatedNode {
       wanted: this.desired,
       now,
       settings: this.drainSettings,
+      endpointOf: (of, realServer) => this.desired.formerEndpoint(of, realServer),
+      isNodeGone: () => false,
     });
     this.draining = step.keep;
     this.kernel.apply(step.delete);

@@ -91,7 +91,7 @@ export const workMetrics = {
     name: 'kube_ipvs_drains_ended_total',
     type: 'counter',
     labels: ['reason'],
-    help: 'Drains that ended: idle (no connections), deadline, dead (does not answer), withdrawn (wanted again, or all of it went).',
+    help: 'Drains that ended: idle (no connections), deadline, dead (does not answer), node-gone, withdrawn (wanted again, or all of it went).',
   },
   staleFlowFailures: {
     name: 'kube_ipvs_stale_flow_failures_total',

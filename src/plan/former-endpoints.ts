@@ -1,0 +1,59 @@
+import type { Endpoint } from '../model/endpoint.js';
+import type {
+  EndpointServer,
+  RealServerKey,
+  VirtualServerKey,
+  VirtualServerTable,
+} from '../model/virtual-server.js';
+
+/**
+ * Why an endpoint is not used any more, by how it was last seen: `terminating` and serving, as when its pod is deleted; `unready`,
+ * so that nothing says that it serves; `removed` from one look to the next, or not meant for this node any more.
+ */
+export type Departure = 'terminating' | 'unready' | 'removed';
+
+export const departureOf = ({ ready, serving, terminating }: Endpoint): Departure => {
+  if (ready) return 'removed';
+  return terminating && serving ? 'terminating' : 'unready';
+};
+
+/** Endpoints that are not ready, as EndpointSlices have them, by the real servers that they may have been. */
+export type UnreadyEndpoints = ReadonlyMap<RealServerKey, Endpoint>;
+
+type Table = VirtualServerTable<EndpointServer> | undefined;
+
+/** The endpoints of real servers that are not wanted any more, each as it was last seen, for as long as somebody asks for it. */
+export class FormerEndpoints {
+  readonly #endpoints = new Map<VirtualServerKey, Map<RealServerKey, Endpoint>>();
+
+  /** Takes in that a virtual server is wanted otherwise now; `unready` is of the Service that has it. */
+  note(key: VirtualServerKey, before: Table, after: Table, unready: UnreadyEndpoints | undefined): void {
+    const known = this.#endpoints.get(key) ?? new Map<RealServerKey, Endpoint>();
+    for (const [realServer, { endpoint }] of before?.realServers ?? [])
+      if (after?.realServers.has(realServer) !== true) known.set(realServer, endpoint);
+    for (const realServer of known.keys()) {
+      const seen = unready?.get(realServer);
+      if (after?.realServers.has(realServer) === true) known.delete(realServer);
+      else if (seen !== undefined) known.set(realServer, seen);
+    }
+    if (known.size > 0) this.#endpoints.set(key, known);
+    else this.#endpoints.delete(key);
+  }
+
+  of(key: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined {
+    return this.#endpoints.get(key)?.get(realServer);
+  }
+
+  /** Forgets those of a virtual server that nobody asks for any more. */
+  retain(key: VirtualServerKey, isOfUse: (realServer: RealServerKey) => boolean): void {
+    const known = this.#endpoints.get(key);
+    if (known === undefined) return;
+    for (const realServer of known.keys()) if (!isOfUse(realServer)) known.delete(realServer);
+    if (known.size === 0) this.#endpoints.delete(key);
+  }
+
+  /** How many virtual servers have any. */
+  get size(): number {
+    return this.#endpoints.size;
+  }
+}
