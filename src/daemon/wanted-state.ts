@@ -1,3 +1,4 @@
+import { messageOf } from '../base/errors.js';
 import type { Family, IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { NodeFacts } from '../model/node.js';
@@ -103,9 +104,16 @@ export class WantedState {
     return before !== undefined && !sameReserved(before, this.parts.nodeFacts().reserved);
   }
 
+  /** A Service that breaks the rendering keeps what it had, and holds up no other. */
   #render(key: ServiceKey, context: RenderContext): Fragment | undefined {
-    const service = this.parts.store.service(key);
-    return service === undefined ? undefined : render(service, this.parts.store.slicesOf(key), context);
+    const { store, log } = this.parts;
+    const service = store.service(key);
+    try {
+      return service === undefined ? undefined : render(service, store.slicesOf(key), context);
+    } catch (error) {
+      log.error({ service: key, error: messageOf(error) }, 'a Service cannot be rendered; what it had stays');
+      return this.desired.fragment(key);
+    }
   }
 
   #reportProblems(before: readonly Problem[], now: readonly Problem[]): void {

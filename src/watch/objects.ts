@@ -1,3 +1,4 @@
+import { quote } from '../base/text.js';
 import { cidrFamily, families, familyOf, parseCidr, parseIp, type Cidr, type IpAddress } from '../base/ip.js';
 import { endpointSliceKey, type Endpoint, type EndpointPort } from '../model/endpoint.js';
 import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
@@ -52,7 +53,7 @@ const parseEach = <Value>(
   (items ?? []).flatMap((item, index) => {
     const value = parse(item);
     if (value === undefined && item.trim() !== '')
-      report(`${field}[${index}]: ${JSON.stringify(item)} is skipped: it cannot be parsed`);
+      report(`${field}[${index}]: ${quote(item)} is skipped: it cannot be parsed`);
     return value === undefined ? [] : [value];
   });
 
@@ -63,9 +64,7 @@ const servicePort = (
 ): ServicePort | undefined => {
   const protocol = protocols.get(entry.protocol ?? defaultProtocol);
   if (protocol === undefined) {
-    report(
-      `spec.ports[${index}].protocol: ${JSON.stringify(entry.protocol)} is none we serve; the port is skipped`,
-    );
+    report(`spec.ports[${index}].protocol: ${quote(entry.protocol)} is none we serve; the port is skipped`);
     return undefined;
   }
   return {
@@ -99,7 +98,7 @@ const clusterIpsOf = (spec: ServiceShape['spec'], report: Report): Service['clus
     const family = spec.ipFamilies?.length ? spec.ipFamilies[index] : address && familyOf(address);
     if (address === undefined || family !== familyOf(address))
       report(
-        `spec.clusterIPs[${index}]: ${JSON.stringify(item)} is skipped: no address of ${family ?? 'a listed family'}`,
+        `spec.clusterIPs[${index}]: ${quote(item)} is skipped: no address of ${family ?? 'a listed family'}`,
       );
     else clusterIps[family] ??= address;
   }
@@ -148,9 +147,7 @@ const schedulerName = /^[a-z0-9_-]{1,15}$/;
 const schedulerOf = (metadata: ServiceShape['metadata'], report: Report): string | undefined => {
   const scheduler = metadata.annotations?.['ipvs.kube-ipvs.dev/scheduler'] ?? undefined;
   if (scheduler === undefined || schedulerName.test(scheduler)) return scheduler;
-  report(
-    `metadata.annotations[ipvs.kube-ipvs.dev/scheduler]: ${JSON.stringify(scheduler)} is no scheduler's name`,
-  );
+  report(`metadata.annotations[ipvs.kube-ipvs.dev/scheduler]: ${quote(scheduler)} is no scheduler's name`);
   return undefined;
 };
 
@@ -248,9 +245,7 @@ const endpointsOf = (shape: EndpointSliceShape, report: Report): readonly Endpoi
     if (first === undefined) return [];
     const address = parseIp(first);
     if (address !== undefined && familyOf(address) === shape.addressType) return [endpoint(entry, address)];
-    report(
-      `endpoints[${index}].addresses[0]: ${JSON.stringify(first)} is skipped: no ${shape.addressType} address`,
-    );
+    report(`endpoints[${index}].addresses[0]: ${quote(first)} is skipped: no ${shape.addressType} address`);
     return [];
   });
 
@@ -270,7 +265,7 @@ export const toEndpointSlice = (object: unknown): Parsed<EndpointSliceKey, Endpo
   if (labels?.['service.kubernetes.io/headless'] !== undefined) return nothing();
   const family = families.find((candidate) => candidate === shape.addressType);
   if (family === undefined)
-    return nothing(`addressType: ${JSON.stringify(shape.addressType)} is not served, only IPv4 and IPv6`);
+    return nothing(`addressType: ${quote(shape.addressType)} is not served, only IPv4 and IPv6`);
   const serviceName = labels?.['kubernetes.io/service-name'];
   if (!serviceName)
     return nothing('metadata.labels[kubernetes.io/service-name]: absent, so it belongs to no Service');

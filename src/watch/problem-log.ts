@@ -1,4 +1,8 @@
 import type { Logger } from '../base/log.js';
+import { shorten } from '../base/text.js';
+
+/** Of one object, so many are told; objects are remembered up to a number: whoever fills it is told of twice at worst. */
+const most = { problems: 20, objects: 10_000 } as const;
 
 /** Tells once what is wrong with an object, however often it comes, and once when it has become right. */
 export class ProblemLog {
@@ -11,17 +15,16 @@ export class ProblemLog {
     const before = this.#told.get(object);
     if (problems.length === 0) {
       if (this.#told.delete(object))
-        this.logger.info({ object }, 'nothing is wrong with this object any more');
+        this.logger.info({ object: shorten(object) }, 'nothing is wrong with this object any more');
       return;
     }
-    const text = problems.join('\n');
+    const shown = problems.slice(0, most.problems).map((problem) => shorten(problem, 1_000));
+    if (problems.length > shown.length) shown.push(`… and ${problems.length - shown.length} more`);
+    const text = shown.join('\n');
     if (text === before) return;
+    const [oldest] = this.#told.keys();
+    if (this.#told.size >= most.objects && oldest !== undefined) this.#told.delete(oldest);
     this.#told.set(object, text);
-    this.logger.warn({ object, problems }, 'an object cannot be used as it is');
-  }
-
-  /** What is wrong now, by object. */
-  current(): ReadonlyMap<string, string> {
-    return this.#told;
+    this.logger.warn({ object: shorten(object), problems: shown }, 'an object cannot be used as it is');
   }
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { InputError } from '../base/errors.js';
+import { shorten } from '../base/text.js';
 
 // The shapes hold only what we use; everything else is dropped here and never kept. Go writes an absent list as null.
 
@@ -7,9 +8,12 @@ const port = z.int().min(0).max(65535);
 const text = z.string().nullish();
 const texts = z.array(z.string()).nullish();
 
+/** No more than what names our objects everywhere needs of them: an API server asks for more. */
+const objectName = z.string().regex(/^[^/%\s\p{C}]{1,253}$/u, 'no name of an object');
+
 const metadataShape = z.object({
-  namespace: text,
-  name: z.string().min(1),
+  namespace: objectName.or(z.literal('')).nullish(),
+  name: objectName,
   uid: text,
   creationTimestamp: text,
   deletionTimestamp: text,
@@ -139,14 +143,16 @@ export class MalformedObject extends InputError {
   constructor(
     /** `Service`, `EndpointSlice`, … */
     readonly kind: string,
-    /** `namespace/name`, or undefined where even that cannot be read. */
+    /** `namespace/name` (of a Node its name), or undefined where even that cannot be read. */
     readonly object: string | undefined,
     readonly field: string,
     /** The same as steps from the object. */
     readonly path: readonly (string | number)[],
     problem: string,
   ) {
-    super(`${kind} ${object ?? '(without a name)'}: ${field === '' ? '' : `${field}: `}${problem}`);
+    super(
+      `${kind} ${shorten(object ?? '(without a name)')}: ${field === '' ? '' : `${shorten(field)}: `}${shorten(problem)}`,
+    );
   }
 }
 
@@ -156,11 +162,11 @@ const formatPath = (path: readonly (string | number)[]): string =>
     .join('')
     .replace(/^\./, '');
 
-const nameOf = (object: unknown): string | undefined => {
+const nameOf = (kind: string, object: unknown): string | undefined => {
   const identity = identityShape.safeParse(object);
   if (!identity.success) return undefined;
   const { namespace, name } = identity.data.metadata;
-  return `${namespace || 'default'}/${name}`;
+  return kind === 'Node' ? name : `${namespace || 'default'}/${name}`;
 };
 
 const reader =
@@ -170,7 +176,7 @@ const reader =
     if (result.success) return result.data;
     const [issue] = result.error.issues;
     const path = (issue?.path ?? []).map((step) => (typeof step === 'symbol' ? String(step) : step));
-    throw new MalformedObject(kind, nameOf(object), formatPath(path), path, issue?.message ?? '');
+    throw new MalformedObject(kind, nameOf(kind, object), formatPath(path), path, issue?.message ?? '');
   };
 
 /** Each takes what JSON or YAML gave and returns the fields we use; anything else is a MalformedObject. */
@@ -180,12 +186,11 @@ export const readNode = reader('Node', nodeShape);
 export const readList = reader('list', listShape);
 
 const readEventFrame = reader('watch event', watchEventShape);
-const readEventMetadata = reader('watch event', eventMetadataShape);
 
-/** A line of a watch; what is none is a MalformedObject. */
+/** A line of a watch; what is none is a MalformedObject. An object that makes no sense is its reader's business: the stream is whole. */
 export const readWatchEvent = (line: unknown): WatchEvent => {
   const { type, object } = readEventFrame(line);
-  const { metadata } = readEventMetadata(object);
+  const metadata = eventMetadataShape.safeParse(object).data?.metadata;
   return {
     type,
     object,

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
+import type { VirtualServerKey } from '../../src/model/virtual-server.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { apiServerService, reservedAddresses } from '../../src/plan/reserved-addresses.js';
 import { ip, local, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
@@ -148,4 +149,24 @@ test('health checks are given once, when what they tell has changed', () => {
   assert.deepEqual(taken(), [{ port: 32_010, localEndpoints: { IPv4: 0 } }]);
   put(undefined);
   assert.deepEqual(taken(), [undefined]);
+});
+
+test('a Service that breaks the rendering keeps what it had, and the others go on', () => {
+  const { wanted, store, put } = setUp();
+  put('s1', older, [':80']);
+  wanted.update();
+  const slicesOf = store.slicesOf.bind(store);
+  store.slicesOf = (key) => {
+    if (key === 'default/s1') throw new Error('poison');
+    return slicesOf(key);
+  };
+  put('s1', older, [':81']);
+  put('s2', older, [':82']);
+  wanted.update();
+  const keys = [...wanted.desired.keys().virtualServers].filter((key) => key.includes('10.96'));
+  assert.deepEqual(keys.toSorted(), ['TCP 10.96.0.1:80', 'TCP 10.96.0.2:82']);
+  store.slicesOf = slicesOf;
+  put('s1', older, [':83']);
+  wanted.update();
+  assert.ok(wanted.desired.keys().virtualServers.has('TCP 10.96.0.1:83' as VirtualServerKey));
 });

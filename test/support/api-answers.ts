@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { ApiObject, Kind } from './api-objects.js';
+import { wire, type ApiObject, type Kind } from './api-objects.js';
 import type { Fault } from './api-faults.js';
 
 /** A Status object as kube-apiserver 1.36 writes it (see test/fixtures/api-recordings). */
@@ -149,12 +149,14 @@ export const bookmark = (kind: Kind, version: number, endOfInitialEvents: boolea
 });
 
 /** Watched objects say their kind first; listed ones leave it to the list. */
-export const watched = (object: ApiObject): object => {
+export const watched = (object: ApiObject): unknown => {
+  if (wire in object) return object[wire];
   const { kind, apiVersion, ...rest } = object;
   return { kind, apiVersion, ...rest };
 };
 
-export const listed = (object: ApiObject): object => {
+export const listed = (object: ApiObject): unknown => {
+  if (wire in object) return object[wire];
   const { kind: _kind, apiVersion: _apiVersion, ...rest } = object;
   return rest;
 };

@@ -2,6 +2,9 @@
 
 export type Kind = 'Service' | 'EndpointSlice' | 'Node';
 
+/** What goes out in an object's place, whatever it is. */
+export const wire = Symbol('wire');
+
 export interface Metadata {
   readonly name: string;
   readonly namespace?: string;
@@ -16,6 +19,7 @@ export interface ApiObject {
   readonly kind: Kind;
   readonly apiVersion?: string;
   readonly metadata: Metadata;
+  readonly [wire]?: unknown;
   readonly [field: string]: unknown;
 }
 

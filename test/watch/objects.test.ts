@@ -9,6 +9,7 @@ import { toEndpointSlice, toNode, toService, type Parsed } from '../../src/watch
 import { MalformedObject, readWatchEvent } from '../../src/watch/schemas.js';
 import type { ApiObject } from '../support/api-objects.js';
 import { sampleService, sampleSlice } from '../support/api-samples.js';
+import { damaged } from '../support/arbitrary-objects.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -395,23 +396,6 @@ const onlyInputErrors = (read: (object: unknown) => unknown, object: unknown): v
     if (!(error instanceof InputError)) throw error;
   }
 };
-
-/** Objects that are nearly right: right ones in which any value at any depth is replaced by anything. */
-const damaged = (object: unknown): fc.Arbitrary<unknown> =>
-  fc.oneof(
-    { weight: 1, arbitrary: fc.anything() },
-    {
-      weight: 6,
-      arbitrary: Array.isArray(object) ? fc.tuple(...object.map(damaged)) : damagedRecord(object),
-    },
-  );
-
-const damagedRecord = (object: unknown): fc.Arbitrary<unknown> =>
-  typeof object === 'object' && object !== null
-    ? fc.record(Object.fromEntries(Object.entries(object).map(([name, value]) => [name, damaged(value)])), {
-        requiredKeys: [],
-      })
-    : fc.constant(object);
 
 test('whatever an object looks like, nothing but an InputError is thrown', () => {
   const full = {

@@ -1,0 +1,7 @@
+/** A text for people: of a long one the beginning, and how long it is. */
+export const shorten = (text: string, most = 200): string =>
+  text.length <= most ? text : `${text.slice(0, most)}… (${text.length} characters)`;
+
+/** The same in quotes, as JSON has it. */
+export const quote = (text: unknown): string =>
+  JSON.stringify(typeof text === 'string' ? shorten(text) : text);
