@@ -1,3 +1,4 @@
+import { Turns } from '../base/async.js';
 import { BaseError } from '../base/errors.js';
 import { IpvsClient } from '../kernel/ipvs/client.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
@@ -44,13 +45,18 @@ const readTable = async (
   };
 };
 
+/** So long keys and signals wait at most. */
+const longestStopMilliseconds = 20;
+
 const readTables = async (
   matches: (identity: VirtualServerIdentity) => boolean,
 ): Promise<readonly ObservedTable[]> => {
   const client = IpvsClient.open();
   try {
     const tables: ObservedTable[] = [];
+    const turns = new Turns(longestStopMilliseconds);
     for (const server of await client.virtualServers()) {
+      await turns.turn();
       const table = matches(server.identity) ? await readTable(client, server) : undefined;
       if (table !== undefined) tables.push(table);
     }

@@ -3,6 +3,13 @@ import { cleanupCommand } from './commands/cleanup.js';
 import { configCommand } from './commands/config.js';
 import { dumpCommand } from './commands/dump.js';
 import { renderCommand } from './commands/render.js';
+import { topCommand } from './commands/top.js';
 
 /** Every command but the daemon, in the order of help and man page. */
-export const commands: readonly Command[] = [dumpCommand, renderCommand, cleanupCommand, configCommand];
+export const commands: readonly Command[] = [
+  dumpCommand,
+  topCommand,
+  renderCommand,
+  cleanupCommand,
+  configCommand,
+];

@@ -1,77 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseIp, type IpAddress } from '../../src/base/ip.js';
 import { parseYaml, formatYaml } from '../../src/base/yaml.js';
 import { dumpJson } from '../../src/cli/dump-json.js';
 import type { ObservedTable } from '../../src/cli/kernel-table.js';
 import { noPalette, paletteFor } from '../../src/cli/paint.js';
 import { formatBytes, tableText } from '../../src/cli/table-text.js';
-import type { Protocol } from '../../src/model/service.js';
-import {
-  realServerKey,
-  virtualServerKey,
-  type RealServerObservation,
-  type Statistics,
-  type VirtualServerObservation,
-} from '../../src/model/virtual-server.js';
-
-const ip = (text: string): IpAddress => parseIp(text) ?? assert.fail(text);
-
-const statistics = (connections: bigint, inBytes: bigint): Statistics => ({
-  connections,
-  inPackets: connections * 10n,
-  outPackets: connections * 8n,
-  inBytes,
-  outBytes: inBytes * 3n,
-  connectionsPerSecond: 5n,
-  inPacketsPerSecond: 50n,
-  outPacketsPerSecond: 40n,
-  inBytesPerSecond: 2048n,
-  outBytesPerSecond: 6144n,
-});
-
-const virtual = (
-  protocol: Protocol,
-  address: string,
-  port: number,
-  extra: Partial<VirtualServerObservation> = {},
-): VirtualServerObservation => {
-  const identity = { by: 'address', protocol, address: ip(address), port } as const;
-  return {
-    key: virtualServerKey(identity),
-    identity,
-    scheduler: 'rr',
-    persistence: undefined,
-    flags: [],
-    statistics: statistics(12n, 4096n),
-    ...extra,
-  };
-};
-
-const real = (
-  address: string,
-  port: number,
-  active: number,
-  extra: Partial<RealServerObservation> = {},
-): RealServerObservation => ({
-  key: realServerKey(ip(address), port),
-  address: ip(address),
-  port,
-  weight: 1,
-  forwarding: 'masquerade',
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  activeConnections: active,
-  inactiveConnections: 2,
-  persistentConnections: 0,
-  statistics: statistics(6n, 2048n),
-  ...extra,
-});
-
-const table = (server: VirtualServerObservation, ...servers: RealServerObservation[]): ObservedTable => ({
-  server,
-  realServers: new Map(servers.map((each) => [each.key, each])),
-});
+import { virtualServerKey, type VirtualServerObservation } from '../../src/model/virtual-server.js';
+import { ip, real, table, virtual } from '../support/observed-tables.js';
 
 const mark: VirtualServerObservation = {
   ...virtual('TCP', '0.0.0.0', 0),

@@ -1,0 +1,108 @@
+import type { Statistics } from '../../model/virtual-server.js';
+import type { ObservedTable } from '../kernel-table.js';
+
+/** The kernel's table at one moment. */
+export interface Sample {
+  /** Milliseconds of a clock that nobody sets. */
+  readonly at: number;
+  readonly tables: readonly ObservedTable[];
+}
+
+/** What flows, a second; connections that are open. */
+export interface Load {
+  readonly connectionsPerSecond: number;
+  readonly inPacketsPerSecond: number;
+  readonly outPacketsPerSecond: number;
+  readonly inBytesPerSecond: number;
+  readonly outBytesPerSecond: number;
+  readonly activeConnections: number;
+  readonly inactiveConnections: number;
+}
+
+/** A real server of one virtual server. */
+export interface RealServerLoad {
+  readonly key: string;
+  readonly weight: number;
+  readonly load: Load;
+}
+
+export interface VirtualServerLoad {
+  readonly key: string;
+  readonly scheduler: string;
+  readonly load: Load;
+  readonly realServers: readonly RealServerLoad[];
+}
+
+export const noLoad: Load = {
+  connectionsPerSecond: 0,
+  inPacketsPerSecond: 0,
+  outPacketsPerSecond: 0,
+  inBytesPerSecond: 0,
+  outBytesPerSecond: 0,
+  activeConnections: 0,
+  inactiveConnections: 0,
+};
+
+export const addLoads = (a: Load, b: Load): Load => ({
+  connectionsPerSecond: a.connectionsPerSecond + b.connectionsPerSecond,
+  inPacketsPerSecond: a.inPacketsPerSecond + b.inPacketsPerSecond,
+  outPacketsPerSecond: a.outPacketsPerSecond + b.outPacketsPerSecond,
+  inBytesPerSecond: a.inBytesPerSecond + b.inBytesPerSecond,
+  outBytesPerSecond: a.outBytesPerSecond + b.outBytesPerSecond,
+  activeConnections: a.activeConnections + b.activeConnections,
+  inactiveConnections: a.inactiveConnections + b.inactiveConnections,
+});
+
+type Flow = Omit<Load, 'activeConnections' | 'inactiveConnections'>;
+
+/** Zero where a counter went back: the server was made anew, or somebody set its counters to zero. */
+const perSecond = (before: bigint, now: bigint, seconds: number): number =>
+  now > before ? Number(now - before) / seconds : 0;
+
+/** From totals, not from the kernel's own rates: those lag by seconds, and stand still with net.ipv4.vs.run_estimation = 0. */
+const flowBetween = (before: Statistics | undefined, now: Statistics | undefined, seconds: number): Flow => {
+  if (before === undefined || now === undefined || seconds <= 0) return noLoad;
+  return {
+    connectionsPerSecond: perSecond(before.connections, now.connections, seconds),
+    inPacketsPerSecond: perSecond(before.inPackets, now.inPackets, seconds),
+    outPacketsPerSecond: perSecond(before.outPackets, now.outPackets, seconds),
+    inBytesPerSecond: perSecond(before.inBytes, now.inBytes, seconds),
+    outBytesPerSecond: perSecond(before.outBytes, now.outBytes, seconds),
+  };
+};
+
+const tableLoad = (
+  before: ObservedTable | undefined,
+  now: ObservedTable,
+  seconds: number,
+): VirtualServerLoad => {
+  let activeConnections = 0;
+  let inactiveConnections = 0;
+  const realServers = [...now.realServers.values()].map((server): RealServerLoad => {
+    activeConnections += server.activeConnections;
+    inactiveConnections += server.inactiveConnections;
+    return {
+      key: server.key,
+      weight: server.weight,
+      load: {
+        ...flowBetween(before?.realServers.get(server.key)?.statistics, server.statistics, seconds),
+        activeConnections: server.activeConnections,
+        inactiveConnections: server.inactiveConnections,
+      },
+    };
+  });
+  const flow = flowBetween(before?.server.statistics, now.server.statistics, seconds);
+  return {
+    key: now.server.key,
+    scheduler: now.server.scheduler,
+    load: { ...flow, activeConnections, inactiveConnections },
+    realServers,
+  };
+};
+
+/** What flowed between two samples. What is new in the second has no rates yet; without a first sample nothing has. */
+export const loadsBetween = (before: Sample | undefined, now: Sample): readonly VirtualServerLoad[] => {
+  const known = new Map(before?.tables.map((table) => [table.server.key, table]));
+  const seconds = before === undefined ? 0 : (now.at - before.at) / 1_000;
+  return now.tables.map((table) => tableLoad(known.get(table.server.key), table, seconds));
+};
