@@ -96,7 +96,7 @@ test('top', async (t) => {
     coloured.press('q');
     using screen = new TerminalScreen(`NO_COLOR=1 ${top} --by real`);
     await screen.shows(drains);
-    await screen.shows(/^>10\.200\.0\.1:6443/m);
+    await screen.shows(/^>\[fd00:10:244::17\]:53/m);
     assert.equal(screen.colours, 0);
     screen.press('q');
     await screen.shows(/status 0/);
