@@ -4,23 +4,87 @@ import type { Operation, Outcome } from '../model/operation.js';
  * What an answer of the kernel means for an operation:
  * - `applied`: the kernel now is as the operation wants it
  * - `reread`: our picture of the object was wrong; read it again and decide anew
- * - `retry`: the kernel refused; try again later, with backoff
+ * - `retry-soon`: the kernel was disturbed; try again in a moment, with delays that grow from there
+ * - `retry`: the kernel lacks something that may come (memory, a right); try again with growing delays
+ * - `give-up`: the kernel will not do this, whatever we wait for: left until the object changes or the next resync begins
+ * - `ensure-device`: kube-ipvs0 is not there; make it, then try again
+ * - `reopen`: the socket is of no use any more; the connection has opened another one, try again in a moment
  */
-export type Decision = 'applied' | 'reread' | 'retry';
+export type Decision = 'applied' | 'reread' | 'retry-soon' | 'retry' | 'give-up' | 'ensure-device' | 'reopen';
 
-/** Errno names that mean something other than `retry`, by operation (net/netfilter/ipvs/ip_vs_ctl.c, net/ipv4/devinet.c, net/ipv6/addrconf.c). */
-const meanings: Readonly<Record<Operation['kind'], Readonly<Record<string, Decision>>>> = {
-  'add-virtual-server': { EEXIST: 'reread' },
-  'update-virtual-server': { ESRCH: 'reread' },
+/** A decision after which the object is not as it is wanted. */
+export type Refusal = Exclude<Decision, 'applied'>;
+
+/** Errno names by what they mean for every operation that says nothing else below. One that is named nowhere means `retry`. */
+export const commonMeanings: Readonly<Partial<Record<Decision, readonly string[]>>> = {
+  // A signal, a lock, or a table that changes.
+  'retry-soon': ['EINTR', 'EAGAIN', 'EBUSY', 'ERESTART'],
+  // Memory, buffers, room in a set, descriptors, rights that somebody may give.
+  retry: [
+    'ENOMEM',
+    'ENOBUFS',
+    'ENOSPC',
+    'ENFILE',
+    'EMFILE',
+    'EPERM',
+    'EACCES',
+    'ETIMEDOUT',
+    'ENETDOWN',
+    'EIO',
+  ],
+  // Values and families that this kernel does not take. EDOM is our own word: a value that does not fit its attribute.
+  'give-up': [
+    'EINVAL',
+    'ERANGE',
+    'EDOM',
+    'E2BIG',
+    'EMSGSIZE',
+    'EOVERFLOW',
+    'ENAMETOOLONG',
+    'EAFNOSUPPORT',
+    'EPROTONOSUPPORT',
+    'ESOCKTNOSUPPORT',
+    'EOPNOTSUPP',
+    'ENOTSUPP',
+  ],
+  reopen: ['EBADF', 'ENOTSOCK', 'ENOTCONN', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ESHUTDOWN'],
+};
+
+type Meanings = Readonly<Record<string, Decision>>;
+
+/**
+ * What single operations mean otherwise (net/netfilter/ipvs/ip_vs_ctl.c, net/ipv4/devinet.c, net/ipv6/addrconf.c,
+ * net/netfilter/nf_tables_api.c). A virtual server's ENOENT is a scheduler that the kernel does not have: where it is the
+ * whole of IPVS that has gone, the client says so by an IpvsGoneError instead.
+ */
+export const operationMeanings: Readonly<Record<Operation['kind'], Meanings>> = {
+  'add-virtual-server': { EEXIST: 'reread', ENOENT: 'give-up' },
+  'update-virtual-server': { ESRCH: 'reread', ENOENT: 'give-up' },
   'delete-virtual-server': { ESRCH: 'applied' },
   'add-real-server': { EEXIST: 'reread', ESRCH: 'reread' },
   'update-real-server': { ENOENT: 'reread', ESRCH: 'reread' },
   'delete-real-server': { ENOENT: 'applied', ESRCH: 'reread' },
-  'add-element': {},
-  'delete-element': {},
-  'bind-address': { EEXIST: 'applied' },
-  'unbind-address': { EADDRNOTAVAIL: 'applied', ENODEV: 'applied' },
+  'add-element': { EEXIST: 'reread', ENOENT: 'reread' },
+  'delete-element': { ENOENT: 'reread' },
+  // EADDRNOTAVAIL: an IPv6 address that no interface but the loopback can have.
+  'bind-address': {
+    EEXIST: 'applied',
+    ENODEV: 'ensure-device',
+    ENONET: 'ensure-device',
+    EADDRNOTAVAIL: 'give-up',
+  },
+  'unbind-address': { EADDRNOTAVAIL: 'applied', ENODEV: 'applied', ENONET: 'applied' },
 };
+
+const common: ReadonlyMap<string, Decision> = new Map(
+  Object.entries(commonMeanings).flatMap(([decision, errnos]) =>
+    errnos.map((errno): [string, Decision] => [errno, decision as Decision]),
+  ),
+);
+
+/** What an errno means for a kind of operation. */
+export const meaningOf = (kind: Operation['kind'], errno: string): Decision =>
+  operationMeanings[kind][errno] ?? common.get(errno) ?? 'retry';
 
 export const decide = (operation: Operation, outcome: Outcome): Decision => {
   switch (outcome.status) {
@@ -28,8 +92,8 @@ export const decide = (operation: Operation, outcome: Outcome): Decision => {
       return 'applied';
     case 'unknown':
       // An address or an element is not read by itself: done once more, it tells whether it was done.
-      return 'address' in operation || 'element' in operation ? 'retry' : 'reread';
+      return 'address' in operation || 'element' in operation ? 'retry-soon' : 'reread';
     case 'failed':
-      return meanings[operation.kind][outcome.errno] ?? 'retry';
+      return meaningOf(operation.kind, outcome.errno);
   }
 };

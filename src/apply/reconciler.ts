@@ -1,5 +1,5 @@
-import type { IpAddress } from '../base/ip.js';
 import { messageOf } from '../base/errors.js';
+import { NetlinkError, ProtocolError } from '../netlink/errors.js';
 import type { Logger } from '../base/log.js';
 import {
   formatOperation,
@@ -15,19 +15,18 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
-import type { ElementKey } from '../model/nftables.js';
 import { diff, touch, type Touched, type Wanted } from '../plan/diff.js';
 import type { DrainSettings, DrainStep } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
-import { decide, type Decision } from './decisions.js';
+import { decide, type Decision, type Refusal } from './decisions.js';
 import { Drains, type DrainsParts } from './drains.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
-import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
 import type { OperationCounters } from './operation-counters.js';
 import { resetClients, type FlowCleaner } from './purged-flows.js';
 import { ReroutedClients } from './rerouted-clients.js';
-import { Retries } from './retries.js';
+import { nameOf, Refusals, targetOf, type Target } from './refusals.js';
+import type { RetryDelays } from './retries.js';
 import { slices, type Slice } from './slices.js';
 
 export interface ReconcilerParts {
@@ -48,6 +47,7 @@ export interface ReconcilerParts {
   readonly log: Logger;
   /** Milliseconds of a clock that nobody sets; performance.now where nothing is said. */
   readonly now?: () => number;
+  readonly retryDelays?: RetryDelays;
 }
 
 export interface Report {
@@ -56,26 +56,11 @@ export interface Report {
   readonly failed: number;
 }
 
-type Retry =
-  | { readonly kind: 'virtual-server'; readonly key: VirtualServerKey }
-  | { readonly kind: 'address'; readonly address: IpAddress }
-  | { readonly kind: 'element'; readonly key: ElementKey };
-
-const retryDelays = { firstMilliseconds: 500, maximumMilliseconds: 60_000 };
-
 /** A stale picture is mended by reading once; a second round is for what changed meanwhile. */
 const maximumRounds = 3;
 
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
-
-const targetOf = (operation: Operation): Retry => {
-  if ('address' in operation) return { kind: 'address', address: operation.address };
-  if ('element' in operation) return { kind: 'element', key: operation.element.key };
-  return { kind: 'virtual-server', key: operationTarget(operation) };
-};
-
-const nameOf = (target: Retry): string => (target.kind === 'address' ? target.address : target.key);
 
 const reasonOf = (outcome: Outcome): string => (outcome.status === 'failed' ? outcome.message : 'no answer');
 
@@ -84,29 +69,38 @@ const reasonOf = (outcome: Outcome): string => (outcome.status === 'failed' ? ou
  * phase by phase, reads again what is in doubt, and keeps what was refused for later. One call at a time.
  */
 export class Reconciler {
-  readonly #retries = new Retries<Retry>(retryDelays);
-  readonly #now: () => number;
-  /** Refused since it was last told, each for a reason that is new. */
-  #news: object[] = [];
+  readonly #refusals: Refusals;
+  /** What could not be read when it was in doubt. */
+  readonly #unread = new Map<VirtualServerKey, VirtualServerIdentity>();
   readonly drains: Drains;
   readonly #rerouted: ReroutedClients;
   #stopped = false;
 
   constructor(private readonly parts: ReconcilerParts) {
     this.#rerouted = new ReroutedClients(parts.observed);
-    this.#now = parts.now ?? (() => performance.now());
-    this.drains = new Drains({ ...parts, now: this.#now });
+    const { log, now = () => performance.now(), retryDelays } = parts;
+    this.#refusals = new Refusals({ log, now, delays: retryDelays });
+    this.drains = new Drains({ ...parts, now });
   }
 
   /** In how many milliseconds something is to be tried again, if anything is. */
   get nextRetry(): number | undefined {
-    const due = this.#retries.nextDue;
-    return due === undefined ? undefined : Math.max(0, due - this.#now());
+    return this.#refusals.nextRetry;
   }
 
   /** How many things the kernel refused the last time that they were tried. */
   get refused(): number {
-    return this.#retries.size;
+    return this.#refusals.size;
+  }
+
+  /** How many of them are left until they change or the next resync begins. */
+  get givenUp(): number {
+    return this.#refusals.givenUp;
+  }
+
+  /** A resync begins: what was given up is tried once more. */
+  tryGivenUp(): void {
+    this.#refusals.tryGivenUp();
   }
 
   /** A call under way ends with the slice that it is at; what is left over is found by the next process. */
@@ -128,26 +122,19 @@ export class Reconciler {
 
   /** Reconciles the touched keys together with those whose retry is due. Never throws for what the kernel refuses. */
   async reconcile(touched: Touched): Promise<Report> {
-    const all = this.#withDueRetries(touched);
+    const all = this.#refusals.withDue(touched);
+    this.#distrustUnread(all.virtualServers);
     const report = { applied: 0, failed: 0 };
     const refused = new Set<string>();
     for (const slice of slices(all, this.parts.wanted.urgency)) {
       if (this.#stopped) return report;
       await this.#reconcileSlice(slice, report, refused);
     }
-    this.#settle(all, refused);
     await this.#end(await this.drains.look(all.virtualServers), report, refused);
+    this.#refusals.settle(all, refused);
     await this.#cleanRerouted();
-    this.#tell();
+    this.#refusals.tell();
     return report;
-  }
-
-  #tell(): void {
-    const news = this.#news;
-    this.#news = [];
-    tellOfEach(news, (fields) =>
-      this.parts.log.warn(fields, 'the kernel refused an operation; it is tried again with growing delays'),
-    );
   }
 
   async #reconcileSlice(
@@ -173,25 +160,13 @@ export class Reconciler {
     const report = { applied: 0, failed: 0 };
     await this.#end(await this.drains.lookAtAll(), report, new Set());
     await this.#cleanRerouted();
-    this.#tell();
+    this.#refusals.tell();
     return report;
   }
 
   async #cleanRerouted(): Promise<void> {
     const rerouted = this.#rerouted.take();
     if (rerouted.length > 0) await this.parts.staleFlows.clean(rerouted);
-  }
-
-  #withDueRetries(touched: Touched): Touched {
-    const virtualServers = new Set(touched.virtualServers);
-    const addresses = new Set(touched.addresses);
-    const elements = new Set(touched.elements);
-    for (const item of this.#retries.due(this.#now())) {
-      if (item.kind === 'address') addresses.add(item.address);
-      else if (item.kind === 'element') elements.add(item.key);
-      else virtualServers.add(item.key);
-    }
-    return { virtualServers, addresses, elements };
   }
 
   #without(touched: Touched, refused: ReadonlySet<string>): Touched {
@@ -208,7 +183,7 @@ export class Reconciler {
     for (const [index, operation] of phaseOperations(phase).entries()) {
       const decision = this.#record(operation, outcomes[index] ?? unknown, refused);
       if (decision === 'applied') report.applied += 1;
-      if (decision === 'retry') report.failed += 1;
+      else if (decision !== 'reread') report.failed += 1;
     }
   }
 
@@ -228,24 +203,44 @@ export class Reconciler {
       return decision;
     }
     const target = targetOf(operation);
+    // Virtual servers alone are read one by one.
+    if (decision === 'reread' && target.kind === 'virtual-server') return decision;
     // A real server of a virtual server that was itself refused says nothing new.
-    if (decision === 'reread' || refused.has(nameOf(target))) return decision;
-    this.#refuse(target, formatOperation(operation), reasonOf(outcome), refused);
+    if (refused.has(nameOf(target))) return decision;
+    this.#refuse(
+      target,
+      decision,
+      { operation: formatOperation(operation), reason: reasonOf(outcome) },
+      refused,
+    );
     return decision;
   }
 
-  #refuse(target: Retry, operation: string, reason: string, refused: Set<string>): void {
+  #refuse(
+    target: Target,
+    refusal: Refusal,
+    news: { readonly operation: string; readonly reason: string },
+    refused: Set<string>,
+  ): void {
     refused.add(nameOf(target));
-    if (this.#retries.failed(nameOf(target), target, reason, this.#now()))
-      this.#news.push({ operation, reason });
+    this.#refusals.note(target, refusal, news);
   }
 
   /** What still differs after reading it again and again changes under our hands: later is better than a busy loop. */
   #giveUpForNow(round: Touched, refused: Set<string>): void {
     for (const key of round.virtualServers) {
       if (this.#operations(touch({ virtualServers: new Set([key]) })).length === 0) continue;
-      refused.add(key);
-      this.#retries.failed(key, { kind: 'virtual-server', key }, 'changes under our hands', this.#now());
+      const news = { operation: `make virtual ${key}`, reason: 'it changes under our hands' };
+      this.#refuse({ kind: 'virtual-server', key }, 'retry', news, refused);
+    }
+  }
+
+  /** Of what is tried now it is not known how it stands. */
+  #distrustUnread(tried: ReadonlySet<VirtualServerKey>): void {
+    for (const [key, identity] of this.#unread) {
+      if (!tried.has(key)) continue;
+      this.#unread.delete(key);
+      this.parts.observed.distrust(identity);
     }
   }
 
@@ -259,22 +254,13 @@ export class Reconciler {
         observed.setVirtualServer(key, await readVirtualServer(ipvs, identity));
         keys.add(key);
       } catch (error) {
-        if (!refused.has(key))
-          this.#refuse({ kind: 'virtual-server', key }, `read virtual ${key}`, messageOf(error), refused);
+        if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
+        this.#unread.set(key, identity);
+        const news = { operation: `read virtual ${key}`, reason: messageOf(error) };
+        if (!refused.has(key)) this.#refuse({ kind: 'virtual-server', key }, 'retry', news, refused);
       }
     }
     return keys;
-  }
-
-  /** What was tried and not refused is as it should be: its backoff starts anew the next time. */
-  #settle(tried: Touched, refused: ReadonlySet<string>): void {
-    if (this.#retries.size === 0) return;
-    const settled = [...tried.virtualServers, ...tried.addresses, ...tried.elements]
-      .filter((key) => !refused.has(key) && this.#retries.settled(key))
-      .map((key) => ({ key }));
-    tellOfEach(settled, (fields) =>
-      this.parts.log.info(fields, 'what the kernel refused before is done now'),
-    );
   }
 
   /** Makes the deletions of a look at what drains. */
@@ -291,6 +277,17 @@ export class Reconciler {
       await this.#reconcileSlice({ ...touch({ virtualServers: ended }), late: false }, report, refused);
     }
     this.drains.forgetEndpoints(ended);
+    for (const operation of step.delete) this.#noteLeft(operation, refused);
     await resetClients(step.purged, this.parts);
+  }
+
+  /** A real server whose deletion came to nothing drains no more: nothing but another try finds it. */
+  #noteLeft(operation: Operation, refused: Set<string>): void {
+    if (operation.kind !== 'delete-real-server') return;
+    const key = operationTarget(operation);
+    if (refused.has(key) || !this.parts.observed.virtualServer(key)?.realServers.has(operation.server.key))
+      return;
+    const news = { operation: formatOperation(operation), reason: 'it is still there' };
+    this.#refuse({ kind: 'virtual-server', key }, 'retry-soon', news, refused);
   }
 }

@@ -1,29 +1,75 @@
 import { Backoff } from '../base/async.js';
+import type { Refusal } from './decisions.js';
+
+/** When what was refused is tried again. */
+export type RetryKind = 'soon' | 'later' | 'given-up';
+
+interface Delays {
+  readonly firstMilliseconds: number;
+  readonly maximumMilliseconds: number;
+}
+
+export type RetryDelays = Readonly<Record<Exclude<RetryKind, 'given-up'>, Delays>>;
+
+export const defaultRetryDelays: RetryDelays = {
+  soon: { firstMilliseconds: 50, maximumMilliseconds: 10_000 },
+  later: { firstMilliseconds: 500, maximumMilliseconds: 60_000 },
+};
+
+/** What was in doubt and stayed so is no less urgent than what was disturbed. */
+export const retryKindOf = (refusal: Refusal): RetryKind => {
+  switch (refusal) {
+    case 'retry':
+      return 'later';
+    case 'give-up':
+      return 'given-up';
+    case 'reread':
+    case 'retry-soon':
+    case 'ensure-device':
+    case 'reopen':
+      return 'soon';
+  }
+};
 
 interface Entry<Item> {
   readonly item: Item;
-  readonly backoff: Backoff;
-  reason: string;
-  dueAt: number;
+  readonly kind: RetryKind;
+  readonly backoff: Backoff | undefined;
+  readonly reason: string;
+  /** Infinity: not by itself. */
+  readonly dueAt: number;
 }
 
 /** What failed and is to be tried again, each with a backoff of its own, so that one bad object never holds up another. */
 export class Retries<Item> {
   readonly #entries = new Map<string, Entry<Item>>();
 
-  constructor(
-    private readonly delays: { readonly firstMilliseconds: number; readonly maximumMilliseconds: number },
-  ) {}
+  constructor(private readonly delays: RetryDelays = defaultRetryDelays) {}
 
   get size(): number {
     return this.#entries.size;
   }
 
+  /** How many are not tried again by themselves. */
+  get givenUp(): number {
+    let count = 0;
+    for (const { kind } of this.#entries.values()) if (kind === 'given-up') count += 1;
+    return count;
+  }
+
   /** Notes a failure at a time (milliseconds of a clock that nobody sets). Returns whether it is news: a first failure or one for another reason. */
-  failed(key: string, item: Item, reason: string, now: number): boolean {
+  failed(
+    key: string,
+    item: Item,
+    { kind, reason }: { readonly kind: RetryKind; readonly reason: string },
+    now: number,
+  ): boolean {
     const known = this.#entries.get(key);
-    const backoff = known?.backoff ?? new Backoff(this.delays);
-    this.#entries.set(key, { item, backoff, reason, dueAt: now + backoff.next() });
+    const backoff =
+      kind === 'given-up'
+        ? undefined
+        : ((known?.kind === kind ? known.backoff : undefined) ?? new Backoff(this.delays[kind]));
+    this.#entries.set(key, { item, kind, backoff, reason, dueAt: now + (backoff?.next() ?? Infinity) });
     return known?.reason !== reason;
   }
 
@@ -32,14 +78,20 @@ export class Retries<Item> {
     return this.#entries.delete(key);
   }
 
+  /** What was given up is due now, once. */
+  tryGivenUp(now: number): void {
+    for (const [key, entry] of this.#entries)
+      if (entry.kind === 'given-up') this.#entries.set(key, { ...entry, dueAt: now });
+  }
+
   due(now: number): readonly Item[] {
     return [...this.#entries.values()].filter((entry) => entry.dueAt <= now).map((entry) => entry.item);
   }
 
-  /** When the next one is due, by the clock of `failed`. */
+  /** When the next one is due, by the clock of `failed`; undefined where none is by itself. */
   get nextDue(): number | undefined {
-    let next: number | undefined;
-    for (const { dueAt } of this.#entries.values()) next = Math.min(next ?? dueAt, dueAt);
-    return next;
+    let next = Infinity;
+    for (const { dueAt } of this.#entries.values()) next = Math.min(next, dueAt);
+    return next === Infinity ? undefined : next;
   }
 }

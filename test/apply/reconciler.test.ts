@@ -8,6 +8,7 @@ import { Resync } from '../../src/apply/resync.js';
 import type { IpAddress } from '../../src/base/ip.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerKey } from '../../src/model/virtual-server.js';
+import { NetlinkError } from '../../src/netlink/errors.js';
 import { Desired } from '../../src/plan/desired.js';
 import { touch, type Touched } from '../../src/plan/diff.js';
 import { allTouched } from '../support/touched.js';
@@ -246,7 +247,7 @@ test('an endpoint that returns while it drains gets its weight back in place and
 test('one Service that the kernel refuses holds up no other, is tried again later, and is reported once', async () => {
   const { kernel, reconciler, warnings, clock, want } = setUp();
   kernel.fault = (operation) =>
-    operation.kind === 'add-virtual-server' && operation.server.key === web ? failed('ENOENT') : undefined;
+    operation.kind === 'add-virtual-server' && operation.server.key === web ? failed('ENOMEM') : undefined;
   const bad = want('web', '10.96.0.1', ['10.1.0.1']);
   const good = want('good', '10.96.0.2', ['10.1.0.2']);
   const report = await reconciler.reconcile(allTouched([bad, good]));
@@ -282,7 +283,7 @@ test('a virtual server that cannot even be read holds up nothing else', async ()
       : undefined;
   const read = kernel.virtualServer.bind(kernel);
   kernel.virtualServer = async (identity) => {
-    if (virtualServerKey(identity) === web) throw new Error('EAFNOSUPPORT');
+    if (virtualServerKey(identity) === web) throw new NetlinkError('read virtual', 97);
     return read(identity);
   };
   const bad = want('web', '10.96.0.1', []);
@@ -292,7 +293,47 @@ test('a virtual server that cannot even be read holds up nothing else', async ()
   assert.deepEqual([...kernel.tables.keys()], ['TCP 10.96.0.2:80']);
   assert.ok(kernel.addresses.has(ip('10.96.0.2')));
   assert.equal(warnings.length, 1);
-  assert.ok((reconciler.nextRetry ?? 0) > 0);
+  assert.deepEqual([reconciler.givenUp, reconciler.nextRetry], [1, undefined]);
+});
+
+test('what waiting does not mend is left until it changes or a resync begins', async () => {
+  const { kernel, reconciler, warnings, clock, want } = setUp();
+  kernel.fault = ({ kind }) => (kind === 'add-virtual-server' ? failed('ENOENT') : undefined);
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
+  assert.deepEqual([reconciler.givenUp, reconciler.nextRetry], [1, undefined]);
+  const asked = (): number => kernel.asked.filter((line) => line === '+ virtual TCP 10.96.0.1:80 rr').length;
+  clock.now += 3_600_000;
+  await reconciler.reconcile(nothing);
+  assert.equal(asked(), 1);
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
+  assert.equal(asked(), 2, 'it changed');
+  reconciler.tryGivenUp();
+  assert.equal(reconciler.nextRetry, 0);
+  await reconciler.reconcile(nothing);
+  assert.deepEqual([asked(), reconciler.nextRetry], [3, undefined]);
+  assert.equal(warnings.length, 1, 'the same reason is no news');
+  kernel.fault = () => undefined;
+  reconciler.tryGivenUp();
+  await reconciler.reconcile(nothing);
+  assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])], ['10.1.0.1:80', '10.1.0.2:80']);
+  assert.equal(reconciler.refused, 0);
+});
+
+test('what could not be read when it was in doubt is read with its next try, also where nobody wants it by then', async () => {
+  const { kernel, observed, reconciler, clock, want } = setUp();
+  kernel.fault = ({ kind }) => (kind === 'add-virtual-server' ? unknown : undefined);
+  const read = kernel.virtualServer.bind(kernel);
+  kernel.virtualServer = async () => {
+    throw new NetlinkError('read virtual', 12);
+  };
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
+  assert.equal(observed.virtualServer(web), undefined, 'the kernel has it, and we do not know');
+  kernel.virtualServer = read;
+  kernel.fault = () => undefined;
+  want('web', '10.96.0.1', undefined);
+  clock.now += reconciler.nextRetry ?? 0;
+  await reconciler.reconcile(nothing);
+  assert.deepEqual([...kernel.tables.keys()], []);
 });
 
 test('a picture that was wrong is read again and mended in the same call', async () => {
