@@ -17,6 +17,11 @@ export class NamedTimers {
     this.#timers.set(name, timer);
   }
 
+  cancel(name: string): void {
+    clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
+  }
+
   /** For good: what is set afterwards never comes. */
   stop(): void {
     this.#stopped = true;

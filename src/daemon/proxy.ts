@@ -6,15 +6,16 @@ import type { Reconciler, Report } from '../apply/reconciler.js';
 import type { Resync } from '../apply/resync.js';
 import type { StaleFlows } from '../apply/stale-flows.js';
 import { SerialQueue } from '../base/async.js';
-import { messageOf } from '../base/errors.js';
 import type { IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { touch, type Touched } from '../plan/diff.js';
 import type { Phase } from '../plan/order.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
 import { NamedTimers } from './named-timers.js';
+import { RulesCare } from './rules-care.js';
 import { timed, type SyncObserver } from './sync-observer.js';
 import { SyncRunner } from './sync-runner.js';
+import { defaultTroubleDelays, Trouble, type TroubleDelays } from './trouble.js';
 import type { WantedState } from './wanted-state.js';
 
 export interface ProxyParts {
@@ -26,6 +27,8 @@ export interface ProxyParts {
   readonly dummy: DummyInterface;
   readonly packetRules: Pick<PacketRules, 'declare' | 'forget' | 'read' | 'inForce'>;
   readonly staleFlows: Pick<StaleFlows, 'clean'>;
+  /** To be called before the kernel's table is read for the first time, and after each failure: IPVS may be another one. */
+  readonly ensureIpvs: () => Promise<void>;
   /** Reads all links and addresses into `nodeAddresses`; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
   /** Milliseconds, as they are to be now. */
@@ -35,18 +38,14 @@ export interface ProxyParts {
   readonly observers: readonly SyncObserver[];
   readonly drift: DriftCounters;
   readonly log: Logger;
+  readonly troubleDelays?: TroubleDelays;
 }
 
 /** Virtual servers whose real servers one slice of the resync reads. */
 const resyncSlice = 100;
 
-const retryAfterTroubleMilliseconds = 5_000;
-
 /** What falls due within this time is tried again together. */
 const leastRetryPauseMilliseconds = 250;
-
-/** What somebody does to our tables comes as many events. */
-const packetRulesPauseMilliseconds = 50;
 
 /** For a log line: the first ones; nothing where there is none. */
 const someOf = <Key>(keys: ReadonlySet<Key>): readonly Key[] | undefined =>
@@ -61,12 +60,25 @@ export class Proxy implements AsyncDisposable {
   readonly #runner: SyncRunner;
   readonly #touchedAddresses = new Set<IpAddress>();
   readonly #timers = new NamedTimers();
+  readonly #rules: RulesCare;
+  readonly #trouble: Trouble;
+  readonly #readingTrouble: Trouble;
   #started = false;
   #adopted = false;
   #rereading = false;
   #firstSync: { resolve: (report: Report) => void } | undefined;
 
   constructor(private readonly parts: ProxyParts) {
+    const { troubleDelays: delays = defaultTroubleDelays, log } = parts;
+    const mended = 'syncs come to their end again';
+    this.#trouble = new Trouble({ broken: 'a sync failed and is tried again', mended }, delays, log);
+    this.#readingTrouble = new Trouble(
+      { broken: 'could not read links and addresses', mended: 'links and addresses can be read again' },
+      delays,
+      log,
+    );
+    const enqueue = (work: () => Promise<void>): Promise<void> => this.#enqueue(work);
+    this.#rules = new RulesCare({ ...parts, timers: this.#timers, delays, enqueue });
     this.#runner = new SyncRunner({
       minSyncPeriod: parts.minSyncPeriod,
       syncPeriod: parts.syncPeriod,
@@ -128,9 +140,15 @@ export class Proxy implements AsyncDisposable {
 
   /** Somebody changed our nftables tables, or events about them were lost. */
   packetRulesChanged(): void {
-    if (this.#timers.has('packet rules')) return;
-    this.#timers.after('packet rules', packetRulesPauseMilliseconds, () => {
-      void this.#enqueue(() => this.#repairPacketRules());
+    this.#rules.changed(() => this.#repairPacketRules());
+  }
+
+  /** IPVS has gone, or is there again: everything is looked at now. */
+  ipvsChanged(): void {
+    void this.#queue.run(async () => {
+      this.#adopted = false;
+      this.#timers.cancel('trouble');
+      this.request();
     });
   }
 
@@ -143,10 +161,10 @@ export class Proxy implements AsyncDisposable {
       try {
         if (await this.parts.readAddresses()) this.parts.wanted.nodeChanged();
         if (this.#adopted) this.dummyChanged(await this.parts.resync.readAddresses());
+        this.#readingTrouble.succeeded();
         this.request();
       } catch (error) {
-        this.parts.log.error({ error: messageOf(error) }, 'could not read links and addresses');
-        this.#timers.after('events', retryAfterTroubleMilliseconds, () => this.rereadAddresses());
+        this.#timers.after('events', this.#readingTrouble.broke(error), () => this.rereadAddresses());
       }
     });
   }
@@ -154,8 +172,8 @@ export class Proxy implements AsyncDisposable {
   /** What the first sync would do. Reads the kernel, changes nothing. */
   async plan(): Promise<readonly Phase[]> {
     return this.#queue.run(async () => {
-      const touched = await this.#adopt(this.parts.wanted.update());
-      return this.parts.reconciler.plan(touched);
+      const { wanted, reconciler } = this.parts;
+      return reconciler.plan(this.#rules.inForce(await this.#adopt(wanted.update()), wanted.desired));
     });
   }
 
@@ -173,9 +191,9 @@ export class Proxy implements AsyncDisposable {
       try {
         await work();
       } catch (error) {
-        this.parts.log.error({ error: messageOf(error) }, 'a sync failed and is tried again');
         this.#adopted = false;
-        this.#timers.after('trouble', retryAfterTroubleMilliseconds, () => this.#runner.request());
+        this.parts.packetRules.forget();
+        this.#timers.after('trouble', this.#trouble.broke(error), () => this.#runner.request());
       }
     });
   }
@@ -189,13 +207,15 @@ export class Proxy implements AsyncDisposable {
   async #program(): Promise<void> {
     const { wanted, reconciler } = this.parts;
     const started = performance.now();
+    if (!this.#adopted) await this.parts.ensureIpvs();
     await this.#ensureDummy();
     for (const observer of this.parts.observers) observer.began();
     const changed = wanted.update();
     const drifted = this.#takeDriftedAddresses(changed);
-    const refused = (await this.#declarePacketRules()) ? 0 : 1;
+    const refused = (await this.#rules.declare()) ? 0 : 1;
     const touched = { ...changed, addresses: new Set([...changed.addresses, ...drifted]) };
     const report = await reconciler.reconcile(this.#adopted ? touched : await this.#adopt(touched));
+    this.#trouble.succeeded();
     this.parts.drift.count('address', drifted.filter((address) => !this.#differs(address)).length);
     this.#finish({ ...report, failed: report.failed + refused }, 'synced', started);
   }
@@ -211,8 +231,8 @@ export class Proxy implements AsyncDisposable {
 
   /** Reads the whole kernel table into the mirror: what stands there and is wanted stays as it is. */
   async #adopt(changed: Touched): Promise<Touched> {
-    const { resync, observed, wanted, packetRules } = this.parts;
-    observed.setElements(await packetRules.read());
+    const { resync, observed, wanted } = this.parts;
+    await this.#rules.read();
     await resync.begin({ anew: true });
     this.#adopted = true;
     const keys = wanted.desired.keys();
@@ -236,28 +256,17 @@ export class Proxy implements AsyncDisposable {
     await this.#ensureDummy();
     if (await this.parts.readAddresses()) this.nodeChanged();
     this.parts.packetRules.forget();
-    await this.#declarePacketRules();
+    await this.#rules.declare();
     await this.#repair(await this.parts.resync.begin());
     await this.parts.staleFlows.clean([]);
+    this.parts.reconciler.tryGivenUp();
+    this.#scheduleRetries();
     this.#scheduleSlices();
   }
 
-  /** Refused rules are tried again alone: what is in force has no part in it. */
-  async #declarePacketRules(): Promise<boolean> {
-    if (await this.parts.packetRules.declare()) return true;
-    this.#timers.after('refused packet rules', retryAfterTroubleMilliseconds, () => {
-      void this.#enqueue(async () => void (await this.#declarePacketRules()));
-    });
-    return false;
-  }
-
   async #repairPacketRules(): Promise<void> {
-    const { packetRules, observed, store } = this.parts;
-    if (!store.synced || !this.#adopted) return;
-    packetRules.forget();
-    await this.#declarePacketRules();
-    const { inForce } = packetRules;
-    await this.#repair(touch({ elements: observed.setElements(await packetRules.read(inForce), inForce) }));
+    if (!this.parts.store.synced || !this.#adopted) return;
+    await this.#repair(touch({ elements: await this.#rules.readAnew() }));
   }
 
   /** Spreads the slices of a round over the first half of the sync period. */

@@ -21,7 +21,7 @@ import { ClusterStore } from '../watch/cluster-store.js';
 import { NodeNews } from './node-news.js';
 import { foreignReporter } from './foreign-reporter.js';
 import type { EventRecorder } from './events/recorder.js';
-import type { KernelClients } from './kernel-access.js';
+import { prepareKernel, type KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
 import type { LiveSettings } from './live-settings.js';
 import type { Metrics } from './metrics/registry.js';
@@ -182,6 +182,14 @@ export const wire = (
     isTroubled: (family) => packetRules.isTroubled(family),
     patience: () => 2 * settings.now.syncPeriod,
   });
+  let reloads = 0;
+  const ensureIpvs = async (): Promise<void> => {
+    ipvs.lookAgain();
+    if (ipvs.reloads === reloads) return;
+    log.warn({}, 'IPVS was loaded anew: its settings and its table are made again');
+    await prepareKernel({ ipvs }, settings.now, log);
+    reloads = ipvs.reloads;
+  };
   const afterSync = new AfterSync();
   const proxy: Proxy = new Proxy({
     store,
@@ -193,6 +201,7 @@ export const wire = (
     packetRules,
     staleFlows,
     readAddresses,
+    ensureIpvs,
     minSyncPeriod: () => settings.now.minSyncPeriod,
     syncPeriod: () => settings.now.syncPeriod,
     observers: [health, afterSync, metrics],

@@ -57,6 +57,7 @@ const setUp = () => {
     wanted: desired,
     drainSettings: () => defaultDrainSettings,
     isExcluded: () => false,
+    isNodeGone: () => false,
     counters,
     staleFlows: { clean: async () => {} },
     log,

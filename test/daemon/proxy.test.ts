@@ -113,6 +113,7 @@ const setUp = () => {
       kernel.read.push('links and addresses');
       return false;
     },
+    ensureIpvs: async () => {},
     minSyncPeriod: () => 0,
     syncPeriod: () => 60_000,
     observers: [observer, health],

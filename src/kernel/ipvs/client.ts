@@ -1,3 +1,4 @@
+import { BaseError } from '../../base/errors.js';
 import { formatOperation, type IpvsOperation, type Outcome } from '../../model/operation.js';
 import {
   virtualServerKey,
@@ -42,9 +43,20 @@ type RowsOf<Table> = Table extends AttributeTable<infer R> ? R : never;
 type IpvsFamily = GenericFamily<RowsOf<typeof messageAttributes>>;
 type InfoFamily = GenericFamily<RowsOf<typeof infoAttributes>>;
 
+/**
+ * IPVS is not the one that it was: its module was unloaded, and perhaps loaded again. What it held is gone, the virtual servers,
+ * their connections and the settings net.ipv4.vs.*; nothing of what was asked was done.
+ */
+export class IpvsGoneError extends BaseError {}
+
 /** include/uapi/linux/ip_vs.h: NVERSION */
 const formatVersion = (code: number): string =>
   `${(code >>> 16) & 0xff}.${(code >>> 8) & 0xff}.${code & 0xff}`;
+
+const familiesOf = (id: number): { readonly family: IpvsFamily; readonly info: InfoFamily } => ({
+  family: new GenericFamily(id, familyVersion, messageAttributes, Command),
+  info: new GenericFamily(id, familyVersion, infoAttributes, Command),
+});
 
 const absentMeans = <T>(errno: string, value: T, error: unknown): T => {
   if (error instanceof NetlinkError && error.errno === errno) return value;
@@ -54,14 +66,15 @@ const absentMeans = <T>(errno: string, value: T, error: unknown): T => {
 /** The IPVS table of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
 export class IpvsClient {
   readonly #connection: Connection;
-  readonly #family: IpvsFamily;
-  readonly #info: InfoFamily;
+  #family: IpvsFamily;
+  #info: InfoFamily;
+  #reloads = 0;
 
   private constructor(connection: Connection) {
     this.#connection = connection;
-    const id = lookUpFamily(connection, familyName);
-    this.#family = new GenericFamily(id, familyVersion, messageAttributes, Command);
-    this.#info = new GenericFamily(id, familyVersion, infoAttributes, Command);
+    const families = familiesOf(lookUpFamily(connection, familyName));
+    this.#family = families.family;
+    this.#info = families.info;
     connection.knowShapes((message) =>
       message.bodyLength > 0 && message.view.getUint8(message.bodyOffset) === Command.setInfo
         ? this.#info.shapeOf(message)
@@ -83,13 +96,38 @@ export class IpvsClient {
     return this.#connection.sent;
   }
 
+  /** How often IPVS was found loaded anew since this client was opened. */
+  get reloads(): number {
+    return this.#reloads;
+  }
+
+  /**
+   * Asks for the number of the family again, for with each load of the module it has another one. An IpvsGoneError where the
+   * kernel has no IPVS and cannot load it.
+   */
+  lookAgain(): void {
+    let id: number;
+    try {
+      id = lookUpFamily(this.#connection, familyName);
+    } catch (cause) {
+      if (!(cause instanceof NetlinkError) || cause.errno !== 'ENOENT') throw cause;
+      const advice = 'the module ip_vs was unloaded and could not be loaded again (modprobe ip_vs)';
+      throw new IpvsGoneError(`this kernel has no IPVS any more: ${advice}`, { cause });
+    }
+    if (id === this.#family.id) return;
+    const families = familiesOf(id);
+    this.#family = families.family;
+    this.#info = families.info;
+    this.#reloads += 1;
+  }
+
   async info(): Promise<IpvsInformation> {
     const request = this.#info.request(
       Command.getInfo,
       { operation: () => 'read the IPVS version' },
       () => ({}),
     );
-    return this.#connection.request(request, (message) => {
+    return this.#ask(request, (message) => {
       const { version = 0, connectionTableSize = 0 } = this.#info.decode(message);
       return { version: formatVersion(version), connectionTableSize };
     });
@@ -101,7 +139,7 @@ export class IpvsClient {
       { operation: () => 'read the IPVS timeouts' },
       () => ({}),
     );
-    return this.#connection.request(request, (message) => {
+    return this.#ask(request, (message) => {
       const { tcpSeconds = 0, tcpFinSeconds = 0, udpSeconds = 0 } = this.#family.decode(message);
       return { tcpSeconds, tcpFinSeconds, udpSeconds };
     });
@@ -110,15 +148,14 @@ export class IpvsClient {
   /** Timeouts that are left out, or 0, stay. */
   async setTimeouts(timeouts: Partial<IpvsTimeouts>): Promise<void> {
     const operation = (): string => 'set the IPVS timeouts';
-    this.#connection.execute(this.#family.request(Command.setConfig, { operation }, () => timeouts));
+    const request = this.#family.request(Command.setConfig, { operation }, () => timeouts);
+    this.#noticingReloads(() => this.#connection.execute(request));
   }
 
   async virtualServers(): Promise<readonly VirtualServerObservation[]> {
     const operation = (): string => 'list the virtual servers';
-    return this.#connection.dump(
-      this.#family.request(Command.getService, { operation }, () => ({})),
-      this.#virtualServer,
-    );
+    const request = this.#family.request(Command.getService, { operation }, () => ({}));
+    return this.#noticingReloads(() => this.#connection.dump(request, this.#virtualServer));
   }
 
   /**
@@ -129,13 +166,12 @@ export class IpvsClient {
     readonly { readonly key: VirtualServerKey; readonly statistics: Statistics }[]
   > {
     const operation = (): string => 'read the statistics of the virtual servers';
-    const found = await this.#connection.dumpByAndBy(
-      this.#family.request(Command.getService, { operation }, () => ({})),
-      (message) => {
-        const { key, statistics } = this.#virtualServer(message);
-        return statistics && { key, statistics };
-      },
-    );
+    const request = this.#family.request(Command.getService, { operation }, () => ({}));
+    const dumping = this.#connection.dumpByAndBy(request, (message) => {
+      const { key, statistics } = this.#virtualServer(message);
+      return statistics && { key, statistics };
+    });
+    const found = await dumping.catch((error: unknown) => this.#failed(error));
     return found.filter((entry) => entry !== undefined);
   }
 
@@ -146,7 +182,7 @@ export class IpvsClient {
       service: identityValues(identity),
     }));
     try {
-      return this.#connection.request(request, this.#virtualServer);
+      return this.#ask(request, this.#virtualServer);
     } catch (error) {
       return absentMeans('ESRCH', undefined, error);
     }
@@ -159,26 +195,56 @@ export class IpvsClient {
       service: identityValues(of),
     }));
     try {
-      return this.#connection.dump(request, (message) => {
+      const decode = (message: Message): RealServerObservation => {
         const { destination } = this.#family.decode(message);
         if (destination === undefined) throw new ProtocolError('is missing', 'destination');
         return realServerFrom(destination, of);
-      });
+      };
+      return this.#noticingReloads(() => this.#connection.dump(request, decode));
     } catch (error) {
       return absentMeans('ESRCH', [], error);
     }
   }
 
-  /** Performs the operations in their order, with few system calls; one outcome for each. A failing one does not stop the others. */
+  /**
+   * Performs the operations in their order, with few system calls; one outcome for each. A failing one does not stop the others.
+   * Rejects with an IpvsGoneError where it was IPVS itself that was not there.
+   */
   async apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> {
     const outcomes = await this.#connection.batch(operations, (operation) =>
       requestFor(this.#family, operation),
     );
+    if (outcomes.some((outcome) => outcome.status === 'failed' && outcome.errno === 'ENOENT'))
+      this.#lookForReload();
     return outcomes.map((outcome, index) => withMeaning(operations[index], outcome));
   }
 
   close(): void {
     this.#connection.close();
+  }
+
+  #ask<T>(request: Request, decode: (message: Message) => T): T {
+    return this.#noticingReloads(() => this.#connection.request(request, decode));
+  }
+
+  #noticingReloads<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  /** ENOENT is what the kernel answers to the number of a family that has gone, and means little else. */
+  #failed(error: unknown): never {
+    if (error instanceof NetlinkError && error.errno === 'ENOENT') this.#lookForReload();
+    throw error;
+  }
+
+  #lookForReload(): void {
+    const before = this.#reloads;
+    this.lookAgain();
+    if (this.#reloads !== before) throw new IpvsGoneError('IPVS is empty: its module was loaded anew');
   }
 
   readonly #virtualServer = (message: Message): VirtualServerObservation => {
