@@ -1,4 +1,10 @@
-import type { Command } from './command.js';
+import type { Command, Operand } from './command.js';
+
+/** `<file...>`, or `[target]` where it may be left out. */
+export const operandWords = ({ name, mandatory, many }: Operand): string => {
+  const word = `${name}${many === true ? '...' : ''}`;
+  return mandatory === true ? `<${word}>` : `[${word}]`;
+};
 
 const longestAligned = 46;
 

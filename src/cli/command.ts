@@ -91,7 +91,8 @@ export interface Operand {
   readonly summary: string;
   readonly mandatory?: boolean;
   readonly many?: boolean;
-  readonly completion: Completion;
+  readonly choices?: readonly string[];
+  readonly completion?: Completion;
 }
 
 /** What help and the man page tell of a command. */

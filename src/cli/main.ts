@@ -15,8 +15,14 @@ const main = async (calledAs: string, argv: readonly string[]): Promise<number> 
   if (callsDaemon(calledAs, argv))
     return runDaemonCommand(argv[0] === 'run' && calledAs !== 'kube-proxy' ? argv.slice(1) : argv);
   if (argv[0] === 'help' && (argv[1] === undefined || argv[1] === 'run')) return printDaemonHelp();
-  const { callCommand } = await import('./program.js');
   const { commands } = await import('./registry.js');
+  if (argv[0] === '__complete') {
+    const { answerShell } = await import('./completion/answer.js');
+    const { findTargets } = await import('./completion/targets.js');
+    process.stdout.write(await answerShell(commands, argv.slice(1), findTargets));
+    return exitStatus.done;
+  }
+  const { callCommand } = await import('./program.js');
   return callCommand(commands, argv);
 };
 

@@ -1,4 +1,4 @@
-import { Command as Parser, CommanderError, Option } from 'commander';
+import { Argument, Command as Parser, CommanderError, Option } from 'commander';
 import {
   exitStatus,
   longName,
@@ -7,7 +7,7 @@ import {
   type Operand,
   type OptionDefinition,
 } from './command.js';
-import { afterHelp } from './command-text.js';
+import { afterHelp, operandWords } from './command-text.js';
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
@@ -22,9 +22,9 @@ const optionFor = (name: string, definition: OptionDefinition<unknown>): Option 
   return option;
 };
 
-const operandWords = ({ name, mandatory, many }: Operand): string => {
-  const word = `${name}${many === true ? '...' : ''}`;
-  return mandatory === true ? `<${word}>` : `[${word}]`;
+const argumentFor = (operand: Operand): Argument => {
+  const argument = new Argument(operandWords(operand), operand.summary);
+  return operand.choices === undefined ? argument : argument.choices([...operand.choices]);
 };
 
 /** Commander calls `--no-headers` headers, true unless it is given; ours is called noHeaders. */
@@ -47,7 +47,7 @@ const addAction = (parent: Parser, action: Action, finish: (status: number) => v
     .addHelpText('after', afterHelp(action));
   for (const [name, definition] of Object.entries(action.options))
     parser.addOption(optionFor(name, definition));
-  if (action.operand !== undefined) parser.argument(operandWords(action.operand), action.operand.summary);
+  if (action.operand !== undefined) parser.addArgument(argumentFor(action.operand));
   if (action.passesOptions === true) parser.allowUnknownOption();
   parser.action(async () => {
     finish(await action.run(parser.args, givenOptions(Object.keys(action.options), parser.opts())));

@@ -1,5 +1,6 @@
 import type { Command } from './command.js';
 import { cleanupCommand } from './commands/cleanup.js';
+import { completionCommand } from './commands/completion.js';
 import { configCommand } from './commands/config.js';
 import { dumpCommand } from './commands/dump.js';
 import { renderCommand } from './commands/render.js';
@@ -12,4 +13,5 @@ export const commands: readonly Command[] = [
   renderCommand,
   cleanupCommand,
   configCommand,
+  completionCommand,
 ];

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
 import { parseDuration } from './duration.js';
+import { localModes } from './known-words.js';
 
 /** What is wrong with one value: path and `must` make a sentence, as `ipvs.syncPeriod` `must be a duration …`. */
 export interface Problem {
@@ -151,7 +152,6 @@ const clientConnectionShape = section({
   burst: int(0, maximumInt32, 10, 10),
 });
 
-const localModes = ['ClusterCIDR', 'NodeCIDR', 'BridgeInterface', 'InterfaceNamePrefix'];
 const ipMust = 'must be an IP address as "0.0.0.0" or "fd00::1", without brackets and without a port';
 
 /** KubeProxyConfiguration v1alpha1, with kube-proxy's defaults for a file. Durations are milliseconds. */

@@ -10,6 +10,7 @@ import {
 } from './configuration-file.js';
 import { gateEnabled } from './feature-gates.js';
 import { flagIsSet, flagText, UsageError, type FlagValues } from './flags.js';
+import { kernelSchedulers } from './known-words.js';
 import {
   readKubeIpvsConfiguration,
   type KubeIpvsConfiguration,
@@ -121,8 +122,6 @@ const resolveOwn = (
     warnings: [...(document?.warnings ?? []), ...warnings],
   };
 };
-
-const kernelSchedulers = 'rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq twos'.split(' ');
 
 const schedulerWarnings = (scheduler: string): readonly string[] =>
   kernelSchedulers.includes(scheduler)

@@ -1,0 +1,48 @@
+import type { Command } from '../command.js';
+import { readBashLine, replacedPart } from './bash-line.js';
+import { complete, type Candidate } from './complete.js';
+
+/** Looks up the targets whose names begin so. */
+export type FindTargets = (start: string) => Promise<readonly Candidate[]>;
+
+const oneLine = (words: string): string => words.replaceAll(/\s+/g, ' ');
+
+/** How a word is given back: bash replaces only a part of it. */
+type Shorten = (word: string) => string;
+
+const answer = async (
+  commands: readonly Command[],
+  words: readonly string[],
+  current: string,
+  options: { readonly shorten: Shorten; readonly findTargets: FindTargets },
+): Promise<string> => {
+  const { shorten, findTargets } = options;
+  const { candidates, also, prefix } = complete(commands, words, current);
+  const found = also === 'target' ? await findTargets(current) : [];
+  const lines = [...candidates, ...found].map(({ word, summary }) => `${shorten(word)}\t${oneLine(summary)}`);
+  if (also === 'file') {
+    const start = current.slice(prefix.length);
+    const replaced = shorten(current);
+    lines.push(`:file|${replaced.slice(0, Math.max(0, replaced.length - start.length))}|${start}`);
+  }
+  return lines.map((line) => `${line}\n`).join('');
+};
+
+/**
+ * Answers a shell that asks by `kube-ipvs __complete SHELL …`: bash gives the command line up to the cursor and its word
+ * breaks; the others give the words after the program's name, the last of them being completed.
+ */
+export const answerShell = async (
+  commands: readonly Command[],
+  asked: readonly string[],
+  findTargets: FindTargets,
+): Promise<string> => {
+  const [shell, ...given] = asked;
+  if (shell === 'bash') {
+    const [line = '', wordBreaks = ''] = given;
+    const read = readBashLine(line);
+    const shorten: Shorten = (word) => replacedPart(word, read, wordBreaks);
+    return answer(commands, read.words.slice(1), read.current, { shorten, findTargets });
+  }
+  return answer(commands, given.slice(0, -1), given.at(-1) ?? '', { shorten: (word) => word, findTargets });
+};

@@ -1,0 +1,150 @@
+import type { Action, Command, Completion, Operand } from '../command.js';
+import { daemonOptions, optionsOf, type CompletableOption } from './options.js';
+
+/** A word that could stand there. */
+export interface Candidate {
+  readonly word: string;
+  readonly summary: string;
+}
+
+/** What could stand at a place of the command line. */
+export interface Completions {
+  readonly candidates: readonly Candidate[];
+  /** What else the place takes, which the caller must look up. */
+  readonly also: Completion;
+  /** What of the word is certain, as `--config=`: it stands before each of what `also` names. */
+  readonly prefix: string;
+}
+
+/** What a command line may have from its command on. */
+interface Grammar {
+  readonly options: readonly CompletableOption[];
+  readonly operand: Operand | undefined;
+}
+
+const nothing: Completions = { candidates: [], also: 'nothing', prefix: '' };
+
+const ofAction = (action: Action): Grammar => {
+  const { operand } = action;
+  const options =
+    operand?.completion === 'daemon-flag' ? [...optionsOf(action), ...daemonOptions] : optionsOf(action);
+  return { options, operand };
+};
+
+const starting = (start: string, candidates: readonly Candidate[]): readonly Candidate[] =>
+  candidates.filter(({ word }) => word.startsWith(start));
+
+const valuesOf = ({ value }: CompletableOption, current: string, prefix: string): Completions => ({
+  candidates: starting(
+    prefix + current,
+    (value?.words ?? []).map((word) => ({ word: prefix + word, summary: '' })),
+  ),
+  also: value?.completion ?? 'nothing',
+  prefix,
+});
+
+/** Which options stand there already, how many operands, and the option that waits for its value. */
+const walk = (words: readonly string[], { options }: Grammar) => {
+  const used = new Set<CompletableOption>();
+  let operands = 0;
+  let waiting: CompletableOption | undefined;
+  let ended = false;
+  for (const word of words) {
+    const option = options.find(({ names }) => names.includes(word.split('=')[0] ?? ''));
+    if (waiting !== undefined) waiting = undefined;
+    else if (!ended && word === '--') ended = true;
+    else if (!ended && option !== undefined) {
+      used.add(option);
+      if (option.value !== undefined && !word.includes('=')) waiting = option;
+    } else if (ended || !word.startsWith('-')) operands += 1;
+  }
+  return { used, operands, waiting, ended };
+};
+
+const optionNames = (
+  options: readonly CompletableOption[],
+  used: ReadonlySet<CompletableOption>,
+  current: string,
+): readonly Candidate[] =>
+  starting(
+    current,
+    options
+      .filter((option) => option.repeatable || !used.has(option))
+      // The short name is offered only to who begins with it.
+      .flatMap(({ names, summary }) =>
+        names
+          .filter((name) => name.startsWith('--') || current === name || names.length === 1)
+          .map((word) => ({ word, summary })),
+      ),
+  );
+
+const completeIn = (grammar: Grammar, before: readonly string[], current: string): Completions => {
+  const { used, operands, waiting, ended } = walk(before, grammar);
+  if (waiting !== undefined) return valuesOf(waiting, current, '');
+  if (!ended && current.startsWith('-')) {
+    const equals = current.indexOf('=');
+    if (equals < 0) return { ...nothing, candidates: optionNames(grammar.options, used, current) };
+    const option = grammar.options.find(({ names }) => names.includes(current.slice(0, equals)));
+    if (option?.value === undefined) return nothing;
+    return valuesOf(option, current.slice(equals + 1), current.slice(0, equals + 1));
+  }
+  const { operand } = grammar;
+  if (operand === undefined || (operands > 0 && operand.many !== true)) return nothing;
+  const words = (operand.choices ?? []).map((word) => ({ word, summary: '' }));
+  return { ...nothing, candidates: starting(current, words), also: operand.completion ?? 'nothing' };
+};
+
+const named = (
+  commands: readonly { readonly name: string; readonly summary: string }[],
+  current: string,
+) => ({
+  ...nothing,
+  candidates: starting(
+    current,
+    commands.map(({ name, summary }) => ({ word: name, summary })),
+  ),
+});
+
+const builtIn = [
+  { name: 'run', summary: 'The daemon; needs not be said: flags alone are its.' },
+  { name: 'help', summary: 'Tells what a command does.' },
+];
+
+const completeCommand = (command: Command, words: readonly string[], current: string): Completions => {
+  if (!('commands' in command)) return completeIn(ofAction(command), words, current);
+  const [name, ...rest] = words;
+  if (name === undefined) return named(command.commands, current);
+  const action = command.commands.find((one) => one.name === name);
+  return action === undefined ? nothing : completeIn(ofAction(action), rest, current);
+};
+
+const completeHelp = (
+  commands: readonly Command[],
+  words: readonly string[],
+  current: string,
+): Completions => {
+  if (words.length === 0) return named([...commands, ...builtIn.slice(0, 1)], current);
+  const command = commands.find(({ name }) => name === words[0]);
+  return words.length === 1 && command !== undefined && 'commands' in command
+    ? named(command.commands, current)
+    : nothing;
+};
+
+/** What could stand in the place of `current`, after the words between the program's name and it. */
+export const complete = (
+  commands: readonly Command[],
+  words: readonly string[],
+  current: string,
+): Completions => {
+  const [name, ...rest] = words;
+  const daemon: Grammar = { options: daemonOptions, operand: undefined };
+  if (name === undefined)
+    return current.startsWith('-')
+      ? completeIn(daemon, [], current)
+      : named([...commands, ...builtIn], current);
+  if (name === 'help') return completeHelp(commands, rest, current);
+  if (name === 'run') return completeIn(daemon, rest, current);
+  if (name.startsWith('-')) return completeIn(daemon, words, current);
+  const command = commands.find((one) => one.name === name);
+  return command === undefined ? nothing : completeCommand(command, rest, current);
+};

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Terminal } from '../support/terminal.js';
+
+// The completion in real shells, as a user has it: a line is typed, Tab is pressed, the screen is read.
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const home = mkdtempSync(join(tmpdir(), 'kube-ipvs-completion-'));
+after(() => rmSync(home, { recursive: true }));
+mkdirSync(join(home, 'bin'));
+writeFileSync(join(home, 'bin/kube-ipvs'), `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`);
+chmodSync(join(home, 'bin/kube-ipvs'), 0o755);
+mkdirSync(join(home, 'manifests'));
+writeFileSync(join(home, 'manifests/service one.yaml'), '');
+writeFileSync(join(home, 'config.conf'), '');
+
+const env = { HOME: home, PATH: `${home}/bin:${process.env['PATH']}`, PS1: '$ ', LC_ALL: 'C.UTF-8' };
+
+type Shell = 'bash' | 'zsh' | 'fish';
+
+/** A new shell with nothing of this machine's configuration, and our completion put into force as --help says. */
+const openShell = async (shell: Shell): Promise<Terminal> => {
+  const start: Readonly<Record<Shell, readonly string[]>> = {
+    bash: ['bash', '--norc', '--noprofile'],
+    zsh: ['zsh', '-f'],
+    fish: ['fish', '--no-config'],
+  };
+  const enforce: Readonly<Record<Shell, string>> = {
+    bash: 'source <(kube-ipvs completion bash)',
+    zsh: 'autoload -U compinit; compinit -u -D; source <(kube-ipvs completion zsh)',
+    fish: 'function fish_prompt; echo -n "\\$ "; end; kube-ipvs completion fish | source',
+  };
+  const terminal = new Terminal(start[shell], { env, columns: 160 });
+  terminal.type(`cd ${home}; ${enforce[shell]}; clear; echo rea''dy`);
+  terminal.press('Enter');
+  await terminal.shows((screen) => assert.match(screen, /^ready\n.*\$ ?$/));
+  return terminal;
+};
+
+/** What is typed, and the command line after Tab. */
+const completed: readonly (readonly [typed: string, line: string])[] = [
+  ['kube-ipvs du', 'kube-ipvs dump'],
+  ['kube-ipvs dump --st', 'kube-ipvs dump --stats'],
+  ['kube-ipvs dump -o ipv', 'kube-ipvs dump -o ipvsadm'],
+  ['kube-ipvs dump --output=y', 'kube-ipvs dump --output=yaml'],
+  ['kube-ipvs config val', 'kube-ipvs config validate'],
+  ['kube-ipvs config validate conf', 'kube-ipvs config validate config.conf'],
+  ['kube-ipvs render -f mani', 'kube-ipvs render -f manifests/'],
+  ['kube-ipvs render -f manifests/ser', 'kube-ipvs render -f manifests/service\\ one.yaml'],
+  ['kube-ipvs --config=conf', 'kube-ipvs --config=config.conf'],
+  ['kube-ipvs --ipvs-scheduler=wr', 'kube-ipvs --ipvs-scheduler=wrr'],
+  ['kube-ipvs --ipvs-scheduler wl', 'kube-ipvs --ipvs-scheduler wlc'],
+  ['kube-ipvs help rend', 'kube-ipvs help render'],
+  ['kube-ipvs completion f', 'kube-ipvs completion fish'],
+  ['true | kube-ipvs dump -o "wi', 'true | kube-ipvs dump -o "wide"'],
+];
+
+for (const shell of ['bash', 'zsh', 'fish'] as const) {
+  test(`${shell} completes commands, options, their values and files`, async () => {
+    using terminal = await openShell(shell);
+    for (const [typed, line] of completed) {
+      terminal.press('C-l');
+      terminal.type(typed);
+      terminal.press('Tab');
+      await terminal.shows((screen) =>
+        assert.equal(
+          screen
+            .split('\n')
+            .at(-1)
+            ?.replace(/^.*?\$ /, ''),
+          line,
+        ),
+      );
+      terminal.press('C-u');
+    }
+  });
+
+  test(`${shell} lists what there is, with what it means where it can`, async () => {
+    using terminal = await openShell(shell);
+    terminal.type('kube-ipvs ');
+    terminal.press('Tab', 'Tab');
+    await terminal.shows((screen) => {
+      for (const word of ['dump', 'render', 'cleanup', 'config', 'completion', 'run', 'help'])
+        assert.match(screen, new RegExp(`\\b${word}\\b`));
+      if (shell !== 'bash') assert.match(screen, /config.*Shows and checks the configuration/);
+    });
+  });
+}
