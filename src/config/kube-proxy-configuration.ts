@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
-import { parseDuration } from './duration.js';
 import { localModes } from './known-words.js';
+import { parseDuration } from '../base/duration.js';
 
 /** What is wrong with one value: path and `must` make a sentence, as `ipvs.syncPeriod` `must be a duration …`. */
 export interface Problem {
@@ -195,9 +195,6 @@ const configurationShape = z.strictObject(
   { error: 'must be a mapping of fields' },
 );
 
-/** Protocols whose real servers may drain. */
-const protocols = ['TCP', 'UDP', 'SCTP'] as const;
-
 /** KubeIpvsConfiguration v1alpha1: what kube-ipvs has beyond kube-proxy. Durations are milliseconds. */
 const ownConfigurationShape = z.strictObject(
   {
@@ -205,12 +202,8 @@ const ownConfigurationShape = z.strictObject(
     kind: text,
     drain: section({
       deadline: duration(15 * minute),
-      protocols: or(
-        z.array(z.enum(protocols, { error: `must be one of ${protocols.join(', ')}` }), {
-          error: 'must be a list',
-        }),
-        ['TCP'],
-      ),
+      udpDeadline: duration(5 * second),
+      sctpDeadline: duration(minute),
     }),
     metrics: section({
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),

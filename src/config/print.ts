@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import type { Cidr } from '../base/ip.js';
 import { formatYaml } from '../base/yaml.js';
 import { kinds } from './configuration-file.js';
-import { formatDuration } from './duration.js';
+import { formatDuration } from '../base/duration.js';
 import type { Settings } from './settings.js';
 
 type Plain = Readonly<Record<string, unknown>>;
 
 /** Fields whose numbers are milliseconds. */
-const isDuration = (field: string): boolean => /(Period|Timeout|Frequency|deadline)$/.test(field);
+const isDuration = (field: string): boolean => /(Period|Timeout|Frequency|[dD]eadline)$/.test(field);
 
 const isCidr = (value: object): value is Cidr => 'prefixLength' in value && 'text' in value;
 

@@ -71,10 +71,8 @@ export interface Settings {
   readonly conntrack: ConntrackSettings;
   /** spec.externalIPs are programmed (feature gate AllowServiceExternalIPs). */
   readonly externalIpsAllowed: boolean;
-  /** How long a removed endpoint may keep its connections. */
-  readonly drainDeadline: number;
-  /** Protocols whose removed endpoints keep their connections. */
-  readonly drainProtocols: readonly Protocol[];
+  /** How long a removed endpoint may keep its connections; 0: it is deleted at once. */
+  readonly drainDeadlines: Readonly<Record<Protocol, number>>;
   /** Traffic of single Services on the metrics page: of how many ports of Services at most. */
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
   /** Where an nftables chain of others drops the answers of pods, a rule of ours at its head accepts them. */
@@ -193,8 +191,7 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
 });
 
 const ownSettings = ({ drain, forwarding, metrics }: KubeIpvsConfiguration) => ({
-  drainDeadline: drain.deadline,
-  drainProtocols: drain.protocols,
+  drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
   perServiceMetrics: metrics.perService,
   acceptInForeignChains: forwarding.acceptInForeignChains,
 });

@@ -1,5 +1,5 @@
 import { cidrFamily, parseCidr, parseIp, type Cidr } from '../base/ip.js';
-import { formatDuration } from './duration.js';
+import { formatDuration } from '../base/duration.js';
 import { gateEnabled, lockedGateProblems } from './feature-gates.js';
 import type { KubeIpvsConfiguration, KubeProxyConfiguration, Problem } from './kube-proxy-configuration.js';
 
@@ -178,4 +178,6 @@ export const validate = (configuration: KubeProxyConfiguration): readonly Proble
 
 /** As validate, for our own document. */
 export const validateOwn = ({ drain }: KubeIpvsConfiguration): readonly Problem[] =>
-  unless(drain.deadline >= 0, ['drain', 'deadline'], 'must be 0s (no draining) or more');
+  (['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
+    unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
+  );

@@ -136,10 +136,7 @@ export const wire = (
     staleFlows,
     observed,
     wanted: wanted.desired,
-    drainSettings: () => ({
-      protocols: new Set(settings.now.drainProtocols),
-      deadlineMilliseconds: settings.now.drainDeadline,
-    }),
+    drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     isExcluded: (identity) =>
       identity.by === 'address' &&
       settings.now.excludeCidrs.some((cidr) => cidrContains(cidr, identity.address)),

@@ -42,4 +42,6 @@ export interface Service {
   readonly healthCheckNodePort: number | undefined;
   /** From the annotation `ipvs.kube-ipvs.dev/scheduler`; undefined: the configured one. */
   readonly scheduler: string | undefined;
+  /** From the annotation `ipvs.kube-ipvs.dev/drain-deadline`, as it is written; undefined: the configured ones. */
+  readonly drainDeadline: string | undefined;
 }

@@ -106,6 +106,12 @@ export interface VirtualServerTable<Server extends RealServer = RealServer> {
   readonly realServers: ReadonlyMap<RealServerKey, Server>;
 }
 
+/** A virtual server that is wanted. */
+export interface WantedTable<Server extends RealServer = RealServer> extends VirtualServerTable<Server> {
+  /** How long its real servers may drain; undefined: as is configured for the protocol. */
+  readonly drainMilliseconds?: number | undefined;
+}
+
 export const virtualServerKey = (identity: VirtualServerIdentity): VirtualServerKey =>
   (identity.by === 'address'
     ? `${identity.protocol} ${formatSocketAddress(identity.address, identity.port)}`

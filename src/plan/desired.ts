@@ -5,7 +5,7 @@ import type {
   EndpointServer,
   RealServerKey,
   VirtualServerKey,
-  VirtualServerTable,
+  WantedTable,
 } from '../model/virtual-server.js';
 import type { Endpoint } from '../model/endpoint.js';
 import type { Touched, Wanted } from './diff.js';
@@ -147,7 +147,7 @@ export class Desired implements Wanted {
     else this.#clashing.delete(key);
   }
 
-  #noteEndpoints(key: VirtualServerKey, before: VirtualServerTable<EndpointServer> | undefined): void {
+  #noteEndpoints(key: VirtualServerKey, before: WantedTable<EndpointServer> | undefined): void {
     const unready = this.#virtualServers.get(key)?.[0].unreadyEndpoints;
     this.formerEndpoints.note(key, before, this.virtualServer(key), unready);
   }
@@ -160,7 +160,7 @@ export class Desired implements Wanted {
     );
   }
 
-  virtualServer(key: VirtualServerKey): VirtualServerTable<EndpointServer> | undefined {
+  virtualServer(key: VirtualServerKey): WantedTable<EndpointServer> | undefined {
     return this.#virtualServers.get(key)?.[0].virtualServers.get(key);
   }
 
@@ -189,7 +189,7 @@ export class Desired implements Wanted {
     return this.#fragments.values();
   }
 
-  *virtualServers(): Iterable<VirtualServerTable> {
+  *virtualServers(): Iterable<WantedTable> {
     for (const [key, [winner]] of this.#virtualServers) {
       const table = winner.virtualServers.get(key);
       if (table !== undefined) yield table;

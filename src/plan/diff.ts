@@ -8,12 +8,13 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
   type VirtualServerTable,
+  type WantedTable,
 } from '../model/virtual-server.js';
 import { defaultDrainSettings, drains, whileDraining, type DrainSettings } from './drain.js';
 
 /** What this node should hold. */
 export interface Wanted {
-  virtualServer(key: VirtualServerKey): VirtualServerTable | undefined;
+  virtualServer(key: VirtualServerKey): WantedTable | undefined;
   wantsAddress(address: IpAddress): boolean;
   element(key: ElementKey): SetElement | undefined;
 }
@@ -74,7 +75,7 @@ const holdsUnwanted = (wanted: VirtualServerTable, observed: VirtualServerTable)
 };
 
 const virtualServerOperations = (
-  wanted: VirtualServerTable | undefined,
+  wanted: WantedTable | undefined,
   observed: VirtualServerTable | undefined,
   settings: DrainSettings,
 ): readonly IpvsOperation[] => {
@@ -83,10 +84,10 @@ const virtualServerOperations = (
     return observed === undefined
       ? []
       : [{ kind: 'delete-virtual-server', server: observed.server.identity }];
-  const canDrain = drains(wanted.server, settings);
+  const canDrain = drains(wanted, settings);
   const realServers = realServerOperations(wanted, observed, canDrain);
   if (observed === undefined) return [{ kind: 'add-virtual-server', server: wanted.server }, ...realServers];
-  const server = canDrain && holdsUnwanted(wanted, observed) ? whileDraining(wanted.server) : wanted.server;
+  const server = canDrain && holdsUnwanted(wanted, observed) ? whileDraining(wanted) : wanted.server;
   if (sameVirtualServer(server, observed.server)) return realServers;
   return [{ kind: 'update-virtual-server', server }, ...realServers];
 };

@@ -8,19 +8,20 @@ import type {
   VirtualServerIdentity,
   VirtualServerKey,
   VirtualServerTable,
+  WantedTable,
 } from '../model/virtual-server.js';
 
 export interface DrainSettings {
-  /** Protocols whose real servers drain before they are deleted; those of the others are deleted at once. */
-  readonly protocols: ReadonlySet<Protocol>;
-  /** From the start of draining; then a real server is deleted whatever connections it has. */
-  readonly deadlineMilliseconds: number;
+  /** Milliseconds from the start of draining; then a real server is deleted whatever connections it has. 0: at once. */
+  readonly deadlines: Readonly<Record<Protocol, number>>;
 }
 
-/** As kube-proxy: TCP drains, UDP and SCTP do not; but with an end, of 15 minutes. */
+/**
+ * TCP drains as with kube-proxy, but with an end. With UDP nobody says when a client is done: it is given time for what it has
+ * asked, and then another real server.
+ */
 export const defaultDrainSettings: DrainSettings = {
-  protocols: new Set<Protocol>(['TCP']),
-  deadlineMilliseconds: 15 * 60_000,
+  deadlines: { TCP: 15 * 60_000, UDP: 5_000, SCTP: 60_000 },
 };
 
 /** How long to wait at least between two looks at draining real servers. */
@@ -50,22 +51,32 @@ export interface DrainingServer {
 export type Draining = ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, DrainingServer>>;
 
 /**
- * Whether the real servers of the virtual server drain. Those of `dh` do not: it gives all clients of an address to one real
- * server, and refuses them all while that one has weight 0.
+ * How long real servers of the virtual server may drain; 0: they are deleted at once. So it is with `dh`: it gives all clients
+ * of an address to one real server, and refuses them all while that one has weight 0. Without a real server it refuses all anyhow.
  */
-export const drains = ({ identity, scheduler }: VirtualServer, settings: DrainSettings): boolean =>
-  identity.by === 'address' && settings.protocols.has(identity.protocol) && scheduler !== 'dh';
+export const drainDeadline = (wanted: WantedTable, { deadlines }: DrainSettings): number => {
+  const { identity, scheduler } = wanted.server;
+  if (identity.by !== 'address' || (scheduler === 'dh' && wanted.realServers.size > 0)) return 0;
+  return wanted.drainMilliseconds ?? deadlines[identity.protocol];
+};
+
+export const drains = (wanted: WantedTable, settings: DrainSettings): boolean =>
+  drainDeadline(wanted, settings) > 0;
 
 /**
  * The virtual server as the kernel should have it while one of its real servers drains: `sh` refuses the clients that it gave
  * to a real server of weight 0 unless it may fall back to another (ip_vs_sh_get in net/netfilter/ipvs/ip_vs_sh.c).
  */
-export const whileDraining = (server: VirtualServer): VirtualServer =>
-  server.scheduler !== 'sh' || server.flags.includes('sh-fallback')
+export const whileDraining = ({ server, realServers }: WantedTable): VirtualServer =>
+  server.scheduler !== 'sh' || server.flags.includes('sh-fallback') || realServers.size === 0
     ? server
     : { ...server, flags: [...server.flags, 'sh-fallback' as const].toSorted() };
 
 interface WantedTables {
+  virtualServer(key: VirtualServerKey): WantedTable | undefined;
+}
+
+interface ObservedTables {
   virtualServer(key: VirtualServerKey): VirtualServerTable | undefined;
 }
 
@@ -76,14 +87,14 @@ interface WantedTables {
 export const drainingAmong = (
   keys: Iterable<VirtualServerKey>,
   wanted: WantedTables,
-  observed: WantedTables,
+  observed: ObservedTables,
   settings: DrainSettings,
 ): readonly VirtualServerTable[] => {
   const found: VirtualServerTable[] = [];
   for (const key of keys) {
     const want = wanted.virtualServer(key);
     const have = observed.virtualServer(key);
-    if (want === undefined || have === undefined || !drains(have.server, settings)) continue;
+    if (want === undefined || have === undefined || !drains(want, settings)) continue;
     for (const [realServer, server] of have.realServers)
       if (server.weight === 0 && !want.realServers.has(realServer)) {
         found.push(have);
@@ -164,16 +175,16 @@ const watch = (
 type Verdict = 'not-draining' | 'idle' | Purged['reason'] | 'draining';
 
 const judge = (
-  of: VirtualServerKey,
+  want: WantedTable,
   server: RealServerObservation,
   { since, watched }: DrainingServer,
   { now, settings, endpointOf, isNodeGone }: DrainInput,
 ): Verdict => {
   if (server.weight !== 0) return 'not-draining';
   if (server.activeConnections + server.inactiveConnections === 0) return 'idle';
-  const nodeName = endpointOf(of, server.key)?.nodeName;
+  const nodeName = endpointOf(want.server.key, server.key)?.nodeName;
   if (nodeName !== undefined && isNodeGone(nodeName)) return 'node-gone';
-  if (now - since >= settings.deadlineMilliseconds) return 'deadline';
+  if (now - since >= drainDeadline(want, settings)) return 'deadline';
   return watched?.silent === true ? 'dead' : 'draining';
 };
 
@@ -209,7 +220,7 @@ export const drainStep = (input: DrainInput): DrainStep => {
     keep.delete(key);
     const want = input.wanted.virtualServer(key);
     // Nobody wants the virtual server: it goes as a whole, or it is not ours.
-    if (want === undefined || !drains(want.server, input.settings)) continue;
+    if (want === undefined || !drains(want, input.settings)) continue;
     const of = want.server.identity;
     const kept = new Map<RealServerKey, DrainingServer>();
     for (const server of servers) {
@@ -219,7 +230,7 @@ export const drainStep = (input: DrainInput): DrainStep => {
         since: before?.since ?? input.now,
         watched: answersAlways(of) ? watch(before?.watched, server, input.now) : undefined,
       };
-      const verdict = judge(key, server, after, input);
+      const verdict = judge(want, server, after, input);
       if (verdict === 'not-draining') continue;
       if (verdict === 'draining') {
         kept.set(server.key, after);

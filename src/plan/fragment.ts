@@ -1,7 +1,7 @@
 import type { IpAddress } from '../base/ip.js';
 import type { ServiceKey } from '../model/service.js';
 import type { SetElement } from '../model/nftables.js';
-import type { EndpointServer, VirtualServerKey, VirtualServerTable } from '../model/virtual-server.js';
+import type { EndpointServer, VirtualServerKey, WantedTable } from '../model/virtual-server.js';
 import type { UnreadyEndpoints } from './former-endpoints.js';
 import type { LocalShortage } from './local-shortage.js';
 import type { PacketElements } from './packet-elements.js';
@@ -20,7 +20,7 @@ export interface Fragment {
   readonly service: ServiceKey;
   /** Milliseconds since 1970, of the Service: the older one wins a clash. */
   readonly createdAt: number;
-  readonly virtualServers: ReadonlyMap<VirtualServerKey, VirtualServerTable<EndpointServer>>;
+  readonly virtualServers: ReadonlyMap<VirtualServerKey, WantedTable<EndpointServer>>;
   readonly unreadyEndpoints: UnreadyEndpoints;
   /** To be bound to kube-ipvs0. */
   readonly addresses: ReadonlySet<IpAddress>;

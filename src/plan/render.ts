@@ -9,7 +9,7 @@ import {
   type VirtualServerFlag,
   type VirtualServerIdentity,
   type VirtualServerKey,
-  type VirtualServerTable,
+  type WantedTable,
 } from '../model/virtual-server.js';
 import {
   clusterEndpoints,
@@ -154,7 +154,7 @@ const toTable = (
   service: CheckedService,
   identity: ByAddress,
   realServers: RealServers,
-): VirtualServerTable<EndpointServer> => {
+): WantedTable<EndpointServer> => {
   const seconds = service.affinitySeconds;
   return {
     server: {
@@ -168,6 +168,7 @@ const toTable = (
       flags: flagsOf(service.scheduler),
     },
     realServers,
+    drainMilliseconds: service.drainMilliseconds,
   };
 };
 
@@ -175,7 +176,7 @@ const noneUnready: UnreadyEndpoints = new Map();
 
 /** Collects what one Service asks for; of two frontends on one address and port the first counts. */
 class FragmentBuilder {
-  readonly #virtualServers = new Map<VirtualServerKey, VirtualServerTable<EndpointServer>>();
+  readonly #virtualServers = new Map<VirtualServerKey, WantedTable<EndpointServer>>();
   readonly #addresses = new Set<IpAddress>();
   readonly #packets = new Map<VirtualServerKey, readonly SetElement[]>();
   readonly #elements = new Map<ElementKey, SetElement>();
@@ -249,8 +250,8 @@ class FragmentBuilder {
   }
 
   #reportDuplicate(
-    earlier: VirtualServerTable<EndpointServer>,
-    table: VirtualServerTable<EndpointServer>,
+    earlier: WantedTable<EndpointServer>,
+    table: WantedTable<EndpointServer>,
     frontend: Frontend,
   ): void {
     if (earlier.realServers === table.realServers) return;

@@ -1,11 +1,14 @@
+import { parseDuration } from '../base/duration.js';
 import { familyOf, isHostAddress } from '../base/ip.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../model/endpoint.js';
 import type { Protocol, Service, ServicePort } from '../model/service.js';
 import type { Problem } from './fragment.js';
 
-/** A Service that holds nothing the kernel would refuse; its scheduler is decided. */
+/** A Service that holds nothing the kernel would refuse; its scheduler and how long it drains are decided. */
 export interface CheckedService extends Service {
   readonly scheduler: string;
+  /** Undefined: as is configured for the protocol. */
+  readonly drainMilliseconds: number | undefined;
 }
 
 export interface Checked {
@@ -37,6 +40,18 @@ const checkScheduler = (service: Service, configured: string, report: Report): s
     `${JSON.stringify(service.scheduler)} is no scheduler's name; ${configured} is used`,
   );
   return configured;
+};
+
+const checkDrainDeadline = ({ drainDeadline }: Service, report: Report): number | undefined => {
+  if (drainDeadline === undefined) return undefined;
+  const milliseconds = parseDuration(drainDeadline.trim());
+  if (milliseconds !== undefined && milliseconds >= 0) return milliseconds;
+  report(
+    'InvalidDrainDeadline',
+    'metadata.annotations[ipvs.kube-ipvs.dev/drain-deadline]',
+    `${JSON.stringify(drainDeadline)} is no duration such as 90s or 1h30m; what is configured is used`,
+  );
+  return undefined;
 };
 
 const checkAffinity = (service: Service, report: Report): number | undefined => {
@@ -116,6 +131,7 @@ export const checkService = (
     ports: checkPorts(service, report),
     affinitySeconds: checkAffinity(service, report),
     scheduler: checkScheduler(service, configuredScheduler, report),
+    drainMilliseconds: checkDrainDeadline(service, report),
   };
   return { checked, slices: slices.map((slice) => checkSlice(slice, report)), problems };
 };

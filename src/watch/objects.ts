@@ -198,6 +198,7 @@ export const toService = (object: unknown): Parsed<ServiceKey, Service> => {
     loadBalancerSourceRanges: sourceRangesOf(spec, report),
     healthCheckNodePort: healthCheckNodePortOf(spec, report),
     scheduler: schedulerOf(metadata, report),
+    drainDeadline: metadata.annotations?.['ipvs.kube-ipvs.dev/drain-deadline'] ?? undefined,
   };
   return { key, value, problems };
 };

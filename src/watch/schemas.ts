@@ -28,6 +28,7 @@ const metadataShape = z.object({
   annotations: z
     .object({
       'ipvs.kube-ipvs.dev/scheduler': text,
+      'ipvs.kube-ipvs.dev/drain-deadline': text,
       'endpoints.kubernetes.io/last-change-trigger-time': text,
     })
     .nullish(),

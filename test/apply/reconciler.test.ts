@@ -29,7 +29,7 @@ import {
 const context = renderContext(nodeFacts(), settings());
 
 /** The parts around a reconciler, with a kernel that can be told to fail. */
-const setUp = ({ excluded = '', drainSettings = defaultDrainSettings } = {}) => {
+const setUp = ({ excluded = '' } = {}) => {
   const kernel = new FaultyKernel();
   const observed = new Observed();
   const desired = new Desired();
@@ -51,7 +51,7 @@ const setUp = ({ excluded = '', drainSettings = defaultDrainSettings } = {}) => 
     packetRules: kernel.packetRules,
     observed,
     wanted: desired,
-    drainSettings: () => drainSettings,
+    drainSettings: () => defaultDrainSettings,
     isNodeGone: (nodeName) => gone.has(nodeName),
     isExcluded: (identity) => identity.by === 'address' && identity.address === excluded,
     counters,
@@ -171,15 +171,14 @@ test('the flows of an endpoint that is deleted with open connections are cleaned
     if (key !== '10.1.0.1:80') kernel.connections.set(key, 1);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.3']));
   assert.deepEqual(cleaned, []);
-  clock.now += defaultDrainSettings.deadlineMilliseconds;
+  clock.now += defaultDrainSettings.deadlines.TCP;
   await reconciler.drain();
   assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.3:80']);
 });
 
 test('the flows of a UDP endpoint that has drained are cleaned when it goes', async () => {
-  const drainSettings = { ...defaultDrainSettings, protocols: new Set(['UDP'] as const) };
-  const { kernel, desired, cleaned, reconciler } = setUp({ drainSettings });
+  const { kernel, desired, cleaned, reconciler } = setUp();
   const dns = service('dns', { clusterIP: '10.96.0.1', ports: [':53/UDP'] });
   const want = (...endpoints: readonly string[]): Touched => {
     const slices = [

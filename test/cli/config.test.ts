@@ -43,7 +43,7 @@ test("kubeadm's own file says its mode is not ours, and which line to change; wi
 test('what is printed is what is in force, and is read as the same', () => {
   const config = file(
     'all.conf',
-    `${header}mode: ipvs\nipvs: {scheduler: lc, syncPeriod: 90s, excludeCIDRs: [10.0.0.0/8]}\nnodePortAddresses: [primary]\nfeatureGates: {AllowServiceExternalIPs: false}\n---\n${ownHeader}drain: {deadline: 25h, protocols: [TCP, UDP]}\n`,
+    `${header}mode: ipvs\nipvs: {scheduler: lc, syncPeriod: 90s, excludeCIDRs: [10.0.0.0/8]}\nnodePortAddresses: [primary]\nfeatureGates: {AllowServiceExternalIPs: false}\n---\n${ownHeader}drain: {deadline: 25h, udpDeadline: 10s}\n`,
   );
   const { status, stdout, stderr } = run(['config', 'print', `--config=${config}`, '--hostname-override=n1']);
   assert.deepEqual([status, stderr], [0, '']);
@@ -63,7 +63,7 @@ test('what is printed is what is in force, and is read as the same', () => {
   assert.equal(run(['config', 'print', `--config=${again}`]).stdout, stdout);
   const [kubeProxy, own] = JSON.parse(run(['config', 'print', `--config=${again}`, '-o', 'json']).stdout);
   assert.equal(kubeProxy.ipvs.syncPeriod, '1m30s');
-  assert.deepEqual(own.drain, { deadline: '25h0m0s', protocols: ['TCP', 'UDP'] });
+  assert.deepEqual(own.drain, { deadline: '25h0m0s', udpDeadline: '10s', sctpDeadline: '1m0s' });
   assert.match(run(['config', 'print', '--ipvs-scheduler=sh', '-v', '3']).stdout, /scheduler: sh\n.*/);
 });
 
@@ -78,7 +78,7 @@ test('the defaults are a valid file, the same as one that says its mode only', (
 test('validate tells every problem of every file in the order of lines, of fields and between fields', () => {
   const wrong = file(
     'wrong.conf',
-    `${header}mode: nftables\nipvs:\n  minSyncPeriod: 1m\n  scheduler: 5\nnodePortAddresses: [a, 10.0.0.0/8, b]\nhostnameOveride: n1\n---\n${ownHeader}drain: {deadline: -1s, protocols: [ICMP]}\n`,
+    `${header}mode: nftables\nipvs:\n  minSyncPeriod: 1m\n  scheduler: 5\nnodePortAddresses: [a, 10.0.0.0/8, b]\nhostnameOveride: n1\n---\n${ownHeader}drain: {deadline: -1s, udpDeadline: -1s}\n`,
   );
   const right = file('right.conf', `${header}mode: ipvs\nipvs: {schedular: lc}\n`);
   const { status, stdout, stderr } = run(['config', 'validate', wrong, right, join(scratch, 'none')]);

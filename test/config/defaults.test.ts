@@ -123,8 +123,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     masqueradeMark: 0x4000,
     conntrack: fileDefaults.conntrack,
     externalIpsAllowed: true,
-    drainDeadline: 900_000,
-    drainProtocols: ['TCP'],
+    drainDeadlines: { TCP: 900_000, UDP: 5_000, SCTP: 60_000 },
     perServiceMetrics: { enabled: true, maximum: 500 },
     acceptInForeignChains: false,
     kubeconfig: undefined,
@@ -140,7 +139,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     own: {
       apiVersion: '',
       kind: '',
-      drain: { deadline: 900_000, protocols: ['TCP'] },
+      drain: { deadline: 900_000, udpDeadline: 5_000, sctpDeadline: 60_000 },
       metrics: { perService: { enabled: true, maximum: 500 } },
       forwarding: { acceptInForeignChains: false },
     },

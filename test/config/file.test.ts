@@ -254,8 +254,13 @@ test('gates that nothing here depends on are named; AllBeta counts for gates of 
 
 test('our own document stands in the same file or in one of its own', () => {
   const own = `${ownHeader}drain: {deadline: 1m}\n`;
-  assert.equal(read([`${withMode}---\n${own}`]).drainDeadline, 60_000);
-  assert.equal(read([withMode, own]).drainDeadline, 60_000);
+  assert.equal(read([`${withMode}---\n${own}`]).drainDeadlines.TCP, 60_000);
+  assert.equal(read([withMode, own]).drainDeadlines.TCP, 60_000);
+  assert.deepEqual(read([withMode, `${ownHeader}drain: {udpDeadline: 0s}\n`]).drainDeadlines, {
+    TCP: 900_000,
+    UDP: 0,
+    SCTP: 60_000,
+  });
   const accepting = `${ownHeader}forwarding: {acceptInForeignChains: true}\n`;
   assert.equal(read([withMode, accepting]).acceptInForeignChains, true);
   assert.equal(read([withMode, own]).acceptInForeignChains, false);
@@ -266,6 +271,10 @@ test('our own document stands in the same file or in one of its own', () => {
   assert.equal(
     failure([withMode, `${ownHeader}drain: {deadline: -1s}\n`]),
     'c1.yaml:3: drain.deadline must be 0s (no draining) or more; it is "-1s"',
+  );
+  assert.equal(
+    failure([withMode, `${ownHeader}drain: {sctpDeadline: -1s}\n`]),
+    'c1.yaml:3: drain.sctpDeadline must be 0s (no draining) or more; it is "-1s"',
   );
 });
 

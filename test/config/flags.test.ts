@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InputError } from '../../src/base/errors.js';
-import { formatDuration, parseDuration } from '../../src/config/duration.js';
+import { formatDuration, parseDuration } from '../../src/base/duration.js';
 import { flagTable } from '../../src/config/flag-table.js';
 import { parseFlags, UsageError } from '../../src/config/flags.js';
 import { readKubeProxyConfiguration } from '../../src/config/kube-proxy-configuration.js';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { InputError } from '../../src/base/errors.js';
 import { formatYaml } from '../../src/base/yaml.js';
-import { formatDuration, parseDuration } from '../../src/config/duration.js';
+import { formatDuration, parseDuration } from '../../src/base/duration.js';
 import { flagTable } from '../../src/config/flag-table.js';
 import { parseFlags } from '../../src/config/flags.js';
 import { readKubeProxyConfiguration } from '../../src/config/kube-proxy-configuration.js';

@@ -28,7 +28,7 @@ import { SimulatedNode } from '../support/simulated-node.js';
 const runs = { seed: 20_260_601, numRuns: 300 };
 
 /** Nothing drains: what is not wanted is deleted at once. */
-const atOnce: DrainSettings = { protocols: new Set(), deadlineMilliseconds: 0 };
+const atOnce: DrainSettings = { deadlines: { TCP: 0, UDP: 0, SCTP: 0 } };
 
 const objectsOf = (parts: Iterable<ServiceWithSlices>) => {
   const list = [...parts];

@@ -59,6 +59,12 @@ const rows: readonly {
     message: /metadata\.annotations.*rr is used/,
     keys: ['TCP 10.96.0.1:80'],
   },
+  ...['soon', '10', '-1s', ''].map((drainDeadline) => ({
+    service: odd({ drainDeadline }),
+    reason: 'InvalidDrainDeadline',
+    message: new RegExp(`drain-deadline\\]: "${drainDeadline}" is no duration`),
+    keys: ['TCP 10.96.0.1:80'],
+  })),
   {
     service: odd({ affinitySeconds: 0 }),
     reason: 'InvalidAffinity',
@@ -140,6 +146,16 @@ test("a Service's own scheduler overrides the configured one", () => {
   const [table] = render(odd({ scheduler: 'mh' }), [], context).virtualServers.values();
   assert.equal(table?.server.scheduler, 'mh');
   assert.deepEqual(table.server.flags, ['mh-port']);
+});
+
+test('a Service says how long its endpoints drain, with every protocol', () => {
+  const drains = (drainDeadline: string | undefined) =>
+    [...render(odd({ drainDeadline }), [], context).virtualServers.values()].map(
+      ({ drainMilliseconds }) => drainMilliseconds,
+    );
+  assert.deepEqual(drains('1m30s'), [90_000]);
+  assert.deepEqual(drains('0s'), [0]);
+  assert.deepEqual(drains(undefined), [undefined]);
 });
 
 test('affinity is of each client alone, in either family', () => {

@@ -8,6 +8,7 @@ import {
   virtualServerKey,
   type VirtualServerIdentity,
 } from '../../src/model/virtual-server.js';
+import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { ownershipOf } from '../../src/plan/ownership.js';
 import {
   ip,
@@ -193,9 +194,11 @@ test('105: or until the deadline, which kube-proxy does not have', () => {
   assert.deepEqual(node.lookAtDraining(undefined, 15 * minute), [`- real TCP ${vip}:80 → 10.0.1.2:80`]);
 });
 
-test('106: UDP and SCTP real servers are deleted at once, whatever connections they have', () => {
+test('106: UDP and SCTP real servers are deleted at once where it is configured so, whatever connections they have', () => {
   for (const protocol of ['UDP', 'SCTP'] as const) {
-    const node = new SimulatedNode();
+    const node = new SimulatedNode(nodeFacts(), settings(), {
+      deadlines: { ...defaultDrainSettings.deadlines, UDP: 0, SCTP: 0 },
+    });
     const ports = [`:80/${protocol}`];
     node.change(key, web({ ports }), [slice('web', [a, b], { ports })]);
     node.kernel.connections.set(`${protocol} ${vip}:80 → 10.0.1.2:80`, 10);
@@ -205,16 +208,23 @@ test('106: UDP and SCTP real servers are deleted at once, whatever connections t
   }
 });
 
-test('UDP drains where it is configured to', () => {
-  const node = new SimulatedNode(nodeFacts(), settings(), {
-    protocols: new Set(['TCP', 'UDP']),
-    deadlineMilliseconds: minute,
-  });
-  const ports = [':80/UDP'];
-  node.change(key, web({ ports }), [slice('web', [a], { ports })]);
-  node.kernel.connections.set(`UDP ${vip}:80 → 10.0.1.1:80`, 1);
-  node.change(key, web({ ports }), []);
-  assert.deepEqual(node.lines, [`UDP ${vip}:80 → 10.0.1.1:80 weight 0`]);
+test('106: else they drain for a short time, or for as long as their Service says', () => {
+  const seconds = (protocol: 'UDP' | 'SCTP', annotations: Readonly<Record<string, string>> = {}): number => {
+    const node = new SimulatedNode();
+    const ports = [`:80/${protocol}`];
+    node.change(key, web({ ports, annotations }), [slice('web', [a, b], { ports })]);
+    node.kernel.connections.set(`${protocol} ${vip}:80 → 10.0.1.2:80`, 1);
+    assert.deepEqual(node.change(key, web({ ports, annotations }), [slice('web', [a], { ports })]), [
+      `~ real ${protocol} ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
+    ]);
+    for (let second = 1; second < 1_000; second += 1)
+      if (node.lookAtDraining(undefined, second * 1_000).length > 0) return second;
+    return Infinity;
+  };
+  assert.equal(seconds('UDP'), 5);
+  assert.equal(seconds('SCTP'), 60);
+  assert.equal(seconds('UDP', { 'ipvs.kube-ipvs.dev/drain-deadline': '1m30s' }), 90);
+  assert.equal(seconds('SCTP', { 'ipvs.kube-ipvs.dev/drain-deadline': '10' }), 60, 'no duration');
 });
 
 test('107: a draining real server that vanished is forgotten', () => {
@@ -258,7 +268,7 @@ test('sh falls back to another real server while one drains, so that no client i
   ]);
 });
 
-test('with dh nothing drains: one real server has all clients of an address, and weight 0 would refuse them', () => {
+test('with dh nothing drains while a real server is left: one has all clients of an address, and weight 0 would refuse them', () => {
   const node = new SimulatedNode(nodeFacts(), settings({ scheduler: 'dh' }));
   node.change(key, web(), [webSlice(a, b)]);
   node.kernel.connections.set(connectionTo('10.0.1.2'), 1);

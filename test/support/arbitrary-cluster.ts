@@ -69,6 +69,7 @@ const aService: fc.Arbitrary<Service> = fc
     clusterIps: { ...(v4 === undefined ? {} : { IPv4: v4 }), ...(v6 === undefined ? {} : { IPv6: v6 }) },
     loadBalancerSourceRanges: [],
     healthCheckNodePort: undefined,
+    drainDeadline: undefined,
   }));
 
 const endpointOf = (addresses: readonly IpAddress[]): fc.Arbitrary<Endpoint> =>

@@ -195,6 +195,12 @@ const readings: readonly [row: string, spec: Fields, other: Fields, expected: Pa
     { metadata: { name: 'web', annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'round robin' } } },
     { scheduler: undefined },
   ],
+  [
+    'the annotation says how long endpoints drain',
+    {},
+    { metadata: { name: 'web', annotations: { 'ipvs.kube-ipvs.dev/drain-deadline': '90s' } } },
+    { drainDeadline: '90s' },
+  ],
 ];
 
 for (const [row, spec, other, expected] of readings)

@@ -1,4 +1,4 @@
-import { parseDuration } from '../../config/duration.js';
+import { parseDuration } from '../../base/duration.js';
 import { UsageError } from '../../config/flags.js';
 import { choice, command, flag, outputOption, text } from '../command.js';
 import { paletteFor, noPalette } from '../paint.js';

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { sleep } from '../../base/async.js';
 import { InputError, messageOf } from '../../base/errors.js';
-import { formatDuration } from '../../config/duration.js';
+import { formatDuration } from '../../base/duration.js';
 import { readKernel } from '../read-kernel.js';
 import { batchText } from './batch.js';
 import { loadsBetween, type Sample, type VirtualServerLoad } from './rates.js';
