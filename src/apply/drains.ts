@@ -18,7 +18,9 @@ import type { Observed } from './observed.js';
 export interface DrainsParts {
   readonly ipvs: Pick<IpvsReads, 'realServers'>;
   readonly observed: Observed;
-  readonly wanted: Wanted & {
+  readonly wanted: Wanted;
+  /** What real servers were made of. */
+  readonly endpoints: {
     formerEndpoint(of: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined;
     readonly formerEndpoints: Pick<FormerEndpoints, 'retain'>;
   };
@@ -69,7 +71,7 @@ export class Drains {
   *all(): Iterable<Drain> {
     for (const [virtualServer, servers] of this.#draining)
       for (const [realServer, { since }] of servers) {
-        const endpoint = this.parts.wanted.formerEndpoint(virtualServer, realServer);
+        const endpoint = this.parts.endpoints.formerEndpoint(virtualServer, realServer);
         const departure = endpoint === undefined ? undefined : departureOf(endpoint);
         yield { virtualServer, realServer, since, endpoint, departure };
       }
@@ -111,7 +113,7 @@ export class Drains {
       wanted,
       now: now(),
       settings: drainSettings(),
-      endpointOf: (of, realServer) => wanted.formerEndpoint(of, realServer),
+      endpointOf: (of, realServer) => this.parts.endpoints.formerEndpoint(of, realServer),
       isNodeGone,
     });
     this.counters.note(this.#draining, step);
@@ -121,10 +123,10 @@ export class Drains {
 
   /** To be called once deletions are made: a former endpoint is of use for as long as the kernel has its real server. */
   forgetEndpoints(keys: Iterable<VirtualServerKey>): void {
-    const { observed, wanted } = this.parts;
+    const { observed, endpoints } = this.parts;
     for (const key of keys) {
       const present = observed.virtualServer(key)?.realServers;
-      wanted.formerEndpoints.retain(key, (realServer) => present?.has(realServer) === true);
+      endpoints.formerEndpoints.retain(key, (realServer) => present?.has(realServer) === true);
     }
   }
 }

@@ -18,6 +18,7 @@ import {
 import { diff, touch, type Touched, type Wanted } from '../plan/diff.js';
 import type { DrainSettings, DrainStep } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
+import type { Contests } from './contests.js';
 import { decide, type Decision, type Refusal } from './decisions.js';
 import { Drains, type DrainsParts } from './drains.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
@@ -34,11 +35,13 @@ export interface ReconcilerParts {
   readonly addresses: { apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> };
   readonly packetRules: { apply(operations: readonly ElementOperation[]): Promise<readonly Outcome[]> };
   readonly observed: Observed;
-  readonly wanted: Wanted & { readonly urgency: Urgency } & DrainsParts['wanted'];
+  readonly wanted: Wanted & { readonly urgency: Urgency };
   /** As they are now. */
   readonly drainSettings: () => DrainSettings;
-  /** Whether a virtual server is never deleted, wanted or not (ipvs.excludeCIDRs). */
-  readonly isExcluded: (identity: VirtualServerIdentity) => boolean;
+  /** Finds out whose a virtual server is that the kernel has already. */
+  readonly contests: Contests;
+  /** Of what was wanted. */
+  readonly endpoints: DrainsParts['endpoints'];
   /** Whether the node is known to be gone: what drains on it is purged. */
   readonly isNodeGone: (nodeName: string) => boolean;
   readonly counters: OperationCounters;
@@ -61,6 +64,9 @@ const maximumRounds = 3;
 
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
+
+const isEmpty = ({ virtualServers, addresses, elements }: Touched): boolean =>
+  virtualServers.size + addresses.size + elements.size === 0;
 
 const reasonOf = (outcome: Outcome): string => (outcome.status === 'failed' ? outcome.message : 'no answer');
 
@@ -114,21 +120,23 @@ export class Reconciler {
   }
 
   #operations(touched: Touched): readonly Operation[] {
-    const { wanted, observed, drainSettings, isExcluded } = this.parts;
-    return diff(wanted, observed, touched, drainSettings()).filter(
-      (operation) => operation.kind !== 'delete-virtual-server' || !isExcluded(operation.server),
-    );
+    const { wanted, observed, drainSettings } = this.parts;
+    return diff(wanted, observed, touched, drainSettings());
   }
 
   /** Reconciles the touched keys together with those whose retry is due. Never throws for what the kernel refuses. */
   async reconcile(touched: Touched): Promise<Report> {
-    const all = this.#refusals.withDue(touched);
+    const { contests, wanted } = this.parts;
+    const all = this.#refusals.withDue(await contests.settle(touched));
     this.#distrustUnread(all.virtualServers);
     const report = { applied: 0, failed: 0 };
     const refused = new Set<string>();
-    for (const slice of slices(all, this.parts.wanted.urgency)) {
-      if (this.#stopped) return report;
-      await this.#reconcileSlice(slice, report, refused);
+    // A second time only where it turned out that somebody else has what is wanted.
+    for (let some = all; !isEmpty(some); some = contests.takeInto(touch())) {
+      for (const slice of slices(some, wanted.urgency)) {
+        if (this.#stopped) return report;
+        await this.#reconcileSlice(slice, report, refused);
+      }
     }
     await this.#end(await this.drains.look(all.virtualServers), report, refused);
     this.#refusals.settle(all, refused);
@@ -178,7 +186,8 @@ export class Reconciler {
     };
   }
 
-  async #run(phase: Phase, report: { applied: number; failed: number }, refused: Set<string>): Promise<void> {
+  async #run(all: Phase, report: { applied: number; failed: number }, refused: Set<string>): Promise<void> {
+    const phase = this.parts.contests.withhold(all);
     const outcomes = await this.#apply(phase);
     for (const [index, operation] of phaseOperations(phase).entries()) {
       const decision = this.#record(operation, outcomes[index] ?? unknown, refused);
@@ -187,15 +196,22 @@ export class Reconciler {
     }
   }
 
-  #apply(phase: Phase): Promise<readonly Outcome[]> {
-    const { ipvs, addresses, packetRules } = this.parts;
-    if ('ipvs' in phase) return ipvs.apply(phase.ipvs);
-    return 'addresses' in phase ? addresses.apply(phase.addresses) : packetRules.apply(phase.elements);
+  async #apply(phase: Phase): Promise<readonly Outcome[]> {
+    const { ipvs, addresses, packetRules, contests } = this.parts;
+    if ('addresses' in phase) return addresses.apply(phase.addresses);
+    if ('elements' in phase) return packetRules.apply(phase.elements);
+    try {
+      return await ipvs.apply(phase.ipvs);
+    } catch (error) {
+      contests.noteLost(phase);
+      throw error;
+    }
   }
 
   #record(operation: Operation, outcome: Outcome, refused: Set<string>): Decision {
-    const { observed, counters } = this.parts;
+    const { observed, counters, contests } = this.parts;
     const decision = decide(operation, outcome);
+    contests.note(operation, outcome);
     if (decision === 'applied') this.#rerouted.note(operation);
     counters.count(operation.kind, outcome);
     observed.record(operation, decision === 'applied' ? applied : outcome);
@@ -246,12 +262,12 @@ export class Reconciler {
 
   /** What cannot even be read (of a family that the kernel lacks) is refused: it holds up nothing else. */
   async #readUntrusted(refused: Set<string>): Promise<ReadonlySet<VirtualServerKey>> {
-    const { ipvs, observed } = this.parts;
+    const { ipvs, observed, contests } = this.parts;
     const keys = new Set<VirtualServerKey>();
     for (const identity of observed.takeUntrusted()) {
       const key = virtualServerKey(identity);
       try {
-        observed.setVirtualServer(key, await readVirtualServer(ipvs, identity));
+        observed.setVirtualServer(key, contests.judge(identity, await readVirtualServer(ipvs, identity)));
         keys.add(key);
       } catch (error) {
         if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;

@@ -9,6 +9,7 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
+import type { Contested } from '../plan/contested.js';
 import { touch, type Touched } from '../plan/diff.js';
 import { realServerOf, withoutObservations, type IpvsReads } from './kernel-reader.js';
 import type { Observed } from './observed.js';
@@ -18,11 +19,10 @@ export interface ResyncParts {
   readonly observed: Observed;
   /** The addresses on kube-ipvs0 now. */
   readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
-  readonly isWanted: (key: VirtualServerKey) => boolean;
-  /** Whether a virtual server that nobody wants is ours to delete. */
+  /** Whether a virtual server that we know nothing of yet is ours. */
   readonly isOurs: (identity: VirtualServerIdentity) => boolean;
-  /** Called for each virtual server that is neither wanted nor ours, at every round. */
-  readonly onForeign?: (identity: VirtualServerIdentity) => void;
+  /** Is given those that are not, at every round. */
+  readonly contested: Pick<Contested, 'replace'>;
 }
 
 /** Virtual servers read between two turns of the event loop. */
@@ -41,18 +41,12 @@ const sameRealServers = (a: ReadonlyMap<unknown, RealServer>, b: readonly RealSe
  */
 export class Resync {
   #queue: VirtualServerIdentity[] = [];
-  #foreign = 0;
 
   constructor(private readonly parts: ResyncParts) {}
 
   /** How many virtual servers' real servers this round has still to read. */
   get remaining(): number {
     return this.#queue.length;
-  }
-
-  /** How many virtual servers the last round left alone, as they are not ours. */
-  get foreign(): number {
-    return this.#foreign;
   }
 
   /**
@@ -65,11 +59,11 @@ export class Resync {
     const drifted = new Set<VirtualServerKey>();
     const present = new Set<VirtualServerKey>();
     const queue: VirtualServerIdentity[] = [];
-    let foreign = 0;
+    const others = new Map<VirtualServerKey, VirtualServerIdentity>();
     for (const observation of await ipvs.virtualServers()) {
       const server = withoutObservations(observation);
       if (!this.#concerns(server.identity)) {
-        foreign += 1;
+        others.set(server.key, server.identity);
         continue;
       }
       present.add(server.key);
@@ -88,7 +82,7 @@ export class Resync {
       drifted.add(key);
     }
     this.#queue = queue;
-    this.#foreign = foreign;
+    this.parts.contested.replace(others);
     return touch({ virtualServers: drifted, addresses });
   }
 
@@ -128,10 +122,7 @@ export class Resync {
   }
 
   #concerns(identity: VirtualServerIdentity): boolean {
-    const { isWanted, isOurs, observed, onForeign } = this.parts;
-    const key = virtualServerKey(identity);
-    if (isWanted(key) || observed.virtualServer(key) !== undefined || isOurs(identity)) return true;
-    onForeign?.(identity);
-    return false;
+    const { isOurs, observed } = this.parts;
+    return observed.virtualServer(virtualServerKey(identity)) !== undefined || isOurs(identity);
   }
 }

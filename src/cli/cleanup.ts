@@ -1,4 +1,13 @@
-import { families, familyOf, hostPrefixLength, type Cidr, type Family } from '../base/ip.js';
+import {
+  cidrContains,
+  families,
+  familyOf,
+  hostPrefixLength,
+  isIpv6LinkLocal,
+  type Cidr,
+  type Family,
+  type IpAddress,
+} from '../base/ip.js';
 import { IpvsClient } from '../kernel/ipvs/client.js';
 import { acceptRules, deleteAcceptRule, type AcceptRule } from '../kernel/nftables/accept-answers.js';
 import { NftablesClient } from '../kernel/nftables/client.js';
@@ -12,10 +21,11 @@ import { NetlinkError } from '../netlink/errors.js';
 import { ownershipOf, type OwnershipFacts } from '../plan/ownership.js';
 import { isNamedIn } from '../plan/packet-elements.js';
 import { isPacketClass } from '../plan/packet-table.js';
+import { formatHostAddress } from '../plan/table.js';
 import { withRemedy } from './read-kernel.js';
 
 export interface CleanupOptions {
-  /** Virtual servers inside are left alone. */
+  /** Virtual servers and addresses inside are left alone. */
   readonly excludeCidrs: readonly Cidr[];
   /** Only say what would be removed. */
   readonly dryRun: boolean;
@@ -61,17 +71,27 @@ interface Found {
   readonly virtualServers: readonly VirtualServerIdentity[];
   readonly others: readonly VirtualServerIdentity[];
   readonly dummy: Link | undefined;
+  /** Of kube-ipvs0, those that are to go. */
   readonly addresses: readonly LinkAddress[];
+  /** Of kube-ipvs0, those that are somebody else's, or serve what is: they keep the device. */
+  readonly kept: readonly LinkAddress[];
   readonly tables: readonly Family[];
   readonly rules: readonly AcceptRule[];
 }
 
-const readTables = async ({
-  nftables,
-}: Clients): Promise<{ readonly tables: readonly Family[]; readonly named: ReadonlySet<ElementKey> }> => {
+interface ReadTables {
+  readonly tables: readonly Family[];
+  readonly named: ReadonlySet<ElementKey>;
+  /** The families for which this kernel has nftables: what our tables do not name there is not ours. */
+  readonly recorded: ReadonlySet<Family>;
+}
+
+const readTables = async ({ nftables }: Clients): Promise<ReadTables> => {
   const tables: Family[] = [];
   const named = new Set<ElementKey>();
+  const recorded = new Set<Family>();
   for (const family of families) {
+    if (await unlessLacking(() => nftables?.supports(family))) recorded.add(family);
     const table = await unlessLacking(() => nftables?.table(family, tableName));
     if (table === undefined) continue;
     tables.push(family);
@@ -80,30 +100,48 @@ const readTables = async ({
       for (const { key } of elements ?? []) named.add(key);
     }
   }
-  return { tables, named };
+  return { tables, named, recorded };
+};
+
+const readDummy = async ({
+  route,
+}: Clients): Promise<{ readonly dummy: Link | undefined; readonly bound: readonly LinkAddress[] }> => {
+  const dummy = await route.link(dummyInterfaceName);
+  if (dummy?.kind !== 'dummy') return { dummy, bound: [] };
+  const all = await route.addresses();
+  return { dummy, bound: all.filter(({ interfaceIndex }) => interfaceIndex === dummy.index) };
 };
 
 const read = async (clients: Clients, excludeCidrs: readonly Cidr[]): Promise<Found> => {
-  const { tables, named } = await readTables(clients);
-  const dummy = await clients.route.link(dummyInterfaceName);
-  const addresses = (await clients.route.addresses()).filter(
-    ({ interfaceIndex }) => dummy?.kind === 'dummy' && interfaceIndex === dummy.index,
-  );
-  const bound = new Set(addresses.map(({ address }) => address));
-  const facts: OwnershipFacts = {
-    hasDummyAddress: (address) => bound.has(address),
-    isNamed: (identity) => isNamedIn(identity, (key) => named.has(key)),
-    takesOver: false,
-    hasNodeAddress: () => false,
-    excludeCidrs,
-  };
   const all = ((await clients.ipvs?.virtualServers()) ?? []).map(({ identity }) => identity);
-  const isOurs = (identity: VirtualServerIdentity): boolean => ownershipOf(identity, facts) === 'ours';
+  const { tables, named, recorded } = await readTables(clients);
+  const { dummy, bound } = await readDummy(clients);
+  const isExcluded = (address: IpAddress): boolean =>
+    excludeCidrs.some((cidr) => cidrContains(cidr, address));
+  const facts: OwnershipFacts = {
+    isNamed: (identity) => isNamedIn(identity, (key) => named.has(key)),
+    hasRecord: (family) => recorded.has(family),
+    takesOver: () => false,
+    isWanted: () => false,
+    isGiven: () => false,
+    hasDummyAddress: (address) => bound.some((entry) => entry.address === address),
+    hasNodeAddress: () => false,
+    isExcluded,
+  };
+  const isOurs = (identity: VirtualServerIdentity): boolean =>
+    !(identity.by === 'address' && isExcluded(identity.address)) && ownershipOf(identity, facts) === 'ours';
+  const others = all.filter((identity) => !isOurs(identity));
+  const used = new Set(others.map((identity) => (identity.by === 'address' ? identity.address : undefined)));
+  // A link-local address is the kernel's, and goes with the device.
+  const stays = ({ address, prefixLength }: LinkAddress): boolean =>
+    !isIpv6LinkLocal(address) &&
+    (prefixLength !== hostPrefixLength(familyOf(address)) || isExcluded(address) || used.has(address));
   return {
     virtualServers: all.filter(isOurs),
-    others: all.filter((identity) => !isOurs(identity)),
+    others,
     dummy,
-    addresses,
+    addresses: bound.filter((entry) => !stays(entry)),
+    kept: bound.filter(stays),
     tables,
     rules: (await unlessLacking(acceptRules)) ?? [],
   };
@@ -139,7 +177,18 @@ const removeVirtualServers = ({ ipvs }: Clients, found: Found): readonly Removal
   }));
 };
 
-const removeInterface = ({ route }: Clients, { dummy, addresses }: Found): readonly Removal[] => {
+const unbind = (route: RouteClient, dummy: Link, addresses: readonly LinkAddress[]): readonly Removal[] =>
+  addresses
+    .filter(({ address }) => !isIpv6LinkLocal(address))
+    .map(({ address }) => ({
+      what: `address ${formatHostAddress(address)} of ${dummyInterfaceName}`,
+      remove: async () => {
+        const [outcome] = await route.apply(dummy.index, [{ kind: 'unbind-address', address }]);
+        return reasonOf(outcome, ['EADDRNOTAVAIL', 'ENODEV']);
+      },
+    }));
+
+const removeInterface = ({ route }: Clients, { dummy, addresses, kept }: Found): readonly Removal[] => {
   if (dummy === undefined) return [];
   if (dummy.kind !== 'dummy')
     return [
@@ -149,10 +198,10 @@ const removeInterface = ({ route }: Clients, { dummy, addresses }: Found): reado
           `it is no dummy device (${dummy.kind ?? 'of another kind'}), so kube-ipvs has not made it; if nobody needs it: ip link delete ${dummyInterfaceName}`,
       },
     ];
-  const held = addresses.map(({ address }) => `${address}/${hostPrefixLength(familyOf(address))}`).toSorted();
+  if (kept.length > 0) return unbind(route, dummy, addresses);
   return [
     {
-      what: `interface ${dummyInterfaceName} with ${count(held.length, 'address', 'addresses')}`,
+      what: `interface ${dummyInterfaceName} with ${count(addresses.length, 'address', 'addresses')}`,
       remove: async () => reasonOf(await route.deleteLink(dummy.index), ['ENODEV']),
     },
   ];
@@ -217,6 +266,13 @@ export const cleanup = async ({ excludeCidrs, dryRun }: CleanupOptions): Promise
     if (found.others.length > 0)
       say(
         `left alone ${count(found.others.length, 'virtual server')} of others: ${found.others.map(virtualServerKey).toSorted().join(', ')}`,
+      );
+    if (found.kept.length > 0)
+      say(
+        `left alone ${dummyInterfaceName} with ${count(found.kept.length, 'address', 'addresses')} of others: ${found.kept
+          .map(({ address }) => address)
+          .toSorted()
+          .join(', ')}`,
       );
     return left + kept === 0 ? 0 : 1;
   } catch (error) {

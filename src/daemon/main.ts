@@ -136,7 +136,7 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   const first = proxy.start();
   source.start(run.store);
   events.record(started(settings.now));
-  using _reminders = remindOfProblems({ events: () => run.wanted.problemEvents(), recorder: events });
+  using _reminders = remindOfProblems({ events: run.problemEvents, recorder: events });
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
   await using _config = followConfig(kernel, run);
   await stopped(signal, log);

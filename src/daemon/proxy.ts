@@ -257,7 +257,10 @@ export class Proxy implements AsyncDisposable {
     if (await this.parts.readAddresses()) this.nodeChanged();
     this.parts.packetRules.forget();
     await this.#rules.declare();
-    await this.#repair(await this.parts.resync.begin());
+    const drifted = await this.parts.resync.begin();
+    // Where virtual servers of others came or went, that is no drift of ours.
+    await this.#again(() => this.parts.reconciler.reconcile(touch()), 'synced');
+    await this.#repair(drifted);
     await this.parts.staleFlows.clean([]);
     this.parts.reconciler.tryGivenUp();
     this.#scheduleRetries();

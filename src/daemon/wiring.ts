@@ -1,3 +1,4 @@
+import { Contests } from '../apply/contests.js';
 import { DriftCounters } from '../apply/drift-counters.js';
 import { DummyInterface } from '../apply/dummy-interface.js';
 import { NodeAddresses } from '../apply/node-addresses.js';
@@ -13,14 +14,18 @@ import type { Logger } from '../base/log.js';
 import { podNetworksUnknown, podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import { servedFamilies } from '../kernel/ip-families.js';
+import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
+import { Contested } from '../plan/contested.js';
+import { LeftAlone } from '../plan/excluded.js';
 import { ownershipOf } from '../plan/ownership.js';
 import { isNamedIn } from '../plan/packet-elements.js';
 import { rememberedPacketTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
 import { NodeNews } from './node-news.js';
+import { ContestedReporter } from './contested-reporter.js';
 import { foreignReporter } from './foreign-reporter.js';
-import type { EventRecorder } from './events/recorder.js';
+import type { EventRecorder, RecordedEvent } from './events/recorder.js';
 import { prepareKernel, type KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
 import type { LiveSettings } from './live-settings.js';
@@ -42,6 +47,10 @@ export interface Wired {
   readonly counters: OperationCounters;
   readonly drift: DriftCounters;
   readonly wanted: WantedState;
+  /** What Services ask for and somebody else has made. */
+  readonly contested: Contested;
+  /** What keeps Services from being served as they ask, now. */
+  readonly problemEvents: () => Iterable<RecordedEvent>;
   /** How the syncs are doing. */
   readonly health: SyncHealth;
   /** The families that are served. */
@@ -129,17 +138,26 @@ export const wire = (
     cleaned: (cleaning) => metrics.conntrackReconciled(cleaning),
     log,
   });
+  const isExcluded = (address: IpAddress): boolean =>
+    settings.now.excludeCidrs.some((cidr) => cidrContains(cidr, address));
+  const contested: Contested = new Contested({
+    wanted: new LeftAlone({ wanted: wanted.desired, observed, isExcluded }),
+    services: wanted.desired,
+    observed,
+  });
+  const isGiven = (identity: VirtualServerIdentity): boolean =>
+    takesOver || wanted.desired.isGiven(virtualServerKey(identity));
+  const contests = new Contests({ ipvs, observed, contested, isGiven });
   const reconciler = new Reconciler({
     ipvs,
     addresses: dummy,
     packetRules,
     staleFlows,
     observed,
-    wanted: wanted.desired,
+    wanted: contested,
+    contests,
+    endpoints: wanted.desired,
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
-    isExcluded: (identity) =>
-      identity.by === 'address' &&
-      settings.now.excludeCidrs.some((cidr) => cidrContains(cidr, identity.address)),
     isNodeGone: () => false,
     counters,
     log,
@@ -149,16 +167,19 @@ export const wire = (
     ipvs,
     observed,
     dummyAddresses: () => dummy.addresses(),
-    isWanted: (key) => wanted.desired.virtualServer(key) !== undefined,
     isOurs: (identity) =>
+      contests.isMaybeOurs(virtualServerKey(identity)) ||
       ownershipOf(identity, {
         isNamed: (named) => isNamedIn(named, (key) => observed.element(key) !== undefined),
-        takesOver,
+        hasRecord: (family) => packetFamilies.includes(family),
+        takesOver: () => takesOver,
+        isWanted: (key) => wanted.desired.ownerOf(key) !== undefined,
+        isGiven: (key) => wanted.desired.isGiven(key),
         hasDummyAddress: (address) => observed.hasAddress(address),
         hasNodeAddress: (address) => nodeAddresses.has(address),
-        excludeCidrs: settings.now.excludeCidrs,
+        isExcluded,
       }) === 'ours',
-    onForeign: foreignReporter(log),
+    contested,
   });
   const readAddresses = async (): Promise<boolean> => {
     // Its index is not to be relied on: events may have been lost.
@@ -213,6 +234,14 @@ export const wire = (
     dummyChanged: (addresses) => proxy.dummyChanged(addresses),
     reread: () => proxy.rereadAddresses(),
   });
+  const contestedReporter = new ContestedReporter({
+    contested,
+    uidOf: (service) => store.service(service)?.uid,
+    events,
+    log,
+  });
+  afterSync.add(() => contestedReporter.look());
+  afterSync.add(foreignReporter(contested, log));
   // What comes to node ports later is somebody else's, and meant.
   afterSync.add(() => {
     takesOver = false;
@@ -225,6 +254,11 @@ export const wire = (
     proxy,
     store,
     wanted,
+    contested,
+    problemEvents: function* () {
+      yield* wanted.problemEvents();
+      yield* contestedReporter.problemEvents();
+    },
     observed,
     dummy,
     kernelEvents,

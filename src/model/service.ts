@@ -44,4 +44,6 @@ export interface Service {
   readonly scheduler: string | undefined;
   /** From the annotation `ipvs.kube-ipvs.dev/drain-deadline`, as it is written; undefined: the configured ones. */
   readonly drainDeadline: string | undefined;
+  /** From the annotation `ipvs.kube-ipvs.dev/take-over-foreign`: virtual servers that somebody else made for it are to be ours. */
+  readonly takesOverForeign: boolean;
 }

@@ -177,6 +177,23 @@ export class Desired implements Wanted {
     return this.#virtualServers.get(key)?.[0].service;
   }
 
+  /** Whether the Service that has it says that it is to be ours, whoever made it. */
+  isGiven(key: VirtualServerKey): boolean {
+    return this.#virtualServers.get(key)?.[0].takesOverForeign === true;
+  }
+
+  /** The packet-rule elements of the virtual server. */
+  elementsOf(key: VirtualServerKey): readonly SetElement[] {
+    return this.#packetsOf([key]);
+  }
+
+  /** The virtual servers for whose sake an address is to be bound. */
+  *virtualServersAt(address: IpAddress): Iterable<VirtualServerKey> {
+    for (const { virtualServers } of this.#addresses.get(address) ?? [])
+      for (const [key, { server }] of virtualServers)
+        if (server.identity.by === 'address' && server.identity.address === address) yield key;
+  }
+
   fragment(key: ServiceKey): Fragment | undefined {
     return this.#fragments.get(key);
   }

@@ -29,6 +29,8 @@ export interface Fragment {
   /** Packet-rule elements that several Services may ask for alike. */
   readonly elements: PacketElements;
   readonly nodePorts: readonly number[];
+  /** Whether its virtual servers are to be ours, whoever made them. */
+  readonly takesOverForeign: boolean;
   readonly healthCheck: ServiceHealthCheck | undefined;
   /** Each policy and family once, however many ports. */
   readonly localShortages: readonly LocalShortage[];

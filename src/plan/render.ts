@@ -243,6 +243,7 @@ class FragmentBuilder {
       packets: this.#packets,
       elements: this.#elements,
       nodePorts: this.service.ports.flatMap(({ nodePort }) => nodePort ?? []),
+      takesOverForeign: this.service.takesOverForeign,
       healthCheck,
       localShortages: this.#shortages,
       problems: [...problems, ...this.#problems],

@@ -151,6 +151,15 @@ const schedulerOf = (metadata: ServiceShape['metadata'], report: Report): string
   return undefined;
 };
 
+const takesOverForeignOf = (metadata: ServiceShape['metadata'], report: Report): boolean => {
+  const value = metadata.annotations?.['ipvs.kube-ipvs.dev/take-over-foreign'] ?? 'false';
+  if (value !== 'true' && value !== 'false')
+    report(
+      `metadata.annotations[ipvs.kube-ipvs.dev/take-over-foreign]: ${JSON.stringify(value)} is neither "true" nor "false"`,
+    );
+  return value === 'true';
+};
+
 /** Objects without a creation time count as the oldest. */
 const createdAtOf = (metadata: ServiceShape['metadata']): number =>
   Date.parse(metadata.creationTimestamp ?? '') || 0;
@@ -199,6 +208,7 @@ export const toService = (object: unknown): Parsed<ServiceKey, Service> => {
     healthCheckNodePort: healthCheckNodePortOf(spec, report),
     scheduler: schedulerOf(metadata, report),
     drainDeadline: metadata.annotations?.['ipvs.kube-ipvs.dev/drain-deadline'] ?? undefined,
+    takesOverForeign: takesOverForeignOf(metadata, report),
   };
   return { key, value, problems };
 };

@@ -29,6 +29,7 @@ const metadataShape = z.object({
     .object({
       'ipvs.kube-ipvs.dev/scheduler': text,
       'ipvs.kube-ipvs.dev/drain-deadline': text,
+      'ipvs.kube-ipvs.dev/take-over-foreign': text,
       'endpoints.kubernetes.io/last-change-trigger-time': text,
     })
     .nullish(),

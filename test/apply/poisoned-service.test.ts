@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { commonMeanings, meaningOf, operationMeanings } from '../../src/apply/decisions.js';
+import { Contests } from '../../src/apply/contests.js';
 import { Observed } from '../../src/apply/observed.js';
 import { OperationCounters } from '../../src/apply/operation-counters.js';
 import { Reconciler } from '../../src/apply/reconciler.js';
 import { formatOperation, type Operation } from '../../src/model/operation.js';
+import { Contested } from '../../src/plan/contested.js';
 import { Desired } from '../../src/plan/desired.js';
 import { touch, type Touched } from '../../src/plan/diff.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
@@ -49,14 +51,16 @@ const setUp = () => {
   const counters = new OperationCounters();
   const clock = { now: 1_000 };
   const log = new RecordingLog();
+  const contested = new Contested({ wanted: desired, services: desired, observed });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
     observed,
-    wanted: desired,
+    wanted: contested,
+    contests: new Contests({ ipvs: kernel, observed, contested, isGiven: () => false }),
+    endpoints: desired,
     drainSettings: () => defaultDrainSettings,
-    isExcluded: () => false,
     isNodeGone: () => false,
     counters,
     staleFlows: { clean: async () => {} },

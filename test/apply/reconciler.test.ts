@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Contests } from '../../src/apply/contests.js';
 import { Observed } from '../../src/apply/observed.js';
 import { OperationCounters } from '../../src/apply/operation-counters.js';
 import type { FlowCleaner } from '../../src/apply/purged-flows.js';
@@ -9,10 +10,12 @@ import type { IpAddress } from '../../src/base/ip.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerKey } from '../../src/model/virtual-server.js';
 import { NetlinkError } from '../../src/netlink/errors.js';
+import { Contested } from '../../src/plan/contested.js';
 import { Desired } from '../../src/plan/desired.js';
 import { touch, type Touched } from '../../src/plan/diff.js';
 import { allTouched } from '../support/touched.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
+import { LeftAlone } from '../../src/plan/excluded.js';
 import { render, renderContext } from '../../src/plan/render.js';
 import { failed, FaultyKernel, unknown } from '../support/faulty-kernel.js';
 import {
@@ -45,15 +48,26 @@ const setUp = ({ excluded = '' } = {}) => {
         cleaned.push(`${virtualServerKey(identity)} answered by ${[...realServers].join(' ')}`);
     },
   };
+  const contested = new Contested({
+    wanted: new LeftAlone({ wanted: desired, observed, isExcluded: (address) => address === excluded }),
+    services: desired,
+    observed,
+  });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
     observed,
-    wanted: desired,
+    wanted: contested,
+    contests: new Contests({
+      ipvs: kernel,
+      observed,
+      contested,
+      isGiven: (identity) => desired.isGiven(virtualServerKey(identity)),
+    }),
+    endpoints: desired,
     drainSettings: () => defaultDrainSettings,
     isNodeGone: (nodeName) => gone.has(nodeName),
-    isExcluded: (identity) => identity.by === 'address' && identity.address === excluded,
     counters,
     staleFlows,
     log,
@@ -63,8 +77,8 @@ const setUp = ({ excluded = '' } = {}) => {
     ipvs: kernel,
     observed,
     dummyAddresses: async () => [...kernel.addresses],
-    isWanted: (key) => desired.virtualServer(key) !== undefined,
     isOurs: (identity) => identity.by === 'address' && kernel.addresses.has(identity.address),
+    contested,
   });
   /** Service `default/NAME` on 10.96.0.N:80 with these endpoints; none: it goes. */
   const want = (name: string, address: string, endpoints: readonly string[] | undefined): Touched => {
@@ -80,7 +94,20 @@ const setUp = ({ excluded = '' } = {}) => {
           ];
     return desired.replace(object.key, endpoints === undefined ? undefined : render(object, slices, context));
   };
-  return { kernel, observed, desired, counters, warnings, clock, cleaned, gone, reconciler, resync, want };
+  return {
+    kernel,
+    observed,
+    desired,
+    contested,
+    counters,
+    warnings,
+    clock,
+    cleaned,
+    gone,
+    reconciler,
+    resync,
+    want,
+  };
 };
 
 const nothing = touch();
@@ -103,13 +130,20 @@ test('a virtual server inside excludeCIDRs is served while a Service wants it, a
   const { kernel, reconciler, resync, want } = setUp({ excluded: '10.96.0.1' });
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
   assert.deepEqual([...kernel.tables.keys()], [web]);
+  const asked = kernel.asked.length + kernel.askedOfRules.length;
   assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', undefined)), {
-    applied: 3,
+    applied: 0,
     failed: 0,
   });
   await reconciler.reconcile(await resync.begin());
-  assert.deepEqual([...kernel.tables.keys()], [web]);
-  assert.equal(kernel.asked.at(-1), '- address 10.96.0.1/32');
+  assert.equal(kernel.asked.length + kernel.askedOfRules.length, asked);
+  // It is ours still: asked for again it is edited in place.
+  await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.2']));
+  assert.deepEqual(kernel.asked.slice(3), [
+    '+ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
+    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
+    '- real TCP 10.96.0.1:80 → 10.1.0.1:80',
+  ]);
 });
 
 test('told to stop, a large reconciliation ends with the slice that it is at', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scheduler } from 'node:timers/promises';
+import { Contests } from '../../src/apply/contests.js';
 import { DriftCounters } from '../../src/apply/drift-counters.js';
 import { DummyInterface } from '../../src/apply/dummy-interface.js';
 import { Observed } from '../../src/apply/observed.js';
@@ -14,6 +15,7 @@ import type { SyncObserver } from '../../src/daemon/sync-observer.js';
 import { SyncHealth } from '../../src/daemon/serving/sync-health.js';
 import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
+import { Contested } from '../../src/plan/contested.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { eventually } from '../support/daemon-process.js';
@@ -60,16 +62,18 @@ const setUp = () => {
     began: () => void told.push('began'),
     ended: ({ succeeded }) => void told.push(succeeded ? 'succeeded' : 'failed'),
   };
+  const contested = new Contested({ wanted: wanted.desired, services: wanted.desired, observed });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: dummy,
     packetRules: kernel.packetRules,
     staleFlows: { clean: async () => {} },
     observed,
-    wanted: wanted.desired,
+    wanted: contested,
+    contests: new Contests({ ipvs: kernel, observed, contested, isGiven: () => false }),
     drainSettings: () => defaultDrainSettings,
+    endpoints: wanted.desired,
     isNodeGone: () => false,
-    isExcluded: () => false,
     counters,
     log,
   });
@@ -77,8 +81,8 @@ const setUp = () => {
     ipvs: kernel,
     observed,
     dummyAddresses: () => dummy.addresses(),
-    isWanted: (key) => wanted.desired.virtualServer(key) !== undefined,
     isOurs: (identity) => identity.by === 'address' && observed.hasAddress(identity.address),
+    contested,
   });
   const clock = { date: 0, monotonic: 0 };
   const troubled: Family[] = [];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { run, savedTable } from '../support/guest.js';
+import { addressesOf, run, savedTable } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
@@ -112,19 +112,51 @@ test("kube-proxy's own flag does the same, and removes what is left where a part
   assert.deepEqual(kernel(), untouched);
 });
 
-test('virtual servers in excludeCIDRs stay', () => {
+test('virtual servers and addresses in excludeCIDRs stay', () => {
   const config = join(folder, 'config.yaml');
   writeFileSync(
     config,
     'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nipvs: {excludeCIDRs: [10.96.0.11/32]}\n',
   );
   runOnce();
-  assert.equal(cli('cleanup', `--config=${config}`).status, 0);
+  const { status, stdout, stderr } = cli('cleanup', `--config=${config}`);
+  assert.equal(status, 0, stderr);
   assert.deepEqual(
     savedTable().filter((line) => line.includes('10.96.0')),
     ['-A -t 10.96.0.11:80 -s rr'],
   );
+  assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.11/32']);
+  assert.match(stdout, /^removed address 10\.96\.0\.10\/32 of kube-ipvs0$/m);
+  assert.match(stdout, /^left alone kube-ipvs0 with 1 address of others: 10\.96\.0\.11$/m);
   run('ipvsadm', '-D', '-t', '10.96.0.11:80');
+  run('ip', 'link', 'delete', 'kube-ipvs0');
+  assert.deepEqual(kernel(), untouched);
+});
+
+test('a virtual server of others on a VIP of ours stays with its address, and so does one that a Service asks for', () => {
+  run('ipvsadm', '-A', '-t', '10.96.0.11:80', '-s', 'wlc');
+  run('ipvsadm', '-a', '-t', '10.96.0.11:80', '-r', '192.0.2.81:80', '-i');
+  run('ipvsadm', '-A', '-t', '10.96.0.10:9999', '-s', 'wlc');
+  const before = kernel();
+  runOnce();
+  const { status, stderr } = cli('cleanup');
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(kernel().ipvs, before.ipvs);
+  assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.10/32']);
+  for (const at of ['10.96.0.11:80', '10.96.0.10:9999']) run('ipvsadm', '-D', '-t', at);
+  run('ip', 'link', 'delete', 'kube-ipvs0');
+  assert.deepEqual(kernel(), untouched);
+});
+
+test('what kube-proxy in mode ipvs serves, with no packet rules of ours to name it, is not ours', () => {
+  run('ip', 'link', 'add', 'kube-ipvs0', 'type', 'dummy');
+  run('ip', 'address', 'add', '10.96.0.10/32', 'dev', 'kube-ipvs0');
+  run('ipvsadm', '-A', '-t', '10.96.0.10:80', '-s', 'rr');
+  const before = kernel();
+  assert.equal(cli('cleanup').status, 0);
+  assert.deepEqual(kernel(), before);
+  run('ipvsadm', '-D', '-t', '10.96.0.10:80');
+  run('ip', 'link', 'delete', 'kube-ipvs0');
 });
 
 test('an interface of that name which is no dummy device is left and told', () => {

@@ -66,6 +66,7 @@ const aService: fc.Arbitrary<Service> = fc
     key: serviceKey('default', rest.name),
     namespace: 'default',
     uid: undefined,
+    takesOverForeign: false,
     clusterIps: { ...(v4 === undefined ? {} : { IPv4: v4 }), ...(v6 === undefined ? {} : { IPv6: v6 }) },
     loadBalancerSourceRanges: [],
     healthCheckNodePort: undefined,

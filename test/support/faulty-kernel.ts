@@ -42,16 +42,20 @@ export class FaultyKernel {
   readonly read: string[] = [];
   /** Active connections by real server. */
   readonly connections = new Map<RealServerKey, number>();
+  /** After so many batches of IPVS and addresses the socket breaks, once the batch was performed; it holds again after that. */
+  breaksAfter = 0;
   fault: (operation: Operation) => Outcome | undefined = () => undefined;
 
   async apply(operations: readonly (IpvsOperation | AddressOperation)[]): Promise<readonly Outcome[]> {
-    return operations.map((operation) => {
+    const outcomes = operations.map((operation) => {
       this.asked.push(formatOperation(operation));
       const fault = this.fault(operation);
       if (fault?.status === 'failed') return fault;
       const outcome = this.#perform(operation);
       return fault ?? outcome;
     });
+    if (this.breaksAfter > 0 && (this.breaksAfter -= 1) === 0) throw new Error('the socket broke');
+    return outcomes;
   }
 
   /** Packet rules: every operation on them succeeds unless `fault` says otherwise. */

@@ -135,6 +135,12 @@ export const workMetrics = {
     labels: [],
     help: 'Virtual servers of others, which are left alone.',
   },
+  contestedVirtualServers: {
+    name: 'kube_ipvs_contested_virtual_servers',
+    type: 'gauge',
+    labels: [],
+    help: 'Virtual servers that Services ask for and that others have made: they are left alone, and those Services are not served there.',
+  },
   blockingFilters: {
     name: 'kube_ipvs_forwarding_blocked_by_others',
     type: 'gauge',

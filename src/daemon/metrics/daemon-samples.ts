@@ -2,9 +2,9 @@ import type { DriftCounters } from '../../apply/drift-counters.js';
 import type { Observed } from '../../apply/observed.js';
 import type { OperationCounters } from '../../apply/operation-counters.js';
 import type { Reconciler } from '../../apply/reconciler.js';
-import type { Resync } from '../../apply/resync.js';
 import type { StaleFlows } from '../../apply/stale-flows.js';
 import type { Family } from '../../base/ip.js';
+import type { Contested } from '../../plan/contested.js';
 import type { Desired } from '../../plan/desired.js';
 import type { Source } from '../../watch/source.js';
 import type { EventCounts } from '../events/recorder.js';
@@ -16,7 +16,7 @@ export interface CountingParts {
   readonly desired: Pick<Desired, 'localShortages' | 'serviceCount'>;
   readonly observed: Pick<Observed, 'sizes'>;
   readonly reconciler: Pick<Reconciler, 'refused' | 'drains'>;
-  readonly resync: Pick<Resync, 'foreign'>;
+  readonly contested: Pick<Contested, 'foreign' | 'all'>;
   readonly counters: Pick<OperationCounters, 'counts'>;
   readonly drift: Pick<DriftCounters, 'counts'>;
   readonly staleFlows: Pick<StaleFlows, 'counts'>;
@@ -54,7 +54,7 @@ function* drains({ reconciler }: CountingParts): Iterable<Sample> {
 
 /** What the daemon has counted, and what it holds. Costs one look at each virtual server. */
 export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
-  const { desired, observed, reconciler, resync, drift, staleFlows } = parts;
+  const { desired, observed, reconciler, contested, drift, staleFlows } = parts;
   yield* shortages(parts);
   yield* operations(parts);
   yield* drains(parts);
@@ -67,7 +67,8 @@ export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
   yield plain('addresses', addresses);
   yield plain('packetRuleElements', elements);
   yield plain('refused', reconciler.refused);
-  yield plain('foreignVirtualServers', resync.foreign);
+  yield plain('foreignVirtualServers', contested.foreign);
+  yield plain('contestedVirtualServers', [...contested.all()].length);
   yield plain('staleFlowFailures', staleFlows.counts.failed);
 }
 

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLogger } from '../../src/base/log.js';
+import { ContestedReporter } from '../../src/daemon/contested-reporter.js';
+import type { RecordedEvent } from '../../src/daemon/events/recorder.js';
+import { serviceKey } from '../../src/model/service.js';
+import { virtualServerKey } from '../../src/model/virtual-server.js';
+import type { ContestedVirtualServer } from '../../src/plan/contested.js';
+import { at } from '../support/tables.js';
+
+test('a virtual server of somebody else is told once to the Service, and once when it is over', () => {
+  const identity = at('TCP', '10.96.0.1', 80);
+  const now: ContestedVirtualServer[] = [
+    { key: virtualServerKey(identity), identity, service: serviceKey('default', 'web') },
+  ];
+  const told: string[] = [];
+  const events: RecordedEvent[] = [];
+  const reporter = new ContestedReporter({
+    contested: { all: () => now },
+    uidOf: (service) => `uid of ${service}`,
+    events: { record: (event) => void events.push(event) },
+    log: {
+      ...silentLogger,
+      warn: (fields, message) => void told.push(`${message} ${JSON.stringify(Object.keys(fields))}`),
+      info: (fields, message) => void told.push(`${message} ${JSON.stringify(fields)}`),
+    },
+  });
+  reporter.look();
+  reporter.look();
+  assert.deepEqual(told, ['a part of a Service is not served as it asks ["service","reason","problem"]']);
+  assert.deepEqual(events, [
+    {
+      regarding: { kind: 'Service', namespace: 'default', name: 'web', uid: 'uid of default/web' },
+      type: 'Warning',
+      reason: 'ForeignVirtualServer',
+      action: 'ProgramService',
+      note:
+        'TCP 10.96.0.1:80 is in the kernel and was not made by kube-ipvs: it is left alone, and default/web is not served there. ' +
+        'Delete it on the node (ipvsadm -D -t 10.96.0.1:80), or let kube-ipvs have it: ' +
+        'annotate the Service with ipvs.kube-ipvs.dev/take-over-foreign: "true"',
+    },
+  ]);
+  assert.deepEqual([...reporter.problemEvents()], events);
+  now.pop();
+  reporter.look();
+  reporter.look();
+  assert.deepEqual(told.slice(1), [
+    'no virtual server of somebody else is in the way any more {"service":"default/web","virtualServer":"TCP 10.96.0.1:80"}',
+  ]);
+});
