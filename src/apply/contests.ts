@@ -6,7 +6,7 @@ import {
   type VirtualServerKey,
 } from '../model/virtual-server.js';
 import type { Contested } from '../plan/contested.js';
-import type { Touched } from '../plan/diff.js';
+import { isEmpty, union, type Touched } from '../plan/diff.js';
 import { phaseOperations, type Phase } from '../plan/order.js';
 import { readVirtualServer, type IpvsReads, type ReadVirtualServer } from './kernel-reader.js';
 import type { Observed } from './observed.js';
@@ -21,12 +21,6 @@ export interface ContestsParts {
 
 const isAdd = (operation: Operation): operation is IpvsOperation & { kind: 'add-virtual-server' } =>
   operation.kind === 'add-virtual-server';
-
-const union = (a: Touched, b: Touched): Touched => ({
-  virtualServers: new Set([...a.virtualServers, ...b.virtualServers]),
-  addresses: new Set([...a.addresses, ...b.addresses]),
-  elements: new Set([...a.elements, ...b.elements]),
-});
 
 /**
  * Finds out at run time whose a virtual server is that we are about to make. The kernel refuses it where somebody else was
@@ -66,7 +60,7 @@ export class Contests {
   /** The keys with those that are wanted otherwise since the last call, as virtual servers of others came or went. */
   takeInto(touched: Touched): Touched {
     const changed = this.parts.contested.take();
-    return changed.virtualServers.size === 0 ? touched : union(touched, changed);
+    return isEmpty(changed) ? touched : union(touched, changed);
   }
 
   /** What may still be done of a phase: nothing for the sake of a virtual server that somebody else was faster to make. */

@@ -14,6 +14,7 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
+import type { Touched } from '../plan/diff.js';
 
 interface MirroredVirtualServer {
   server: VirtualServer;
@@ -51,8 +52,21 @@ export class Observed {
     return this.#elements.get(key);
   }
 
+  *elementsOf(family: Family): Iterable<SetElement> {
+    for (const element of this.#elements.values()) if (element.family === family) yield element;
+  }
+
   elementKeys(): Iterable<ElementKey> {
     return this.#elements.keys();
+  }
+
+  /** Everything that is known to be there. */
+  keys(): Touched {
+    return {
+      virtualServers: new Set(this.#virtualServers.keys()),
+      addresses: new Set(this.#addresses),
+      elements: new Set(this.#elements.keys()),
+    };
   }
 
   /** How many things there are; looks at each virtual server. */

@@ -6,7 +6,7 @@ import { tableName, type SetDeclaration, type SetElement, type TableDeclaration 
 import type { ElementOperation, Outcome } from '../model/operation.js';
 import type { TransactionOutcome } from '../kernel/nftables/client.js';
 import type { NftablesChange } from '../kernel/nftables/requests.js';
-import { setDeclaration, sourcesLength } from '../plan/packet-table.js';
+import { setDeclaration, sourcesLength, takeOverSet } from '../plan/packet-table.js';
 
 /** What is asked of the nftables client. */
 export interface PacketRulesClient {
@@ -21,6 +21,8 @@ export interface PacketRulesParts {
   readonly families: readonly Family[];
   /** What the rules of a family are to be now, given the prefix lengths of source ranges in use. */
   readonly declaration: (family: Family, sourceLengths: readonly number[]) => TableDeclaration;
+  /** What a table that is made anew is to hold from its first moment: nothing where this is left out. */
+  readonly held?: (family: Family) => Iterable<SetElement>;
   /** The tables are not as they were known: their elements are to be read again. */
   readonly inDoubt: () => void;
   /** Told of each transaction that the kernel refused, and of rules that somebody changed and that were mended; must not throw. */
@@ -123,11 +125,15 @@ export class PacketRules {
 
   constructor(private readonly parts: PacketRulesParts) {}
 
-  /** Whether the kernel has a table of ours already. */
-  async exists(): Promise<boolean> {
-    for (const family of this.parts.families)
-      if ((await this.parts.client.table(family, tableName)) !== undefined) return true;
-    return false;
+  /** Whether the kernel has a table of ours for the family already, and whether it is marked as taking over from another proxy. */
+  async state(family: Family): Promise<'none' | 'taking-over' | 'ours'> {
+    if (!this.parts.families.includes(family)) return 'none';
+    const present = await this.parts.client.table(family, tableName);
+    if (present === undefined) return 'none';
+    const mark = present.sets.find((set) => set.name === takeOverSet && isOurs(set));
+    if (mark === undefined) return 'ours';
+    const marks = await this.parts.client.elements(family, tableName, mark);
+    return marks.length > 0 ? 'taking-over' : 'ours';
   }
 
   /** Whether the rules of the family could not be declared when that was tried last. */
@@ -161,12 +167,14 @@ export class PacketRules {
     this.#declared.clear();
   }
 
-  /** All elements of the families that the kernel has in sets that we know. */
+  /** All elements of the families that the kernel has in sets that we know, but for the marks of a take-over. */
   async read(of: readonly Family[] = this.parts.families): Promise<readonly SetElement[]> {
     const elements: SetElement[] = [];
     for (const family of of) {
       const present = await this.parts.client.table(family, tableName);
-      if (present !== undefined) for (const element of await this.#read(present)) elements.push(element);
+      if (present === undefined) continue;
+      for (const element of await this.#read(present))
+        if (element.set !== takeOverSet) elements.push(element);
     }
     return elements;
   }
@@ -228,14 +236,17 @@ export class PacketRules {
   async #exchange(wanted: TableDeclaration, present: TableDeclaration | undefined): Promise<void> {
     const { family } = wanted;
     const declare: NftablesChange = { kind: 'declare-table', declaration: wanted };
+    const { held } = this.parts;
     const changes =
-      present === undefined || canBecome(present, wanted)
-        ? [declare]
-        : [
-            { kind: 'delete-table', family, name: tableName } as const,
-            declare,
-            ...elementChanges('add-elements', family, await this.#read(present)),
-          ];
+      present === undefined
+        ? [declare, ...elementChanges('add-elements', family, held?.(family) ?? [])]
+        : canBecome(present, wanted)
+          ? [declare]
+          : [
+              { kind: 'delete-table', family, name: tableName } as const,
+              declare,
+              ...elementChanges('add-elements', family, await this.#read(present)),
+            ];
     const outcome = await this.#transact(family, changes);
     if (outcome.status === 'applied') return;
     this.#declared.delete(family);

@@ -15,7 +15,7 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
-import { diff, touch, type Touched, type Wanted } from '../plan/diff.js';
+import { diff, isEmpty, touch, type Touched, type Wanted } from '../plan/diff.js';
 import type { DrainSettings, DrainStep } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import type { Contests } from './contests.js';
@@ -65,9 +65,6 @@ const maximumRounds = 3;
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
 
-const isEmpty = ({ virtualServers, addresses, elements }: Touched): boolean =>
-  virtualServers.size + addresses.size + elements.size === 0;
-
 const reasonOf = (outcome: Outcome): string => (outcome.status === 'failed' ? outcome.message : 'no answer');
 
 /**
@@ -112,6 +109,10 @@ export class Reconciler {
   /** A call under way ends with the slice that it is at; what is left over is found by the next process. */
   stop(): void {
     this.#stopped = true;
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped;
   }
 
   /** The operations that `reconcile` would begin with. */

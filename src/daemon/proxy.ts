@@ -4,11 +4,12 @@ import type { Observed } from '../apply/observed.js';
 import type { PacketRules } from '../apply/packet-rules.js';
 import type { Reconciler, Report } from '../apply/reconciler.js';
 import type { Resync } from '../apply/resync.js';
+import type { TakeOver } from '../apply/take-over.js';
 import type { StaleFlows } from '../apply/stale-flows.js';
 import { SerialQueue } from '../base/async.js';
 import type { IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
-import { touch, type Touched } from '../plan/diff.js';
+import { isEmpty, touch, union, type Touched } from '../plan/diff.js';
 import type { Phase } from '../plan/order.js';
 import type { ClusterStore } from '../watch/cluster-store.js';
 import { NamedTimers } from './named-timers.js';
@@ -26,6 +27,7 @@ export interface ProxyParts {
   readonly resync: Resync;
   readonly dummy: DummyInterface;
   readonly packetRules: Pick<PacketRules, 'declare' | 'forget' | 'read' | 'inForce'>;
+  readonly takeOver: Pick<TakeOver, 'end'>;
   readonly staleFlows: Pick<StaleFlows, 'clean'>;
   /** To be called before the kernel's table is read for the first time, and after each failure: IPVS may be another one. */
   readonly ensureIpvs: () => Promise<void>;
@@ -216,6 +218,7 @@ export class Proxy implements AsyncDisposable {
     const touched = { ...changed, addresses: new Set([...changed.addresses, ...drifted]) };
     const report = await reconciler.reconcile(this.#adopted ? touched : await this.#adopt(touched));
     this.#trouble.succeeded();
+    if (!reconciler.isStopped) await this.parts.takeOver.end();
     this.parts.drift.count('address', drifted.filter((address) => !this.#differs(address)).length);
     this.#finish({ ...report, failed: report.failed + refused }, 'synced', started);
   }
@@ -235,16 +238,7 @@ export class Proxy implements AsyncDisposable {
     await this.#rules.read();
     await resync.begin({ anew: true });
     this.#adopted = true;
-    const keys = wanted.desired.keys();
-    return {
-      virtualServers: new Set([
-        ...changed.virtualServers,
-        ...keys.virtualServers,
-        ...observed.virtualServerKeys(),
-      ]),
-      addresses: new Set([...changed.addresses, ...keys.addresses, ...observed.addresses()]),
-      elements: new Set([...changed.elements, ...keys.elements, ...observed.elementKeys()]),
-    };
+    return union(changed, union(wanted.desired.keys(), observed.keys()));
   }
 
   async #resync(): Promise<void> {
@@ -288,8 +282,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #repair(drifted: Touched): Promise<void> {
-    const size = drifted.virtualServers.size + drifted.addresses.size + drifted.elements.size;
-    if (size === 0) return;
+    if (isEmpty(drifted)) return;
     const started = performance.now();
     this.parts.log.warn(
       {

@@ -1,9 +1,11 @@
 import type { Observed } from '../apply/observed.js';
 import type { PacketRules } from '../apply/packet-rules.js';
 import { Backoff } from '../base/async.js';
+import type { Logger } from '../base/log.js';
 import type { ElementKey } from '../model/nftables.js';
 import type { Touched, Wanted } from '../plan/diff.js';
 import type { NamedTimers } from './named-timers.js';
+import { RepairPause } from './repair-pause.js';
 import type { TroubleDelays } from './trouble.js';
 
 export interface RulesCareParts {
@@ -11,19 +13,19 @@ export interface RulesCareParts {
   readonly observed: Pick<Observed, 'setElements' | 'element'>;
   readonly timers: NamedTimers;
   readonly delays: TroubleDelays;
+  readonly log: Logger;
   /** Runs work on the kernel when it is its turn. */
   readonly enqueue: (work: () => Promise<void>) => Promise<void>;
 }
 
-/** What somebody does to our tables comes as many events. */
-const pauseMilliseconds = 50;
-
 /** Keeps the packet rules declared and their elements known; a family whose rules are refused has no part in the rest. */
 export class RulesCare {
   readonly #backoff: Backoff;
+  readonly #pause: RepairPause;
 
   constructor(private readonly parts: RulesCareParts) {
     this.#backoff = new Backoff(parts.delays);
+    this.#pause = new RepairPause(parts.log);
   }
 
   /** False where the kernel refuses any: they are tried again alone, with growing delays. */
@@ -54,7 +56,7 @@ export class RulesCare {
   changed(repair: () => Promise<void>): void {
     const { timers, enqueue } = this.parts;
     if (timers.has('packet rules')) return;
-    timers.after('packet rules', pauseMilliseconds, () => void enqueue(repair));
+    timers.after('packet rules', this.#pause.next(), () => void enqueue(repair));
   }
 
   /** Makes the tables as they should be and reads their elements; gives those that are not as they were known. */

@@ -8,8 +8,9 @@ import { OperationCounters } from '../apply/operation-counters.js';
 import { Reconciler } from '../apply/reconciler.js';
 import { servedFrontend } from '../apply/served-frontend.js';
 import { StaleFlows } from '../apply/stale-flows.js';
+import { TakeOver } from '../apply/take-over.js';
 import { Resync } from '../apply/resync.js';
-import { cidrContains, type Family, type IpAddress } from '../base/ip.js';
+import { cidrContains, familyOf, type Family, type IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { podNetworksUnknown, podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
@@ -125,6 +126,10 @@ export const wire = (
         masqueradePorts: wanted.desired.nodePorts.masqueradePorts,
         sourceLengths,
       }),
+    held: function* (family) {
+      yield* takeOver.marks(family);
+      yield* observed.elementsOf(family);
+    },
     inDoubt: () => proxy.packetRulesChanged(),
     happened: (what, family) => {
       if (what === 'mended') drift.count('packet-rule');
@@ -132,6 +137,7 @@ export const wire = (
     },
     log,
   });
+  const takeOver = new TakeOver({ packetRules, dummyAddresses: () => dummy.addresses() });
   const staleFlows = new StaleFlows({
     served: (identity) => servedFrontend(identity, observed),
     conntrack,
@@ -146,7 +152,8 @@ export const wire = (
     observed,
   });
   const isGiven = (identity: VirtualServerIdentity): boolean =>
-    takesOver || wanted.desired.isGiven(virtualServerKey(identity));
+    (identity.by === 'address' && takeOver.isUnderWay(familyOf(identity.address))) ||
+    wanted.desired.isGiven(virtualServerKey(identity));
   const contests = new Contests({ ipvs, observed, contested, isGiven });
   const reconciler = new Reconciler({
     ipvs,
@@ -162,7 +169,6 @@ export const wire = (
     counters,
     log,
   });
-  let takesOver = false;
   const resync = new Resync({
     ipvs,
     observed,
@@ -172,7 +178,7 @@ export const wire = (
       ownershipOf(identity, {
         isNamed: (named) => isNamedIn(named, (key) => observed.element(key) !== undefined),
         hasRecord: (family) => packetFamilies.includes(family),
-        takesOver: () => takesOver,
+        takesOver: (family) => takeOver.isUnderWay(family),
         isWanted: (key) => wanted.desired.ownerOf(key) !== undefined,
         isGiven: (key) => wanted.desired.isGiven(key),
         hasDummyAddress: (address) => observed.hasAddress(address),
@@ -217,6 +223,7 @@ export const wire = (
     resync,
     dummy,
     packetRules,
+    takeOver,
     staleFlows,
     readAddresses,
     ensureIpvs,
@@ -242,15 +249,8 @@ export const wire = (
   });
   afterSync.add(() => contestedReporter.look());
   afterSync.add(foreignReporter(contested, log));
-  // What comes to node ports later is somebody else's, and meant.
-  afterSync.add(() => {
-    takesOver = false;
-  });
-  const lookAround = async (): Promise<void> => {
-    takesOver = !(await packetRules.exists()) && (await dummy.find()) !== undefined;
-  };
   return {
-    lookAround,
+    lookAround: () => takeOver.lookAround(),
     proxy,
     store,
     wanted,

@@ -41,6 +41,16 @@ export const touch = (parts: Partial<Touched> = {}): Touched => ({
   elements: parts.elements ?? new Set(),
 });
 
+/** What either touches. */
+export const union = (a: Touched, b: Touched): Touched => ({
+  virtualServers: new Set([...a.virtualServers, ...b.virtualServers]),
+  addresses: new Set([...a.addresses, ...b.addresses]),
+  elements: new Set([...a.elements, ...b.elements]),
+});
+
+export const isEmpty = ({ virtualServers, addresses, elements }: Touched): boolean =>
+  virtualServers.size + addresses.size + elements.size === 0;
+
 const removeRealServer = (
   of: VirtualServerIdentity,
   server: RealServer,

@@ -17,10 +17,11 @@ import {
 } from '../model/virtual-server.js';
 import type { PortEndpoint } from './endpoints.js';
 import type { Frontend } from './frontends.js';
-import { packetClasses, sourcesSet, type PacketClass } from './packet-table.js';
+import { packetClasses, sourcesSet, takeOverSet, type PacketClass } from './packet-table.js';
 
-const isProtocol = (value: unknown): value is Protocol =>
-  value === 'TCP' || value === 'UDP' || value === 'SCTP';
+const protocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
+
+const isProtocol = (value: unknown): value is Protocol => protocols.some((protocol) => protocol === value);
 
 type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
 
@@ -69,6 +70,10 @@ export const sourceRangeElements = (
 
 export const vipElement = (address: IpAddress): SetElement =>
   setElement(familyOf(address), 'vips', [address]);
+
+/** Mark the table of a family while virtual servers are taken over from another proxy. */
+export const takeOverElements = (family: Family): readonly SetElement[] =>
+  protocols.map((protocol) => setElement(family, takeOverSet, [protocol]));
 
 export const hairpinElements = (
   endpoints: readonly PortEndpoint[],

@@ -78,6 +78,9 @@ export const sourcesLength = (set: string): number | undefined => {
   return length <= hostPrefixLength('IPv6') ? length : undefined;
 };
 
+/** Names something only while a take-over from another proxy is under way. */
+export const takeOverSet = 'take-over';
+
 const fixedSets: readonly SetDeclaration[] = [
   ...packetClasses.map((name) => ({
     name,
@@ -103,6 +106,12 @@ const fixedSets: readonly SetDeclaration[] = [
     key: frontend,
     verdicts: false,
     comment: 'load balancer addresses with source ranges',
+  },
+  {
+    name: takeOverSet,
+    key: ['protocol'],
+    verdicts: false,
+    comment: 'being taken over from another proxy, until the first sync is done',
   },
 ];
 

@@ -33,15 +33,18 @@ class Tables implements PacketRulesClient {
   async transaction(changes: readonly NftablesChange[]): Promise<TransactionOutcome> {
     this.transactions.push(changes);
     for (const [culprit, change] of changes.entries()) {
-      const errno = this.fault(change) ?? this.#missing(change);
+      const errno = this.fault(change) ?? this.#missing(change, changes);
       if (errno !== undefined) return { status: 'failed', errno, message: errno, culprit };
     }
     for (const change of changes) this.#do(change);
     return { status: 'applied' };
   }
 
-  #missing(change: NftablesChange): string | undefined {
-    const isThere = change.kind === 'declare-table' || this.declared.has(change.family);
+  #missing(change: NftablesChange, among: readonly NftablesChange[]): string | undefined {
+    const isThere =
+      change.kind === 'declare-table' ||
+      this.declared.has(change.family) ||
+      among.some(({ kind }) => kind === 'declare-table');
     return isThere ? undefined : 'ENOENT';
   }
 
@@ -57,7 +60,7 @@ class Tables implements PacketRulesClient {
   }
 }
 
-const setUp = () => {
+const setUp = ({ held = [] }: { held?: readonly SetElement[] } = {}) => {
   const tables = new Tables();
   const log = new RecordingLog();
   const doubts: number[] = [];
@@ -74,6 +77,7 @@ const setUp = () => {
         masqueradePorts: { first: 32_768, last: 65_535 },
         sourceLengths,
       }),
+    held: () => held,
     inDoubt: () => void doubts.push(tables.transactions.length),
     happened: (what, family) => void happenings.push(`${what} ${family}`),
     log,
@@ -163,13 +167,29 @@ test('a table of an older version is exchanged with what of its elements still h
   });
   const dropped = setElement('IPv4', 'older', vip(2).fields);
   for (const element of [vip(1), dropped]) tables.held.set(element.key, element);
-  assert.equal(await rules.exists(), true);
+  assert.equal(await rules.state('IPv4'), 'ours');
   assert.equal(await rules.declare(), true);
   assert.deepEqual([...tables.held.values()], [vip(1)]);
   assert.deepEqual(
     tables.transactions.map((changes) => changes.map(({ kind }) => kind)),
     [['delete-table', 'declare-table', 'add-elements']],
   );
+});
+
+test('a table that is made anew holds what it is to hold from its first moment', async () => {
+  const { tables, rules } = setUp({ held: [vip(1), setElement('IPv4', 'take-over', ['TCP'])] });
+  assert.equal(await rules.state('IPv4'), 'none');
+  await rules.declare();
+  assert.equal(await rules.state('IPv4'), 'taking-over');
+  assert.deepEqual(
+    tables.transactions.map((changes) => changes.map(({ kind }) => kind)),
+    [['declare-table', 'add-elements', 'add-elements']],
+  );
+  // The mark is no element that anybody is to compare.
+  assert.deepEqual(await rules.read(), [vip(1)]);
+  await rules.apply([{ kind: 'delete-element', element: setElement('IPv4', 'take-over', ['TCP']) }]);
+  assert.equal(await rules.state('IPv4'), 'ours');
+  assert.equal(await rules.state('IPv6'), 'none');
 });
 
 test('a source range of a length that is new is declared before its elements come', async () => {

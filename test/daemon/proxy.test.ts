@@ -112,6 +112,7 @@ const setUp = () => {
         return families.filter((family) => !refused.includes(family));
       },
     },
+    takeOver: { end: async () => {} },
     staleFlows: { clean: async () => {} },
     readAddresses: async () => {
       kernel.read.push('links and addresses');
