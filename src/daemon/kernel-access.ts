@@ -17,6 +17,7 @@ import {
   planKernelSettings,
   refusalText,
   wholeSeconds,
+  type KernelFacts,
   type KernelSettingsPlan,
 } from './kernel-settings.js';
 
@@ -102,6 +103,13 @@ const setIpvsTimeouts = async (ipvs: IpvsClient, settings: Settings, log: Logger
   }
 };
 
+/** This machine. */
+export const kernelFacts = (): KernelFacts => ({
+  release: release(),
+  cpus: machineCpus(),
+  read: readKernelNumber,
+});
+
 /**
  * Makes sure the scheduler is there, and sets the kernel settings that are needed or configured and the IPVS timeouts, where
  * they differ. Throws PrerequisiteError for what is needed and can't be had.
@@ -112,8 +120,7 @@ export const prepareKernel = async (
   log: Logger,
 ): Promise<void> => {
   await requireScheduler(ipvs, settings.scheduler);
-  const facts = { release: release(), cpus: machineCpus(), read: readKernelNumber };
-  setKernelSettings(planKernelSettings(settings, facts), log);
+  setKernelSettings(planKernelSettings(settings, kernelFacts()), log);
   await setIpvsTimeouts(ipvs, settings, log);
 };
 

@@ -25,6 +25,10 @@ export interface ProxyParts {
   readonly observed: Observed;
   readonly reconciler: Reconciler;
   readonly resync: Resync;
+  /** Whether kube-ipvs0 is to have the address. */
+  readonly wantsAddress: (address: IpAddress) => boolean;
+  /** Looks whether somebody changed the kernel's settings. */
+  readonly checkSettings: () => void;
   readonly dummy: DummyInterface;
   readonly packetRules: Pick<PacketRules, 'declare' | 'forget' | 'read' | 'inForce'>;
   readonly takeOver: Pick<TakeOver, 'end'>;
@@ -219,7 +223,8 @@ export class Proxy implements AsyncDisposable {
     const report = await reconciler.reconcile(this.#adopted ? touched : await this.#adopt(touched));
     this.#trouble.succeeded();
     if (!reconciler.isStopped) await this.parts.takeOver.end();
-    this.parts.drift.count('address', drifted.filter((address) => !this.#differs(address)).length);
+    for (const address of drifted.filter((each) => !this.#differs(each)))
+      this.parts.drift.count('address', this.parts.wantsAddress(address) ? 'missing' : 'extra');
     this.#finish({ ...report, failed: report.failed + refused }, 'synced', started);
   }
 
@@ -247,6 +252,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #beginResync(): Promise<void> {
+    this.parts.checkSettings();
     await this.#ensureDummy();
     if (await this.parts.readAddresses()) this.nodeChanged();
     this.parts.packetRules.forget();
@@ -297,7 +303,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   #differs(address: IpAddress): boolean {
-    return this.parts.wanted.desired.wantsAddress(address) !== this.parts.observed.hasAddress(address);
+    return this.parts.wantsAddress(address) !== this.parts.observed.hasAddress(address);
   }
 
   /** Addresses that somebody else took away or bound, and that nothing else has changed. */

@@ -15,6 +15,7 @@ import type { Logger } from '../base/log.js';
 import { podNetworksUnknown, podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import { servedFamilies } from '../kernel/ip-families.js';
+import { writeKernelNumber } from '../kernel/sysctl.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
 import { Contested } from '../plan/contested.js';
 import { LeftAlone } from '../plan/excluded.js';
@@ -27,8 +28,9 @@ import { NodeNews } from './node-news.js';
 import { ContestedReporter } from './contested-reporter.js';
 import { foreignReporter } from './foreign-reporter.js';
 import type { EventRecorder, RecordedEvent } from './events/recorder.js';
-import { prepareKernel, type KernelClients } from './kernel-access.js';
+import { kernelFacts, prepareKernel, type KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
+import { KernelSettingsCare } from './kernel-settings-care.js';
 import type { LiveSettings } from './live-settings.js';
 import type { Metrics } from './metrics/registry.js';
 import { Proxy } from './proxy.js';
@@ -82,7 +84,11 @@ export const wire = (
   const observed = new Observed();
   const nodeAddresses = new NodeAddresses();
   let gateways: ReadonlySet<IpAddress> = new Set();
-  const dummy = new DummyInterface(route, log, () => kernelEvents.dummyIsNew());
+  let isSynced = false;
+  const dummy = new DummyInterface(route, log, () => {
+    if (isSynced) drift.count('interface', 'missing');
+    kernelEvents.dummyIsNew();
+  });
   const counters = new OperationCounters();
   const drift = new DriftCounters(counters);
   const families = servedFamilies();
@@ -132,7 +138,7 @@ export const wire = (
     },
     inDoubt: () => proxy.packetRulesChanged(),
     happened: (what, family) => {
-      if (what === 'mended') drift.count('packet-rule');
+      if (what === 'mended') drift.count('packet-rule', 'differs');
       else metrics.packetRulesRefused(family);
     },
     log,
@@ -214,6 +220,13 @@ export const wire = (
     await prepareKernel({ ipvs }, settings.now, log);
     reloads = ipvs.reloads;
   };
+  const settingsCare = new KernelSettingsCare({
+    settings: () => settings.now,
+    facts: kernelFacts(),
+    write: writeKernelNumber,
+    drift,
+    log,
+  });
   const afterSync = new AfterSync();
   const proxy: Proxy = new Proxy({
     store,
@@ -221,6 +234,8 @@ export const wire = (
     observed,
     reconciler,
     resync,
+    wantsAddress: (address) => contested.wantsAddress(address),
+    checkSettings: () => settingsCare.look(),
     dummy,
     packetRules,
     takeOver,
@@ -247,6 +262,7 @@ export const wire = (
     events,
     log,
   });
+  afterSync.add(() => (isSynced = true));
   afterSync.add(() => contestedReporter.look());
   afterSync.add(foreignReporter(contested, log));
   return {

@@ -134,16 +134,18 @@ test('the page tells what is held, which Services lack local endpoints, and that
 });
 
 test("what others delete is counted as it is repaired, by what it was; others' own is left alone and counted", async () => {
-  const drift = (object: string): number =>
-    valueIn(page(), 'kube_ipvs_drift_repaired_total', `object="${object}"`);
-  const kinds = ['address', 'virtual-server', 'real-server', 'packet-rule'];
+  const drift = (labels: string): number => {
+    const [object = '', kind = ''] = labels.split(' ');
+    return valueIn(page(), 'kube_ipvs_drift_repaired_total', `object="${object}"`, `drift="${kind}"`);
+  };
+  const kinds = ['address missing', 'virtual-server missing', 'real-server missing', 'packet-rule differs'];
   assert.deepEqual(kinds.map(drift), [0, 0, 0, 0]);
   runLine(`ip netns exec node ipvsadm -D -t ${virtual}:80`);
   await eventually(() => assert.deepEqual(kinds.map(drift), [0, 1, 2, 0]));
   runLine(`ip -n node address delete ${virtual}/32 dev kube-ipvs0`);
   await eventually(() => assert.deepEqual(kinds.map(drift), [1, 1, 2, 0]));
   runLine('ip netns exec node nft delete table ip kube-ipvs');
-  await eventually(() => assert.ok(drift('packet-rule') > 1));
+  await eventually(() => assert.ok(drift('packet-rule differs') > 0));
   runLine('ip netns exec node ipvsadm -A -t 198.51.100.77:99 -s rr');
   await eventually(() => assert.equal(valueIn(page(), 'kube_ipvs_foreign_virtual_servers'), 1));
   assert.equal(network.ask('client', 'tcp', virtual, 80, 1).length, 1);

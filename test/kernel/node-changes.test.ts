@@ -20,6 +20,7 @@ before(async () => {
   runLine('ip address add 10.200.0.2/24 dev eth0');
   // As kube-proxy left it.
   runLine('ip link add kube-ipvs0 type dummy');
+  runLine('ip address add 10.96.0.1/32 dev kube-ipvs0');
   runLine('ipvsadm -A -t 10.200.0.2:30999 -s rr');
   daemon = await startInProcess('--ipvs-sync-period=2s');
   const web = service('web', {

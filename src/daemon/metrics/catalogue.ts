@@ -72,8 +72,8 @@ export const workMetrics = {
   drift: {
     name: 'kube_ipvs_drift_repaired_total',
     type: 'counter',
-    labels: ['object'],
-    help: 'What somebody else had changed in the kernel and was put right.',
+    labels: ['object', 'drift'],
+    help: 'What somebody else had changed in the kernel and was put right: missing, extra, or there but otherwise (differs).',
   },
   draining: {
     name: 'kube_ipvs_draining_real_servers',

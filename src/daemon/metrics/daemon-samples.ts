@@ -58,8 +58,8 @@ export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
   yield* shortages(parts);
   yield* operations(parts);
   yield* drains(parts);
-  for (const [object, value] of Object.entries(drift.counts))
-    yield { metric: 'drift', labels: { object }, value };
+  for (const { object, drift: kind, count } of drift.counts)
+    yield { metric: 'drift', labels: { object, drift: kind }, value: count };
   const { virtualServers, realServers, addresses, elements } = observed.sizes();
   yield plain('services', desired.serviceCount);
   yield plain('virtualServers', virtualServers);
