@@ -141,6 +141,11 @@ export class PacketRules {
     return this.#trouble.has(family);
   }
 
+  /** Why the rules of the family are not as they should be. */
+  troubleOf(family: Family): string | undefined {
+    return this.#trouble.get(family);
+  }
+
   /** The families whose rules are not refused. */
   get inForce(): readonly Family[] {
     return this.parts.families.filter((family) => !this.#trouble.has(family));

@@ -27,7 +27,7 @@ import type { OperationCounters } from './operation-counters.js';
 import { resetClients, type FlowCleaner } from './purged-flows.js';
 import { ReroutedClients } from './rerouted-clients.js';
 import { nameOf, Refusals, targetOf, type Target } from './refusals.js';
-import type { RetryDelays } from './retries.js';
+import type { Failure, RetryDelays } from './retries.js';
 import { slices, type Slice } from './slices.js';
 
 export interface ReconcilerParts {
@@ -89,6 +89,11 @@ export class Reconciler {
   /** In how many milliseconds something is to be tried again, if anything is. */
   get nextRetry(): number | undefined {
     return this.#refusals.nextRetry;
+  }
+
+  /** What the kernel refused, by the clock that draining goes by. */
+  failures(): Iterable<Failure> {
+    return this.#refusals.failures();
   }
 
   /** How many things the kernel refused the last time that they were tried. */

@@ -6,7 +6,7 @@ import type { VirtualServerKey } from '../model/virtual-server.js';
 import type { Touched } from '../plan/diff.js';
 import type { Refusal } from './decisions.js';
 import { tellOfEach } from './news.js';
-import { Retries, retryKindOf, type RetryDelays } from './retries.js';
+import { Retries, retryKindOf, type Failure, type RetryDelays } from './retries.js';
 
 /** What an operation is about, and what is tried again when it is refused. */
 export type Target =
@@ -42,6 +42,11 @@ export class Refusals {
   /** How many things were refused the last time that they were tried. */
   get size(): number {
     return this.#retries.size;
+  }
+
+  /** All of them, by the clock of the parts. */
+  failures(): Iterable<Failure> {
+    return this.#retries.failures();
   }
 
   /** How many of them are left until they change or the next resync begins. */

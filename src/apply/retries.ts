@@ -35,8 +35,19 @@ interface Entry<Item> {
   readonly item: Item;
   readonly kind: RetryKind;
   readonly backoff: Backoff | undefined;
+  readonly since: number;
   readonly reason: string;
   /** Infinity: not by itself. */
+  readonly dueAt: number;
+}
+
+/** Something that failed and did not succeed since. Times are milliseconds of the clock of `failed`. */
+export interface Failure {
+  readonly what: string;
+  readonly reason: string;
+  /** When it failed first. */
+  readonly since: number;
+  /** When it is tried again; Infinity: not by itself. */
   readonly dueAt: number;
 }
 
@@ -69,7 +80,14 @@ export class Retries<Item> {
       kind === 'given-up'
         ? undefined
         : ((known?.kind === kind ? known.backoff : undefined) ?? new Backoff(this.delays[kind]));
-    this.#entries.set(key, { item, kind, backoff, reason, dueAt: now + (backoff?.next() ?? Infinity) });
+    this.#entries.set(key, {
+      item,
+      kind,
+      backoff,
+      since: known?.since ?? now,
+      reason,
+      dueAt: now + (backoff?.next() ?? Infinity),
+    });
     return known?.reason !== reason;
   }
 
@@ -82,6 +100,10 @@ export class Retries<Item> {
   tryGivenUp(now: number): void {
     for (const [key, entry] of this.#entries)
       if (entry.kind === 'given-up') this.#entries.set(key, { ...entry, dueAt: now });
+  }
+
+  *failures(): Iterable<Failure> {
+    for (const [what, { reason, since, dueAt }] of this.#entries) yield { what, reason, since, dueAt };
   }
 
   due(now: number): readonly Item[] {

@@ -1,3 +1,4 @@
+import { adminSocketHelp } from './admin-socket.js';
 import { flag, type Flag } from './flag.js';
 
 const run = flag('Source and run', true);
@@ -8,6 +9,7 @@ const node = flag('Node and addresses');
 const nodeBeside = flag('Node and addresses', true);
 const logging = flag('Logging', true);
 const serving = flag('Serving');
+const servingBeside = flag('Serving', true);
 const kernel = flag('Kernel settings');
 const inert = flag('Other modes (accepted, no effect here)');
 
@@ -276,6 +278,7 @@ export const flagTable: readonly Flag[] = [
     'bindAddressHardFail',
     'a listener that fails ends the program',
   ),
+  servingBeside('admin-socket', 'text', 'PATH', undefined, adminSocketHelp),
   serving('profiling', 'boolean', '', 'enableProfiling', 'profiling on the metrics server'),
   serving(
     'show-hidden-metrics-for-version',

@@ -15,4 +15,9 @@ const readConfigFile = (name: string): ConfigFile => {
 
 /** Settings from flags, the files that --config names, and the name of this machine. InputError where something is wrong. */
 export const loadSettings = (flags: FlagValues): Settings =>
-  resolveSettings({ flags, files: (flags.get('config') ?? []).map(readConfigFile), hostname: hostname() });
+  resolveSettings({
+    flags,
+    files: (flags.get('config') ?? []).map(readConfigFile),
+    hostname: hostname(),
+    environment: process.env,
+  });

@@ -1,6 +1,7 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
 import type { Protocol } from '../model/service.js';
+import { adminSocketPath, type Environment } from './admin-socket.js';
 import {
   documentOrigin,
   readDocuments,
@@ -44,6 +45,8 @@ export interface Settings {
   readonly dryRun: boolean;
   /** Set the kernel up and exit. */
   readonly initOnly: boolean;
+  /** The path of the unix socket that tells the state of the daemon; '': none. */
+  readonly adminSocket: string;
   /** Where to write the configuration, and exit. */
   readonly writeConfigTo: string | undefined;
   /** The scheduler of every Service that names none. The kernel decides whether it has it. */
@@ -104,6 +107,8 @@ export interface SettingsInput {
   readonly files: readonly ConfigFile[];
   /** os.hostname(). */
   readonly hostname: string;
+  /** process.env; empty where nothing is said. */
+  readonly environment?: Environment;
 }
 
 const resolveOwn = (
@@ -205,10 +210,23 @@ const deepFreeze = <T>(value: T): T => {
 /** What flags say that no field can. */
 type Invocation = Pick<
   Settings,
-  'source' | 'once' | 'dryRun' | 'initOnly' | 'writeConfigTo' | 'master' | 'configFiles' | 'flags'
+  | 'adminSocket'
+  | 'source'
+  | 'once'
+  | 'dryRun'
+  | 'initOnly'
+  | 'writeConfigTo'
+  | 'master'
+  | 'configFiles'
+  | 'flags'
 >;
 
-const invocationOf = (flags: FlagValues, files: readonly ConfigFile[]): Invocation => ({
+const invocationOf = (
+  flags: FlagValues,
+  files: readonly ConfigFile[],
+  environment: Environment,
+): Invocation => ({
+  adminSocket: adminSocketPath(flags.get('admin-socket')?.at(-1), environment),
   source: sourceOf(flags),
   once: flagIsSet(flags, 'once'),
   dryRun: flagIsSet(flags, 'dry-run'),
@@ -258,8 +276,8 @@ const both = <A, B>(first: () => A, second: () => B): readonly [A, B] => {
  * Resolves flags and config files as kube-proxy does (kube-proxy-ipvs §1.3). Throws an InputError that tells every wrong
  * value with its flag or its line, and a UsageError for a flag that can't be used.
  */
-export const resolveSettings = ({ flags, files, hostname }: SettingsInput): Settings => {
-  const invocation = invocationOf(flags, files);
+export const resolveSettings = ({ flags, files, hostname, environment = {} }: SettingsInput): Settings => {
+  const invocation = invocationOf(flags, files, environment);
   const documents = readDocuments(files);
   const [{ configuration, warnings }, { own, warnings: ownWarnings }] = both(
     () => resolveConfiguration(flags, documents.kubeProxy),

@@ -11,6 +11,8 @@ import type { Family } from '../base/ip.js';
 import { planText } from '../plan/order.js';
 import type { Report } from '../apply/reconciler.js';
 import type { Source } from '../watch/source.js';
+import { startAdmin } from './admin/start.js';
+import { RecentEvents } from './events/recent-events.js';
 import { followKernel } from './follow-kernel.js';
 import { watchForwarding } from './forward-check.js';
 import { openKernel, prepareKernel, type KernelAccess } from './kernel-access.js';
@@ -30,6 +32,8 @@ const exitStatus = { done: 0, error: 1 } as const;
 interface Run extends Wired {
   readonly settings: ChangeableSettings;
   readonly events: EventSink;
+  /** Where everything is recorded: it passes it on to `events`. */
+  readonly recentEvents: RecentEvents;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
   readonly log: ChangeableLogger;
@@ -124,7 +128,7 @@ const started = ({ nodeName }: Settings): RecordedEvent => ({
 });
 
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
-  const { settings, proxy, events, signal, log } = run;
+  const { settings, proxy, recentEvents, signal, log } = run;
   await prepareKernel(kernel, settings.now, log);
   using forwarding = await watchForwarding(() => settings.now, log);
   using _measuring = measure({ ...run, wired: run, source, forwarding });
@@ -132,11 +136,14 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   using _kernelEvents = followKernel(run, kernel, log);
   await run.readAddresses();
   setOomScore(settings.now.oomScoreAdj, log);
-  await using _serving = settings.now.once ? undefined : await startServing({ ...run, wired: run });
+  await using _serving = settings.now.once
+    ? undefined
+    : await startServing({ ...run, events: recentEvents, wired: run });
+  await using _admin = settings.now.once ? undefined : await startAdmin({ ...run, wired: run, source });
   const first = proxy.start();
   source.start(run.store);
-  events.record(started(settings.now));
-  using _reminders = remindOfProblems({ events: run.problemEvents, recorder: events });
+  recentEvents.record(started(settings.now));
+  using _reminders = remindOfProblems({ events: run.problemEvents, recorder: recentEvents });
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
   await using _config = followConfig(kernel, run);
   await stopped(signal, log);
@@ -162,10 +169,12 @@ export const runDaemon = async (initial: Settings, loadAgain: () => Settings): P
   const upstream = await openUpstream(settings, metrics.requested, log);
   await using events = upstream.events;
   await using source = upstream.source;
+  const recentEvents = new RecentEvents(events);
   const run: Run = {
-    ...wire(settings, kernel, events, metrics, log),
+    ...wire(settings, kernel, recentEvents, metrics, log),
     settings,
     events,
+    recentEvents,
     metrics,
     signal,
     log,

@@ -75,6 +75,11 @@ export class WantedState {
     return { virtualServers, addresses, elements };
   }
 
+  /** This node, as everything was rendered for it last. */
+  get node(): NodeFacts {
+    return this.#context?.node ?? this.parts.nodeFacts();
+  }
+
   /** The health checks that are not as they were at the last call. */
   takeHealthChecks(): ChangedHealthChecks {
     const changed = this.#changedHealthChecks;

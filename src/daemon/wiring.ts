@@ -27,6 +27,7 @@ import { ClusterStore } from '../watch/cluster-store.js';
 import { NodeNews } from './node-news.js';
 import { ContestedReporter } from './contested-reporter.js';
 import { foreignReporter } from './foreign-reporter.js';
+import { LastSync } from './admin/last-sync.js';
 import type { EventRecorder, RecordedEvent } from './events/recorder.js';
 import { kernelFacts, prepareKernel, type KernelClients } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
@@ -54,6 +55,8 @@ export interface Wired {
   readonly contested: Contested;
   /** What keeps Services from being served as they ask, now. */
   readonly problemEvents: () => Iterable<RecordedEvent>;
+  readonly packetRules: PacketRules;
+  readonly lastSync: LastSync;
   /** How the syncs are doing. */
   readonly health: SyncHealth;
   /** The families that are served. */
@@ -228,6 +231,7 @@ export const wire = (
     log,
   });
   const afterSync = new AfterSync();
+  const lastSync = new LastSync(counters);
   const proxy: Proxy = new Proxy({
     store,
     wanted,
@@ -244,7 +248,7 @@ export const wire = (
     ensureIpvs,
     minSyncPeriod: () => settings.now.minSyncPeriod,
     syncPeriod: () => settings.now.syncPeriod,
-    observers: [health, afterSync, metrics],
+    observers: [health, afterSync, metrics, lastSync],
     drift,
     log,
   });
@@ -283,6 +287,8 @@ export const wire = (
     staleFlows,
     counters,
     drift,
+    packetRules,
+    lastSync,
     health,
     families,
     onSynced: (listener) => afterSync.add(listener),

@@ -9,7 +9,11 @@ export const endpointSliceKey = (namespace: string, name: string): EndpointSlice
 
 export interface Endpoint {
   readonly address: IpAddress;
+  /** The name of the pod behind it, in the Service's namespace; undefined where it is none. For people: nothing is decided by it. */
+  readonly pod: string | undefined;
   readonly nodeName: string | undefined;
+  /** Where it is; '' where nobody says. For people: hints decide. */
+  readonly zone: string;
   readonly ready: boolean;
   readonly serving: boolean;
   readonly terminating: boolean;

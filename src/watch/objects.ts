@@ -236,12 +236,19 @@ const endpointPorts = (shape: EndpointSliceShape, report: Report): readonly Endp
   return portLists.of(JSON.stringify(ports), () => ports);
 };
 
-const endpoint = (
-  entry: NonNullable<EndpointSliceShape['endpoints']>[number],
-  address: IpAddress,
-): Endpoint => ({
+type EndpointEntry = NonNullable<EndpointSliceShape['endpoints']>[number];
+
+/** A pod of another namespace than its Service's would be told by a wrong name. */
+const podOf = ({ targetRef }: EndpointEntry, namespace: string): string | undefined =>
+  targetRef?.kind === 'Pod' && (targetRef.namespace || namespace) === namespace
+    ? (targetRef.name ?? undefined)
+    : undefined;
+
+const endpoint = (entry: EndpointEntry, address: IpAddress, namespace: string): Endpoint => ({
   address,
+  pod: podOf(entry, namespace),
   nodeName: entry.nodeName ? intern(entry.nodeName) : undefined,
+  zone: intern(entry.zone ?? ''),
   ready: entry.conditions?.ready !== false,
   serving: entry.conditions?.serving !== false,
   terminating: entry.conditions?.terminating === true,
@@ -250,12 +257,13 @@ const endpoint = (
 });
 
 /** Only the first address of an endpoint counts: the API promises that all of them are the same pod. */
-const endpointsOf = (shape: EndpointSliceShape, report: Report): readonly Endpoint[] =>
+const endpointsOf = (shape: EndpointSliceShape, namespace: string, report: Report): readonly Endpoint[] =>
   (shape.endpoints ?? []).flatMap((entry, index) => {
     const [first] = entry.addresses ?? [];
     if (first === undefined) return [];
     const address = parseIp(first);
-    if (address !== undefined && familyOf(address) === shape.addressType) return [endpoint(entry, address)];
+    if (address !== undefined && familyOf(address) === shape.addressType)
+      return [endpoint(entry, address, namespace)];
     report(`endpoints[${index}].addresses[0]: ${quote(first)} is skipped: no ${shape.addressType} address`);
     return [];
   });
@@ -287,7 +295,7 @@ export const toEndpointSlice = (object: unknown): Parsed<EndpointSliceKey, Endpo
     service: serviceKey(namespace, serviceName),
     family,
     ports: endpointPorts(shape, report),
-    endpoints: endpointsOf(shape, report),
+    endpoints: endpointsOf(shape, namespace, report),
     triggeredAt: triggeredAtOf(shape.metadata),
   };
   return { key, value, problems };

@@ -76,6 +76,8 @@ const endpointSliceShape = z.object({
       z.object({
         addresses: texts,
         nodeName: text,
+        zone: text,
+        targetRef: z.object({ kind: text, namespace: text, name: text }).nullish(),
         conditions: z.object({ ready: condition, serving: condition, terminating: condition }).nullish(),
         hints: z.object({ forZones: hints, forNodes: hints }).nullish(),
       }),

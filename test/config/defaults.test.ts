@@ -108,6 +108,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     dryRun: false,
     initOnly: false,
     writeConfigTo: undefined,
+    adminSocket: '/run/kube-ipvs/admin.sock',
     scheduler: 'rr',
     syncPeriod: 30_000,
     minSyncPeriod: 1000,

@@ -282,3 +282,18 @@ test('the nearest name is found over a wrong, missing, added or swapped letter, 
     assert.equal(nearest(word, names), 'scheduler');
   assert.equal(nearest('mode', names), undefined);
 });
+
+test('the admin socket is where the flag says, else the environment, else at its own place', () => {
+  const pathOf = (argv: readonly string[], environment?: Readonly<Record<string, string>>): string =>
+    resolveSettings({
+      flags: parseFlags(argv),
+      files: [],
+      hostname: 'h',
+      ...(environment && { environment }),
+    }).adminSocket;
+  const environment = { KUBE_IPVS_ADMIN_SOCKET: '/tmp/e.sock' };
+  assert.equal(pathOf([]), '/run/kube-ipvs/admin.sock');
+  assert.equal(pathOf([], environment), '/tmp/e.sock');
+  assert.equal(pathOf(['--admin-socket=/tmp/f.sock'], environment), '/tmp/f.sock');
+  assert.equal(pathOf(['--admin-socket='], environment), '');
+});

@@ -76,7 +76,9 @@ const aService: fc.Arbitrary<Service> = fc
 const endpointOf = (addresses: readonly IpAddress[]): fc.Arbitrary<Endpoint> =>
   fc.record({
     address: fc.constantFrom(...addresses),
+    pod: fc.constantFrom(undefined, 'p1', 'p2'),
     nodeName: fc.constantFrom(undefined, 'n1', 'n2'),
+    zone: fc.constantFrom('', 'a'),
     ready: fc.boolean(),
     serving: fc.boolean(),
     terminating: fc.boolean(),

@@ -77,6 +77,8 @@ export interface EndpointSpec {
   readonly terminating: boolean;
   readonly zones: readonly string[];
   readonly nodes: readonly string[];
+  readonly pod?: string;
+  readonly zone?: string;
 }
 
 /** The node that tests are on, and one that they are not on. */
@@ -110,6 +112,8 @@ const hintNames = (names: readonly string[]): readonly object[] | undefined =>
 const endpointObject = (endpoint: EndpointSpec): object => ({
   addresses: [endpoint.address],
   nodeName: endpoint.on,
+  ...(endpoint.zone === undefined ? {} : { zone: endpoint.zone }),
+  ...(endpoint.pod === undefined ? {} : { targetRef: { kind: 'Pod', name: endpoint.pod } }),
   conditions: { ready: endpoint.ready, serving: endpoint.serving, terminating: endpoint.terminating },
   hints: { forZones: hintNames(endpoint.zones), forNodes: hintNames(endpoint.nodes) },
 });

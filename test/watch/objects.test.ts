@@ -249,6 +249,8 @@ const plain = {
   terminating: false,
   zoneHints: [],
   nodeHints: [],
+  pod: undefined,
+  zone: '',
 };
 
 const endpointReadings: readonly [row: string, fields: Fields, expected: unknown][] = [
@@ -275,6 +277,11 @@ const endpointReadings: readonly [row: string, fields: Fields, expected: unknown
     { hints: { forZones: [{ name: 'a' }, { name: 'b' }], forNodes: [{ name: 'n' }] } },
     { ...plain, zoneHints: ['a', 'b'], nodeHints: ['n'] },
   ],
+  ['a zone', { zone: 'a' }, { ...plain, zone: 'a' }],
+  ['a pod', { targetRef: { kind: 'Pod', namespace: 'default', name: 'web-1' } }, { ...plain, pod: 'web-1' }],
+  ['a pod of no said namespace', { targetRef: { kind: 'Pod', name: 'web-1' } }, { ...plain, pod: 'web-1' }],
+  ['a pod of another namespace', { targetRef: { kind: 'Pod', namespace: 'x', name: 'web-1' } }, plain],
+  ['something that is no pod', { targetRef: { kind: 'VirtualMachine', name: 'web-1' } }, plain],
 ];
 
 for (const [row, fields, expected] of endpointReadings)

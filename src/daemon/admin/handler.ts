@@ -1,0 +1,170 @@
+import type { Reconciler } from '../../apply/reconciler.js';
+import type { Observed } from '../../apply/observed.js';
+import { parseIp, type IpAddress } from '../../base/ip.js';
+import { serviceKey, type ServiceKey } from '../../model/service.js';
+import { formatOperation } from '../../model/operation.js';
+import type { VirtualServerKey } from '../../model/virtual-server.js';
+import { adminVersion, type LookupAnswer, type VirtualServerNames } from '../../plan/admin-answers.js';
+import type { Desired } from '../../plan/desired.js';
+import { touch, type Touched, type Wanted } from '../../plan/diff.js';
+import { phaseOperations } from '../../plan/order.js';
+import { formatHostAddress, virtualServerJson, type VirtualServerJson } from '../../plan/table.js';
+import type { Answer, Handler } from '../serving/answer.js';
+import { lookUp, type LookupParts } from './lookup.js';
+import type { Names } from './names.js';
+import { statusAnswer, type StatusParts } from './status.js';
+import { storyAnswer, type StoryParts } from './story.js';
+import { errorAnswer, listItems, objectMembers, streamAnswer, valueAnswer } from './stream.js';
+
+export interface AdminParts {
+  readonly status: StatusParts;
+  readonly story: StoryParts;
+  readonly lookup: LookupParts;
+  readonly names: Names;
+  /** What Services ask for. */
+  readonly desired: Desired;
+  /** What of it this node is to have. */
+  readonly wanted: Wanted;
+  readonly observed: Observed;
+  readonly reconciler: Pick<Reconciler, 'plan'>;
+}
+
+interface Asked {
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+}
+
+/** The virtual servers that are wanted now. What is asked for later may be others by then: each is looked up as it is written. */
+const wantedKeys = (desired: Desired): readonly VirtualServerKey[] =>
+  [...desired.virtualServers()].map(({ server }) => server.key);
+
+const keysOf = ({ query }: Asked, { desired }: AdminParts): readonly VirtualServerKey[] => {
+  const service = query.get('service');
+  return service === null
+    ? wantedKeys(desired)
+    : [...(desired.fragment(service as ServiceKey)?.virtualServers.keys() ?? [])];
+};
+
+const isAt = (desired: Desired, key: VirtualServerKey, address: IpAddress): boolean => {
+  const identity = desired.virtualServer(key)?.server.identity;
+  return identity?.by === 'address' && identity.address === address;
+};
+
+function* namesOf(asked: Asked, parts: AdminParts): Iterable<readonly [string, VirtualServerNames]> {
+  const { names, desired } = parts;
+  const service = asked.query.get('service');
+  const address = parseIp(asked.query.get('address') ?? '');
+  for (const key of keysOf(asked, parts)) {
+    if (address !== undefined && !isAt(desired, key, address)) continue;
+    const known = names.of(key);
+    if (known !== undefined && (service === null || known.service === service)) yield [key, known];
+  }
+}
+
+const virtualServers = (asked: Asked, parts: AdminParts): Answer => {
+  const address = asked.query.get('address');
+  if (address !== null && parseIp(address) === undefined)
+    return errorAnswer(400, `address: ${JSON.stringify(address)} is no IP address`);
+  return streamAnswer([
+    ['version', adminVersion],
+    ['virtualServers', objectMembers(namesOf(asked, parts))],
+  ]);
+};
+
+const story = ({ path: [, , namespace = '', name = ''] }: Asked, parts: AdminParts): Answer => {
+  const found = storyAnswer(serviceKey(namespace, name), parts.story);
+  return found === undefined
+    ? errorAnswer(404, `there is no Service ${namespace}/${name} that this proxy serves`)
+    : valueAnswer(found);
+};
+
+const lookup = async ({ query }: Asked, parts: AdminParts): Promise<Answer> => {
+  const text = query.get('q') ?? '';
+  if (text === '') return errorAnswer(400, 'q: what is to be looked up is missing');
+  const matches = await lookUp(text, parts.lookup);
+  return valueAnswer({ version: adminVersion, query: text, matches } satisfies LookupAnswer);
+};
+
+/** Keys that are planned for at a time. */
+const sliceSize = 64;
+
+function* slicesOf<Key>(keys: Iterable<Key>): Iterable<ReadonlySet<Key>> {
+  const all = [...new Set(keys)];
+  for (let at = 0; at < all.length; at += sliceSize) yield new Set(all.slice(at, at + sliceSize));
+}
+
+function* touchedSlices({ desired, observed }: AdminParts): Iterable<Touched> {
+  const wanted = desired.keys();
+  for (const elements of slicesOf([...wanted.elements, ...observed.elementKeys()])) yield touch({ elements });
+  for (const servers of slicesOf([...wanted.virtualServers, ...observed.virtualServerKeys()]))
+    yield touch({ virtualServers: servers });
+  for (const addresses of slicesOf([...wanted.addresses, ...observed.addresses()]))
+    yield touch({ addresses });
+}
+
+function* operationLines(parts: AdminParts): Iterable<string> {
+  for (const slice of touchedSlices(parts))
+    yield* parts.reconciler.plan(slice).flatMap(phaseOperations).map(formatOperation);
+}
+
+const plan = (_: Asked, parts: AdminParts): Answer =>
+  streamAnswer([
+    ['version', adminVersion],
+    ['operations', listItems(operationLines(parts))],
+  ]);
+
+function* wantedTables({
+  desired,
+  wanted: wishes,
+}: AdminParts): Iterable<readonly [string, VirtualServerJson]> {
+  for (const key of wantedKeys(desired)) {
+    const table = wishes.virtualServer(key);
+    if (table !== undefined) yield [key, virtualServerJson(table)];
+  }
+}
+
+const wanted = (_: Asked, parts: AdminParts): Answer => {
+  const { desired, wanted: wishes } = parts;
+  const addresses = [...desired.addresses()].filter((address) => wishes.wantsAddress(address));
+  const elements = [...desired.keys().elements].filter((key) => wishes.element(key) !== undefined);
+  return streamAnswer([
+    ['version', adminVersion],
+    ['virtualServers', objectMembers(wantedTables(parts))],
+    ['dummyAddresses', listItems(addresses.map(formatHostAddress))],
+    ['elements', listItems(elements)],
+  ]);
+};
+
+type Page = (asked: Asked, parts: AdminParts) => Answer | Promise<Answer>;
+
+const pages: Readonly<Record<string, Page>> = {
+  '/v1/status': (_, parts) => valueAnswer(statusAnswer(parts.status)),
+  '/v1/virtual-servers': virtualServers,
+  '/v1/lookup': lookup,
+  '/v1/plan': plan,
+  '/v1/wanted': wanted,
+};
+
+const pageOf = (pathname: string, { path }: Asked): Page | undefined =>
+  pages[pathname] ?? (path.length === 4 && path[0] === 'v1' && path[1] === 'services' ? story : undefined);
+
+const askedOf = (url: string): readonly [pathname: string, asked: Asked] | undefined => {
+  try {
+    const { pathname, searchParams } = new URL(url, 'http://localhost');
+    return [pathname, { path: pathname.slice(1).split('/').map(decodeURIComponent), query: searchParams }];
+  } catch {
+    return undefined;
+  }
+};
+
+/** Everything that the admin socket answers; only questions, nothing is done. */
+export const adminHandler =
+  (parts: AdminParts): Handler =>
+  ({ method, url = '/' }) => {
+    if (method !== 'GET') return errorAnswer(405, 'only GET is answered here');
+    const asked = askedOf(url);
+    if (asked === undefined) return errorAnswer(400, 'the path cannot be read');
+    const page = pageOf(...asked);
+    const known = [...Object.keys(pages), '/v1/services/NAMESPACE/NAME'].join(', ');
+    return page === undefined ? errorAnswer(404, `there are ${known}`) : page(asked[1], parts);
+  };

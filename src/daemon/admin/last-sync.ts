@@ -1,0 +1,59 @@
+import type { OperationCounters } from '../../apply/operation-counters.js';
+import type { SyncAnswer } from '../../plan/admin-answers.js';
+import type { SyncObserver, SyncResult } from '../sync-observer.js';
+
+interface Totals {
+  readonly applied: number;
+  readonly failed: number;
+}
+
+const totalsOf = (counters: Pick<OperationCounters, 'counts'>): Totals => {
+  let applied = 0;
+  let failed = 0;
+  for (const { outcome, count } of counters.counts()) {
+    if (outcome === 'applied') applied += count;
+    else failed += count;
+  }
+  return { applied, failed };
+};
+
+/** Remembers the last sync that ended, and what the kernel has done between the end of the one before and its end. */
+export class LastSync implements SyncObserver {
+  #before: Totals = { applied: 0, failed: 0 };
+  #last: { readonly at: number; readonly sync: Omit<SyncAnswer, 'at' | 'secondsAgo'> } | undefined;
+  #synced = false;
+
+  constructor(private readonly counters: Pick<OperationCounters, 'counts'>) {}
+
+  started(): void {}
+  queued(): void {}
+  due(): void {}
+  began(): void {}
+
+  ended({ seconds, succeeded }: SyncResult): void {
+    const now = totalsOf(this.counters);
+    const { applied, failed } = this.#before;
+    this.#before = now;
+    this.#synced ||= succeeded;
+    this.#last = {
+      at: Date.now(),
+      sync: {
+        tookSeconds: seconds,
+        succeeded,
+        applied: now.applied - applied,
+        failed: now.failed - failed,
+      },
+    };
+  }
+
+  /** Whether one came to its end without breaking. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  answer(): SyncAnswer | undefined {
+    if (this.#last === undefined) return undefined;
+    const { at, sync } = this.#last;
+    return { at: new Date(at).toISOString(), secondsAgo: Math.max(0, Date.now() - at) / 1_000, ...sync };
+  }
+}

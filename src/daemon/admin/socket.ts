@@ -1,0 +1,107 @@
+import { chmodSync, lstatSync, mkdirSync, renameSync, unlinkSync, type Stats } from 'node:fs';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { BaseError, messageOf } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import { serverFor, type Handler } from '../serving/answer.js';
+import { closeServer } from '../serving/listen.js';
+
+/** The socket cannot be served; the message says why. */
+export class SocketError extends BaseError {}
+
+/** There are few who ask: people, and one that waits is one too many soon. */
+const maximumConnections = 32;
+
+/** Who has not read an answer by then will not; the biggest takes a second. */
+const longestAnswerMilliseconds = 60_000;
+
+const statOf = (path: string): Stats | undefined => {
+  try {
+    return lstatSync(path);
+  } catch {
+    return undefined;
+  }
+};
+
+/** Whether somebody listens there. */
+const answers = async (path: string): Promise<boolean> => {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch (error) {
+    // Whoever is too busy to take us, or lets only others in, is there.
+    return !(error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED');
+  } finally {
+    socket.destroy();
+  }
+};
+
+/** Makes sure that the path is free, or held by a socket that nobody serves any more. */
+const checkPlace = async (path: string): Promise<void> => {
+  const present = statOf(path);
+  if (present === undefined) return;
+  if (!present.isSocket()) throw new SocketError(`${path} is there and is no socket; it is left alone`);
+  if (await answers(path))
+    throw new SocketError(`another process serves ${path}; is a second kube-ipvs running here?`);
+};
+
+/**
+ * Listens at a path next to the place and moves the socket there: nobody ever meets one that is not ready or has other rights,
+ * and what Node unlinks when it closes is not what somebody else may have put there since.
+ */
+const listenAt = async (server: Server, path: string): Promise<Stats> => {
+  await checkPlace(path);
+  const fresh = `${path}.${process.pid}`;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const umask = process.umask(0o177);
+  try {
+    const listening = once(server, 'listening');
+    server.listen(fresh);
+    await listening;
+  } finally {
+    process.umask(umask);
+  }
+  chmodSync(fresh, 0o600);
+  renameSync(fresh, path);
+  return lstatSync(path);
+};
+
+const limited = (handler: Handler, log: Logger): Server => {
+  const server = serverFor(handler, log);
+  server.maxConnections = maximumConnections;
+  server.on('connection', (socket) => {
+    const timer = setTimeout(() => socket.destroy(), longestAnswerMilliseconds);
+    socket.once('close', () => clearTimeout(timer));
+  });
+  return server;
+};
+
+/** A unix socket that only its owner may use. */
+export class AdminSocket implements AsyncDisposable {
+  private constructor(
+    private readonly server: Server,
+    private readonly path: string,
+    private readonly file: Stats,
+  ) {}
+
+  /** Rejects with a SocketError where the place is another's. A socket that nobody serves any more is replaced. */
+  static async open(path: string, handler: Handler, log: Logger): Promise<AdminSocket> {
+    const server = limited(handler, log);
+    try {
+      return new AdminSocket(server, path, await listenAt(server, path));
+    } catch (error) {
+      server.close();
+      throw error instanceof SocketError ? error : new SocketError(messageOf(error));
+    }
+  }
+
+  /** Takes the socket away, unless another process has put its own there. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const present = statOf(this.path);
+    if (present?.ino === this.file.ino && present.dev === this.file.dev) unlinkSync(this.path);
+    await closeServer(this.server);
+  }
+}

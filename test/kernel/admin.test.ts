@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { AdminClient, NoDaemonError } from '../../src/cli/admin-client.js';
+import { answerProblems } from '../support/answer-shapes.js';
+import { DaemonProcess, eventually } from '../support/daemon-process.js';
+import { runLine } from '../support/guest.js';
+import { local, notReady, ready, serviceObject, sliceObject, thisNode } from '../support/objects.js';
+
+// The admin socket of a daemon that runs as a process of its own.
+
+const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-admin-'));
+const manifests = join(scratch, 'manifests.json');
+const path = join(scratch, 'run/admin.sock');
+
+writeFileSync(
+  manifests,
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'List',
+    items: [
+      serviceObject('web', {
+        type: 'NodePort',
+        clusterIP: '10.96.0.1',
+        externalIPs: ['192.0.2.80'],
+        ports: ['http:80@30080'],
+      }),
+      sliceObject(
+        'web',
+        [
+          { ...local(ready('10.244.1.1')), pod: 'web-1', zone: 'a' },
+          { ...ready('10.244.2.1'), pod: 'web-2' },
+          { ...notReady('10.244.2.2'), pod: 'web-3' },
+        ],
+        { ports: ['http:8080'] },
+      ),
+    ],
+  }),
+);
+for (const line of [
+  'ip link set lo up',
+  'ip link add eth0 type dummy',
+  'ip address add 192.0.2.10/24 dev eth0',
+  'ip link set eth0 up',
+])
+  runLine(line);
+
+const start = (...flags: readonly string[]): DaemonProcess =>
+  new DaemonProcess([
+    `--source=${manifests}`,
+    `--hostname-override=${thisNode}`,
+    `--admin-socket=${path}`,
+    ...flags,
+  ]);
+const client = new AdminClient(path);
+const synced = () =>
+  eventually(async () => assert.equal((await client.status()).synced, true, 'no sync has ended'));
+
+test('a daemon tells its state on a socket that only its user may use, and takes it away at the end', async () => {
+  await using daemon = start();
+  await synced();
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(statSync(join(scratch, 'run')).mode & 0o777, 0o700);
+  const status = await client.status();
+  assert.deepEqual(
+    [status.pid, status.node, status.healthy, status.source, status.refused, status.counts.services],
+    [daemon.pid, thisNode, true, { name: `manifests ${manifests}`, delivered: true }, [], 1],
+  );
+  assert.deepEqual(status.packetRules, { IPv4: { inForce: true }, IPv6: { inForce: true } });
+  assert.equal((status.lastSync?.applied ?? 0) > 10, true);
+  assert.deepEqual((await client.virtualServers({ address: '10.96.0.1' })).virtualServers, {
+    'TCP 10.96.0.1:80': {
+      service: 'default/web',
+      port: { name: 'http', port: 80 },
+      frontend: 'ClusterIP',
+      realServers: {
+        '10.244.1.1:8080': { pod: 'default/web-1', node: 'n1', zone: 'a', state: 'ready' },
+        '10.244.2.1:8080': { pod: 'default/web-2', node: 'n2', state: 'ready' },
+      },
+    },
+  });
+  assert.deepEqual((await client.plan()).operations, []);
+  const wanted = await client.wanted();
+  assert.deepEqual(wanted.dummyAddresses, ['10.96.0.1/32', '192.0.2.80/32']);
+  const story = await client.service('default', 'web');
+  assert.deepEqual(
+    story?.endpoints.map(({ realServer, cluster, local: near }) => [realServer, cluster.reason, near.reason]),
+    [
+      ['10.244.1.1:8080', 'ready', 'ready'],
+      ['10.244.2.1:8080', 'ready', 'on-another-node'],
+      ['10.244.2.2:8080', 'not-ready', 'on-another-node'],
+    ],
+  );
+  for (const [name, answer] of Object.entries({
+    StatusAnswer: status,
+    VirtualServersAnswer: await client.virtualServers(),
+    PlanAnswer: await client.plan(),
+    WantedAnswer: wanted,
+    ServiceStoryAnswer: story,
+    LookupAnswer: await client.lookUp('10.96.0.1'),
+  }))
+    assert.deepEqual(answerProblems(name, answer), []);
+  assert.equal(await daemon.stop(), 0);
+  assert.equal(existsSync(path), false);
+  await assert.rejects(client.status(), NoDaemonError);
+});
+
+test('curl gets JSON; nothing but GET is answered, and a wrong question gets an error', async () => {
+  await using _daemon = start();
+  await synced();
+  const curl = (...args: readonly string[]): { readonly body: string; readonly status: string } => {
+    const output = runLine(`curl -s --unix-socket ${path} -w \\n%{http_code} ${args.join(' ')}`);
+    const at = output.trimEnd().lastIndexOf('\n');
+    return { body: output.slice(0, at).trim(), status: output.slice(at + 1).trim() };
+  };
+  assert.deepEqual(JSON.parse(curl('http://localhost/v1/lookup?q=30080').body), {
+    version: 1,
+    query: '30080',
+    matches: [{ service: 'default/web', because: 'node port 30080' }],
+  });
+  assert.deepEqual(
+    [
+      curl('-X', 'POST', 'http://localhost/v1/status').status,
+      curl('http://localhost/v2').status,
+      curl('http://localhost/v1/services/default/none').status,
+      curl('http://localhost/v1/virtual-servers?address=x').status,
+    ],
+    ['405', '404', '404', '400'],
+  );
+});
+
+test('a socket that a killed daemon left is replaced', async () => {
+  const first = start();
+  await synced();
+  await first.stop('SIGKILL');
+  assert.equal(existsSync(path), true);
+  await assert.rejects(client.status(), /has ended/);
+  await using second = start();
+  await eventually(async () => assert.equal((await client.status()).pid, second.pid));
+});
+
+test('a second daemon serves without, and takes over when the first has ended', async () => {
+  await using first = start();
+  await synced();
+  await using second = start(
+    '--healthz-bind-address=127.0.0.1:10266',
+    '--metrics-bind-address=127.0.0.1:10259',
+  );
+  await eventually(() => assert.match(second.log, /another process serves .*admin\.sock/));
+  assert.equal((await client.status()).pid, first.pid);
+  await first.stop();
+  await eventually(async () => assert.equal((await client.status()).pid, second.pid));
+});
+
+test('what is somebody else’s is left alone, and the daemon works without', async () => {
+  mkdirSync(join(scratch, 'other'), { recursive: true });
+  const file = join(scratch, 'other/admin.sock');
+  writeFileSync(file, 'precious');
+  await using daemon = start(`--admin-socket=${file}`);
+  await eventually(() => assert.match(daemon.log, /is no socket; it is left alone/));
+  await eventually(() => assert.match(runLine('ipvsadm -Ln'), /10\.96\.0\.1:80/));
+  assert.equal(await daemon.stop(), 0);
+  assert.equal(statSync(file).size, 8);
+});
+
+test('a socket that another process put in its place is not taken away', async () => {
+  await using daemon = start();
+  await synced();
+  runLine(`rm ${path}`);
+  const other = createServer().listen(path);
+  await once(other, 'listening');
+  assert.equal(await daemon.stop(), 0);
+  assert.equal(existsSync(path), true);
+  other.close();
+});
+
+test('a user that is not root serves it in a directory of its own', async () => {
+  const folder = join(scratch, 'theirs');
+  mkdirSync(folder);
+  chmodSync(scratch, 0o755);
+  chmodSync(folder, 0o1777);
+  const own = join(folder, 'admin.sock');
+  const child = spawn(
+    'setpriv',
+    [
+      '--reuid=65532',
+      '--regid=65532',
+      '--clear-groups',
+      '--inh-caps=+net_admin',
+      '--ambient-caps=+net_admin',
+      process.execPath,
+      join(import.meta.dirname, '../../src/cli/main.js'),
+      'run',
+      `--source=${manifests}`,
+      '--hostname-override=n1',
+      `--admin-socket=${own}`,
+    ],
+    { stdio: 'ignore' },
+  );
+  try {
+    await eventually(async () => assert.equal((await new AdminClient(own).status()).synced, true));
+    const { uid, mode } = statSync(own);
+    assert.deepEqual([uid, mode & 0o777], [65_532, 0o600]);
+  } finally {
+    child.kill();
+    await once(child, 'close');
+  }
+  assert.equal(existsSync(own), false);
+});

@@ -1,0 +1,24 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { answersSource } from './answer-shapes.js';
+
+// The types in deploy/ADMIN.md are those of the code: node build/test/support/admin-document.js writes them.
+
+const file = fileURLToPath(new URL('../../../deploy/ADMIN.md', import.meta.url));
+
+/** The document as it is, and as it is to be. */
+export const adminDocument = (): { readonly present: string; readonly wanted: string } => {
+  const present = readFileSync(file, 'utf8');
+  const source = answersSource()
+    .replaceAll(/^export /gm, '')
+    .replaceAll('readonly ', '')
+    .replaceAll(/Readonly<(Record<[^;]*>)>/g, '$1')
+    .trim();
+  const wanted = present.replace(
+    /(<!-- answers -->\n)[^]*?(<!-- end -->)/,
+    (_, begin: string, end: string) => `${begin}\n\`\`\`ts\n${source}\n\`\`\`\n\n${end}`,
+  );
+  return { present, wanted };
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(file, adminDocument().wanted);
