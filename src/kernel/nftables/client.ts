@@ -11,7 +11,7 @@ import { Connection, type SentCounts } from '../../netlink/connection.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import type { Request } from '../../netlink/message.js';
 import type { TransactionAnswer } from '../../netlink/transaction.js';
-import { batchFrame, netfilterFamilies, Subsystem, type NetfilterFamily } from '../nfnetlink.js';
+import { batchFrame, netfilterFamilies, Subsystem } from '../nfnetlink.js';
 import {
   chainShape,
   elementsShape,
@@ -46,12 +46,13 @@ export type TransactionOutcome =
     }
   | { readonly status: 'unknown' };
 
-/** A chain that packets enter by themselves, of anybody's table. */
-export interface BaseChain {
-  readonly family: NetfilterFamily;
+/** A chain of anybody's table. */
+export interface ChainPlace {
+  readonly family: 'ip' | 'ip6' | 'inet';
   readonly table: string;
   readonly chain: string;
-  readonly hook: BaseChainHook;
+  /** Undefined: entered only from other chains. */
+  readonly hook: BaseChainHook | undefined;
 }
 
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
@@ -159,16 +160,14 @@ export class NftablesClient {
     return this.#transaction(changes, 'undo');
   }
 
-  /** The base chains of all tables, everybody's, that handle IPv4 and IPv6 packets (families ip, ip6 and inet). */
-  async baseChains(): Promise<readonly BaseChain[]> {
+  /** The chains of all tables, everybody's, that handle IPv4 and IPv6 packets (families ip, ip6 and inet). */
+  async chains(): Promise<readonly ChainPlace[]> {
     return this.#connection
-      .dump(getChainsRequest(), (message): BaseChain | undefined => {
+      .dump(getChainsRequest(), (message): ChainPlace | undefined => {
         const { header, attributes } = chainShape.read(message);
         const { family } = header;
-        const hook = hookFrom(attributes);
-        if (hook === undefined || (family !== 'ip' && family !== 'ip6' && family !== 'inet'))
-          return undefined;
-        return { family, table: attributes.table, chain: attributes.name, hook };
+        if (family !== 'ip' && family !== 'ip6' && family !== 'inet') return undefined;
+        return { family, table: attributes.table, chain: attributes.name, hook: hookFrom(attributes) };
       })
       .filter(isPresent);
   }

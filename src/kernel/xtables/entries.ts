@@ -134,10 +134,12 @@ const scopeOf = (
   return 'all';
 };
 
-/** One entry of a table: where it stands, and the rule that it is; undefined for the head of a chain (target ERROR). */
+/** One entry of a table: where it stands, and the rule that it is, or the chain that it is the head of (target ERROR). */
 export interface Entry {
   readonly offset: number;
   readonly rule: ForeignRule | undefined;
+  /** `ERROR` at the end of the table. */
+  readonly head: string | undefined;
 }
 
 /** Reads the entries of a table, as IPT_SO_GET_ENTRIES gives them. A ProtocolError where they are not what the header says. */
@@ -157,7 +159,9 @@ export const readEntries = (family: 'ip' | 'ip6', table: Uint8Array): readonly E
       scope: scopeOf(family, view, offset, target),
       action: actionOf(extension, isGoto),
     };
-    entries.push({ offset, rule: extension.name === 'ERROR' ? undefined : rule });
+    // struct xt_error_target: the name of the chain
+    const head = extension.name === 'ERROR' ? text(extension.info, 0, extension.info.byteLength) : undefined;
+    entries.push({ offset, rule: head === undefined ? rule : undefined, head });
     offset = next;
   }
   return entries;

@@ -1,47 +1,11 @@
-import { readFileSync } from 'node:fs';
 import type { ForeignRule, ForwardFilter } from '../../model/forward-filter.js';
-import { viewOf } from '../../netlink/bytes.js';
-import { hostIsLittleEndian } from '../../netlink/constants.js';
-import { NetlinkError } from '../../netlink/errors.js';
-import { queryRawSocket } from '../../netlink/raw-socket.js';
 import { readEntries, type Entry } from './entries.js';
-
-/** include/linux/socket.h, include/uapi/linux/in.h, in6.h */
-const sockets = {
-  ip: { domain: 2, level: 0, tables: '/proc/net/ip_tables_names' },
-  ip6: { domain: 10, level: 41, tables: '/proc/net/ip6_tables_names' },
-} as const;
-
-/** IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES; of ip6_tables the same */
-const option = { info: 64, entries: 65 } as const;
+import { hasTable, readTable } from './table.js';
 
 const tableName = 'filter';
 const forwardChain = 'FORWARD';
-/** NF_INET_FORWARD, NF_IP_PRI_FILTER */
-const forwardHook = 2;
+/** NF_IP_PRI_FILTER */
 const filterPriority = 0;
-
-/** struct ipt_getinfo */
-const infoLayout = { hookEntry: 36, underflow: 56, size: 80, length: 84 } as const;
-/** struct ipt_get_entries */
-const entriesLayout = { size: 32, table: 40 } as const;
-
-const query = (family: 'ip' | 'ip6', name: number, bytes: Uint8Array): void => {
-  bytes.set(new TextEncoder().encode(tableName));
-  const { domain, level } = sockets[family];
-  queryRawSocket(`read table ${tableName} of ${family}_tables`, { domain, level, name }, bytes);
-};
-
-/** Tables that exist already. Asking for another one would make the kernel load it. */
-const hasTable = (family: 'ip' | 'ip6'): boolean => {
-  try {
-    return readFileSync(sockets[family].tables, 'utf8').split('\n').includes(tableName);
-  } catch (error) {
-    // No ip_tables in this kernel; the list of its tables is for root alone.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
-    throw error;
-  }
-};
 
 /**
  * The chain of the hook, with the chains that its rules may lead to. Chains lie one after the other; a jump names the place
@@ -61,59 +25,18 @@ const chainsOf = (entries: readonly Entry[], first: number, policyAt: number): F
   return chains;
 };
 
-interface TableInfo {
-  /** Offsets into the table. */
-  readonly forwardFirst: number;
-  readonly forwardPolicy: number;
-  /** Bytes. */
-  readonly size: number;
-}
-
-const readInfo = (family: 'ip' | 'ip6'): TableInfo => {
-  const info = new Uint8Array(infoLayout.length);
-  query(family, option.info, info);
-  const word = (offset: number): number => viewOf(info).getUint32(offset, hostIsLittleEndian);
-  return {
-    forwardFirst: word(infoLayout.hookEntry + 4 * forwardHook),
-    forwardPolicy: word(infoLayout.underflow + 4 * forwardHook),
-    size: word(infoLayout.size),
-  };
-};
-
-const readTable = (family: 'ip' | 'ip6', { size }: TableInfo): Uint8Array => {
-  const answer = new Uint8Array(entriesLayout.table + size);
-  viewOf(answer).setUint32(entriesLayout.size, size, hostIsLittleEndian);
-  query(family, option.entries, answer);
-  return answer.subarray(entriesLayout.table);
-};
-
-/** Somebody may change the table between the question for its size and the one for the rest; the kernel then answers EAGAIN. */
-const attempts = 5;
-
-const readWhole = (
-  family: 'ip' | 'ip6',
-  attempt = 1,
-): { readonly info: TableInfo; readonly table: Uint8Array } => {
-  const info = readInfo(family);
-  try {
-    return { info, table: readTable(family, info) };
-  } catch (error) {
-    if (attempt < attempts && error instanceof NetlinkError && error.errno === 'EAGAIN')
-      return readWhole(family, attempt + 1);
-    throw error;
-  }
-};
-
 /**
  * The chain FORWARD of iptables' own table filter (x_tables, "legacy"), if there is one. Undefined where nobody uses it; then
  * nothing is loaded by asking. Throws where we may not look: EACCES for another user than root, a NetlinkError without CAP_NET_RAW
  * and CAP_NET_ADMIN.
  */
 export const legacyForwardFilter = (family: 'ip' | 'ip6'): ForwardFilter | undefined => {
-  if (!hasTable(family)) return undefined;
-  const { info, table } = readWhole(family);
-  const entries = readEntries(family, table);
-  const policy = entries.find(({ offset }) => offset === info.forwardPolicy)?.rule;
+  const name = { family, table: tableName } as const;
+  if (!hasTable(name)) return undefined;
+  const { info, bytes } = readTable(name);
+  const entries = readEntries(family, bytes);
+  const { first, policy: policyAt } = info.chains.FORWARD;
+  const policy = entries.find(({ offset }) => offset === policyAt)?.rule;
   return {
     by: 'iptables-legacy',
     family,
@@ -121,7 +44,7 @@ export const legacyForwardFilter = (family: 'ip' | 'ip6'): ForwardFilter | undef
     chain: forwardChain,
     priority: filterPriority,
     policy: policy?.action.verdict === 'drop' ? 'drop' : 'accept',
-    chains: chainsOf(entries, info.forwardFirst, info.forwardPolicy),
+    chains: chainsOf(entries, first, policyAt),
   };
 };
 

@@ -1,0 +1,32 @@
+import type { Facts } from './facts.js';
+import type { Finding } from './finding.js';
+
+/** In the order of the report. */
+export const groups = [
+  'kernel',
+  'ipvs',
+  'settings',
+  'conntrack',
+  'packet-rules',
+  'addresses',
+  'conflicts',
+  'kubernetes',
+  'process',
+] as const;
+
+export type Group = (typeof groups)[number];
+
+/** One question to the node. Pure: everything it knows is in the facts. */
+export interface Check {
+  readonly id: string;
+  readonly group: Group;
+  /** What is looked at. */
+  readonly title: string;
+  /** Why it matters: a sentence. */
+  readonly why: string;
+  readonly look: (facts: Facts) => Finding;
+}
+
+/** The checks of one group. */
+export const checksOf = (group: Group, checks: readonly Omit<Check, 'group'>[]): readonly Check[] =>
+  checks.map((check) => ({ ...check, group }));

@@ -1,0 +1,138 @@
+import { checksOf } from '../check.js';
+import type { ChainFact, Facts } from '../facts.js';
+import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+
+/** Chains of both looks; undefined where neither was possible. */
+const chainsOf = ({ chains, legacyChains }: Facts): readonly ChainFact[] | undefined =>
+  'value' in chains || 'value' in legacyChains
+    ? [...(valueOf(chains) ?? []), ...(valueOf(legacyChains) ?? [])]
+    : undefined;
+
+const places = (chains: readonly ChainFact[]): string =>
+  some([...new Set(chains.map(({ by, family, table }) => `${family} ${table} (${by})`))]);
+
+const whereChains = (
+  facts: Facts,
+  isOne: (chain: ChainFact) => boolean,
+  { found, none }: { readonly found: (chains: readonly ChainFact[]) => Finding; readonly none: string },
+): Finding => {
+  const chains = chainsOf(facts);
+  if (chains === undefined) return judge(facts.chains, () => unknown('no chain could be read', 'run it as root'));
+  const matching = chains.filter(isOne);
+  if (matching.length > 0) return found(matching);
+  const blind = 'unseen' in facts.chains ? facts.chains : 'unseen' in facts.legacyChains ? facts.legacyChains : undefined;
+  return blind === undefined ? pass(none) : unknown(blind.unseen, blind.remedy);
+};
+
+const proxies: readonly string[] = ['kube-ipvs', 'kube-proxy'];
+
+const twoProxies = ({ programs, metrics }: Facts): Finding =>
+  judge(programs, (all) => {
+    const found = all.filter(({ name }) => proxies.includes(name));
+    const text = found.map(({ name, pid }) => `${name} (process ${pid})`);
+    if (found.length > 1)
+      return fail(
+        `${count(found.length, 'proxy')} run here: ${some(text)}`.replace('proxys', 'proxies'),
+        'kubectl -n kube-system patch daemonset kube-proxy -p \'{"spec":{"template":{"spec":{"nodeSelector":{"kube-proxy":"nowhere"}}}}}\'',
+      );
+    const page = valueOf(metrics);
+    const isStranger =
+      page !== undefined && !page.has('kube_ipvs_virtual_servers') && page.has('kubeproxy_sync_proxy_rules_duration_seconds_count');
+    if (isStranger)
+      return fail(
+        'the metrics port is served by kube-proxy, not by kube-ipvs',
+        'kubectl -n kube-system delete daemonset kube-proxy, as deploy/MIGRATION.md has it',
+      );
+    return pass(found.length === 0 ? 'no proxy is seen in this process namespace' : `one proxy: ${some(text)}`);
+  });
+
+/** Chains that kube-proxy makes and the kubelet does not. */
+const ofKubeProxy =
+  /^KUBE-(SERVICES|EXTERNAL-SERVICES|NODEPORTS|NODE-PORT|POSTROUTING|MARK-MASQ|FORWARD|LOAD-BALANCER|PROXY-FIREWALL|SOURCE-RANGES-FIREWALL|IPVS-FILTER|IPVS-OUT-FILTER|PROXY-CANARY|(SVC|SVL|SEP|EXT|FW|XLB)-[A-Z2-7]+)$/;
+
+const leftovers = (facts: Facts): Finding =>
+  whereChains(facts, ({ table, chain }) => table === 'kube-proxy' || ofKubeProxy.test(chain), {
+    found: (chains) => {
+      const tables = [...new Set(chains.filter(({ table }) => table === 'kube-proxy').map(({ family }) => family))];
+      const rest = chains.filter(({ table }) => table !== 'kube-proxy');
+      return warn(
+        `${count(chains.length, 'chain')} of kube-proxy in ${places(chains)}`,
+        [
+          ...(rest.length > 0 ? ['deploy/remove-kube-proxy-rules'] : []),
+          ...tables.map((family) => `nft delete table ${family} kube-proxy`),
+        ].join('; '),
+      );
+    },
+    none: 'no chain of kube-proxy is left',
+  });
+
+const otherProxies = (facts: Facts): Finding =>
+  whereChains(facts, ({ chain }) => /^(KUBE-ROUTER-|CILIUM_)/.test(chain), {
+    found: (chains) => {
+      const running = (valueOf(facts.programs) ?? [])
+        .filter(({ name }) => name === 'kube-router' || name === 'cilium-agent')
+        .map(({ name }) => name);
+      const isRouter = chains.some(({ chain }) => chain.startsWith('KUBE-ROUTER-'));
+      return warn(
+        `${count(chains.length, 'chain')} of ${isRouter ? 'kube-router' : 'Cilium'} in ${places(chains)}${running.length > 0 ? `, and ${some(running)} runs` : ''}`,
+        isRouter
+          ? 'start kube-router with --run-service-proxy=false; what is left of it: kube-router --cleanup-config'
+          : 'helm upgrade cilium with kubeProxyReplacement=false',
+      );
+    },
+    none: 'nothing of kube-router or Cilium is here',
+  });
+
+const hostPorts = (facts: Facts): Finding =>
+  whereChains(facts, ({ chain }) => /^(CNI-HOSTPORT-DNAT|KUBE-HOSTPORTS)$|^hostports/.test(chain), {
+    found: (chains) =>
+      warn(
+        `rules for hostPorts in ${places(chains)}: they take packets to local addresses before IPVS, VIPs on kube-ipvs0 among them`,
+        'give pods with hostPort a port that no Service has, or a hostIP: the address of the node',
+      ),
+    none: 'no rules for hostPorts',
+  });
+
+const manager = ({ programs }: Facts): Finding =>
+  judge(programs, (all) => {
+    const found = all.filter(({ name }) => name === 'keepalived' || name === 'kube-vip');
+    return found.length === 0
+      ? pass('no other program that manages IPVS is seen')
+      : warn(
+          `${some(found.map(({ name, pid }) => `${name} (process ${pid})`))} manages virtual servers of its own here`,
+          'list its addresses in ipvs.excludeCIDRs, so that no Service can take them',
+        );
+  });
+
+export const conflictChecks = checksOf('conflicts', [
+  {
+    id: 'two-proxies',
+    title: 'other proxies that run here',
+    why: 'Two proxies undo what the other one does, and connections break each time.',
+    look: twoProxies,
+  },
+  {
+    id: 'kube-proxy-leftovers',
+    title: 'rules that kube-proxy left',
+    why: "They catch packets before IPVS and send them to pods that are long gone.",
+    look: leftovers,
+  },
+  {
+    id: 'other-dataplanes',
+    title: 'rules of kube-router and Cilium',
+    why: 'Both can serve Services by themselves; then packets never come to IPVS.',
+    look: otherProxies,
+  },
+  {
+    id: 'host-ports',
+    title: "the CNI's rules for hostPorts",
+    why: 'A hostPort that equals the port of a Service draws the packets of its VIP to that pod.',
+    look: hostPorts,
+  },
+  {
+    id: 'ipvs-managers',
+    title: 'other programs that manage IPVS',
+    why: 'keepalived and kube-vip keep virtual servers in the same table; the last writer of a key wins.',
+    look: manager,
+  },
+]);

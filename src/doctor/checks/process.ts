@@ -1,0 +1,149 @@
+import { checksOf } from '../check.js';
+import type { Facts } from '../facts.js';
+import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+
+const configuration = ({ configuration: { files, settings, problem } }: Facts): Finding => {
+  const name = files.length === 0 ? 'no --config: the defaults' : files.join(', ');
+  const check = `kube-ipvs config validate ${files.join(' ')}`.trim();
+  if (problem !== undefined) return fail(problem.split('\n').join('; '), `mend it, then: ${check}`);
+  if (settings.warnings.length > 0) return warn(some(settings.warnings, 3), `mend it, then: ${check}`);
+  return pass(`valid (${name})`);
+};
+
+/** Capabilities with what each is for. */
+const needs = [
+  ['NET_ADMIN', 'IPVS, addresses, packet rules and conntrack'],
+  ['NET_RAW', 'to see what iptables-legacy does'],
+] as const;
+
+const capabilities = ({ process: look }: Facts): Finding =>
+  judge(look, ({ who, user, capabilities: held }) => {
+    const missing = needs.filter(([name]) => !held.includes(name));
+    const text = `${who} is user ${user}`;
+    if (missing.length === 0) return pass(`${text} and has ${needs.map(([name]) => name).join(', ')}`);
+    const without = missing.map(([name, purpose]) => `${name} (${purpose})`).join(', ');
+    const remedy = `run it as root (sudo kube-ipvs doctor), or in the container: securityContext.capabilities.add: [${missing.map(([name]) => name).join(', ')}]`;
+    return missing.some(([name]) => name === 'NET_ADMIN')
+      ? fail(`${text} and lacks ${without}`, remedy)
+      : warn(`${text} and lacks ${without}`, remedy);
+  });
+
+const fewestFiles = 1024;
+
+const openFiles = ({ process: look, services }: Facts): Finding =>
+  judge(look, ({ who, openFiles: limit }) => {
+    const ports = (valueOf(services) ?? []).filter(({ healthCheckNodePort }) => healthCheckNodePort !== undefined).length;
+    const wanted = fewestFiles + 2 * ports;
+    const text = `${who} may have ${limit} files open`;
+    return limit < wanted
+      ? warn(`${text}, and ${wanted} are prudent`, `ulimit -n ${wanted}, in a systemd unit LimitNOFILE=${wanted}`)
+      : pass(text);
+  });
+
+const health = ({ daemon, listening, configuration: { settings } }: Facts): Finding =>
+  judge(daemon, ({ status, healthy, eligible }) => {
+    const { healthzBindAddress } = settings.configuration;
+    if (status === 200) return pass(`${healthzBindAddress} says: healthy`);
+    const ports = valueOf(listening) ?? [];
+    if (status === 0)
+      return fail(
+        `nobody answers at ${healthzBindAddress}${ports.includes(Number(healthzBindAddress.split(':').at(-1))) ? ', though a program listens there' : ''}`,
+        'start kube-ipvs; its log says why it ended: kubectl -n kube-system logs -p -l k8s-app=kube-ipvs',
+      );
+    return eligible === false && healthy === true
+      ? warn(`${healthzBindAddress} answers ${status}: the node is leaving`, 'nothing, if the Node is being removed')
+      : fail(
+          `${healthzBindAddress} answers ${status}: not healthy`,
+          'kubectl -n kube-system logs -l k8s-app=kube-ipvs says what fails',
+        );
+  });
+
+const page = (
+  { metrics }: Facts,
+  meaning: (sample: (name: string) => number | undefined) => Finding,
+): Finding =>
+  judge(metrics, (samples) =>
+    samples.has('kube_ipvs_virtual_servers')
+      ? meaning((name) => samples.get(name))
+      : unknown('the metrics port is not that of kube-ipvs', 'see the check two-proxies'),
+  );
+
+const refused = (facts: Facts): Finding =>
+  page(facts, (sample) => {
+    const now = sample('kube_ipvs_refused_objects') ?? 0;
+    const failures = sample('kube_ipvs_operation_failures_total') ?? 0;
+    const text = `the kernel refuses ${now} objects now and refused ${failures} operations since the start`;
+    return now === 0
+      ? pass(text)
+      : fail(text, 'the log names each with the reason: kubectl -n kube-system logs -l k8s-app=kube-ipvs');
+  });
+
+const drift = (facts: Facts): Finding =>
+  page(facts, (sample) => {
+    const repaired = sample('kube_ipvs_drift_repaired_total') ?? 0;
+    return repaired === 0
+      ? pass('nobody changed what is ours since the start')
+      : warn(
+          `somebody changed what is ours ${repaired} times since the start; it was put right`,
+          'find who does: another proxy, a script, a firewall that flushes; the log says what was changed',
+        );
+  });
+
+const following = (facts: Facts): Finding =>
+  page(facts, (sample) => {
+    const resources = ['services', 'endpointslices', 'nodes'];
+    const known = resources.flatMap((resource) => {
+      const value = sample(`kube_ipvs_watch_following{resource="${resource}"}`);
+      return value === undefined ? [] : [{ resource, value }];
+    });
+    const lost = known.filter(({ value }) => value === 0).map(({ resource }) => resource);
+    if (known.length === 0) return pass('the daemon follows files, or nothing yet');
+    return lost.length === 0
+      ? pass(`followed: ${known.map(({ resource }) => resource).join(', ')}`)
+      : fail(`not followed: ${lost.join(', ')}`, 'see the checks api-server, credential and rights');
+  });
+
+export const processChecks = checksOf('process', [
+  {
+    id: 'configuration',
+    title: 'the configuration',
+    why: 'A field that is misspelt is ignored, and the daemon does something else than was meant.',
+    look: configuration,
+  },
+  {
+    id: 'capabilities',
+    title: 'user and capabilities',
+    why: 'NET_ADMIN is needed for everything that is programmed; NET_RAW only to look at iptables-legacy.',
+    look: capabilities,
+  },
+  {
+    id: 'open-files',
+    title: 'how many files may be open',
+    why: 'Each health check port and each watch is an open file; without one left nothing new is served.',
+    look: openFiles,
+  },
+  {
+    id: 'daemon',
+    title: 'whether the daemon runs and is healthy',
+    why: 'Without it the kernel goes on with what it knows, and pods that come and go are not seen.',
+    look: health,
+  },
+  {
+    id: 'watches',
+    title: 'whether the daemon follows the API server',
+    why: 'A resource that is not followed changes without being programmed.',
+    look: following,
+  },
+  {
+    id: 'refused-operations',
+    title: 'what the kernel refuses',
+    why: 'A virtual server, address or rule that is refused is a Service that is not served, or not as it should be.',
+    look: refused,
+  },
+  {
+    id: 'drift',
+    title: 'what somebody else changed',
+    why: 'Each repair is a moment in which a Service was not as it should be.',
+    look: drift,
+  },
+]);
