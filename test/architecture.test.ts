@@ -26,7 +26,17 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/model',
     'src/base',
   ],
-  'src/cli': ['src/config', 'src/plan', 'src/kernel', 'src/netlink', 'src/model', 'src/base'],
+  'src/doctor': [
+    'src/config',
+    'src/apply',
+    'src/plan',
+    'src/watch',
+    'src/kernel',
+    'src/netlink',
+    'src/model',
+    'src/base',
+  ],
+  'src/cli': ['src/doctor', 'src/config', 'src/plan', 'src/kernel', 'src/netlink', 'src/model', 'src/base'],
   'native-shims': [],
 };
 
@@ -34,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const exceptions: Readonly<Record<string, readonly string[]>> = {
   'src/cli/read-objects.ts': ['src/watch/manifests.ts'],
   'src/cli/run.ts': ['src/daemon/main.ts'],
+  'src/doctor/checks/settings.ts': ['src/daemon/kernel-settings.ts'],
 };
 
 /** Which files may import a package: one each, zod two. */

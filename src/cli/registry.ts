@@ -2,6 +2,7 @@ import type { Command } from './command.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { completionCommand } from './commands/completion.js';
 import { configCommand } from './commands/config.js';
+import { doctorCommand } from './commands/doctor.js';
 import { dumpCommand } from './commands/dump.js';
 import { renderCommand } from './commands/render.js';
 import { topCommand } from './commands/top.js';
@@ -10,6 +11,7 @@ import { topCommand } from './commands/top.js';
 export const commands: readonly Command[] = [
   dumpCommand,
   topCommand,
+  doctorCommand,
   renderCommand,
   cleanupCommand,
   configCommand,

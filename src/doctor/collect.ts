@@ -47,7 +47,8 @@ const noApi = {
   remedy: 'without --source, and with --kubeconfig=FILE',
 } as const;
 
-const withRemedy = <T>(look: Look<T>, remedy: string): Look<T> => ('value' in look ? look : { ...look, remedy });
+const withRemedy = <T>(look: Look<T>, remedy: string): Look<T> =>
+  'value' in look ? look : { ...look, remedy };
 
 const credentialsOf = async (
   { manifests, kubeconfig }: CollectOptions,
@@ -74,7 +75,10 @@ const fromApi = async (
     return { api: credentials, services, apiServerAddress: undefined };
   }
   const asked: ApiOptions = { credentials: credentials.value, nodeName: settings.nodeName };
-  const [api, services] = await Promise.all([attempt(() => apiFacts(asked)), attempt(() => apiServices(asked))]);
+  const [api, services] = await Promise.all([
+    attempt(() => apiFacts(asked)),
+    attempt(() => apiServices(asked)),
+  ]);
   return {
     api,
     services: withRemedy(services, 'see the checks api-server and rights'),

@@ -59,7 +59,10 @@ const clashes = (facts: Facts): Finding =>
         .map((address) => `Service ${key} wants ${address}, ${taken.get(address) ?? ''}`),
     );
     return wrong.length > 0
-      ? fail(some(wrong), 'take the address out of spec.externalIPs of that Service; kube-ipvs does not bind it')
+      ? fail(
+          some(wrong),
+          'take the address out of spec.externalIPs of that Service; kube-ipvs does not bind it',
+        )
       : pass('no VIP is a gateway or the API server');
   });
 
@@ -73,7 +76,10 @@ const twice = (facts: Facts): Finding =>
           some(double.map(({ address, interfaceName }) => `${address} is on ${interfaceName} too`)),
           double
             .slice(0, 3)
-            .map(({ address, prefixLength, interfaceName }) => `ip address del ${address}/${prefixLength} dev ${interfaceName}`)
+            .map(
+              ({ address, prefixLength, interfaceName }) =>
+                `ip address del ${address}/${prefixLength} dev ${interfaceName}`,
+            )
             .join('; '),
         );
   });
@@ -81,7 +87,9 @@ const twice = (facts: Facts): Finding =>
 const unwanted = (facts: Facts): Finding =>
   judge(facts.network, (network) =>
     judge(facts.virtualServers, (servers) => {
-      const served = new Set(servers.flatMap(({ identity }) => (identity.by === 'address' ? [identity.address] : [])));
+      const served = new Set(
+        servers.flatMap(({ identity }) => (identity.by === 'address' ? [identity.address] : [])),
+      );
       const named = clusterIps(facts);
       const idle = onDummy(network)
         .filter(({ address }) => !served.has(address) && !named.has(address))
@@ -102,9 +110,13 @@ const nodeLocalDns = ({ network: look, programs }: Facts): Finding =>
     if (!runs && link === undefined) return pass('there is no NodeLocal DNSCache here');
     const bound = new Set(onDummy(network).map(({ address }) => address));
     const own = elsewhere(network).filter(({ interfaceName }) => interfaceName === 'nodelocaldns');
-    const shared = own.filter(({ address }) => bound.has(address) || (address !== localDns && !address.startsWith('169.254.')));
+    const shared = own.filter(
+      ({ address }) => bound.has(address) || (address !== localDns && !address.startsWith('169.254.')),
+    );
     return shared.length === 0
-      ? pass(`NodeLocal DNSCache serves ${own.length === 0 ? 'no address yet' : some(own.map(({ address }) => address))}`)
+      ? pass(
+          `NodeLocal DNSCache serves ${own.length === 0 ? 'no address yet' : some(own.map(({ address }) => address))}`,
+        )
       : fail(
           `NodeLocal DNSCache and IPVS both have ${some(shared.map(({ address }) => address))}`,
           `give node-cache -localip ${localDns} alone, and the kubelet clusterDNS: [${localDns}]`,

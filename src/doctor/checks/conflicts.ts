@@ -17,10 +17,12 @@ const whereChains = (
   { found, none }: { readonly found: (chains: readonly ChainFact[]) => Finding; readonly none: string },
 ): Finding => {
   const chains = chainsOf(facts);
-  if (chains === undefined) return judge(facts.chains, () => unknown('no chain could be read', 'run it as root'));
+  if (chains === undefined)
+    return judge(facts.chains, () => unknown('no chain could be read', 'run it as root'));
   const matching = chains.filter(isOne);
   if (matching.length > 0) return found(matching);
-  const blind = 'unseen' in facts.chains ? facts.chains : 'unseen' in facts.legacyChains ? facts.legacyChains : undefined;
+  const blind =
+    'unseen' in facts.chains ? facts.chains : 'unseen' in facts.legacyChains ? facts.legacyChains : undefined;
   return blind === undefined ? pass(none) : unknown(blind.unseen, blind.remedy);
 };
 
@@ -37,13 +39,17 @@ const twoProxies = ({ programs, metrics }: Facts): Finding =>
       );
     const page = valueOf(metrics);
     const isStranger =
-      page !== undefined && !page.has('kube_ipvs_virtual_servers') && page.has('kubeproxy_sync_proxy_rules_duration_seconds_count');
+      page !== undefined &&
+      !page.has('kube_ipvs_virtual_servers') &&
+      page.has('kubeproxy_sync_proxy_rules_duration_seconds_count');
     if (isStranger)
       return fail(
         'the metrics port is served by kube-proxy, not by kube-ipvs',
         'kubectl -n kube-system delete daemonset kube-proxy, as deploy/MIGRATION.md has it',
       );
-    return pass(found.length === 0 ? 'no proxy is seen in this process namespace' : `one proxy: ${some(text)}`);
+    return pass(
+      found.length === 0 ? 'no proxy is seen in this process namespace' : `one proxy: ${some(text)}`,
+    );
   });
 
 /** Chains that kube-proxy makes and the kubelet does not. */
@@ -53,7 +59,9 @@ const ofKubeProxy =
 const leftovers = (facts: Facts): Finding =>
   whereChains(facts, ({ table, chain }) => table === 'kube-proxy' || ofKubeProxy.test(chain), {
     found: (chains) => {
-      const tables = [...new Set(chains.filter(({ table }) => table === 'kube-proxy').map(({ family }) => family))];
+      const tables = [
+        ...new Set(chains.filter(({ table }) => table === 'kube-proxy').map(({ family }) => family)),
+      ];
       const rest = chains.filter(({ table }) => table !== 'kube-proxy');
       return warn(
         `${count(chains.length, 'chain')} of kube-proxy in ${places(chains)}`,
@@ -114,7 +122,7 @@ export const conflictChecks = checksOf('conflicts', [
   {
     id: 'kube-proxy-leftovers',
     title: 'rules that kube-proxy left',
-    why: "They catch packets before IPVS and send them to pods that are long gone.",
+    why: 'They catch packets before IPVS and send them to pods that are long gone.',
     look: leftovers,
   },
   {
@@ -132,7 +140,7 @@ export const conflictChecks = checksOf('conflicts', [
   {
     id: 'ipvs-managers',
     title: 'other programs that manage IPVS',
-    why: 'keepalived and kube-vip keep virtual servers in the same table; the last writer of a key wins.',
+    why: 'They keep virtual servers in the same table, and what one of them takes a Service cannot have.',
     look: manager,
   },
 ]);

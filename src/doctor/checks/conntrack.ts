@@ -80,7 +80,10 @@ const liberal = (facts: Facts): Finding => {
   if (value === undefined) return notThere(facts, 'tcp_be_liberal');
   const wanted = facts.configuration.settings.conntrack.tcpBeLiberal;
   if (wanted && value === 0)
-    return warn(`${prefix}tcp_be_liberal is 0, and conntrack.tcpBeLiberal is true`, `sysctl -w ${prefix}tcp_be_liberal=1`);
+    return warn(
+      `${prefix}tcp_be_liberal is 0, and conntrack.tcpBeLiberal is true`,
+      `sysctl -w ${prefix}tcp_be_liberal=1`,
+    );
   return pass(
     value === 0
       ? `${prefix}tcp_be_liberal is 0: segments outside of the window count as invalid`

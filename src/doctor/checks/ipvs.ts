@@ -109,18 +109,35 @@ const pathMtu = ({ numbers, network }: Facts): Finding =>
         'net.ipv4.vs.pmtu_disc is 0: IPVS does not tell clients that a tunnel is too narrow',
         'sysctl -w net.ipv4.vs.pmtu_disc=1',
       );
-    const overheads: Readonly<Record<string, number>> = { vxlan: 50, geneve: 50, ipip: 20, gre: 24, sit: 20, wireguard: 60 };
+    const overheads: Readonly<Record<string, number>> = {
+      vxlan: 50,
+      geneve: 50,
+      ipip: 20,
+      gre: 24,
+      sit: 20,
+      wireguard: 60,
+    };
     const widest = Math.max(
-      ...links.filter(({ kind, name, up }) => up && kind === undefined && name !== 'lo').map(({ mtu }) => mtu ?? 0),
+      ...links
+        .filter(({ kind, name, up }) => up && kind === undefined && name !== 'lo')
+        .map(({ mtu }) => mtu ?? 0),
       0,
     );
     const wide = links.filter(
       ({ kind, mtu, up }) =>
-        up && kind !== undefined && mtu !== undefined && widest > 0 && mtu > widest - (overheads[kind] ?? -Infinity),
+        up &&
+        kind !== undefined &&
+        mtu !== undefined &&
+        widest > 0 &&
+        mtu > widest - (overheads[kind] ?? -Infinity),
     );
     const [first] = wide;
     return first === undefined
-      ? pass(widest === 0 ? 'no tunnel is wider than what carries it' : `the network has an MTU of ${widest}, and every tunnel fits in`)
+      ? pass(
+          widest === 0
+            ? 'no tunnel is wider than what carries it'
+            : `the network has an MTU of ${widest}, and every tunnel fits in`,
+        )
       : warn(
           `${some(wide.map(({ name, kind, mtu }) => `${name} (${kind}) has an MTU of ${mtu}`))}; the network has ${widest}`,
           `ip link set ${first.name} mtu ${widest - (overheads[first.kind ?? ''] ?? 0)}, and the same in the configuration of the CNI`,

@@ -1,6 +1,6 @@
 import { checksOf } from '../check.js';
 import type { ApiFacts, Facts } from '../facts.js';
-import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
 const reachability = ({ api }: Facts): Finding =>
   judge(api, (answer) => {
@@ -12,18 +12,25 @@ const reachability = ({ api }: Facts): Finding =>
     const { server, version, milliseconds } = answer;
     const text = `${server} (${version}) answers in ${Math.round(milliseconds)} ms`;
     return milliseconds > 1000
-      ? warn(text, 'look at the load of the API server and the way to it: a change that comes late is programmed late')
+      ? warn(
+          text,
+          'look at the load of the API server and the way to it: a change that comes late is programmed late',
+        )
       : pass(text);
   });
 
 const withApi = ({ api }: Facts, meaning: (answer: ApiFacts) => Finding): Finding =>
-  judge(api, (answer) =>
-    answer.reached ? meaning(answer) : unknown('the API server does not answer', 'see the check api-server'),
-  );
+  'value' in api && api.value.reached
+    ? meaning(api.value)
+    : unknown(
+        'value' in api ? 'the API server does not answer' : 'no API server was asked',
+        'see the check api-server',
+      );
 
 const clock = (facts: Facts): Finding =>
   withApi(facts, ({ clockAhead }) => {
     if (clockAhead === undefined) return pass('the API server says no time');
+    if (clockAhead === 0) return pass('this clock agrees with that of the API server');
     const text = `this clock is ${Math.abs(clockAhead)} s ${clockAhead < 0 ? 'behind' : 'ahead of'} that of the API server`;
     return Math.abs(clockAhead) > 30
       ? fail(text, 'chronyc makestep, or timedatectl set-ntp true')
@@ -35,7 +42,9 @@ const clock = (facts: Facts): Finding =>
 const hour = 3_600_000;
 
 const timeLeft = (milliseconds: number): string =>
-  milliseconds >= 48 * hour ? `${Math.trunc(milliseconds / (24 * hour))} days` : `${(milliseconds / hour).toFixed(1)} hours`;
+  milliseconds >= 48 * hour
+    ? `${Math.trunc(milliseconds / (24 * hour))} days`
+    : `${(milliseconds / hour).toFixed(1)} hours`;
 
 const credential = (facts: Facts): Finding =>
   withApi(facts, ({ credential: held }) => {
@@ -55,11 +64,17 @@ const rights = (facts: Facts): Finding =>
   withApi(facts, ({ rights: look }) =>
     judge(look, (all) => {
       const missing = all.filter(({ allowed }) => !allowed);
-      if (missing.length === 0) return pass(`allowed: ${all.map(({ verb, resource }) => `${verb} ${resource}`).join(', ')}`);
-      const text = `not allowed: ${some(missing.map(({ verb, resource }) => `${verb} ${resource}`), 8)}`;
+      if (missing.length === 0)
+        return pass(`allowed: ${all.map(({ verb, resource }) => `${verb} ${resource}`).join(', ')}`);
+      const text = `not allowed: ${some(
+        missing.map(({ verb, resource }) => `${verb} ${resource}`),
+        8,
+      )}`;
       const remedy = 'kubectl apply -f deploy/base/rbac.yaml';
       // Events are for people; nothing is served otherwise without them.
-      return missing.every(({ resource }) => resource.startsWith('events')) ? warn(text, remedy) : fail(text, remedy);
+      return missing.every(({ resource }) => resource.startsWith('events'))
+        ? warn(text, remedy)
+        : fail(text, remedy);
     }),
   );
 
@@ -82,11 +97,12 @@ const serviceBytes = 10e3;
 
 const memory = ({ memory: look, services }: Facts): Finding =>
   judge(look, ({ limit, used }) => {
-    const number = valueOf(services)?.length ?? 0;
-    const needs = baseBytes + number * serviceBytes;
+    const number = valueOf(services)?.length;
+    const needs = baseBytes + (number ?? 0) * serviceBytes;
     const mega = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
     if (limit === undefined) return pass(`no memory limit; ${mega(used)} are used`);
-    const text = `${mega(used)} of ${mega(limit)} are used; ${number} Services need about ${mega(needs)}`;
+    const of = number === undefined ? 'however few Services there are' : count(number, 'Service');
+    const text = `${mega(used)} of ${mega(limit)} are used; for ${of} it takes about ${mega(needs)}`;
     return limit < needs * 1.25
       ? warn(text, `resources.limits.memory: ${Math.ceil((needs * 1.5) / 1e6)}M, or no limit`)
       : pass(text);

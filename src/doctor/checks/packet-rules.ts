@@ -4,14 +4,28 @@ import { dummyInterfaceName } from '../../model/node.js';
 import { dropsAnswers, filterName, remedyFor } from '../../plan/forward-policy.js';
 import { checksOf } from '../check.js';
 import type { ChainFact, Facts } from '../facts.js';
-import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding, type Look } from '../finding.js';
+import {
+  count,
+  fail,
+  judge,
+  pass,
+  some,
+  unknown,
+  valueOf,
+  warn,
+  type Finding,
+  type Look,
+} from '../finding.js';
 
 const nftables = ({ nftables: look }: Facts): Finding =>
   judge(look, (families) => {
     const missing = (['IPv4', 'IPv6'] as const).filter((family) => !families.includes(family));
     if (missing.length === 0) return pass('nftables takes filter and nat chains of IPv4 and IPv6');
     return families.includes('IPv4')
-      ? warn('nftables takes no chains of IPv6', 'modprobe nf_tables nft_masq nft_chain_nat, or a kernel with CONFIG_NF_TABLES_IPV6')
+      ? warn(
+          'nftables takes no chains of IPv6',
+          'modprobe nf_tables nft_masq nft_chain_nat, or a kernel with CONFIG_NF_TABLES_IPV6',
+        )
       : fail(
           `nftables takes no chains of ${missing.join(' and ')}`,
           'modprobe nf_tables nft_masq nft_chain_nat, or a kernel with CONFIG_NF_TABLES',
@@ -28,7 +42,8 @@ const ownRules = ({ ownRules: look, nftables: supported }: Facts): Finding =>
     const missing = wanted.filter((family) => !tables.some((own) => own.family === family));
     const asleep = tables.filter(({ hooks }) => hooks === 0);
     const text = tables.map(
-      ({ family, hooks, elements }) => `${table(family)}: ${count(hooks, 'hook')}, ${count(elements, 'element')}`,
+      ({ family, hooks, elements }) =>
+        `${table(family)}: ${count(hooks, 'hook')}, ${count(elements, 'element')}`,
     );
     if (asleep.length > 0) return fail(`${text.join('; ')}: no packet enters`, remedy);
     return missing.length > 0
@@ -63,7 +78,9 @@ const forwarding = ({ forwarding: modern, legacyForwarding }: Facts): Finding =>
 const virtualAddresses = (facts: Facts, chain: ChainFact): readonly string[] =>
   (valueOf(facts.network)?.addresses ?? [])
     .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
-    .filter(({ address }) => chain.family === 'inet' || (familyOf(address) === 'IPv6') === (chain.family === 'ip6'))
+    .filter(
+      ({ address }) => chain.family === 'inet' || (familyOf(address) === 'IPv6') === (chain.family === 'ip6'),
+    )
     .map(({ address }) => address);
 
 const acceptCommand = (facts: Facts, chain: ChainFact): string => {
@@ -84,9 +101,12 @@ const input = (facts: Facts): Finding =>
     const dropping = chains.filter(({ hook }) => hook?.hook === 'input' && hook.policy === 'drop');
     if (dropping.length === 0) return pass('no chain at the hook input drops by its policy');
     const ports = [
-      ...new Set((valueOf(facts.services) ?? []).flatMap(({ healthCheckNodePort }) => healthCheckNodePort ?? [])),
+      ...new Set(
+        (valueOf(facts.services) ?? []).flatMap(({ healthCheckNodePort }) => healthCheckNodePort ?? []),
+      ),
     ];
-    const health = ports.length === 0 ? '' : `, and for the health check ports: tcp dport { ${ports.join(', ')} } accept`;
+    const health =
+      ports.length === 0 ? '' : `, and for the health check ports: tcp dport { ${ports.join(', ')} } accept`;
     return warn(
       `what no rule accepts is dropped in ${some(dropping.map(inputName), 3)}: packets to Services pass there before IPVS`,
       `${dropping.map((chain) => acceptCommand(facts, chain)).join('; ')}; the same for each network of Services${health}`,

@@ -1,5 +1,5 @@
 import { planKernelSettings } from '../../daemon/kernel-settings.js';
-import { familyOf, isIpv6LinkLocal, isLoopback } from '../../base/ip.js';
+import { familyOf } from '../../base/ip.js';
 import { isAtLeast, parseRelease } from '../../kernel/release.js';
 import { dummyInterfaceName } from '../../model/node.js';
 import { checksOf } from '../check.js';
@@ -15,7 +15,8 @@ const unreadable = (name: string, value: 'absent' | 'unreadable' | undefined): F
         name.startsWith('net.ipv4.vs.') ? 'see the check ipvs' : `sysctl ${name}`,
       );
 
-const on = (name: string) =>
+const on =
+  (name: string) =>
   ({ numbers }: Facts): Finding => {
     const value = numbers.get(name);
     if (typeof value !== 'number') return unreadable(name, value);
@@ -30,7 +31,8 @@ const connectionReuse = ({ numbers, release }: Facts): Finding => {
   const value = numbers.get(reuseName);
   if (typeof value !== 'number') return unreadable(reuseName, value);
   const version = parseRelease(release);
-  if (version === undefined) return unknown(`${reuseName} is ${value}; "${release}" is no release`, 'uname -r');
+  if (version === undefined)
+    return unknown(`${reuseName} is ${value}; "${release}" is no release`, 'uname -r');
   const text = `${reuseName} is ${value} on Linux ${version.major}.${version.minor}`;
   if (isAtLeast(version, 5, 9))
     return value === 0
@@ -42,17 +44,32 @@ const connectionReuse = ({ numbers, release }: Facts): Finding => {
   return value === 0 ? pass(text) : fail(`${text}: a reused port waits a second`, `sysctl -w ${reuseName}=0`);
 };
 
-const ipv6Forwarding = ({ numbers, network }: Facts): Finding =>
-  judge(network, ({ addresses }) => {
-    const name = 'net.ipv6.conf.all.forwarding';
-    const uses = addresses.some(
-      ({ address }) => familyOf(address) === 'IPv6' && !isLoopback(address) && !isIpv6LinkLocal(address),
-    );
-    if (!uses) return pass('this node has no IPv6 address but link-local ones');
-    const value = numbers.get(name);
-    if (typeof value !== 'number') return unreadable(name, value);
-    return value > 0 ? pass(`${name} is ${value}`) : fail(`${name} is 0`, `sysctl -w ${name}=1`);
-  });
+/** Whether a Service has IPv6; undefined where nobody could look. */
+const servesIpv6 = ({ virtualServers, services }: Facts): boolean | undefined => {
+  const known = [valueOf(virtualServers), valueOf(services)].filter((list) => list !== undefined);
+  if (known.length === 0) return undefined;
+  return (
+    (valueOf(virtualServers) ?? []).some(
+      ({ identity }) => identity.by === 'address' && familyOf(identity.address) === 'IPv6',
+    ) || (valueOf(services) ?? []).some(({ clusterIps }) => clusterIps.IPv6 !== undefined)
+  );
+};
+
+const ipv6Forwarding = (facts: Facts): Finding => {
+  const name = 'net.ipv6.conf.all.forwarding';
+  const value = facts.numbers.get(name);
+  const serves = servesIpv6(facts);
+  if (serves === false) return pass('no Service has an IPv6 address');
+  if (typeof value !== 'number') return unreadable(name, value);
+  if (value > 0) return pass(`${name} is ${value}`);
+  const remedy = `sysctl -w ${name}=1`;
+  return serves === true
+    ? fail(`${name} is 0, and Services have IPv6 addresses`, remedy)
+    : warn(
+        `${name} is 0; whether Services have IPv6 addresses is unknown`,
+        `${remedy}; not needed in a cluster of IPv4 alone`,
+      );
+};
 
 const routeLocalnet = ({ numbers }: Facts): Finding => {
   const name = 'net.ipv4.conf.all.route_localnet';
@@ -71,7 +88,10 @@ const uplinks = (facts: Facts): readonly string[] => {
   const network = valueOf(facts.network);
   if (network === undefined) return [];
   return network.links
-    .filter(({ kind, name, up }) => up && (kind === undefined || kind === 'bond' || kind === 'vlan') && name !== 'lo')
+    .filter(
+      ({ kind, name, up }) =>
+        up && (kind === undefined || kind === 'bond' || kind === 'vlan') && name !== 'lo',
+    )
     .filter(({ index }) =>
       network.addresses.some(
         ({ interfaceIndex, address }) => interfaceIndex === index && familyOf(address) === 'IPv4',
@@ -104,15 +124,24 @@ const strictArp = ({ numbers, programs, services, configuration }: Facts): Findi
     return unreadable('net.ipv4.conf.all.arp_ignore', typeof ignore === 'number' ? 'absent' : ignore);
   const text = `arp_ignore is ${ignore}, arp_announce is ${announce}`;
   if (ignore > 0 && announce > 1) return pass(text);
-  const found = (valueOf(programs) ?? []).filter(({ name }) => announcers.includes(name)).map(({ name }) => name);
+  const found = (valueOf(programs) ?? [])
+    .filter(({ name }) => announcers.includes(name))
+    .map(({ name }) => name);
   const addresses = (valueOf(services) ?? []).flatMap(({ loadBalancerIps }) => loadBalancerIps);
   const { strictArp: configured } = configuration.settings;
   const remedy = 'ipvs.strictARP: true in the configuration';
-  if (configured) return fail(`${text}, and ipvs.strictARP is true`, 'restart kube-ipvs, which sets both at start');
+  if (configured)
+    return fail(`${text}, and ipvs.strictARP is true`, 'restart kube-ipvs, which sets both at start');
   if (found.length > 0)
-    return fail(`${text}, and ${some(found)} announces addresses that are on ${dummyInterfaceName} too`, remedy);
+    return fail(
+      `${text}, and ${some(found)} announces addresses that are on ${dummyInterfaceName} too`,
+      remedy,
+    );
   return addresses.length > 0
-    ? warn(`${text}, and Services have ${count(addresses.length, 'load balancer address')}`, `${remedy}, if MetalLB (L2), kube-vip or keepalived announces them`)
+    ? warn(
+        `${text}, and Services have ${count(addresses.length, 'load balancer address')}`,
+        `${remedy}, if MetalLB (L2), kube-vip or keepalived announces them`,
+      )
     : pass(`${text}, and nothing here announces addresses of load balancers`);
 };
 
@@ -138,7 +167,9 @@ const nodePorts = { first: 30_000, last: 32_767 } as const;
 
 const localPorts = ({ localPorts: look, services }: Facts): Finding =>
   judge(look, ({ first, last, reserved }) => {
-    const used = (valueOf(services) ?? []).flatMap(({ ports }) => ports.flatMap(({ nodePort }) => nodePort ?? []));
+    const used = (valueOf(services) ?? []).flatMap(({ ports }) =>
+      ports.flatMap(({ nodePort }) => nodePort ?? []),
+    );
     const lowest = Math.min(nodePorts.first, ...used);
     const highest = Math.max(nodePorts.last, ...used);
     const text = `local ports ${first}-${last}, node ports ${lowest}-${highest}`;
@@ -180,7 +211,9 @@ const configured = ({ configuration, numbers, release, cpus }: Facts): Finding =
       some(wrong.map(({ setting, before, value }) => `${setting.name} is ${before}, wanted ${value}`)),
       wrong
         .map(({ setting, value }) =>
-          setting.file.startsWith('/proc/sys/') ? `sysctl -w ${setting.name}=${value}` : `echo ${value} > ${setting.file}`,
+          setting.file.startsWith('/proc/sys/')
+            ? `sysctl -w ${setting.name}=${value}`
+            : `echo ${value} > ${setting.file}`,
         )
         .join('; '),
     );

@@ -40,7 +40,11 @@ const ask = (server: URL, { headers, tls, agent }: RequestCredentials, question:
       ...tls,
       agent: agent ?? false,
       method,
-      headers: { accept: 'application/json', ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        accept: 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
       signal: AbortSignal.timeout(milliseconds),
     });
     request.on('response', (response) => {
@@ -58,7 +62,11 @@ const ask = (server: URL, { headers, tls, agent }: RequestCredentials, question:
       );
     });
     request.on('error', (error) =>
-      reject(error.name === 'TimeoutError' || error.name === 'AbortError' ? new BaseError(`no answer within ${milliseconds / 1000} s`) : error),
+      reject(
+        error.name === 'TimeoutError' || error.name === 'AbortError'
+          ? new BaseError(`no answer within ${milliseconds / 1000} s`)
+          : error,
+      ),
     );
     request.end(body === undefined ? undefined : JSON.stringify(body));
   });

@@ -1,19 +1,28 @@
-import { messageOf } from '../../base/errors.js';
+import { BaseError, messageOf } from '../../base/errors.js';
 import type { Look } from '../finding.js';
+
+/** Why something could not be looked at, with what helps. */
+export class UnseenError extends BaseError {
+  constructor(
+    message: string,
+    readonly remedy: string,
+  ) {
+    super(message);
+  }
+}
 
 const asRoot = 'run it as root (sudo kube-ipvs doctor), or in a container with the capability NET_ADMIN';
 
-const remedies: Readonly<Record<string, string>> = {
-  EPERM: asRoot,
-  EACCES: asRoot,
-  ENOENT: 'see the check ipvs',
+/** Names of errors of Node and of netlink that mean: not for us. */
+const isRefusal = (error: unknown): boolean => {
+  if (!(error instanceof Error)) return false;
+  const names: readonly unknown[] = ['EPERM', 'EACCES'];
+  return ('errno' in error && names.includes(error.errno)) || ('code' in error && names.includes(error.code));
 };
 
-/** The errno's name, of errors of Node and of netlink. */
-const codeOf = (error: unknown): string | undefined => {
-  if (!(error instanceof Error)) return undefined;
-  if ('errno' in error && typeof error.errno === 'string') return error.errno;
-  return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+const remedyFor = (error: unknown): string => {
+  if (error instanceof UnseenError) return error.remedy;
+  return isRefusal(error) ? asRoot : 'tell the developers of kube-ipvs, unless the reason says what to do';
 };
 
 /** What the work gives; where it fails, why, and what helps. A failure here makes nothing else unknown. */
@@ -21,8 +30,7 @@ export const attempt = async <T>(work: () => T | Promise<T>): Promise<Look<T>> =
   try {
     return { value: await work() };
   } catch (error) {
-    const code = codeOf(error);
-    return { unseen: messageOf(error), remedy: (code !== undefined && remedies[code]) || 'see the reason' };
+    return { unseen: messageOf(error), remedy: remedyFor(error) };
   }
 };
 

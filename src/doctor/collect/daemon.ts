@@ -1,6 +1,6 @@
 import { get } from 'node:http';
-import { BaseError } from '../../base/errors.js';
 import type { DaemonFacts } from '../facts.js';
+import { UnseenError } from './attempt.js';
 
 const patienceMilliseconds = 3_000;
 
@@ -11,18 +11,24 @@ interface Page {
 
 const read = (url: string): Promise<Page> =>
   new Promise((resolve, reject) => {
-    const request = get(url, { agent: false, signal: AbortSignal.timeout(patienceMilliseconds) }, (response) => {
-      let body = '';
-      response.setEncoding('utf8').on('data', (piece: string) => (body += piece));
-      response.on('error', reject);
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-    });
+    const request = get(
+      url,
+      { agent: false, signal: AbortSignal.timeout(patienceMilliseconds) },
+      (response) => {
+        let body = '';
+        response.setEncoding('utf8').on('data', (piece: string) => (body += piece));
+        response.on('error', reject);
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+      },
+    );
     request.on('error', reject);
   });
 
 /** Where to ask a server that listens at this address; undefined: it is turned off. */
 export const urlOf = (address: string, path: string): string | undefined =>
-  address === '' ? undefined : `http://${address.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')}${path}`;
+  address === ''
+    ? undefined
+    : `http://${address.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')}${path}`;
 
 const booleanIn = (body: string, field: string): boolean | undefined => {
   const [, value] = new RegExp(`"${field}":\\s*(true|false)`).exec(body) ?? [];
@@ -32,7 +38,11 @@ const booleanIn = (body: string, field: string): boolean | undefined => {
 /** Status 0: nobody answers. */
 export const daemonFacts = async (healthzBindAddress: string): Promise<DaemonFacts> => {
   const url = urlOf(healthzBindAddress, '/healthz');
-  if (url === undefined) throw new BaseError('healthzBindAddress is turned off');
+  if (url === undefined)
+    throw new UnseenError(
+      'healthzBindAddress is turned off',
+      'healthzBindAddress: 0.0.0.0:10256 in the configuration',
+    );
   try {
     const { status, body } = await read(url);
     return { status, eligible: booleanIn(body, 'nodeEligible'), healthy: booleanIn(body, 'healthy') };
@@ -44,7 +54,9 @@ export const daemonFacts = async (healthzBindAddress: string): Promise<DaemonFac
 /** Samples by name, summed over their labels; where a resource is named, also one by one. */
 export const parseMetrics = (page: string): ReadonlyMap<string, number> => {
   const samples = new Map<string, number>();
-  for (const [, name = '', labels = '', value = ''] of page.matchAll(/^([a-zA-Z_:][\w:]*)(\{[^}]*\})? (\S+)/gm)) {
+  for (const [, name = '', labels = '', value = ''] of page.matchAll(
+    /^([a-zA-Z_:][\w:]*)(\{[^}]*\})? (\S+)/gm,
+  )) {
     samples.set(name, (samples.get(name) ?? 0) + Number(value));
     const [, resource] = /^\{resource="(\w+)"\}$/.exec(labels) ?? [];
     if (resource !== undefined) samples.set(`${name}{resource="${resource}"}`, Number(value));
@@ -54,10 +66,14 @@ export const parseMetrics = (page: string): ReadonlyMap<string, number> => {
 
 export const metricsFacts = async (metricsBindAddress: string): Promise<ReadonlyMap<string, number>> => {
   const url = urlOf(metricsBindAddress, '/metrics');
-  if (url === undefined) throw new BaseError('metricsBindAddress is turned off');
+  if (url === undefined)
+    throw new UnseenError(
+      'metricsBindAddress is turned off',
+      'metricsBindAddress: 127.0.0.1:10249 in the configuration',
+    );
   try {
     return parseMetrics((await read(url)).body);
   } catch {
-    throw new BaseError(`nobody answers at ${metricsBindAddress}`);
+    throw new UnseenError(`nobody answers at ${metricsBindAddress}`, 'see the check daemon');
   }
 };

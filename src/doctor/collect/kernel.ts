@@ -11,8 +11,11 @@ import { NetlinkError } from '../../netlink/errors.js';
 import { isNamedIn } from '../../plan/packet-elements.js';
 import { isPacketClass } from '../../plan/packet-table.js';
 import type { ChainFact, NetworkFacts, OwnRules, SchedulerFact, VirtualServerFact } from '../facts.js';
-import { using } from './attempt.js';
+import { UnseenError, using } from './attempt.js';
 import { dummyModule, mtuOf } from './proc.js';
+
+const isLacking = (error: unknown, errnos: readonly string[]): boolean =>
+  error instanceof NetlinkError && errnos.includes(error.errno);
 
 export const networkFacts = async (): Promise<NetworkFacts> =>
   using(
@@ -27,17 +30,20 @@ export const networkFacts = async (): Promise<NetworkFacts> =>
 export const dummyDriver = async (): Promise<'in use' | 'available' | 'absent'> =>
   using(
     () => RouteClient.open(),
-    async (client) => ((await client.links()).some(({ kind }) => kind === 'dummy') ? 'in use' : dummyModule()),
+    async (client) =>
+      (await client.links()).some(({ kind }) => kind === 'dummy') ? 'in use' : dummyModule(),
   );
 
-export const ipvsTimeouts = async () =>
-  using(
-    () => IpvsClient.open(),
-    (client) => client.timeouts(),
-  );
+const openIpvs = (): IpvsClient => {
+  try {
+    return IpvsClient.open();
+  } catch (error) {
+    if (isLacking(error, ['ENOENT'])) throw new UnseenError('there is no IPVS here', 'see the check ipvs');
+    throw error;
+  }
+};
 
-const isLacking = (error: unknown, errnos: readonly string[]): boolean =>
-  error instanceof NetlinkError && errnos.includes(error.errno);
+export const ipvsTimeouts = async () => using(openIpvs, (client) => client.timeouts());
 
 /** What a kernel answers that has no nftables, or not for a family. */
 const withoutNftables = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
@@ -84,39 +90,32 @@ export const ownRules = async (): Promise<readonly OwnRules[]> => (await readOwn
 
 export const virtualServers = async (): Promise<readonly VirtualServerFact[]> => {
   const { named } = await readOwnTables();
-  return using(
-    () => IpvsClient.open(),
-    async (client) =>
-      (await client.virtualServers()).map(({ identity, scheduler }) => ({
-        identity,
-        scheduler,
-        ours: isNamedIn(identity, (key) => named.has(key)),
-      })),
+  return using(openIpvs, async (client) =>
+    (await client.virtualServers()).map(({ identity, scheduler }) => ({
+      identity,
+      scheduler,
+      ours: isNamedIn(identity, (key) => named.has(key)),
+    })),
   );
 };
 
 /** Tries each of the schedulers by an attempt that cannot succeed; the kernel loads what it has, as it would for a Service. */
-export const schedulers = async (
-  wanted: ReadonlyMap<string, string>,
-): Promise<readonly SchedulerFact[]> =>
-  using(
-    () => IpvsClient.open(),
-    async (client) => {
-      // Fails by itself where we have no right: a scheduler that we may not ask for is not missing.
-      await client.timeouts();
-      const found: SchedulerFact[] = [];
-      for (const [name, wantedBy] of wanted) {
-        try {
-          await requireScheduler(client, name);
-          found.push({ name, wantedBy, present: true });
-        } catch (error) {
-          if (!(error instanceof PrerequisiteError)) throw error;
-          found.push({ name, wantedBy, present: false });
-        }
+export const schedulers = async (wanted: ReadonlyMap<string, string>): Promise<readonly SchedulerFact[]> =>
+  using(openIpvs, async (client) => {
+    // Fails by itself where we have no right: a scheduler that we may not ask for is not missing.
+    await client.timeouts();
+    const found: SchedulerFact[] = [];
+    for (const [name, wantedBy] of wanted) {
+      try {
+        await requireScheduler(client, name);
+        found.push({ name, wantedBy, present: true });
+      } catch (error) {
+        if (!(error instanceof PrerequisiteError)) throw error;
+        found.push({ name, wantedBy, present: false });
       }
-      return found;
-    },
-  );
+    }
+    return found;
+  });
 
 /** Whether the kernel answers a question for flows; one that has none, so that the answer is short. */
 export const conntrackNetlink = async (): Promise<boolean> =>
@@ -156,9 +155,7 @@ export const nftablesChains = async (): Promise<readonly ChainFact[]> => {
       () => NftablesClient.open(),
       (client) => client.chains(),
     );
-    return chains
-      .filter(({ table }) => table !== tableName)
-      .map((chain) => ({ by: 'nftables', ...chain }));
+    return chains.filter(({ table }) => table !== tableName).map((chain) => ({ by: 'nftables', ...chain }));
   } catch (error) {
     if (isLacking(error, withoutNftables)) return [];
     throw error;

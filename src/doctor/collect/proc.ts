@@ -1,13 +1,15 @@
-import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
 import { basename } from 'node:path';
 import { BaseError } from '../../base/errors.js';
 import { conntrackHashSize, readKernelNumber, sysctl, type KernelValue } from '../../kernel/sysctl.js';
 import type { Ipvs, MemoryFacts, ProcessFacts, ProgramFact } from '../facts.js';
+import { UnseenError } from './attempt.js';
 
 const text = (file: string): string => readFileSync(file, 'utf8');
 
-const vs = 'conntrack conn_reuse_mode expire_nodest_conn expire_quiescent_template run_estimation drop_packet drop_entry secure_tcp pmtu_disc conn_lfactor';
+const vs =
+  'conntrack conn_reuse_mode expire_nodest_conn expire_quiescent_template run_estimation drop_packet drop_entry secure_tcp pmtu_disc conn_lfactor';
 const tracking =
   'count max buckets tcp_timeout_established tcp_timeout_close_wait udp_timeout udp_timeout_stream tcp_be_liberal';
 
@@ -24,11 +26,18 @@ const names: readonly string[] = [
 
 /** Every kernel setting that a check asks for. */
 export const kernelNumbers = (): ReadonlyMap<string, KernelValue> =>
-  new Map([...names.map(sysctl), conntrackHashSize].map((setting) => [setting.name, readKernelNumber(setting)]));
+  new Map(
+    [...names.map(sysctl), conntrackHashSize].map((setting) => [setting.name, readKernelNumber(setting)]),
+  );
 
-export const localPorts = (): { readonly first: number; readonly last: number; readonly reserved: string } => {
+export const localPorts = (): {
+  readonly first: number;
+  readonly last: number;
+  readonly reserved: string;
+} => {
   const [first, last] = text('/proc/sys/net/ipv4/ip_local_port_range').trim().split(/\s+/).map(Number);
-  if (first === undefined || last === undefined) throw new BaseError('ip_local_port_range holds no two numbers');
+  if (first === undefined || last === undefined)
+    throw new BaseError('ip_local_port_range holds no two numbers');
   return { first, last, reserved: text('/proc/sys/net/ipv4/ip_local_reserved_ports').trim() };
 };
 
@@ -62,7 +71,10 @@ export const dummyModule = (): 'available' | 'absent' => {
   const folder = `/lib/modules/${release()}`;
   const lists = ['modules.builtin', 'modules.dep'].map((name) => `${folder}/${name}`).filter(existsSync);
   if (lists.length === 0)
-    throw new BaseError(`no kube-ipvs0 yet, and ${folder} does not tell whether the kernel has the dummy driver`);
+    throw new UnseenError(
+      `there is no dummy interface yet, and ${folder} does not tell whether the kernel has the driver`,
+      'on the node: modprobe --dry-run dummy',
+    );
   return lists.some((list) => /\/dummy\.ko/.test(text(list))) ? 'available' : 'absent';
 };
 
@@ -142,15 +154,13 @@ export const processFacts = (daemon: number | undefined): ProcessFacts => {
   };
 };
 
-/** Of the control group (version 2) that a process is in; of version 1 nothing is known. */
+/** Of the control group (version 2) that a process is in, or the whole machine's; of version 1 no limit is known. */
 export const memoryFacts = (daemon: number | undefined): MemoryFacts => {
   const group = /^0::(\S+)/m.exec(text(`/proc/${daemon ?? 'self'}/cgroup`))?.[1] ?? '/';
-  const folder = [`/sys/fs/cgroup${group}`, '/sys/fs/cgroup'].find((path) => existsSync(`${path}/memory.current`));
-  if (folder === undefined) {
-    if (statSync('/sys/fs/cgroup', { throwIfNoEntry: false }) === undefined || group === '/')
-      return { limit: undefined, used: process.memoryUsage.rss() };
-    throw new BaseError('/sys/fs/cgroup does not show the memory of this control group');
-  }
+  const folder = [`/sys/fs/cgroup${group}`, '/sys/fs/cgroup'].find((path) =>
+    existsSync(`${path}/memory.current`),
+  );
+  if (folder === undefined) return { limit: undefined, used: process.memoryUsage.rss() };
   const limit = existsSync(`${folder}/memory.max`) ? text(`${folder}/memory.max`).trim() : 'max';
   return {
     limit: limit === 'max' ? undefined : Number(limit),
@@ -166,4 +176,3 @@ export const mtuOf = (link: string): number | undefined => {
     return undefined; // no sysfs here, or that of another network
   }
 };
-

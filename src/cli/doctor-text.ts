@@ -1,0 +1,78 @@
+import { groups } from '../doctor/check.js';
+import type { Outcome } from '../doctor/checks.js';
+import type { Result } from '../doctor/finding.js';
+
+/** A sign and the word, so that neither colour nor Unicode is needed to tell them apart. */
+const marks: Readonly<Record<Result, string>> = {
+  pass: '✓ pass',
+  warn: '! warn',
+  fail: '✗ fail',
+  unknown: '? unknown',
+};
+
+const screenWidth = 80;
+const markWidth = 11;
+const indent = ' '.repeat(2 + markWidth);
+
+/** Lines that fit behind the indentation; a word that is longer stays whole. */
+export const wrap = (text: string, width: number): readonly string[] => {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+};
+
+/** A command stays in one line, to be copied. */
+const isCommand = (text: string): boolean =>
+  /^(sysctl|modprobe|nft|ip|ip6?tables(-nft|-legacy)?|kubectl|echo|curl|helm|chronyc|ulimit|nsenter|ipvsadm|deploy\/\S+) \S/.test(
+    text,
+  );
+
+const remedyLines = (remedy: string): readonly string[] =>
+  remedy === ''
+    ? []
+    : remedy
+        .split('; ')
+        .flatMap((step) =>
+          isCommand(step)
+            ? [`→ ${step}`]
+            : wrap(step, screenWidth - indent.length - 2).map((line, index) =>
+                index === 0 ? `→ ${line}` : `  ${line}`,
+              ),
+        );
+
+const linesOf = ({ id, result, seen, why, remedy }: Outcome): readonly string[] => {
+  const width = screenWidth - indent.length;
+  const [first = '', ...rest] = wrap(`${id}: ${seen}`, width);
+  return [
+    `  ${marks[result].padEnd(markWidth)}${first}`,
+    ...[
+      ...rest,
+      ...(result === 'warn' || result === 'fail' ? wrap(why, width) : []),
+      ...remedyLines(remedy),
+    ].map((line) => indent + line),
+  ];
+};
+
+export type Summary = Readonly<Record<Result, number>>;
+
+export const summaryOf = (outcomes: readonly Outcome[]): Summary => {
+  const number = (result: Result): number => outcomes.filter((outcome) => outcome.result === result).length;
+  return { pass: number('pass'), warn: number('warn'), fail: number('fail'), unknown: number('unknown') };
+};
+
+/** The checks by group; what is not pass with why it matters and what to do. `quiet` leaves out what is pass. */
+export const doctorText = (outcomes: readonly Outcome[], quiet: boolean): string => {
+  const { pass, warn, fail, unknown } = summaryOf(outcomes);
+  const shown = quiet ? outcomes.filter(({ result }) => result !== 'pass') : outcomes;
+  const parts = groups
+    .map((group) => ({ group, members: shown.filter((outcome) => outcome.group === group) }))
+    .filter(({ members }) => members.length > 0)
+    .map(({ group, members }) => [group, ...members.flatMap(linesOf), ''].join('\n'));
+  const summary = `${outcomes.length} checks: ${pass} pass, ${warn} warn, ${fail} fail, ${unknown} unknown`;
+  return [...parts, summary, ''].join('\n');
+};

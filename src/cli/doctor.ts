@@ -1,0 +1,81 @@
+import { existsSync } from 'node:fs';
+import { InputError } from '../base/errors.js';
+import { parseFlags, UsageError } from '../config/flags.js';
+import { loadSettings } from '../config/load-settings.js';
+import { nearest } from '../config/nearest.js';
+import { groups, type Check } from '../doctor/check.js';
+import { checks, examine, type Outcome } from '../doctor/checks.js';
+import { collect } from '../doctor/collect.js';
+import type { Facts } from '../doctor/facts.js';
+import { doctorText, summaryOf } from './doctor-text.js';
+import { readObjects } from './read-objects.js';
+
+export interface DoctorOptions {
+  readonly config: readonly string[];
+  readonly kubeconfig: string | undefined;
+  /** The name of our Node. */
+  readonly hostnameOverride: string | undefined;
+  /** `api`, or a file or folder of manifests. */
+  readonly source: string | undefined;
+  /** Ids and groups; none: all checks. */
+  readonly only: readonly string[];
+  readonly quiet: boolean;
+  readonly strict: boolean;
+  readonly output: 'table' | 'json' | 'yaml';
+}
+
+/** Where kubeadm and our own manifests put it. */
+const usualConfig = '/var/lib/kube-proxy/config.conf';
+
+const readConfiguration = ({ config, hostnameOverride }: DoctorOptions): Facts['configuration'] => {
+  const files = config.length > 0 ? config : [usualConfig].filter((file) => existsSync(file));
+  const name = hostnameOverride ?? process.env['NODE_NAME'];
+  const flags = name === undefined ? [] : [`--hostname-override=${name}`];
+  try {
+    const settings = loadSettings(parseFlags([...flags, ...files.map((file) => `--config=${file}`)]));
+    return { files, settings, problem: undefined };
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return { files, settings: loadSettings(parseFlags(flags)), problem: error.message };
+  }
+};
+
+const words: readonly string[] = [...groups, ...checks.map(({ id }) => id)];
+
+const chosenChecks = (only: readonly string[]): readonly Check[] => {
+  const wanted = only.flatMap((list) => list.split(',')).map((word) => word.trim());
+  const stranger = wanted.find((word) => !words.includes(word));
+  if (stranger !== undefined) {
+    const meant = nearest(stranger, words);
+    throw new UsageError(
+      `--only=${stranger} is no check and no group${meant === undefined ? `; the groups are ${groups.join(', ')}` : `; did you mean ${meant}?`}`,
+    );
+  }
+  return wanted.length === 0
+    ? checks
+    : checks.filter(({ id, group }) => wanted.includes(id) || wanted.includes(group));
+};
+
+const format = async (outcomes: readonly Outcome[], { output, quiet }: DoctorOptions): Promise<string> => {
+  if (output === 'table') return doctorText(outcomes, quiet);
+  const report = {
+    checks: outcomes.filter(({ result }) => !quiet || result !== 'pass'),
+    summary: summaryOf(outcomes),
+  };
+  if (output === 'json') return `${JSON.stringify(report, undefined, 2)}\n`;
+  const { formatYaml } = await import('../base/yaml.js');
+  return formatYaml(report);
+};
+
+/** Prints what the checks come to. 1: a check fails, or with `strict` warns. Rejects with a UsageError for a check that there is not. */
+export const doctor = async (options: DoctorOptions): Promise<number> => {
+  const { kubeconfig, source, only, strict } = options;
+  const chosen = chosenChecks(only);
+  const manifests =
+    source === undefined || source === 'api' ? undefined : () => [...readObjects([source]).services.values()];
+  const facts = await collect({ configuration: readConfiguration(options), kubeconfig, manifests });
+  const outcomes = examine(facts, chosen);
+  process.stdout.write(await format(outcomes, options));
+  const { fail, warn } = summaryOf(outcomes);
+  return fail > 0 || (strict && warn > 0) ? 1 : 0;
+};

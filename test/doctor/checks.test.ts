@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checks, examine } from '../../src/doctor/checks.js';
+import { blindFacts, goodFacts } from '../support/doctor-facts.js';
+import { cases } from './cases.js';
+
+test('on a good node every check passes, and there is nothing to do', () => {
+  const wrong = examine(goodFacts).filter(({ result, remedy }) => result !== 'pass' || remedy !== '');
+  assert.deepEqual(wrong, []);
+});
+
+test('ids are words of their own, and every check tells why it matters in a sentence', () => {
+  const ids = checks.map(({ id }) => id);
+  assert.equal(new Set(ids).size, ids.length);
+  assert.ok(checks.length >= 30, `${checks.length} checks`);
+  for (const { id, why, title } of checks) {
+    assert.match(id, /^[a-z0-9]+(-[a-z0-9]+)*$/);
+    assert.match(why, /^[A-Z].*\.$/, id);
+    assert.doesNotMatch(title, /\.$/, id);
+  }
+});
+
+for (const { what, id, wrong, result, seen, remedy } of cases)
+  test(`${id}: ${what}`, () => {
+    const check = checks.find((other) => other.id === id);
+    assert.deepEqual(check?.look({ ...goodFacts, ...wrong }), { result, seen, remedy });
+  });
+
+test('every check has a case in which it does not pass', () => {
+  const tried = new Set(cases.map(({ id }) => id));
+  assert.deepEqual(
+    checks.filter(({ id }) => !tried.has(id)).map(({ id }) => id),
+    [],
+  );
+});
+
+test('where nothing may be looked at no check throws, and what needs no look is told all the same', () => {
+  const outcomes = examine(blindFacts);
+  assert.deepEqual(
+    outcomes.filter(({ result }) => result !== 'unknown').map(({ id, result }) => `${result} ${id}`),
+    ['pass kernel-version', 'pass network-namespace', 'pass configuration'],
+  );
+  for (const { id, seen, remedy } of outcomes.filter(({ result }) => result === 'unknown'))
+    assert.ok(seen !== '' && remedy !== '', `${id} says why and what helps`);
+});
+
+test('one look that fails makes only those checks unknown that need it', () => {
+  const outcomes = examine({ ...goodFacts, chains: { unseen: 'EPERM', remedy: 'run it as root' } });
+  assert.deepEqual(
+    outcomes
+      .filter(({ result }) => result !== 'pass')
+      .map(({ id, result, seen }) => `${result} ${id}: ${seen}`),
+    [
+      'unknown input-policy: EPERM',
+      'unknown kube-proxy-leftovers: EPERM',
+      'unknown other-dataplanes: EPERM',
+      'unknown host-ports: EPERM',
+    ],
+  );
+});
