@@ -85,6 +85,11 @@ export class Drains {
     return names;
   }
 
+  /** How many real servers of the node drain. */
+  countOf(nodeName: string): number {
+    return [...this.all()].filter(({ endpoint }) => endpoint?.nodeName === nodeName).length;
+  }
+
   /** Looks at all that drains. */
   async lookAtAll(): Promise<DrainStep | undefined> {
     const started = this.parts.now();

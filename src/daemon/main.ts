@@ -144,6 +144,7 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   source.start(run.store);
   recentEvents.record(started(settings.now));
   using _reminders = remindOfProblems({ events: run.problemEvents, recorder: recentEvents });
+  using _lostNodes = run.lostNodes.start(source);
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
   await using _config = followConfig(kernel, run);
   await stopped(signal, log);

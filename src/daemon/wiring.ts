@@ -24,6 +24,7 @@ import { isNamedIn } from '../plan/packet-elements.js';
 import { rememberedPacketTable } from '../plan/packet-table.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ClusterStore } from '../watch/cluster-store.js';
+import { LostNodes } from './lost-nodes.js';
 import { NodeNews } from './node-news.js';
 import { ContestedReporter } from './contested-reporter.js';
 import { foreignReporter } from './foreign-reporter.js';
@@ -48,6 +49,8 @@ export interface Wired {
   readonly reconciler: Reconciler;
   readonly resync: Resync;
   readonly staleFlows: StaleFlows;
+  /** Does nothing until it is started. */
+  readonly lostNodes: LostNodes;
   readonly counters: OperationCounters;
   readonly drift: DriftCounters;
   readonly wanted: WantedState;
@@ -174,8 +177,14 @@ export const wire = (
     contests,
     endpoints: wanted.desired,
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
-    isNodeGone: () => false,
+    isNodeGone: (name) => lostNodes.isGone(name),
     counters,
+    log,
+  });
+  const lostNodes = new LostNodes({
+    suspects: () => reconciler.drains.suspectNodes(),
+    drainsOf: (name) => reconciler.drains.countOf(name),
+    found: () => proxy.lostNodesChanged(),
     log,
   });
   const resync = new Resync({
@@ -267,6 +276,7 @@ export const wire = (
     log,
   });
   afterSync.add(() => (isSynced = true));
+  afterSync.add(() => lostNodes.look());
   afterSync.add(() => contestedReporter.look());
   afterSync.add(foreignReporter(contested, log));
   return {
@@ -285,6 +295,7 @@ export const wire = (
     reconciler,
     resync,
     staleFlows,
+    lostNodes,
     counters,
     drift,
     packetRules,

@@ -39,6 +39,8 @@ export class ApiError extends BaseError {
   readonly reason: string;
   readonly tooLargeVersion: boolean;
   readonly retryAfterSeconds: number | undefined;
+  /** The one object that does not exist, as `nodes/n1`; undefined where something else was not found, or wrong. */
+  readonly missing: string | undefined;
 
   constructor(httpStatus: number, status: Status, retryAfter?: string) {
     super(status.message ?? `the API server answered ${httpStatus}`);
@@ -46,6 +48,8 @@ export class ApiError extends BaseError {
     this.reason = status.reason ?? '';
     this.tooLargeVersion =
       status.details?.causes?.some(({ reason }) => reason === 'ResourceVersionTooLarge') ?? false;
+    const { kind, name } = status.details ?? {};
+    this.missing = this.reason === 'NotFound' && kind && name ? `${kind}/${name}` : undefined;
     const seconds = Number(retryAfter ?? status.details?.retryAfterSeconds ?? NaN);
     this.retryAfterSeconds = Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
   }

@@ -1,11 +1,12 @@
 import { RateLimit, type RateLimitOptions } from '../base/rate-limit.js';
 import type { Logger } from '../base/log.js';
 import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
-import type { Node } from '../model/node.js';
+import type { Node, NodeState } from '../model/node.js';
 import type { Service, ServiceKey } from '../model/service.js';
-import { ApiClient, type CredentialSource, type RequestObserver } from './api-client.js';
+import { ApiClient, ApiError, type CredentialSource, type RequestObserver } from './api-client.js';
 import type { ClusterStore } from './cluster-store.js';
 import type { Collection } from './collection.js';
+import { largestObjectBytes, parseJson, Pieces } from './json-lines.js';
 import { toEndpointSlice, toNode, toService } from './objects.js';
 import { ProblemLog } from './problem-log.js';
 import { Reflector, type ReflectorTiming } from './reflector.js';
@@ -93,6 +94,26 @@ const nodes = (
   };
 };
 
+/** For each piece of the answer about one Node, milliseconds. */
+const nodeAnswerMilliseconds = 5_000;
+
+const askForNode = async (client: ApiClient, name: string, signal: AbortSignal): Promise<NodeState> => {
+  const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
+  try {
+    const answer = await client.open(path, { signal, milliseconds: nodeAnswerMilliseconds });
+    const body = new Pieces(largestObjectBytes);
+    for await (const piece of answer) {
+      body.add(piece);
+      answer.within(nodeAnswerMilliseconds);
+    }
+    return toNode(parseJson(body.take())).value?.silent === true ? 'gone' : 'there';
+  } catch (error) {
+    // Whatever else is not found (an API that is not served yet, a path of a load balancer) says nothing of a Node.
+    if (error instanceof ApiError && error.missing === `nodes/${name}`) return 'gone';
+    throw error;
+  }
+};
+
 /** A source that follows the Services, EndpointSlices and one Node of an API server, whatever befalls the connection. */
 export const apiSource = (options: ApiSourceOptions): Source => {
   const { credentials, logger, timing, rate, requested } = options;
@@ -142,6 +163,7 @@ export const apiSource = (options: ApiSourceOptions): Source => {
       ),
       manifests: undefined,
     }),
+    nodeState: (name, signal) => askForNode(client, name, AbortSignal.any([signal, stop.signal])),
     [Symbol.asyncDispose]: async () => {
       stop.abort();
       clearTimeout(patience);

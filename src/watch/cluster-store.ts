@@ -217,8 +217,9 @@ export class ClusterStore {
     const before = this.#node;
     if (sameStructure(before, node)) return;
     this.#node = node;
-    // Whether it is leaving concerns nobody but those who ask for it.
-    if (before !== undefined && sameStructure({ ...before, leaving: node?.leaving }, node)) return;
+    // Whether it is leaving or silent concerns nobody but those who ask for it.
+    const { leaving, silent } = node ?? {};
+    if (before !== undefined && sameStructure({ ...before, leaving, silent }, node)) return;
     this.#nodeChanged = true;
     this.#revision += 1;
   }

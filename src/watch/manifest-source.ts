@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { SerialQueue } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import type { Node, NodeState } from '../model/node.js';
 import type { ClusterStore } from './cluster-store.js';
 import { mergeManifests, readManifest, type Manifest, isManifestName } from './manifests.js';
 import { ProblemLog } from './problem-log.js';
@@ -61,6 +62,8 @@ class ManifestSource implements Source {
   #watched: string | undefined;
   #poll: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
+  #nodes: ReadonlyMap<string, Node> = new Map();
+  readonly #nodesSeen = new Set<string>();
   #failures = 0;
   #delivered = false;
   #stopped = false;
@@ -79,6 +82,13 @@ class ManifestSource implements Source {
 
   health() {
     return { delivered: this.#delivered, trouble: [...this.#troubles.values()][0] };
+  }
+
+  /** A Node that no manifest has ever had says nothing: manifests need not hold Nodes. */
+  async nodeState(name: string): Promise<NodeState> {
+    const node = this.#nodes.get(name);
+    const isGone = node === undefined ? this.#nodesSeen.has(name) : node.silent;
+    return isGone ? 'gone' : 'there';
   }
 
   counts() {
@@ -198,6 +208,8 @@ class ManifestSource implements Source {
     const { services, endpointSlices, nodes, problems } = mergeManifests(readable);
     this.#problems.report(`${this.#options.path} as a whole`, problems);
     this.#delivered = true;
+    this.#nodes = nodes;
+    for (const name of nodes.keys()) this.#nodesSeen.add(name);
     this.#options.logger.info(
       {
         files: readable.length,

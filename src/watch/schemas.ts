@@ -91,7 +91,10 @@ const nodeShape = z.object({
     .object({ podCIDR: text, podCIDRs: texts, taints: z.array(z.object({ key: text })).nullish() })
     .nullish(),
   status: z
-    .object({ addresses: z.array(z.object({ type: z.string(), address: z.string() })).nullish() })
+    .object({
+      addresses: z.array(z.object({ type: z.string(), address: z.string() })).nullish(),
+      conditions: z.array(z.object({ type: z.string(), status: z.string() })).nullish(),
+    })
     .nullish(),
 });
 
@@ -117,6 +120,8 @@ const statusShape = z.object({
   code: z.int().nullish(),
   details: z
     .object({
+      kind: text,
+      name: text,
       retryAfterSeconds: z.number().nullish(),
       causes: z.array(z.object({ reason: text })).nullish(),
     })

@@ -1,3 +1,4 @@
+import type { NodeState } from '../model/node.js';
 import type { ReflectorCounters } from './reflector.js';
 import type { ClusterStore } from './cluster-store.js';
 
@@ -30,4 +31,6 @@ export interface Source extends AsyncDisposable {
   start(store: ClusterStore): void;
   health(): SourceHealth;
   counts(): SourceCounts;
+  /** Whether a node of this name is in the cluster, asked now; rejects where that is not known. */
+  nodeState(name: string, signal: AbortSignal): Promise<NodeState>;
 }

@@ -104,7 +104,7 @@ test('its role is what it asks the API server for', () => {
   );
   assert.deepEqual(granted, [
     '/services: list watch',
-    '/nodes: list watch',
+    '/nodes: get list watch',
     'discovery.k8s.io/endpointslices: list watch',
     'events.k8s.io/events: create patch',
   ]);

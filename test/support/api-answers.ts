@@ -30,6 +30,13 @@ export const notFound: StatusFields = {
   details: {},
 };
 
+export const noSuchNode = (name: string): StatusFields => ({
+  code: 404,
+  reason: 'NotFound',
+  message: `nodes "${name}" not found`,
+  details: { name, kind: 'nodes' },
+});
+
 export const unsupportedMediaType: StatusFields = {
   code: 415,
   reason: 'UnsupportedMediaType',

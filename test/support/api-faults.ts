@@ -38,8 +38,8 @@ export type Fault =
   /** Everything comes in pieces of so many bytes with pauses between. */
   | { readonly fault: 'slow'; readonly pieceBytes: number; readonly milliseconds: number };
 
-/** `watchlist`: a watch that begins with all objects. `page`: a list by continue token. Events alone are created and patched. */
-export type Verb = 'list' | 'page' | 'watch' | 'watchlist' | 'create' | 'patch';
+/** `watchlist`: a watch that begins with all objects. `page`: a list by continue token. Events alone are created and patched, Nodes alone got by name. */
+export type Verb = 'get' | 'list' | 'page' | 'watch' | 'watchlist' | 'create' | 'patch';
 
 export interface FaultPlan {
   /** Undefined: whatever resource, as `services`. */

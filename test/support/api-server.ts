@@ -8,6 +8,7 @@ import {
   beginAnswer,
   expiredContinue,
   listed,
+  noSuchNode,
   notFound,
   noWatchList,
   plannedStatus,
@@ -27,6 +28,8 @@ import { Outlet, WatchStream } from './api-streams.js';
 export interface ApiServerOptions {
   /** Served by TLS with these; plain HTTP where absent. */
   readonly tls?: ServerOptions;
+  /** Where it listens; the loopback address where nothing is said. */
+  readonly host?: string;
   /** Only requests with this bearer token (or one that a function accepts) are served. */
   readonly token?: string | (() => string);
   /** `served`; `refused`: 422, as servers without the feature; `ignored`: as servers that know nothing of it. */
@@ -39,7 +42,9 @@ export interface ApiServerOptions {
 
 export interface SeenRequest {
   readonly resource: string;
-  readonly verb: Verb | 'get';
+  readonly verb: Verb;
+  /** Without the query. */
+  readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
   /** One number a TCP connection. */
@@ -59,6 +64,9 @@ const collections: ReadonlyMap<string, Collection> = new Map([
 
 /** The Events of a namespace, or one of them. */
 const eventsPath = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/([^/]+)\/events(?:\/([^/]+))?$/;
+
+/** One Node. */
+const nodePath = /^\/api\/v1\/nodes\/([^/]+)$/;
 
 const verbOf = ({ method }: IncomingMessage, query: URLSearchParams): Verb => {
   if (method === 'POST') return 'create';
@@ -94,14 +102,18 @@ export class ApiServer implements AsyncDisposable {
     this.#server.keepAliveTimeout = 60_000;
   }
 
-  /** Listens on a free port of the loopback address, or on the port given. */
+  /** Listens on a free port, or on the port given. */
   static async start(options: ApiServerOptions & { readonly port?: number } = {}): Promise<ApiServer> {
     const server = new ApiServer(options);
     await new Promise<void>((resolve, reject) => {
       server.#server.once('error', reject);
-      server.#server.listen(options.port ?? 0, '127.0.0.1', resolve);
+      server.#server.listen(options.port ?? 0, server.#host, resolve);
     });
     return server;
+  }
+
+  get #host(): string {
+    return this.#options.host ?? '127.0.0.1';
   }
 
   get port(): number {
@@ -110,7 +122,7 @@ export class ApiServer implements AsyncDisposable {
 
   get url(): string {
     const scheme = this.#options.tls === undefined ? 'http' : 'https';
-    return `${scheme}://127.0.0.1:${this.port}${this.#options.pathPrefix ?? ''}`;
+    return `${scheme}://${this.#host}:${this.port}${this.#options.pathPrefix ?? ''}`;
   }
 
   /** Creates or updates an object; resourceVersion, uid and creationTimestamp are given to it where it has none. */
@@ -198,21 +210,24 @@ export class ApiServer implements AsyncDisposable {
     const wanted = typeof token === 'function' ? token() : token;
     const admitted = wanted === undefined || request.headers.authorization === `Bearer ${wanted}`;
     const [, namespace, eventName] = eventsPath.exec(path) ?? [];
-    const known = collection?.resource ?? (namespace && 'events');
-    const verb = known === undefined ? 'get' : verbOf(request, url.searchParams);
+    const nodeName = nodePath.exec(path)?.[1];
+    const known = collection?.resource ?? (namespace && 'events') ?? (nodeName && 'nodes');
+    const verb = known === undefined || nodeName !== undefined ? 'get' : verbOf(request, url.searchParams);
     this.#requests.push({
       resource: known ?? path,
       verb,
+      path,
       query: url.searchParams,
       headers: request.headers,
       connection: this.#connections.get(request.socket) ?? 0,
     });
     if (!admitted) return answerStatus(response, unauthorized);
-    if (known === undefined || verb === 'get') return this.#serveOther(path, response);
+    if (known === undefined) return this.#serveOther(path, response);
     const fault = this.#faults.take(known, verb);
     if (fault?.fault === 'no-answer') return;
     if (fault?.fault === 'refuse') return void response.destroy();
     if (fault?.fault === 'status') return answerPlanned(response, fault);
+    if (nodeName !== undefined) return this.#serveNode(decodeURIComponent(nodeName), response);
     if (namespace !== undefined) return this.#takeEvent(request, namespace, eventName, response);
     if (collection === undefined) return answerStatus(response, notFound);
     if (verb === 'watch' || verb === 'watchlist')
@@ -223,10 +238,13 @@ export class ApiServer implements AsyncDisposable {
   #serveOther(path: string, response: ServerResponse): void {
     if (path === '/version')
       return answerWhole(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2));
-    const name = /^\/api\/v1\/nodes\/([^/]+)$/.exec(path)?.[1];
-    const node = this.#objects.list('Node').find(({ metadata }) => metadata.name === name);
-    if (node !== undefined) return answerWhole(response, 200, `${JSON.stringify(watched(node))}\n`);
     answerStatus(response, notFound);
+  }
+
+  #serveNode(name: string, response: ServerResponse): void {
+    const node = this.#objects.list('Node').find(({ metadata }) => metadata.name === name);
+    if (node === undefined) return answerStatus(response, noSuchNode(name));
+    answerWhole(response, 200, `${JSON.stringify(watched(node))}\n`);
   }
 
   async #takeEvent(

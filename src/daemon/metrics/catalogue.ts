@@ -93,6 +93,12 @@ export const workMetrics = {
     labels: ['reason'],
     help: 'Drains that ended: idle (no connections), deadline, dead (does not answer), node-gone, withdrawn (wanted again, or all of it went).',
   },
+  nodeQuestions: {
+    name: 'kube_ipvs_node_questions_total',
+    type: 'counter',
+    labels: ['answer'],
+    help: 'Questions whether a node is gone that endpoints left without a word: there, gone, failed.',
+  },
   staleFlowFailures: {
     name: 'kube_ipvs_stale_flow_failures_total',
     type: 'counter',

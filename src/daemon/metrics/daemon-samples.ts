@@ -7,6 +7,7 @@ import type { Family } from '../../base/ip.js';
 import type { Contested } from '../../plan/contested.js';
 import type { Desired } from '../../plan/desired.js';
 import type { Source } from '../../watch/source.js';
+import type { LostNodes } from '../lost-nodes.js';
 import type { EventCounts } from '../events/recorder.js';
 import type { MetricKey, Sample } from './catalogue.js';
 
@@ -17,6 +18,7 @@ export interface CountingParts {
   readonly observed: Pick<Observed, 'sizes'>;
   readonly reconciler: Pick<Reconciler, 'refused' | 'drains'>;
   readonly contested: Pick<Contested, 'foreign' | 'all'>;
+  readonly lostNodes: Pick<LostNodes, 'answers'>;
   readonly counters: Pick<OperationCounters, 'counts'>;
   readonly drift: Pick<DriftCounters, 'counts'>;
   readonly staleFlows: Pick<StaleFlows, 'counts'>;
@@ -58,6 +60,8 @@ export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
   yield* shortages(parts);
   yield* operations(parts);
   yield* drains(parts);
+  for (const [answer, value] of Object.entries(parts.lostNodes.answers))
+    yield { metric: 'nodeQuestions', labels: { answer }, value };
   for (const { object, drift: kind, count } of drift.counts)
     yield { metric: 'drift', labels: { object, drift: kind }, value: count };
   const { virtualServers, realServers, addresses, elements } = observed.sizes();
