@@ -697,7 +697,7 @@ export const cases: readonly Case[] = [
       },
     },
     result: 'fail',
-    seen: 'https://192.0.2.9:6443 does not answer: connect ECONNREFUSED 192.0.2.9:6443',
+    seen: 'https://192.0.2.9:6443 serves us nothing: connect ECONNREFUSED 192.0.2.9:6443',
     remedy: 'curl -k https://192.0.2.9:6443/livez; then the address and the credential in the kubeconfig',
   },
   {

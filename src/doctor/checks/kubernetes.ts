@@ -6,7 +6,7 @@ const reachability = ({ api }: Facts): Finding =>
   judge(api, (answer) => {
     if (!answer.reached)
       return fail(
-        `${answer.server} does not answer: ${answer.reason}`,
+        `${answer.server} serves us nothing: ${answer.reason}`,
         `curl -k ${answer.server}/livez; then the address and the credential in the kubeconfig`,
       );
     const { server, version, milliseconds } = answer;
@@ -23,7 +23,7 @@ const withApi = ({ api }: Facts, meaning: (answer: ApiFacts) => Finding): Findin
   'value' in api && api.value.reached
     ? meaning(api.value)
     : unknown(
-        'value' in api ? 'the API server does not answer' : 'no API server was asked',
+        'value' in api ? 'the API server serves us nothing' : 'no API server was asked',
         'see the check api-server',
       );
 

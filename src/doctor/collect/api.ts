@@ -154,6 +154,8 @@ export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<A
   try {
     const reply = await asking({ method: 'GET', path: '/version' });
     const now = Date.now();
+    if (reply.status === 401)
+      return { reached: false, server, reason: 'it does not accept our credential (401 Unauthorized)' };
     const version = reply.status === 200 ? fieldsOf(reply.body)['gitVersion'] : undefined;
     return {
       reached: true,

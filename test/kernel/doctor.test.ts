@@ -1,0 +1,412 @@
+// lab: -K initcall_blacklist=ip_vs_mh_init
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { examine, type Outcome } from '../../src/doctor/checks.js';
+import { collect } from '../../src/doctor/collect.js';
+import { toService } from '../../src/watch/objects.js';
+import { DaemonProcess, eventually } from '../support/daemon-process.js';
+import { settingsOf } from '../support/doctor-facts.js';
+import { run } from '../support/guest.js';
+import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { kubeconfigFor, SmallApi, type SmallApiOptions } from '../support/small-api.js';
+
+// What a check is about is really brought about, and where its remedy is a command, that command is run and mends it.
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
+const manifest = join(folder, 'world.json');
+const shell = (line: string): string => run('sh', '-c', line);
+
+const services = [
+  serviceObject('web', { clusterIP: '10.96.0.10', ports: ['http:80/TCP'] }),
+  serviceObject('dns', { clusterIP: '10.96.0.53', ports: ['dns:53/UDP'] }),
+];
+let daemon: DaemonProcess;
+
+before(async () => {
+  shell(`ip link add eth0 type veth peer name far; ip address add 192.0.2.10/24 dev eth0
+    ip link set eth0 up; ip link set far up; ip route add default via 192.0.2.1`);
+  const items = [
+    ...services,
+    sliceObject('web', [ready('10.244.0.11')], { ports: ['http:8080/TCP'] }),
+    sliceObject('dns', [ready('10.244.0.12')], { ports: ['dns:53/UDP'] }),
+  ];
+  writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  daemon = new DaemonProcess([`--source=${manifest}`, '--ipvs-sync-period=10m', '--ipvs-tcp-timeout=3h']);
+  await eventually(async () => {
+    const { result, seen } = await look('daemon');
+    assert.equal(result, 'pass', `${seen}\n${daemon.log}`);
+  });
+});
+
+after(() => daemon[Symbol.asyncDispose]());
+
+interface Given {
+  readonly kubeconfig?: string;
+  readonly more?: readonly object[];
+}
+
+/** All outcomes, by id, in this process. */
+const everything = async ({ kubeconfig, more = [] }: Given = {}): Promise<ReadonlyMap<string, Outcome>> => {
+  const facts = await collect({
+    configuration: { files: [], settings: settingsOf('--ipvs-tcp-timeout=3h'), problem: undefined },
+    kubeconfig,
+    manifests:
+      kubeconfig === undefined
+        ? () => [...services, ...more].flatMap((object) => toService(object).value ?? [])
+        : undefined,
+  });
+  return new Map(examine(facts).map((outcome) => [outcome.id, outcome]));
+};
+
+const look = async (id: string, given: Given = {}): Promise<Outcome> => {
+  const outcome = (await everything(given)).get(id);
+  assert.ok(outcome, id);
+  return outcome;
+};
+
+const told = async (id: string, given: Given = {}): Promise<string> => {
+  const { result, seen } = await look(id, given);
+  return `${result}: ${seen}`;
+};
+
+test('on a node that kube-ipvs serves nothing fails, and what is not known says why', async () => {
+  const outcomes = [...(await everything()).values()];
+  assert.deepEqual(
+    outcomes
+      .filter(({ result }) => result !== 'pass')
+      .map(({ id, result, seen }) => `${result} ${id}: ${seen}`),
+    [
+      'unknown api-server: no API server is asked: the Services come from files',
+      'unknown clock: no API server was asked',
+      'unknown credential: no API server was asked',
+      'unknown rights: no API server was asked',
+      'unknown node-object: no API server was asked',
+    ],
+  );
+  const seen = new Map(outcomes.map((outcome) => [outcome.id, outcome.seen]));
+  assert.equal(seen.get('ipvs'), 'IPVS 1.2.1, 2 virtual servers, 2 real servers');
+  assert.equal(seen.get('foreign-servers'), 'all 2 virtual servers are ours');
+  assert.equal(seen.get('dummy-interface'), 'kube-ipvs0 has 2 addresses');
+  assert.equal(seen.get('two-proxies'), 'no proxy is seen in this process namespace');
+  assert.match(
+    seen.get('packet-rules') ?? '',
+    /^table ip kube-ipvs: \d+ hooks, \d+ elements; table ip6 kube-ipvs: /,
+  );
+});
+
+interface Provocation {
+  readonly id: string;
+  /** A line for a shell that breaks something. */
+  readonly make: string;
+  readonly told: string;
+  /** Where the remedy is no command that mends it all: the line that puts it back. */
+  readonly back?: string;
+}
+
+const vs = 'net.ipv4.vs';
+
+const provocations: readonly Provocation[] = [
+  {
+    id: 'vs-conntrack',
+    make: `sysctl -w ${vs}.conntrack=0`,
+    told: `fail: ${vs}.conntrack is 0`,
+    back: `sysctl -w ${vs}.conntrack=1`,
+  },
+  {
+    id: 'expire-nodest-conn',
+    make: `sysctl -w ${vs}.expire_nodest_conn=0`,
+    told: `fail: ${vs}.expire_nodest_conn is 0`,
+    back: `sysctl -w ${vs}.expire_nodest_conn=1`,
+  },
+  {
+    id: 'ipv4-forwarding',
+    make: 'sysctl -w net.ipv4.ip_forward=0',
+    told: 'fail: net.ipv4.ip_forward is 0',
+    back: 'sysctl -w net.ipv4.ip_forward=1',
+  },
+  {
+    id: 'connection-reuse',
+    make: `sysctl -w ${vs}.conn_reuse_mode=0`,
+    told: `warn: ${vs}.conn_reuse_mode is 0 on Linux `,
+  },
+  {
+    id: 'defences',
+    make: `sysctl -w ${vs}.drop_entry=1 ${vs}.secure_tcp=3`,
+    told: 'warn: drop_packet 0, drop_entry 1, secure_tcp 3',
+  },
+  { id: 'tunnel-mtu', make: `sysctl -w ${vs}.pmtu_disc=0`, told: `warn: ${vs}.pmtu_disc is 0: ` },
+  {
+    id: 'estimators',
+    make: `sysctl -w ${vs}.run_estimation=0`,
+    told: `warn: ${vs}.run_estimation is 0: `,
+    back: `sysctl -w ${vs}.run_estimation=1`,
+  },
+  {
+    id: 'route-localnet',
+    make: 'sysctl -w net.ipv4.conf.all.route_localnet=1',
+    told: 'warn: net.ipv4.conf.all.route_localnet is 1, ',
+    back: 'sysctl -w net.ipv4.conf.all.route_localnet=0',
+  },
+  {
+    id: 'tcp-timeout',
+    make: 'ipvsadm --set 900 120 300',
+    told: 'warn: IPVS forgets idle TCP connections after 900 s; keepalive probes begin after 7200 s',
+    back: 'ipvsadm --set 10800 120 300',
+  },
+  {
+    id: 'local-ports',
+    make: "sysctl -w net.ipv4.ip_local_port_range='20000 60999'",
+    told: 'warn: local ports 20000-60999, node ports 30000-32767: connections of this node may take a node port as their own',
+  },
+  {
+    id: 'bridge-netfilter',
+    make: 'ip link add cni0 type bridge; ip link set cni0 up; sysctl -w net.bridge.bridge-nf-call-iptables=0',
+    told: 'warn: bridges cni0, and net.bridge.bridge-nf-call-iptables is 0',
+  },
+  {
+    id: 'forward-policy',
+    make: "nft 'table inet firewall { chain forward { type filter hook forward priority filter; policy drop; }; }'",
+    told: 'fail: the answers of pods are dropped, unless a rule accepts them, in chain forward of table inet firewall (nftables, hook forward, priority 0)',
+  },
+  {
+    id: 'input-policy',
+    make: 'iptables-legacy -P INPUT DROP; iptables-legacy -I INPUT -i lo -j ACCEPT',
+    told: 'warn: what no rule accepts is dropped in ip filter INPUT (iptables-legacy): packets to Services pass there before IPVS',
+    back: 'iptables-legacy -P INPUT ACCEPT; iptables-legacy -F INPUT',
+  },
+  {
+    id: 'vip-elsewhere',
+    make: 'ip address add 10.96.0.10/32 dev eth0',
+    told: 'warn: 10.96.0.10 is on eth0 too',
+  },
+  {
+    id: 'foreign-servers',
+    make: 'ipvsadm -A -t 192.0.2.10:8443 -s wlc',
+    told: 'warn: 1 of 3 virtual servers are of others: TCP 192.0.2.10:8443',
+    back: 'ipvsadm -D -t 192.0.2.10:8443',
+  },
+  {
+    id: 'kube-proxy-leftovers',
+    make: 'sed s,@PODS@,10.244.0.0/16, test/fixtures/migration/kube-proxy-iptables.rules > /tmp/rules; iptables-nft-restore --noflush < /tmp/rules; iptables-legacy-restore --noflush < /tmp/rules',
+    told: 'warn: ',
+  },
+  {
+    id: 'kube-proxy-leftovers',
+    make: "nft 'table ip6 kube-proxy { chain services { return; }; }'",
+    told: 'warn: 1 chain of kube-proxy in ip6 kube-proxy (nftables)',
+  },
+  {
+    id: 'host-ports',
+    make: 'iptables-legacy -t nat -N CNI-HOSTPORT-DNAT',
+    told: 'warn: rules for hostPorts in ip nat (iptables-legacy): ',
+    back: 'iptables-legacy -t nat -X CNI-HOSTPORT-DNAT',
+  },
+  {
+    id: 'other-dataplanes',
+    make: 'iptables-nft -N KUBE-ROUTER-INPUT',
+    told: 'warn: 1 chain of kube-router in ip filter (nftables)',
+    back: 'iptables-nft -X KUBE-ROUTER-INPUT',
+  },
+  {
+    id: 'configured-settings',
+    make: 'sysctl -w net.netfilter.nf_conntrack_max=70000',
+    told: 'warn: net.netfilter.nf_conntrack_max is 70000, wanted 131072',
+  },
+];
+
+for (const { id, make, told: expected, back } of provocations)
+  test(`${id}: ${make.slice(0, 70)}`, async () => {
+    const before = await told(id);
+    assert.match(before, /^pass: /);
+    shell(make);
+    const { result, seen, remedy } = await look(id);
+    assert.ok(`${result}: ${seen}`.startsWith(expected), `${result}: ${seen}`);
+    assert.notEqual(remedy, '');
+    shell(back ?? remedy);
+    assert.match(await told(id), /^pass: /, 'the remedy mends it');
+  });
+
+test('conntrack-limit: connection tracking that is full', async () => {
+  const most = readFileSync('/proc/sys/net/netfilter/nf_conntrack_max', 'utf8').trim();
+  const used = readFileSync('/proc/sys/net/netfilter/nf_conntrack_count', 'utf8').trim();
+  assert.notEqual(used, '0', 'the looks at the health port before are tracked');
+  shell(`sysctl -w net.netfilter.nf_conntrack_max=${used}`);
+  const { result, seen, remedy } = await look('conntrack-limit');
+  shell(`sysctl -w net.netfilter.nf_conntrack_max=${most}`);
+  assert.equal(result, 'fail', seen);
+  assert.match(remedy, new RegExp(`^sysctl -w net\\.netfilter\\.nf_conntrack_max=${2 * Number(used)}, `));
+});
+
+test('schedulers: a Service that asks for one that this kernel lacks', async () => {
+  const odd = serviceObject('odd', {
+    clusterIP: '10.96.0.99',
+    annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'mh' },
+  });
+  const { result, seen, remedy } = await look('schedulers', { more: [odd] });
+  assert.deepEqual(
+    [result, seen, remedy],
+    [
+      'fail',
+      'missing: mh, which Service default/odd wants',
+      'modprobe ip_vs_mh; or choose another, as ipvs.scheduler: rr',
+    ],
+  );
+});
+
+test('vip-clash: a Service that wants the gateway as an external address', async () => {
+  const greedy = serviceObject('greedy', { clusterIP: '10.96.0.98', externalIPs: ['192.0.2.1'] });
+  assert.equal(
+    await told('vip-clash', { more: [greedy] }),
+    'fail: Service default/greedy wants 192.0.2.1, a gateway of this node',
+  );
+});
+
+/** A program of this name that does nothing. */
+const actor = (name: string): ChildProcess => spawn('sleep', ['600'], { argv0: name, stdio: 'ignore' });
+
+for (const [name, id, expected] of [
+  ['kube-proxy', 'two-proxies', /^pass: one proxy: kube-proxy \(process \d+\)$/],
+  ['speaker', 'strict-arp', /^fail: arp_ignore is 0, arp_announce is 0, and speaker announces addresses/],
+  ['keepalived', 'ipvs-managers', /^warn: keepalived \(process \d+\) manages virtual servers/],
+] as const)
+  test(`${id}: a program called ${name}`, async () => {
+    const program = actor(name);
+    try {
+      await eventually(async () => assert.match(await told(id), expected), 5_000);
+    } finally {
+      program.kill('SIGKILL');
+    }
+  });
+
+const tokenThatEnds = (seconds: number): string => {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return `${part({ alg: 'none' })}.${part({ exp: seconds })}.c2ln`;
+};
+
+const withApi = async (
+  options: SmallApiOptions,
+  token = tokenThatEnds(4_000_000_000),
+): Promise<ReadonlyMap<string, Outcome>> => {
+  await using api = await SmallApi.start(options);
+  const kubeconfig = join(folder, 'kubeconfig');
+  writeFileSync(kubeconfig, kubeconfigFor(api.url, token));
+  // Awaited here: the server ends with this function.
+  return await everything({ kubeconfig });
+};
+
+const results = (outcomes: ReadonlyMap<string, Outcome>): readonly string[] =>
+  [...outcomes.values()]
+    .filter(({ group }) => group === 'kubernetes')
+    .map(({ id, result }) => `${result} ${id}`);
+
+test('an API server that lets us do what we need', async () => {
+  const outcomes = await withApi({ nodes: ['node-1'], services });
+  assert.deepEqual(results(outcomes), [
+    'pass api-server',
+    'pass clock',
+    'pass credential',
+    'pass rights',
+    'pass node-object',
+    'pass memory',
+  ]);
+  assert.equal(outcomes.get('credential')?.seen.slice(0, 36), 'the token ends 2096-10-02T07:06Z, in');
+});
+
+test('an API server that refuses, has another time, and does not know us; a token that has ended', async () => {
+  const outcomes = await withApi(
+    { denied: ['watch endpointslices'], clockAhead: 300 },
+    tokenThatEnds(1_000_000_000),
+  );
+  assert.deepEqual(results(outcomes), [
+    'pass api-server',
+    'fail clock',
+    'fail credential',
+    'fail rights',
+    'fail node-object',
+    'pass memory',
+  ]);
+  assert.equal(outcomes.get('rights')?.seen, 'not allowed: watch endpointslices.discovery.k8s.io');
+  assert.match(
+    outcomes.get('clock')?.seen ?? '',
+    /^this clock is (299|300|301) s behind that of the API server$/,
+  );
+});
+
+test('an API server that is not there', async () => {
+  const kubeconfig = join(folder, 'nowhere');
+  writeFileSync(kubeconfig, kubeconfigFor('http://127.0.0.1:1', 'token'));
+  const outcomes = await everything({ kubeconfig });
+  assert.equal(outcomes.get('api-server')?.result, 'fail');
+  assert.equal(
+    outcomes.get('api-server')?.seen,
+    'http://127.0.0.1:1 serves us nothing: connect ECONNREFUSED 127.0.0.1:1',
+  );
+  assert.equal(outcomes.get('rights')?.result, 'unknown');
+});
+
+interface Report {
+  readonly checks: readonly Outcome[];
+  readonly summary: Readonly<Record<Outcome['result'], number>>;
+}
+
+const call = (
+  prefix: readonly string[],
+  ...args: readonly string[]
+): { status: number | null; report: Report } => {
+  const [file = '', ...rest] = [
+    ...prefix,
+    process.execPath,
+    main,
+    'doctor',
+    `--source=${manifest}`,
+    '-o',
+    'json',
+    ...args,
+  ];
+  const { status, stdout, stderr } = spawnSync(file, rest, { encoding: 'utf8' });
+  assert.equal(stderr, '');
+  return { status, report: JSON.parse(stdout) };
+};
+
+test('another user than root sees less, is told so, and nothing breaks', () => {
+  const { status, report } = call([
+    'setpriv',
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    '--inh-caps=-all',
+  ]);
+  const result = (id: string): string | undefined => report.checks.find((check) => check.id === id)?.result;
+  assert.equal(status, 1);
+  assert.deepEqual(
+    ['ipvs', 'tcp-timeout', 'packet-rules', 'forward-policy', 'dummy-interface', 'capabilities'].map(result),
+    ['pass', 'unknown', 'unknown', 'unknown', 'pass', 'fail'],
+  );
+  assert.match(report.checks.find(({ id }) => id === 'tcp-timeout')?.seen ?? '', /EPERM/);
+});
+
+test('in the network namespace of a pod it says so', () => {
+  shell('ip netns add pod');
+  const { status, report } = call(['ip', 'netns', 'exec', 'pod'], '--only=network-namespace', '--strict');
+  assert.equal(status, 1, 'a warning counts with --strict');
+  assert.deepEqual(report.summary, { pass: 0, warn: 1, fail: 0, unknown: 0 });
+  assert.equal(call([], '--only=network-namespace', '--strict').status, 0);
+});
+
+test('when the daemon is gone, what it left is looked at', async () => {
+  assert.equal(await daemon.stop(), 0);
+  shell('ip address add 10.96.7.7/32 dev kube-ipvs0; nft delete table ip6 kube-ipvs');
+  assert.equal(await told('daemon'), 'fail: nobody answers at 0.0.0.0:10256');
+  assert.equal(await told('watches'), 'unknown: nobody answers at 127.0.0.1:10249');
+  assert.match(await told('packet-rules'), /^warn: table ip kube-ipvs: .*; there is no table ip6 kube-ipvs$/);
+  const { seen, remedy } = await look('unwanted-addresses');
+  assert.equal(seen, 'no virtual server stands on 10.96.7.7/32');
+  shell(remedy);
+  assert.match(await told('unwanted-addresses'), /^pass: /);
+});
