@@ -1,4 +1,5 @@
 import type { Logger } from '../base/log.js';
+import { watchIpvsPresence } from '../kernel/ipvs/events.js';
 import { watchNftables } from '../kernel/nftables/events.js';
 import { watchRoute } from '../kernel/rtnetlink/events.js';
 import { tableName } from '../model/nftables.js';
@@ -8,7 +9,7 @@ import type { Wired } from './wiring.js';
 
 const pauseMilliseconds = 5_000;
 
-/** From now on what others do to links, addresses and our packet rules is taken in, but not what we do ourselves. */
+/** From now on what others do to links, addresses, our packet rules and the module ip_vs is taken in, but not what we do ourselves. */
 export const followKernel = (
   { kernelEvents, proxy }: Pick<Wired, 'kernelEvents' | 'proxy'>,
   { route, nftables }: KernelClients,
@@ -38,10 +39,19 @@ export const followKernel = (
     pauseMilliseconds,
     log,
   });
+  const ipvsChanged = (): void => proxy.ipvsChanged();
+  const presence = keepOpen({
+    what: 'events of the module ip_vs',
+    open: (failed) => watchIpvsPresence({ changed: ipvsChanged, lost: ipvsChanged, failed }),
+    lost: ipvsChanged,
+    pauseMilliseconds,
+    log,
+  });
   return {
     [Symbol.dispose](): void {
       links[Symbol.dispose]();
       rules[Symbol.dispose]();
+      presence[Symbol.dispose]();
     },
   };
 };

@@ -11,7 +11,7 @@ export const genericHeader = struct('generic', headerFields);
 
 /** include/uapi/linux/genetlink.h: GENL_ID_CTRL, CTRL_CMD_GETFAMILY */
 export const controlFamilyId = 0x10;
-export const ControlCommand = { newFamily: 1, getFamily: 3 } as const;
+export const ControlCommand = { newFamily: 1, deleteFamily: 2, getFamily: 3 } as const;
 
 /** include/uapi/linux/genetlink.h: CTRL_ATTR_* */
 export const controlAttributes = attributes('family', {
