@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { run, runLine, savedTable } from '../support/guest.js';
@@ -78,9 +78,12 @@ test('IPVS that is unloaded under the daemon is loaded, set up and filled again 
   assert.equal(await daemon.stop(), 0);
 });
 
+afterEach(() => void runLine('ipvsadm -C'));
+
 test('while IPVS cannot be loaded the daemon says so once; when somebody loads it, it is filled again', async () => {
   await using daemon = new DaemonProcess([`--source=${source}`, '--ipvs-sync-period=1s']);
-  await eventually(() => assert.deepEqual(savedTable(), whole));
+  await eventually(() => assert.match(daemon.log, /"msg":"synced"/));
+  assert.deepEqual(savedTable(), whole);
   setLoading(false);
   unload();
   await eventually(() => assert.equal(told(daemon.log).length, 1));
