@@ -32,7 +32,14 @@ export class Contests {
   /** Sent without an answer, and not read since. */
   readonly #unanswered = new Set<VirtualServerKey>();
 
+  #missed: ReadonlySet<VirtualServerKey> = new Set();
+
   constructor(private readonly parts: ContestsParts) {}
+
+  /** Virtual servers of ours that the last dump did not have: it may have passed over them while others came or went. */
+  missed(missing: ReadonlySet<VirtualServerKey>): void {
+    this.#missed = missing;
+  }
 
   /** Whether we may have made it: what came of it is not known. */
   isMaybeOurs(key: VirtualServerKey): boolean {
@@ -91,7 +98,7 @@ export class Contests {
   judge(identity: VirtualServerIdentity, read: ReadVirtualServer | undefined): ReadVirtualServer | undefined {
     const key = virtualServerKey(identity);
     const collided = this.#collided.delete(key);
-    const isMaybeOurs = this.#unanswered.delete(key);
+    const isMaybeOurs = this.#unanswered.delete(key) || this.#missed.has(key);
     if (read === undefined || !collided || isMaybeOurs || this.parts.isGiven(identity)) return read;
     this.parts.contested.add(key, identity);
     return undefined;

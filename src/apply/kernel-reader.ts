@@ -8,7 +8,8 @@ import type {
 
 /** What reading asks of the IPVS client. */
 export interface IpvsReads {
-  virtualServers(): Promise<readonly VirtualServerObservation[]>;
+  /** All of them; what comes or goes meanwhile, and what has its place beside that, may be missing or be there twice. */
+  virtualServersByAndBy(): Promise<readonly VirtualServerObservation[]>;
   virtualServer(identity: VirtualServerIdentity): Promise<VirtualServerObservation | undefined>;
   realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]>;
 }

@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from '../base/async.js';
+import { Turns } from '../base/async.js';
 import type { IpAddress } from '../base/ip.js';
 import {
   virtualServerKey,
@@ -21,12 +21,14 @@ export interface ResyncParts {
   readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
   /** Whether a virtual server that we know nothing of yet is ours. */
   readonly isOurs: (identity: VirtualServerIdentity) => boolean;
+  /** Is told which virtual servers of ours are not there any more, as far as a dump can tell; at every round. */
+  readonly missed?: (missing: ReadonlySet<VirtualServerKey>) => void;
   /** Is given those that are not, at every round. */
   readonly contested: Pick<Contested, 'replace'>;
 }
 
-/** Virtual servers read between two turns of the event loop. */
-const adoptionSlice = 64;
+/** What is read and compared between two turns of the event loop takes no longer. */
+const longestTurnMilliseconds = 5;
 
 const sameRealServers = (a: ReadonlyMap<unknown, RealServer>, b: readonly RealServer[]): boolean =>
   a.size === b.length &&
@@ -50,8 +52,8 @@ export class Resync {
   }
 
   /**
-   * Begins a round: compares all virtual servers and addresses, and reads those that are new to us whole. What is left of
-   * the round before is dropped. `anew`: nothing that is known counts, but for whose a virtual server is.
+   * Begins a round: compares all virtual servers and addresses, and reads those that are new to us whole. `anew`: nothing
+   * that is known counts, but for whose a virtual server is.
    */
   async begin({ anew = false }: { readonly anew?: boolean } = {}): Promise<Touched> {
     const { ipvs, observed } = this.parts;
@@ -60,7 +62,9 @@ export class Resync {
     const present = new Set<VirtualServerKey>();
     const queue: VirtualServerIdentity[] = [];
     const others = new Map<VirtualServerKey, VirtualServerIdentity>();
-    for (const observation of await ipvs.virtualServers()) {
+    const turns = new Turns(longestTurnMilliseconds);
+    for (const observation of await ipvs.virtualServersByAndBy()) {
+      await turns.turn();
       const server = withoutObservations(observation);
       if (!this.#concerns(server.identity)) {
         others.set(server.key, server.identity);
@@ -69,7 +73,7 @@ export class Resync {
       present.add(server.key);
       const known = anew ? undefined : observed.virtualServer(server.key);
       if (known === undefined) {
-        await this.#adopt(server, (drifted.size + 1) % adoptionSlice === 0);
+        await this.#adopt(server);
       } else {
         queue.push(server.identity);
         if (sameVirtualServer(known.server, server)) continue;
@@ -77,18 +81,23 @@ export class Resync {
       }
       drifted.add(server.key);
     }
-    for (const key of [...observed.virtualServerKeys()].filter((known) => !present.has(known))) {
+    const missing = new Set([...observed.virtualServerKeys()].filter((known) => !present.has(known)));
+    for (const key of missing) {
       observed.setVirtualServer(key, undefined);
       drifted.add(key);
     }
-    this.#queue = queue;
+    this.parts.missed?.(missing);
+    // What the round before did not come to is read first, so that everything has its turn.
+    const left = new Set(this.#queue.map(virtualServerKey));
+    const isLeft = (identity: VirtualServerIdentity): boolean => left.has(virtualServerKey(identity));
+    this.#queue =
+      left.size === 0 ? queue : [...queue.filter(isLeft), ...queue.filter((each) => !isLeft(each))];
     this.parts.contested.replace(others);
     return touch({ virtualServers: drifted, addresses });
   }
 
-  async #adopt(server: VirtualServer, yields: boolean): Promise<void> {
+  async #adopt(server: VirtualServer): Promise<void> {
     const { ipvs, observed } = this.parts;
-    if (yields) await yieldToEventLoop();
     const realServers = (await ipvs.realServers(server.identity)).map(realServerOf);
     observed.setVirtualServer(server.key, { server, realServers });
   }
@@ -97,7 +106,9 @@ export class Resync {
   async step(count: number): Promise<Touched> {
     const { ipvs, observed } = this.parts;
     const drifted = new Set<VirtualServerKey>();
+    const turns = new Turns(longestTurnMilliseconds);
     for (const identity of this.#queue.splice(0, count)) {
+      await turns.turn();
       const key = virtualServerKey(identity);
       const known = observed.virtualServer(key);
       if (known === undefined) continue;

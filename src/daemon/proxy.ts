@@ -264,7 +264,8 @@ export class Proxy implements AsyncDisposable {
     await this.parts.staleFlows.clean([]);
     this.parts.reconciler.tryGivenUp();
     this.#scheduleRetries();
-    this.#scheduleSlices();
+    const { resync, syncPeriod } = this.parts;
+    this.#scheduleSlices(syncPeriod() / 2 / Math.ceil(resync.remaining / resyncSlice));
   }
 
   async #repairPacketRules(): Promise<void> {
@@ -273,18 +274,15 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** Spreads the slices of a round over the first half of the sync period. */
-  #scheduleSlices(): void {
-    const { resync, syncPeriod } = this.parts;
-    const slices = Math.ceil(resync.remaining / resyncSlice);
-    if (slices === 0) return;
-    this.#timers.after('slice', syncPeriod() / 2 / slices, () => {
-      void this.#enqueue(() => this.#slice());
+  #scheduleSlices(pause: number): void {
+    const { resync } = this.parts;
+    if (resync.remaining === 0) return;
+    this.#timers.after('slice', pause, () => {
+      void this.#enqueue(async () => {
+        await this.#repair(await resync.step(resyncSlice));
+        this.#scheduleSlices(pause);
+      });
     });
-  }
-
-  async #slice(): Promise<void> {
-    await this.#repair(await this.parts.resync.step(resyncSlice));
-    this.#scheduleSlices();
   }
 
   async #repair(drifted: Touched): Promise<void> {

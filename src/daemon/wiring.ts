@@ -203,6 +203,7 @@ export const wire = (
         hasNodeAddress: (address) => nodeAddresses.has(address),
         isExcluded,
       }) === 'ours',
+    missed: (missing) => contests.missed(missing),
     contested,
   });
   const readAddresses = async (): Promise<boolean> => {

@@ -30,18 +30,19 @@ const setUp = () => {
     services: desired,
     observed: { hasAddress: (address) => kernel.addresses.has(address) },
   });
+  const contests = new Contests({
+    ipvs: kernel,
+    observed,
+    contested,
+    isGiven: (identity) => desired.isGiven(virtualServerKey(identity)),
+  });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
     observed,
     wanted: contested,
-    contests: new Contests({
-      ipvs: kernel,
-      observed,
-      contested,
-      isGiven: (identity) => desired.isGiven(virtualServerKey(identity)),
-    }),
+    contests,
     endpoints: desired,
     isNodeGone: () => false,
     drainSettings: () => defaultDrainSettings,
@@ -56,6 +57,7 @@ const setUp = () => {
     isOurs: (identity) =>
       isNamedIn(identity, (key) => observed.element(key) !== undefined) ||
       desired.isGiven(virtualServerKey(identity)),
+    missed: (missing) => contests.missed(missing),
     contested,
   });
   /** Service `web` on 10.96.0.1 with one endpoint. */
@@ -146,6 +148,19 @@ test('what we made before the connection broke is ours', async () => {
   await reconciler.reconcile(want());
   assert.deepEqual(contestedNow(), []);
   assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])], ['10.1.0.1:80']);
+});
+
+test('what a dump passed over is ours still', async () => {
+  const { kernel, reconciler, resync, want, contestedNow } = setUp();
+  await reconciler.reconcile(want());
+  const table = kernel.tables.get(web);
+  assert.ok(table);
+  kernel.tables.delete(web);
+  const drifted = await resync.begin();
+  kernel.tables.set(web, table);
+  await reconciler.reconcile(drifted);
+  assert.deepEqual(contestedNow(), []);
+  assert.equal((await reconciler.reconcile(await resync.begin())).applied, 0);
 });
 
 test('a refusal for another reason contests nothing', async () => {

@@ -14,6 +14,7 @@ const runs = (
     fullSyncSeconds: seconds,
     added: { milliseconds: changeMilliseconds, messages: 1 },
     removed: { milliseconds: changeMilliseconds / 2, messages: 3 },
+    resync: { milliseconds: 300, longestStopMilliseconds: 40, messages: services + 9 },
     residentMegabytes: 80,
   })),
 });
@@ -48,9 +49,12 @@ test('the table lines up and says which aim is not met', () => {
   const [, , ...lines] = text.split('\n');
   const table = lines.slice(0, 3);
   assert.deepEqual(new Set(table.map((line) => line.length)).size, 1, text);
-  assert.match(table[1] ?? '', /^ *100 +2\.000 s +0\.500 s +4\.0 +2\.000 s +met .* met +80 MB$/);
+  assert.match(
+    table[1] ?? '',
+    /^ *100 +2\.000 s +0\.500 s +4\.0 +2\.000 s +met .* met +300 ms, 40 ms, 109 +80 MB$/,
+  );
   assert.match(
     table[2] ?? '',
-    /^ *10,000 +12\.500 s .* NOT MET +0\.40 ms, 1 +0\.20 ms, 3 +1\.6 +met +80 MB$/,
+    /^ *10,000 +12\.500 s .* NOT MET +0\.40 ms, 1 +0\.20 ms, 3 +1\.6 +met +300 ms, 40 ms, 10009 +80 MB$/,
   );
 });

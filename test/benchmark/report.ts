@@ -10,11 +10,17 @@ export interface Cost {
   readonly messages: number;
 }
 
+/** What a resync of an unchanged world takes: time of the event loop in all, and the longest time that it stood still. */
+export interface ResyncCost extends Cost {
+  readonly longestStopMilliseconds: number;
+}
+
 /** What one run of test/benchmark/sync.ts prints; `added` and `removed` are an endpoint that comes and one that leaves. */
 export interface SyncRun {
   readonly fullSyncSeconds: number;
   readonly added: Cost;
   readonly removed: Cost;
+  readonly resync: ResyncCost;
   readonly residentMegabytes: number;
 }
 
@@ -48,6 +54,7 @@ export interface SizeResult {
   /** The greater of the two, each against the same at the smallest size. */
   readonly changeRatio: number;
   readonly changeMet: boolean;
+  readonly resync: ResyncCost;
   readonly residentMegabytes: number;
 }
 
@@ -97,6 +104,10 @@ const sizeResult = (runs: SizeRuns, smallest: SizeRuns): SizeResult => {
     ...changes,
     changeRatio: rounded(changeRatio),
     changeMet: changeRatio <= highestChangeRatio,
+    resync: {
+      ...medianCost(runs.sync.map((run) => run.resync)),
+      longestStopMilliseconds: rounded(median(runs.sync.map((run) => run.resync.longestStopMilliseconds))),
+    },
     residentMegabytes: rounded(median(runs.sync.map((run) => run.residentMegabytes))),
   };
 };
@@ -120,6 +131,9 @@ const aligned = (rows: readonly (readonly string[])[]): readonly string[] => {
 
 const costText = ({ milliseconds, messages }: Cost): string => `${milliseconds.toFixed(2)} ms, ${messages}`;
 
+const resyncText = ({ milliseconds, longestStopMilliseconds, messages }: ResyncCost): string =>
+  `${milliseconds.toFixed(0)} ms, ${longestStopMilliseconds.toFixed(0)} ms, ${messages}`;
+
 const met = (is: boolean): string => (is ? 'met' : 'NOT MET');
 
 /** The result as a table that lines up, with a newline at the end. */
@@ -136,9 +150,12 @@ export const resultText = (result: Result): string => {
     costText(size.removed),
     size.changeRatio.toFixed(1),
     met(size.changeMet),
+    resyncText(size.resync),
     `${size.residentMegabytes.toFixed(0)} MB`,
   ]);
-  const heading = 'Services,full sync,floor,ratio,limit,aim,one added,one removed,ratio,aim,RSS'.split(',');
+  const heading = 'Services,full sync,floor,ratio,limit,aim,one added,one removed,ratio,aim,resync,RSS'.split(
+    ',',
+  );
   return [
     `Services of ${result.endpoints} endpoints; kernel ${result.kernel}, node ${result.node}; median of ${sizes[0]?.runs ?? 0}`,
     '',
@@ -147,6 +164,7 @@ export const resultText = (result: Result): string => {
     'full sync   from the complete lists in the store to the complete kernel table; aim: at most 2 × floor + 1 s',
     'floor       the same messages sent by a C program in batches of 64 KiB',
     `one …       endpoint: from the store to the kernel, and the messages to it; aim: at most ${highestChangeRatio} × that of the smallest size`,
+    'resync      of an unchanged world: time of the event loop in all, longest time that it stood still, messages',
     '',
   ].join('\n');
 };

@@ -1,13 +1,16 @@
 // Measures the daemon's parts on this kernel: a full sync, single changes, memory. Arguments: SERVICES ENDPOINTS CHANGES.
 // Prints one line of JSON (SyncRun of report.ts); run by scripts/bench in a fresh network namespace.
 import assert from 'node:assert/strict';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { keepYoungSpace } from '../../src/base/young-space.js';
 import { startInProcess } from '../support/in-process-daemon.js';
 import { serviceOf, sliceOf, virtualServerKeyOf } from './cluster.js';
-import { median, type Cost, type SyncRun } from './report.js';
+import { median, type Cost, type ResyncCost, type SyncRun } from './report.js';
 
 keepYoungSpace();
 const warmUp = 100;
+/** Long enough for the slices of a resync to have their pauses. */
+const resyncPeriod = 8_000;
 const [services = 100, endpoints = 10, changes = 100] = process.argv.slice(2).map(Number);
 const indexes = Array.from({ length: services }, (_, index) => index + 1);
 const serviceMap = new Map(indexes.map(serviceOf).map((value) => [value.key, value]));
@@ -60,11 +63,40 @@ const costOf = (costs: readonly Cost[]): Cost => ({
   messages: median(costs.map((cost) => cost.messages)),
 });
 
+/** A resync of the world as it is now: everything that is read again, in slices over half of the period. */
+const resyncCost = async (): Promise<ResyncCost> => {
+  let syncs = 0;
+  daemon.wired.onSynced(() => void (syncs += 1));
+  const until = async (isDone: () => boolean): Promise<void> => {
+    while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  const { settings, wired } = daemon;
+  await proxy.changeSettings(async () => settings.replace({ ...settings.now, syncPeriod: resyncPeriod }));
+  await until(() => syncs > 0);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const round = async (): Promise<void> => {
+    const synced = syncs;
+    await until(() => syncs > synced && wired.resync.remaining === 0);
+    // The last slice is being read.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  };
+  const [before, messages] = [performance.eventLoopUtilization(), daemon.messages()];
+  await round();
+  const { active } = performance.eventLoopUtilization(before);
+  const cost = { milliseconds: active, messages: daemon.messages() - messages };
+  // To look for the longest stop costs time itself.
+  const delays = monitorEventLoopDelay({ resolution: 5 });
+  delays.enable();
+  await round();
+  delays.disable();
+  return { ...cost, longestStopMilliseconds: delays.max / 1e6 };
+};
+
+const costs = { added: costOf(added), removed: costOf(removed), resync: await resyncCost() };
 process.stdout.write(
   `${JSON.stringify({
     fullSyncSeconds,
-    added: costOf(added),
-    removed: costOf(removed),
+    ...costs,
     residentMegabytes,
   } satisfies SyncRun)}\n`,
 );

@@ -131,7 +131,7 @@ const setUp = () => {
   /** Makes the Services exactly these, each with one endpoint. */
   const put = (...names: readonly string[]): void => {
     const services = names.map((name, index) =>
-      service(name, { clusterIP: `10.96.0.${index + 1}`, ...fields }),
+      service(name, { clusterIP: `10.96.${Math.floor(index / 250)}.${(index % 250) + 1}`, ...fields }),
     );
     const slices = names.map((name, index) => slice(name, [ready(`10.1.0.${index + 1}`)]));
     store.replaceAll({
@@ -355,6 +355,23 @@ test('those who watch are told of each request, of what a sync takes in, and how
   assert.deepEqual(told, ['succeeded']);
 });
 
+test('a resync reads every virtual server within half of a period, however many there are', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, put } = setUp();
+  await using _stopped = proxy;
+  put(...Array.from({ length: 1_000 }, (_, index) => `s${index}`));
+  await proxy.start();
+  await turns();
+  context.mock.timers.tick(60_000);
+  await turns();
+  kernel.read.length = 0;
+  for (let second = 0; second < 31; second += 1) {
+    context.mock.timers.tick(1_000);
+    await turns();
+  }
+  assert.equal(new Set(kernel.read.filter((read) => read.endsWith(' real servers'))).size, 1_000);
+});
+
 test('what others changed is counted by what it is; what we do ourselves is not', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const { kernel, proxy, drift, put } = setUp();
@@ -407,8 +424,8 @@ test('periodic syncs that keep failing turn the proxy unhealthy, though nothing 
   put('web');
   await proxy.start();
   await turns();
-  const read = kernel.virtualServers.bind(kernel);
-  kernel.virtualServers = async () => {
+  const read = kernel.virtualServersByAndBy.bind(kernel);
+  kernel.virtualServersByAndBy = async () => {
     throw new Error('the socket broke');
   };
   context.mock.timers.tick(60_000);
@@ -420,7 +437,7 @@ test('periodic syncs that keep failing turn the proxy unhealthy, though nothing 
   context.mock.timers.tick(5_000);
   await turns();
   assert.equal(health.health().healthy, false);
-  kernel.virtualServers = read;
+  kernel.virtualServersByAndBy = read;
   context.mock.timers.tick(5_000);
   await turns();
   assert.equal(health.health().healthy, true);
@@ -447,8 +464,8 @@ test('packet rules that somebody changes while the kernel is read at first are r
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const { kernel, proxy, put } = setUp();
   await using _stopped = proxy;
-  const read = kernel.virtualServers.bind(kernel);
-  kernel.virtualServers = async () => {
+  const read = kernel.virtualServersByAndBy.bind(kernel);
+  kernel.virtualServersByAndBy = async () => {
     proxy.packetRulesChanged();
     return read();
   };

@@ -67,7 +67,7 @@ export class FaultyKernel {
       }),
   };
 
-  async virtualServers(): Promise<readonly VirtualServerObservation[]> {
+  async virtualServersByAndBy(): Promise<readonly VirtualServerObservation[]> {
     this.read.push('all');
     return [...this.tables.values()].map(({ server }) => ({ ...server, statistics: undefined }));
   }

@@ -12,6 +12,7 @@ import { wire, type Wired } from '../../src/daemon/wiring.js';
 export interface InProcessDaemon extends AsyncDisposable {
   readonly wired: Wired;
   readonly kernel: KernelAccess;
+  readonly settings: ChangeableSettings;
   readonly metrics: Metrics;
   /** Messages sent to the kernel so far. */
   messages(): number;
@@ -44,6 +45,7 @@ export const startInProcess = async (...flags: readonly string[]): Promise<InPro
   return {
     wired,
     kernel,
+    settings: live,
     metrics,
     messages: () =>
       [kernel.ipvs, kernel.route, kernel.nftables, kernel.conntrack].reduce(

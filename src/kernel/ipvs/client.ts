@@ -63,6 +63,8 @@ const absentMeans = <T>(errno: string, value: T, error: unknown): T => {
   throw error;
 };
 
+const listing = (): string => 'list the virtual servers';
+
 /** The IPVS table of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
 export class IpvsClient {
   readonly #connection: Connection;
@@ -153,9 +155,18 @@ export class IpvsClient {
   }
 
   async virtualServers(): Promise<readonly VirtualServerObservation[]> {
-    const operation = (): string => 'list the virtual servers';
-    const request = this.#family.request(Command.getService, { operation }, () => ({}));
+    const request = this.#family.request(Command.getService, { operation: listing }, () => ({}));
     return this.#noticingReloads(() => this.#connection.dump(request, this.#virtualServer));
+  }
+
+  /**
+   * The same with turns for the event loop: nothing else may be asked of this client until it is done. What comes or goes
+   * meanwhile, and what has its place beside that, may be missing or be there twice.
+   */
+  async virtualServersByAndBy(): Promise<readonly VirtualServerObservation[]> {
+    const request = this.#family.request(Command.getService, { operation: listing }, () => ({}));
+    const dumping = this.#connection.dumpByAndBy(request, this.#virtualServer);
+    return dumping.catch((error: unknown) => this.#failed(error));
   }
 
   /**
