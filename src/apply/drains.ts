@@ -19,6 +19,7 @@ export interface DrainsParts {
   readonly ipvs: Pick<IpvsReads, 'realServers'>;
   readonly observed: Observed;
   readonly wanted: Wanted;
+  readonly lingering: { has(key: VirtualServerKey): boolean };
   /** What real servers were made of. */
   readonly endpoints: {
     formerEndpoint(of: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined;
@@ -41,6 +42,8 @@ export interface Drain {
   /** What it was made of, as last seen; undefined where that was before this process. */
   readonly endpoint: Endpoint | undefined;
   readonly departure: Departure | undefined;
+  /** Whether the whole virtual server is not wanted any more. */
+  readonly isLingering: boolean;
 }
 
 /** Virtual servers that are read in a row before the event loop has its turn. */
@@ -73,15 +76,17 @@ export class Drains {
       for (const [realServer, { since }] of servers) {
         const endpoint = this.parts.endpoints.formerEndpoint(virtualServer, realServer);
         const departure = endpoint === undefined ? undefined : departureOf(endpoint);
-        yield { virtualServer, realServer, since, endpoint, departure };
+        const isLingering = this.parts.lingering.has(virtualServer);
+        yield { virtualServer, realServer, since, endpoint, departure, isLingering };
       }
   }
 
   /** The nodes of draining real servers that did not leave as pods do that are deleted: they may be gone. */
   suspectNodes(): ReadonlySet<string> {
     const names = new Set<string>();
-    for (const { endpoint, departure } of this.all())
-      if (endpoint?.nodeName !== undefined && departure !== 'terminating') names.add(endpoint.nodeName);
+    for (const { endpoint, departure, isLingering } of this.all())
+      if (endpoint?.nodeName !== undefined && departure !== 'terminating' && !isLingering)
+        names.add(endpoint.nodeName);
     return names;
   }
 

@@ -15,12 +15,14 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
-import { diff, isEmpty, touch, type Touched, type Wanted } from '../plan/diff.js';
+import { diff, isEmpty, touch, union, type Touched, type Wanted } from '../plan/diff.js';
 import type { DrainSettings, DrainStep } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import type { Contests } from './contests.js';
 import { decide, type Decision, type Refusal } from './decisions.js';
 import { Drains, type DrainsParts } from './drains.js';
+import { Lingerers, type LingerersParts } from './lingerers.js';
+import { NamingElements } from './naming-elements.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
 import type { Observed } from './observed.js';
 import type { OperationCounters } from './operation-counters.js';
@@ -36,6 +38,8 @@ export interface ReconcilerParts {
   readonly packetRules: { apply(operations: readonly ElementOperation[]): Promise<readonly Outcome[]> };
   readonly observed: Observed;
   readonly wanted: Wanted & { readonly urgency: Urgency };
+  /** The part of it that no Service asks for. */
+  readonly lingering: LingerersParts['lingering'];
   /** As they are now. */
   readonly drainSettings: () => DrainSettings;
   /** Finds out whose a virtual server is that the kernel has already. */
@@ -76,6 +80,8 @@ export class Reconciler {
   /** What could not be read when it was in doubt. */
   readonly #unread = new Map<VirtualServerKey, VirtualServerIdentity>();
   readonly drains: Drains;
+  readonly #lingerers: Lingerers;
+  readonly #naming: NamingElements;
   readonly #rerouted: ReroutedClients;
   #stopped = false;
 
@@ -84,6 +90,8 @@ export class Reconciler {
     const { log, now = () => performance.now(), retryDelays } = parts;
     this.#refusals = new Refusals({ log, now, delays: retryDelays });
     this.drains = new Drains({ ...parts, now });
+    this.#lingerers = new Lingerers(parts);
+    this.#naming = new NamingElements(parts);
   }
 
   /** In how many milliseconds something is to be tried again, if anything is. */
@@ -120,7 +128,12 @@ export class Reconciler {
     return this.#stopped;
   }
 
-  /** The operations that `reconcile` would begin with. */
+  /** The keys with those that are wanted otherwise for what is read of the kernel now; changes nothing there. */
+  async settle(touched: Touched): Promise<Touched> {
+    return this.#naming.settle(await this.#lingerers.settle(await this.parts.contests.settle(touched)));
+  }
+
+  /** The operations that `reconcile` would begin with, for settled keys. */
   plan(touched: Touched): readonly Phase[] {
     return phases(this.#operations(touched), this.parts.wanted.urgency);
   }
@@ -133,7 +146,7 @@ export class Reconciler {
   /** Reconciles the touched keys together with those whose retry is due. Never throws for what the kernel refuses. */
   async reconcile(touched: Touched): Promise<Report> {
     const { contests, wanted } = this.parts;
-    const all = this.#refusals.withDue(await contests.settle(touched));
+    const all = await this.settle(this.#refusals.withDue(touched));
     this.#distrustUnread(all.virtualServers);
     const report = { applied: 0, failed: 0 };
     const refused = new Set<string>();
@@ -144,7 +157,7 @@ export class Reconciler {
         await this.#reconcileSlice(slice, report, refused);
       }
     }
-    await this.#end(await this.drains.look(all.virtualServers), report, refused);
+    await this.#end(await this.drains.look(all.virtualServers), all.virtualServers, report, refused);
     this.#refusals.settle(all, refused);
     await this.#cleanRerouted();
     this.#refusals.tell();
@@ -159,7 +172,9 @@ export class Reconciler {
     let round: Touched = slice;
     for (let count = 0; count < maximumRounds; count += 1) {
       const operations = this.#operations(this.#without(round, refused)).filter(
-        (operation) => !('element' in operation) || (operation.kind === 'delete-element') === slice.late,
+        (operation) =>
+          !('element' in operation) ||
+          ((operation.kind === 'delete-element') === slice.late && !this.#naming.holdsBack(operation)),
       );
       for (const phase of phases(operations)) await this.#run(phase, report, refused);
       const reread = await this.#readUntrusted(refused);
@@ -172,7 +187,8 @@ export class Reconciler {
   /** Looks at all that drains: what has become idle or has passed its deadline goes. */
   async drain(): Promise<Report> {
     const report = { applied: 0, failed: 0 };
-    await this.#end(await this.drains.lookAtAll(), report, new Set());
+    const keys = new Set(this.drains.draining.keys());
+    await this.#end(await this.drains.lookAtAll(), keys, report, new Set());
     await this.#cleanRerouted();
     this.#refusals.tell();
     return report;
@@ -285,19 +301,21 @@ export class Reconciler {
     return keys;
   }
 
-  /** Makes the deletions of a look at what drains. */
+  /** Makes the deletions of a look at what drains, and what follows from them. */
   async #end(
     step: DrainStep | undefined,
+    looked: Iterable<VirtualServerKey>,
     report: { applied: number; failed: number },
     refused: Set<string>,
   ): Promise<void> {
+    for (const phase of phases(step?.delete ?? [])) await this.#run(phase, report, refused);
+    const ended = new Set(step?.delete.map(operationTarget));
+    // A virtual server may be set up otherwise while it drains, or be there for that alone; that ends with the last one that drained.
+    const rest = union(touch({ virtualServers: ended }), this.#lingerers.end(looked, ['idle']));
+    if (!isEmpty(rest))
+      for (const slice of slices(rest, this.parts.wanted.urgency))
+        await this.#reconcileSlice(slice, report, refused);
     if (step === undefined) return;
-    for (const phase of phases(step.delete)) await this.#run(phase, report, refused);
-    // A virtual server may be set up otherwise while it drains; that ends with the last one that drained.
-    const ended = new Set(step.delete.map(operationTarget));
-    if (ended.size > 0) {
-      await this.#reconcileSlice({ ...touch({ virtualServers: ended }), late: false }, report, refused);
-    }
     this.drains.forgetEndpoints(ended);
     for (const operation of step.delete) this.#noteLeft(operation, refused);
     await resetClients(step.purged, this.parts);

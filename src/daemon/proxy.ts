@@ -179,7 +179,8 @@ export class Proxy implements AsyncDisposable {
   async plan(): Promise<readonly Phase[]> {
     return this.#queue.run(async () => {
       const { wanted, reconciler } = this.parts;
-      return reconciler.plan(this.#rules.inForce(await this.#adopt(wanted.update()), wanted.desired));
+      const touched = await reconciler.settle(await this.#adopt(wanted.update()));
+      return reconciler.plan(this.#rules.inForce(touched, wanted.lingering));
     });
   }
 
@@ -243,7 +244,7 @@ export class Proxy implements AsyncDisposable {
     await this.#rules.read();
     await resync.begin({ anew: true });
     this.#adopted = true;
-    return union(changed, union(wanted.desired.keys(), observed.keys()));
+    return union(union(changed, wanted.desired.keys()), union(wanted.lingering.keys(), observed.keys()));
   }
 
   async #resync(): Promise<void> {

@@ -1,12 +1,12 @@
 import { messageOf } from '../base/errors.js';
-import type { Family, IpAddress } from '../base/ip.js';
+import type { Family } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { NodeFacts } from '../model/node.js';
 import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey } from '../model/virtual-server.js';
 import { Desired } from '../plan/desired.js';
-import type { ElementKey } from '../model/nftables.js';
-import type { Touched } from '../plan/diff.js';
+import { Lingering } from '../plan/lingering.js';
+import { touch, type Touched } from '../plan/diff.js';
 import type { Fragment, Problem } from '../plan/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../plan/render.js';
 import { apiServerService, sameReserved } from '../plan/reserved-addresses.js';
@@ -37,9 +37,16 @@ const textOf = (problem: Problem): string => `${problem.reason}: ${problem.messa
 /** Keeps what is wanted of this node in step with the store and the node's facts, and says once what can't be honoured. */
 export class WantedState {
   readonly desired = new Desired();
+  /** The same with what nobody asks for any more but that has connections. */
+  readonly lingering = new Lingering({
+    wanted: this.desired,
+    formerDeadline: (key) => this.desired.formerEndpoints.drainMilliseconds(key),
+    isOnInterface: (address) => this.#interfaceAddresses.has(address),
+  });
   /** By virtual server, the clashes that were told. */
   readonly #reported = new Map<VirtualServerKey, ReadonlySet<string>>();
   #context: RenderContext | undefined;
+  #interfaceAddresses: RenderContext['interfaceAddresses'] = new Map();
   #changedHealthChecks = new Map<ServiceKey, ServiceHealthCheck | undefined>();
 
   constructor(private readonly parts: WantedStateParts) {}
@@ -55,11 +62,13 @@ export class WantedState {
     if (store.takeNodeChanged()) this.nodeChanged();
     const dirty = store.takeDirty();
     if (dirty.has(apiServerService) && this.#reservedChanged()) this.nodeChanged();
+    const lingering = this.#context === undefined ? this.lingering.keys() : touch();
     const keys = this.#context === undefined ? new Set([...dirty, ...store.serviceKeys()]) : dirty;
     const context = (this.#context ??= renderContext(nodeFacts(), settings()));
-    const virtualServers = new Set<VirtualServerKey>();
-    const addresses = new Set<IpAddress>();
-    const elements = new Set<ElementKey>();
+    this.#interfaceAddresses = context.interfaceAddresses;
+    const virtualServers = new Set(lingering.virtualServers);
+    const addresses = new Set(lingering.addresses);
+    const elements = new Set(lingering.elements);
     for (const key of keys) {
       const before = this.desired.fragment(key);
       const fragment = this.#render(key, context);

@@ -159,7 +159,7 @@ export const wire = (
   const isExcluded = (address: IpAddress): boolean =>
     settings.now.excludeCidrs.some((cidr) => cidrContains(cidr, address));
   const contested: Contested = new Contested({
-    wanted: new LeftAlone({ wanted: wanted.desired, observed, isExcluded }),
+    wanted: new LeftAlone({ wanted: wanted.lingering, observed, isExcluded }),
     services: wanted.desired,
     observed,
   });
@@ -175,6 +175,7 @@ export const wire = (
     observed,
     wanted: contested,
     contests,
+    lingering: wanted.lingering,
     endpoints: wanted.desired,
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     isNodeGone: (name) => lostNodes.isGone(name),

@@ -3,7 +3,7 @@ import type {
   EndpointServer,
   RealServerKey,
   VirtualServerKey,
-  VirtualServerTable,
+  WantedTable,
 } from '../model/virtual-server.js';
 
 /**
@@ -20,14 +20,18 @@ export const departureOf = ({ ready, serving, terminating }: Endpoint): Departur
 /** Endpoints that are not ready, as EndpointSlices have them, by the real servers that they may have been. */
 export type UnreadyEndpoints = ReadonlyMap<RealServerKey, Endpoint>;
 
-type Table = VirtualServerTable<EndpointServer> | undefined;
+type Table = WantedTable<EndpointServer> | undefined;
 
 /** The endpoints of real servers that are not wanted any more, each as it was last seen, for as long as somebody asks for it. */
 export class FormerEndpoints {
   readonly #endpoints = new Map<VirtualServerKey, Map<RealServerKey, Endpoint>>();
+  readonly #deadlines = new Map<VirtualServerKey, number>();
 
   /** Takes in that a virtual server is wanted otherwise now; `unready` is of the Service that has it. */
   note(key: VirtualServerKey, before: Table, after: Table, unready: UnreadyEndpoints | undefined): void {
+    if (after === undefined && before?.drainMilliseconds !== undefined)
+      this.#deadlines.set(key, before.drainMilliseconds);
+    else if (after !== undefined) this.#deadlines.delete(key);
     const known = this.#endpoints.get(key) ?? new Map<RealServerKey, Endpoint>();
     for (const [realServer, { endpoint }] of before?.realServers ?? [])
       if (after?.realServers.has(realServer) !== true) known.set(realServer, endpoint);
@@ -44,8 +48,14 @@ export class FormerEndpoints {
     return this.#endpoints.get(key)?.get(realServer);
   }
 
+  /** How long the Service said that real servers of a virtual server may drain that is not wanted any more. */
+  drainMilliseconds(key: VirtualServerKey): number | undefined {
+    return this.#deadlines.get(key);
+  }
+
   /** Forgets those of a virtual server that nobody asks for any more. */
   retain(key: VirtualServerKey, isOfUse: (realServer: RealServerKey) => boolean): void {
+    this.#deadlines.delete(key);
     const known = this.#endpoints.get(key);
     if (known === undefined) return;
     for (const realServer of known.keys()) if (!isOfUse(realServer)) known.delete(realServer);

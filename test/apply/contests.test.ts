@@ -13,6 +13,7 @@ import { touch, type Touched } from '../../src/plan/diff.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { isNamedIn } from '../../src/plan/packet-elements.js';
 import { render, renderContext } from '../../src/plan/render.js';
+import { lingeringOver } from '../support/lingering.js';
 import { failed, FaultyKernel, unknown } from '../support/faulty-kernel.js';
 import { ip, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
 import { at, real, virtual } from '../support/tables.js';
@@ -25,8 +26,9 @@ const setUp = () => {
   const kernel = new FaultyKernel();
   const observed = new Observed();
   const desired = new Desired();
+  const lingering = lingeringOver(desired);
   const contested = new Contested({
-    wanted: desired,
+    wanted: lingering,
     services: desired,
     observed: { hasAddress: (address) => kernel.addresses.has(address) },
   });
@@ -42,6 +44,7 @@ const setUp = () => {
     packetRules: kernel.packetRules,
     observed,
     wanted: contested,
+    lingering,
     contests,
     endpoints: desired,
     isNodeGone: () => false,

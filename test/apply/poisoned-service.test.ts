@@ -11,6 +11,7 @@ import { Desired } from '../../src/plan/desired.js';
 import { touch, type Touched } from '../../src/plan/diff.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { render, renderContext } from '../../src/plan/render.js';
+import { lingeringOver } from '../support/lingering.js';
 import { failed, FaultyKernel } from '../support/faulty-kernel.js';
 import { nodeFacts, ready, service, settings, slice } from '../support/objects.js';
 import { RecordingLog } from '../support/recording-log.js';
@@ -51,13 +52,15 @@ const setUp = () => {
   const counters = new OperationCounters();
   const clock = { now: 1_000 };
   const log = new RecordingLog();
-  const contested = new Contested({ wanted: desired, services: desired, observed });
+  const lingering = lingeringOver(desired);
+  const contested = new Contested({ wanted: lingering, services: desired, observed });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
     observed,
     wanted: contested,
+    lingering,
     contests: new Contests({ ipvs: kernel, observed, contested, isGiven: () => false }),
     endpoints: desired,
     drainSettings: () => defaultDrainSettings,

@@ -62,7 +62,7 @@ const setUp = () => {
     began: () => void told.push('began'),
     ended: ({ succeeded }) => void told.push(succeeded ? 'succeeded' : 'failed'),
   };
-  const contested = new Contested({ wanted: wanted.desired, services: wanted.desired, observed });
+  const contested = new Contested({ wanted: wanted.lingering, services: wanted.desired, observed });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: dummy,
@@ -70,6 +70,7 @@ const setUp = () => {
     staleFlows: { clean: async () => {} },
     observed,
     wanted: contested,
+    lingering: wanted.lingering,
     contests: new Contests({ ipvs: kernel, observed, contested, isGiven: () => false }),
     drainSettings: () => defaultDrainSettings,
     endpoints: wanted.desired,

@@ -4,7 +4,7 @@ import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
 import type { VirtualServerTable } from '../../src/model/virtual-server.js';
 import { Desired } from '../../src/plan/desired.js';
-import { diff, touch, type Touched } from '../../src/plan/diff.js';
+import { diff, touch, union, type Touched } from '../../src/plan/diff.js';
 import { allTouched } from './touched.js';
 import {
   defaultDrainSettings,
@@ -16,7 +16,8 @@ import {
 import { phaseOperations, phases } from '../../src/plan/order.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../../src/plan/render.js';
 import { formatHostAddress, sortedRealServers, sortedTables } from '../../src/plan/table.js';
-import { nodeFacts, settings } from './objects.js';
+import { lingeringOver } from './lingering.js';
+import { ip, nodeFacts, settings } from './objects.js';
 import { SimulatedKernel } from './simulated-kernel.js';
 
 /** What a node is given at once. */
@@ -50,6 +51,9 @@ const tableLines = (operations: readonly Operation[]): readonly string[] =>
 export class SimulatedNode {
   readonly kernel = new SimulatedKernel();
   readonly desired = new Desired();
+  readonly lingering = lingeringOver(this.desired, {
+    has: (address) => this.context.interfaceAddresses.has(ip(address)),
+  });
   context: RenderContext;
   draining: Draining = new Map();
   /** What the last change did to packet rules. */
@@ -106,7 +110,7 @@ export class SimulatedNode {
   ): readonly string[] {
     this.context = renderContext(facts, renderSettings);
     return this.#sync(
-      [...this.#services.keys()].map((key) => this.#render(key)),
+      [...[...this.#services.keys()].map((key) => this.#render(key)), this.lingering.keys()],
       now,
     );
   }
@@ -117,12 +121,30 @@ export class SimulatedNode {
   }
 
   #sync(touched: readonly Touched[], now: number): readonly string[] {
-    const union = allTouched(touched);
-    const operations = diff(this.desired, this.kernel, union, this.drainSettings);
+    const all = this.#settle(allTouched(touched));
+    const operations = diff(this.lingering, this.kernel, all, this.drainSettings);
     const ordered = phases(operations, this.desired.urgency).flatMap(phaseOperations);
     this.kernel.apply(ordered);
     this.ruleLines = ordered.filter(isAboutRules).map(formatOperation);
-    return [...tableLines(ordered), ...this.lookAtDraining(union.virtualServers, now)];
+    return [...tableLines(ordered), ...this.lookAtDraining(all.virtualServers, now)];
+  }
+
+  /** Those that are unwanted now linger if they have connections; the keys with those that are wanted otherwise by that. */
+  #settle(touched: Touched): Touched {
+    let all = touched;
+    for (const key of touched.virtualServers)
+      if (['wanted-again', 'gone'].includes(this.lingering.endOf(key, this.kernel) ?? ''))
+        all = union(all, this.lingering.end(key));
+    const { virtualServers } = touched;
+    for (const have of this.lingering.candidates(
+      virtualServers,
+      this.lingering,
+      this.kernel,
+      this.drainSettings,
+    ))
+      if (this.kernel.observe(have.server.identity).some(({ activeConnections }) => activeConnections > 0))
+        all = union(all, this.lingering.add(have, this.kernel));
+    return all;
   }
 
   /** What the daemon does after each change with what it touched, and every minute with what is draining. */
@@ -130,11 +152,11 @@ export class SimulatedNode {
     keys: Touched['virtualServers'] = new Set(this.draining.keys()),
     now = 0,
   ): readonly string[] {
-    const tables = drainingAmong(keys, this.desired, this.kernel, this.drainSettings);
+    const tables = drainingAmong(keys, this.lingering, this.kernel, this.drainSettings);
     const step = drainStep({
       draining: this.draining,
       observations: new Map(tables.map(({ server }) => [server.key, this.kernel.observe(server.identity)])),
-      wanted: this.desired,
+      wanted: this.lingering,
       now,
       settings: this.drainSettings,
       endpointOf: (of, realServer) => this.desired.formerEndpoint(of, realServer),
@@ -142,10 +164,14 @@ export class SimulatedNode {
     });
     this.draining = step.keep;
     this.kernel.apply(step.delete);
-    const ended = touch({ virtualServers: new Set(step.delete.map(operationTarget)) });
-    const after = diff(this.desired, this.kernel, ended, this.drainSettings);
+    let ended = touch({ virtualServers: new Set(step.delete.map(operationTarget)) });
+    for (const key of keys)
+      if (this.lingering.endOf(key, this.kernel) === 'idle') ended = union(ended, this.lingering.end(key));
+    const after = phases(diff(this.lingering, this.kernel, ended, this.drainSettings)).flatMap(
+      phaseOperations,
+    );
     this.kernel.apply(after);
-    return [...step.delete, ...after].map(formatOperation);
+    return [...step.delete.map(formatOperation), ...tableLines(after)];
   }
 
   /** The kernel's table, a line a virtual server, sorted: `TCP 10.0.0.1:80 persistent 600 → 10.1.0.1:80, 10.1.0.2:80 weight 0`. */

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { VirtualServerKey } from '../../src/model/virtual-server.js';
+import { touch } from '../../src/plan/diff.js';
+import { defaultDrainSettings } from '../../src/plan/drain.js';
+import { failed } from '../support/faulty-kernel.js';
+import { ip } from '../support/objects.js';
+import { setUp } from '../support/reconciling.js';
+
+const vip = '10.96.0.1';
+const web = `TCP ${vip}:80` as VirtualServerKey;
+const refuses = `IPv4 no-endpoints ${vip} . TCP . 80`;
+
+/** A Service with two endpoints, the first with a connection, and what was asked of the kernel since. */
+const serving = async () => {
+  const parts = setUp();
+  await parts.reconciler.reconcile(parts.want('web', vip, ['10.1.0.1', '10.1.0.2']));
+  for (const key of parts.kernel.tables.get(web)?.realServers.keys() ?? [])
+    if (key === '10.1.0.1:80') parts.kernel.connections.set(key, 1);
+  const since = (): readonly string[] => [
+    ...parts.kernel.askedOfRules.splice(0),
+    ...parts.kernel.asked.splice(0),
+  ];
+  since();
+  return { ...parts, since };
+};
+
+test('a deleted Service with a connection lingers: no new ones, its address stays; it goes when the last has ended', async () => {
+  const { kernel, observed, reconciler, lingering, want, since } = await serving();
+  await reconciler.reconcile(want('web', vip, undefined));
+  assert.deepEqual(since(), [
+    '+ rule no-endpoints 10.96.0.1 . TCP . 80',
+    '- rule cluster-ip 10.96.0.1 . TCP . 80',
+    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
+    '~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
+    '- real TCP 10.96.0.1:80 → 10.1.0.2:80',
+  ]);
+  assert.ok(lingering.has(web) && observed.hasAddress(ip(vip)));
+  assert.deepEqual([...reconciler.drains.suspectNodes()], [], 'its nodes have nothing to do with it');
+  kernel.connections.clear();
+  await reconciler.drain();
+  assert.deepEqual(since(), [
+    '- rule no-endpoints 10.96.0.1 . TCP . 80',
+    '- rule vips 10.96.0.1',
+    '- real TCP 10.96.0.1:80 → 10.1.0.1:80',
+    '- virtual TCP 10.96.0.1:80',
+    '- address 10.96.0.1/32',
+  ]);
+  assert.equal(lingering.size, 0);
+});
+
+test('without connections it goes at once, for one dump', async () => {
+  const { kernel, reconciler, lingering, want } = await serving();
+  kernel.connections.clear();
+  kernel.read.length = 0;
+  await reconciler.reconcile(want('web', vip, undefined));
+  assert.equal(kernel.tables.size, 0);
+  assert.equal(lingering.size, 0);
+  assert.deepEqual(kernel.read, ['TCP 10.96.0.1:80 real servers']);
+});
+
+test('the deadline ends it, and its clients are told', async () => {
+  const { kernel, clock, cleaned, reconciler, want } = await serving();
+  await reconciler.reconcile(want('web', vip, undefined));
+  clock.now += defaultDrainSettings.deadlines.TCP;
+  await reconciler.drain();
+  assert.equal(kernel.tables.size, 0);
+  assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by ']);
+});
+
+test('a Service that comes back takes over in place', async () => {
+  const { kernel, observed, reconciler, lingering, want, since } = await serving();
+  await reconciler.reconcile(want('web', vip, undefined));
+  since();
+  await reconciler.reconcile(want('other', vip, ['10.1.0.1', '10.1.0.3']));
+  assert.deepEqual(since(), [
+    '+ rule cluster-ip 10.96.0.1 . TCP . 80',
+    '- rule no-endpoints 10.96.0.1 . TCP . 80',
+    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
+    '+ real TCP 10.96.0.1:80 → 10.1.0.3:80 masquerade weight 1',
+  ]);
+  assert.equal(lingering.size, 0);
+  assert.equal(observed.element(refuses as never), undefined);
+  assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])].length, 2);
+});
+
+test('whose address is not local goes at once; one that somebody else deletes meanwhile is not made again', async () => {
+  const first = await serving();
+  first.kernel.addresses.clear();
+  first.observed.setAddresses([]);
+  await first.reconciler.reconcile(first.want('web', vip, undefined));
+  assert.equal(first.kernel.tables.size, 0);
+  const second = await serving();
+  await second.reconciler.reconcile(second.want('web', vip, undefined));
+  second.kernel.tables.clear();
+  await second.reconciler.reconcile(await second.resync.begin());
+  assert.deepEqual([second.kernel.tables.size, second.kernel.addresses.size], [0, 0]);
+});
+
+test('an address that another interface gets is left to it while the virtual server lingers', async () => {
+  const { kernel, interfaces, reconciler, lingering, want } = await serving();
+  await reconciler.reconcile(want('web', vip, undefined));
+  interfaces.add(vip);
+  await reconciler.reconcile(lingering.keys());
+  assert.deepEqual([[...kernel.addresses], [...kernel.tables.keys()]], [[], [web]]);
+});
+
+test('after a restart it lingers on without a change', async () => {
+  const before = await serving();
+  await before.reconciler.reconcile(before.want('web', vip, undefined));
+  const after = setUp({ kernel: before.kernel });
+  after.observed.setElements(before.observed.elementsOf('IPv4'));
+  before.since();
+  const touched = await after.resync.begin({ anew: true });
+  await after.reconciler.reconcile({ ...touched, elements: new Set(after.observed.keys().elements) });
+  assert.deepEqual(before.since(), []);
+  assert.ok(after.lingering.has(web));
+  assert.equal(after.reconciler.drains.draining.size, 1);
+});
+
+test('the element that names a virtual server as ours stays while the kernel refuses to delete it', async () => {
+  const { kernel, clock, observed, reconciler, want } = await serving();
+  kernel.connections.clear();
+  kernel.fault = ({ kind }) => (kind === 'delete-virtual-server' ? failed('EBUSY') : undefined);
+  await reconciler.reconcile(want('web', vip, undefined));
+  const named = `IPv4 cluster-ip ${vip} . TCP . 80`;
+  assert.ok(observed.element(named as never) !== undefined);
+  kernel.fault = () => undefined;
+  clock.now += 120_000;
+  await reconciler.reconcile(touch());
+  assert.equal(kernel.tables.size, 0);
+  assert.equal(observed.element(named as never), undefined);
+});
+
+test('ten thousand idle Services go with one dump each', async () => {
+  const { kernel, desired, reconciler, wantMany } = setUp();
+  await reconciler.reconcile(wantMany(10_000, ['10.1.0.1']));
+  kernel.read.length = 0;
+  const started = performance.now();
+  await reconciler.reconcile(wantMany(10_000, undefined));
+  assert.equal(kernel.tables.size, 0);
+  assert.equal(kernel.read.length, 10_000);
+  assert.equal(desired.serviceCount, 0);
+  assert.ok(performance.now() - started < 10_000);
+});
