@@ -7,6 +7,7 @@ import { groups, type Check } from '../doctor/check.js';
 import { checks, examine, type Outcome } from '../doctor/checks.js';
 import { collect } from '../doctor/collect.js';
 import type { Facts } from '../doctor/facts.js';
+import { askDaemon } from './admin-client.js';
 import { doctorText, summaryOf } from './doctor-text.js';
 import { readObjects } from './read-objects.js';
 
@@ -17,6 +18,7 @@ export interface DoctorOptions {
   readonly hostnameOverride: string | undefined;
   /** `api`, or a file or folder of manifests. */
   readonly source: string | undefined;
+  readonly adminSocket: string | undefined;
   /** Ids and groups; none: all checks. */
   readonly only: readonly string[];
   readonly quiet: boolean;
@@ -69,11 +71,16 @@ const format = async (outcomes: readonly Outcome[], { output, quiet }: DoctorOpt
 
 /** Prints what the checks come to. 1: a check fails, or with `strict` warns. Rejects with a UsageError for a check that there is not. */
 export const doctor = async (options: DoctorOptions): Promise<number> => {
-  const { kubeconfig, source, only, strict } = options;
+  const { kubeconfig, source, only, strict, adminSocket } = options;
   const chosen = chosenChecks(only);
   const manifests =
     source === undefined || source === 'api' ? undefined : () => [...readObjects([source]).services.values()];
-  const facts = await collect({ configuration: readConfiguration(options), kubeconfig, manifests });
+  const facts = await collect({
+    configuration: readConfiguration(options),
+    kubeconfig,
+    manifests,
+    status: () => askDaemon(adminSocket, (client) => client.status()),
+  });
   const outcomes = examine(facts, chosen);
   process.stdout.write(await format(outcomes, options));
   const { fail, warn } = summaryOf(outcomes);

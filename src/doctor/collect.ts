@@ -4,10 +4,11 @@ import { machineCpus } from '../kernel/cpus.js';
 import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
 import { legacyForwardFilters } from '../kernel/xtables/forward-filter.js';
 import type { Service } from '../model/service.js';
+import type { StatusAnswer } from '../plan/admin-answers.js';
 import type { CredentialSource } from '../watch/api-client.js';
 import { loadCredentials } from '../watch/credentials.js';
 import { apiFacts, apiServerAddress, apiServices, type ApiOptions } from './collect/api.js';
-import { attempt } from './collect/attempt.js';
+import { attempt, UnseenError } from './collect/attempt.js';
 import { daemonFacts, metricsFacts } from './collect/daemon.js';
 import {
   conntrackNetlink,
@@ -40,6 +41,10 @@ export interface CollectOptions {
   readonly kubeconfig: string | undefined;
   /** The Services of manifests, where no API server is to be asked. */
   readonly manifests: (() => readonly Service[]) | undefined;
+  /** Asks the daemon's admin socket. */
+  readonly status: () => Promise<
+    { readonly answer: StatusAnswer } | { readonly answer: undefined; readonly why: string }
+  >;
 }
 
 const noApi = {
@@ -122,6 +127,12 @@ const fromProc = async () => {
   };
 };
 
+const fromAdmin = async ({ status }: CollectOptions): Promise<StatusAnswer> => {
+  const told = await status();
+  if (told.answer === undefined) throw new UnseenError(told.why, 'see the check daemon');
+  return told.answer;
+};
+
 /** Looks at everything; nothing that fails stops the rest. Changes nothing and starts no program. */
 export const collect = async (options: CollectOptions): Promise<Facts> => {
   const { settings } = options.configuration;
@@ -138,6 +149,7 @@ export const collect = async (options: CollectOptions): Promise<Facts> => {
     ...(await fromKernel(settings, valueOf(api.services) ?? [])),
     ...api,
     daemon: await attempt(() => daemonFacts(healthzBindAddress)),
+    status: await attempt(() => fromAdmin(options)),
     metrics: await attempt(() => metricsFacts(metricsBindAddress)),
   };
 };

@@ -7,6 +7,7 @@ import type { ForwardFilter } from '../model/forward-filter.js';
 import type { BaseChainHook } from '../model/nftables.js';
 import type { Service } from '../model/service.js';
 import type { VirtualServerIdentity } from '../model/virtual-server.js';
+import type { StatusAnswer } from '../plan/admin-answers.js';
 import type { Look } from './finding.js';
 
 /** /proc/net/ip_vs: what anybody may read of IPVS. */
@@ -165,6 +166,8 @@ export interface Facts {
   /** Where the API server is reached, if that is an address. */
   readonly apiServerAddress: IpAddress | undefined;
   readonly daemon: Look<DaemonFacts>;
+  /** What the daemon says of itself on its admin socket. */
+  readonly status: Look<StatusAnswer>;
   /** Samples of the metrics page, summed over their labels but for those that the checks ask for: `name` or `name{resource="nodes"}`. */
   readonly metrics: Look<ReadonlyMap<string, number>>;
 }

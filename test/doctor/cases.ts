@@ -16,6 +16,7 @@ import {
   server,
   service,
   settingsOf,
+  status,
 } from '../support/doctor-facts.js';
 
 /** One thing that is wrong, and all that the check says of it. */
@@ -855,12 +856,76 @@ export const cases: readonly Case[] = [
     remedy: 'see the checks api-server, credential and rights',
   },
   {
-    what: 'operations that are refused',
+    what: 'a sync that broke',
+    id: 'sync',
+    wrong: {
+      status: status({
+        lastSync: { at: '', secondsAgo: 12.4, tookSeconds: 0.5, succeeded: false, applied: 0, failed: 1 },
+      }),
+    },
+    result: 'fail',
+    seen: 'the last sync was 12 s ago and took 0.500 s; it broke',
+    remedy: 'kubectl -n kube-system logs -l k8s-app=kube-ipvs',
+  },
+  {
+    what: 'a source that has not told all',
+    id: 'sync',
+    wrong: {
+      status: status({
+        synced: false,
+        uptimeSeconds: 90,
+        source: { name: 'API server a:6443', delivered: false },
+      }),
+    },
+    result: 'fail',
+    seen: 'not synced 90 seconds after the start: API server a:6443 has not told all yet',
+    remedy: 'kubectl -n kube-system logs -l k8s-app=kube-ipvs',
+  },
+  {
+    what: 'a source in trouble',
+    id: 'sync',
+    wrong: {
+      status: status({ source: { name: 'API server a:6443', delivered: true, trouble: 'services: 403' } }),
+    },
+    result: 'fail',
+    seen: 'it does not follow API server a:6443: services: 403',
+    remedy: 'see the checks api-server, credential and rights',
+  },
+  {
+    what: 'a virtual server that is contested',
+    id: 'contested-servers',
+    wrong: {
+      status: status({
+        contested: [{ virtualServer: 'TCP 10.96.0.10:53', service: 'kube-system/kube-dns' }],
+      }),
+    },
+    result: 'fail',
+    seen: 'TCP 10.96.0.10:53 of Service kube-system/kube-dns is of somebody else',
+    remedy: 'kubectl -n kube-system annotate service kube-dns ipvs.kube-ipvs.dev/take-over-foreign=true',
+  },
+  {
+    what: 'an object that is refused',
     id: 'refused-operations',
-    wrong: { metrics: metrics({ kube_ipvs_refused_objects: 2, kube_ipvs_operation_failures_total: 9 }) },
+    wrong: {
+      status: status({
+        refusedCount: 1,
+        refused: [{ what: 'TCP 10.96.0.9:80', reason: 'add it: ENOENT', seconds: 3 }],
+      }),
+    },
+    result: 'fail',
+    seen: '1 object: TCP 10.96.0.9:80 (add it: ENOENT)',
+    remedy: 'kubectl -n kube-system logs -l k8s-app=kube-ipvs',
+  },
+  {
+    what: 'operations that are refused, and no admin socket',
+    id: 'refused-operations',
+    wrong: {
+      status: unseen,
+      metrics: metrics({ kube_ipvs_refused_objects: 2, kube_ipvs_operation_failures_total: 9 }),
+    },
     result: 'fail',
     seen: 'the kernel refuses 2 objects now and refused 9 operations since the start',
-    remedy: 'the log names each with the reason: kubectl -n kube-system logs -l k8s-app=kube-ipvs',
+    remedy: 'kubectl -n kube-system logs -l k8s-app=kube-ipvs',
   },
   {
     what: 'drift',

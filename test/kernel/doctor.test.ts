@@ -1,11 +1,12 @@
 // lab: -K initcall_blacklist=ip_vs_mh_init
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { askDaemon } from '../../src/cli/admin-client.js';
 import { examine, type Outcome } from '../../src/doctor/checks.js';
 import { collect } from '../../src/doctor/collect.js';
 import { toService } from '../../src/watch/objects.js';
@@ -26,6 +27,7 @@ const services = [
   serviceObject('web', { clusterIP: '10.96.0.10', ports: ['http:80/TCP'] }),
   serviceObject('dns', { clusterIP: '10.96.0.53', ports: ['dns:53/UDP'] }),
 ];
+const socket = join(folder, 'admin.sock');
 let daemon: DaemonProcess;
 
 before(async () => {
@@ -37,7 +39,12 @@ before(async () => {
     sliceObject('dns', [ready('10.244.0.12')], { ports: ['dns:53/UDP'] }),
   ];
   writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-  daemon = new DaemonProcess([`--source=${manifest}`, '--ipvs-sync-period=10m', '--ipvs-tcp-timeout=3h']);
+  daemon = new DaemonProcess([
+    `--source=${manifest}`,
+    '--ipvs-sync-period=10m',
+    '--ipvs-tcp-timeout=3h',
+    `--admin-socket=${socket}`,
+  ]);
   await eventually(async () => {
     const { result, seen } = await look('daemon');
     assert.equal(result, 'pass', `${seen}\n${daemon.log}`);
@@ -56,6 +63,7 @@ const everything = async ({ kubeconfig, more = [] }: Given = {}): Promise<Readon
   const facts = await collect({
     configuration: { files: [], settings: settingsOf('--ipvs-tcp-timeout=3h'), problem: undefined },
     kubeconfig,
+    status: () => askDaemon(socket, (client) => client.status()),
     manifests:
       kubeconfig === undefined
         ? () => [...services, ...more].flatMap((object) => toService(object).value ?? [])
@@ -92,6 +100,7 @@ test('on a node that kube-ipvs serves nothing fails, and what is not known says 
   const seen = new Map(outcomes.map((outcome) => [outcome.id, outcome.seen]));
   assert.equal(seen.get('ipvs'), 'IPVS 1.2.1, 2 virtual servers, 2 real servers');
   assert.equal(seen.get('foreign-servers'), 'all 2 virtual servers are ours');
+  assert.match(seen.get('sync') ?? '', /^the last sync was \d+ s ago and took 0\.\d+ s$/);
   assert.equal(seen.get('dummy-interface'), 'kube-ipvs0 has 2 addresses');
   assert.equal(seen.get('two-proxies'), 'no proxy is seen in this process namespace');
   assert.match(
@@ -397,6 +406,23 @@ test('in the network namespace of a pod it says so', () => {
   assert.equal(status, 1, 'a warning counts with --strict');
   assert.deepEqual(report.summary, { pass: 0, warn: 1, fail: 0, unknown: 0 });
   assert.equal(call([], '--only=network-namespace', '--strict').status, 0);
+});
+
+test('contested-servers: somebody else makes what a Service is about to ask for', async () => {
+  shell('ipvsadm -A -t 10.96.0.77:80 -s wlc');
+  const wanted = serviceObject('late', { clusterIP: '10.96.0.77', ports: ['http:80/TCP'] });
+  const world: { items: object[] } = JSON.parse(readFileSync(manifest, 'utf8'));
+  writeFileSync(`${manifest}.next`, JSON.stringify({ ...world, items: [...world.items, wanted] }));
+  renameSync(`${manifest}.next`, manifest);
+  await eventually(async () =>
+    assert.equal(
+      await told('contested-servers'),
+      'fail: TCP 10.96.0.77:80 of Service default/late is of somebody else',
+    ),
+  );
+  const { remedy } = await look('contested-servers');
+  assert.equal(remedy, 'kubectl -n default annotate service late ipvs.kube-ipvs.dev/take-over-foreign=true');
+  shell('ipvsadm -D -t 10.96.0.77:80');
 });
 
 test('when the daemon is gone, what it left is looked at', async () => {

@@ -5,6 +5,7 @@ import { neededRights } from '../../src/doctor/collect/api.js';
 import type { KernelValue } from '../../src/kernel/sysctl.js';
 import type { ForwardFilter } from '../../src/model/forward-filter.js';
 import type { Service } from '../../src/model/service.js';
+import type { StatusAnswer } from '../../src/plan/admin-answers.js';
 import { toService } from '../../src/watch/objects.js';
 import { ip, serviceObject, type ServiceSpec } from './objects.js';
 
@@ -141,6 +142,48 @@ export const server = (address: string, port: number) => ({
   ours: true,
 });
 
+export const status = (changes: Partial<StatusAnswer> = {}): Facts['status'] => ({
+  value: {
+    version: 1,
+    programVersion: '0.1.0',
+    pid: 12,
+    startedAt: '2026-11-23T09:00:00.000Z',
+    uptimeSeconds: 3_600,
+    node: 'node-1',
+    kernelRelease: '6.12.48',
+    scheduler: 'rr',
+    configDigest: '0123456789ab',
+    configFiles: ['config.conf'],
+    source: { name: 'API server 192.0.2.9:6443', delivered: true },
+    synced: true,
+    healthy: true,
+    lastSync: {
+      at: '2026-11-23T09:59:55.000Z',
+      secondsAgo: 5,
+      tookSeconds: 0.0421,
+      succeeded: true,
+      applied: 3,
+      failed: 0,
+    },
+    counts: {
+      services: 2,
+      virtualServers: 2,
+      realServers: 3,
+      addresses: 2,
+      packetRuleElements: 7,
+      foreignVirtualServers: 0,
+      draining: 0,
+      problems: 0,
+    },
+    refused: [],
+    refusedCount: 0,
+    contested: [],
+    drift: [],
+    packetRules: { IPv4: { inForce: true }, IPv6: { inForce: true } },
+    ...changes,
+  },
+});
+
 /** A node on which every check passes. */
 export const goodFacts: Facts = {
   now,
@@ -188,6 +231,7 @@ export const goodFacts: Facts = {
   api: api(),
   apiServerAddress: ip('192.0.2.9'),
   daemon: { value: { status: 200, eligible: true, healthy: true } },
+  status: status(),
   metrics: {
     value: new Map([
       ['kube_ipvs_virtual_servers', 2],

@@ -1,3 +1,4 @@
+import { adminSocketHelp } from '../../config/admin-socket.js';
 import { command, flag, outputOption, text, texts } from '../command.js';
 
 export const doctorCommand = command({
@@ -23,6 +24,7 @@ export const doctorCommand = command({
     source: text('path', 'a file or folder of manifests with the Services; no API server is asked', {
       completion: 'file',
     }),
+    adminSocket: text('path', adminSocketHelp, { completion: 'file' }),
     only: texts('checks', 'only these, by id or group; repeatable, or with commas between'),
     quiet: flag('only what is not pass', { short: 'q' }),
     strict: flag('warnings count: exit status 1 for them too'),

@@ -101,6 +101,26 @@ const hostPorts = (facts: Facts): Finding =>
     none: 'no rules for hostPorts',
   });
 
+const contested = ({ status }: Facts): Finding =>
+  judge(status, ({ contested: all }) =>
+    all.length === 0
+      ? pass('no Service is kept from its virtual server by somebody else')
+      : fail(
+          some(
+            all.map(
+              ({ virtualServer, service }) => `${virtualServer} of Service ${service} is of somebody else`,
+            ),
+          ),
+          all
+            .slice(0, 3)
+            .map(({ service }) => {
+              const [namespace = '', name = ''] = service.split(/[/:]/);
+              return `kubectl -n ${namespace} annotate service ${name} ipvs.kube-ipvs.dev/take-over-foreign=true`;
+            })
+            .join('; '),
+        ),
+  );
+
 const manager = ({ programs }: Facts): Finding =>
   judge(programs, (all) => {
     const found = all.filter(({ name }) => name === 'keepalived' || name === 'kube-vip');
@@ -136,6 +156,12 @@ export const conflictChecks = checksOf('conflicts', [
     title: "the CNI's rules for hostPorts",
     why: 'A hostPort that equals the port of a Service draws the packets of its VIP to that pod.',
     look: hostPorts,
+  },
+  {
+    id: 'contested-servers',
+    title: 'virtual servers of others that Services ask for',
+    why: 'What somebody else made is left alone: such a Service goes where the other one sends it.',
+    look: contested,
   },
   {
     id: 'ipvs-managers',

@@ -1,6 +1,6 @@
 import { checksOf } from '../check.js';
 import type { Facts } from '../facts.js';
-import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
 const configuration = ({ configuration: { files, settings, problem } }: Facts): Finding => {
   const name = files.length === 0 ? 'no --config: the defaults' : files.join(', ');
@@ -74,14 +74,42 @@ const page = (
       : unknown('the metrics port is not that of kube-ipvs', 'see the check two-proxies'),
   );
 
-const refused = (facts: Facts): Finding =>
+const logRemedy = 'kubectl -n kube-system logs -l k8s-app=kube-ipvs';
+
+const sync = ({ status }: Facts): Finding =>
+  judge(status, ({ synced, lastSync, source, uptimeSeconds }) => {
+    if (source.trouble !== undefined)
+      return fail(
+        `it does not follow ${source.name}: ${source.trouble}`,
+        'see the checks api-server, credential and rights',
+      );
+    if (lastSync === undefined || !synced)
+      return fail(
+        `not synced ${count(uptimeSeconds, 'second')} after the start: ${source.name} ${source.delivered ? 'has told all' : 'has not told all yet'}`,
+        logRemedy,
+      );
+    const text = `the last sync was ${Math.round(lastSync.secondsAgo)} s ago and took ${lastSync.tookSeconds.toFixed(3)} s`;
+    return lastSync.succeeded ? pass(text) : fail(`${text}; it broke`, logRemedy);
+  });
+
+/** By name where the daemon tells them, else how many the metrics count. */
+const refused = (facts: Facts): Finding => {
+  const status = valueOf(facts.status);
+  if (status === undefined) return refusedByNumber(facts);
+  return status.refusedCount === 0
+    ? pass('the kernel refuses nothing')
+    : fail(
+        `${count(status.refusedCount, 'object')}: ${some(status.refused.map(({ what, reason }) => `${what} (${reason})`))}`,
+        logRemedy,
+      );
+};
+
+const refusedByNumber = (facts: Facts): Finding =>
   page(facts, (sample) => {
     const now = sample('kube_ipvs_refused_objects') ?? 0;
     const failures = sample('kube_ipvs_operation_failures_total') ?? 0;
     const text = `the kernel refuses ${now} objects now and refused ${failures} operations since the start`;
-    return now === 0
-      ? pass(text)
-      : fail(text, 'the log names each with the reason: kubectl -n kube-system logs -l k8s-app=kube-ipvs');
+    return now === 0 ? pass(text) : fail(text, logRemedy);
   });
 
 const drift = (facts: Facts): Finding =>
@@ -133,6 +161,12 @@ export const processChecks = checksOf('process', [
     title: 'whether the daemon runs and is healthy',
     why: 'Without it the kernel goes on with what it knows, and pods that come and go are not seen.',
     look: health,
+  },
+  {
+    id: 'sync',
+    title: 'the last sync of the daemon',
+    why: 'What was not synced is not served, or as it was before.',
+    look: sync,
   },
   {
     id: 'watches',

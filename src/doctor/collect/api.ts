@@ -91,6 +91,7 @@ export const neededRights = [
     { verb, group: '', resource: 'nodes' },
     { verb, group: 'discovery.k8s.io', resource: 'endpointslices' },
   ]),
+  { verb: 'get', group: '', resource: 'nodes' },
   { verb: 'create', group: 'events.k8s.io', resource: 'events' },
   { verb: 'patch', group: 'events.k8s.io', resource: 'events' },
 ] as const;
