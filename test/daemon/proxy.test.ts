@@ -363,12 +363,16 @@ test('a resync reads every virtual server within half of a period, however many 
   put(...Array.from({ length: 1_000 }, (_, index) => `s${index}`));
   await proxy.start();
   await turns();
+  // On a busy machine it gives the event loop more turns.
+  const manyTurns = async (): Promise<void> => {
+    for (let count = 0; count < 10; count += 1) await turns();
+  };
   context.mock.timers.tick(60_000);
-  await turns();
+  await manyTurns();
   kernel.read.length = 0;
   for (let second = 0; second < 31; second += 1) {
     context.mock.timers.tick(1_000);
-    await turns();
+    await manyTurns();
   }
   assert.equal(new Set(kernel.read.filter((read) => read.endsWith(' real servers'))).size, 1_000);
 });
