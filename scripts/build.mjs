@@ -8,6 +8,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -18,6 +19,15 @@ import { clientWithoutModels } from './client-without-models.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+
+/** The day of the commit; where there is no repository, that of package.json. */
+const releaseDate = () => {
+  const { status, stdout } = spawnSync('git', ['-C', root, 'log', '-1', '--format=%cs'], {
+    encoding: 'utf8',
+  });
+  if (status === 0) return stdout.trim();
+  return statSync(`${root}package.json`).mtime.toISOString().slice(0, 10);
+};
 
 const { outputFiles } = await build({
   absWorkingDir: root,
@@ -33,7 +43,7 @@ const { outputFiles } = await build({
   minifySyntax: true,
   minifyWhitespace: true,
   external: ['netlink'],
-  define: { KUBE_IPVS_VERSION: JSON.stringify(version) },
+  define: { KUBE_IPVS_VERSION: JSON.stringify(version), KUBE_IPVS_DATE: JSON.stringify(releaseDate()) },
   logLevel: 'warning',
   legalComments: 'none',
   banner: {

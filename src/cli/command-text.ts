@@ -1,20 +1,30 @@
 import type { Command, Operand } from './command.js';
 
+/** Breaks a text into lines of at most so many letters; all but the first are indented. */
+export const wrap = (text: string, width: number, indent: string): string => {
+  const lines: string[] = [''];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1) ?? '';
+    if (last !== '' && last.length + word.length >= width) lines.push(word);
+    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
+  }
+  return lines.join(`\n${indent}`);
+};
+
 /** `<file...>`, or `[target]` where it may be left out. */
 export const operandWords = ({ name, mandatory, many }: Operand): string => {
   const word = `${name}${many === true ? '...' : ''}`;
   return mandatory === true ? `<${word}>` : `[${word}]`;
 };
 
-const longestAligned = 46;
+const longestAligned = 60;
 
-const examplesText = (examples: Command['examples']): string => {
-  const width = Math.max(
-    0,
-    ...examples.filter(([, effect]) => effect !== undefined).map(([line]) => line.length),
-  );
+/** Command lines and what they do, in two columns. */
+export const examplesText = (examples: Command['examples']): string => {
+  const explained = examples.filter(([, effect]) => effect !== undefined).map(([line]) => line.length);
+  const width = Math.max(0, ...explained.filter((length) => length <= longestAligned));
   const lines = examples.map(([line, effect]) =>
-    effect === undefined ? `  ${line}` : `  ${line.padEnd(Math.min(width, longestAligned))}    ${effect}`,
+    effect === undefined ? `  ${line}` : `  ${line.padEnd(width)}    ${effect}`,
   );
   return `Examples:\n${lines.join('\n')}`;
 };
@@ -23,8 +33,17 @@ const examplesText = (examples: Command['examples']): string => {
 export const exitStatusText = (meanings: readonly string[]): string =>
   `Exit status: ${meanings.map((meaning, status) => `${status} ${meaning}`).join(', ')}.`;
 
+const textWidth = 110;
+
 /** What stands below the options in a command's --help. */
 export const afterHelp = ({ about, examples, needs, exitStatuses }: Command): string => {
+  const paragraphs = (about ?? '').split('\n\n').filter((paragraph) => paragraph !== '');
   const last = [needs, exitStatusText(exitStatuses)].filter((sentence) => sentence !== undefined).join(' ');
-  return ['', ...(about === undefined ? [] : [about, '']), examplesText(examples), '', last].join('\n');
+  return [
+    '',
+    ...paragraphs.flatMap((paragraph) => [wrap(paragraph, textWidth, ''), '']),
+    examplesText(examples),
+    '',
+    wrap(last, textWidth, ''),
+  ].join('\n');
 };

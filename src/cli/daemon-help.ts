@@ -1,42 +1,18 @@
 import { flagGroups, type Flag } from '../config/flag.js';
 import { flagTable } from '../config/flag-table.js';
+import type { Command } from './command.js';
+import { examplesText, exitStatusText, wrap } from './command-text.js';
+import { programText } from './program-text.js';
 
-const usage = `Usage: kube-ipvs [run] [flags]            the daemon: programs Services into the kernel's IPVS table
-       kube-ipvs dump [TARGET] [options]  what the kernel's IPVS table holds; --rules: the packet rules
-       kube-ipvs cleanup [--dry-run]      removes what kube-ipvs has made on this node
-       kube-ipvs render -f FILE [options] what a node would program for these objects; needs no root and no kernel
-       kube-ipvs config print|validate|defaults   the configuration that flags and files make; what is wrong with one
+const usage = `Usage: kube-ipvs [run] [flags]               the daemon
+       kube-ipvs COMMAND [TARGET] [options]`;
 
-A successor of kube-proxy --proxy-mode=ipvs. It takes kube-proxy's flags and --config file; called as kube-proxy it is the daemon.
-
-Examples:
-  kube-ipvs --config=/var/lib/kube-proxy/config.conf --hostname-override=node-1    in the place of kube-proxy
-  kube-ipvs --kubeconfig=admin.conf --ipvs-scheduler=lc -v 2                       with a kubeconfig, by least connections
-  kube-ipvs --source=manifests/ --once                                             from files, without a cluster
-  kube-ipvs --source=manifests/ --dry-run                                          what it would change here
-  kube-ipvs config validate config.conf                                            every problem of a config file, by line
-  kube-ipvs dump 10.96.0.1:443 --stats                                             one virtual server with its counters
-  kube-ipvs dump --rules                                                           the packet rules, as nft would list them
-  kube-ipvs render -f service.yaml -o ipvsadm                                      as commands of ipvsadm
-
-Exit status: 0 done, 1 an error (the last line says which), 2 called wrongly. Of the daemon: 0 it was stopped by SIGTERM or SIGINT, or did
-all that --once, --init-only, --write-config-to or --cleanup asked; 1 a wrong configuration, something the node lacks, or a part refused
-by the kernel with --once or left over by --cleanup. A changed config file ends nothing: what can change does so in place.
-`;
+/** How wide the text may be. */
+const textWidth = 120;
 
 const flagWords = ({ name, kind, placeholder, besideFile }: Flag): string => {
   const dashed = name === 'v' ? '-v, --v' : `--${name}`;
   return `  ${besideFile ? '*' : ' '} ${kind === 'boolean' ? dashed : `${dashed}=${placeholder}`}`;
-};
-
-const wrap = (text: string, width: number, indent: string): string => {
-  const lines: string[] = [''];
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1) ?? '';
-    if (last !== '' && last.length + word.length >= width) lines.push(word);
-    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
-  }
-  return lines.join(`\n${indent}`);
 };
 
 const flagText = (flag: Flag): string => {
@@ -46,14 +22,35 @@ const flagText = (flag: Flag): string => {
   return `${gap}${wrap(flag.help, 74, indent)}`;
 };
 
+const commandsText = (commands: readonly Command[]): string => {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  const lines = commands.map(
+    ({ name, summary }) =>
+      `  ${name.padEnd(width)}  ${wrap(summary, textWidth - width - 4, ' '.repeat(width + 4))}`,
+  );
+  return `Commands:\n${lines.join('\n')}`;
+};
+
 /** The text of `kube-ipvs --help`: commands, examples, and every flag by group. */
-export const daemonHelp = (): string => {
+export const daemonHelp = (commands: readonly Command[]): string => {
+  const { line, about, examples, exitStatuses, daemonStatuses, flagNotes } = programText;
   const groups = flagGroups.map((group) => {
     const flags = flagTable.filter((flag) => flag.group === group);
     return `\n${group}:\n${flags.map(flagText).join('\n')}\n`;
   });
-  return `${usage}${groups.join('')}
-Flags marked * count beside --config; all others are ignored there, as kube-proxy does. Underscores stand for dashes.
-More of a command: kube-ipvs dump --help, kube-ipvs render --help, kube-ipvs cleanup --help, kube-ipvs config --help
+  const statuses = wrap(`${exitStatusText(exitStatuses)} ${daemonStatuses}`, textWidth, '');
+  const intro = wrap(`kube-ipvs ${line}. ${about}`, textWidth, '');
+  return `${usage}
+
+${intro}
+
+${commandsText(commands)}
+
+${examplesText(examples)}
+
+${statuses}
+${groups.join('')}
+${wrap(flagNotes, textWidth, '')}
+More of a command: kube-ipvs help COMMAND. All of it as a man page: kube-ipvs man | man -l -
 `;
 };

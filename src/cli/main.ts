@@ -12,6 +12,7 @@ const callsDaemon = (calledAs: string, argv: readonly string[]): boolean =>
 // Every command's code is imported when the command is called: none pays for another, and only the daemon's loads the
 // Kubernetes client.
 const main = async (calledAs: string, argv: readonly string[]): Promise<number> => {
+  if (argv.length === 2 && argv[0] === 'run' && argv[1] === 'help') return printDaemonHelp();
   if (callsDaemon(calledAs, argv))
     return runDaemonCommand(argv[0] === 'run' && calledAs !== 'kube-proxy' ? argv.slice(1) : argv);
   if (argv[0] === 'help' && (argv[1] === undefined || argv[1] === 'run')) return printDaemonHelp();

@@ -1,4 +1,5 @@
-import { Argument, Command as Parser, CommanderError, Option } from 'commander';
+import { Argument, Command as Parser, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { nearest } from '../config/nearest.js';
 import {
   exitStatus,
   longName,
@@ -11,11 +12,21 @@ import { afterHelp, operandWords } from './command-text.js';
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
+/** Refuses what is none of the words, with the one that was meant and all that there are. */
+const oneOf =
+  (choices: readonly string[]) =>
+  (word: string): string => {
+    if (choices.includes(word)) return word;
+    const meant = nearest(word, choices);
+    const hint = meant === undefined ? '' : `Did you mean ${meant}? `;
+    throw new InvalidArgumentError(`${hint}Allowed choices are ${choices.join(', ')}.`);
+  };
+
 const optionFor = (name: string, definition: OptionDefinition<unknown>): Option => {
   const { short, placeholder, choices, standard, repeatable, mandatory, summary } = definition;
   const words = [...(short === undefined ? [] : [`-${short}`]), longName(name)].join(', ');
   const option = new Option(placeholder === undefined ? words : `${words} <${placeholder}>`, summary);
-  if (choices !== undefined) option.choices([...choices]);
+  if (choices !== undefined) option.choices([...choices]).argParser(oneOf(choices));
   if (standard !== undefined) option.default(standard);
   if (repeatable === true) option.argParser(collect);
   if (mandatory === true) option.makeOptionMandatory();
@@ -24,7 +35,9 @@ const optionFor = (name: string, definition: OptionDefinition<unknown>): Option 
 
 const argumentFor = (operand: Operand): Argument => {
   const argument = new Argument(operandWords(operand), operand.summary);
-  return operand.choices === undefined ? argument : argument.choices([...operand.choices]);
+  return operand.choices === undefined
+    ? argument
+    : argument.choices([...operand.choices]).argParser(oneOf(operand.choices));
 };
 
 /** Commander calls `--no-headers` headers, true unless it is given; ours is called noHeaders. */
@@ -63,6 +76,17 @@ const addCommand = (root: Parser, command: Command, finish: (status: number) => 
   for (const action of command.commands) addAction(group, action, finish);
 };
 
+/** `dump help` as `dump --help`. */
+const withHelpOption = (commands: readonly Command[], argv: readonly string[]): readonly string[] => {
+  if (argv.at(-1) !== 'help') return argv;
+  const [name, subcommand] = argv.slice(0, -1);
+  const command = commands.find((one) => one.name === name);
+  if (command === undefined || argv.length > 3) return argv;
+  const isPath =
+    argv.length === 2 || ('commands' in command && command.commands.some((one) => one.name === subcommand));
+  return isPath ? [...argv.slice(0, -1), '--help'] : argv;
+};
+
 /** Calls one of the commands with the words of a command line. Resolves to the exit status. */
 export const callCommand = async (commands: readonly Command[], argv: readonly string[]): Promise<number> => {
   let status: number = exitStatus.done;
@@ -75,7 +99,7 @@ export const callCommand = async (commands: readonly Command[], argv: readonly s
       status = result;
     });
   try {
-    await root.parseAsync(argv, { from: 'user' });
+    await root.parseAsync(withHelpOption(commands, argv), { from: 'user' });
     return status;
   } catch (error) {
     // Commander has told it already.

@@ -4,8 +4,10 @@ import { completionCommand } from './commands/completion.js';
 import { configCommand } from './commands/config.js';
 import { doctorCommand } from './commands/doctor.js';
 import { dumpCommand } from './commands/dump.js';
+import { manCommand } from './commands/man.js';
 import { renderCommand } from './commands/render.js';
 import { topCommand } from './commands/top.js';
+import { versionCommand } from './commands/version.js';
 
 /** Every command but the daemon, in the order of help and man page. */
 export const commands: readonly Command[] = [
@@ -16,4 +18,6 @@ export const commands: readonly Command[] = [
   cleanupCommand,
   configCommand,
   completionCommand,
+  manCommand,
+  versionCommand,
 ];

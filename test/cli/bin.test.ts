@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { commands } from '../../src/cli/registry.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-bin-'));
@@ -31,7 +32,7 @@ const file = (name: string, text: string): string => {
 };
 
 test('--help teaches with examples, groups of flags and exit statuses', () => {
-  for (const args of [['--help'], ['-h'], ['help'], ['run', '--help']]) {
+  for (const args of [['--help'], ['-h'], ['help'], ['run', '--help'], ['run', 'help'], ['help', 'run']]) {
     const { status, stdout, stderr } = run(args);
     assert.deepEqual([status, stderr], [0, '']);
     assert.match(stdout, /^Usage: kube-ipvs \[run\]/);
@@ -39,17 +40,29 @@ test('--help teaches with examples, groups of flags and exit statuses', () => {
     assert.match(stdout, /\nIPVS:\n.*--proxy-mode=ipvs/);
     assert.match(stdout, /Exit status: 0 done, 1 an error/);
   }
-  for (const command of ['dump', 'render']) {
+  for (const { name: command } of commands) {
     const { status, stdout } = run([command, '--help']);
     assert.equal(status, 0);
     assert.match(stdout, new RegExp(`^Usage: kube-ipvs ${command} .*Examples:`, 's'));
+    assert.match(stdout, /Exit\sstatus:\s0\s/);
     assert.deepEqual(run(['help', command]).stdout, stdout);
+    assert.deepEqual(run([command, 'help']).stdout, stdout);
   }
 });
 
 test('--version says the version of package.json', () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   assert.deepEqual(run(['--version']), { status: 0, stdout: `kube-ipvs v${version}\n`, stderr: '' });
+});
+
+test('version tells versions, as data too', () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  assert.match(
+    run(['version']).stdout,
+    new RegExp(`^kube-ipvs v${version} of \\d{4}-\\d\\d-\\d\\d \\(Node\\.js v2`),
+  );
+  const told = JSON.parse(run(['version', '-o', 'json']).stdout) as Record<string, string>;
+  assert.deepEqual([told['version'], told['node']], [version, process.version]);
 });
 
 test('called wrongly ends with status 2 and says what was meant', () => {
@@ -60,6 +73,11 @@ test('called wrongly ends with status 2 and says what was meant', () => {
       ['dump', '-o', 'xml'],
       /^kube-ipvs: option '-o, --output <format>' argument 'xml' is invalid\. Allowed choices are table, wide/,
     ],
+    [
+      ['dump', '-o', 'jsno'],
+      /^kube-ipvs: option '-o, --output <format>' argument 'jsno' is invalid\. Did you mean json\? Allowed choices are table, wide/,
+    ],
+    [['completion', 'bsh'], /value 'bsh' is invalid for argument 'shell'\. Did you mean bash\?/],
     [['dump', 'a', 'b'], /^kube-ipvs: too many arguments for 'dump'/],
     [['render'], /^kube-ipvs: required option '-f, --filename <path>' not specified/],
     [['--ipvs-schedulr=rr'], /^kube-ipvs: unknown flag --ipvs-schedulr; did you mean --ipvs-scheduler\?\n$/],

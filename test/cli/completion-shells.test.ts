@@ -1,10 +1,10 @@
-import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Terminal } from '../support/terminal.js';
+import { commands } from '../../src/cli/registry.js';
+import { TerminalScreen } from '../support/terminal-screen.js';
 
 // The completion in real shells, as a user has it: a line is typed, Tab is pressed, the screen is read.
 
@@ -18,28 +18,31 @@ mkdirSync(join(home, 'manifests'));
 writeFileSync(join(home, 'manifests/service one.yaml'), '');
 writeFileSync(join(home, 'config.conf'), '');
 
-const env = { HOME: home, PATH: `${home}/bin:${process.env['PATH']}`, PS1: '$ ', LC_ALL: 'C.UTF-8' };
-
 type Shell = 'bash' | 'zsh' | 'fish';
 
-/** A new shell with nothing of this machine's configuration, and our completion put into force as --help says. */
-const openShell = async (shell: Shell): Promise<Terminal> => {
-  const start: Readonly<Record<Shell, readonly string[]>> = {
-    bash: ['bash', '--norc', '--noprofile'],
-    zsh: ['zsh', '-f'],
-    fish: ['fish', '--no-config'],
-  };
-  const enforce: Readonly<Record<Shell, string>> = {
-    bash: 'source <(kube-ipvs completion bash)',
-    zsh: 'autoload -U compinit; compinit -u -D; source <(kube-ipvs completion zsh)',
-    fish: 'function fish_prompt; echo -n "\\$ "; end; kube-ipvs completion fish | source',
-  };
-  const terminal = new Terminal(start[shell], { env, columns: 160 });
-  terminal.type(`cd ${home}; ${enforce[shell]}; clear; echo rea''dy`);
-  terminal.press('Enter');
-  await terminal.shows((screen) => assert.match(screen, /^ready\n.*\$ ?$/));
+const start: Readonly<Record<Shell, string>> = {
+  bash: 'bash --norc --noprofile',
+  zsh: 'zsh -f',
+  fish: 'fish --no-config',
+};
+/** As `kube-ipvs completion --help` says. */
+const enforce: Readonly<Record<Shell, string>> = {
+  bash: 'source <(kube-ipvs completion bash)',
+  zsh: 'autoload -U compinit; compinit -u -D; source <(kube-ipvs completion zsh)',
+  fish: 'function fish_prompt; echo -n "\\$ "; end; kube-ipvs completion fish | source',
+};
+
+/** A new shell with nothing of this machine's configuration, and our completion put into force. */
+const openShell = async (shell: Shell): Promise<TerminalScreen> => {
+  const env = `env HOME=${home} PATH=${home}/bin:$PATH PS1='$ '`;
+  const terminal = new TerminalScreen(`cd ${home}; ${env} ${start[shell]}`, { columns: 160, rows: 40 });
+  terminal.press(`${enforce[shell]}; clear; echo rea''dy`, 'Enter');
+  await terminal.shows(/^ready\n.*\$ ?\n*$/);
   return terminal;
 };
+
+/** The screen ends with this line. */
+const ending = (line: string): RegExp => new RegExp(`\\$ ${line.replaceAll(/[\\.|[\]$]/g, '\\$&')}\n*$`);
 
 /** What is typed, and the command line after Tab. */
 const completed: readonly (readonly [typed: string, line: string])[] = [
@@ -63,30 +66,16 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
   test(`${shell} completes commands, options, their values and files`, async () => {
     using terminal = await openShell(shell);
     for (const [typed, line] of completed) {
-      terminal.press('C-l');
-      terminal.type(typed);
-      terminal.press('Tab');
-      await terminal.shows((screen) =>
-        assert.equal(
-          screen
-            .split('\n')
-            .at(-1)
-            ?.replace(/^.*?\$ /, ''),
-          line,
-        ),
-      );
-      terminal.press('C-u');
+      terminal.press('C-u', 'C-l');
+      terminal.press(typed, 'Tab');
+      await terminal.shows(ending(line));
     }
   });
 
   test(`${shell} lists what there is, with what it means where it can`, async () => {
     using terminal = await openShell(shell);
-    terminal.type('kube-ipvs ');
-    terminal.press('Tab', 'Tab');
-    await terminal.shows((screen) => {
-      for (const word of ['dump', 'render', 'cleanup', 'config', 'completion', 'run', 'help'])
-        assert.match(screen, new RegExp(`\\b${word}\\b`));
-      if (shell !== 'bash') assert.match(screen, /config.*Shows and checks the configuration/);
-    });
+    terminal.press('kube-ipvs ', 'Tab', 'Tab');
+    for (const { name } of commands) await terminal.shows(new RegExp(`\\b${name}\\b`));
+    if (shell !== 'bash') await terminal.shows(/config.*Shows and checks the configuration/);
   });
 }

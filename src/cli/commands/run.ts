@@ -5,7 +5,8 @@ import { exitStatus } from '../command.js';
 /** Prints the help of the daemon, which is that of the whole program. */
 export const printDaemonHelp = async (): Promise<number> => {
   const { daemonHelp } = await import('../daemon-help.js');
-  process.stdout.write(daemonHelp());
+  const { commands } = await import('../registry.js');
+  process.stdout.write(daemonHelp(commands));
   return exitStatus.done;
 };
 

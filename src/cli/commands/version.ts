@@ -1,0 +1,20 @@
+import { release } from 'node:os';
+import { releaseDate, version } from '../../base/version.js';
+import { command, outputOption } from '../command.js';
+
+export const versionCommand = command({
+  name: 'version',
+  summary: 'Tells the version of the program, of Node.js and of the kernel.',
+  options: { output: outputOption(['text', 'json'], 'text') },
+  examples: [['kube-ipvs version'], ['kube-ipvs version -o json | jq -r .version']],
+  exitStatuses: ['done', 'an error', 'called wrongly'],
+  run: async (_, { output }) => {
+    const versions = { version, date: releaseDate, node: process.version, kernel: release() };
+    process.stdout.write(
+      output === 'json'
+        ? `${JSON.stringify(versions, undefined, 2)}\n`
+        : `kube-ipvs v${version} of ${releaseDate} (Node.js ${process.version}, kernel ${release()})\n`,
+    );
+    return 0;
+  },
+});
