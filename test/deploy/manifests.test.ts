@@ -71,7 +71,7 @@ test('names meet: namespaces, the service account, its role, labels, the ConfigM
     { kind: 'ServiceAccount', name: pod?.serviceAccountName, namespace: base.namespace },
   ]);
   assert.deepEqual(
-    pod?.volumes?.map(({ configMap }) => configMap?.name),
+    pod?.volumes?.flatMap(({ configMap }) => configMap?.name ?? []),
     [only('ConfigMap').metadata?.name],
   );
   const images = [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])].map(({ image }) => image);
