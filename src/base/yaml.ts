@@ -1,4 +1,4 @@
-import { LineCounter, isScalar, parseAllDocuments, stringify, visit, type Document } from 'yaml';
+import { LineCounter, isScalar, parseAllDocuments, visit, type Document } from 'yaml';
 import { InputError, messageOf } from './errors.js';
 
 /** Steps from the root of a document to a value in it. */
@@ -88,6 +88,54 @@ const fromJson = (text: string): readonly YamlDocument[] | undefined => {
 /** Reads every document of a YAML (1.2) or JSON text. A text that is neither is an InputError that names the line. */
 export const parseYaml = (text: string): readonly YamlDocument[] => fromJson(text) ?? fromYaml(text);
 
-/** One YAML document with a final line break; keys in the order of the value. */
-export const formatYaml = (value: unknown): string =>
-  stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+/** What a YAML reader of any version takes for the text that it is, without quotes. */
+const plainText = /^[\w/.][\w./ -]*(?:[:=][\w./-]+)*$/;
+/** Words that some version of YAML takes for something else, and what looks like a number, a time or a date. */
+const otherMeaning =
+  /^(?:~|null|true|false|yes|no|on|off|y|n|[-+.]?(?:inf|nan)|0[xob][\da-f_]*|[-+]?[\d_]*\.?[\d_]*(?:e[-+]?\d+)?|\d+(?::\d+)+(?:\.\d*)?|\d{4}-\d.*|\.+)$/i;
+
+const textOf = (text: string): string =>
+  plainText.test(text) && !text.endsWith(' ') && !otherMeaning.test(text) ? text : JSON.stringify(text);
+
+const isEmpty = (value: object): boolean => (Array.isArray(value) ? value : Object.keys(value)).length === 0;
+
+const scalarOf = (value: unknown): string | undefined => {
+  if (typeof value === 'string') return textOf(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (!isEmpty(value)) return undefined;
+  return Array.isArray(value) ? '[]' : '{}';
+};
+
+/** The value at the end of a line that has begun, or in lines of its own. */
+const addValue = (value: unknown, indent: string, lines: string[], begun: string): void => {
+  const scalar = scalarOf(value);
+  if (scalar !== undefined) lines.push(`${begun} ${scalar}`);
+  else {
+    lines.push(begun);
+    addLines(value as object, indent, lines);
+  }
+};
+
+const addLines = (value: object, indent: string, lines: string[]): void => {
+  if (Array.isArray(value)) {
+    for (const item of value as readonly unknown[]) {
+      const from = lines.length;
+      const scalar = scalarOf(item);
+      if (scalar === undefined) addLines(item as object, `${indent}  `, lines);
+      else lines.push(`${indent}  ${scalar}`);
+      lines[from] = `${indent}- ${(lines[from] ?? '').slice(indent.length + 2)}`;
+    }
+    return;
+  }
+  for (const [key, inner] of Object.entries(value))
+    if (inner !== undefined) addValue(inner, `${indent}  `, lines, `${indent}${textOf(key)}:`);
+};
+
+/** One YAML document with a final line break; keys in the order of the value, which is as JSON has it. */
+export const formatYaml = (value: unknown): string => {
+  const lines: string[] = [];
+  const scalar = scalarOf(value);
+  if (scalar === undefined) addLines(value as object, '', lines);
+  else lines.push(scalar);
+  return `${lines.join('\n')}\n`;
+};

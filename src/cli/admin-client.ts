@@ -130,7 +130,9 @@ export const adminClient = (asked: string | undefined): AdminClient | undefined 
 };
 
 /** What the daemon says, or why it says nothing: then the caller does without. */
-export type Told<Answer> = { readonly answer: Answer } | { readonly answer: undefined; readonly why: string };
+export type Told<Answer> =
+  | { readonly answer: Answer; readonly why: undefined }
+  | { readonly answer: undefined; readonly why: string };
 
 /** Asks where a daemon answers. An error that is not for want of a daemon is the caller's. */
 export const askDaemon = async <Answer>(
@@ -140,7 +142,7 @@ export const askDaemon = async <Answer>(
   const client = adminClient(asked);
   if (client === undefined) return { answer: undefined, why: 'the admin socket is turned off' };
   try {
-    return { answer: await question(client) };
+    return { answer: await question(client), why: undefined };
   } catch (error) {
     if (error instanceof NoDaemonError) return { answer: undefined, why: error.message };
     throw error;

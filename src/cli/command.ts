@@ -12,6 +12,8 @@ export interface OptionDefinition<Value> {
   /** What stands for the value in help; undefined: it takes none. */
   readonly placeholder?: string;
   readonly choices?: readonly string[];
+  /** What a shell offers where there are more values than can be listed. */
+  readonly suggestions?: readonly string[];
   readonly standard?: string;
   readonly repeatable?: boolean;
   readonly mandatory?: boolean;

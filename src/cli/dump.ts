@@ -1,66 +1,140 @@
+import { InputError } from '../base/errors.js';
 import { UsageError } from '../config/flags.js';
 import { ipvsadmText } from '../plan/table.js';
+import { askDaemon, type AdminClient } from './admin-client.js';
+import { customColumns, customColumnsText, fieldName, sortTables } from './dump-fields.js';
 import { dumpJson } from './dump-json.js';
-import type { KernelTable } from './kernel-table.js';
+import { inAddressOrder, type KernelTable } from './kernel-table.js';
+import { bookOf, noNames, type NamesBook } from './names-book.js';
 import { paletteFor } from './paint.js';
 import { tableText } from './table-text.js';
-import { matchesTarget, parseTarget } from './target.js';
+import { matcherOf, parseAddress, parseTarget, type AddressTarget, type Target } from './target.js';
 
 export interface DumpOptions {
   /** The packet rules instead of the IPVS table. */
   readonly rules: boolean;
   /** As the user wrote it; undefined: everything. */
   readonly target: string | undefined;
+  readonly namespace: string | undefined;
   readonly output: string;
+  /** A field's name; undefined: by address. */
+  readonly sortBy: string | undefined;
   readonly statistics: boolean;
   readonly rates: boolean;
   /** A line of column titles. */
   readonly titles: boolean;
+  /** Where the daemon is asked; undefined: at the usual place. */
+  readonly adminSocket: string | undefined;
 }
 
-const format = async (table: KernelTable, options: DumpOptions): Promise<string> => {
+/** What is asked for, with the names that the daemon told. */
+export interface Asked {
+  readonly target: Target | undefined;
+  readonly names: NamesBook;
+}
+
+const targetOf = ({ target, namespace }: DumpOptions): Target | undefined => {
+  if (target !== undefined) return parseTarget(target, namespace);
+  return namespace === undefined ? undefined : { by: 'namespace', namespace };
+};
+
+/** Whose things are costs the daemon least where the question is narrow. */
+const askNames = (client: AdminClient, target: Target | undefined) => {
+  if (target?.by === 'address') return client.virtualServers({ address: target.address });
+  if (target?.by !== 'service') return client.virtualServers();
+  return client.virtualServers({ service: `${target.namespace}/${target.name}` });
+};
+
+/** Names where a daemon tells them; without, a target must be an address. */
+export const askFor = async (
+  options: DumpOptions,
+  palette = paletteFor(process.stderr, process.env),
+): Promise<Asked> => {
+  const target = targetOf(options);
+  const told = await askDaemon(options.adminSocket, (client) => askNames(client, target));
+  if (told.why === undefined) return { target, names: bookOf(told.answer) };
+  const { why } = told;
+  if (target !== undefined && target.by !== 'address')
+    throw new InputError(`${why}; without it only addresses can be asked for, as 10.96.0.1:443`);
+  process.stderr.write(`${palette.faint(`Without names: ${why}.`)}\n`);
+  return { target, names: noNames };
+};
+
+const format = async (table: KernelTable, { names }: Asked, options: DumpOptions): Promise<string> => {
+  const columns = customColumns(options.output);
+  if (columns !== undefined) return customColumnsText(table.tables, names, columns, options.titles);
   switch (options.output) {
     case 'json':
-      return `${JSON.stringify(dumpJson(table, options), undefined, 2)}\n`;
+      return `${JSON.stringify(dumpJson(table, { ...options, names }), undefined, 2)}\n`;
     case 'yaml': {
       const { formatYaml } = await import('../base/yaml.js');
-      return formatYaml(dumpJson(table, options));
+      return formatYaml(dumpJson(table, { ...options, names }));
     }
     case 'ipvsadm':
       return ipvsadmText(table.tables);
+    case 'name':
+      return table.tables.map(({ server }) => `${server.key}\n`).join('');
     default:
       return tableText(table.tables, {
         ...options,
+        names,
         wide: options.output === 'wide',
         palette: paletteFor(process.stdout, process.env),
       });
   }
 };
 
-const dumpRules = async ({ target, output }: DumpOptions): Promise<number> => {
-  if (output === 'ipvsadm')
-    throw new UsageError('ipvsadm knows no packet rules; --rules goes with -o table, json or yaml');
+/** The addresses that a target means; undefined: everything. */
+const addressesOf = ({ target, names }: Asked): readonly AddressTarget[] | undefined => {
+  if (target === undefined) return undefined;
+  if (target.by === 'address') return [target];
+  const matches = matcherOf(target, names);
+  return [...names.keys()]
+    .filter((key) => matches(undefined, key))
+    .flatMap((key) => parseAddress(key.split(' ')[1] ?? '') ?? []);
+};
+
+const dumpRules = async (options: DumpOptions): Promise<number> => {
+  const { output } = options;
+  if (output !== 'table' && output !== 'json' && output !== 'yaml')
+    throw new UsageError('--rules goes with -o table, json or yaml');
   const { packetRulesText } = await import('./packet-rules.js');
-  const text = await packetRulesText(output, target === undefined ? undefined : parseTarget(target));
+  const target = targetOf(options);
+  const asked =
+    target === undefined || target.by === 'address' ? { target, names: noNames } : await askFor(options);
+  const text = await packetRulesText(output, addressesOf(asked));
   if (text === undefined) process.stderr.write('There are no packet rules of kube-ipvs here.\n');
   else process.stdout.write(text);
   return 0;
 };
 
+/** What the kernel has of what is asked for, in the order that is asked for. */
+export const readAsked = async (
+  { target, names }: Asked,
+  sortBy: string | undefined,
+): Promise<KernelTable> => {
+  const field = sortBy === undefined ? undefined : fieldName(sortBy);
+  const { readKernel } = await import('./read-kernel.js');
+  const table = await readKernel(matcherOf(target, names));
+  const ordered = inAddressOrder(table.tables);
+  return { ...table, tables: field === undefined ? ordered : sortTables(ordered, field, names) };
+};
+
+const nothingThere = ({ target, namespace }: DumpOptions): string => {
+  if (target !== undefined) return `There is no virtual server at ${target}; \`kube-ipvs dump\` shows all.\n`;
+  return namespace === undefined
+    ? 'The IPVS table is empty: there is no virtual server.\n'
+    : `There is no virtual server of a Service in namespace ${namespace}.\n`;
+};
+
 /** Prints the kernel's table, or the part that the target names; 1 where the target has no virtual server. Rejects with an InputError for a target that is none, and where the kernel can't be read. */
 export const dump = async (options: DumpOptions): Promise<number> => {
   if (options.rules) return dumpRules(options);
-  const target = options.target === undefined ? undefined : parseTarget(options.target);
-  const { readKernel } = await import('./read-kernel.js');
-  const table = await readKernel((identity) => target === undefined || matchesTarget(target, identity));
+  const asked = await askFor(options);
+  const table = await readAsked(asked, options.sortBy);
   const empty = table.tables.length === 0;
-  const forPeople = options.output === 'table' || options.output === 'wide';
-  if (empty)
-    process.stderr.write(
-      target === undefined
-        ? 'The IPVS table is empty: there is no virtual server.\n'
-        : `There is no virtual server at ${options.target}; \`kube-ipvs dump\` shows all.\n`,
-    );
-  if (!empty || !forPeople) process.stdout.write(await format(table, options));
-  return empty && target !== undefined ? 1 : 0;
+  const forPrograms = options.output === 'json' || options.output === 'yaml' || options.output === 'ipvsadm';
+  if (empty) process.stderr.write(nothingThere(options));
+  if (!empty || forPrograms) process.stdout.write(await format(table, asked, options));
+  return empty && asked.target !== undefined ? 1 : 0;
 };

@@ -35,11 +35,16 @@ const compareIdentities = (a: VirtualServerIdentity, b: VirtualServerIdentity): 
   return Number(a.by === 'fwmark') - Number(b.by === 'fwmark');
 };
 
-/** In the order people look for them: IPv4 before IPv6, addresses and ports by number, fwmarks last. */
-export const inAddressOrder = (tables: readonly ObservedTable[]): readonly ObservedTable[] =>
-  tables.toSorted((a, b) => compareIdentities(a.server.identity, b.server.identity));
-
-export const realServersInOrder = (table: ObservedTable): readonly RealServerObservation[] =>
+const realServersInOrder = (table: ObservedTable): readonly RealServerObservation[] =>
   [...table.realServers.values()].toSorted(
     (a, b) => compareAddresses(a.address, b.address) || a.port - b.port,
   );
+
+/** In the order people look for them, real servers too: IPv4 before IPv6, addresses and ports by number, fwmarks last. */
+export const inAddressOrder = (tables: readonly ObservedTable[]): readonly ObservedTable[] =>
+  tables
+    .toSorted((a, b) => compareIdentities(a.server.identity, b.server.identity))
+    .map((table) => ({
+      server: table.server,
+      realServers: new Map(realServersInOrder(table).map((server) => [server.key, server])),
+    }));

@@ -3,7 +3,7 @@ import { NftablesClient } from '../kernel/nftables/client.js';
 import { ruleText, tableText } from '../model/nftables-text.js';
 import { tableName, type SetDeclaration, type SetElement, type TableDeclaration } from '../model/nftables.js';
 import { withRemedy } from './read-kernel.js';
-import type { Target } from './target.js';
+import type { AddressTarget } from './target.js';
 
 /** One of our tables with what it holds. */
 interface PacketTable {
@@ -12,13 +12,19 @@ interface PacketTable {
   readonly elements: ReadonlyMap<string, readonly SetElement[]>;
 }
 
-const matches = (target: Target | undefined, { key }: SetDeclaration, { fields }: SetElement): boolean => {
-  if (target === undefined) return true;
+/** Undefined: everything. */
+type Targets = readonly AddressTarget[] | undefined;
+
+const matches = (targets: Targets, { key }: SetDeclaration, { fields }: SetElement): boolean => {
   const port = key.indexOf('port');
   return (
-    key[0] === 'address' &&
-    fields[0] === target.address &&
-    (target.port === undefined || port < 0 || fields[port] === target.port)
+    targets === undefined ||
+    targets.some(
+      (target) =>
+        key[0] === 'address' &&
+        fields[0] === target.address &&
+        (target.port === undefined || port < 0 || fields[port] === target.port),
+    )
   );
 };
 
@@ -29,14 +35,14 @@ const orderOf = ({ fields }: SetElement): string => fields.map(fieldOrder).join(
 const readTable = async (
   client: NftablesClient,
   family: TableDeclaration['family'],
-  target: Target | undefined,
+  targets: Targets,
 ): Promise<PacketTable | undefined> => {
   const declaration = await client.table(family, tableName);
   if (declaration === undefined) return undefined;
   const elements = new Map<string, readonly SetElement[]>();
   for (const set of declaration.sets) {
     const found = (await client.elements(family, tableName, set)).filter((element) =>
-      matches(target, set, element),
+      matches(targets, set, element),
     );
     elements.set(
       set.name,
@@ -46,14 +52,14 @@ const readTable = async (
   return { declaration, elements };
 };
 
-/** Our tables as this kernel has them, of the elements those that the target names. Rejects with KernelAccessError where we may not read. */
-const readPacketRules = async (target: Target | undefined): Promise<readonly PacketTable[]> => {
+/** Our tables as this kernel has them, of the elements those that the targets name. Rejects with KernelAccessError where we may not read. */
+const readPacketRules = async (targets: Targets): Promise<readonly PacketTable[]> => {
   try {
     const client = NftablesClient.open();
     try {
       const tables: PacketTable[] = [];
       for (const family of families) {
-        const table = await readTable(client, family, target);
+        const table = await readTable(client, family, targets);
         if (table !== undefined) tables.push(table);
       }
       return tables;
@@ -87,11 +93,8 @@ const json = ({ declaration: { family, name, sets, chains }, elements }: PacketT
 });
 
 /** Our packet rules, as nft would list them or in JSON or YAML; undefined where there are none. */
-export const packetRulesText = async (
-  output: string,
-  target: Target | undefined,
-): Promise<string | undefined> => {
-  const tables = await readPacketRules(target);
+export const packetRulesText = async (output: string, targets: Targets): Promise<string | undefined> => {
+  const tables = await readPacketRules(targets);
   if (output === 'json') return `${JSON.stringify({ tables: tables.map(json) }, undefined, 2)}\n`;
   if (output === 'yaml') {
     const { formatYaml } = await import('../base/yaml.js');

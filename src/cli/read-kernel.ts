@@ -49,7 +49,7 @@ const readTable = async (
 const longestStopMilliseconds = 20;
 
 const readTables = async (
-  matches: (identity: VirtualServerIdentity) => boolean,
+  matches: (identity: VirtualServerIdentity, key: string) => boolean,
 ): Promise<readonly ObservedTable[]> => {
   const client = IpvsClient.open();
   try {
@@ -57,7 +57,7 @@ const readTables = async (
     const turns = new Turns(longestStopMilliseconds);
     for (const server of await client.virtualServers()) {
       await turns.turn();
-      const table = matches(server.identity) ? await readTable(client, server) : undefined;
+      const table = matches(server.identity, server.key) ? await readTable(client, server) : undefined;
       if (table !== undefined) tables.push(table);
     }
     return tables;
@@ -81,7 +81,7 @@ const readDummyAddresses = async (): Promise<KernelTable['dummyAddresses']> => {
 
 /** Reads the virtual servers that match, and the addresses on kube-ipvs0. Rejects with KernelAccessError where IPVS or the right is missing. */
 export const readKernel = async (
-  matches: (identity: VirtualServerIdentity) => boolean,
+  matches: (identity: VirtualServerIdentity, key: string) => boolean,
 ): Promise<KernelTable> => {
   try {
     return { tables: await readTables(matches), dummyAddresses: await readDummyAddresses() };

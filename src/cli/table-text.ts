@@ -5,8 +5,10 @@ import type {
   VirtualServer,
   VirtualServerObservation,
 } from '../model/virtual-server.js';
+import type { VirtualServerNames } from '../plan/admin-answers.js';
 import { formatColumns, type Cell, type Column } from './columns.js';
-import { inAddressOrder, realServersInOrder, type ObservedTable } from './kernel-table.js';
+import type { ObservedTable } from './kernel-table.js';
+import { noNames, servicePortText, stateText, type NamesBook } from './names-book.js';
 import type { Palette } from './paint.js';
 
 export interface TableTextOptions {
@@ -17,13 +19,15 @@ export interface TableTextOptions {
   /** What the kernel's estimator says a second holds now. */
   readonly rates: boolean;
   readonly titles: boolean;
+  /** Nothing where no daemon tells any. */
+  readonly names?: NamesBook;
   readonly palette: Palette;
 }
 
 /** A column with what it shows of a virtual server (its whole table) and of a real server. */
 interface Field extends Column {
   virtual(table: ObservedTable): Cell;
-  real(server: RealServerObservation, palette: Palette): Cell;
+  real(server: RealServerObservation, palette: Palette, table: ObservedTable): Cell;
 }
 
 const field = (
@@ -123,10 +127,59 @@ const rateFields = (bytes: (value: bigint) => string): readonly Field[] => [
   statisticsField('BYTES/S OUT', 'outBytesPerSecond', bytes),
 ];
 
-const fieldsFor = ({ wide, statistics, rates }: TableTextOptions): readonly Field[] => {
+const realNames = (names: NamesBook, table: ObservedTable, { key }: RealServerObservation) =>
+  names.of(table.server.key)?.realServers[key];
+
+const nameField = (names: NamesBook): Field =>
+  field(
+    'SERVICE, POD',
+    'left',
+    ({ server }) => {
+      const known = names.of(server.key);
+      return known === undefined ? '' : servicePortText(known);
+    },
+    (server, _, table) => {
+      const pod = realNames(names, table, server)?.pod;
+      return pod === undefined ? '' : `  ${pod}`;
+    },
+  );
+
+const placeField = (names: NamesBook): Field =>
+  field(
+    'FRONTEND, NODE',
+    'left',
+    ({ server }) => names.of(server.key)?.frontend ?? '',
+    (server, _, table) => {
+      const node = realNames(names, table, server)?.node;
+      return node === undefined ? '' : `  ${node}`;
+    },
+  );
+
+const stateField = (names: NamesBook): Field =>
+  field(
+    'STATE',
+    'left',
+    ({ server }) => (names.of(server.key)?.contested === true ? 'made by somebody else, left alone' : ''),
+    (server, { warning }, table) => {
+      const known = realNames(names, table, server);
+      const text = known === undefined ? '' : stateText(known);
+      return text === '' ? '' : { text, paint: warning };
+    },
+  );
+
+/** Whether every one is simply in use. */
+const isPlain = ({ contested, realServers }: VirtualServerNames): boolean =>
+  contested === undefined && Object.values(realServers).every(({ state }) => state === 'ready');
+
+const fieldsFor = (
+  tables: readonly ObservedTable[],
+  { wide, statistics, rates, names = noNames }: TableTextOptions,
+): readonly Field[] => {
   const bytes = wide ? plainNumber : formatBytes;
+  const known = tables.flatMap(({ server }) => names.of(server.key) ?? []);
   return [
     serverField,
+    ...(known.length === 0 ? [] : [nameField(names), placeField(names)]),
     schedulerField,
     ...(wide ? [forwardingField] : []),
     weightField,
@@ -135,6 +188,7 @@ const fieldsFor = ({ wide, statistics, rates }: TableTextOptions): readonly Fiel
     ...(wide ? [counted('PERSISTENT', (server) => server.persistentConnections), limitsField] : []),
     ...(statistics ? statisticsFields(bytes) : []),
     ...(rates ? rateFields(bytes) : []),
+    ...(known.every(isPlain) ? [] : [stateField(names)]),
   ];
 };
 
@@ -149,18 +203,20 @@ const rowsOf = (
   const virtual = fields.map((each, index) =>
     index === 0 ? strong(each.virtual(table), palette) : each.virtual(table),
   );
-  const real = realServersInOrder(table).map((server) => fields.map((each) => each.real(server, palette)));
+  const real = [...table.realServers.values()].map((server) =>
+    fields.map((each) => each.real(server, palette, table)),
+  );
   return real.length === 0
     ? [virtual, [{ text: '  no real server: refuses connections', paint: palette.danger }]]
     : [virtual, ...real];
 };
 
-/** The table for people: a line a virtual server with the sums of its real servers, which follow with a line each. */
+/** The table for people, in the order given: a line a virtual server with the sums of its real servers, which follow with a line each. */
 export const tableText = (tables: readonly ObservedTable[], options: TableTextOptions): string => {
-  const fields = fieldsFor(options);
+  const fields = fieldsFor(tables, options);
   return formatColumns(
     fields,
-    inAddressOrder(tables).flatMap((table) => rowsOf(table, fields, options.palette)),
+    tables.flatMap((table) => rowsOf(table, fields, options.palette)),
     { titles: options.titles, paintTitle: options.palette.faint },
   );
 };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { InputError } from '../../src/base/errors.js';
 import { formatYaml, parseYaml } from '../../src/base/yaml.js';
 
@@ -43,4 +44,37 @@ test('a text that is no YAML names the line', () => {
 test('what is written is read back', () => {
   const value = { text: '10.0.0.1:80', list: [{ a: true }], empty: {} };
   assert.deepEqual(parseYaml(formatYaml(value))[0]?.value, value);
+});
+
+test('what is written is read as the same, by this reader and by older ones', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      // A key that the reader takes for more than a key is none that we ever write.
+      fc.pre(!JSON.stringify(value).includes('"<<"') && !JSON.stringify(value).includes('__proto__'));
+      assert.deepEqual(parseYaml(`---\n${formatYaml(value)}`)[0]?.value, JSON.parse(JSON.stringify(value)));
+    }),
+    { numRuns: 500 },
+  );
+  for (const text of [
+    'no',
+    '1e3',
+    '0x1f',
+    '1:30',
+    '2024-01-01',
+    '',
+    ' a',
+    'a: b',
+    '- a',
+    '#a',
+    '12',
+    '.5',
+    '~',
+  ])
+    assert.equal(formatYaml(text), `${JSON.stringify(text)}\n`);
+  for (const text of ['10.96.0.1', '1m30s', 'TCP 10.96.0.1:443', 'web-1', 'a/b:http', 'v1'])
+    assert.equal(formatYaml(text), `${text}\n`);
+  assert.equal(
+    formatYaml({ a: [{ b: 1, c: [] }, [2, 'x']], d: {}, e: undefined }),
+    'a:\n  - b: 1\n    c: []\n  - - 2\n    - x\nd: {}\n',
+  );
 });

@@ -71,7 +71,7 @@ test('called wrongly ends with status 2 and says what was meant', () => {
     [['dump', '--statss'], /^kube-ipvs: unknown option '--statss'\n\(Did you mean --stats\?\)/],
     [
       ['dump', '-o', 'xml'],
-      /^kube-ipvs: option '-o, --output <format>' argument 'xml' is invalid\. Allowed choices are table, wide/,
+      /^kube-ipvs: -o "xml" is no format; there are table, wide, json, yaml, ipvsadm, name and custom-columns=/,
     ],
     [
       ['dump', '-o', 'jsno'],
@@ -112,12 +112,12 @@ test('called as kube-proxy it is the daemon and knows no commands', () => {
   assert.match(stderr, /unexpected argument "dump": the daemon takes flags only/);
 });
 
-test('a name of a Service is refused with what can be asked for', () => {
-  const { status, stderr } = run(['dump', 'default/my-nginx']);
+test('a name of a Service is refused where no daemon knows it', () => {
+  const { status, stderr } = run(['dump', 'default/my-nginx', '--admin-socket=/nowhere/admin.sock']);
   assert.equal(status, 1);
   assert.match(
     stderr,
-    /^kube-ipvs: default\/my-nginx is the name of a Service, which the kernel does not know/,
+    /^kube-ipvs: nobody answers at .*; without it only addresses can be asked for, as 10\.96\.0\.1:443\n$/,
   );
 });
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -211,4 +211,46 @@ test('a user that is not root serves it in a directory of its own', async () => 
     await once(child, 'close');
   }
   assert.equal(existsSync(own), false);
+});
+
+const dump = (...args: readonly string[]) =>
+  spawnSync(process.execPath, [join(import.meta.dirname, '../../src/cli/main.js'), 'dump', ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, KUBE_IPVS_ADMIN_SOCKET: path },
+  });
+const dumped = (...args: readonly string[]): string => {
+  const { status, stdout, stderr } = dump(...args);
+  assert.equal(status, 0, stderr);
+  return stdout;
+};
+
+test('dump knows names where a daemon runs, by Service, pod and namespace, and says so where none does', async () => {
+  await using daemon = start();
+  await synced();
+  const web = [
+    'SERVER               SERVICE, POD      FRONTEND, NODE  SCHEDULER  WEIGHT  ACTIVE  INACTIVE',
+    'TCP 10.96.0.1:80     default/web:http  ClusterIP       rr                      0         0',
+    '  → 10.244.1.1:8080    default/web-1     n1                            1       0         0',
+    '  → 10.244.2.1:8080    default/web-2     n2                            1       0         0',
+  ];
+  assert.equal(dumped('10.96.0.1'), `${web.join('\n')}\n`);
+  const keys = 'TCP 10.96.0.1:80\nTCP 192.0.2.10:30080\nTCP 192.0.2.80:80\n';
+  for (const args of [['default/web'], ['svc/web:http'], ['pod/web-2'], ['default/web-1'], ['-n', 'default']])
+    assert.equal(dumped('-o', 'name', ...args), keys, args.join(' '));
+  assert.equal(
+    dumped('-o', 'custom-columns=AT:server,BY:frontend', '--no-headers', 'default/web'),
+    [
+      'TCP 10.96.0.1:80      ClusterIP',
+      'TCP 192.0.2.10:30080  NodePort',
+      'TCP 192.0.2.80:80     ExternalIP',
+      '',
+    ].join('\n'),
+  );
+  assert.equal(dump('default/none').status, 1);
+  assert.match(dumped('--rules', 'default/web'), /elements = \{ 192\.0\.2\.10 \. tcp \. 30080/);
+  await daemon.stop();
+  const without = dump('10.96.0.1');
+  assert.equal(without.status, 0);
+  assert.match(without.stderr, /^Without names: nobody answers at .*admin\.sock: no kube-ipvs runs here/);
+  assert.match(without.stdout, /^SERVER +SCHEDULER +WEIGHT/);
 });

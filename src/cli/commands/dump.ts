@@ -1,35 +1,75 @@
-import { command, flag, outputOption } from '../command.js';
+import { UsageError } from '../../config/flags.js';
+import { command, flag, text } from '../command.js';
+
+const formats = ['table', 'wide', 'json', 'yaml', 'ipvsadm', 'name'] as const;
+
+const outputOf = (given: string): string => {
+  if (!formats.some((format) => format === given) && !given.startsWith('custom-columns='))
+    throw new UsageError(
+      `-o ${JSON.stringify(given)} is no format; there are ${formats.join(', ')} and custom-columns=TITLE:FIELD,…`,
+    );
+  return given;
+};
 
 export const dumpCommand = command({
   name: 'dump',
   summary:
     "Shows the kernel's IPVS table: virtual servers, their real servers and connections; or the packet rules.",
+  about:
+    'Where a daemon runs here, Services, pods, nodes and what drains are told by name: it is asked on its admin socket. Without it ' +
+    'there are addresses alone.',
   operand: {
     name: 'target',
-    summary: 'a VIP, or a VIP with a port: 10.96.0.1, 10.96.0.1:443, [fd00::1]:443',
+    summary:
+      'a Service (shop/web, shop/web:http, svc/web), a VIP, a VIP with a port (10.96.0.1:443, [fd00::1]:443), or a pod (pod/web-1)',
     completion: 'target',
   },
   options: {
-    output: outputOption(['table', 'wide', 'json', 'yaml', 'ipvsadm'], 'table'),
+    output: {
+      ...text(
+        'format',
+        `how to print it: ${formats.join(', ')}, custom-columns=TITLE:FIELD,… (default: table)`,
+        {
+          short: 'o',
+        },
+      ),
+      suggestions: [...formats, 'custom-columns='],
+    },
+    sortBy: text(
+      'field',
+      'numbers from the largest on, texts from A on; a wrong name tells which fields there are',
+    ),
+    namespace: text('name', 'of the target; without one, everything of this namespace', { short: 'n' }),
     stats: flag('connections, packets and bytes since a server was added'),
     rate: flag('connections, packets and bytes a second'),
     rules: flag('the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table'),
     noHeaders: flag('no line of column titles'),
+    adminSocket: text('path', "the daemon's admin socket; empty: ask none", { completion: 'file' }),
   },
   examples: [
     ['kube-ipvs dump', 'everything, by address'],
+    ['kube-ipvs dump shop/web', 'one Service'],
+    ['kube-ipvs dump svc/web:http -n shop', 'one port of it, written as for kubectl'],
+    ['kube-ipvs dump -n kube-system -o wide', 'every Service of a namespace, with every column'],
     ['kube-ipvs dump 10.96.0.10', 'all ports of one VIP'],
     ["kube-ipvs dump '[fd00::a]:53' --stats", 'one virtual server with its totals'],
-    ['kube-ipvs dump --rate -o wide', 'what flows now, with every column'],
+    ['kube-ipvs dump --rate --sort-by inBytesPerSecond', 'what flows now, the most first'],
+    ['kube-ipvs dump -o custom-columns=POD:pod,NODE:node,ACTIVE:active', 'one line a real server'],
     ["kube-ipvs dump -o json | jq '.virtualServers | length'"],
-    ['kube-ipvs dump --rules', 'the packet rules with their comments and elements, as nft prints them'],
-    ['kube-ipvs dump --rules 10.96.0.1:443', 'the rules, and of the elements those of one virtual server'],
+    ['kube-ipvs dump --rules shop/web', 'the packet rules, and of the elements those of one Service'],
     ['kube-ipvs dump -o ipvsadm > table', 'and ipvsadm -R < table restores it'],
   ],
   needs: 'Needs CAP_NET_ADMIN, as ipvsadm does.',
   exitStatuses: ['done', 'an error or nothing at the target', 'called wrongly'],
-  run: async ([target], { output, rules, stats, rate, noHeaders }) => {
+  run: async ([target], { output = 'table', stats, rate, noHeaders, ...options }) => {
     const { dump } = await import('../dump.js');
-    return dump({ target, output, rules, statistics: stats, rates: rate, titles: !noHeaders });
+    return dump({
+      ...options,
+      target,
+      output: outputOf(output),
+      statistics: stats,
+      rates: rate,
+      titles: !noHeaders,
+    });
   },
 });

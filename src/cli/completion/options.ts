@@ -23,10 +23,10 @@ export const helpOption: CompletableOption = {
 /** The options of a command. */
 export const optionsOf = ({ options }: Action): readonly CompletableOption[] => [
   ...Object.entries(options).map(
-    ([name, { short, summary, placeholder, choices, completion, repeatable }]) => ({
+    ([name, { short, summary, placeholder, choices, suggestions, completion, repeatable }]) => ({
       names: [...(short === undefined ? [] : [`-${short}`]), longName(name)],
       summary,
-      value: placeholder === undefined ? undefined : { words: choices ?? [], completion },
+      value: placeholder === undefined ? undefined : { words: choices ?? suggestions ?? [], completion },
       repeatable: repeatable === true,
     }),
   ),

@@ -1,0 +1,37 @@
+import type { RealServerNames, VirtualServerNames, VirtualServersAnswer } from '../plan/admin-answers.js';
+
+/** Whose things in the kernel are, as far as somebody has told. */
+export interface NamesBook {
+  /** By the key of a virtual server. */
+  of(virtualServer: string): VirtualServerNames | undefined;
+  /** All there are. */
+  keys(): Iterable<string>;
+}
+
+export const noNames: NamesBook = { of: () => undefined, keys: () => [] };
+
+export const bookOf = ({ virtualServers }: VirtualServersAnswer): NamesBook => {
+  const names = new Map(Object.entries(virtualServers));
+  return { of: (key) => names.get(key), keys: () => names.keys() };
+};
+
+/** `default/web:http`, `default/web:80` where the port has no name. */
+export const servicePortText = ({ service, port }: VirtualServerNames): string =>
+  `${service}:${port.name === '' ? port.port : port.name}`;
+
+const spanText = (seconds: number): string => {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole}s`;
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60
+    ? `${minutes}m${whole % 60 === 0 ? '' : `${whole % 60}s`}`
+    : `${Math.floor(minutes / 60)}h${minutes % 60 === 0 ? '' : `${minutes % 60}m`}`;
+};
+
+/** What is to be known of a real server that is not simply in use: `draining 42s, 14m18s left (gone)`. */
+export const stateText = ({ state, drain }: RealServerNames): string => {
+  if (state === 'ready') return '';
+  if (state === 'last-resort') return 'terminating, last resort';
+  if (drain === undefined) return 'draining';
+  return `draining ${spanText(drain.seconds)}, ${spanText(drain.secondsLeft)} left (${drain.reason})`;
+};

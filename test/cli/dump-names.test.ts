@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { customColumns, customColumnsText, fieldName, sortTables } from '../../src/cli/dump-fields.js';
+import { dumpJson } from '../../src/cli/dump-json.js';
+import { inAddressOrder, type ObservedTable } from '../../src/cli/kernel-table.js';
+import { bookOf, noNames } from '../../src/cli/names-book.js';
+import { noPalette } from '../../src/cli/paint.js';
+import { tableText } from '../../src/cli/table-text.js';
+import { UsageError } from '../../src/config/flags.js';
+import { real, table, virtual } from '../support/observed-tables.js';
+
+const tables: readonly ObservedTable[] = inAddressOrder([
+  table(virtual('UDP', 'fd00:10:96::a', 53), real('fd00:10:244::3', 5353, 1)),
+  table(
+    virtual('TCP', '10.96.0.9', 443),
+    real('10.244.2.9', 8443, 3),
+    real('10.244.1.10', 8443, 7, { weight: 0 }),
+  ),
+  table(virtual('TCP', '192.0.2.99', 9000), real('192.0.2.7', 9000, 0)),
+]);
+
+const names = bookOf({
+  version: 1,
+  virtualServers: {
+    'TCP 10.96.0.9:443': {
+      service: 'shop/web',
+      port: { name: 'https', port: 443 },
+      frontend: 'ClusterIP',
+      realServers: {
+        '10.244.2.9:8443': { pod: 'shop/web-2', node: 'n2', zone: 'b', state: 'ready' },
+        '10.244.1.10:8443': {
+          pod: 'shop/web-1',
+          node: 'n1',
+          state: 'draining',
+          drain: { seconds: 41.6, secondsLeft: 858.4, reason: 'gone' },
+        },
+      },
+    },
+    'UDP [fd00:10:96::a]:53': {
+      service: 'kube-system/kube-dns',
+      port: { name: '', port: 53 },
+      frontend: 'ClusterIP',
+      contested: true,
+      realServers: { '[fd00:10:244::3]:5353': { pod: 'kube-system/dns-1', state: 'last-resort' } },
+    },
+  },
+});
+
+const options = { wide: false, statistics: false, rates: false, titles: true, palette: noPalette, names };
+
+test('the table tells Services, pods, nodes and what drains; what nobody knows has no name', () => {
+  assert.equal(
+    tableText(tables, options),
+    [
+      'SERVER                     SERVICE, POD             FRONTEND, NODE  SCHEDULER  WEIGHT  ACTIVE  INACTIVE  STATE',
+      'TCP 10.96.0.9:443          shop/web:https           ClusterIP       rr                     10         4',
+      '  → 10.244.1.10:8443         shop/web-1               n1                            0       7         2  draining 42s, 14m18s left (gone)',
+      '  → 10.244.2.9:8443          shop/web-2               n2                            1       3         2',
+      'TCP 192.0.2.99:9000                                                 rr                      0         2',
+      '  → 192.0.2.7:9000                                                                  1       0         2',
+      'UDP [fd00:10:96::a]:53     kube-system/kube-dns:53  ClusterIP       rr                      1         2  made by somebody else, left alone',
+      '  → [fd00:10:244::3]:5353    kube-system/dns-1                                      1       1         2  terminating, last resort',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('without anything out of the ordinary there is no column of states, without names no column of names', () => {
+  const plain = tableText(tables.slice(1, 2), options);
+  assert.equal(plain.split('\n')[0], 'SERVER               SCHEDULER  WEIGHT  ACTIVE  INACTIVE');
+});
+
+test('JSON has the names beside what it always has', () => {
+  const json = dumpJson({ tables: tables.slice(0, 1), dummyAddresses: [] }, { ...options }) as {
+    readonly virtualServers: Readonly<Record<string, object>>;
+  };
+  const counts = (active: number) => ({ connections: { active, inactive: 2, persistent: 0 } });
+  assert.deepEqual(json.virtualServers['TCP 10.96.0.9:443'], {
+    service: 'shop/web',
+    port: { name: 'https', port: 443 },
+    frontend: 'ClusterIP',
+    scheduler: 'rr',
+    realServers: {
+      '10.244.1.10:8443': {
+        pod: 'shop/web-1',
+        node: 'n1',
+        state: 'draining',
+        drain: { seconds: 41.6, secondsLeft: 858.4, reason: 'gone' },
+        weight: 0,
+        forwarding: 'masquerade',
+        ...counts(7),
+      },
+      '10.244.2.9:8443': {
+        pod: 'shop/web-2',
+        node: 'n2',
+        zone: 'b',
+        state: 'ready',
+        weight: 1,
+        forwarding: 'masquerade',
+        ...counts(3),
+      },
+    },
+  });
+});
+
+const shown = (output: string, sortBy?: string): readonly string[] => {
+  const sorted = sortBy === undefined ? tables : sortTables(tables, fieldName(sortBy), names);
+  return customColumnsText(sorted, names, customColumns(output) ?? assert.fail(), true)
+    .trimEnd()
+    .split('\n');
+};
+
+test('custom columns: a line a real server, or a virtual server where nothing is asked of real ones', () => {
+  assert.deepEqual(shown('custom-columns=POD:.pod,NODE:node,ACTIVE:active,OF:servicePort'), [
+    'POD                NODE    ACTIVE  OF',
+    'shop/web-1         n1      7       shop/web:https',
+    'shop/web-2         n2      3       shop/web:https',
+    '<none>             <none>  0       <none>',
+    'kube-system/dns-1  <none>  1       kube-system/kube-dns:53',
+  ]);
+  assert.deepEqual(shown('custom-columns=SERVER:server,ACTIVE:active'), [
+    'SERVER                  ACTIVE',
+    'TCP 10.96.0.9:443       10',
+    'TCP 192.0.2.99:9000     0',
+    'UDP [fd00:10:96::a]:53  1',
+  ]);
+});
+
+test('sorted: numbers from the largest on, texts from A on, what is not known last', () => {
+  const order = (sortBy: string) => shown('custom-columns=S:realServer', sortBy).slice(1);
+  assert.deepEqual(order('active'), [
+    '10.244.1.10:8443',
+    '10.244.2.9:8443',
+    '[fd00:10:244::3]:5353',
+    '192.0.2.7:9000',
+  ]);
+  assert.deepEqual(order('service'), [
+    '[fd00:10:244::3]:5353',
+    '10.244.1.10:8443',
+    '10.244.2.9:8443',
+    '192.0.2.7:9000',
+  ]);
+  assert.deepEqual(order('weight'), [
+    '10.244.2.9:8443',
+    '10.244.1.10:8443',
+    '192.0.2.7:9000',
+    '[fd00:10:244::3]:5353',
+  ]);
+});
+
+test('a wrong field tells which one is meant, and all there are', () => {
+  assert.throws(
+    () => fieldName('activ'),
+    (error) =>
+      error instanceof UsageError &&
+      /no field "activ"; is active meant\? There are server, service,/.test(error.message),
+  );
+  assert.throws(() => customColumns('custom-columns=POD'), UsageError);
+  assert.equal(customColumns('wide'), undefined);
+  assert.equal(noNames.of('TCP 10.96.0.9:443'), undefined);
+});
