@@ -6,6 +6,9 @@ import { ClusterNetwork, HoldingClient } from '../support/cluster-network.js';
 import { run } from '../support/guest.js';
 import { TerminalScreen } from '../support/terminal-screen.js';
 
+// What its rows look like without a daemon.
+process.env['KUBE_IPVS_ADMIN_SOCKET'] = '';
+
 // Runs in the lab, in a real terminal (tmux): scripts/lab -- node --test build/test/kernel/top.test.js
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));

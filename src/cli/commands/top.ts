@@ -42,6 +42,9 @@ export const topCommand = command({
     batch: flag('print the rows at each look instead of filling the screen', { short: 'b' }),
     iterations: text('count', 'end after so many looks', { short: 'n' }),
     output: outputOption(['table', 'json'], 'table'),
+    adminSocket: text('path', "the daemon's admin socket, which tells names; empty: ask none", {
+      completion: 'file',
+    }),
   },
   examples: [
     ['kube-ipvs top'],
@@ -52,11 +55,15 @@ export const topCommand = command({
   ],
   needs: 'Needs CAP_NET_ADMIN, as ipvsadm does.',
   exitStatuses: ['done', 'an error', 'called wrongly'],
-  run: async (_, { interval = standardInterval, by, sort, filter = '', batch, iterations, output }) => {
+  run: async (
+    _,
+    { interval = standardInterval, by, sort, filter = '', batch, iterations, output, adminSocket },
+  ) => {
     const options = { intervalMilliseconds: intervalOf(interval), iterations: countOf(iterations) };
     if (output === 'json' && !batch) throw new UsageError('-o json goes with --batch');
     const { top } = await import('../top/top.js');
+    const { daemonNames } = await import('../top/daemon-names.js');
     const colours = paletteFor(process.stdout, process.env) !== noPalette;
-    return top({ ...options, grouping: by, sort, filter, batch, output, colours });
+    return top({ ...options, grouping: by, sort, filter, batch, output, colours }, daemonNames(adminSocket));
   },
 });

@@ -29,11 +29,6 @@ export interface NamesNow {
   readonly note: string | undefined;
 }
 
-const noNames = async (): Promise<NamesNow> => ({
-  names: { serviceOf: () => undefined, frontendOf: () => undefined, podOf: () => undefined },
-  note: undefined,
-});
-
 /** Looking takes no more than one part in so many of the time, however large the table is. */
 const lookShare = 4;
 
@@ -166,10 +161,7 @@ const printRows = async (options: TopOptions, namesNow: () => Promise<NamesNow>)
 };
 
 /** Shows what flows until the user or a signal ends it. Rejects where the kernel can't be read at the start, and without a terminal. */
-export const top = async (
-  options: TopOptions,
-  namesNow: () => Promise<NamesNow> = noNames,
-): Promise<number> => {
+export const top = async (options: TopOptions, namesNow: () => Promise<NamesNow>): Promise<number> => {
   if (options.batch) await printRows(options, namesNow);
   else {
     // Before the screen is taken: what is missing is to be seen when it has been given back.
