@@ -1,5 +1,10 @@
 import { release } from 'node:os';
-import { ipvsUnavailable, PrerequisiteError, requireScheduler } from '../apply/prerequisites.js';
+import {
+  ipvsUnavailable,
+  PrerequisiteError,
+  requireScheduler,
+  type SchedulerProbe,
+} from '../apply/prerequisites.js';
 import { messageOf } from '../base/errors.js';
 import type { Family } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
@@ -87,7 +92,11 @@ const setKernelSettings = ({ changes, absent, warnings }: KernelSettingsPlan, lo
   if (missing.length > 0) throw new PrerequisiteError(missing.join('\n'));
 };
 
-const setIpvsTimeouts = async (ipvs: IpvsClient, settings: Settings, log: Logger): Promise<void> => {
+const setIpvsTimeouts = async (
+  ipvs: Pick<IpvsClient, 'setTimeouts'>,
+  settings: Settings,
+  log: Logger,
+): Promise<void> => {
   const { tcpTimeout, tcpFinTimeout, udpTimeout } = settings;
   if (tcpTimeout === 0 && tcpFinTimeout === 0 && udpTimeout === 0) return;
   const timeouts = {
@@ -115,7 +124,7 @@ export const kernelFacts = (): KernelFacts => ({
  * they differ. Throws PrerequisiteError for what is needed and can't be had.
  */
 export const prepareKernel = async (
-  { ipvs }: Pick<KernelAccess, 'ipvs'>,
+  { ipvs }: { readonly ipvs: SchedulerProbe & Pick<IpvsClient, 'setTimeouts'> },
   settings: Settings,
   log: Logger,
 ): Promise<void> => {

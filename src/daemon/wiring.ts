@@ -1,13 +1,13 @@
 import { Contests } from '../apply/contests.js';
 import { DriftCounters } from '../apply/drift-counters.js';
-import { DummyInterface } from '../apply/dummy-interface.js';
+import { DummyInterface, type DummyInterfaceLinks } from '../apply/dummy-interface.js';
 import { NodeAddresses } from '../apply/node-addresses.js';
 import { Observed } from '../apply/observed.js';
-import { PacketRules } from '../apply/packet-rules.js';
+import { PacketRules, type PacketRulesClient } from '../apply/packet-rules.js';
 import { OperationCounters } from '../apply/operation-counters.js';
-import { Reconciler } from '../apply/reconciler.js';
+import { Reconciler, type ReconcilerParts } from '../apply/reconciler.js';
 import { servedFrontend } from '../apply/served-frontend.js';
-import { StaleFlows } from '../apply/stale-flows.js';
+import { StaleFlows, type StaleFlowsParts } from '../apply/stale-flows.js';
 import { TakeOver } from '../apply/take-over.js';
 import { Resync } from '../apply/resync.js';
 import { cidrContains, familyOf, type Family, type IpAddress } from '../base/ip.js';
@@ -15,6 +15,8 @@ import type { Logger } from '../base/log.js';
 import { podNetworksUnknown, podTraffic } from '../config/pod-traffic.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import { servedFamilies } from '../kernel/ip-families.js';
+import type { IpvsClient } from '../kernel/ipvs/client.js';
+import type { RouteClient } from '../kernel/rtnetlink/client.js';
 import { writeKernelNumber } from '../kernel/sysctl.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
 import { Contested } from '../plan/contested.js';
@@ -30,7 +32,7 @@ import { ContestedReporter } from './contested-reporter.js';
 import { foreignReporter } from './foreign-reporter.js';
 import { LastSync } from './admin/last-sync.js';
 import type { EventRecorder, RecordedEvent } from './events/recorder.js';
-import { kernelFacts, prepareKernel, type KernelClients } from './kernel-access.js';
+import { kernelFacts, prepareKernel } from './kernel-access.js';
 import { KernelEvents } from './kernel-events.js';
 import { KernelSettingsCare } from './kernel-settings-care.js';
 import type { LiveSettings } from './live-settings.js';
@@ -39,6 +41,17 @@ import { Proxy } from './proxy.js';
 import { SyncHealth } from './serving/sync-health.js';
 import { AfterSync } from './sync-observer.js';
 import { WantedState } from './wanted-state.js';
+
+/** The kernel, as the parts of the daemon ask it. */
+export interface WiredKernel {
+  readonly ipvs: ReconcilerParts['ipvs'] & Pick<IpvsClient, 'lookAgain' | 'reloads' | 'setTimeouts'>;
+  readonly route: Omit<DummyInterfaceLinks, 'addresses'> &
+    Pick<RouteClient, 'links' | 'addresses' | 'gateways'>;
+  readonly nftables: PacketRulesClient;
+  readonly conntrack: StaleFlowsParts['conntrack'];
+  /** Those for which this kernel has nftables. */
+  readonly packetFamilies: readonly Family[];
+}
 
 export interface Wired {
   readonly proxy: Proxy;
@@ -78,7 +91,7 @@ const sameElements = <T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean =>
 /** Connects the parts of the daemon: sources fill the store, the proxy follows it and the kernel's events. */
 export const wire = (
   settings: LiveSettings,
-  { ipvs, route, nftables, conntrack, packetFamilies }: KernelClients,
+  { ipvs, route, nftables, conntrack, packetFamilies }: WiredKernel,
   events: EventRecorder,
   metrics: Metrics,
   log: Logger,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const compiledProgram = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 /**
  * Tries again until it holds; then gives its value. Fails with the last error after the time, which is long, as a busy machine's
@@ -24,6 +24,10 @@ export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = 
 export interface DaemonOptions {
   /** Network namespace to run in. */
   readonly namespace?: string;
+  /** What is run; compiled as the tests are where nothing is said. */
+  readonly program?: string;
+  /** Before the program, for Node itself. */
+  readonly nodeArguments?: readonly string[];
 }
 
 /** A kube-ipvs process of its own. */
@@ -34,10 +38,14 @@ export class DaemonProcess implements AsyncDisposable {
   output = '';
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[], { namespace }: DaemonOptions = {}) {
+  constructor(
+    args: readonly string[],
+    { namespace, program = compiledProgram, nodeArguments = [] }: DaemonOptions = {},
+  ) {
     const command = [
       process.execPath,
       ...process.execArgv,
+      ...nodeArguments,
       program,
       'run',
       '--proxy-mode=ipvs',
@@ -61,7 +69,7 @@ export class DaemonProcess implements AsyncDisposable {
     return this.#child.exitCode ?? this.#child.signalCode ?? 'unknown';
   }
 
-  signal(name: 'SIGTERM' | 'SIGINT'): void {
+  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGUSR2'): void {
     this.#child.kill(name);
   }
 

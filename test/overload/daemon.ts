@@ -1,0 +1,119 @@
+// The daemon's wiring on an API server, with the real kernel where there is IPVS (`lab`) or one in memory (`memory`), in a process of
+// its own. Arguments: URL KERNEL. Prints `{}` when it has synced. Input: `begin`, answered by `{}`: from now on the event loop's
+// delay is measured; `end`, answered by what was measured (Measured); `table`, answered by the real servers' addresses by virtual
+// server; `rest`, answered by Memory after the garbage was collected (`--expose-gc`).
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import { silentLogger } from '../../src/base/log.js';
+import { keepYoungSpace } from '../../src/base/young-space.js';
+import { parseFlags } from '../../src/config/flags.js';
+import { resolveSettings } from '../../src/config/settings.js';
+import { silentRecorder } from '../../src/daemon/events/recorder.js';
+import { openKernel } from '../../src/daemon/kernel-access.js';
+import { ChangeableSettings } from '../../src/daemon/live-settings.js';
+import { Metrics } from '../../src/daemon/metrics/registry.js';
+import { wire } from '../../src/daemon/wiring.js';
+import { apiSource } from '../../src/watch/api-source.js';
+import { loadCredentials } from '../../src/watch/credentials.js';
+import { memoryKernel, type MemoryKernel } from './memory-kernel.js';
+import type { Measured, Memory, Table } from './messages.js';
+
+/** As the daemon does once its code is loaded. */
+keepYoungSpace();
+
+const [url = '', kernelName = 'memory'] = process.argv.slice(2);
+
+const realTable = async (kernel: Awaited<ReturnType<typeof openKernel>>): Promise<Table> => {
+  const table: Record<string, readonly string[]> = {};
+  for (const { identity } of await kernel.ipvs.virtualServersByAndBy()) {
+    if (identity.by !== 'address') continue;
+    const servers = await kernel.ipvs.realServers(identity);
+    table[identity.address] = servers
+      .filter(({ weight }) => weight > 0)
+      .map(({ address }) => address)
+      .toSorted();
+  }
+  return table;
+};
+
+const memory: MemoryKernel | undefined = kernelName === 'memory' ? memoryKernel() : undefined;
+const real = memory === undefined ? await openKernel() : undefined;
+const kernel = memory ?? real;
+if (kernel === undefined) throw new Error('no kernel');
+
+// A resync would set settings of this machine.
+const flags = ['--proxy-mode=ipvs', '--ipvs-sync-period=1h'];
+const settings = new ChangeableSettings(
+  resolveSettings({ flags: parseFlags(flags), files: [], hostname: 'n1' }),
+);
+const metrics = new Metrics({ version: '0.0.0', ofProcess: false });
+const wired = wire(settings, kernel, silentRecorder, metrics, silentLogger);
+await wired.lookAround();
+await wired.dummy.ensure();
+await wired.readAddresses();
+const source = apiSource({
+  credentials: loadCredentials({ master: url }),
+  nodeName: 'n1',
+  logger: silentLogger,
+});
+const first = wired.proxy.start();
+source.start(wired.store);
+await first;
+
+const delay = monitorEventLoopDelay({ resolution: 5 });
+let syncs = 0;
+let began = { at: 0, cpu: process.cpuUsage(), syncs: 0, operations: 0, events: 0 };
+wired.onSynced(() => (syncs += 1));
+
+const eventCount = (): number =>
+  [...source.counts().resources.values()].reduce((sum, { events }) => sum + events, 0);
+
+const begin = (): object => {
+  delay.reset();
+  delay.enable();
+  began = {
+    at: performance.now(),
+    cpu: process.cpuUsage(),
+    syncs,
+    operations: memory?.operations ?? 0,
+    events: eventCount(),
+  };
+  return {};
+};
+
+const milliseconds = (nanoseconds: number): number => Math.round(nanoseconds / 1e4) / 100;
+
+const end = (): Measured => {
+  delay.disable();
+  const { user, system } = process.cpuUsage(began.cpu);
+  return {
+    seconds: (performance.now() - began.at) / 1_000,
+    processorSeconds: (user + system) / 1e6,
+    events: eventCount() - began.events,
+    syncs: syncs - began.syncs,
+    operations: (memory?.operations ?? 0) - began.operations,
+    eventLoopDelay: {
+      median: milliseconds(delay.percentile(50)),
+      p99: milliseconds(delay.percentile(99)),
+      longest: milliseconds(delay.max),
+    },
+  };
+};
+
+const rest = (): Memory => {
+  globalThis.gc?.();
+  const { heapUsed, rss } = process.memoryUsage();
+  return { heapBytes: heapUsed, residentBytes: rss };
+};
+
+const answers: Readonly<Record<string, () => unknown>> = {
+  begin,
+  end,
+  rest,
+  table: () => memory?.table() ?? (real && realTable(real)),
+};
+
+process.stdout.write('{}\n');
+for await (const line of createInterface({ input: process.stdin }))
+  process.stdout.write(`${JSON.stringify(await answers[line]?.())}\n`);
+process.exit();

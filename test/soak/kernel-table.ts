@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+
+/** An address and port as /proc/net/ip_vs writes them, as `0A600001:0050`. */
+export type RealServerText = string;
+
+export const realServerText = (address: string, port: number): RealServerText => {
+  const bytes = address.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'));
+  return `${bytes.join('')}:${port.toString(16).padStart(4, '0')}`.toUpperCase();
+};
+
+/** The weights that a real server has, by virtual server, in this network namespace. */
+export const weightsOf = (realServer: RealServerText): ReadonlyMap<string, number> => {
+  const weights = new Map<string, number>();
+  let virtual = '';
+  for (const line of readFileSync('/proc/net/ip_vs', 'latin1').split('\n')) {
+    const [first, second = '', , weight] = line.trim().split(/\s+/);
+    if (first === '->') {
+      if (second === realServer) weights.set(virtual, Number(weight));
+    } else virtual = second;
+  }
+  return weights;
+};
