@@ -1,3 +1,4 @@
+import { Turns } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import { NetlinkError, ProtocolError } from '../netlink/errors.js';
 import type { Logger } from '../base/log.js';
@@ -65,6 +66,9 @@ export interface Report {
 
 /** A stale picture is mended by reading once; a second round is for what changed meanwhile. */
 const maximumRounds = 3;
+
+/** Between two slices the event loop has its turn after so long. */
+const longestTurnMilliseconds = 5;
 
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
@@ -146,6 +150,7 @@ export class Reconciler {
   /** Reconciles the touched keys together with those whose retry is due. Never throws for what the kernel refuses. */
   async reconcile(touched: Touched): Promise<Report> {
     const { contests, wanted } = this.parts;
+    const turns = new Turns(longestTurnMilliseconds);
     const all = await this.settle(this.#refusals.withDue(touched));
     this.#distrustUnread(all.virtualServers);
     const report = { applied: 0, failed: 0 };
@@ -155,6 +160,7 @@ export class Reconciler {
       for (const slice of slices(some, wanted.urgency)) {
         if (this.#stopped) return report;
         await this.#reconcileSlice(slice, report, refused);
+        await turns.turn();
       }
     }
     await this.#end(await this.drains.look(all.virtualServers), all.virtualServers, report, refused);

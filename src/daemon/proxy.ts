@@ -217,7 +217,7 @@ export class Proxy implements AsyncDisposable {
     if (!this.#adopted) await this.parts.ensureIpvs();
     await this.#ensureDummy();
     for (const observer of this.parts.observers) observer.began();
-    const changed = wanted.update();
+    const changed = await wanted.updateInTurns();
     const drifted = this.#takeDriftedAddresses(changed);
     const refused = (await this.#rules.declare()) ? 0 : 1;
     const touched = { ...changed, addresses: new Set([...changed.addresses, ...drifted]) };

@@ -1,3 +1,4 @@
+import { Turns } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Family } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
@@ -19,6 +20,9 @@ import {
 import type { ClusterStore } from '../watch/cluster-store.js';
 import { problemEvent } from './events/problem-events.js';
 import type { EventRecorder, RecordedEvent } from './events/recorder.js';
+
+/** A flood of changes leaves every Service to be rendered. */
+const longestTurnMilliseconds = 5;
 
 export interface WantedStateParts {
   readonly store: ClusterStore;
@@ -58,6 +62,22 @@ export class WantedState {
 
   /** Renders what changed since the last call. Gives the keys that may have changed with it. */
   update(): Touched {
+    const steps = this.#update();
+    for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
+  }
+
+  /** The same, while the event loop has its turns; what changes meanwhile is for the next call. */
+  async updateInTurns(): Promise<Touched> {
+    const turns = new Turns(longestTurnMilliseconds);
+    const steps = this.#update();
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) return step.value;
+      await turns.turn();
+    }
+  }
+
+  /** A step is a Service. */
+  *#update(): Generator<void, Touched> {
     const { store, settings, nodeFacts } = this.parts;
     if (store.takeNodeChanged()) this.nodeChanged();
     const dirty = store.takeDirty();
@@ -79,6 +99,7 @@ export class WantedState {
       if (!sameHealthCheck(before?.healthCheck, fragment?.healthCheck))
         this.#changedHealthChecks.set(key, fragment?.healthCheck);
       this.#reportProblems(before?.problems ?? [], fragment?.problems ?? []);
+      yield;
     }
     for (const key of virtualServers) this.#reportClashes(key);
     return { virtualServers, addresses, elements };

@@ -12,6 +12,7 @@ import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { openKernel } from '../../src/daemon/kernel-access.js';
 import { ChangeableSettings } from '../../src/daemon/live-settings.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
+import { IpvsClient } from '../../src/kernel/ipvs/client.js';
 import { wire } from '../../src/daemon/wiring.js';
 import { apiSource } from '../../src/watch/api-source.js';
 import { loadCredentials } from '../../src/watch/credentials.js';
@@ -23,11 +24,12 @@ keepYoungSpace();
 
 const [url = '', kernelName = 'memory'] = process.argv.slice(2);
 
-const realTable = async (kernel: Awaited<ReturnType<typeof openKernel>>): Promise<Table> => {
+/** By a socket of its own: the daemon's has one dump at a time. */
+const realTable = async (ipvs: IpvsClient): Promise<Table> => {
   const table: Record<string, readonly string[]> = {};
-  for (const { identity } of await kernel.ipvs.virtualServersByAndBy()) {
+  for (const { identity } of await ipvs.virtualServersByAndBy()) {
     if (identity.by !== 'address') continue;
-    const servers = await kernel.ipvs.realServers(identity);
+    const servers = await ipvs.realServers(identity);
     table[identity.address] = servers
       .filter(({ weight }) => weight > 0)
       .map(({ address }) => address)
@@ -38,6 +40,7 @@ const realTable = async (kernel: Awaited<ReturnType<typeof openKernel>>): Promis
 
 const memory: MemoryKernel | undefined = kernelName === 'memory' ? memoryKernel() : undefined;
 const real = memory === undefined ? await openKernel() : undefined;
+const reader = real && IpvsClient.open();
 const kernel = memory ?? real;
 if (kernel === undefined) throw new Error('no kernel');
 
@@ -110,7 +113,7 @@ const answers: Readonly<Record<string, () => unknown>> = {
   begin,
   end,
   rest,
-  table: () => memory?.table() ?? (real && realTable(real)),
+  table: () => memory?.table() ?? (reader && realTable(reader)),
 };
 
 process.stdout.write('{}\n');

@@ -3,11 +3,15 @@ import type { Random } from '../support/random.js';
 import type { Daemons } from './daemons.js';
 import type { World } from './world.js';
 
+/** Whose connections break all the time asks an API server ever less often: then nothing here is followed for minutes. */
+const apiPauseMilliseconds = 150_000;
+
 /** What others do to the node, to the API server and to the configuration. */
 export class Disturbances {
   /** Virtual servers of others, by their keys in `dump -o json`. */
   readonly foreign = new Set<string>();
   scheduler = 'rr';
+  #apiNext = 0;
 
   constructor(
     private readonly world: World,
@@ -17,12 +21,18 @@ export class Disturbances {
     private readonly services: number,
   ) {}
 
-  /** By name, so that a report tells how often each was done. */
-  readonly byName: Readonly<Record<string, () => void>> = {
-    'configuration changed': () => {
-      this.scheduler = this.random.pick(['rr', 'lc', 'wrr']);
-      this.configure(10 + this.random.below(50));
-    },
+  /** Does something; gives its name, so that a report tells how often each was done. */
+  next(): string {
+    const isDue = performance.now() >= this.#apiNext;
+    const [name, act] = this.random.pick(
+      Object.entries(isDue ? { ...this.#ofOthers, ...this.#ofApi } : this.#ofOthers),
+    );
+    if (name in this.#ofApi) this.#apiNext = performance.now() + apiPauseMilliseconds;
+    act();
+    return name;
+  }
+
+  readonly #ofApi: Readonly<Record<string, () => void>> = {
     'API connections reset': () => this.world.server.dropConnections(),
     'API history compacted': () => {
       this.world.server.compact();
@@ -38,6 +48,13 @@ export class Disturbances {
     'watch cut': () => {
       this.world.server.fail({ verb: 'watch', fault: { fault: 'cut', after: this.random.below(20) } });
       this.world.server.dropConnections();
+    },
+  };
+
+  readonly #ofOthers: Readonly<Record<string, () => void>> = {
+    'configuration changed': () => {
+      this.scheduler = this.random.pick(['rr', 'lc', 'wrr']);
+      this.configure(10 + this.random.below(50));
     },
     'virtual server deleted by others': () => this.#run('ipvsadm', '-D', '-t', `${this.#other()}:80`),
     'virtual server changed by others': () =>

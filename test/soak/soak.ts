@@ -74,16 +74,17 @@ export class Soak {
   /** Keeps pods rolling and other Services changing until the work has ended. */
   async #underChange(work: () => Promise<void>): Promise<void> {
     const ending = new AbortController();
-    const until = async (step: () => Promise<void>): Promise<void> => {
-      while (!ending.signal.aborted) await step();
-    };
-    const rolling = until(async () => {
+    const until = (what: string, step: () => Promise<void>): Promise<void> =>
+      this.check(what, async () => {
+        while (!ending.signal.aborted) await step();
+      });
+    const rolling = until('pods of a Service roll', async () => {
       await this.roller.roll();
       this.#count('all pods rolled');
       await this.roller.scaleToOneAndBack();
       this.#count('scaled to one and back');
     });
-    const changing = until(async () => {
+    const changing = until('other Services change', async () => {
       this.world.change(this.options.services);
       this.#count('other Services changed');
       await sleep(50, undefined, { signal: ending.signal }).catch(() => {});
@@ -124,14 +125,11 @@ export class Soak {
 
   /** Leaves the daemon running for the time, under change and disturbances, and takes samples of it. */
   async churn(seconds: number): Promise<void> {
-    const names = Object.keys(this.#disturbances.byName);
     const began = performance.now();
     const pause = Math.min(10, seconds / (4 * leastSamples));
     await this.#underChange(async () => {
       for (let sampled = 0; performance.now() - began < seconds * 1_000; ) {
-        const name = this.options.random.pick(names);
-        this.#disturbances.byName[name]?.();
-        this.#count(name);
+        this.#count(this.#disturbances.next());
         await sleep(500 + this.options.random.below(1_500));
         const passed = (performance.now() - began) / 1_000;
         if (passed < sampled * pause) continue;
