@@ -35,8 +35,11 @@ export type Stop =
 
 export interface NextStep {
   readonly position: Position;
-  /** `none`: at once. `backoff`: after the next delay of the backoff. Seconds: what the server asked for, or the backoff if that is longer. */
-  readonly pause: 'none' | 'backoff' | { readonly seconds: number };
+  /**
+   * `none`: at once. `backoff`: after the next delay of the backoff. `relist`: the server is well, but what we have is too old
+   * for it, and for all others like us: at random within a time. Seconds: what the server asked for, or the backoff if that is longer.
+   */
+  readonly pause: 'none' | 'backoff' | 'relist' | { readonly seconds: number };
 }
 
 /** A version that brought this many broken streams in a row is given up: a list may get past the broken line. */
@@ -86,11 +89,12 @@ const afterWatch = (position: Position, stop: Stop): NextStep => {
     case 'broken':
       if (position.broken + 1 >= patience) return { position: relist(position), pause: 'backoff' };
       return { position: { ...position, broken: position.broken + 1 }, pause: 'backoff' };
-    case 'refused':
-      return {
-        position: staleVersion(stop) || misunderstood.has(stop.status) ? relist(position) : resume,
-        pause: pauseOf(stop),
-      };
+    case 'refused': {
+      const pause = pauseOf(stop);
+      if (staleVersion(stop))
+        return { position: relist(position), pause: pause === 'backoff' ? 'relist' : pause };
+      return { position: misunderstood.has(stop.status) ? relist(position) : resume, pause };
+    }
     case 'connection':
     case 'silence':
     case 'unsupported':

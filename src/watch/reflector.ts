@@ -19,6 +19,8 @@ export interface ReflectorTiming {
   /** For each further piece of a streaming list before its end mark. */
   readonly initialSilence: number;
   readonly backoff: { readonly first: number; readonly maximum: number };
+  /** After a restart the server finds what everybody has too old: lists are begun at random within this time. */
+  readonly relistSpread: number;
   /** A stream that lived this long makes the next failure a first one. */
   readonly healthy: number;
   /** A stream that ended within this time counts as a failure. */
@@ -31,6 +33,7 @@ export const defaultTiming: ReflectorTiming = {
   answer: 60_000,
   initialSilence: 30_000,
   backoff: { first: 800, maximum: 30_000 },
+  relistSpread: 5_000,
   healthy: 120_000,
   early: 1_000,
 };
@@ -87,6 +90,8 @@ export class Reflector<Key extends string, Value> {
   readonly #intake: Intake<Key, Value>;
   readonly #failures: Partial<Record<FailureCause, number>> = {};
   #position: Position = startPosition;
+  /** Whether a list was begun because of a version that was too old, and no event has come of a watch since. */
+  #relisting = false;
   #lists = 0;
   #watches = 0;
   #events = 0;
@@ -206,6 +211,8 @@ export class Reflector<Key extends string, Value> {
     if (type === 'ERROR') throw new ApiError(500, readStatus(object));
     this.#events += 1;
     this.#lastEventAt = Date.now();
+    // The end mark of a list proves nothing of the watch behind it.
+    if (!this.#intake.listing) this.#relisting = false;
     if (type === 'BOOKMARK') this.#endInitial(endsInitialEvents);
     else if (type === 'DELETED') this.#intake.remove(object);
     else this.#intake.put(object);
@@ -286,11 +293,18 @@ export class Reflector<Key extends string, Value> {
     tell();
   }
 
+  #asked(pause: Exclude<NextStep['pause'], 'none'>): number {
+    if (pause === 'backoff') return 0;
+    if (pause === 'relist') return this.#timing.relistSpread * this.#random();
+    // A little later than asked for, at random: everyone who was refused was given the same time.
+    return pause.seconds * 1000 * (1 + 0.1 * this.#random());
+  }
+
   async #pause(pause: NextStep['pause'], signal: AbortSignal): Promise<void> {
     if (pause === 'none') return;
-    const backoff = this.#backoff.next();
-    // A little later than asked for, at random: everyone who was refused was given the same time.
-    const asked = pause === 'backoff' ? 0 : pause.seconds * 1000 * (1 + 0.1 * this.#random());
-    await sleep(Math.max(backoff, asked), signal);
+    // What kept us from the server is over; should a list be of no use either, delays grow again.
+    if (pause === 'relist' && !this.#relisting) this.#backoff.reset();
+    this.#relisting ||= pause === 'relist';
+    await sleep(Math.max(this.#backoff.next(), this.#asked(pause)), signal);
   }
 }

@@ -19,6 +19,7 @@ export const fastTiming: ReflectorTiming = {
   answer: 400,
   initialSilence: 250,
   backoff: { first: 4, maximum: 40 },
+  relistSpread: 20,
   healthy: 60_000,
   early: 0,
 };
