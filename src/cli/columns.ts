@@ -4,6 +4,8 @@ export type Paint = (text: string) => string;
 export interface Column {
   readonly title: string;
   readonly align: 'left' | 'right';
+  /** How wide it is at least. */
+  readonly least?: number;
 }
 
 /** A text, or a text with its look. */
@@ -33,10 +35,10 @@ export const formatColumns = (
   );
   const lines = titles ? [head, ...rows] : rows;
   // No spreading into Math.max: a big table has more lines than a call may have arguments.
-  const widths = columns.map((_, index) =>
+  const widths = columns.map(({ least = 0 }, index) =>
     lines.reduce(
       (width, line) => (line.length === 1 ? width : Math.max(width, textOf(line[index]).length)),
-      0,
+      least,
     ),
   );
   return lines

@@ -1,14 +1,15 @@
 import { UsageError } from '../../config/flags.js';
-import { command, flag, text } from '../command.js';
+import { nearest } from '../../config/nearest.js';
+import { command, flag, text, texts } from '../command.js';
 
 const formats = ['table', 'wide', 'json', 'yaml', 'ipvsadm', 'name'] as const;
 
 const outputOf = (given: string): string => {
-  if (!formats.some((format) => format === given) && !given.startsWith('custom-columns='))
-    throw new UsageError(
-      `-o ${JSON.stringify(given)} is no format; there are ${formats.join(', ')} and custom-columns=TITLE:FIELD,…`,
-    );
-  return given;
+  if (formats.some((format) => format === given) || given.startsWith('custom-columns=')) return given;
+  const near = nearest(given, formats);
+  throw new UsageError(
+    `-o ${JSON.stringify(given)} is no format${near === undefined ? '' : `; is ${near} meant`}? There are ${formats.join(', ')} and custom-columns=TITLE:FIELD,…`,
+  );
 };
 
 export const dumpCommand = command({
@@ -43,6 +44,10 @@ export const dumpCommand = command({
     stats: flag('connections, packets and bytes since a server was added'),
     rate: flag('connections, packets and bytes a second'),
     rules: flag('the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table'),
+    connections: flag("the kernel's connection table instead: client, virtual server, real server, state"),
+    client: text('address', 'connections of these clients: 10.0.0.1, 10.0.0.0/8, 10.0.0.1:4711'),
+    real: text('address', 'connections to these real servers, in the same forms'),
+    inState: texts('state', 'connections in this state, as ESTABLISHED or TIME_WAIT'),
     noHeaders: flag('no line of column titles'),
     adminSocket: text('path', "the daemon's admin socket; empty: ask none", { completion: 'file' }),
   },
@@ -57,19 +62,32 @@ export const dumpCommand = command({
     ['kube-ipvs dump -o custom-columns=POD:pod,NODE:node,ACTIVE:active', 'one line a real server'],
     ["kube-ipvs dump -o json | jq '.virtualServers | length'"],
     ['kube-ipvs dump --rules shop/web', 'the packet rules, and of the elements those of one Service'],
+    [
+      'kube-ipvs dump --connections shop/web --in-state ESTABLISHED',
+      'who is connected to a Service, and to which pod',
+    ],
+    ['kube-ipvs dump --connections --client 192.0.2.0/24', 'what clients of a network have open'],
     ['kube-ipvs dump -o ipvsadm > table', 'and ipvsadm -R < table restores it'],
   ],
   needs: 'Needs CAP_NET_ADMIN, as ipvsadm does.',
   exitStatuses: ['done', 'an error or nothing at the target', 'called wrongly'],
-  run: async ([target], { output = 'table', stats, rate, noHeaders, ...options }) => {
-    const { dump } = await import('../dump.js');
-    return dump({
-      ...options,
+  run: async ([target], given) => {
+    const { output = 'table', stats, rate, noHeaders, connections, client, real, inState, ...rest } = given;
+    const options = {
+      ...rest,
       target,
       output: outputOf(output),
       statistics: stats,
       rates: rate,
       titles: !noHeaders,
-    });
+    };
+    if (connections) {
+      const { dumpConnections } = await import('../dump-connections.js');
+      return dumpConnections({ ...options, client, real, states: inState });
+    }
+    if (client !== undefined || real !== undefined || inState.length > 0)
+      throw new UsageError('--client, --real and --in-state go with --connections');
+    const { dump } = await import('../dump.js');
+    return dump(options);
   },
 });

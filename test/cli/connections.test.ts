@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InputError } from '../../src/base/errors.js';
+import { connectionMatcher, parseConnection, type ConnectionFilter } from '../../src/cli/connection-table.js';
+
+// As kernel 6.1 writes /proc/net/ip_vs_conn.
+const lines = [
+  'Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData',
+  'TCP C0000202 9C40 0A600001 0050 0AF4010B 1F90 ESTABLISHED     897',
+  'UDP 0AF40105 D431 0A60000A 0035 0AF40203 14E9 UDP             298',
+  'TCP fd00:0000:0000:0000:0000:0000:0000:0007 9C40 fd00:0010:0096:0000:0000:0000:0000:000a 01BB fd00:0010:0244:0000:0000:0000:0000:0003 20FB TIME_WAIT        12',
+];
+const connections = lines.flatMap((line) => parseConnection(line) ?? []);
+
+test('lines of both families are read, titles and nonsense left out', () => {
+  assert.deepEqual(connections, [
+    {
+      protocol: 'TCP',
+      client: '192.0.2.2:40000',
+      virtual: '10.96.0.1:80',
+      real: '10.244.1.11:8080',
+      state: 'ESTABLISHED',
+      expiresSeconds: 897,
+    },
+    {
+      protocol: 'UDP',
+      client: '10.244.1.5:54321',
+      virtual: '10.96.0.10:53',
+      real: '10.244.2.3:5353',
+      state: 'UDP',
+      expiresSeconds: 298,
+    },
+    {
+      protocol: 'TCP',
+      client: '[fd00::7]:40000',
+      virtual: '[fd00:10:96::a]:443',
+      real: '[fd00:10:244::3]:8443',
+      state: 'TIME_WAIT',
+      expiresSeconds: 12,
+    },
+  ]);
+  for (const line of ['', 'TCP', 'TCP C0000202 9C40 nonsense 0050 0AF4010B 1F90 ESTABLISHED 1'])
+    assert.equal(parseConnection(line), undefined);
+});
+
+const none: ConnectionFilter = { client: undefined, real: undefined, states: [], isWanted: () => true };
+const matched = (filter: Partial<ConnectionFilter>): readonly number[] =>
+  connections.flatMap((connection, index) =>
+    connectionMatcher({ ...none, ...filter })(connection) ? [index] : [],
+  );
+
+test('filters: client and real server by address, network or socket; state; virtual server', () => {
+  assert.deepEqual(matched({}), [0, 1, 2]);
+  assert.deepEqual(matched({ client: '192.0.2.2' }), [0]);
+  assert.deepEqual(matched({ client: '10.244.0.0/16' }), [1]);
+  assert.deepEqual(matched({ client: 'fd00::/16' }), [2]);
+  assert.deepEqual(matched({ real: '[fd00:10:244::3]:8443' }), [2]);
+  assert.deepEqual(matched({ real: '10.244.2.3:80' }), []);
+  assert.deepEqual(matched({ states: ['established', 'UDP'] }), [0, 1]);
+  assert.deepEqual(matched({ isWanted: (key) => key === 'TCP 10.96.0.1:80' }), [0]);
+  assert.throws(() => matched({ client: 'web' }), InputError);
+});
