@@ -82,6 +82,9 @@ const common: ReadonlyMap<string, Decision> = new Map(
   ),
 );
 
+/** Whether waiting does not mend it, whatever was asked. */
+export const isFutile = (errno: string): boolean => common.get(errno) === 'give-up';
+
 /** What an errno means for a kind of operation. */
 export const meaningOf = (kind: Operation['kind'], errno: string): Decision =>
   operationMeanings[kind][errno] ?? common.get(errno) ?? 'retry';

@@ -1,28 +1,20 @@
 import type { IpAddress } from '../base/ip.js';
 import { BaseError } from '../base/errors.js';
+import { withoutIpvs, withoutRight } from '../kernel/ipvs/remedy.js';
 import type { IpvsOperation, Outcome } from '../model/operation.js';
 import { virtualServerKey, type VirtualServer, type VirtualServerIdentity } from '../model/virtual-server.js';
 
 /** Something the machine lacks; the message names it and says how to get it. */
 export class PrerequisiteError extends BaseError {}
 
-const permissionHelp =
-  'Run as root, or with the capability NET_ADMIN in the initial user namespace and in the host network namespace (hostNetwork: true)';
-
 /** Turns the failure to reach IPVS, by errno name, into advice. */
-export const ipvsUnavailable = (errno: string, cause: unknown): PrerequisiteError => {
-  if (errno === 'EPERM' || errno === 'EACCES') {
-    return new PrerequisiteError(`the kernel refuses access to IPVS (${errno}). ${permissionHelp}`, {
-      cause,
-    });
-  }
-  return new PrerequisiteError(
-    `this kernel has no IPVS (${errno}): the module ip_vs is neither built in nor could the kernel load it by itself. ` +
-      'Load it on the node (modprobe ip_vs; to keep it, a line "ip_vs" in /etc/modules-load.d/ipvs.conf), ' +
-      'or use a kernel with CONFIG_IP_VS and CONFIG_IP_VS_IPV6',
+export const ipvsUnavailable = (errno: string, cause: unknown): PrerequisiteError =>
+  new PrerequisiteError(
+    errno === 'EPERM' || errno === 'EACCES'
+      ? `the kernel refuses access to IPVS (${errno}): ${withoutRight}`
+      : `this kernel has no IPVS (${errno}): ${withoutIpvs}`,
     { cause },
   );
-};
 
 const probeIdentity: VirtualServerIdentity = {
   by: 'address',

@@ -4,7 +4,9 @@ import type { Logger } from '../base/log.js';
 import type { Flow, FlowQuery } from '../model/flow.js';
 import type { Outcome } from '../model/operation.js';
 import type { VirtualServerIdentity, VirtualServerKey } from '../model/virtual-server.js';
+import { NetlinkError } from '../netlink/errors.js';
 import { frontendGroups, staleFlows, type FrontendGroup, type ServedFrontend } from '../plan/stale-flows.js';
+import { isFutile } from './decisions.js';
 
 export interface StaleFlowsParts {
   readonly conntrack: {
@@ -53,30 +55,36 @@ export class StaleFlows {
     for (const group of frontendGroups([...failed, ...frontends])) {
       const started = performance.now();
       const deletedBefore = this.#counts.deleted;
-      const problem = await this.#cleanGroup(group);
+      const { problem, isFutile: isLost } = await this.#cleanGroup(group);
       this.parts.cleaned?.({
         family: group.query.family,
         seconds: (performance.now() - started) / 1_000,
         deleted: this.#counts.deleted - deletedBefore,
       });
       for (const [key, frontend] of group.frontends) {
-        if (problem === undefined) this.#failed.delete(key);
+        if (problem === undefined || isLost) this.#failed.delete(key);
         else this.#failed.set(key, frontend.identity);
       }
       this.#tell(nameOf(group), problem);
     }
   }
 
-  /** Gives what went wrong, if anything did. */
-  async #cleanGroup({ query, frontends }: FrontendGroup): Promise<string | undefined> {
+  /** Gives what went wrong, if anything did, and whether another try would be in vain: the kernel has no ctnetlink. */
+  async #cleanGroup({
+    query,
+    frontends,
+  }: FrontendGroup): Promise<{ readonly problem: string | undefined; readonly isFutile: boolean }> {
     const { conntrack } = this.parts;
     try {
       const stale = staleFlows(await conntrack.flows(query), frontends);
       const outcomes = stale.length === 0 ? [] : await conntrack.delete(stale);
-      return this.#count(outcomes);
+      return { problem: this.#count(outcomes), isFutile: false };
     } catch (error) {
       this.#counts.failed += 1;
-      return messageOf(error);
+      return {
+        problem: messageOf(error),
+        isFutile: error instanceof NetlinkError && isFutile(error.errno),
+      };
     }
   }
 

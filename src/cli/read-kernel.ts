@@ -1,6 +1,7 @@
 import { Turns } from '../base/async.js';
 import { BaseError } from '../base/errors.js';
 import { IpvsClient } from '../kernel/ipvs/client.js';
+import { withoutIpvs, withoutRight } from '../kernel/ipvs/remedy.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
 import { dummyInterfaceName } from '../model/node.js';
 import type { RealServerKey, RealServerObservation, VirtualServerIdentity } from '../model/virtual-server.js';
@@ -17,15 +18,10 @@ export const withRemedy = (error: unknown): unknown => {
     case 'EPERM':
     case 'EACCES':
       return new KernelAccessError(
-        'reading what kube-ipvs programs needs the capability CAP_NET_ADMIN in the user namespace that owns this network; ' +
-          'run it as root (sudo kube-ipvs dump), or in a pod give the container securityContext.capabilities.add: [NET_ADMIN]',
+        `the kernel does not let us read what kube-ipvs programs; ${withoutRight}`,
       );
     case 'ENOENT':
-      return new KernelAccessError(
-        'this kernel has no IPVS: it has no generic netlink family IPVS, so the module ip_vs is not loaded; ' +
-          'load it (sudo modprobe ip_vs); if there is no such module, install the package with the modules of kernel ' +
-          '$(uname -r), or boot a kernel with CONFIG_IP_VS',
-      );
+      return new KernelAccessError(`this kernel has no IPVS: ${withoutIpvs}`);
     default:
       return error;
   }

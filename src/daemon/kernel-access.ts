@@ -16,6 +16,8 @@ import { NftablesClient } from '../kernel/nftables/client.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
 import { machineCpus } from '../kernel/cpus.js';
 import { readKernelNumber, writeKernelNumber, type KernelNumber } from '../kernel/sysctl.js';
+import { Connection } from '../netlink/connection.js';
+import type { ProtocolName } from '../netlink/constants.js';
 import { NetlinkError } from '../netlink/errors.js';
 import {
   absenceText,
@@ -37,20 +39,25 @@ export interface KernelClients {
 
 export type KernelAccess = KernelClients & Disposable;
 
-const openIpvs = (): IpvsClient => {
+/** How the clients get their connections. */
+export type Connect = (protocol: ProtocolName) => Connection;
+
+const openIpvs = (connect: Connect): IpvsClient => {
   try {
-    return IpvsClient.open();
+    return IpvsClient.open(connect('generic'));
   } catch (error) {
     throw error instanceof NetlinkError ? ipvsUnavailable(error.errno, error) : error;
   }
 };
 
 /** Opens the sockets the daemon works with. Throws PrerequisiteError where the kernel has no IPVS or refuses it to us. */
-export const openKernel = async (): Promise<KernelAccess> => {
-  const ipvs = openIpvs();
-  const route = RouteClient.open();
-  const nftables = NftablesClient.open();
-  const conntrack = ConntrackClient.open();
+export const openKernel = async (
+  connect: Connect = (protocol) => Connection.open(protocol),
+): Promise<KernelAccess> => {
+  const ipvs = openIpvs(connect);
+  const route = RouteClient.open(connect('route'));
+  const nftables = NftablesClient.open(connect('netfilter'));
+  const conntrack = ConntrackClient.open(connect('netfilter'));
   const packetFamilies: Family[] = [];
   for (const family of servedFamilies()) if (await nftables.supports(family)) packetFamilies.push(family);
   return {

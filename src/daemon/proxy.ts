@@ -68,6 +68,7 @@ export class Proxy implements AsyncDisposable {
   readonly #timers = new NamedTimers();
   readonly #rules: RulesCare;
   readonly #trouble: Trouble;
+  readonly #leastRetryPause: number;
   readonly #readingTrouble: Trouble;
   #started = false;
   #adopted = false;
@@ -76,6 +77,7 @@ export class Proxy implements AsyncDisposable {
 
   constructor(private readonly parts: ProxyParts) {
     const { troubleDelays: delays = defaultTroubleDelays, log } = parts;
+    this.#leastRetryPause = Math.min(leastRetryPauseMilliseconds, delays.firstMilliseconds);
     const mended = 'syncs come to their end again';
     this.#trouble = new Trouble({ broken: 'a sync failed and is tried again', mended }, delays, log);
     this.#readingTrouble = new Trouble(
@@ -326,7 +328,7 @@ export class Proxy implements AsyncDisposable {
   #scheduleRetries(): void {
     const due = this.parts.reconciler.nextRetry;
     if (due === undefined) return;
-    this.#timers.after('retry', Math.max(due, leastRetryPauseMilliseconds), () => {
+    this.#timers.after('retry', Math.max(due, this.#leastRetryPause), () => {
       void this.#enqueue(() => this.#again(() => this.parts.reconciler.reconcile(touch()), 'retried'));
     });
   }

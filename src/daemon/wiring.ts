@@ -9,6 +9,7 @@ import { Reconciler, type ReconcilerParts } from '../apply/reconciler.js';
 import { servedFrontend } from '../apply/served-frontend.js';
 import { StaleFlows, type StaleFlowsParts } from '../apply/stale-flows.js';
 import { TakeOver } from '../apply/take-over.js';
+import { defaultRetryDelays, type RetryDelays } from '../apply/retries.js';
 import { Resync } from '../apply/resync.js';
 import { cidrContains, familyOf, type Family, type IpAddress } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
@@ -40,6 +41,7 @@ import type { Metrics } from './metrics/registry.js';
 import { Proxy } from './proxy.js';
 import { SyncHealth } from './serving/sync-health.js';
 import { AfterSync } from './sync-observer.js';
+import { defaultTroubleDelays, type TroubleDelays } from './trouble.js';
 import { WantedState } from './wanted-state.js';
 
 /** The kernel, as the parts of the daemon ask it. */
@@ -85,6 +87,12 @@ export interface Wired {
   readonly lookAround: () => Promise<void>;
 }
 
+/** After what was refused, and after a sync that broke. */
+export interface Delays {
+  readonly retry: RetryDelays;
+  readonly trouble: TroubleDelays;
+}
+
 const sameElements = <T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean =>
   a.size === b.size && [...a].every((element) => b.has(element));
 
@@ -95,6 +103,7 @@ export const wire = (
   events: EventRecorder,
   metrics: Metrics,
   log: Logger,
+  delays: Delays = { retry: defaultRetryDelays, trouble: defaultTroubleDelays },
 ): Wired => {
   const store = new ClusterStore(() => {
     nodeNews.look();
@@ -181,6 +190,7 @@ export const wire = (
     wanted.desired.isGiven(virtualServerKey(identity));
   const contests = new Contests({ ipvs, observed, contested, isGiven });
   const reconciler = new Reconciler({
+    retryDelays: delays.retry,
     ipvs,
     addresses: dummy,
     packetRules,
@@ -270,6 +280,7 @@ export const wire = (
     staleFlows,
     readAddresses,
     ensureIpvs,
+    troubleDelays: delays.trouble,
     minSyncPeriod: () => settings.now.minSyncPeriod,
     syncPeriod: () => settings.now.syncPeriod,
     observers: [health, afterSync, metrics, lastSync],

@@ -92,7 +92,11 @@ export class CommandSocket implements CommandChannel {
   }
 
   get dropped(): number {
-    return nativeShims().dropped(this.#open());
+    try {
+      return nativeShims().dropped(this.#open());
+    } catch (error) {
+      throw fromSystemCall('look at a netlink socket', error);
+    }
   }
 
   send(datagram: Uint8Array): void {

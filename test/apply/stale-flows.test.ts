@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NetlinkError } from '../../src/netlink/errors.js';
 import { StaleFlows } from '../../src/apply/stale-flows.js';
 import { silentLogger } from '../../src/base/log.js';
 import type { Flow, FlowQuery } from '../../src/model/flow.js';
@@ -24,13 +25,14 @@ const gone = (address: string): ServedFrontend => ({
 /** A table of flows that can be told to refuse. */
 const setUp = () => {
   const table = new Set([flowTo('10.96.0.1'), flowTo('10.96.0.2')]);
-  const state = { refuses: undefined as 'dump' | 'delete' | undefined };
+  const state = { refuses: undefined as 'dump' | 'delete' | 'everything' | undefined };
   const asked: FlowQuery[] = [];
   const told: string[] = [];
   const conntrack = {
     flows: async (query: FlowQuery): Promise<readonly Flow[]> => {
       asked.push(query);
       if (state.refuses === 'dump') throw new Error('EINVAL');
+      if (state.refuses === 'everything') throw new NetlinkError('list the flows', 22);
       return [...table];
     },
     delete: async (flows: readonly Flow[]): Promise<readonly Outcome[]> =>
@@ -109,4 +111,15 @@ test('what failed is tried again with the real servers that it has by then', asy
   realServers.set('10.96.0.1', new Set([realServerKey(ip('10.96.0.1'), 53)]));
   await stale.clean([]);
   assert.deepEqual([...table], [flowTo('10.96.0.1')]);
+});
+
+test('on a kernel without ctnetlink nothing is remembered to be tried again', async () => {
+  const { asked, state, told, stale } = setUp();
+  state.refuses = 'everything';
+  await stale.clean([gone('10.96.0.1')]);
+  await stale.clean([]);
+  assert.equal(asked.length, 1);
+  await stale.clean([gone('10.96.0.2')]);
+  assert.equal(asked.length, 2, 'its module may have come');
+  assert.equal(told.length, 1);
 });

@@ -1,13 +1,18 @@
-import { silentLogger } from '../../src/base/log.js';
+import { silentLogger, type Logger } from '../../src/base/log.js';
 import { parseFlags } from '../../src/config/flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
 import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { followKernel } from '../../src/daemon/follow-kernel.js';
-import { openKernel, prepareKernel, type KernelAccess } from '../../src/daemon/kernel-access.js';
+import {
+  openKernel,
+  prepareKernel,
+  type Connect,
+  type KernelAccess,
+} from '../../src/daemon/kernel-access.js';
 import { ChangeableSettings } from '../../src/daemon/live-settings.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
 import { measure } from '../../src/daemon/metrics/start.js';
-import { wire, type Wired } from '../../src/daemon/wiring.js';
+import { wire, type Delays, type Wired } from '../../src/daemon/wiring.js';
 
 export interface InProcessDaemon extends AsyncDisposable {
   readonly wired: Wired;
@@ -19,20 +24,33 @@ export interface InProcessDaemon extends AsyncDisposable {
 }
 
 /** A daemon without a source, in this process and on this kernel: tests fill its store and count what it sends. */
-export const startInProcess = async (...flags: readonly string[]): Promise<InProcessDaemon> => {
+export const startInProcess = (...flags: readonly string[]): Promise<InProcessDaemon> =>
+  startInProcessWith({}, ...flags);
+
+export interface InProcessOptions {
+  readonly connect?: Connect;
+  readonly delays?: Delays;
+  readonly log?: Logger;
+}
+
+/** The same with other connections, delays or a log. */
+export const startInProcessWith = async (
+  { connect, delays, log = silentLogger }: InProcessOptions,
+  ...flags: readonly string[]
+): Promise<InProcessDaemon> => {
   const settings = resolveSettings({
     flags: parseFlags(['--proxy-mode=ipvs', '--ipvs-min-sync-period=0s', ...flags]),
     files: [],
     hostname: 'n1',
   });
-  const kernel = await openKernel();
+  const kernel = await openKernel(connect);
   const metrics = new Metrics({ version: '0.0.0', ofProcess: false });
   const live = new ChangeableSettings(settings);
-  const wired = wire(live, kernel, silentRecorder, metrics, silentLogger);
+  const wired = wire(live, kernel, silentRecorder, metrics, log, delays);
   await wired.lookAround();
-  await prepareKernel(kernel, settings, silentLogger);
+  await prepareKernel(kernel, settings, log);
   await wired.dummy.ensure();
-  const events = followKernel(wired, kernel, silentLogger);
+  const events = followKernel(wired, kernel, log);
   await wired.readAddresses();
   const measuring = measure({
     metrics,

@@ -1,0 +1,139 @@
+import { ByteWriter, bytesAt, viewOf } from '../../src/netlink/bytes.js';
+import { Protocol, type ProtocolName } from '../../src/netlink/constants.js';
+import { NetlinkError } from '../../src/netlink/errors.js';
+import { readMessages, type Message } from '../../src/netlink/message.js';
+import { CommandSocket, type CommandChannel } from '../../src/netlink/socket.js';
+import { acknowledgementBytes } from './fake-channel.js';
+
+/**
+ * What goes wrong with one message:
+ * - a number: the kernel refuses it with that errno, and does not do it
+ * - `unsent`: the system call fails, nothing of the datagram reaches the kernel
+ * - `lost`: the kernel does it, and its answers find no room
+ * - `cut`, `twice`: the answer is cut off, or comes twice
+ */
+export type Fault = number | 'unsent' | 'lost' | 'cut' | 'twice';
+
+/** Where the next fault strikes: at the so-manieth message from now on, or at the first of a kind. */
+export type Aim = { readonly position: number } | { readonly kind: string };
+
+const dumpFlags = 0x300;
+
+/** `ipvs 5` for command 5, `route 20 dump`, `netfilter 2561`. */
+const kindOf = (protocol: ProtocolName, { type, flags, view, bodyOffset }: Message): string => {
+  const isRead = protocol === 'route' ? (type & 3) === 2 : (flags & dumpFlags) === dumpFlags;
+  const command =
+    protocol === 'generic' && type !== 0x10 ? `ipvs ${view.getUint8(bodyOffset)}` : `${protocol} ${type}`;
+  return isRead && (flags & dumpFlags) === dumpFlags ? `${command} dump` : command;
+};
+
+/** All sockets of a daemon: counts their messages, and makes one of them fail. */
+export class SocketFaults {
+  /** Messages since the last `aim`. */
+  position = 0;
+  /** Every kind of message that was seen. */
+  readonly kinds = new Set<string>();
+  /** The kinds of messages that faults struck since the last `aim`, with the faults. */
+  struck: { readonly kind: string; readonly fault: Fault }[] = [];
+  #aims: readonly Aim[] = [];
+  #faultFor: (kind: string) => Fault = () => 'lost';
+
+  /** Each aim strikes once. The fault may depend on the message that it strikes. */
+  aim(aims: readonly Aim[], faultFor: (kind: string) => Fault = () => 'lost'): void {
+    this.position = 0;
+    this.struck = [];
+    this.#aims = aims;
+    this.#faultFor = faultFor;
+  }
+
+  /** The fault for the next message, if it is one that was aimed at. */
+  next(kind: string): Fault | undefined {
+    this.kinds.add(kind);
+    const { position } = this;
+    this.position += 1;
+    const hit = this.#aims.find((aim) => ('kind' in aim ? aim.kind === kind : aim.position === position));
+    if (hit === undefined) return undefined;
+    this.#aims = this.#aims.filter((aim) => aim !== hit);
+    const fault = this.#faultFor(kind);
+    this.struck.push({ kind, fault });
+    return fault;
+  }
+
+  readonly channel = (protocol: ProtocolName): CommandChannel => new FaultyChannel(protocol, this);
+}
+
+/** A real netlink socket with the faults of `SocketFaults`. */
+class FaultyChannel implements CommandChannel {
+  readonly receiveBufferBytes: number;
+  readonly portId: number;
+  readonly #socket: CommandSocket;
+  #queue: Uint8Array[] = [];
+  #losses = 0;
+  /** What is done with the answers to come. */
+  #answers: 'lost' | 'cut' | 'twice' | undefined;
+
+  constructor(
+    private readonly protocol: ProtocolName,
+    private readonly faults: SocketFaults,
+  ) {
+    this.#socket = new CommandSocket(Protocol[protocol], 4 << 20);
+    this.receiveBufferBytes = this.#socket.receiveBufferBytes;
+    this.portId = this.#socket.portId;
+  }
+
+  get dropped(): number {
+    return this.#socket.dropped + this.#losses;
+  }
+
+  send(datagram: Uint8Array): void {
+    this.#answers = undefined;
+    const messages = [...readMessages(viewOf(datagram), datagram.length)];
+    const refused = new Map<Message, number>();
+    let unsent = false;
+    for (const message of messages) {
+      const fault = this.faults.next(kindOf(this.protocol, message));
+      if (fault === 'unsent') unsent = true;
+      else if (typeof fault === 'number') refused.set(message, fault);
+      else this.#answers = fault ?? this.#answers;
+    }
+    if (unsent) throw new NetlinkError('send to the kernel', 105);
+    if (refused.size > 0) return this.#refuse(messages, refused);
+    this.#socket.send(datagram);
+  }
+
+  receive(buffer: Uint8Array): number | undefined {
+    const queued = this.#queue.shift();
+    if (queued !== undefined) {
+      buffer.set(queued.subarray(0, buffer.length));
+      return queued.length;
+    }
+    let length = this.#socket.receive(buffer);
+    while (length !== undefined && this.#answers === 'lost') {
+      this.#losses += 1;
+      length = this.#socket.receive(buffer);
+    }
+    if (length === undefined) this.#answers = undefined;
+    else if (this.#answers === 'cut') {
+      this.#answers = undefined;
+      return length - 4;
+    } else if (this.#answers === 'twice') this.#queue.push(buffer.slice(0, length));
+    return length;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  /** The others of its datagram are done, but for a transaction, which is done as a whole or not at all. */
+  #refuse(messages: readonly Message[], refused: ReadonlyMap<Message, number>): void {
+    const isTransaction = this.protocol === 'netfilter' && messages[0]?.type === 16;
+    const others = isTransaction ? [] : messages.filter((message) => !refused.has(message));
+    const rest = new ByteWriter();
+    for (const { view, bodyOffset, bodyLength } of others) {
+      rest.bytes(bytesAt(view, bodyOffset - 16, bodyLength + 16));
+      rest.pad();
+    }
+    if (rest.length > 0) this.#socket.send(rest.written());
+    for (const [message, errno] of refused) this.#queue.push(acknowledgementBytes(message, errno));
+  }
+}
