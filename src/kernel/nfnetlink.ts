@@ -27,7 +27,7 @@ export const nfnetlinkHeader = struct('nfnetlink', {
 });
 
 /** include/uapi/linux/netfilter/nfnetlink.h: NFNL_SUBSYS_* */
-export const Subsystem = { conntrack: 1, nftables: 10 } as const;
+export const Subsystem = { conntrack: 1, ipset: 6, nftables: 10 } as const;
 
 /** include/uapi/linux/netfilter/nfnetlink.h: NFNLGRP_* */
 export const NetfilterGroup = { nftables: 7 } as const;

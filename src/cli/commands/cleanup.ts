@@ -1,4 +1,4 @@
-import { command, flag, texts } from '../command.js';
+import { command, flag, outputOption, texts } from '../command.js';
 
 export const cleanupCommand = command({
   name: 'cleanup',
@@ -6,24 +6,38 @@ export const cleanupCommand = command({
   about: `Removes its virtual servers (those that its packet rules name, and those on addresses of kube-ipvs0), the interface
 kube-ipvs0 with its addresses, its rules in chains of others (forwarding.acceptInForeignChains), and the nftables tables
 ip and ip6 kube-ipvs. Virtual servers, addresses and tables of others stay, and so do kernel settings (sysctl). Asks no API
-server. Stop the daemon first: it would put everything back.`,
+server. Stop the daemon first: it would put everything back.
+
+--kube-proxy removes the chains KUBE-* of kube-proxy in the tables of iptables-nft with the jumps to them, its nftables tables
+ip and ip6 kube-proxy, its sets of ipset, and, unless kube-ipvs runs or has run here, the virtual servers on kube-ipvs0 and on
+node ports (30000 to 32767) with kube-ipvs0. It may run beside the daemon. Chains of the kubelet and of others stay. Rules in
+iptables-legacy it cannot remove: it prints the command that does. Stop kube-proxy first.`,
   options: {
+    kubeProxy: flag('remove what kube-proxy left instead, of its modes ipvs, iptables and nftables'),
     dryRun: flag('print what would be removed and touch nothing'),
     config: texts('file', 'KubeProxyConfiguration; repeatable', { completion: 'file' }),
+    output: outputOption(['text', 'json'], 'text'),
   },
   examples: [
     ['kube-ipvs cleanup --dry-run', 'what would go'],
     ['kube-ipvs cleanup'],
     ['kube-ipvs cleanup --config=config.conf', 'leave virtual servers in its ipvs.excludeCIDRs'],
-    ['kube-proxy --cleanup', 'the same, where kube-ipvs is called as kube-proxy'],
+    ['kube-ipvs cleanup --kube-proxy --dry-run', 'what kube-proxy left here'],
+    ['kube-ipvs cleanup --kube-proxy'],
+    ['kube-proxy --cleanup', 'removes what is of kube-ipvs, where it is called as kube-proxy'],
   ],
   needs: 'Needs CAP_NET_ADMIN.',
   exitStatuses: ['nothing is left', 'something is, and why, or another error', 'called wrongly'],
-  run: async (_, { dryRun, config }) => {
+  run: async (_, { kubeProxy, dryRun, config, output }) => {
     const { parseFlags } = await import('../../config/flags.js');
     const { loadSettings } = await import('../../config/load-settings.js');
-    const { cleanup } = await import('../cleanup.js');
     const flags = [...config.map((file) => `--config=${file}`), `--dry-run=${dryRun}`];
-    return cleanup(loadSettings(parseFlags(flags)));
+    const settings = loadSettings(parseFlags(flags));
+    if (kubeProxy) {
+      const { cleanupKubeProxy } = await import('../kube-proxy-cleanup.js');
+      return cleanupKubeProxy({ excludeCidrs: settings.excludeCidrs, dryRun, output });
+    }
+    const { cleanup } = await import('../cleanup.js');
+    return cleanup(settings, output);
   },
 });

@@ -1,3 +1,4 @@
+import { kubeProxyChain, kubeProxyTable } from '../../model/kube-proxy-names.js';
 import { checksOf } from '../check.js';
 import type { ChainFact, Facts } from '../facts.js';
 import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
@@ -52,15 +53,11 @@ const twoProxies = ({ programs, metrics }: Facts): Finding =>
     );
   });
 
-/** Chains that kube-proxy makes and the kubelet does not. */
-const ofKubeProxy =
-  /^KUBE-(SERVICES|EXTERNAL-SERVICES|NODEPORTS|NODE-PORT|POSTROUTING|MARK-MASQ|FORWARD|LOAD-BALANCER|PROXY-FIREWALL|SOURCE-RANGES-FIREWALL|IPVS-FILTER|IPVS-OUT-FILTER|PROXY-CANARY|(SVC|SVL|SEP|EXT|FW|XLB)-[A-Z2-7]+)$/;
-
 const leftovers = (facts: Facts): Finding =>
-  whereChains(facts, ({ table, chain }) => table === 'kube-proxy' || ofKubeProxy.test(chain), {
+  whereChains(facts, ({ table, chain }) => table === kubeProxyTable || kubeProxyChain.test(chain), {
     found: (chains) => {
       const tables = [
-        ...new Set(chains.filter(({ table }) => table === 'kube-proxy').map(({ family }) => family)),
+        ...new Set(chains.filter(({ table }) => table === kubeProxyTable).map(({ family }) => family)),
       ];
       const rest = chains.filter(({ table }) => table !== 'kube-proxy');
       return warn(

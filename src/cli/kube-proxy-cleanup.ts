@@ -1,0 +1,191 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  cidrContains,
+  families,
+  isIpv6LinkLocal,
+  type Cidr,
+  type Family,
+  type IpAddress,
+} from '../base/ip.js';
+import { IpsetClient } from '../kernel/ipset/client.js';
+import { deleteForeignChains, foreignChains } from '../kernel/nftables/foreign-chains.js';
+import { legacyTables } from '../kernel/xtables/chains.js';
+import {
+  kubeProxyChain,
+  kubeProxyRuleLine,
+  kubeProxySet,
+  kubeProxyTable,
+} from '../model/kube-proxy-names.js';
+import { tableName } from '../model/nftables.js';
+import { dummyInterfaceName } from '../model/node.js';
+import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
+import { askDaemon } from './admin-client.js';
+import { openClients, type Clients } from './kernel-clients.js';
+import { withRemedy } from './read-kernel.js';
+import {
+  count,
+  reasonOf,
+  RemovalReport,
+  unlessLacking,
+  type CleanupFormat,
+  type Removal,
+} from './removal.js';
+
+export interface KubeProxyCleanupOptions {
+  /** Virtual servers inside are left alone. */
+  readonly excludeCidrs: readonly Cidr[];
+  readonly dryRun: boolean;
+  readonly output: CleanupFormat;
+}
+
+/** The API server's range of node ports, unless somebody has changed it. */
+const nodePortRange = { first: 30_000, last: 32_767 } as const;
+
+/** Whether kube-ipvs serves here, or has left what it made: then the virtual servers and kube-ipvs0 are its own. */
+const isOfKubeIpvs = async ({ nftables }: Clients): Promise<boolean> => {
+  if ((await askDaemon(undefined, (daemon) => daemon.status())).answer !== undefined) return true;
+  const tables = families.map((family) => unlessLacking(() => nftables?.table(family, tableName)));
+  return (await Promise.all(tables)).some((table) => table !== undefined);
+};
+
+interface Ipvs {
+  readonly virtualServers: readonly VirtualServerIdentity[];
+  /** The dummy device kube-ipvs0. */
+  readonly dummy: { readonly index: number; readonly addresses: number } | undefined;
+}
+
+const readIpvs = async ({ ipvs, route }: Clients, excludeCidrs: readonly Cidr[]): Promise<Ipvs> => {
+  const link = await route.link(dummyInterfaceName);
+  if (link?.kind !== 'dummy') return { virtualServers: [], dummy: undefined };
+  const addresses = await route.addresses();
+  const bound = addresses.filter(
+    ({ interfaceIndex, address }) => interfaceIndex === link.index && !isIpv6LinkLocal(address),
+  );
+  const onDummy = new Set<IpAddress>(bound.map(({ address }) => address));
+  const onNode = new Set<IpAddress>(addresses.map(({ address }) => address));
+  const isTheirs = (identity: VirtualServerIdentity): boolean => {
+    if (identity.by !== 'address') return false;
+    const { address, port } = identity;
+    if (excludeCidrs.some((cidr) => cidrContains(cidr, address))) return false;
+    const isNodePort = port >= nodePortRange.first && port <= nodePortRange.last;
+    return onDummy.has(address) || (isNodePort && onNode.has(address));
+  };
+  const all = ((await ipvs?.virtualServers()) ?? []).map(({ identity }) => identity);
+  return { virtualServers: all.filter(isTheirs), dummy: { index: link.index, addresses: bound.length } };
+};
+
+const ipvsRemovals = ({ ipvs, route }: Clients, { virtualServers, dummy }: Ipvs): readonly Removal[] => [
+  ...virtualServers.map((server) => ({
+    what: `virtual server ${virtualServerKey(server)}`,
+    remove: async () => {
+      const outcomes = await ipvs?.apply([{ kind: 'delete-virtual-server', server }]);
+      return reasonOf(outcomes?.[0], ['ESRCH']);
+    },
+  })),
+  ...(dummy === undefined
+    ? []
+    : [
+        {
+          what: `interface ${dummyInterfaceName} with ${count(dummy.addresses, 'address', 'addresses')}`,
+          remove: async () => reasonOf(await route.deleteLink(dummy.index), ['ENODEV']),
+        },
+      ]),
+];
+
+const ruleRemovals = async (): Promise<readonly Removal[]> =>
+  ((await unlessLacking(() => foreignChains((chain) => kubeProxyChain.test(chain)))) ?? []).map((place) => ({
+    what:
+      `${count(place.chains.length, 'chain')} KUBE-* and ${count(place.jumps.length, 'jump')} to them ` +
+      `in table ${place.family} ${place.table}`,
+    remove: async () => deleteForeignChains(place),
+  }));
+
+const tableRemovals = async ({ nftables }: Clients): Promise<readonly Removal[]> => {
+  const found: Family[] = [];
+  for (const family of families)
+    if ((await unlessLacking(() => nftables?.table(family, kubeProxyTable))) !== undefined)
+      found.push(family);
+  return found.map((family) => ({
+    what: `table ${family === 'IPv4' ? 'ip' : 'ip6'} ${kubeProxyTable}`,
+    remove: async () => {
+      const outcome = await nftables?.transaction([{ kind: 'delete-table', family, name: kubeProxyTable }]);
+      return reasonOf(outcome, ['ENOENT']);
+    },
+  }));
+};
+
+/** The kernel lets go of a set some time after the rule that used it has gone. */
+const patience = { attempts: 20, milliseconds: 50 } as const;
+
+const destroySet = async (name: string): Promise<string | undefined> => {
+  using ipset = IpsetClient.open();
+  let reason = ipset.destroy(name);
+  for (let attempt = 1; reason !== undefined && attempt < patience.attempts; attempt += 1) {
+    await delay(patience.milliseconds);
+    reason = ipset.destroy(name);
+  }
+  return reason;
+};
+
+const setRemovals = async (): Promise<readonly Removal[]> => {
+  const names = await unlessLacking(() => {
+    using ipset = IpsetClient.open();
+    return ipset.names();
+  });
+  return (names ?? [])
+    .filter((name) => kubeProxySet.test(name))
+    .toSorted()
+    .map((name) => ({ what: `set ${name} of ipset`, remove: () => destroySet(name) }));
+};
+
+/**
+ * Rules of iptables-legacy: the kernel only takes whole tables there, without telling whether somebody has changed one
+ * meanwhile. So it is left to iptables, and said how.
+ */
+const legacyRemovals = (): readonly Removal[] =>
+  legacyTables()
+    .map(({ family, table, chains }) => ({
+      program: family === 'ip' ? 'iptables-legacy' : 'ip6tables-legacy',
+      table,
+      chains: chains.filter((chain) => kubeProxyChain.test(chain)).length,
+    }))
+    .filter(({ chains }) => chains > 0)
+    .map(({ program, table, chains }) => {
+      const command = `${program}-save -c -t ${table} | grep -vE '${kubeProxyRuleLine}' | ${program}-restore -c -T ${table}`;
+      return {
+        what: `${count(chains, 'chain')} KUBE-* in table ${table} of ${program}`,
+        remove: async () => `only ${program} can; run as root: ${command}`,
+      };
+    });
+
+/**
+ * Removes what kube-proxy left, of whichever mode: virtual servers and kube-ipvs0 unless kube-ipvs has them, its chains in the
+ * tables of iptables-nft with the jumps to them, its nftables tables and its sets. 0: nothing is left; 1: something is, told
+ * on standard error. Rejects with KernelAccessError where we may not look.
+ */
+export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promise<number> => {
+  const { excludeCidrs, dryRun, output } = options;
+  try {
+    const report = new RemovalReport(dryRun, output);
+    using clients = await openClients();
+    const isOurs = await isOfKubeIpvs(clients);
+    const legacy = legacyRemovals();
+    const removals = [
+      ...(await ruleRemovals()),
+      ...(await tableRemovals(clients)),
+      ...(isOurs ? [] : ipvsRemovals(clients, await readIpvs(clients, excludeCidrs))),
+      ...(await setRemovals()),
+    ];
+    if (removals.length + legacy.length === 0) report.note('nothing of kube-proxy is here');
+    // Rules of iptables-legacy may hold sets: they come first, so that the reason is read first.
+    const left = (await report.perform(legacy)) + (await report.perform(removals));
+    if (isOurs)
+      report.note(
+        `left alone the virtual servers and ${dummyInterfaceName}, which are those of kube-ipvs; kube-ipvs cleanup removes them`,
+      );
+    report.end();
+    return left === 0 ? 0 : 1;
+  } catch (error) {
+    throw withRemedy(error);
+  }
+};

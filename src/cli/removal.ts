@@ -1,0 +1,79 @@
+import type { Outcome } from '../model/operation.js';
+import { NetlinkError } from '../netlink/errors.js';
+
+/** What a kernel answers that lacks IPVS, nftables, nftables for a family, or ipset. */
+const lacking: readonly string[] = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
+
+/** Undefined where the kernel lacks what is asked for, and so has nothing of it. */
+export const unlessLacking = async <T>(get: () => T | Promise<T>): Promise<T | undefined> => {
+  try {
+    return await get();
+  } catch (error) {
+    if (error instanceof NetlinkError && lacking.includes(error.errno)) return undefined;
+    throw error;
+  }
+};
+
+/** `3 addresses`. */
+export const count = (number: number, what: string, plural = `${what}s`): string =>
+  `${number} ${number === 1 ? what : plural}`;
+
+/** Something that is to go: what it is, and how it goes. */
+export interface Removal {
+  readonly what: string;
+  /** Undefined: it has gone. Otherwise why it can't be removed. */
+  readonly remove: () => Promise<string | undefined>;
+}
+
+/** `gone`: errno names that mean that there is nothing to remove any more. */
+export const reasonOf = (outcome: Outcome | undefined, gone: readonly string[]): string | undefined => {
+  if (outcome === undefined || outcome.status === 'unknown') return 'the kernel gave no answer; try again';
+  return outcome.status === 'applied' || gone.includes(outcome.errno) ? undefined : outcome.message;
+};
+
+export type CleanupFormat = 'text' | 'json';
+
+/** Removes things, or says that it would, and tells of each: a line at once, or all as one object at the end. */
+export class RemovalReport {
+  readonly #removed: string[] = [];
+  readonly #failed: { readonly what: string; readonly reason: string }[] = [];
+  readonly #notes: string[] = [];
+
+  constructor(
+    private readonly dryRun: boolean,
+    private readonly format: CleanupFormat,
+  ) {}
+
+  /** Gives how many are left. */
+  async perform(removals: readonly Removal[]): Promise<number> {
+    let left = 0;
+    for (const { what, remove } of removals) {
+      const reason = this.dryRun ? undefined : await remove();
+      if (reason === undefined) {
+        this.#removed.push(what);
+        this.#say(`${this.dryRun ? 'would remove' : 'removed'} ${what}`);
+      } else {
+        left += 1;
+        this.#failed.push({ what, reason });
+        process.stderr.write(`kube-ipvs: could not remove ${what}: ${reason}\n`);
+      }
+    }
+    return left;
+  }
+
+  note(line: string): void {
+    this.#notes.push(line);
+    this.#say(line);
+  }
+
+  end(): void {
+    if (this.format !== 'json') return;
+    const removed = this.dryRun ? { wouldRemove: this.#removed } : { removed: this.#removed };
+    const report = { ...removed, failed: this.#failed, notes: this.#notes };
+    process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
+  }
+
+  #say(line: string): void {
+    if (this.format === 'text') process.stdout.write(`${line}\n`);
+  }
+}

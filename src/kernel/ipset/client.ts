@@ -1,0 +1,75 @@
+import { attr, attributes, maybe } from '../../netlink/attributes.js';
+import { Connection } from '../../netlink/connection.js';
+import { NetlinkError } from '../../netlink/errors.js';
+import { MessageShape, type Request } from '../../netlink/message.js';
+import { be32, cstring, u8 } from '../../netlink/scalars.js';
+import { messageType, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
+
+/** include/uapi/linux/netfilter/ipset/ip_set.h: IPSET_CMD_* */
+const Command = {
+  destroy: messageType(Subsystem.ipset, 3),
+  list: messageType(Subsystem.ipset, 7),
+} as const;
+
+/** IPSET_PROTOCOL_MIN: that of every kernel of today */
+const protocol = 6;
+/** IPSET_FLAG_LIST_SETNAME */
+const namesOnly = 1 << 1;
+
+/** IPSET_ATTR_PROTOCOL, _SETNAME, _FLAGS */
+const setShape = new MessageShape(
+  'ipset',
+  nfnetlinkHeader,
+  attributes('ipset', { protocol: attr(1, u8), name: maybe(2, cstring), flags: maybe(6, be32) }),
+);
+
+const request = (
+  type: number,
+  operation: string,
+  values: { readonly name?: string; readonly flags?: number },
+): Request => ({
+  type,
+  flags: 0,
+  operation: () => operation,
+  shape: setShape,
+  write: (writer) => setShape.write(writer, { family: 'unspecified' }, { protocol, ...values }),
+});
+
+/** The sets of ipset in the network namespace that the process was in when it was opened. */
+export class IpsetClient implements Disposable {
+  readonly #connection: Connection;
+
+  private constructor(connection: Connection) {
+    this.#connection = connection;
+    connection.knowShapes((message) => (message.type >> 8 === Subsystem.ipset ? setShape : undefined));
+  }
+
+  static open(connection: Connection = Connection.open('netfilter')): IpsetClient {
+    return new IpsetClient(connection);
+  }
+
+  /** The names of all sets. A NetlinkError EINVAL where the kernel has no ip_set. */
+  names(): readonly string[] {
+    return this.#connection
+      .dump(request(Command.list, 'list the sets of ipset', { flags: namesOnly }), (message) => {
+        const { name } = setShape.read(message).attributes;
+        return name === undefined ? [] : [name];
+      })
+      .flat();
+  }
+
+  /** Undefined where the set is gone; otherwise why not. */
+  destroy(name: string): string | undefined {
+    try {
+      this.#connection.execute(request(Command.destroy, `destroy set ${name}`, { name }));
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      return error.errno === 'ENOENT' ? undefined : `a rule or a set uses it (${error.message})`;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,17 @@
+/** Chains that kube-proxy makes in iptables and the kubelet does not. */
+const chainWords =
+  'KUBE-(SERVICES|EXTERNAL-SERVICES|NODEPORTS|NODE-PORT|POSTROUTING|MARK-MASQ|FORWARD|LOAD-BALANCER|PROXY-FIREWALL|' +
+  'SOURCE-RANGES-FIREWALL|IPVS-FILTER|IPVS-OUT-FILTER|PROXY-CANARY|(SVC|SVL|SEP|EXT|FW|XLB)-[A-Z2-7]+)';
+
+/** Finds those chains by their names. */
+export const kubeProxyChain = new RegExp(`^${chainWords}$`);
+
+/** For grep -E: a line of iptables-save that makes such a chain, is in it, or jumps to it. */
+export const kubeProxyRuleLine = `(^:|-A |-[jg] )${chainWords}( |$)`;
+
+/** Finds the sets of ipset that kube-proxy makes by their names. */
+export const kubeProxySet =
+  /^KUBE-(6-)?(LOOP-BACK|CLUSTER-IP|EXTERNAL-IP(-LOCAL)?|LOAD-BALANCER(-(FW|LOCAL|SOURCE-CIDR|SOURCE-IP))?|NODE-PORT-(LOCAL-)?(TCP|UDP|SCTP-HASH)|HEALTH-CHECK-NODE-PORT|IPVS-IPS)$/;
+
+/** The tables of kube-proxy's mode nftables. */
+export const kubeProxyTable = 'kube-proxy';
