@@ -14,6 +14,7 @@ import { ready, serviceObject, sliceObject } from '../support/objects.js';
 // The steps of deploy/MIGRATION.md under running requests. kube-proxy is what it leaves in the kernel when it is stopped.
 
 const steadyClient = fileURLToPath(new URL('../support/steady-client.js', import.meta.url));
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const guide = readFileSync('deploy/MIGRATION.md', 'utf8');
 const virtual = '10.96.0.10';
 const nodePort = '192.0.2.1:30080';
@@ -27,7 +28,7 @@ const onNode = (line: string, input = ''): string =>
 /** A command on the node that the guide has, word for word. */
 const asTheGuideSays = (line: string): string => {
   assert.ok(guide.includes(line), `not in the guide: ${line}`);
-  return onNode(line);
+  return onNode(line.replace(/^kube-ipvs /, `${process.execPath} ${main} `));
 };
 
 interface World {
@@ -170,9 +171,13 @@ for (const variant of ['nft', 'legacy'] as const)
     writeWorld({ ports: ['http:80@30080', 'more:81@30081'] });
     await eventually(() => assert.ok(savedTable('node').some((line) => line.includes(`${virtual}:81`))));
     assert.notDeepEqual(ask(81), ['pod1']);
-    assert.match(asTheGuideSays('deploy/remove-kube-proxy-rules --dry-run'), /-X KUBE-IPVS-FILTER/);
+    const remove = variant === 'nft' ? 'kube-ipvs cleanup --kube-proxy' : 'deploy/remove-kube-proxy-rules';
+    assert.match(
+      asTheGuideSays(`${remove} --dry-run`),
+      /6 chains KUBE-.* in table ip filter|-X KUBE-IPVS-FILTER/,
+    );
     assert.notEqual(kubeProxyRules().length, 0);
-    asTheGuideSays('deploy/remove-kube-proxy-rules');
+    asTheGuideSays(remove);
     assert.deepEqual(kubeProxyRules(), []);
     assert.match(ask(81).join(), /^pod[12]$/);
     await pause();
