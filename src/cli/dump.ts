@@ -45,22 +45,25 @@ const askNames = (client: AdminClient, target: Target | undefined) => {
   return client.virtualServers({ service: `${target.namespace}/${target.name}` });
 };
 
-/** Names where a daemon tells them; without, a target must be an address. */
-export const askFor = async (
-  options: DumpOptions,
-  palette = paletteFor(process.stderr, process.env),
-): Promise<Asked> => {
+/** Names where a daemon tells them; without, a target must be an address, and people are told why. */
+export const askFor = async (options: DumpOptions, tells = true): Promise<Asked> => {
   const target = targetOf(options);
   const told = await askDaemon(options.adminSocket, (client) => askNames(client, target));
   if (told.why === undefined) return { target, names: bookOf(told.answer) };
   const { why } = told;
   if (target !== undefined && target.by !== 'address')
     throw new InputError(`${why}; without it only addresses can be asked for, as 10.96.0.1:443`);
-  process.stderr.write(`${palette.faint(`Without names: ${why}.`)}\n`);
+  const { faint } = paletteFor(process.stderr, process.env);
+  if (tells) process.stderr.write(`${faint(`Without names: ${why}.`)}\n`);
   return { target, names: noNames };
 };
 
-const format = async (table: KernelTable, { names }: Asked, options: DumpOptions): Promise<string> => {
+/** The table in the format that is asked for. */
+export const formatTable = async (
+  table: KernelTable,
+  { names }: Asked,
+  options: DumpOptions,
+): Promise<string> => {
   const columns = customColumns(options.output);
   if (columns !== undefined) return customColumnsText(table.tables, names, columns, options.titles);
   switch (options.output) {
@@ -135,6 +138,6 @@ export const dump = async (options: DumpOptions): Promise<number> => {
   const empty = table.tables.length === 0;
   const forPrograms = options.output === 'json' || options.output === 'yaml' || options.output === 'ipvsadm';
   if (empty) process.stderr.write(nothingThere(options));
-  if (!empty || forPrograms) process.stdout.write(await format(table, asked, options));
+  if (!empty || forPrograms) process.stdout.write(await formatTable(table, asked, options));
   return empty && asked.target !== undefined ? 1 : 0;
 };

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, test } from 'node:test';
 import { parseYaml } from '../../src/base/yaml.js';
+import { eventually } from '../support/daemon-process.js';
 
 // Runs in the lab: scripts/lab -- node --test build/test/kernel/dump.test.js
 
@@ -156,4 +158,23 @@ test('without CAP_NET_ADMIN it says what is missing and how to get it', () => {
   assert.equal(status, 1);
   assert.equal(stdout, '');
   assert.match(stderr, /needs the capability CAP_NET_ADMIN.*sudo kube-ipvs dump/);
+});
+
+test('--watch prints the table, then what changes, and ends cleanly when it is told to', async () => {
+  program();
+  const child = spawn(process.execPath, [main, 'dump', '-w', '10.96.0.2'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  await eventually(() => assert.match(output, /^SERVER.*\n.*\n {2}→ 10\.244\.0\.3:8080 .*\n$/));
+  ipvsadm('-e', '-t', '10.96.0.2:80', '-r', '10.244.0.3:8080', '-m', '-w', '0');
+  await eventually(() =>
+    assert.match(
+      output,
+      /\n\d\d:\d\d:\d\d {2}changed {2}TCP 10\.96\.0\.2:80 → 10\.244\.0\.3:8080 {2}weight 0 {2}forwarding masquerade\n$/,
+    ),
+  );
+  child.kill('SIGINT');
+  assert.deepEqual(await once(child, 'close'), [0, null]);
 });

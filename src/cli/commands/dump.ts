@@ -44,6 +44,7 @@ export const dumpCommand = command({
     stats: flag('connections, packets and bytes since a server was added'),
     rate: flag('connections, packets and bytes a second'),
     rules: flag('the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table'),
+    watch: flag('the table, and from then on what changes in it; -o json: an object a line', { short: 'w' }),
     connections: flag("the kernel's connection table instead: client, virtual server, real server, state"),
     client: text('address', 'connections of these clients: 10.0.0.1, 10.0.0.0/8, 10.0.0.1:4711'),
     real: text('address', 'connections to these real servers, in the same forms'),
@@ -67,12 +68,24 @@ export const dumpCommand = command({
       'who is connected to a Service, and to which pod',
     ],
     ['kube-ipvs dump --connections --client 192.0.2.0/24', 'what clients of a network have open'],
+    ['kube-ipvs dump -w shop/web', 'one Service, and what changes in the kernel as its pods roll'],
     ['kube-ipvs dump -o ipvsadm > table', 'and ipvsadm -R < table restores it'],
   ],
   needs: 'Needs CAP_NET_ADMIN, as ipvsadm does.',
   exitStatuses: ['done', 'an error or nothing at the target', 'called wrongly'],
   run: async ([target], given) => {
-    const { output = 'table', stats, rate, noHeaders, connections, client, real, inState, ...rest } = given;
+    const {
+      output = 'table',
+      stats,
+      rate,
+      noHeaders,
+      watch,
+      connections,
+      client,
+      real,
+      inState,
+      ...rest
+    } = given;
     const options = {
       ...rest,
       target,
@@ -87,6 +100,11 @@ export const dumpCommand = command({
     }
     if (client !== undefined || real !== undefined || inState.length > 0)
       throw new UsageError('--client, --real and --in-state go with --connections');
+    if (watch) {
+      if (rest.rules) throw new UsageError('--watch goes without --rules');
+      const { watchDump } = await import('../dump-watch.js');
+      return watchDump(options);
+    }
     const { dump } = await import('../dump.js');
     return dump(options);
   },
