@@ -71,7 +71,7 @@ test('called wrongly ends with status 2 and says what was meant', () => {
     [['dump', '--statss'], /^kube-ipvs: unknown option '--statss'\n\(Did you mean --stats\?\)/],
     [['dump', '-o', 'xml'], /^kube-ipvs: -o "xml" is no format\? There are table, wide, json/],
     [
-      ['dump', '-o', 'jsno'],
+      ['render', '-f', 'x', '-o', 'jsno'],
       /^kube-ipvs: -o "jsno" is no format; is json meant\? There are table, wide, json/,
     ],
     [['completion', 'bsh'], /value 'bsh' is invalid for argument 'shell'\. Did you mean bash\?/],
