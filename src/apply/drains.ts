@@ -1,5 +1,6 @@
 import { yieldToEventLoop } from '../base/async.js';
 import type { Endpoint } from '../model/endpoint.js';
+import type { ElementKey, SetElement } from '../model/nftables.js';
 import type { RealServerKey, RealServerObservation, VirtualServerKey } from '../model/virtual-server.js';
 import {
   drainPeriodMilliseconds,
@@ -9,7 +10,8 @@ import {
   type DrainSettings,
   type DrainStep,
 } from '../plan/drain.js';
-import type { Wanted } from '../plan/diff.js';
+import type { Touched, Wanted } from '../plan/diff.js';
+import { isDrainRecord } from '../plan/drain-records.js';
 import { departureOf, type Departure, type FormerEndpoints } from '../plan/former-endpoints.js';
 import { DrainCounters } from './drain-counters.js';
 import type { IpvsReads } from './kernel-reader.js';
@@ -56,7 +58,11 @@ const lookShare = 20;
 export class Drains {
   readonly counters = new DrainCounters();
   #draining: Draining = new Map();
-  #pause = drainPeriodMilliseconds;
+  /** The elements that keep the start times, by their keys. */
+  #records: ReadonlyMap<ElementKey, SetElement> = new Map();
+  #changedRecords = new Set<ElementKey>();
+  /** When to look at all of it again. */
+  #nextLook = 0;
 
   constructor(private readonly parts: DrainsParts) {}
 
@@ -65,9 +71,33 @@ export class Drains {
     return this.#draining;
   }
 
-  /** In how many milliseconds to look again at what drains: it costs one dump for each virtual server. */
+  /** In how many milliseconds to look again: at the next deadline, or at all, which costs one dump for each virtual server. */
   get pause(): number {
-    return this.#pause;
+    let next = this.#nextLook;
+    for (const servers of this.#draining.values())
+      for (const { until } of servers.values()) next = Math.min(next, until);
+    return Math.max(0, next - this.parts.now());
+  }
+
+  /** When the drain began that has taken longest so far. */
+  get oldest(): number | undefined {
+    let oldest: number | undefined;
+    for (const servers of this.#draining.values())
+      for (const { since } of servers.values()) oldest = Math.min(oldest ?? since, since);
+    return oldest;
+  }
+
+  /** The element of that key, if it is to be there for the sake of a drain. */
+  record(key: ElementKey): SetElement | undefined {
+    return this.#records.get(key);
+  }
+
+  /** The records among the keys, with those that came or went since the last call. */
+  takeRecords(among: ReadonlySet<ElementKey>): ReadonlySet<ElementKey> {
+    const changed = this.#changedRecords;
+    this.#changedRecords = new Set();
+    for (const key of among) if (isDrainRecord(key)) changed.add(key);
+    return changed;
   }
 
   /** All that drains, one by one. */
@@ -97,10 +127,21 @@ export class Drains {
 
   /** Looks at all that drains. */
   async lookAtAll(): Promise<DrainStep | undefined> {
-    const started = this.parts.now();
+    const { now } = this.parts;
+    const started = now();
     const step = await this.look(this.#draining.keys());
-    this.#pause = Math.max(drainPeriodMilliseconds, (this.parts.now() - started) * lookShare);
+    this.#nextLook = now() + Math.max(drainPeriodMilliseconds, (now() - started) * lookShare);
     return step;
+  }
+
+  /** The virtual servers that it is time to look at. */
+  due(): ReadonlySet<VirtualServerKey> {
+    const now = this.parts.now();
+    if (now >= this.#nextLook) return new Set(this.#draining.keys());
+    const due = new Set<VirtualServerKey>();
+    for (const [key, servers] of this.#draining)
+      for (const { until } of servers.values()) if (until <= now) due.add(key);
+    return due;
   }
 
   /** Looks at what drains in these virtual servers; undefined where nothing does, and nothing did. Its deletions are to be made. */
@@ -123,12 +164,25 @@ export class Drains {
       wanted,
       now: now(),
       settings: drainSettings(),
+      recorded: (key) => observed.element(key),
       endpointOf: (of, realServer) => this.parts.endpoints.formerEndpoint(of, realServer),
       isNodeGone,
     });
     this.counters.note(this.#draining, step);
+    if (this.#draining.size === 0) this.#nextLook = now() + drainPeriodMilliseconds;
     this.#draining = step.keep;
+    this.#keepRecords();
     return step;
+  }
+
+  #keepRecords(): void {
+    const before = this.#records;
+    const records = new Map<ElementKey, SetElement>();
+    for (const servers of this.#draining.values())
+      for (const { record } of servers.values()) records.set(record.key, record);
+    for (const key of before.keys()) if (!records.has(key)) this.#changedRecords.add(key);
+    for (const key of records.keys()) if (!before.has(key)) this.#changedRecords.add(key);
+    this.#records = records;
   }
 
   /** To be called once deletions are made: a former endpoint is of use for as long as the kernel has its real server. */
@@ -140,3 +194,16 @@ export class Drains {
     }
   }
 }
+
+/** Which records of drains are wanted is known once it has been looked at what drains. */
+export const withoutRecords = (touched: Touched): Touched => ({
+  ...touched,
+  elements: new Set([...touched.elements].filter((key) => !isDrainRecord(key))),
+});
+
+/** What is wanted with the records of what drains. */
+export const withRecords = (wanted: Wanted, drains: Pick<Drains, 'record'>): Wanted => ({
+  virtualServer: (key) => wanted.virtualServer(key),
+  wantsAddress: (address) => wanted.wantsAddress(address),
+  element: (key) => drains.record(key) ?? wanted.element(key),
+});

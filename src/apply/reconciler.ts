@@ -1,4 +1,5 @@
 import { Turns } from '../base/async.js';
+import { bootMilliseconds } from '../base/boot-clock.js';
 import { messageOf } from '../base/errors.js';
 import { NetlinkError, ProtocolError } from '../netlink/errors.js';
 import type { Logger } from '../base/log.js';
@@ -16,12 +17,12 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
-import { diff, isEmpty, touch, union, type Touched, type Wanted } from '../plan/diff.js';
+import { diff, isEmpty, touch, union, without, type Touched, type Wanted } from '../plan/diff.js';
 import type { DrainSettings, DrainStep } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
 import type { Contests } from './contests.js';
 import { decide, type Decision, type Refusal } from './decisions.js';
-import { Drains, type DrainsParts } from './drains.js';
+import { Drains, withoutRecords, withRecords, type DrainsParts } from './drains.js';
 import { Lingerers, type LingerersParts } from './lingerers.js';
 import { NamingElements } from './naming-elements.js';
 import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
@@ -53,7 +54,7 @@ export interface ReconcilerParts {
   /** Deletes the flows of real servers that went with open connections, so that their clients learn of it. */
   readonly staleFlows: FlowCleaner;
   readonly log: Logger;
-  /** Milliseconds of a clock that nobody sets; performance.now where nothing is said. */
+  /** Milliseconds since the machine started; by its clock where nothing is said. */
   readonly now?: () => number;
   readonly retryDelays?: RetryDelays;
 }
@@ -86,14 +87,16 @@ export class Reconciler {
   readonly drains: Drains;
   readonly #lingerers: Lingerers;
   readonly #naming: NamingElements;
+  readonly #wanted: Wanted;
   readonly #rerouted: ReroutedClients;
   #stopped = false;
 
   constructor(private readonly parts: ReconcilerParts) {
     this.#rerouted = new ReroutedClients(parts.observed);
-    const { log, now = () => performance.now(), retryDelays } = parts;
+    const { log, now = bootMilliseconds, retryDelays } = parts;
     this.#refusals = new Refusals({ log, now, delays: retryDelays });
     this.drains = new Drains({ ...parts, now });
+    this.#wanted = withRecords(parts.wanted, this.drains);
     this.#lingerers = new Lingerers(parts);
     this.#naming = new NamingElements(parts);
   }
@@ -139,12 +142,12 @@ export class Reconciler {
 
   /** The operations that `reconcile` would begin with, for settled keys. */
   plan(touched: Touched): readonly Phase[] {
-    return phases(this.#operations(touched), this.parts.wanted.urgency);
+    return phases(this.#operations(withoutRecords(touched)), this.parts.wanted.urgency);
   }
 
   #operations(touched: Touched): readonly Operation[] {
-    const { wanted, observed, drainSettings } = this.parts;
-    return diff(wanted, observed, touched, drainSettings());
+    const { observed, drainSettings } = this.parts;
+    return diff(this.#wanted, observed, touched, drainSettings());
   }
 
   /** Reconciles the touched keys together with those whose retry is due. Never throws for what the kernel refuses. */
@@ -156,14 +159,14 @@ export class Reconciler {
     const report = { applied: 0, failed: 0 };
     const refused = new Set<string>();
     // A second time only where it turned out that somebody else has what is wanted.
-    for (let some = all; !isEmpty(some); some = contests.takeInto(touch())) {
+    for (let some = withoutRecords(all); !isEmpty(some); some = contests.takeInto(touch())) {
       for (const slice of slices(some, wanted.urgency)) {
         if (this.#stopped) return report;
         await this.#reconcileSlice(slice, report, refused);
         await turns.turn();
       }
     }
-    await this.#end(await this.drains.look(all.virtualServers), all.virtualServers, report, refused);
+    await this.#end(await this.drains.look(all.virtualServers), all, report, refused);
     this.#refusals.settle(all, refused);
     await this.#cleanRerouted();
     this.#refusals.tell();
@@ -177,7 +180,7 @@ export class Reconciler {
   ): Promise<void> {
     let round: Touched = slice;
     for (let count = 0; count < maximumRounds; count += 1) {
-      const operations = this.#operations(this.#without(round, refused)).filter(
+      const operations = this.#operations(without(round, refused)).filter(
         (operation) =>
           !('element' in operation) ||
           ((operation.kind === 'delete-element') === slice.late && !this.#naming.holdsBack(operation)),
@@ -187,14 +190,26 @@ export class Reconciler {
       round = touch({ virtualServers: reread });
       if (reread.size === 0) return;
     }
-    this.#giveUpForNow(this.#without(round, refused), refused);
+    this.#giveUpForNow(without(round, refused), refused);
   }
 
   /** Looks at all that drains: what has become idle or has passed its deadline goes. */
-  async drain(): Promise<Report> {
+  drain(): Promise<Report> {
+    return this.#drain(new Set(this.drains.draining.keys()), this.drains.lookAtAll());
+  }
+
+  /** The same for what is due by now. */
+  drainDue(): Promise<Report> {
+    const due = this.drains.due();
+    return due.size === this.drains.draining.size ? this.drain() : this.#drain(due, this.drains.look(due));
+  }
+
+  async #drain(
+    virtualServers: ReadonlySet<VirtualServerKey>,
+    step: Promise<DrainStep | undefined>,
+  ): Promise<Report> {
     const report = { applied: 0, failed: 0 };
-    const keys = new Set(this.drains.draining.keys());
-    await this.#end(await this.drains.lookAtAll(), keys, report, new Set());
+    await this.#end(await step, touch({ virtualServers }), report, new Set());
     await this.#cleanRerouted();
     this.#refusals.tell();
     return report;
@@ -203,15 +218,6 @@ export class Reconciler {
   async #cleanRerouted(): Promise<void> {
     const rerouted = this.#rerouted.take();
     if (rerouted.length > 0) await this.parts.staleFlows.clean(rerouted);
-  }
-
-  #without(touched: Touched, refused: ReadonlySet<string>): Touched {
-    if (refused.size === 0) return touched;
-    return {
-      virtualServers: new Set([...touched.virtualServers].filter((key) => !refused.has(key))),
-      addresses: new Set([...touched.addresses].filter((address) => !refused.has(address))),
-      elements: new Set([...touched.elements].filter((key) => !refused.has(key))),
-    };
   }
 
   async #run(all: Phase, report: { applied: number; failed: number }, refused: Set<string>): Promise<void> {
@@ -243,9 +249,7 @@ export class Reconciler {
     if (decision === 'applied') this.#rerouted.note(operation);
     counters.count(operation.kind, outcome);
     observed.record(operation, decision === 'applied' ? applied : outcome);
-    if (decision === 'applied') {
-      return decision;
-    }
+    if (decision === 'applied') return decision;
     const target = targetOf(operation);
     // Virtual servers alone are read one by one.
     if (decision === 'reread' && target.kind === 'virtual-server') return decision;
@@ -310,14 +314,16 @@ export class Reconciler {
   /** Makes the deletions of a look at what drains, and what follows from them. */
   async #end(
     step: DrainStep | undefined,
-    looked: Iterable<VirtualServerKey>,
+    looked: Touched,
     report: { applied: number; failed: number },
     refused: Set<string>,
   ): Promise<void> {
     for (const phase of phases(step?.delete ?? [])) await this.#run(phase, report, refused);
     const ended = new Set(step?.delete.map(operationTarget));
     // A virtual server may be set up otherwise while it drains, or be there for that alone; that ends with the last one that drained.
-    const rest = union(touch({ virtualServers: ended }), this.#lingerers.end(looked, ['idle']));
+    const elements = this.drains.takeRecords(looked.elements);
+    const left = this.#lingerers.end(looked.virtualServers, ['idle']);
+    const rest = union(touch({ virtualServers: ended, elements }), left);
     if (!isEmpty(rest))
       for (const slice of slices(rest, this.parts.wanted.urgency))
         await this.#reconcileSlice(slice, report, refused);

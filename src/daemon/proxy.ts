@@ -335,9 +335,9 @@ export class Proxy implements AsyncDisposable {
 
   #scheduleDrain(): void {
     const { drains } = this.parts.reconciler;
-    if (drains.draining.size === 0 || this.#timers.has('drain')) return;
-    this.#timers.after('drain', drains.pause, () => {
-      void this.#enqueue(() => this.#again(() => this.parts.reconciler.drain(), 'drained'));
+    if (drains.draining.size === 0) return;
+    this.#timers.after('drain', Math.ceil(drains.pause), () => {
+      void this.#enqueue(() => this.#again(() => this.parts.reconciler.drainDue(), 'drained'));
     });
   }
 

@@ -273,9 +273,10 @@ const fieldTypes: Readonly<Record<KeyField, (family: Family) => string>> = {
   port: () => 'inet_service',
 };
 
-const elementText = ({ fields, chain }: SetElement): string => {
+const elementText = ({ fields, chain, comment }: SetElement): string => {
   const key = fields.map((field) => String(field).replace(/^(TCP|UDP|SCTP)$/, (word) => word.toLowerCase()));
-  return `${key.join(' . ')}${chain === undefined ? '' : ` : goto ${chain}`}`;
+  const said = comment === undefined ? '' : ` comment ${JSON.stringify(comment)}`;
+  return `${key.join(' . ')}${said}${chain === undefined ? '' : ` : goto ${chain}`}`;
 };
 
 const setLines = (

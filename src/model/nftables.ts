@@ -129,6 +129,8 @@ export interface SetElement {
   readonly fields: readonly KeyValue[];
   /** Of a map: the chain that the packet goes to (`goto`). */
   readonly chain: string | undefined;
+  /** What is kept with it, for people and the next process; at most 127 bytes, shown by nft. Elements are told apart by their keys alone. */
+  readonly comment?: string | undefined;
 }
 
 export const setElement = (

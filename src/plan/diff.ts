@@ -51,6 +51,16 @@ export const union = (a: Touched, b: Touched): Touched => ({
 export const isEmpty = ({ virtualServers, addresses, elements }: Touched): boolean =>
   virtualServers.size + addresses.size + elements.size === 0;
 
+/** The keys that are not among these. */
+export const without = (touched: Touched, names: ReadonlySet<string>): Touched => {
+  if (names.size === 0) return touched;
+  return {
+    virtualServers: new Set([...touched.virtualServers].filter((key) => !names.has(key))),
+    addresses: new Set([...touched.addresses].filter((address) => !names.has(address))),
+    elements: new Set([...touched.elements].filter((key) => !names.has(key))),
+  };
+};
+
 const removeRealServer = (
   of: VirtualServerIdentity,
   server: RealServer,

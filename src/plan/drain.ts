@@ -1,6 +1,8 @@
 import type { Endpoint } from '../model/endpoint.js';
 import type { Protocol } from '../model/service.js';
+import type { ElementKey, SetElement } from '../model/nftables.js';
 import type { IpvsOperation } from '../model/operation.js';
+import { drainRecord, drainRecordKey, recordedSince } from './drain-records.js';
 import type {
   RealServerKey,
   RealServerObservation,
@@ -10,6 +12,8 @@ import type {
   VirtualServerTable,
   WantedTable,
 } from '../model/virtual-server.js';
+
+type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
 
 export interface DrainSettings {
   /** Milliseconds from the start of draining; then a real server is deleted whatever connections it has. 0: at once. */
@@ -43,6 +47,10 @@ export interface Watched {
 export interface DrainingServer {
   /** When draining began, in milliseconds. */
   readonly since: number;
+  /** When it is deleted whatever connections it has. */
+  readonly until: number;
+  /** The element that keeps `since` when this process ends */
+  readonly record: SetElement;
   /** Undefined where nothing tells whether it answers. */
   readonly watched: Watched | undefined;
 }
@@ -112,6 +120,8 @@ export interface DrainInput {
   /** Milliseconds of a clock that never goes back. */
   readonly now: number;
   readonly settings: DrainSettings;
+  /** The element of that key in the kernel. */
+  readonly recorded: (key: ElementKey) => SetElement | undefined;
   /** What a real server was made of, where that is known. */
   readonly endpointOf: (of: VirtualServerKey, realServer: RealServerKey) => Endpoint | undefined;
   /** Whether the node is known to be gone, and all connections to it with it. */
@@ -177,20 +187,34 @@ type Verdict = 'not-draining' | 'idle' | Purged['reason'] | 'draining';
 const judge = (
   want: WantedTable,
   server: RealServerObservation,
-  { since, watched }: DrainingServer,
-  { now, settings, endpointOf, isNodeGone }: DrainInput,
+  { until, watched }: DrainingServer,
+  { now, endpointOf, isNodeGone }: DrainInput,
 ): Verdict => {
   if (server.weight !== 0) return 'not-draining';
   if (server.activeConnections + server.inactiveConnections === 0) return 'idle';
   const nodeName = endpointOf(want.server.key, server.key)?.nodeName;
   if (nodeName !== undefined && isNodeGone(nodeName)) return 'node-gone';
-  if (now - since >= drainDeadline(want, settings)) return 'deadline';
+  if (now >= until) return 'deadline';
   return watched?.silent === true ? 'dead' : 'draining';
 };
 
-/** Of other protocols a packet without an answer says nothing. */
-const answersAlways = (identity: VirtualServerIdentity): boolean =>
-  identity.by === 'address' && identity.protocol === 'TCP';
+/** What is known of a real server that may drain, with this look. */
+const drainingServer = (
+  of: ByAddress,
+  want: WantedTable,
+  server: RealServerObservation,
+  { draining, recorded, now, settings }: DrainInput,
+): DrainingServer => {
+  const before = draining.get(want.server.key)?.get(server.key);
+  const since = before?.since ?? recordedSince(recorded(drainRecordKey(of, server)), now) ?? now;
+  return {
+    since,
+    until: since + drainDeadline(want, settings),
+    record: before?.record ?? drainRecord(of, server, since, want.drainMilliseconds),
+    // Of other protocols a packet without an answer says nothing.
+    watched: of.protocol === 'TCP' ? watch(before?.watched, server, now) : undefined,
+  };
+};
 
 /** Forgets what is wanted again or has no virtual server any more: should it drain once more, it has its whole time. */
 const stillUnwanted = (
@@ -220,16 +244,12 @@ export const drainStep = (input: DrainInput): DrainStep => {
     keep.delete(key);
     const want = input.wanted.virtualServer(key);
     // Nobody wants the virtual server: it goes as a whole, or it is not ours.
-    if (want === undefined || !drains(want, input.settings)) continue;
+    if (want?.server.identity.by !== 'address' || !drains(want, input.settings)) continue;
     const of = want.server.identity;
     const kept = new Map<RealServerKey, DrainingServer>();
     for (const server of servers) {
       if (want.realServers.has(server.key)) continue;
-      const before = input.draining.get(key)?.get(server.key);
-      const after: DrainingServer = {
-        since: before?.since ?? input.now,
-        watched: answersAlways(of) ? watch(before?.watched, server, input.now) : undefined,
-      };
+      const after = drainingServer(of, want, server, input);
       const verdict = judge(want, server, after, input);
       if (verdict === 'not-draining') continue;
       if (verdict === 'draining') {

@@ -1,6 +1,7 @@
 import type { IpAddress } from '../base/ip.js';
 import type { ElementKey, SetElement } from '../model/nftables.js';
 import type {
+  RealServer,
   VirtualServerIdentity,
   VirtualServerKey,
   VirtualServerTable,
@@ -8,6 +9,7 @@ import type {
 } from '../model/virtual-server.js';
 import { touch, type Observed, type Touched, type Wanted } from './diff.js';
 import { drains, type DrainSettings } from './drain.js';
+import { drainRecordKey, recordedDeadline } from './drain-records.js';
 import type { Urgency } from './order.js';
 import { serviceElement, vipElement } from './packet-elements.js';
 
@@ -36,6 +38,20 @@ export interface LingeringParts {
 }
 
 const noRealServers: WantedTable['realServers'] = new Map();
+
+/** How long its Service let it drain, by what an earlier process left with its real servers. */
+const recordedFor = (
+  of: VirtualServerIdentity,
+  realServers: Iterable<RealServer>,
+  observed: Observed,
+): number | undefined => {
+  if (of.by !== 'address') return undefined;
+  for (const server of realServers) {
+    const deadline = recordedDeadline(observed.element(drainRecordKey(of, server)));
+    if (deadline !== undefined) return deadline;
+  }
+  return undefined;
+};
 
 const byAddress = ({ server }: VirtualServerTable): ByAddress | undefined =>
   server.identity.by === 'address' ? server.identity : undefined;
@@ -111,13 +127,15 @@ export class Lingering implements Wanted {
       const identity = have && byAddress(have);
       if (have === undefined || identity === undefined || have.realServers.size === 0) continue;
       const isLocal = observed.hasAddress(identity.address) || this.parts.isOnInterface(identity.address);
-      if (isLocal && drains(this.#tableOf(have), settings)) found.push(have);
+      if (isLocal && drains(this.#tableOf(have, observed), settings)) found.push(have);
     }
     return found;
   }
 
-  #tableOf({ server }: VirtualServerTable): WantedTable {
-    return { server, realServers: noRealServers, drainMilliseconds: this.parts.formerDeadline(server.key) };
+  #tableOf({ server, realServers }: VirtualServerTable, observed: Observed): WantedTable {
+    const drainMilliseconds =
+      this.parts.formerDeadline(server.key) ?? recordedFor(server.identity, realServers.values(), observed);
+    return { server, realServers: noRealServers, drainMilliseconds };
   }
 
   /** Keeps a virtual server as the kernel has it now; gives what is wanted otherwise by that. */
@@ -127,7 +145,7 @@ export class Lingering implements Wanted {
     const { address } = identity;
     const element = serviceElement(identity, 'no-endpoints');
     const isBound = observed.hasAddress(address);
-    const lingerer = { table: this.#tableOf(have), address, isBound, element };
+    const lingerer = { table: this.#tableOf(have, observed), address, isBound, element };
     this.#lingerers.set(have.server.key, lingerer);
     this.#elements.set(element.key, element);
     if (isBound) {

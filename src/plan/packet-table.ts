@@ -81,6 +81,9 @@ export const sourcesLength = (set: string): number | undefined => {
 /** Names something only while a take-over from another proxy is under way. */
 export const takeOverSet = 'take-over';
 
+/** Names what drains, with the time since when: no rule looks there. */
+export const drainingSet = 'draining';
+
 const fixedSets: readonly SetDeclaration[] = [
   ...packetClasses.map((name) => ({
     name,
@@ -106,6 +109,12 @@ const fixedSets: readonly SetDeclaration[] = [
     key: frontend,
     verdicts: false,
     comment: 'load balancer addresses with source ranges',
+  },
+  {
+    name: drainingSet,
+    key: [...frontend, 'address', 'port'],
+    verdicts: false,
+    comment: 'real servers that drain',
   },
   {
     name: takeOverSet,

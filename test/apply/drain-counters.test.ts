@@ -6,12 +6,12 @@ import {
   virtualServerKey,
   type RealServer,
   type RealServerKey,
-  type VirtualServerIdentity,
 } from '../../src/model/virtual-server.js';
 import type { Draining, DrainStep } from '../../src/plan/drain.js';
+import { drainRecord } from '../../src/plan/drain-records.js';
 import { ip } from '../support/objects.js';
 
-const of: VirtualServerIdentity = { by: 'address', protocol: 'TCP', address: ip('10.96.0.1'), port: 80 };
+const of = { by: 'address', protocol: 'TCP', address: ip('10.96.0.1'), port: 80 } as const;
 const pod = (number: number): RealServerKey => realServerKey(ip(`10.1.0.${number}`), 80);
 const server = (number: number): RealServer => ({
   key: pod(number),
@@ -22,10 +22,14 @@ const server = (number: number): RealServer => ({
   upperThreshold: 0,
   lowerThreshold: 0,
 });
+const held = (number: number) => ({
+  since: 0,
+  until: 0,
+  record: drainRecord(of, server(number), 0, undefined),
+  watched: undefined,
+});
 const draining = (...pods: readonly number[]): Draining =>
-  new Map([
-    [virtualServerKey(of), new Map(pods.map((number) => [pod(number), { since: 0, watched: undefined }]))],
-  ]);
+  new Map([[virtualServerKey(of), new Map(pods.map((number) => [pod(number), held(number)]))]]);
 const step = (
   keep: readonly number[],
   deleted: readonly number[],

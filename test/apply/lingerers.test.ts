@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { VirtualServerKey } from '../../src/model/virtual-server.js';
 import { touch } from '../../src/plan/diff.js';
+import { drainRecord } from '../../src/plan/drain-records.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { failed } from '../support/faulty-kernel.js';
 import { ip } from '../support/objects.js';
@@ -31,6 +32,7 @@ test('a deleted Service with a connection lingers: no new ones, its address stay
   assert.deepEqual(since(), [
     '+ rule no-endpoints 10.96.0.1 . TCP . 80',
     '- rule cluster-ip 10.96.0.1 . TCP . 80',
+    '+ rule draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
     '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
     '~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
     '- real TCP 10.96.0.1:80 → 10.1.0.2:80',
@@ -40,6 +42,7 @@ test('a deleted Service with a connection lingers: no new ones, its address stay
   kernel.connections.clear();
   await reconciler.drain();
   assert.deepEqual(since(), [
+    '- rule draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
     '- rule no-endpoints 10.96.0.1 . TCP . 80',
     '- rule vips 10.96.0.1',
     '- real TCP 10.96.0.1:80 → 10.1.0.1:80',
@@ -76,6 +79,7 @@ test('a Service that comes back takes over in place', async () => {
   assert.deepEqual(since(), [
     '+ rule cluster-ip 10.96.0.1 . TCP . 80',
     '- rule no-endpoints 10.96.0.1 . TCP . 80',
+    '- rule draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
     '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
     '+ real TCP 10.96.0.1:80 → 10.1.0.3:80 masquerade weight 1',
   ]);
@@ -105,17 +109,49 @@ test('an address that another interface gets is left to it while the virtual ser
   assert.deepEqual([[...kernel.addresses], [...kernel.tables.keys()]], [[], [web]]);
 });
 
-test('after a restart it lingers on without a change', async () => {
+test('after a restart it lingers on without a change, since when it did', async () => {
   const before = await serving();
   await before.reconciler.reconcile(before.want('web', vip, undefined));
   const after = setUp({ kernel: before.kernel });
   after.observed.setElements(before.observed.elementsOf('IPv4'));
   before.since();
+  after.clock.now = 61_000;
   const touched = await after.resync.begin({ anew: true });
   await after.reconciler.reconcile({ ...touched, elements: new Set(after.observed.keys().elements) });
   assert.deepEqual(before.since(), []);
   assert.ok(after.lingering.has(web));
-  assert.equal(after.reconciler.drains.draining.size, 1);
+  assert.deepEqual(
+    [...after.reconciler.drains.all()].map(({ realServer, since }) => [realServer, since]),
+    [['10.1.0.1:80', 1_000]],
+  );
+  after.clock.now = 1_000 + defaultDrainSettings.deadlines.TCP - 1;
+  await after.reconciler.drain();
+  assert.equal(before.kernel.tables.size, 1);
+  assert.equal(after.reconciler.drains.pause, 1, 'the deadline is the next that is looked at');
+  after.clock.now += 1;
+  await after.reconciler.drainDue();
+  assert.equal(before.kernel.tables.size, 0);
+  assert.deepEqual([...after.observed.elementsOf('IPv4')], []);
+});
+
+test('the record of a real server that does not drain any more goes; one that was taken away comes back', async () => {
+  const { observed, reconciler, want, since } = await serving();
+  const stale = drainRecord(
+    { by: 'address', protocol: 'TCP', address: ip(vip), port: 80 },
+    { address: ip('10.1.0.2'), port: 80 },
+    500,
+    undefined,
+  );
+  await reconciler.reconcile(want('web', vip, ['10.1.0.2']));
+  const [record] = [...observed.elementsOf('IPv4')].filter(({ set }) => set === 'draining');
+  assert.equal(record?.comment, 'since 1 s after boot');
+  const others = [...observed.elementsOf('IPv4')].filter(({ set }) => set !== 'draining');
+  since();
+  await reconciler.reconcile(touch({ elements: observed.setElements([...others, stale]) }));
+  assert.deepEqual(since(), [
+    '+ rule draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
+    '- rule draining 10.96.0.1 . TCP . 80 . 10.1.0.2 . 80',
+  ]);
 });
 
 test('the element that names a virtual server as ours stays while the kernel refuses to delete it', async () => {

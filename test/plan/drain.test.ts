@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '../../src/model/endpoint.js';
+import type { ElementKey } from '../../src/model/nftables.js';
 import { formatOperation } from '../../src/model/operation.js';
 import {
   realServerKey,
@@ -8,8 +9,10 @@ import {
   type RealServerObservation,
   type Statistics,
   type VirtualServerTable,
+  type WantedTable,
 } from '../../src/model/virtual-server.js';
 import { defaultDrainSettings, drainingAmong, drainStep, type Draining } from '../../src/plan/drain.js';
+import { drainRecord, isDrainRecord, recordedDeadline, recordedSince } from '../../src/plan/drain-records.js';
 import { ip, ready, slice, type EndpointSpec } from '../support/objects.js';
 
 const identity = { by: 'address', protocol: 'TCP', address: ip('10.96.0.1'), port: 80 } as const;
@@ -48,14 +51,26 @@ const tableOf = (...servers: readonly RealServerObservation[]): VirtualServerTab
   server: { key, identity, scheduler: 'rr', persistence: undefined, flags: [] },
   realServers: new Map(servers.map((server) => [server.key, server])),
 });
-const holding = (table: VirtualServerTable | undefined) => ({ virtualServer: () => table });
+const holding = (table: WantedTable | undefined) => ({ virtualServer: () => table });
 /** Wants the virtual server with 10.1.0.9 alone. */
 const wanted = holding(tableOf(observed(9)));
 
 const endpointOf = (spec: EndpointSpec | undefined): Endpoint | undefined =>
   spec && slice('web', [spec]).endpoints[0];
 
-const nothingKnown = { endpointOf: () => undefined, isNodeGone: () => false };
+/** A real server that drains since that time. */
+const held = (last: number, since: number) => ({
+  since,
+  until: since + 15 * minute,
+  record: drainRecord(identity, observed(last), since, undefined),
+  watched: undefined,
+});
+
+const nothingKnown = {
+  recorded: () => undefined,
+  endpointOf: () => undefined,
+  isNodeGone: () => false,
+};
 
 const step = (servers: readonly RealServerObservation[], draining: Draining = new Map(), now = 0) =>
   drainStep({
@@ -99,7 +114,7 @@ test('the deadline counts from the first look, and a later look does not put it 
 });
 
 test('what was not read goes on draining, unless it is wanted again or its virtual server is not', () => {
-  const since5 = { since: 5, watched: undefined };
+  const since5 = held(1, 5);
   const draining: Draining = new Map([
     [
       key,
@@ -336,6 +351,7 @@ test('whose node is gone it is purged with its connections; others, and those wh
     wanted,
     now: 0,
     settings: defaultDrainSettings,
+    recorded: () => undefined,
     endpointOf: (_, realServer) => endpointOf(nodes.get(realServer)),
     isNodeGone: (name) => name === 'gone',
   });
@@ -345,11 +361,51 @@ test('whose node is gone it is purged with its connections; others, and those wh
 
 test('past the deadline it is purged, idle it is not: nobody has to be told', () => {
   const reasons = (server: RealServerObservation, now: number): readonly string[] =>
-    step(
-      [server],
-      new Map([[key, new Map([[server.key, { since: 0, watched: undefined }]])]]),
-      now,
-    ).purged.map(({ reason }) => reason);
+    step([server], new Map([[key, new Map([[server.key, held(1, 0)]])]]), now).purged.map(
+      ({ reason }) => reason,
+    );
   assert.deepEqual(reasons(observed(1, { activeConnections: 1 }), 15 * minute), ['deadline']);
   assert.deepEqual(reasons(observed(1), 15 * minute), []);
+});
+
+test('the start is taken from the record of an earlier process; one that cannot be is none', () => {
+  const busy = observed(1, { activeConnections: 1 });
+  const sinceBy = (comment: string | undefined) => {
+    const { keep } = drainStep({
+      draining: new Map(),
+      observations: new Map([[key, [busy]]]),
+      wanted,
+      now: 100_000,
+      settings: defaultDrainSettings,
+      ...nothingKnown,
+      recorded: (asked) =>
+        asked === 'IPv4 draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80'
+          ? { ...drainRecord(identity, busy, 0, undefined), comment }
+          : undefined,
+    });
+    return keep.get(key)?.get(busy.key)?.since;
+  };
+  assert.equal(sinceBy('since 12.5 s after boot'), 12_500);
+  assert.equal(sinceBy('since 12.5 s after boot, for 90 s'), 12_500);
+  for (const odd of ['since 101 s after boot', 'since yesterday', 'since -5 s after boot', '', undefined])
+    assert.equal(sinceBy(odd), 100_000, odd);
+});
+
+test('what is recorded is read as it was, with the time that its Service gives', () => {
+  const busy = observed(1, { activeConnections: 1 });
+  const { keep } = drainStep({
+    draining: new Map(),
+    observations: new Map([[key, [busy]]]),
+    wanted: holding({ ...tableOf(observed(9)), drainMilliseconds: 90_000 }),
+    now: 1_234_567,
+    settings: defaultDrainSettings,
+    ...nothingKnown,
+  });
+  const { record, until } = keep.get(key)?.get(busy.key) ?? held(1, 0);
+  assert.equal(record.comment, 'since 1234.567 s after boot, for 90 s');
+  assert.equal(until, 1_324_567);
+  assert.equal(recordedSince(record, 2_000_000), 1_234_567);
+  assert.equal(recordedDeadline(record), 90_000);
+  assert.ok(isDrainRecord(record.key));
+  assert.ok(!isDrainRecord('IPv6 cluster-ip fd00::1 . TCP . 80' as ElementKey));
 });

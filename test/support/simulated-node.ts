@@ -159,6 +159,7 @@ export class SimulatedNode {
       wanted: this.lingering,
       now,
       settings: this.drainSettings,
+      recorded: () => undefined,
       endpointOf: (of, realServer) => this.desired.formerEndpoint(of, realServer),
       isNodeGone: () => false,
     });

@@ -1,3 +1,4 @@
+import { bootMilliseconds } from '../../base/boot-clock.js';
 import { messageOf } from '../../base/errors.js';
 import { SerialQueue } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
@@ -29,7 +30,7 @@ const handlerOf = ({ settings, wired, source, recentEvents: events }: AdminStart
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     contested,
     node: () => wanted.node,
-    now: () => performance.now(),
+    now: bootMilliseconds,
   });
   return adminHandler({
     status: { wired, settings, source },

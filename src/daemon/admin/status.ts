@@ -1,3 +1,4 @@
+import { bootMilliseconds } from '../../base/boot-clock.js';
 import { release } from 'node:os';
 import type { Retries } from '../../apply/retries.js';
 import { version } from '../../base/version.js';
@@ -102,7 +103,7 @@ const processAnswer = () => ({
 /** How the daemon does. Costs one look at each virtual server. */
 export const statusAnswer = ({ wired, settings, source }: StatusParts): StatusAnswer => {
   const { store, reconciler, lastSync, health } = wired;
-  const refused = [...refusalAnswers(reconciler.failures(), performance.now())];
+  const refused = [...refusalAnswers(reconciler.failures(), bootMilliseconds())];
   const sync = lastSync.answer();
   const zone = store.node?.zone ?? '';
   return {

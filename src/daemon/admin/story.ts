@@ -1,3 +1,4 @@
+import { bootMilliseconds } from '../../base/boot-clock.js';
 import type { Observed } from '../../apply/observed.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { Endpoint } from '../../model/endpoint.js';
@@ -151,7 +152,7 @@ const refusedOf = (fragment: Fragment | undefined, { reconciler }: StoryParts): 
     ...[...(fragment?.packets.values() ?? [])].flat().map(({ key }) => key),
     ...(fragment?.elements.keys() ?? []),
   ]);
-  return [...refusalAnswers(reconciler.failures(), performance.now())].filter(({ what }) => asked.has(what));
+  return [...refusalAnswers(reconciler.failures(), bootMilliseconds())].filter(({ what }) => asked.has(what));
 };
 
 /** All about one Service; undefined where there is none. */

@@ -109,6 +109,7 @@ export const element = attributes('element', {
   key: maybe(1, data),
   data: maybe(2, data),
   flags: received(3, be32),
+  userData: maybe(6, userData),
 });
 
 /** include/uapi/linux/netfilter/nf_tables.h: NFTA_SET_ELEM_LIST_* */

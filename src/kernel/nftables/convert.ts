@@ -39,16 +39,18 @@ export const setFrom = (values: Decoded<typeof set>, family: Family): SetDeclara
 };
 
 export const elementFrom = (
-  { key, data }: Decoded<typeof element>,
+  { key, data, userData }: Decoded<typeof element>,
   set: SetDeclaration,
   family: Family,
 ): SetElement => {
   if (key?.value === undefined) throw new ProtocolError('is missing', 'key');
   const verdict = verdictFrom(data);
-  return setElement(
+  const comment = commentFrom(userData, UserData.elementComment);
+  const bare = setElement(
     family,
     set.name,
     fieldsFrom(key.value, set.key, family),
     verdict?.verdict === 'goto' ? verdict.chain : undefined,
   );
+  return comment === undefined ? bare : { ...bare, comment };
 };

@@ -218,9 +218,12 @@ type ElementsChange = Extract<NftablesChange, { readonly elements: unknown }>;
 /** A list of elements is an attribute, which has at most 65,535 bytes. */
 const mostListBytes = 60_000;
 
-/** Headers of list item, key and its value; of data, verdict, its code and its chain. */
-const elementBytes = (keyBytesOfSet: number, chain: string | undefined): number =>
-  12 + align(keyBytesOfSet) + (chain === undefined ? 0 : 20 + align(3 * chain.length + 1));
+/** Headers of list item, key and its value; of data, verdict, its code and its chain; of user data and the comment in it. */
+const elementBytes = (keyBytesOfSet: number, { chain, comment }: SetElement): number =>
+  12 +
+  align(keyBytesOfSet) +
+  (chain === undefined ? 0 : 20 + align(3 * chain.length + 1)) +
+  (comment === undefined ? 0 : 4 + align(3 * comment.length + 3));
 
 const textOfElement = ({ fields }: SetElement): string => fields.join(' . ');
 
@@ -247,10 +250,13 @@ const changeElements = (
     values: () => ({
       table,
       set: set.name,
-      elements: elements.map(({ fields, chain }) => ({
+      elements: elements.map(({ fields, chain, comment }) => ({
         key: { value: keyBytes(set.key, fields, family) },
         ...(set.verdicts && adding && chain !== undefined
           ? { data: { verdict: { code: 'goto' as const, chain } } }
+          : {}),
+        ...(adding && comment !== undefined
+          ? { userData: writeUserData([[UserData.elementComment, commentBytes(comment)]]) }
           : {}),
       })),
     }),
@@ -274,8 +280,8 @@ const changesOfElements = (change: ElementsChange): readonly Request[] => {
   const requests: Request[] = [];
   let begin = 0;
   let bytes = 0;
-  for (const [index, { chain }] of change.elements.entries()) {
-    const more = elementBytes(keyBytesOfSet, chain);
+  for (const [index, element] of change.elements.entries()) {
+    const more = elementBytes(keyBytesOfSet, element);
     if (bytes + more > mostListBytes) {
       requests.push(changeElements(change, change.elements.slice(begin, index)));
       begin = index;

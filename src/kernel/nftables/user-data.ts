@@ -1,7 +1,7 @@
 import { ProtocolError } from '../../netlink/errors.js';
 
-/** libnftnl, include/libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT and NFTNL_UDATA_SET_*: what nft keeps in our objects for itself. */
-export const UserData = { ruleComment: 0, setKeyByteOrder: 0, setComment: 7 } as const;
+/** libnftnl, include/libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT, NFTNL_UDATA_SET_ELEM_COMMENT and NFTNL_UDATA_SET_*: what nft keeps in our objects for itself. */
+export const UserData = { ruleComment: 0, elementComment: 0, setKeyByteOrder: 0, setComment: 7 } as const;
 
 /** nft, include/datatype.h: BYTEORDER_INVALID, for concatenations, and BYTEORDER_BIG_ENDIAN, in the machine's order */
 export const keyByteOrder = (fields: number): Uint8Array =>
