@@ -69,10 +69,14 @@ test('called wrongly ends with status 2 and says what was meant', () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['dmup'], /^kube-ipvs: unknown command 'dmup'\n\(Did you mean dump\?\)/],
     [['dump', '--statss'], /^kube-ipvs: unknown option '--statss'\n\(Did you mean --stats\?\)/],
-    [['dump', '-o', 'xml'], /^kube-ipvs: -o "xml" is no format\? There are table, wide, json/],
+    [['dump', '-o', 'xml'], /^kube-ipvs: -o "xml" is no format\. There are table, wide, json/],
+    [
+      ['dump', '-o', 'jsno'],
+      /^kube-ipvs: -o "jsno" is no format; is json meant\? There are table, wide, json/,
+    ],
     [
       ['render', '-f', 'x', '-o', 'jsno'],
-      /^kube-ipvs: -o "jsno" is no format; is json meant\? There are table, wide, json/,
+      /^kube-ipvs: option '-o, --output <format>' argument 'jsno' is invalid\. Did you mean json\? Allowed choices are json, ipvsadm, plan/,
     ],
     [['completion', 'bsh'], /value 'bsh' is invalid for argument 'shell'\. Did you mean bash\?/],
     [['dump', 'a', 'b'], /^kube-ipvs: too many arguments for 'dump'/],

@@ -8,7 +8,7 @@ const outputOf = (given: string): string => {
   if (formats.some((format) => format === given) || given.startsWith('custom-columns=')) return given;
   const near = nearest(given, formats);
   throw new UsageError(
-    `-o ${JSON.stringify(given)} is no format${near === undefined ? '' : `; is ${near} meant`}? There are ${formats.join(', ')} and custom-columns=TITLE:FIELD,…`,
+    `-o ${JSON.stringify(given)} is no format${near === undefined ? '.' : `; is ${near} meant?`} There are ${formats.join(', ')} and custom-columns=TITLE:FIELD,…`,
   );
 };
 
