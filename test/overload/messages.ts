@@ -16,6 +16,8 @@ export interface Measured {
   readonly syncs: number;
   /** Asked of the kernel in memory; 0 with the real one. */
   readonly operations: number;
-  /** Milliseconds. */
+  /** Milliseconds of processor time from one turn of the event loop's timers to the next. */
+  readonly turn: { readonly p99: number; readonly longest: number };
+  /** Milliseconds by the clock: others on the machine count. */
   readonly eventLoopDelay: { readonly median: number; readonly p99: number; readonly longest: number };
 }
