@@ -6,12 +6,12 @@ import { soakReport } from '../soak/in-lab.js';
 // The short form of `scripts/soak`; its seed is printed.
 
 test('pods roll and scale to one and back while the daemon is restarted, killed and upgraded: no request fails', () => {
-  const report = soakReport({ services: 60, seconds: 0, restarts: 2, kills: 15, upgrades: 3 });
+  const report = soakReport({ services: 60, seconds: 0, restarts: 1, kills: 10, upgrades: 2 });
   assert.deepEqual(report.troubles, [], `seed ${report.seed}`);
   const { done, paths } = report;
   assert.deepEqual(
     [done['daemon restarted'], done['daemon killed'], done['daemon upgraded']],
-    [2, 15, 3],
+    [1, 10, 2],
     JSON.stringify(done),
   );
   assert.ok((done['all pods rolled'] ?? 0) > 0, JSON.stringify(done));

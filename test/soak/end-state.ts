@@ -5,7 +5,15 @@ import { thisNode } from '../support/objects.js';
 
 interface Table {
   readonly virtualServers: Readonly<
-    Record<string, { readonly realServers: Readonly<Record<string, { weight: number; forwarding: string }>> }>
+    Record<
+      string,
+      {
+        readonly scheduler: string;
+        readonly persistent?: number;
+        readonly flags?: readonly string[];
+        readonly realServers: Readonly<Record<string, { weight: number; forwarding: string }>>;
+      }
+    >
   >;
   readonly dummyAddresses: readonly string[];
 }
@@ -17,13 +25,15 @@ const jsonOf = (args: readonly string[], input = ''): Table => {
   return JSON.parse(execFileSync(process.execPath, [program, ...args], options)) as Table;
 };
 
-/** What counts of a table: everything that `render` tells. */
+/** What counts of a table: what `render` tells. A daemon's names and what is counted are beside it. */
 const wantedPart = ({ virtualServers, dummyAddresses }: Table): object => ({
   virtualServers: Object.fromEntries(
     Object.entries(virtualServers).map(([key, server]) => [
       key,
       {
-        ...server,
+        scheduler: server.scheduler,
+        persistent: server.persistent,
+        flags: server.flags,
         realServers: Object.fromEntries(
           Object.entries(server.realServers).map(([real, { weight, forwarding }]) => [
             real,
