@@ -81,6 +81,18 @@ export const workMetrics = {
     labels: [],
     help: 'Real servers that drain now.',
   },
+  oldestDrain: {
+    name: 'kube_ipvs_oldest_drain_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'For how long the real server drains that does so longest; 0 where none does.',
+  },
+  lingering: {
+    name: 'kube_ipvs_lingering_virtual_servers',
+    type: 'gauge',
+    labels: [],
+    help: 'Virtual servers that no Service asks for any more and that stay for their open connections.',
+  },
   drainsStarted: {
     name: 'kube_ipvs_drains_started_total',
     type: 'counter',

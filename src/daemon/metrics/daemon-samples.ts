@@ -7,6 +7,8 @@ import type { Family } from '../../base/ip.js';
 import type { Contested } from '../../plan/contested.js';
 import type { Desired } from '../../plan/desired.js';
 import type { Source } from '../../watch/source.js';
+import { bootMilliseconds } from '../../base/boot-clock.js';
+import type { Lingering } from '../../plan/lingering.js';
 import type { LostNodes } from '../lost-nodes.js';
 import type { EventCounts } from '../events/recorder.js';
 import type { MetricKey, Sample } from './catalogue.js';
@@ -17,6 +19,7 @@ export interface CountingParts {
   readonly desired: Pick<Desired, 'localShortages' | 'serviceCount'>;
   readonly observed: Pick<Observed, 'sizes'>;
   readonly reconciler: Pick<Reconciler, 'refused' | 'drains'>;
+  readonly lingering: Pick<Lingering, 'size'>;
   readonly contested: Pick<Contested, 'foreign' | 'all'>;
   readonly lostNodes: Pick<LostNodes, 'answers'>;
   readonly counters: Pick<OperationCounters, 'counts'>;
@@ -45,10 +48,13 @@ function* operations({ counters }: CountingParts): Iterable<Sample> {
   }
 }
 
-function* drains({ reconciler }: CountingParts): Iterable<Sample> {
+function* drains({ reconciler, lingering }: CountingParts): Iterable<Sample> {
   let draining = 0;
   for (const servers of reconciler.drains.draining.values()) draining += servers.size;
   yield plain('draining', draining);
+  const { oldest } = reconciler.drains;
+  yield plain('oldestDrain', oldest === undefined ? 0 : Math.max(0, bootMilliseconds() - oldest) / 1_000);
+  yield plain('lingering', lingering.size);
   yield plain('drainsStarted', reconciler.drains.counters.started);
   for (const [reason, value] of Object.entries(reconciler.drains.counters.ended))
     yield { metric: 'drainsEnded', labels: { reason }, value };

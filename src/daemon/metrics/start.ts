@@ -60,7 +60,7 @@ export const measure = ({
     read: () => (ipvs ??= IpvsClient.open()).statistics(),
     portOf: servicePortOf(wanted.desired, store),
   });
-  metrics.addSource(() => daemonSamples({ ...wired, desired: wanted.desired }));
+  metrics.addSource(() => daemonSamples({ ...wired, desired: wanted.desired, lingering: wanted.lingering }));
   metrics.addSource(() => sourceSamples(source));
   metrics.addSource(() => eventSamples(events.counts));
   metrics.addSource(() => [{ metric: 'blockingFilters', value: forwarding.blocking }]);
