@@ -157,7 +157,10 @@ test('without CAP_NET_ADMIN it says what is missing and how to get it', () => {
   const { status, stderr, stdout } = spawnSync('setpriv', dropped, { encoding: 'utf8' });
   assert.equal(status, 1);
   assert.equal(stdout, '');
-  assert.match(stderr, /IPVS needs the capability CAP_NET_ADMIN in the user namespace that owns this network: run as root/);
+  assert.match(
+    stderr,
+    /IPVS needs the capability CAP_NET_ADMIN in the user namespace that owns this network: run as root/,
+  );
 });
 
 test('--watch prints the table, then what changes, and ends cleanly when it is told to', async () => {
