@@ -46,8 +46,10 @@ before(async () => {
     `--admin-socket=${socket}`,
   ]);
   await eventually(async () => {
-    const { result, seen } = await look('daemon');
-    assert.equal(result, 'pass', `${seen}\n${daemon.log}`);
+    for (const id of ['daemon', 'sync']) {
+      const { result, seen } = await look(id);
+      assert.equal(result, 'pass', `${seen}\n${daemon.log}`);
+    }
   });
 });
 
