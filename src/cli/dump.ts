@@ -6,6 +6,7 @@ import { customColumns, customColumnsText, fieldName, sortTables } from './dump-
 import { dumpJson } from './dump-json.js';
 import { inAddressOrder, type KernelTable } from './kernel-table.js';
 import { bookOf, noNames, type NamesBook } from './names-book.js';
+import { nothingHere, targetWords } from './nearest-target.js';
 import { paletteFor } from './paint.js';
 import { tableText } from './table-text.js';
 import { matcherOf, parseAddress, parseTarget, type AddressTarget, type Target } from './target.js';
@@ -123,11 +124,17 @@ export const readAsked = async (
   return { ...table, tables: field === undefined ? ordered : sortTables(ordered, field, names) };
 };
 
-const nothingThere = ({ target, namespace }: DumpOptions): string => {
-  if (target !== undefined) return `There is no virtual server at ${target}; \`kube-ipvs dump\` shows all.\n`;
-  return namespace === undefined
-    ? 'The IPVS table is empty: there is no virtual server.\n'
-    : `There is no virtual server of a Service in namespace ${namespace}.\n`;
+/** Why there is nothing: asks for all that there is, which takes long only where nothing was found. */
+const nothingThere = async ({ target, names }: Asked, options: DumpOptions): Promise<string> => {
+  if (target === undefined) return 'The IPVS table is empty: there is no virtual server.\n';
+  const matches = matcherOf(target, names);
+  if (target.by !== 'address' && [...names.keys()].some((key) => matches(undefined, key)))
+    return `The daemon knows the ${targetWords(target)}, but the kernel has no virtual server of it; \`kube-ipvs doctor\` looks for the reason.\n`;
+  const { readVirtualServers } = await import('./read-kernel.js');
+  const told = await askDaemon(options.adminSocket, (client) => client.virtualServers());
+  const virtualServers = (await readVirtualServers()).map(({ key }) => key);
+  const present = { names: told.why === undefined ? bookOf(told.answer) : noNames, virtualServers };
+  return `${nothingHere(target, present)}\n`;
 };
 
 /** Prints the kernel's table, or the part that the target names; 1 where the target has no virtual server. Rejects with an InputError for a target that is none, and where the kernel can't be read. */
@@ -137,7 +144,7 @@ export const dump = async (options: DumpOptions): Promise<number> => {
   const table = await readAsked(asked, options.sortBy);
   const empty = table.tables.length === 0;
   const forPrograms = options.output === 'json' || options.output === 'yaml' || options.output === 'ipvsadm';
-  if (empty) process.stderr.write(nothingThere(options));
+  if (empty) process.stderr.write(await nothingThere(asked, options));
   if (!empty || forPrograms) process.stdout.write(await formatTable(table, asked, options));
   return empty && asked.target !== undefined ? 1 : 0;
 };

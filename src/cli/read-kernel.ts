@@ -4,7 +4,12 @@ import { IpvsClient } from '../kernel/ipvs/client.js';
 import { withoutIpvs, withoutRight } from '../kernel/ipvs/remedy.js';
 import { RouteClient } from '../kernel/rtnetlink/client.js';
 import { dummyInterfaceName } from '../model/node.js';
-import type { RealServerKey, RealServerObservation, VirtualServerIdentity } from '../model/virtual-server.js';
+import type {
+  RealServerKey,
+  RealServerObservation,
+  VirtualServerIdentity,
+  VirtualServerObservation,
+} from '../model/virtual-server.js';
 import { NetlinkError } from '../netlink/errors.js';
 import type { KernelTable, ObservedTable } from './kernel-table.js';
 
@@ -43,6 +48,16 @@ const readTable = async (
 
 /** So long keys and signals wait at most. */
 const longestStopMilliseconds = 20;
+
+/** All virtual servers, without their real servers. */
+export const readVirtualServers = async (): Promise<readonly VirtualServerObservation[]> => {
+  const client = IpvsClient.open();
+  try {
+    return await client.virtualServers();
+  } finally {
+    client.close();
+  }
+};
 
 const readTables = async (
   matches: (identity: VirtualServerIdentity, key: string) => boolean,

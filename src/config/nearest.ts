@@ -14,14 +14,24 @@ const distance = (a: string, b: string): number => {
   return at(a.length, b.length);
 };
 
-/** The candidate that was most likely meant by a mistyped word; undefined where none is near. */
-export const nearest = (word: string, candidates: Iterable<string>): string | undefined => {
-  let best: { candidate: string; off: number } | undefined;
+/** How many letters of a word may be wrong. */
+const mostWrong = (longest: number): number => Math.max(1, Math.floor(longest * 0.4));
+
+/** The candidate that was most likely meant by a mistyped word; undefined where none is near, or by more letters than `most`. */
+export const nearest = <Candidate extends string>(
+  word: string,
+  candidates: Iterable<Candidate>,
+  most = Number.POSITIVE_INFINITY,
+): Candidate | undefined => {
+  let best: Candidate | undefined;
+  let fewest = most + 1;
   for (const candidate of candidates) {
+    // So many must be inserted or deleted at least: most candidates need no closer look.
+    if (Math.abs(word.length - candidate.length) >= fewest) continue;
     const off = distance(word.toLowerCase(), candidate.toLowerCase());
-    const longest = Math.max(word.length, candidate.length);
-    if (off <= Math.max(1, Math.floor(longest * 0.4)) && off < (best?.off ?? Number.POSITIVE_INFINITY))
-      best = { candidate, off };
+    if (off >= fewest || off > mostWrong(Math.max(word.length, candidate.length))) continue;
+    best = candidate;
+    fewest = off;
   }
-  return best?.candidate;
+  return best;
 };

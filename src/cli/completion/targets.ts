@@ -1,15 +1,6 @@
 import { formatSocketAddress, type IpAddress } from '../../base/ip.js';
-import { IpvsClient } from '../../kernel/ipvs/client.js';
+import { readVirtualServers } from '../read-kernel.js';
 import type { Candidate } from './complete.js';
-
-const readVirtualServers = async () => {
-  const client = IpvsClient.open();
-  try {
-    return await client.virtualServers();
-  } finally {
-    client.close();
-  }
-};
 
 /** VIPs; and a VIP's ports, once it is written. */
 const addressTargets = async (start: string): Promise<readonly Candidate[]> => {
