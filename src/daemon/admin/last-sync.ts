@@ -1,4 +1,5 @@
 import type { OperationCounters } from '../../apply/operation-counters.js';
+import { readClocks, type Instant } from '../../base/instant.js';
 import type { SyncAnswer } from '../../plan/admin-answers.js';
 import type { SyncObserver, SyncResult } from '../sync-observer.js';
 
@@ -20,7 +21,7 @@ const totalsOf = (counters: Pick<OperationCounters, 'counts'>): Totals => {
 /** Remembers the last sync that ended, and what the kernel has done between the end of the one before and its end. */
 export class LastSync implements SyncObserver {
   #before: Totals = { applied: 0, failed: 0 };
-  #last: { readonly at: number; readonly sync: Omit<SyncAnswer, 'at' | 'secondsAgo'> } | undefined;
+  #last: { readonly at: Instant; readonly sync: Omit<SyncAnswer, 'at' | 'secondsAgo'> } | undefined;
   #synced = false;
 
   constructor(private readonly counters: Pick<OperationCounters, 'counts'>) {}
@@ -36,7 +37,7 @@ export class LastSync implements SyncObserver {
     this.#before = now;
     this.#synced ||= succeeded;
     this.#last = {
-      at: Date.now(),
+      at: readClocks(),
       sync: {
         tookSeconds: seconds,
         succeeded,
@@ -54,6 +55,10 @@ export class LastSync implements SyncObserver {
   answer(): SyncAnswer | undefined {
     if (this.#last === undefined) return undefined;
     const { at, sync } = this.#last;
-    return { at: new Date(at).toISOString(), secondsAgo: Math.max(0, Date.now() - at) / 1_000, ...sync };
+    return {
+      at: new Date(at.date).toISOString(),
+      secondsAgo: (readClocks().monotonic - at.monotonic) / 1_000,
+      ...sync,
+    };
   }
 }

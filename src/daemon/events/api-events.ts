@@ -1,4 +1,5 @@
 import { Backoff, sleep } from '../../base/async.js';
+import { readClocks, type Instant } from '../../base/instant.js';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { RateLimit } from '../../base/rate-limit.js';
@@ -40,6 +41,7 @@ export interface ApiEventsOptions {
   readonly nodeName: string;
   readonly log: Logger;
   readonly timing?: Partial<EventTiming>;
+  readonly clocks?: () => Instant;
 }
 
 /** What keeps an event from being told; `its-own`: of the event, maybe, as others may pass. */
@@ -60,6 +62,7 @@ const troubleOf = (error: unknown): Trouble => {
 export class ApiEvents implements EventSink {
   readonly #options: ApiEventsOptions;
   readonly #timing: EventTiming;
+  readonly #clocks: () => Instant;
   readonly #backlog: Backlog;
   readonly #rate: RateLimit;
   readonly #backoff: Backoff;
@@ -75,6 +78,7 @@ export class ApiEvents implements EventSink {
   constructor(options: ApiEventsOptions) {
     this.#options = options;
     this.#timing = { ...defaultEventTiming, ...options.timing };
+    this.#clocks = options.clocks ?? readClocks;
     const { first, maximum } = this.#timing.backoff;
     this.#backlog = new Backlog(this.#timing);
     this.#rate = new RateLimit(this.#timing);
@@ -83,7 +87,7 @@ export class ApiEvents implements EventSink {
   }
 
   record(event: RecordedEvent): void {
-    if (this.#hurry.signal.aborted || !this.#backlog.add(event, Date.now())) {
+    if (this.#hurry.signal.aborted || !this.#backlog.add(event, this.#clocks())) {
       this.#counts.dropped += 1;
       this.#options.log.debug({ reason: event.reason, ...event.regarding }, 'an event too many is dropped');
       return;
@@ -113,7 +117,7 @@ export class ApiEvents implements EventSink {
       if (entry === undefined) {
         if (isLast) return;
         await new Promise<void>((resolve) => (this.#news = resolve));
-      } else if (!isLast && entry.due > Date.now()) await this.#newsOr(entry.due);
+      } else if (!isLast && entry.due > this.#clocks().monotonic) await this.#newsOr(entry.due);
       else if ((await this.#tell(entry)) === 'passing' && isLast) return;
     }
   }
@@ -122,7 +126,7 @@ export class ApiEvents implements EventSink {
   async #newsOr(due: number): Promise<void> {
     const cut = new AbortController();
     this.#news = () => cut.abort();
-    await sleep(due - Date.now(), cut.signal);
+    await sleep(due - this.#clocks().monotonic, cut.signal);
   }
 
   async #tell(entry: Entry): Promise<Trouble> {
@@ -149,7 +153,7 @@ export class ApiEvents implements EventSink {
         contentType: 'application/merge-patch+json',
         body: { series },
       });
-    if (entry.name !== undefined) this.#backlog.told(entry, entry.name, count, Date.now());
+    if (entry.name !== undefined) this.#backlog.told(entry, entry.name, count, this.#clocks());
   }
 
   async #create(entry: Entry, series: EventSeries | undefined): Promise<void> {

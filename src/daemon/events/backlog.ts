@@ -1,3 +1,4 @@
+import type { Instant } from '../../base/instant.js';
 import { namespaceOf, newsOf } from './event-object.js';
 import type { RecordedEvent } from './recorder.js';
 
@@ -24,7 +25,7 @@ export interface Entry {
   name: string | undefined;
   /** How many of `count` the API server knows of. */
   told: number;
-  /** When it may be told next. */
+  /** When it may be told next, on the clock that nobody sets. */
   due: number;
   failures: number;
 }
@@ -32,6 +33,7 @@ export interface Entry {
 /** A token bucket that knows no timers. */
 interface Bucket {
   tokens: number;
+  /** On the clock that nobody sets. */
   at: number;
 }
 
@@ -40,7 +42,7 @@ const objectOf = ({ regarding }: RecordedEvent): string =>
 
 /**
  * The events that wait to be told, and those that were told and may come again. It holds so many and no more, and lets no
- * object fill it. Times are milliseconds since 1970.
+ * object fill it.
  */
 export class Backlog {
   /** In the order in which they came. */
@@ -57,24 +59,24 @@ export class Backlog {
   }
 
   /** Takes one in; false where there is no room for it, or its object has had its share. */
-  add(event: RecordedEvent, now: number): boolean {
+  add(event: RecordedEvent, { date, monotonic }: Instant): boolean {
     const news = newsOf(event);
     const known = this.#entries.get(news);
     if (known !== undefined) {
       known.count += 1;
-      known.lastAt = now;
+      known.lastAt = date;
       return true;
     }
-    if (!this.#hasRoom() || !this.#mayTell(objectOf(event), now)) return false;
+    if (!this.#hasRoom() || !this.#mayTell(objectOf(event), monotonic)) return false;
     this.#entries.set(news, {
       event,
       news,
-      firstAt: now,
-      lastAt: now,
+      firstAt: date,
+      lastAt: date,
       count: 1,
       name: undefined,
       told: 0,
-      due: now,
+      due: monotonic,
       failures: 0,
     });
     return true;
@@ -89,10 +91,10 @@ export class Backlog {
   }
 
   /** The API server has the event under this name, with so many occurrences. */
-  told(entry: Entry, name: string, count: number, now: number): void {
+  told(entry: Entry, name: string, count: number, { monotonic }: Instant): void {
     entry.name = name;
     entry.told = count;
-    entry.due = now + this.limits.seriesPause;
+    entry.due = monotonic + this.limits.seriesPause;
     entry.failures = 0;
   }
 

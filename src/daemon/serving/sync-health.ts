@@ -1,13 +1,6 @@
+import { readClocks, type Instant } from '../../base/instant.js';
 import type { Family } from '../../base/ip.js';
 import type { SyncObserver } from '../sync-observer.js';
-
-/** A moment on two clocks: one that people read, and one that nobody sets. Milliseconds. */
-export interface Instant {
-  readonly date: number;
-  readonly monotonic: number;
-}
-
-export const readClocks = (): Instant => ({ date: Date.now(), monotonic: performance.now() });
 
 export interface FamilyHealth {
   /** Milliseconds since 1970. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Instant } from '../../../src/base/instant.js';
 import { ApiEvents, type ApiEventsOptions } from '../../../src/daemon/events/api-events.js';
 import type { RecordedEvent } from '../../../src/daemon/events/recorder.js';
 import { ApiClient } from '../../../src/watch/api-client.js';
@@ -21,10 +22,17 @@ const teller = (
   server: { readonly url: string },
   timing: ApiEventsOptions['timing'] = {},
   nodeName = 'n1',
+  clocks?: () => Instant,
 ) => {
   const log = new RecordingLog();
   const client = new ApiClient(plainCredentials(server.url));
-  const events = new ApiEvents({ client, nodeName, log, timing: { ...fast, ...timing } });
+  const events = new ApiEvents({
+    client,
+    nodeName,
+    log,
+    timing: { ...fast, ...timing },
+    ...(clocks && { clocks }),
+  });
   return { events, log, [Symbol.asyncDispose]: () => events[Symbol.asyncDispose]() };
 };
 
@@ -94,6 +102,27 @@ test('what happens again is counted in the same event, which is updated now and 
   server.expireEvents();
   daemon.events.record(problem('web'));
   await until('it is told anew once the server has dropped it', () => told(server).includes('web 1'));
+});
+
+test('a clock that is set back or forward holds up no event and hurries none', async () => {
+  await using server = await ApiServer.start();
+  const now = Date.now();
+  let stepped = 0;
+  const clocks = (): Instant => ({ date: now + stepped, monotonic: performance.now() });
+  await using daemon = teller(server, { seriesPause: 300 }, 'n1', clocks);
+  const again = async (name: string, count: number): Promise<number> => {
+    const began = performance.now();
+    daemon.events.record(problem(name));
+    await until(`${name} is told`, () => told(server).includes(`${name} ${count}`));
+    return performance.now() - began;
+  };
+  for (const step of [-3_600_000, 7_200_000, -86_400_000]) {
+    const name = `web${step}`;
+    await again(name, 1);
+    await until('the answer is in', () => daemon.events.counts.waiting === 0);
+    stepped += step;
+    assert.ok((await again(name, 2)) > 200, 'the pause of a series is one of its own clock');
+  }
 });
 
 test('what several nodes find wrong with a Service becomes one event', async () => {
