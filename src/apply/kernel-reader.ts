@@ -5,6 +5,7 @@ import type {
   VirtualServerIdentity,
   VirtualServerObservation,
 } from '../model/virtual-server.js';
+import { NetlinkError, ProtocolError } from '../netlink/errors.js';
 
 /** What reading asks of the IPVS client. */
 export interface IpvsReads {
@@ -13,6 +14,10 @@ export interface IpvsReads {
   virtualServer(identity: VirtualServerIdentity): Promise<VirtualServerObservation | undefined>;
   realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]>;
 }
+
+/** Whether the kernel would not tell, or not in words that we know: that is about what was asked for and nothing else. */
+export const isRefusedRead = (error: unknown): error is NetlinkError | ProtocolError =>
+  error instanceof NetlinkError || error instanceof ProtocolError;
 
 /** Counters and connection counts are not part of what is compared: they would only hold memory. */
 export const withoutObservations = (observation: VirtualServerObservation): VirtualServer => {

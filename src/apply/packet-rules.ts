@@ -1,11 +1,12 @@
 import { BaseError, messageOf } from '../base/errors.js';
 import { families, type Family } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
-import { tableText } from '../model/nftables-text.js';
 import { tableName, type SetDeclaration, type SetElement, type TableDeclaration } from '../model/nftables.js';
 import type { ElementOperation, Outcome } from '../model/operation.js';
 import type { TransactionOutcome } from '../kernel/nftables/client.js';
 import type { NftablesChange } from '../kernel/nftables/requests.js';
+import { isRefusedRead } from './kernel-reader.js';
+import { canBecome, sameSet, textOf } from './table-comparison.js';
 import { setDeclaration, sourcesLength, takeOverSet } from '../plan/packet-table.js';
 
 /** What is asked of the nftables client. */
@@ -44,46 +45,10 @@ export class PacketRulesError extends BaseError {
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
 
-const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
-  a.name < b.name ? -1 : Number(a.name > b.name);
-
-/** Equal for equal tables, whatever the order in which their parts were made. */
-const makeText = (declaration: TableDeclaration): string =>
-  tableText(
-    {
-      ...declaration,
-      sets: declaration.sets.toSorted(byName),
-      chains: declaration.chains.toSorted(byName),
-    },
-    undefined,
-    { counters: false },
-  );
-
-/** A declaration stays the same object while nothing changes, and every sync asks for its text. */
-const texts = new WeakMap<TableDeclaration, string>();
-
-const textOf = (declaration: TableDeclaration): string => {
-  const text = texts.get(declaration) ?? makeText(declaration);
-  texts.set(declaration, text);
-  return text;
-};
-
-const sameSet = (a: SetDeclaration, b: SetDeclaration): boolean =>
-  a.verdicts === b.verdicts && a.key.join() === b.key.join();
-
 const isOurs = (set: SetDeclaration): boolean => {
   const declared = setDeclaration(set.name);
   return declared !== undefined && sameSet(set, declared);
 };
-
-const hookText = ({ hook }: TableDeclaration['chains'][number]): string => JSON.stringify(hook ?? null);
-
-/** Whether the table can become the declared one by exchanging its rules and adding what is missing. */
-const canBecome = (present: TableDeclaration, wanted: TableDeclaration): boolean =>
-  present.sets.every((set) => wanted.sets.some((other) => other.name === set.name && sameSet(set, other))) &&
-  present.chains.every((chain) =>
-    wanted.chains.some((other) => other.name === chain.name && hookText(other) === hookText(chain)),
-  );
 
 /** Elements by their sets. */
 const bySet = (elements: Iterable<SetElement>): ReadonlyMap<string, readonly SetElement[]> => {
@@ -119,6 +84,8 @@ export class PacketRules {
   readonly #declared = new Map<Family, string>();
   /** By family, why its rules could not be declared. */
   readonly #trouble = new Map<Family, string>();
+  /** Those of them whose elements could not be read. */
+  readonly #unread = new Set<Family>();
   /** Families whose rules were declared, or found to be right, before. */
   readonly #seen = new Set<Family>();
   readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
@@ -159,6 +126,7 @@ export class PacketRules {
     for (const family of this.parts.families) {
       try {
         await this.#declare(family);
+        if (this.#unread.has(family)) await this.#elements(family);
         this.#endTrouble(family);
       } catch (error) {
         this.#noteTrouble(family, messageOf(error));
@@ -172,16 +140,36 @@ export class PacketRules {
     this.#declared.clear();
   }
 
-  /** All elements of the families that the kernel has in sets that we know, but for the marks of a take-over. */
+  /**
+   * All elements of the families that the kernel has in sets that we know, but for the marks of a take-over. A family whose
+   * elements cannot be read is in trouble until they can, and costs the others nothing.
+   */
   async read(of: readonly Family[] = this.parts.families): Promise<readonly SetElement[]> {
     const elements: SetElement[] = [];
     for (const family of of) {
-      const present = await this.parts.client.table(family, tableName);
-      if (present === undefined) continue;
-      for (const element of await this.#read(present))
-        if (element.set !== takeOverSet) elements.push(element);
+      try {
+        for (const element of await this.#elements(family))
+          if (element.set !== takeOverSet) elements.push(element);
+      } catch (error) {
+        if (!isRefusedRead(error)) throw error;
+        this.#declared.delete(family);
+        this.#unread.add(family);
+        this.#noteTrouble(family, messageOf(error));
+      }
     }
     return elements;
+  }
+
+  /** A table that was declared is known and not read again. */
+  async #elements(family: Family): Promise<readonly SetElement[]> {
+    const wanted = this.#wanted(family);
+    const isKnown = this.#declared.get(family) === textOf(wanted);
+    const present = isKnown ? wanted : await this.parts.client.table(family, tableName);
+    return present === undefined ? [] : this.#read(present);
+  }
+
+  #wanted(family: Family): TableDeclaration {
+    return this.parts.declaration(family, [...this.#sourceLengths[family]]);
   }
 
   /** One outcome an operation, in order; each family's in one transaction. One bad element does not hold up the others. */
@@ -199,13 +187,16 @@ export class PacketRules {
     if (this.#trouble.get(family) !== problem)
       this.parts.log.error(
         { table: tableName, family, problem },
-        'the packet rules are not in force: nothing is masqueraded, no source range and no traffic policy is enforced; it is tried again',
+        this.#unread.has(family)
+          ? 'the packet rules cannot be read and stay as they are; it is tried again'
+          : 'the packet rules are not in force: nothing is masqueraded, no source range and no traffic policy is enforced; it is tried again',
       );
     this.#trouble.set(family, problem);
   }
 
   #endTrouble(family: Family): void {
     if (!this.#trouble.delete(family)) return;
+    this.#unread.delete(family);
     this.parts.log.info({ table: tableName, family }, 'the packet rules are in force again');
     this.parts.inDoubt();
   }
@@ -214,7 +205,7 @@ export class PacketRules {
     const known = this.#declared.get(family);
     const present = known === undefined ? await this.parts.client.table(family, tableName) : undefined;
     for (const set of present?.sets ?? []) this.#useLength(family, set.name);
-    const wanted = this.parts.declaration(family, [...this.#sourceLengths[family]]);
+    const wanted = this.#wanted(family);
     const text = textOf(wanted);
     if (text === (known ?? (present === undefined ? undefined : textOf(present)))) {
       this.#declared.set(family, text);

@@ -116,8 +116,8 @@ export class Reconciler {
     return this.#refusals.size;
   }
 
-  /** How many of them are left until they change or the next resync begins. */
-  get givenUp(): number {
+  /** By kind, how many of them are left until they change or the next resync begins. */
+  get givenUp(): Refusals['givenUp'] {
     return this.#refusals.givenUp;
   }
 

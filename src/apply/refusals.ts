@@ -49,9 +49,11 @@ export class Refusals {
     return this.#retries.failures();
   }
 
-  /** How many of them are left until they change or the next resync begins. */
-  get givenUp(): number {
-    return this.#retries.givenUp;
+  /** By kind, how many of them are left until they change or the next resync begins. */
+  get givenUp(): Readonly<Record<Target['kind'], number>> {
+    const counts = { 'virtual-server': 0, address: 0, element: 0 };
+    for (const { kind } of this.#retries.givenUp()) counts[kind] += 1;
+    return counts;
   }
 
   /** In how many milliseconds something is to be tried again, if anything is. */

@@ -61,11 +61,9 @@ export class Retries<Item> {
     return this.#entries.size;
   }
 
-  /** How many are not tried again by themselves. */
-  get givenUp(): number {
-    let count = 0;
-    for (const { kind } of this.#entries.values()) if (kind === 'given-up') count += 1;
-    return count;
+  /** Those that are not tried again by themselves. */
+  *givenUp(): Iterable<Item> {
+    for (const { kind, item } of this.#entries.values()) if (kind === 'given-up') yield item;
   }
 
   /** Notes a failure at a time (milliseconds of a clock that nobody sets). Returns whether it is news: a first failure or one for another reason. */

@@ -30,16 +30,20 @@ export class RulesCare {
 
   /** False where the kernel refuses any: they are tried again alone, with growing delays. */
   async declare(): Promise<boolean> {
-    const { packetRules, timers, enqueue } = this.parts;
-    if (await packetRules.declare()) {
+    if (await this.parts.packetRules.declare()) {
       this.#backoff.reset();
       return true;
     }
+    this.#declareLater();
+    return false;
+  }
+
+  #declareLater(): void {
+    const { timers, enqueue } = this.parts;
     if (!timers.has('refused packet rules'))
       timers.after('refused packet rules', this.#backoff.next(), () => {
         void enqueue(async () => void (await this.declare()));
       });
-    return false;
   }
 
   /** Without the elements of families that have no rules. */
@@ -69,7 +73,10 @@ export class RulesCare {
   /** Reads the elements; gives those that are not as they were known. */
   async read(): Promise<ReadonlySet<ElementKey>> {
     const { packetRules, observed } = this.parts;
+    const before = packetRules.inForce;
+    const elements = await packetRules.read(before);
     const { inForce } = packetRules;
-    return observed.setElements(await packetRules.read(inForce), inForce);
+    if (inForce.length < before.length) this.#declareLater();
+    return observed.setElements(elements, inForce);
   }
 }

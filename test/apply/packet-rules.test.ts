@@ -11,6 +11,7 @@ import {
   type TableDeclaration,
 } from '../../src/model/nftables.js';
 import type { ElementOperation } from '../../src/model/operation.js';
+import { NetlinkError } from '../../src/netlink/errors.js';
 import { packetTable, setDeclaration } from '../../src/plan/packet-table.js';
 import { RecordingLog } from '../support/recording-log.js';
 
@@ -21,12 +22,15 @@ class Tables implements PacketRulesClient {
   readonly transactions: (readonly NftablesChange[])[] = [];
   /** An errno for changes that are to be refused. */
   fault: (change: NftablesChange) => string | undefined = () => undefined;
+  /** Whether elements cannot be read. */
+  unreadable = false;
 
   async table(family: Family): Promise<TableDeclaration | undefined> {
     return this.declared.get(family);
   }
 
   async elements(family: Family, _table: string, { name }: { name: string }): Promise<readonly SetElement[]> {
+    if (this.unreadable) throw new NetlinkError('list the elements', 12);
     return [...this.held.values()].filter((element) => element.family === family && element.set === name);
   }
 
@@ -241,4 +245,29 @@ test('elements that are not there, or a transaction without an answer, are no re
   assert.ok(outcomes.every(({ status }) => status === 'unknown'));
   assert.equal(tables.transactions.length, before + 1);
   assert.equal(doubts.length, 1);
+});
+
+test('elements that cannot be read put their family in trouble until they can, said once; nothing is thrown', async () => {
+  const { rules, tables, log, doubts } = setUp({ held: [vip(1)] });
+  await rules.declare();
+  tables.unreadable = true;
+  assert.deepEqual(await rules.read(), []);
+  assert.deepEqual(rules.inForce, []);
+  for (let round = 0; round < 3; round += 1) assert.equal(await rules.declare(), false);
+  assert.deepEqual(
+    log.at('error').map(({ message }) => message),
+    ['the packet rules cannot be read and stay as they are; it is tried again'],
+  );
+  tables.unreadable = false;
+  assert.equal(await rules.declare(), true);
+  assert.equal(doubts.length, 1);
+  assert.deepEqual((await rules.read()).length, 1);
+  assert.equal(log.at('error').length, 1);
+});
+
+test('a table that is known is not read once more for its elements', async () => {
+  const { rules, tables } = setUp({ held: [vip(1)] });
+  await rules.declare();
+  tables.table = () => assert.fail('read again');
+  assert.equal((await rules.read()).length, 1);
 });

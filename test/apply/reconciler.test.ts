@@ -227,14 +227,16 @@ test('a virtual server that cannot even be read holds up nothing else', async ()
   assert.deepEqual([...kernel.tables.keys()], ['TCP 10.96.0.2:80']);
   assert.ok(kernel.addresses.has(ip('10.96.0.2')));
   assert.equal(warnings.length, 1);
-  assert.deepEqual([reconciler.givenUp, reconciler.nextRetry], [1, undefined]);
+  assert.deepEqual(reconciler.givenUp, { 'virtual-server': 1, address: 0, element: 0 });
+  assert.equal(reconciler.nextRetry, undefined);
 });
 
 test('what waiting does not mend is left until it changes or a resync begins', async () => {
   const { kernel, reconciler, warnings, clock, want } = setUp();
   kernel.fault = ({ kind }) => (kind === 'add-virtual-server' ? failed('ENOENT') : undefined);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
-  assert.deepEqual([reconciler.givenUp, reconciler.nextRetry], [1, undefined]);
+  assert.deepEqual(reconciler.givenUp, { 'virtual-server': 1, address: 0, element: 0 });
+  assert.equal(reconciler.nextRetry, undefined);
   const asked = (): number => kernel.asked.filter((line) => line === '+ virtual TCP 10.96.0.1:80 rr').length;
   clock.now += 3_600_000;
   await reconciler.reconcile(nothing);

@@ -142,7 +142,10 @@ const converged = async (world: keyof typeof worlds, what: () => string): Promis
     await delay(pause);
     const now = await held();
     if (JSON.stringify(now) === expected) break;
-    if (tries === 7 || (tries > 0 && daemon.wired.reconciler.givenUp > 0)) {
+    if (
+      tries === 7 ||
+      (tries > 0 && Object.values(daemon.wired.reconciler.givenUp).some((count) => count > 0))
+    ) {
       lookedAgain.push(what());
       lookAgain();
     }

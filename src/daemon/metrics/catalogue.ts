@@ -69,6 +69,12 @@ export const workMetrics = {
     labels: [],
     help: 'Virtual servers, addresses and packet-rule elements that the kernel refuses now; they are tried again.',
   },
+  givenUp: {
+    name: 'kube_ipvs_given_up_objects',
+    type: 'gauge',
+    labels: ['object'],
+    help: 'Those of them that waiting does not mend (virtual-server, address, packet-rule): they are tried again only when they change and with each resync.',
+  },
   drift: {
     name: 'kube_ipvs_drift_repaired_total',
     type: 'counter',

@@ -18,7 +18,7 @@ export interface CountingParts {
   readonly families: readonly Family[];
   readonly desired: Pick<Desired, 'localShortages' | 'serviceCount'>;
   readonly observed: Pick<Observed, 'sizes'>;
-  readonly reconciler: Pick<Reconciler, 'refused' | 'drains'>;
+  readonly reconciler: Pick<Reconciler, 'refused' | 'givenUp' | 'drains'>;
   readonly lingering: Pick<Lingering, 'size'>;
   readonly contested: Pick<Contested, 'foreign' | 'all'>;
   readonly lostNodes: Pick<LostNodes, 'answers'>;
@@ -48,6 +48,13 @@ function* operations({ counters }: CountingParts): Iterable<Sample> {
   }
 }
 
+function* refusals({ reconciler }: CountingParts): Iterable<Sample> {
+  yield plain('refused', reconciler.refused);
+  const { element, ...counts } = reconciler.givenUp;
+  for (const [object, value] of Object.entries({ ...counts, 'packet-rule': element }))
+    yield { metric: 'givenUp', labels: { object }, value };
+}
+
 function* drains({ reconciler, lingering }: CountingParts): Iterable<Sample> {
   let draining = 0;
   for (const servers of reconciler.drains.draining.values()) draining += servers.size;
@@ -62,7 +69,7 @@ function* drains({ reconciler, lingering }: CountingParts): Iterable<Sample> {
 
 /** What the daemon has counted, and what it holds. Costs one look at each virtual server. */
 export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
-  const { desired, observed, reconciler, contested, drift, staleFlows } = parts;
+  const { desired, observed, contested, drift, staleFlows } = parts;
   yield* shortages(parts);
   yield* operations(parts);
   yield* drains(parts);
@@ -76,7 +83,7 @@ export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
   yield plain('realServers', realServers);
   yield plain('addresses', addresses);
   yield plain('packetRuleElements', elements);
-  yield plain('refused', reconciler.refused);
+  yield* refusals(parts);
   yield plain('foreignVirtualServers', contested.foreign);
   yield plain('contestedVirtualServers', [...contested.all()].length);
   yield plain('staleFlowFailures', staleFlows.counts.failed);

@@ -1,14 +1,14 @@
 import type { ForwardFilter } from '../../model/forward-filter.js';
 import type { Expression } from '../../model/nftables.js';
 import { attr, attributes } from '../../netlink/attributes.js';
-import { Connection } from '../../netlink/connection.js';
 import { MessageFlag } from '../../netlink/constants.js';
 import { MessageShape, type Request } from '../../netlink/message.js';
 import { be64, cstring } from '../../netlink/scalars.js';
 import { batchFrame, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
-import { NftablesMessage, nftablesShapeOf, ownerShape, ruleShape } from './attributes.js';
+import { NftablesMessage, ownerShape, ruleShape } from './attributes.js';
 import { valuesOf } from './expressions.js';
 import { commentBytes, commentFrom, UserData, writeUserData } from './user-data.js';
+import { withConnection } from './with-connection.js';
 
 /** A chain of somebody else's. */
 export type ForeignChain = Pick<ForwardFilter, 'family' | 'table' | 'chain'>;
@@ -76,16 +76,6 @@ const listRequest: Request = {
   operation: () => 'list the rules of nftables',
   shape: ownerShape,
   write: (writer) => ownerShape.write(writer, { family: 'unspecified' }, {}),
-};
-
-const withConnection = <T>(use: (connection: Connection) => T): T => {
-  const connection = Connection.open('netfilter');
-  try {
-    connection.knowShapes(nftablesShapeOf);
-    return use(connection);
-  } finally {
-    connection.close();
-  }
 };
 
 /** Undefined where it was done; otherwise why not. */

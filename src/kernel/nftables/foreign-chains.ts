@@ -1,11 +1,11 @@
 import { attr, attributes, maybe } from '../../netlink/attributes.js';
-import { Connection } from '../../netlink/connection.js';
 import { MessageShape, type Request } from '../../netlink/message.js';
 import { be64, cstring } from '../../netlink/scalars.js';
 import { batchFrame, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
-import { chainShape, NftablesMessage, nftablesShapeOf, ownerShape, ruleShape } from './attributes.js';
+import { chainShape, NftablesMessage, ownerShape, ruleShape } from './attributes.js';
 import type { ReceivedExpression } from './expression-tables.js';
 import { expressionFrom } from './expressions.js';
+import { withConnection } from './with-connection.js';
 
 /** A rule of anybody's that jumps to one of the chains. */
 interface Jump {
@@ -69,16 +69,6 @@ const jumpedTo = (expressions: readonly ReceivedExpression[]): string | undefine
     if (expression.kind === 'verdict' && 'chain' in expression) return expression.chain;
   }
   return undefined;
-};
-
-const withConnection = <T>(use: (connection: Connection) => T): T => {
-  const connection = Connection.open('netfilter');
-  try {
-    connection.knowShapes(nftablesShapeOf);
-    return use(connection);
-  } finally {
-    connection.close();
-  }
 };
 
 /** Finds the chains with such names in the tables filter, nat and mangle of iptables-nft, and the jumps to them from other chains. */
