@@ -21,7 +21,10 @@ export interface ReflectorTiming {
   readonly backoff: { readonly first: number; readonly maximum: number };
   /** After a restart the server finds what everybody has too old: lists are begun at random within this time. */
   readonly relistSpread: number;
-  /** A stream that lived this long makes the next failure a first one. */
+  /**
+   * After a stream was followed for so long the next failure is a first one. Not less than the longest pause: so a server that
+   * loses us again and again is not asked more often than if it never took us.
+   */
   readonly healthy: number;
   /** A stream that ended within this time counts as a failure. */
   readonly early: number;
@@ -34,7 +37,7 @@ export const defaultTiming: ReflectorTiming = {
   initialSilence: 30_000,
   backoff: { first: 800, maximum: 30_000 },
   relistSpread: 5_000,
-  healthy: 120_000,
+  healthy: 30_000,
   early: 1_000,
 };
 
@@ -96,6 +99,8 @@ export class Reflector<Key extends string, Value> {
   #watches = 0;
   #events = 0;
   #lastEventAt: number | undefined;
+  /** Since when the stream at hand has been followed, by performance.now. */
+  #wellSince: number | undefined;
   #trouble: string | undefined = 'not connected yet';
   #said = '';
 
@@ -132,11 +137,13 @@ export class Reflector<Key extends string, Value> {
   /** Runs until the signal aborts; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const began = performance.now();
+      this.#wellSince = undefined;
       const { stop, error } = await this.#follow(signal);
       if (signal.aborted) return;
       if (stop === undefined) continue;
-      if (performance.now() - began >= this.#timing.healthy) this.#backoff.reset();
+      const { healthy } = this.#timing;
+      // Waiting for an answer is no sign of health, however long it took.
+      if (performance.now() - (this.#wellSince ?? Infinity) >= healthy) this.#backoff.reset();
       const { position, pause } = nextStep(this.#position, stop);
       this.#record(stop, error);
       this.#position = position;
@@ -269,6 +276,7 @@ export class Reflector<Key extends string, Value> {
 
   #well(fields: object = {}): void {
     this.#trouble = undefined;
+    this.#wellSince ??= performance.now();
     this.#say('well', () =>
       this.#options.logger.info({ resource: this.#options.collection.name, ...fields }, 'following'),
     );

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { silentLogger } from '../../src/base/log.js';
 import { ApiError, type Answer } from '../../src/watch/api-client.js';
 import { Reflector } from '../../src/watch/reflector.js';
@@ -15,21 +16,35 @@ const answer = (text: string): Answer => ({
   },
 });
 
-/** Runs a reflector whose watches get these statuses, with lists that succeed; the milliseconds before each request after the first. */
-const pauses = async (statuses: readonly number[], timing: object): Promise<readonly string[]> => {
+/** One that brings nothing, and is reset after so many milliseconds. */
+const lostAfter = (milliseconds: number): Answer => ({
+  within: () => {},
+  async *[Symbol.asyncIterator]() {
+    yield Buffer.alloc(0);
+    await delay(milliseconds);
+    throw new Error('ECONNRESET');
+  },
+});
+
+/** A watch that gets this status, or what an answer does. */
+type Watch = number | (() => Promise<Answer>);
+
+/** Runs a reflector whose watches go like this, with lists that succeed; the milliseconds before each request after the first. */
+const pauses = async (watches: readonly Watch[], timing: object): Promise<readonly string[]> => {
   const stop = new AbortController();
   const seen: string[] = [];
   let last = performance.now();
-  let left = [...statuses];
+  let left = [...watches];
   const open = async (path: string): Promise<Answer> => {
     const isList = path.includes('sendInitialEvents');
     const now = performance.now();
     seen.push(`${isList ? 'list' : 'watch'} ${Math.floor((now - last) / 50) * 50}`);
     last = now;
     if (isList) return answer(endMark);
-    const [status, ...rest] = left;
+    const [watch, ...rest] = left;
     left = rest;
-    if (status !== undefined) throw new ApiError(status, {});
+    if (typeof watch === 'number') throw new ApiError(watch, {});
+    if (watch !== undefined) return watch();
     stop.abort();
     throw stop.signal.reason;
   };
@@ -70,4 +85,31 @@ test('where lists are of no use either, the pauses grow', async () => {
     seen.filter((line) => line.startsWith('list')),
     ['list 0', 'list 0', 'list 50', 'list 100', 'list 200'],
   );
+});
+
+const eight = <T>(one: T): readonly T[] => Array.from({ length: 8 }, () => one);
+const growing = { backoff: { first: 20, maximum: 60_000 }, healthy: 60 };
+/** From the request before the last one to the last. */
+const lastPause = (seen: readonly string[]): number => Number(seen.at(-1)?.split(' ')[1]);
+
+test('a stream that was followed for a while makes the next failure a first one', async () => {
+  const seen = await pauses(
+    eight(async () => lostAfter(80)),
+    growing,
+  );
+  // Had it grown each time, the last pause were 2560 ms.
+  assert.ok(lastPause(seen) < 1_500, seen.join(', '));
+});
+
+test('one that is lost at once does not, nor does a server that takes long to say nothing', async () => {
+  for (const watch of [
+    async () => lostAfter(0),
+    async () => {
+      await delay(80);
+      throw new Error('ECONNRESET');
+    },
+  ]) {
+    const seen = await pauses(eight(watch).slice(0, 6), growing);
+    assert.ok(lastPause(seen) >= 600, seen.join(', '));
+  }
 });
