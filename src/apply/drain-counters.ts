@@ -1,46 +1,80 @@
-import { virtualServerKey, type RealServerKey, type VirtualServerKey } from '../model/virtual-server.js';
+import type { Protocol } from '../model/service.js';
+import {
+  protocolOfKey,
+  virtualServerKey,
+  type RealServerKey,
+  type VirtualServerKey,
+} from '../model/virtual-server.js';
 import type { Draining, DrainStep, Purged } from '../plan/drain.js';
 
 /** How a drain ends: without connections, by what purged it, or because the real server is wanted again or its virtual server went. */
 export type DrainEnd = 'idle' | Purged['reason'] | 'withdrawn';
+
+/** Drains of one protocol. */
+export interface DrainCounts {
+  readonly started: number;
+  readonly ended: Readonly<Record<DrainEnd, number>>;
+}
+
+interface Counting extends DrainCounts {
+  started: number;
+  readonly ended: Record<DrainEnd, number>;
+}
+
+const nothing = (): Counting => ({
+  started: 0,
+  ended: { idle: 0, dead: 0, 'node-gone': 0, deadline: 0, withdrawn: 0 },
+});
 
 const has = (draining: Draining, of: VirtualServerKey, realServer: RealServerKey): boolean =>
   draining.get(of)?.has(realServer) === true;
 
 /** Counts drains as they begin and end. */
 export class DrainCounters {
-  #started = 0;
-  readonly #ended: Record<DrainEnd, number> = {
-    idle: 0,
-    dead: 0,
-    'node-gone': 0,
-    deadline: 0,
-    withdrawn: 0,
+  readonly #counts: Readonly<Record<Protocol, Counting>> = {
+    TCP: nothing(),
+    UDP: nothing(),
+    SCTP: nothing(),
   };
 
-  get started(): number {
-    return this.#started;
-  }
-
-  get ended(): Readonly<Record<DrainEnd, number>> {
-    return this.#ended;
+  get counts(): Readonly<Record<Protocol, DrainCounts>> {
+    return this.#counts;
   }
 
   /** Takes in one look at what drained before it. */
   note(before: Draining, { delete: deletions, purged, keep }: DrainStep): void {
     for (const [of, servers] of keep)
-      for (const realServer of servers.keys()) if (!has(before, of, realServer)) this.#started += 1;
-    let left = 0;
+      for (const realServer of servers.keys()) if (!has(before, of, realServer)) this.#of(of).started += 1;
     for (const [of, servers] of before)
-      for (const realServer of servers.keys()) if (!has(keep, of, realServer)) left += 1;
+      for (const realServer of servers.keys())
+        if (!has(keep, of, realServer)) this.#of(of).ended.withdrawn += 1;
     for (const operation of deletions) {
       if (operation.kind !== 'delete-real-server') continue;
+      const of = virtualServerKey(operation.of);
+      const counts = this.#of(of);
+      counts.ended.idle += 1;
       // What has no connections at the first look drained for no time.
-      if (has(before, virtualServerKey(operation.of), operation.server.key)) left -= 1;
-      else this.#started += 1;
+      if (has(before, of, operation.server.key)) counts.ended.withdrawn -= 1;
+      else counts.started += 1;
     }
-    for (const { reason } of purged) this.#ended[reason] += 1;
-    this.#ended.idle += deletions.length - purged.length;
-    this.#ended.withdrawn += left;
+    for (const { of, reason } of purged) {
+      const { ended } = this.#of(virtualServerKey(of));
+      ended[reason] += 1;
+      ended.idle -= 1;
+    }
+  }
+
+  /** What goes by mark does not drain. */
+  #of(key: VirtualServerKey): Counting {
+    return this.#counts[protocolOfKey(key) ?? 'TCP'];
   }
 }
+
+/** How many of the virtual servers, each counted as often as is said, have which protocol. */
+export const countByProtocol = (
+  counted: Iterable<readonly [VirtualServerKey, number]>,
+): Readonly<Record<Protocol, number>> => {
+  const counts = { TCP: 0, UDP: 0, SCTP: 0 };
+  for (const [key, count] of counted) counts[protocolOfKey(key) ?? 'TCP'] += count;
+  return counts;
+};

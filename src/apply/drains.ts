@@ -178,11 +178,19 @@ export class Drains {
   #keepRecords(): void {
     const before = this.#records;
     const records = new Map<ElementKey, SetElement>();
+    // One that says something else is taken away, and written at the next look.
     for (const servers of this.#draining.values())
-      for (const { record } of servers.values()) records.set(record.key, record);
+      for (const { record } of servers.values())
+        if (this.#isHeldOtherwise(record)) this.#changedRecords.add(record.key);
+        else records.set(record.key, record);
     for (const key of before.keys()) if (!records.has(key)) this.#changedRecords.add(key);
     for (const key of records.keys()) if (!before.has(key)) this.#changedRecords.add(key);
     this.#records = records;
+  }
+
+  #isHeldOtherwise({ key, comment }: SetElement): boolean {
+    const held = this.parts.observed.element(key);
+    return held !== undefined && held.comment !== comment;
   }
 
   /** To be called once deletions are made: a former endpoint is of use for as long as the kernel has its real server. */

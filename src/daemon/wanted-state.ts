@@ -44,7 +44,7 @@ export class WantedState {
   /** The same with what nobody asks for any more but that has connections. */
   readonly lingering = new Lingering({
     wanted: this.desired,
-    formerDeadline: (key) => this.desired.formerEndpoints.drainMilliseconds(key),
+    former: (key) => this.desired.formerEndpoints.virtualServer(key),
     isOnInterface: (address) => this.#interfaceAddresses.has(address),
   });
   /** By virtual server, the clashes that were told. */

@@ -7,6 +7,8 @@ export const serviceKey = (namespace: string, name: string): ServiceKey =>
   `${namespace}/${name}` as ServiceKey;
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+
+export const protocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
 export type TrafficPolicy = 'Cluster' | 'Local';
 
 export interface ServicePort {

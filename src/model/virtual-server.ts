@@ -1,7 +1,7 @@
 import type { Brand } from '../base/brand.js';
 import { formatSocketAddress, type Family, type IpAddress } from '../base/ip.js';
 import type { Endpoint } from './endpoint.js';
-import type { Protocol } from './service.js';
+import { protocols, type Protocol } from './service.js';
 
 /** `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`: one text an identity. */
 export type VirtualServerKey = Brand<string, 'VirtualServerKey'>;
@@ -116,6 +116,10 @@ export const virtualServerKey = (identity: VirtualServerIdentity): VirtualServer
   (identity.by === 'address'
     ? `${identity.protocol} ${formatSocketAddress(identity.address, identity.port)}`
     : `FWM ${identity.fwmark} ${identity.family}`) as VirtualServerKey;
+
+/** The protocol of the virtual server; undefined where it goes by mark. */
+export const protocolOfKey = (key: VirtualServerKey): Protocol | undefined =>
+  protocols.find((protocol) => key.startsWith(`${protocol} `));
 
 export const realServerKey = (address: IpAddress, port: number): RealServerKey =>
   formatSocketAddress(address, port) as RealServerKey;

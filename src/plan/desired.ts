@@ -9,7 +9,7 @@ import type {
 } from '../model/virtual-server.js';
 import type { Endpoint } from '../model/endpoint.js';
 import type { Touched, Wanted } from './diff.js';
-import { FormerEndpoints } from './former-endpoints.js';
+import { FormerEndpoints, type Owned } from './former-endpoints.js';
 import type { Fragment, Problem } from './fragment.js';
 import { LocalShortages } from './local-shortage.js';
 import { virtualServerOf } from './packet-elements.js';
@@ -105,7 +105,10 @@ export class Desired implements Wanted {
       this.#packets.delete(element.key);
     }
     const tables = new Map(
-      [...virtualServers].map((virtualServer) => [virtualServer, this.virtualServer(virtualServer)]),
+      [...virtualServers].map((virtualServer) => [
+        virtualServer,
+        { service: this.ownerOf(virtualServer), table: this.virtualServer(virtualServer) },
+      ]),
     );
     if (before !== undefined) this.#remove(before);
     if (fragment !== undefined) this.#add(fragment);
@@ -113,9 +116,9 @@ export class Desired implements Wanted {
       elements.add(element.key);
       this.#packets.set(element.key, element);
     }
-    for (const [virtualServer, table] of tables) {
+    for (const [virtualServer, owned] of tables) {
       this.#noteClash(virtualServer);
-      this.#noteEndpoints(virtualServer, table);
+      this.#noteEndpoints(virtualServer, owned);
     }
     return { virtualServers, addresses: union(before?.addresses, fragment?.addresses), elements };
   }
@@ -147,7 +150,7 @@ export class Desired implements Wanted {
     else this.#clashing.delete(key);
   }
 
-  #noteEndpoints(key: VirtualServerKey, before: WantedTable<EndpointServer> | undefined): void {
+  #noteEndpoints(key: VirtualServerKey, before: Owned): void {
     const unready = this.#virtualServers.get(key)?.[0].unreadyEndpoints;
     this.formerEndpoints.note(key, before, this.virtualServer(key), unready);
   }

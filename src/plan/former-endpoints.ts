@@ -1,4 +1,5 @@
 import type { Endpoint } from '../model/endpoint.js';
+import type { ServiceKey } from '../model/service.js';
 import type {
   EndpointServer,
   RealServerKey,
@@ -22,16 +23,35 @@ export type UnreadyEndpoints = ReadonlyMap<RealServerKey, Endpoint>;
 
 type Table = WantedTable<EndpointServer> | undefined;
 
+/** What is kept of a virtual server that nobody asks for any more. */
+export interface FormerVirtualServer {
+  /** The Service that had it. */
+  readonly service: ServiceKey;
+  /** How long it said that real servers may drain. */
+  readonly drainMilliseconds: number | undefined;
+}
+
+/** What a virtual server was or is to be, and whose. */
+export interface Owned {
+  readonly service: ServiceKey | undefined;
+  readonly table: Table;
+}
+
 /** The endpoints of real servers that are not wanted any more, each as it was last seen, for as long as somebody asks for it. */
 export class FormerEndpoints {
   readonly #endpoints = new Map<VirtualServerKey, Map<RealServerKey, Endpoint>>();
-  readonly #deadlines = new Map<VirtualServerKey, number>();
+  readonly #virtualServers = new Map<VirtualServerKey, FormerVirtualServer>();
 
   /** Takes in that a virtual server is wanted otherwise now; `unready` is of the Service that has it. */
-  note(key: VirtualServerKey, before: Table, after: Table, unready: UnreadyEndpoints | undefined): void {
-    if (after === undefined && before?.drainMilliseconds !== undefined)
-      this.#deadlines.set(key, before.drainMilliseconds);
-    else if (after !== undefined) this.#deadlines.delete(key);
+  note(
+    key: VirtualServerKey,
+    { service, table: before }: Owned,
+    after: Table,
+    unready: UnreadyEndpoints | undefined,
+  ): void {
+    if (after !== undefined) this.#virtualServers.delete(key);
+    else if (service !== undefined)
+      this.#virtualServers.set(key, { service, drainMilliseconds: before?.drainMilliseconds });
     const known = this.#endpoints.get(key) ?? new Map<RealServerKey, Endpoint>();
     for (const [realServer, { endpoint }] of before?.realServers ?? [])
       if (after?.realServers.has(realServer) !== true) known.set(realServer, endpoint);
@@ -48,14 +68,14 @@ export class FormerEndpoints {
     return this.#endpoints.get(key)?.get(realServer);
   }
 
-  /** How long the Service said that real servers of a virtual server may drain that is not wanted any more. */
-  drainMilliseconds(key: VirtualServerKey): number | undefined {
-    return this.#deadlines.get(key);
+  /** The virtual server, where it is not wanted any more and was not looked at since. */
+  virtualServer(key: VirtualServerKey): FormerVirtualServer | undefined {
+    return this.#virtualServers.get(key);
   }
 
   /** Forgets those of a virtual server that nobody asks for any more. */
   retain(key: VirtualServerKey, isOfUse: (realServer: RealServerKey) => boolean): void {
-    this.#deadlines.delete(key);
+    this.#virtualServers.delete(key);
     const known = this.#endpoints.get(key);
     if (known === undefined) return;
     for (const realServer of known.keys()) if (!isOfUse(realServer)) known.delete(realServer);

@@ -1,5 +1,6 @@
 import type { IpAddress } from '../base/ip.js';
 import type { ElementKey, SetElement } from '../model/nftables.js';
+import type { ServiceKey } from '../model/service.js';
 import type {
   RealServer,
   VirtualServerIdentity,
@@ -10,6 +11,7 @@ import type {
 import { touch, type Observed, type Touched, type Wanted } from './diff.js';
 import { drains, type DrainSettings } from './drain.js';
 import { drainRecordKey, recordedDeadline } from './drain-records.js';
+import type { FormerVirtualServer } from './former-endpoints.js';
 import type { Urgency } from './order.js';
 import { serviceElement, vipElement } from './packet-elements.js';
 
@@ -18,6 +20,8 @@ type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
 /** A virtual server that no Service asks for, kept for its connections. */
 interface Lingerer {
   readonly table: WantedTable;
+  /** Whose it was; undefined where an earlier process knew that. */
+  readonly service: ServiceKey | undefined;
   readonly address: IpAddress;
   /** Whether kube-ipvs0 has the address for its sake too. */
   readonly isBound: boolean;
@@ -31,8 +35,8 @@ export type LingerEnd = 'idle' | 'wanted-again' | 'gone';
 export interface LingeringParts {
   /** What Services want. */
   readonly wanted: Wanted & { readonly urgency: Urgency };
-  /** How long the real servers of what was wanted may drain, where its Service said so. */
-  readonly formerDeadline: (key: VirtualServerKey) => number | undefined;
+  /** What was wanted until now. */
+  readonly former: (key: VirtualServerKey) => FormerVirtualServer | undefined;
   /** Whether an interface of this node other than kube-ipvs0 has the address. */
   readonly isOnInterface: (address: IpAddress) => boolean;
 }
@@ -79,6 +83,16 @@ export class Lingering implements Wanted {
 
   has(key: VirtualServerKey): boolean {
     return this.#lingerers.has(key);
+  }
+
+  /** The Service whose it was; undefined where an earlier process knew that, or it does not linger. */
+  formerOwner(key: VirtualServerKey): ServiceKey | undefined {
+    return this.#lingerers.get(key)?.service;
+  }
+
+  /** All that linger. */
+  virtualServers(): Iterable<VirtualServerKey> {
+    return this.#lingerers.keys();
   }
 
   virtualServer(key: VirtualServerKey): WantedTable | undefined {
@@ -134,7 +148,8 @@ export class Lingering implements Wanted {
 
   #tableOf({ server, realServers }: VirtualServerTable, observed: Observed): WantedTable {
     const drainMilliseconds =
-      this.parts.formerDeadline(server.key) ?? recordedFor(server.identity, realServers.values(), observed);
+      this.parts.former(server.key)?.drainMilliseconds ??
+      recordedFor(server.identity, realServers.values(), observed);
     return { server, realServers: noRealServers, drainMilliseconds };
   }
 
@@ -145,7 +160,8 @@ export class Lingering implements Wanted {
     const { address } = identity;
     const element = serviceElement(identity, 'no-endpoints');
     const isBound = observed.hasAddress(address);
-    const lingerer = { table: this.#tableOf(have, observed), address, isBound, element };
+    const service = this.parts.former(have.server.key)?.service;
+    const lingerer = { table: this.#tableOf(have, observed), service, address, isBound, element };
     this.#lingerers.set(have.server.key, lingerer);
     this.#elements.set(element.key, element);
     if (isBound) {

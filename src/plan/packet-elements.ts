@@ -9,7 +9,7 @@ import {
 } from '../base/ip.js';
 import type { NodeFacts } from '../model/node.js';
 import { setElement, type ElementKey, type SetElement } from '../model/nftables.js';
-import type { Protocol, Service } from '../model/service.js';
+import { protocols, type Protocol, type Service } from '../model/service.js';
 import {
   virtualServerKey,
   type VirtualServerIdentity,
@@ -18,8 +18,6 @@ import {
 import type { PortEndpoint } from './endpoints.js';
 import type { Frontend } from './frontends.js';
 import { packetClasses, sourcesSet, takeOverSet, type PacketClass } from './packet-table.js';
-
-const protocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
 
 const isProtocol = (value: unknown): value is Protocol => protocols.some((protocol) => protocol === value);
 

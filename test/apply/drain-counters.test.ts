@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DrainCounters } from '../../src/apply/drain-counters.js';
+import { countByProtocol, DrainCounters } from '../../src/apply/drain-counters.js';
 import {
   realServerKey,
   virtualServerKey,
@@ -43,16 +43,48 @@ const step = (
 test('every drain that starts ends in one way', () => {
   const counters = new DrainCounters();
   counters.note(new Map(), step([1, 2, 3], []));
-  assert.equal(counters.started, 3);
+  assert.equal(counters.counts.TCP.started, 3);
   counters.note(draining(1, 2, 3), step([3], [1, 2], [2]));
-  assert.deepEqual(counters.ended, { idle: 1, dead: 1, 'node-gone': 0, deadline: 0, withdrawn: 0 });
+  assert.deepEqual(counters.counts.TCP.ended, {
+    idle: 1,
+    dead: 1,
+    'node-gone': 0,
+    deadline: 0,
+    withdrawn: 0,
+  });
   counters.note(draining(3), { keep: new Map(), delete: [], purged: [] });
-  assert.deepEqual(counters.ended, { idle: 1, dead: 1, 'node-gone': 0, deadline: 0, withdrawn: 1 });
-  assert.equal(counters.started, 3);
+  assert.deepEqual(counters.counts.TCP.ended, {
+    idle: 1,
+    dead: 1,
+    'node-gone': 0,
+    deadline: 0,
+    withdrawn: 1,
+  });
+  assert.equal(counters.counts.TCP.started, 3);
 });
 
 test('what has no connections at the first look drained for no time', () => {
   const counters = new DrainCounters();
   counters.note(draining(1), step([1], [9]));
-  assert.deepEqual([counters.started, counters.ended.idle, counters.ended.withdrawn], [1, 1, 0]);
+  assert.deepEqual(
+    [counters.counts.TCP.started, counters.counts.TCP.ended.idle, counters.counts.TCP.ended.withdrawn],
+    [1, 1, 0],
+  );
+});
+
+test('each protocol is counted by itself', () => {
+  const counters = new DrainCounters();
+  const flows = { ...of, protocol: 'UDP' } as const;
+  counters.note(draining(1), {
+    keep: draining(1),
+    delete: [{ kind: 'delete-real-server', of: flows, server: server(1) }],
+    purged: [{ of: flows, realServer: pod(1), reason: 'deadline' }],
+  });
+  const { TCP, UDP } = counters.counts;
+  assert.deepEqual([TCP.started, UDP.started, UDP.ended.deadline, UDP.ended.idle], [0, 1, 1, 0]);
+  assert.deepEqual(countByProtocol([...draining(1, 2)].map(([key, { size }]) => [key, size])), {
+    TCP: 2,
+    UDP: 0,
+    SCTP: 0,
+  });
 });

@@ -154,6 +154,40 @@ test('the record of a real server that does not drain any more goes; one that wa
   ]);
 });
 
+test('a record that says nothing is taken away at the next look, and written at the one after it', async () => {
+  const { observed, reconciler, want, since } = await serving();
+  await reconciler.reconcile(want('web', vip, ['10.1.0.2']));
+  const place = 'draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80';
+  observed.setElements(
+    [...observed.elementsOf('IPv4')].map((element) =>
+      element.set === 'draining' ? { ...element, comment: 'since yesterday' } : element,
+    ),
+  );
+  since();
+  await reconciler.drain();
+  assert.deepEqual(since(), [`- rule ${place}`]);
+  await reconciler.drain();
+  assert.deepEqual(since(), [`+ rule ${place}`]);
+  await reconciler.drain();
+  assert.deepEqual(since(), []);
+  assert.equal(observed.element(`IPv4 ${place}` as never)?.comment, 'since 1 s after boot');
+});
+
+test('after a restart a record that says nothing is replaced: the time counts from then', async () => {
+  const before = await serving();
+  await before.reconciler.reconcile(before.want('web', vip, undefined));
+  const after = setUp({ kernel: before.kernel });
+  after.observed.setElements(
+    [...before.observed.elementsOf('IPv4')].map((element) => ({ ...element, comment: undefined })),
+  );
+  after.clock.now = 61_000;
+  const touched = await after.resync.begin({ anew: true });
+  await after.reconciler.reconcile({ ...touched, elements: new Set(after.observed.keys().elements) });
+  await after.reconciler.drain();
+  const [record] = [...after.observed.elementsOf('IPv4')].filter(({ set }) => set === 'draining');
+  assert.equal(record?.comment, 'since 61 s after boot');
+});
+
 test('the element that names a virtual server as ours stays while the kernel refuses to delete it', async () => {
   const { kernel, clock, observed, reconciler, want } = await serving();
   kernel.connections.clear();

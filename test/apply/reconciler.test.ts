@@ -159,7 +159,7 @@ test('a node that is gone ends the drains on it at once, and their flows; only d
   await reconciler.drain();
   assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.1:80 10.1.0.9:80']);
-  assert.equal(reconciler.drains.counters.ended['node-gone'], 1);
+  assert.equal(reconciler.drains.counters.counts.TCP.ended['node-gone'], 1);
   assert.deepEqual([...reconciler.drains.suspectNodes()], []);
   kernel.connections.clear();
   await reconciler.drain();

@@ -64,6 +64,8 @@ const valueIn = (text: string, name: string, ...labels: readonly string[]): numb
   return Number(found[0]?.split(' ').at(-1));
 };
 
+const tcp = 'protocol="TCP"';
+
 /** What ipvsadm says of all virtual servers of `web`: connections, packets in and out, bytes in and out. */
 const ipvsadmSums = (): readonly number[] => {
   const sums = [0, 0, 0, 0, 0];
@@ -162,18 +164,18 @@ test('drains are counted from their start to their end, and broken manifests whi
   write(world([1]));
   await eventually(() => {
     const text = page();
-    const draining = valueIn(text, 'kube_ipvs_draining_real_servers');
+    const draining = valueIn(text, 'kube_ipvs_draining_real_servers', tcp);
     assert.ok(draining > 0);
     const ended = ['idle', 'dead', 'node-gone', 'deadline', 'withdrawn'].map((reason) =>
-      valueIn(text, 'kube_ipvs_drains_ended_total', `"${reason}"`),
+      valueIn(text, 'kube_ipvs_drains_ended_total', tcp, `"${reason}"`),
     );
-    const started = valueIn(text, 'kube_ipvs_drains_started_total');
+    const started = valueIn(text, 'kube_ipvs_drains_started_total', tcp);
     assert.equal(started, draining + ended.reduce((sum, count) => sum + count));
   });
   write(world([1, 2]));
   await eventually(() => {
-    assert.equal(valueIn(page(), 'kube_ipvs_draining_real_servers'), 0);
-    assert.ok(valueIn(page(), 'kube_ipvs_drains_ended_total', '"withdrawn"') > 0);
+    assert.equal(valueIn(page(), 'kube_ipvs_draining_real_servers', tcp), 0);
+    assert.ok(valueIn(page(), 'kube_ipvs_drains_ended_total', tcp, '"withdrawn"') > 0);
   });
   write('{ this is no manifest');
   await eventually(() => assert.equal(valueIn(page(), 'kube_ipvs_broken_manifests'), 1));

@@ -8,6 +8,6 @@ export const lingeringOver = (
 ): Lingering =>
   new Lingering({
     wanted: desired,
-    formerDeadline: (key) => desired.formerEndpoints.drainMilliseconds(key),
+    former: (key) => desired.formerEndpoints.virtualServer(key),
     isOnInterface: (address) => interfaces.has(address),
   });

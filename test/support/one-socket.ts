@@ -28,7 +28,9 @@ export class OneSocket implements AsyncDisposable {
       ],
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );
-    const { stdout } = this.#child;
+    const { stdin, stdout } = this.#child;
+    // A client whose connection was reset ends by itself, whatever else it is asked.
+    stdin?.on('error', () => undefined);
     if (stdout === null) throw new Error('no standard output');
     createInterface({ input: stdout }).on('line', (text) => this.lines.push({ at: performance.now(), text }));
   }

@@ -1,6 +1,6 @@
 import { Turns } from '../../base/async.js';
 import { parseIp } from '../../base/ip.js';
-import type { Service, ServiceKey } from '../../model/service.js';
+import { protocols, type Service, type ServiceKey } from '../../model/service.js';
 import { realServerKey, virtualServerKey, type VirtualServerKey } from '../../model/virtual-server.js';
 import type { Match } from '../../plan/admin-answers.js';
 import type { Desired } from '../../plan/desired.js';
@@ -36,8 +36,6 @@ const parseQuery = (text: string): Query => {
     port: port === '' || (host !== '' && address === undefined) ? undefined : Number(port),
   };
 };
-
-const protocols = ['TCP', 'UDP', 'SCTP'] as const;
 
 /** The virtual servers at an address and port, without looking through all. */
 function* atSocket({ address, port }: Query, { desired, names }: LookupParts): Iterable<Match> {

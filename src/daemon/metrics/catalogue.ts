@@ -84,7 +84,7 @@ export const workMetrics = {
   draining: {
     name: 'kube_ipvs_draining_real_servers',
     type: 'gauge',
-    labels: [],
+    labels: ['protocol'],
     help: 'Real servers that drain now.',
   },
   oldestDrain: {
@@ -96,19 +96,19 @@ export const workMetrics = {
   lingering: {
     name: 'kube_ipvs_lingering_virtual_servers',
     type: 'gauge',
-    labels: [],
+    labels: ['protocol'],
     help: 'Virtual servers that no Service asks for any more and that stay for their open connections.',
   },
   drainsStarted: {
     name: 'kube_ipvs_drains_started_total',
     type: 'counter',
-    labels: [],
+    labels: ['protocol'],
     help: 'Real servers that began to drain.',
   },
   drainsEnded: {
     name: 'kube_ipvs_drains_ended_total',
     type: 'counter',
-    labels: ['reason'],
+    labels: ['protocol', 'reason'],
     help: 'Drains that ended: idle (no connections), deadline, dead (does not answer), node-gone, withdrawn (wanted again, or all of it went).',
   },
   nodeQuestions: {

@@ -1,9 +1,11 @@
+import { countByProtocol } from '../../apply/drain-counters.js';
 import type { DriftCounters } from '../../apply/drift-counters.js';
 import type { Observed } from '../../apply/observed.js';
 import type { OperationCounters } from '../../apply/operation-counters.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { StaleFlows } from '../../apply/stale-flows.js';
 import type { Family } from '../../base/ip.js';
+import { protocols, type Protocol } from '../../model/service.js';
 import type { Contested } from '../../plan/contested.js';
 import type { Desired } from '../../plan/desired.js';
 import type { Source } from '../../watch/source.js';
@@ -19,7 +21,7 @@ export interface CountingParts {
   readonly desired: Pick<Desired, 'localShortages' | 'serviceCount'>;
   readonly observed: Pick<Observed, 'sizes'>;
   readonly reconciler: Pick<Reconciler, 'refused' | 'givenUp' | 'drains'>;
-  readonly lingering: Pick<Lingering, 'size'>;
+  readonly lingering: Pick<Lingering, 'virtualServers'>;
   readonly contested: Pick<Contested, 'foreign' | 'all'>;
   readonly lostNodes: Pick<LostNodes, 'answers'>;
   readonly counters: Pick<OperationCounters, 'counts'>;
@@ -55,16 +57,23 @@ function* refusals({ reconciler }: CountingParts): Iterable<Sample> {
     yield { metric: 'givenUp', labels: { object }, value };
 }
 
-function* drains({ reconciler, lingering }: CountingParts): Iterable<Sample> {
-  let draining = 0;
-  for (const servers of reconciler.drains.draining.values()) draining += servers.size;
-  yield plain('draining', draining);
-  const { oldest } = reconciler.drains;
+const byProtocol = (metric: MetricKey, counts: Readonly<Record<Protocol, number>>): readonly Sample[] =>
+  protocols.map((protocol) => ({ metric, labels: { protocol }, value: counts[protocol] }));
+
+function* drains({ reconciler: { drains: now }, lingering }: CountingParts): Iterable<Sample> {
+  yield* byProtocol(
+    'draining',
+    countByProtocol([...now.draining].map(([key, servers]) => [key, servers.size])),
+  );
+  const { oldest } = now;
   yield plain('oldestDrain', oldest === undefined ? 0 : Math.max(0, bootMilliseconds() - oldest) / 1_000);
-  yield plain('lingering', lingering.size);
-  yield plain('drainsStarted', reconciler.drains.counters.started);
-  for (const [reason, value] of Object.entries(reconciler.drains.counters.ended))
-    yield { metric: 'drainsEnded', labels: { reason }, value };
+  yield* byProtocol('lingering', countByProtocol([...lingering.virtualServers()].map((key) => [key, 1])));
+  for (const protocol of protocols) {
+    const { started, ended } = now.counters.counts[protocol];
+    yield { metric: 'drainsStarted', labels: { protocol }, value: started };
+    for (const [reason, value] of Object.entries(ended))
+      yield { metric: 'drainsEnded', labels: { protocol, reason }, value };
+  }
 }
 
 /** What the daemon has counted, and what it holds. Costs one look at each virtual server. */
