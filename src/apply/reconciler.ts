@@ -4,7 +4,6 @@ import { messageOf } from '../base/errors.js';
 import { NetlinkError, ProtocolError } from '../netlink/errors.js';
 import type { Logger } from '../base/log.js';
 import {
-  formatOperation,
   operationTarget,
   type AddressOperation,
   type ElementOperation,
@@ -12,6 +11,7 @@ import {
   type Operation,
   type Outcome,
 } from '../model/operation.js';
+import { formatOperation } from '../model/plan-entry.js';
 import {
   virtualServerKey,
   type VirtualServerIdentity,
@@ -278,7 +278,7 @@ export class Reconciler {
   #giveUpForNow(round: Touched, refused: Set<string>): void {
     for (const key of round.virtualServers) {
       if (this.#operations(touch({ virtualServers: new Set([key]) })).length === 0) continue;
-      const news = { operation: `make virtual ${key}`, reason: 'it changes under our hands' };
+      const news = { operation: `make virtual server ${key}`, reason: 'it changes under our hands' };
       this.#refuse({ kind: 'virtual-server', key }, 'retry', news, refused);
     }
   }
@@ -304,7 +304,7 @@ export class Reconciler {
       } catch (error) {
         if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
         this.#unread.set(key, identity);
-        const news = { operation: `read virtual ${key}`, reason: messageOf(error) };
+        const news = { operation: `read virtual server ${key}`, reason: messageOf(error) };
         if (!refused.has(key)) this.#refuse({ kind: 'virtual-server', key }, 'retry', news, refused);
       }
     }

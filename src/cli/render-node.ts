@@ -5,7 +5,8 @@ import type { InterfaceAddress, Node } from '../model/node.js';
 import type { Service, ServiceKey } from '../model/service.js';
 import { Desired } from '../plan/desired.js';
 import { diff, type Observed } from '../plan/diff.js';
-import { phases, planText } from '../plan/order.js';
+import { phases } from '../plan/order.js';
+import { planGroups, planText } from '../plan/plan-text.js';
 import { render, renderContext } from '../plan/render.js';
 import { apiServerService, reservedAddresses } from '../plan/reserved-addresses.js';
 import { ipvsadmText, tableJson } from '../plan/table.js';
@@ -92,7 +93,9 @@ export const formatRendered = (desired: Desired, format: string): string => {
     case 'ipvsadm':
       return ipvsadmText(desired.virtualServers());
     case 'plan':
-      return planText(phases(diff(desired, emptyKernel, desired.keys()), desired.urgency));
+      return planText(
+        planGroups(phases(diff(desired, emptyKernel, desired.keys()), desired.urgency), desired),
+      );
     default:
       return `${JSON.stringify(tableJson(desired.virtualServers(), desired.addresses()), undefined, 2)}\n`;
   }

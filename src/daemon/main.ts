@@ -8,7 +8,7 @@ import { configDigest } from '../config/print.js';
 import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import type { Family } from '../base/ip.js';
-import { planText } from '../plan/order.js';
+import { planGroups, planText } from '../plan/plan-text.js';
 import type { Report } from '../apply/reconciler.js';
 import type { Source } from '../watch/source.js';
 import { startAdmin } from './admin/start.js';
@@ -108,7 +108,7 @@ const printPlan = async (source: Source, run: Run): Promise<number> => {
   await run.readAddresses();
   source.start(run.store);
   await delivered(source, run);
-  process.stdout.write(planText(await run.proxy.plan()));
+  process.stdout.write(planText(planGroups(await run.proxy.plan(), run.wanted.desired, run.observed)));
   return exitStatus.done;
 };
 

@@ -1,4 +1,4 @@
-import { familyOf, hostPrefixLength, type IpAddress } from '../base/ip.js';
+import type { IpAddress } from '../base/ip.js';
 import type { SetElement } from './nftables.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity, VirtualServerKey } from './virtual-server.js';
 import { virtualServerKey } from './virtual-server.js';
@@ -45,38 +45,3 @@ export const operationTarget = (operation: IpvsOperation): VirtualServerKey =>
   'of' in operation || operation.kind === 'delete-virtual-server'
     ? virtualServerKey(operationIdentity(operation))
     : operation.server.key;
-
-const signs = { add: '+', update: '~', delete: '-', bind: '+', unbind: '-' } as const;
-
-const describeVirtualServer = (server: VirtualServer): string =>
-  [
-    server.key,
-    server.scheduler,
-    ...(server.persistence === undefined ? [] : [`persistent ${server.persistence.seconds}`]),
-    ...server.flags,
-  ].join(' ');
-
-const describeElement = ({ set, fields }: SetElement): string => `${set} ${fields.join(' . ')}`;
-
-/** One stable line an operation: logs, --dry-run, plans and test expectations all use it. */
-export const formatOperation = (operation: Operation): string => {
-  const sign = signs[operation.kind.split('-')[0] as keyof typeof signs];
-  switch (operation.kind) {
-    case 'add-virtual-server':
-    case 'update-virtual-server':
-      return `${sign} virtual ${describeVirtualServer(operation.server)}`;
-    case 'delete-virtual-server':
-      return `${sign} virtual ${virtualServerKey(operation.server)}`;
-    case 'add-real-server':
-    case 'update-real-server':
-      return `${sign} real ${virtualServerKey(operation.of)} → ${operation.server.key} ${operation.server.forwarding} weight ${operation.server.weight}`;
-    case 'delete-real-server':
-      return `${sign} real ${virtualServerKey(operation.of)} → ${operation.server.key}`;
-    case 'add-element':
-    case 'delete-element':
-      return `${sign} rule ${describeElement(operation.element)}`;
-    case 'bind-address':
-    case 'unbind-address':
-      return `${sign} address ${operation.address}/${hostPrefixLength(familyOf(operation.address))}`;
-  }
-};

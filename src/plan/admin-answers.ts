@@ -279,7 +279,7 @@ export interface LookupAnswer {
 /** `GET /v1/plan`: what the daemon would do now, by what it knows of the kernel. Empty where all is done. */
 export interface PlanAnswer {
   readonly version: 1;
-  /** As `--dry-run` prints them. */
+  /** Lines of the language of `--dry-run` and `diff`. */
   readonly operations: readonly string[];
 }
 

@@ -1,6 +1,5 @@
 import type { IpAddress } from '../base/ip.js';
 import {
-  formatOperation,
   operationTarget,
   type AddressOperation,
   type ElementOperation,
@@ -131,10 +130,3 @@ export const phaseOperations = (phase: Phase): readonly Operation[] => {
   if ('ipvs' in phase) return phase.ipvs;
   return 'addresses' in phase ? phase.addresses : phase.elements;
 };
-
-/** One line an operation, in the order in which they would be done, with a newline at the end of each. */
-export const planText = (ordered: readonly Phase[]): string =>
-  ordered
-    .flatMap(phaseOperations)
-    .map((operation) => `${formatOperation(operation)}\n`)
-    .join('');

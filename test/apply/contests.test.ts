@@ -113,11 +113,14 @@ test('another port of the Service is served on the same address all the same', a
   await resync.begin();
   await reconciler.reconcile(want({ ports: ['http:80', 'tls:443'] }));
   assert.deepEqual(kernel.asked, [
-    '+ virtual TCP 10.96.0.1:443 rr',
-    '+ real TCP 10.96.0.1:443 → 10.1.0.1:80 masquerade weight 1',
+    '+ virtual server TCP 10.96.0.1:443 rr',
+    '+ real server TCP 10.96.0.1:443 → 10.1.0.1:80 masquerade weight 1',
     '+ address 10.96.0.1/32',
   ]);
-  assert.deepEqual(kernel.askedOfRules, ['+ rule cluster-ip 10.96.0.1 . TCP . 443', '+ rule vips 10.96.0.1']);
+  assert.deepEqual(kernel.askedOfRules, [
+    '+ element IPv4 cluster-ip 10.96.0.1 . TCP . 443',
+    '+ element IPv4 vips 10.96.0.1',
+  ]);
   // The VIP that is there for another port makes nothing ours.
   await reconciler.reconcile(await resync.begin({ anew: true }));
   assert.deepEqual(othersTable(kernel, web), asMade);
@@ -127,7 +130,7 @@ test('somebody who was faster keeps what he made: nothing of ours goes into it, 
   const { kernel, reconciler, observed, want, somebodyMakes, contestedNow } = setUp();
   somebodyMakes('10.96.0.1', 80);
   await reconciler.reconcile(want());
-  assert.deepEqual(kernel.asked, ['+ virtual TCP 10.96.0.1:80 rr']);
+  assert.deepEqual(kernel.asked, ['+ virtual server TCP 10.96.0.1:80 rr']);
   assert.deepEqual(othersTable(kernel, web), asMade);
   assert.deepEqual(contestedNow(), ['TCP 10.96.0.1:80 for default/web']);
   assert.deepEqual([...observed.elementKeys()], []);
@@ -182,8 +185,8 @@ test('once it is gone ours is added by the next resync', async () => {
   await reconciler.reconcile(await resync.begin());
   assert.deepEqual(contestedNow(), []);
   assert.deepEqual(kernel.asked, [
-    '+ virtual TCP 10.96.0.1:80 rr',
-    '+ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
+    '+ virtual server TCP 10.96.0.1:80 rr',
+    '+ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
     '+ address 10.96.0.1/32',
   ]);
   assert.deepEqual([...kernel.addresses], [ip('10.96.0.1')]);
@@ -207,11 +210,11 @@ test('a Service that says so gets it as it stands: edited, not made anew', async
   await reconciler.reconcile(want({ takeOver: true }));
   assert.deepEqual(contestedNow(), []);
   assert.deepEqual(kernel.asked, [
-    '~ virtual TCP 10.96.0.1:80 rr',
-    '+ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
-    '~ real TCP 10.96.0.1:80 → 192.0.2.7:80 masquerade weight 0',
+    '~ virtual server TCP 10.96.0.1:80 rr',
+    '+ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
+    '~ real server TCP 10.96.0.1:80 → 192.0.2.7:80 masquerade weight 0',
     '+ address 10.96.0.1/32',
-    '- real TCP 10.96.0.1:80 → 192.0.2.7:80',
+    '- real server TCP 10.96.0.1:80 → 192.0.2.7:80',
   ]);
   // And stays ours when the annotation goes.
   await reconciler.reconcile(want());

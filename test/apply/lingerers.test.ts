@@ -30,23 +30,23 @@ test('a deleted Service with a connection lingers: no new ones, its address stay
   const { kernel, observed, reconciler, lingering, want, since } = await serving();
   await reconciler.reconcile(want('web', vip, undefined));
   assert.deepEqual(since(), [
-    '+ rule no-endpoints 10.96.0.1 . TCP . 80',
-    '- rule cluster-ip 10.96.0.1 . TCP . 80',
-    '+ rule draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
-    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
-    '~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
-    '- real TCP 10.96.0.1:80 → 10.1.0.2:80',
+    '+ element IPv4 no-endpoints 10.96.0.1 . TCP . 80',
+    '- element IPv4 cluster-ip 10.96.0.1 . TCP . 80',
+    '+ element IPv4 draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
+    '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
+    '~ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
+    '- real server TCP 10.96.0.1:80 → 10.1.0.2:80',
   ]);
   assert.ok(lingering.has(web) && observed.hasAddress(ip(vip)));
   assert.deepEqual([...reconciler.drains.suspectNodes()], [], 'its nodes have nothing to do with it');
   kernel.connections.clear();
   await reconciler.drain();
   assert.deepEqual(since(), [
-    '- rule draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
-    '- rule no-endpoints 10.96.0.1 . TCP . 80',
-    '- rule vips 10.96.0.1',
-    '- real TCP 10.96.0.1:80 → 10.1.0.1:80',
-    '- virtual TCP 10.96.0.1:80',
+    '- element IPv4 draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
+    '- element IPv4 no-endpoints 10.96.0.1 . TCP . 80',
+    '- element IPv4 vips 10.96.0.1',
+    '- real server TCP 10.96.0.1:80 → 10.1.0.1:80',
+    '- virtual server TCP 10.96.0.1:80',
     '- address 10.96.0.1/32',
   ]);
   assert.equal(lingering.size, 0);
@@ -77,11 +77,11 @@ test('a Service that comes back takes over in place', async () => {
   since();
   await reconciler.reconcile(want('other', vip, ['10.1.0.1', '10.1.0.3']));
   assert.deepEqual(since(), [
-    '+ rule cluster-ip 10.96.0.1 . TCP . 80',
-    '- rule no-endpoints 10.96.0.1 . TCP . 80',
-    '- rule draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
-    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
-    '+ real TCP 10.96.0.1:80 → 10.1.0.3:80 masquerade weight 1',
+    '+ element IPv4 cluster-ip 10.96.0.1 . TCP . 80',
+    '- element IPv4 no-endpoints 10.96.0.1 . TCP . 80',
+    '- element IPv4 draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
+    '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
+    '+ real server TCP 10.96.0.1:80 → 10.1.0.3:80 masquerade weight 1',
   ]);
   assert.equal(lingering.size, 0);
   assert.equal(observed.element(refuses as never), undefined);
@@ -149,8 +149,8 @@ test('the record of a real server that does not drain any more goes; one that wa
   since();
   await reconciler.reconcile(touch({ elements: observed.setElements([...others, stale]) }));
   assert.deepEqual(since(), [
-    '+ rule draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
-    '- rule draining 10.96.0.1 . TCP . 80 . 10.1.0.2 . 80',
+    '+ element IPv4 draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80',
+    '- element IPv4 draining 10.96.0.1 . TCP . 80 . 10.1.0.2 . 80',
   ]);
 });
 
@@ -165,9 +165,9 @@ test('a record that says nothing is taken away at the next look, and written at 
   );
   since();
   await reconciler.drain();
-  assert.deepEqual(since(), [`- rule ${place}`]);
+  assert.deepEqual(since(), [`- element IPv4 ${place}`]);
   await reconciler.drain();
-  assert.deepEqual(since(), [`+ rule ${place}`]);
+  assert.deepEqual(since(), [`+ element IPv4 ${place}`]);
   await reconciler.drain();
   assert.deepEqual(since(), []);
   assert.equal(observed.element(`IPv4 ${place}` as never)?.comment, 'since 1 s after boot');

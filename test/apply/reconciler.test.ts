@@ -19,9 +19,9 @@ test('a new Service costs one message an object, in an order that never answers 
   const report = await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   assert.deepEqual(report, { applied: 6, failed: 0 });
   assert.deepEqual(kernel.asked, [
-    '+ virtual TCP 10.96.0.1:80 rr',
-    '+ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
-    '+ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
+    '+ virtual server TCP 10.96.0.1:80 rr',
+    '+ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
+    '+ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
     '+ address 10.96.0.1/32',
   ]);
   assert.deepEqual(kernel.read, []);
@@ -41,9 +41,9 @@ test('a virtual server inside excludeCIDRs is served while a Service wants it, a
   // It is ours still: asked for again it is edited in place.
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.2']));
   assert.deepEqual(kernel.asked.slice(3), [
-    '+ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
-    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
-    '- real TCP 10.96.0.1:80 → 10.1.0.1:80',
+    '+ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
+    '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
+    '- real server TCP 10.96.0.1:80 → 10.1.0.1:80',
   ]);
 });
 
@@ -88,14 +88,14 @@ test('an endpoint that leaves idle is gone at once; one with connections keeps w
   kernel.connections.set(busy, 3);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.3']));
   assert.deepEqual(kernel.asked, [
-    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
-    '~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
-    '- real TCP 10.96.0.1:80 → 10.1.0.1:80',
+    '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
+    '~ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
+    '- real server TCP 10.96.0.1:80 → 10.1.0.1:80',
   ]);
   assert.equal(reconciler.drains.draining.size, 1);
   kernel.connections.clear();
   await reconciler.drain();
-  assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
+  assert.equal(kernel.asked.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.equal(reconciler.drains.draining.size, 0);
 });
 
@@ -108,7 +108,7 @@ test('the flows of an endpoint that is deleted with open connections are cleaned
   assert.deepEqual(cleaned, []);
   clock.now += defaultDrainSettings.deadlines.TCP;
   await reconciler.drain();
-  assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
+  assert.equal(kernel.asked.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.3:80']);
 });
 
@@ -157,7 +157,7 @@ test('a node that is gone ends the drains on it at once, and their flows; only d
   );
   gone.add('b');
   await reconciler.drain();
-  assert.equal(kernel.asked.at(-1), '- real TCP 10.96.0.1:80 → 10.1.0.2:80');
+  assert.equal(kernel.asked.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.1:80 10.1.0.9:80']);
   assert.equal(reconciler.drains.counters.counts.TCP.ended['node-gone'], 1);
   assert.deepEqual([...reconciler.drains.suspectNodes()], []);
@@ -174,7 +174,7 @@ test('an endpoint that returns while it drains gets its weight back in place and
   assert.equal(reconciler.drains.draining.size, 1);
   kernel.asked.length = 0;
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
-  assert.deepEqual(kernel.asked, ['~ real TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1']);
+  assert.deepEqual(kernel.asked, ['~ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1']);
   assert.equal(reconciler.drains.draining.size, 0);
 });
 
@@ -237,7 +237,8 @@ test('what waiting does not mend is left until it changes or a resync begins', a
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
   assert.deepEqual(reconciler.givenUp, { 'virtual-server': 1, address: 0, element: 0 });
   assert.equal(reconciler.nextRetry, undefined);
-  const asked = (): number => kernel.asked.filter((line) => line === '+ virtual TCP 10.96.0.1:80 rr').length;
+  const asked = (): number =>
+    kernel.asked.filter((line) => line === '+ virtual server TCP 10.96.0.1:80 rr').length;
   clock.now += 3_600_000;
   await reconciler.reconcile(nothing);
   assert.equal(asked(), 1);
@@ -363,7 +364,7 @@ test('a resync finds and repairs what was changed from outside, and leaves what 
   while (resync.remaining > 0) await reconciler.reconcile(await resync.step(1));
   assert.deepEqual(kernel.asked, [
     '+ address 10.96.0.1/32',
-    '~ real TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
+    '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
   ]);
   assert.ok(kernel.tables.has(foreign));
 });

@@ -73,17 +73,28 @@ test('a Service with its slice becomes virtual servers on its VIP and on the add
 test('a plan is what an empty kernel would need, in order', () => {
   assert.equal(
     rendered(['-f', both, '-o', 'plan', '--ipvs-scheduler=lc']),
-    `+ rule cluster-ip 10.96.0.20 . TCP . 80
-+ rule external 10.0.0.5 . TCP . 30080
-+ rule hairpin 10.244.0.7 . 10.244.0.7 . TCP . 8080
-+ virtual TCP 10.96.0.20:80 lc
-+ virtual TCP 10.0.0.5:30080 lc
-+ real TCP 10.96.0.20:80 → 10.244.0.7:8080 masquerade weight 1
-+ real TCP 10.96.0.20:80 → 10.244.1.8:8080 masquerade weight 1
-+ real TCP 10.0.0.5:30080 → 10.244.0.7:8080 masquerade weight 1
-+ real TCP 10.0.0.5:30080 → 10.244.1.8:8080 masquerade weight 1
-+ address 10.96.0.20/32
-+ rule vips 10.96.0.20
+    `# packet rules
++ element IPv4 cluster-ip 10.96.0.20 . TCP . 80              # default/my-nginx
++ element IPv4 external 10.0.0.5 . TCP . 30080               # default/my-nginx
++ element IPv4 hairpin 10.244.0.7 . 10.244.0.7 . TCP . 8080
+
+# virtual servers
++ virtual server TCP 10.0.0.5:30080 lc  # default/my-nginx
++ virtual server TCP 10.96.0.20:80 lc   # default/my-nginx
+
+# real servers
++ real server TCP 10.0.0.5:30080 → 10.244.0.7:8080 masquerade weight 1  # default/my-nginx
++ real server TCP 10.0.0.5:30080 → 10.244.1.8:8080 masquerade weight 1  # default/my-nginx
++ real server TCP 10.96.0.20:80 → 10.244.0.7:8080 masquerade weight 1   # default/my-nginx
++ real server TCP 10.96.0.20:80 → 10.244.1.8:8080 masquerade weight 1   # default/my-nginx
+
+# bind addresses
++ address 10.96.0.20/32  # default/my-nginx
+
+# protect addresses
++ element IPv4 vips 10.96.0.20  # default/my-nginx
+
+11 to add, 0 to change, 0 to remove
 `,
   );
 });

@@ -205,7 +205,7 @@ test('what stood in the kernel before us and is wanted by nobody goes only with 
   for (const address of before.kernel.addresses) after.kernel.addresses.add(address);
   after.put('web');
   assert.deepEqual(await after.proxy.start(), { applied: 4, failed: 0 });
-  assert.deepEqual(after.kernel.asked, ['- virtual TCP 10.96.0.2:80', '- address 10.96.0.2/32']);
+  assert.deepEqual(after.kernel.asked, ['- virtual server TCP 10.96.0.2:80', '- address 10.96.0.2/32']);
 });
 
 test('an exception in a sync is reported, and the next sync reads the kernel anew', async (context) => {
@@ -457,12 +457,15 @@ test('packet rules that somebody changed are repaired, though those of the other
   put('web');
   await proxy.start();
   await turns();
-  assert.ok(kernel.askedOfRules.includes('+ rule vips fd00:96::1'));
+  assert.ok(kernel.askedOfRules.includes('+ element IPv6 vips fd00:96::1'));
   kernel.askedOfRules.length = 0;
   proxy.packetRulesChanged();
   context.mock.timers.tick(50);
   await turns();
-  assert.deepEqual(kernel.askedOfRules, ['+ rule cluster-ip 10.96.0.1 . TCP . 80', '+ rule vips 10.96.0.1']);
+  assert.deepEqual(kernel.askedOfRules, [
+    '+ element IPv4 cluster-ip 10.96.0.1 . TCP . 80',
+    '+ element IPv4 vips 10.96.0.1',
+  ]);
 });
 
 test('packet rules that somebody changes while the kernel is read at first are read again', async (context) => {

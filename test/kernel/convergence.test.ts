@@ -114,13 +114,16 @@ test('--dry-run prints the plan and touches nothing', async () => {
   writeFileSync(source, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: items.slice(0, 4) }));
   await using daemon = new DaemonProcess([`--source=${source}`, '--dry-run']);
   assert.equal(await daemon.ended(), 0, daemon.log);
-  const plan = daemon.output.trim().split('\n');
-  assert.deepEqual(plan.slice(0, 2), [
-    '+ rule cluster-ip 10.96.0.1 . TCP . 80',
-    '+ virtual TCP 10.96.0.1:80 rr',
+  const plan = daemon.output.split('\n');
+  assert.deepEqual(plan.slice(0, 5), [
+    '# packet rules',
+    '+ element IPv4 cluster-ip 10.96.0.1 . TCP . 80  # default/s1',
+    '',
+    '# virtual servers',
+    '+ virtual server TCP 10.96.0.1:80 rr  # default/s1',
   ]);
-  assert.deepEqual(plan.slice(-2), ['+ address 10.96.0.1/32', '+ rule vips 10.96.0.1']);
-  assert.equal(plan.length, 4 + endpoints.length);
+  assert.equal(plan.at(-2), `${4 + endpoints.length} to add, 0 to change, 0 to remove`);
+  assert.equal(plan.filter((line) => line.startsWith('+ ')).length, 4 + endpoints.length);
   assert.deepEqual(savedTable(), before);
 });
 

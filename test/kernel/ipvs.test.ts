@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { afterEach, describe, test } from 'node:test';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
-import { formatOperation, type IpvsOperation, type Outcome } from '../../src/model/operation.js';
+import type { IpvsOperation, Outcome } from '../../src/model/operation.js';
+import { formatOperation } from '../../src/model/plan-entry.js';
 import {
   virtualServerKey,
   type RealServer,
@@ -336,7 +337,10 @@ describe('each error by its errno name', () => {
       ['--bounding-set=-all', '--inh-caps=-all', process.execPath, '--input-type=module', '--eval', script],
       { encoding: 'utf8' },
     );
-    assert.equal(printed, `EPERM - virtual ${virtualServerKey(web)}: EPERM, this needs CAP_NET_ADMIN\n`);
+    assert.equal(
+      printed,
+      `EPERM - virtual server ${virtualServerKey(web)}: EPERM, this needs CAP_NET_ADMIN\n`,
+    );
   });
 });
 

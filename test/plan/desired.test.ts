@@ -40,11 +40,11 @@ test('the loser takes over in place when the winner goes, and the address stays 
   const node = new SimulatedNode();
   node.replace({ services: [older, younger], slices: [olderSlice, youngerSlice] });
   assert.deepEqual(node.change(older.key, undefined, []), [
-    '- virtual TCP 10.96.0.2:80',
+    '- virtual server TCP 10.96.0.2:80',
     '- address 10.96.0.2/32',
-    '+ real TCP 198.51.100.7:80 → 10.1.0.2:80 masquerade weight 1',
-    '~ real TCP 198.51.100.7:80 → 10.1.0.1:80 masquerade weight 0',
-    '- real TCP 198.51.100.7:80 → 10.1.0.1:80',
+    '+ real server TCP 198.51.100.7:80 → 10.1.0.2:80 masquerade weight 1',
+    '~ real server TCP 198.51.100.7:80 → 10.1.0.1:80 masquerade weight 0',
+    '- real server TCP 198.51.100.7:80 → 10.1.0.1:80',
   ]);
   assert.deepEqual(node.problems, []);
   assert.deepEqual(node.addresses, ['10.96.0.3/32', '198.51.100.7/32']);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '../../src/model/endpoint.js';
 import type { ElementKey } from '../../src/model/nftables.js';
-import { formatOperation } from '../../src/model/operation.js';
+import { formatOperation } from '../../src/model/plan-entry.js';
 import {
   realServerKey,
   virtualServerKey,
@@ -99,7 +99,7 @@ for (const [claim, server, fate] of rows)
     const { delete: deleted, keep } = step([server]);
     assert.deepEqual(
       deleted.map(formatOperation),
-      fate === 'deleted' ? [`- real TCP 10.96.0.1:80 → ${server.key}`] : [],
+      fate === 'deleted' ? [`- real server TCP 10.96.0.1:80 → ${server.key}`] : [],
     );
     assert.deepEqual([...(keep.get(key)?.keys() ?? [])], fate === 'kept' ? [server.key] : []);
   });

@@ -164,8 +164,8 @@ test('an endpoint that comes or goes changes no rule; the first and the last one
   assert.deepEqual(node.ruleLines, []);
   node.change(web.key, web, [slice('web', [])]);
   assert.deepEqual(node.ruleLines, [
-    '+ rule no-endpoints 10.96.0.1 . TCP . 80',
-    '- rule cluster-ip 10.96.0.1 . TCP . 80',
+    '+ element IPv4 no-endpoints 10.96.0.1 . TCP . 80',
+    '- element IPv4 cluster-ip 10.96.0.1 . TCP . 80',
   ]);
 });
 

@@ -54,22 +54,25 @@ test('11: the virtual server and its address outlive its last slice', () => {
 
 test('13: a port that goes takes its virtual server and leaves the address to the others', () => {
   const node = servingWeb({ ports: [':80', 'second:81'] });
-  assert.deepEqual(node.change(key, web(), [webSlice(a, b)]), [`- virtual TCP ${vip}:81`]);
+  assert.deepEqual(node.change(key, web(), [webSlice(a, b)]), [`- virtual server TCP ${vip}:81`]);
   assert.deepEqual(node.addresses, [`${vip}/32`]);
 });
 
 test('14, 101: a Service that goes takes its virtual server with its real servers, then its address', () => {
   const node = servingWeb();
-  assert.deepEqual(node.change(key, undefined, []), [`- virtual TCP ${vip}:80`, `- address ${vip}/32`]);
+  assert.deepEqual(node.change(key, undefined, []), [
+    `- virtual server TCP ${vip}:80`,
+    `- address ${vip}/32`,
+  ]);
   assert.deepEqual([...node.lines, ...node.addresses], []);
 });
 
 test('a new Service comes from the inside out', () => {
   const node = new SimulatedNode();
   assert.deepEqual(node.change(key, web(), [webSlice(a, b)]), [
-    `+ virtual TCP ${vip}:80 rr`,
-    `+ real TCP ${vip}:80 → 10.0.1.1:80 masquerade weight 1`,
-    `+ real TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 1`,
+    `+ virtual server TCP ${vip}:80 rr`,
+    `+ real server TCP ${vip}:80 → 10.0.1.1:80 masquerade weight 1`,
+    `+ real server TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 1`,
     `+ address ${vip}/32`,
   ]);
 });
@@ -77,21 +80,21 @@ test('a new Service comes from the inside out', () => {
 test('an endpoint that comes is one operation; one that is replaced comes before the other goes', () => {
   const node = servingWeb();
   assert.deepEqual(node.change(key, web(), [webSlice(a, b, c)]), [
-    `+ real TCP ${vip}:80 → 10.0.1.3:80 masquerade weight 1`,
+    `+ real server TCP ${vip}:80 → 10.0.1.3:80 masquerade weight 1`,
   ]);
   assert.deepEqual(node.change(key, web(), [webSlice(a, b, ready('10.0.1.4'))]), [
-    `+ real TCP ${vip}:80 → 10.0.1.4:80 masquerade weight 1`,
-    `~ real TCP ${vip}:80 → 10.0.1.3:80 masquerade weight 0`,
-    `- real TCP ${vip}:80 → 10.0.1.3:80`,
+    `+ real server TCP ${vip}:80 → 10.0.1.4:80 masquerade weight 1`,
+    `~ real server TCP ${vip}:80 → 10.0.1.3:80 masquerade weight 0`,
+    `- real server TCP ${vip}:80 → 10.0.1.3:80`,
   ]);
 });
 
 test('93, 96: affinity and scheduler change in place, and the real servers stay', () => {
   const node = servingWeb({ sessionAffinity: 'ClientIP' });
-  assert.deepEqual(node.change(key, web(), [webSlice(a, b)]), [`~ virtual TCP ${vip}:80 rr`]);
+  assert.deepEqual(node.change(key, web(), [webSlice(a, b)]), [`~ virtual server TCP ${vip}:80 rr`]);
   const annotations = { 'ipvs.kube-ipvs.dev/scheduler': 'mh' };
   assert.deepEqual(node.change(key, web({ annotations }), [webSlice(a, b)]), [
-    `~ virtual TCP ${vip}:80 mh mh-port`,
+    `~ virtual server TCP ${vip}:80 mh mh-port`,
   ]);
   assert.deepEqual(node.lines, [`TCP ${vip}:80 mh mh-port → 10.0.1.1:80, 10.0.1.2:80`]);
 });
@@ -111,13 +114,13 @@ test('96: a virtual server of ours that another made is adopted and set right in
       },
     },
   ]);
-  assert.deepEqual(node.change(key, web(), []), [`~ virtual TCP ${vip}:80 rr`, `+ address ${vip}/32`]);
+  assert.deepEqual(node.change(key, web(), []), [`~ virtual server TCP ${vip}:80 rr`, `+ address ${vip}/32`]);
 });
 
 test('97: an address that is bound already is not bound again', () => {
   const node = new SimulatedNode();
   node.kernel.apply([{ kind: 'bind-address', address: ip(vip) }]);
-  assert.deepEqual(node.change(key, web(), []), [`+ virtual TCP ${vip}:80 rr`]);
+  assert.deepEqual(node.change(key, web(), []), [`+ virtual server TCP ${vip}:80 rr`]);
 });
 
 test('98, 99: a weight changed from outside, or left by a process before, is repaired at any time', () => {
@@ -129,7 +132,7 @@ test('98, 99: a weight changed from outside, or left by a process before, is rep
   assert.ok(found);
   for (const weight of [0, 7]) {
     node.kernel.apply([{ kind: 'update-real-server', of, server: { ...found, weight } }]);
-    assert.deepEqual(node.resync(), [`~ real TCP ${vip}:80 → 10.0.1.1:80 masquerade weight 1`]);
+    assert.deepEqual(node.resync(), [`~ real server TCP ${vip}:80 → 10.0.1.1:80 masquerade weight 1`]);
   }
 });
 
@@ -180,12 +183,12 @@ test('105: with connections it stays with weight 0 until they are gone', () => {
   const node = servingWeb();
   node.kernel.connections.set(connectionTo('10.0.1.2'), 10);
   assert.deepEqual(node.change(key, web(), [webSlice(a)]), [
-    `~ real TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
+    `~ real server TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
   ]);
   assert.deepEqual(node.lines, [`TCP ${vip}:80 → 10.0.1.1:80, 10.0.1.2:80 weight 0`]);
   assert.deepEqual(node.resync(minute), [], 'a resync knows that it drains');
   node.kernel.connections.clear();
-  assert.deepEqual(node.lookAtDraining(undefined, 2 * minute), [`- real TCP ${vip}:80 → 10.0.1.2:80`]);
+  assert.deepEqual(node.lookAtDraining(undefined, 2 * minute), [`- real server TCP ${vip}:80 → 10.0.1.2:80`]);
   assert.equal(node.draining.size, 0);
 });
 
@@ -194,7 +197,9 @@ test('105: or until the deadline, which kube-proxy does not have', () => {
   node.kernel.connections.set(connectionTo('10.0.1.2'), 1);
   node.change(key, web(), [webSlice(a)], 0);
   assert.deepEqual(node.lookAtDraining(undefined, 15 * minute - 1), []);
-  assert.deepEqual(node.lookAtDraining(undefined, 15 * minute), [`- real TCP ${vip}:80 → 10.0.1.2:80`]);
+  assert.deepEqual(node.lookAtDraining(undefined, 15 * minute), [
+    `- real server TCP ${vip}:80 → 10.0.1.2:80`,
+  ]);
 });
 
 test('106: UDP and SCTP real servers are deleted at once where it is configured so, whatever connections they have', () => {
@@ -206,7 +211,7 @@ test('106: UDP and SCTP real servers are deleted at once where it is configured 
     node.change(key, web({ ports }), [slice('web', [a, b], { ports })]);
     node.kernel.connections.set(`${protocol} ${vip}:80 → 10.0.1.2:80`, 10);
     assert.deepEqual(node.change(key, web({ ports }), [slice('web', [a], { ports })]), [
-      `- real ${protocol} ${vip}:80 → 10.0.1.2:80`,
+      `- real server ${protocol} ${vip}:80 → 10.0.1.2:80`,
     ]);
   }
 });
@@ -218,7 +223,7 @@ test('106: else they drain for a short time, or for as long as their Service say
     node.change(key, web({ ports, annotations }), [slice('web', [a, b], { ports })]);
     node.kernel.connections.set(`${protocol} ${vip}:80 → 10.0.1.2:80`, 1);
     assert.deepEqual(node.change(key, web({ ports, annotations }), [slice('web', [a], { ports })]), [
-      `~ real ${protocol} ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
+      `~ real server ${protocol} ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
     ]);
     for (let second = 1; second < 1_000; second += 1)
       if (node.lookAtDraining(undefined, second * 1_000).length > 0) return second;
@@ -246,11 +251,11 @@ test('108: an endpoint that returns while it drains gets its weight back in plac
   node.kernel.connections.set(connectionTo('10.0.1.2'), 1);
   node.change(key, web(), [webSlice(a)], 0);
   assert.deepEqual(node.change(key, web(), [webSlice(a, b)], minute), [
-    `~ real TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 1`,
+    `~ real server TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 1`,
   ]);
   assert.equal(node.draining.size, 0);
   assert.deepEqual(node.change(key, web(), [webSlice(a)], 20 * minute), [
-    `~ real TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
+    `~ real server TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
   ]);
   assert.deepEqual(node.lookAtDraining(undefined, 34 * minute), []);
 });
@@ -260,14 +265,14 @@ test('sh falls back to another real server while one drains, so that no client i
   node.change(key, web(), [webSlice(a, b)]);
   node.kernel.connections.set(connectionTo('10.0.1.2'), 1);
   assert.deepEqual(node.change(key, web(), [webSlice(a)]), [
-    `~ virtual TCP ${vip}:80 sh sh-fallback`,
-    `~ real TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
+    `~ virtual server TCP ${vip}:80 sh sh-fallback`,
+    `~ real server TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
   ]);
   assert.deepEqual(node.resync(minute), []);
   node.kernel.connections.clear();
   assert.deepEqual(node.lookAtDraining(undefined, 2 * minute), [
-    `- real TCP ${vip}:80 → 10.0.1.2:80`,
-    `~ virtual TCP ${vip}:80 sh`,
+    `- real server TCP ${vip}:80 → 10.0.1.2:80`,
+    `~ virtual server TCP ${vip}:80 sh`,
   ]);
 });
 
@@ -275,7 +280,7 @@ test('with dh nothing drains while a real server is left: one has all clients of
   const node = new SimulatedNode(nodeFacts(), settings({ scheduler: 'dh' }));
   node.change(key, web(), [webSlice(a, b)]);
   node.kernel.connections.set(connectionTo('10.0.1.2'), 1);
-  assert.deepEqual(node.change(key, web(), [webSlice(a)]), [`- real TCP ${vip}:80 → 10.0.1.2:80`]);
+  assert.deepEqual(node.change(key, web(), [webSlice(a)]), [`- real server TCP ${vip}:80 → 10.0.1.2:80`]);
 });
 
 test('what an earlier process left draining goes on draining', () => {
@@ -286,7 +291,7 @@ test('what an earlier process left draining goes on draining', () => {
   assert.deepEqual(before.resync(), []);
   assert.equal(before.draining.size, 1);
   before.kernel.connections.clear();
-  assert.deepEqual(before.lookAtDraining(), [`- real TCP ${vip}:80 → 10.0.1.2:80`]);
+  assert.deepEqual(before.lookAtDraining(), [`- real server TCP ${vip}:80 → 10.0.1.2:80`]);
 });
 
 test('114: slices, ports and endpoints in another order change nothing', () => {
@@ -305,18 +310,18 @@ test('an address that another interface gets is left to it, and comes back when 
 test('a node address that comes or goes takes the node ports along and nothing else', () => {
   const node = servingWeb({ type: 'NodePort', ports: [':80@30080'] });
   assert.deepEqual(node.setContext(nodeFacts(['eth0 10.9.0.1/24'])), [
-    '+ virtual TCP 10.9.0.1:30080 rr',
-    '+ real TCP 10.9.0.1:30080 → 10.0.1.1:80 masquerade weight 1',
-    '+ real TCP 10.9.0.1:30080 → 10.0.1.2:80 masquerade weight 1',
+    '+ virtual server TCP 10.9.0.1:30080 rr',
+    '+ real server TCP 10.9.0.1:30080 → 10.0.1.1:80 masquerade weight 1',
+    '+ real server TCP 10.9.0.1:30080 → 10.0.1.2:80 masquerade weight 1',
   ]);
-  assert.deepEqual(node.setContext(nodeFacts()), ['- virtual TCP 10.9.0.1:30080']);
+  assert.deepEqual(node.setContext(nodeFacts()), ['- virtual server TCP 10.9.0.1:30080']);
 });
 
 test('a change of policy is only the difference', () => {
   const node = new SimulatedNode();
   node.change(key, web(), [webSlice(local(a), b)]);
   assert.deepEqual(node.change(key, web({ internalTrafficPolicy: 'Local' }), [webSlice(local(a), b)]), [
-    `~ real TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
-    `- real TCP ${vip}:80 → 10.0.1.2:80`,
+    `~ real server TCP ${vip}:80 → 10.0.1.2:80 masquerade weight 0`,
+    `- real server TCP ${vip}:80 → 10.0.1.2:80`,
   ]);
 });

@@ -1,6 +1,5 @@
 import type { IpAddress } from '../../src/base/ip.js';
 import {
-  formatOperation,
   operationTarget,
   type AddressOperation,
   type ElementOperation,
@@ -8,6 +7,7 @@ import {
   type Operation,
   type Outcome,
 } from '../../src/model/operation.js';
+import { formatOperation } from '../../src/model/plan-entry.js';
 import {
   virtualServerKey,
   type RealServer,

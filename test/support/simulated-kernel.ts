@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IpAddress } from '../../src/base/ip.js';
-import { formatOperation, operationTarget, type Operation } from '../../src/model/operation.js';
+import { operationTarget, type Operation } from '../../src/model/operation.js';
+import { formatOperation } from '../../src/model/plan-entry.js';
 import {
   virtualServerKey,
   type RealServer,

@@ -1,4 +1,5 @@
-import { formatOperation, type Operation, operationTarget } from '../../src/model/operation.js';
+import { type Operation, operationTarget } from '../../src/model/operation.js';
+import { formatOperation } from '../../src/model/plan-entry.js';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';

@@ -2,7 +2,7 @@ import type { Reconciler } from '../../apply/reconciler.js';
 import type { Observed } from '../../apply/observed.js';
 import { parseIp, type IpAddress } from '../../base/ip.js';
 import { serviceKey, type ServiceKey } from '../../model/service.js';
-import { formatOperation } from '../../model/operation.js';
+import { formatEntry, planEntry } from '../../model/plan-entry.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import { adminVersion, type LookupAnswer, type VirtualServerNames } from '../../plan/admin-answers.js';
 import type { Desired } from '../../plan/desired.js';
@@ -104,7 +104,8 @@ function* touchedSlices({ desired, observed }: AdminParts): Iterable<Touched> {
 
 function* operationLines(parts: AdminParts): Iterable<string> {
   for (const slice of touchedSlices(parts))
-    yield* parts.reconciler.plan(slice).flatMap(phaseOperations).map(formatOperation);
+    for (const operation of parts.reconciler.plan(slice).flatMap(phaseOperations))
+      yield formatEntry(planEntry(operation, parts.observed));
 }
 
 const plan = (_: Asked, parts: AdminParts): Answer =>

@@ -1,5 +1,6 @@
 import { BaseError } from '../../base/errors.js';
-import { formatOperation, type IpvsOperation, type Outcome } from '../../model/operation.js';
+import type { IpvsOperation, Outcome } from '../../model/operation.js';
+import { formatOperation } from '../../model/plan-entry.js';
 import {
   virtualServerKey,
   type RealServerObservation,

@@ -1,4 +1,5 @@
-import { formatOperation, type IpvsOperation, type Outcome } from '../../model/operation.js';
+import type { IpvsOperation, Outcome } from '../../model/operation.js';
+import { formatOperation } from '../../model/plan-entry.js';
 
 type Meanings = Readonly<Record<string, string>>;
 

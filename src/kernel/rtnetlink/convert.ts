@@ -1,6 +1,7 @@
 import { familyOf, hostPrefixLength, ipFromBytes, type Family, type IpAddress } from '../../base/ip.js';
 import type { InterfaceAddress } from '../../model/node.js';
-import { formatOperation, type AddressOperation } from '../../model/operation.js';
+import type { AddressOperation } from '../../model/operation.js';
+import { formatOperation } from '../../model/plan-entry.js';
 import { MessageFlag } from '../../netlink/constants.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { Message, Request } from '../../netlink/message.js';
