@@ -4,9 +4,10 @@ import { parseFlags, UsageError } from '../config/flags.js';
 import { loadSettings } from '../config/load-settings.js';
 import { nearest } from '../config/nearest.js';
 import { groups, type Check } from '../doctor/check.js';
-import { checks, examine, type Outcome } from '../doctor/checks.js';
-import { collect } from '../doctor/collect.js';
+import { checks, type Outcome } from '../doctor/checks.js';
+import { sourcesFor } from '../doctor/collect.js';
 import type { Facts } from '../doctor/facts.js';
+import { examineOnDemand } from '../doctor/on-demand.js';
 import { askDaemon } from './admin-client.js';
 import { doctorText, summaryOf } from './doctor-text.js';
 import { readObjects } from './read-objects.js';
@@ -75,13 +76,13 @@ export const doctor = async (options: DoctorOptions): Promise<number> => {
   const chosen = chosenChecks(only);
   const manifests =
     source === undefined || source === 'api' ? undefined : () => [...readObjects([source]).services.values()];
-  const facts = await collect({
+  const sources = sourcesFor({
     configuration: readConfiguration(options),
     kubeconfig,
     manifests,
     status: () => askDaemon(adminSocket, (client) => client.status()),
   });
-  const outcomes = examine(facts, chosen);
+  const outcomes = await examineOnDemand(sources, chosen);
   process.stdout.write(await format(outcomes, options));
   const { fail, warn } = summaryOf(outcomes);
   return fail > 0 || (strict && warn > 0) ? 1 : 0;

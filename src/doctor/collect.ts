@@ -13,6 +13,7 @@ import { daemonFacts, metricsFacts } from './collect/daemon.js';
 import {
   conntrackNetlink,
   dummyDriver,
+  ipsetNames,
   ipvsTimeouts,
   legacyChains,
   networkFacts,
@@ -32,7 +33,7 @@ import {
   processFacts,
   programs,
 } from './collect/proc.js';
-import type { Facts } from './facts.js';
+import type { Facts, Sources } from './facts.js';
 import { valueOf, type Look } from './finding.js';
 
 export interface CollectOptions {
@@ -68,26 +69,32 @@ const credentialsOf = async (
       )
     : noApi;
 
+/** Done when it is first asked for, and then known. */
+const once = <T>(work: () => T): (() => T) => {
+  let known: { readonly value: T } | undefined;
+  return () => (known ??= { value: work() }).value;
+};
+
 /** What is asked of the API server; each of its looks says why where none can be. */
-const fromApi = async (
+const fromApi = (
   options: CollectOptions,
-): Promise<Pick<Facts, 'api' | 'services' | 'apiServerAddress'>> => {
-  const { settings } = options.configuration;
-  const credentials = await credentialsOf(options, settings);
-  const { manifests } = options;
-  if (!('value' in credentials)) {
-    const services = manifests === undefined ? credentials : await attempt(manifests);
-    return { api: credentials, services, apiServerAddress: undefined };
-  }
-  const asked: ApiOptions = { credentials: credentials.value, nodeName: settings.nodeName };
-  const [api, services] = await Promise.all([
-    attempt(() => apiFacts(asked)),
-    attempt(() => apiServices(asked)),
-  ]);
+): Pick<Sources, 'api' | 'apiServerAddress'> & { services: () => Promise<Facts['services']> } => {
+  const { manifests, configuration } = options;
+  const credentials = once(() => credentialsOf(options, configuration.settings));
+  const ask = async <T>(what: (asked: ApiOptions) => T | Promise<T>): Promise<Look<T>> => {
+    const found = await credentials();
+    if (!('value' in found)) return found;
+    return attempt(() => what({ credentials: found.value, nodeName: configuration.settings.nodeName }));
+  };
   return {
-    api,
-    services: withRemedy(services, 'see the checks api-server and rights'),
-    apiServerAddress: apiServerAddress(asked),
+    api: () => ask(apiFacts),
+    services: once(async () => {
+      if (manifests !== undefined) return attempt(manifests);
+      const found = await credentials();
+      if (!('value' in found)) return found;
+      return withRemedy(await ask(apiServices), 'see the checks api-server and rights');
+    }),
+    apiServerAddress: async () => valueOf(await ask(apiServerAddress)),
   };
 };
 
@@ -99,31 +106,31 @@ const wantedSchedulers = (settings: Settings, services: readonly Service[]): Rea
   return wanted;
 };
 
-const fromKernel = async (settings: Settings, services: readonly Service[]) => ({
-  ipvs: await attempt(ipvsTable),
-  ipvsTimeouts: await attempt(ipvsTimeouts),
-  virtualServers: await attempt(virtualServers),
-  schedulers: await attempt(() => schedulers(wantedSchedulers(settings, services))),
-  conntrackNetlink: await attempt(conntrackNetlink),
-  nftables: await attempt(nftablesFamilies),
-  chains: await attempt(nftablesChains),
-  legacyChains: await attempt(legacyChains),
-  ownRules: await attempt(ownRules),
-  forwarding: await attempt(nftablesForwardFilters),
-  legacyForwarding: await attempt(legacyForwardFilters),
-  network: await attempt(networkFacts),
-  dummyDriver: await attempt(dummyDriver),
-});
+const fromKernel = {
+  ipvs: () => attempt(ipvsTable),
+  ipvsTimeouts: () => attempt(ipvsTimeouts),
+  virtualServers: () => attempt(virtualServers),
+  conntrackNetlink: () => attempt(conntrackNetlink),
+  nftables: () => attempt(nftablesFamilies),
+  chains: () => attempt(nftablesChains),
+  legacyChains: () => attempt(legacyChains),
+  ipsets: () => attempt(ipsetNames),
+  ownRules: () => attempt(ownRules),
+  forwarding: () => attempt(nftablesForwardFilters),
+  legacyForwarding: () => attempt(legacyForwardFilters),
+  network: () => attempt(networkFacts),
+  dummyDriver: () => attempt(dummyDriver),
+} as const;
 
-const fromProc = async () => {
-  const found = await attempt(programs);
-  const daemon = valueOf(found)?.find(({ name }) => name === 'kube-ipvs')?.pid;
+const fromProc = () => {
+  const found = once(() => attempt(programs));
+  const daemon = async () => valueOf(await found())?.find(({ name }) => name === 'kube-ipvs')?.pid;
   return {
     programs: found,
-    listening: await attempt(listeningPorts),
-    localPorts: await attempt(localPorts),
-    process: await attempt(() => processFacts(daemon)),
-    memory: await attempt(() => memoryFacts(daemon)),
+    listening: () => attempt(listeningPorts),
+    localPorts: () => attempt(localPorts),
+    process: () => attempt(async () => processFacts(await daemon())),
+    memory: () => attempt(async () => memoryFacts(await daemon())),
   };
 };
 
@@ -133,23 +140,27 @@ const fromAdmin = async ({ status }: CollectOptions): Promise<StatusAnswer> => {
   return told.answer;
 };
 
-/** Looks at everything; nothing that fails stops the rest. Changes nothing and starts no program. */
-export const collect = async (options: CollectOptions): Promise<Facts> => {
+/** How to look at each thing; nothing that fails stops the rest. Changes nothing and starts no program. */
+export const sourcesFor = (options: CollectOptions): Sources => {
   const { settings } = options.configuration;
   const { healthzBindAddress, metricsBindAddress } = settings.configuration;
-  const api = await fromApi(options);
+  const api = fromApi(options);
   return {
-    now: Date.now(),
-    release: release(),
-    cpus: machineCpus(),
-    configuration: options.configuration,
-    numbers: kernelNumbers(),
-    initialNetwork: isInitialNetwork(),
-    ...(await fromProc()),
-    ...(await fromKernel(settings, valueOf(api.services) ?? [])),
+    now: () => Date.now(),
+    release,
+    cpus: machineCpus,
+    configuration: () => options.configuration,
+    numbers: kernelNumbers,
+    initialNetwork: isInitialNetwork,
+    ...fromProc(),
+    ...fromKernel,
     ...api,
-    daemon: await attempt(() => daemonFacts(healthzBindAddress)),
-    status: await attempt(() => fromAdmin(options)),
-    metrics: await attempt(() => metricsFacts(metricsBindAddress)),
+    schedulers: async () => {
+      const services = valueOf(await api.services()) ?? [];
+      return attempt(() => schedulers(wantedSchedulers(settings, services)));
+    },
+    daemon: () => attempt(() => daemonFacts(healthzBindAddress)),
+    status: () => attempt(() => fromAdmin(options)),
+    metrics: () => attempt(() => metricsFacts(metricsBindAddress)),
   };
 };

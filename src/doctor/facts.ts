@@ -152,6 +152,8 @@ export interface Facts {
   /** Everybody's chains. */
   readonly chains: Look<readonly ChainFact[]>;
   readonly legacyChains: Look<readonly ChainFact[]>;
+  /** Names of everybody's sets of ipset. */
+  readonly ipsets: Look<readonly string[]>;
   readonly ownRules: Look<readonly OwnRules[]>;
   readonly forwarding: Look<readonly ForwardFilter[]>;
   readonly legacyForwarding: Look<readonly ForwardFilter[]>;
@@ -171,3 +173,6 @@ export interface Facts {
   /** Samples of the metrics page, summed over their labels but for those that the checks ask for: `name` or `name{resource="nodes"}`. */
   readonly metrics: Look<ReadonlyMap<string, number>>;
 }
+
+/** How to look at each part of the facts. */
+export type Sources = { readonly [Part in keyof Facts]: () => Facts[Part] | Promise<Facts[Part]> };

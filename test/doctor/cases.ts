@@ -639,7 +639,19 @@ export const cases: readonly Case[] = [
     },
     result: 'warn',
     seen: '3 chains of kube-proxy in ip nat (nftables), ip6 filter (iptables-legacy)',
-    remedy: 'deploy/remove-kube-proxy-rules',
+    remedy: 'kube-ipvs cleanup --kube-proxy',
+  },
+  {
+    what: 'sets of kube-proxy, and nobody may look at chains',
+    id: 'kube-proxy-leftovers',
+    wrong: {
+      chains: unseen,
+      legacyChains: unseen,
+      ipsets: { value: ['others', 'KUBE-NODE-PORT-TCP', 'KUBE-6-CLUSTER-IP', 'KUBE-ROUTER-PODS'] },
+    },
+    result: 'warn',
+    seen: '2 sets of ipset: KUBE-6-CLUSTER-IP, KUBE-NODE-PORT-TCP',
+    remedy: 'kube-ipvs cleanup --kube-proxy',
   },
   {
     what: 'leftovers of the mode nftables',
@@ -647,7 +659,7 @@ export const cases: readonly Case[] = [
     wrong: { chains: { value: [chain('ip', 'kube-proxy', 'services')] } },
     result: 'warn',
     seen: '1 chain of kube-proxy in ip kube-proxy (nftables)',
-    remedy: 'nft delete table ip kube-proxy',
+    remedy: 'kube-ipvs cleanup --kube-proxy',
   },
   {
     what: 'kube-router',

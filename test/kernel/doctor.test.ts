@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { askDaemon } from '../../src/cli/admin-client.js';
-import { examine, type Outcome } from '../../src/doctor/checks.js';
-import { collect } from '../../src/doctor/collect.js';
+import type { Outcome } from '../../src/doctor/checks.js';
+import { sourcesFor } from '../../src/doctor/collect.js';
+import { examineOnDemand } from '../../src/doctor/on-demand.js';
 import { toService } from '../../src/watch/objects.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { settingsOf } from '../support/doctor-facts.js';
@@ -21,7 +22,8 @@ import { kubeconfigFor, SmallApi, type SmallApiOptions } from '../support/small-
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
 const manifest = join(folder, 'world.json');
-const shell = (line: string): string => run('sh', '-c', line);
+const shell = (line: string): string =>
+  run('sh', '-c', line.replace(/^kube-ipvs /, `${process.execPath} ${main} `));
 
 const services = [
   serviceObject('web', { clusterIP: '10.96.0.10', ports: ['http:80/TCP'] }),
@@ -62,7 +64,7 @@ interface Given {
 
 /** All outcomes, by id, in this process. */
 const everything = async ({ kubeconfig, more = [] }: Given = {}): Promise<ReadonlyMap<string, Outcome>> => {
-  const facts = await collect({
+  const sources = sourcesFor({
     configuration: { files: [], settings: settingsOf('--ipvs-tcp-timeout=3h'), problem: undefined },
     kubeconfig,
     status: () => askDaemon(socket, (client) => client.status()),
@@ -71,7 +73,7 @@ const everything = async ({ kubeconfig, more = [] }: Given = {}): Promise<Readon
         ? () => [...services, ...more].flatMap((object) => toService(object).value ?? [])
         : undefined,
   });
-  return new Map(examine(facts).map((outcome) => [outcome.id, outcome]));
+  return new Map((await examineOnDemand(sources)).map((outcome) => [outcome.id, outcome]));
 };
 
 const look = async (id: string, given: Given = {}): Promise<Outcome> => {
@@ -204,8 +206,19 @@ const provocations: readonly Provocation[] = [
   },
   {
     id: 'kube-proxy-leftovers',
-    make: 'sed s,@PODS@,10.244.0.0/16, test/fixtures/migration/kube-proxy-iptables.rules > /tmp/rules; iptables-nft-restore --noflush < /tmp/rules; iptables-legacy-restore --noflush < /tmp/rules',
+    make: 'sed s,@PODS@,10.244.0.0/16, test/fixtures/migration/kube-proxy-iptables.rules > /tmp/rules; iptables-nft-restore --noflush < /tmp/rules; ipset create KUBE-CLUSTER-IP hash:ip,port',
     told: 'warn: ',
+  },
+  {
+    id: 'kube-proxy-leftovers',
+    make: 'ipset create KUBE-6-NODE-PORT-TCP bitmap:port range 0-65535',
+    told: 'warn: 1 set of ipset: KUBE-6-NODE-PORT-TCP',
+  },
+  {
+    id: 'kube-proxy-leftovers',
+    make: 'iptables-legacy -t nat -N KUBE-SERVICES',
+    told: 'warn: 1 chain of kube-proxy in ip nat (iptables-legacy)',
+    back: 'iptables-legacy -t nat -X KUBE-SERVICES',
   },
   {
     id: 'kube-proxy-leftovers',

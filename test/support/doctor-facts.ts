@@ -202,6 +202,7 @@ export const goodFacts: Facts = {
   nftables: { value: ['IPv4', 'IPv6'] },
   chains: { value: [chain('ip', 'filter', 'KUBE-FIREWALL')] },
   legacyChains: { value: [] },
+  ipsets: { value: ['others'] },
   ownRules: {
     value: [
       { family: 'IPv4', hooks: 5, elements: 7 },

@@ -1,4 +1,4 @@
-import { kubeProxyChain, kubeProxyTable } from '../../model/kube-proxy-names.js';
+import { kubeProxyChain, kubeProxySet, kubeProxyTable } from '../../model/kube-proxy-names.js';
 import { checksOf } from '../check.js';
 import type { ChainFact, Facts } from '../facts.js';
 import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
@@ -53,23 +53,22 @@ const twoProxies = ({ programs, metrics }: Facts): Finding =>
     );
   });
 
-const leftovers = (facts: Facts): Finding =>
-  whereChains(facts, ({ table, chain }) => table === kubeProxyTable || kubeProxyChain.test(chain), {
-    found: (chains) => {
-      const tables = [
-        ...new Set(chains.filter(({ table }) => table === kubeProxyTable).map(({ family }) => family)),
-      ];
-      const rest = chains.filter(({ table }) => table !== 'kube-proxy');
-      return warn(
-        `${count(chains.length, 'chain')} of kube-proxy in ${places(chains)}`,
-        [
-          ...(rest.length > 0 ? ['deploy/remove-kube-proxy-rules'] : []),
-          ...tables.map((family) => `nft delete table ${family} kube-proxy`),
-        ].join('; '),
-      );
-    },
-    none: 'no chain of kube-proxy is left',
-  });
+const isOfKubeProxy = ({ table, chain }: ChainFact): boolean =>
+  table === kubeProxyTable || kubeProxyChain.test(chain);
+
+const leftovers = (facts: Facts): Finding => {
+  const chains = (chainsOf(facts) ?? []).filter(isOfKubeProxy);
+  const sets = (valueOf(facts.ipsets) ?? []).filter((name) => kubeProxySet.test(name));
+  const found = [
+    ...(chains.length > 0 ? [`${count(chains.length, 'chain')} of kube-proxy in ${places(chains)}`] : []),
+    ...(sets.length > 0 ? [`${count(sets.length, 'set')} of ipset: ${some(sets.toSorted(), 3)}`] : []),
+  ];
+  if (found.length > 0) return warn(found.join('; '), 'kube-ipvs cleanup --kube-proxy');
+  const blind = [facts.chains, facts.legacyChains, facts.ipsets].find((look) => 'unseen' in look);
+  return blind === undefined || 'value' in blind
+    ? pass('no chain and no set of kube-proxy is left')
+    : unknown(blind.unseen, blind.remedy);
+};
 
 const otherProxies = (facts: Facts): Finding =>
   whereChains(facts, ({ chain }) => /^(KUBE-ROUTER-|CILIUM_)/.test(chain), {
@@ -138,7 +137,7 @@ export const conflictChecks = checksOf('conflicts', [
   },
   {
     id: 'kube-proxy-leftovers',
-    title: 'rules that kube-proxy left',
+    title: 'rules and sets that kube-proxy left',
     why: 'They catch packets before IPVS and send them to pods that are long gone.',
     look: leftovers,
   },

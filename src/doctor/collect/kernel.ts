@@ -2,6 +2,7 @@ import { PrerequisiteError, requireScheduler } from '../../apply/prerequisites.j
 import { families, type Family } from '../../base/ip.js';
 import { ConntrackClient } from '../../kernel/conntrack/client.js';
 import { servedFamilies } from '../../kernel/ip-families.js';
+import { IpsetClient } from '../../kernel/ipset/client.js';
 import { IpvsClient } from '../../kernel/ipvs/client.js';
 import { NftablesClient } from '../../kernel/nftables/client.js';
 import { RouteClient } from '../../kernel/rtnetlink/client.js';
@@ -177,3 +178,13 @@ export const legacyChains = (): readonly ChainFact[] =>
           },
         ]),
   ]);
+
+export const ipsetNames = (): readonly string[] => {
+  try {
+    using client = IpsetClient.open();
+    return client.names();
+  } catch (error) {
+    if (isLacking(error, ['EINVAL', 'EPROTONOSUPPORT'])) return [];
+    throw error;
+  }
+};
