@@ -23,9 +23,11 @@ import { openClients, type Clients } from './kernel-clients.js';
 import { withRemedy } from './read-kernel.js';
 import {
   count,
+  listed,
   reasonOf,
   RemovalReport,
   unlessLacking,
+  virtualServersInOrder,
   type CleanupFormat,
   type Removal,
 } from './removal.js';
@@ -84,7 +86,7 @@ const readDummy = async ({
 };
 
 const read = async (clients: Clients, excludeCidrs: readonly Cidr[]): Promise<Found> => {
-  const all = ((await clients.ipvs?.virtualServers()) ?? []).map(({ identity }) => identity);
+  const all = await virtualServersInOrder(clients.ipvs);
   const { tables, named, recorded } = await readTables(clients);
   const { dummy, bound } = await readDummy(clients);
   const isExcluded = (address: IpAddress): boolean =>
@@ -149,8 +151,7 @@ const removeInterface = ({ route }: Clients, { dummy, addresses, kept }: Found):
     return [
       {
         what: `interface ${dummyInterfaceName}`,
-        remove: async () =>
-          `it is no dummy device (${dummy.kind ?? 'of another kind'}), so kube-ipvs has not made it; if nobody needs it: ip link delete ${dummyInterfaceName}`,
+        obstacle: `it is no dummy device (${dummy.kind ?? 'of another kind'}), so kube-ipvs has not made it; if nobody needs it: ip link delete ${dummyInterfaceName}`,
       },
     ];
   if (kept.length > 0) return unbind(route, dummy, addresses);
@@ -206,7 +207,7 @@ export const cleanup = async (
       );
     if (found.others.length > 0)
       report.note(
-        `left alone ${count(found.others.length, 'virtual server')} of others: ${found.others.map(virtualServerKey).toSorted().join(', ')}`,
+        `left alone ${count(found.others.length, 'virtual server')} of others: ${listed(found.others)}`,
       );
     if (found.kept.length > 0)
       report.note(

@@ -23,7 +23,8 @@ const compareAddresses = (a: IpAddress, b: IpAddress): number =>
     ? Buffer.compare(ipToBytes(a), ipToBytes(b))
     : Number(familyOf(a) === 'IPv6') - Number(familyOf(b) === 'IPv6');
 
-const compareIdentities = (a: VirtualServerIdentity, b: VirtualServerIdentity): number => {
+/** The order in which tables are printed. */
+export const compareIdentities = (a: VirtualServerIdentity, b: VirtualServerIdentity): number => {
   if (a.by === 'address' && b.by === 'address')
     return (
       compareAddresses(a.address, b.address) ||

@@ -1,12 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  cidrContains,
-  families,
-  isIpv6LinkLocal,
-  type Cidr,
-  type Family,
-  type IpAddress,
-} from '../base/ip.js';
+import { families, type Cidr, type Family } from '../base/ip.js';
 import { IpsetClient } from '../kernel/ipset/client.js';
 import { deleteForeignChains, foreignChains } from '../kernel/nftables/foreign-chains.js';
 import { legacyTables } from '../kernel/xtables/chains.js';
@@ -18,12 +11,14 @@ import {
 } from '../model/kube-proxy-names.js';
 import { tableName } from '../model/nftables.js';
 import { dummyInterfaceName } from '../model/node.js';
-import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
+import { virtualServerKey } from '../model/virtual-server.js';
 import { askDaemon } from './admin-client.js';
 import { openClients, type Clients } from './kernel-clients.js';
+import { readKubeProxyServers, type KubeProxyServers } from './kube-proxy-servers.js';
 import { withRemedy } from './read-kernel.js';
 import {
   count,
+  listed,
   reasonOf,
   RemovalReport,
   unlessLacking,
@@ -38,9 +33,6 @@ export interface KubeProxyCleanupOptions {
   readonly output: CleanupFormat;
 }
 
-/** The API server's range of node ports, unless somebody has changed it. */
-const nodePortRange = { first: 30_000, last: 32_767 } as const;
-
 /** Whether kube-ipvs serves here, or has left what it made: then the virtual servers and kube-ipvs0 are its own. */
 const isOfKubeIpvs = async ({ nftables }: Clients): Promise<boolean> => {
   if ((await askDaemon(undefined, (daemon) => daemon.status())).answer !== undefined) return true;
@@ -48,33 +40,10 @@ const isOfKubeIpvs = async ({ nftables }: Clients): Promise<boolean> => {
   return (await Promise.all(tables)).some((table) => table !== undefined);
 };
 
-interface Ipvs {
-  readonly virtualServers: readonly VirtualServerIdentity[];
-  /** The dummy device kube-ipvs0. */
-  readonly dummy: { readonly index: number; readonly addresses: number } | undefined;
-}
-
-const readIpvs = async ({ ipvs, route }: Clients, excludeCidrs: readonly Cidr[]): Promise<Ipvs> => {
-  const link = await route.link(dummyInterfaceName);
-  if (link?.kind !== 'dummy') return { virtualServers: [], dummy: undefined };
-  const addresses = await route.addresses();
-  const bound = addresses.filter(
-    ({ interfaceIndex, address }) => interfaceIndex === link.index && !isIpv6LinkLocal(address),
-  );
-  const onDummy = new Set<IpAddress>(bound.map(({ address }) => address));
-  const onNode = new Set<IpAddress>(addresses.map(({ address }) => address));
-  const isTheirs = (identity: VirtualServerIdentity): boolean => {
-    if (identity.by !== 'address') return false;
-    const { address, port } = identity;
-    if (excludeCidrs.some((cidr) => cidrContains(cidr, address))) return false;
-    const isNodePort = port >= nodePortRange.first && port <= nodePortRange.last;
-    return onDummy.has(address) || (isNodePort && onNode.has(address));
-  };
-  const all = ((await ipvs?.virtualServers()) ?? []).map(({ identity }) => identity);
-  return { virtualServers: all.filter(isTheirs), dummy: { index: link.index, addresses: bound.length } };
-};
-
-const ipvsRemovals = ({ ipvs, route }: Clients, { virtualServers, dummy }: Ipvs): readonly Removal[] => [
+const ipvsRemovals = (
+  { ipvs, route }: Clients,
+  { virtualServers, dummy }: KubeProxyServers,
+): readonly Removal[] => [
   ...virtualServers.map((server) => ({
     what: `virtual server ${virtualServerKey(server)}`,
     remove: async () => {
@@ -154,9 +123,18 @@ const legacyRemovals = (): readonly Removal[] =>
       const command = `${program}-save -c -t ${table} | grep -vE '${kubeProxyRuleLine}' | ${program}-restore -c -T ${table}`;
       return {
         what: `${count(chains, 'chain')} KUBE-* in table ${table} of ${program}`,
-        remove: async () => `only ${program} can; run as root: ${command}`,
+        obstacle: `only ${program} can; run as root: ${command}`,
       };
     });
+
+const noteServers = (report: RemovalReport, { assumed, others, dummy }: KubeProxyServers): void => {
+  if (assumed.length > 0)
+    report.note(
+      `assumed to be node ports of kube-proxy, by address and port alone, as its sets that tell them are gone: ${listed(assumed)}`,
+    );
+  if (others.length > 0 && dummy !== undefined)
+    report.note(`left alone ${count(others.length, 'virtual server')} of others: ${listed(others)}`);
+};
 
 /**
  * Removes what kube-proxy left, of whichever mode: virtual servers and kube-ipvs0 unless kube-ipvs has them, its chains in the
@@ -169,20 +147,22 @@ export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promis
     const report = new RemovalReport(dryRun, output);
     using clients = await openClients();
     const isOurs = await isOfKubeIpvs(clients);
+    const servers = isOurs ? undefined : await readKubeProxyServers(clients, excludeCidrs);
     const legacy = legacyRemovals();
     const removals = [
       ...(await ruleRemovals()),
       ...(await tableRemovals(clients)),
-      ...(isOurs ? [] : ipvsRemovals(clients, await readIpvs(clients, excludeCidrs))),
+      ...(servers === undefined ? [] : ipvsRemovals(clients, servers)),
       ...(await setRemovals()),
     ];
     if (removals.length + legacy.length === 0) report.note('nothing of kube-proxy is here');
     // Rules of iptables-legacy may hold sets: they come first, so that the reason is read first.
     const left = (await report.perform(legacy)) + (await report.perform(removals));
-    if (isOurs)
+    if (servers === undefined)
       report.note(
         `left alone the virtual servers and ${dummyInterfaceName}, which are those of kube-ipvs; kube-ipvs cleanup removes them`,
       );
+    else noteServers(report, servers);
     report.end();
     return left === 0 ? 0 : 1;
   } catch (error) {

@@ -1,5 +1,8 @@
+import type { IpvsClient } from '../kernel/ipvs/client.js';
 import type { Outcome } from '../model/operation.js';
+import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
 import { NetlinkError } from '../netlink/errors.js';
+import { compareIdentities } from './kernel-table.js';
 
 /** What a kernel answers that lacks IPVS, nftables, nftables for a family, or ipset. */
 const lacking: readonly string[] = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
@@ -18,12 +21,28 @@ export const unlessLacking = async <T>(get: () => T | Promise<T>): Promise<T | u
 export const count = (number: number, what: string, plural = `${what}s`): string =>
   `${number} ${number === 1 ? what : plural}`;
 
+/** Everybody's virtual servers, in the order in which tables are printed; none where there is no IPVS. */
+export const virtualServersInOrder = async (
+  ipvs: IpvsClient | undefined,
+): Promise<readonly VirtualServerIdentity[]> =>
+  ((await ipvs?.virtualServers()) ?? []).map(({ identity }) => identity).toSorted(compareIdentities);
+
+/** `TCP 10.96.0.10:80, UDP 10.96.0.10:53`. */
+export const listed = (servers: readonly VirtualServerIdentity[]): string =>
+  servers.map(virtualServerKey).join(', ');
+
 /** Something that is to go: what it is, and how it goes. */
-export interface Removal {
-  readonly what: string;
-  /** Undefined: it has gone. Otherwise why it can't be removed. */
-  readonly remove: () => Promise<string | undefined>;
-}
+export type Removal =
+  | {
+      readonly what: string;
+      /** Undefined: it has gone. Otherwise why it can't be removed. */
+      readonly remove: () => Promise<string | undefined>;
+    }
+  | {
+      readonly what: string;
+      /** Why it can't be removed, known beforehand: a dry run says so too. */
+      readonly obstacle: string;
+    };
 
 /** `gone`: errno names that mean that there is nothing to remove any more. */
 export const reasonOf = (outcome: Outcome | undefined, gone: readonly string[]): string | undefined => {
@@ -44,21 +63,29 @@ export class RemovalReport {
     private readonly format: CleanupFormat,
   ) {}
 
-  /** Gives how many are left. */
+  /** Gives how many are left, or would be. */
   async perform(removals: readonly Removal[]): Promise<number> {
     let left = 0;
-    for (const { what, remove } of removals) {
-      const reason = this.dryRun ? undefined : await remove();
+    for (const removal of removals) {
+      const { what } = removal;
+      const reason = await this.#remove(removal);
       if (reason === undefined) {
         this.#removed.push(what);
         this.#say(`${this.dryRun ? 'would remove' : 'removed'} ${what}`);
       } else {
         left += 1;
         this.#failed.push({ what, reason });
-        process.stderr.write(`kube-ipvs: could not remove ${what}: ${reason}\n`);
+        process.stderr.write(
+          `kube-ipvs: ${this.dryRun ? 'cannot' : 'could not'} remove ${what}: ${reason}\n`,
+        );
       }
     }
     return left;
+  }
+
+  async #remove(removal: Removal): Promise<string | undefined> {
+    if ('obstacle' in removal) return removal.obstacle;
+    return this.dryRun ? undefined : removal.remove();
   }
 
   note(line: string): void {

@@ -70,10 +70,18 @@ const sets = [
   ...['KUBE-', 'KUBE-6-'].flatMap((start) => [
     `create ${start}HEALTH-CHECK-NODE-PORT bitmap:port range 0-65535`,
     `create ${start}NODE-PORT-TCP bitmap:port range 0-65535`,
+    `create ${start}NODE-PORT-SCTP-HASH hash:ip,port family ${start === 'KUBE-' ? 'inet' : 'inet6'}`,
+    // The kernel takes 31 characters.
+    `create ${`${start}LOAD-BALANCER-SOURCE-CIDR`.slice(0, 31)} hash:ip,port,net`,
+    `create ${`${start}NODE-PORT-LOCAL-SCTP-HASH`.slice(0, 31)} hash:ip,port`,
   ]),
   'create KUBE-IPVS-IPS hash:ip family inet',
   'create KUBE-6-IPVS-IPS hash:ip family inet6',
   'add KUBE-CLUSTER-IP 10.96.0.10,tcp:80',
+  'add KUBE-NODE-PORT-TCP 30080',
+  'add KUBE-NODE-PORT-TCP 40000',
+  'add KUBE-6-NODE-PORT-TCP 30081',
+  'add KUBE-NODE-PORT-SCTP-HASH 192.0.2.10,sctp:30090',
   '',
 ].join('\n');
 
@@ -86,6 +94,8 @@ const leaveIpvs = (): void => {
 -a -t 10.96.0.10:80 -r 10.244.0.11:8080 -m
 -A -t [fd00:96::10]:80 -s rr
 -A -t 192.0.2.10:30080 -s rr
+-A -t 192.0.2.10:40000 -s rr
+-A --sctp-service 192.0.2.10:30090 -s rr
 `,
   );
 };
@@ -113,7 +123,10 @@ beforeEach(() => {
     'nft -f -',
     'table inet firewall { chain KUBE-SERVICES { }; chain c { type filter hook input priority 0; jump KUBE-SERVICES; }; }',
   );
-  sh('ipvsadm -R', '-A -t 192.0.2.10:80 -s wlc\n-A -u 192.0.2.99:30999 -s rr\n-A -f 5 -s rr\n');
+  sh(
+    'ipvsadm -R',
+    '-A -t 192.0.2.10:80 -s wlc\n-A -t 192.0.2.10:30081 -s wlc\n-A -u 192.0.2.99:30999 -s rr\n-A -f 5 -s rr\n',
+  );
 });
 
 test('where nothing is left, nothing is done', () => {
@@ -141,12 +154,31 @@ test('mode ipvs: everything of both families goes, and nothing of others; a dry 
     'removed 5 chains KUBE-* and 3 jumps to them in table ip6 nat',
     'removed virtual server TCP 10.96.0.10:80',
     'removed virtual server TCP 192.0.2.10:30080',
+    'removed virtual server TCP 192.0.2.10:40000',
+    'removed virtual server SCTP 192.0.2.10:30090',
+    'removed set KUBE-6-NODE-PORT-LOCAL-SCTP-HAS of ipset',
+    'left alone 4 virtual servers of others: TCP 192.0.2.10:80, TCP 192.0.2.10:30081, UDP 192.0.2.99:30999, FWM 5 IPv4',
     'removed interface kube-ipvs0 with 2 addresses',
     'removed set KUBE-6-IPVS-IPS of ipset',
     'removed set KUBE-CLUSTER-IP of ipset',
   ])
     assert.ok(stdout.split('\n').includes(line), `${line} is not in\n${stdout}`);
   assert.equal(cli('cleanup', '--kube-proxy').stdout, 'nothing of kube-proxy is here\n');
+});
+
+test('where its sets are gone, node ports are told by address and port, and that this is assumed', () => {
+  leaveIpvs();
+  const { status, stdout, stderr } = cli('cleanup', '--kube-proxy');
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.match(stdout, /^removed virtual server TCP 192\.0\.2\.10:30081$/m);
+  assert.ok(
+    stdout.includes(
+      'assumed to be node ports of kube-proxy, by address and port alone, as its sets that tell them are gone: ' +
+        'TCP 192.0.2.10:30080, TCP 192.0.2.10:30081, SCTP 192.0.2.10:30090\n',
+    ),
+    stdout,
+  );
+  assert.ok(savedTable().some((line) => line.startsWith('-A -t 192.0.2.10:40000')));
 });
 
 test('modes iptables and nftables: the chains of Services with the jumps, and the tables', () => {
@@ -198,8 +230,11 @@ test('virtual servers in excludeCIDRs stay', () => {
 test('rules of iptables-legacy are told, with the commands that remove them and nothing else', () => {
   const before = kernel();
   leaveRules('legacy');
+  const plan = cli('cleanup', '--kube-proxy', '--dry-run');
   const { status, stderr } = cli('cleanup', '--kube-proxy');
-  assert.equal(status, 1);
+  assert.deepEqual([plan.status, status], [1, 1]);
+  const obstacles = stderr.replaceAll(/^.*a rule or a set uses it.*\n/gm, '');
+  assert.equal(obstacles.replaceAll('could not', 'cannot'), plan.stderr);
   const commands = [...stderr.matchAll(/only ip6?tables-legacy can; run as root: (.*)$/gm)].map(
     (match) => match[1] ?? '',
   );

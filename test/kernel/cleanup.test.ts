@@ -67,7 +67,7 @@ test('where nothing is ours, nothing is done', () => {
   assert.deepEqual([status, stderr], [0, '']);
   assert.equal(
     stdout,
-    'nothing of kube-ipvs is here\nleft alone 3 virtual servers of others: FWM 5 IPv4, TCP 192.0.2.80:80, UDP 192.0.2.10:30999\n',
+    'nothing of kube-ipvs is here\nleft alone 3 virtual servers of others: UDP 192.0.2.10:30999, TCP 192.0.2.80:80, FWM 5 IPv4\n',
   );
   assert.deepEqual(kernel(), untouched);
 });

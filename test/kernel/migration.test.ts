@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -105,6 +105,17 @@ const kubeProxyRules = (): readonly string[] =>
     .split('\n')
     .filter((line) => line.includes('KUBE-') && !line.includes('KUBE-FIREWALL'));
 
+/** What is to be run by hand before kube-proxy's rules can be removed, by a dry run. */
+const stepsToRemove = (variant: Variant): readonly string[] => {
+  const line = 'kube-ipvs cleanup --kube-proxy --dry-run';
+  assert.ok(guide.includes(line));
+  const args = ['netns', 'exec', 'node', process.execPath, main, ...line.split(' ').slice(1)];
+  const { status, stdout, stderr } = spawnSync('ip', args, { encoding: 'utf8' });
+  assert.equal(status, variant === 'nft' ? 0 : 1, stderr);
+  if (variant === 'nft') assert.match(stdout, /6 chains KUBE-.* in table ip filter/);
+  return [...stderr.matchAll(/run as root: (.*)$/gm)].map((match) => match[1] ?? '');
+};
+
 interface Told {
   readonly requests: number;
   readonly held: number;
@@ -171,13 +182,11 @@ for (const variant of ['nft', 'legacy'] as const)
     writeWorld({ ports: ['http:80@30080', 'more:81@30081'] });
     await eventually(() => assert.ok(savedTable('node').some((line) => line.includes(`${virtual}:81`))));
     assert.notDeepEqual(ask(81), ['pod1']);
-    const remove = variant === 'nft' ? 'kube-ipvs cleanup --kube-proxy' : 'deploy/remove-kube-proxy-rules';
-    assert.match(
-      asTheGuideSays(`${remove} --dry-run`),
-      /6 chains KUBE-.* in table ip filter|-X KUBE-IPVS-FILTER/,
-    );
-    assert.notEqual(kubeProxyRules().length, 0);
-    asTheGuideSays(remove);
+    const before = kubeProxyRules();
+    const steps = stepsToRemove(variant);
+    assert.deepEqual(kubeProxyRules(), before);
+    for (const step of steps) onNode(step);
+    asTheGuideSays('kube-ipvs cleanup --kube-proxy');
     assert.deepEqual(kubeProxyRules(), []);
     assert.match(ask(81).join(), /^pod[12]$/);
     await pause();
@@ -212,7 +221,7 @@ test('from mode iptables: its DNAT is passed over for VIPs at once, for node por
     network.ask('client', 'tcp', address, port, 20).filter((pod) => pod === 'pod1').length;
   await eventually(() => assert.equal(toPod1(virtual, 80), 0));
   assert.notEqual(toPod1('192.0.2.1', 30080), 0);
-  asTheGuideSays('deploy/remove-kube-proxy-rules');
+  asTheGuideSays('kube-ipvs cleanup --kube-proxy');
   assert.equal(toPod1('192.0.2.1', 30080), 0);
   assert.deepEqual(kubeProxyRules(), []);
   assert.match(onNode('iptables-nft-save'), /KUBE-FIREWALL/, 'the kubelet’s chain stays');

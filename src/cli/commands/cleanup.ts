@@ -9,8 +9,9 @@ ip and ip6 kube-ipvs. Virtual servers, addresses and tables of others stay, and 
 server. Stop the daemon first: it would put everything back.
 
 --kube-proxy removes the chains KUBE-* of kube-proxy in the tables of iptables-nft with the jumps to them, its nftables tables
-ip and ip6 kube-proxy, its sets of ipset, and, unless kube-ipvs runs or has run here, the virtual servers on kube-ipvs0 and on
-node ports (30000 to 32767) with kube-ipvs0. It may run beside the daemon. Chains of the kubelet and of others stay. Rules in
+ip and ip6 kube-proxy, its sets of ipset, and, unless kube-ipvs runs or has run here, kube-ipvs0 and the virtual servers on it
+and on its node ports. Those its sets KUBE-NODE-PORT-* tell; where they are gone, ports 30000 to 32767 of the node's addresses
+are assumed to be, and it says of which. It may run beside the daemon. Chains of the kubelet and of others stay. Rules in
 iptables-legacy it cannot remove: it prints the command that does. Stop kube-proxy first.`,
   options: {
     kubeProxy: flag('remove what kube-proxy left instead, of its modes ipvs, iptables and nftables'),
@@ -27,7 +28,11 @@ iptables-legacy it cannot remove: it prints the command that does. Stop kube-pro
     ['kube-proxy --cleanup', 'removes what is of kube-ipvs, where it is called as kube-proxy'],
   ],
   needs: 'Needs CAP_NET_ADMIN.',
-  exitStatuses: ['nothing is left', 'something is, and why, or another error', 'called wrongly'],
+  exitStatuses: [
+    'nothing is left (with --dry-run: nothing would be)',
+    'something is or would be, and why, or another error',
+    'called wrongly',
+  ],
   run: async (_, { kubeProxy, dryRun, config, output }) => {
     const { parseFlags } = await import('../../config/flags.js');
     const { loadSettings } = await import('../../config/load-settings.js');

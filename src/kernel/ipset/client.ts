@@ -1,8 +1,8 @@
-import { attr, attributes, maybe } from '../../netlink/attributes.js';
+import { attr, attributes, list, maybe, received } from '../../netlink/attributes.js';
 import { Connection } from '../../netlink/connection.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { MessageShape, type Request } from '../../netlink/message.js';
-import { be32, cstring, u8 } from '../../netlink/scalars.js';
+import { be16, be32, cstring, u8 } from '../../netlink/scalars.js';
 import { messageType, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
 
 /** include/uapi/linux/netfilter/ipset/ip_set.h: IPSET_CMD_* */
@@ -16,11 +16,19 @@ const protocol = 6;
 /** IPSET_FLAG_LIST_SETNAME */
 const namesOnly = 1 << 1;
 
-/** IPSET_ATTR_PROTOCOL, _SETNAME, _FLAGS */
+/** IPSET_ATTR_PORT in IPSET_ATTR_DATA */
+const memberTable = attributes('member', { port: maybe(4, be16) });
+
+/** IPSET_ATTR_PROTOCOL, _SETNAME, _FLAGS, _ADT of _DATA */
 const setShape = new MessageShape(
   'ipset',
   nfnetlinkHeader,
-  attributes('ipset', { protocol: attr(1, u8), name: maybe(2, cstring), flags: maybe(6, be32) }),
+  attributes('ipset', {
+    protocol: attr(1, u8),
+    name: maybe(2, cstring),
+    flags: maybe(6, be32),
+    members: received(8, list(7, memberTable)),
+  }),
 );
 
 const request = (
@@ -55,6 +63,15 @@ export class IpsetClient implements Disposable {
         const { name } = setShape.read(message).attributes;
         return name === undefined ? [] : [name];
       })
+      .flat();
+  }
+
+  /** The ports of the members of a set, whatever else they have. A NetlinkError ENOENT where there is no such set. */
+  ports(name: string): readonly number[] {
+    return this.#connection
+      .dump(request(Command.list, `list the members of set ${name}`, { name }), (message) =>
+        (setShape.read(message).attributes.members ?? []).flatMap(({ port }) => port ?? []),
+      )
       .flat();
   }
 
