@@ -1,3 +1,5 @@
+import { displayWidth } from './display-width.js';
+
 /** How a text looks on a terminal; it must not change the text's width. */
 export type Paint = (text: string) => string;
 
@@ -15,34 +17,49 @@ const textOf = (cell: Cell | undefined): string => (typeof cell === 'string' ? c
 
 const pad = (cell: Cell | undefined, width: number, { align }: Column): string => {
   const text = textOf(cell);
-  const space = ' '.repeat(Math.max(0, width - text.length));
+  const space = ' '.repeat(Math.max(0, width - displayWidth(text)));
   const painted = cell === undefined || typeof cell === 'string' ? text : cell.paint(text);
-  return align === 'left' ? `${painted}${space}` : `${space}${painted}`;
+  return align === 'left' ? painted + space : space + painted;
+};
+
+type Line = readonly Cell[];
+
+const widthsOf = (columns: readonly Column[], lines: readonly Line[]): readonly number[] => {
+  const widths = columns.map(({ least = 0 }) => least);
+  for (const line of lines) {
+    if (line.length === 1) continue;
+    for (let index = 0; index < widths.length; index += 1) {
+      const width = displayWidth(textOf(line[index]));
+      if (width > (widths[index] ?? 0)) widths[index] = width;
+    }
+  }
+  return widths;
 };
 
 /**
- * Lines of aligned cells, two spaces between columns and none at the end; with a line of titles unless `titles` is false.
- * A row of a single cell is a note that may be wider than its column.
+ * Lines of aligned cells, two spaces between columns and none at the end, one by one; with a line of titles unless `titles`
+ * is false. A row of a single cell is a note that may be wider than its column.
  */
-export const formatColumns = (
+export function* columnLines(
   columns: readonly Column[],
-  rows: readonly (readonly Cell[])[],
+  rows: readonly Line[],
   options: { readonly titles: boolean; readonly paintTitle?: Paint },
-): string => {
+): Iterable<string> {
   const { titles, paintTitle } = options;
   const head = columns.map(
     ({ title }): Cell => (paintTitle === undefined ? title : { text: title, paint: paintTitle }),
   );
-  const lines = titles ? [head, ...rows] : rows;
-  // No spreading into Math.max: a big table has more lines than a call may have arguments.
-  const widths = columns.map(({ least = 0 }, index) =>
-    lines.reduce(
-      (width, line) => (line.length === 1 ? width : Math.max(width, textOf(line[index]).length)),
-      least,
-    ),
-  );
-  return lines
-    .map((line) => columns.map((column, index) => pad(line[index], widths[index] ?? 0, column)).join('  '))
-    .map((line) => `${line.trimEnd()}\n`)
-    .join('');
-};
+  const widths = widthsOf(columns, titles ? [head, ...rows] : rows);
+  const lineOf = (line: Line): string => {
+    let text = '';
+    for (const [index, column] of columns.entries())
+      text += `${index === 0 ? '' : '  '}${pad(line[index], widths[index] ?? 0, column)}`;
+    return `${text.trimEnd()}\n`;
+  };
+  if (titles) yield lineOf(head);
+  for (const row of rows) yield lineOf(row);
+}
+
+/** The same as one text. */
+export const formatColumns = (...given: Parameters<typeof columnLines>): string =>
+  [...columnLines(...given)].join('');

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import { askFor, type Asked, type DumpOptions } from './dump.js';
 import { formatColumns, type Column } from './columns.js';
 import { connectionMatcher, readConnections, type Connection } from './connection-table.js';
 import { servicePortText } from './names-book.js';
 import { matcherOf, parseAddress } from './target.js';
 import { UsageError } from '../config/flags.js';
+import { write } from './write-out.js';
 
 export interface ConnectionOptions extends DumpOptions {
   readonly client: string | undefined;
@@ -45,10 +45,6 @@ const row = (connection: Connection, asked: Asked, withNames: boolean): readonly
     `${expiresSeconds}s`,
     ...(withNames ? [known === undefined ? '' : servicePortText(known), real?.pod ?? ''] : []),
   ];
-};
-
-const write = async (text: string): Promise<void> => {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 };
 
 const jsonLine = (connection: Connection, asked: Asked): string => {

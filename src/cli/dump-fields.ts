@@ -1,7 +1,7 @@
 import { UsageError } from '../config/flags.js';
 import { nearest } from '../config/nearest.js';
 import type { RealServerObservation, Statistics } from '../model/virtual-server.js';
-import { formatColumns } from './columns.js';
+import { columnLines } from './columns.js';
 import type { ObservedTable } from './kernel-table.js';
 import { servicePortText, stateText, type NamesBook } from './names-book.js';
 
@@ -14,7 +14,11 @@ interface DumpField {
 }
 
 const ofBoth = (sum: (server: RealServerObservation) => number): DumpField => ({
-  virtual: ({ realServers }) => [...realServers.values()].reduce((total, server) => total + sum(server), 0),
+  virtual: ({ realServers }) => {
+    let total = 0;
+    for (const server of realServers.values()) total += sum(server);
+    return total;
+  },
   real: (server) => sum(server),
 });
 
@@ -152,12 +156,12 @@ export const sortTables = (
 const cell = (value: Value): string => (value === undefined || value === '' ? '<none>' : String(value));
 
 /** A row for each real server, or where no column is of them for each virtual server. */
-export const customColumnsText = (
+export const customColumnsLines = (
   tables: readonly ObservedTable[],
   book: NamesBook,
   columns: readonly CustomColumn[],
   titles: boolean,
-): string => {
+): Iterable<string> => {
   const fields = columns.map(({ field }) => fieldOf(field));
   const perReal = fields.some(({ virtual }) => virtual === undefined);
   const virtualRow = (table: ObservedTable): readonly string[] =>
@@ -171,7 +175,7 @@ export const customColumnsText = (
       ? [...table.realServers.values()].map((server) => realRow(table, server))
       : [virtualRow(table)],
   );
-  return formatColumns(
+  return columnLines(
     columns.map(({ title }) => ({ title, align: 'left' })),
     rows,
     { titles },

@@ -1,5 +1,11 @@
 import type { RealServerObservation, Statistics } from '../model/virtual-server.js';
-import { tableJson } from '../plan/table.js';
+import {
+  dummyAddressesJson,
+  realServerJson,
+  sortedRealServers,
+  sortedTables,
+  virtualServerSettingsJson,
+} from '../plan/table.js';
 import type { VirtualServerNames } from '../plan/admin-answers.js';
 import type { KernelTable, ObservedTable } from './kernel-table.js';
 import { noNames, type NamesBook } from './names-book.js';
@@ -16,7 +22,7 @@ const numbers = (counters: Readonly<Record<string, bigint>>): Readonly<Record<st
   Object.fromEntries(Object.entries(counters).map(([name, value]) => [name, Number(value)]));
 
 const countersJson = (statistics: Statistics | undefined, options: DumpJsonOptions): object => {
-  if (statistics === undefined) return {};
+  if (statistics === undefined || !(options.statistics || options.rates)) return {};
   const { connections, inPackets, outPackets, inBytes, outBytes } = statistics;
   const totals = { connections, inPackets, outPackets, inBytes, outBytes };
   const rates = {
@@ -48,40 +54,66 @@ const namesJson = (names: VirtualServerNames | undefined): object => {
   return own;
 };
 
-/** The JSON contract with `connections` of every real server, whose they are where a daemon tells it, what foreign servers have beyond ours (`tunnel`, `persistenceEngine`), and `statistics` and `perSecond` where they are asked for. */
-export const dumpJson = ({ tables, dummyAddresses }: KernelTable, options: DumpJsonOptions): object => {
-  const { names = noNames } = options;
-  const plain = tableJson(tables, dummyAddresses);
-  const byKey = new Map<string, ObservedTable>(tables.map((table) => [table.server.key, table]));
-  const virtualServers = Object.entries(plain.virtualServers).map(([key, server]) => {
-    const table = byKey.get(key);
-    const known = names.of(key);
-    const real = new Map<string, RealServerObservation>(table?.realServers);
-    const realServers = Object.entries(server.realServers).map(([realKey, realServer]) => {
-      const observed = real.get(realKey);
-      if (observed === undefined) return [realKey, realServer];
-      return [
-        realKey,
-        {
-          ...known?.realServers[realKey],
-          ...realServer,
-          ...observedJson(observed),
-          ...countersJson(observed.statistics, options),
-        },
-      ];
-    });
-    return [
-      key,
-      {
-        ...namesJson(known),
-        ...server,
-        ...(table?.server.persistenceEngine === undefined
-          ? {}
-          : { persistenceEngine: table.server.persistenceEngine }),
-        ...countersJson(table?.server.statistics, options),
-        realServers: Object.fromEntries(realServers) as object,
-      },
-    ];
-  });
-  return { ...plain, virtualServers: Object.fromEntries(virtualServers) as object };
+type Reals = Readonly<Record<string, object>>;
+
+const realServersJson = (
+  table: ObservedTable,
+  known: VirtualServerNames | undefined,
+  options: DumpJsonOptions,
+): Reals => {
+  const members: Record<string, object> = {};
+  for (const server of sortedRealServers(table))
+    members[server.key] = {
+      ...known?.realServers[server.key],
+      ...realServerJson(server),
+      ...observedJson(server),
+      ...countersJson(server.statistics, options),
+    };
+  return members;
 };
+
+/** The JSON contract with `connections` of every real server, whose they are where a daemon tells it, what foreign servers have beyond ours (`tunnel`, `persistenceEngine`), and `statistics` and `perSecond` where they are asked for. */
+const dumpedServer = (table: ObservedTable, options: DumpJsonOptions): object => {
+  const { persistenceEngine, statistics } = table.server;
+  const known = (options.names ?? noNames).of(table.server.key);
+  return {
+    ...namesJson(known),
+    ...virtualServerSettingsJson(table.server),
+    ...(persistenceEngine === undefined ? {} : { persistenceEngine }),
+    ...countersJson(statistics, options),
+    realServers: realServersJson(table, known, options),
+  };
+};
+
+const before = '{\n  "virtualServers": {';
+const after = '\n  }\n}';
+
+/** The table as JSON, a virtual server at a time: there may be tens of thousands. */
+export function* dumpJsonTexts(
+  { tables, dummyAddresses }: KernelTable,
+  options: DumpJsonOptions,
+): Iterable<string> {
+  let mark = before;
+  for (const table of sortedTables(tables)) {
+    const whole = { virtualServers: { [table.server.key]: dumpedServer(table, options) } };
+    yield mark + JSON.stringify(whole, undefined, 2).slice(before.length, -after.length);
+    mark = ',';
+  }
+  yield tables.length === 0 ? `${before}}` : '\n  }';
+  const rest = JSON.stringify({ dummyAddresses: dummyAddressesJson(dummyAddresses) }, undefined, 2);
+  yield `,${rest.slice(1)}\n`;
+}
+
+/** The same as YAML. */
+export function* dumpYamlTexts(
+  { tables, dummyAddresses }: KernelTable,
+  options: DumpJsonOptions & { readonly formatYaml: (value: object) => string },
+): Iterable<string> {
+  const { formatYaml } = options;
+  yield tables.length === 0 ? 'virtualServers: {}\n' : 'virtualServers:\n';
+  for (const table of sortedTables(tables)) {
+    const whole = formatYaml({ virtualServers: { [table.server.key]: dumpedServer(table, options) } });
+    yield whole.slice(whole.indexOf('\n') + 1);
+  }
+  yield formatYaml({ dummyAddresses: dummyAddressesJson(dummyAddresses) });
+}

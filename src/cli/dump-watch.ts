@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import { sleep } from '../base/async.js';
 import { UsageError } from '../config/flags.js';
 import { realServerJson, virtualServerJson } from '../plan/table.js';
 import { askFor, formatTable, readAsked, type Asked, type DumpOptions } from './dump.js';
 import type { ObservedTable } from './kernel-table.js';
 import { servicePortText } from './names-book.js';
+import { writeOut } from './write-out.js';
 
 /** A virtual server, or a real server of one, as far as it is set up: what flows is no change (`top` shows that). */
 export interface WatchedServer {
@@ -102,13 +102,11 @@ export const watchDump = async (options: DumpOptions): Promise<number> => {
     const now = watchedServers(table.tables, asked);
     const line = output === 'json' ? jsonLine : changeLine;
     const time = new Date();
-    const text =
+    const texts =
       before === undefined && output !== 'json'
         ? await formatTable(table, asked, options)
-        : changesBetween(before ?? new Map(), now)
-            .map((change) => line(change, time))
-            .join('');
-    if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain');
+        : changesBetween(before ?? new Map(), now).map((change) => line(change, time));
+    await writeOut(texts);
     before = now;
     await sleep(Math.max(pauseMilliseconds, (performance.now() - started) * pauseShare), ended);
   }

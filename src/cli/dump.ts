@@ -1,15 +1,16 @@
 import { InputError } from '../base/errors.js';
 import { UsageError } from '../config/flags.js';
-import { ipvsadmText } from '../plan/table.js';
+import { ipvsadmLines } from '../plan/table.js';
 import { askDaemon, type AdminClient } from './admin-client.js';
-import { customColumns, customColumnsText, fieldName, sortTables } from './dump-fields.js';
-import { dumpJson } from './dump-json.js';
+import { customColumns, customColumnsLines, fieldName, sortTables } from './dump-fields.js';
+import { dumpJsonTexts, dumpYamlTexts } from './dump-json.js';
 import { inAddressOrder, type KernelTable } from './kernel-table.js';
 import { bookOf, noNames, type NamesBook } from './names-book.js';
 import { nothingHere, targetWords } from './nearest-target.js';
 import { paletteFor } from './paint.js';
-import { tableText } from './table-text.js';
+import { tableLines } from './table-text.js';
 import { matcherOf, parseAddress, parseTarget, type AddressTarget, type Target } from './target.js';
+import { writeOut } from './write-out.js';
 
 export interface DumpOptions {
   /** The packet rules instead of the IPVS table. */
@@ -59,27 +60,27 @@ export const askFor = async (options: DumpOptions, tells = true): Promise<Asked>
   return { target, names: noNames };
 };
 
-/** The table in the format that is asked for. */
+/** The table in the format that is asked for, bit by bit. */
 export const formatTable = async (
   table: KernelTable,
   { names }: Asked,
   options: DumpOptions,
-): Promise<string> => {
+): Promise<Iterable<string>> => {
   const columns = customColumns(options.output);
-  if (columns !== undefined) return customColumnsText(table.tables, names, columns, options.titles);
+  if (columns !== undefined) return customColumnsLines(table.tables, names, columns, options.titles);
   switch (options.output) {
     case 'json':
-      return `${JSON.stringify(dumpJson(table, { ...options, names }), undefined, 2)}\n`;
+      return dumpJsonTexts(table, { ...options, names });
     case 'yaml': {
       const { formatYaml } = await import('../base/yaml.js');
-      return formatYaml(dumpJson(table, { ...options, names }));
+      return dumpYamlTexts(table, { ...options, names, formatYaml });
     }
     case 'ipvsadm':
-      return ipvsadmText(table.tables);
+      return ipvsadmLines(table.tables);
     case 'name':
-      return table.tables.map(({ server }) => `${server.key}\n`).join('');
+      return table.tables.map(({ server }) => `${server.key}\n`);
     default:
-      return tableText(table.tables, {
+      return tableLines(table.tables, {
         ...options,
         names,
         wide: options.output === 'wide',
@@ -145,6 +146,6 @@ export const dump = async (options: DumpOptions): Promise<number> => {
   const empty = table.tables.length === 0;
   const forPrograms = options.output === 'json' || options.output === 'yaml' || options.output === 'ipvsadm';
   if (empty) process.stderr.write(await nothingThere(asked, options));
-  if (!empty || forPrograms) process.stdout.write(await formatTable(table, asked, options));
+  if (!empty || forPrograms) await writeOut(await formatTable(table, asked, options));
   return empty && asked.target !== undefined ? 1 : 0;
 };

@@ -32,7 +32,7 @@ const nearestAddress = (
   return near === undefined ? meant : formatSocketAddress(meant, Number(near));
 };
 
-/** The same name in another namespace, else what is written alike. */
+/** What is written alike, else the same name in another namespace. */
 const nearestName = (name: string, candidates: ReadonlySet<string>): string | undefined => {
   const bare = name.slice(name.indexOf('/'));
   return (

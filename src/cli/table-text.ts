@@ -6,7 +6,7 @@ import type {
   VirtualServerObservation,
 } from '../model/virtual-server.js';
 import type { VirtualServerNames } from '../plan/admin-answers.js';
-import { formatColumns, type Cell, type Column } from './columns.js';
+import { columnLines, type Cell, type Column } from './columns.js';
 import type { ObservedTable } from './kernel-table.js';
 import { noNames, servicePortText, stateText, type NamesBook } from './names-book.js';
 import type { Palette } from './paint.js';
@@ -24,10 +24,15 @@ export interface TableTextOptions {
   readonly palette: Palette;
 }
 
-/** A column with what it shows of a virtual server (its whole table) and of a real server. */
+/** A virtual server with its real servers, and whose it is. */
+interface Shown extends ObservedTable {
+  readonly known: VirtualServerNames | undefined;
+}
+
+/** A column with what it shows of a virtual server and of one of its real servers. */
 interface Field extends Column {
-  virtual(table: ObservedTable): Cell;
-  real(server: RealServerObservation, palette: Palette, table: ObservedTable): Cell;
+  virtual(shown: Shown): Cell;
+  real(server: RealServerObservation, palette: Palette, shown: Shown): Cell;
 }
 
 const field = (
@@ -61,8 +66,11 @@ const schedulerWords = ({ scheduler, flags, persistence, identity }: VirtualServ
   ].join(' ');
 };
 
-const total = (table: ObservedTable, of: (server: RealServerObservation) => number): string =>
-  String([...table.realServers.values()].reduce((sum, server) => sum + of(server), 0));
+const total = ({ realServers }: ObservedTable, of: (server: RealServerObservation) => number): string => {
+  let sum = 0;
+  for (const server of realServers.values()) sum += of(server);
+  return String(sum);
+};
 
 const counted = (title: string, of: (server: RealServerObservation) => number): Field =>
   field(
@@ -127,59 +135,50 @@ const rateFields = (bytes: (value: bigint) => string): readonly Field[] => [
   statisticsField('BYTES/S OUT', 'outBytesPerSecond', bytes),
 ];
 
-const realNames = (names: NamesBook, table: ObservedTable, { key }: RealServerObservation) =>
-  names.of(table.server.key)?.realServers[key];
+const nameField = field(
+  'SERVICE, POD',
+  'left',
+  ({ known }) => (known === undefined ? '' : servicePortText(known)),
+  ({ key }, _, { known }) => {
+    const pod = known?.realServers[key]?.pod;
+    return pod === undefined ? '' : `  ${pod}`;
+  },
+);
 
-const nameField = (names: NamesBook): Field =>
-  field(
-    'SERVICE, POD',
-    'left',
-    ({ server }) => {
-      const known = names.of(server.key);
-      return known === undefined ? '' : servicePortText(known);
-    },
-    (server, _, table) => {
-      const pod = realNames(names, table, server)?.pod;
-      return pod === undefined ? '' : `  ${pod}`;
-    },
-  );
+const placeField = field(
+  'FRONTEND, NODE',
+  'left',
+  ({ known }) => known?.frontend ?? '',
+  ({ key }, _, { known }) => {
+    const node = known?.realServers[key]?.node;
+    return node === undefined ? '' : `  ${node}`;
+  },
+);
 
-const placeField = (names: NamesBook): Field =>
-  field(
-    'FRONTEND, NODE',
-    'left',
-    ({ server }) => names.of(server.key)?.frontend ?? '',
-    (server, _, table) => {
-      const node = realNames(names, table, server)?.node;
-      return node === undefined ? '' : `  ${node}`;
-    },
-  );
-
-const stateField = (names: NamesBook): Field =>
-  field(
-    'STATE',
-    'left',
-    ({ server }) => (names.of(server.key)?.contested === true ? 'made by somebody else, left alone' : ''),
-    (server, { warning }, table) => {
-      const known = realNames(names, table, server);
-      const text = known === undefined ? '' : stateText(known);
-      return text === '' ? '' : { text, paint: warning };
-    },
-  );
+const stateField = field(
+  'STATE',
+  'left',
+  ({ known }) => (known?.contested === true ? 'made by somebody else, left alone' : ''),
+  ({ key }, { warning }, { known }) => {
+    const names = known?.realServers[key];
+    const text = names === undefined ? '' : stateText(names);
+    return text === '' ? '' : { text, paint: warning };
+  },
+);
 
 /** Whether every one is simply in use. */
 const isPlain = ({ contested, realServers }: VirtualServerNames): boolean =>
   contested === undefined && Object.values(realServers).every(({ state }) => state === 'ready');
 
 const fieldsFor = (
-  tables: readonly ObservedTable[],
-  { wide, statistics, rates, names = noNames }: TableTextOptions,
+  shown: readonly Shown[],
+  { wide, statistics, rates }: TableTextOptions,
 ): readonly Field[] => {
   const bytes = wide ? plainNumber : formatBytes;
-  const known = tables.flatMap(({ server }) => names.of(server.key) ?? []);
+  const known = shown.flatMap((each) => each.known ?? []);
   return [
     serverField,
-    ...(known.length === 0 ? [] : [nameField(names), placeField(names)]),
+    ...(known.length === 0 ? [] : [nameField, placeField]),
     schedulerField,
     ...(wide ? [forwardingField] : []),
     weightField,
@@ -188,35 +187,28 @@ const fieldsFor = (
     ...(wide ? [counted('PERSISTENT', (server) => server.persistentConnections), limitsField] : []),
     ...(statistics ? statisticsFields(bytes) : []),
     ...(rates ? rateFields(bytes) : []),
-    ...(known.every(isPlain) ? [] : [stateField(names)]),
+    ...(known.every(isPlain) ? [] : [stateField]),
   ];
 };
 
 const strong = (cell: Cell, palette: Palette): Cell =>
   typeof cell === 'string' ? { text: cell, paint: palette.strong } : cell;
 
-const rowsOf = (
-  table: ObservedTable,
-  fields: readonly Field[],
-  palette: Palette,
-): readonly (readonly Cell[])[] => {
-  const virtual = fields.map((each, index) =>
-    index === 0 ? strong(each.virtual(table), palette) : each.virtual(table),
+function* rowsOf(shown: Shown, fields: readonly Field[], palette: Palette): Iterable<readonly Cell[]> {
+  yield fields.map((each, index) =>
+    index === 0 ? strong(each.virtual(shown), palette) : each.virtual(shown),
   );
-  const real = [...table.realServers.values()].map((server) =>
-    fields.map((each) => each.real(server, palette, table)),
-  );
-  return real.length === 0
-    ? [virtual, [{ text: '  no real server: refuses connections', paint: palette.danger }]]
-    : [virtual, ...real];
-};
+  for (const server of shown.realServers.values())
+    yield fields.map((each) => each.real(server, palette, shown));
+  if (shown.realServers.size === 0)
+    yield [{ text: '  no real server: refuses connections', paint: palette.danger }];
+}
 
 /** The table for people, in the order given: a line a virtual server with the sums of its real servers, which follow with a line each. */
-export const tableText = (tables: readonly ObservedTable[], options: TableTextOptions): string => {
-  const fields = fieldsFor(tables, options);
-  return formatColumns(
-    fields,
-    tables.flatMap((table) => rowsOf(table, fields, options.palette)),
-    { titles: options.titles, paintTitle: options.palette.faint },
-  );
+export const tableLines = (tables: readonly ObservedTable[], options: TableTextOptions): Iterable<string> => {
+  const { names = noNames, palette, titles } = options;
+  const shown = tables.map((table): Shown => ({ ...table, known: names.of(table.server.key) }));
+  const fields = fieldsFor(shown, options);
+  const rows = shown.flatMap((each) => [...rowsOf(each, fields, palette)]);
+  return columnLines(fields, rows, { titles, paintTitle: palette.faint });
 };

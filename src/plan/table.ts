@@ -43,9 +43,7 @@ export interface TableJson {
 const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
 /** Virtual servers in the order of their keys: one table, one text. */
-export const sortedTables = <Server extends RealServer>(
-  tables: Iterable<VirtualServerTable<Server>>,
-): readonly VirtualServerTable<Server>[] =>
+export const sortedTables = <Table extends VirtualServerTable>(tables: Iterable<Table>): readonly Table[] =>
   [...tables].toSorted((a, b) => byText(a.server.key, b.server.key));
 
 /** Real servers in the order of their keys. */
@@ -62,12 +60,21 @@ const netmaskOf = (server: VirtualServer, persistence: Persistence): number | un
   return persistence.prefixLength === whole ? undefined : persistence.prefixLength;
 };
 
-export const realServerJson = (server: RealServer): RealServerJson => ({
-  weight: server.weight,
-  forwarding: server.forwarding,
-  ...(server.upperThreshold === 0 ? {} : { upperThreshold: server.upperThreshold }),
-  ...(server.lowerThreshold === 0 ? {} : { lowerThreshold: server.lowerThreshold }),
-});
+export const realServerJson = ({
+  weight,
+  forwarding,
+  upperThreshold,
+  lowerThreshold,
+}: RealServer): RealServerJson => {
+  // As nearly all are; there are many.
+  if (upperThreshold === 0 && lowerThreshold === 0) return { weight, forwarding };
+  return {
+    weight,
+    forwarding,
+    ...(upperThreshold === 0 ? {} : { upperThreshold }),
+    ...(lowerThreshold === 0 ? {} : { lowerThreshold }),
+  };
+};
 
 const persistenceJson = (server: VirtualServer): Partial<VirtualServerJson> => {
   if (server.persistence === undefined) return {};
@@ -78,10 +85,15 @@ const persistenceJson = (server: VirtualServer): Partial<VirtualServerJson> => {
   };
 };
 
+/** All but its real servers. */
+export const virtualServerSettingsJson = (server: VirtualServer): Omit<VirtualServerJson, 'realServers'> => ({
+  scheduler: server.scheduler,
+  ...persistenceJson(server),
+  ...(server.flags.length === 0 ? {} : { flags: server.flags }),
+});
+
 export const virtualServerJson = (table: VirtualServerTable): VirtualServerJson => ({
-  scheduler: table.server.scheduler,
-  ...persistenceJson(table.server),
-  ...(table.server.flags.length === 0 ? {} : { flags: table.server.flags }),
+  ...virtualServerSettingsJson(table.server),
   realServers: Object.fromEntries(
     sortedRealServers(table).map((server) => [server.key, realServerJson(server)]),
   ),
@@ -91,6 +103,10 @@ export const virtualServerJson = (table: VirtualServerTable): VirtualServerJson 
 export const formatHostAddress = (address: IpAddress): string =>
   `${address}/${hostPrefixLength(familyOf(address))}`;
 
+/** Sorted. */
+export const dummyAddressesJson = (addresses: Iterable<IpAddress>): readonly string[] =>
+  [...addresses].toSorted(byText).map(formatHostAddress);
+
 /** The whole table in the JSON contract: keys and addresses sorted. */
 export const tableJson = (
   tables: Iterable<VirtualServerTable>,
@@ -99,7 +115,7 @@ export const tableJson = (
   virtualServers: Object.fromEntries(
     sortedTables(tables).map((table) => [table.server.key, virtualServerJson(table)]),
   ),
-  dummyAddresses: [...addresses].toSorted(byText).map(formatHostAddress),
+  dummyAddresses: dummyAddressesJson(addresses),
 });
 
 const serviceOptions: Readonly<Record<Protocol, string>> = {
@@ -206,11 +222,14 @@ export const ipvsadmRealServer = (
   ].join(' ');
 
 /** The table as `ipvsadm -Sn` prints it and `ipvsadm -R` reads it: a line each, sorted, with a newline at the end of each. */
+export function* ipvsadmLines(tables: Iterable<VirtualServerTable>): Iterable<string> {
+  for (const table of sortedTables(tables)) {
+    yield `${ipvsadmVirtualServer(table.server)}\n`;
+    for (const server of sortedRealServers(table))
+      yield `${ipvsadmRealServer(table.server.identity, server)}\n`;
+  }
+}
+
+/** The same as one text. */
 export const ipvsadmText = (tables: Iterable<VirtualServerTable>): string =>
-  sortedTables(tables)
-    .flatMap((table) => [
-      ipvsadmVirtualServer(table.server),
-      ...sortedRealServers(table).map((server) => ipvsadmRealServer(table.server.identity, server)),
-    ])
-    .map((line) => `${line}\n`)
-    .join('');
+  [...ipvsadmLines(tables)].join('');

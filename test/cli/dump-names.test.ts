@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { customColumns, customColumnsText, fieldName, sortTables } from '../../src/cli/dump-fields.js';
-import { dumpJson } from '../../src/cli/dump-json.js';
+import { customColumns, customColumnsLines, fieldName, sortTables } from '../../src/cli/dump-fields.js';
+import { dumpJsonTexts } from '../../src/cli/dump-json.js';
 import { inAddressOrder, type ObservedTable } from '../../src/cli/kernel-table.js';
 import { bookOf, noNames } from '../../src/cli/names-book.js';
 import { noPalette } from '../../src/cli/paint.js';
-import { tableText } from '../../src/cli/table-text.js';
+import { tableLines } from '../../src/cli/table-text.js';
 import { UsageError } from '../../src/config/flags.js';
 import { real, table, virtual } from '../support/observed-tables.js';
 
@@ -50,7 +50,7 @@ const options = { wide: false, statistics: false, rates: false, titles: true, pa
 
 test('the table tells Services, pods, nodes and what drains; what nobody knows has no name', () => {
   assert.equal(
-    tableText(tables, options),
+    [...tableLines(tables, options)].join(''),
     [
       'SERVER                     SERVICE, POD             FRONTEND, NODE  SCHEDULER  WEIGHT  ACTIVE  INACTIVE  STATE',
       'TCP 10.96.0.9:443          shop/web:https           ClusterIP       rr                     10         4',
@@ -66,12 +66,13 @@ test('the table tells Services, pods, nodes and what drains; what nobody knows h
 });
 
 test('without anything out of the ordinary there is no column of states, without names no column of names', () => {
-  const plain = tableText(tables.slice(1, 2), options);
-  assert.equal(plain.split('\n')[0], 'SERVER               SCHEDULER  WEIGHT  ACTIVE  INACTIVE');
+  const [titles] = tableLines(tables.slice(1, 2), options);
+  assert.equal(titles?.trimEnd(), 'SERVER               SCHEDULER  WEIGHT  ACTIVE  INACTIVE');
 });
 
 test('JSON has the names beside what it always has', () => {
-  const json = dumpJson({ tables: tables.slice(0, 1), dummyAddresses: [] }, { ...options }) as {
+  const texts = dumpJsonTexts({ tables: tables.slice(0, 1), dummyAddresses: [] }, options);
+  const json = JSON.parse([...texts].join('')) as {
     readonly virtualServers: Readonly<Record<string, object>>;
   };
   const counts = (active: number) => ({ connections: { active, inactive: 2, persistent: 0 } });
@@ -105,9 +106,8 @@ test('JSON has the names beside what it always has', () => {
 
 const shown = (output: string, sortBy?: string): readonly string[] => {
   const sorted = sortBy === undefined ? tables : sortTables(tables, fieldName(sortBy), names);
-  return customColumnsText(sorted, names, customColumns(output) ?? assert.fail(), true)
-    .trimEnd()
-    .split('\n');
+  const lines = customColumnsLines(sorted, names, customColumns(output) ?? assert.fail(), true);
+  return [...lines].map((line) => line.trimEnd());
 };
 
 test('custom columns: a line a real server, or a virtual server where nothing is asked of real ones', () => {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseYaml, formatYaml } from '../../src/base/yaml.js';
-import { dumpJson } from '../../src/cli/dump-json.js';
-import { inAddressOrder, type ObservedTable } from '../../src/cli/kernel-table.js';
+import { formatYaml, parseYaml } from '../../src/base/yaml.js';
+import { dumpJsonTexts, dumpYamlTexts, type DumpJsonOptions } from '../../src/cli/dump-json.js';
+import { inAddressOrder, type KernelTable, type ObservedTable } from '../../src/cli/kernel-table.js';
 import { noPalette, paletteFor } from '../../src/cli/paint.js';
-import { formatBytes, tableText } from '../../src/cli/table-text.js';
+import { formatBytes, tableLines } from '../../src/cli/table-text.js';
 import { virtualServerKey, type VirtualServerObservation } from '../../src/model/virtual-server.js';
 import { ip, real, table, virtual } from '../support/observed-tables.js';
 
@@ -28,6 +28,10 @@ const tables: readonly ObservedTable[] = inAddressOrder([
     real('10.200.0.9', 6443, 40, { upperThreshold: 100, lowerThreshold: 80 }),
   ),
 ]);
+
+const tableText = (...given: Parameters<typeof tableLines>): string => [...tableLines(...given)].join('');
+const dumpJson = (kernel: KernelTable, options: DumpJsonOptions): unknown =>
+  JSON.parse([...dumpJsonTexts(kernel, options)].join(''));
 
 const plain = { wide: false, statistics: false, rates: false, titles: true, palette: noPalette };
 
@@ -143,5 +147,16 @@ test('JSON has the contract, connections always, counters on demand; YAML says t
     full,
     /"perSecond":\{"connections":5,"inPackets":50,"outPackets":40,"inBytes":2048,"outBytes":6144\}/,
   );
-  assert.deepEqual(parseYaml(formatYaml(json))[0]?.value, JSON.parse(JSON.stringify(json)));
+});
+
+test('JSON of many is indented as JSON.stringify does, and YAML as formatYaml does', () => {
+  const options = { statistics: true, rates: false };
+  for (const shown of [tables, []]) {
+    const kernel = { tables: shown, dummyAddresses: [ip('fd00:10:96::a'), ip('10.96.0.9')] };
+    const json = dumpJson(kernel, options);
+    assert.equal([...dumpJsonTexts(kernel, options)].join(''), `${JSON.stringify(json, undefined, 2)}\n`);
+    const yaml = [...dumpYamlTexts(kernel, { ...options, formatYaml })].join('');
+    assert.equal(yaml, formatYaml(json));
+    assert.deepEqual(parseYaml(yaml)[0]?.value, json);
+  }
 });
