@@ -11,6 +11,8 @@ export interface OptionDefinition<Value> {
   readonly summary: string;
   /** What stands for the value in help; undefined: it takes none. */
   readonly placeholder?: string;
+  /** It may stand without its value. */
+  readonly isValueOptional?: boolean;
   readonly choices?: readonly string[];
   /** What a shell offers where there are more values than can be listed. */
   readonly suggestions?: readonly string[];
@@ -47,6 +49,17 @@ export const text = (
   summary,
   placeholder,
   read: textOf,
+});
+
+/** An option with a text, which is '' where it is given without one; one that is given stands after `=`. */
+export const optionalText = (
+  placeholder: string,
+  summary: string,
+  details: OptionDetails = {},
+): OptionDefinition<string | undefined> => ({
+  ...text(placeholder, summary, details),
+  isValueOptional: true,
+  read: (given) => (given === true ? '' : textOf(given)),
 });
 
 /** An option that may be given several times; every text counts. */

@@ -37,9 +37,10 @@ const subsection = (title: string): string => `.SS ${escape(title)}`;
 const item = (term: string, text: string): readonly string[] => ['.TP', term, prose(text)];
 
 const optionItem = ([name, option]: readonly [string, OptionDefinition<unknown>]): readonly string[] => {
-  const { short, summary, placeholder, choices, standard } = option;
+  const { short, summary, placeholder, isValueOptional, choices, standard } = option;
   const words = [...(short === undefined ? [] : [bold(`-${short}`)]), bold(longName(name))].join(', ');
-  const value = placeholder === undefined ? '' : `=${italic(placeholder)}`;
+  const given = `=${italic(placeholder ?? '')}`;
+  const value = placeholder === undefined ? '' : isValueOptional === true ? `[${given}]` : given;
   const may = choices === undefined ? '' : `: ${choices.join(', ')}`;
   return item(words + value, summary + may + (standard === undefined ? '' : ` (default ${standard})`));
 };

@@ -19,7 +19,8 @@ export const bookOf = ({ virtualServers }: VirtualServersAnswer): NamesBook => {
 export const servicePortText = ({ service, port }: VirtualServerNames): string =>
   `${service}:${port.name === '' ? port.port : port.name}`;
 
-const spanText = (seconds: number): string => {
+/** `42s`, `14m18s`, `3h5m`. */
+export const spanText = (seconds: number): string => {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole}s`;
   const minutes = Math.floor(whole / 60);

@@ -23,9 +23,11 @@ const oneOf =
   };
 
 const optionFor = (name: string, definition: OptionDefinition<unknown>): Option => {
-  const { short, placeholder, choices, standard, repeatable, mandatory, summary } = definition;
+  const { short, placeholder, isValueOptional, choices, standard, repeatable, mandatory, summary } =
+    definition;
   const words = [...(short === undefined ? [] : [`-${short}`]), longName(name)].join(', ');
-  const option = new Option(placeholder === undefined ? words : `${words} <${placeholder}>`, summary);
+  const value = isValueOptional === true ? ` [${placeholder}]` : ` <${placeholder}>`;
+  const option = new Option(placeholder === undefined ? words : `${words}${value}`, summary);
   if (choices !== undefined) option.choices([...choices]).argParser(oneOf(choices));
   if (standard !== undefined) option.default(standard);
   if (repeatable === true) option.argParser(collect);

@@ -6,12 +6,14 @@ import { doctorCommand } from './commands/doctor.js';
 import { dumpCommand } from './commands/dump.js';
 import { manCommand } from './commands/man.js';
 import { renderCommand } from './commands/render.js';
+import { statusCommand } from './commands/status.js';
 import { topCommand } from './commands/top.js';
 import { versionCommand } from './commands/version.js';
 
 /** Every command but the daemon, in the order of help and man page. */
 export const commands: readonly Command[] = [
   dumpCommand,
+  statusCommand,
   topCommand,
   doctorCommand,
   renderCommand,

@@ -144,6 +144,8 @@ export interface StatusAnswer {
   readonly drift: readonly DriftAnswer[];
   /** By family: `IPv4`, `IPv6`. A family that this node does not serve is absent. */
   readonly packetRules: Readonly<Record<string, PacketRulesAnswer>>;
+  /** Where `health` and `metrics` are served, as the configuration says; one that is turned off is absent. */
+  readonly ports: Readonly<Record<string, string>>;
 }
 
 /** Why an endpoint is used or not. */

@@ -180,6 +180,7 @@ export const status = (changes: Partial<StatusAnswer> = {}): Facts['status'] => 
     contested: [],
     drift: [],
     packetRules: { IPv4: { inForce: true }, IPv6: { inForce: true } },
+    ports: { health: '0.0.0.0:10256', metrics: '127.0.0.1:10249' },
     ...changes,
   },
 });

@@ -23,10 +23,17 @@ export const helpOption: CompletableOption = {
 /** The options of a command. */
 export const optionsOf = ({ options }: Action): readonly CompletableOption[] => [
   ...Object.entries(options).map(
-    ([name, { short, summary, placeholder, choices, suggestions, completion, repeatable }]) => ({
+    ([
+      name,
+      { short, summary, placeholder, isValueOptional, choices, suggestions, completion, repeatable },
+    ]) => ({
       names: [...(short === undefined ? [] : [`-${short}`]), longName(name)],
       summary,
-      value: placeholder === undefined ? undefined : { words: choices ?? suggestions ?? [], completion },
+      // The word after one that may stand without its value is another's.
+      value:
+        placeholder === undefined || isValueOptional === true
+          ? undefined
+          : { words: choices ?? suggestions ?? [], completion },
       repeatable: repeatable === true,
     }),
   ),

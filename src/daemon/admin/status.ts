@@ -92,6 +92,11 @@ const sourceAnswer = (source: StatusParts['source']): StatusAnswer['source'] => 
   return { name: source.name, delivered, ...(trouble === undefined ? {} : { trouble }) };
 };
 
+const portsAnswer = ({ now: { configuration } }: LiveSettings): StatusAnswer['ports'] => {
+  const ports = { health: configuration.healthzBindAddress, metrics: configuration.metricsBindAddress };
+  return Object.fromEntries(Object.entries(ports).filter(([, address]) => address !== ''));
+};
+
 const processAnswer = () => ({
   programVersion: version,
   pid: process.pid,
@@ -124,5 +129,6 @@ export const statusAnswer = ({ wired, settings, source }: StatusParts): StatusAn
     contested: contestedAnswers(wired.contested),
     drift: wired.drift.counts.filter(({ count }) => count > 0),
     packetRules: packetRulesAnswers(wired),
+    ports: portsAnswer(settings),
   };
 };
