@@ -1,3 +1,4 @@
+import { deadSocketErrnos } from '../netlink/errors.js';
 import type { Operation, Outcome } from '../model/operation.js';
 
 /**
@@ -8,7 +9,7 @@ import type { Operation, Outcome } from '../model/operation.js';
  * - `retry`: the kernel lacks something that may come (memory, a right); try again with growing delays
  * - `give-up`: the kernel will not do this, whatever we wait for: left until the object changes or the next resync begins
  * - `ensure-device`: kube-ipvs0 is not there; make it, then try again
- * - `reopen`: the socket is of no use any more; the connection has opened another one, try again in a moment
+ * - `reopen`: the socket is of no use any more, nor was another one; the connection opens one more with the next try, in a moment
  */
 export type Decision = 'applied' | 'reread' | 'retry-soon' | 'retry' | 'give-up' | 'ensure-device' | 'reopen';
 
@@ -47,7 +48,7 @@ export const commonMeanings: Readonly<Partial<Record<Decision, readonly string[]
     'EOPNOTSUPP',
     'ENOTSUPP',
   ],
-  reopen: ['EBADF', 'ENOTSOCK', 'ENOTCONN', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ESHUTDOWN'],
+  reopen: deadSocketErrnos,
 };
 
 type Meanings = Readonly<Record<string, Decision>>;

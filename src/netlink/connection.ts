@@ -7,6 +7,7 @@ import { Exchange, explain, type MessageOutcome } from './exchange.js';
 import { NetlinkError, ProtocolError } from './errors.js';
 import { Errno } from './errno.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
+import { ReopeningChannel, type Reopened } from './reopening-channel.js';
 import { CommandSocket, type CommandChannel } from './socket.js';
 import { Transaction, type TransactionAnswer, type TransactionParts } from './transaction.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
@@ -15,8 +16,8 @@ export interface ConnectionOptions {
   /** Wanted size of the kernel's buffers; net.core.rmem_max limits it without CAP_NET_ADMIN. */
   readonly bufferBytes?: number;
   readonly trace?: Tracer | undefined;
-  /** Instead of a socket of the kernel's, for tests. */
-  readonly channel?: CommandChannel;
+  /** Opens what is used instead of a socket of the kernel's, for tests. */
+  readonly channel?: () => CommandChannel;
 }
 
 /** How much was sent, for tests that count and for metrics. */
@@ -49,7 +50,7 @@ interface Inbox {
  * kernel's refusal) and ProtocolErrors (bytes that are not what they should be).
  */
 export class Connection {
-  readonly #socket: CommandChannel;
+  readonly #socket: ReopeningChannel;
   readonly #writer = new ByteWriter(largestDatagram + 4096);
   readonly #trace: Tracer | undefined;
   readonly #window: number;
@@ -59,8 +60,10 @@ export class Connection {
   readonly #sent = { messages: 0, datagrams: 0 };
 
   private constructor(protocol: ProtocolName, options: ConnectionOptions) {
-    this.#socket =
-      options.channel ?? new CommandSocket(Protocol[protocol], options.bufferBytes ?? defaultBufferBytes);
+    const { bufferBytes = defaultBufferBytes } = options;
+    this.#socket = new ReopeningChannel(
+      options.channel ?? (() => new CommandSocket(Protocol[protocol], bufferBytes)),
+    );
     this.#trace = options.trace ?? tracerFromEnvironment(protocol);
     const fitting = Math.floor(this.#socket.receiveBufferBytes / acknowledgementCharge);
     this.#window = Math.max(1, Math.min(mostMessages, fitting));
@@ -75,9 +78,14 @@ export class Connection {
     return this.#sent;
   }
 
-  /** The address that the kernel knows this connection by. */
+  /** The address that the kernel knows this connection by, until it is reopened. */
   get portId(): number {
     return this.#socket.portId;
+  }
+
+  /** The listener is called when the socket was of no use any more and another one was opened. */
+  onReopened(listener: (reopened: Reopened) => void): void {
+    this.#socket.onReopened = listener;
   }
 
   /** Lets traces name the attributes of messages of a family. */

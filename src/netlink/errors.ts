@@ -28,6 +28,17 @@ const meaningOf = (errnoNumber: number): string => {
   return known === undefined ? '' : ` (${known[1]})`;
 };
 
+/** What a system call says on a socket that is of no use any more, however long we wait. */
+export const deadSocketErrnos = [
+  'EBADF',
+  'ENOTSOCK',
+  'ENOTCONN',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ESHUTDOWN',
+] as const;
+
 /** The kernel refused an operation, or the socket failed. Decide by `errno`, the name of the error, as `EEXIST`. */
 export class NetlinkError extends BaseError {
   readonly errno: string;

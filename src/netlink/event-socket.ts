@@ -69,6 +69,16 @@ export class EventSocket {
     }
   }
 
+  /** Whether the descriptor still is that of this socket: of one that somebody closed nothing is ever told. A failure is reported. */
+  look(): void {
+    try {
+      if (nativeShims().portId(this.#descriptor) === this.#socket.address().port) return;
+    } catch (error) {
+      return this.#fail(fromSystemCall('look at a netlink socket for events', error));
+    }
+    this.#fail(new Error('its descriptor is that of another socket'));
+  }
+
   /** No callback comes after this. */
   close(): void {
     if (this.#closed) return;

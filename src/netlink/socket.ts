@@ -1,6 +1,6 @@
 import { nativeShims } from '../../native-shims/index.js';
 import { NetlinkOption, SocketLevel, SocketOption } from './constants.js';
-import { fromSystemCall } from './errors.js';
+import { fromSystemCall, NetlinkError } from './errors.js';
 
 const forced = (descriptor: number, force: number, plain: number, bytes: number): void => {
   const shims = nativeShims();
@@ -95,7 +95,7 @@ export class CommandSocket implements CommandChannel {
     try {
       return nativeShims().dropped(this.#open());
     } catch (error) {
-      throw fromSystemCall('look at a netlink socket', error);
+      throw this.#failed('look at a netlink socket', error);
     }
   }
 
@@ -105,7 +105,7 @@ export class CommandSocket implements CommandChannel {
         this.#sendBufferBytes = setSendBuffer(this.#open(), datagram.length + datagramOverhead);
       nativeShims().send(this.#open(), datagram);
     } catch (error) {
-      throw fromSystemCall('send to the kernel', error);
+      throw this.#failed('send to the kernel', error);
     }
   }
 
@@ -114,7 +114,7 @@ export class CommandSocket implements CommandChannel {
       const length = nativeShims().receive(this.#open(), buffer);
       return length < 0 ? undefined : length;
     } catch (error) {
-      throw fromSystemCall('receive from the kernel', error);
+      throw this.#failed('receive from the kernel', error);
     }
   }
 
@@ -123,6 +123,14 @@ export class CommandSocket implements CommandChannel {
     const descriptor = this.#descriptor;
     this.#descriptor = undefined;
     nativeShims().close(descriptor);
+  }
+
+  /** A descriptor that is none, or none of a socket, is not ours: somebody else may have its number by now, so it is not closed. */
+  #failed(operation: string, cause: unknown): unknown {
+    const error = fromSystemCall(operation, cause);
+    if (error instanceof NetlinkError && (error.errno === 'EBADF' || error.errno === 'ENOTSOCK'))
+      this.#descriptor = undefined;
+    return error;
   }
 
   #open(): number {

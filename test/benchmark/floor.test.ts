@@ -76,8 +76,8 @@ const ourMessages = async (): Promise<readonly Message[]> => {
   }
   const empty = { virtualServer: () => undefined, hasAddress: () => false, element: () => undefined };
   const [generic, route] = [willing(), willing()];
-  const ipvsClient = IpvsClient.open(Connection.open('generic', { channel: generic }));
-  const routeClient = RouteClient.open(Connection.open('route', { channel: route }));
+  const ipvsClient = IpvsClient.open(Connection.open('generic', { channel: () => generic }));
+  const routeClient = RouteClient.open(Connection.open('route', { channel: () => route }));
   // The floor knows nothing of packet rules.
   const { virtualServers, addresses } = desired.keys();
   for (const phase of phases(diff(desired, empty, touch({ virtualServers, addresses })))) {

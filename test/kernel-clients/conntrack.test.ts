@@ -30,16 +30,17 @@ const told = (sequence: number, destination: string, destinationPort: number, nu
 const olderKernel = (): ConntrackClient =>
   ConntrackClient.open(
     Connection.open('netfilter', {
-      channel: new FakeChannel(([request]) => {
-        const sequence = request?.sequence ?? 0;
-        return [
-          told(sequence, '10.96.0.10', 53, 'UDP'),
-          told(sequence, '10.96.0.10', 54, 'UDP'),
-          told(sequence, '10.96.0.11', 53, 'UDP'),
-          told(sequence, '10.96.0.10', 53, 'TCP'),
-          doneBytes(sequence),
-        ];
-      }),
+      channel: () =>
+        new FakeChannel(([request]) => {
+          const sequence = request?.sequence ?? 0;
+          return [
+            told(sequence, '10.96.0.10', 53, 'UDP'),
+            told(sequence, '10.96.0.10', 54, 'UDP'),
+            told(sequence, '10.96.0.11', 53, 'UDP'),
+            told(sequence, '10.96.0.10', 53, 'TCP'),
+            doneBytes(sequence),
+          ];
+        }),
     }),
   );
 

@@ -133,7 +133,7 @@ const flat = (message: Message | undefined): FlatMessage => {
 /** The message that a client sends for an operation, to a kernel whose family IPVS has the number 20. */
 const sentFor = async (operation: IpvsOperation): Promise<FlatMessage> => {
   const channel = replay({ command: '', output: [], sent: [], received: [] });
-  const client = IpvsClient.open(Connection.open('generic', { channel }));
+  const client = IpvsClient.open(Connection.open('generic', { channel: () => channel }));
   await client.apply([operation]);
   return flat(channel.datagrams.at(-1)?.[0]);
 };
@@ -187,7 +187,7 @@ describe('the kernel’s refusals become outcomes by errno name', () => {
         }
         return [acknowledgementBytes(message, errno)];
       });
-      const client = IpvsClient.open(Connection.open('generic', { channel }));
+      const client = IpvsClient.open(Connection.open('generic', { channel: () => channel }));
       const [outcome] = await client.apply([operation]);
       assert.ok(outcome?.status === 'failed', JSON.stringify(outcome));
       assert.equal(outcome.errno, expected.split(',')[0]);
@@ -202,7 +202,7 @@ const rebuild = (message: Message | undefined): Uint8Array => {
 };
 
 const replayed = (name: string): IpvsClient =>
-  IpvsClient.open(Connection.open('generic', { channel: replay(readCapture(`ipvs/${name}`)) }));
+  IpvsClient.open(Connection.open('generic', { channel: () => replay(readCapture(`ipvs/${name}`)) }));
 const withoutStatistics = ({ statistics, ...rest }: { readonly statistics: unknown }): object => {
   assert.notEqual(statistics, undefined, 'statistics');
   return rest;
@@ -305,7 +305,7 @@ describe('what ipvsadm lists the client reads', () => {
       sent: about(sent, 15).slice(0, 1),
       received: about(received, 14).slice(0, 1),
     });
-    const client = IpvsClient.open(Connection.open('generic', { channel }));
+    const client = IpvsClient.open(Connection.open('generic', { channel: () => channel }));
     assert.deepEqual(await client.info(), { version: '1.2.1', connectionTableSize: 4096 });
   });
 
@@ -319,7 +319,7 @@ describe('what ipvsadm lists the client reads', () => {
 test('an answer that lacks the service is a ProtocolError that names it', async () => {
   const empty = messageBytes({ type: 20, sequence: 0, body: (writer) => writer.u32(0x0101) });
   const capture = { ...readCapture('ipvs/list-empty'), received: [empty] };
-  const client = IpvsClient.open(Connection.open('generic', { channel: replay(capture) }));
+  const client = IpvsClient.open(Connection.open('generic', { channel: () => replay(capture) }));
   await assert.rejects(
     client.virtualServers(),
     (error) => error instanceof ProtocolError && error.message === 'service: is missing',
@@ -331,7 +331,7 @@ test('a kernel without IPVS: ENOENT, and the socket is closed', () => {
     message === undefined ? [] : [acknowledgementBytes(message, 2)],
   );
   assert.throws(
-    () => IpvsClient.open(Connection.open('generic', { channel })),
+    () => IpvsClient.open(Connection.open('generic', { channel: () => channel })),
     (error) => error instanceof NetlinkError && error.errno === 'ENOENT',
   );
   assert.equal(channel.closed, true);

@@ -148,7 +148,7 @@ describe('each message is what nft sends', () => {
       const last = messages.at(-2);
       return last === undefined ? [] : [acknowledgementBytes(last, 0)];
     });
-    const client = NftablesClient.open(Connection.open('netfilter', { channel }));
+    const client = NftablesClient.open(Connection.open('netfilter', { channel: () => channel }));
     void client.transaction([{ kind: 'delete-table', family: 'IPv4', name: 'kube-ipvs' }]);
     const frame = (messages: readonly Message[]): readonly (FlatMessage | undefined)[] =>
       [messages.at(0), messages.at(-1)].map((message) => message && flatten(message, headerLength, []));

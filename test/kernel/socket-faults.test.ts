@@ -4,34 +4,22 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { commonMeanings, operationMeanings } from '../../src/apply/decisions.js';
 import type { Connect } from '../../src/daemon/kernel-access.js';
-import { IpvsClient } from '../../src/kernel/ipvs/client.js';
-import { NftablesClient } from '../../src/kernel/nftables/client.js';
-import { RouteClient } from '../../src/kernel/rtnetlink/client.js';
-import { dummyInterfaceName } from '../../src/model/node.js';
-import { tableName } from '../../src/model/nftables.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { errnoName } from '../../src/netlink/errno.js';
-import { families } from '../../src/base/ip.js';
-import { worlds } from '../support/fault-world.js';
+import { linesOfWorld, putWorld, type WorldName } from '../support/fault-world.js';
 import { SocketFaults, type Aim, type Fault } from '../support/faulty-channel.js';
+import { errnoNumber } from '../support/errnos.js';
 import { runLine } from '../support/guest.js';
+import { HeldKernel } from '../support/held-kernel.js';
 import { startInProcessWith, type InProcessDaemon } from '../support/in-process-daemon.js';
-import { SimulatedNode } from '../support/simulated-node.js';
-import { nodeFacts } from '../support/objects.js';
 
-const numbers = new Map(Array.from({ length: 134 }, (_, number) => [errnoName(number), number]));
-numbers.set('ENOTSUPP', 524);
 const errnos = [
   ...new Set([
     ...Object.values(commonMeanings).flat(),
     ...Object.values(operationMeanings).flatMap((ofKind) => Object.keys(ofKind)),
     'EXDEV',
   ]),
-].map((name) => {
-  const number = numbers.get(name);
-  assert.ok(number !== undefined, name);
-  return number;
-});
+].map(errnoNumber);
 /**
  * By kind of message, what the kernel says only where it is so: the object is there already, or gone. Said of what is not so,
  * nothing could tell it from the truth.
@@ -46,7 +34,7 @@ const lies: ReadonlyMap<string, readonly string[]> = new Map([
 const allFaults: readonly Fault[] = ['lost', 'unsent', 'cut', 'twice', ...errnos];
 
 const faults = new SocketFaults();
-const connect: Connect = (protocol) => Connection.open(protocol, { channel: faults.channel(protocol) });
+const connect: Connect = (protocol) => Connection.open(protocol, { channel: () => faults.channel(protocol) });
 const delays = {
   retry: {
     soon: { firstMilliseconds: 2, maximumMilliseconds: 4 },
@@ -58,64 +46,20 @@ const delays = {
 const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
-const own = { ipvs: IpvsClient.open(), route: RouteClient.open(), nftables: NftablesClient.open() };
-after(() => {
-  for (const client of Object.values(own)) client.close();
-});
-
-/** What the kernel holds of ours: virtual and real servers, addresses, elements. */
-const held = async (): Promise<readonly string[]> => {
-  const lines: string[] = [];
-  for (const server of await own.ipvs.virtualServers()) {
-    const { key, scheduler, persistence, flags } = server;
-    lines.push([key, scheduler, persistence?.seconds ?? '-', ...flags].join(' '));
-    for (const real of await own.ipvs.realServers(server.identity))
-      lines.push(`${key} → ${real.key} ${real.weight}`);
-  }
-  const dummy = await own.route.link(dummyInterfaceName);
-  for (const { interfaceIndex, address } of await own.route.addresses())
-    if (interfaceIndex === dummy?.index) lines.push(address);
-  for (const family of families)
-    for (const set of (await own.nftables.table(family, tableName))?.sets ?? [])
-      for (const { fields, chain } of await own.nftables.elements(family, tableName, set))
-        lines.push(`${set.name} ${fields.join(' . ')} ${chain ?? ''}`);
-  return lines.toSorted();
-};
+const own = new HeldKernel();
+after(() => own[Symbol.dispose]());
 
 const nodeAddresses = ['lo 127.0.0.1/8', 'lo ::1/128', 'eth0 192.0.2.10/24', 'eth0 2001:db8:1::10/64'];
 
-/** What `render` says of the same objects. */
-const rendered = (world: keyof typeof worlds): readonly string[] => {
-  const node = new SimulatedNode(nodeFacts(nodeAddresses));
-  node.replace(worlds[world]);
-  const lines: string[] = [];
-  for (const { server, realServers } of node.kernel.tables()) {
-    const { key, scheduler, persistence, flags } = server;
-    lines.push([key, scheduler, persistence?.seconds ?? '-', ...flags].join(' '));
-    for (const real of realServers.values()) lines.push(`${key} → ${real.key} ${real.weight}`);
-  }
-  lines.push(...node.kernel.addresses());
-  for (const { set, fields, chain } of node.kernel.elements())
-    lines.push(`${set} ${fields.join(' . ')} ${chain ?? ''}`);
-  return lines.toSorted();
-};
-
 let daemon: InProcessDaemon;
 
-const put = (world: keyof typeof worlds): void => {
-  const { services, slices } = worlds[world];
-  daemon.wired.store.replaceAll({
-    services: new Map(services.map((value) => [value.key, value])),
-    endpointSlices: new Map(slices.map((value) => [value.key, value])),
-    node: undefined,
-  });
-};
+const put = (world: WorldName): void => putWorld(daemon.wired.store, world);
 
 /** Everything is read again, as a resync does, and what was given up is tried. */
 const lookAgain = (): void => {
   daemon.wired.reconciler.tryGivenUp();
   daemon.wired.proxy.rereadAddresses();
-  daemon.wired.proxy.packetRulesChanged();
+  daemon.wired.packetRules.forget();
   daemon.wired.proxy.ipvsChanged();
 };
 
@@ -136,11 +80,11 @@ after(async () => daemon[Symbol.asyncDispose]());
 const lookedAgain: string[] = [];
 
 /** Waits until the kernel is as `render` says; a resync comes to help where it has to, as it would. */
-const converged = async (world: keyof typeof worlds, what: () => string): Promise<void> => {
+const converged = async (world: WorldName, what: () => string): Promise<void> => {
   const expected = JSON.stringify(wanted[world]);
   for (let pause = 2, tries = 0; ; pause = Math.min(200, pause * 2), tries += 1) {
     await delay(pause);
-    const now = await held();
+    const now = await own.lines();
     if (JSON.stringify(now) === expected) break;
     if (
       tries === 7 ||
@@ -155,10 +99,10 @@ const converged = async (world: keyof typeof worlds, what: () => string): Promis
 };
 
 const wanted = {
-  empty: rendered('empty'),
-  full: rendered('full'),
-  changed: rendered('changed'),
-  fewer: rendered('fewer'),
+  empty: linesOfWorld('empty', nodeAddresses),
+  full: linesOfWorld('full', nodeAddresses),
+  changed: linesOfWorld('changed', nodeAddresses),
+  fewer: linesOfWorld('fewer', nodeAddresses),
 };
 
 const steps = ['full', 'changed', 'fewer', 'look', 'empty'] as const;
@@ -252,7 +196,7 @@ test('whatever the kernel answers to whichever kind of message, everything is as
   const kinds = new Set([...kindsOf.values()].flatMap((ofStep) => [...ofStep]));
   const isMissing = (kind: string): boolean =>
     faultsOf(kind).some((fault) => met.get(kind)?.has(fault) !== true);
-  for (let run = 0; run < 400 && [...kinds].some(isMissing); run += 1)
+  for (let run = 0; run < (isLong ? 4_000 : 400) && [...kinds].some(isMissing); run += 1)
     for (const step of steps) {
       const missing = [...(kindsOf.get(step) ?? [])].filter(isMissing);
       const begin = run % Math.max(1, missing.length);

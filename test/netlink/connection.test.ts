@@ -28,7 +28,7 @@ const thing = (sequence: number, size: number, flags = 0x2): Uint8Array =>
     },
   });
 
-const connect = (channel: FakeChannel): Connection => Connection.open('generic', { channel });
+const connect = (channel: FakeChannel): Connection => Connection.open('generic', { channel: () => channel });
 const sequenceOf = (messages: readonly Message[]): number => messages[0]?.sequence ?? -1;
 const acknowledgeLast = (messages: readonly Message[]): readonly Uint8Array[] => {
   const last = messages.at(-1);

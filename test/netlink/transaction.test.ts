@@ -33,7 +33,7 @@ const perform = (
   ending: 'end' | 'no end' = 'end',
 ): { readonly answer: TransactionAnswer; readonly channel: FakeChannel } => {
   const channel = new FakeChannel(answers);
-  const connection = Connection.open('netfilter', { channel });
+  const connection = Connection.open('netfilter', { channel: () => channel });
   const end = ending === 'end' ? request(9) : undefined;
   return {
     answer: connection.transaction({ begin: request(0), requests: numbers.map(request), end }),
@@ -136,7 +136,7 @@ describe('a transaction', () => {
 
   test('is followed by others under later numbers', () => {
     const channel = new FakeChannel(answering([1, 0]));
-    const connection = Connection.open('netfilter', { channel });
+    const connection = Connection.open('netfilter', { channel: () => channel });
     const parts = { begin: request(0), requests: [request(1)], end: request(9) };
     assert.deepEqual(connection.transaction(parts), { status: 'applied' });
     assert.deepEqual(connection.transaction(parts), { status: 'applied' });

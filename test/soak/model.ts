@@ -86,7 +86,7 @@ let daemon: InProcessDaemon;
 const start = async (): Promise<void> => {
   daemon = await startInProcessWith(
     {
-      connect: (protocol) => Connection.open(protocol, { channel: faults.channel(protocol) }),
+      connect: (protocol) => Connection.open(protocol, { channel: () => faults.channel(protocol) }),
       delays,
     },
     '--ipvs-sync-period=1s',

@@ -1,5 +1,7 @@
-import type { ClusterObjects } from './simulated-node.js';
-import { local, ready, service, slice, type ServiceSpec } from './objects.js';
+import type { ClusterStore } from '../../src/watch/cluster-store.js';
+import { linesOf } from './held-kernel.js';
+import { local, nodeFacts, ready, service, slice, type ServiceSpec } from './objects.js';
+import { SimulatedNode, type ClusterObjects } from './simulated-node.js';
 
 interface WorldService {
   readonly name: string;
@@ -101,3 +103,22 @@ export const worlds = {
   /** Every other Service is deleted. */
   fewer: objects(services.filter((_, index) => index % 2 === 0)),
 } as const satisfies Readonly<Record<string, ClusterObjects>>;
+
+export type WorldName = keyof typeof worlds;
+
+/** A source that says so. */
+export const putWorld = (store: ClusterStore, world: WorldName): void => {
+  const { services: ofWorld, slices } = worlds[world];
+  store.replaceAll({
+    services: new Map(ofWorld.map((value) => [value.key, value])),
+    endpointSlices: new Map(slices.map((value) => [value.key, value])),
+    node: undefined,
+  });
+};
+
+/** What `render` says of the world on a node with these addresses, as `HeldKernel` gives it. */
+export const linesOfWorld = (world: WorldName, nodeAddresses: readonly string[]): readonly string[] => {
+  const node = new SimulatedNode(nodeFacts(nodeAddresses));
+  node.replace(worlds[world]);
+  return linesOf(node);
+};

@@ -1,6 +1,7 @@
 import type { Flow, FlowQuery } from '../../model/flow.js';
 import type { Outcome } from '../../model/operation.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
+import type { Reopened } from '../../netlink/reopening-channel.js';
 import { conntrackShapeOf } from './attributes.js';
 import { deleteFlowRequest, flowFrom, listFlowsRequest } from './convert.js';
 
@@ -29,6 +30,11 @@ export class ConntrackClient {
 
   get sent(): SentCounts {
     return this.#connection.sent;
+  }
+
+  /** The listener is called when its socket was of no use any more and another one was opened. */
+  onReopened(listener: (reopened: Reopened) => void): void {
+    this.#connection.onReopened(listener);
   }
 
   /** The kernel walks its whole table for it, whatever the query. */

@@ -12,6 +12,7 @@ import {
 import type { AttributeTable } from '../../netlink/attributes.js';
 import type { ByteWriter } from '../../netlink/bytes.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
+import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import { GenericFamily, lookUpFamily } from '../../netlink/generic.js';
 import type { BodyShape, Message, Request } from '../../netlink/message.js';
@@ -97,6 +98,11 @@ export class IpvsClient {
 
   get sent(): SentCounts {
     return this.#connection.sent;
+  }
+
+  /** The listener is called when its socket was of no use any more and another one was opened. */
+  onReopened(listener: (reopened: Reopened) => void): void {
+    this.#connection.onReopened(listener);
   }
 
   /** How often IPVS was found loaded anew since this client was opened. */

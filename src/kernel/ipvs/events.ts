@@ -25,8 +25,8 @@ const isAboutIpvs = (message: Message): boolean => {
 };
 
 /** Tells when IPVS comes and goes as a whole. Throws a NetlinkError where the socket cannot be opened. */
-export const watchIpvsPresence = (listener: IpvsPresenceListener): { close(): void } => {
-  const socket = EventSocket.open('generic', [notifyGroup], {
+export const watchIpvsPresence = (listener: IpvsPresenceListener): EventSocket => {
+  return EventSocket.open('generic', [notifyGroup], {
     shapeOf: controlFamily.shapeOf,
     message: (message) => {
       if (isAboutIpvs(message)) listener.changed();
@@ -34,5 +34,4 @@ export const watchIpvsPresence = (listener: IpvsPresenceListener): { close(): vo
     lost: () => listener.lost(),
     failed: (error) => listener.failed(error),
   });
-  return { close: () => socket.close() };
 };

@@ -8,6 +8,7 @@ import type {
   TableDeclaration,
 } from '../../model/nftables.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
+import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import type { Request } from '../../netlink/message.js';
 import type { TransactionAnswer } from '../../netlink/transaction.js';
@@ -102,6 +103,11 @@ export class NftablesClient {
 
   get sent(): SentCounts {
     return this.#connection.sent;
+  }
+
+  /** The listener is called when its socket was of no use any more and another one was opened. */
+  onReopened(listener: (reopened: Reopened) => void): void {
+    this.#connection.onReopened(listener);
   }
 
   /** For `watchNftables`, to leave out what this client does. */

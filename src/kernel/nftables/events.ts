@@ -32,9 +32,9 @@ export const tableOfEvent = (
 export const watchNftables = (
   listener: NftablesListener,
   options: { readonly table: string; readonly exceptPort?: number; readonly receiveBufferBytes?: number },
-): { close(): void } => {
+): EventSocket => {
   const { table: watched, ...socketOptions } = options;
-  const socket = EventSocket.open('netfilter', [NetfilterGroup.nftables], {
+  return EventSocket.open('netfilter', [NetfilterGroup.nftables], {
     ...socketOptions,
     shapeOf: nftablesShapeOf,
     message: (message) => {
@@ -44,5 +44,4 @@ export const watchNftables = (
     lost: () => listener.lost(),
     failed: (error) => listener.failed(error),
   });
-  return { close: () => socket.close() };
 };

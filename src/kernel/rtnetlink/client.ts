@@ -1,6 +1,7 @@
 import type { Family, IpAddress } from '../../base/ip.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
+import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import type { Request } from '../../netlink/message.js';
 import { routeShapeOf } from './attributes.js';
@@ -36,6 +37,11 @@ export class RouteClient {
 
   get sent(): SentCounts {
     return this.#connection.sent;
+  }
+
+  /** The listener is called when its socket was of no use any more and another one was opened. */
+  onReopened(listener: (reopened: Reopened) => void): void {
+    this.#connection.onReopened(listener);
   }
 
   /** For `watchRoute`, to leave out what this client does. */

@@ -55,21 +55,16 @@ export const routeEventFrom = (message: Message, names: Map<number, string>): Ro
 export const watchRoute = (
   listener: RouteListener,
   options: { readonly receiveBufferBytes?: number; readonly exceptPort?: number } = {},
-): { close(): void } => {
+): EventSocket => {
   const names = new Map<number, string>();
-  const socket = EventSocket.open(
-    'route',
-    [RouteGroup.link, RouteGroup.ipv4Address, RouteGroup.ipv6Address],
-    {
-      ...options,
-      shapeOf: routeShapeOf,
-      message: (message) => {
-        const event = routeEventFrom(message, names);
-        if (event !== undefined) listener.event(event);
-      },
-      lost: () => listener.lost(),
-      failed: (error) => listener.failed(error),
+  return EventSocket.open('route', [RouteGroup.link, RouteGroup.ipv4Address, RouteGroup.ipv6Address], {
+    ...options,
+    shapeOf: routeShapeOf,
+    message: (message) => {
+      const event = routeEventFrom(message, names);
+      if (event !== undefined) listener.event(event);
     },
-  );
-  return { close: () => socket.close() };
+    lost: () => listener.lost(),
+    failed: (error) => listener.failed(error),
+  });
 };

@@ -1,0 +1,92 @@
+import { Backoff, type BackoffOptions } from '../base/async.js';
+import { messageOf } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+
+interface Closable {
+  /** Reports it where it is of no use any more, and nothing else would tell. */
+  look(): void;
+  close(): void;
+}
+
+export interface KeptOpen {
+  /** For the log: what comes through, as `link and address events`. */
+  readonly what: string;
+  /** Opens it; calls back when it is of no use any more. May throw. */
+  readonly open: (failed: (error: Error) => void) => Closable;
+  /** What came while it was not open is gone. */
+  readonly lost: () => void;
+  readonly delays: BackoffOptions;
+  readonly log: Logger;
+}
+
+/** Something that is opened again, after a delay that grows, whenever it fails. */
+export class Kept implements Disposable {
+  readonly #backoff: Backoff;
+  #current: Closable | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #failures = 0;
+  #closed = false;
+  #openedAt = performance.now();
+
+  /** Opens it now, and throws what that throws. */
+  constructor(private readonly parts: KeptOpen) {
+    this.#backoff = new Backoff(parts.delays);
+    this.#current = this.#open();
+  }
+
+  /** Whether it still is of use is looked at. */
+  look(): void {
+    this.#current?.look();
+  }
+
+  /** Another one is opened now, in place of one that is as good but for what it was opened with. */
+  renew(): void {
+    if (this.#closed || this.#current === undefined) return;
+    this.#close();
+    this.#openAgain();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#close();
+  }
+
+  /** What fails after it was closed is not the one that is in use. */
+  #open(): Closable {
+    const opened = this.parts.open((error) => {
+      if (this.#current === opened) this.#failed(error);
+    });
+    return opened;
+  }
+
+  #close(): void {
+    this.#current?.close();
+    this.#current = undefined;
+  }
+
+  #failed(error: unknown): void {
+    this.#close();
+    const { what, delays, log } = this.parts;
+    // One that fails as soon as it is open has no fresh start.
+    if (performance.now() - this.#openedAt > delays.maximumMilliseconds) this.#backoff.reset();
+    this.#failures += 1;
+    if (this.#failures === 1)
+      log.error({ error: messageOf(error) }, `${what} ended; they are opened again, and the resync goes on`);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#openAgain(), this.#backoff.next());
+  }
+
+  #openAgain(): void {
+    const { what, lost, log } = this.parts;
+    try {
+      this.#current = this.#open();
+    } catch (error) {
+      return this.#failed(error);
+    }
+    if (this.#failures > 0) log.info({ failures: this.#failures }, `${what} are there again`);
+    this.#failures = 0;
+    this.#openedAt = performance.now();
+    lost();
+  }
+}

@@ -1,0 +1,110 @@
+import { deadSocketErrnos, NetlinkError } from './errors.js';
+import type { CommandChannel } from './socket.js';
+
+const dead: ReadonlySet<string> = new Set(deadSocketErrnos);
+
+/** After so many failures in a row to receive the socket is dead, whatever they say. */
+const mostFailures = 3;
+
+/** The socket was of no use any more, and there is another one, under another port id. */
+export interface Reopened {
+  /** Why. */
+  readonly error: NetlinkError;
+  /** Whether the one before had answered; else this is more of the same trouble. */
+  readonly isNews: boolean;
+}
+
+/**
+ * A channel that opens another socket where the one it has is dead. What could not be sent is sent there, for nothing of it had
+ * reached the kernel; where it was answers that could not be received, whoever waits for them gets the error. A socket that
+ * cannot be opened is an error of what was to be sent, and is tried with what is sent next.
+ */
+export class ReopeningChannel implements CommandChannel {
+  /** Called once there is another socket. */
+  onReopened: (reopened: Reopened) => void = () => {};
+  #channel: CommandChannel | undefined;
+  #last: Pick<CommandChannel, 'receiveBufferBytes' | 'portId'>;
+  /** Why there is no socket, or the last one was closed. */
+  #error: NetlinkError | undefined;
+  #answered = false;
+  #failures = 0;
+  /** Of all sockets until the last look. */
+  #dropped = 0;
+  #droppedHere = 0;
+  #closed = false;
+
+  /** Opens the first one; a NetlinkError where that fails. */
+  constructor(private readonly open: () => CommandChannel) {
+    this.#channel = open();
+    this.#last = this.#channel;
+  }
+
+  get receiveBufferBytes(): number {
+    return this.#last.receiveBufferBytes;
+  }
+
+  get portId(): number {
+    return this.#last.portId;
+  }
+
+  /** Datagrams that a socket took to its grave are no drops: who waited for them was told. */
+  get dropped(): number {
+    try {
+      const here = this.#channel?.dropped ?? this.#droppedHere;
+      this.#dropped += here - this.#droppedHere;
+      this.#droppedHere = here;
+    } catch (error) {
+      if (!this.#buries(error)) throw error;
+    }
+    return this.#dropped;
+  }
+
+  send(datagram: Uint8Array): void {
+    try {
+      this.#current().send(datagram);
+    } catch (error) {
+      if (!this.#buries(error)) throw error;
+      this.#current().send(datagram);
+    }
+  }
+
+  receive(buffer: Uint8Array): number | undefined {
+    if (this.#channel === undefined) return undefined;
+    try {
+      const length = this.#channel.receive(buffer);
+      this.#failures = 0;
+      if (length !== undefined) this.#answered = true;
+      return length;
+    } catch (error) {
+      this.#failures += 1;
+      this.#buries(error);
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#channel?.close();
+  }
+
+  /** Lets go of the socket where the error says that it is dead; whether it does. */
+  #buries(error: unknown): boolean {
+    if (this.#closed || this.#channel === undefined || !(error instanceof NetlinkError)) return false;
+    if (!dead.has(error.errno) && this.#failures < mostFailures) return false;
+    this.#channel.close();
+    this.#channel = undefined;
+    this.#failures = 0;
+    this.#droppedHere = 0;
+    this.#error = error;
+    return true;
+  }
+
+  #current(): CommandChannel {
+    if (this.#channel !== undefined) return this.#channel;
+    this.#channel = this.open();
+    this.#last = this.#channel;
+    if (this.#error !== undefined) this.onReopened({ error: this.#error, isNews: this.#answered });
+    this.#answered = false;
+    return this.#channel;
+  }
+}
