@@ -5,11 +5,10 @@ import { spawn } from 'node:child_process';
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { createConnection, createServer, isIPv6 } from 'node:net';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { sctpProgram } from '../support/sctp.js';
 import type { Question, Received, Reply } from './messages.js';
 
 const [name = '', ...answering] = process.argv.slice(2);
-const sctpProgram = fileURLToPath(new URL('../../../test/traffic/sctp.pl', import.meta.url));
 
 const say = (message: Reply | Received): void => void process.stdout.write(`${JSON.stringify(message)}\n`);
 const plain = (address: string | undefined): string => (address ?? '').replace(/^::ffff:/, '');

@@ -1,4 +1,6 @@
 # SCTP, which Node.js has not. serve NAME PORT: answers `NAME ADDRESS PORT` over IPv4 and IPv6 until its input ends.
+# stay NAME PORT: answers everything that comes on an association with NAME, until it is killed.
+# keep ADDRESS PORT: asks on one association for each line of its input, and prints the answers; it ends with the error that ends it.
 # ask: its input has lines ADDRESS PORT SECONDS [SOURCE], requests to be sent; its output the answer of each, `refused` or `timeout`.
 use strict;
 use warnings;
@@ -9,11 +11,40 @@ use Socket qw(:DEFAULT inet_pton inet_ntop pack_sockaddr_in6 unpack_sockaddr_in6
 my ($sctp, $ip_recverr, $ipv6_recverr) = (132, 11, 25);
 my ($command, @arguments) = @ARGV;
 
-sub serve {
-  my ($name, $port) = @_;
+sub listening {
+  my ($port) = @_;
   socket(my $listener, AF_INET6, SOCK_STREAM, $sctp) or die "socket: $!";
   bind($listener, pack_sockaddr_in6($port, inet_pton(AF_INET6, '::'))) or die "bind: $!";
   listen($listener, 16) or die "listen: $!";
+  return $listener;
+}
+
+sub stay {
+  my ($name, $port) = @_;
+  my $listener = listening($port);
+  $SIG{CHLD} = 'IGNORE';
+  while (accept(my $connection, $listener)) {
+    next if fork;
+    while (sysread($connection, my $question, 100)) { syswrite($connection, $name) }
+    exit;
+  }
+}
+
+sub keep {
+  my ($address, $port) = @_;
+  $| = 1;
+  socket(my $socket, AF_INET, SOCK_STREAM, $sctp) or die "socket: $!";
+  connect($socket, pack_sockaddr_in($port, inet_pton(AF_INET, $address))) or return print "$!\n";
+  while (<STDIN>) {
+    my $answer;
+    syswrite($socket, '?') and sysread($socket, $answer, 100) or return print $! || 'ended', "\n";
+    print "$answer\n";
+  }
+}
+
+sub serve {
+  my ($name, $port) = @_;
+  my $listener = listening($port);
   while (1) {
     my $ready = '';
     vec($ready, fileno($listener), 1) = 1;
@@ -53,4 +84,5 @@ sub ask_all {
   while (my $line = <STDIN>) { print ask(split ' ', $line), "\n" }
 }
 
-$command eq 'serve' ? serve(@arguments) : ask_all();
+my %commands = (serve => \&serve, stay => \&stay, keep => \&keep, ask => \&ask_all);
+$commands{$command}->(@arguments);

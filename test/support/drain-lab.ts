@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AdminClient } from '../../src/cli/admin-client.js';
+import { ClusterNetwork } from './cluster-network.js';
+import { DaemonProcess, eventually } from './daemon-process.js';
+import { runLine, savedTable } from './guest.js';
+import { ready, serviceObject, sliceObject, type ServiceSpec } from './objects.js';
+import { OneSocket } from './one-socket.js';
+
+export const vip = '10.96.0.10';
+export const second = 1_000;
+export const minute = 60 * second;
+
+export const pod = (number: number): string => `10.244.0.1${number}`;
+
+/** A Service `web` with these pods. */
+export const web = (pods: readonly number[], fields: ServiceSpec = {}): readonly object[] => {
+  const spec = { clusterIPs: [vip], ports: ['http:80/TCP'], ...fields };
+  const ports = spec.ports.map((text) => text.replace(/:\d+\//, ':8080/'));
+  return [
+    serviceObject('web', spec),
+    sliceObject(
+      'web',
+      pods.map((number) => ready(pod(number))),
+      { ports },
+    ),
+  ];
+};
+
+/** A node with a daemon that follows a file, two pods, and clients that keep what they have opened. */
+export class DrainLab {
+  readonly admin: AdminClient;
+  readonly #manifest: string;
+  readonly #socket: string;
+  readonly #clients: OneSocket[] = [];
+  network!: ClusterNetwork;
+  daemon!: DaemonProcess;
+
+  constructor() {
+    const folder = mkdtempSync(join(tmpdir(), 'draining-'));
+    this.#manifest = join(folder, 'world.json');
+    this.#socket = join(folder, 'run/admin.sock');
+    this.admin = new AdminClient(this.#socket);
+  }
+
+  async up(): Promise<void> {
+    this.network = await ClusterNetwork.up(2);
+    this.program([]);
+    this.start();
+  }
+
+  start(): void {
+    this.daemon = new DaemonProcess(
+      [
+        `--source=${this.#manifest}`,
+        '--ipvs-min-sync-period=0s',
+        '--hostname-override=n1',
+        `--admin-socket=${this.#socket}`,
+      ],
+      { namespace: 'node' },
+    );
+  }
+
+  async stop(): Promise<void> {
+    assert.equal(await this.daemon.stop(), 0, this.daemon.log);
+  }
+
+  /** Lets clients go and Services with them, for the next test. */
+  async clear(): Promise<void> {
+    for (const client of this.#clients.splice(0)) await client[Symbol.asyncDispose]();
+    this.program([]);
+    await this.isGone('-a', 5 * minute);
+  }
+
+  async down(): Promise<void> {
+    await this.stop();
+    await this.network[Symbol.asyncDispose]();
+  }
+
+  /** Puts the objects in the place of those before. */
+  program(items: readonly object[]): void {
+    writeFileSync(`${this.#manifest}.next`, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+    renameSync(`${this.#manifest}.next`, this.#manifest);
+  }
+
+  async holds(line: string): Promise<void> {
+    await eventually(() => assert.ok(savedTable('node').includes(line), this.#state(line)));
+  }
+
+  #state(what = ''): string {
+    return [what, ...savedTable('node'), this.daemon.log].join('\n');
+  }
+
+  /** Every look starts programs, which takes real time: for a long wait look seldom. */
+  async isGone(text: string, milliseconds = 40 * second): Promise<void> {
+    const deadline = performance.now() + milliseconds;
+    while (savedTable('node').some((line) => line.includes(text))) {
+      assert.ok(performance.now() < deadline, this.#state(text));
+      await sleep(milliseconds / 40);
+    }
+  }
+
+  rules(): string {
+    return runLine('ip netns exec node nft list table ip kube-ipvs');
+  }
+
+  /** A client that is asked nothing yet. */
+  client(kind: 'tcp' | 'udp' | 'sctp', address: string, port: number): OneSocket {
+    const client = new OneSocket('client', kind, address, port);
+    this.#clients.push(client);
+    return client;
+  }
+
+  async connect(address: string, port: number): Promise<OneSocket> {
+    const client = this.client('tcp', address, port);
+    await this.answers(client);
+    return client;
+  }
+
+  /** Sends a request on the client's connection, and expects an answer of a pod. */
+  async answers(client: OneSocket): Promise<void> {
+    const before = client.lines.length;
+    client.ask();
+    await eventually(() => assert.equal(client.lines.length, before + 1));
+    assert.match(client.last, /^pod\d$/, this.daemon.log);
+  }
+
+  isRefused(address: string, port: number): void {
+    assert.deepEqual(this.network.ask('client', 'tcp', address, port, 1), ['ECONNREFUSED']);
+  }
+}
