@@ -51,7 +51,8 @@ const jsonLine = (connection: Connection, asked: Asked): string => {
   const { known, real } = namesOf(connection, asked);
   return JSON.stringify({
     ...connection,
-    ...(known === undefined ? {} : { service: known.service, port: known.port.name || known.port.port }),
+    ...(known?.service === undefined ? {} : { service: known.service }),
+    ...(known?.port === undefined ? {} : { port: known.port.name || known.port.port }),
     ...(real?.pod === undefined ? {} : { pod: real.pod }),
     ...(real?.node === undefined ? {} : { node: real.node }),
   });

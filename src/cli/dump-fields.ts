@@ -42,6 +42,7 @@ export const dumpFields = {
     },
   },
   frontend: { virtual: ({ server }, names) => names.of(server.key)?.frontend },
+  lingeringSeconds: { virtual: ({ server }, names) => names.of(server.key)?.lingering?.seconds },
   scheduler: { virtual: ({ server }) => server.scheduler },
   flags: { virtual: ({ server }) => server.flags.join(',') || undefined },
   persistent: { virtual: ({ server }) => server.persistence?.seconds },

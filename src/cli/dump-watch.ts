@@ -34,7 +34,13 @@ export const watchedServers = (
     const { realServers: _, ...setUp } = virtualServerJson(table);
     watched.set(virtualServer, {
       virtualServer,
-      ...(known === undefined ? {} : { service: servicePortText(known), frontend: known.frontend }),
+      ...(known === undefined
+        ? {}
+        : {
+            service: servicePortText(known),
+            frontend: known.frontend,
+            ...(known.lingering === undefined ? {} : { state: 'lingering' }),
+          }),
       ...setUp,
     });
     for (const [realServer, server] of table.realServers)

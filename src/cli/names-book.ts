@@ -15,9 +15,9 @@ export const bookOf = ({ virtualServers }: VirtualServersAnswer): NamesBook => {
   return { of: (key) => names.get(key), keys: () => names.keys() };
 };
 
-/** `default/web:http`, `default/web:80` where the port has no name. */
-export const servicePortText = ({ service, port }: VirtualServerNames): string =>
-  `${service}:${port.name === '' ? port.port : port.name}`;
+/** `default/web:http`, `default/web:80` where the port has no name, `default/web` where it has that port no more; '' where nobody knows. */
+export const servicePortText = ({ service = '', port }: VirtualServerNames): string =>
+  port === undefined ? service : `${service}:${port.name === '' ? port.port : port.name}`;
 
 /** `42s`, `14m18s`, `3h5m`. */
 export const spanText = (seconds: number): string => {
@@ -35,4 +35,11 @@ export const stateText = ({ state, drain }: RealServerNames): string => {
   if (state === 'last-resort') return 'terminating, last resort';
   if (drain === undefined) return 'draining';
   return `draining ${spanText(drain.seconds)}, ${spanText(drain.secondsLeft)} left (${drain.reason})`;
+};
+
+/** What is to be known of a virtual server that is not simply in use: `lingering 42s, 14m18s left`. */
+export const virtualStateText = ({ contested, lingering }: VirtualServerNames): string => {
+  if (lingering !== undefined)
+    return `lingering ${spanText(lingering.seconds)}, ${spanText(lingering.secondsLeft)} left`;
+  return contested === true ? 'made by somebody else, left alone' : '';
 };

@@ -57,7 +57,7 @@ const portsOf = (service: string, names: NamesBook): ReadonlySet<string> => {
   const ports = new Set<string>();
   for (const key of names.keys()) {
     const known = names.of(key);
-    if (known?.service !== service) continue;
+    if (known?.service !== service || known.port === undefined) continue;
     if (known.port.name !== '') ports.add(known.port.name);
     ports.add(String(known.port.port));
   }

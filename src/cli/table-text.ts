@@ -8,7 +8,7 @@ import type {
 import type { VirtualServerNames } from '../plan/admin-answers.js';
 import { columnLines, type Cell, type Column } from './columns.js';
 import type { ObservedTable } from './kernel-table.js';
-import { noNames, servicePortText, stateText, type NamesBook } from './names-book.js';
+import { noNames, servicePortText, stateText, virtualStateText, type NamesBook } from './names-book.js';
 import type { Palette } from './paint.js';
 
 export interface TableTextOptions {
@@ -158,7 +158,7 @@ const placeField = field(
 const stateField = field(
   'STATE',
   'left',
-  ({ known }) => (known?.contested === true ? 'made by somebody else, left alone' : ''),
+  ({ known }) => (known === undefined ? '' : virtualStateText(known)),
   ({ key }, { warning }, { known }) => {
     const names = known?.realServers[key];
     const text = names === undefined ? '' : stateText(names);
@@ -167,8 +167,8 @@ const stateField = field(
 );
 
 /** Whether every one is simply in use. */
-const isPlain = ({ contested, realServers }: VirtualServerNames): boolean =>
-  contested === undefined && Object.values(realServers).every(({ state }) => state === 'ready');
+const isPlain = (names: VirtualServerNames): boolean =>
+  virtualStateText(names) === '' && Object.values(names.realServers).every(({ state }) => state === 'ready');
 
 const fieldsFor = (
   shown: readonly Shown[],

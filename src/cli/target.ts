@@ -85,13 +85,13 @@ export const matchesAddress = (target: AddressTarget, identity: VirtualServerIde
 const isNamed = (target: NameTarget | NamespaceTarget, key: string, names: NamesBook): boolean => {
   const known = names.of(key);
   if (known === undefined) return false;
-  if (target.by === 'namespace') return known.service.startsWith(`${target.namespace}/`);
+  if (target.by === 'namespace') return known.service?.startsWith(`${target.namespace}/`) === true;
   const { port } = target;
   const name = `${target.namespace}/${target.name}`;
   if (target.by === 'pod') return Object.values(known.realServers).some(({ pod }) => pod === name);
   return (
     known.service === name &&
-    (port === undefined || known.port.name === port || String(known.port.port) === port)
+    (port === undefined || known.port?.name === port || String(known.port?.port) === port)
   );
 };
 

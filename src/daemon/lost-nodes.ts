@@ -1,6 +1,7 @@
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { NodeState } from '../model/node.js';
+import type { LostNodeAnswer } from '../plan/admin-answers.js';
 import type { Source } from '../watch/source.js';
 import { NamedTimers } from './named-timers.js';
 
@@ -17,6 +18,8 @@ export interface LostNodesTiming {
 }
 
 const defaultTiming: LostNodesTiming = { spread: 1_000, again: 10_000, fresh: 5_000, atOnce: 2 };
+
+const mostLost = 100;
 
 export interface LostNodesParts {
   /** The nodes of which something drains that did not leave as pods do that are deleted. */
@@ -43,6 +46,8 @@ export class LostNodes {
   readonly #waiting = new Set<string>();
   readonly #asking = new Set<string>();
   readonly #answers = { there: 0, gone: 0, failed: 0 };
+  /** The oldest first. */
+  readonly #lost: { readonly node: string; readonly at: number; readonly realServers: number }[] = [];
   #ask: ((name: string) => Promise<NodeState>) | undefined;
   #troubled = false;
 
@@ -54,6 +59,14 @@ export class LostNodes {
   /** How many questions had which answer; `failed`: none, and so the node counts as there. */
   get answers(): Readonly<Record<NodeState | 'failed', number>> {
     return this.#answers;
+  }
+
+  /** The nodes that were found to be gone while something of them drained, the latest first. */
+  lost(): readonly LostNodeAnswer[] {
+    const now = this.#now();
+    return this.#lost
+      .map(({ node, at, realServers }) => ({ node, secondsAgo: (now - at) / 1_000, realServers }))
+      .toReversed();
   }
 
   /** From now on the source is asked; ended by what this gives. */
@@ -129,6 +142,8 @@ export class LostNodes {
     this.#goneAt.set(name, this.#now());
     const realServers = this.parts.drainsOf(name);
     if (realServers === 0) return;
+    this.#lost.push({ node: name, at: this.#now(), realServers });
+    if (this.#lost.length > mostLost) this.#lost.shift();
     this.parts.log.warn({ node: name, realServers }, 'a node is gone: what drains there is ended');
     this.parts.found();
   }

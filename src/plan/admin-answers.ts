@@ -32,13 +32,24 @@ export interface RealServerNames {
   readonly drain?: DrainAnswer;
 }
 
+/** What is under way with a virtual server that no Service asks for any more: it stays for its open connections. */
+export interface LingeringAnswer {
+  /** Seconds since the first of its real servers drains. */
+  readonly seconds: number;
+  /** Seconds until all its connections are cut, where it has not become idle before. */
+  readonly secondsLeft: number;
+}
+
 /** Whose a virtual server is. */
 export interface VirtualServerNames {
-  /** As `namespace/name`. */
-  readonly service: string;
-  /** The port of the Service; `name` is '' where it has none. */
-  readonly port: { readonly name: string; readonly port: number };
-  readonly frontend: FrontendKind;
+  /** As `namespace/name`. Absent only where it lingers since before the daemon started, so that nobody knows it. */
+  readonly service?: string;
+  /** The port of the Service; `name` is '' where it has none. Absent where it lingers. */
+  readonly port?: { readonly name: string; readonly port: number };
+  /** Absent where it lingers. */
+  readonly frontend?: FrontendKind;
+  /** Where it lingers. */
+  readonly lingering?: LingeringAnswer;
   /** Somebody else has made it, and it is left alone. */
   readonly contested?: true;
   /** By address and port, as `10.244.1.5:8080`, `[fd00::5]:8080`. */
@@ -48,7 +59,7 @@ export interface VirtualServerNames {
 /** `GET /v1/virtual-servers`: whose everything is. `?service=NAMESPACE/NAME` and `?address=IP` narrow it. */
 export interface VirtualServersAnswer {
   readonly version: 1;
-  /** By `TCP 10.96.0.1:443`, as in `dump -o json`. Virtual servers of no Service are absent. */
+  /** By `TCP 10.96.0.1:443`, as in `dump -o json`. Virtual servers of others are absent. */
   readonly virtualServers: Readonly<Record<string, VirtualServerNames>>;
 }
 
@@ -89,6 +100,20 @@ export interface PacketRulesAnswer {
   readonly inForce: boolean;
   /** Why not. */
   readonly trouble?: string;
+}
+
+export interface LingeringServerAnswer extends LingeringAnswer {
+  /** As `TCP 10.96.0.1:443`. */
+  readonly virtualServer: string;
+  readonly service?: string;
+}
+
+/** A node that was gone when the daemon asked for it. */
+export interface LostNodeAnswer {
+  readonly node: string;
+  readonly secondsAgo: number;
+  /** Draining real servers that were deleted for it. */
+  readonly realServers: number;
 }
 
 /** `GET /v1/status`: how the daemon does. */
@@ -132,6 +157,8 @@ export interface StatusAnswer {
     readonly foreignVirtualServers: number;
     /** Real servers. */
     readonly draining: number;
+    /** Virtual servers that no Service asks for any more. */
+    readonly lingering: number;
     /** What keeps parts of Services from being served, clashes among them. */
     readonly problems: number;
   };
@@ -140,6 +167,10 @@ export interface StatusAnswer {
   readonly refusedCount: number;
   /** Virtual servers that Services ask for and that somebody else has made: left alone. */
   readonly contested: readonly { readonly virtualServer: string; readonly service: string }[];
+  /** Virtual servers that no Service asks for any more: the first 100. `service` as in `virtual-servers`. */
+  readonly lingering: readonly LingeringServerAnswer[];
+  /** Nodes that were found to be gone while something of them drained, the latest first; at most 100. */
+  readonly lostNodes: readonly LostNodeAnswer[];
   /** What somebody else had changed and was put right, since the start; what never happened is absent. */
   readonly drift: readonly DriftAnswer[];
   /** By family: `IPv4`, `IPv6`. A family that this node does not serve is absent. */
@@ -239,7 +270,7 @@ export interface ServiceAnswer {
   readonly healthCheckNodePort?: number;
 }
 
-/** `GET /v1/services/NAMESPACE/NAME`: all about one Service. 404 where there is none. */
+/** `GET /v1/services/NAMESPACE/NAME`: all about one Service. 404 where there is none, with what lingers of it in the words of the error. */
 export interface ServiceStoryAnswer {
   readonly version: 1;
   readonly service: ServiceAnswer;
@@ -251,6 +282,8 @@ export interface ServiceStoryAnswer {
   readonly endpoints: readonly EndpointAnswer[];
   readonly endpointCount: number;
   readonly virtualServers: readonly ServedAnswer[];
+  /** Its virtual servers that it does not ask for any more, for a port or an address that it had, by their keys. */
+  readonly lingering: Readonly<Record<string, VirtualServerNames>>;
   /** On kube-ipvs0. */
   readonly addresses: readonly { readonly address: string; readonly bound: boolean }[];
   readonly elements: readonly ElementAnswer[];
@@ -285,7 +318,7 @@ export interface PlanAnswer {
   readonly operations: readonly string[];
 }
 
-/** `GET /v1/wanted`: what this node should hold, in the words of `render -o json`. Real servers that drain are not among it. */
+/** `GET /v1/wanted`: what this node should hold, in the words of `render -o json`. What drains and what lingers is not among it. */
 export interface WantedAnswer {
   readonly version: 1;
   readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;

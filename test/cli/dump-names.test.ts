@@ -65,6 +65,40 @@ test('the table tells Services, pods, nodes and what drains; what nobody knows h
   );
 });
 
+test('what no Service asks for any more lingers, of which Service where that is known', () => {
+  const lingering = { seconds: 12.4, secondsLeft: 887.6 };
+  const realServers = {
+    '10.244.1.10:8443': { state: 'draining', drain: { ...lingering, reason: 'gone' } },
+  } as const;
+  const book = bookOf({
+    version: 1,
+    virtualServers: {
+      'TCP 10.96.0.9:443': { service: 'shop/web', lingering, realServers },
+      'TCP 192.0.2.99:9000': { lingering, realServers: {} },
+    },
+  });
+  const known = tables.filter(({ server }) => book.of(server.key) !== undefined);
+  assert.equal(
+    tableText(known, { ...options, names: book }),
+    [
+      'SERVER                SERVICE, POD  FRONTEND, NODE  SCHEDULER  WEIGHT  ACTIVE  INACTIVE  STATE',
+      'TCP 10.96.0.9:443     shop/web                      rr                     10         4  lingering 12s, 14m48s left',
+      '  → 10.244.1.10:8443                                                0       7         2  draining 12s, 14m48s left (gone)',
+      '  → 10.244.2.9:8443                                                 1       3         2',
+      'TCP 192.0.2.99:9000                                 rr                      0         2  lingering 12s, 14m48s left',
+      '  → 192.0.2.7:9000                                                  1       0         2',
+      '',
+    ].join('\n'),
+  );
+  const json = dumpJson({ tables: known, dummyAddresses: [] }, { ...options, names: book });
+  assert.match(JSON.stringify(json), /"TCP 192\.0\.2\.99:9000":\{"lingering":\{"seconds":12\.4/);
+  const columns = customColumns('custom-columns=S:service,P:servicePort,L:lingeringSeconds') ?? [];
+  assert.equal(
+    customColumnsText(known, book, columns, false),
+    'shop/web  shop/web  12.4\n<none>    <none>    12.4\n',
+  );
+});
+
 test('without anything out of the ordinary there is no column of states, without names no column of names', () => {
   const [titles] = tableLines(tables.slice(1, 2), options);
   assert.equal(titles?.trimEnd(), 'SERVER               SCHEDULER  WEIGHT  ACTIVE  INACTIVE');

@@ -86,6 +86,7 @@ test('a node that is gone is told of with what drains there, and counts as gone 
     [['warn', { node: 'n2', realServers: 3 }, 'a node is gone: what drains there is ended']],
   );
   await pass(4_990);
+  assert.deepEqual(lost.lost(), [{ node: 'n2', secondsAgo: 4.99, realServers: 3 }]);
   assert.equal(lost.isGone('n2'), true);
   await pass(20);
   assert.equal(lost.isGone('n2'), false);

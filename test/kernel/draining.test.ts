@@ -6,7 +6,8 @@ import { after, afterEach, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../support/daemon-process.js';
 import { DrainLab, minute, pod, second, vip, web } from '../support/drain-lab.js';
-import { addressesOf, savedTable } from '../support/guest.js';
+import { answerProblems } from '../support/answer-shapes.js';
+import { addressesOf, runLine, savedTable } from '../support/guest.js';
 import { sctpProgram } from '../support/sctp.js';
 
 // Open connections to what is wanted no more, in virtual time: waiting costs nothing, and every deadline is the real one.
@@ -160,4 +161,49 @@ test('an SCTP association is given a minute', async () => {
   const closed = once(server, 'close');
   server.kill();
   await closed;
+});
+
+test('a daemon tells what lingers, whose it was and for how long; after a restart not whose', async () => {
+  const key = `TCP ${vip}:81`;
+  const ports = ['http:80/TCP', 'admin:81/TCP'];
+  lab.program(web([1], { ports }));
+  await lab.holds(`-a -t ${vip}:81 -r ${pod(1)}:8080 -m -w 1`);
+  await lab.connect(vip, 81);
+  const said = async () => {
+    const { virtualServers } = await lab.admin.virtualServers({ address: vip });
+    const { lingering, counts } = await lab.admin.status();
+    const { service, lingering: span, realServers } = virtualServers[key] ?? {};
+    const left = span === undefined ? 0 : Math.round(span.seconds + span.secondsLeft);
+    const states = Object.entries(realServers ?? {}).map(([name, { state }]) => `${name} ${state}`);
+    return [service, left, states, lingering.map((one) => one.virtualServer), counts.lingering];
+  };
+  const tells = (service: string | undefined): Promise<void> =>
+    eventually(async () =>
+      assert.deepEqual(await said(), [service, 900, [`${pod(1)}:8080 draining`], [key], 1]),
+    );
+  lab.program(web([1]));
+  await tells('default/web');
+  const story = await lab.admin.service('default', 'web');
+  assert.deepEqual(Object.keys(story?.lingering ?? {}), [key]);
+  assert.deepEqual((await lab.admin.lookUp(`${vip}:81`)).matches, [
+    { service: 'default/web', because: `lingering ${key}` },
+  ]);
+  lab.program([]);
+  await eventually(async () => assert.equal(await lab.admin.service('default', 'web'), undefined));
+  const path = 'http://localhost/v1/services/default/web';
+  assert.match(
+    runLine(`curl -s --unix-socket ${lab.socket} ${path}`),
+    /no Service default\/web any more .* TCP 10\.96\.0\.10:81 \(\d+ s left\)/,
+  );
+  const [plan, wanted] = [await lab.admin.plan(), await lab.admin.wanted()];
+  assert.deepEqual([plan.operations, wanted.virtualServers, wanted.dummyAddresses], [[], {}, []]);
+  for (const [name, answer] of Object.entries({
+    StatusAnswer: await lab.admin.status(),
+    VirtualServersAnswer: await lab.admin.virtualServers(),
+    ServiceStoryAnswer: story,
+  }))
+    assert.deepEqual(answerProblems(name, answer), []);
+  await lab.stop();
+  lab.start();
+  await tells(undefined);
 });

@@ -34,7 +34,8 @@ export const web = (pods: readonly number[], fields: ServiceSpec = {}): readonly
 export class DrainLab {
   readonly admin: AdminClient;
   readonly #manifest: string;
-  readonly #socket: string;
+  /** The path of the daemon's admin socket. */
+  readonly socket: string;
   readonly #clients: OneSocket[] = [];
   network!: ClusterNetwork;
   daemon!: DaemonProcess;
@@ -42,8 +43,8 @@ export class DrainLab {
   constructor() {
     const folder = mkdtempSync(join(tmpdir(), 'draining-'));
     this.#manifest = join(folder, 'world.json');
-    this.#socket = join(folder, 'run/admin.sock');
-    this.admin = new AdminClient(this.#socket);
+    this.socket = join(folder, 'run/admin.sock');
+    this.admin = new AdminClient(this.socket);
   }
 
   async up(): Promise<void> {
@@ -58,7 +59,7 @@ export class DrainLab {
         `--source=${this.#manifest}`,
         '--ipvs-min-sync-period=0s',
         '--hostname-override=n1',
-        `--admin-socket=${this.#socket}`,
+        `--admin-socket=${this.socket}`,
       ],
       { namespace: 'node' },
     );
@@ -68,9 +69,14 @@ export class DrainLab {
     assert.equal(await this.daemon.stop(), 0, this.daemon.log);
   }
 
-  /** Lets clients go and Services with them, for the next test. */
-  async clear(): Promise<void> {
+  /** Lets clients go. */
+  async leave(): Promise<void> {
     for (const client of this.#clients.splice(0)) await client[Symbol.asyncDispose]();
+  }
+
+  /** Lets Services go too, and waits until nothing is left of them. */
+  async clear(): Promise<void> {
+    await this.leave();
     this.program([]);
     await this.isGone('-a', 5 * minute);
   }

@@ -10,7 +10,8 @@ const namesOf = (book: NamesBook): Names => ({
   serviceOf: (virtualServer) => book.of(virtualServer)?.service,
   frontendOf: (virtualServer) => {
     const known = book.of(virtualServer);
-    return known && [known.frontend, known.port.name].filter((part) => part !== '').join(' ');
+    if (known?.lingering !== undefined) return 'lingering';
+    return known && [known.frontend, known.port?.name ?? ''].filter((part) => part !== '').join(' ');
   },
   podOf: (virtualServer, realServer) => book.of(virtualServer)?.realServers[realServer]?.pod,
 });

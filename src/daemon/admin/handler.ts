@@ -38,24 +38,27 @@ interface Asked {
 const wantedKeys = (desired: Desired): readonly VirtualServerKey[] =>
   [...desired.virtualServers()].map(({ server }) => server.key);
 
-const keysOf = ({ query }: Asked, { desired }: AdminParts): readonly VirtualServerKey[] => {
+const keysOf = ({ query }: Asked, { desired, names }: AdminParts): readonly VirtualServerKey[] => {
   const service = query.get('service');
-  return service === null
-    ? wantedKeys(desired)
-    : [...(desired.fragment(service as ServiceKey)?.virtualServers.keys() ?? [])];
+  const lingering = [...names.allLingering(service === null ? undefined : (service as ServiceKey))];
+  const asking =
+    service === null
+      ? wantedKeys(desired)
+      : (desired.fragment(service as ServiceKey)?.virtualServers.keys() ?? []);
+  return [...asking, ...lingering.map(([key]) => key)];
 };
 
-const isAt = (desired: Desired, key: VirtualServerKey, address: IpAddress): boolean => {
-  const identity = desired.virtualServer(key)?.server.identity;
+const isAt = ({ desired, observed }: AdminParts, key: VirtualServerKey, address: IpAddress): boolean => {
+  const identity = (desired.virtualServer(key) ?? observed.virtualServer(key))?.server.identity;
   return identity?.by === 'address' && identity.address === address;
 };
 
 function* namesOf(asked: Asked, parts: AdminParts): Iterable<readonly [string, VirtualServerNames]> {
-  const { names, desired } = parts;
+  const { names } = parts;
   const service = asked.query.get('service');
   const address = parseIp(asked.query.get('address') ?? '');
   for (const key of keysOf(asked, parts)) {
-    if (address !== undefined && !isAt(desired, key, address)) continue;
+    if (address !== undefined && !isAt(parts, key, address)) continue;
     const known = names.of(key);
     if (known !== undefined && (service === null || known.service === service)) yield [key, known];
   }
@@ -71,11 +74,25 @@ const virtualServers = (asked: Asked, parts: AdminParts): Answer => {
   ]);
 };
 
+/** Why there is nothing to tell of a Service. */
+const missing = (service: ServiceKey, { names }: AdminParts): string => {
+  const lingering = [...names.allLingering(service)].map(
+    ([
+      key,
+      {
+        lingering: { secondsLeft },
+      },
+    ]) => `${key} (${Math.ceil(secondsLeft)} s left)`,
+  );
+  return lingering.length === 0
+    ? `there is no Service ${service} that this proxy serves`
+    : `there is no Service ${service} any more that this proxy serves; for open connections there are still ${lingering.join(', ')}`;
+};
+
 const story = ({ path: [, , namespace = '', name = ''] }: Asked, parts: AdminParts): Answer => {
-  const found = storyAnswer(serviceKey(namespace, name), parts.story);
-  return found === undefined
-    ? errorAnswer(404, `there is no Service ${namespace}/${name} that this proxy serves`)
-    : valueAnswer(found);
+  const service = serviceKey(namespace, name);
+  const found = storyAnswer(service, parts.story);
+  return found === undefined ? errorAnswer(404, missing(service, parts)) : valueAnswer(found);
 };
 
 const lookup = async ({ query }: Asked, parts: AdminParts): Promise<Answer> => {

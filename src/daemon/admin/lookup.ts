@@ -38,14 +38,13 @@ const parseQuery = (text: string): Query => {
 };
 
 /** The virtual servers at an address and port, without looking through all. */
-function* atSocket({ address, port }: Query, { desired, names }: LookupParts): Iterable<Match> {
+function* atSocket({ address, port }: Query, { names }: LookupParts): Iterable<Match> {
   if (address === undefined || port === undefined) return;
   for (const protocol of protocols) {
     const key: VirtualServerKey = virtualServerKey({ by: 'address', protocol, address, port });
-    const owner = desired.ownerOf(key);
-    const known = owner && names.of(key);
-    if (known !== undefined && owner !== undefined)
-      yield { service: owner, because: `${known.frontend} ${key}` };
+    const { service, frontend, lingering } = names.of(key) ?? {};
+    if (service !== undefined)
+      yield { service, because: `${lingering === undefined ? frontend : 'lingering'} ${key}` };
   }
 }
 

@@ -3,10 +3,11 @@ import type { Observed } from '../../apply/observed.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServiceKey } from '../../model/service.js';
-import type { RealServerKey, VirtualServerKey } from '../../model/virtual-server.js';
+import type { RealServer, RealServerKey, VirtualServerKey, WantedTable } from '../../model/virtual-server.js';
 import type {
   DrainAnswer,
   FrontendKind,
+  LingeringAnswer,
   RealServerNames,
   VirtualServerNames,
 } from '../../plan/admin-answers.js';
@@ -17,6 +18,7 @@ import { endpointsByPort } from '../../plan/endpoints.js';
 import { endpointVerdicts } from '../../plan/endpoint-verdicts.js';
 import type { Frontend } from '../../plan/frontends.js';
 import { servedPort, type ServedPort } from '../../plan/served-port.js';
+import type { Lingering } from '../../plan/lingering.js';
 import { familyOf } from '../../base/ip.js';
 import type { ClusterStore } from '../../watch/cluster-store.js';
 
@@ -24,6 +26,7 @@ export interface NamesParts {
   readonly store: Pick<ClusterStore, 'service' | 'slicesOf'>;
   readonly desired: Desired;
   readonly observed: Pick<Observed, 'virtualServer'>;
+  readonly lingering: Pick<Lingering, 'has' | 'formerOwner' | 'virtualServer' | 'virtualServers'>;
   readonly drains: Pick<Drains, 'draining'>;
   readonly drainSettings: () => DrainSettings;
   readonly contested: Pick<Contested, 'at'>;
@@ -43,11 +46,11 @@ const frontendKinds: Readonly<Record<Frontend['kind'], FrontendKind>> = {
 /** Where the thing is, as far as the cluster knows. */
 export const placeOf = (
   endpoint: Endpoint | undefined,
-  service: ServiceKey,
+  service: ServiceKey | undefined,
 ): Pick<RealServerNames, 'pod' | 'node' | 'zone'> => {
   const { pod, nodeName, zone = '' } = endpoint ?? {};
   return {
-    ...(pod === undefined ? {} : { pod: `${service.split('/', 1)[0]}/${pod}` }),
+    ...(pod === undefined || service === undefined ? {} : { pod: `${service.split('/', 1)[0]}/${pod}` }),
     ...(nodeName === undefined ? {} : { node: nodeName }),
     ...(zone === '' ? {} : { zone }),
   };
@@ -61,12 +64,47 @@ export const policyOf = (service: Service, { kind }: ServedPort): 'Cluster' | 'L
 export class Names {
   constructor(private readonly parts: NamesParts) {}
 
-  /** Undefined where the virtual server is no Service's. */
+  /** Undefined where the virtual server is nobody's that we know. */
   of(key: VirtualServerKey): VirtualServerNames | undefined {
     const { desired, store } = this.parts;
     const owner = desired.ownerOf(key);
-    const service = owner && store.service(owner);
+    if (owner === undefined) return this.lingering(key);
+    const service = store.service(owner);
     return service && this.in(service, key);
+  }
+
+  /** What lingers, of the Service where one is given. */
+  *allLingering(
+    service?: ServiceKey,
+  ): Iterable<readonly [VirtualServerKey, VirtualServerNames & { readonly lingering: LingeringAnswer }]> {
+    const { lingering } = this.parts;
+    for (const key of lingering.virtualServers()) {
+      const known =
+        service === undefined || lingering.formerOwner(key) === service ? this.lingering(key) : undefined;
+      if (known !== undefined) yield [key, known];
+    }
+  }
+
+  /** The names of a virtual server that lingers; undefined where it does not. */
+  lingering(
+    key: VirtualServerKey,
+  ): (VirtualServerNames & { readonly lingering: LingeringAnswer }) | undefined {
+    const { desired, lingering, drainSettings } = this.parts;
+    const table = lingering.has(key) ? lingering.virtualServer(key) : undefined;
+    if (table === undefined || desired.ownerOf(key) !== undefined) return undefined;
+    const service = lingering.formerOwner(key);
+    const realServers: Record<string, RealServerNames> = {};
+    let span = { seconds: 0, secondsLeft: drainDeadline(table, drainSettings()) / 1_000 };
+    for (const [realServer] of this.#unwantedOf(key)) {
+      const drained = this.#spanOf(key, realServer, table);
+      if (drained !== undefined && drained.seconds > span.seconds) span = drained;
+      realServers[realServer] = {
+        ...placeOf(desired.formerEndpoint(key, realServer), service),
+        state: 'draining',
+        ...(drained === undefined ? {} : { drain: { ...drained, reason: 'gone' } }),
+      };
+    }
+    return { ...(service === undefined ? {} : { service }), lingering: span, realServers };
   }
 
   /** The same of a virtual server that the Service asks for, be it its or another's. */
@@ -97,21 +135,41 @@ export class Names {
     served: ServedPort,
     key: VirtualServerKey,
   ): Iterable<[RealServerKey, RealServerNames]> {
+    for (const [realServer, { address }] of this.#unwantedOf(key)) {
+      const endpoint = this.parts.desired.formerEndpoint(key, realServer);
+      const drain = this.#drainOf(service, served, key, realServer, familyOf(address));
+      yield [
+        realServer,
+        {
+          ...placeOf(endpoint, service.key),
+          state: 'draining',
+          ...(drain === undefined ? {} : { drain }),
+        },
+      ];
+    }
+  }
+
+  /** The real servers that get nothing new, and that no Service asks for. */
+  *#unwantedOf(key: VirtualServerKey): Iterable<readonly [RealServerKey, RealServer]> {
     const { desired, observed } = this.parts;
     const wanted = desired.virtualServer(key)?.realServers;
-    for (const [realServer, { weight, address }] of observed.virtualServer(key)?.realServers ?? [])
-      if (weight === 0 && wanted?.has(realServer) !== true) {
-        const endpoint = desired.formerEndpoint(key, realServer);
-        const drain = this.#drainOf(service, served, key, realServer, familyOf(address));
-        yield [
-          realServer,
-          {
-            ...placeOf(endpoint, service.key),
-            state: 'draining',
-            ...(drain === undefined ? {} : { drain }),
-          },
-        ];
-      }
+    for (const [realServer, server] of observed.virtualServer(key)?.realServers ?? [])
+      if (server.weight === 0 && wanted?.has(realServer) !== true) yield [realServer, server];
+  }
+
+  #spanOf(
+    key: VirtualServerKey,
+    realServer: RealServerKey,
+    table: WantedTable | undefined,
+  ): LingeringAnswer | undefined {
+    const { drains, drainSettings, now } = this.parts;
+    const since = drains.draining.get(key)?.get(realServer)?.since;
+    if (since === undefined || table === undefined) return undefined;
+    const seconds = Math.max(0, now() - since) / 1_000;
+    return {
+      seconds,
+      secondsLeft: Math.max(0, drainDeadline(table, drainSettings()) / 1_000 - seconds),
+    };
   }
 
   #drainOf(
@@ -121,18 +179,12 @@ export class Names {
     realServer: RealServerKey,
     family: ReturnType<typeof familyOf>,
   ): DrainAnswer | undefined {
-    const { desired, drains, drainSettings, store, node, now } = this.parts;
-    const since = drains.draining.get(key)?.get(realServer)?.since;
-    const table = desired.virtualServer(key);
-    if (since === undefined || table === undefined) return undefined;
-    const seconds = Math.max(0, now() - since) / 1_000;
+    const { desired, store, node } = this.parts;
+    const span = this.#spanOf(key, realServer, desired.virtualServer(key));
+    if (span === undefined) return undefined;
     const endpoints = endpointsByPort(store.slicesOf(service.key))(family, served.port);
     const verdicts = endpointVerdicts(endpoints, node()).find(({ of }) => of.key === realServer);
     const verdict = policyOf(service, served) === 'Local' ? verdicts?.local : verdicts?.cluster;
-    return {
-      seconds,
-      secondsLeft: Math.max(0, drainDeadline(table, drainSettings()) / 1_000 - seconds),
-      reason: verdict?.used === false ? verdict.reason : 'gone',
-    };
+    return { ...span, reason: verdict?.used === false ? verdict.reason : 'gone' };
   }
 }

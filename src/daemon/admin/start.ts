@@ -26,6 +26,7 @@ const handlerOf = ({ settings, wired, source, recentEvents: events }: AdminStart
     store,
     desired,
     observed,
+    lingering: wanted.lingering,
     drains: reconciler.drains,
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     contested,
@@ -33,7 +34,7 @@ const handlerOf = ({ settings, wired, source, recentEvents: events }: AdminStart
     now: bootMilliseconds,
   });
   return adminHandler({
-    status: { wired, settings, source },
+    status: { wired, settings, source, names },
     story: { store, wanted, observed, reconciler, names, events },
     lookup: { store, desired, names },
     names,

@@ -5,6 +5,7 @@ import { version } from '../../base/version.js';
 import { configDigest } from '../../config/print.js';
 import {
   adminVersion,
+  type LingeringServerAnswer,
   type PacketRulesAnswer,
   type RefusalAnswer,
   type StatusAnswer,
@@ -12,6 +13,7 @@ import {
 import type { Contested } from '../../plan/contested.js';
 import type { Desired } from '../../plan/desired.js';
 import type { Source } from '../../watch/source.js';
+import type { Names } from './names.js';
 import type { LiveSettings } from '../live-settings.js';
 import type { Wired } from '../wiring.js';
 
@@ -27,13 +29,16 @@ export interface StatusParts {
     | 'health'
     | 'families'
     | 'lastSync'
+    | 'lostNodes'
     | 'packetRules'
   >;
   readonly settings: LiveSettings;
   readonly source: Pick<Source, 'name' | 'health'>;
+  readonly names: Pick<Names, 'allLingering'>;
 }
 
 const mostRefusals = 100;
+const mostLingering = 100;
 
 type Failures = ReturnType<Retries<unknown>['failures']>;
 
@@ -80,12 +85,22 @@ const countsOf = ({
     packetRuleElements: elements,
     foreignVirtualServers: contested.foreign,
     draining,
+    lingering: wanted.lingering.size,
     problems: problemCount(wanted.desired),
   };
 };
 
 const contestedAnswers = (contested: Contested): StatusAnswer['contested'] =>
   [...contested.all()].map(({ key, service }) => ({ virtualServer: key, service }));
+
+const lingeringAnswers = (names: StatusParts['names']): StatusAnswer['lingering'] => {
+  const answers: LingeringServerAnswer[] = [];
+  for (const [virtualServer, { service, lingering }] of names.allLingering()) {
+    answers.push({ virtualServer, ...(service === undefined ? {} : { service }), ...lingering });
+    if (answers.length === mostLingering) break;
+  }
+  return answers;
+};
 
 const sourceAnswer = (source: StatusParts['source']): StatusAnswer['source'] => {
   const { delivered, trouble } = source.health();
@@ -106,7 +121,7 @@ const processAnswer = () => ({
 });
 
 /** How the daemon does. Costs one look at each virtual server. */
-export const statusAnswer = ({ wired, settings, source }: StatusParts): StatusAnswer => {
+export const statusAnswer = ({ wired, settings, source, names }: StatusParts): StatusAnswer => {
   const { store, reconciler, lastSync, health } = wired;
   const refused = [...refusalAnswers(reconciler.failures(), bootMilliseconds())];
   const sync = lastSync.answer();
@@ -127,6 +142,8 @@ export const statusAnswer = ({ wired, settings, source }: StatusParts): StatusAn
     refused: refused.slice(0, mostRefusals),
     refusedCount: refused.length,
     contested: contestedAnswers(wired.contested),
+    lingering: lingeringAnswers(names),
+    lostNodes: wired.lostNodes.lost(),
     drift: wired.drift.counts.filter(({ count }) => count > 0),
     packetRules: packetRulesAnswers(wired),
     ports: portsAnswer(settings),

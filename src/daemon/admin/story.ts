@@ -171,6 +171,7 @@ export const storyAnswer = (key: ServiceKey, parts: StoryParts): ServiceStoryAns
     endpoints: endpoints.slice(0, mostEndpoints),
     endpointCount: endpoints.length,
     virtualServers: [...servedAnswers(service, fragment, parts)],
+    lingering: Object.fromEntries(parts.names.allLingering(key)),
     addresses: [...(fragment?.addresses ?? [])].map((address) => ({
       address,
       bound: observed.hasAddress(address),
