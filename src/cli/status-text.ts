@@ -98,13 +98,33 @@ const countLines = ({ counts }: StatusAnswer): readonly Line[] => [
     ].join(', '),
   },
   { title: 'of others', text: count(counts.foreignVirtualServers, 'virtual server') },
-  { title: 'draining', text: count(counts.draining, 'real server') },
+  {
+    title: 'draining',
+    text: [
+      count(counts.draining, 'real server'),
+      ...(counts.lingering === 0
+        ? []
+        : [`${count(counts.lingering, 'virtual server')} that no Service asks for any more`]),
+    ].join(', '),
+  },
   {
     title: 'problems',
     text: counts.problems === 0 ? 'none' : `${counts.problems} (events of the Services tell them)`,
     mark: counts.problems === 0 ? undefined : 'warning',
   },
 ];
+
+const lostNodeLines = ({ lostNodes }: StatusAnswer): readonly Line[] =>
+  lostNodes.length === 0
+    ? []
+    : listLines(
+        'lost nodes',
+        lostNodes.length,
+        lostNodes.map(
+          ({ node, secondsAgo, realServers }) =>
+            `${node}, ${spanText(secondsAgo)} ago, and ${count(realServers, 'draining real server')} with it`,
+        ),
+      );
 
 const driftText = ({ drift }: StatusAnswer): string =>
   drift.length === 0
@@ -128,6 +148,7 @@ const linesOf = (status: StatusAnswer): readonly Line[] => [
       ({ virtualServer, service }) => `${virtualServer}, which ${service} asks for, is somebody else's`,
     ),
   ),
+  ...lostNodeLines(status),
   { title: 'drift', text: driftText(status) },
   {
     title: 'ports',

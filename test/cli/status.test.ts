@@ -68,7 +68,8 @@ const troubled = answer({
     { object: 'virtual-server', drift: 'differs', count: 1 },
   ],
   packetRules: { IPv4: { inForce: true }, IPv6: { inForce: false, trouble: 'no nftables' } },
-  counts: { ...answer().counts, draining: 1, problems: 3, foreignVirtualServers: 4 },
+  lostNodes: [{ node: 'n7', secondsAgo: 61, realServers: 2 }],
+  counts: { ...answer().counts, draining: 1, lingering: 1, problems: 3, foreignVirtualServers: 4 },
 });
 
 test('what somebody should look at is marked, the worst first, and long lists are cut', () => {
@@ -81,7 +82,7 @@ test('what somebody should look at is marked, the worst first, and long lists ar
    Services       2
    in the kernel  2 virtual servers, 3 real servers, 2 addresses, 7 packet-rule elements
    of others      4 virtual servers
-   draining       1 real server
+   draining       1 real server, 1 virtual server that no Service asks for any more
 !  problems       3 (events of the Services tell them)
 !  packet rules   IPv4 in force, IPv6 NOT in force: no nftables
 !  refused        TCP 10.96.0.1:443, for 1m1s: EPERM (tried again in 12s)
@@ -89,6 +90,7 @@ test('what somebody should look at is marked, the worst first, and long lists ar
 !                 UDP [fd00:96::1]:53, for 1m1s: EPERM (tried again in 3s)
                   and 137 more
 !  contested      TCP 10.96.0.9:80, which shop/web asks for, is somebody else's
+!  lost nodes     n7, 1m1s ago, and 2 draining real servers with it
    drift          address missing 2×, virtual-server differs 1×; put right
    ports          health 0.0.0.0:10256, metrics 127.0.0.1:10249
    config         0123456789ab, scheduler rr, config.conf
