@@ -3,6 +3,7 @@ import { nearest } from '../config/nearest.js';
 import type { RealServerObservation, Statistics } from '../model/virtual-server.js';
 import { columnLines } from './columns.js';
 import type { ObservedTable } from './kernel-table.js';
+import type { Reading } from './read-kernel.js';
 import { servicePortText, stateText, type NamesBook } from './names-book.js';
 
 type Value = string | number | undefined;
@@ -11,9 +12,14 @@ type Value = string | number | undefined;
 interface DumpField {
   readonly virtual?: (table: ObservedTable, names: NamesBook) => Value;
   readonly real?: (server: RealServerObservation, table: ObservedTable, names: NamesBook) => Value;
+  /** Whether it comes from the counters. */
+  readonly counts?: true;
+  /** Whether it needs the real servers where it is told of a virtual server. */
+  readonly sums?: true;
 }
 
 const ofBoth = (sum: (server: RealServerObservation) => number): DumpField => ({
+  sums: true,
   virtual: ({ realServers }) => {
     let total = 0;
     for (const server of realServers.values()) total += sum(server);
@@ -25,7 +31,7 @@ const ofBoth = (sum: (server: RealServerObservation) => number): DumpField => ({
 const counter = (name: keyof Statistics): DumpField => {
   const value = ({ statistics }: { readonly statistics: Statistics | undefined }): Value =>
     statistics === undefined ? undefined : Number(statistics[name]);
-  return { virtual: ({ server }) => value(server), real: (server) => value(server) };
+  return { counts: true, virtual: ({ server }) => value(server), real: (server) => value(server) };
 };
 
 const realNames = (server: RealServerObservation, table: ObservedTable, names: NamesBook) =>
@@ -60,7 +66,7 @@ export const dumpFields = {
   drainSeconds: { real: (...of) => realNames(...of)?.drain?.seconds },
   forwarding: { real: ({ forwarding }) => forwarding },
   weight: { real: ({ weight }) => weight },
-  realServers: { virtual: ({ realServers }) => realServers.size },
+  realServers: { sums: true, virtual: ({ realServers }) => realServers.size },
   active: ofBoth(({ activeConnections }) => activeConnections),
   inactive: ofBoth(({ inactiveConnections }) => inactiveConnections),
   persistentConnections: ofBoth((server) => server.persistentConnections),
@@ -115,6 +121,15 @@ export const customColumns = (output: string): readonly CustomColumn[] | undefin
 };
 
 const fieldOf = (name: FieldName): DumpField => dumpFields[name];
+
+/** What must be read of the kernel to show some fields, a line a real server where one is of these alone. */
+export const readingFor = (fields: readonly FieldName[]): Reading => {
+  const known = fields.map(fieldOf);
+  return {
+    realServers: known.some(({ virtual, sums }) => virtual === undefined || sums === true),
+    statistics: known.some(({ counts }) => counts === true),
+  };
+};
 
 /** Texts from A on, numbers from the largest on; what is not known last. */
 const compare = (a: Value, b: Value): number => {

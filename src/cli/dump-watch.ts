@@ -104,7 +104,7 @@ export const watchDump = async (options: DumpOptions): Promise<number> => {
   while (!ended.aborted) {
     const started = performance.now();
     const asked = await askFor(options, before === undefined);
-    const table = await readAsked(asked, options.sortBy);
+    const table = await readAsked(asked, options);
     const now = watchedServers(table.tables, asked);
     const line = output === 'json' ? jsonLine : changeLine;
     const time = new Date();

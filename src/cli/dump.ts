@@ -2,12 +2,13 @@ import { InputError } from '../base/errors.js';
 import { UsageError } from '../config/flags.js';
 import { ipvsadmLines } from '../plan/table.js';
 import { askDaemon, type AdminClient } from './admin-client.js';
-import { customColumns, customColumnsLines, fieldName, sortTables } from './dump-fields.js';
+import { customColumns, customColumnsLines, fieldName, readingFor, sortTables } from './dump-fields.js';
 import { dumpJsonTexts, dumpYamlTexts } from './dump-json.js';
 import { inAddressOrder, type KernelTable } from './kernel-table.js';
 import { bookOf, noNames, type NamesBook } from './names-book.js';
 import { nothingHere, targetWords } from './nearest-target.js';
 import { paletteFor } from './paint.js';
+import type { Reading } from './read-kernel.js';
 import { tableLines } from './table-text.js';
 import { matcherOf, parseAddress, parseTarget, type AddressTarget, type Target } from './target.js';
 import { writeOut } from './write-out.js';
@@ -113,14 +114,20 @@ const dumpRules = async (options: DumpOptions): Promise<number> => {
   return 0;
 };
 
+/** Of the kernel only what will be shown is read: most of a big table takes long. */
+const readingOf = ({ output, sortBy, statistics, rates }: DumpOptions): Reading => {
+  const sorted = sortBy === undefined ? [] : [fieldName(sortBy)];
+  const columns = output === 'name' ? [] : customColumns(output)?.map(({ field }) => field);
+  if (columns !== undefined) return readingFor([...columns, ...sorted]);
+  return { realServers: true, statistics: statistics || rates || readingFor(sorted).statistics };
+};
+
 /** What the kernel has of what is asked for, in the order that is asked for. */
-export const readAsked = async (
-  { target, names }: Asked,
-  sortBy: string | undefined,
-): Promise<KernelTable> => {
-  const field = sortBy === undefined ? undefined : fieldName(sortBy);
+export const readAsked = async ({ target, names }: Asked, options: DumpOptions): Promise<KernelTable> => {
+  const field = options.sortBy === undefined ? undefined : fieldName(options.sortBy);
+  const reading = readingOf(options);
   const { readKernel } = await import('./read-kernel.js');
-  const table = await readKernel(matcherOf(target, names));
+  const table = await readKernel(matcherOf(target, names), reading);
   const ordered = inAddressOrder(table.tables);
   return { ...table, tables: field === undefined ? ordered : sortTables(ordered, field, names) };
 };
@@ -142,7 +149,7 @@ const nothingThere = async ({ target, names }: Asked, options: DumpOptions): Pro
 export const dump = async (options: DumpOptions): Promise<number> => {
   if (options.rules) return dumpRules(options);
   const asked = await askFor(options);
-  const table = await readAsked(asked, options.sortBy);
+  const table = await readAsked(asked, options);
   const empty = table.tables.length === 0;
   const forPrograms = options.output === 'json' || options.output === 'yaml' || options.output === 'ipvsadm';
   if (empty) process.stderr.write(await nothingThere(asked, options));

@@ -10,6 +10,7 @@ import type {
   VirtualServerIdentity,
   VirtualServerObservation,
 } from '../model/virtual-server.js';
+import { Connection } from '../netlink/connection.js';
 import { NetlinkError } from '../netlink/errors.js';
 import type { KernelTable, ObservedTable } from './kernel-table.js';
 
@@ -32,6 +33,13 @@ export const withRemedy = (error: unknown): unknown => {
   }
 };
 
+/** How much is read of each virtual server. */
+export interface Reading {
+  /** Its real servers: each of these costs a question to the kernel. */
+  readonly realServers: boolean;
+  readonly statistics: boolean;
+}
+
 const readTable = async (
   client: IpvsClient,
   server: ObservedTable['server'],
@@ -46,12 +54,12 @@ const readTable = async (
   };
 };
 
-/** So long keys and signals wait at most. */
-const longestStopMilliseconds = 20;
+const openClient = (statistics: boolean): IpvsClient =>
+  IpvsClient.open(Connection.open('generic'), { statistics });
 
-/** All virtual servers, without their real servers. */
+/** All virtual servers, without their real servers and counters. */
 export const readVirtualServers = async (): Promise<readonly VirtualServerObservation[]> => {
-  const client = IpvsClient.open();
+  const client = openClient(false);
   try {
     return await client.virtualServers();
   } finally {
@@ -59,16 +67,25 @@ export const readVirtualServers = async (): Promise<readonly VirtualServerObserv
   }
 };
 
+/** So long keys and signals wait at most. */
+const longestStopMilliseconds = 20;
+
+/** Virtual servers between two looks at the clock, which costs as much as asking about one where clocks are slow. */
+const serversBetweenLooks = 16;
+
 const readTables = async (
   matches: (identity: VirtualServerIdentity, key: string) => boolean,
+  { realServers, statistics }: Reading,
 ): Promise<readonly ObservedTable[]> => {
-  const client = IpvsClient.open();
+  const client = openClient(statistics);
   try {
+    const servers = (await client.virtualServers()).filter(({ identity, key }) => matches(identity, key));
+    if (!realServers) return servers.map((server) => ({ server, realServers: new Map() }));
     const tables: ObservedTable[] = [];
     const turns = new Turns(longestStopMilliseconds);
-    for (const server of await client.virtualServers()) {
-      await turns.turn();
-      const table = matches(server.identity, server.key) ? await readTable(client, server) : undefined;
+    for (const [index, server] of servers.entries()) {
+      if (index % serversBetweenLooks === 0) await turns.turn();
+      const table = await readTable(client, server);
       if (table !== undefined) tables.push(table);
     }
     return tables;
@@ -93,9 +110,10 @@ const readDummyAddresses = async (): Promise<KernelTable['dummyAddresses']> => {
 /** Reads the virtual servers that match, and the addresses on kube-ipvs0. Rejects with KernelAccessError where IPVS or the right is missing. */
 export const readKernel = async (
   matches: (identity: VirtualServerIdentity, key: string) => boolean,
+  reading: Reading = { realServers: true, statistics: true },
 ): Promise<KernelTable> => {
   try {
-    return { tables: await readTables(matches), dummyAddresses: await readDummyAddresses() };
+    return { tables: await readTables(matches, reading), dummyAddresses: await readDummyAddresses() };
   } catch (error) {
     throw withRemedy(error);
   }

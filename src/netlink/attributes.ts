@@ -67,7 +67,7 @@ interface NamedRow {
 
 /**
  * A set of netlink attributes. The order of the rows is the order on the wire. Reading skips attributes that no row
- * names; where one comes twice the last counts, as in the kernel. A table is a codec, so sets nest.
+ * names, and those that are skipped; where one comes twice the last counts, as in the kernel. A table is a codec, so sets nest.
  */
 export class AttributeTable<R extends Rows> implements Codec<DecodedRows<R>, EncodedRows<R>> {
   readonly nested = true;
@@ -79,6 +79,7 @@ export class AttributeTable<R extends Rows> implements Codec<DecodedRows<R>, Enc
   constructor(
     readonly name: string,
     rows: R,
+    skipped: readonly string[] = [],
   ) {
     this.rows = Object.entries(rows).map(([name, row]) => ({
       name,
@@ -90,7 +91,7 @@ export class AttributeTable<R extends Rows> implements Codec<DecodedRows<R>, Enc
     this.#sent = this.rows.filter((row) => row.presence !== 'received');
     this.#required = this.rows.filter((row) => row.presence === 'required');
     const byType: (NamedRow | undefined)[] = [];
-    for (const row of this.rows) byType[row.type] = row;
+    for (const row of this.rows) if (!skipped.includes(row.name)) byType[row.type] = row;
     this.#byType = byType;
   }
 
@@ -217,8 +218,11 @@ const describeRow = (row: NamedRow, view: DataView, start: number, size: number)
   }
 };
 
-export const attributes = <R extends Rows>(name: string, rows: R): AttributeTable<R> =>
-  new AttributeTable(name, rows);
+export const attributes = <R extends Rows>(
+  name: string,
+  rows: R,
+  skipped: readonly (NamesOf<R, 'received'> & string)[] = [],
+): AttributeTable<R> => new AttributeTable(name, rows, skipped);
 
 /** Any number of attributes of one type, each an item. Those of other types are skipped. */
 export interface List<Out, In> extends Codec<readonly Out[], readonly In[]> {

@@ -40,6 +40,8 @@ const longestTurnMilliseconds = 2;
 interface Inbox {
   readonly onMessage: (message: Message) => void;
   failure: { readonly error: unknown } | undefined;
+  /** Whether the last message there will be has come: the kernel need not be asked for more. */
+  ended: boolean;
   /** Bytes of the largest datagram. */
   largest: number;
 }
@@ -137,7 +139,7 @@ export class Connection {
       found.push(decode(message)),
     );
     const turns = new Turns(longestTurnMilliseconds);
-    while (this.#receiveOne(inbox)) await turns.turn();
+    while (!inbox.ended && this.#receiveOne(inbox)) await turns.turn();
     this.#receiveRest(inbox);
     if (!end.acknowledged) throw lost(request);
     return found;
@@ -235,7 +237,7 @@ export class Connection {
   #collect(exchange: Exchange | Transaction, datagram: DataView): void {
     try {
       const onMessage = (message: Message): void => exchange.answer(message, datagram);
-      this.#receiveRest({ onMessage, failure: undefined, largest: 0 });
+      this.#receiveRest({ onMessage, failure: undefined, ended: false, largest: 0 });
     } catch (error) {
       if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
       exchange.answersWereLost();
@@ -273,12 +275,14 @@ export class Connection {
       if (message.sequence !== sequence) return;
       if ((message.flags & MessageFlag.dumpInterrupted) !== 0) end.interrupted = true;
       if (message.type === MessageType.error || message.type === MessageType.done) {
+        inbox.ended = true;
         const acknowledgement = readAcknowledgement(message);
         if (acknowledgement.errno !== 0) throw explain(request, acknowledgement, viewOf(datagram), 0);
         end.acknowledged = true;
       } else if (message.type !== MessageType.noop) onAnswer(message);
     };
-    return { inbox: { onMessage, failure: undefined, largest: 0 }, end };
+    const inbox: Inbox = { onMessage, failure: undefined, ended: false, largest: 0 };
+    return { inbox, end };
   }
 
   #send(datagram: Uint8Array, messages: number): void {
@@ -304,11 +308,11 @@ export class Connection {
   }
 
   /**
-   * Hands over every queued message. What the handler throws comes once the queue is empty, so that nothing is left for
+   * Hands over every queued message, or those up to the last one of an answer. What the handler throws comes once the queue is empty, so that nothing is left for
    * the next request. True where a datagram was cut off: the buffer is then larger the next time.
    */
   #receiveRest(inbox: Inbox): boolean {
-    while (this.#receiveOne(inbox));
+    while (!inbox.ended && this.#receiveOne(inbox));
     const truncated = inbox.largest > this.#received.length;
     if (truncated) this.#received = new Uint8Array(inbox.largest * 2);
     if (inbox.failure !== undefined) throw inbox.failure.error;

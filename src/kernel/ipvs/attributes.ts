@@ -68,7 +68,7 @@ export const statistics32 = attributes('statistics', {
 });
 
 /** include/uapi/linux/ip_vs.h: IPVS_SVC_ATTR_* */
-export const service = attributes('service', {
+const serviceRows = {
   family: attr(1, addressFamily),
   protocol: maybe(2, transport),
   address: maybe(3, paddedAddressBytes),
@@ -82,10 +82,12 @@ export const service = attributes('service', {
   persistenceEngine: maybe(11, cstring),
   statistics: received(10, statistics32),
   statistics64: received(12, statistics64),
-});
+};
+
+export const service = attributes('service', serviceRows);
 
 /** include/uapi/linux/ip_vs.h: IPVS_DEST_ATTR_* */
-export const destination = attributes('destination', {
+const destinationRows = {
   address: attr(1, paddedAddressBytes),
   port: attr(2, be16),
   forwarding: maybe(3, forwarding),
@@ -102,16 +104,27 @@ export const destination = attributes('destination', {
   persistentConnections: received(9, u32),
   statistics: received(10, statistics32),
   statistics64: received(12, statistics64),
-});
+};
+
+export const destination = attributes('destination', destinationRows);
+
+const messageTable = (services: typeof service, destinations: typeof destination) =>
+  attributes('ipvs', {
+    service: maybe(1, services),
+    destination: maybe(2, destinations),
+    tcpSeconds: maybe(4, u32),
+    tcpFinSeconds: maybe(5, u32),
+    udpSeconds: maybe(6, u32),
+  });
 
 /** include/uapi/linux/ip_vs.h: IPVS_CMD_ATTR_*, the outermost attributes of every message but the answer to GET_INFO */
-export const messageAttributes = attributes('ipvs', {
-  service: maybe(1, service),
-  destination: maybe(2, destination),
-  tcpSeconds: maybe(4, u32),
-  tcpFinSeconds: maybe(5, u32),
-  udpSeconds: maybe(6, u32),
-});
+export const messageAttributes = messageTable(service, destination);
+
+/** For who reads a big table and looks at no counters, which are most of it. */
+export const messageAttributesWithoutStatistics = messageTable(
+  attributes('service', serviceRows, ['statistics', 'statistics64']),
+  attributes('destination', destinationRows, ['statistics', 'statistics64']),
+);
 
 /** include/uapi/linux/ip_vs.h: IPVS_INFO_ATTR_*, the outermost attributes of the answer to GET_INFO */
 export const infoAttributes = attributes('ipvs-info', {

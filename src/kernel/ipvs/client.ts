@@ -17,7 +17,14 @@ import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import { GenericFamily, lookUpFamily } from '../../netlink/generic.js';
 import type { BodyShape, Message, Request } from '../../netlink/message.js';
 import { withMeaning } from './meaning.js';
-import { Command, familyName, familyVersion, infoAttributes, messageAttributes } from './attributes.js';
+import {
+  Command,
+  familyName,
+  familyVersion,
+  infoAttributes,
+  messageAttributes,
+  messageAttributesWithoutStatistics,
+} from './attributes.js';
 import {
   identityValues,
   realServerFrom,
@@ -55,8 +62,8 @@ export class IpvsGoneError extends BaseError {}
 const formatVersion = (code: number): string =>
   `${(code >>> 16) & 0xff}.${(code >>> 8) & 0xff}.${code & 0xff}`;
 
-const familiesOf = (id: number): { readonly family: IpvsFamily; readonly info: InfoFamily } => ({
-  family: new GenericFamily(id, familyVersion, messageAttributes, Command),
+const familiesOf = (id: number, table: typeof messageAttributes) => ({
+  family: new GenericFamily(id, familyVersion, table, Command),
   info: new GenericFamily(id, familyVersion, infoAttributes, Command),
 });
 
@@ -74,9 +81,12 @@ export class IpvsClient {
   #info: InfoFamily;
   #reloads = 0;
 
-  private constructor(connection: Connection) {
+  private constructor(
+    connection: Connection,
+    private readonly table: typeof messageAttributes,
+  ) {
     this.#connection = connection;
-    const families = familiesOf(lookUpFamily(connection, familyName));
+    const families = familiesOf(lookUpFamily(connection, familyName), table);
     this.#family = families.family;
     this.#info = families.info;
     connection.knowShapes((message) =>
@@ -86,10 +96,13 @@ export class IpvsClient {
     );
   }
 
-  /** A NetlinkError ENOENT where the kernel has no IPVS and cannot load it. */
-  static open(connection: Connection = Connection.open('generic')): IpvsClient {
+  /** A NetlinkError ENOENT where the kernel has no IPVS and cannot load it. Without `statistics` those of all it reads are undefined. */
+  static open(
+    connection: Connection = Connection.open('generic'),
+    { statistics } = { statistics: true },
+  ): IpvsClient {
     try {
-      return new IpvsClient(connection);
+      return new IpvsClient(connection, statistics ? messageAttributes : messageAttributesWithoutStatistics);
     } catch (error) {
       connection.close();
       throw error;
@@ -124,7 +137,7 @@ export class IpvsClient {
       throw new IpvsGoneError(`this kernel has no IPVS any more: ${advice}`, { cause });
     }
     if (id === this.#family.id) return;
-    const families = familiesOf(id);
+    const families = familiesOf(id, this.table);
     this.#family = families.family;
     this.#info = families.info;
     this.#reloads += 1;
