@@ -8,7 +8,12 @@ import {
 import type { Contested } from '../plan/contested.js';
 import { isEmpty, union, type Touched } from '../plan/diff.js';
 import { phaseOperations, type Phase } from '../plan/order.js';
-import { readVirtualServer, type IpvsReads, type ReadVirtualServer } from './kernel-reader.js';
+import {
+  tryVirtualServer,
+  type IpvsReads,
+  type ReadVirtualServer,
+  type Unreadable,
+} from './kernel-reader.js';
 import type { Observed } from './observed.js';
 
 export interface ContestsParts {
@@ -50,14 +55,15 @@ export class Contests {
    * To be called before touched keys are diffed: what is known of others there is read again, and adopted as it stands where a
    * Service says so. Gives the keys with those that are wanted otherwise since the last call.
    */
-  async settle(touched: Touched): Promise<Touched> {
+  async settle(touched: Touched, unreadable: Unreadable): Promise<Touched> {
     const { contested, observed, isGiven, ipvs } = this.parts;
     if (contested.foreign > 0)
       for (const key of touched.virtualServers) {
         const identity = contested.at(key)?.identity;
         if (identity === undefined) continue;
-        const read = await readVirtualServer(ipvs, identity);
-        if (read !== undefined && !isGiven(identity)) continue;
+        const read = await tryVirtualServer(ipvs, identity, unreadable);
+        // It stays with whoever has it where it cannot be read.
+        if (read === 'unreadable' || (read !== undefined && !isGiven(identity))) continue;
         observed.setVirtualServer(key, read);
         contested.delete(key);
       }

@@ -1,5 +1,6 @@
-import { deadSocketErrnos } from '../netlink/errors.js';
+import { deadSocketErrnos, NetlinkError } from '../netlink/errors.js';
 import type { Operation, Outcome } from '../model/operation.js';
+import type { RefusedRead } from './kernel-reader.js';
 
 /**
  * What an answer of the kernel means for an operation:
@@ -17,7 +18,7 @@ export type Decision = 'applied' | 'reread' | 'retry-soon' | 'retry' | 'give-up'
 export type Refusal = Exclude<Decision, 'applied'>;
 
 /** Errno names by what they mean for every operation that says nothing else below. One that is named nowhere means `retry`. */
-export const commonMeanings: Readonly<Partial<Record<Decision, readonly string[]>>> = {
+export const commonMeanings: Readonly<Partial<Record<Refusal, readonly string[]>>> = {
   // A signal, a lock, or a table that changes.
   'retry-soon': ['EINTR', 'EAGAIN', 'EBUSY', 'ERESTART'],
   // Memory, buffers, room in a set, descriptors, rights that somebody may give.
@@ -51,7 +52,7 @@ export const commonMeanings: Readonly<Partial<Record<Decision, readonly string[]
   reopen: deadSocketErrnos,
 };
 
-type Meanings = Readonly<Record<string, Decision>>;
+type Meanings<Of = Decision> = Readonly<Record<string, Of>>;
 
 /**
  * What single operations mean otherwise (net/netfilter/ipvs/ip_vs_ctl.c, net/ipv4/devinet.c, net/ipv6/addrconf.c,
@@ -77,9 +78,9 @@ export const operationMeanings: Readonly<Record<Operation['kind'], Meanings>> = 
   'unbind-address': { EADDRNOTAVAIL: 'applied', ENODEV: 'applied', ENONET: 'applied' },
 };
 
-const common: ReadonlyMap<string, Decision> = new Map(
+const common: ReadonlyMap<string, Refusal> = new Map(
   Object.entries(commonMeanings).flatMap(([decision, errnos]) =>
-    errnos.map((errno): [string, Decision] => [errno, decision as Decision]),
+    errnos.map((errno): [string, Refusal] => [errno, decision as Refusal]),
   ),
 );
 
@@ -89,6 +90,25 @@ export const isFutile = (errno: string): boolean => common.get(errno) === 'give-
 /** What an errno means for a kind of operation. */
 export const meaningOf = (kind: Operation['kind'], errno: string): Decision =>
   operationMeanings[kind][errno] ?? common.get(errno) ?? 'retry';
+
+/**
+ * What an errno means for a read of one virtual server, or of its real servers, where that is not what it means for operations.
+ * It costs that virtual server alone. What is not there is no error: the clients know its errno. A dump that changed while it was
+ * read has begun anew many times before it is EINTR. Other reads cost more: the elements of a family of packet rules cost their
+ * family (PacketRules), links and addresses their news, and the list of virtual servers the sync (both are told and tried again
+ * with growing delays by Trouble).
+ */
+export const readMeanings: Meanings<Refusal> = {
+  // No table is full: there was no room for this answer.
+  ENOMEM: 'retry-soon',
+  ENOBUFS: 'retry-soon',
+};
+
+/** An answer that is none in our words may have been damaged. */
+export const meaningOfRead = (error: RefusedRead): Refusal => {
+  if (!(error instanceof NetlinkError)) return 'retry';
+  return readMeanings[error.errno] ?? common.get(error.errno) ?? 'retry';
+};
 
 export const decide = (operation: Operation, outcome: Outcome): Decision => {
   switch (outcome.status) {

@@ -14,7 +14,7 @@ import type { Touched, Wanted } from '../plan/diff.js';
 import { isDrainRecord } from '../plan/drain-records.js';
 import { departureOf, type Departure, type FormerEndpoints } from '../plan/former-endpoints.js';
 import { DrainCounters } from './drain-counters.js';
-import type { IpvsReads } from './kernel-reader.js';
+import { tryRealServers, type IpvsReads, type Unreadable } from './kernel-reader.js';
 import type { Observed } from './observed.js';
 
 export interface DrainsParts {
@@ -31,6 +31,7 @@ export interface DrainsParts {
   readonly isNodeGone: (nodeName: string) => boolean;
   /** As they are now. */
   readonly drainSettings: () => DrainSettings;
+  readonly unreadable: Unreadable;
   /** Milliseconds of a clock that nobody sets. */
   readonly now: () => number;
 }
@@ -61,6 +62,8 @@ export class Drains {
   /** The elements that keep the start times, by their keys. */
   #records: ReadonlyMap<ElementKey, SetElement> = new Map();
   #changedRecords = new Set<ElementKey>();
+  /** What could not be read at the last look goes on draining, whatever its deadline, until it can. */
+  readonly #unread = new Set<VirtualServerKey>();
   /** When to look at all of it again. */
   #nextLook = 0;
 
@@ -74,8 +77,7 @@ export class Drains {
   /** In how many milliseconds to look again: at the next deadline, or at all, which costs one dump for each virtual server. */
   get pause(): number {
     let next = this.#nextLook;
-    for (const servers of this.#draining.values())
-      for (const { until } of servers.values()) next = Math.min(next, until);
+    for (const [, until] of this.#deadlines()) next = Math.min(next, until);
     return Math.max(0, next - this.parts.now());
   }
 
@@ -139,22 +141,34 @@ export class Drains {
     const now = this.parts.now();
     if (now >= this.#nextLook) return new Set(this.#draining.keys());
     const due = new Set<VirtualServerKey>();
-    for (const [key, servers] of this.#draining)
-      for (const { until } of servers.values()) if (until <= now) due.add(key);
+    for (const [key, until] of this.#deadlines()) if (until <= now) due.add(key);
     return due;
+  }
+
+  *#deadlines(): Iterable<readonly [VirtualServerKey, number]> {
+    for (const [key, servers] of this.#draining)
+      if (!this.#unread.has(key)) for (const { until } of servers.values()) yield [key, until];
   }
 
   /** Looks at what drains in these virtual servers; undefined where nothing does, and nothing did. Its deletions are to be made. */
   async look(keys: Iterable<VirtualServerKey>): Promise<DrainStep | undefined> {
-    const { ipvs, observed, wanted, drainSettings, isNodeGone, now } = this.parts;
+    const { ipvs, observed, wanted, drainSettings, isNodeGone, unreadable, now } = this.parts;
     const looked = [...keys];
     const candidates = drainingAmong(looked, wanted, observed, drainSettings());
     const observations = new Map<VirtualServerKey, readonly RealServerObservation[]>();
     // What no longer drains (wanted again, or gone as a whole) is forgotten: nothing was read of it.
-    for (const key of looked) if (this.#draining.has(key)) observations.set(key, []);
+    for (const key of looked) {
+      this.#unread.delete(key);
+      if (this.#draining.has(key)) observations.set(key, []);
+    }
     for (const [index, { server }] of candidates.entries()) {
       if (index % readsInARow === readsInARow - 1) await yieldToEventLoop();
-      observations.set(server.key, await ipvs.realServers(server.identity));
+      const found = await tryRealServers(ipvs, server.identity, unreadable);
+      if (found !== 'unreadable') observations.set(server.key, found);
+      else {
+        observations.delete(server.key);
+        this.#unread.add(server.key);
+      }
     }
     this.forgetEndpoints(looked);
     if (observations.size === 0) return undefined;

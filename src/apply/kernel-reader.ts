@@ -16,8 +16,35 @@ export interface IpvsReads {
 }
 
 /** Whether the kernel would not tell, or not in words that we know: that is about what was asked for and nothing else. */
-export const isRefusedRead = (error: unknown): error is NetlinkError | ProtocolError =>
+export const isRefusedRead = (error: unknown): error is RefusedRead =>
   error instanceof NetlinkError || error instanceof ProtocolError;
+
+export type RefusedRead = NetlinkError | ProtocolError;
+
+/** Is told of a virtual server that cannot be read; others are read all the same. */
+export type Unreadable = (identity: VirtualServerIdentity, error: RefusedRead) => void;
+
+const orUnreadable = async <Read>(
+  read: Promise<Read>,
+  of: VirtualServerIdentity,
+  unreadable: Unreadable,
+): Promise<Read | 'unreadable'> => {
+  try {
+    return await read;
+  } catch (error) {
+    if (!isRefusedRead(error)) throw error;
+    unreadable(of, error);
+    return 'unreadable';
+  }
+};
+
+/** Its real servers, where the kernel tells. */
+export const tryRealServers = (
+  ipvs: Pick<IpvsReads, 'realServers'>,
+  of: VirtualServerIdentity,
+  unreadable: Unreadable,
+): Promise<readonly RealServerObservation[] | 'unreadable'> =>
+  orUnreadable(ipvs.realServers(of), of, unreadable);
 
 /** Counters and connection counts are not part of what is compared: they would only hold memory. */
 export const withoutObservations = (observation: VirtualServerObservation): VirtualServer => {
@@ -45,3 +72,11 @@ export const readVirtualServer = async (
   const realServers = await ipvs.realServers(identity);
   return { server: withoutObservations(server), realServers: realServers.map(realServerOf) };
 };
+
+/** The same, where the kernel tells. */
+export const tryVirtualServer = (
+  ipvs: IpvsReads,
+  identity: VirtualServerIdentity,
+  unreadable: Unreadable,
+): Promise<ReadVirtualServer | undefined | 'unreadable'> =>
+  orUnreadable(readVirtualServer(ipvs, identity), identity, unreadable);

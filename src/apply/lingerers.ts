@@ -4,7 +4,7 @@ import type { VirtualServerKey } from '../model/virtual-server.js';
 import { isEmpty, touch, union, type Touched, type Wanted } from '../plan/diff.js';
 import type { DrainSettings } from '../plan/drain.js';
 import type { Lingering, LingerEnd } from '../plan/lingering.js';
-import type { IpvsReads } from './kernel-reader.js';
+import { tryRealServers, type IpvsReads, type Unreadable } from './kernel-reader.js';
 import { tellOfEach } from './news.js';
 import type { Observed } from './observed.js';
 
@@ -15,6 +15,7 @@ export interface LingerersParts {
   readonly wanted: Wanted;
   readonly lingering: Lingering;
   readonly drainSettings: () => DrainSettings;
+  readonly unreadable: Unreadable;
   readonly log: Logger;
 }
 
@@ -59,13 +60,15 @@ export class Lingerers {
   }
 
   async #begin(keys: Iterable<VirtualServerKey>): Promise<Touched> {
-    const { lingering, observed, wanted, ipvs, drainSettings, log } = this.parts;
+    const { lingering, observed, wanted, ipvs, drainSettings, unreadable, log } = this.parts;
     const changed: Touched[] = [];
     const news: object[] = [];
     const candidates = lingering.candidates(keys, wanted, observed, drainSettings());
     for (const [index, have] of candidates.entries()) {
       if (index % readsInARow === readsInARow - 1) await yieldToEventLoop();
-      const realServers = await ipvs.realServers(have.server.identity);
+      const realServers = await tryRealServers(ipvs, have.server.identity, unreadable);
+      // Whether it has connections is not known: it stays until its next try.
+      if (realServers === 'unreadable') continue;
       const connections = realServers.reduce(
         (sum, { activeConnections, inactiveConnections }) => sum + activeConnections + inactiveConnections,
         0,

@@ -1,7 +1,5 @@
 import { Turns } from '../base/async.js';
 import { bootMilliseconds } from '../base/boot-clock.js';
-import { messageOf } from '../base/errors.js';
-import { NetlinkError, ProtocolError } from '../netlink/errors.js';
 import type { Logger } from '../base/log.js';
 import {
   operationTarget,
@@ -12,11 +10,7 @@ import {
   type Outcome,
 } from '../model/operation.js';
 import { formatOperation } from '../model/plan-entry.js';
-import {
-  virtualServerKey,
-  type VirtualServerIdentity,
-  type VirtualServerKey,
-} from '../model/virtual-server.js';
+import { virtualServerKey, type VirtualServerKey } from '../model/virtual-server.js';
 import { diff, isEmpty, touch, union, without, type Touched, type Wanted } from '../plan/diff.js';
 import type { DrainSettings, DrainStep } from '../plan/drain.js';
 import { phases, phaseOperations, type Phase, type Urgency } from '../plan/order.js';
@@ -25,7 +19,8 @@ import { decide, type Decision, type Refusal } from './decisions.js';
 import { Drains, withoutRecords, withRecords, type DrainsParts } from './drains.js';
 import { Lingerers, type LingerersParts } from './lingerers.js';
 import { NamingElements } from './naming-elements.js';
-import { readVirtualServer, type IpvsReads } from './kernel-reader.js';
+import type { IpvsReads, Unreadable } from './kernel-reader.js';
+import { Rereads } from './rereads.js';
 import type { Observed } from './observed.js';
 import type { OperationCounters } from './operation-counters.js';
 import { resetClients, type FlowCleaner } from './purged-flows.js';
@@ -82,22 +77,30 @@ const reasonOf = (outcome: Outcome): string => (outcome.status === 'failed' ? ou
  */
 export class Reconciler {
   readonly #refusals: Refusals;
-  /** What could not be read when it was in doubt. */
-  readonly #unread = new Map<VirtualServerKey, VirtualServerIdentity>();
+  /** What the call under way was refused. */
+  readonly #refused = new Set<string>();
+  readonly #rereads: Rereads;
   readonly drains: Drains;
   readonly #lingerers: Lingerers;
   readonly #naming: NamingElements;
   readonly #wanted: Wanted;
   readonly #rerouted: ReroutedClients;
   #stopped = false;
+  /** To be told where somebody could not read one: it is read before anything is done to it, and nothing is while that fails. */
+  readonly unreadable: Unreadable = (identity, error) => this.#rereads.note(identity, error);
 
   constructor(private readonly parts: ReconcilerParts) {
     this.#rerouted = new ReroutedClients(parts.observed);
     const { log, now = bootMilliseconds, retryDelays } = parts;
     this.#refusals = new Refusals({ log, now, delays: retryDelays });
-    this.drains = new Drains({ ...parts, now });
+    this.#rereads = new Rereads({
+      ...parts,
+      refuse: (key, refusal, news) => this.#refuse({ kind: 'virtual-server', key }, refusal, news),
+    });
+    const { unreadable } = this;
+    this.drains = new Drains({ ...parts, now, unreadable });
     this.#wanted = withRecords(parts.wanted, this.drains);
-    this.#lingerers = new Lingerers(parts);
+    this.#lingerers = new Lingerers({ ...parts, unreadable });
     this.#naming = new NamingElements(parts);
   }
 
@@ -137,7 +140,11 @@ export class Reconciler {
 
   /** The keys with those that are wanted otherwise for what is read of the kernel now; changes nothing there. */
   async settle(touched: Touched): Promise<Touched> {
-    return this.#naming.settle(await this.#lingerers.settle(await this.parts.contests.settle(touched)));
+    const { contests } = this.parts;
+    const settled = await contests.settle(touched, (of, error) =>
+      this.#rereads.refuse(virtualServerKey(of), error),
+    );
+    return this.#naming.settle(await this.#lingerers.settle(settled));
   }
 
   /** The operations that `reconcile` would begin with, for settled keys. */
@@ -154,52 +161,52 @@ export class Reconciler {
   async reconcile(touched: Touched): Promise<Report> {
     const { contests, wanted } = this.parts;
     const turns = new Turns(longestTurnMilliseconds);
-    const all = await this.settle(this.#refusals.withDue(touched));
-    this.#distrustUnread(all.virtualServers);
     const report = { applied: 0, failed: 0 };
-    const refused = new Set<string>();
+    this.#refused.clear();
+    const settled = await this.settle(this.#refusals.withDue(touched));
+    this.#rereads.distrust(settled.virtualServers);
+    const reread = await this.#rereads.read();
+    const all = reread.size === 0 ? settled : union(settled, touch({ virtualServers: reread }));
     // A second time only where it turned out that somebody else has what is wanted.
     for (let some = withoutRecords(all); !isEmpty(some); some = contests.takeInto(touch())) {
       for (const slice of slices(some, wanted.urgency)) {
         if (this.#stopped) return report;
-        await this.#reconcileSlice(slice, report, refused);
+        await this.#reconcileSlice(slice, report);
         await turns.turn();
       }
     }
-    await this.#end(await this.drains.look(all.virtualServers), all, report, refused);
-    this.#refusals.settle(all, refused);
+    await this.#end(await this.drains.look(all.virtualServers), all, report);
+    this.#refusals.settle(all, this.#refused);
     await this.#cleanRerouted();
     this.#refusals.tell();
     return report;
   }
 
-  async #reconcileSlice(
-    slice: Slice,
-    report: { applied: number; failed: number },
-    refused: Set<string>,
-  ): Promise<void> {
+  async #reconcileSlice(slice: Slice, report: { applied: number; failed: number }): Promise<void> {
     let round: Touched = slice;
     for (let count = 0; count < maximumRounds; count += 1) {
-      const operations = this.#operations(without(round, refused)).filter(
+      const operations = this.#operations(without(round, this.#refused)).filter(
         (operation) =>
           !('element' in operation) ||
           ((operation.kind === 'delete-element') === slice.late && !this.#naming.holdsBack(operation)),
       );
-      for (const phase of phases(operations)) await this.#run(phase, report, refused);
-      const reread = await this.#readUntrusted(refused);
+      for (const phase of phases(operations)) await this.#run(phase, report);
+      const reread = await this.#rereads.read();
       round = touch({ virtualServers: reread });
       if (reread.size === 0) return;
     }
-    this.#giveUpForNow(without(round, refused), refused);
+    this.#giveUpForNow(without(round, this.#refused));
   }
 
   /** Looks at all that drains: what has become idle or has passed its deadline goes. */
   drain(): Promise<Report> {
+    this.#refused.clear();
     return this.#drain(new Set(this.drains.draining.keys()), this.drains.lookAtAll());
   }
 
   /** The same for what is due by now. */
   drainDue(): Promise<Report> {
+    this.#refused.clear();
     const due = this.drains.due();
     return due.size === this.drains.draining.size ? this.drain() : this.#drain(due, this.drains.look(due));
   }
@@ -209,7 +216,7 @@ export class Reconciler {
     step: Promise<DrainStep | undefined>,
   ): Promise<Report> {
     const report = { applied: 0, failed: 0 };
-    await this.#end(await step, touch({ virtualServers }), report, new Set());
+    await this.#end(await step, touch({ virtualServers }), report);
     await this.#cleanRerouted();
     this.#refusals.tell();
     return report;
@@ -220,11 +227,11 @@ export class Reconciler {
     if (rerouted.length > 0) await this.parts.staleFlows.clean(rerouted);
   }
 
-  async #run(all: Phase, report: { applied: number; failed: number }, refused: Set<string>): Promise<void> {
+  async #run(all: Phase, report: { applied: number; failed: number }): Promise<void> {
     const phase = this.parts.contests.withhold(all);
     const outcomes = await this.#apply(phase);
     for (const [index, operation] of phaseOperations(phase).entries()) {
-      const decision = this.#record(operation, outcomes[index] ?? unknown, refused);
+      const decision = this.#record(operation, outcomes[index] ?? unknown);
       if (decision === 'applied') report.applied += 1;
       else if (decision !== 'reread') report.failed += 1;
     }
@@ -242,7 +249,7 @@ export class Reconciler {
     }
   }
 
-  #record(operation: Operation, outcome: Outcome, refused: Set<string>): Decision {
+  #record(operation: Operation, outcome: Outcome): Decision {
     const { observed, counters, contests } = this.parts;
     const decision = decide(operation, outcome);
     contests.note(operation, outcome);
@@ -253,62 +260,28 @@ export class Reconciler {
     const target = targetOf(operation);
     // Virtual servers alone are read one by one.
     if (decision === 'reread' && target.kind === 'virtual-server') return decision;
-    // A real server of a virtual server that was itself refused says nothing new.
-    if (refused.has(nameOf(target))) return decision;
-    this.#refuse(
-      target,
-      decision,
-      { operation: formatOperation(operation), reason: reasonOf(outcome) },
-      refused,
-    );
+    this.#refuse(target, decision, { operation: formatOperation(operation), reason: reasonOf(outcome) });
     return decision;
   }
 
+  /** A real server of a virtual server that was itself refused says nothing new. */
   #refuse(
     target: Target,
     refusal: Refusal,
     news: { readonly operation: string; readonly reason: string },
-    refused: Set<string>,
   ): void {
-    refused.add(nameOf(target));
+    if (this.#refused.has(nameOf(target))) return;
+    this.#refused.add(nameOf(target));
     this.#refusals.note(target, refusal, news);
   }
 
   /** What still differs after reading it again and again changes under our hands: later is better than a busy loop. */
-  #giveUpForNow(round: Touched, refused: Set<string>): void {
+  #giveUpForNow(round: Touched): void {
     for (const key of round.virtualServers) {
       if (this.#operations(touch({ virtualServers: new Set([key]) })).length === 0) continue;
       const news = { operation: `make virtual server ${key}`, reason: 'it changes under our hands' };
-      this.#refuse({ kind: 'virtual-server', key }, 'retry', news, refused);
+      this.#refuse({ kind: 'virtual-server', key }, 'retry', news);
     }
-  }
-
-  /** Of what is tried now it is not known how it stands. */
-  #distrustUnread(tried: ReadonlySet<VirtualServerKey>): void {
-    for (const [key, identity] of this.#unread) {
-      if (!tried.has(key)) continue;
-      this.#unread.delete(key);
-      this.parts.observed.distrust(identity);
-    }
-  }
-
-  /** What cannot even be read (of a family that the kernel lacks) is refused: it holds up nothing else. */
-  async #readUntrusted(refused: Set<string>): Promise<ReadonlySet<VirtualServerKey>> {
-    const { ipvs, observed, contests } = this.parts;
-    const keys = new Set<VirtualServerKey>();
-    for (const identity of observed.takeUntrusted()) {
-      const key = virtualServerKey(identity);
-      try {
-        observed.setVirtualServer(key, contests.judge(identity, await readVirtualServer(ipvs, identity)));
-        keys.add(key);
-      } catch (error) {
-        if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
-        this.#unread.set(key, identity);
-        const news = { operation: `read virtual server ${key}`, reason: messageOf(error) };
-        if (!refused.has(key)) this.#refuse({ kind: 'virtual-server', key }, 'retry', news, refused);
-      }
-    }
-    return keys;
   }
 
   /** Makes the deletions of a look at what drains, and what follows from them. */
@@ -316,30 +289,27 @@ export class Reconciler {
     step: DrainStep | undefined,
     looked: Touched,
     report: { applied: number; failed: number },
-    refused: Set<string>,
   ): Promise<void> {
-    for (const phase of phases(step?.delete ?? [])) await this.#run(phase, report, refused);
+    for (const phase of phases(step?.delete ?? [])) await this.#run(phase, report);
     const ended = new Set(step?.delete.map(operationTarget));
     // A virtual server may be set up otherwise while it drains, or be there for that alone; that ends with the last one that drained.
     const elements = this.drains.takeRecords(looked.elements);
     const left = this.#lingerers.end(looked.virtualServers, ['idle']);
     const rest = union(touch({ virtualServers: ended, elements }), left);
     if (!isEmpty(rest))
-      for (const slice of slices(rest, this.parts.wanted.urgency))
-        await this.#reconcileSlice(slice, report, refused);
+      for (const slice of slices(rest, this.parts.wanted.urgency)) await this.#reconcileSlice(slice, report);
     if (step === undefined) return;
     this.drains.forgetEndpoints(ended);
-    for (const operation of step.delete) this.#noteLeft(operation, refused);
+    for (const operation of step.delete) this.#noteLeft(operation);
     await resetClients(step.purged, this.parts);
   }
 
   /** A real server whose deletion came to nothing drains no more: nothing but another try finds it. */
-  #noteLeft(operation: Operation, refused: Set<string>): void {
+  #noteLeft(operation: Operation): void {
     if (operation.kind !== 'delete-real-server') return;
     const key = operationTarget(operation);
-    if (refused.has(key) || !this.parts.observed.virtualServer(key)?.realServers.has(operation.server.key))
-      return;
+    if (!this.parts.observed.virtualServer(key)?.realServers.has(operation.server.key)) return;
     const news = { operation: formatOperation(operation), reason: 'it is still there' };
-    this.#refuse({ kind: 'virtual-server', key }, 'retry-soon', news, refused);
+    this.#refuse({ kind: 'virtual-server', key }, 'retry-soon', news);
   }
 }

@@ -11,7 +11,13 @@ import {
 } from '../model/virtual-server.js';
 import type { Contested } from '../plan/contested.js';
 import { touch, type Touched } from '../plan/diff.js';
-import { realServerOf, withoutObservations, type IpvsReads } from './kernel-reader.js';
+import {
+  realServerOf,
+  tryRealServers,
+  withoutObservations,
+  type IpvsReads,
+  type Unreadable,
+} from './kernel-reader.js';
 import type { Observed } from './observed.js';
 
 export interface ResyncParts {
@@ -21,6 +27,7 @@ export interface ResyncParts {
   readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
   /** Whether a virtual server that we know nothing of yet is ours. */
   readonly isOurs: (identity: VirtualServerIdentity) => boolean;
+  readonly unreadable: Unreadable;
   /** Is told which virtual servers of ours are not there any more, as far as a dump can tell; at every round. */
   readonly missed?: (missing: ReadonlySet<VirtualServerKey>) => void;
   /** Is given those that are not, at every round. */
@@ -97,14 +104,19 @@ export class Resync {
   }
 
   async #adopt(server: VirtualServer): Promise<void> {
-    const { ipvs, observed } = this.parts;
-    const realServers = (await ipvs.realServers(server.identity)).map(realServerOf);
+    const { ipvs, observed, unreadable } = this.parts;
+    const read = await tryRealServers(ipvs, server.identity, unreadable);
+    // It is known to be there; nothing is done to it until it can be read.
+    const realServers =
+      read === 'unreadable'
+        ? (observed.virtualServer(server.key)?.realServers.values() ?? [])
+        : read.map(realServerOf);
     observed.setVirtualServer(server.key, { server, realServers });
   }
 
   /** Compares the real servers of the next virtual servers, at most `count`. */
   async step(count: number): Promise<Touched> {
-    const { ipvs, observed } = this.parts;
+    const { ipvs, observed, unreadable } = this.parts;
     const drifted = new Set<VirtualServerKey>();
     const turns = new Turns(longestTurnMilliseconds);
     for (const identity of this.#queue.splice(0, count)) {
@@ -112,7 +124,9 @@ export class Resync {
       const key = virtualServerKey(identity);
       const known = observed.virtualServer(key);
       if (known === undefined) continue;
-      const realServers = (await ipvs.realServers(identity)).map(realServerOf);
+      const read = await tryRealServers(ipvs, identity, unreadable);
+      if (read === 'unreadable') continue;
+      const realServers = read.map(realServerOf);
       if (sameRealServers(known.realServers, realServers)) continue;
       observed.setVirtualServer(key, { server: known.server, realServers });
       drifted.add(key);

@@ -289,7 +289,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   async #repair(drifted: Touched): Promise<void> {
-    if (isEmpty(drifted)) return;
+    if (isEmpty(drifted)) return this.#scheduleRetries();
     const started = performance.now();
     this.parts.log.warn(
       {

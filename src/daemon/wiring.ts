@@ -227,6 +227,7 @@ export const wire = (
         hasNodeAddress: (address) => nodeAddresses.has(address),
         isExcluded,
       }) === 'ours',
+    unreadable: reconciler.unreadable,
     missed: (missing) => contests.missed(missing),
     contested,
   });

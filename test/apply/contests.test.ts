@@ -60,6 +60,7 @@ const setUp = () => {
     isOurs: (identity) =>
       isNamedIn(identity, (key) => observed.element(key) !== undefined) ||
       desired.isGiven(virtualServerKey(identity)),
+    unreadable: reconciler.unreadable,
     missed: (missing) => contests.missed(missing),
     contested,
   });

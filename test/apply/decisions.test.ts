@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commonMeanings, decide, meaningOf, operationMeanings } from '../../src/apply/decisions.js';
+import {
+  commonMeanings,
+  decide,
+  meaningOf,
+  operationMeanings,
+  readMeanings,
+} from '../../src/apply/decisions.js';
 import type { IpAddress } from '../../src/base/ip.js';
 import { setElement } from '../../src/model/nftables.js';
 import type { Operation, Outcome } from '../../src/model/operation.js';
@@ -12,6 +18,7 @@ const lines = (): readonly string[] => [
   ...Object.entries(operationMeanings).flatMap(([kind, ofKind]) =>
     Object.entries(ofKind).map(([errno, decision]) => `${kind}: ${errno} → ${decision}`),
   ),
+  ...Object.entries(readMeanings).map(([errno, decision]) => `read: ${errno} → ${decision}`),
 ];
 
 test('every errno has a decided answer', () => {
@@ -41,6 +48,8 @@ test('every errno has a decided answer', () => {
     'unbind-address: EADDRNOTAVAIL → applied',
     'unbind-address: ENODEV → applied',
     'unbind-address: ENONET → applied',
+    'read: ENOMEM → retry-soon',
+    'read: ENOBUFS → retry-soon',
   ]);
 });
 

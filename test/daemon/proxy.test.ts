@@ -83,6 +83,7 @@ const setUp = () => {
     observed,
     dummyAddresses: () => dummy.addresses(),
     isOurs: (identity) => identity.by === 'address' && observed.hasAddress(identity.address),
+    unreadable: reconciler.unreadable,
     contested,
   });
   const clock = { date: 0, monotonic: 0 };

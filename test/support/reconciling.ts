@@ -69,6 +69,7 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
     dummyAddresses: async () => [...kernel.addresses],
     isOurs: (identity) => identity.by === 'address' && kernel.addresses.has(identity.address),
     contested,
+    unreadable: reconciler.unreadable,
   });
   /** Service `default/NAME` on 10.96.0.N:80 with these endpoints; none: it goes. */
   const want = (name: string, address: string, endpoints: readonly string[] | undefined): Touched => {
