@@ -45,7 +45,10 @@ const held = ({ tables }: FaultyKernel): ReadonlyMap<VirtualServerKey, string> =
   new Map(
     [...tables].map(([key, { server, realServers }]) => [
       key,
-      `${server.scheduler} ${[...realServers.values()].map((each) => `${each.key} ${each.weight}`).toSorted()}`,
+      `${server.scheduler} ${[...realServers.values()]
+        .map((each) => `${each.key} ${each.weight}`)
+        .toSorted()
+        .join()}`,
     ]),
   );
 
@@ -89,7 +92,7 @@ const situations: Readonly<Record<string, Situation>> = {
   'at the start': {
     before: async (all) => {
       await become(all, ['10.1.0.1', '10.1.0.2']);
-      for (const key of [...all.observed.virtualServerKeys()]) all.observed.setVirtualServer(key, undefined);
+      for (const key of all.observed.virtualServerKeys()) all.observed.setVirtualServer(key, undefined);
     },
     act: (all) => all.adopt(),
   },
