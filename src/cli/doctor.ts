@@ -8,6 +8,7 @@ import { checks, type Outcome } from '../doctor/checks.js';
 import { sourcesFor } from '../doctor/collect.js';
 import type { Facts } from '../doctor/facts.js';
 import { examineOnDemand } from '../doctor/on-demand.js';
+import type { StatusAnswer } from '../plan/admin-answers.js';
 import { askDaemon } from './admin-client.js';
 import { doctorText, summaryOf } from './doctor-text.js';
 import { readObjects } from './read-objects.js';
@@ -43,6 +44,16 @@ const readConfiguration = ({ config, hostnameOverride }: DoctorOptions): Facts['
   }
 };
 
+/** The manifests with the Services: as asked, else those that the daemon serves. */
+const manifestsFor = (
+  { source, kubeconfig }: DoctorOptions,
+  status: StatusAnswer | undefined,
+): string | undefined => {
+  if (source !== undefined) return source === 'api' ? undefined : source;
+  if (kubeconfig !== undefined) return undefined;
+  return /^manifests (.*)$/s.exec(status?.source.name ?? '')?.[1];
+};
+
 const words: readonly string[] = [...groups, ...checks.map(({ id }) => id)];
 
 const chosenChecks = (only: readonly string[]): readonly Check[] => {
@@ -72,15 +83,23 @@ const format = async (outcomes: readonly Outcome[], { output, quiet }: DoctorOpt
 
 /** Prints what the checks come to. 1: a check fails, or with `strict` warns. Rejects with a UsageError for a check that there is not. */
 export const doctor = async (options: DoctorOptions): Promise<number> => {
-  const { kubeconfig, source, only, strict, adminSocket } = options;
+  const { kubeconfig, only, strict, adminSocket } = options;
   const chosen = chosenChecks(only);
-  const manifests =
-    source === undefined || source === 'api' ? undefined : () => [...readObjects([source]).services.values()];
+  const asked = askDaemon(adminSocket, (client) => client.status());
+  // An error of it is the finding of those checks that need the answer.
+  const path = manifestsFor(
+    options,
+    await asked.then(
+      ({ answer }) => answer,
+      () => undefined,
+    ),
+  );
+  const manifests = path === undefined ? undefined : () => [...readObjects([path]).services.values()];
   const sources = sourcesFor({
     configuration: readConfiguration(options),
     kubeconfig,
     manifests,
-    status: () => askDaemon(adminSocket, (client) => client.status()),
+    status: () => asked,
   });
   const outcomes = await examineOnDemand(sources, chosen);
   process.stdout.write(await format(outcomes, options));

@@ -48,26 +48,19 @@ export interface CollectOptions {
   >;
 }
 
-const noApi = {
-  unseen: 'no API server is asked: the Services come from files',
-  remedy: 'without --source, and with --kubeconfig=FILE',
-} as const;
-
 const withRemedy = <T>(look: Look<T>, remedy: string): Look<T> =>
   'value' in look ? look : { ...look, remedy };
 
 const credentialsOf = async (
-  { manifests, kubeconfig }: CollectOptions,
+  { kubeconfig }: CollectOptions,
   settings: Settings,
 ): Promise<Look<CredentialSource>> =>
-  manifests === undefined
-    ? withRemedy(
-        await attempt(() =>
-          loadCredentials({ kubeconfig: kubeconfig ?? settings.kubeconfig, master: settings.master }),
-        ),
-        '--kubeconfig=FILE, as /etc/kubernetes/kubelet.conf',
-      )
-    : noApi;
+  withRemedy(
+    await attempt(() =>
+      loadCredentials({ kubeconfig: kubeconfig ?? settings.kubeconfig, master: settings.master }),
+    ),
+    '--kubeconfig=FILE, as /etc/kubernetes/kubelet.conf',
+  );
 
 /** Done when it is first asked for, and then known. */
 const once = <T>(work: () => T): (() => T) => {
@@ -80,6 +73,12 @@ const fromApi = (
   options: CollectOptions,
 ): Pick<Sources, 'api' | 'apiServerAddress'> & { services: () => Promise<Facts['services']> } => {
   const { manifests, configuration } = options;
+  if (manifests !== undefined)
+    return {
+      api: () => ({ value: 'files' }),
+      services: once(() => attempt(manifests)),
+      apiServerAddress: () => undefined,
+    };
   const credentials = once(() => credentialsOf(options, configuration.settings));
   const ask = async <T>(what: (asked: ApiOptions) => T | Promise<T>): Promise<Look<T>> => {
     const found = await credentials();
@@ -89,7 +88,6 @@ const fromApi = (
   return {
     api: () => ask(apiFacts),
     services: once(async () => {
-      if (manifests !== undefined) return attempt(manifests);
       const found = await credentials();
       if (!('value' in found)) return found;
       return withRemedy(await ask(apiServices), 'see the checks api-server and rights');

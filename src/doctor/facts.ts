@@ -164,7 +164,8 @@ export interface Facts {
   readonly process: Look<ProcessFacts>;
   readonly memory: Look<MemoryFacts>;
   readonly services: Look<readonly Service[]>;
-  readonly api: Look<ApiFacts | UnreachedApi>;
+  /** `files`: the Services come from files, and no API server is needed. */
+  readonly api: Look<ApiFacts | UnreachedApi | 'files'>;
   /** Where the API server is reached, if that is an address. */
   readonly apiServerAddress: IpAddress | undefined;
   readonly daemon: Look<DaemonFacts>;

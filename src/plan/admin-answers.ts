@@ -135,7 +135,7 @@ export interface StatusAnswer {
   readonly configDigest: string;
   readonly configFiles: readonly string[];
   readonly source: {
-    /** As `api` or the path of manifests. */
+    /** As `API server https://192.0.2.9:6443`, or `manifests` and their full path. */
     readonly name: string;
     /** Whether its first full state has come. */
     readonly delivered: boolean;

@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { SerialQueue } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
@@ -71,7 +71,7 @@ class ManifestSource implements Source {
   constructor(options: ManifestSourceOptions) {
     this.#options = { settleMilliseconds: 50, pollMilliseconds: 10_000, ...options };
     this.#problems = new ProblemLog(options.logger);
-    this.name = `manifests ${options.path}`;
+    this.name = `manifests ${resolve(options.path)}`;
   }
 
   start(store: ClusterStore): void {

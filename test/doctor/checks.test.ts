@@ -44,6 +44,11 @@ test('where nothing may be looked at no check throws, and what needs no look is 
     assert.ok(seen !== '' && remedy !== '', `${id} says why and what helps`);
 });
 
+test('where the Services come from files, no API server is missed', () => {
+  const wrong = examine({ ...goodFacts, api: { value: 'files' } }).filter(({ result }) => result !== 'pass');
+  assert.deepEqual(wrong, []);
+});
+
 test('one look that fails makes only those checks unknown that need it', () => {
   const outcomes = examine({ ...goodFacts, chains: { unseen: 'EPERM', remedy: 'run it as root' } });
   assert.deepEqual(

@@ -21,9 +21,13 @@ export const doctorCommand = command({
       'name',
       "the name of this machine's Node (default: $NODE_NAME, else the machine's name)",
     ),
-    source: text('path', 'a file or folder of manifests with the Services; no API server is asked', {
-      completion: 'file',
-    }),
+    source: text(
+      'path',
+      'a file or folder of manifests with the Services, where no API server is to be asked (default: as the daemon)',
+      {
+        completion: 'file',
+      },
+    ),
     adminSocket: text('path', adminSocketHelp, { completion: 'file' }),
     only: texts('checks', 'only these, by id or group; repeatable, or with commas between'),
     quiet: flag('only what is not pass', { short: 'q' }),

@@ -2,8 +2,11 @@ import { checksOf } from '../check.js';
 import type { ApiFacts, Facts } from '../facts.js';
 import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
+const notNeeded = pass('no API server is needed: the Services come from files');
+
 const reachability = ({ api }: Facts): Finding =>
   judge(api, (answer) => {
+    if (answer === 'files') return notNeeded;
     if (!answer.reached)
       return fail(
         `${answer.server} serves us nothing: ${answer.reason}`,
@@ -19,13 +22,13 @@ const reachability = ({ api }: Facts): Finding =>
       : pass(text);
   });
 
-const withApi = ({ api }: Facts, meaning: (answer: ApiFacts) => Finding): Finding =>
-  'value' in api && api.value.reached
+const withApi = ({ api }: Facts, meaning: (answer: ApiFacts) => Finding): Finding => {
+  if (!('value' in api)) return unknown('no API server was asked', 'see the check api-server');
+  if (api.value === 'files') return notNeeded;
+  return api.value.reached
     ? meaning(api.value)
-    : unknown(
-        'value' in api ? 'the API server serves us nothing' : 'no API server was asked',
-        'see the check api-server',
-      );
+    : unknown('the API server serves us nothing', 'see the check api-server');
+};
 
 const clock = (facts: Facts): Finding =>
   withApi(facts, ({ clockAhead }) => {
