@@ -1,3 +1,5 @@
+import { colorWishes } from './paint.js';
+
 /** As --help and the README tell; `diff` has its own meaning for 1 and 2. */
 export const exitStatus = { done: 0, error: 1, usage: 2 } as const;
 
@@ -99,6 +101,14 @@ export const outputOption = <const Word extends string, const Standard extends W
   choices: readonly Word[],
   standard: Standard,
 ) => choice('format', choices, standard, 'how to print it', { short: 'o' });
+
+/** Whether a command that paints does. */
+export const colorOption = choice(
+  'when',
+  colorWishes,
+  'auto',
+  'colours; auto: on a terminal, unless NO_COLOR is set',
+);
 
 /** What stands after the command's name and options. */
 export interface Operand {

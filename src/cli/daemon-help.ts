@@ -31,6 +31,20 @@ const commandsText = (commands: readonly Command[]): string => {
   return `Commands:\n${lines.join('\n')}`;
 };
 
+const environmentText = (): string => {
+  const { environment } = programText;
+  const width = Math.max(
+    ...environment.map(([names]) => Math.max(...names.split(', ').map((name) => name.length))),
+  );
+  const indent = ' '.repeat(width + 4);
+  const lines = environment.map(([names, meaning]) => {
+    const [first = '', ...others] = names.split(', ');
+    const text = `  ${first.padEnd(width)}  ${wrap(meaning, textWidth - width - 4, indent)}`;
+    return [text, ...others.map((name) => `  ${name}`)].join('\n');
+  });
+  return `Environment:\n${lines.join('\n')}`;
+};
+
 /** The text of `kube-ipvs --help`: commands, examples, and every flag by group. */
 export const daemonHelp = (commands: readonly Command[]): string => {
   const { line, about, examples, exitStatuses, daemonStatuses, flagNotes } = programText;
@@ -50,6 +64,8 @@ ${examplesText(examples)}
 
 ${statuses}
 ${groups.join('')}
+${environmentText()}
+
 ${wrap(flagNotes, textWidth, '')}
 More of a command: kube-ipvs help COMMAND. All of it as a man page: kube-ipvs man | man -l -
 `;

@@ -7,7 +7,7 @@ import { dumpJsonTexts, dumpYamlTexts } from './dump-json.js';
 import { inAddressOrder, type KernelTable } from './kernel-table.js';
 import { bookOf, noNames, type NamesBook } from './names-book.js';
 import { nothingHere, targetWords } from './nearest-target.js';
-import { paletteFor } from './paint.js';
+import { paletteFor, type ColorWish } from './paint.js';
 import type { Reading } from './read-kernel.js';
 import { tableLines } from './table-text.js';
 import { matcherOf, parseAddress, parseTarget, type AddressTarget, type Target } from './target.js';
@@ -26,6 +26,7 @@ export interface DumpOptions {
   readonly rates: boolean;
   /** A line of column titles. */
   readonly titles: boolean;
+  readonly color: ColorWish;
   /** Where the daemon is asked; undefined: at the usual place. */
   readonly adminSocket: string | undefined;
 }
@@ -56,7 +57,7 @@ export const askFor = async (options: DumpOptions, tells = true): Promise<Asked>
   const { why } = told;
   if (target !== undefined && target.by !== 'address')
     throw new InputError(`${why}; without it only addresses can be asked for, as 10.96.0.1:443`);
-  const { faint } = paletteFor(process.stderr, process.env);
+  const { faint } = paletteFor(process.stderr, process.env, options.color);
   if (tells) process.stderr.write(`${faint(`Without names: ${why}.`)}\n`);
   return { target, names: noNames };
 };
@@ -85,7 +86,7 @@ export const formatTable = async (
         ...options,
         names,
         wide: options.output === 'wide',
-        palette: paletteFor(process.stdout, process.env),
+        palette: paletteFor(process.stdout, process.env, options.color),
       });
   }
 };

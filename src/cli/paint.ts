@@ -18,11 +18,26 @@ const sequence =
   (text) =>
     `\u001b[${code}m${text}\u001b[0m`;
 
-/** Colours on a terminal, unless NO_COLOR is set (no-color.org) or the terminal is dumb. */
+/** What --color says. */
+export const colorWishes = ['auto', 'always', 'never'] as const;
+export type ColorWish = (typeof colorWishes)[number];
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What was asked for on the command line counts, then FORCE_COLOR and NO_COLOR (no-color.org), as for Node itself; then what there is. */
+const paints = (isTerminal: boolean, environment: Environment, wish: ColorWish): boolean => {
+  if (wish !== 'auto') return wish === 'always';
+  const { FORCE_COLOR: forced, NO_COLOR: none, TERM: terminal } = environment;
+  if (forced !== undefined) return forced !== '0' && forced !== 'false';
+  return isTerminal && !none && terminal !== 'dumb';
+};
+
+/** Colours on a terminal, unless somebody wishes otherwise. */
 export const paletteFor = (
-  stream: { readonly isTTY?: boolean },
-  environment: Readonly<Record<string, string | undefined>>,
+  { isTTY = false }: { readonly isTTY?: boolean },
+  environment: Environment,
+  wish: ColorWish = 'auto',
 ): Palette =>
-  stream.isTTY === true && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb'
+  paints(isTTY, environment, wish)
     ? { strong: sequence(1), faint: sequence(2), warning: sequence(33), danger: sequence(31) }
     : noPalette;

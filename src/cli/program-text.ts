@@ -1,3 +1,5 @@
+import { adminSocketVariable, defaultAdminSocket } from '../config/admin-socket.js';
+
 /** What the whole program is; --help and the man page tell it. */
 export const programText = {
   line: "programs Services into the kernel's IPVS table, and shows what is there",
@@ -25,7 +27,7 @@ export const programText = {
   flagNotes:
     'Flags marked * count beside --config; all others are ignored there, as kube-proxy does. Underscores stand for dashes.',
   files: [
-    ['/run/kube-ipvs/admin.sock', 'where the daemon tells its state to root, read-only'],
+    [defaultAdminSocket, 'where the daemon tells its state to root, read-only'],
     ['/var/lib/kube-proxy/config.conf', 'where kubeadm’s DaemonSet has the file for --config'],
     [
       '/var/run/secrets/kubernetes.io/serviceaccount',
@@ -34,8 +36,16 @@ export const programText = {
   ],
   environment: [
     [
+      adminSocketVariable,
+      `where the admin socket is, for the daemon and the commands that ask it, instead of ${defaultAdminSocket}; empty: there is none. --admin-socket counts before it`,
+    ],
+    [
       'NO_COLOR',
       'anything but empty: no colours. There are none either where the output is no terminal, or TERM is dumb',
+    ],
+    [
+      'FORCE_COLOR',
+      'colours everywhere, whatever NO_COLOR says; 0 or false: nowhere. --color counts before both',
     ],
     ['KUBE_IPVS_TRACE', 'netlink: every message to and from the kernel goes to standard error, in words'],
     ['NODE_NAME', 'the name of the Node, for doctor where there is no --hostname-override'],

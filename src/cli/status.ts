@@ -2,12 +2,13 @@ import { sleep } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { StatusAnswer } from '../plan/admin-answers.js';
 import { adminClient, NoDaemonError, type AdminClient } from './admin-client.js';
-import { paletteFor } from './paint.js';
+import { paletteFor, type ColorWish } from './paint.js';
 import { shortcomings, statusText } from './status-text.js';
 
 export interface StatusOptions {
   readonly output: 'text' | 'json' | 'yaml';
   readonly quiet: boolean;
+  readonly color: ColorWish;
   /** How long to wait for a daemon that is healthy. */
   readonly waitMilliseconds: number;
   readonly adminSocket: string | undefined;
@@ -32,9 +33,12 @@ const waitFor = async (client: AdminClient, waitMilliseconds: number): Promise<S
   }
 };
 
-const format = async (status: StatusAnswer, output: StatusOptions['output']): Promise<string> => {
+const format = async (
+  status: StatusAnswer,
+  { output, color }: Pick<StatusOptions, 'output' | 'color'>,
+): Promise<string> => {
   if (output === 'json') return `${JSON.stringify(status, undefined, 2)}\n`;
-  if (output === 'text') return statusText(status, paletteFor(process.stdout, process.env));
+  if (output === 'text') return statusText(status, paletteFor(process.stdout, process.env, color));
   const { formatYaml } = await import('../base/yaml.js');
   return formatYaml(status);
 };
@@ -47,6 +51,7 @@ const tell = (problem: string): void => {
 export const status = async ({
   output,
   quiet,
+  color,
   waitMilliseconds,
   adminSocket,
 }: StatusOptions): Promise<number> => {
@@ -58,7 +63,7 @@ export const status = async ({
   try {
     const answer = await waitFor(client, waitMilliseconds);
     const wrong = shortcomings(answer);
-    if (!quiet) process.stdout.write(await format(answer, output));
+    if (!quiet) process.stdout.write(await format(answer, { output, color }));
     if (quiet || output !== 'text') for (const reason of wrong) tell(reason);
     return wrong.length === 0 ? exitStatuses.healthy : exitStatuses.notHealthy;
   } catch (error) {

@@ -94,14 +94,22 @@ test('bytes have three digits at most', () => {
   ]);
 });
 
-test('colours are for terminals, and NO_COLOR turns them off', () => {
+test('colours are for terminals, and NO_COLOR turns them off, FORCE_COLOR on, and --color is the last word', () => {
   assert.equal(paletteFor({ isTTY: true }, {}).strong('x'), '\u001b[1mx\u001b[0m');
   for (const palette of [
     paletteFor({}, {}),
     paletteFor({ isTTY: true }, { NO_COLOR: '1' }),
     paletteFor({ isTTY: true }, { TERM: 'dumb' }),
+    paletteFor({ isTTY: true }, { FORCE_COLOR: '0' }),
+    paletteFor({ isTTY: true }, { FORCE_COLOR: '1' }, 'never'),
   ])
     assert.equal(palette.strong('x'), 'x');
+  for (const palette of [
+    paletteFor({}, { FORCE_COLOR: '1', NO_COLOR: '1' }),
+    paletteFor({ isTTY: true }, { NO_COLOR: '' }),
+    paletteFor({}, { NO_COLOR: '1', TERM: 'dumb' }, 'always'),
+  ])
+    assert.equal(palette.strong('x'), '\u001b[1mx\u001b[0m');
 });
 
 test('colours do not change where columns stand', () => {

@@ -1,6 +1,6 @@
 import { UsageError } from '../../config/flags.js';
 import { nearest } from '../../config/nearest.js';
-import { command, flag, text, texts } from '../command.js';
+import { colorOption, command, flag, text, texts } from '../command.js';
 
 const formats = ['table', 'wide', 'json', 'yaml', 'ipvsadm', 'name'] as const;
 
@@ -50,6 +50,7 @@ export const dumpCommand = command({
     real: text('address', 'connections to these real servers, in the same forms'),
     inState: texts('state', 'connections in this state, as ESTABLISHED or TIME_WAIT'),
     noHeaders: flag('no line of column titles'),
+    color: colorOption,
     adminSocket: text('path', "the daemon's admin socket; empty: ask none", { completion: 'file' }),
   },
   examples: [

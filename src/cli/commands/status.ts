@@ -1,6 +1,6 @@
 import { adminSocketHelp } from '../../config/admin-socket.js';
 import { UsageError } from '../../config/flags.js';
-import { command, flag, optionalText, outputOption, text } from '../command.js';
+import { colorOption, command, flag, optionalText, outputOption, text } from '../command.js';
 
 const standardWaitSeconds = 60;
 
@@ -26,6 +26,7 @@ export const statusCommand = command({
       `wait until it is healthy and synced, so long at most (${standardWaitSeconds} where no number is given)`,
     ),
     output: outputOption(['text', 'json', 'yaml'], 'text'),
+    color: colorOption,
     adminSocket: text('path', adminSocketHelp, { completion: 'file' }),
   },
   examples: [
@@ -40,8 +41,8 @@ export const statusCommand = command({
     'not, and why',
     'no daemon answers, or another error; or called wrongly',
   ],
-  run: async (_, { quiet, wait, output, adminSocket }) => {
-    const asked = { quiet, output, adminSocket, waitMilliseconds: waitMilliseconds(wait) };
+  run: async (_, { quiet, wait, output, color, adminSocket }) => {
+    const asked = { quiet, output, color, adminSocket, waitMilliseconds: waitMilliseconds(wait) };
     const { status } = await import('../status.js');
     return status(asked);
   },

@@ -1,6 +1,6 @@
 import { parseDuration } from '../../base/duration.js';
 import { UsageError } from '../../config/flags.js';
-import { choice, command, flag, outputOption, text } from '../command.js';
+import { choice, colorOption, command, flag, outputOption, text } from '../command.js';
 import { paletteFor, noPalette } from '../paint.js';
 import { groupings, sortFields } from '../top/rows.js';
 
@@ -42,6 +42,7 @@ export const topCommand = command({
     batch: flag('print the rows at each look instead of filling the screen', { short: 'b' }),
     iterations: text('count', 'end after so many looks', { short: 'n' }),
     output: outputOption(['table', 'json'], 'table'),
+    color: colorOption,
     adminSocket: text('path', "the daemon's admin socket, which tells names; empty: ask none", {
       completion: 'file',
     }),
@@ -57,13 +58,13 @@ export const topCommand = command({
   exitStatuses: ['done', 'an error', 'called wrongly'],
   run: async (
     _,
-    { interval = standardInterval, by, sort, filter = '', batch, iterations, output, adminSocket },
+    { interval = standardInterval, by, sort, filter = '', batch, iterations, output, color, adminSocket },
   ) => {
     const options = { intervalMilliseconds: intervalOf(interval), iterations: countOf(iterations) };
     if (output === 'json' && !batch) throw new UsageError('-o json goes with --batch');
     const { top } = await import('../top/top.js');
     const { daemonNames } = await import('../top/daemon-names.js');
-    const colours = paletteFor(process.stdout, process.env) !== noPalette;
+    const colours = paletteFor(process.stdout, process.env, color) !== noPalette;
     return top({ ...options, grouping: by, sort, filter, batch, output, colours }, daemonNames(adminSocket));
   },
 });
