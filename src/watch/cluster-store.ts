@@ -1,7 +1,7 @@
 import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
 import type { Service, ServiceKey } from '../model/service.js';
-import { sameSlice, sameStructure } from './structural.js';
+import { sameSlice, sameStructure, withKnownEndpoints } from './structural.js';
 
 /** One object as it is now; an undefined value: it is gone, or nothing we serve. */
 export type ObjectChange =
@@ -195,7 +195,7 @@ export class ClusterStore {
     if (!changed) return;
     if (before !== undefined) this.#unlink(before);
     if (slice === undefined) this.#slices.delete(key);
-    else this.#link(slice);
+    else this.#link(before === undefined ? slice : withKnownEndpoints(slice, before));
   }
 
   #link(slice: EndpointSlice): void {

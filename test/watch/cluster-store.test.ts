@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { EndpointSlice, EndpointSliceKey } from '../../src/model/endpoint.js';
+import type { Endpoint, EndpointSlice, EndpointSliceKey } from '../../src/model/endpoint.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
 import { ClusterStore, type ObjectChange } from '../../src/watch/cluster-store.js';
 import { toEndpointSlice, toNode, toService } from '../../src/watch/objects.js';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
+import { ip } from '../support/objects.js';
 
 const service = (name: string, fields: Readonly<Record<string, unknown>> = {}): Service =>
   toService(sampleService(name, fields)).value as Service;
@@ -165,6 +166,35 @@ const changes: fc.Arbitrary<ObjectChange> = fc.oneof(
     }),
   ),
 );
+
+test('an endpoint that is as it was is the same thing as before; each of its fields counts', () => {
+  const store = new ClusterStore(() => {});
+  const given = slice('b-1', 'b', ['10.0.0.1', '10.0.0.2']);
+  const held = (): readonly Endpoint[] => store.endpointSlice(given.key)?.endpoints ?? [];
+  store.apply([putSlice(given)]);
+  const [first, second] = given.endpoints;
+  assert.ok(first !== undefined && second !== undefined);
+  const others: Partial<Endpoint>[] = [
+    { address: ip('10.0.0.3') },
+    { pod: 'another' },
+    { nodeName: 'another' },
+    { zone: 'another' },
+    { ready: !first.ready },
+    { serving: !first.serving },
+    { terminating: !first.terminating },
+    { zoneHints: ['another'] },
+    { nodeHints: ['another'] },
+  ];
+  assert.deepEqual(others.flatMap(Object.keys).toSorted(), Object.keys(first).toSorted());
+  for (const other of others) {
+    store.takeDirty();
+    const changed: Endpoint = { ...first, ...other };
+    store.apply([putSlice({ ...given, endpoints: [{ ...second }, changed] })]);
+    assert.deepEqual([dirty(store), held()], [['b'], [second, changed]]);
+    assert.equal(held()[0], second);
+    store.apply([putSlice(given)]);
+  }
+});
 
 test('after any changes, in whatever portions, the store holds the last of each, and all that differs was dirty', () => {
   fc.assert(
