@@ -7,7 +7,7 @@ import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey } from '../model/virtual-server.js';
 import { Desired } from '../plan/desired.js';
 import { Lingering } from '../plan/lingering.js';
-import { touch, type Touched } from '../plan/diff.js';
+import { touch, union, type Touched } from '../plan/diff.js';
 import type { Fragment, Problem } from '../plan/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../plan/render.js';
 import { apiServerService, sameReserved } from '../plan/reserved-addresses.js';
@@ -28,6 +28,8 @@ export interface WantedStateParts {
   readonly store: ClusterStore;
   readonly settings: () => RenderSettings;
   readonly nodeFacts: () => NodeFacts;
+  /** What the kernel holds: settings say what of it is left alone that no Service asks for. Nothing where it is left out. */
+  readonly held?: () => Touched;
   /** Is told what keeps Services from being served as they ask. */
   readonly events: EventRecorder;
   readonly log: Logger;
@@ -82,13 +84,14 @@ export class WantedState {
     if (store.takeNodeChanged()) this.nodeChanged();
     const dirty = store.takeDirty();
     if (dirty.has(apiServerService) && this.#reservedChanged()) this.nodeChanged();
-    const lingering = this.#context === undefined ? this.lingering.keys() : touch();
+    const { held = touch } = this.parts;
+    const kept = this.#context === undefined ? union(this.lingering.keys(), held()) : touch();
     const keys = this.#context === undefined ? new Set([...dirty, ...store.serviceKeys()]) : dirty;
     const context = (this.#context ??= renderContext(nodeFacts(), settings()));
     this.#interfaceAddresses = context.interfaceAddresses;
-    const virtualServers = new Set(lingering.virtualServers);
-    const addresses = new Set(lingering.addresses);
-    const elements = new Set(lingering.elements);
+    const virtualServers = new Set(kept.virtualServers);
+    const addresses = new Set(kept.addresses);
+    const elements = new Set(kept.elements);
     for (const key of keys) {
       const before = this.desired.fragment(key);
       const fragment = this.#render(key, context);

@@ -144,6 +144,7 @@ export const wire = (
         apiServerHost: store.apiServerHost,
       }),
     }),
+    held: () => observed.keys(),
     events,
     log,
   });

@@ -163,6 +163,11 @@ test('virtual servers within excludeCIDRs are not deleted from then on', async (
   assert.ok(addressesOf('kube-ipvs0', 'node').includes('10.96.9.9/32'));
   assert.ok(isThere('10.96.9.9'));
   await expectAnswer();
+  // Not only with the next resync, which is far away.
+  configure('ipvs: {syncPeriod: 10m}\n');
+  await eventually(() => assert.ok(!isThere('10.96.9.9')));
+  await eventually(() => assert.ok(!addressesOf('kube-ipvs0', 'node').includes('10.96.9.9/32')));
+  await expectAnswer();
 });
 
 test('an invalid file, and a scheduler that the kernel lacks, change nothing', async () => {
