@@ -22,8 +22,8 @@ export interface PacketRulesParts {
   readonly families: readonly Family[];
   /** What the rules of a family are to be now, given the prefix lengths of source ranges in use. */
   readonly declaration: (family: Family, sourceLengths: readonly number[]) => TableDeclaration;
-  /** What a table that is made anew is to hold from its first moment: nothing where this is left out. */
-  readonly held?: (family: Family) => Iterable<SetElement>;
+  /** What a table that is made anew is to hold from its first moment. */
+  readonly held: (family: Family) => Iterable<SetElement>;
   /** The tables are not as they were known: their elements are to be read again. */
   readonly inDoubt: () => void;
   /** Told of each transaction that the kernel refused, and of rules that somebody changed and that were mended; must not throw. */
@@ -141,8 +141,9 @@ export class PacketRules {
   }
 
   /**
-   * All elements of the families that the kernel has in sets that we know, but for the marks of a take-over. A family whose
-   * elements cannot be read is in trouble until they can, and costs the others nothing.
+   * All elements of the families that the kernel has in sets that we know, but for the marks of a take-over; of a table that is
+   * not there, what it will hold when it is made anew. A family whose elements cannot be read is in trouble until they can, and
+   * costs the others nothing.
    */
   async read(of: readonly Family[] = this.parts.families): Promise<readonly SetElement[]> {
     const elements: SetElement[] = [];
@@ -164,8 +165,15 @@ export class PacketRules {
   async #elements(family: Family): Promise<readonly SetElement[]> {
     const wanted = this.#wanted(family);
     const isKnown = this.#declared.get(family) === textOf(wanted);
-    const present = isKnown ? wanted : await this.parts.client.table(family, tableName);
-    return present === undefined ? [] : this.#read(present);
+    const present = isKnown ? wanted : await this.#present(family);
+    return present === undefined ? [...this.parts.held(family)] : this.#read(present);
+  }
+
+  /** Sets for source ranges stay declared once they were seen: elements of theirs may be put there again. */
+  async #present(family: Family): Promise<TableDeclaration | undefined> {
+    const present = await this.parts.client.table(family, tableName);
+    for (const set of present?.sets ?? []) this.#useLength(family, set.name);
+    return present;
   }
 
   #wanted(family: Family): TableDeclaration {
@@ -203,8 +211,7 @@ export class PacketRules {
 
   async #declare(family: Family): Promise<boolean> {
     const known = this.#declared.get(family);
-    const present = known === undefined ? await this.parts.client.table(family, tableName) : undefined;
-    for (const set of present?.sets ?? []) this.#useLength(family, set.name);
+    const present = known === undefined ? await this.#present(family) : undefined;
     const wanted = this.#wanted(family);
     const text = textOf(wanted);
     if (text === (known ?? (present === undefined ? undefined : textOf(present)))) {
@@ -232,10 +239,9 @@ export class PacketRules {
   async #exchange(wanted: TableDeclaration, present: TableDeclaration | undefined): Promise<void> {
     const { family } = wanted;
     const declare: NftablesChange = { kind: 'declare-table', declaration: wanted };
-    const { held } = this.parts;
     const changes =
       present === undefined
-        ? [declare, ...elementChanges('add-elements', family, held?.(family) ?? [])]
+        ? [declare, ...elementChanges('add-elements', family, this.parts.held(family))]
         : canBecome(present, wanted)
           ? [declare]
           : [
@@ -271,31 +277,40 @@ export class PacketRules {
     operations: readonly ElementOperation[],
     outcomes: Map<ElementOperation, Outcome>,
   ): Promise<void> {
-    const outcome = await this.#send(family, operations);
+    let [sent, outcome] = [operations, await this.#send(family, operations)];
+    if (outcome.status !== 'applied') {
+      const found = await this.#mend(family);
+      if (found !== 'right' || outcome.status === 'unknown' || isOurMistake(outcome.errno)) {
+        this.parts.inDoubt();
+        // What is to go may be gone. What comes can be asked for twice; it tells the next process whose the virtual servers are.
+        sent = operations.filter(({ kind }) => kind === 'add-element');
+        if (found === 'wrong' || sent.length === 0) return;
+        outcome = await this.#send(family, sent);
+      }
+    }
     if (outcome.status === 'applied') {
-      for (const operation of operations) outcomes.set(operation, applied);
+      for (const operation of sent) outcomes.set(operation, applied);
       return;
     }
-    const wasChanged = await this.#wasChanged(family);
-    if (wasChanged || outcome.status !== 'failed' || isOurMistake(outcome.errno)) return this.parts.inDoubt();
-    const [first] = operations;
-    if (operations.length === 1 && first !== undefined) {
+    if (outcome.status !== 'failed' || isOurMistake(outcome.errno)) return;
+    const [first] = sent;
+    if (sent.length === 1 && first !== undefined) {
       outcomes.set(first, outcome);
       return;
     }
-    const half = Math.ceil(operations.length / 2);
-    await this.#apply(family, operations.slice(0, half), outcomes);
-    await this.#apply(family, operations.slice(half), outcomes);
+    const half = Math.ceil(sent.length / 2);
+    await this.#apply(family, sent.slice(0, half), outcomes);
+    await this.#apply(family, sent.slice(half), outcomes);
   }
 
-  /** Whether the table had been changed by others; it is as it should be afterwards. */
-  async #wasChanged(family: Family): Promise<boolean> {
+  /** How the rules were found; but for `wrong` they are as they should be afterwards. */
+  async #mend(family: Family): Promise<'right' | 'mended' | 'wrong'> {
     this.#declared.delete(family);
     try {
-      return await this.#declare(family);
+      return (await this.#declare(family)) ? 'mended' : 'right';
     } catch (error) {
       this.parts.log.warn({ error: messageOf(error) }, 'the packet rules could not be mended');
-      return true;
+      return 'wrong';
     }
   }
 

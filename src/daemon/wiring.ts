@@ -83,7 +83,7 @@ export interface Wired {
   readonly onSynced: (listener: () => void) => void;
   /** Reads all links, addresses and gateways; true where the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
-  /** To be called before anything is changed: notes what others left here. */
+  /** To be called before anything is changed: notes what others, and we ourselves, left here. */
   readonly lookAround: () => Promise<void>;
 }
 
@@ -308,7 +308,11 @@ export const wire = (
   afterSync.add(() => contestedReporter.look());
   afterSync.add(foreignReporter(contested, log));
   return {
-    lookAround: () => takeOver.lookAround(),
+    lookAround: async () => {
+      // Where somebody deletes our tables before the first sync, they are made anew with this.
+      observed.setElements(await packetRules.read());
+      await takeOver.lookAround();
+    },
     proxy,
     store,
     wanted,

@@ -1,68 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Contests } from '../../src/apply/contests.js';
-import { Observed } from '../../src/apply/observed.js';
-import { OperationCounters } from '../../src/apply/operation-counters.js';
-import { Reconciler } from '../../src/apply/reconciler.js';
-import { Resync } from '../../src/apply/resync.js';
-import { silentLogger } from '../../src/base/log.js';
-import { virtualServerKey, type VirtualServerKey } from '../../src/model/virtual-server.js';
-import { Contested } from '../../src/plan/contested.js';
-import { Desired } from '../../src/plan/desired.js';
+import type { VirtualServerKey } from '../../src/model/virtual-server.js';
 import { touch, type Touched } from '../../src/plan/diff.js';
-import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { isNamedIn } from '../../src/plan/packet-elements.js';
-import { render, renderContext } from '../../src/plan/render.js';
-import { lingeringOver } from '../support/lingering.js';
-import { failed, FaultyKernel, unknown } from '../support/faulty-kernel.js';
-import { ip, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
+import { render } from '../../src/plan/render.js';
+import { failed, type FaultyKernel, unknown } from '../support/faulty-kernel.js';
+import { ip, ready, service, slice } from '../support/objects.js';
 import { at, real, virtual } from '../support/tables.js';
+import { context, reconcilerParts } from '../support/reconciling.js';
 
-const context = renderContext(nodeFacts(), settings());
 const web = 'TCP 10.96.0.1:80' as VirtualServerKey;
 
 /** A reconciler and a resync on a kernel in which others make virtual servers too. */
 const setUp = () => {
-  const kernel = new FaultyKernel();
-  const observed = new Observed();
-  const desired = new Desired();
-  const lingering = lingeringOver(desired);
-  const contested = new Contested({
-    wanted: lingering,
-    services: desired,
-    observed: { hasAddress: (address) => kernel.addresses.has(address) },
-  });
-  const contests = new Contests({
-    ipvs: kernel,
-    observed,
-    contested,
-    isGiven: (identity) => desired.isGiven(virtualServerKey(identity)),
-  });
-  const reconciler = new Reconciler({
-    ipvs: kernel,
-    addresses: kernel,
-    packetRules: kernel.packetRules,
-    observed,
-    wanted: contested,
-    lingering,
-    contests,
-    endpoints: desired,
-    isNodeGone: () => false,
-    drainSettings: () => defaultDrainSettings,
-    counters: new OperationCounters(),
-    staleFlows: { clean: async () => {} },
-    log: silentLogger,
-  });
-  const resync = new Resync({
-    ipvs: kernel,
-    observed,
-    dummyAddresses: async () => [...kernel.addresses],
-    isOurs: (identity) =>
-      isNamedIn(identity, (key) => observed.element(key) !== undefined) ||
-      desired.isGiven(virtualServerKey(identity)),
-    unreadable: reconciler.unreadable,
-    missed: (missing) => contests.missed(missing),
-    contested,
+  const { kernel, observed, desired, contested, reconciler, resync } = reconcilerParts({
+    isOurs: (identity, known) => isNamedIn(identity, (key) => known.element(key) !== undefined),
   });
   /** Service `web` on 10.96.0.1 with one endpoint. */
   const want = ({ takeOver = false, ports = ['http:80'] } = {}): Touched =>

@@ -129,13 +129,15 @@ test('one element that the kernel refuses does not hold up the others', async ()
   assert.equal(tables.held.size, 39);
 });
 
-test('a table that somebody deleted is declared anew, and its elements are in doubt', async () => {
+test('a table that somebody deleted is declared anew; what comes is there at once, and its elements are in doubt', async () => {
   const { tables, doubts, rules, log } = setUp();
   await rules.declare();
   tables.declared.clear();
-  assert.equal(statuses(await rules.apply(adding([vip(1), vip(2)]))), 'unknown unknown');
+  const going: ElementOperation = { kind: 'delete-element', element: vip(3) };
+  const outcomes = await rules.apply([...adding([vip(1)]), going, ...adding([vip(2)])]);
+  assert.equal(statuses(outcomes), 'applied unknown applied');
   assert.equal(doubts.length, 1);
-  assert.ok(tables.declared.has('IPv4'));
+  assert.deepEqual([...tables.held.values()], [vip(1), vip(2)]);
   assert.match(
     log
       .at('warn')
@@ -143,6 +145,47 @@ test('a table that somebody deleted is declared anew, and its elements are in do
       .join(),
     /somebody changed the packet rules/,
   );
+});
+
+test('where one of those that are to go is gone, and where an answer is lost, what comes is asked for once more', async () => {
+  for (const first of [{ errno: 'ENOENT' }, { errno: 'EEXIST' }, undefined]) {
+    const { tables, doubts, rules } = setUp();
+    await rules.declare();
+    const transaction = tables.transaction.bind(tables);
+    tables.transaction = async () => {
+      tables.transaction = transaction;
+      return first === undefined
+        ? { status: 'unknown' }
+        : { status: 'failed', ...first, message: '', culprit: 0 };
+    };
+    const going: ElementOperation = { kind: 'delete-element', element: vip(3) };
+    assert.equal(statuses(await rules.apply([going, ...adding([vip(1)])])), 'unknown applied');
+    assert.equal(doubts.length, 1);
+  }
+});
+
+test('of a table that is not there, what it is to hold is read', async () => {
+  const { tables, rules } = setUp({ held: [vip(1), setElement('IPv4', 'take-over', ['TCP'])] });
+  assert.deepEqual(await rules.read(), [vip(1)]);
+  await rules.declare();
+  tables.declared.clear();
+  tables.held.clear();
+  rules.forget();
+  assert.deepEqual(await rules.read(), [vip(1)]);
+  assert.equal(await rules.declare(), true);
+  assert.deepEqual(await rules.read(), [vip(1)]);
+});
+
+test('sets for source ranges that were read are declared anew with what they held', async () => {
+  const source = setElement('IPv4', 'sources-24', ['203.0.113.1' as never, 'TCP', 80, '192.0.2.0' as never]);
+  const { tables, rules: first } = setUp();
+  await first.apply(adding([source]));
+  const { tables: others, rules } = setUp({ held: [source] });
+  others.declared.set('IPv4', tables.declared.get('IPv4') as TableDeclaration);
+  await rules.read();
+  others.declared.clear();
+  assert.equal(await rules.declare(), true);
+  assert.ok(others.declared.get('IPv4')?.sets.some(({ name }) => name === 'sources-24'));
 });
 
 test('where the rules are refused everything else goes on; once they are taken, elements are in doubt', async () => {

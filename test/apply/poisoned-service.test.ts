@@ -1,24 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { commonMeanings, meaningOf, operationMeanings } from '../../src/apply/decisions.js';
-import { Contests } from '../../src/apply/contests.js';
-import { Observed } from '../../src/apply/observed.js';
-import { OperationCounters } from '../../src/apply/operation-counters.js';
-import { Reconciler } from '../../src/apply/reconciler.js';
 import type { Operation } from '../../src/model/operation.js';
 import { formatOperation } from '../../src/model/plan-entry.js';
-import { Contested } from '../../src/plan/contested.js';
-import { Desired } from '../../src/plan/desired.js';
 import { touch, type Touched } from '../../src/plan/diff.js';
-import { defaultDrainSettings } from '../../src/plan/drain.js';
-import { render, renderContext } from '../../src/plan/render.js';
-import { lingeringOver } from '../support/lingering.js';
-import { failed, FaultyKernel } from '../support/faulty-kernel.js';
-import { nodeFacts, ready, service, settings, slice } from '../support/objects.js';
+import { render } from '../../src/plan/render.js';
+import { failed, type FaultyKernel } from '../support/faulty-kernel.js';
+import { ready, service, slice } from '../support/objects.js';
 import { RecordingLog } from '../support/recording-log.js';
 import { allTouched } from '../support/touched.js';
+import { context, reconcilerParts } from '../support/reconciling.js';
 
-const context = renderContext(nodeFacts(), settings());
 const count = 100;
 const vip = (index: number): string => `10.96.0.${index + 1}`;
 
@@ -47,30 +39,8 @@ const changes: Readonly<Record<Operation['kind'], readonly [Shape, Shape]>> = {
 };
 
 const setUp = () => {
-  const kernel = new FaultyKernel();
-  const observed = new Observed();
-  const desired = new Desired();
-  const counters = new OperationCounters();
-  const clock = { now: 1_000 };
   const log = new RecordingLog();
-  const lingering = lingeringOver(desired);
-  const contested = new Contested({ wanted: lingering, services: desired, observed });
-  const reconciler = new Reconciler({
-    ipvs: kernel,
-    addresses: kernel,
-    packetRules: kernel.packetRules,
-    observed,
-    wanted: contested,
-    lingering,
-    contests: new Contests({ ipvs: kernel, observed, contested, isGiven: () => false }),
-    endpoints: desired,
-    drainSettings: () => defaultDrainSettings,
-    isNodeGone: () => false,
-    counters,
-    staleFlows: { clean: async () => {} },
-    log,
-    now: () => clock.now,
-  });
+  const { kernel, desired, counters, clock, reconciler } = reconcilerParts({ log });
   const shape = (index: number, to: Shape): Touched => {
     const scheduler = to === 'other-scheduler' ? 'wrr' : 'rr';
     const object = service(`s${index}`, {

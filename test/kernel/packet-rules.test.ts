@@ -1,3 +1,4 @@
+// lab: --timeout 240
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, test } from 'node:test';
@@ -90,8 +91,10 @@ let daemon: InProcessDaemon;
 let whole: string;
 let wholeRead: readonly string[];
 
-const start = async (...flags: readonly string[]): Promise<InProcessDaemon> => {
-  const started = await startInProcess('--ipvs-sync-period=1h', '--cluster-cidr=10.244.0.0/16', ...flags);
+const flags = ['--ipvs-sync-period=1h', '--cluster-cidr=10.244.0.0/16'];
+
+const start = async (...more: readonly string[]): Promise<InProcessDaemon> => {
+  const started = await startInProcess(...flags, ...more);
   const first = started.wired.proxy.start();
   fill(started);
   assert.equal((await first).failed, 0);
@@ -217,4 +220,24 @@ test('after a restart all that was ours is known, wherever it stands, and nothin
   await daemon[Symbol.asyncDispose]();
   daemon = await start();
   assert.deepEqual(onNodeAddress(), foreign.toSorted());
+});
+
+test('a process knows what is ours from its start on, whoever deletes our tables and kube-ipvs0 before its first sync', async () => {
+  const gone = service('gone', { type: 'NodePort', clusterIP: '10.96.9.8', ports: ['http:80@45001'] });
+  daemon.wired.store.apply([{ kind: 'service', key: gone.key, value: gone }]);
+  await eventually(() => assert.ok(savedTable().some((line) => line.includes('10.96.9.8:80'))));
+  await daemon[Symbol.asyncDispose]();
+  daemon = await startInProcess(...flags);
+  for (const family of ['ip', 'ip6']) await nft(`delete table ${family} kube-ipvs`);
+  runLine('ip link delete kube-ipvs0');
+  const first = daemon.wired.proxy.start();
+  fill(daemon);
+  await first;
+  await eventually(() =>
+    assert.deepEqual(
+      savedTable().filter((line) => /10\.96\.9\.8:|:45001 /.test(line)),
+      [],
+    ),
+  );
+  await eventually(isWhole);
 });

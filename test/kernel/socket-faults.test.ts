@@ -5,9 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { commonMeanings, operationMeanings } from '../../src/apply/decisions.js';
 import type { Connect } from '../../src/daemon/kernel-access.js';
 import { Connection } from '../../src/netlink/connection.js';
-import { errnoName } from '../../src/netlink/errno.js';
 import { linesOfWorld, putWorld, type WorldName } from '../support/fault-world.js';
-import { SocketFaults, type Aim, type Fault } from '../support/faulty-channel.js';
+import { isLie, SocketFaults, type Aim, type Fault } from '../support/faulty-channel.js';
 import { errnoNumber } from '../support/errnos.js';
 import { runLine } from '../support/guest.js';
 import { HeldKernel } from '../support/held-kernel.js';
@@ -20,17 +19,6 @@ const errnos = [
     'EXDEV',
   ]),
 ].map(errnoNumber);
-/**
- * By kind of message, what the kernel says only where it is so: the object is there already, or gone. Said of what is not so,
- * nothing could tell it from the truth.
- */
-const lies: ReadonlyMap<string, readonly string[]> = new Map([
-  ['ipvs 3', ['ESRCH']],
-  ['ipvs 7', ['ENOENT']],
-  ['route 20', ['EEXIST']],
-  ['route 21', ['EADDRNOTAVAIL', 'ENODEV', 'ENONET']],
-]);
-
 const allFaults: readonly Fault[] = ['lost', 'unsent', 'cut', 'twice', ...errnos];
 
 const faults = new SocketFaults();
@@ -130,9 +118,6 @@ const isLong = process.env['KUBE_IPVS_ALL_FAULTS'] === '1';
 const someFaults: readonly Fault[] = ['lost', 'unsent', 'cut', 'twice', 1, 4, 12, 16];
 const faultsOf = (kind: string): readonly Fault[] =>
   (isLong || changing.has(kind) ? allFaults : someFaults).filter((fault) => !isLie(kind, fault));
-
-const isLie = (kind: string, fault: Fault): boolean =>
-  typeof fault === 'number' && lies.get(kind)?.includes(errnoName(fault)) === true;
 
 /** By kind of message, the faults that struck it. */
 const met = new Map<string, Set<Fault>>();

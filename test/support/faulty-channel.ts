@@ -1,5 +1,6 @@
 import { ByteWriter, bytesAt, viewOf } from '../../src/netlink/bytes.js';
 import { Protocol, type ProtocolName } from '../../src/netlink/constants.js';
+import { errnoName } from '../../src/netlink/errno.js';
 import { NetlinkError } from '../../src/netlink/errors.js';
 import { readMessages, type Message } from '../../src/netlink/message.js';
 import { CommandSocket, type CommandChannel } from '../../src/netlink/socket.js';
@@ -26,6 +27,21 @@ const kindOf = (protocol: ProtocolName, { type, flags, view, bodyOffset }: Messa
     protocol === 'generic' && type !== 0x10 ? `ipvs ${view.getUint8(bodyOffset)}` : `${protocol} ${type}`;
   return isRead && (flags & dumpFlags) === dumpFlags ? `${command} dump` : command;
 };
+
+/**
+ * By kind of message, what the kernel says only where it is so: the object is there already, or gone. Said of what is not so,
+ * nothing could tell it from the truth.
+ */
+const lies: ReadonlyMap<string, readonly string[]> = new Map([
+  ['ipvs 3', ['ESRCH']],
+  ['ipvs 7', ['ENOENT']],
+  ['route 20', ['EEXIST']],
+  ['route 21', ['EADDRNOTAVAIL', 'ENODEV', 'ENONET']],
+]);
+
+/** Whether the fault is such an answer to this kind of message. */
+export const isLie = (kind: string, fault: Fault): boolean =>
+  typeof fault === 'number' && lies.get(kind)?.includes(errnoName(fault)) === true;
 
 /** All sockets of a daemon: counts their messages, and makes one of them fail. */
 export class SocketFaults {

@@ -5,7 +5,7 @@ import type { FlowCleaner } from '../../src/apply/purged-flows.js';
 import { Reconciler } from '../../src/apply/reconciler.js';
 import { Resync } from '../../src/apply/resync.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
-import { virtualServerKey } from '../../src/model/virtual-server.js';
+import { virtualServerKey, type VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { Contested } from '../../src/plan/contested.js';
 import { Desired } from '../../src/plan/desired.js';
 import { type Touched } from '../../src/plan/diff.js';
@@ -19,29 +19,38 @@ import { nodeFacts, ready, service, settings, slice } from './objects.js';
 
 export const context = renderContext(nodeFacts(), settings());
 
-/** The parts around a reconciler, with a kernel that can be told to fail. */
-export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
+interface Around {
+  readonly kernel?: FaultyKernel;
+  readonly log?: Logger;
+  /** One address inside of ipvs.excludeCIDRs. */
+  readonly excluded?: string;
+  /** Whose what is new to us is; by default what stands on a VIP of ours is ours. */
+  readonly isOurs?: (identity: VirtualServerIdentity, observed: Observed) => boolean;
+  readonly staleFlows?: FlowCleaner;
+}
+
+/** A reconciler and a resync, with a kernel that can be told to fail, and the parts around them. */
+export const reconcilerParts = ({
+  kernel = new FaultyKernel(),
+  log = silentLogger,
+  excluded = '',
+  isOurs = (identity) => identity.by === 'address' && kernel.addresses.has(identity.address),
+  staleFlows = { clean: async () => {} },
+}: Around = {}) => {
   const observed = new Observed();
   const desired = new Desired();
   const counters = new OperationCounters();
-  const warnings: object[] = [];
   const clock = { now: 1_000 };
-  const log: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
-  const cleaned: string[] = [];
   const gone = new Set<string>();
   const interfaces = new Set<string>();
-  const staleFlows: FlowCleaner = {
-    clean: async (frontends) => {
-      for (const { identity, realServers } of frontends)
-        cleaned.push(`${virtualServerKey(identity)} answered by ${[...realServers].join(' ')}`);
-    },
-  };
   const lingering = lingeringOver(desired, interfaces);
   const contested = new Contested({
     wanted: new LeftAlone({ wanted: lingering, observed, isExcluded: (address) => address === excluded }),
     services: desired,
     observed,
   });
+  const isGiven = (identity: VirtualServerIdentity): boolean => desired.isGiven(virtualServerKey(identity));
+  const contests = new Contests({ ipvs: kernel, observed, contested, isGiven });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
@@ -49,12 +58,7 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
     observed,
     wanted: contested,
     lingering,
-    contests: new Contests({
-      ipvs: kernel,
-      observed,
-      contested,
-      isGiven: (identity) => desired.isGiven(virtualServerKey(identity)),
-    }),
+    contests,
     endpoints: desired,
     drainSettings: () => defaultDrainSettings,
     isNodeGone: (nodeName) => gone.has(nodeName),
@@ -67,10 +71,39 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
     ipvs: kernel,
     observed,
     dummyAddresses: async () => [...kernel.addresses],
-    isOurs: (identity) => identity.by === 'address' && kernel.addresses.has(identity.address),
+    isOurs: (identity) => isOurs(identity, observed) || isGiven(identity),
+    missed: (missing) => contests.missed(missing),
     contested,
     unreadable: reconciler.unreadable,
   });
+  return {
+    kernel,
+    observed,
+    desired,
+    counters,
+    clock,
+    gone,
+    interfaces,
+    lingering,
+    contested,
+    reconciler,
+    resync,
+  };
+};
+
+/** The same with Services to want. */
+export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
+  const warnings: object[] = [];
+  const log: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
+  const cleaned: string[] = [];
+  const staleFlows: FlowCleaner = {
+    clean: async (frontends) => {
+      for (const { identity, realServers } of frontends)
+        cleaned.push(`${virtualServerKey(identity)} answered by ${[...realServers].join(' ')}`);
+    },
+  };
+  const parts = reconcilerParts({ kernel, log, excluded, staleFlows });
+  const { desired } = parts;
   /** Service `default/NAME` on 10.96.0.N:80 with these endpoints; none: it goes. */
   const want = (name: string, address: string, endpoints: readonly string[] | undefined): Touched => {
     const object = service(name, { clusterIP: address });
@@ -92,21 +125,5 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
         want(`web-${index}`, `10.97.${index >> 8}.${index & 255}`, endpoints),
       ),
     );
-  return {
-    interfaces,
-    lingering,
-    wantMany,
-    kernel,
-    observed,
-    desired,
-    contested,
-    counters,
-    warnings,
-    clock,
-    cleaned,
-    gone,
-    reconciler,
-    resync,
-    want,
-  };
+  return { ...parts, warnings, cleaned, want, wantMany };
 };

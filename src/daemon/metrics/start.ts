@@ -4,6 +4,7 @@ import type { Settings } from '../../config/settings.js';
 import { servedFamilies } from '../../kernel/ip-families.js';
 import { IpvsClient } from '../../kernel/ipvs/client.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
+import { servedPort } from '../../plan/served-port.js';
 import type { ClusterStore } from '../../watch/cluster-store.js';
 import type { Source } from '../../watch/source.js';
 import type { EventCounts } from '../events/recorder.js';
@@ -26,13 +27,10 @@ export const servicePortOf =
   (desired: WantedState['desired'], store: Pick<ClusterStore, 'service'>) =>
   (key: VirtualServerKey): ServicePortName | undefined => {
     const owner = desired.ownerOf(key);
+    const service = owner && store.service(owner);
     const identity = desired.virtualServer(key)?.server.identity;
-    if (owner === undefined || identity?.by !== 'address') return undefined;
-    const ports = store.service(owner)?.ports.filter(({ protocol }) => protocol === identity.protocol) ?? [];
-    const port =
-      ports.find((candidate) => candidate.port === identity.port) ??
-      ports.find((candidate) => candidate.nodePort === identity.port);
-    return port && { service: owner, port: port.port, protocol: identity.protocol };
+    const served = service && identity && servedPort(service, identity);
+    return served && { service: service.key, port: served.port.port, protocol: served.port.protocol };
   };
 
 export interface MeasuredParts {
