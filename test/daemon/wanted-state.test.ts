@@ -5,11 +5,12 @@ import { silentRecorder } from '../../src/daemon/events/recorder.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
 import type { VirtualServerKey } from '../../src/model/virtual-server.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
+import { touch, type Touched } from '../../src/plan/diff.js';
 import { apiServerService, reservedAddresses } from '../../src/plan/reserved-addresses.js';
 import { ip, local, nodeFacts, ready, service, settings, slice } from '../support/objects.js';
 
 /** Wanted state over a store, with the Services that it warned of. */
-const setUp = () => {
+const setUp = (held?: () => Touched) => {
   const warned: string[] = [];
   const log: Logger = {
     ...silentLogger,
@@ -21,6 +22,7 @@ const setUp = () => {
     store,
     settings: () => settings(),
     nodeFacts: () => facts,
+    ...(held === undefined ? {} : { held }),
     events: silentRecorder,
     log,
   });
@@ -68,6 +70,17 @@ test('all that is wrong now can be asked for: problems of Services and clashes b
   put('s2', newer, [':81']);
   wanted.update();
   assert.deepEqual(now(), []);
+});
+
+test('what the kernel holds is looked at when the settings change, and at no other time', () => {
+  const left = 'TCP 10.96.9.9:80' as VirtualServerKey;
+  const { wanted, put } = setUp(() => touch({ virtualServers: new Set([left]) }));
+  put('s1', older, [':80']);
+  assert.ok(wanted.update().virtualServers.has(left));
+  put('s1', older, [':81']);
+  assert.ok(!wanted.update().virtualServers.has(left));
+  wanted.nodeChanged();
+  assert.ok(wanted.update().virtualServers.has(left));
 });
 
 test('a change looks at no clash but its own', (context) => {
