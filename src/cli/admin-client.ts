@@ -9,6 +9,7 @@ import {
   type PlanAnswer,
   type ServiceStoryAnswer,
   type StatusAnswer,
+  type TargetsAnswer,
   type VirtualServersAnswer,
   type WantedAnswer,
 } from '../plan/admin-answers.js';
@@ -86,6 +87,11 @@ export class AdminClient {
 
   lookUp(text: string): Promise<LookupAnswer> {
     return this.#ask(`/v1/lookup${query({ q: text })}`);
+  }
+
+  /** What begins so. */
+  targets(start: string): Promise<TargetsAnswer> {
+    return this.#ask(`/v1/targets${query({ start })}`);
   }
 
   plan(): Promise<PlanAnswer> {

@@ -20,7 +20,9 @@ const main = async (calledAs: string, argv: readonly string[]): Promise<number> 
   if (argv[0] === '__complete') {
     const { answerShell } = await import('./completion/answer.js');
     const { findTargets } = await import('./completion/targets.js');
-    process.stdout.write(await answerShell(commands, argv.slice(1), findTargets));
+    const answer = await answerShell(commands, argv.slice(1), findTargets);
+    // What was not found in time may still be looked for: nobody waits for that.
+    process.stdout.write(answer, () => process.exit(exitStatus.done));
     return exitStatus.done;
   }
   const { callCommand } = await import('./program.js');

@@ -311,6 +311,21 @@ export interface LookupAnswer {
   readonly matches: readonly Match[];
 }
 
+/** What a command can be asked about. */
+export interface TargetAnswer {
+  /** As `shop/web`, `shop/web:http`, and of a pod `shop/web-1`. */
+  readonly target: string;
+  /** A few words, as `ClusterIP 10.96.0.1 http`. */
+  readonly about: string;
+}
+
+/** `GET /v1/targets?start=TEXT`: what begins so, for completion: Services, ports of a Service and pods of a namespace that are written out. */
+export interface TargetsAnswer {
+  readonly version: 1;
+  /** The first 1000. */
+  readonly targets: readonly TargetAnswer[];
+}
+
 /** `GET /v1/plan`: what the daemon would do now, by what it knows of the kernel. Empty where all is done. */
 export interface PlanAnswer {
   readonly version: 1;

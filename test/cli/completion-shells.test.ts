@@ -1,9 +1,13 @@
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { commands } from '../../src/cli/registry.js';
+import { targetsFrom } from '../../src/daemon/admin/targets.js';
+import { targetsStore } from '../support/targets-store.js';
 import { TerminalScreen } from '../support/terminal-screen.js';
 
 // The completion in real shells, as a user has it: a line is typed, Tab is pressed, the screen is read.
@@ -17,6 +21,20 @@ chmodSync(join(home, 'bin/kube-ipvs'), 0o755);
 mkdirSync(join(home, 'manifests'));
 writeFileSync(join(home, 'manifests/service one.yaml'), '');
 writeFileSync(join(home, 'config.conf'), '');
+
+/** Where a daemon tells what could be meant. */
+const adminSocket = join(home, 'admin.sock');
+const daemon = createServer((request, response) => {
+  const start = new URL(request.url ?? '', 'http://localhost').searchParams.get('start') ?? '';
+  void targetsFrom(start, targetsStore).then((targets) =>
+    response.end(JSON.stringify({ version: 1, targets })),
+  );
+});
+before(async () => {
+  daemon.listen(adminSocket);
+  await once(daemon, 'listening');
+});
+after(() => daemon.close());
 
 type Shell = 'bash' | 'zsh' | 'fish';
 
@@ -34,7 +52,7 @@ const enforce: Readonly<Record<Shell, string>> = {
 
 /** A new shell with nothing of this machine's configuration, and our completion put into force. */
 const openShell = async (shell: Shell): Promise<TerminalScreen> => {
-  const env = `env HOME=${home} PATH=${home}/bin:$PATH PS1='$ '`;
+  const env = `env HOME=${home} PATH=${home}/bin:$PATH PS1='$ ' KUBE_IPVS_ADMIN_SOCKET=${adminSocket}`;
   const terminal = new TerminalScreen(`cd ${home}; ${env} ${start[shell]}`, { columns: 160, rows: 40 });
   terminal.press(`${enforce[shell]}; clear; echo rea''dy`, 'Enter');
   await terminal.shows(/^ready\n.*\$ ?\n*$/);
@@ -59,6 +77,9 @@ const completed: readonly (readonly [typed: string, line: string])[] = [
   ['kube-ipvs --ipvs-scheduler wl', 'kube-ipvs --ipvs-scheduler wlc'],
   ['kube-ipvs help rend', 'kube-ipvs help render'],
   ['kube-ipvs completion f', 'kube-ipvs completion fish'],
+  ['kube-ipvs dump kube-s', 'kube-ipvs dump kube-system/kube-dns'],
+  ['kube-ipvs dump shop/web:h', 'kube-ipvs dump shop/web:http'],
+  ['kube-ipvs dump -o wide shop/web-2', 'kube-ipvs dump -o wide shop/web-2'],
   ['true | kube-ipvs dump -o "wi', 'true | kube-ipvs dump -o "wide"'],
 ];
 

@@ -103,6 +103,7 @@ test('a daemon tells its state on a socket that only its user may use, and takes
     WantedAnswer: wanted,
     ServiceStoryAnswer: story,
     LookupAnswer: await client.lookUp('10.96.0.1'),
+    TargetsAnswer: await client.targets('default/'),
   }))
     assert.deepEqual(answerProblems(name, answer), []);
   assert.equal(await daemon.stop(), 0);

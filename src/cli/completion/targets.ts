@@ -1,6 +1,11 @@
+import { sleep } from '../../base/async.js';
 import { formatSocketAddress, type IpAddress } from '../../base/ip.js';
+import { adminClient } from '../admin-client.js';
 import { readVirtualServers } from '../read-kernel.js';
 import type { Candidate } from './complete.js';
+
+/** Who has pressed Tab waits no longer. */
+const patienceMilliseconds = 400;
 
 /** VIPs; and a VIP's ports, once it is written. */
 const addressTargets = async (start: string): Promise<readonly Candidate[]> => {
@@ -21,11 +26,27 @@ const addressTargets = async (start: string): Promise<readonly Candidate[]> => {
   return candidates.filter(({ word }) => word.startsWith(start));
 };
 
-/** What commands may be asked about and begins so. Nothing where it can't be looked up: a shell has no place for errors. */
-export const findTargets = async (start: string): Promise<readonly Candidate[]> => {
+/** Services, their ports and pods, as the daemon knows them. */
+const namedTargets = async (start: string): Promise<readonly Candidate[]> => {
+  const answer = await adminClient(undefined)?.targets(start);
+  return (answer?.targets ?? []).map(({ target, about }) => ({ word: target, summary: about }));
+};
+
+/** Nothing where it can't be looked up, or not in time: a shell has no place for errors. */
+const inTime = async (looking: Promise<readonly Candidate[]>): Promise<readonly Candidate[]> => {
+  const late = new AbortController();
   try {
-    return await addressTargets(start);
+    const nothing = sleep(patienceMilliseconds, late.signal).then((): readonly Candidate[] => []);
+    return await Promise.race([looking, nothing]);
   } catch {
     return [];
+  } finally {
+    late.abort();
   }
+};
+
+/** What commands may be asked about and begins so. */
+export const findTargets = async (start: string): Promise<readonly Candidate[]> => {
+  const found = await Promise.all([inTime(namedTargets(start)), inTime(addressTargets(start))]);
+  return found.flat();
 };

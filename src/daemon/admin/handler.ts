@@ -4,7 +4,12 @@ import { parseIp, type IpAddress } from '../../base/ip.js';
 import { serviceKey, type ServiceKey } from '../../model/service.js';
 import { formatEntry, planEntry } from '../../model/plan-entry.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
-import { adminVersion, type LookupAnswer, type VirtualServerNames } from '../../plan/admin-answers.js';
+import {
+  adminVersion,
+  type LookupAnswer,
+  type TargetsAnswer,
+  type VirtualServerNames,
+} from '../../plan/admin-answers.js';
 import type { Desired } from '../../plan/desired.js';
 import { touch, type Touched, type Wanted } from '../../plan/diff.js';
 import { phaseOperations } from '../../plan/order.js';
@@ -14,6 +19,7 @@ import { lookUp, type LookupParts } from './lookup.js';
 import type { Names } from './names.js';
 import { statusAnswer, type StatusParts } from './status.js';
 import { storyAnswer, type StoryParts } from './story.js';
+import { targetsFrom } from './targets.js';
 import { errorAnswer, listItems, objectMembers, streamAnswer, valueAnswer } from './stream.js';
 
 export interface AdminParts {
@@ -102,6 +108,11 @@ const lookup = async ({ query }: Asked, parts: AdminParts): Promise<Answer> => {
   return valueAnswer({ version: adminVersion, query: text, matches } satisfies LookupAnswer);
 };
 
+const targets = async ({ query }: Asked, parts: AdminParts): Promise<Answer> => {
+  const found = await targetsFrom(query.get('start') ?? '', parts.lookup.store);
+  return valueAnswer({ version: adminVersion, targets: found } satisfies TargetsAnswer);
+};
+
 /** Keys that are planned for at a time. */
 const sliceSize = 64;
 
@@ -159,6 +170,7 @@ const pages: Readonly<Record<string, Page>> = {
   '/v1/status': (_, parts) => valueAnswer(statusAnswer(parts.status)),
   '/v1/virtual-servers': virtualServers,
   '/v1/lookup': lookup,
+  '/v1/targets': targets,
   '/v1/plan': plan,
   '/v1/wanted': wanted,
 };
