@@ -34,8 +34,8 @@ const comparePlaces = (a: Place, b: Place): number => {
   return a < b ? -1 : Number(a > b);
 };
 
-/** The order in which tables are printed. */
-export const compareIdentities = (a: VirtualServerIdentity, b: VirtualServerIdentity): number => {
+/** Of what has the same place. */
+const compareIdentities = (a: VirtualServerIdentity, b: VirtualServerIdentity): number => {
   if (a.by === 'address' && b.by === 'address')
     return Number(a.protocol > b.protocol) - Number(a.protocol < b.protocol);
   if (a.by === 'fwmark' && b.by === 'fwmark')
@@ -66,13 +66,19 @@ const realServersInOrder = (realServers: RealServers): RealServers => {
   return new Map(placed.map(({ server }) => [server.key, server]));
 };
 
-/** In the order people look for them, real servers too: IPv4 before IPv6, addresses and ports by number, fwmarks last. */
+/** In the order people look for them: IPv4 before IPv6, addresses and ports by number, fwmarks last. */
+export const inIdentityOrder = <T>(
+  items: readonly T[],
+  identityOf: (item: T) => VirtualServerIdentity,
+): readonly T[] =>
+  items
+    .map((item) => ({ item, identity: identityOf(item), place: identityPlace(identityOf(item)) }))
+    .toSorted((a, b) => comparePlaces(a.place, b.place) || compareIdentities(a.identity, b.identity))
+    .map(({ item }) => item);
+
+/** In that order, real servers too. */
 export const inAddressOrder = (tables: readonly ObservedTable[]): readonly ObservedTable[] =>
-  tables
-    .map((table) => ({ table, place: identityPlace(table.server.identity) }))
-    .toSorted(
-      (a, b) =>
-        comparePlaces(a.place, b.place) ||
-        compareIdentities(a.table.server.identity, b.table.server.identity),
-    )
-    .map(({ table: { server, realServers } }) => ({ server, realServers: realServersInOrder(realServers) }));
+  inIdentityOrder(tables, ({ server }) => server.identity).map(({ server, realServers }) => ({
+    server,
+    realServers: realServersInOrder(realServers),
+  }));

@@ -2,7 +2,7 @@ import type { IpvsClient } from '../kernel/ipvs/client.js';
 import type { Outcome } from '../model/operation.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
 import { NetlinkError } from '../netlink/errors.js';
-import { compareIdentities } from './kernel-table.js';
+import { inIdentityOrder } from './kernel-table.js';
 
 /** What a kernel answers that lacks IPVS, nftables, nftables for a family, or ipset. */
 const lacking: readonly string[] = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
@@ -25,7 +25,10 @@ export const count = (number: number, what: string, plural = `${what}s`): string
 export const virtualServersInOrder = async (
   ipvs: IpvsClient | undefined,
 ): Promise<readonly VirtualServerIdentity[]> =>
-  ((await ipvs?.virtualServers()) ?? []).map(({ identity }) => identity).toSorted(compareIdentities);
+  inIdentityOrder(
+    ((await ipvs?.virtualServers()) ?? []).map(({ identity }) => identity),
+    (identity) => identity,
+  );
 
 /** `TCP 10.96.0.10:80, UDP 10.96.0.10:53`. */
 export const listed = (servers: readonly VirtualServerIdentity[]): string =>

@@ -72,9 +72,13 @@ const parseName = (text: string, namespace: string | undefined): NameTarget | un
  */
 export const parseTarget = (text: string, namespace?: string): AddressTarget | NameTarget => {
   const target = parseAddress(text) ?? parseName(text, namespace);
-  if (target === undefined)
-    throw new InputError(`"${text}" is nothing that can be asked for: ask for ${wanted}`);
-  return target;
+  if (target !== undefined) return target;
+  const inDefault = parseName(text, 'default');
+  throw new InputError(
+    inDefault === undefined
+      ? `"${text}" is nothing that can be asked for: ask for ${wanted}`
+      : `"${text}" has no namespace: ask for "default/${text}", or with -n NAMESPACE`,
+  );
 };
 
 export const matchesAddress = (target: AddressTarget, identity: VirtualServerIdentity): boolean =>

@@ -43,7 +43,8 @@ const message = (text: string): string => {
 test('anything else says what can be asked for', () => {
   assert.match(message('10.96.0.1:http'), /"http" is no port/);
   assert.match(message('10.96.0.1:70000'), /"70000" is no port/);
-  assert.match(message('nonsense'), /"nonsense" is nothing that can be asked for: ask for a Service/);
+  assert.match(message('a/b/c'), /"a\/b\/c" is nothing that can be asked for: ask for a Service/);
+  assert.equal(message('web'), '"web" has no namespace: ask for "default/web", or with -n NAMESPACE');
 });
 
 test('a target without a port is every port of every protocol; fwmarks are never meant', () => {

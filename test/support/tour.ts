@@ -1,0 +1,77 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+// README's tour is its own list of commands: this runs those that stand there in the world of the quickstart, one after the
+// other, and prints README with what they print now. To be run by scripts/tour.
+//   `    $ COMMAND`, `    client$ COMMAND`    on the node, on the client; the indented lines after it are what it prints
+//   `<!-- until COMMAND -->`                  waits until the command succeeds: a change takes its time
+
+const tourIn = /(?<=<!-- tour[^>]*-->\n)[^]*?(?=<!-- end of the tour -->)/;
+const command = /^ {4}(client)?\$ (.*)$/;
+const condition = /^<!-- until (.*) -->$/;
+
+/** What differs from run to run, and what stands for it: as long, so that columns stay. */
+const standIns: readonly (readonly [changing: RegExp, standIn: string])[] = [
+  [/(?<=TIME_WAIT +)\d{3}s/g, '118s'],
+  [/\b\d+s ago/g, '2s ago'],
+  [/\btook [\d.]+ (ms|s)\b/g, 'took 20 ms'],
+  [/\d+ operations? done/g, '0 operations done'],
+  [/(?<=process +)\d+, up \w+/g, '1234, up 1m'],
+  [/(?<=\bmanifests )\/tmp\/[\w./]+/g, '/root/examples'],
+  [/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, '2026-11-23T10:00:00Z'],
+  [/\b6\.\d+\.\d+-lab\b/g, '6.1.0'],
+];
+
+const stable = (text: string): string =>
+  standIns.reduce((result, [changing, standIn]) => result.replaceAll(changing, standIn), text);
+
+const run = (
+  namespace: string,
+  line: string,
+): { readonly status: number | null; readonly output: string } => {
+  const args = ['netns', 'exec', namespace, 'bash', '-c', `exec 2>&1\n${line}`];
+  const { status, stdout } = spawnSync('ip', args, {
+    encoding: 'utf8',
+    cwd: process.env['WORLD'],
+    input: '',
+    timeout: 15_000,
+  });
+  return { status, output: stdout };
+};
+
+const waitUntil = (line: string): void => {
+  const end = Date.now() + 60_000;
+  for (;;) {
+    const { status, output } = run('node', line);
+    if (status === 0) return;
+    if (Date.now() > end) throw new Error(`not within a minute: ${line}\n${output}`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+  }
+};
+
+/** The lines of the tour with what its commands print now, and without what they printed before. */
+const walk = (lines: readonly string[]): readonly string[] => {
+  const result: string[] = [];
+  let inOutput = false;
+  for (const line of lines) {
+    const [, place, typed] = command.exec(line) ?? [];
+    if (typed === undefined) {
+      if (inOutput && (line === '' || line.startsWith('    '))) continue;
+      if (inOutput) result.push('');
+      inOutput = false;
+      result.push(line);
+      const [, awaited] = condition.exec(line) ?? [];
+      if (awaited !== undefined) waitUntil(awaited);
+      continue;
+    }
+    inOutput = true;
+    result.push(line);
+    const printed = stable(run(place ?? 'node', typed).output).trimEnd();
+    if (printed !== '') result.push(...printed.split('\n').map((text) => `    ${text}`.trimEnd()));
+  }
+  return result;
+};
+
+const readme = readFileSync('README.md', 'utf8');
+if (!tourIn.test(readme)) throw new Error('README.md has no tour');
+process.stdout.write(readme.replace(tourIn, (tour) => `${walk(tour.trimEnd().split('\n')).join('\n')}\n\n`));
