@@ -2,7 +2,7 @@ import { watch, type FSWatcher } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { SerialQueue } from '../base/async.js';
-import { messageOf } from '../base/errors.js';
+import { InputError, messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { Node, NodeState } from '../model/node.js';
 import type { ClusterStore } from './cluster-store.js';
@@ -21,6 +21,9 @@ export interface ManifestSourceOptions {
   /** How often files are looked at without having been told of a change, milliseconds. */
   readonly pollMilliseconds?: number;
 }
+
+/** More than the manifests of any cluster: what is larger would not fit into memory. */
+const largestFileBytes = 128 * 1024 * 1024;
 
 /** What is known of a file. Fingerprints change with every write, rename or swapped symbolic link. */
 interface KnownFile {
@@ -42,10 +45,20 @@ const fingerprint = async (file: string): Promise<string | undefined> => {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
-  } catch {
-    // Gone between listing and looking, or a link to nowhere.
-    return undefined;
+  } catch (error) {
+    // Gone between listing and looking, or a link to nowhere; anything else comes up again when it is read.
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? undefined : `unreadable: ${code}`;
   }
+};
+
+/** The text of a file. Throws where that would take for ever or all memory: a FIFO waits for somebody to write, and is read only where it was named. */
+const textOf = async (file: string, wasNamed: boolean): Promise<string> => {
+  const found = await stat(file);
+  if (!found.isFile() && !wasNamed) throw new InputError(`${file} is not a regular file: move it elsewhere`);
+  if (found.size > largestFileBytes)
+    throw new InputError(`${file} has ${found.size} bytes, more than ${largestFileBytes}: split it`);
+  return await readFile(file, 'utf8');
 };
 
 /** Follows the manifests of a file or folder: what they say together reaches the store in one step after each change. */
@@ -86,9 +99,7 @@ class ManifestSource implements Source {
 
   /** A Node that no manifest has ever had says nothing: manifests need not hold Nodes. */
   async nodeState(name: string): Promise<NodeState> {
-    const node = this.#nodes.get(name);
-    const isGone = node === undefined ? this.#nodesSeen.has(name) : node.silent;
-    return isGone ? 'gone' : 'there';
+    return !this.#nodes.has(name) && this.#nodesSeen.has(name) ? 'gone' : 'there';
   }
 
   counts() {
@@ -189,7 +200,11 @@ class ManifestSource implements Source {
       return had;
     }
     try {
-      const manifest = readManifest({ name: file, text: await readFile(file, 'utf8') });
+      const text = await textOf(file, file === this.#options.path);
+      // As a shell leaves it while the program that fills it begins.
+      if (text === '' && known.manifest !== undefined && known.manifest.objects.length > 0)
+        throw new InputError(`${file} is empty: delete it if nothing of it is wanted`);
+      const manifest = readManifest({ name: file, text });
       known.manifest = manifest;
       this.#trouble(file, undefined, manifest.problems);
       return true;
