@@ -13,11 +13,12 @@ export interface Node {
   readonly podCidrs: readonly Cidr[];
   /** It is being deleted, or the cluster autoscaler is about to remove it: load balancers are to send it no new connections. */
   readonly leaving: boolean;
-  /** The control plane hears nothing from it (condition Ready is Unknown). */
-  readonly silent: boolean;
 }
 
-/** Whether a node is in the cluster: `gone` where there is no such Node, or nothing is heard from it. */
+/**
+ * Whether a node is in the cluster: `gone` where there is no such Node. One from which nothing is heard (Ready is Unknown) is there:
+ * maybe just its kubelet has lost touch, and whether its endpoints answer their clients shows by itself.
+ */
 export type NodeState = 'there' | 'gone';
 
 /** An address on an interface of this machine, as rtnetlink tells it. */

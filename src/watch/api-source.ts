@@ -106,7 +106,9 @@ const askForNode = async (client: ApiClient, name: string, signal: AbortSignal):
       body.add(piece);
       answer.within(nodeAnswerMilliseconds);
     }
-    return toNode(parseJson(body.take())).value?.silent === true ? 'gone' : 'there';
+    // An answer of something else in between is not one of a Node.
+    toNode(parseJson(body.take()));
+    return 'there';
   } catch (error) {
     // Whatever else is not found (an API that is not served yet, a path of a load balancer) says nothing of a Node.
     if (error instanceof ApiError && error.missing === `nodes/${name}`) return 'gone';

@@ -217,9 +217,9 @@ export class ClusterStore {
     const before = this.#node;
     if (sameStructure(before, node)) return;
     this.#node = node;
-    // Whether it is leaving or silent concerns nobody but those who ask for it.
-    const { leaving, silent } = node ?? {};
-    if (before !== undefined && sameStructure({ ...before, leaving, silent }, node)) return;
+    // Whether it is leaving concerns nobody but those who ask for it.
+    const { leaving } = node ?? {};
+    if (before !== undefined && sameStructure({ ...before, leaving }, node)) return;
     this.#nodeChanged = true;
     this.#revision += 1;
   }

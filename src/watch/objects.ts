@@ -328,7 +328,6 @@ export const toNode = (object: unknown): Parsed<string, Node> => {
     podCidrs: parseEach('spec.podCIDRs', podCidrs, parseCidr, report),
     leaving:
       Boolean(metadata.deletionTimestamp) || (spec?.taints ?? []).some(({ key }) => key === removalTaint),
-    silent: (status?.conditions ?? []).some((found) => found.type === 'Ready' && found.status === 'Unknown'),
   };
   return { key: metadata.name, value, problems };
 };

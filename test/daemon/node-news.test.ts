@@ -22,7 +22,6 @@ const node = (changes: {
     addresses: [ip('10.0.0.1')],
     podCidrs: cidr === undefined ? [] : [cidr],
     leaving: changes.leaving ?? false,
-    silent: false,
   };
 };
 

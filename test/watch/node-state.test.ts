@@ -27,7 +27,7 @@ const withReady = (name: string, status: string): ApiObject => ({
 const stateOf = (source: Source, name: string): Promise<string> =>
   source.nodeState(name, new AbortController().signal);
 
-test('API server: a Node that is not there or silent is gone, any other is there', async () => {
+test('API server: a Node that is not there is gone; any other is there, heard of or not', async () => {
   await using server = await ApiServer.start();
   server.put(
     withReady('up', 'True'),
@@ -39,7 +39,7 @@ test('API server: a Node that is not there or silent is gone, any other is there
   const states = await Promise.all(
     ['up', 'down', 'silent', 'bare', 'none', 'odd/../name ü'].map((name) => stateOf(follower.source, name)),
   );
-  assert.deepEqual(states, ['there', 'there', 'gone', 'there', 'gone', 'gone']);
+  assert.deepEqual(states, ['there', 'there', 'there', 'there', 'gone', 'gone']);
 });
 
 const faults: readonly Fault[] = [
@@ -72,7 +72,7 @@ test('API server: a question ends with its signal', async () => {
   await assert.rejects(asked, { name: 'AbortError' });
 });
 
-test('manifests: a Node is gone that was there and is not, or is silent; of others nothing is known', async () => {
+test('manifests: a Node is gone that was there and is not; of others nothing is known', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'kube-ipvs-nodes-'));
   const write = (...nodes: readonly ApiObject[]): void =>
     writeFileSync(
@@ -91,15 +91,15 @@ test('manifests: a Node is gone that was there and is not, or is silent; of othe
     source.start(store);
     await until('the manifests', () => store.synced);
     assert.deepEqual([await stateOf(source, 'b'), await stateOf(source, 'c')], ['there', 'there']);
-    write(withReady('a', 'Unknown'));
-    await until('the change', () => store.node?.silent === true);
+    write({ ...withReady('a', 'Unknown'), metadata: sampleNode('a', 'elsewhere').metadata });
+    await until('the change', () => store.node?.zone === 'elsewhere');
     assert.deepEqual(
       [await stateOf(source, 'a'), await stateOf(source, 'b'), await stateOf(source, 'c')],
-      ['gone', 'gone', 'there'],
+      ['there', 'gone', 'there'],
     );
     writeFileSync(join(folder, 'nodes.json'), 'kind: [');
     await until('the trouble', () => source.health().trouble !== undefined);
-    assert.equal(await stateOf(source, 'a'), 'gone');
+    assert.equal(await stateOf(source, 'b'), 'gone');
   }
   rmSync(folder, { recursive: true });
 });
