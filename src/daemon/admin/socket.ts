@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, renameSync, unlinkSync, type Stats } from 'node:fs';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { BaseError, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
@@ -69,13 +69,43 @@ const listenAt = async (server: Server, path: string): Promise<Stats> => {
   return lstatSync(path);
 };
 
-const limited = (handler: Handler, log: Logger): Server => {
-  const server = serverFor(handler, log);
-  server.maxConnections = maximumConnections;
-  server.on('connection', (socket) => {
+/**
+ * Those who are connected. Where one is too many, the one goes that has waited longest to ask anything, else the one whose
+ * answer takes longest: whoever comes and asks is answered, however many dawdle.
+ */
+class Guests {
+  readonly #silent = new Set<Socket>();
+  readonly #asking = new Set<Socket>();
+
+  came(socket: Socket): void {
+    this.#silent.add(socket);
     const timer = setTimeout(() => socket.destroy(), longestAnswerMilliseconds);
-    socket.once('close', () => clearTimeout(timer));
-  });
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#silent.delete(socket);
+      this.#asking.delete(socket);
+    });
+    if (this.#silent.size + this.#asking.size <= maximumConnections) return;
+    const [longest] = this.#silent.size > 1 ? this.#silent : this.#asking;
+    longest?.destroy();
+    if (longest === undefined) return;
+    this.#silent.delete(longest);
+    this.#asking.delete(longest);
+  }
+
+  asked(socket: Socket): void {
+    if (this.#silent.delete(socket)) this.#asking.add(socket);
+  }
+}
+
+const limited = (handler: Handler, log: Logger): Server => {
+  const guests = new Guests();
+  const server = serverFor((request) => {
+    guests.asked(request.socket);
+    return handler(request);
+  }, log);
+  server.maxConnections = maximumConnections * 2;
+  server.on('connection', (socket) => guests.came(socket));
   return server;
 };
 

@@ -62,10 +62,15 @@ const answerRequest = async (
 const limits = { headersTimeout: 10_000, requestTimeout: 30_000 } as const;
 const maximumConnections = 1_024;
 
+/** Who asked has gone before the end of the answer: nobody's trouble. */
+const hungUp = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+
 /** A server that listens nowhere yet. A handler that throws is answered by 500. */
 export const serverFor = (handler: Handler, log: Logger): Server => {
   const server = createServer(limits, (request, response) => {
     answerRequest(handler, request, response).catch((error: unknown) => {
+      if (hungUp(error)) return;
       log.warn({ path: request.url, error: messageOf(error) }, 'a request could not be answered');
       if (response.headersSent) response.destroy();
       else response.writeHead(500, textAnswer('').headers).end('internal error\n');
