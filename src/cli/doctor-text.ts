@@ -1,6 +1,6 @@
 import { groups } from '../doctor/check.js';
 import type { Outcome } from '../doctor/checks.js';
-import type { Result } from '../doctor/finding.js';
+import { count, type Result } from '../doctor/finding.js';
 
 /** A sign and the word, so that neither colour nor Unicode is needed to tell them apart. */
 const marks: Readonly<Record<Result, string>> = {
@@ -73,6 +73,6 @@ export const doctorText = (outcomes: readonly Outcome[], quiet: boolean): string
     .map((group) => ({ group, members: shown.filter((outcome) => outcome.group === group) }))
     .filter(({ members }) => members.length > 0)
     .map(({ group, members }) => [group, ...members.flatMap(linesOf), ''].join('\n'));
-  const summary = `${outcomes.length} checks: ${pass} pass, ${warn} warn, ${fail} fail, ${unknown} unknown`;
+  const summary = `${count(outcomes.length, 'check')}: ${pass} pass, ${warn} warn, ${fail} fail, ${unknown} unknown`;
   return [...parts, summary, ''].join('\n');
 };
