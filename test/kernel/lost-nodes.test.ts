@@ -1,4 +1,4 @@
-// lab: --timeout 180
+// lab: --timeout 180 -K time-travel
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
