@@ -8,6 +8,7 @@ import {
   type RealServerObservation,
   type Statistics,
   type VirtualServerObservation,
+  type VirtualServerTable,
 } from '../../src/model/virtual-server.js';
 
 /** An address that the test wrote. */
@@ -74,4 +75,12 @@ export const table = (
 ): ObservedTable => ({
   server,
   realServers: new Map(servers.map((each) => [each.key, each])),
+});
+
+/** What is wanted, as a kernel tells it that has just got it. */
+export const observedTable = ({ server, realServers }: VirtualServerTable): ObservedTable => ({
+  server: { ...server, statistics: undefined },
+  realServers: new Map(
+    [...realServers.values()].map((each) => [each.key, real(each.address, each.port, 0, { ...each })]),
+  ),
 });

@@ -6,14 +6,14 @@ import { local, ready, servingTerminating, serviceObject, sliceObject } from '..
 type ByFamily = Readonly<Record<Family, string>>;
 
 /** The addresses of `scripts/kernel-lab/network up --two-nodes`. The node's own requests have the address that they go to as their source. */
-const addressOf: Readonly<Record<Exclude<Position, 'node'> | Pod, ByFamily>> = {
+export const podAddresses: Readonly<Record<Exclude<Position, 'node'> | Pod, ByFamily>> = {
   client: { IPv4: '172.31.0.2', IPv6: 'fd00:31::2' },
   a: { IPv4: '10.128.1.1', IPv6: 'fd00:10:128:1::1' },
   b: { IPv4: '10.128.1.2', IPv6: 'fd00:10:128:1::2' },
   c: { IPv4: '10.128.1.3', IPv6: 'fd00:10:128:1::3' },
   x: { IPv4: '10.128.2.1', IPv6: 'fd00:10:128:2::1' },
 };
-const nodeAddress: Readonly<Record<string, ByFamily>> = {
+export const nodeAddresses: Readonly<Record<string, ByFamily>> = {
   lo: { IPv4: '127.0.0.1', IPv6: '::1' },
   eth0: { IPv4: '10.200.0.2', IPv6: 'fd00:200::2' },
   ext0: { IPv4: '172.31.0.1', IPv6: 'fd00:31::1' },
@@ -55,7 +55,7 @@ export const target = (
   const port = portWord === undefined ? ownPort : (special[portWord] ?? Number(portWord));
   if (kind === 'external' && one.external !== undefined)
     return [required(one.external[families.indexOf(family)], frontend), port];
-  const addresses = kind === 'node' || kind === 'node-port' ? nodeAddress[link] : virtual(index)[kind];
+  const addresses = kind === 'node' || kind === 'node-port' ? nodeAddresses[link] : virtual(index)[kind];
   return [required(addresses, `no frontend ${frontend}`)[family], port];
 };
 
@@ -67,14 +67,14 @@ export const sourceOf = (
   asked: string,
   family: Family,
 ): string => {
-  if (word === 'own' && from !== 'node') return addressOf[from][family];
+  if (word === 'own' && from !== 'node') return podAddresses[from][family];
   if (word === 'vip') return asked;
   if (word !== 'node') throw new Error(`matrix.yaml: no source ${word}`);
-  return required(nodeAddress[nodeTowards[pod] ?? ''], `no pod ${pod}`)[family];
+  return required(nodeAddresses[nodeTowards[pod] ?? ''], `no pod ${pod}`)[family];
 };
 
 const endpointAddresses: Readonly<Record<string, ByFamily>> = {
-  ...addressOf,
+  ...podAddresses,
   node: { IPv4: '10.200.0.2', IPv6: 'fd00:200::2' },
 };
 

@@ -1,0 +1,140 @@
+import {
+  cidrContains,
+  familyOf,
+  ipFromBytes,
+  ipToBytes,
+  parseCidr,
+  parseIp,
+  type Cidr,
+  type Family,
+  type IpAddress,
+} from '../../base/ip.js';
+import type { PodTraffic } from '../../model/local-traffic.js';
+import type { Expression, TableDeclaration } from '../../model/nftables.js';
+import type { Asker } from './trace.js';
+
+/** What `--from` says. */
+export interface From {
+  readonly who: 'pod' | 'node' | 'outside' | 'address';
+  readonly address: IpAddress | undefined;
+}
+
+/** Reads `pod`, `node`, `outside`, an address, or `pod=ADDRESS`, `outside=ADDRESS`; undefined where it is none of them. */
+export const parseFrom = (text: string): From | undefined => {
+  const bare = parseIp(text);
+  if (bare !== undefined) return { who: 'address', address: bare };
+  const [word = '', addressText] = text.split('=', 2);
+  const address = parseIp(addressText ?? '');
+  if (word !== 'pod' && word !== 'node' && word !== 'outside') return undefined;
+  return addressText !== undefined && address === undefined ? undefined : { who: word, address };
+};
+
+const prefixLengthOf = (mask: Uint8Array): number =>
+  mask.reduce((bits, byte) => bits + byte.toString(2).replaceAll('0', '').length, 0);
+
+const sourceOf = (family: Family, steps: readonly Expression[]): PodTraffic | undefined => {
+  const [load, second, third] = steps;
+  if (load?.kind !== 'payload' || load.offset !== (family === 'IPv4' ? 12 : 8)) return undefined;
+  const compare = second?.kind === 'bitwise' ? third : second;
+  if (compare?.kind !== 'compare' || typeof compare.value === 'number') return undefined;
+  const mask = second?.kind === 'bitwise' && typeof second.mask !== 'number' ? second.mask : undefined;
+  const length = mask === undefined ? compare.value.length * 8 : prefixLengthOf(mask);
+  const cidr = parseCidr(`${ipFromBytes(compare.value)}/${length}`);
+  return cidr && { by: 'source', cidr };
+};
+
+const nameOf = (steps: readonly Expression[]): PodTraffic | undefined => {
+  const [load, compare] = steps;
+  if (load?.kind !== 'meta' || load.key !== 'iifname') return undefined;
+  if (compare?.kind !== 'compare' || typeof compare.value === 'number') return undefined;
+  const name = new TextDecoder().decode(compare.value).replace(/\0+$/, '');
+  return compare.value.length === 16 ? { by: 'interface', name } : { by: 'interface-prefix', prefix: name };
+};
+
+/** How the rules that a node has tell pods from others; undefined where they do not. */
+export const podTrafficOf = ({ family, chains }: TableDeclaration): PodTraffic | undefined => {
+  const rules = chains
+    .filter(({ name }) => name === 'local-elsewhere' || name === 'cluster-ip')
+    .flatMap((chain) => chain.rules);
+  for (const { expressions } of rules) {
+    const found = sourceOf(family, expressions) ?? nameOf(expressions);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+};
+
+/** RFC 5737 and RFC 3849: addresses of nobody. */
+const nobody: Readonly<Record<Family, IpAddress>> = {
+  IPv4: '192.0.2.250' as IpAddress,
+  IPv6: '2001:db8::fa' as IpAddress,
+};
+
+/** An address high up in a network, where hardly anybody is. */
+const within = ({ address, prefixLength }: Cidr): IpAddress => {
+  const bytes = ipToBytes(address);
+  const last = bytes.length - 1;
+  const isRoomy = prefixLength <= bytes.length * 8 - 8;
+  bytes[last] = isRoomy ? 250 : (bytes[last] ?? 0) + Number(prefixLength < bytes.length * 8);
+  return ipFromBytes(bytes);
+};
+
+export interface AskerFacts {
+  readonly family: Family;
+  readonly podTraffic: PodTraffic | undefined;
+  /** Addresses of this machine. */
+  readonly isLocal: (address: IpAddress) => boolean;
+  /** Whether the pod of an address is on this node; undefined: no pod of that address is known. */
+  readonly isPodHere: (address: IpAddress) => boolean | undefined;
+  /** Who alone may come in from outside; [] where all may. */
+  readonly ranges: readonly Cidr[];
+}
+
+const interfaceOf = (podTraffic: PodTraffic | undefined): string => {
+  if (podTraffic?.by === 'interface') return podTraffic.name;
+  return podTraffic?.by === 'interface-prefix' ? podTraffic.prefix : 'pod';
+};
+
+const uplink = 'uplink';
+
+const pod = (address: IpAddress, here: boolean, given: boolean, { podTraffic }: AskerFacts): Asker => ({
+  who: 'pod',
+  address,
+  here,
+  given,
+  interfaceName: here ? interfaceOf(podTraffic) : uplink,
+});
+
+const outside = (address: IpAddress, given: boolean): Asker => ({
+  who: 'outside',
+  address,
+  here: false,
+  given,
+  interfaceName: uplink,
+});
+
+const node: Asker = { who: 'node', address: undefined, here: true, given: false, interfaceName: '' };
+
+const ofAddress = (address: IpAddress, facts: AskerFacts): Asker => {
+  if (facts.isLocal(address)) return { ...node, given: true };
+  const here = facts.isPodHere(address);
+  if (here !== undefined) return pod(address, here, true, facts);
+  const { podTraffic } = facts;
+  return podTraffic?.by === 'source' && cidrContains(podTraffic.cidr, address)
+    ? pod(address, true, true, facts)
+    : outside(address, true);
+};
+
+/** Who asks, in one family; undefined where the address that was given is of the other one. Who has given none gets an address that stands for all others. */
+export const askerOf = ({ who, address }: From, facts: AskerFacts): Asker | undefined => {
+  const { family, podTraffic, ranges, isPodHere } = facts;
+  if (address !== undefined && familyOf(address) !== family) return undefined;
+  if (who === 'node') return node;
+  if (address !== undefined) {
+    if (who === 'pod') return pod(address, isPodHere(address) ?? true, true, facts);
+    return who === 'outside' ? outside(address, true) : ofAddress(address, facts);
+  }
+  if (who === 'pod')
+    return pod(podTraffic?.by === 'source' ? within(podTraffic.cidr) : nobody[family], true, false, facts);
+  const [range] = ranges;
+  return outside(range === undefined ? nobody[family] : within(range), false);
+};
