@@ -10,7 +10,7 @@ const marks: Readonly<Record<Result, string>> = {
   unknown: '? unknown',
 };
 
-const screenWidth = 80;
+export const screenWidth = 80;
 const markWidth = 11;
 const indent = ' '.repeat(2 + markWidth);
 
@@ -28,11 +28,12 @@ export const wrap = (text: string, width: number): readonly string[] => {
 
 /** A command stays in one line, to be copied. */
 const isCommand = (text: string): boolean =>
-  /^(sysctl|modprobe|nft|ip|ip6?tables(-nft|-legacy)?|kubectl|echo|curl|helm|chronyc|ulimit|nsenter|ipvsadm|deploy\/\S+) \S/.test(
+  /^(kube-ipvs|sysctl|modprobe|nft|ip|ip6?tables(-nft|-legacy)?|kubectl|echo|curl|helm|chronyc|ulimit|nsenter|ipvsadm|deploy\/\S+) \S/.test(
     text,
   );
 
-const remedyLines = (remedy: string): readonly string[] =>
+/** The steps of a remedy, an arrow each, in lines of this width. */
+export const remedyLines = (remedy: string, width: number): readonly string[] =>
   remedy === ''
     ? []
     : remedy
@@ -40,9 +41,7 @@ const remedyLines = (remedy: string): readonly string[] =>
         .flatMap((step) =>
           isCommand(step)
             ? [`→ ${step}`]
-            : wrap(step, screenWidth - indent.length - 2).map((line, index) =>
-                index === 0 ? `→ ${line}` : `  ${line}`,
-              ),
+            : wrap(step, width - 2).map((line, index) => (index === 0 ? `→ ${line}` : `  ${line}`)),
         );
 
 const linesOf = ({ id, result, seen, why, remedy }: Outcome): readonly string[] => {
@@ -53,7 +52,7 @@ const linesOf = ({ id, result, seen, why, remedy }: Outcome): readonly string[] 
     ...[
       ...rest,
       ...(result === 'warn' || result === 'fail' ? wrap(why, width) : []),
-      ...remedyLines(remedy),
+      ...remedyLines(remedy, width),
     ].map((line) => indent + line),
   ];
 };

@@ -4,6 +4,7 @@ import { completionCommand } from './commands/completion.js';
 import { configCommand } from './commands/config.js';
 import { doctorCommand } from './commands/doctor.js';
 import { dumpCommand } from './commands/dump.js';
+import { explainCommand } from './commands/explain.js';
 import { manCommand } from './commands/man.js';
 import { renderCommand } from './commands/render.js';
 import { statusCommand } from './commands/status.js';
@@ -13,6 +14,7 @@ import { versionCommand } from './commands/version.js';
 /** Every command but the daemon, in the order of help and man page. */
 export const commands: readonly Command[] = [
   dumpCommand,
+  explainCommand,
   statusCommand,
   topCommand,
   doctorCommand,

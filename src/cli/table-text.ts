@@ -55,7 +55,8 @@ export const formatBytes = (bytes: bigint): string => {
   return `${unit === 0 || amount >= 100 ? Math.floor(amount) : amount.toFixed(1)} ${units[unit]}`;
 };
 
-const schedulerWords = ({ scheduler, flags, persistence, identity }: VirtualServer): string => {
+/** `rr`, `mh mh-port persistent 10800s by /24`. */
+export const schedulerWords = ({ scheduler, flags, persistence, identity }: VirtualServer): string => {
   const family = identity.by === 'address' ? familyOf(identity.address) : identity.family;
   const alone = persistence?.prefixLength === hostPrefixLength(family);
   return [

@@ -6,7 +6,6 @@ import { legacyForwardFilters } from '../kernel/xtables/forward-filter.js';
 import type { Service } from '../model/service.js';
 import type { StatusAnswer } from '../plan/admin-answers.js';
 import type { CredentialSource } from '../watch/api-client.js';
-import { loadCredentials } from '../watch/credentials.js';
 import { apiFacts, apiServerAddress, apiServices, type ApiOptions } from './collect/api.js';
 import { attempt, UnseenError } from './collect/attempt.js';
 import { daemonFacts, metricsFacts } from './collect/daemon.js';
@@ -56,9 +55,11 @@ const credentialsOf = async (
   settings: Settings,
 ): Promise<Look<CredentialSource>> =>
   withRemedy(
-    await attempt(() =>
-      loadCredentials({ kubeconfig: kubeconfig ?? settings.kubeconfig, master: settings.master }),
-    ),
+    await attempt(async () => {
+      // It brings a big package, which only those wait for who ask an API server.
+      const { loadCredentials } = await import('../watch/credentials.js');
+      return loadCredentials({ kubeconfig: kubeconfig ?? settings.kubeconfig, master: settings.master });
+    }),
     '--kubeconfig=FILE, as /etc/kubernetes/kubelet.conf',
   );
 

@@ -1,0 +1,239 @@
+import type {
+  EndpointAnswer,
+  RealServerNames,
+  ServedAnswer,
+  VerdictAnswer,
+} from '../../plan/admin-answers.js';
+import { formatColumns } from '../columns.js';
+import { stateText } from '../names-book.js';
+import { count } from '../removal.js';
+import { fail, note, ok, warn, type Judgement, type Line, type StoryFacts } from './facts.js';
+
+const reasons: Readonly<Record<VerdictAnswer['reason'], string>> = {
+  ready: 'ready',
+  'hinted-for-node': 'ready, hinted for this node',
+  'hinted-for-zone': 'ready, hinted for this zone',
+  'last-resort': 'terminating, but none is ready',
+  'not-ready': 'not ready',
+  terminating: 'terminating',
+  'on-another-node': 'on another node',
+  'hinted-for-other-nodes': 'hinted for other nodes',
+  'hinted-for-other-zones': 'hinted for other zones',
+};
+
+/** So many endpoints of a port are told one by one. */
+const mostShown = 12;
+
+type Policy = 'Cluster' | 'Local';
+
+const verdictOf = (endpoint: EndpointAnswer, policy: Policy): VerdictAnswer =>
+  policy === 'Local' ? endpoint.local : endpoint.cluster;
+
+const baseName = (name: string | undefined): string => name?.split('/')[1] ?? '';
+
+/** Why, by each policy that counts here. */
+const whyText = (endpoint: EndpointAnswer, policies: readonly Policy[]): string => {
+  const texts = policies.map((policy) => reasons[verdictOf(endpoint, policy).reason]);
+  const [first = ''] = texts;
+  return new Set(texts).size === 1
+    ? first
+    : policies.map((policy, index) => `${policy}: ${texts[index]}`).join('; ');
+};
+
+const signOf = (endpoint: EndpointAnswer, policies: readonly Policy[]): string => {
+  const used = policies.filter((policy) => verdictOf(endpoint, policy).used);
+  if (used.length === 0) return 'out';
+  return used.length === policies.length ? 'in' : 'in*';
+};
+
+const placeOf = ({ pod, node, zone }: EndpointAnswer): readonly string[] => [
+  baseName(pod),
+  [node ?? '', zone === undefined ? '' : `zone ${zone}`].filter((part) => part !== '').join(', '),
+];
+
+/** So wide a table may be before its rows take two lines. */
+const widest = 74;
+
+const formatRows = (rows: readonly (readonly string[])[]): readonly string[] =>
+  formatColumns(
+    (rows[0] ?? []).map(() => ({ title: '', align: 'left' })),
+    rows,
+    { titles: false },
+  )
+    .trimEnd()
+    .split('\n');
+
+/** Those that are out first: they are what is asked about. */
+const tableOf = (endpoints: readonly EndpointAnswer[], policies: readonly Policy[]): readonly string[] => {
+  const isOut = (endpoint: EndpointAnswer): boolean => signOf(endpoint, policies) === 'out';
+  const ordered = [...endpoints.filter(isOut), ...endpoints.filter((endpoint) => !isOut(endpoint))];
+  const shown = ordered.slice(0, mostShown);
+  const head = (endpoint: EndpointAnswer): readonly string[] => [
+    signOf(endpoint, policies),
+    endpoint.realServer,
+  ];
+  const rows = formatRows(
+    shown.map((endpoint) => [...head(endpoint), ...placeOf(endpoint), whyText(endpoint, policies)]),
+  );
+  const places = shown.map(placeOf);
+  const lines = rows.every((row) => row.length <= widest)
+    ? rows
+    : formatRows(shown.map((endpoint) => [...head(endpoint), whyText(endpoint, policies)])).flatMap(
+        (row, index) => [
+          row,
+          `       ${(places[index] ?? []).filter((part) => part !== '').join('  ')}`.trimEnd(),
+        ],
+      );
+  const more = ordered.length - shown.length;
+  return [...lines.filter((line) => line !== ''), ...(more > 0 ? [`and ${more} more`] : [])];
+};
+
+const familyOfKey = (key: string): string => (key.includes('[') ? 'IPv6' : 'IPv4');
+
+/** A port of the Service in one family, with what is served of it. */
+interface PortGroup {
+  readonly label: string;
+  readonly served: readonly ServedAnswer[];
+  readonly endpoints: readonly EndpointAnswer[];
+  readonly policies: readonly Policy[];
+}
+
+const protocolOf = (key: string): string => key.split(' ')[0] ?? '';
+
+/** What a Service asks for has a port; only what lingers has none. */
+const portName = ({ port }: ServedAnswer): string => port?.name ?? '';
+
+const labelOf = (served: ServedAnswer): string => {
+  const { key, port } = served;
+  return `${portName(served) === '' ? port?.port : portName(served)}/${protocolOf(key)}${familyOfKey(key) === 'IPv6' ? ' IPv6' : ''}`;
+};
+
+const groupsOf = ({ service, served }: StoryFacts): readonly PortGroup[] =>
+  [...new Set(served.map(labelOf))].map((label) => {
+    const members = served.filter((one) => labelOf(one) === label);
+    const [first] = members;
+    const { key = '' } = first ?? {};
+    return {
+      label,
+      served: members,
+      endpoints: (service?.endpoints ?? []).filter(
+        (endpoint) =>
+          first !== undefined &&
+          endpoint.port === portName(first) &&
+          endpoint.protocol === protocolOf(key) &&
+          familyOfKey(endpoint.realServer) === familyOfKey(key),
+      ),
+      policies: (['Cluster', 'Local'] as const).filter((policy) =>
+        members.some((member) => member.policy === policy),
+      ),
+    };
+  });
+
+const describeCommand = ({ service }: StoryFacts, pod: string | undefined): string => {
+  const [namespace = '', name = ''] = service?.service.name.split('/') ?? [];
+  return pod === undefined
+    ? `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`
+    : `kubectl -n ${namespace} describe pod ${baseName(pod)}`;
+};
+
+const noneAtAll = (facts: StoryFacts, { label }: PortGroup): Line => {
+  const slices = facts.service?.slices.length ?? 0;
+  return fail(
+    `${label}: there are no endpoints, so that every connection is refused` +
+      (slices === 0 ? '; the Service has no EndpointSlice' : ''),
+    `does the selector match pods, and do they have the port?; ${describeCommand(facts, undefined)}`,
+  );
+};
+
+const localTexts = (group: PortGroup): string =>
+  group.served.some(({ policy, frontend }) => policy === 'Local' && frontend === 'ClusterIP')
+    ? 'the ClusterIP refuses here (internalTrafficPolicy Local)'
+    : 'requests from outside are dropped here, so that load balancers go to other nodes (externalTrafficPolicy Local)';
+
+const ofGroup = (facts: StoryFacts, group: PortGroup): Line => {
+  const { label, endpoints, policies } = group;
+  if (endpoints.length === 0) return noneAtAll(facts, group);
+  const usedBy = (policy: Policy) => endpoints.filter((endpoint) => verdictOf(endpoint, policy).used);
+  const used = endpoints.filter((endpoint) => policies.some((policy) => verdictOf(endpoint, policy).used));
+  const details = tableOf(endpoints, policies);
+  const text = `${label}: ${used.length} of ${count(endpoints.length, 'endpoint')} ${used.length === 1 ? 'gets' : 'get'} connections`;
+  const [first] = endpoints.filter((endpoint) => !endpoint.ready);
+  if (used.length === 0 && endpoints.some(({ ready }) => ready))
+    return warn(
+      `${label}: no endpoint is on this node; ${localTexts(group)}`,
+      'ask a node that has endpoints, or set the policy to Cluster',
+      details,
+    );
+  if (used.length === 0)
+    return fail(
+      `${label}: ${endpoints.length === 1 ? 'the only endpoint is not ready' : `none of ${endpoints.length} endpoints is ready`}, so that every connection is refused`,
+      describeCommand(facts, first?.pod),
+      details,
+    );
+  if (policies.includes('Local') && usedBy('Local').length === 0)
+    return warn(
+      `${text}, none of them on this node: ${localTexts(group)}`,
+      'nothing, where load balancers check the health of nodes',
+      details,
+    );
+  return used.every(({ ready }) => !ready)
+    ? warn(
+        `${text}: none is ready, those that terminate are the last resort`,
+        describeCommand(facts, first?.pod),
+        details,
+      )
+    : ok(text, details);
+};
+
+const endpoints = (facts: StoryFacts): readonly Line[] =>
+  groupsOf(facts).map((group) => ofGroup(facts, group));
+
+const drainingOf = ({ key, realServers }: ServedAnswer): readonly (readonly string[])[] =>
+  Object.entries(realServers)
+    .filter(([, { state }]) => state === 'draining')
+    .map(([realServer, names]: readonly [string, RealServerNames]) => [
+      realServer,
+      baseName(names.pod),
+      stateText(names),
+      key,
+    ]);
+
+const draining = ({ served }: StoryFacts): readonly Line[] => {
+  const rows = served.flatMap(drainingOf);
+  if (rows.length === 0) return [];
+  return [
+    note(
+      `${count(rows.length, 'real server')} ${rows.length === 1 ? 'drains' : 'drain'}: nothing new goes there, open connections go on`,
+      formatRows(rows.slice(0, mostShown)),
+    ),
+  ];
+};
+
+/** What became of the pod that was asked for. */
+const pod = (facts: StoryFacts): readonly Line[] => {
+  if (facts.pod === undefined) return [];
+  return groupsOf(facts).flatMap(({ label, endpoints: all, policies }) =>
+    all
+      .filter((endpoint) => endpoint.pod === facts.pod || endpoint.realServer.includes(facts.pod ?? ''))
+      .map((endpoint) =>
+        policies.some((policy) => verdictOf(endpoint, policy).used)
+          ? ok(`${label}: ${endpoint.realServer} gets connections: ${whyText(endpoint, policies)}`)
+          : fail(
+              `${label}: ${endpoint.realServer} gets no connections: ${whyText(endpoint, policies)}`,
+              endpoint.ready
+                ? 'the node is as the policy and hints ask: look at trafficDistribution, topology hints and traffic policies of the Service'
+                : describeCommand(facts, endpoint.pod),
+            ),
+      ),
+  );
+};
+
+export const endpointJudgements: readonly Judgement[] = [
+  { id: 'pod', title: 'whether the pod that is asked for gets connections', look: pod },
+  {
+    id: 'endpoints',
+    title: 'which endpoints get connections here, and why the others do not',
+    look: endpoints,
+  },
+  { id: 'draining', title: 'real servers that get nothing new', look: draining },
+];

@@ -1,0 +1,151 @@
+import { InputError } from '../../base/errors.js';
+import { parseIp } from '../../base/ip.js';
+import { nearest } from '../../config/nearest.js';
+import type {
+  Match,
+  ServedAnswer,
+  ServiceStoryAnswer,
+  VirtualServersAnswer,
+} from '../../plan/admin-answers.js';
+import type { AdminClient } from '../admin-client.js';
+import { parseAddress, parseTarget, type AddressTarget, type NameTarget } from '../target.js';
+
+/** What somebody wants explained. */
+export type Wish =
+  | { readonly by: 'address'; readonly target: AddressTarget; readonly protocol: string | undefined }
+  | { readonly by: 'node-port'; readonly port: number; readonly protocol: string | undefined }
+  | { readonly by: 'name'; readonly target: NameTarget }
+  /** A name in whatever namespace, perhaps with a port. */
+  | { readonly by: 'bare-name'; readonly name: string; readonly port: string | undefined };
+
+/** Reads `TCP 10.96.0.1:443`, `:30080`, `30080`, `web`, `web:http`, and all that `parseTarget` reads. InputError for anything else. */
+export const parseWish = (text: string, namespace: string | undefined): Wish => {
+  const [, protocolWord, rest = text] = /^(tcp|udp|sctp)[ :/]\s*(.+)$/i.exec(text.trim()) ?? [];
+  const protocol = protocolWord?.toUpperCase();
+  const place = rest.trim();
+  const [, nodePort] = /^:?(\d+)$/.exec(place) ?? [];
+  if (nodePort !== undefined) {
+    if (Number(nodePort) > 65_535)
+      throw new InputError(`"${place}" is no node port; ports are numbers up to 65535`);
+    return { by: 'node-port', port: Number(nodePort), protocol };
+  }
+  const address = parseAddress(place);
+  if (address !== undefined) return { by: 'address', target: address, protocol };
+  const [, name, port] = /^([a-z0-9][a-z0-9.-]*)(?::([a-z0-9-]+))?$/.exec(place) ?? [];
+  if (name !== undefined && namespace === undefined) return { by: 'bare-name', name, port };
+  const target = parseTarget(place, namespace);
+  return target.by === 'address' ? { by: 'address', target, protocol } : { by: 'name', target };
+};
+
+/** A Service with the part of it that is meant. */
+export interface Found {
+  /** As `namespace/name`. */
+  readonly service: string;
+  readonly because: string;
+  /** The pod that was asked for, as `namespace/name`, or its address. */
+  readonly pod: string | undefined;
+  readonly means: (served: ServedAnswer) => boolean;
+}
+
+const everything = (): boolean => true;
+
+const queryOf = (wish: Wish): string => {
+  switch (wish.by) {
+    case 'address': {
+      const { address, port } = wish.target;
+      if (port === undefined) return address;
+      return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+    }
+    case 'node-port':
+      return String(wish.port);
+    case 'bare-name':
+      return wish.name;
+    case 'name':
+      return `${wish.target.namespace}/${wish.target.name}`;
+  }
+};
+
+const hasPort = ({ port }: ServedAnswer, wanted: string | undefined): boolean =>
+  wanted === undefined || port?.name === wanted || String(port?.port) === wanted;
+
+const keyOf = (wish: Wish): ((key: string) => boolean) => {
+  if (wish.by !== 'address' && wish.by !== 'node-port') return everything;
+  const protocol = wish.protocol === undefined ? '' : `${wish.protocol} `;
+  if (wish.by === 'node-port') return (key) => key.startsWith(protocol) && key.endsWith(`:${wish.port}`);
+  const { address, port } = wish.target;
+  return (key) => {
+    const target = parseAddress(key.split(' ')[1] ?? '');
+    return (
+      key.startsWith(protocol) && target?.address === address && (port === undefined || target.port === port)
+    );
+  };
+};
+
+const isEndpoint = (because: string): boolean => /^(pod|endpoint) /.test(because);
+
+const foundBy = (wish: Wish, { service, because }: Match): Found => {
+  const base = { service, because };
+  if (isEndpoint(because)) {
+    const of = because.replace(/^(pod|endpoint) /, '');
+    return { ...base, pod: of, means: everything };
+  }
+  if (wish.by === 'name')
+    return { ...base, pod: undefined, means: (served) => hasPort(served, wish.target.port) };
+  if (wish.by === 'bare-name')
+    return { ...base, pod: undefined, means: (served) => hasPort(served, wish.port) };
+  const isKey = keyOf(wish);
+  return {
+    ...base,
+    pod: undefined,
+    means: ({ key, frontend }) => isKey(key) && (wish.by !== 'node-port' || frontend === 'NodePort'),
+  };
+};
+
+const isOfKind = (wish: Wish, { because }: Match): boolean => {
+  if (wish.by === 'name' && wish.target.by !== 'service-or-pod')
+    return wish.target.by === 'pod' ? because.startsWith('pod ') : because.startsWith('Service ');
+  return true;
+};
+
+/** What the daemon finds. What has a Service's and a pod's name means the Service. */
+export const find = async (client: Pick<AdminClient, 'lookUp'>, wish: Wish): Promise<readonly Found[]> => {
+  const { matches } = await client.lookUp(queryOf(wish));
+  const fitting = matches.filter((match) => isOfKind(wish, match));
+  const services = fitting.filter(({ because }) => !isEndpoint(because));
+  const chosen = services.length > 0 ? services : fitting;
+  const protocol = wish.by === 'address' || wish.by === 'node-port' ? wish.protocol : undefined;
+  return chosen
+    .filter(
+      ({ because }) =>
+        protocol === undefined || !/ (TCP|UDP|SCTP) /.test(because) || because.includes(` ${protocol} `),
+    )
+    .map((match) => foundBy(wish, match));
+};
+
+/** The name that was probably meant. */
+export const suggestion = ({ virtualServers }: VirtualServersAnswer, wish: Wish): string | undefined => {
+  const all = Object.values(virtualServers);
+  const services = new Set(all.flatMap(({ service }) => service ?? []));
+  if (wish.by === 'bare-name') {
+    const short = new Map([...services].map((service) => [service.split('/')[1] ?? '', service]));
+    const meant = nearest(wish.name, short.keys());
+    return meant === undefined ? undefined : short.get(meant);
+  }
+  if (wish.by !== 'name') return undefined;
+  const pods = new Set(
+    all.flatMap(({ realServers }) => Object.values(realServers).flatMap(({ pod }) => pod ?? [])),
+  );
+  return nearest(`${wish.target.namespace}/${wish.target.name}`, [...services, ...pods]);
+};
+
+/** Whether the kernel's virtual server is meant; only addresses and ports can say so without names. */
+export const meansKey = (wish: Wish): ((key: string) => boolean) =>
+  wish.by === 'address' || wish.by === 'node-port' ? keyOf(wish) : () => false;
+
+export const isNameless = (wish: Wish): boolean => wish.by === 'address' || wish.by === 'node-port';
+
+/** The node that a pod of this address is on, as far as the Service tells. */
+export const isPodHere = ({ endpoints, node }: ServiceStoryAnswer, address: string): boolean | undefined => {
+  const found = endpoints.find(({ realServer }) => parseAddress(realServer)?.address === parseIp(address));
+  return found && found.node === node.name;
+};

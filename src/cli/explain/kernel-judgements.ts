@@ -1,0 +1,302 @@
+import { parseIp, type IpAddress } from '../../base/ip.js';
+import { setDeclaration } from '../../plan/packet-table.js';
+import type { ServedAnswer, ServiceStoryAnswer } from '../../plan/admin-answers.js';
+import { ipvsadmService, realServerJson, type RealServerJson } from '../../plan/table.js';
+import type { KeyValue } from '../../model/nftables.js';
+import type { RealServerKey, RealServerObservation } from '../../model/virtual-server.js';
+import type { ObservedTable } from '../kernel-table.js';
+import { parseAddress } from '../target.js';
+import { schedulerWords } from '../table-text.js';
+import { virtualStateText } from '../names-book.js';
+import { count } from '../removal.js';
+import {
+  fail,
+  note,
+  ok,
+  warn,
+  type Judgement,
+  type KernelLook,
+  type Line,
+  type StoryFacts,
+} from './facts.js';
+
+const mending =
+  'kube-ipvs puts it right at its next sync (ipvs.syncPeriod); if it comes back, somebody else changes it:; kube-ipvs doctor --only conflicts';
+
+/** The live kernel; [] where nobody may look. */
+const looked = ({ kernel }: StoryFacts, tell: (look: KernelLook) => readonly Line[]): readonly Line[] =>
+  'value' in kernel ? tell(kernel.value) : [];
+
+const access = ({ kernel }: StoryFacts): readonly Line[] =>
+  'value' in kernel
+    ? []
+    : [
+        warn(
+          `the kernel cannot be read, so that only the daemon's word counts: ${kernel.unseen}`,
+          kernel.remedy,
+        ),
+      ];
+
+const sum = (table: ObservedTable, of: (server: RealServerObservation) => number): number =>
+  [...table.realServers.values()].reduce((total, server) => total + of(server), 0);
+
+const countersText = (table: ObservedTable): string => {
+  const { statistics } = table.server;
+  const active = sum(table, (server) => server.activeConnections);
+  const inactive = sum(table, (server) => server.inactiveConnections);
+  return `${active} active and ${inactive} inactive connections${statistics === undefined ? '' : `, ${statistics.connections} since it was made`}`;
+};
+
+const shape = (table: ObservedTable): string =>
+  `${schedulerWords(table.server)}, ${count(table.realServers.size, 'real server')}`;
+
+/** What the kernel is to have of a virtual server: what is wanted, and what drains. */
+const expectedOf = ({
+  wanted,
+  realServers,
+}: ServedAnswer): ReadonlyMap<string, RealServerJson | 'draining'> => {
+  const expected = new Map<string, RealServerJson | 'draining'>(Object.entries(wanted?.realServers ?? {}));
+  for (const [key, { state }] of Object.entries(realServers))
+    if (state === 'draining') expected.set(key, 'draining');
+  return expected;
+};
+
+const differenceOf = (
+  key: string,
+  expected: RealServerJson | 'draining',
+  real: RealServerObservation | undefined,
+): readonly string[] => {
+  if (real === undefined) return expected === 'draining' ? [] : [`${key} is missing`];
+  if (expected === 'draining')
+    return real.weight === 0 ? [] : [`${key} drains, but has weight ${real.weight}`];
+  const has = realServerJson(real);
+  const differing: string[] = [];
+  if (has.weight !== expected.weight)
+    differing.push(`${key} has weight ${has.weight} instead of ${expected.weight}`);
+  // The kernel makes a real server on an address of its own `local`.
+  if (has.forwarding !== expected.forwarding && has.forwarding !== 'local')
+    differing.push(`${key} has forwarding ${has.forwarding} instead of ${expected.forwarding}`);
+  if (has.upperThreshold !== expected.upperThreshold || has.lowerThreshold !== expected.lowerThreshold)
+    differing.push(`${key} has other thresholds`);
+  return differing;
+};
+
+const differences = (served: ServedAnswer, table: ObservedTable): readonly string[] => {
+  const { wanted } = served;
+  const { server, realServers } = table;
+  const expected = expectedOf(served);
+  const own: string[] = [];
+  if (wanted !== undefined && server.scheduler !== wanted.scheduler)
+    own.push(`scheduler ${server.scheduler} instead of ${wanted.scheduler}`);
+  if (wanted !== undefined && server.persistence?.seconds !== wanted.persistent)
+    own.push(
+      `persistence ${server.persistence?.seconds ?? 'none'} instead of ${wanted.persistent ?? 'none'}`,
+    );
+  if (wanted !== undefined && server.flags.join() !== (wanted.flags ?? []).join())
+    own.push(`flags ${server.flags.join(',') || 'none'} instead of ${wanted.flags?.join(',') ?? 'none'}`);
+  const missing = [...expected].flatMap(([key, real]) =>
+    differenceOf(key, real, realServers.get(key as RealServerKey)),
+  );
+  const strange = [...realServers.values()]
+    .filter(({ key, weight }) => !expected.has(key) && weight > 0)
+    .map(({ key }) => `${key} is there, and nobody asks for it`);
+  return [...own, ...missing, ...strange];
+};
+
+const refusalOf = (service: ServiceStoryAnswer | undefined, what: string): string | undefined =>
+  service?.refused.find((refusal) => refusal.what === what)?.reason;
+
+const contestedLine = (served: ServedAnswer, table: ObservedTable | undefined): Line => {
+  const [protocol = '', place = ''] = served.key.split(' ');
+  const option = protocol === 'UDP' ? '-u' : protocol === 'TCP' ? '-t' : '--sctp-service';
+  const remove = table === undefined ? `${option} ${place}` : ipvsadmService(table.server.identity);
+  const [namespace = '', name = ''] = (served.service ?? '').split('/');
+  return fail(
+    `${served.key} was made by somebody else, and kube-ipvs leaves it alone` +
+      (table === undefined ? '' : ` (${shape(table)})`),
+    `stop whoever made it, then; ipvsadm -D ${remove}; or let kube-ipvs take it over:; kubectl -n ${namespace} annotate service ${name} ipvs.kube-ipvs.dev/take-over-foreign=true`,
+  );
+};
+
+const ofServed = (facts: StoryFacts, look: KernelLook, served: ServedAnswer): Line => {
+  const table = look.tables.get(served.key);
+  const name = `${served.key} (${served.frontend})`;
+  if (served.contested === true) return contestedLine(served, table);
+  if (table === undefined) {
+    const reason = refusalOf(facts.service, served.key);
+    return fail(
+      `${name} is not in the kernel${reason === undefined ? '' : `: it refused kube-ipvs, ${reason}`}`,
+      reason === undefined
+        ? mending
+        : 'kube-ipvs tries again by itself; what the kernel lacks tells; kube-ipvs doctor',
+    );
+  }
+  const wrong = differences(served, table);
+  if (wrong.length > 0)
+    return fail(
+      `${name} is not as kube-ipvs wants it: ${count(wrong.length, 'difference')}`,
+      mending,
+      wrong.slice(0, 10),
+    );
+  const noOne = table.realServers.size === 0 ? ', which means that it refuses' : '';
+  return ok(`${name}: ${shape(table)}${noOne}`, [countersText(table)]);
+};
+
+/** Virtual servers, where nobody tells whose they are. */
+const nameless = (facts: StoryFacts, look: KernelLook): readonly Line[] => {
+  const strangers = [...look.tables].filter(([key]) => !facts.served.some((served) => served.key === key));
+  const isAsked = facts.service === undefined;
+  if (isAsked && strangers.length === 0)
+    return [fail(`IPVS has no virtual server at ${facts.target}`, 'what there is shows; kube-ipvs dump')];
+  return isAsked
+    ? strangers.map(([key, table]) =>
+        note(`${key}: ${shape(table)}`, [
+          ...[...table.realServers.values()]
+            .slice(0, 12)
+            .map(
+              (real) =>
+                `→ ${real.key}  weight ${real.weight}  ${real.activeConnections} active, ${real.inactiveConnections} inactive`,
+            ),
+          countersText(table),
+        ]),
+      )
+    : [];
+};
+
+const virtualServers = (facts: StoryFacts): readonly Line[] =>
+  looked(facts, (look) => [
+    ...facts.served
+      .filter(({ wanted }) => wanted !== undefined)
+      .map((served) => ofServed(facts, look, served)),
+    ...nameless(facts, look),
+  ]);
+
+/** The addresses on kube-ipvs0 that the target means. */
+const askedAddresses = ({ service, served }: StoryFacts): readonly IpAddress[] => {
+  const meant = new Set(served.map(({ key }) => parseAddress(key.split(' ')[1] ?? '')?.address));
+  return (service?.addresses ?? [])
+    .flatMap(({ address }) => parseIp(address) ?? [])
+    .filter((address) => meant.has(address));
+};
+
+const addresses = (facts: StoryFacts): readonly Line[] =>
+  looked(facts, ({ dummyAddresses }) => {
+    const asked = askedAddresses(facts);
+    if (asked.length === 0) return [];
+    const missing = asked.filter((address) => !dummyAddresses.has(address));
+    if (missing.length === 0)
+      return [ok(`kube-ipvs0 has ${asked.length === 1 ? asked[0] : `all ${asked.length} addresses`}`)];
+    return missing.map((address) => {
+      const reason = refusalOf(facts.service, address);
+      const isOurs = facts.served.some(
+        ({ key, contested }) =>
+          contested !== true && parseAddress(key.split(' ')[1] ?? '')?.address === address,
+      );
+      return isOurs
+        ? fail(
+            `${address} is not on kube-ipvs0: packets to it never meet IPVS${reason === undefined ? '' : `; the kernel refused it, ${reason}`}`,
+            mending,
+          )
+        : note(`${address} is not on kube-ipvs0, as nothing there is kube-ipvs' to serve`);
+    });
+  });
+
+/** `IPv4 cluster-ip 10.96.0.1 . TCP . 80` as the kernel's sets are asked. */
+const isThere = (
+  { rules }: KernelLook,
+  family: string,
+  set: string,
+  element: string,
+): boolean | undefined => {
+  const source = family === 'IPv6' ? rules.IPv6 : rules.IPv4;
+  if (source === undefined) return undefined;
+  const fields = element
+    .split(' : ')[0]
+    ?.split(' . ')
+    .map((field) => (/^\d+$/.test(field) ? Number(field) : field));
+  return source.has(set, (fields ?? []) as readonly KeyValue[]);
+};
+
+const elements = (facts: StoryFacts): readonly Line[] =>
+  looked(facts, (look) => {
+    const { service, served } = facts;
+    if (service === undefined || service.elements.length === 0) return [];
+    const missing = service.elements.filter(
+      ({ family, set, element }) => isThere(look, family, set, element) === false,
+    );
+    const counted = count(service.elements.length, 'element');
+    // An older Service has what it takes of those that are another's.
+    const isOurs = served.every(({ wanted, contested }) => wanted !== undefined && contested === undefined);
+    if (missing.length === 0) return [ok(`${counted} of its sets are as they should be`)];
+    const details = missing.slice(0, 10).map(({ family, set, element }) => `${family} ${set} ${element}`);
+    return isOurs
+      ? [fail(`${missing.length} of ${counted} are missing in the packet rules`, mending, details)]
+      : [note(`${missing.length} of ${counted} are missing, for what is not kube-ipvs' to serve`, details)];
+  });
+
+const inForce = ({ service, kernel, status }: StoryFacts): readonly Line[] => {
+  const families = [...new Set((service?.elements ?? []).map(({ family }) => family))];
+  return families.flatMap((family): readonly Line[] => {
+    const told = 'value' in status ? status.value.packetRules[family] : undefined;
+    if (told?.inForce === false)
+      return [
+        fail(
+          `the packet rules of ${family} are not in force: ${told.trouble ?? 'no reason is known'}; nothing is masqueraded`,
+          'kube-ipvs doctor --only packet-rules',
+        ),
+      ];
+    if (!('value' in kernel)) return [];
+    const rules = family === 'IPv6' ? kernel.value.rules.IPv6 : kernel.value.rules.IPv4;
+    return rules === undefined
+      ? [
+          fail(
+            `there is no table ${family === 'IPv6' ? 'ip6' : 'ip'} kube-ipvs: nothing is masqueraded`,
+            mending,
+          ),
+        ]
+      : [];
+  });
+};
+
+const classes = ({ served }: StoryFacts): readonly Line[] => {
+  const names = [...new Set(served.map(({ packetClass }) => packetClass).filter((name) => name !== ''))];
+  return names.map((name) => {
+    const members = served.filter(({ packetClass }) => packetClass === name);
+    return note(
+      `treated as ${name} (${setDeclaration(name)?.comment ?? 'an unknown class'}):`,
+      members.slice(0, 12).map(({ key, frontend }) => `${key} ${frontend}`),
+    );
+  });
+};
+
+const lingering = ({ service }: StoryFacts): readonly Line[] => {
+  const left = Object.entries(service?.lingering ?? {});
+  if (left.length === 0) return [];
+  return [
+    note(
+      `${count(left.length, 'virtual server')} that the Service asks for no more, for connections that are still open`,
+      left.slice(0, 10).map(([key, names]) => `${key} ${virtualStateText(names)}`),
+    ),
+  ];
+};
+
+export const kernelJudgements: readonly Judgement[] = [
+  { id: 'access', title: 'whether the kernel may be read', look: access },
+  {
+    id: 'virtual-servers',
+    title: 'whether its virtual servers are in the kernel as they should be',
+    look: virtualServers,
+  },
+  {
+    id: 'lingering',
+    title: 'what it does not ask for any more, and that ends with its connections',
+    look: lingering,
+  },
+  { id: 'addresses', title: 'whether its addresses are on kube-ipvs0', look: addresses },
+];
+
+export const packetRuleJudgements: readonly Judgement[] = [
+  { id: 'in-force', title: 'whether the packet rules are in force', look: inForce },
+  { id: 'class', title: 'how packets to its virtual servers are treated', look: classes },
+  { id: 'elements', title: 'whether its elements are in the sets of the packet rules', look: elements },
+];

@@ -1,0 +1,101 @@
+import type { ServedAnswer, ServiceAnswer } from '../../plan/admin-answers.js';
+import { formatColumns } from '../columns.js';
+import { fail, note, warn, type Judgement, type Line, type StoryFacts } from './facts.js';
+
+const left = (title: string) => ({ title, align: 'left' }) as const;
+
+/** Names and values below each other. */
+const pairs = (rows: readonly (readonly [string, string])[]): readonly string[] =>
+  formatColumns([left(''), left('')], rows, { titles: false })
+    .trimEnd()
+    .split('\n');
+
+const portText = ({ name, protocol, port, nodePort }: ServiceAnswer['ports'][number]): string =>
+  `${name === '' ? '' : `${name} `}${port}/${protocol}${nodePort === undefined ? '' : `, node port ${nodePort}`}`;
+
+const policiesText = (service: ServiceAnswer): string =>
+  service.type === 'ClusterIP' && service.externalIps.length === 0
+    ? `internal ${service.internalTrafficPolicy}`
+    : `internal ${service.internalTrafficPolicy}, external ${service.externalTrafficPolicy}`;
+
+const optional = (name: string, values: readonly string[]): readonly (readonly [string, string])[] =>
+  values.length === 0 ? [] : [[name, values.join(', ')]];
+
+const described = ({ service }: StoryFacts): readonly Line[] => {
+  if (service === undefined) return [];
+  const { service: api } = service;
+  const rows: readonly (readonly [string, string])[] = [
+    ...optional('ClusterIP', api.clusterIps),
+    ...optional('external IP', api.externalIps),
+    ...optional('load balancer', api.loadBalancerIps),
+    ...optional('only from', api.loadBalancerSourceRanges),
+    ...api.ports.map((port, index): readonly [string, string] => [
+      index === 0 ? 'ports' : '',
+      portText(port),
+    ]),
+    ['traffic policy', policiesText(api)],
+    ...optional('affinity', api.affinitySeconds === undefined ? [] : [`by client, ${api.affinitySeconds} s`]),
+    ...optional('scheduler', api.scheduler === undefined ? [] : [`${api.scheduler}, by annotation`]),
+    ...optional(
+      'health checks',
+      api.healthCheckNodePort === undefined ? [] : [`on port ${api.healthCheckNodePort}`],
+    ),
+  ];
+  return [note(`Service ${api.name}, ${api.type}, since ${api.createdAt.slice(0, 10)}`, pairs(rows))];
+};
+
+const unasked = ({ service, status, target }: StoryFacts): readonly Line[] => {
+  if (service !== undefined) return [];
+  if ('value' in status)
+    return [
+      note(
+        `no Service that kube-ipvs serves asks for ${target}: whoever made what is there, it was not kube-ipvs`,
+      ),
+    ];
+  return [
+    warn(
+      `without a daemon nothing is known of Services: ${status.unseen}`,
+      'start kube-ipvs, or ask in its pod:; kubectl -n kube-system exec POD -- kube-ipvs explain TARGET',
+    ),
+  ];
+};
+
+const problems = ({ service }: StoryFacts): readonly Line[] =>
+  (service?.problems ?? []).map(({ reason, message }) =>
+    warn(
+      `${reason}: ${message}`,
+      `kubectl -n ${namespaceOf(service?.service.name)} describe service ${nameOf(service?.service.name)}`,
+    ),
+  );
+
+const namespaceOf = (key: string | undefined): string => key?.split('/')[0] ?? '';
+const nameOf = (key: string | undefined): string => key?.split('/')[1] ?? '';
+
+const taken = ({ served, service }: StoryFacts): readonly Line[] => {
+  const lost = served.filter(({ wanted }: ServedAnswer) => wanted === undefined);
+  return lost.map(({ key }) =>
+    fail(
+      `${key} is another, older Service's`,
+      `give one of the two another address or port; whose it is tells; kube-ipvs explain '${key}'`,
+      service?.problems.map(({ message }) => message),
+    ),
+  );
+};
+
+const unserved = ({ served, service }: StoryFacts): readonly Line[] =>
+  service !== undefined && served.length === 0 && Object.keys(service.lingering).length === 0
+    ? [
+        fail(
+          `nothing of ${service.service.name} is served on this node`,
+          `kubectl -n ${namespaceOf(service.service.name)} get service ${nameOf(service.service.name)} -o yaml`,
+        ),
+      ]
+    : [];
+
+export const serviceJudgements: readonly Judgement[] = [
+  { id: 'service', title: 'the Service as it was understood', look: described },
+  { id: 'unasked', title: 'whether any Service asks for the target', look: unasked },
+  { id: 'unserved', title: 'whether anything of it is served on this node', look: unserved },
+  { id: 'taken', title: 'whether an older Service has the same address and port', look: taken },
+  { id: 'problems', title: 'what keeps parts of the Service from being served as it asks', look: problems },
+];

@@ -1,0 +1,29 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { sectionTitles, type SectionId } from '../../src/cli/explain/facts.js';
+import { judgements } from '../../src/cli/explain/story.js';
+
+// The tables of deploy/EXPLAIN.md are made from the code: node build/test/support/explain-document.js writes them.
+
+const file = fileURLToPath(new URL('../../../deploy/EXPLAIN.md', import.meta.url));
+
+const table = (): string =>
+  [
+    '| section | id | looks at |',
+    '|---|---|---|',
+    ...(Object.keys(sectionTitles) as SectionId[]).flatMap((section) =>
+      judgements[section].map(({ id, title }) => `| \`${section}\` | \`${id}\` | ${title} |`),
+    ),
+  ].join('\n');
+
+/** The document as it is, and as it is to be. */
+export const explainDocument = (): { readonly present: string; readonly wanted: string } => {
+  const present = readFileSync(file, 'utf8');
+  const wanted = present.replace(
+    /(<!-- judgements -->\n)[^]*?(<!-- end -->)/,
+    (_, begin: string, end: string) => `${begin}\n${table()}\n\n${end}`,
+  );
+  return { present, wanted };
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(file, explainDocument().wanted);

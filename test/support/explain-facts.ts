@@ -1,0 +1,119 @@
+import type { KernelLook, StoryFacts } from '../../src/cli/explain/facts.js';
+import { checks, examine } from '../../src/doctor/checks.js';
+import type { RuleSource } from '../../src/model/packet-walk.js';
+import type { EndpointAnswer, ServedAnswer, ServiceStoryAnswer } from '../../src/plan/admin-answers.js';
+import { packetTable } from '../../src/plan/packet-table.js';
+import { virtualServerJson } from '../../src/plan/table.js';
+import { goodFacts } from './doctor-facts.js';
+import { ip } from './objects.js';
+import { real, table, virtual } from './observed-tables.js';
+
+/** The virtual server of shop/web in the kernel, as it should be. */
+export const goodTable = table(
+  virtual('TCP', '10.96.0.1', 80),
+  real('10.244.1.1', 8080, 3),
+  real('10.244.2.1', 8080, 1),
+);
+
+export const goodServed: ServedAnswer = {
+  key: 'TCP 10.96.0.1:80',
+  service: 'shop/web',
+  port: { name: 'http', port: 80 },
+  frontend: 'ClusterIP',
+  policy: 'Cluster',
+  realServers: {
+    '10.244.1.1:8080': { pod: 'shop/web-1', node: 'node-1', state: 'ready' },
+    '10.244.2.1:8080': { pod: 'shop/web-2', node: 'node-2', state: 'ready' },
+  },
+  wanted: virtualServerJson(goodTable),
+  packetClass: 'cluster-ip',
+};
+
+export const endpoint = (
+  realServer: string,
+  pod: string,
+  node: string,
+  changes: Partial<EndpointAnswer> = {},
+): EndpointAnswer => ({
+  realServer,
+  port: 'http',
+  protocol: 'TCP',
+  pod: `shop/${pod}`,
+  node,
+  ready: true,
+  serving: true,
+  terminating: false,
+  cluster: { used: true, reason: 'ready' },
+  local: node === 'node-1' ? { used: true, reason: 'ready' } : { used: false, reason: 'on-another-node' },
+  ...changes,
+});
+
+export const goodService: ServiceStoryAnswer = {
+  version: 1,
+  service: {
+    name: 'shop/web',
+    type: 'ClusterIP',
+    createdAt: '2026-01-02T03:04:05.000Z',
+    clusterIps: ['10.96.0.1'],
+    externalIps: [],
+    loadBalancerIps: [],
+    loadBalancerSourceRanges: [],
+    ports: [{ name: 'http', protocol: 'TCP', port: 80 }],
+    internalTrafficPolicy: 'Cluster',
+    externalTrafficPolicy: 'Cluster',
+  },
+  node: { name: 'node-1' },
+  slices: ['shop/web-abc'],
+  endpoints: [endpoint('10.244.1.1:8080', 'web-1', 'node-1'), endpoint('10.244.2.1:8080', 'web-2', 'node-2')],
+  endpointCount: 2,
+  virtualServers: [goodServed],
+  lingering: {},
+  addresses: [{ address: '10.96.0.1', bound: true }],
+  elements: [
+    { family: 'IPv4', set: 'cluster-ip', element: '10.96.0.1 . TCP . 80', inKernel: true },
+    { family: 'IPv4', set: 'vips', element: '10.96.0.1', inKernel: true },
+  ],
+  problems: [],
+  events: [],
+  refused: [],
+};
+
+const vip = ip('10.96.0.1');
+
+/** Rules of a cluster whose pods are 10.244.0.0/16, with these elements, as `set field . field`. */
+export const rulesWith = (...elements: readonly string[]): RuleSource => ({
+  table: packetTable({
+    family: 'IPv4',
+    masqueradeAll: false,
+    masqueradeMark: 0x4000,
+    podTraffic: {
+      by: 'source',
+      cidr: { text: '10.244.0.0/16', address: ip('10.244.0.0'), prefixLength: 16 },
+    },
+    masqueradePorts: { first: 32_768, last: 60_999 },
+    sourceLengths: [],
+  }),
+  has: (set, fields) => elements.includes(`${set} ${fields.join(' . ')}`),
+  isLocal: (address) => address === vip,
+});
+
+export const goodKernel: KernelLook = {
+  tables: new Map([[goodTable.server.key, goodTable]]),
+  dummyAddresses: new Set([vip]),
+  addresses: new Set([vip, ip('10.200.0.2')]),
+  rules: { IPv4: rulesWith('cluster-ip 10.96.0.1 . TCP . 80', 'vips 10.96.0.1') },
+};
+
+/** A Service with which nothing is wrong. */
+export const goodStory: StoryFacts = {
+  target: 'shop/web',
+  service: goodService,
+  served: [goodServed],
+  pod: undefined,
+  kernel: { value: goodKernel },
+  node: examine(
+    goodFacts,
+    checks.filter(({ group }) => group === 'settings'),
+  ),
+  status: goodFacts.status,
+};
