@@ -44,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const exceptions: Readonly<Record<string, readonly string[]>> = {
   'src/cli/read-objects.ts': ['src/watch/manifests.ts'],
   'src/cli/run.ts': ['src/daemon/main.ts'],
+  'src/cli/diff.ts': ['src/daemon/compare/with-answer.ts', 'src/daemon/compare/with-objects.ts'],
   'src/doctor/checks/settings.ts': ['src/daemon/kernel-settings.ts'],
 };
 

@@ -135,6 +135,12 @@ export class PacketRules {
     return this.#trouble.size === 0;
   }
 
+  /** The text of the family's table as it is to be; beside `present`, where that has more sets for source ranges. */
+  wantedText(family: Family, present?: TableDeclaration): string {
+    for (const set of present?.sets ?? []) this.#useLength(family, set.name);
+    return textOf(this.#wanted(family));
+  }
+
   /** Somebody else may have changed the tables: the next `declare` looks at the kernel. */
   forget(): void {
     this.#declared.clear();

@@ -7,12 +7,13 @@ import {
   type ErrorAnswer,
   type LookupAnswer,
   type PlanAnswer,
+  type ResyncAnswer,
   type ServiceStoryAnswer,
   type StatusAnswer,
   type TargetsAnswer,
   type VirtualServersAnswer,
-  type WantedAnswer,
 } from '../plan/admin-answers.js';
+import type { WantedAnswer } from '../plan/wanted-answer.js';
 
 /** Nobody answers for the daemon; the message says why and what to do. */
 export class NoDaemonError extends BaseError {}
@@ -102,8 +103,13 @@ export class AdminClient {
     return this.#ask('/v1/wanted');
   }
 
-  async #ask<Answer extends { readonly version: number }>(path: string): Promise<Answer> {
-    const response = await this.#respond(path);
+  /** Asks for a resync now; resolves before it has ended. */
+  resync(): Promise<ResyncAnswer> {
+    return this.#ask('/v1/resync', 'POST');
+  }
+
+  async #ask<Answer extends { readonly version: number }>(path: string, method = 'GET'): Promise<Answer> {
+    const response = await this.#respond(path, method);
     const answer = JSON.parse(await readText(response)) as Answer | ErrorAnswer;
     if (response.statusCode !== 200)
       throw new AdminError(response.statusCode ?? 0, 'error' in answer ? answer.error : 'an error');
@@ -114,9 +120,15 @@ export class AdminClient {
     return answer as Answer;
   }
 
-  async #respond(path: string): Promise<IncomingMessage> {
+  async #respond(path: string, method: string): Promise<IncomingMessage> {
     try {
-      const asking = request({ socketPath: this.path, path, timeout: patienceMilliseconds, agent: false });
+      const asking = request({
+        socketPath: this.path,
+        path,
+        method,
+        timeout: patienceMilliseconds,
+        agent: false,
+      });
       asking.on('timeout', () => asking.destroy(new BaseError('it does not answer')));
       asking.end();
       const [response] = (await once(asking, 'response')) as [IncomingMessage];

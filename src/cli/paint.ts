@@ -6,12 +6,19 @@ export interface Palette {
   readonly faint: Paint;
   readonly warning: Paint;
   readonly danger: Paint;
+  readonly success: Paint;
 }
 
 const plain: Paint = (text) => text;
 
 /** Everything as it is: for files and pipes. */
-export const noPalette: Palette = { strong: plain, faint: plain, warning: plain, danger: plain };
+export const noPalette: Palette = {
+  strong: plain,
+  faint: plain,
+  warning: plain,
+  danger: plain,
+  success: plain,
+};
 
 const sequence =
   (code: number): Paint =>
@@ -39,5 +46,11 @@ export const paletteFor = (
   wish: ColorWish = 'auto',
 ): Palette =>
   paints(isTTY, environment, wish)
-    ? { strong: sequence(1), faint: sequence(2), warning: sequence(33), danger: sequence(31) }
+    ? {
+        strong: sequence(1),
+        faint: sequence(2),
+        warning: sequence(33),
+        danger: sequence(31),
+        success: sequence(32),
+      }
     : noPalette;

@@ -2,6 +2,7 @@ import type { Command } from './command.js';
 import { cleanupCommand } from './commands/cleanup.js';
 import { completionCommand } from './commands/completion.js';
 import { configCommand } from './commands/config.js';
+import { diffCommand } from './commands/diff.js';
 import { doctorCommand } from './commands/doctor.js';
 import { dumpCommand } from './commands/dump.js';
 import { explainCommand } from './commands/explain.js';
@@ -16,6 +17,7 @@ export const commands: readonly Command[] = [
   dumpCommand,
   explainCommand,
   statusCommand,
+  diffCommand,
   topCommand,
   doctorCommand,
   renderCommand,

@@ -15,7 +15,12 @@ export interface RenderOptions {
   readonly ipvsScheduler: string | undefined;
 }
 
-const flagsOf = ({ config, hostnameOverride, ipvsScheduler }: RenderOptions): FlagValues =>
+/** The flags of the daemon that the options stand for. */
+export const renderFlags = ({
+  config,
+  hostnameOverride,
+  ipvsScheduler,
+}: Pick<RenderOptions, 'config' | 'hostnameOverride' | 'ipvsScheduler'>): FlagValues =>
   new Map(
     Object.entries({
       config,
@@ -32,7 +37,7 @@ const warn = (text: string): void => {
 
 /** Prints what the node would program for the objects in the files; remarks go to standard error. Resolves to the exit status; rejects with InputError. */
 export const render = async (options: RenderOptions): Promise<number> => {
-  const settings = loadSettings(flagsOf(options));
+  const settings = loadSettings(renderFlags(options));
   const addresses =
     options.nodeAddresses === undefined ? ownNodeAddresses() : parseNodeAddresses(options.nodeAddresses);
   const objects = readObjects(options.filename);

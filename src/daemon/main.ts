@@ -8,10 +8,11 @@ import { configDigest } from '../config/print.js';
 import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import type { Family } from '../base/ip.js';
-import { planGroups, planText } from '../plan/plan-text.js';
+import { planText } from '../plan/plan-text.js';
 import type { Report } from '../apply/reconciler.js';
 import type { Source } from '../watch/source.js';
 import { startAdmin } from './admin/start.js';
+import { planOf } from './compare/with-wired.js';
 import { RecentEvents } from './events/recent-events.js';
 import { followKernel } from './follow-kernel.js';
 import { watchForwarding } from './forward-check.js';
@@ -104,11 +105,11 @@ const tellOfMissingRules = (packetFamilies: readonly Family[], log: Logger): voi
       );
 };
 
-const printPlan = async (source: Source, run: Run): Promise<number> => {
+const printPlan = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
   await run.readAddresses();
   source.start(run.store);
   await delivered(source, run);
-  process.stdout.write(planText(planGroups(await run.proxy.plan(), run.wanted.desired, run.observed)));
+  process.stdout.write(planText(await planOf(run, kernel, run.settings.now)));
   return exitStatus.done;
 };
 
@@ -183,6 +184,6 @@ export const runDaemon = async (initial: Settings, loadAgain: () => Settings): P
   };
   await run.lookAround();
   await using _proxy = run.proxy;
-  if (initial.dryRun) return await unlessStopped(printPlan(source, run), signal, log);
+  if (initial.dryRun) return await unlessStopped(printPlan(source, kernel, run), signal, log);
   return await serve(source, kernel, run);
 };

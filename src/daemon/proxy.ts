@@ -1,51 +1,15 @@
-import { DummyInterfaceError, type DummyInterface } from '../apply/dummy-interface.js';
-import type { DriftCounters } from '../apply/drift-counters.js';
-import type { Observed } from '../apply/observed.js';
-import type { PacketRules } from '../apply/packet-rules.js';
-import type { Reconciler, Report } from '../apply/reconciler.js';
-import type { Resync } from '../apply/resync.js';
-import type { TakeOver } from '../apply/take-over.js';
-import type { StaleFlows } from '../apply/stale-flows.js';
+import { DummyInterfaceError } from '../apply/dummy-interface.js';
+import type { Report } from '../apply/reconciler.js';
 import { SerialQueue } from '../base/async.js';
 import type { IpAddress } from '../base/ip.js';
-import type { Logger } from '../base/log.js';
 import { isEmpty, touch, union, type Touched } from '../plan/diff.js';
 import type { Phase } from '../plan/order.js';
-import type { ClusterStore } from '../watch/cluster-store.js';
 import { NamedTimers } from './named-timers.js';
+import type { ProxyParts } from './proxy-parts.js';
 import { RulesCare } from './rules-care.js';
-import { timed, type SyncObserver } from './sync-observer.js';
+import { timed } from './sync-observer.js';
 import { SyncRunner } from './sync-runner.js';
-import { defaultTroubleDelays, Trouble, type TroubleDelays } from './trouble.js';
-import type { WantedState } from './wanted-state.js';
-
-export interface ProxyParts {
-  readonly store: ClusterStore;
-  readonly wanted: WantedState;
-  readonly observed: Observed;
-  readonly reconciler: Reconciler;
-  readonly resync: Resync;
-  /** Whether kube-ipvs0 is to have the address. */
-  readonly wantsAddress: (address: IpAddress) => boolean;
-  /** Looks whether somebody changed the kernel's settings. */
-  readonly checkSettings: () => void;
-  readonly dummy: DummyInterface;
-  readonly packetRules: Pick<PacketRules, 'declare' | 'forget' | 'read' | 'inForce'>;
-  readonly takeOver: Pick<TakeOver, 'end'>;
-  readonly staleFlows: Pick<StaleFlows, 'clean'>;
-  /** To be called before the kernel's table is read for the first time, and after each failure: IPVS may be another one. */
-  readonly ensureIpvs: () => Promise<void>;
-  /** Reads all links and addresses into `nodeAddresses`; true where the node's own changed. */
-  readonly readAddresses: () => Promise<boolean>;
-  /** Milliseconds, as they are to be now. */
-  readonly minSyncPeriod: () => number;
-  /** Milliseconds, as they are to be now. */
-  readonly syncPeriod: () => number;
-  readonly observers: readonly SyncObserver[];
-  readonly drift: DriftCounters;
-  readonly log: Logger;
-  readonly troubleDelays?: TroubleDelays;
-}
+import { defaultTroubleDelays, Trouble } from './trouble.js';
 
 /** Virtual servers whose real servers one slice of the resync reads. */
 const resyncSlice = 100;
@@ -73,6 +37,7 @@ export class Proxy implements AsyncDisposable {
   #started = false;
   #adopted = false;
   #rereading = false;
+  #resyncAsked = false;
   #firstSync: { resolve: (report: Report) => void } | undefined;
 
   constructor(private readonly parts: ProxyParts) {
@@ -174,6 +139,20 @@ export class Proxy implements AsyncDisposable {
       } catch (error) {
         this.#timers.after('events', this.#readingTrouble.broke(error), () => this.rereadAddresses());
       }
+    });
+  }
+
+  /** All is read and repaired now, not slice by slice when its time has come; asked for several times before it begins, once. */
+  resyncNow(): void {
+    if (this.#resyncAsked) return;
+    this.#resyncAsked = true;
+    void this.#enqueue(async () => {
+      this.#resyncAsked = false;
+      this.#timers.cancel('trouble');
+      await this.#resync();
+      await this.#repairPacketRules();
+      const { resync } = this.parts;
+      while (resync.remaining > 0) await this.#repair(await resync.step(resyncSlice));
     });
   }
 

@@ -333,13 +333,10 @@ export interface PlanAnswer {
   readonly operations: readonly string[];
 }
 
-/** `GET /v1/wanted`: what this node should hold, in the words of `render -o json`. What drains and what lingers is not among it. */
-export interface WantedAnswer {
+/** `POST /v1/resync`: the kernel is read and repaired now, without waiting for the next resync. The answer does not wait for its end. */
+export interface ResyncAnswer {
   readonly version: 1;
-  readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
-  readonly dummyAddresses: readonly string[];
-  /** Of the packet rules, as `IPv4 external 192.0.2.10 . TCP . 30080`. */
-  readonly elements: readonly string[];
+  readonly accepted: true;
 }
 
 /** What an error (400, 404, 405) answers. */

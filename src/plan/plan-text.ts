@@ -97,6 +97,9 @@ export interface PlanPaint {
 
 const plain: PlanPaint = { step: (_, line) => line, aside: (text) => text };
 
+export const stepsOf = (groups: readonly PlanGroup[]): readonly PlanStep[] =>
+  groups.flatMap(({ steps }) => steps);
+
 /** Reasons line up where the lines are not longer than this. */
 const widestLine = 100;
 
@@ -116,4 +119,4 @@ const groupText = ({ name, steps }: PlanGroup, paint: PlanPaint): string => {
  * there are in the last line.
  */
 export const planText = (groups: readonly PlanGroup[], paint: PlanPaint = plain): string =>
-  `${groups.map((group) => groupText(group, paint)).join('')}${summaryText(planSummary(groups.flatMap(({ steps }) => steps)))}\n`;
+  `${groups.map((group) => groupText(group, paint)).join('')}${summaryText(planSummary(stepsOf(groups)))}\n`;

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const file = fileURLToPath(new URL('../../../src/plan/admin-answers.ts', import.meta.url));
 const tableFile = fileURLToPath(new URL('../../../src/plan/table.ts', import.meta.url));
+const wantedFile = fileURLToPath(new URL('../../../src/plan/wanted-answer.ts', import.meta.url));
 const verdictFile = fileURLToPath(new URL('../../../src/plan/endpoint-verdicts.ts', import.meta.url));
 
 /** The declaration of a type with the comment before it, to the line that ends it. */
@@ -20,6 +21,7 @@ const declarationIn = (text: string, name: string): string => {
 export const answersSource = (): string => {
   const text = readFileSync(file, 'utf8');
   const elsewhere = [
+    [wantedFile, 'WantedAnswer'] as const,
     ...['ReasonFor', 'ReasonAgainst'].map((name) => [verdictFile, name] as const),
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
@@ -33,7 +35,9 @@ const withoutComments = (text: string): string =>
   text.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/\/\/.*$/gm, '');
 
 const sources = (): string =>
-  withoutComments([file, tableFile, verdictFile].map((name) => readFileSync(name, 'utf8')).join('\n'));
+  withoutComments(
+    [file, wantedFile, tableFile, verdictFile].map((name) => readFileSync(name, 'utf8')).join('\n'),
+  );
 
 type Shape = (value: unknown, at: string) => readonly string[];
 

@@ -7,30 +7,28 @@ import type { VirtualServerKey } from '../../model/virtual-server.js';
 import {
   adminVersion,
   type LookupAnswer,
+  type ResyncAnswer,
   type TargetsAnswer,
   type VirtualServerNames,
 } from '../../plan/admin-answers.js';
-import type { Desired } from '../../plan/desired.js';
-import { touch, type Touched, type Wanted } from '../../plan/diff.js';
+import { touch, type Touched } from '../../plan/diff.js';
 import { phaseOperations } from '../../plan/order.js';
-import { formatHostAddress, virtualServerJson, type VirtualServerJson } from '../../plan/table.js';
 import type { Answer, Handler } from '../serving/answer.js';
+import type { Proxy } from '../proxy.js';
 import { lookUp, type LookupParts } from './lookup.js';
 import type { Names } from './names.js';
 import { statusAnswer, type StatusParts } from './status.js';
 import { storyAnswer, type StoryParts } from './story.js';
 import { targetsFrom } from './targets.js';
 import { errorAnswer, listItems, objectMembers, streamAnswer, valueAnswer } from './stream.js';
+import { wantedAnswer, wantedKeys, type WantedParts } from './wanted.js';
 
-export interface AdminParts {
+export interface AdminParts extends WantedParts {
   readonly status: StatusParts;
   readonly story: StoryParts;
   readonly lookup: LookupParts;
   readonly names: Names;
-  /** What Services ask for. */
-  readonly desired: Desired;
-  /** What of it this node is to have. */
-  readonly wanted: Wanted;
+  readonly proxy: Pick<Proxy, 'resyncNow'>;
   readonly observed: Observed;
   readonly reconciler: Pick<Reconciler, 'plan'>;
 }
@@ -39,10 +37,6 @@ interface Asked {
   readonly path: readonly string[];
   readonly query: URLSearchParams;
 }
-
-/** The virtual servers that are wanted now. What is asked for later may be others by then: each is looked up as it is written. */
-const wantedKeys = (desired: Desired): readonly VirtualServerKey[] =>
-  [...desired.virtualServers()].map(({ server }) => server.key);
 
 const keysOf = ({ query }: Asked, { desired, names }: AdminParts): readonly VirtualServerKey[] => {
   const service = query.get('service');
@@ -142,26 +136,11 @@ const plan = (_: Asked, parts: AdminParts): Answer =>
     ['operations', listItems(operationLines(parts))],
   ]);
 
-function* wantedTables({
-  desired,
-  wanted: wishes,
-}: AdminParts): Iterable<readonly [string, VirtualServerJson]> {
-  for (const key of wantedKeys(desired)) {
-    const table = wishes.virtualServer(key);
-    if (table !== undefined) yield [key, virtualServerJson(table)];
-  }
-}
+const resyncPath = '/v1/resync';
 
-const wanted = (_: Asked, parts: AdminParts): Answer => {
-  const { desired, wanted: wishes } = parts;
-  const addresses = [...desired.addresses()].filter((address) => wishes.wantsAddress(address));
-  const elements = [...desired.keys().elements].filter((key) => wishes.element(key) !== undefined);
-  return streamAnswer([
-    ['version', adminVersion],
-    ['virtualServers', objectMembers(wantedTables(parts))],
-    ['dummyAddresses', listItems(addresses.map(formatHostAddress))],
-    ['elements', listItems(elements)],
-  ]);
+const resync = ({ proxy }: AdminParts): Answer => {
+  proxy.resyncNow();
+  return valueAnswer({ version: adminVersion, accepted: true } satisfies ResyncAnswer);
 };
 
 type Page = (asked: Asked, parts: AdminParts) => Answer | Promise<Answer>;
@@ -172,7 +151,7 @@ const pages: Readonly<Record<string, Page>> = {
   '/v1/lookup': lookup,
   '/v1/targets': targets,
   '/v1/plan': plan,
-  '/v1/wanted': wanted,
+  '/v1/wanted': (_, parts) => wantedAnswer(parts),
 };
 
 const pageOf = (pathname: string, { path }: Asked): Page | undefined =>
@@ -187,12 +166,13 @@ const askedOf = (url: string): readonly [pathname: string, asked: Asked] | undef
   }
 };
 
-/** Everything that the admin socket answers; only questions, nothing is done. */
+/** Everything that the admin socket answers: questions, and the wish that the kernel is looked at now. */
 export const adminHandler =
   (parts: AdminParts): Handler =>
   ({ method, url = '/' }) => {
-    if (method !== 'GET') return errorAnswer(405, 'only GET is answered here');
     const asked = askedOf(url);
+    if (method === 'POST' && asked?.[0] === resyncPath) return resync(parts);
+    if (method !== 'GET') return errorAnswer(405, `only GET is answered here, and POST ${resyncPath}`);
     if (asked === undefined) return errorAnswer(400, 'the path cannot be read');
     const page = pageOf(...asked);
     const known = [...Object.keys(pages), '/v1/services/NAMESPACE/NAME'].join(', ');

@@ -7,6 +7,7 @@ import type { RecentEvents } from '../events/recent-events.js';
 import type { LiveSettings } from '../live-settings.js';
 import type { Handler } from '../serving/answer.js';
 import type { Wired } from '../wiring.js';
+import { kernelFacts } from '../kernel-access.js';
 import { adminHandler } from './handler.js';
 import { Names } from './names.js';
 import { AdminSocket } from './socket.js';
@@ -19,12 +20,14 @@ export interface AdminStartParts {
   readonly log: Logger;
 }
 
-const handlerOf = ({ settings, wired, source, recentEvents: events }: AdminStartParts): Handler => {
-  const { store, wanted, observed, reconciler, contested } = wired;
-  const { desired } = wanted;
-  const names = new Names({
+/** Says whose the daemon's things are. */
+export const namesFor = (
+  { store, wanted, observed, reconciler, contested }: Omit<Wired, 'proxy'>,
+  settings: LiveSettings,
+): Names =>
+  new Names({
     store,
-    desired,
+    desired: wanted.desired,
     observed,
     lingering: wanted.lingering,
     drains: reconciler.drains,
@@ -33,13 +36,23 @@ const handlerOf = ({ settings, wired, source, recentEvents: events }: AdminStart
     node: () => wanted.node,
     now: bootMilliseconds,
   });
+
+const handlerOf = ({ settings, wired, source, recentEvents: events }: AdminStartParts): Handler => {
+  const { store, wanted, observed, reconciler, contested, packetRules } = wired;
+  const { desired } = wanted;
+  const names = namesFor(wired, settings);
   return adminHandler({
     status: { wired, settings, source, names },
     story: { store, wanted, observed, reconciler, names, events },
     lookup: { store, desired, names },
     names,
+    proxy: wired.proxy,
     desired,
     wanted: contested,
+    lingering: wanted.lingering,
+    packetRules,
+    settings: () => settings.now,
+    facts: kernelFacts(),
     observed,
     reconciler,
   });
