@@ -4,6 +4,8 @@ import type {
   ServedAnswer,
   VerdictAnswer,
 } from '../../plan/admin-answers.js';
+import { parseIp } from '../../base/ip.js';
+import { parseAddress } from '../target.js';
 import { formatColumns } from '../columns.js';
 import { stateText } from '../names-book.js';
 import { count } from '../removal.js';
@@ -209,12 +211,17 @@ const draining = ({ served }: StoryFacts): readonly Line[] => {
   ];
 };
 
+/** Whether an endpoint is the pod that was asked for: by name, by address, or by address and port. */
+const isPod = ({ pod: name, realServer }: EndpointAnswer, asked: string): boolean =>
+  name === asked || realServer === asked || parseAddress(realServer)?.address === parseIp(asked);
+
 /** What became of the pod that was asked for. */
 const pod = (facts: StoryFacts): readonly Line[] => {
-  if (facts.pod === undefined) return [];
+  const { pod: asked } = facts;
+  if (asked === undefined) return [];
   return groupsOf(facts).flatMap(({ label, endpoints: all, policies }) =>
     all
-      .filter((endpoint) => endpoint.pod === facts.pod || endpoint.realServer.includes(facts.pod ?? ''))
+      .filter((endpoint) => isPod(endpoint, asked))
       .map((endpoint) =>
         policies.some((policy) => verdictOf(endpoint, policy).used)
           ? ok(`${label}: ${endpoint.realServer} gets connections: ${whyText(endpoint, policies)}`)

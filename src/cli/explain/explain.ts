@@ -196,5 +196,9 @@ export const explain = async (target: string, options: ExplainOptions): Promise<
   }
   await print(target, stories, options);
   tellOfLimits(stories, told?.found ?? []);
+  if (from !== undefined && stories.every(([, { traces }]) => traces.length === 0))
+    process.stderr.write(
+      `No path is traced: ${target} has no address of the family of ${options.from}, or the kernel cannot be read.\n`,
+    );
   return stories.some(([, { verdict }]) => verdict.mark === 'fail') ? exitStatus.error : exitStatus.done;
 };

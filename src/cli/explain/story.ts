@@ -75,7 +75,7 @@ const wellText = ({ served, service, kernel, target }: StoryFacts): string => {
 };
 
 const endWords: Readonly<Record<Trace['end'], string>> = {
-  answered: 'lost',
+  answered: 'perhaps not answered',
   refused: 'refused',
   dropped: 'dropped',
   nowhere: 'not delivered',
@@ -84,7 +84,9 @@ const endWords: Readonly<Record<Trace['end'], string>> = {
 
 /** A packet that is not answered, be it as it should: it was asked about. */
 const stopped = ({ to, from, end, steps }: Trace): readonly Line[] => {
-  const step = steps.find(({ mark }) => mark === 'fail');
+  const step =
+    steps.find(({ mark }) => mark === 'fail') ??
+    steps.find(({ id, mark }) => id === 'answer' && mark === 'warn');
   if (step === undefined) return [];
   const who = from.address === undefined ? 'this node' : `${from.address} (${from.who})`;
   return [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StoryFacts } from '../../../src/cli/explain/facts.js';
+import type { Trace, TraceStep } from '../../../src/cli/explain/trace.js';
 import { judgements, storyOf } from '../../../src/cli/explain/story.js';
 import type { ServedAnswer, ServiceStoryAnswer } from '../../../src/plan/admin-answers.js';
 import {
@@ -13,6 +14,7 @@ import {
   rulesWith,
 } from '../../support/explain-facts.js';
 import { status } from '../../support/doctor-facts.js';
+import { ip } from '../../support/objects.js';
 import { real, table, virtual } from '../../support/observed-tables.js';
 
 const withService = (changes: Partial<ServiceStoryAnswer>): Partial<StoryFacts> => ({
@@ -291,6 +293,38 @@ for (const { what, line: expected, text, next, wrong } of cases)
     const marks = linesOf(facts).map(({ mark }) => mark);
     assert.equal(verdict.mark, (['fail', 'warn'] as const).find((mark) => marks.includes(mark)) ?? 'ok');
   });
+
+test('a pod is known by its name, its address, or its address and port, and by no part of them', () => {
+  const long = endpoint('10.244.1.10:8080', 'web-10', 'node-1');
+  const told = (pod: string) =>
+    linesOf({ ...goodStory, ...withService({ endpoints: [web1, long] }), pod })
+      .filter(({ id }) => id === 'pod')
+      .map(({ text }) => text.split(' ')[1]);
+  for (const pod of ['shop/web-1', '10.244.1.1', '10.244.1.1:8080'])
+    assert.deepEqual(told(pod), ['10.244.1.1:8080'], pod);
+});
+
+test('a packet that does not come through, or whose answer may be lost, is in the verdict', () => {
+  const from = {
+    who: 'outside',
+    address: ip('192.0.2.1'),
+    here: false,
+    given: true,
+    interfaceName: 'x',
+  } as const;
+  const to = { address: ip('10.96.0.1'), protocol: 'TCP', port: 80 } as const;
+  const verdict = (step: TraceStep, end: Trace['end']) =>
+    storyOf(goodStory, [{ from, to, end, candidates: [], steps: [step] }]).verdict;
+  assert.deepEqual(verdict({ id: 'rules', mark: 'fail', text: 'rules drop it' }, 'dropped'), {
+    mark: 'warn',
+    text: 'a packet of 192.0.2.1 (outside) to TCP 10.96.0.1:80 is dropped: rules drop it',
+  });
+  assert.match(
+    verdict({ id: 'answer', mark: 'warn', text: 'past this node' }, 'answered').text,
+    /perhaps not answered/,
+  );
+  assert.equal(verdict({ id: 'answer', mark: 'ok', text: 'fine' }, 'answered').mark, 'ok');
+});
 
 test('every judgement has a case, but for the two that only describe', () => {
   const tried = new Set(cases.map(({ line }) => line.split(' ')[1]));
