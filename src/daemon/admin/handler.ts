@@ -20,7 +20,7 @@ import type { Names } from './names.js';
 import { statusAnswer, type StatusParts } from './status.js';
 import { storyAnswer, type StoryParts } from './story.js';
 import { targetsFrom } from './targets.js';
-import { errorAnswer, listItems, objectMembers, streamAnswer, valueAnswer } from './stream.js';
+import { errorAnswer, listItems, listsAnswer, objectMembers, streamAnswer, valueAnswer } from './stream.js';
 import { wantedAnswer, wantedKeys, type WantedParts } from './wanted.js';
 
 export interface AdminParts extends WantedParts {
@@ -146,7 +146,7 @@ const resync = ({ proxy }: AdminParts): Answer => {
 type Page = (asked: Asked, parts: AdminParts) => Answer | Promise<Answer>;
 
 const pages: Readonly<Record<string, Page>> = {
-  '/v1/status': (_, parts) => valueAnswer(statusAnswer(parts.status)),
+  '/v1/status': (_, parts) => listsAnswer(statusAnswer(parts.status)),
   '/v1/virtual-servers': virtualServers,
   '/v1/lookup': lookup,
   '/v1/targets': targets,

@@ -68,6 +68,19 @@ export const streamAnswer = (members: readonly Member[]): Answer => ({
   body: Readable.from(chunksOf(textsOf(members)), { objectMode: false, highWaterMark: chunkLength }),
 });
 
+/** An answer that is there already, but may be long: its lists are written item by item. */
+export const listsAnswer = (value: object): Answer =>
+  streamAnswer(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(
+        ([name, member]): Member => [
+          name,
+          Array.isArray(member) ? listItems(member) : [JSON.stringify(member)],
+        ],
+      ),
+  );
+
 export const valueAnswer = (value: object): Answer => jsonAnswer(`${JSON.stringify(value)}\n`);
 
 export const errorAnswer = (status: number, error: string): Answer =>
