@@ -7,11 +7,12 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-test("README's tour: its commands print what stands there; if they shall print something else: scripts/tour --write", () => {
-  const { status, stdout, stderr } = spawnSync(join(root, 'scripts/tour'), {
-    encoding: 'utf8',
-    timeout: 280_000,
+for (const document of ['README.md', 'test/fixtures/cli/on-a-node.md'])
+  test(`the commands in ${document} print what stands there; if they shall print something else: scripts/tour --write ${document}`, () => {
+    const { status, stdout, stderr } = spawnSync(join(root, 'scripts/tour'), [document], {
+      encoding: 'utf8',
+      timeout: 290_000,
+    });
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, readFileSync(join(root, document), 'utf8'));
   });
-  assert.equal(status, 0, stderr);
-  assert.equal(stdout, readFileSync(join(root, 'README.md'), 'utf8'));
-});

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-// README's tour is its own list of commands: this runs those that stand there in the world of the quickstart, one after the
-// other, and prints README with what they print now. To be run by scripts/tour.
+// A tour in a document is its own list of commands: this runs those that stand there in the world of the quickstart, one after
+// the other, and prints the document with what they print now. To be run by scripts/tour.
 //   `    $ COMMAND`, `    client$ COMMAND`    on the node, on the client; the indented lines after it are what it prints
 //   `<!-- until COMMAND -->`                  waits until the command succeeds: a change takes its time
 
@@ -15,6 +15,10 @@ const standIns: readonly (readonly [changing: RegExp, standIn: string])[] = [
   [/(?<=TIME_WAIT +)\d{3}s/g, '118s'],
   [/\b\d+s ago/g, '2s ago'],
   [/\btook [\d.]+ (ms|s)\b/g, 'took 20 ms'],
+  [
+    /(?<=\b(?:pid|uptimeSeconds|secondsAgo|tookSeconds|applied|expiresSeconds|intervalSeconds)"?: ?)[\d.]+/g,
+    '1',
+  ],
   [/\d+ operations? done/g, '0 operations done'],
   [/(?<=process +)\d+, up \w+/g, '1234, up 1m'],
   [/(?<=\bmanifests )\/tmp\/[\w./]+/g, '/root/examples'],
@@ -72,6 +76,7 @@ const walk = (lines: readonly string[]): readonly string[] => {
   return result;
 };
 
-const readme = readFileSync('README.md', 'utf8');
-if (!tourIn.test(readme)) throw new Error('README.md has no tour');
-process.stdout.write(readme.replace(tourIn, (tour) => `${walk(tour.trimEnd().split('\n')).join('\n')}\n\n`));
+const document = process.argv[2] ?? 'README.md';
+const present = readFileSync(document, 'utf8');
+if (!tourIn.test(present)) throw new Error(`${document} has no tour`);
+process.stdout.write(present.replace(tourIn, (tour) => `${walk(tour.trimEnd().split('\n')).join('\n')}\n\n`));
