@@ -3,6 +3,7 @@ import type { AddressOperation, Outcome } from '../model/operation.js';
 import { familyOf, hostPrefixLength, isIpv6LinkLocal, isLoopback, type IpAddress } from '../base/ip.js';
 import { BaseError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { decide } from './decisions.js';
 
 interface DummyAddress {
   readonly address: IpAddress;
@@ -57,6 +58,10 @@ const createFailure = (outcome: Outcome): DummyInterfaceError => {
   }
   return new DummyInterfaceError(`cannot create ${dummyInterfaceName}: ${errno ?? 'no answer'}`, errno);
 };
+
+/** A bound address that has gone with its device is as unbound as it can be, and says nothing. */
+const saysThatItIsGone = (operation: AddressOperation, outcome: Outcome | undefined): boolean =>
+  outcome !== undefined && decide(operation, outcome) === 'ensure-device';
 
 /**
  * Owns the device that makes VIPs local. Creates it where it is missing, binds and unbinds addresses, and finds it again
@@ -118,9 +123,8 @@ export class DummyInterface {
   async apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> {
     try {
       const outcomes = await this.links.apply(await this.ensure(), operations);
-      if (!outcomes.some((outcome) => outcome.status === 'failed' && outcome.errno === 'ENODEV')) {
+      if (!operations.some((operation, index) => saysThatItIsGone(operation, outcomes[index])))
         return outcomes;
-      }
       this.forget();
       return await this.links.apply(await this.ensure(), operations);
     } catch (error) {

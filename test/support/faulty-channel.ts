@@ -51,6 +51,10 @@ export class SocketFaults {
   readonly kinds = new Set<string>();
   /** The kinds of messages that faults struck since the last `aim`, with the faults. */
   struck: { readonly kind: string; readonly fault: Fault }[] = [];
+  /** A fault that strikes each time. */
+  always: (kind: string, message: Message) => Fault | undefined = () => undefined;
+  /** Called before a datagram is sent, after that, and after each that is received, with the kind of its first message. */
+  meanwhile: (kind: string, when: 'sending' | 'sent' | 'received') => void = () => {};
   #aims: readonly Aim[] = [];
   #faultFor: (kind: string) => Fault = () => 'lost';
 
@@ -63,8 +67,10 @@ export class SocketFaults {
   }
 
   /** The fault for the next message, if it is one that was aimed at. */
-  next(kind: string): Fault | undefined {
+  next(kind: string, message: Message): Fault | undefined {
     this.kinds.add(kind);
+    const always = this.always(kind, message);
+    if (always !== undefined) return always;
     const { position } = this;
     this.position += 1;
     const hit = this.#aims.find((aim) => ('kind' in aim ? aim.kind === kind : aim.position === position));
@@ -85,6 +91,7 @@ class FaultyChannel implements CommandChannel {
   readonly #socket: CommandSocket;
   #queue: Uint8Array[] = [];
   #losses = 0;
+  #asked = '';
   /** What is done with the answers to come. */
   #answers: 'lost' | 'cut' | 'twice' | undefined;
 
@@ -107,14 +114,18 @@ class FaultyChannel implements CommandChannel {
     const refused = new Map<Message, number>();
     let unsent = false;
     for (const message of messages) {
-      const fault = this.faults.next(kindOf(this.protocol, message));
+      const fault = this.faults.next(kindOf(this.protocol, message), message);
       if (fault === 'unsent') unsent = true;
       else if (typeof fault === 'number') refused.set(message, fault);
       else this.#answers = fault ?? this.#answers;
     }
     if (unsent) throw new NetlinkError('send to the kernel', 105);
     if (refused.size > 0) return this.#refuse(messages, refused);
+    const [first] = messages;
+    this.#asked = first === undefined ? '' : kindOf(this.protocol, first);
+    this.faults.meanwhile(this.#asked, 'sending');
     this.#socket.send(datagram);
+    this.faults.meanwhile(this.#asked, 'sent');
   }
 
   receive(buffer: Uint8Array): number | undefined {
@@ -124,6 +135,7 @@ class FaultyChannel implements CommandChannel {
       return queued.length;
     }
     let length = this.#socket.receive(buffer);
+    if (length !== undefined) this.faults.meanwhile(this.#asked, 'received');
     while (length !== undefined && this.#answers === 'lost') {
       this.#losses += 1;
       length = this.#socket.receive(buffer);
