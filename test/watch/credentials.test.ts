@@ -11,7 +11,9 @@ import { InputError } from '../../src/base/errors.js';
 import { ApiClient } from '../../src/watch/api-client.js';
 import { loadCredentials, type CredentialOptions } from '../../src/watch/credentials.js';
 import { ApiServer, type ApiServerOptions } from '../support/api-server.js';
+import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { createAuthority, createCertificate } from '../support/certificates.js';
+import { converged, follow, until } from './following.js';
 
 const authority = createAuthority('test authority');
 const serverCertificate = createCertificate(authority, 'api server', ['kubernetes.example']);
@@ -160,6 +162,49 @@ test('after 401 a token is fetched anew: from a rewritten kubeconfig, a token fi
   for (const client of clients) assert.equal(await list(client), 'ServiceList');
   for (const client of clients) client[Symbol.dispose]();
   assert.ok(server.connectionCount <= 3, `${server.connectionCount} connections`);
+});
+
+test('a server that comes back with another certificate of its authority, and asks for renewed ones of ours, is followed', async () => {
+  const clientAuthorities = [createAuthority('first clients'), createAuthority('second clients')] as const;
+  const renew = (round: 0 | 1): void => {
+    const { certificate, key } = createCertificate(clientAuthorities[round], 'node-1');
+    file('renewed.crt', certificate);
+    file('renewed.key', key);
+    file('renewed-token', `token-${round}`);
+  };
+  const serve = (round: 0 | 1, port = 0): Promise<ApiServer> => {
+    const { certificate: cert, key } = createCertificate(authority, `server ${round}`);
+    const ca = clientAuthorities[round].certificate;
+    return ApiServer.start({
+      port,
+      token: `token-${round}`,
+      tls: { cert, key, ca, requestCert: true, rejectUnauthorized: true },
+    });
+  };
+  renew(0);
+  const first = await serve(0);
+  const { port } = first;
+  first.put(sampleService('web'), sampleSlice('web', ['10.244.0.1']), sampleNode('node-1', 'a'));
+  const path = kubeconfig(first.url, {
+    'client-certificate': 'renewed.crt',
+    'client-key': 'renewed.key',
+    tokenFile: 'renewed-token',
+  });
+  await using follower = follow(first, {
+    credentials: loadCredentials({ kubeconfig: path }),
+    timing: { answer: 4_000, initialSilence: 4_000 },
+  });
+  await converged(follower, first);
+  await first[Symbol.asyncDispose]();
+  await using second = await serve(1, port);
+  second.rewind(900);
+  second.put(sampleService('web'), sampleSlice('web', ['10.244.0.2']), sampleNode('node-1', 'a'));
+  second.compact();
+  // The old ones are no good here.
+  await until('it is turned away', () => follower.source.health().trouble !== undefined);
+  assert.deepEqual(second.requests, []);
+  renew(1);
+  await converged(follower, second);
 });
 
 const readConfig = (path: string): object => JSON.parse(readFileSync(path, 'utf8')) as object;
