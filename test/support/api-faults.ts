@@ -35,6 +35,8 @@ export type Fault =
       readonly status: number;
       readonly reason: string;
     }
+  /** Each event comes twice; lists come as ever. */
+  | { readonly fault: 'twice' }
   /** Everything comes in pieces of so many bytes with pauses between. */
   | { readonly fault: 'slow'; readonly pieceBytes: number; readonly milliseconds: number };
 

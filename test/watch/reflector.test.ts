@@ -109,6 +109,7 @@ const faults: readonly Fault[] = [
     { fault: 'error-event', after, status: 500, reason: 'InternalError' },
     { fault: 'error-event', after, status: 504, reason: 'Timeout' },
   ]),
+  { fault: 'twice' },
   { fault: 'slow', pieceBytes: 100, milliseconds: 1 },
   { fault: 'endless-line', after: 1, pieceBytes: 4 * 1024 * 1024 },
 ];
