@@ -1,4 +1,4 @@
-// lab: --timeout 400
+// lab: --timeout 600
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
