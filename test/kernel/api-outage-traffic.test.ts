@@ -7,11 +7,11 @@ import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.j
 import { ApiServer } from '../support/api-server.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine, savedTable } from '../support/guest.js';
+import { run, runLine, savedTable } from '../support/guest.js';
 import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
 import { OneSocket } from '../support/one-socket.js';
 
-// What goes on while nobody answers: connections, drains with their deadlines, the node's
+// What goes on while nobody answers, and while somebody sets the clock: connections, drains with their deadlines, the node's
 // addresses. In virtual time.
 
 const virtual = '10.96.0.10';
@@ -71,11 +71,13 @@ const fill = (filled: ApiServer, pods: readonly number[]): void =>
     }),
     sampleSlice('web', pods.map(pod)),
     sampleNode('n1', 'a'),
+    // Where the pods are: what was on a node that is gone does not drain.
+    sampleNode('node-1', 'a'),
   );
 
 const lists = (of: ApiServer): readonly string[] =>
   of.requests
-    .filter(({ verb, path }) => verb !== 'watch' && !path.includes('/events'))
+    .filter(({ verb, path }) => verb !== 'watch' && verb !== 'get' && !path.includes('/events'))
     .map(({ resource, verb }) => `${verb} ${resource}`)
     .toSorted();
 
@@ -152,4 +154,61 @@ test('an hour in which packets to the server vanish: the same, and not even a li
   await becomes(false, pod(3), '-w 1');
   assert.equal(await asked('pod2'), 'pod2');
   assert.deepEqual(lists(server), listed);
+});
+
+/** Sets the clock that people read, by so many hours. */
+const setClock = (hours: number): string =>
+  runLine(`date -s @${Math.round(Date.now() / 1_000) + hours * 3_600}`);
+
+const health = (): string =>
+  run(
+    'ip',
+    'netns',
+    'exec',
+    'node',
+    'bash',
+    '-c',
+    'exec 3<>/dev/tcp/127.0.0.1/10256; printf "GET /healthz HTTP/1.0\\r\\n\\r\\n" >&3; head -1 <&3',
+  );
+
+test('a clock set back and forth by hours shortens and lengthens nothing', async () => {
+  server.put(sampleSlice('web', [2, 3].map(pod)));
+  await becomes(true, `-t ${virtual}:80`, pod(3), '-w 1');
+  const listed = lists(server);
+  server.put(sampleSlice('web', [3].map(pod)));
+  await becomes(true, `-t ${virtual}:80`, pod(2), '-w 0');
+  for (const [minutes, hours] of [
+    [4, -5],
+    [8, 30],
+    [12, -3],
+  ] as const) {
+    setClock(hours);
+    server.dropConnections();
+    server.put(sampleSlice('web', [3, 4 + minutes].map(pod)));
+    await becomes(true, `-t ${virtual}:80`, pod(4 + minutes), '-w 1');
+    await sleep(4 * minute);
+    assert.equal(await asked('pod2'), 'pod2', `${minutes} minutes`);
+    assert.match(health(), / 200 /);
+  }
+  await sleep(4 * minute);
+  await becomes(false, pod(2));
+  assert.equal(await asked('pod2'), 'ECONNRESET');
+  assert.deepEqual(lists(server), listed);
+});
+
+test('a server that has nothing any more is believed, and connections end in their own time', async () => {
+  server.put(sampleSlice('web', [3].map(pod)));
+  await eventually(() => assert.equal(taking(), 1));
+  await connect('pod3');
+  const { port, version } = server;
+  await server[Symbol.asyncDispose]();
+  server = await ApiServer.start({ host: '198.18.0.1', port });
+  server.rewind(version + 9_000);
+  server.put(sampleNode('n1', 'a'), sampleNode('node-1', 'a'));
+  server.compact();
+  await becomes(false, '-w 1');
+  assert.equal(await asked('pod3'), 'pod3');
+  fill(server, [3]);
+  await becomes(true, `-t ${virtual}:80`, pod(3), '-w 1');
+  assert.equal(await asked('pod3'), 'pod3');
 });
