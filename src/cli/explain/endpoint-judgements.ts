@@ -152,6 +152,11 @@ const localTexts = (group: PortGroup): string =>
     ? 'the ClusterIP refuses here (internalTrafficPolicy Local)'
     : 'requests from outside are dropped here, so that load balancers go to other nodes (externalTrafficPolicy Local)';
 
+const noneHere = (endpoints: readonly EndpointAnswer[]): string =>
+  endpoints.every(({ local }) => local.reason === 'on-another-node')
+    ? 'no endpoint is on this node'
+    : 'no endpoint on this node is ready';
+
 const ofGroup = (facts: StoryFacts, group: PortGroup): Line => {
   const { label, endpoints, policies } = group;
   if (endpoints.length === 0) return noneAtAll(facts, group);
@@ -162,7 +167,7 @@ const ofGroup = (facts: StoryFacts, group: PortGroup): Line => {
   const [first] = endpoints.filter((endpoint) => !endpoint.ready);
   if (used.length === 0 && endpoints.some(({ ready }) => ready))
     return warn(
-      `${label}: no endpoint is on this node; ${localTexts(group)}`,
+      `${label}: ${noneHere(endpoints)}; ${localTexts(group)}`,
       'ask a node that has endpoints, or set the policy to Cluster',
       details,
     );

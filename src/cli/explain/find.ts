@@ -18,11 +18,17 @@ export type Wish =
   /** A name in whatever namespace, perhaps with a port. */
   | { readonly by: 'bare-name'; readonly name: string; readonly port: string | undefined };
 
-/** Reads `TCP 10.96.0.1:443`, `:30080`, `30080`, `web`, `web:http`, and all that `parseTarget` reads. InputError for anything else. */
+/** `TCP 10.96.0.1:443` as we write it, `10.96.0.1:443/TCP` and `443/TCP` as kubectl does: the protocol, and what is left. */
+const splitProtocol = (text: string): readonly [protocol: string | undefined, place: string] => {
+  const [, before, behind = ''] = /^(tcp|udp|sctp)[ :/]\s*(.+)$/i.exec(text) ?? [];
+  if (before !== undefined) return [before.toUpperCase(), behind];
+  const [, place = text, after] = /^(.*\d)\/(tcp|udp|sctp)$/i.exec(text) ?? [];
+  return [after?.toUpperCase(), place];
+};
+
+/** Reads `TCP 10.96.0.1:443`, `10.96.0.1:443/TCP`, `:30080`, `30080`, `web`, `web:http`, and all that `parseTarget` reads. InputError for anything else. */
 export const parseWish = (text: string, namespace: string | undefined): Wish => {
-  const [, protocolWord, rest = text] = /^(tcp|udp|sctp)[ :/]\s*(.+)$/i.exec(text.trim()) ?? [];
-  const protocol = protocolWord?.toUpperCase();
-  const place = rest.trim();
+  const [protocol, place] = splitProtocol(text.trim());
   const [, nodePort] = /^:?(\d+)$/.exec(place) ?? [];
   if (nodePort !== undefined) {
     if (Number(nodePort) > 65_535)

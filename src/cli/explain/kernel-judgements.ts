@@ -1,7 +1,13 @@
 import { parseIp, type IpAddress } from '../../base/ip.js';
 import { setDeclaration } from '../../plan/packet-table.js';
 import type { ServedAnswer, ServiceStoryAnswer } from '../../plan/admin-answers.js';
-import { ipvsadmService, realServerJson, type RealServerJson } from '../../plan/table.js';
+import {
+  ipvsadmService,
+  realServerJson,
+  virtualServerSettingsJson,
+  type RealServerJson,
+  type VirtualServerJson,
+} from '../../plan/table.js';
 import type { KeyValue } from '../../model/nftables.js';
 import type { RealServerKey, RealServerObservation } from '../../model/virtual-server.js';
 import type { ObservedTable } from '../kernel-table.js';
@@ -81,6 +87,19 @@ const differenceOf = (
   return differing;
 };
 
+/** Scheduler `sh` has `sh-fallback` for as long as a real server drains, so that nobody is sent there. */
+const flagsText = (flags: readonly string[], { wanted, realServers }: ServedAnswer): string => {
+  const drains = Object.values(realServers).some(({ state }) => state === 'draining');
+  const isLent = drains && wanted?.scheduler === 'sh' && wanted.flags?.includes('sh-fallback') !== true;
+  return flags.filter((flag) => !(isLent && flag === 'sh-fallback')).join(',') || 'none';
+};
+
+const persistenceText = ({
+  persistent,
+  persistentPrefixLength: length,
+}: Pick<VirtualServerJson, 'persistent' | 'persistentPrefixLength'>): string =>
+  persistent === undefined ? 'none' : `${persistent} s${length === undefined ? '' : ` by /${length}`}`;
+
 const differences = (served: ServedAnswer, table: ObservedTable): readonly string[] => {
   const { wanted } = served;
   const { server, realServers } = table;
@@ -88,12 +107,10 @@ const differences = (served: ServedAnswer, table: ObservedTable): readonly strin
   const own: string[] = [];
   if (wanted !== undefined && server.scheduler !== wanted.scheduler)
     own.push(`scheduler ${server.scheduler} instead of ${wanted.scheduler}`);
-  if (wanted !== undefined && server.persistence?.seconds !== wanted.persistent)
-    own.push(
-      `persistence ${server.persistence?.seconds ?? 'none'} instead of ${wanted.persistent ?? 'none'}`,
-    );
-  if (wanted !== undefined && server.flags.join() !== (wanted.flags ?? []).join())
-    own.push(`flags ${server.flags.join(',') || 'none'} instead of ${wanted.flags?.join(',') ?? 'none'}`);
+  const [sticks, sticky] = [virtualServerSettingsJson(server), wanted ?? {}].map(persistenceText);
+  if (wanted !== undefined && sticks !== sticky) own.push(`persistence ${sticks} instead of ${sticky}`);
+  const [has, asked] = [server.flags, wanted?.flags ?? []].map((flags) => flagsText(flags, served));
+  if (wanted !== undefined && has !== asked) own.push(`flags ${has} instead of ${asked}`);
   const missing = [...expected].flatMap(([key, real]) =>
     differenceOf(key, real, realServers.get(key as RealServerKey)),
   );

@@ -1,5 +1,6 @@
 import type { Outcome } from '../../doctor/checks.js';
 import { count, some } from '../../doctor/finding.js';
+import { shortcomings } from '../status-text.js';
 import { fail, note, ok, warn, type Judgement, type Line, type StoryFacts } from './facts.js';
 
 /** The checks of the doctor that say what becomes of a packet. */
@@ -46,7 +47,7 @@ const settings = ({ node }: StoryFacts): readonly Line[] => {
 
 const health = ({ status }: StoryFacts): readonly Line[] => {
   if (!('value' in status)) return [];
-  const { programVersion, healthy, synced, lastSync, source, node } = status.value;
+  const { programVersion, lastSync, source, node } = status.value;
   const lines: Line[] = [];
   if (!source.delivered)
     lines.push(
@@ -62,10 +63,9 @@ const health = ({ status }: StoryFacts): readonly Line[] => {
         'kube-ipvs doctor --only kubernetes',
       ),
     );
-  if (source.delivered && !(healthy && synced))
-    lines.push(
-      fail('kube-ipvs is behind: a sync is outstanding for too long', 'kube-ipvs doctor --only process'),
-    );
+  if (source.delivered)
+    for (const reason of shortcomings(status.value))
+      lines.push(fail(`kube-ipvs is not healthy: ${reason}`, 'kube-ipvs doctor'));
   if (lastSync !== undefined && lastSync.failed > 0)
     lines.push(note(`the kernel refused ${count(lastSync.failed, 'operation')} of the last sync`));
   if (lines.length === 0) lines.push(ok(`kube-ipvs ${programVersion} on ${node} is healthy and in sync`));

@@ -1,5 +1,6 @@
-import type { ServedAnswer, ServiceAnswer } from '../../plan/admin-answers.js';
+import type { ServedAnswer, ServiceAnswer, ServiceStoryAnswer } from '../../plan/admin-answers.js';
 import { formatColumns } from '../columns.js';
+import { servicePortText } from '../names-book.js';
 import { fail, note, warn, type Judgement, type Line, type StoryFacts } from './facts.js';
 
 const left = (title: string) => ({ title, align: 'left' }) as const;
@@ -82,15 +83,28 @@ const taken = ({ served, service }: StoryFacts): readonly Line[] => {
   );
 };
 
-const unserved = ({ served, service }: StoryFacts): readonly Line[] =>
-  service !== undefined && served.length === 0 && Object.keys(service.lingering).length === 0
-    ? [
-        fail(
-          `nothing of ${service.service.name} is served on this node`,
-          `kubectl -n ${namespaceOf(service.service.name)} get service ${nameOf(service.service.name)} -o yaml`,
-        ),
-      ]
-    : [];
+const places = ({ virtualServers }: ServiceStoryAnswer): readonly string[] =>
+  virtualServers.slice(0, 10).map((served) => `${served.key} ${served.frontend} ${servicePortText(served)}`);
+
+const unserved = ({ served, service, target }: StoryFacts): readonly Line[] => {
+  if (service === undefined || served.length > 0) return [];
+  const { name } = service.service;
+  if (service.virtualServers.length > 0)
+    return [
+      fail(
+        `${name} is served on this node, but not ${target}`,
+        `what is; kube-ipvs explain ${name}`,
+        places(service),
+      ),
+    ];
+  if (Object.keys(service.lingering).length > 0) return [];
+  return [
+    fail(
+      `nothing of ${name} is served on this node`,
+      `kubectl -n ${namespaceOf(name)} get service ${nameOf(name)} -o yaml`,
+    ),
+  ];
+};
 
 export const serviceJudgements: readonly Judgement[] = [
   { id: 'service', title: 'the Service as it was understood', look: described },

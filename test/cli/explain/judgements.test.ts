@@ -4,6 +4,7 @@ import type { StoryFacts } from '../../../src/cli/explain/facts.js';
 import type { Trace, TraceStep } from '../../../src/cli/explain/trace.js';
 import { judgements, storyOf } from '../../../src/cli/explain/story.js';
 import type { ServedAnswer, ServiceStoryAnswer } from '../../../src/plan/admin-answers.js';
+import { virtualServerJson } from '../../../src/plan/table.js';
 import {
   endpoint,
   goodKernel,
@@ -34,6 +35,9 @@ const web1 = endpoint('10.244.1.1:8080', 'web-1', 'node-1');
 const web2 = endpoint('10.244.2.1:8080', 'web-2', 'node-2');
 const foreignTable = table(virtual('TCP', '10.96.0.1', 80, { scheduler: 'wlc' }), real('192.0.2.7', 80, 0));
 
+const sticky = (prefixLength: number) =>
+  virtual('TCP', '10.96.0.1', 80, { persistence: { seconds: 60, prefixLength } });
+
 interface JudgementCase {
   readonly what: string;
   /** `mark judgement`, and what the line matches. */
@@ -61,7 +65,7 @@ const cases: readonly JudgementCase[] = [
     what: 'nothing is served',
     line: 'fail unserved',
     text: /^nothing of shop\/web is served on this node/,
-    wrong: { served: [] },
+    wrong: { ...withService({ virtualServers: [] }), served: [] },
   },
   {
     what: 'an older Service has the address',
@@ -123,6 +127,20 @@ const cases: readonly JudgementCase[] = [
     },
   },
   {
+    what: 'internalTrafficPolicy Local, and none that is here is ready',
+    line: 'warn endpoints',
+    text: /no endpoint on this node is ready; the ClusterIP refuses here/,
+    wrong: {
+      ...withService({
+        endpoints: [
+          { ...web1, ...out },
+          { ...web2, local: elsewhere },
+        ],
+      }),
+      ...withServed({ policy: 'Local' }),
+    },
+  },
+  {
     what: 'something drains',
     line: 'note draining',
     text: /^1 real server drains/,
@@ -180,6 +198,35 @@ const cases: readonly JudgementCase[] = [
     wrong: withTables(
       table(virtual('TCP', '10.96.0.1', 80, { scheduler: 'sh' }), ...goodTable.realServers.values()),
     ),
+  },
+  {
+    what: 'persistence is by network',
+    line: 'fail virtual-servers',
+    text: /is not as kube-ipvs wants it: 1 difference$/,
+    wrong: {
+      ...withServed({
+        wanted: virtualServerJson(table(sticky(32), ...goodTable.realServers.values())),
+      }),
+      ...withTables(table(sticky(24), ...goodTable.realServers.values())),
+    },
+  },
+  {
+    what: 'nobody asks for the port',
+    line: 'fail unserved',
+    text: /^shop\/web is served on this node, but not shop\/web:htpp$/,
+    next: /kube-ipvs explain shop\/web$/,
+    wrong: { target: 'shop/web:htpp', served: [] },
+  },
+  {
+    what: 'packet rules of a family are not in force',
+    line: 'fail health',
+    text: /^kube-ipvs is not healthy: the packet rules for IPv6 are not in force: EBUSY$/,
+    wrong: {
+      status: status({
+        healthy: false,
+        packetRules: { IPv4: { inForce: true }, IPv6: { inForce: false, trouble: 'EBUSY' } },
+      }),
+    },
   },
   {
     what: 'a port that it had lingers',
@@ -248,7 +295,7 @@ const cases: readonly JudgementCase[] = [
   {
     what: 'a sync is outstanding',
     line: 'fail health',
-    text: /^kube-ipvs is behind/,
+    text: /^kube-ipvs is not healthy: a sync has been outstanding for too long/,
     wrong: { status: status({ healthy: false }) },
   },
   {
@@ -279,6 +326,27 @@ test('where nothing is wrong no line says so, and the verdict tells it with the 
     mark: 'ok',
     text: 'shop/web is well: its virtual server is in the kernel as wanted, with 4 active connections',
   });
+});
+
+test('what draining asks of the scheduler sh is no difference', () => {
+  const wanted = table(virtual('TCP', '10.96.0.1', 80, { scheduler: 'sh' }), real('10.244.1.1', 8080, 3));
+  const lent = virtual('TCP', '10.96.0.1', 80, { scheduler: 'sh', flags: ['sh-fallback'] });
+  const marks = (state: 'ready' | 'draining') =>
+    linesOf({
+      ...goodStory,
+      served: [
+        {
+          ...goodServed,
+          wanted: virtualServerJson(wanted),
+          realServers: { '10.244.1.1:8080': { state: 'ready' }, '10.244.2.1:8080': { state } },
+        },
+      ],
+      ...withTables(table(lent, ...wanted.realServers.values(), real('10.244.2.1', 8080, 1, { weight: 0 }))),
+    })
+      .filter(({ id }) => id === 'virtual-servers')
+      .map(({ mark }) => mark);
+  assert.deepEqual(marks('draining'), ['ok']);
+  assert.deepEqual(marks('ready'), ['fail']);
 });
 
 for (const { what, line: expected, text, next, wrong } of cases)
