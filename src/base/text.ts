@@ -5,3 +5,7 @@ export const shorten = (text: string, most = 200): string =>
 /** The same in quotes, as JSON has it. */
 export const quote = (text: unknown): string =>
   JSON.stringify(typeof text === 'string' ? shorten(text) : text);
+
+/** `1 chain`, `2 chains`, `2 addresses`. */
+export const count = (number: number, word: string): string =>
+  `${number} ${word}${number === 1 ? '' : word.endsWith('s') ? 'es' : 's'}`;

@@ -8,6 +8,7 @@ import {
   type Family,
   type IpAddress,
 } from '../base/ip.js';
+import { count } from '../base/text.js';
 import { acceptRules, deleteAcceptRule, type AcceptRule } from '../kernel/nftables/accept-answers.js';
 import type { RouteClient } from '../kernel/rtnetlink/client.js';
 import type { Link, LinkAddress } from '../kernel/rtnetlink/convert.js';
@@ -22,7 +23,6 @@ import { formatHostAddress } from '../plan/table.js';
 import { openClients, type Clients } from './kernel-clients.js';
 import { withRemedy } from './read-kernel.js';
 import {
-  count,
   listed,
   reasonOf,
   RemovalReport,
@@ -157,7 +157,7 @@ const removeInterface = ({ route }: Clients, { dummy, addresses, kept }: Found):
   if (kept.length > 0) return unbind(route, dummy, addresses);
   return [
     {
-      what: `interface ${dummyInterfaceName} with ${count(addresses.length, 'address', 'addresses')}`,
+      what: `interface ${dummyInterfaceName} with ${count(addresses.length, 'address')}`,
       remove: async () => reasonOf(await route.deleteLink(dummy.index), ['ENODEV']),
     },
   ];
@@ -211,7 +211,7 @@ export const cleanup = async (
       );
     if (found.kept.length > 0)
       report.note(
-        `left alone ${dummyInterfaceName} with ${count(found.kept.length, 'address', 'addresses')} of others: ${found.kept
+        `left alone ${dummyInterfaceName} with ${count(found.kept.length, 'address')} of others: ${found.kept
           .map(({ address }) => address)
           .toSorted()
           .join(', ')}`,

@@ -33,6 +33,12 @@ const nothing = /^[\p{M}\p{Cc}\p{Cf}]*$/u;
 
 let segmenter: Intl.Segmenter | undefined;
 
+/** What a person takes for single letters. */
+function* graphemes(text: string): Iterable<string> {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
+  for (const { segment } of segmenter.segment(text)) yield segment;
+}
+
 const graphemeWidth = (grapheme: string): number => {
   if (nothing.test(grapheme)) return 0;
   return isWide(grapheme.codePointAt(0) ?? 0) || emoji.test(grapheme) ? 2 : 1;
@@ -44,8 +50,20 @@ const narrow = /^[ -~\u00a0-\u02ff\u2190-\u21ff]*$/;
 /** How many columns a terminal takes for a text. */
 export const displayWidth = (text: string): number => {
   if (narrow.test(text)) return text.length;
-  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
   let width = 0;
-  for (const { segment } of segmenter.segment(text)) width += graphemeWidth(segment);
+  for (const grapheme of graphemes(text)) width += graphemeWidth(grapheme);
   return width;
+};
+
+/** The beginning of a text that takes at most so many columns. */
+export const cutToWidth = (text: string, width: number): string => {
+  if (narrow.test(text)) return text.slice(0, width);
+  let cut = '';
+  let room = width;
+  for (const grapheme of graphemes(text)) {
+    room -= graphemeWidth(grapheme);
+    if (room < 0) break;
+    cut += grapheme;
+  }
+  return cut;
 };

@@ -1,6 +1,7 @@
+import { count } from '../base/text.js';
 import { groups } from '../doctor/check.js';
 import type { Outcome } from '../doctor/checks.js';
-import { count, type Result } from '../doctor/finding.js';
+import { type Result } from '../doctor/finding.js';
 
 /** A sign and the word, so that neither colour nor Unicode is needed to tell them apart. */
 const marks: Readonly<Record<Result, string>> = {

@@ -1,11 +1,5 @@
 import type { RealServerObservation, Statistics } from '../model/virtual-server.js';
-import {
-  dummyAddressesJson,
-  realServerJson,
-  sortedRealServers,
-  sortedTables,
-  virtualServerSettingsJson,
-} from '../plan/table.js';
+import { dummyAddressesJson, realServerJson, virtualServerSettingsJson } from '../plan/table.js';
 import type { VirtualServerNames } from '../plan/admin-answers.js';
 import type { KernelTable, ObservedTable } from './kernel-table.js';
 import { noNames, type NamesBook } from './names-book.js';
@@ -62,7 +56,7 @@ const realServersJson = (
   options: DumpJsonOptions,
 ): Reals => {
   const members: Record<string, object> = {};
-  for (const server of sortedRealServers(table))
+  for (const server of table.realServers.values())
     members[server.key] = {
       ...known?.realServers[server.key],
       ...realServerJson(server),
@@ -88,13 +82,13 @@ const dumpedServer = (table: ObservedTable, options: DumpJsonOptions): object =>
 const before = '{\n  "virtualServers": {';
 const after = '\n  }\n}';
 
-/** The table as JSON, a virtual server at a time: there may be tens of thousands. */
+/** The table as JSON in the order given, a virtual server at a time: there may be tens of thousands. */
 export function* dumpJsonTexts(
   { tables, dummyAddresses }: KernelTable,
   options: DumpJsonOptions,
 ): Iterable<string> {
   let mark = before;
-  for (const table of sortedTables(tables)) {
+  for (const table of tables) {
     const whole = { virtualServers: { [table.server.key]: dumpedServer(table, options) } };
     yield mark + JSON.stringify(whole, undefined, 2).slice(before.length, -after.length);
     mark = ',';
@@ -111,7 +105,7 @@ export function* dumpYamlTexts(
 ): Iterable<string> {
   const { formatYaml } = options;
   yield tables.length === 0 ? 'virtualServers: {}\n' : 'virtualServers:\n';
-  for (const table of sortedTables(tables)) {
+  for (const table of tables) {
     const whole = formatYaml({ virtualServers: { [table.server.key]: dumpedServer(table, options) } });
     yield whole.slice(whole.indexOf('\n') + 1);
   }

@@ -4,7 +4,8 @@ import { ipvsadmLines } from '../plan/table.js';
 import { askDaemon, type AdminClient } from './admin-client.js';
 import { customColumns, customColumnsLines, fieldName, readingFor, sortTables } from './dump-fields.js';
 import { dumpJsonTexts, dumpYamlTexts } from './dump-json.js';
-import { inAddressOrder, type KernelTable } from './kernel-table.js';
+import type { KernelTable } from './kernel-table.js';
+import { tablesInOrder } from '../plan/table-order.js';
 import { bookOf, noNames, type NamesBook } from './names-book.js';
 import { nothingHere, targetWords } from './nearest-target.js';
 import { paletteFor, type ColorWish } from './paint.js';
@@ -129,7 +130,7 @@ export const readAsked = async ({ target, names }: Asked, options: DumpOptions):
   const reading = readingOf(options);
   const { readKernel } = await import('./read-kernel.js');
   const table = await readKernel(matcherOf(target, names), reading);
-  const ordered = inAddressOrder(table.tables);
+  const ordered = tablesInOrder(table.tables);
   return { ...table, tables: field === undefined ? ordered : sortTables(ordered, field, names) };
 };
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { families, type Cidr, type Family } from '../base/ip.js';
+import { count } from '../base/text.js';
 import { IpsetClient } from '../kernel/ipset/client.js';
 import { deleteForeignChains, foreignChains } from '../kernel/nftables/foreign-chains.js';
 import { legacyTables } from '../kernel/xtables/chains.js';
@@ -17,7 +18,6 @@ import { openClients, type Clients } from './kernel-clients.js';
 import { readKubeProxyServers, type KubeProxyServers } from './kube-proxy-servers.js';
 import { withRemedy } from './read-kernel.js';
 import {
-  count,
   listed,
   reasonOf,
   RemovalReport,
@@ -55,7 +55,7 @@ const ipvsRemovals = (
     ? []
     : [
         {
-          what: `interface ${dummyInterfaceName} with ${count(dummy.addresses, 'address', 'addresses')}`,
+          what: `interface ${dummyInterfaceName} with ${count(dummy.addresses, 'address')}`,
           remove: async () => reasonOf(await route.deleteLink(dummy.index), ['ENODEV']),
         },
       ]),

@@ -2,7 +2,7 @@ import type { IpvsClient } from '../kernel/ipvs/client.js';
 import type { Outcome } from '../model/operation.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
 import { NetlinkError } from '../netlink/errors.js';
-import { inIdentityOrder } from './kernel-table.js';
+import { inIdentityOrder } from '../plan/table-order.js';
 
 /** What a kernel answers that lacks IPVS, nftables, nftables for a family, or ipset. */
 const lacking: readonly string[] = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
@@ -16,10 +16,6 @@ export const unlessLacking = async <T>(get: () => T | Promise<T>): Promise<T | u
     throw error;
   }
 };
-
-/** `3 addresses`. */
-export const count = (number: number, what: string, plural = `${what}s`): string =>
-  `${number} ${number === 1 ? what : plural}`;
 
 /** Everybody's virtual servers, in the order in which tables are printed; none where there is no IPVS. */
 export const virtualServersInOrder = async (

@@ -1,8 +1,8 @@
+import { count } from '../base/text.js';
 import type { RefusalAnswer, StatusAnswer } from '../plan/admin-answers.js';
 import { formatColumns, type Cell } from './columns.js';
 import { spanText } from './names-book.js';
 import type { Palette } from './paint.js';
-import { count } from './removal.js';
 
 /** Why the daemon is not healthy and synced; none where it is. */
 export const shortcomings = ({
@@ -93,7 +93,7 @@ const countLines = ({ counts }: StatusAnswer): readonly Line[] => [
     text: [
       count(counts.virtualServers, 'virtual server'),
       count(counts.realServers, 'real server'),
-      count(counts.addresses, 'address', 'addresses'),
+      count(counts.addresses, 'address'),
       count(counts.packetRuleElements, 'packet-rule element'),
     ].join(', '),
   },

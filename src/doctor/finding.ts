@@ -24,10 +24,6 @@ export const judge = <T>(look: Look<T>, meaning: (value: T) => Finding): Finding
 /** The value; undefined where nobody could look. */
 export const valueOf = <T>(look: Look<T>): T | undefined => ('value' in look ? look.value : undefined);
 
-/** `1 chain`, `2 chains`, `2 addresses`. */
-export const count = (number: number, word: string): string =>
-  `${number} ${word}${number === 1 ? '' : word.endsWith('s') ? 'es' : 's'}`;
-
 /** The first few, and how many more there are. */
 export const some = (items: readonly string[], most = 5): string =>
   items.length <= most

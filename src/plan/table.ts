@@ -11,6 +11,7 @@ import type {
   VirtualServerObservation,
   VirtualServerTable,
 } from '../model/virtual-server.js';
+import { addressesInOrder, inIdentityOrder, realServersInOrder, tablesInOrder } from './table-order.js';
 
 /** A real server in the JSON contract of `render` and `dump`. Thresholds (connections) are absent where there is no limit. */
 export interface RealServerJson {
@@ -40,16 +41,14 @@ export interface TableJson {
   readonly dummyAddresses: readonly string[];
 }
 
-const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
-
-/** Virtual servers in the order of their keys: one table, one text. */
+/** Virtual servers in the order in which people look for them: one table, one text. */
 export const sortedTables = <Table extends VirtualServerTable>(tables: Iterable<Table>): readonly Table[] =>
-  [...tables].toSorted((a, b) => byText(a.server.key, b.server.key));
+  inIdentityOrder([...tables], ({ server }) => server.identity);
 
-/** Real servers in the order of their keys. */
+/** Real servers in that order. */
 export const sortedRealServers = <Server extends RealServer>(
   table: VirtualServerTable<Server>,
-): readonly Server[] => [...table.realServers.values()].toSorted((a, b) => byText(a.key, b.key));
+): readonly Server[] => realServersInOrder(table.realServers.values());
 
 const familyOfIdentity = (identity: VirtualServerIdentity): Family =>
   identity.by === 'address' ? familyOf(identity.address) : identity.family;
@@ -105,9 +104,9 @@ export const formatHostAddress = (address: IpAddress): string =>
 
 /** Sorted. */
 export const dummyAddressesJson = (addresses: Iterable<IpAddress>): readonly string[] =>
-  [...addresses].toSorted(byText).map(formatHostAddress);
+  addressesInOrder(addresses).map(formatHostAddress);
 
-/** The whole table in the JSON contract: keys and addresses sorted. */
+/** The whole table in the JSON contract: all in order. */
 export const tableJson = (
   tables: Iterable<VirtualServerTable>,
   addresses: Iterable<IpAddress>,
@@ -221,15 +220,14 @@ export const ipvsadmRealServer = (
     ...thresholds(server),
   ].join(' ');
 
-/** The table as `ipvsadm -Sn` prints it and `ipvsadm -R` reads it: a line each, sorted, with a newline at the end of each. */
+/** The table as `ipvsadm -Sn` prints it and `ipvsadm -R` reads it, in the order given: a line each, with a newline at the end. */
 export function* ipvsadmLines(tables: Iterable<VirtualServerTable>): Iterable<string> {
-  for (const table of sortedTables(tables)) {
-    yield `${ipvsadmVirtualServer(table.server)}\n`;
-    for (const server of sortedRealServers(table))
-      yield `${ipvsadmRealServer(table.server.identity, server)}\n`;
+  for (const { server, realServers } of tables) {
+    yield `${ipvsadmVirtualServer(server)}\n`;
+    for (const real of realServers.values()) yield `${ipvsadmRealServer(server.identity, real)}\n`;
   }
 }
 
-/** The same as one text. */
+/** The same as one text, in the order of every table. */
 export const ipvsadmText = (tables: Iterable<VirtualServerTable>): string =>
-  [...ipvsadmLines(tables)].join('');
+  [...ipvsadmLines(tablesInOrder(tables))].join('');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatColumns } from '../../src/cli/columns.js';
-import { displayWidth } from '../../src/cli/display-width.js';
+import { cutToWidth, displayWidth } from '../../src/cli/display-width.js';
 
 test('a text is as wide as a terminal shows it', () => {
   const widths: readonly (readonly [string, number])[] = [
@@ -24,6 +24,19 @@ test('a text is as wide as a terminal shows it', () => {
     ['नि', 1],
   ];
   for (const [text, width] of widths) assert.equal(displayWidth(text), width, JSON.stringify(text));
+});
+
+test('a text is cut between letters, at the columns that a terminal takes for it', () => {
+  const cuts: readonly (readonly [string, number, string])[] = [
+    ['abc', 2, 'ab'],
+    ['abc', 5, 'abc'],
+    ['東京', 3, '東'],
+    ['a👩‍💻b', 2, 'a'],
+    ['a👩‍💻b', 3, 'a👩‍💻'],
+    ['Zu\u0308rich', 2, 'Zu\u0308'],
+    ['東', 0, ''],
+  ];
+  for (const [text, width, cut] of cuts) assert.equal(cutToWidth(text, width), cut, `${text} ${width}`);
 });
 
 test('columns line up whatever stands in them', () => {

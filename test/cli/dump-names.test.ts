@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { customColumns, customColumnsLines, fieldName, sortTables } from '../../src/cli/dump-fields.js';
 import { dumpJsonTexts } from '../../src/cli/dump-json.js';
-import { inAddressOrder, type ObservedTable } from '../../src/cli/kernel-table.js';
+import type { ObservedTable } from '../../src/cli/kernel-table.js';
+import { tablesInOrder } from '../../src/plan/table-order.js';
 import { bookOf, noNames } from '../../src/cli/names-book.js';
 import { noPalette } from '../../src/cli/paint.js';
 import { tableLines } from '../../src/cli/table-text.js';
 import { UsageError } from '../../src/config/flags.js';
 import { real, table, virtual } from '../support/observed-tables.js';
 
-const tables: readonly ObservedTable[] = inAddressOrder([
+const tables: readonly ObservedTable[] = tablesInOrder([
   table(virtual('UDP', 'fd00:10:96::a', 53), real('fd00:10:244::3', 5353, 1)),
   table(
     virtual('TCP', '10.96.0.9', 443),

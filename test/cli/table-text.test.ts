@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatYaml, parseYaml } from '../../src/base/yaml.js';
 import { dumpJsonTexts, dumpYamlTexts, type DumpJsonOptions } from '../../src/cli/dump-json.js';
-import { inAddressOrder, type KernelTable, type ObservedTable } from '../../src/cli/kernel-table.js';
+import type { KernelTable, ObservedTable } from '../../src/cli/kernel-table.js';
+import { tablesInOrder } from '../../src/plan/table-order.js';
 import { noPalette, paletteFor } from '../../src/cli/paint.js';
 import { formatBytes, tableLines } from '../../src/cli/table-text.js';
 import { virtualServerKey, type VirtualServerObservation } from '../../src/model/virtual-server.js';
@@ -14,7 +15,7 @@ const mark: VirtualServerObservation = {
   identity: { by: 'fwmark', fwmark: 5, family: 'IPv6' },
 };
 
-const tables: readonly ObservedTable[] = inAddressOrder([
+const tables: readonly ObservedTable[] = tablesInOrder([
   table(mark, real('fd00::9', 0, 0)),
   table(
     virtual('UDP', 'fd00:10:96::a', 53, { scheduler: 'mh', flags: ['mh-port'] }),

@@ -16,7 +16,7 @@ import {
 } from '../../src/plan/drain.js';
 import { phaseOperations, phases } from '../../src/plan/order.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../../src/plan/render.js';
-import { formatHostAddress, sortedRealServers, sortedTables } from '../../src/plan/table.js';
+import { formatHostAddress, sortedRealServers } from '../../src/plan/table.js';
 import { lingeringOver } from './lingering.js';
 import { ip, nodeFacts, settings } from './objects.js';
 import { SimulatedKernel } from './simulated-kernel.js';
@@ -178,7 +178,7 @@ export class SimulatedNode {
 
   /** The kernel's table, a line a virtual server, sorted: `TCP 10.0.0.1:80 persistent 600 → 10.1.0.1:80, 10.1.0.2:80 weight 0`. */
   get lines(): readonly string[] {
-    return sortedTables(this.kernel.tables()).map(describe);
+    return [...this.kernel.tables()].map(describe).toSorted();
   }
 
   get addresses(): readonly string[] {

@@ -34,7 +34,7 @@ export const virtual = (
   ...fields,
 });
 
-const table = (
+export const table = (
   identity: VirtualServerIdentity,
   fields: Partial<VirtualServer>,
   ...servers: readonly (RealServer & Pick<RealServerObservation, 'tunnel'>)[]

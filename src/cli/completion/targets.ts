@@ -1,5 +1,6 @@
 import { sleep } from '../../base/async.js';
 import { formatSocketAddress, type IpAddress } from '../../base/ip.js';
+import { count } from '../../base/text.js';
 import { adminClient } from '../admin-client.js';
 import { readVirtualServers } from '../read-kernel.js';
 import type { Candidate } from './complete.js';
@@ -18,7 +19,7 @@ const addressTargets = async (start: string): Promise<readonly Candidate[]> => {
   }
   const candidates: Candidate[] = [];
   for (const [address, ports] of protocols) {
-    candidates.push({ word: address, summary: ports.size === 1 ? '1 port' : `${ports.size} ports` });
+    candidates.push({ word: address, summary: count(ports.size, 'port') });
     if (start !== address && !/^\[.*\]|^[^:]*:/.test(start)) continue;
     for (const [port, names] of ports)
       candidates.push({ word: formatSocketAddress(address, port), summary: names.join(', ') });

@@ -5,10 +5,10 @@ import type {
   VerdictAnswer,
 } from '../../plan/admin-answers.js';
 import { parseIp } from '../../base/ip.js';
+import { count } from '../../base/text.js';
 import { parseAddress } from '../target.js';
 import { formatColumns } from '../columns.js';
 import { stateText } from '../names-book.js';
-import { count } from '../removal.js';
 import { fail, note, ok, warn, type Judgement, type Line, type StoryFacts } from './facts.js';
 
 const reasons: Readonly<Record<VerdictAnswer['reason'], string>> = {

@@ -4,6 +4,7 @@ import type { ServedAnswer, ServiceStoryAnswer, VirtualServersAnswer } from '../
 import { askDaemon, type AdminClient } from '../admin-client.js';
 import { dumpJsonTexts } from '../dump-json.js';
 import { exitStatus } from '../command.js';
+import { tablesInOrder } from '../../plan/table-order.js';
 import { paletteFor } from '../paint.js';
 import { parseFrom, type From } from './asker.js';
 import type { StoryFacts } from './facts.js';
@@ -83,7 +84,7 @@ const kernelJson = ({ kernel }: StoryFacts): unknown => {
   if (!('value' in kernel)) return undefined;
   const { tables, dummyAddresses } = kernel.value;
   const texts = dumpJsonTexts(
-    { tables: [...tables.values()], dummyAddresses: [...dummyAddresses] },
+    { tables: tablesInOrder([...tables.values()]), dummyAddresses: [...dummyAddresses] },
     { statistics: true, rates: true },
   );
   return JSON.parse([...texts].join(''));

@@ -1,4 +1,5 @@
 import { parseIp, type IpAddress } from '../../base/ip.js';
+import { count } from '../../base/text.js';
 import { setDeclaration } from '../../plan/packet-table.js';
 import type { ServedAnswer, ServiceStoryAnswer } from '../../plan/admin-answers.js';
 import {
@@ -14,7 +15,6 @@ import type { ObservedTable } from '../kernel-table.js';
 import { parseAddress } from '../target.js';
 import { schedulerWords } from '../table-text.js';
 import { virtualStateText } from '../names-book.js';
-import { count } from '../removal.js';
 import {
   fail,
   note,

@@ -1,5 +1,6 @@
+import { count } from '../../base/text.js';
 import type { Outcome } from '../../doctor/checks.js';
-import { count, some } from '../../doctor/finding.js';
+import { some } from '../../doctor/finding.js';
 import { shortcomings } from '../status-text.js';
 import { fail, note, ok, warn, type Judgement, type Line, type StoryFacts } from './facts.js';
 

@@ -1,4 +1,5 @@
 import { formatSocketAddress } from '../../base/ip.js';
+import { count } from '../../base/text.js';
 import { endpointJudgements } from './endpoint-judgements.js';
 import {
   sectionTitles,
@@ -9,7 +10,6 @@ import {
   type SectionId,
   type StoryFacts,
 } from './facts.js';
-import { count } from '../removal.js';
 import { kernelJudgements, packetRuleJudgements } from './kernel-judgements.js';
 import { daemonJudgements, nodeJudgements } from './node-judgements.js';
 import { serviceJudgements } from './service-judgements.js';

@@ -1,3 +1,4 @@
+import { cutToWidth, displayWidth } from '../display-width.js';
 import { addLoads, noLoad, type Load, type VirtualServerLoad } from './rates.js';
 import { filterRows, rowsAt, sortRows, type Names, type Place, type Row, type SortField } from './rows.js';
 import type { TopState } from './state.js';
@@ -68,10 +69,11 @@ const columnsFor = (columns: number): readonly Column[] =>
     ? [connections, active, inactive, inPackets, outPackets, inBytes, outBytes]
     : [connections, active, inactive, inBytes, outBytes];
 
-/** Exactly so wide; what does not fit ends with a dot dot dot of one character. */
+/** Exactly so many columns; what does not fit ends with a dot dot dot of one column. */
 export const fit = (text: string, width: number): string => {
   if (width <= 0) return '';
-  return text.length <= width ? text.padEnd(width) : `${text.slice(0, width - 1)}…`;
+  const shown = displayWidth(text) <= width ? text : `${cutToWidth(text, width - 1)}…`;
+  return shown + ' '.repeat(Math.max(0, width - displayWidth(shown)));
 };
 
 const titleOf: Readonly<Record<Place['grouping'], string>> = {

@@ -1,9 +1,10 @@
 import type { IpAddress } from '../../base/ip.js';
+import { count } from '../../base/text.js';
 import type { LinkAddress } from '../../kernel/rtnetlink/convert.js';
 import { dummyInterfaceName } from '../../model/node.js';
 import { checksOf } from '../check.js';
 import type { Facts, NetworkFacts } from '../facts.js';
-import { count, fail, judge, pass, some, valueOf, warn, type Finding } from '../finding.js';
+import { fail, judge, pass, some, valueOf, warn, type Finding } from '../finding.js';
 
 const onDummy = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
   addresses.filter(({ interfaceName }) => interfaceName === dummyInterfaceName);

@@ -1,7 +1,8 @@
+import { count } from '../../base/text.js';
 import { kubeProxyChain, kubeProxySet, kubeProxyTable } from '../../model/kube-proxy-names.js';
 import { checksOf } from '../check.js';
 import type { ChainFact, Facts } from '../facts.js';
-import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
 /** Chains of both looks; undefined where neither was possible. */
 const chainsOf = ({ chains, legacyChains }: Facts): readonly ChainFact[] | undefined =>

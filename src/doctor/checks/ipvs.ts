@@ -1,7 +1,8 @@
+import { count } from '../../base/text.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
 import { checksOf } from '../check.js';
 import type { Facts, IpvsTable } from '../facts.js';
-import { count, fail, judge, pass, some, unknown, warn, type Finding } from '../finding.js';
+import { fail, judge, pass, some, unknown, warn, type Finding } from '../finding.js';
 
 const withTable = ({ ipvs }: Facts, meaning: (table: IpvsTable) => Finding): Finding =>
   judge(ipvs, (table) =>

@@ -1,7 +1,8 @@
+import { count } from '../../base/text.js';
 import { isAtLeast, parseRelease, type KernelVersion } from '../../kernel/release.js';
 import { checksOf } from '../check.js';
 import type { Facts } from '../facts.js';
-import { count, fail, judge, pass, unknown, valueOf, warn, type Finding } from '../finding.js';
+import { fail, judge, pass, unknown, valueOf, warn, type Finding } from '../finding.js';
 
 /** What the version decides of how IPVS behaves. */
 const effects = (version: KernelVersion): readonly string[] => [

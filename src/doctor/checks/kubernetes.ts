@@ -1,6 +1,7 @@
+import { count } from '../../base/text.js';
 import { checksOf } from '../check.js';
 import type { ApiFacts, Facts } from '../facts.js';
-import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
 const notNeeded = pass('no API server is needed: the Services come from files');
 

@@ -1,21 +1,11 @@
 import { familyOf, type Family } from '../../base/ip.js';
+import { count } from '../../base/text.js';
 import { tableName } from '../../model/nftables.js';
 import { dummyInterfaceName } from '../../model/node.js';
 import { dropsAnswers, filterName, remedyFor } from '../../plan/forward-policy.js';
 import { checksOf } from '../check.js';
 import type { ChainFact, Facts } from '../facts.js';
-import {
-  count,
-  fail,
-  judge,
-  pass,
-  some,
-  unknown,
-  valueOf,
-  warn,
-  type Finding,
-  type Look,
-} from '../finding.js';
+import { fail, judge, pass, some, unknown, valueOf, warn, type Finding, type Look } from '../finding.js';
 
 const nftables = ({ nftables: look }: Facts): Finding =>
   judge(look, (families) => {

@@ -1,6 +1,7 @@
+import { count } from '../../base/text.js';
 import { checksOf } from '../check.js';
 import type { Facts } from '../facts.js';
-import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
 const configuration = ({ configuration: { files, settings, problem } }: Facts): Finding => {
   const name = files.length === 0 ? 'no --config: the defaults' : files.join(', ');

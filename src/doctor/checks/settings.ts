@@ -1,10 +1,11 @@
 import { planKernelSettings } from '../../daemon/kernel-settings.js';
 import { familyOf } from '../../base/ip.js';
+import { count } from '../../base/text.js';
 import { isAtLeast, parseRelease } from '../../kernel/release.js';
 import { dummyInterfaceName } from '../../model/node.js';
 import { checksOf } from '../check.js';
 import type { Facts } from '../facts.js';
-import { count, fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
 /** What it means that a setting is not there or not for us to read. */
 const unreadable = (name: string, value: 'absent' | 'unreadable' | undefined): Finding =>

@@ -249,6 +249,7 @@ test('numbers are short and say what they are', () => {
     ['0', '0.5', '7', '99.9', '100', '999', '1.0k', '1.0k', '9.9k', '123k', '100M', '1.5P'],
   );
   assert.deepEqual([fit('abc', 5), fit('abcdef', 5), fit('abc', 0)], ['abc  ', 'abcd…', '']);
+  assert.deepEqual([fit('東京', 5), fit('東京都', 5), fit('東京都', 4)], ['東京 ', '東京…', '東… ']);
 });
 
 test('--batch prints a table, or an object on a line', () => {
