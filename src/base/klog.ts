@@ -1,3 +1,5 @@
+import { printable } from './text.js';
+
 const severities: Readonly<Record<string, string>> = { warn: 'W', error: 'E' };
 
 const two = (value: number): string => String(value).padStart(2, '0');
@@ -14,5 +16,5 @@ export const klogLine = (json: string): string => {
   const { level, time, msg, ...fields } = JSON.parse(json) as Readonly<Record<string, unknown>>;
   const head = `${severities[String(level)] ?? 'I'}${stamp(new Date(String(time)))} ${String(process.pid).padStart(7)} kube-ipvs]`;
   const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
-  return `${head} ${JSON.stringify(msg)}${pairs.join('')}\n`;
+  return `${head} ${printable(`${JSON.stringify(msg)}${pairs.join('')}`)}\n`;
 };

@@ -9,3 +9,14 @@ export const quote = (text: unknown): string =>
 /** `1 chain`, `2 chains`, `2 addresses`. */
 export const count = (number: number, word: string): string =>
   `${number} ${word}${number === 1 ? '' : word.endsWith('s') ? 'es' : 's'}`;
+
+/** What a terminal obeys instead of showing it: controls, line separators, and what turns the direction of writing. */
+const obeyed = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
+
+const codeText = (letter: string): string => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
+/** The same in one line for a terminal: what others have written, as the name of a pod, gives it no orders. */
+export const printable = (text: string): string => text.replaceAll(obeyed, codeText);
+
+/** The same of several lines. */
+export const printableLines = (text: string): string => text.split('\n').map(printable).join('\n');

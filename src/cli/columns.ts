@@ -1,3 +1,4 @@
+import { printable } from '../base/text.js';
 import { displayWidth } from './display-width.js';
 
 /** How a text looks on a terminal; it must not change the text's width. */
@@ -13,7 +14,8 @@ export interface Column {
 /** A text, or a text with its look. */
 export type Cell = string | { readonly text: string; readonly paint: Paint };
 
-const textOf = (cell: Cell | undefined): string => (typeof cell === 'string' ? cell : (cell?.text ?? ''));
+const textOf = (cell: Cell | undefined): string =>
+  printable(typeof cell === 'string' ? cell : (cell?.text ?? ''));
 
 const pad = (cell: Cell | undefined, width: number, { align }: Column): string => {
   const text = textOf(cell);

@@ -5,6 +5,7 @@ import type { FlagValues } from '../config/flags.js';
 import { loadSettings } from '../config/load-settings.js';
 import { kubeIpvsDocument, kubeProxyDocument, yamlDocuments } from '../config/print.js';
 import { resolveSettings, type Settings } from '../config/settings.js';
+import { tell } from './write-out.js';
 
 /** How both documents are printed. */
 export type ConfigFormat = 'yaml' | 'json';
@@ -16,7 +17,7 @@ const print = (settings: Settings, format: ConfigFormat): void => {
 };
 
 const warn = (warnings: readonly string[]): void => {
-  for (const warning of warnings) process.stderr.write(`kube-ipvs: warning: ${warning}\n`);
+  for (const warning of warnings) tell(`warning: ${warning}`);
 };
 
 /** Prints what these flags and their files make, every default filled in. InputError where something is wrong. */

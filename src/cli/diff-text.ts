@@ -1,3 +1,4 @@
+import { printable } from '../base/text.js';
 import type { StatusAnswer } from '../plan/admin-answers.js';
 import { planSummary, planText, stepsOf, type PlanGroup, type PlanPaint } from '../plan/plan-text.js';
 import type { Palette } from './paint.js';
@@ -27,20 +28,20 @@ const paintOf = (palette: Palette): PlanPaint => {
 const repairText = ({ by, left, refused }: Repair, palette: Palette): string => {
   const who = by === 'daemon' ? 'the daemon was asked to' : 'this command has tried to';
   if (left.length === 0) return `repaired: ${who}, and the kernel is as wanted now\n`;
-  const reasons = refused.map(({ what, reason }) => `! ${what}: ${reason}\n`);
-  return `NOT repaired: ${who}, and this still differs:\n\n${planText(left, paintOf(palette))}${palette.danger(reasons.join(''))}`;
+  const reasons = refused.map(({ what, reason }) => `${palette.danger(printable(`! ${what}: ${reason}`))}\n`);
+  return `NOT repaired: ${who}, and this still differs:\n\n${planText(left, paintOf(palette))}${reasons.join('')}`;
 };
 
 /** The differences for people: as a plan, with what was done about them. */
 export const diffText = ({ groups, contested, repair }: DiffResult, palette: Palette): string => {
   const asides = contested.map(
     ({ virtualServer, service }) =>
-      `! ${virtualServer}, which ${service} asks for, is somebody else's and left alone\n`,
+      `${palette.warning(printable(`! ${virtualServer}, which ${service} asks for, is somebody else's and left alone`))}\n`,
   );
   const plan =
     groups.length === 0 ? 'no difference: the kernel is as wanted\n' : planText(groups, paintOf(palette));
   const done = repair === undefined ? '' : `\n${repairText(repair, palette)}`;
-  return `${palette.warning(asides.join(''))}${plan}${done}`;
+  return `${asides.join('')}${plan}${done}`;
 };
 
 const operationsJson = (groups: readonly PlanGroup[]): readonly object[] =>

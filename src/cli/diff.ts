@@ -16,6 +16,7 @@ import { parseNodeAddresses } from './node-addresses.js';
 import { paletteFor, type ColorWish } from './paint.js';
 import { readObjects } from './read-objects.js';
 import { withRemedy } from './read-kernel.js';
+import { tell } from './write-out.js';
 import { renderFlags, type RenderOptions } from './render.js';
 
 export interface DiffOptions extends Omit<RenderOptions, 'output'> {
@@ -117,7 +118,7 @@ const filesSide = async (options: DiffOptions): Promise<Side> => {
   const parts = { settings, objects, addresses };
   const warned = new Set<string>();
   const warn = (text: string): void => {
-    if (!warned.has(text)) process.stderr.write(`kube-ipvs: warning: ${text}\n`);
+    if (!warned.has(text)) tell(`warning: ${text}`);
     warned.add(text);
   };
   for (const problem of [...settings.warnings, ...objects.problems]) warn(problem);
@@ -181,7 +182,7 @@ export const diff = async (options: DiffOptions): Promise<number> => {
     return (repair?.left ?? groups).length === 0 ? exitStatuses.equal : exitStatuses.different;
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    process.stderr.write(`kube-ipvs: ${messageOf(withRemedy(error))}\n`);
+    tell(messageOf(withRemedy(error)));
     return exitStatuses.trouble;
   }
 };

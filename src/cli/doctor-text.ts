@@ -1,5 +1,6 @@
 import { count } from '../base/text.js';
 import { groups } from '../doctor/check.js';
+import { printable } from '../base/text.js';
 import type { Outcome } from '../doctor/checks.js';
 import { type Result } from '../doctor/finding.js';
 
@@ -18,7 +19,7 @@ const indent = ' '.repeat(2 + markWidth);
 /** Lines that fit behind the indentation; a word that is longer stays whole. */
 export const wrap = (text: string, width: number): readonly string[] => {
   const lines: string[] = [];
-  for (const word of text.split(' ')) {
+  for (const word of printable(text).split(' ')) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + 1 + word.length <= width)
       lines[lines.length - 1] = `${last} ${word}`;
@@ -41,7 +42,7 @@ export const remedyLines = (remedy: string, width: number): readonly string[] =>
         .split('; ')
         .flatMap((step) =>
           isCommand(step)
-            ? [`→ ${step}`]
+            ? [`→ ${printable(step)}`]
             : wrap(step, width - 2).map((line, index) => (index === 0 ? `→ ${line}` : `  ${line}`)),
         );
 

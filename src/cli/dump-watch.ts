@@ -1,4 +1,5 @@
 import { sleep } from '../base/async.js';
+import { printable } from '../base/text.js';
 import { UsageError } from '../config/flags.js';
 import { realServerJson, virtualServerJson } from '../plan/table.js';
 import { askFor, formatTable, readAsked, type Asked, type DumpOptions } from './dump.js';
@@ -77,7 +78,7 @@ export const changeLine = ({ change, server }: Change, time: Date): string => {
   const told = Object.entries(facts)
     .filter(([, value]) => value !== undefined)
     .map(factText);
-  return `${[clock, change.padEnd(7), what, ...told].join('  ')}\n`;
+  return `${printable([clock, change.padEnd(7), what, ...told].join('  '))}\n`;
 };
 
 const jsonLine = ({ change, server }: Change, time: Date): string =>

@@ -1,4 +1,5 @@
 import { InputError } from '../base/errors.js';
+import { printableLines } from '../base/text.js';
 import { UsageError } from '../config/flags.js';
 import { ipvsadmLines } from '../plan/table.js';
 import { askDaemon, type AdminClient } from './admin-client.js';
@@ -154,7 +155,7 @@ export const dump = async (options: DumpOptions): Promise<number> => {
   const table = await readAsked(asked, options);
   const empty = table.tables.length === 0;
   const forPrograms = options.output === 'json' || options.output === 'yaml' || options.output === 'ipvsadm';
-  if (empty) process.stderr.write(await nothingThere(asked, options));
+  if (empty) process.stderr.write(printableLines(await nothingThere(asked, options)));
   if (!empty || forPrograms) await writeOut(await formatTable(table, asked, options));
   return empty && asked.target !== undefined ? 1 : 0;
 };

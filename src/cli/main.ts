@@ -4,6 +4,7 @@ import { messageOf } from '../base/errors.js';
 import { UsageError } from '../config/flags.js';
 import { exitStatus } from './command.js';
 import { printDaemonHelp, runDaemonCommand } from './commands/run.js';
+import { outputFailed, tell } from './write-out.js';
 
 /** Whether the words call the daemon: called as kube-proxy, `run`, flags only, or nothing at all. */
 const callsDaemon = (calledAs: string, argv: readonly string[]): boolean =>
@@ -29,15 +30,12 @@ const main = async (calledAs: string, argv: readonly string[]): Promise<number> 
   return callCommand(commands, argv);
 };
 
-// The reader of a pipe may leave early, as head does.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(exitStatus.done);
-});
+process.stdout.on('error', outputFailed);
+process.stderr.on('error', outputFailed);
 
 try {
   process.exitCode = await main(basename(process.argv[1] ?? ''), process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`kube-ipvs: ${messageOf(error)}\n`);
+  tell(messageOf(error));
   process.exitCode = error instanceof UsageError ? exitStatus.usage : exitStatus.error;
 }

@@ -3,6 +3,7 @@ import type { Outcome } from '../model/operation.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
 import { NetlinkError } from '../netlink/errors.js';
 import { inIdentityOrder } from '../plan/table-order.js';
+import { outliveReader } from './write-out.js';
 
 /** What a kernel answers that lacks IPVS, nftables, nftables for a family, or ipset. */
 const lacking: readonly string[] = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
@@ -60,7 +61,9 @@ export class RemovalReport {
   constructor(
     private readonly dryRun: boolean,
     private readonly format: CleanupFormat,
-  ) {}
+  ) {
+    outliveReader();
+  }
 
   /** Gives how many are left, or would be. */
   async perform(removals: readonly Removal[]): Promise<number> {

@@ -3,6 +3,7 @@ import { loadSettings } from '../config/load-settings.js';
 import { ownNodeAddresses, parseNodeAddresses } from './node-addresses.js';
 import { readObjects } from './read-objects.js';
 import { formatRendered, renderNode } from './render-node.js';
+import { tell } from './write-out.js';
 
 export interface RenderOptions {
   /** Files and folders; `-` is standard input. */
@@ -32,7 +33,7 @@ export const renderFlags = ({
   );
 
 const warn = (text: string): void => {
-  process.stderr.write(`kube-ipvs: warning: ${text}\n`);
+  tell(`warning: ${text}`);
 };
 
 /** Prints what the node would program for the objects in the files; remarks go to standard error. Resolves to the exit status; rejects with InputError. */

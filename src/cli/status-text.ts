@@ -1,4 +1,4 @@
-import { count } from '../base/text.js';
+import { count, printable } from '../base/text.js';
 import type { RefusalAnswer, StatusAnswer } from '../plan/admin-answers.js';
 import { formatColumns, type Cell } from './columns.js';
 import { spanText } from './names-book.js';
@@ -180,6 +180,6 @@ export const statusText = (status: StatusAnswer, palette: Palette): string => {
     mark === undefined ? text : { text, paint: palette[mark] },
   ]);
   const left = { title: '', align: 'left' } as const;
-  const wrong = shortcomings(status).map((reason) => `${palette.danger(`!  ${reason}`)}\n`);
+  const wrong = shortcomings(status).map((reason) => `${palette.danger(printable(`!  ${reason}`))}\n`);
   return `${headline(status, palette)}\n${wrong.join('')}${formatColumns([{ ...left, least: 1 }, left, left], rows, { titles: false })}`;
 };

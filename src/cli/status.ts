@@ -4,6 +4,7 @@ import type { StatusAnswer } from '../plan/admin-answers.js';
 import { adminClient, NoDaemonError, type AdminClient } from './admin-client.js';
 import { paletteFor, type ColorWish } from './paint.js';
 import { shortcomings, statusText } from './status-text.js';
+import { tell } from './write-out.js';
 
 export interface StatusOptions {
   readonly output: 'text' | 'json' | 'yaml';
@@ -41,10 +42,6 @@ const format = async (
   if (output === 'text') return statusText(status, paletteFor(process.stdout, process.env, color));
   const { formatYaml } = await import('../base/yaml.js');
   return formatYaml(status);
-};
-
-const tell = (problem: string): void => {
-  process.stderr.write(`kube-ipvs: ${problem}\n`);
 };
 
 /** Prints how the daemon of this machine does. What keeps it from being healthy is told on standard error too. */

@@ -1,4 +1,7 @@
 import { once } from 'node:events';
+import { messageOf } from '../base/errors.js';
+import { printableLines } from '../base/text.js';
+import { exitStatus } from './command.js';
 
 /** What is handed to the system at a time. */
 const chunkLength = 64 * 1024;
@@ -18,4 +21,28 @@ export const writeOut = async (texts: Iterable<string>): Promise<void> => {
     chunk = '';
   }
   if (chunk !== '') await write(chunk);
+};
+
+/** Tells of a problem on standard error. */
+export const tell = (problem: string): void => {
+  process.stderr.write(`kube-ipvs: ${printableLines(problem)}\n`);
+};
+
+let endsWithReader = true;
+
+/** From now on all is done to its end, whether or not anybody reads what is told of it: for what changes something. */
+export const outliveReader = (): void => {
+  endsWithReader = false;
+};
+
+/**
+ * What is printed finds no place. The reader of a pipe may leave early, as head does: then the program ends as well, without a
+ * word and with the status that was found by then.
+ */
+export const outputFailed = (error: NodeJS.ErrnoException): void => {
+  const isReaderGone = error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED';
+  if (!endsWithReader) return;
+  if (isReaderGone) process.exit();
+  tell(`the output cannot be written: ${messageOf(error)}`);
+  process.exit(exitStatus.error);
 };

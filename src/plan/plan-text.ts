@@ -1,4 +1,5 @@
 import type { IpAddress } from '../base/ip.js';
+import { printable } from '../base/text.js';
 import { operationTarget, type Operation } from '../model/operation.js';
 import { formatEntry, planEntry, type FoundTables, type PlanEntry } from '../model/plan-entry.js';
 import type { VirtualServerKey } from '../model/virtual-server.js';
@@ -104,12 +105,12 @@ export const stepsOf = (groups: readonly PlanGroup[]): readonly PlanStep[] =>
 const widestLine = 100;
 
 const groupText = ({ name, steps }: PlanGroup, paint: PlanPaint): string => {
-  const lines = steps.map(formatEntry);
+  const lines = steps.map((step) => printable(formatEntry(step)));
   const width = lines.reduce((most, line) => Math.max(most, line.length <= widestLine ? line.length : 0), 0);
   const stepLines = steps.map(({ op, reason }, index) => {
     const line = lines[index] ?? '';
     const space = ' '.repeat(Math.max(0, width - line.length));
-    return `${paint.step(op, line)}${reason === undefined ? '' : `${space}  ${paint.aside(`# ${reason}`)}`}\n`;
+    return `${paint.step(op, line)}${reason === undefined ? '' : `${space}  ${paint.aside(printable(`# ${reason}`))}`}\n`;
   });
   return `${paint.aside(`# ${name}`)}\n${stepLines.join('')}\n`;
 };

@@ -1,3 +1,4 @@
+import { printable } from '../../base/text.js';
 import type { Command } from '../command.js';
 import { readBashLine, replacedPart } from './bash-line.js';
 import { complete, type Candidate } from './complete.js';
@@ -5,7 +6,10 @@ import { complete, type Candidate } from './complete.js';
 /** Looks up the targets whose names begin so. */
 export type FindTargets = (start: string) => Promise<readonly Candidate[]>;
 
-const oneLine = (words: string): string => words.replaceAll(/\s+/g, ' ');
+const oneLine = (words: string): string => printable(words.replaceAll(/\s+/g, ' '));
+
+/** What no shell takes for anything but a word: all that a Service or a pod can be called in truth. */
+const isPlainWord = ({ word }: Candidate): boolean => /^[\w.:/[\]-]+$/.test(word);
 
 /** How a word is given back: bash replaces only a part of it. */
 type Shorten = (word: string) => string;
@@ -18,7 +22,7 @@ const answer = async (
 ): Promise<string> => {
   const { shorten, findTargets } = options;
   const { candidates, also, prefix } = complete(commands, words, current);
-  const found = also === 'target' ? await findTargets(current) : [];
+  const found = also === 'target' ? (await findTargets(current)).filter(isPlainWord) : [];
   const lines = [...candidates, ...found].map(({ word, summary }) => `${shorten(word)}\t${oneLine(summary)}`);
   if (also === 'file') {
     const start = current.slice(prefix.length);

@@ -1,4 +1,5 @@
 import { InputError } from '../../base/errors.js';
+import { printableLines } from '../../base/text.js';
 import { UsageError } from '../../config/flags.js';
 import type { ServedAnswer, ServiceStoryAnswer, VirtualServersAnswer } from '../../plan/admin-answers.js';
 import { askDaemon, type AdminClient } from '../admin-client.js';
@@ -187,7 +188,9 @@ export const explain = async (target: string, options: ExplainOptions): Promise<
   const isList =
     wish.by === 'bare-name' && (told?.found.length ?? 0) > 1 && told?.stories[0]?.[0].pod === undefined;
   if (isList || (told?.found.length === 0 && !isNameless(wish))) {
-    process.stderr.write(isList ? ambiguous(target, told?.found ?? []) : notFound(target, told?.all, wish));
+    process.stderr.write(
+      printableLines(isList ? ambiguous(target, told?.found ?? []) : notFound(target, told?.all, wish)),
+    );
     return exitStatus.error;
   }
   const stories = await look({ target, wish, from, told }, options);

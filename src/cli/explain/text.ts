@@ -2,6 +2,7 @@ import type { Paint } from '../columns.js';
 import { remedyLines, screenWidth, wrap } from '../doctor-text.js';
 import type { Palette } from '../paint.js';
 import { formatSocketAddress } from '../../base/ip.js';
+import { printable } from '../../base/text.js';
 import type { Line, Mark } from './facts.js';
 import type { Section, Story, Verdict } from './story.js';
 import type { Trace } from './trace.js';
@@ -20,7 +21,7 @@ const lineText = ({ mark, text, details = [], next = '' }: Line, palette: Palett
   return [
     `  ${paint(signs[mark])} ${paint(first)}`,
     ...rest.map((line) => `    ${paint(line)}`),
-    ...details.map((line) => `      ${palette.faint(line)}`),
+    ...details.map((line) => `      ${palette.faint(printable(line))}`),
     ...remedyLines(next, screenWidth - 4).map((line) => `    ${line}`),
   ];
 };
@@ -73,7 +74,7 @@ const verdictText = ({ mark, text, next = '' }: Verdict, palette: Palette): read
 /** A story for people. */
 export const storyText = ({ subject, sections, traces, verdict }: Story, palette: Palette): string =>
   [
-    palette.strong(subject),
+    palette.strong(printable(subject)),
     '',
     ...sections.flatMap((section) => sectionText(section, palette)),
     ...traces.flatMap((trace) => traceText(trace, palette)),

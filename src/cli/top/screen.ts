@@ -1,3 +1,4 @@
+import { printable } from '../../base/text.js';
 import { cutToWidth, displayWidth } from '../display-width.js';
 import { addLoads, noLoad, type Load, type VirtualServerLoad } from './rates.js';
 import { filterRows, rowsAt, sortRows, type Names, type Place, type Row, type SortField } from './rows.js';
@@ -70,8 +71,9 @@ const columnsFor = (columns: number): readonly Column[] =>
     : [connections, active, inactive, inBytes, outBytes];
 
 /** Exactly so many columns; what does not fit ends with a dot dot dot of one column. */
-export const fit = (text: string, width: number): string => {
+export const fit = (whole: string, width: number): string => {
   if (width <= 0) return '';
+  const text = printable(whole);
   const shown = displayWidth(text) <= width ? text : `${cutToWidth(text, width - 1)}…`;
   return shown + ' '.repeat(Math.max(0, width - displayWidth(shown)));
 };
