@@ -1,3 +1,4 @@
+import { familyOf, type Family } from '../base/ip.js';
 import type { Endpoint } from '../model/endpoint.js';
 import type { Protocol } from '../model/service.js';
 import type { ElementKey, SetElement } from '../model/nftables.js';
@@ -36,10 +37,13 @@ export interface Watched {
   /** Of the last look that counted, in milliseconds. */
   readonly at: number;
   readonly inPackets: bigint;
+  readonly inBytes: bigint;
   readonly outPackets: bigint;
   readonly activeConnections: number;
-  /** At how many looks packets had come for it, since it last answered. */
+  /** At how many looks packets had come for it that ask for an answer, since it last answered. */
   readonly looksUnanswered: number;
+  /** When the last of these was, or it last answered. */
+  readonly countedAt: number;
   /** Whether the look after the last of these saw no answer either. */
   readonly silent: boolean;
 }
@@ -152,14 +156,32 @@ const leastWatchMilliseconds = 2_500;
  */
 const suspectLooks = 2;
 
+/** IP and TCP headers with timestamps, as of a packet that carries nothing. */
+const emptyPacketBytes: Readonly<Record<Family, bigint>> = { IPv4: 52n, IPv6: 72n };
+
+/**
+ * A packet that carries nothing may be a keepalive probe, which asks for an answer, or one of the ever rarer words of a slow reader
+ * that it has room again, which does not.
+ */
+const leastProbeMilliseconds = 60_000;
+
 const isSuspect = ({ looksUnanswered }: Watched): boolean => looksUnanswered >= suspectLooks;
 
 const watchAnew = (server: RealServerObservation, now: number): Watched | undefined => {
   // Answers pass the node only where it translates addresses.
   if (server.statistics === undefined || server.forwarding !== 'masquerade') return undefined;
-  const { inPackets, outPackets } = server.statistics;
+  const { inPackets, inBytes, outPackets } = server.statistics;
   const { activeConnections } = server;
-  return { at: now, inPackets, outPackets, activeConnections, looksUnanswered: 0, silent: false };
+  return {
+    at: now,
+    inPackets,
+    inBytes,
+    outPackets,
+    activeConnections,
+    looksUnanswered: 0,
+    countedAt: now,
+    silent: false,
+  };
 };
 
 /** What is known after one more look. A packet that ended a connection needs no answer (RST gets none). */
@@ -174,10 +196,13 @@ const watch = (
   if (anew.outPackets !== before.outPackets || anew.inPackets < before.inPackets) return anew;
   if (now - before.at < leastWatchMilliseconds) return before;
   const ended = Math.max(0, before.activeConnections - anew.activeConnections);
-  const unanswered = Number(anew.inPackets - before.inPackets) - ended;
+  const came = anew.inPackets - before.inPackets;
+  const carrySomething = anew.inBytes - before.inBytes > came * emptyPacketBytes[familyOf(server.address)];
+  const counts = Number(came) > ended && (carrySomething || now - before.countedAt >= leastProbeMilliseconds);
   return {
     ...anew,
-    looksUnanswered: before.looksUnanswered + (unanswered > 0 ? 1 : 0),
+    looksUnanswered: before.looksUnanswered + (counts ? 1 : 0),
+    countedAt: counts ? now : before.countedAt,
     silent: isSuspect(before),
   };
 };

@@ -161,16 +161,26 @@ test('only virtual servers with an unwanted real server of weight 0 need to be r
   assert.equal(among(), 0);
 });
 
-/** What a look sees of a real server with connections: at which time, packets in and out, active connections. */
-type Look = readonly [seconds: number, inPackets: number, outPackets: number, active?: number];
+/** What a look sees of a real server with connections: at which time, packets in and out, active connections, and how many of the packets carried nothing. */
+type Look = readonly [
+  seconds: number,
+  inPackets: number,
+  outPackets: number,
+  active?: number,
+  empty?: number,
+];
 
-const seen = ([, inPackets, outPackets, active = 2]: Look, fields: Partial<RealServerObservation>) =>
+const seen = (
+  [, inPackets, outPackets, active = 2, empty = 0]: Look,
+  fields: Partial<RealServerObservation>,
+) =>
   observed(1, {
     activeConnections: active,
     inactiveConnections: 1,
     statistics: {
       ...noStatistics,
       inPackets: BigInt(inPackets),
+      inBytes: BigInt(empty * 52 + (inPackets - empty) * 54),
       outPackets: BigInt(outPackets),
     },
     ...fields,
@@ -284,11 +294,26 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     'keepalive probes of an idle client stay without answer',
     [
       [0, 10, 9],
-      [75, 11, 9],
-      [150, 12, 9],
-      [153, 12, 9],
+      [75, 11, 9, 2, 1],
+      [150, 12, 9, 2, 2],
+      [153, 12, 9, 2, 2],
     ],
     153,
+  ],
+  [
+    'a slow reader says ever less often that it has room again',
+    [
+      [0, 10, 9],
+      [3, 13, 9, 2, 3],
+      [6, 14, 9, 2, 4],
+      [9, 14, 9, 2, 4],
+      [18, 15, 9, 2, 5],
+      [36, 16, 9, 2, 6],
+      [72, 17, 9, 2, 7],
+      [75, 17, 9, 2, 7],
+      [120, 17, 9, 2, 7],
+    ],
+    undefined,
   ],
   [
     'looks are too close to tell',
