@@ -328,8 +328,9 @@ export class PacketRules {
     try {
       await this.#declare(family);
     } catch (error) {
-      if (!(error instanceof PacketRulesError)) throw error;
-      return { status: 'failed', errno: error.errno, message: error.message, culprit: undefined };
+      if (!(error instanceof PacketRulesError) && !isRefusedRead(error)) throw error;
+      const errno = 'errno' in error ? error.errno : '';
+      return { status: 'failed', errno, message: error.message, culprit: undefined };
     }
     return this.#transact(family, [
       ...elementChanges('delete-elements', family, gone),

@@ -314,3 +314,14 @@ test('a table that is known is not read once more for its elements', async () =>
   tables.table = () => assert.fail('read again');
   assert.equal((await rules.read()).length, 1);
 });
+
+test('a table that is gone and cannot be looked at costs what was sent, and throws nothing', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  tables.declared.clear();
+  tables.table = async () => {
+    throw new NetlinkError('read the table', 12);
+  };
+  for (let attempt = 0; attempt < 2; attempt += 1)
+    assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'unknown');
+});
