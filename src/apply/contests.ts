@@ -44,6 +44,8 @@ export class Contests {
   /** Virtual servers of ours that the last dump did not have: it may have passed over them while others came or went. */
   missed(missing: ReadonlySet<VirtualServerKey>): void {
     this.#missed = missing;
+    // What of it came to be has been adopted; what somebody makes later is his.
+    this.#unanswered.clear();
   }
 
   /** Whether we may have made it: what came of it is not known. */

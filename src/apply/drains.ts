@@ -211,8 +211,7 @@ export class Drains {
   forgetEndpoints(keys: Iterable<VirtualServerKey>): void {
     const { observed, endpoints } = this.parts;
     for (const key of keys) {
-      const present = observed.virtualServer(key)?.realServers;
-      endpoints.formerEndpoints.retain(key, (realServer) => present?.has(realServer) === true);
+      endpoints.formerEndpoints.retain(key, observed.virtualServer(key)?.realServers);
     }
   }
 }

@@ -163,10 +163,12 @@ export class Reconciler {
     const turns = new Turns(longestTurnMilliseconds);
     const report = { applied: 0, failed: 0 };
     this.#refused.clear();
-    const settled = await this.settle(this.#refusals.withDue(touched));
-    this.#rereads.distrust(settled.virtualServers);
+    const known = await this.settle(this.#refusals.withDue(touched));
+    const settled = union(known, this.#rereads.distrust(known.virtualServers));
     const reread = await this.#rereads.read();
-    const all = reread.size === 0 ? settled : union(settled, touch({ virtualServers: reread }));
+    // What could not be read before was not asked for its connections.
+    const all =
+      reread.size === 0 ? settled : union(settled, await this.settle(touch({ virtualServers: reread })));
     // A second time only where it turned out that somebody else has what is wanted.
     for (let some = withoutRecords(all); !isEmpty(some); some = contests.takeInto(touch())) {
       for (const slice of slices(some, wanted.urgency)) {
@@ -187,8 +189,9 @@ export class Reconciler {
     for (let count = 0; count < maximumRounds; count += 1) {
       const operations = this.#operations(without(round, this.#refused)).filter(
         (operation) =>
-          !('element' in operation) ||
-          ((operation.kind === 'delete-element') === slice.late && !this.#naming.holdsBack(operation)),
+          !this.#rereads.holdsBack(operation) &&
+          (!('element' in operation) ||
+            ((operation.kind === 'delete-element') === slice.late && !this.#naming.holdsBack(operation))),
       );
       for (const phase of phases(operations)) await this.#run(phase, report);
       const reread = await this.#rereads.read();

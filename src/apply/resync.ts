@@ -14,6 +14,7 @@ import { touch, type Touched } from '../plan/diff.js';
 import {
   realServerOf,
   tryRealServers,
+  tryVirtualServer,
   withoutObservations,
   type IpvsReads,
   type Unreadable,
@@ -27,11 +28,13 @@ export interface ResyncParts {
   readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
   /** Whether a virtual server that we know nothing of yet is ours. */
   readonly isOurs: (identity: VirtualServerIdentity) => boolean;
+  /** Whether a Service asks for it. */
+  readonly isWanted: (key: VirtualServerKey) => boolean;
   readonly unreadable: Unreadable;
   /** Is told which virtual servers of ours are not there any more, as far as a dump can tell; at every round. */
   readonly missed?: (missing: ReadonlySet<VirtualServerKey>) => void;
   /** Is given those that are not, at every round. */
-  readonly contested: Pick<Contested, 'replace'>;
+  readonly contested: Pick<Contested, 'replace' | 'identities'>;
 }
 
 /** What is read and compared between two turns of the event loop takes no longer. */
@@ -56,6 +59,12 @@ export class Resync {
   /** How many virtual servers' real servers this round has still to read. */
   get remaining(): number {
     return this.#queue.length;
+  }
+
+  /** Whether something was taken for somebody else's that is ours by what is known now: the next round adopts it. */
+  get isMistaken(): boolean {
+    for (const identity of this.parts.contested.identities()) if (this.parts.isOurs(identity)) return true;
+    return false;
   }
 
   /**
@@ -90,6 +99,7 @@ export class Resync {
     }
     const missing = new Set([...observed.virtualServerKeys()].filter((known) => !present.has(known)));
     for (const key of missing) {
+      if (await this.#wasPassedOver(key)) continue;
       observed.setVirtualServer(key, undefined);
       drifted.add(key);
     }
@@ -101,6 +111,17 @@ export class Resync {
       left.size === 0 ? queue : [...queue.filter(isLeft), ...queue.filter((each) => !isLeft(each))];
     this.parts.contested.replace(others);
     return touch({ virtualServers: drifted, addresses });
+  }
+
+  /**
+   * Whether it is there although the dump did not have it. Of what is wanted the attempt to make it tells; but nobody would look
+   * again for what only waits for the end of its connections.
+   */
+  async #wasPassedOver(key: VirtualServerKey): Promise<boolean> {
+    const { ipvs, observed, isWanted, unreadable } = this.parts;
+    const known = observed.virtualServer(key);
+    if (known === undefined || isWanted(key)) return false;
+    return (await tryVirtualServer(ipvs, known.server.identity, unreadable)) !== undefined;
   }
 
   async #adopt(server: VirtualServer): Promise<void> {

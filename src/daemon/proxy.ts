@@ -252,7 +252,11 @@ export class Proxy implements AsyncDisposable {
 
   async #repairPacketRules(): Promise<void> {
     if (!this.parts.store.synced || !this.#adopted) return;
-    await this.#repair(touch({ elements: await this.#rules.readAnew() }));
+    const elements = await this.#rules.readAnew();
+    const { resync } = this.parts;
+    // Names that could not be read before: without this they would go, as nothing of ours is to name what is somebody else's.
+    const adopted = resync.isMistaken ? await resync.begin() : touch();
+    await this.#repair(union(adopted, touch({ elements })));
   }
 
   /** Spreads the slices of a round over the first half of the sync period. */

@@ -228,6 +228,7 @@ export const wire = (
         hasNodeAddress: (address) => nodeAddresses.has(address),
         isExcluded,
       }) === 'ours',
+    isWanted: (key) => wanted.desired.ownerOf(key) !== undefined,
     unreadable: reconciler.unreadable,
     missed: (missing) => contests.missed(missing),
     contested,

@@ -57,6 +57,11 @@ export class Contested implements Wanted {
     return this.#others.keys();
   }
 
+  /** The same, as they are asked for. */
+  identities(): Iterable<VirtualServerIdentity> {
+    return this.#others.values();
+  }
+
   /** The virtual servers that Services ask for and do not get, as somebody else has made them. */
   *all(): Iterable<ContestedVirtualServer> {
     for (const key of this.#others.keys()) {

@@ -68,17 +68,17 @@ export class FormerEndpoints {
     return this.#endpoints.get(key)?.get(realServer);
   }
 
-  /** The virtual server, where it is not wanted any more and was not looked at since. */
+  /** The virtual server, where it is not wanted any more and is still there. */
   virtualServer(key: VirtualServerKey): FormerVirtualServer | undefined {
     return this.#virtualServers.get(key);
   }
 
-  /** Forgets those of a virtual server that nobody asks for any more. */
-  retain(key: VirtualServerKey, isOfUse: (realServer: RealServerKey) => boolean): void {
-    this.#virtualServers.delete(key);
+  /** Forgets those of a virtual server that the kernel does not have any more; `present`: the real servers that it has there. */
+  retain(key: VirtualServerKey, present: ReadonlyMap<RealServerKey, unknown> | undefined): void {
+    if (present === undefined) this.#virtualServers.delete(key);
     const known = this.#endpoints.get(key);
     if (known === undefined) return;
-    for (const realServer of known.keys()) if (!isOfUse(realServer)) known.delete(realServer);
+    for (const realServer of known.keys()) if (present?.has(realServer) !== true) known.delete(realServer);
     if (known.size === 0) this.#endpoints.delete(key);
   }
 

@@ -193,3 +193,17 @@ test('what nobody asks for is foreign, and contested from when somebody does', a
   assert.deepEqual([contested.foreign, contestedNow().length], [1, 1]);
   assert.deepEqual(kernel.askedOfRules, []);
 });
+
+test('what we tried to make before the connection broke is somebody else’s where he makes it later', async () => {
+  const { kernel, desired, reconciler, resync, observed, want, somebodyMakes } = setUp();
+  kernel.breaksAfter = 1;
+  await assert.rejects(reconciler.reconcile(want()), /broke/);
+  await resync.begin({ anew: true });
+  await reconciler.reconcile(want());
+  await reconciler.reconcile(desired.replace(service('web', { clusterIP: '10.96.0.1' }).key, undefined));
+  assert.equal(kernel.tables.size, 0);
+  somebodyMakes('10.96.0.1', 80);
+  await reconciler.reconcile(await resync.begin());
+  assert.deepEqual(othersTable(kernel, web), asMade);
+  assert.equal(observed.virtualServer(web), undefined);
+});

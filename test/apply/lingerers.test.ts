@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ElementKey } from '../../src/model/nftables.js';
 import type { VirtualServerKey } from '../../src/model/virtual-server.js';
 import { touch } from '../../src/plan/diff.js';
 import { drainRecord } from '../../src/plan/drain-records.js';
@@ -99,6 +100,19 @@ test('whose address is not local goes at once; one that somebody else deletes me
   second.kernel.tables.clear();
   await second.reconciler.reconcile(await second.resync.begin());
   assert.deepEqual([second.kernel.tables.size, second.kernel.addresses.size], [0, 0]);
+});
+
+test('what lingers and was passed over by a dump lingers on', async () => {
+  const { kernel, reconciler, resync, lingering, observed, want } = await serving();
+  await reconciler.reconcile(want('web', vip, undefined));
+  kernel.passesOver.add(web);
+  await reconciler.reconcile(await resync.begin());
+  kernel.passesOver.clear();
+  assert.ok(lingering.has(web));
+  assert.ok(observed.element(refuses as ElementKey) !== undefined);
+  kernel.connections.clear();
+  await reconciler.drain();
+  assert.deepEqual([kernel.tables.size, lingering.size], [0, 0]);
 });
 
 test('an address that another interface gets is left to it while the virtual server lingers', async () => {

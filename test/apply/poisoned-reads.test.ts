@@ -4,10 +4,12 @@ import { commonMeanings, meaningOfRead, operationMeanings, readMeanings } from '
 import type { RefusedRead } from '../../src/apply/kernel-reader.js';
 import { NetlinkError, ProtocolError } from '../../src/netlink/errors.js';
 import { virtualServerKey, type VirtualServerKey } from '../../src/model/virtual-server.js';
+import { render } from '../../src/plan/render.js';
 import { union } from '../../src/plan/diff.js';
 import { errnoNumber } from '../support/errnos.js';
 import { FaultyKernel } from '../support/faulty-kernel.js';
-import { setUp } from '../support/reconciling.js';
+import { ready, service, slice } from '../support/objects.js';
+import { context, setUp } from '../support/reconciling.js';
 import { allTouched } from '../support/touched.js';
 
 // One virtual server cannot be read, whatever the reason and whoever asks: it is left as it is, told of and tried again with
@@ -203,4 +205,68 @@ test('somebody elseâ€™s virtual server that cannot be read stays somebody elseâ€
   assert.equal(strange.kernel.tables.size, count);
   assert.ok(!strange.kernel.asked.some((line) => line.includes(bad)));
   assert.deepEqual([contested.foreign, reconciler.refused, resync.remaining], [0, 0, 0]);
+});
+
+test('what nobody asks for any more and could not be read at the start keeps its connections once it can', async () => {
+  const all = world();
+  const { kernel, reconciler, resync, observed, lingering, tryAgain } = all;
+  await become(all, ['10.1.0.1', '10.1.0.2']);
+  connect(all);
+  for (const key of observed.virtualServerKeys()) observed.setVirtualServer(key, undefined);
+  all.wantMany(count, undefined);
+  kernel.error = errors[0];
+  await resync.begin({ anew: true });
+  await reconciler.reconcile(observed.keys());
+  await tryAgain();
+  assert.equal(lingering.size, count - 1);
+  assert.equal(kernel.addresses.size, count);
+  kernel.error = undefined;
+  await tryAgain();
+  assert.equal(lingering.size, count);
+  assert.equal(kernel.tables.get(bad)?.realServers.size, 2);
+  assert.equal(reconciler.refused, 0);
+  kernel.connections.clear();
+  await reconciler.drain();
+  assert.deepEqual([kernel.tables.size, kernel.addresses.size, lingering.size], [0, 0, 0]);
+  assert.deepEqual([...observed.elementKeys()], []);
+});
+
+test('what a Service left that cannot be read keeps its address, and has the time that the Service gave it', async () => {
+  const all = world();
+  const { kernel, reconciler, desired, lingering, clock, tryAgain } = all;
+  const long = service('web-0', {
+    clusterIP: '10.97.0.0',
+    annotations: { 'ipvs.kube-ipvs.dev/drain-deadline': '1h' },
+  });
+  await reconciler.reconcile(
+    desired.replace(long.key, render(long, [slice('web-0', [ready('10.1.0.1')])], context)),
+  );
+  connect(all);
+  kernel.error = errors[0];
+  await reconciler.reconcile(desired.replace(long.key, undefined));
+  await tryAgain();
+  assert.deepEqual([kernel.tables.size, kernel.addresses.size, lingering.size], [1, 1, 0]);
+  kernel.error = undefined;
+  await tryAgain();
+  assert.equal(lingering.formerOwner(bad), long.key);
+  clock.now += 3_000_000;
+  await reconciler.drain();
+  assert.deepEqual([kernel.tables.size, kernel.addresses.size, lingering.size], [1, 1, 1]);
+  clock.now += 3_600_000;
+  await reconciler.drain();
+  assert.deepEqual([kernel.tables.size, kernel.addresses.size, lingering.size], [0, 0, 0]);
+  assert.equal(desired.formerEndpoints.virtualServer(bad), undefined);
+});
+
+test('what a Service left idle that cannot be read goes whole once it can', async () => {
+  const all = world();
+  const { kernel, reconciler, observed, tryAgain } = all;
+  await become(all, ['10.1.0.1']);
+  kernel.error = errors[0];
+  await become(all, undefined);
+  assert.deepEqual([kernel.tables.size, kernel.addresses.size], [1, 1]);
+  kernel.error = undefined;
+  await tryAgain();
+  assert.deepEqual([kernel.tables.size, kernel.addresses.size, reconciler.refused], [0, 0, 0]);
+  assert.deepEqual([...observed.elementKeys()], []);
 });

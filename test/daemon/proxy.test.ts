@@ -14,7 +14,9 @@ import { Proxy } from '../../src/daemon/proxy.js';
 import type { SyncObserver } from '../../src/daemon/sync-observer.js';
 import { SyncHealth } from '../../src/daemon/serving/sync-health.js';
 import { silentRecorder } from '../../src/daemon/events/recorder.js';
+import type { SetElement } from '../../src/model/nftables.js';
 import { WantedState } from '../../src/daemon/wanted-state.js';
+import { isNamedIn, serviceElement } from '../../src/plan/packet-elements.js';
 import { Contested } from '../../src/plan/contested.js';
 import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
@@ -23,7 +25,7 @@ import { failed, FaultyKernel } from '../support/faulty-kernel.js';
 import { nodeFacts, ready, service, settings, slice, type ServiceSpec } from '../support/objects.js';
 
 /** A proxy on a kernel that can be told to fail. */
-const setUp = () => {
+const setUp = ({ isNamedAsOurs = false } = {}) => {
   const kernel = new FaultyKernel();
   const errors: object[] = [];
   const infos: string[] = [];
@@ -82,7 +84,11 @@ const setUp = () => {
     ipvs: kernel,
     observed,
     dummyAddresses: () => dummy.addresses(),
-    isOurs: (identity) => identity.by === 'address' && observed.hasAddress(identity.address),
+    isOurs: (identity) =>
+      isNamedAsOurs
+        ? isNamedIn(identity, (key) => observed.element(key) !== undefined)
+        : identity.by === 'address' && observed.hasAddress(identity.address),
+    isWanted: (key) => wanted.desired.ownerOf(key) !== undefined,
     unreadable: reconciler.unreadable,
     contested,
   });
@@ -90,6 +96,8 @@ const setUp = () => {
   const troubled: Family[] = [];
   /** Families whose packet rules the kernel refuses. */
   const refused: Family[] = [];
+  /** What the packet rules of the kernel hold when they are read. */
+  const elements = new Set<SetElement>();
   const health = new SyncHealth({
     families: ['IPv4', 'IPv6'],
     isTroubled: (family) => troubled.includes(family),
@@ -108,7 +116,7 @@ const setUp = () => {
       forget: () => {},
       read: async () => {
         kernel.read.push('packet rules');
-        return [];
+        return [...elements].filter(({ family }) => !refused.includes(family));
       },
       get inForce() {
         return families.filter((family) => !refused.includes(family));
@@ -171,6 +179,8 @@ const setUp = () => {
     clock,
     troubled,
     refused,
+    elements,
+    contested,
   };
 };
 
@@ -498,4 +508,35 @@ test('a sync that could not declare the packet rules has failed in part; they ar
   context.mock.timers.tick(5_000);
   await turns();
   assert.deepEqual(kernel.read, []);
+});
+
+test('what could not be known as ours, as its names could not be read, is ours and keeps them once they can', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const before = setUp();
+  before.put('web');
+  await before.proxy.start();
+  await before.proxy[Symbol.asyncDispose]();
+  const [table] = before.kernel.tables.values();
+  assert.ok(table?.server.identity.by === 'address');
+  const { kernel, proxy, put, refused, elements, contested } = setUp({ isNamedAsOurs: true });
+  await using _stopped = proxy;
+  kernel.tables.set(table.server.key, table);
+  elements.add(serviceElement(table.server.identity, 'cluster-ip'));
+  refused.push('IPv4');
+  put('web');
+  await proxy.start();
+  await turns();
+  assert.equal(contested.foreign, 1);
+  refused.length = 0;
+  proxy.packetRulesChanged();
+  context.mock.timers.tick(50);
+  await turns();
+  assert.equal(contested.foreign, 0);
+  assert.deepEqual(
+    kernel.askedOfRules.filter((line) => line.startsWith('-')),
+    [],
+  );
+  put('web', 'other');
+  await turns();
+  assert.equal(kernel.tables.size, 2);
 });

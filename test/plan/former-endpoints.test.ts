@@ -66,9 +66,9 @@ test('those of a Service that is deleted are known; those that nobody asks for a
   desired.replace(web.key, render(web, [slice('web', [ready('10.1.0.1', on), ready('10.1.0.2')])], context));
   desired.replace(web.key, undefined);
   assert.equal(described(desired.formerEndpoint(virtual, first)), 'removed from n7');
-  desired.formerEndpoints.retain(virtual, (realServer) => realServer === first);
+  desired.formerEndpoints.retain(virtual, new Map([[first, undefined]]));
   assert.equal(described(desired.formerEndpoint(virtual, first)), 'removed from n7');
   assert.equal(desired.formerEndpoint(virtual, '10.1.0.2:80' as RealServerKey), undefined);
-  desired.formerEndpoints.retain(virtual, () => false);
+  desired.formerEndpoints.retain(virtual, undefined);
   assert.equal(desired.formerEndpoints.size, 0);
 });

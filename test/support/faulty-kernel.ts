@@ -42,6 +42,8 @@ export class FaultyKernel {
   readonly read: string[] = [];
   /** Active connections by real server. */
   readonly connections = new Map<RealServerKey, number>();
+  /** What a dump of all virtual servers does not have. */
+  readonly passesOver = new Set<VirtualServerKey>();
   /** After so many batches of IPVS and addresses the socket breaks, once the batch was performed; it holds again after that. */
   breaksAfter = 0;
   fault: (operation: Operation) => Outcome | undefined = () => undefined;
@@ -69,7 +71,8 @@ export class FaultyKernel {
 
   async virtualServersByAndBy(): Promise<readonly VirtualServerObservation[]> {
     this.read.push('all');
-    return [...this.tables.values()].map(({ server }) => ({ ...server, statistics: undefined }));
+    const found = [...this.tables.values()].filter(({ server }) => !this.passesOver.has(server.key));
+    return found.map(({ server }) => ({ ...server, statistics: undefined }));
   }
 
   async virtualServer(identity: VirtualServerIdentity): Promise<VirtualServerObservation | undefined> {

@@ -71,7 +71,9 @@ export const reconcilerParts = ({
     ipvs: kernel,
     observed,
     dummyAddresses: async () => [...kernel.addresses],
-    isOurs: (identity) => isOurs(identity, observed) || isGiven(identity),
+    isOurs: (identity) =>
+      contests.isMaybeOurs(virtualServerKey(identity)) || isOurs(identity, observed) || isGiven(identity),
+    isWanted: (key) => desired.ownerOf(key) !== undefined,
     missed: (missing) => contests.missed(missing),
     contested,
     unreadable: reconciler.unreadable,

@@ -52,11 +52,12 @@ const readNow = async (
         hasNodeAddress: () => false,
         isExcluded,
       }) === 'ours',
+    isWanted,
     // Half a picture would show differences that are none.
     unreadable: (_, error) => {
       throw error;
     },
-    contested: { replace: () => {} },
+    contested: { replace: () => {}, identities: () => [] },
   });
   await resync.begin({ anew: true });
   return observed;
