@@ -5,9 +5,10 @@ import { tableName, type SetDeclaration, type SetElement, type TableDeclaration 
 import type { ElementOperation, Outcome } from '../model/operation.js';
 import type { TransactionOutcome } from '../kernel/nftables/client.js';
 import type { NftablesChange } from '../kernel/nftables/requests.js';
+import { elementChanges } from './element-changes.js';
 import { isRefusedRead } from './kernel-reader.js';
 import { canBecome, sameSet, textOf } from './table-comparison.js';
-import { setDeclaration, sourcesLength, takeOverSet } from '../plan/packet-table.js';
+import { isPacketClass, setDeclaration, sourcesLength, takeOverSet } from '../plan/packet-table.js';
 
 /** What is asked of the nftables client. */
 export interface PacketRulesClient {
@@ -50,27 +51,6 @@ const isOurs = (set: SetDeclaration): boolean => {
   return declared !== undefined && sameSet(set, declared);
 };
 
-/** Elements by their sets. */
-const bySet = (elements: Iterable<SetElement>): ReadonlyMap<string, readonly SetElement[]> => {
-  const sets = new Map<string, SetElement[]>();
-  for (const element of elements) {
-    const ofSet = sets.get(element.set);
-    if (ofSet === undefined) sets.set(element.set, [element]);
-    else ofSet.push(element);
-  }
-  return sets;
-};
-
-const elementChanges = (
-  kind: 'add-elements' | 'delete-elements',
-  family: Family,
-  elements: Iterable<SetElement>,
-): readonly NftablesChange[] =>
-  [...bySet(elements)].flatMap(([name, ofSet]) => {
-    const set = setDeclaration(name);
-    return set === undefined ? [] : [{ kind, family, table: tableName, set, elements: ofSet }];
-  });
-
 /** Whether our picture of the elements is wrong: they are to be read again, instead of looking for the one at fault. */
 const isOurMistake = (errno: string): boolean => errno === 'ENOENT' || errno === 'EEXIST';
 
@@ -88,6 +68,8 @@ export class PacketRules {
   readonly #unread = new Set<Family>();
   /** Families whose rules were declared, or found to be right, before. */
   readonly #seen = new Set<Family>();
+  /** Families that had a table when that was looked at last. */
+  readonly #present = new Set<Family>();
   readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
 
   constructor(private readonly parts: PacketRulesParts) {}
@@ -171,13 +153,15 @@ export class PacketRules {
   async #elements(family: Family): Promise<readonly SetElement[]> {
     const wanted = this.#wanted(family);
     const isKnown = this.#declared.get(family) === textOf(wanted);
-    const present = isKnown ? wanted : await this.#present(family);
+    const present = isKnown ? wanted : await this.#look(family);
     return present === undefined ? [...this.parts.held(family)] : this.#read(present);
   }
 
   /** Sets for source ranges stay declared once they were seen: elements of theirs may be put there again. */
-  async #present(family: Family): Promise<TableDeclaration | undefined> {
+  async #look(family: Family): Promise<TableDeclaration | undefined> {
     const present = await this.parts.client.table(family, tableName);
+    if (present === undefined) this.#present.delete(family);
+    else this.#present.add(family);
     for (const set of present?.sets ?? []) this.#useLength(family, set.name);
     return present;
   }
@@ -191,10 +175,22 @@ export class PacketRules {
     const outcomes = new Map<ElementOperation, Outcome>();
     for (const family of families) {
       const ofFamily = operations.filter(({ element }) => element.family === family);
-      if (!this.inForce.includes(family)) for (const operation of ofFamily) outcomes.set(operation, applied);
-      else if (ofFamily.length > 0) await this.#apply(family, ofFamily, outcomes);
+      if (!this.inForce.includes(family)) {
+        await this.#name(family, ofFamily);
+        for (const operation of ofFamily) outcomes.set(operation, applied);
+      } else if (ofFamily.length > 0) await this.#apply(family, ofFamily, outcomes);
     }
     return operations.map((operation) => outcomes.get(operation) ?? unknown);
+  }
+
+  /** Also in trouble the table as it is there takes names: they tell the next process whose the virtual servers are. */
+  async #name(family: Family, operations: readonly ElementOperation[]): Promise<void> {
+    const names = operations.filter(
+      ({ kind, element }) => kind === 'add-element' && isPacketClass(element.set),
+    );
+    if (names.length === 0 || !this.#present.has(family)) return;
+    const elements = names.map(({ element }) => element);
+    await this.parts.client.transaction(elementChanges('add-elements', family, elements));
   }
 
   #noteTrouble(family: Family, problem: string): void {
@@ -217,7 +213,7 @@ export class PacketRules {
 
   async #declare(family: Family): Promise<boolean> {
     const known = this.#declared.get(family);
-    const present = known === undefined ? await this.#present(family) : undefined;
+    const present = known === undefined ? await this.#look(family) : undefined;
     const wanted = this.#wanted(family);
     const text = textOf(wanted);
     if (text === (known ?? (present === undefined ? undefined : textOf(present)))) {

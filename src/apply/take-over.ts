@@ -4,7 +4,7 @@ import { takeOverElements } from '../plan/packet-elements.js';
 import type { PacketRules } from './packet-rules.js';
 
 export interface TakeOverParts {
-  readonly packetRules: Pick<PacketRules, 'state' | 'apply'>;
+  readonly packetRules: Pick<PacketRules, 'state' | 'apply' | 'isTroubled'>;
   /** The VIPs on kube-ipvs0 now. */
   readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
 }
@@ -45,6 +45,8 @@ export class TakeOver {
     for (const family of this.#underWay) this.#marked.add(family);
     this.#underWay.clear();
     for (const family of this.#marked) {
+      // What is asked of a family in trouble is held to be done.
+      if (this.parts.packetRules.isTroubled(family)) continue;
       const operations = takeOverElements(family).map(
         (element) => ({ kind: 'delete-element', element }) as const,
       );

@@ -13,6 +13,8 @@ import {
 import type { ElementOperation } from '../../src/model/operation.js';
 import { NetlinkError } from '../../src/netlink/errors.js';
 import { packetTable, setDeclaration } from '../../src/plan/packet-table.js';
+import { serviceElement } from '../../src/plan/packet-elements.js';
+import { ip } from '../support/objects.js';
 import { RecordingLog } from '../support/recording-log.js';
 
 /** Tables in memory, for what to do with the kernel's answers; what the kernel answers is proven in test/kernel. */
@@ -324,4 +326,25 @@ test('a table that is gone and cannot be looked at costs what was sent, and thro
   };
   for (let attempt = 0; attempt < 2; attempt += 1)
     assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'unknown');
+});
+
+test('in trouble the table that is there takes the names of virtual servers, and nothing else', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  const named = serviceElement(
+    { by: 'address', protocol: 'TCP', address: ip('10.96.0.1'), port: 80 },
+    'cluster-ip',
+  );
+  tables.unreadable = true;
+  rules.forget();
+  await rules.read();
+  assert.equal(rules.isTroubled('IPv4'), true);
+  assert.equal(statuses(await rules.apply(adding([vip(1), named]))), 'applied applied');
+  assert.deepEqual([...tables.held.values()], [named]);
+  tables.declared.clear();
+  tables.held.clear();
+  await rules.read();
+  const before = tables.transactions.length;
+  await rules.apply(adding([named]));
+  assert.equal(tables.transactions.length, before, 'a table that is not there is not asked');
 });

@@ -11,8 +11,10 @@ type State = 'none' | 'taking-over' | 'ours';
 const setUp = (states: Readonly<Record<Family, State>>, vips: readonly string[]) => {
   const asked: string[] = [];
   const fault: { errno: string | undefined } = { errno: undefined };
+  const troubled = new Set<Family>();
   const takeOver = new TakeOver({
     packetRules: {
+      isTroubled: (family) => troubled.has(family),
       state: async (family) => states[family],
       apply: async (operations: readonly ElementOperation[]): Promise<readonly Outcome[]> =>
         operations.map(({ kind, element }) => {
@@ -22,7 +24,7 @@ const setUp = (states: Readonly<Record<Family, State>>, vips: readonly string[])
     },
     dummyAddresses: async () => vips.map(ip),
   });
-  return { takeOver, asked, fault };
+  return { takeOver, asked, fault, troubled };
 };
 
 const underWay = async (states: Readonly<Record<Family, State>>, ...vips: readonly string[]) => {
@@ -56,4 +58,15 @@ test('at its end the marks go, and are tried again after the next sync where the
   await takeOver.end();
   const deletions = ['TCP', 'UDP', 'SCTP'].map((protocol) => `delete-element IPv4 take-over ${protocol}`);
   assert.deepEqual(asked, [...deletions, ...deletions]);
+});
+
+test('the marks of a family whose rules are in trouble go when it is over', async () => {
+  const { takeOver, asked, troubled } = setUp({ IPv4: 'taking-over', IPv6: 'ours' }, []);
+  await takeOver.lookAround();
+  troubled.add('IPv4');
+  await takeOver.end();
+  assert.deepEqual([asked, takeOver.isUnderWay('IPv4')], [[], false]);
+  troubled.clear();
+  await takeOver.end();
+  assert.equal(asked.length, 3);
 });
