@@ -1,3 +1,4 @@
+import { tellOfEach } from '../apply/news.js';
 import type { Logger } from '../base/log.js';
 import type { ServiceKey } from '../model/service.js';
 import type { VirtualServerKey } from '../model/virtual-server.js';
@@ -33,19 +34,25 @@ export class ContestedReporter {
   /** To be called after each sync. */
   look(): void {
     const { contested, events, log } = this.parts;
+    const over: object[] = [];
+    const news: object[] = [];
     const now = new Map([...contested.all()].map((each) => [each.key, each]));
     for (const [key, service] of this.#told) {
       if (now.get(key)?.service === service) continue;
       this.#told.delete(key);
-      log.info({ service, virtualServer: key }, 'no virtual server of somebody else is in the way any more');
+      over.push({ service, virtualServer: key });
     }
+    tellOfEach(over, (fields) =>
+      log.info(fields, 'no virtual server of somebody else is in the way any more'),
+    );
     for (const [key, each] of now) {
       if (this.#told.has(key)) continue;
       this.#told.set(key, each.service);
       const { service, reason, message } = problemOf(each);
       events.record(this.#eventOf(each));
-      log.warn({ service, reason, problem: message }, 'a part of a Service is not served as it asks');
+      news.push({ service, reason, problem: message });
     }
+    tellOfEach(news, (fields) => log.warn(fields, 'a part of a Service is not served as it asks'));
   }
 
   /** What is so now. */

@@ -6,6 +6,8 @@ import type { RecordedEvent } from '../../src/daemon/events/recorder.js';
 import { serviceKey } from '../../src/model/service.js';
 import { virtualServerKey } from '../../src/model/virtual-server.js';
 import type { ContestedVirtualServer } from '../../src/plan/contested.js';
+import { foreignReporter } from '../../src/daemon/foreign-reporter.js';
+import { RecordingLog } from '../support/recording-log.js';
 import { at } from '../support/tables.js';
 
 test('a virtual server of somebody else is told once to the Service, and once when it is over', () => {
@@ -47,4 +49,24 @@ test('a virtual server of somebody else is told once to the Service, and once wh
   assert.deepEqual(told.slice(1), [
     'no virtual server of somebody else is in the way any more {"service":"default/web","virtualServer":"TCP 10.96.0.1:80"}',
   ]);
+});
+
+test('of many virtual servers of others at once the first are told of, each once for as long as it is there', () => {
+  const log = new RecordingLog();
+  const others = new Set(
+    Array.from({ length: 1_000 }, (_, port) => virtualServerKey(at('TCP', '192.0.2.1', port + 1))),
+  );
+  const look = foreignReporter({ others: () => others, at: () => undefined }, log);
+  look();
+  look();
+  const told = (): readonly object[] => log.at('info').map(({ fields }) => fields);
+  assert.equal(told().length, 11);
+  assert.deepEqual(told().at(-1), { more: 990 });
+  const [first] = others;
+  assert.ok(first !== undefined);
+  others.delete(first);
+  look();
+  others.add(first);
+  look();
+  assert.deepEqual(told().slice(11), [{ virtualServer: first }]);
 });
