@@ -6,6 +6,7 @@ import { isEmpty, touch, union, type Touched } from '../plan/diff.js';
 import type { Phase } from '../plan/order.js';
 import { NamedTimers } from './named-timers.js';
 import type { ProxyParts } from './proxy-parts.js';
+import { resyncWishes } from './resync-wishes.js';
 import { RulesCare } from './rules-care.js';
 import { timed } from './sync-observer.js';
 import { SyncRunner } from './sync-runner.js';
@@ -28,6 +29,7 @@ const someOf = <Key>(keys: ReadonlySet<Key>): readonly Key[] | undefined =>
 export class Proxy implements AsyncDisposable {
   readonly #queue = new SerialQueue();
   readonly #runner: SyncRunner;
+  readonly #wishes: SyncRunner;
   readonly #touchedAddresses = new Set<IpAddress>();
   readonly #timers = new NamedTimers();
   readonly #rules: RulesCare;
@@ -37,7 +39,6 @@ export class Proxy implements AsyncDisposable {
   #started = false;
   #adopted = false;
   #rereading = false;
-  #resyncAsked = false;
   #firstSync: { resolve: (report: Report) => void } | undefined;
 
   constructor(private readonly parts: ProxyParts) {
@@ -52,6 +53,7 @@ export class Proxy implements AsyncDisposable {
     );
     const enqueue = (work: () => Promise<void>): Promise<void> => this.#enqueue(work);
     this.#rules = new RulesCare({ ...parts, timers: this.#timers, delays, enqueue });
+    this.#wishes = resyncWishes(() => enqueue(() => this.#resyncWhole()));
     this.#runner = new SyncRunner({
       minSyncPeriod: parts.minSyncPeriod,
       syncPeriod: parts.syncPeriod,
@@ -142,18 +144,9 @@ export class Proxy implements AsyncDisposable {
     });
   }
 
-  /** All is read and repaired now, not slice by slice when its time has come; asked for several times before it begins, once. */
+  /** All is read and repaired now, not slice by slice when its time has come; asked for again and again, now and then. */
   resyncNow(): void {
-    if (this.#resyncAsked) return;
-    this.#resyncAsked = true;
-    void this.#enqueue(async () => {
-      this.#resyncAsked = false;
-      this.#timers.cancel('trouble');
-      await this.#resync();
-      await this.#repairPacketRules();
-      const { resync } = this.parts;
-      while (resync.remaining > 0) await this.#repair(await resync.step(resyncSlice));
-    });
+    this.#wishes.request();
   }
 
   /** What the first sync would do. Reads the kernel, changes nothing. */
@@ -169,7 +162,7 @@ export class Proxy implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.parts.reconciler.stop();
     this.#timers.stop();
-    await this.#runner.stop();
+    await Promise.all([this.#runner.stop(), this.#wishes.stop()]);
     await this.#queue.run(async () => undefined);
   }
 
@@ -226,6 +219,14 @@ export class Proxy implements AsyncDisposable {
     await resync.begin({ anew: true });
     this.#adopted = true;
     return union(union(changed, wanted.desired.keys()), union(wanted.lingering.keys(), observed.keys()));
+  }
+
+  async #resyncWhole(): Promise<void> {
+    this.#timers.cancel('trouble');
+    await this.#resync();
+    await this.#repairPacketRules();
+    const { resync } = this.parts;
+    while (resync.remaining > 0) await this.#repair(await resync.step(resyncSlice));
   }
 
   async #resync(): Promise<void> {

@@ -388,6 +388,31 @@ test('a resync reads every virtual server within half of a period, however many 
   assert.equal(new Set(kernel.read.filter((read) => read.endsWith(' real servers'))).size, 1_000);
 });
 
+const realServerReads = (read: readonly string[]): readonly string[] =>
+  read.filter((each) => each.endsWith(' real servers'));
+
+test('a resync that is asked for reads all at once; asked for on and on, it leaves time for changes', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, put } = setUp();
+  await using _stopped = proxy;
+  put(...Array.from({ length: 250 }, (_, index) => `s${index}`));
+  await proxy.start();
+  await turns();
+  kernel.read.length = 0;
+  proxy.resyncNow();
+  await turns();
+  assert.equal(new Set(realServerReads(kernel.read)).size, 250);
+  kernel.read.length = 0;
+  for (let count = 0; count < 1_000; count += 1) {
+    proxy.resyncNow();
+    await new Promise(setImmediate);
+  }
+  assert.deepEqual(realServerReads(kernel.read), []);
+  context.mock.timers.tick(60_000);
+  await turns();
+  assert.equal(realServerReads(kernel.read).length, 250);
+});
+
 test('what others changed is counted by what it is; what we do ourselves is not', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const { kernel, proxy, drift, put } = setUp();
