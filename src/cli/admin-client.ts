@@ -4,7 +4,6 @@ import { BaseError, messageOf } from '../base/errors.js';
 import { adminSocketPath, adminSocketVariable } from '../config/admin-socket.js';
 import {
   adminVersion,
-  type ErrorAnswer,
   type LookupAnswer,
   type PlanAnswer,
   type ResyncAnswer,
@@ -61,25 +60,63 @@ const query = (fields: Readonly<Record<string, string | undefined>>): string => 
   return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 };
 
+const statusNeeds = [
+  'source',
+  'counts',
+  'refused',
+  'contested',
+  'lostNodes',
+  'drift',
+  'packetRules',
+  'ports',
+  'configFiles',
+] as const;
+const serviceNeeds = [
+  'service',
+  'node',
+  'slices',
+  'endpoints',
+  'virtualServers',
+  'lingering',
+  'addresses',
+  'elements',
+  'problems',
+  'events',
+  'refused',
+] as const;
+const wantedNeeds = [
+  'virtualServers',
+  'dummyAddresses',
+  'elements',
+  'lingering',
+  'drainSeconds',
+  'excludeCidrs',
+  'packetTables',
+  'kernelSettings',
+] as const;
+
 /** Asks the daemon of this machine, which is trusted. */
 export class AdminClient {
   constructor(private readonly path: string) {}
 
   status(): Promise<StatusAnswer> {
-    return this.#ask('/v1/status');
+    return this.#ask('/v1/status', statusNeeds);
   }
 
   /** Of all Services, or of what is given. */
   virtualServers(
     narrow: { readonly service?: string; readonly address?: string } = {},
   ): Promise<VirtualServersAnswer> {
-    return this.#ask(`/v1/virtual-servers${query({ ...narrow })}`);
+    return this.#ask(`/v1/virtual-servers${query({ ...narrow })}`, ['virtualServers']);
   }
 
   /** Undefined where there is no such Service. */
   async service(namespace: string, name: string): Promise<ServiceStoryAnswer | undefined> {
     try {
-      return await this.#ask(`/v1/services/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`);
+      return await this.#ask(
+        `/v1/services/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`,
+        serviceNeeds,
+      );
     } catch (error) {
       if (error instanceof AdminError && error.status === 404) return undefined;
       throw error;
@@ -87,37 +124,72 @@ export class AdminClient {
   }
 
   lookUp(text: string): Promise<LookupAnswer> {
-    return this.#ask(`/v1/lookup${query({ q: text })}`);
+    return this.#ask(`/v1/lookup${query({ q: text })}`, ['matches']);
   }
 
   /** What begins so. */
   targets(start: string): Promise<TargetsAnswer> {
-    return this.#ask(`/v1/targets${query({ start })}`);
+    return this.#ask(`/v1/targets${query({ start })}`, ['targets']);
   }
 
   plan(): Promise<PlanAnswer> {
-    return this.#ask('/v1/plan');
+    return this.#ask('/v1/plan', ['operations']);
   }
 
   wanted(): Promise<WantedAnswer> {
-    return this.#ask('/v1/wanted');
+    return this.#ask('/v1/wanted', wantedNeeds);
   }
 
   /** Asks for a resync now; resolves before it has ended. */
   resync(): Promise<ResyncAnswer> {
-    return this.#ask('/v1/resync', 'POST');
+    return this.#ask('/v1/resync', [], 'POST');
   }
 
-  async #ask<Answer extends { readonly version: number }>(path: string, method = 'GET'): Promise<Answer> {
+  /** `needs`: what this program cannot do without, be it that an older daemon does not tell it. */
+  async #ask<Answer extends { readonly version: number }>(
+    path: string,
+    needs: readonly (keyof Answer & string)[],
+    method = 'GET',
+  ): Promise<Answer> {
     const response = await this.#respond(path, method);
-    const answer = JSON.parse(await readText(response)) as Answer | ErrorAnswer;
-    if (response.statusCode !== 200)
-      throw new AdminError(response.statusCode ?? 0, 'error' in answer ? answer.error : 'an error');
-    if (answer.version !== adminVersion)
-      throw new NoDaemonError(
-        `the kube-ipvs at ${this.path} answers in version ${answer.version}, and this one reads version ${adminVersion}; use the program of the daemon's own version`,
+    const answer = await this.#read(response);
+    const { statusCode = 0 } = response;
+    const isUnknown = statusCode === 405 || (statusCode === 404 && !path.startsWith('/v1/services/'));
+    if (isUnknown) throw this.#another(`does not answer ${method} ${path.replace(/\?.*/, '')}`);
+    const { error, version } = answer;
+    if (statusCode !== 200) throw new AdminError(statusCode, typeof error === 'string' ? error : 'an error');
+    if (version !== adminVersion)
+      throw this.#another(
+        `answers in version ${JSON.stringify(version)}, and this one reads version ${adminVersion}`,
       );
-    return answer as Answer;
+    const missing = needs.find((name) => answer[name] === undefined);
+    if (missing !== undefined) throw this.#another(`does not tell ${missing}`);
+    return answer as unknown as Answer;
+  }
+
+  #another(what: string): NoDaemonError {
+    return new NoDaemonError(
+      `the kube-ipvs at ${this.path} is another than this one: it ${what}; use the program of the daemon's own version`,
+    );
+  }
+
+  async #read(response: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+    let text: string;
+    try {
+      text = await readText(response);
+    } catch (error) {
+      throw new NoDaemonError(
+        `the kube-ipvs at ${this.path} broke off its answer: ${reasonOf(error)}; try again`,
+      );
+    }
+    try {
+      const answer: unknown = JSON.parse(text);
+      if (typeof answer === 'object' && answer !== null) return answer as Readonly<Record<string, unknown>>;
+    } catch {
+      if (response.statusCode === 500)
+        throw new AdminError(500, `the kube-ipvs at ${this.path} could not answer; its log says why`);
+    }
+    throw new NoDaemonError(`what answers at ${this.path} is no kube-ipvs (--admin-socket says where else)`);
   }
 
   async #respond(path: string, method: string): Promise<IncomingMessage> {

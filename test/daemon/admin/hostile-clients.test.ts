@@ -8,6 +8,8 @@ import { after, test } from 'node:test';
 import { AdminClient } from '../../../src/cli/admin-client.js';
 import { AdminSocket } from '../../../src/daemon/admin/socket.js';
 import { objectMembers, streamAnswer, valueAnswer } from '../../../src/daemon/admin/stream.js';
+import { valueOf } from '../../../src/doctor/finding.js';
+import { status } from '../../support/doctor-facts.js';
 import { eventually } from '../../support/daemon-process.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
@@ -32,7 +34,7 @@ const socket = await AdminSocket.open(
   path,
   ({ url }) =>
     url === '/v1/status'
-      ? valueAnswer({ version: 1, pid: 1 })
+      ? valueAnswer({ ...valueOf(status()), pid: 1 })
       : streamAnswer([
           ['version', 1],
           ['virtualServers', objectMembers(many())],
