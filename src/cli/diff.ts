@@ -57,6 +57,18 @@ const lasting = (first: readonly PlanGroup[], second: readonly PlanGroup[]): rea
     .filter(({ steps }) => steps.length > 0);
 };
 
+const chosen = (
+  { groups, contested }: Comparison,
+  { targets, namespace }: DiffOptions,
+  names: NamesBook,
+): Comparison => {
+  const choice = choiceOf(targets, namespace, names);
+  return {
+    groups: choice.groups(groups),
+    contested: contested.filter(({ virtualServer }) => choice.has(virtualServer)),
+  };
+};
+
 const keysByAddress = (names: NamesBook): ReadonlyMap<IpAddress, readonly VirtualServerKey[]> => {
   const byAddress = new Map<IpAddress, VirtualServerKey[]>();
   for (const name of names.keys()) {
@@ -83,7 +95,7 @@ const daemonSide = async (client: AdminClient, options: DiffOptions): Promise<Si
       ownerOf: (key) => names.of(key)?.service,
       virtualServersAt: (address) => keysAt.get(address) ?? [],
     });
-    return { groups: choiceOf(options.targets, options.namespace, names)(groups), contested };
+    return chosen({ groups, contested }, options, names);
   };
   return {
     by: 'daemon',
@@ -127,8 +139,7 @@ const filesSide = async (options: DiffOptions): Promise<Side> => {
     async compare(): Promise<Comparison> {
       const { groups, contested, names, problems } = await compareWithObjects(parts);
       for (const problem of problems) warn(problem);
-      const book = bookOf({ version: 1, virtualServers: names });
-      return { groups: choiceOf(options.targets, options.namespace, book)(groups), contested };
+      return chosen({ groups, contested }, options, bookOf({ version: 1, virtualServers: names }));
     },
     async repair(): Promise<Repair['refused']> {
       await refuseBesideDaemon(options);

@@ -1,4 +1,4 @@
-import { askFor, type Asked, type DumpOptions } from './dump.js';
+import { askFor, nothing, type Asked, type DumpOptions } from './dump.js';
 import { formatColumns, type Column } from './columns.js';
 import { connectionMatcher, readConnections, type Connection } from './connection-table.js';
 import { servicePortText } from './names-book.js';
@@ -124,6 +124,10 @@ export const dumpConnections = async (options: ConnectionOptions): Promise<numbe
       ? await writeJson(found, asked)
       : await writeTable(found, asked, options.titles);
   if (count > 0) return 0;
+  const { target, names } = asked;
+  const isNamed = target !== undefined && target.by !== 'address';
+  if (isNamed && ![...names.keys()].some((key) => matcherOf(target, names)(undefined, key)))
+    return nothing(asked, options);
   process.stderr.write('There is no such connection.\n');
-  return asked.target === undefined ? 0 : 1;
+  return target === undefined ? 0 : 1;
 };

@@ -103,6 +103,12 @@ const addressesOf = ({ target, names }: Asked): readonly AddressTarget[] | undef
     .flatMap((key) => parseAddress(key.split(' ')[1] ?? '') ?? []);
 };
 
+/** Tells why there is nothing at the target. */
+export const nothing = async (asked: Asked, options: DumpOptions): Promise<number> => {
+  process.stderr.write(printableLines(await nothingThere(asked, options)));
+  return 1;
+};
+
 const dumpRules = async (options: DumpOptions): Promise<number> => {
   const { output } = options;
   if (output !== 'table' && output !== 'json' && output !== 'yaml')
@@ -111,7 +117,9 @@ const dumpRules = async (options: DumpOptions): Promise<number> => {
   const target = targetOf(options);
   const asked =
     target === undefined || target.by === 'address' ? { target, names: noNames } : await askFor(options);
-  const text = await packetRulesText(output, addressesOf(asked));
+  const addresses = addressesOf(asked);
+  if (addresses?.length === 0) return nothing(asked, options);
+  const text = await packetRulesText(output, addresses);
   if (text === undefined) process.stderr.write('There are no packet rules of kube-ipvs here.\n');
   else process.stdout.write(text);
   return 0;

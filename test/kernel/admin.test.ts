@@ -247,7 +247,13 @@ test('dump knows names where a daemon runs, by Service, pod and namespace, and s
       '',
     ].join('\n'),
   );
-  assert.equal(dump('default/none').status, 1);
+  for (const of of [[], ['--rules'], ['--connections']]) {
+    const { status, stdout, stderr } = dump(...of, 'default/wbe');
+    assert.deepEqual(
+      [status, stdout, stderr],
+      [1, '', 'There is no Service or pod default/wbe here; did you mean default/web?\n'],
+    );
+  }
   assert.match(dumped('--rules', 'default/web'), /elements = \{ 192\.0\.2\.10 \. tcp \. 30080/);
   await daemon.stop();
   const without = dump('10.96.0.1');

@@ -173,6 +173,16 @@ test('what the kernel tells the daemon of is repaired by itself, and then no dif
   assert.ok(addressesOf('kube-ipvs0', 'node').includes(`${vip}/32`));
 });
 
+test('a target that is none is told with what was meant, by the daemon and by files', () => {
+  for (const told of [diff('default/wbe'), fromFiles('default/wbe')]) {
+    assert.deepEqual([told.status, told.stdout], [2, '']);
+    assert.equal(
+      told.stderr,
+      'kube-ipvs: there is no Service or pod default/wbe among what is wanted here; did you mean default/web?\n',
+    );
+  }
+});
+
 test('what drains is no difference, and neither is it to files', async () => {
   await using client = new OneSocket('client', 'tcp', vip, 80);
   client.ask();

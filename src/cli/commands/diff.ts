@@ -38,7 +38,7 @@ second: addresses and packet rules it repairs by itself in that time.
     quiet: flag('nothing but errors: the exit status tells', { short: 'q' }),
     output: outputOption(['text', 'json'], 'text'),
     color: colorOption,
-    namespace: text('name', 'of the targets', { short: 'n' }),
+    namespace: text('name', 'of the targets; without one, all of this namespace', { short: 'n' }),
     config: texts('file', 'with -f: KubeProxyConfiguration; repeatable', { completion: 'file' }),
     nodeAddresses: text('list', "with -f: the node's addresses, as 10.0.0.5/24,fd00::5/64"),
     hostnameOverride: text('name', 'with -f: the name of the Node (default: the name of this machine)'),
