@@ -53,8 +53,13 @@ export class Turns {
 
   constructor(private readonly milliseconds: number) {}
 
+  /** Whether `turn` would do anything: where steps are many and small, waiting for nothing costs more than they do. */
+  get isOver(): boolean {
+    return performance.now() - this.#since >= this.milliseconds;
+  }
+
   async turn(): Promise<void> {
-    if (performance.now() - this.#since < this.milliseconds) return;
+    if (!this.isOver) return;
     await yieldToEventLoop();
     this.#since = performance.now();
   }

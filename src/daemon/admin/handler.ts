@@ -9,7 +9,6 @@ import {
   type LookupAnswer,
   type ResyncAnswer,
   type TargetsAnswer,
-  type VirtualServerNames,
 } from '../../plan/admin-answers.js';
 import { touch, type Touched } from '../../plan/diff.js';
 import { phaseOperations } from '../../plan/order.js';
@@ -20,7 +19,17 @@ import type { Names } from './names.js';
 import { statusAnswer, type StatusParts } from './status.js';
 import { storyAnswer, type StoryParts } from './story.js';
 import { targetsFrom } from './targets.js';
-import { errorAnswer, listItems, listsAnswer, objectMembers, streamAnswer, valueAnswer } from './stream.js';
+import {
+  errorAnswer,
+  listItems,
+  listsAnswer,
+  objectMembers,
+  objectTexts,
+  streamAnswer,
+  valueAnswer,
+  wholeMembers,
+  type Member,
+} from './stream.js';
 import { wantedAnswer, wantedKeys, type WantedParts } from './wanted.js';
 
 export interface AdminParts extends WantedParts {
@@ -53,14 +62,18 @@ const isAt = ({ desired, observed }: AdminParts, key: VirtualServerKey, address:
   return identity?.by === 'address' && identity.address === address;
 };
 
-function* namesOf(asked: Asked, parts: AdminParts): Iterable<readonly [string, VirtualServerNames]> {
+function* namesOf(asked: Asked, parts: AdminParts): Iterable<Member> {
   const { names } = parts;
   const service = asked.query.get('service');
   const address = parseIp(asked.query.get('address') ?? '');
   for (const key of keysOf(asked, parts)) {
     if (address !== undefined && !isAt(parts, key, address)) continue;
-    const known = names.of(key);
-    if (known !== undefined && (service === null || known.service === service)) yield [key, known];
+    const known = names.entryOf(key);
+    if (known !== undefined && (service === null || known.own.service === service))
+      yield [
+        key,
+        objectTexts([...wholeMembers(known.own), ['realServers', objectMembers(known.realServers)]]),
+      ];
   }
 }
 
@@ -70,7 +83,7 @@ const virtualServers = (asked: Asked, parts: AdminParts): Answer => {
     return errorAnswer(400, `address: ${JSON.stringify(address)} is no IP address`);
   return streamAnswer([
     ['version', adminVersion],
-    ['virtualServers', objectMembers(namesOf(asked, parts))],
+    ['virtualServers', objectTexts(namesOf(asked, parts))],
   ]);
 };
 
@@ -92,7 +105,7 @@ const missing = (service: ServiceKey, { names }: AdminParts): string => {
 const story = ({ path: [, , namespace = '', name = ''] }: Asked, parts: AdminParts): Answer => {
   const service = serviceKey(namespace, name);
   const found = storyAnswer(service, parts.story);
-  return found === undefined ? errorAnswer(404, missing(service, parts)) : valueAnswer(found);
+  return found ?? errorAnswer(404, missing(service, parts));
 };
 
 const lookup = async ({ query }: Asked, parts: AdminParts): Promise<Answer> => {

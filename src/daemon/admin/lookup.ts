@@ -42,7 +42,7 @@ function* atSocket({ address, port }: Query, { names }: LookupParts): Iterable<M
   if (address === undefined || port === undefined) return;
   for (const protocol of protocols) {
     const key: VirtualServerKey = virtualServerKey({ by: 'address', protocol, address, port });
-    const { service, frontend, lingering } = names.of(key) ?? {};
+    const { service, frontend, lingering } = names.entryOf(key)?.own ?? {};
     if (service !== undefined)
       yield { service, because: `${lingering === undefined ? frontend : 'lingering'} ${key}` };
   }

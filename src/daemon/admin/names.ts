@@ -3,7 +3,13 @@ import type { Observed } from '../../apply/observed.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServiceKey } from '../../model/service.js';
-import type { RealServer, RealServerKey, VirtualServerKey, WantedTable } from '../../model/virtual-server.js';
+import type {
+  EndpointServer,
+  RealServer,
+  RealServerKey,
+  VirtualServerKey,
+  WantedTable,
+} from '../../model/virtual-server.js';
 import type {
   DrainAnswer,
   FrontendKind,
@@ -15,11 +21,11 @@ import type { Contested } from '../../plan/contested.js';
 import type { Desired } from '../../plan/desired.js';
 import { drainDeadline, type DrainSettings } from '../../plan/drain.js';
 import { endpointsByPort } from '../../plan/endpoints.js';
-import { endpointVerdicts } from '../../plan/endpoint-verdicts.js';
+import { endpointVerdicts, type EndpointVerdicts } from '../../plan/endpoint-verdicts.js';
 import type { Frontend } from '../../plan/frontends.js';
 import { servedPort, type ServedPort } from '../../plan/served-port.js';
 import type { Lingering } from '../../plan/lingering.js';
-import { familyOf } from '../../base/ip.js';
+import { familyOf, type Family } from '../../base/ip.js';
 import type { ClusterStore } from '../../watch/cluster-store.js';
 
 export interface NamesParts {
@@ -60,17 +66,34 @@ export const placeOf = (
 export const policyOf = (service: Service, { kind }: ServedPort): 'Cluster' | 'Local' =>
   kind === 'cluster-ip' ? service.internalTrafficPolicy : service.externalTrafficPolicy;
 
+/** The names of a virtual server, those of its real servers one by one, as they are asked for. */
+export interface NamesEntry {
+  readonly own: Omit<VirtualServerNames, 'realServers'>;
+  readonly realServers: Iterable<readonly [string, RealServerNames]>;
+}
+
 /** Says whose virtual servers and real servers are. */
 export class Names {
   constructor(private readonly parts: NamesParts) {}
 
   /** Undefined where the virtual server is nobody's that we know. */
   of(key: VirtualServerKey): VirtualServerNames | undefined {
+    const entry = this.entryOf(key);
+    return entry && { ...entry.own, realServers: Object.fromEntries(entry.realServers) };
+  }
+
+  /** The same, real servers one by one: there may be thousands. */
+  entryOf(key: VirtualServerKey): NamesEntry | undefined {
     const { desired, store } = this.parts;
     const owner = desired.ownerOf(key);
-    if (owner === undefined) return this.lingering(key);
-    const service = store.service(owner);
-    return service && this.in(service, key);
+    if (owner !== undefined) {
+      const service = store.service(owner);
+      return service && this.in(service, key);
+    }
+    const known = this.lingering(key);
+    if (known === undefined) return undefined;
+    const { realServers, ...own } = known;
+    return { own, realServers: Object.entries(realServers) };
   }
 
   /** What lingers, of the Service where one is given. */
@@ -108,36 +131,45 @@ export class Names {
   }
 
   /** The same of a virtual server that the Service asks for, be it its or another's. */
-  in(service: Service, key: VirtualServerKey): VirtualServerNames | undefined {
+  in(service: Service, key: VirtualServerKey): NamesEntry | undefined {
     const table = this.parts.desired.fragment(service.key)?.virtualServers.get(key);
     const served = table && servedPort(service, table.server.identity);
     if (table === undefined || served === undefined) return undefined;
-    const realServers: Record<string, RealServerNames> = {};
-    for (const [realServer, { endpoint }] of table.realServers)
-      realServers[realServer] = {
-        ...placeOf(endpoint, service.key),
-        state: endpoint.ready ? 'ready' : 'last-resort',
-      };
-    if (this.parts.desired.ownerOf(key) === service.key)
-      for (const [realServer, names] of this.#drainingOf(service, served, key))
-        realServers[realServer] = names;
     return {
-      service: service.key,
-      port: { name: served.port.name, port: served.port.port },
-      frontend: frontendKinds[served.kind],
-      ...(this.parts.contested.at(key) === undefined ? {} : { contested: true as const }),
-      realServers,
+      own: {
+        service: service.key,
+        port: { name: served.port.name, port: served.port.port },
+        frontend: frontendKinds[served.kind],
+        ...(this.parts.contested.at(key) === undefined ? {} : { contested: true as const }),
+      },
+      realServers: this.#realServersIn(service, served, key, table.realServers),
     };
+  }
+
+  *#realServersIn(
+    service: Service,
+    served: ServedPort,
+    key: VirtualServerKey,
+    wanted: WantedTable<EndpointServer>['realServers'],
+  ): Iterable<readonly [RealServerKey, RealServerNames]> {
+    for (const [realServer, { endpoint }] of wanted)
+      yield [
+        realServer,
+        { ...placeOf(endpoint, service.key), state: endpoint.ready ? 'ready' : 'last-resort' },
+      ];
+    if (this.parts.desired.ownerOf(key) === service.key) yield* this.#drainingOf(service, served, key);
   }
 
   *#drainingOf(
     service: Service,
     served: ServedPort,
     key: VirtualServerKey,
-  ): Iterable<[RealServerKey, RealServerNames]> {
+  ): Iterable<readonly [RealServerKey, RealServerNames]> {
+    let verdicts: ReadonlyMap<RealServerKey, EndpointVerdicts> | undefined;
     for (const [realServer, { address }] of this.#unwantedOf(key)) {
       const endpoint = this.parts.desired.formerEndpoint(key, realServer);
-      const drain = this.#drainOf(service, served, key, realServer, familyOf(address));
+      verdicts ??= this.#verdictsOf(service, served, familyOf(address));
+      const drain = this.#drainOf(service, served, key, realServer, verdicts.get(realServer));
       yield [
         realServer,
         {
@@ -172,18 +204,26 @@ export class Names {
     };
   }
 
+  /** What becomes of the endpoints behind a virtual server, all of which are of its family. */
+  #verdictsOf(
+    service: Service,
+    { port }: ServedPort,
+    family: Family,
+  ): ReadonlyMap<RealServerKey, EndpointVerdicts> {
+    const { store, node } = this.parts;
+    const endpoints = endpointsByPort(store.slicesOf(service.key))(family, port);
+    return new Map(endpointVerdicts(endpoints, node()).map((verdicts) => [verdicts.of.key, verdicts]));
+  }
+
   #drainOf(
     service: Service,
     served: ServedPort,
     key: VirtualServerKey,
     realServer: RealServerKey,
-    family: ReturnType<typeof familyOf>,
+    verdicts: EndpointVerdicts | undefined,
   ): DrainAnswer | undefined {
-    const { desired, store, node } = this.parts;
-    const span = this.#spanOf(key, realServer, desired.virtualServer(key));
+    const span = this.#spanOf(key, realServer, this.parts.desired.virtualServer(key));
     if (span === undefined) return undefined;
-    const endpoints = endpointsByPort(store.slicesOf(service.key))(family, served.port);
-    const verdicts = endpointVerdicts(endpoints, node()).find(({ of }) => of.key === realServer);
     const verdict = policyOf(service, served) === 'Local' ? verdicts?.local : verdicts?.cluster;
     return { ...span, reason: verdict?.used === false ? verdict.reason : 'gone' };
   }

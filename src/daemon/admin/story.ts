@@ -1,7 +1,8 @@
 import { bootMilliseconds } from '../../base/boot-clock.js';
 import type { Observed } from '../../apply/observed.js';
 import type { Reconciler } from '../../apply/reconciler.js';
-import type { Endpoint } from '../../model/endpoint.js';
+import type { Endpoint, EndpointSlice } from '../../model/endpoint.js';
+import type { NodeFacts } from '../../model/node.js';
 import type { SetElement } from '../../model/nftables.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { families } from '../../base/ip.js';
@@ -11,7 +12,6 @@ import {
   type EndpointAnswer,
   type EventAnswer,
   type RefusalAnswer,
-  type ServedAnswer,
   type ServiceAnswer,
   type ServiceStoryAnswer,
 } from '../../plan/admin-answers.js';
@@ -20,12 +20,22 @@ import { endpointVerdicts, type EndpointVerdicts } from '../../plan/endpoint-ver
 import type { Fragment, Problem } from '../../plan/fragment.js';
 import { isPacketClass } from '../../plan/packet-table.js';
 import { servedPort } from '../../plan/served-port.js';
-import { virtualServerJson } from '../../plan/table.js';
 import type { ClusterStore } from '../../watch/cluster-store.js';
+import type { Answer } from '../serving/answer.js';
 import type { RecentEvents } from '../events/recent-events.js';
 import type { WantedState } from '../wanted-state.js';
 import { placeOf, policyOf, type Names } from './names.js';
 import { refusalAnswers } from './status.js';
+import {
+  listItems,
+  listTexts,
+  objectMembers,
+  objectTexts,
+  streamAnswer,
+  virtualServerTexts,
+  wholeMembers,
+  type Member,
+} from './stream.js';
 
 export interface StoryParts {
   readonly store: Pick<ClusterStore, 'service' | 'slicesOf'>;
@@ -83,33 +93,56 @@ const endpointAnswer = (
   local,
 });
 
-function* endpointAnswers(service: Service, { store, wanted }: StoryParts): Iterable<EndpointAnswer> {
-  const endpointsOf = endpointsByPort(store.slicesOf(service.key));
-  for (const port of service.ports)
-    for (const family of families)
-      for (const verdicts of endpointVerdicts(endpointsOf(family, port), wanted.node))
-        yield endpointAnswer(service, port, verdicts);
+/** The endpoints of a Service, those of a port worked out when the first of them is asked for. */
+class EndpointList {
+  readonly #service: Service;
+  readonly #slices: readonly EndpointSlice[];
+  readonly #node: NodeFacts;
+  #count = 0;
+
+  constructor(service: Service, { store, wanted }: StoryParts) {
+    this.#service = service;
+    this.#slices = store.slicesOf(service.key);
+    this.#node = wanted.node;
+  }
+
+  *first(most: number): Iterable<EndpointAnswer> {
+    const endpointsOf = endpointsByPort(this.#slices);
+    for (const port of this.#service.ports)
+      for (const family of families) {
+        for (const verdicts of endpointVerdicts(endpointsOf(family, port), this.#node)) {
+          this.#count += 1;
+          if (this.#count <= most) yield endpointAnswer(this.#service, port, verdicts);
+        }
+      }
+  }
+
+  /** How many they were; to be written behind them. */
+  *count(): Iterable<string> {
+    yield String(this.#count);
+  }
 }
 
-function* servedAnswers(
+function* servedTexts(
   service: Service,
   fragment: Fragment | undefined,
   { names, wanted, observed }: StoryParts,
-): Iterable<ServedAnswer> {
+): Iterable<Iterable<string>> {
   for (const [key, table] of fragment?.virtualServers ?? []) {
     const known = names.in(service, key);
     const served = servedPort(service, table.server.identity);
     if (known === undefined || served === undefined) continue;
     const has = wanted.desired.ownerOf(key) === service.key;
     const kernel = observed.virtualServer(key);
-    yield {
-      key,
-      ...known,
-      policy: policyOf(service, served),
-      ...(has ? { wanted: virtualServerJson(table) } : {}),
-      ...(kernel === undefined ? {} : { kernel: virtualServerJson(kernel) }),
-      packetClass: fragment?.packets.get(key)?.find(({ set }) => isPacketClass(set))?.set ?? '',
-    };
+    yield objectTexts([
+      ['key', key],
+      ...wholeMembers(known.own),
+      ['realServers', objectMembers(known.realServers)],
+      ['policy', policyOf(service, served)],
+      ...(has ? [['wanted', virtualServerTexts(table)] as const] : []),
+      ...(kernel === undefined ? [] : [['kernel', virtualServerTexts(kernel)] as const]),
+      ['packetClass', fragment?.packets.get(key)?.find(({ set }) => isPacketClass(set))?.set ?? ''],
+    ]);
   }
 }
 
@@ -155,31 +188,36 @@ const refusedOf = (fragment: Fragment | undefined, { reconciler }: StoryParts): 
   return [...refusalAnswers(reconciler.failures(), bootMilliseconds())].filter(({ what }) => asked.has(what));
 };
 
-/** All about one Service; undefined where there is none. */
-export const storyAnswer = (key: ServiceKey, parts: StoryParts): ServiceStoryAnswer | undefined => {
-  const { store, wanted, observed } = parts;
+function* addressAnswers(
+  fragment: Fragment | undefined,
+  observed: Observed,
+): Iterable<ServiceStoryAnswer['addresses'][number]> {
+  for (const address of fragment?.addresses ?? []) yield { address, bound: observed.hasAddress(address) };
+}
+
+/** All about one Service, made as it is read; undefined where there is none. */
+export const storyAnswer = (key: ServiceKey, parts: StoryParts): Answer | undefined => {
+  const { store, wanted, observed, names } = parts;
   const service = store.service(key);
   if (service === undefined) return undefined;
   const fragment = wanted.desired.fragment(key);
-  const endpoints = [...endpointAnswers(service, parts)];
+  const endpoints = new EndpointList(service, parts);
   const { name, zone } = wanted.node;
-  return {
+  const members = {
     version: adminVersion,
-    service: serviceAnswer(service),
-    node: { name, ...(zone === '' ? {} : { zone }) },
-    slices: store.slicesOf(key).map((slice) => slice.key),
-    endpoints: endpoints.slice(0, mostEndpoints),
-    endpointCount: endpoints.length,
-    virtualServers: [...servedAnswers(service, fragment, parts)],
-    lingering: Object.fromEntries(parts.names.allLingering(key)),
-    addresses: [...(fragment?.addresses ?? [])].map((address) => ({
-      address,
-      bound: observed.hasAddress(address),
-    })),
-    elements: [...elementAnswers(fragment, observed)],
-    ...(fragment?.healthCheck === undefined ? {} : { healthCheck: fragment.healthCheck }),
-    problems: problemsOf(key, fragment, parts),
-    events: eventAnswers(key, parts),
-    refused: refusedOf(fragment, parts),
-  };
+    service: [JSON.stringify(serviceAnswer(service))],
+    node: [JSON.stringify({ name, ...(zone === '' ? {} : { zone }) })],
+    slices: listItems(store.slicesOf(key).map((slice) => slice.key)),
+    endpoints: listItems(endpoints.first(mostEndpoints)),
+    endpointCount: endpoints.count(),
+    virtualServers: listTexts(servedTexts(service, fragment, parts)),
+    lingering: objectMembers(names.allLingering(key)),
+    addresses: listItems(addressAnswers(fragment, observed)),
+    elements: listItems(elementAnswers(fragment, observed)),
+    ...(fragment?.healthCheck === undefined ? {} : { healthCheck: [JSON.stringify(fragment.healthCheck)] }),
+    problems: listItems(problemsOf(key, fragment, parts)),
+    events: listItems(eventAnswers(key, parts)),
+    refused: listItems(refusedOf(fragment, parts)),
+  } satisfies Readonly<Record<Exclude<keyof ServiceStoryAnswer, 'healthCheck'>, Member[1]>>;
+  return streamAnswer(Object.entries(members));
 };

@@ -2,7 +2,9 @@ import { Readable } from 'node:stream';
 import { Turns } from '../../base/async.js';
 import type { Answer } from '../serving/answer.js';
 import { jsonAnswer } from '../serving/answer.js';
+import type { VirtualServerTable } from '../../model/virtual-server.js';
 import type { ErrorAnswer } from '../../plan/admin-answers.js';
+import { realServerJson, sortedRealServers, virtualServerSettingsJson } from '../../plan/table.js';
 
 /** How long writing an answer may hold up everything else. */
 const longestTurnMilliseconds = 2;
@@ -11,7 +13,7 @@ const longestTurnMilliseconds = 2;
 const chunkLength = 64 * 1024;
 
 /** A member of an object whose value is one thing, or a list or object that is written bit by bit. */
-type Member = readonly [name: string, value: Plain | Iterable<string>];
+export type Member = readonly [name: string, value: Plain | Iterable<string>];
 type Plain = string | number | boolean;
 
 const isBitByBit = (value: Member[1]): value is Iterable<string> => typeof value === 'object';
@@ -36,7 +38,19 @@ export function* objectMembers(entries: Iterable<readonly [string, unknown]>): I
   yield mark === '{' ? '{}' : '}';
 }
 
-function* textsOf(members: readonly Member[]): Iterable<string> {
+/** The same of items that are written bit by bit themselves. */
+export function* listTexts(items: Iterable<Iterable<string>>): Iterable<string> {
+  let mark = '[';
+  for (const item of items) {
+    yield mark;
+    yield* item;
+    mark = ',\n';
+  }
+  yield mark === '[' ? '[]' : ']';
+}
+
+/** The texts of an object whose members may be written bit by bit themselves. */
+export function* objectTexts(members: Iterable<Member>): Iterable<string> {
   let mark = '{';
   for (const [name, value] of members) {
     yield `${mark}${JSON.stringify(name)}:`;
@@ -44,7 +58,24 @@ function* textsOf(members: readonly Member[]): Iterable<string> {
     else yield JSON.stringify(value);
     mark = ',\n';
   }
-  yield '}\n';
+  yield mark === '{' ? '{}' : '}';
+}
+
+/** The members of an object, each written at once; what is undefined is left out. */
+export const wholeMembers = (value: object): readonly Member[] =>
+  Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .map(([name, member]): Member => [name, [JSON.stringify(member)]]);
+
+/** The texts of a virtual server in the JSON contract, of which some have thousands of real servers. */
+export const virtualServerTexts = (table: VirtualServerTable): Iterable<string> =>
+  objectTexts([
+    ...wholeMembers(virtualServerSettingsJson(table.server)),
+    ['realServers', objectMembers(realServerEntries(table))],
+  ]);
+
+function* realServerEntries(table: VirtualServerTable): Iterable<readonly [string, unknown]> {
+  for (const server of sortedRealServers(table)) yield [server.key, realServerJson(server)];
 }
 
 async function* chunksOf(texts: Iterable<string>): AsyncIterable<string> {
@@ -56,16 +87,21 @@ async function* chunksOf(texts: Iterable<string>): AsyncIterable<string> {
       yield chunk;
       chunk = '';
     }
-    await turns.turn();
+    if (turns.isOver) await turns.turn();
   }
   yield chunk;
+}
+
+function* lineOf(members: readonly Member[]): Iterable<string> {
+  yield* objectTexts(members);
+  yield '\n';
 }
 
 /** An object that may be big: made as it is read, so that it costs neither memory nor the time of others. */
 export const streamAnswer = (members: readonly Member[]): Answer => ({
   status: 200,
   headers: jsonAnswer('').headers,
-  body: Readable.from(chunksOf(textsOf(members)), { objectMode: false, highWaterMark: chunkLength }),
+  body: Readable.from(chunksOf(lineOf(members)), { objectMode: false, highWaterMark: chunkLength }),
 });
 
 /** An answer that is there already, but may be long: its lists are written item by item. */

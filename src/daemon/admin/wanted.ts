@@ -7,10 +7,18 @@ import type { WantedAnswer } from '../../plan/wanted-answer.js';
 import type { Desired } from '../../plan/desired.js';
 import type { Touched, Wanted } from '../../plan/diff.js';
 import type { Lingering } from '../../plan/lingering.js';
-import { formatHostAddress, virtualServerJson, type VirtualServerJson } from '../../plan/table.js';
+import { formatHostAddress } from '../../plan/table.js';
 import { wrongSettings } from '../compare/node.js';
 import type { Answer } from '../serving/answer.js';
-import { listItems, objectMembers, streamAnswer } from './stream.js';
+import {
+  listItems,
+  objectMembers,
+  objectTexts,
+  streamAnswer,
+  virtualServerTexts,
+  wholeMembers,
+  type Member,
+} from './stream.js';
 
 export interface WantedParts {
   /** What Services ask for. */
@@ -27,13 +35,10 @@ export interface WantedParts {
 export const wantedKeys = (desired: Desired): readonly VirtualServerKey[] =>
   [...desired.virtualServers()].map(({ server }) => server.key);
 
-function* tablesOf(
-  keys: Iterable<VirtualServerKey>,
-  wanted: Wanted,
-): Iterable<readonly [string, VirtualServerJson]> {
+function* tablesOf(keys: Iterable<VirtualServerKey>, wanted: Wanted): Iterable<Member> {
   for (const key of keys) {
     const table = wanted.virtualServer(key);
-    if (table !== undefined) yield [key, virtualServerJson(table)];
+    if (table !== undefined) yield [key, virtualServerTexts(table)];
   }
 }
 
@@ -65,17 +70,15 @@ export const wantedAnswer = (parts: WantedParts): Answer => {
   const { dummyAddresses, elements } = namesOf(desired.keys(), wanted);
   return streamAnswer([
     ['version', adminVersion],
-    ['virtualServers', objectMembers(tablesOf(keys, wanted))],
+    ['virtualServers', objectTexts(tablesOf(keys, wanted))],
     ['dummyAddresses', listItems(dummyAddresses)],
     ['elements', listItems(elements)],
     [
       'lingering',
-      [
-        JSON.stringify({
-          virtualServers: Object.fromEntries(tablesOf(left.virtualServers, wanted)),
-          ...namesOf(left, wanted),
-        } satisfies WantedAnswer['lingering']),
-      ],
+      objectTexts([
+        ['virtualServers', objectTexts(tablesOf(left.virtualServers, wanted))],
+        ...wholeMembers(namesOf(left, wanted)),
+      ]),
     ],
     ['drainSeconds', [JSON.stringify(drainSeconds([...keys, ...left.virtualServers], parts))]],
     ['excludeCidrs', listItems(settings().excludeCidrs.map(({ text }) => text))],
