@@ -20,6 +20,7 @@ import { ownershipOf, type OwnershipFacts } from '../plan/ownership.js';
 import { isNamedIn } from '../plan/packet-elements.js';
 import { isPacketClass } from '../plan/packet-table.js';
 import { formatHostAddress } from '../plan/table.js';
+import { askDaemon } from './admin-client.js';
 import { openClients, type Clients } from './kernel-clients.js';
 import { withRemedy } from './read-kernel.js';
 import {
@@ -178,6 +179,17 @@ const removeRules = ({ rules }: Found): readonly Removal[] =>
     remove: async () => deleteAcceptRule(rule),
   }));
 
+/** A daemon that runs beside us brings everything back. */
+const warnOfDaemon = async (report: RemovalReport): Promise<void> => {
+  const { answer } = await askDaemon(undefined, (client) => client.status()).catch(() => ({
+    answer: undefined,
+  }));
+  if (answer !== undefined)
+    report.warn(
+      `kube-ipvs runs here (process ${answer.pid}) and brings back what is removed; stop it first, where it is a DaemonSet by kubectl -n kube-system delete daemonset kube-ipvs`,
+    );
+};
+
 /**
  * Removes what kube-ipvs made: its virtual servers, then kube-ipvs0 with its addresses and its rules in chains of others, then
  * its packet rules, which say what is ours. Asks no API server. 0: nothing of ours is left; 1: something is, told on standard error. Rejects with
@@ -189,6 +201,7 @@ export const cleanup = async (
 ): Promise<number> => {
   try {
     const report = new RemovalReport(dryRun, output);
+    await warnOfDaemon(report);
     using clients = await openClients();
     const found = await read(clients, excludeCidrs);
     const virtualServers = removeVirtualServers(clients, found);

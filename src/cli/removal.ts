@@ -95,6 +95,12 @@ export class RemovalReport {
     this.#say(line);
   }
 
+  /** Something that people should know before they believe the rest. */
+  warn(line: string): void {
+    this.#notes.push(line);
+    process.stderr.write(`kube-ipvs: warning: ${line}\n`);
+  }
+
   end(): void {
     if (this.format !== 'json') return;
     const removed = this.dryRun ? { wouldRemove: this.#removed } : { removed: this.#removed };

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { addressesOf, run, savedTable } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
@@ -178,4 +179,23 @@ test('without CAP_NET_ADMIN it says what is missing', () => {
 
 after(() => {
   assert.equal(cli('cleanup').status, 0);
+});
+
+test('beside a daemon it says that everything comes back', async () => {
+  await using daemon = new DaemonProcess([`--source=${manifest}`]);
+  await eventually(() => {
+    const { status, stdout, stderr } = cli('cleanup', '--dry-run');
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /would remove virtual server TCP 10\.96\.0\.10:80/);
+    assert.match(
+      stderr,
+      new RegExp(`warning: kube-ipvs runs here \\(process ${daemon.pid}\\) and brings back`),
+    );
+  });
+  const { notes } = JSON.parse(cli('cleanup', '--dry-run', '-o', 'json').stdout) as {
+    readonly notes: readonly string[];
+  };
+  assert.match(notes[0] ?? '', /stop it first/);
+  assert.equal(await daemon.stop(), 0);
+  assert.equal(cli('cleanup').stderr, '');
 });

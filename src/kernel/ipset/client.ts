@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { attr, attributes, list, maybe, received } from '../../netlink/attributes.js';
 import { Connection } from '../../netlink/connection.js';
 import { NetlinkError } from '../../netlink/errors.js';
@@ -43,6 +45,10 @@ const request = (
   write: (writer) => setShape.write(writer, { family: 'unspecified' }, { protocol, ...values }),
 });
 
+/** Whether the kernel has ip_set. The kernel loads it when it is asked for sets, which whoever only looks must not bring about. */
+export const hasIpset = (modules = '/sys/module'): boolean =>
+  !existsSync(modules) || existsSync(join(modules, 'ip_set'));
+
 /** The sets of ipset in the network namespace that the process was in when it was opened. */
 export class IpsetClient implements Disposable {
   readonly #connection: Connection;
@@ -56,8 +62,9 @@ export class IpsetClient implements Disposable {
     return new IpsetClient(connection);
   }
 
-  /** The names of all sets. A NetlinkError EINVAL where the kernel has no ip_set. */
+  /** The names of all sets; none where ip_set is not loaded. A NetlinkError EINVAL where the kernel has no ip_set. */
   names(): readonly string[] {
+    if (!hasIpset()) return [];
     return this.#connection
       .dump(request(Command.list, 'list the sets of ipset', { flags: namesOnly }), (message) => {
         const { name } = setShape.read(message).attributes;
