@@ -27,6 +27,11 @@ export class AdminError extends BaseError {
   }
 }
 
+/** What there is to tell of a Service, or why there is nothing. */
+type Story =
+  | { readonly story: ServiceStoryAnswer; readonly missing: undefined }
+  | { readonly story: undefined; readonly missing: string };
+
 /** A daemon that is alive answers at once; one that is stopped must not hold a person up. */
 const patienceMilliseconds = 5_000;
 
@@ -110,15 +115,14 @@ export class AdminClient {
     return this.#ask(`/v1/virtual-servers${query({ ...narrow })}`, ['virtualServers']);
   }
 
-  /** Undefined where there is no such Service. */
-  async service(namespace: string, name: string): Promise<ServiceStoryAnswer | undefined> {
+  /** Where there is no such Service, what is told of it instead: what lingers of it. */
+  async service(namespace: string, name: string): Promise<Story> {
     try {
-      return await this.#ask(
-        `/v1/services/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`,
-        serviceNeeds,
-      );
+      const path = `/v1/services/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
+      return { story: await this.#ask<ServiceStoryAnswer>(path, serviceNeeds), missing: undefined };
     } catch (error) {
-      if (error instanceof AdminError && error.status === 404) return undefined;
+      if (error instanceof AdminError && error.status === 404)
+        return { story: undefined, missing: error.message };
       throw error;
     }
   }

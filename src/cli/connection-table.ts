@@ -9,6 +9,7 @@ import {
   type Cidr,
   type IpAddress,
 } from '../base/ip.js';
+import { inSocketOrder } from '../plan/table-order.js';
 
 /** A connection that IPVS knows: a line of the kernel's table. */
 export interface Connection {
@@ -65,6 +66,14 @@ const remedy = (error: unknown): unknown => {
   return error;
 };
 
+const addressIn = (socket: string): IpAddress =>
+  socket.slice(0, socket.lastIndexOf(':')).replace(/^\[|\]$/g, '') as IpAddress;
+
+const socketIn = (socket: string): readonly [IpAddress, number] => [
+  addressIn(socket),
+  Number(socket.slice(socket.lastIndexOf(':') + 1)),
+];
+
 /** All connections, one at a time: there may be a million. */
 export async function* readConnections(path = file): AsyncIterable<Connection> {
   const table = await open(path).catch((error: unknown) => {
@@ -80,6 +89,36 @@ export async function* readConnections(path = file): AsyncIterable<Connection> {
   }
 }
 
+/** So many are held in memory to be sorted; who has more looks for one, or counts. */
+const mostSorted = 50_000;
+
+const inOrder = (connections: readonly Connection[]): readonly Connection[] =>
+  inSocketOrder(
+    connections.toSorted((a, b) => Number(a.protocol > b.protocol) - Number(a.protocol < b.protocol)),
+    ({ virtual, client, real }) => [virtual, client, real].map(socketIn),
+  );
+
+/** Sorted by virtual server, then client, as far as they are few enough: the kernel has them by hash. `tooMany` is called where the rest, and all, come in the kernel's order. */
+export async function* sortedConnections(
+  connections: AsyncIterable<Connection>,
+  tooMany: (most: number) => void,
+  most = mostSorted,
+): AsyncIterable<Connection> {
+  let held: Connection[] | undefined = [];
+  for await (const connection of connections) {
+    if (held === undefined) {
+      yield connection;
+      continue;
+    }
+    held.push(connection);
+    if (held.length <= most) continue;
+    tooMany(most);
+    yield* held;
+    held = undefined;
+  }
+  if (held !== undefined) yield* inOrder(held);
+}
+
 export interface ConnectionFilter {
   readonly client: string | undefined;
   readonly real: string | undefined;
@@ -89,9 +128,6 @@ export interface ConnectionFilter {
 }
 
 type Matcher = (socket: string) => boolean;
-
-const addressIn = (socket: string): IpAddress =>
-  socket.slice(0, socket.lastIndexOf(':')).replace(/^\[|\]$/g, '') as IpAddress;
 
 const within =
   (cidr: Cidr): Matcher =>

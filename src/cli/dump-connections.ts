@@ -1,6 +1,11 @@
 import { askFor, nothing, type Asked, type DumpOptions } from './dump.js';
 import { formatColumns, type Column } from './columns.js';
-import { connectionMatcher, readConnections, type Connection } from './connection-table.js';
+import {
+  connectionMatcher,
+  readConnections,
+  sortedConnections,
+  type Connection,
+} from './connection-table.js';
 import { servicePortText } from './names-book.js';
 import { matcherOf, parseAddress } from './target.js';
 import { UsageError } from '../config/flags.js';
@@ -58,7 +63,7 @@ const jsonLine = (connection: Connection, asked: Asked): string => {
   });
 };
 
-/** Writes them as they come, so that any number of them needs no memory; gives how many there were. */
+/** Writes them as they come; gives how many there were. */
 const writeJson = async (connections: AsyncIterable<Connection>, asked: Asked): Promise<number> => {
   let count = 0;
   for await (const connection of connections) {
@@ -118,7 +123,11 @@ export const dumpConnections = async (options: ConnectionOptions): Promise<numbe
   if (options.output !== 'table' && options.output !== 'wide' && options.output !== 'json')
     throw new UsageError('--connections goes with -o table or json');
   const asked = await askFor(options);
-  const found = matching(asked, options);
+  const found = sortedConnections(matching(asked, options), (most) =>
+    process.stderr.write(
+      `There are more than ${most} connections: they come in the order in which the kernel has them.\n`,
+    ),
+  );
   const count =
     options.output === 'json'
       ? await writeJson(found, asked)

@@ -53,6 +53,21 @@ export const inIdentityOrder = <T>(
     .toSorted((a, b) => comparePlaces(a.place, b.place) || compareIdentities(a.identity, b.identity))
     .map(({ item }) => item);
 
+/** Things in the order of their sockets, of several the first that differs. */
+export const inSocketOrder = <T>(
+  items: readonly T[],
+  socketsOf: (item: T) => readonly (readonly [IpAddress, number])[],
+): readonly T[] =>
+  items
+    .map((item) => ({ item, places: socketsOf(item).map((socket) => placeOf(...socket)) }))
+    .toSorted((a, b) =>
+      a.places.reduce<number>(
+        (order, place, index) => order || comparePlaces(place, b.places[index] ?? lastPlace),
+        0,
+      ),
+    )
+    .map(({ item }) => item);
+
 /** Addresses in that order. */
 export const addressesInOrder = (addresses: Iterable<IpAddress>): readonly IpAddress[] =>
   inPlaces(addresses, (address) => placeOf(address, 0));

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Readable } from 'node:stream';
 import { InputError } from '../../src/base/errors.js';
-import { connectionMatcher, parseConnection, type ConnectionFilter } from '../../src/cli/connection-table.js';
+import {
+  connectionMatcher,
+  parseConnection,
+  sortedConnections,
+  type Connection,
+  type ConnectionFilter,
+} from '../../src/cli/connection-table.js';
 
 // As kernel 6.1 writes /proc/net/ip_vs_conn.
 const lines = [
@@ -41,6 +48,55 @@ test('lines of both families are read, titles and nonsense left out', () => {
   ]);
   for (const line of ['', 'TCP', 'TCP C0000202 9C40 nonsense 0050 0AF4010B 1F90 ESTABLISHED 1'])
     assert.equal(parseConnection(line), undefined);
+});
+
+const to = (virtual: string, client: string, protocol = 'TCP'): Connection => ({
+  protocol,
+  client,
+  virtual,
+  real: '10.244.0.1:80',
+  state: 'ESTABLISHED',
+  expiresSeconds: 1,
+});
+
+test('they are sorted by virtual server and client, by number; too many come as they are, and that is said', async () => {
+  const unsorted = [
+    to('[fd00::1]:80', '[fd00::2]:1'),
+    to('10.96.0.10:80', '192.0.2.1:1'),
+    to('10.96.0.9:80', '192.0.2.10:1', 'UDP'),
+    to('10.96.0.9:80', '192.0.2.10:1'),
+    to('10.96.0.9:443', '192.0.2.1:1'),
+    to('10.96.0.9:80', '192.0.2.9:20000'),
+    to('10.96.0.9:80', '192.0.2.9:9000'),
+  ];
+  const told: number[] = [];
+  const sorted = async (most: number): Promise<readonly Connection[]> => {
+    const found: Connection[] = [];
+    for await (const connection of sortedConnections(
+      Readable.from(unsorted),
+      (limit) => told.push(limit),
+      most,
+    ))
+      found.push(connection);
+    return found;
+  };
+  assert.deepEqual(
+    (await sorted(unsorted.length)).map(
+      ({ protocol, virtual, client }) => `${protocol} ${virtual} ${client}`,
+    ),
+    [
+      'TCP 10.96.0.9:80 192.0.2.9:9000',
+      'TCP 10.96.0.9:80 192.0.2.9:20000',
+      'TCP 10.96.0.9:80 192.0.2.10:1',
+      'UDP 10.96.0.9:80 192.0.2.10:1',
+      'TCP 10.96.0.9:443 192.0.2.1:1',
+      'TCP 10.96.0.10:80 192.0.2.1:1',
+      'TCP [fd00::1]:80 [fd00::2]:1',
+    ],
+  );
+  assert.deepEqual(told, []);
+  assert.deepEqual(await sorted(unsorted.length - 1), unsorted);
+  assert.deepEqual(told, [unsorted.length - 1]);
 });
 
 const none: ConnectionFilter = { client: undefined, real: undefined, states: [], isWanted: () => true };

@@ -87,7 +87,7 @@ test('a daemon tells its state on a socket that only its user may use, and takes
   assert.deepEqual((await client.plan()).operations, []);
   const wanted = await client.wanted();
   assert.deepEqual(wanted.dummyAddresses, ['10.96.0.1/32', '192.0.2.80/32']);
-  const story = await client.service('default', 'web');
+  const { story } = await client.service('default', 'web');
   assert.deepEqual(
     story?.endpoints.map(({ realServer, cluster, local: near }) => [realServer, cluster.reason, near.reason]),
     [

@@ -1,8 +1,9 @@
 // lab: --timeout 600 -K time-travel
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { after, afterEach, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../support/daemon-process.js';
 import { DrainLab, minute, pod, second, vip, web } from '../support/drain-lab.js';
@@ -12,6 +13,7 @@ import { sctpProgram } from '../support/sctp.js';
 
 // Open connections to what is wanted no more, in virtual time: waiting costs nothing, and every deadline is the real one.
 
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const external = '203.0.113.9';
 const lab = new DrainLab();
 
@@ -183,13 +185,25 @@ test('a daemon tells what lingers, whose it was and for how long; after a restar
     );
   lab.program(web([1]));
   await tells('default/web');
-  const story = await lab.admin.service('default', 'web');
+  const { story } = await lab.admin.service('default', 'web');
   assert.deepEqual(Object.keys(story?.lingering ?? {}), [key]);
   assert.deepEqual((await lab.admin.lookUp(`${vip}:81`)).matches, [
     { service: 'default/web', because: `lingering ${key}` },
   ]);
   lab.program([]);
-  await eventually(async () => assert.equal(await lab.admin.service('default', 'web'), undefined));
+  await eventually(async () => assert.equal((await lab.admin.service('default', 'web')).story, undefined));
+  for (const target of ['default/web', 'web']) {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [main, 'explain', target, `--admin-socket=${lab.socket}`],
+      { encoding: 'utf8' },
+    );
+    assert.deepEqual([status, stdout], [1, ''], stderr);
+    assert.match(
+      stderr,
+      /^There is no Service default\/web any more .* TCP 10\.96\.0\.10:81 \(\d+ s left\)\.\n$/,
+    );
+  }
   const path = 'http://localhost/v1/services/default/web';
   assert.match(
     runLine(`curl -s --unix-socket ${lab.socket} ${path}`),

@@ -154,7 +154,7 @@ test('what drains is told with its reason', async () => {
   await eventually(() => assert.match(runLine('ipvsadm -Ln'), /192\.0\.2\.10:8080\s+\S+\s+1\s+1\s/));
   write(rollingEndpoints.slice(1));
   await eventually(async () => {
-    const story = await client.service('default', 'rolling');
+    const { story } = await client.service('default', 'rolling');
     const known = story?.virtualServers[0]?.realServers['192.0.2.10:8080'];
     assert.notEqual(known?.drain, undefined);
   });

@@ -9,7 +9,16 @@ import { tablesInOrder } from '../../plan/table-order.js';
 import { paletteFor } from '../paint.js';
 import { parseFrom, type From } from './asker.js';
 import type { StoryFacts } from './facts.js';
-import { find, isNameless, meansKey, parseWish, suggestion, type Found, type Wish } from './find.js';
+import {
+  find,
+  isNameless,
+  lingeringOf,
+  meansKey,
+  parseWish,
+  suggestion,
+  type Found,
+  type Wish,
+} from './find.js';
 import { lookAtKernel, lookAtNode } from './look.js';
 import { storyOf, type Story } from './story.js';
 import { storyText } from './text.js';
@@ -31,18 +40,26 @@ const mostStories = 5;
 interface Told {
   readonly found: readonly Found[];
   readonly stories: readonly (readonly [Found, ServiceStoryAnswer])[];
+  /** Of Services that are gone, what the daemon says of what lingers of them. */
+  readonly gone: readonly string[];
+  /** Where nothing was found. */
   readonly all: VirtualServersAnswer | undefined;
 }
 
 const ask = async (client: AdminClient, wish: Wish): Promise<Told> => {
   const found = await find(client, wish);
+  const all = found.length === 0 ? await client.virtualServers() : undefined;
   const stories: (readonly [Found, ServiceStoryAnswer])[] = [];
-  for (const one of found.slice(0, mostStories)) {
-    const [namespace = '', name = ''] = one.service.split('/');
-    const story = await client.service(namespace, name);
-    if (story !== undefined) stories.push([one, story]);
-  }
-  return { found, stories, all: found.length === 0 ? await client.virtualServers() : undefined };
+  const gone: string[] = [];
+  const tell = async (service: string, one: Found | undefined): Promise<void> => {
+    const [namespace = '', name = ''] = service.split('/');
+    const { story, missing } = await client.service(namespace, name);
+    if (missing !== undefined) gone.push(missing);
+    else if (one !== undefined) stories.push([one, story]);
+  };
+  for (const one of found.slice(0, mostStories)) await tell(one.service, one);
+  for (const service of all === undefined ? [] : lingeringOf(all, wish)) await tell(service, undefined);
+  return { found, stories, gone, all };
 };
 
 const fromOf = ({ from }: ExplainOptions): From | undefined => {
@@ -64,7 +81,10 @@ const ambiguous = (target: string, found: readonly Found[]): string =>
     '',
   ].join('\n');
 
-const notFound = (target: string, all: VirtualServersAnswer | undefined, wish: Wish): string => {
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.\n`;
+
+const notFound = (target: string, { gone, all }: Pick<Told, 'gone' | 'all'>, wish: Wish): string => {
+  if (gone.length > 0) return gone.map(sentence).join('');
   const meant = all && suggestion(all, wish);
   return `There is no ${target} that kube-ipvs serves here (headless and ExternalName Services and those with a service-proxy-name are not its)${
     meant === undefined ? '; `kube-ipvs dump` shows what there is' : `; did you mean ${meant}?`
@@ -187,17 +207,18 @@ export const explain = async (target: string, options: ExplainOptions): Promise<
   const told = answered.answer;
   const isList =
     wish.by === 'bare-name' && (told?.found.length ?? 0) > 1 && told?.stories[0]?.[0].pod === undefined;
-  if (isList || (told?.found.length === 0 && !isNameless(wish))) {
+  if (told !== undefined && (isList || (told.stories.length === 0 && !isNameless(wish)))) {
     process.stderr.write(
-      printableLines(isList ? ambiguous(target, told?.found ?? []) : notFound(target, told?.all, wish)),
+      printableLines(isList ? ambiguous(target, told.found) : notFound(target, told, wish)),
     );
     return exitStatus.error;
   }
   const stories = await look({ target, wish, from, told }, options);
   if (told?.found.length === 0 && !isInKernel(stories) && from === undefined) {
-    process.stderr.write(notFound(target, told.all, wish));
+    process.stderr.write(notFound(target, told, wish));
     return exitStatus.error;
   }
+  for (const text of told?.gone ?? []) process.stderr.write(printableLines(sentence(text)));
   await print(target, stories, options);
   tellOfLimits(stories, told?.found ?? []);
   if (from !== undefined && stories.every(([, { traces }]) => traces.length === 0))

@@ -144,6 +144,17 @@ export const suggestion = ({ virtualServers }: VirtualServersAnswer, wish: Wish)
   return nearest(`${wish.target.namespace}/${wish.target.name}`, [...services, ...pods]);
 };
 
+/** The Services of that name that are gone, but of which something lingers. */
+export const lingeringOf = ({ virtualServers }: VirtualServersAnswer, wish: Wish): readonly string[] => {
+  const isMeant = (service: string): boolean =>
+    (wish.by === 'name' &&
+      wish.target.by !== 'pod' &&
+      service === `${wish.target.namespace}/${wish.target.name}`) ||
+    (wish.by === 'bare-name' && service.endsWith(`/${wish.name}`));
+  const lingering = Object.values(virtualServers).filter((names) => names.lingering !== undefined);
+  return [...new Set(lingering.flatMap(({ service }) => service ?? []))].filter(isMeant);
+};
+
 /** Whether the kernel's virtual server is meant; only addresses and ports can say so without names. */
 export const meansKey = (wish: Wish): ((key: string) => boolean) =>
   wish.by === 'address' || wish.by === 'node-port' ? keyOf(wish) : () => false;
