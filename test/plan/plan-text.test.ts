@@ -12,7 +12,14 @@ import {
   type VirtualServerKey,
 } from '../../src/model/virtual-server.js';
 import { phases } from '../../src/plan/order.js';
-import { planGroups, planSummary, planText, summaryText, type Owners } from '../../src/plan/plan-text.js';
+import {
+  planGroups,
+  planSummary,
+  planText,
+  reasonOf,
+  summaryText,
+  type Owners,
+} from '../../src/plan/plan-text.js';
 
 const address = (text: string): IpAddress => text as IpAddress;
 
@@ -152,4 +159,15 @@ test('signs and remarks are painted, and the widths of lines stay', () => {
 test('nothing to do says so', () => {
   assert.equal(planText([]), 'nothing to add, to change or to remove\n');
   assert.equal(summaryText(planSummary([])), 'nothing to add, to change or to remove');
+});
+
+test('an address is for the sake of all Services on it, by name', () => {
+  const services = new Map(
+    [web, api, gone].map(({ key }, index) => [key, ['shop/web', 'bank/api', 'shop/web'][index]]),
+  );
+  const owners: Owners = { ownerOf: (key) => services.get(key), virtualServersAt: () => services.keys() };
+  assert.equal(
+    reasonOf({ kind: 'bind-address', address: address('10.96.0.9') }, owners),
+    'bank/api, shop/web',
+  );
 });
