@@ -79,9 +79,12 @@ test('a question that broke the daemon is told as that', async () => {
   );
 });
 
-test('a Service that there is not is no error', async () => {
+test('a Service that there is not is no error, and what is told of it is kept', async () => {
   const answer = saying({ version: 1, error: 'there is no Service shop/web' }, 404);
-  assert.equal(await asking(answer, (client) => client.service('shop', 'web')), undefined);
+  assert.deepEqual(await asking(answer, (client) => client.service('shop', 'web')), {
+    story: undefined,
+    missing: 'there is no Service shop/web',
+  });
   await assert.rejects(
     asking(answer, (client) => client.wanted()),
     /does not answer GET \/v1\/wanted;/,
