@@ -15,8 +15,12 @@ const obeyed = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
 
 const codeText = (letter: string): string => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
+/** Nearly all texts, and quickly found to be harmless. */
+const plain = /^[ -~]*$/;
+
 /** The same in one line for a terminal: what others have written, as the name of a pod, gives it no orders. */
-export const printable = (text: string): string => text.replaceAll(obeyed, codeText);
+export const printable = (text: string): string =>
+  plain.test(text) ? text : text.replaceAll(obeyed, codeText);
 
 /** The same of several lines. */
 export const printableLines = (text: string): string => text.split('\n').map(printable).join('\n');

@@ -2,9 +2,10 @@ import { sleep } from '../base/async.js';
 import { printable } from '../base/text.js';
 import { UsageError } from '../config/flags.js';
 import { realServerJson, virtualServerJson } from '../plan/table.js';
-import { askFor, formatTable, readAsked, type Asked, type DumpOptions } from './dump.js';
+import { askDaemon } from './admin-client.js';
+import { askFor, askNames, formatTable, readAsked, type Asked, type DumpOptions } from './dump.js';
 import type { ObservedTable } from './kernel-table.js';
-import { servicePortText } from './names-book.js';
+import { bookOf, servicePortText } from './names-book.js';
 import { writeOut } from './write-out.js';
 
 /** A virtual server, or a real server of one, as far as it is set up: what flows is no change (`top` shows that). */
@@ -95,6 +96,14 @@ const untilEnded = (): AbortSignal => {
   return controller.signal;
 };
 
+/** Names as they are now; while the daemon is away or has just started, as they were: nothing has changed for that. */
+export const askAgain = async (last: Asked, adminSocket: string | undefined): Promise<Asked> => {
+  const told = await askDaemon(adminSocket, async (client) =>
+    (await client.status()).synced ? askNames(client, last.target) : undefined,
+  );
+  return told.answer === undefined ? last : { ...last, names: bookOf(told.answer) };
+};
+
 /** Prints what there is, and from then on what changes, until it is told to stop. */
 export const watchDump = async (options: DumpOptions): Promise<number> => {
   const { output } = options;
@@ -102,9 +111,10 @@ export const watchDump = async (options: DumpOptions): Promise<number> => {
     throw new UsageError('--watch goes with -o table, wide or json');
   const ended = untilEnded();
   let before: Watched | undefined;
+  let asked: Asked | undefined;
   while (!ended.aborted) {
     const started = performance.now();
-    const asked = await askFor(options, before === undefined);
+    asked = asked === undefined ? await askFor(options) : await askAgain(asked, options.adminSocket);
     const table = await readAsked(asked, options);
     const now = watchedServers(table.tables, asked);
     const line = output === 'json' ? jsonLine : changeLine;

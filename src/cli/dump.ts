@@ -45,14 +45,14 @@ const targetOf = ({ target, namespace }: DumpOptions): Target | undefined => {
 };
 
 /** Whose things are costs the daemon least where the question is narrow. */
-const askNames = (client: AdminClient, target: Target | undefined) => {
+export const askNames = (client: AdminClient, target: Target | undefined) => {
   if (target?.by === 'address') return client.virtualServers({ address: target.address });
   if (target?.by !== 'service') return client.virtualServers();
   return client.virtualServers({ service: `${target.namespace}/${target.name}` });
 };
 
 /** Names where a daemon tells them; without, a target must be an address, and people are told why. */
-export const askFor = async (options: DumpOptions, tells = true): Promise<Asked> => {
+export const askFor = async (options: DumpOptions): Promise<Asked> => {
   const target = targetOf(options);
   const told = await askDaemon(options.adminSocket, (client) => askNames(client, target));
   if (told.why === undefined) return { target, names: bookOf(told.answer) };
@@ -60,7 +60,7 @@ export const askFor = async (options: DumpOptions, tells = true): Promise<Asked>
   if (target !== undefined && target.by !== 'address')
     throw new InputError(`${why}; without it only addresses can be asked for, as 10.96.0.1:443`);
   const { faint } = paletteFor(process.stderr, process.env, options.color);
-  if (tells) process.stderr.write(`${faint(`Without names: ${why}.`)}\n`);
+  process.stderr.write(`${faint(`Without names: ${why}.`)}\n`);
   return { target, names: noNames };
 };
 

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { AdminClient, askDaemon, NoDaemonError } from '../../src/cli/admin-client.js';
+import type { Asked } from '../../src/cli/dump.js';
+import { askAgain } from '../../src/cli/dump-watch.js';
+import { bookOf } from '../../src/cli/names-book.js';
 import { valueOf } from '../../src/doctor/finding.js';
 import { status } from '../support/doctor-facts.js';
 
@@ -71,6 +74,24 @@ for (const [who, [listener, message]] of Object.entries(refusals))
     const told = await asking(listener, () => askDaemon(path, (client) => client.status()));
     assert.match(told.why ?? '', message);
   });
+
+test('who watches keeps the names while the daemon is away or has just started', async () => {
+  const names = (service: string) => ({
+    version: 1 as const,
+    virtualServers: { 'TCP 10.96.0.1:80': { service, realServers: {} } },
+  });
+  const last = { target: undefined, names: bookOf(names('shop/web')) };
+  const asked = async (synced: boolean) =>
+    asking(
+      ({ url = '' }, response) =>
+        response.end(JSON.stringify(url === '/v1/status' ? { ...whole, synced } : names('shop/new'))),
+      () => askAgain(last, path),
+    );
+  const service = ({ names: book }: Asked) => book.of('TCP 10.96.0.1:80')?.service;
+  assert.equal(service(await asked(true)), 'shop/new');
+  assert.equal(service(await asked(false)), 'shop/web');
+  assert.equal(service(await askAgain(last, path)), 'shop/web');
+});
 
 test('a question that broke the daemon is told as that', async () => {
   await assert.rejects(
