@@ -252,6 +252,8 @@ for (const signal of ['SIGTERM', 'SIGKILL', 'SIGKILL'] as const)
     await daemon.stop(signal);
     program(['10.244.0.4']);
     daemon = start();
+    // The one before may have left other real servers, as many.
+    await eventually(() => assert.deepEqual(lines(/10\.244\.0\.3:|fd00:244::3\]/), []), 60_000);
     await served(daemon, 1);
     await sleep(1_500);
     unharmed();
