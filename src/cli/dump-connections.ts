@@ -137,6 +137,9 @@ export const dumpConnections = async (options: ConnectionOptions): Promise<numbe
   const isNamed = target !== undefined && target.by !== 'address';
   if (isNamed && ![...names.keys()].some((key) => matcherOf(target, names)(undefined, key)))
     return nothing(asked, options);
-  process.stderr.write('There is no such connection.\n');
+  const { client, real, states } = options;
+  const isNarrow =
+    asked.target !== undefined || client !== undefined || real !== undefined || states.length > 0;
+  process.stderr.write(isNarrow ? 'There is no such connection.\n' : 'There are no connections.\n');
   return target === undefined ? 0 : 1;
 };

@@ -1,6 +1,7 @@
 import { sleep } from '../../base/async.js';
 import { formatSocketAddress, type IpAddress } from '../../base/ip.js';
 import { count } from '../../base/text.js';
+import { inIdentityOrder } from '../../plan/table-order.js';
 import { adminClient } from '../admin-client.js';
 import { readVirtualServers } from '../read-kernel.js';
 import type { Candidate } from './complete.js';
@@ -11,7 +12,7 @@ const patienceMilliseconds = 400;
 /** VIPs; and a VIP's ports, once it is written. */
 const addressTargets = async (start: string): Promise<readonly Candidate[]> => {
   const protocols = new Map<IpAddress, Map<number, string[]>>();
-  for (const { identity } of await readVirtualServers()) {
+  for (const { identity } of inIdentityOrder(await readVirtualServers(), (server) => server.identity)) {
     if (identity.by !== 'address') continue;
     const ports = protocols.get(identity.address) ?? new Map<number, string[]>();
     protocols.set(identity.address, ports);

@@ -42,7 +42,9 @@ const described = ({ service }: StoryFacts): readonly Line[] => {
       api.healthCheckNodePort === undefined ? [] : [`on port ${api.healthCheckNodePort}`],
     ),
   ];
-  return [note(`Service ${api.name}, ${api.type}, since ${api.createdAt.slice(0, 10)}`, pairs(rows))];
+  // Manifests do not say when.
+  const since = Date.parse(api.createdAt) === 0 ? '' : `, since ${api.createdAt.slice(0, 10)}`;
+  return [note(`Service ${api.name}, ${api.type}${since}`, pairs(rows))];
 };
 
 const unasked = ({ service, status, target }: StoryFacts): readonly Line[] => {
