@@ -101,14 +101,14 @@ test('JSON and YAML hold the table and the addresses on kube-ipvs0', () => {
     },
   });
   assert.deepEqual(Object.keys(json.virtualServers), [
-    'FWM 5 IPv4',
-    'FWM 6 IPv6',
-    'SCTP 10.96.0.3:9999',
     'TCP 10.96.0.1:443',
     'TCP 10.96.0.2:80',
-    'TCP [fd00:10:96::b]:80',
+    'SCTP 10.96.0.3:9999',
     'UDP 10.96.0.10:53',
     'UDP [fd00:10:96::a]:53',
+    'TCP [fd00:10:96::b]:80',
+    'FWM 5 IPv4',
+    'FWM 6 IPv6',
   ]);
   assert.deepEqual(parseYaml(dumped('-o', 'yaml', '--stats', '--rate'))[0]?.value, json);
 });
