@@ -86,10 +86,10 @@ const mounts = () => {
     },
   ];
   const asked = values.mount.map((pair) => {
-    const [from, to] = pair.split(':');
-    if (!from || !to || !existsSync(from))
-      throw new Error(`--mount ${pair}: must be FROM:TO, and FROM exist`);
-    return { destination: to, type: 'none', source: resolve(from), options: ['rbind', 'ro'] };
+    const [from, to, access = 'ro'] = pair.split(':');
+    if (!from || !to || !existsSync(from) || !['ro', 'rw'].includes(access))
+      throw new Error(`--mount ${pair}: must be FROM:TO or FROM:TO:rw, and FROM exist`);
+    return { destination: to, type: 'none', source: resolve(from), options: ['rbind', access] };
   });
   return [...own, ...asked];
 };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -22,6 +22,10 @@ let network: ClusterNetwork;
 const container = ['--run', '--image', image, '--namespace', 'node', '--mount', `${manifest}:/world.json`];
 const daemon = ['--proxy-mode=ipvs', '--source=/world.json'];
 
+/** Where deploy/base has an emptyDir for the admin socket. */
+const socketFolder = join(work, 'run');
+const withSocket = ['--mount', `${socketFolder}:/run/kube-ipvs:rw`];
+
 const start = (options: readonly string[], args: readonly string[]) => {
   const { status, stdout, stderr } = spawnSync('scripts/image', [...container, ...options, '--', ...args], {
     encoding: 'utf8',
@@ -36,6 +40,8 @@ const clearKernel = (): void => {
 
 before(async () => {
   run('scripts/image', '--output', work);
+  mkdirSync(socketFolder);
+  chmodSync(socketFolder, 0o777);
   network = await ClusterNetwork.up(1);
   const items = [
     serviceObject('web', { clusterIPs: ['10.96.0.10'], ports: ['http:80/TCP'] }),
@@ -92,7 +98,7 @@ test('--init-only in a privileged container sets them, and programs nothing', ()
 
 test('after that it serves with NET_ADMIN alone, and ends by SIGTERM with its files removed', async () => {
   run('ip', 'netns', 'exec', 'node', 'iptables-legacy', '-P', 'FORWARD', 'ACCEPT');
-  const child = spawn('scripts/image', [...container, '--', ...daemon], {
+  const child = spawn('scripts/image', [...container, ...withSocket, '--', ...daemon], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';
@@ -106,6 +112,21 @@ test('after that it serves with NET_ADMIN alone, and ends by SIGTERM with its fi
   await eventually(() =>
     assert.match(log, /can't see whether rules of others drop.*iptables-legacy.*EACCES/),
   );
+
+  // As kubectl exec asks: names are told over the socket, and a probe would get its exit status.
+  const named = start(withSocket, [
+    'dump',
+    'default/web',
+    '-o',
+    'custom-columns=SERVICE:servicePort',
+    '--no-headers',
+  ]);
+  assert.deepEqual([named.status, named.stdout.trim()], [0, 'default/web:http'], named.stderr);
+  await eventually(() => {
+    const probe = start(withSocket, ['status', '--quiet']);
+    assert.deepEqual([probe.status, probe.stdout], [0, ''], probe.stderr);
+  });
+  assert.equal(start([], ['status', '--quiet']).status, 2);
 
   child.kill('SIGTERM');
   await once(child, 'close');
