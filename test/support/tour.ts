@@ -21,6 +21,7 @@ const standIns: readonly (readonly [changing: RegExp, standIn: string])[] = [
   ],
   [/\d+ operations? done/g, '0 operations done'],
   [/(?<=process +)\d+, up \w+/g, '1234, up 1m'],
+  [/(?<=\(process )\d+(?=\))/g, '1234'],
   [/(?<=\bmanifests )\/tmp\/[\w./]+/g, '/root/examples'],
   [/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, '2026-11-23T10:00:00Z'],
   [/\b6\.\d+\.\d+-lab\b/g, '6.1.0'],
