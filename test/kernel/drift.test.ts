@@ -47,7 +47,10 @@ after(async () => {
 
 /** Of the metric: by object and how it was. */
 const counts = async (): Promise<ReadonlyMap<string, number>> => {
-  const page = await (await fetch('http://127.0.0.1:10249/metrics')).text();
+  // A kept connection may be closed by the daemon in the moment that it is used again.
+  const page = await (
+    await fetch('http://127.0.0.1:10249/metrics', { headers: { connection: 'close' } })
+  ).text();
   const series = /^kube_ipvs_drift_repaired_total\{object="([^"]+)",drift="([^"]+)"\} (\d+)$/gm;
   return new Map(
     [...page.matchAll(series)].map(([, object, drift, count]) => [`${object} ${drift}`, Number(count)]),

@@ -16,7 +16,7 @@ const dumped = (...args: readonly string[]): string => {
 before(() => {
   const { status, stdout, stderr } = cli('dump', '--rules');
   assert.deepEqual([status, stdout, stderr], [0, '', 'There are no packet rules of kube-ipvs here.\n']);
-  assert.equal(cli('--source=examples', '--once').status, 0);
+  assert.equal(cli('--source=examples/my-nginx.yaml', '--once').status, 0);
 });
 
 /** Without what may be written in more than one way. */
