@@ -24,7 +24,7 @@ const services: readonly Service[] = Array.from({ length: count }, (_, index) =>
     ipFamilies: ['IPv4', 'IPv6'],
     ports: ['http:80'],
     ingress: [{ ip: `203.0.${index >> 8}.${index & 255}` }],
-    loadBalancerSourceRanges: index === 7 ? ['192.0.2.0/24', '198.51.100.0/25'] : [],
+    loadBalancerSourceRanges: index === 7 ? ['203.0.113.0/24', '198.51.100.0/25'] : [],
   }),
 );
 const slices: readonly EndpointSlice[] = services.map(({ name }) =>
@@ -117,7 +117,7 @@ test('every virtual server and every VIP has its element', async () => {
   assert.match(await elements('ip', 'external'), /203\.0\.0\.7 \. tcp \. 80/);
   assert.match(await elements('ip6', 'no-endpoints'), /fd00:96::12c \. tcp \. 80/);
   assert.equal(whole.match(/ \. tcp \. 80$/gm)?.length, 3 * count + 1);
-  assert.match(whole, /203\.0\.0\.7 \. tcp \. 80 \. 192\.0\.2\.0/);
+  assert.match(whole, /203\.0\.0\.7 \. tcp \. 80 \. 203\.0\.113\.0/);
 });
 
 test('the same objects again, and a restart, change nothing and send nothing that changes', async () => {
