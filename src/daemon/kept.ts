@@ -39,11 +39,11 @@ export class Kept implements Disposable {
     this.#current?.look();
   }
 
-  /** Another one is opened now, in place of one that is as good but for what it was opened with. */
+  /** Another one is opened, in place of one that is as good but for what it was opened with. */
   renew(): void {
     if (this.#closed || this.#current === undefined) return;
     this.#close();
-    this.#openAgain();
+    this.#openSoon();
   }
 
   [Symbol.dispose](): void {
@@ -67,12 +67,16 @@ export class Kept implements Disposable {
 
   #failed(error: unknown): void {
     this.#close();
-    const { what, delays, log } = this.parts;
-    // One that fails as soon as it is open has no fresh start.
-    if (performance.now() - this.#openedAt > delays.maximumMilliseconds) this.#backoff.reset();
+    const { what, log } = this.parts;
     this.#failures += 1;
     if (this.#failures === 1)
       log.error({ error: messageOf(error) }, `${what} ended; they are opened again, and the resync goes on`);
+    this.#openSoon();
+  }
+
+  #openSoon(): void {
+    // One that is given up as soon as it is open has no fresh start.
+    if (performance.now() - this.#openedAt > this.parts.delays.maximumMilliseconds) this.#backoff.reset();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#openAgain(), this.#backoff.next());
   }

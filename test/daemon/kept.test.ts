@@ -78,9 +78,26 @@ test('it is looked at, and renewed on demand without a word; what fails after th
   state.fail(new Error('broke'));
   kept.renew();
   assert.equal(state.opened, 2);
-  tick(1_000);
+  tick(2_000);
   assert.equal(state.opened, 3);
   kept[Symbol.dispose]();
   kept.renew();
   assert.equal(state.opened, 3);
+});
+
+test('what is renewed again and again is opened ever less often', (context) => {
+  const { kept, state, tick } = setUp(context);
+  for (const [milliseconds, opened] of [
+    [999, 1],
+    [1, 2],
+    [1_999, 2],
+    [1, 3],
+    [3_999, 3],
+    [1, 4],
+  ] as const) {
+    kept.renew();
+    tick(milliseconds);
+    assert.equal(state.opened, opened);
+  }
+  kept[Symbol.dispose]();
 });
