@@ -162,7 +162,11 @@ test('kube-ipvs0 gets another name as addresses are bound: there is another one,
 test('kube-ipvs0 is moved to another network namespace: there is another one here, that one is left alone', async () => {
   runLine('ip link set kube-ipvs0 netns elsewhere');
   await becomes('full');
-  assert.deepEqual(news(), [device]);
+  // News of addresses that it had may come when there is another one already.
+  assert.deepEqual(
+    news().filter((line) => line !== notServed),
+    [device],
+  );
   assert.match(runLine('ip netns exec elsewhere ip link show'), /kube-ipvs0/);
   assert.equal(foreign(), others);
 });
