@@ -2,7 +2,7 @@ import type { ForeignRule, ForwardFilter } from '../../model/forward-filter.js';
 import type { Verdict } from '../../model/nftables.js';
 import { attributes, attr } from '../../netlink/attributes.js';
 import { viewOf } from '../../netlink/bytes.js';
-import { Connection } from '../../netlink/connection.js';
+import type { Connection } from '../../netlink/connection.js';
 import { hostIsLittleEndian } from '../../netlink/constants.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { MessageShape, type Request } from '../../netlink/message.js';
@@ -12,12 +12,12 @@ import {
   chainShape,
   elementsShape,
   NftablesMessage,
-  nftablesShapeOf,
   ownerShape,
   ruleShape,
   tableIsDormant,
   tableShape,
 } from './attributes.js';
+import { withConnection } from './with-connection.js';
 import { hookFrom } from './convert.js';
 import { verdictFrom } from './expressions.js';
 import { foreignRule, type StateSets } from './foreign-rules.js';
@@ -146,13 +146,7 @@ const withoutNftables: readonly string[] = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EA
  */
 export const nftablesForwardFilters = async (): Promise<readonly ForwardFilter[]> => {
   try {
-    const connection = Connection.open('netfilter');
-    try {
-      connection.knowShapes(nftablesShapeOf);
-      return readFilters(connection);
-    } finally {
-      connection.close();
-    }
+    return withConnection(readFilters);
   } catch (error) {
     if (error instanceof NetlinkError && withoutNftables.includes(error.errno)) return [];
     throw error;
