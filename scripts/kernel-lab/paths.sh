@@ -5,7 +5,7 @@
 lab_cache=${KUBE_IPVS_LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-~}/.cache}/kube-ipvs-lab}
 
 # Raise when `prepare` itself would now make something different from the same inputs.
-lab_recipe=1
+lab_recipe=2
 
 # lab_paths KERNEL: sets lab_init, lab_kernel (the binary) and lab_modules (its module directory).
 lab_paths() {
