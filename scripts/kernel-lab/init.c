@@ -1,18 +1,21 @@
 /*
- * Process 1 of a lab guest: a User Mode Linux kernel whose root is the host's file system.
- * It puts a copy-on-write layer over that root, runs one command, copies its output to the host as it
- * comes, writes its exit status and powers off. Static and in C because each fork at boot costs
- * milliseconds: a whole guest for `true` takes less than 0.2 s.
+ * Process 1 of a lab guest. It puts a copy-on-write layer over the host's files (init-root.c), runs one
+ * command, copies its output to the host as it comes, writes its exit status and powers off. Static and
+ * in C because each fork at boot costs milliseconds: a whole User Mode Linux guest for `true` takes less
+ * than 0.2 s; and because an initramfs then needs no other program.
  *
  * From the kernel's command line, as environment:
  *   LAB_RUN       directory on the host: `command` (a shell script), `writable` (directories written
- *                 through to the host, one a line), `stdin`; `status` is written here at the end
- *   LAB_MODULES   directory that becomes /lib/modules/RELEASE; the modules that its file `load` names,
- *                 one and its parameters a line, are loaded first
+ *                 through to the host, one a line), `stdin`; `started` is written here before the
+ *                 command runs, `status` at the end
+ *   LAB_MODULES   directory of modules: those that its file `load` names, one and its parameters a line,
+ *                 are loaded first. Becomes /lib/modules/RELEASE (in QEMU the mount `modules` does)
  *   LAB_STDIN     the command reads $LAB_RUN/stdin instead of /dev/null
  *   LAB_TERMINAL  ROWSxCOLUMNS: the command's input and output are a terminal
+ *   LAB_MACHINE   "qemu" in QEMU
  *
- * tty1 and tty2 are the host's stdout and stderr.
+ * In User Mode Linux tty1 and tty2 are the host's stdout and stderr. In QEMU the files `out` and `err` in
+ * LAB_RUN are, and the terminal is the second serial port.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,19 +31,12 @@
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+#include "init.h"
 
-enum { TROUBLE = 125, PATH_LENGTH = 4096 };
-
-#define NEW_ROOT "/run/lab/root"
-#define HIDDEN_OLD_ROOT "run/.old-root"
-
-static const char *run_directory;
+const char *run_directory;
 
 static void power_off(int status)
 {
@@ -57,58 +53,34 @@ static void power_off(int status)
 }
 
 /* Standard error is the kernel log, which the host shows when the guest leaves no status. */
-static void die(const char *what)
+void die(const char *what)
 {
 	dprintf(2, "lab init: %s: %s\n", what, strerror(errno));
 	power_off(TROUBLE);
 }
 
-static void mount_or_complain(const char *source, const char *target, const char *type,
-			      unsigned long flags, const char *options)
+void mount_or_complain(const char *source, const char *target, const char *type, unsigned long flags,
+		       const char *options)
 {
 	if (mount(source, target, type, flags, options) < 0)
 		dprintf(2, "lab init: mount %s on %s: %s\n", source, target, strerror(errno));
 }
 
-static const char *setting(const char *name)
+const char *setting(const char *name)
 {
 	const char *value = getenv(name);
 
 	return value && *value ? value : NULL;
 }
 
-/* Calls each(line) for every line of a file; a file that does not exist has none. */
-static void for_each_line(const char *directory, const char *name, void (*each)(const char *line))
+int in_qemu(void)
 {
-	char path[PATH_LENGTH], line[PATH_LENGTH];
-	FILE *file;
+	const char *machine = setting("LAB_MACHINE");
 
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	while (fgets(line, sizeof line, file)) {
-		line[strcspn(line, "\n")] = 0;
-		if (*line)
-			each(line);
-	}
-	fclose(file);
+	return machine && strcmp(machine, "qemu") == 0;
 }
 
-static void load_module(const char *line)
-{
-	int name_length = strcspn(line, " "), fd;
-	const char *parameters = line + name_length + (line[name_length] == ' ');
-	char path[PATH_LENGTH];
-
-	snprintf(path, sizeof path, "%s/%.*s", getenv("LAB_MODULES"), name_length, line);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || (syscall(SYS_finit_module, fd, parameters, 0) < 0 && errno != EEXIST))
-		dprintf(2, "lab init: module %s: %s\n", line, strerror(errno));
-	close(fd);
-}
-
-static void write_file(const char *path, const char *text)
+void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
@@ -118,76 +90,12 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* Mounts a host directory at its own path in the new root: writes to it reach the host. */
-static void write_through(const char *directory)
+static void write_run_file(const char *name, const char *text)
 {
-	char target[PATH_LENGTH + sizeof NEW_ROOT];
+	char path[PATH_LENGTH];
 
-	snprintf(target, sizeof target, NEW_ROOT "%s", directory);
-	mount_or_complain(directory, target, NULL, MS_BIND, NULL);
-}
-
-static void bind_modules(const char *modules)
-{
-	char target[PATH_LENGTH];
-	struct utsname kernel;
-
-	uname(&kernel);
-	mkdir(NEW_ROOT "/lib/modules", 0755);
-	snprintf(target, sizeof target, NEW_ROOT "/lib/modules/%s", kernel.release);
-	mkdir(target, 0755);
-	mount_or_complain(modules, target, NULL, MS_BIND, NULL);
-	mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL);
-}
-
-static void make_root(void)
-{
-	const char *modules = setting("LAB_MODULES");
-
-	mount_or_complain("proc", "/proc", "proc", 0, NULL);
-	mount_or_complain("tmpfs", "/run", "tmpfs", 0, "mode=755");
-	if (modules)
-		for_each_line(modules, "load", load_module);
-
-	mkdir("/run/lab", 0755);
-	mkdir("/run/lab/upper", 0755);
-	mkdir("/run/lab/work", 0755);
-	mkdir(NEW_ROOT, 0755);
-	if (mount("overlay", NEW_ROOT, "overlay", 0,
-		  "lowerdir=/,upperdir=/run/lab/upper,workdir=/run/lab/work") < 0)
-		die("the copy-on-write root");
-
-	write_through(run_directory);
-	for_each_line(run_directory, "writable", write_through);
-	if (modules)
-		bind_modules(modules);
-}
-
-/* Not chroot: in a chroot the kernel refuses to make user namespaces. */
-static void enter_root(void)
-{
-	if (chdir(NEW_ROOT) < 0)
-		die("chdir " NEW_ROOT);
-	mount_or_complain("tmpfs", "run", "tmpfs", 0, "mode=755");
-	mkdir(HIDDEN_OLD_ROOT, 0700);
-	if (syscall(SYS_pivot_root, ".", HIDDEN_OLD_ROOT) < 0 || chdir("/") < 0)
-		die("pivot_root");
-
-	mount_or_complain("proc", "/proc", "proc", 0, NULL);
-	mount_or_complain("sysfs", "/sys", "sysfs", 0, NULL);
-	mount_or_complain("devtmpfs", "/dev", "devtmpfs", 0, NULL);
-	mkdir("/dev/pts", 0755);
-	mount_or_complain("devpts", "/dev/pts", "devpts", 0, "ptmxmode=0666");
-	mkdir("/dev/shm", 01777);
-	mount_or_complain("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777");
-	mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL); /* not in every kernel */
-	(void)!symlink("/proc/self/fd", "/dev/fd");
-	(void)!symlink("/proc/self/fd/0", "/dev/stdin");
-	(void)!symlink("/proc/self/fd/1", "/dev/stdout");
-	(void)!symlink("/proc/self/fd/2", "/dev/stderr");
-
-	umount2(HIDDEN_OLD_ROOT, MNT_DETACH);
-	rmdir(HIDDEN_OLD_ROOT);
+	snprintf(path, sizeof path, "%s/%s", run_directory, name);
+	write_file(path, text);
 }
 
 static void bring_loopback_up(void)
@@ -259,7 +167,7 @@ static int reap(pid_t command, int *status)
 	return ended;
 }
 
-/* Copies the two pipes to the two ttys until the command has ended and nothing is left in them. */
+/* Copies the two pipes to the host until the command has ended and nothing is left in them. */
 static int supervise(pid_t command, int signals, const int from[2], const int to[2])
 {
 	enum { AFTER_END_MS = 500 };
@@ -290,58 +198,90 @@ static int supervise(pid_t command, int signals, const int from[2], const int to
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_command(void)
+/* Where the host takes stdout (0) and stderr (1) from. */
+static int open_output(int number, int is_terminal)
 {
-	const char *terminal = setting("LAB_TERMINAL");
-	int tty[2] = { open_tty("/dev/tty1", O_RDWR, !terminal), open_tty("/dev/tty2", O_WRONLY, !terminal) };
-	int from[2] = { -1, -1 }, output[2] = { tty[0], tty[0] }, input, status, signals;
+	static const char *const ttys[] = { "/dev/tty1", "/dev/tty2" }, *const files[] = { "out", "err" };
 	char path[PATH_LENGTH];
-	sigset_t child_ended, before;
-	pid_t command;
+
+	if (!in_qemu())
+		return open_tty(ttys[number], number ? O_WRONLY : O_RDWR, !is_terminal);
+	if (is_terminal && number == 0)
+		return open_tty("/dev/ttyS1", O_RDWR, 0);
+	snprintf(path, sizeof path, "%s/%s", run_directory, files[number]);
+	return open_tty(path, O_WRONLY | O_APPEND, 0);
+}
+
+static int open_input(void)
+{
+	char path[PATH_LENGTH];
 
 	snprintf(path, sizeof path, "%s/stdin", run_directory);
-	input = terminal ? tty[0] : open(setting("LAB_STDIN") ? path : "/dev/null", O_RDONLY | O_CLOEXEC);
-	if (terminal) {
-		struct winsize size = { 24, 80, 0, 0 };
+	return open(setting("LAB_STDIN") ? path : "/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
-		sscanf(terminal, "%hux%hu", &size.ws_row, &size.ws_col);
-		ioctl(tty[0], TIOCSWINSZ, &size);
-	} else {
-		for (int i = 0; i < 2; i++) {
-			int ends[2];
+static void set_terminal_size(int tty)
+{
+	struct winsize size = { 24, 80, 0, 0 };
 
-			if (pipe2(ends, O_CLOEXEC) < 0)
-				die("pipe");
-			from[i] = ends[0];
-			output[i] = ends[1];
-		}
-	}
+	sscanf(setting("LAB_TERMINAL"), "%hux%hu", &size.ws_row, &size.ws_col);
+	ioctl(tty, TIOCSWINSZ, &size);
+}
+
+static void make_pipe(int *read_end, int *write_end)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		die("pipe");
+	*read_end = ends[0];
+	*write_end = ends[1];
+}
+
+/* The end of a child is told by a descriptor; sets `before` to what the command gets for its signals. */
+static int watch_children(sigset_t *before)
+{
+	sigset_t child_ended;
 
 	sigemptyset(&child_ended);
 	sigaddset(&child_ended, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &child_ended, &before);
-	signals = signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigprocmask(SIG_BLOCK, &child_ended, before);
+	return signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run_command(void)
+{
+	int is_terminal = setting("LAB_TERMINAL") != NULL;
+	int to_host[2] = { open_output(0, is_terminal), open_output(1, is_terminal) };
+	int from[2] = { -1, -1 }, output[2] = { to_host[0], to_host[0] };
+	int input = is_terminal ? to_host[0] : open_input(), signals, status;
+	sigset_t before;
+	pid_t command;
+
+	if (is_terminal)
+		set_terminal_size(to_host[0]);
+	for (int i = 0; i < 2 && !is_terminal; i++)
+		make_pipe(&from[i], &output[i]);
+	signals = watch_children(&before);
 
 	command = fork();
 	if (command < 0)
 		die("fork");
 	if (command == 0) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
-		become_command(input, output[0], output[1], terminal != NULL);
+		become_command(input, output[0], output[1], is_terminal);
 	}
-	if (!terminal) {
-		close(output[0]);
-		close(output[1]);
-	}
-	status = supervise(command, signals, from, tty);
-	tcdrain(tty[0]);
-	tcdrain(tty[1]);
+	for (int i = 0; i < 2 && !is_terminal; i++)
+		close(output[i]);
+	status = supervise(command, signals, from, to_host);
+	tcdrain(to_host[0]);
+	tcdrain(to_host[1]);
 	return status;
 }
 
 int main(void)
 {
-	char path[PATH_LENGTH], text[16];
+	char text[16];
 	int status;
 
 	run_directory = setting("LAB_RUN");
@@ -353,9 +293,9 @@ int main(void)
 	sethostname("lab", 3);
 	write_file("/proc/sys/kernel/panic_on_oops", "1");
 
+	write_run_file("started", "");
 	status = run_command();
 	snprintf(text, sizeof text, "%d\n", status);
-	snprintf(path, sizeof path, "%s/status", run_directory);
-	write_file(path, text);
+	write_run_file("status", text);
 	power_off(status);
 }
