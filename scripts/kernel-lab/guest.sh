@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # Runs a command in a guest, User Mode Linux or QEMU; sourced by scripts/lab. A run has a directory that
 # host and guest share (init.c says what lies in it); the guest itself is started by uml.sh or qemu.sh.
 

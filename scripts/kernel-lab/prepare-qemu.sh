@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # What `prepare` does for QEMU; sourced by it. The stock kernel is Debian's, its modules are a selection
 # (network, file systems, virtio), and the initramfs is our init with the few modules that mount the root.
 

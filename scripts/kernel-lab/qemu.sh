@@ -38,23 +38,27 @@ take_processors() {
 }
 
 start_qemu() {
-  local shares processors accelerator=tcg,thread=multi serial=(-serial null) in=/dev/null
-  # The newest processors have features that an older QEMU cannot pass on.
+  local shares processors accelerator=tcg,thread=multi serial=(-serial null) in out
   [ "$kernel" != qemu-kvm ] || accelerator=kvm
   [ -n "$memory" ] || memory=1G
   take_processors
   share_directories
   : >"$run/out"; : >"$run/err"
-  [ -z "$terminal" ] || { serial=(-chardev stdio,id=terminal,signal=off -serial chardev:terminal); in=/dev/stdin; }
+  if [ -n "$terminal" ]; then
+    exec {in}<&0 {out}>&1
+    serial=(-chardev 'stdio,id=terminal,signal=off' -serial chardev:terminal)
+  else
+    exec {in}</dev/null {out}>&"$kernel_log"
+  fi
+  # -arch-capabilities: KVM in a virtual machine may have this feature of the processor and refuse to set it.
   local words=(console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests random.trust_cpu=on no_timer_check
     rcupdate.rcu_expedited=1 nokaslr dummy.numdummies=0 fb_tunnels=none ${arguments[@]+"${arguments[@]}"}
     LAB_MACHINE=qemu "LAB_RUN=$run" LAB_MODULES=/modules "LAB_STDIN=$stdin" "LAB_TERMINAL=$terminal_size")
-  local out=$kernel_log; [ -z "$terminal" ] || exec {out}>&1
   limited qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max,-arch-capabilities -smp "$processors" \
     -m "$memory" -nodefaults -no-user-config -display none -no-reboot -nic none \
     -kernel "$lab_kernel" -initrd "$lab_initramfs" -append "${words[*]}" \
     -chardev "file,id=log,path=$run/log,append=on" -serial chardev:log "${serial[@]}" "${shares[@]}" \
-    <"$in" >&"$out" 2>&"$kernel_log" &
+    <&"$in" >&"$out" 2>&"$kernel_log" &
   guest=$!
   pass_output_on
 }
