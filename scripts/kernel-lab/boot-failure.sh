@@ -14,8 +14,8 @@ boot_failure() {
     *'annot allocate memory'* | *'No space left on device'* | *'cannot set up guest memory'*)
       echo "The guest's memory does not fit on this machine. Use a smaller --memory, or free /dev/shm." ;;
     *'Kernel panic - not syncing: '*)
-      text=${text##*Kernel panic - not syncing: }
-      echo "The kernel \"$2\" panicked while it booted: ${text%%$'\n'*}. --log shows its log." ;;
+      text=${text##*Kernel panic - not syncing: } text=${text%%$'\n'*}
+      echo "The kernel \"$2\" panicked while it booted: ${text%.}. --log shows its log." ;;
     *'not an ELF'* | *'xec format error'* | *'No such file or directory'*)
       echo "The kernel \"$2\" cannot be started: $(last_line "$text")." ;;
     '') echo "The kernel \"$2\" ended without a word before it started the command." ;;

@@ -78,12 +78,13 @@ remember() { # KERNEL VERDICT SECONDS REASON
 try_kernel() {
   local limit=$uml_limit words status
   case $1 in qemu-kvm) limit=$kvm_limit ;; qemu-tcg) limit=$tcg_limit ;; esac
+  limit=${KUBE_IPVS_LAB_TRY_SECONDS:-$limit}
   words=$(setpriv --pdeathsig TERM "$lab_program" --kernel "$1" --timeout "$limit" -- true 2>&1 </dev/null)
   status=$?
   case $status in
     0) remember "$1" works 0 '' ;;
     129 | 130 | 143) exit "$status" ;;
-    124) remember "$1" fails "$remember_boot" "It did not start a command within $limit seconds." ;;
+    124) remember "$1" fails "$remember_boot" "It did not start a command within $limit s." ;;
     *) words=${words#"lab: "}; remember "$1" fails "$remember_boot" "${words%%$'\n'*}" ;;
   esac
   [ "$verdict" = works ]
@@ -125,7 +126,7 @@ choose_accelerator() {
   local device=${KUBE_IPVS_LAB_KVM-/dev/kvm}
   [ -n "$device" ] && [ -w "$device" ] || return
   recall qemu-kvm
-  [ -n "$verdict" ] || { say "trying KVM for up to $kvm_limit seconds (once)"; try_kernel qemu-kvm; }
+  [ -n "$verdict" ] || { say "trying KVM (once)"; try_kernel qemu-kvm; }
   [ "$verdict" = works ]
 }
 
