@@ -3,7 +3,7 @@
 
 # boot_failure LOG KERNEL: prints what is wrong and what to do.
 boot_failure() {
-  local text; text=$(<"$1")
+  local text; text=$(tr -d '\r' <"$1")
   case $text in
     *'ptrace set fp regs failed'* | *'ptrace get fp regs failed'*) fpu_failure "$2" ;;
     *check_ptrace*'Operation not permitted'* | *PTRACE*'Operation not permitted'* | *ptrace*'errno = 1'*)

@@ -100,6 +100,6 @@ report_end() {
   else
     printf 'lab: %s\n' "$(boot_failure "$run/log" "$kernel")" >&2
   fi
-  [ -z "$log" ] || sed 's/^/lab: | /' "$run/log" >&2
+  [ -z "$log" ] || sed 's/^/lab: | /; s/\r$//' "$run/log" >&2
   exit "$status"
 }
