@@ -11,6 +11,7 @@ import { answerProblems } from '../support/answer-shapes.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { runLine } from '../support/guest.js';
 import { local, notReady, ready, serviceObject, sliceObject, thisNode } from '../support/objects.js';
+import { readableProgram } from '../support/readable-program.js';
 
 // The admin socket of a daemon that runs as a process of its own.
 
@@ -194,8 +195,7 @@ test('a user that is not root serves it in a directory of its own', async () => 
       '--clear-groups',
       '--inh-caps=+net_admin',
       '--ambient-caps=+net_admin',
-      process.execPath,
-      join(import.meta.dirname, '../../src/cli/main.js'),
+      ...readableProgram(),
       'run',
       `--source=${manifests}`,
       '--hostname-override=n1',

@@ -16,6 +16,7 @@ import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { settingsOf } from '../support/doctor-facts.js';
 import { run } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { readableProgram } from '../support/readable-program.js';
 import { kubeconfigFor, SmallApi, type SmallApiOptions } from '../support/small-api.js';
 
 // What a check is about is really brought about, and where its remedy is a command, that command is run and mends it.
@@ -380,14 +381,14 @@ interface Report {
   readonly summary: Readonly<Record<Outcome['result'], number>>;
 }
 
-const call = (
+const callProgram = (
+  program: readonly [node: string, main: string],
   prefix: readonly string[],
   ...args: readonly string[]
 ): { status: number | null; report: Report } => {
   const [file = '', ...rest] = [
     ...prefix,
-    process.execPath,
-    main,
+    ...program,
     'doctor',
     `--source=${manifest}`,
     '-o',
@@ -398,6 +399,8 @@ const call = (
   assert.equal(stderr, '');
   return { status, report: JSON.parse(stdout) };
 };
+const call = (prefix: readonly string[], ...args: readonly string[]) =>
+  callProgram([process.execPath, main], prefix, ...args);
 
 test('without --source and --kubeconfig the Services are those that the daemon serves', () => {
   const { stdout } = spawnSync(
@@ -410,7 +413,7 @@ test('without --source and --kubeconfig the Services are those that the daemon s
 });
 
 test('another user than root sees less, is told so, and nothing breaks', () => {
-  const { status, report } = call([
+  const { status, report } = callProgram(readableProgram(), [
     'setpriv',
     '--reuid=65534',
     '--regid=65534',

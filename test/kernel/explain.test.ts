@@ -78,9 +78,9 @@ const explain = (...args: readonly string[]) =>
 /** What differs from run to run and from kernel to kernel is left out: ages, and the settings of this node. */
 const normalised = (text: string): string =>
   text
-    .replaceAll(/This node\n(?: .*\n)+\n/g, '')
-    .replaceAll(/kube-ipvs \S+ on n1/g, 'kube-ipvs VERSION on n1')
-    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME');
+    .replaceAll(/^This node\n(?: .*\n)+\n/gm, '')
+    .replaceAll(/\bkube-ipvs (?:\d+\.\d+\.\d+\S*|development) on n1\b/g, 'kube-ipvs VERSION on n1')
+    .replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, 'TIME');
 
 /** Explains, and compares with the text that is kept; KUBE_IPVS_SHOW_TEXTS=1 shows the texts instead, as `node build/test/support/explain-texts.js` takes them. */
 const tells = (name: string, status: number, ...args: readonly string[]): void => {

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { commands } from '../../src/cli/registry.js';
+import { withStableVersions } from './stand-ins.js';
 
 // What commands print that need no kernel, in every format, is test/fixtures/cli: node build/test/support/cli-goldens.js writes
 // it anew. What they print on a node is test/fixtures/cli/on-a-node.md, which scripts/tour --write writes.
@@ -50,8 +52,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-const stable = (text: string): string =>
-  text.replaceAll(process.version, 'v20.0.0').replaceAll(/kernel("?:? "?)[\w.+-]+/g, 'kernel$16.1.0');
+const versions = { node: process.version, kernel: release() };
 
 /** `$ kube-ipvs …`, what it prints, and how it ends unless well. */
 const session = (line: string): string => {
@@ -66,7 +67,7 @@ const session = (line: string): string => {
     stderr,
     ...(status === 0 ? [] : [`(exit status ${status})\n`]),
   ];
-  return stable(parts.join(''));
+  return withStableVersions(parts.join(''), versions);
 };
 
 /** The files by name, as they are to be. */

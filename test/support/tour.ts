@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { withStableNode } from './stand-ins.js';
 
 // A tour in a document is its own list of commands: this runs those that stand there in the world of the quickstart, one after
 // the other, and prints the document with what they print now. To be run by scripts/tour.
@@ -10,25 +12,7 @@ const tourIn = /(?<=<!-- tour[^>]*-->\n)[^]*?(?=<!-- end of the tour -->)/;
 const command = /^ {4}(client)?\$ (.*)$/;
 const condition = /^<!-- until (.*) -->$/;
 
-/** What differs from run to run, and what stands for it: as long, so that columns stay. */
-const standIns: readonly (readonly [changing: RegExp, standIn: string])[] = [
-  [/(?<=TIME_WAIT +)\d{3}s/g, '118s'],
-  [/\b\d+s ago/g, '2s ago'],
-  [/\btook [\d.]+ (ms|s)\b/g, 'took 20 ms'],
-  [
-    /(?<=\b(?:pid|uptimeSeconds|secondsAgo|tookSeconds|applied|expiresSeconds|intervalSeconds)"?: ?)[\d.]+/g,
-    '1',
-  ],
-  [/\d+ operations? done/g, '0 operations done'],
-  [/(?<=process +)\d+, up \w+/g, '1234, up 1m'],
-  [/(?<=\(process )\d+(?=\))/g, '1234'],
-  [/(?<=\bmanifests )\/tmp\/[\w./]+/g, '/root/examples'],
-  [/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, '2026-11-23T10:00:00Z'],
-  [/\b6\.\d+\.\d+-lab\b/g, '6.1.0'],
-];
-
-const stable = (text: string): string =>
-  standIns.reduce((result, [changing, standIn]) => result.replaceAll(changing, standIn), text);
+const versions = { node: process.version, kernel: release() };
 
 const run = (
   namespace: string,
@@ -71,7 +55,7 @@ const walk = (lines: readonly string[]): readonly string[] => {
     }
     inOutput = true;
     result.push(line);
-    const printed = stable(run(place ?? 'node', typed).output).trimEnd();
+    const printed = withStableNode(run(place ?? 'node', typed).output, versions).trimEnd();
     if (printed !== '') result.push(...printed.split('\n').map((text) => `    ${text}`.trimEnd()));
   }
   return result;

@@ -35,7 +35,7 @@ interface ParsedFamily {
 const parse = (page: string): readonly ParsedFamily[] =>
   JSON.parse(
     execFileSync('/usr/bin/python3', ['-c', program], { input: page, encoding: 'utf8' }).replaceAll(
-      'NaN',
+      /(?<=, )NaN(?=\])/g,
       'null',
     ),
   );
