@@ -1,12 +1,20 @@
 // Compiles native-shims/netlink-socket.c to dist/native-shims.node with the machine's C compiler. Needs no headers of
 // Node (native-shims/node-api.h declares what is used) and no download. Does nothing where the binary is newer than its
-// sources; --force compiles anyway.
+// sources; --force compiles anyway. `--arch arm64` (or x64) compiles for that architecture, with Debian's cross compiler
+// where it is another than this machine's, to dist/ARCH/native-shims.node.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
+const { values } = parseArgs({
+  options: { force: { type: 'boolean', default: false }, arch: { type: 'string', default: process.arch } },
+});
 const root = fileURLToPath(new URL('..', import.meta.url));
-const target = `${root}dist/native-shims.node`;
+const isOwnArch = values.arch === process.arch;
+const path = isOwnArch ? 'dist/native-shims.node' : `dist/${values.arch}/native-shims.node`;
+const target = root + path;
 const sources = ['native-shims/netlink-socket.c', 'native-shims/node-api.h', 'scripts/build-native.mjs'].map(
   (file) => root + file,
 );
@@ -14,7 +22,14 @@ const sources = ['native-shims/netlink-socket.c', 'native-shims/node-api.h', 'sc
 const modified = (file) => statSync(file).mtimeMs;
 const isCurrent = () => existsSync(target) && sources.every((source) => modified(source) <= modified(target));
 
-const compilers = process.env.CC === undefined ? ['cc', 'gcc', 'clang'] : [process.env.CC];
+/** Debian's cross compilers: the program, and the package that has it. */
+const crossCompilers = {
+  arm64: { program: 'aarch64-linux-gnu-gcc', packages: 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross' },
+  x64: { program: 'x86_64-linux-gnu-gcc', packages: 'gcc-x86-64-linux-gnu libc6-dev-amd64-cross' },
+};
+const cross = isOwnArch ? undefined : crossCompilers[values.arch];
+const ownCompilers = process.env.CC === undefined ? ['cc', 'gcc', 'clang'] : [process.env.CC];
+const compilers = cross === undefined ? ownCompilers : [cross.program];
 const findCompiler = () =>
   compilers.find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0);
 
@@ -24,7 +39,7 @@ const fail = (message) => {
 };
 
 const compile = (compiler) => {
-  mkdirSync(`${root}dist`, { recursive: true });
+  mkdirSync(dirname(target), { recursive: true });
   const temporary = `${target}.${process.pid}`;
   const flags = [
     '-std=gnu11',
@@ -48,11 +63,13 @@ const compile = (compiler) => {
   renameSync(temporary, target);
 };
 
-if (!process.argv.includes('--force') && isCurrent()) process.exit(0);
+if (!isOwnArch && cross === undefined)
+  fail(`--arch: unknown architecture ${values.arch} (expected x64 or arm64)`);
+if (!values.force && isCurrent()) process.exit(0);
 const compiler = findCompiler();
 if (compiler === undefined)
   fail(
-    `no C compiler (tried ${compilers.join(', ')}). On Debian: apt-get install gcc libc6-dev linux-libc-dev; or set CC.`,
+    `no C compiler (tried ${compilers.join(', ')}). On Debian: apt-get install ${cross?.packages ?? 'gcc libc6-dev linux-libc-dev; or set CC'}.`,
   );
 compile(compiler);
-process.stdout.write(`build-native: dist/native-shims.node built with ${compiler}\n`);
+process.stdout.write(`build-native: ${path} built with ${compiler}\n`);

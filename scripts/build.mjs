@@ -15,7 +15,7 @@ import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { clientWithoutModels } from './client-without-models.mjs';
+import { bundling } from './bundling.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
@@ -37,20 +37,13 @@ const { outputFiles } = await build({
   chunkNames: 'chunks/[name]-[hash]',
   bundle: true,
   splitting: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
+  ...bundling,
   minifySyntax: true,
   minifyWhitespace: true,
   external: ['netlink'],
   define: { KUBE_IPVS_VERSION: JSON.stringify(version), KUBE_IPVS_DATE: JSON.stringify(releaseDate()) },
   logLevel: 'warning',
   legalComments: 'none',
-  banner: {
-    // Small generations of the garbage collector keep the daemon's memory low. CommonJS packages in an ESM bundle still ask for require.
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
-  plugins: [clientWithoutModels],
 });
 
 // A program that runs from dist/ meanwhile loads old files or new ones, whole: what is the same stays, the rest is renamed

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { clientWithoutModels } from '../client-without-models.mjs';
+import { bundling } from '../bundling.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'kube-ipvs-bench-'));
@@ -20,16 +20,10 @@ await build({
   entryPoints: ['test/benchmark/watch-memory-holder.ts'],
   outfile: holder,
   bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
+  ...bundling,
   minifySyntax: true,
   minifyWhitespace: true,
   logLevel: 'error',
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
-  plugins: [clientWithoutModels],
 });
 
 const server = spawn(

@@ -16,17 +16,19 @@ const { values } = parseArgs({
     name: { type: 'string', default: `kube-ipvs:${version}` },
     output: { type: 'string', default: 'dist' },
     root: { type: 'string' },
+    arch: { type: 'string', default: process.arch },
   },
 });
 
 const digestOf = (bytes) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 const json = (value) => Buffer.from(JSON.stringify(value));
-const architectures = { x64: 'amd64' };
+/** As the image specification names them (GOARCH). */
+const architectures = { x64: 'amd64', arm64: 'arm64' };
 
 /** Unpacks the layers one over the other, with the capabilities of files. */
 const writeRoot = (directory) => {
   mkdirSync(directory);
-  for (const { entries } of imageLayers()) {
+  for (const { entries } of imageLayers(values.arch)) {
     const options = ['--xattrs', '--xattrs-include=security.capability', '--same-owner', '-p'];
     const { status } = spawnSync('tar', ['-x', ...options, '-C', directory], {
       input: tarOf(entries),
@@ -46,7 +48,7 @@ const buildImage = () => {
     blobs.set(`blobs/${digest.replace(':', '/')}`, bytes);
     return { mediaType: mediaType(type), digest, size: bytes.length };
   };
-  const layers = imageLayers().map(({ what, entries }) => {
+  const layers = imageLayers(values.arch).map(({ what, entries }) => {
     const archive = tarOf(entries);
     return {
       what,
@@ -60,7 +62,7 @@ const buildImage = () => {
     'config.v1+json',
     json({
       created,
-      architecture: architectures[process.arch] ?? process.arch,
+      architecture: architectures[values.arch],
       os: 'linux',
       config: {
         User: `${userId}:${userId}`,

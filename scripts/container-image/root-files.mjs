@@ -1,7 +1,7 @@
 // What is in the container image: two layers of tar entries (tar.mjs). The first is Node with what it needs, the second
 // kube-ipvs, so that a new version is a small layer on one that is there already.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -31,21 +31,61 @@ const netAdmin = () => {
   return bytes;
 };
 
-const stripped = (path) => {
+const output = (command, ...args) => execFileSync(command, args, { encoding: 'utf8' });
+
+/** How Debian calls an architecture's tools and libraries. */
+const triples = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+
+const stripped = (path, arch) => {
   const directory = mkdtempSync(join(tmpdir(), 'kube-ipvs-image-'));
   try {
-    execFileSync('strip', ['-o', join(directory, 'stripped'), path]);
+    output(
+      arch === process.arch ? 'strip' : `${triples[arch]}-strip`,
+      '-o',
+      join(directory, 'stripped'),
+      path,
+    );
     return readFileSync(join(directory, 'stripped'));
   } finally {
     rmSync(directory, { recursive: true });
   }
 };
 
-/** The shared libraries of a binary and its loader, by the paths where the loader looks for them. */
-const librariesOf = (path) =>
-  [...execFileSync('ldd', [path], { encoding: 'utf8' }).matchAll(/(?:=> |^\s*)(\/\S+) \(0x/gm)].map(
-    ([, library]) => library,
+/** Of this machine's architecture: the shared libraries of a binary and its loader, where they are here. */
+const ownLibrariesOf = (path) =>
+  [...output('ldd', path).matchAll(/(?:=> |^\s*)(\/\S+) \(0x/gm)].map(([, library]) => library);
+
+/** Of another architecture: the same by name, from what the binaries ask for; `folder` has the libraries. */
+const foreignLibrariesOf = (path, folder) => {
+  const names = new Set();
+  const visit = (binary) => {
+    for (const [, name] of output('readelf', '-d', binary).matchAll(/\(NEEDED\).*\[(.*)\]/g))
+      if (!names.has(name)) {
+        names.add(name);
+        visit(join(folder, name));
+      }
+  };
+  visit(path);
+  return [...names];
+};
+
+/** The shared libraries of binaries and their loader: the path where the loader looks for each, and the file here. */
+const librariesOf = (binaries, arch) => {
+  if (arch === process.arch)
+    return new Map(binaries.flatMap(ownLibrariesOf).map((path) => [path.slice(1), path]));
+  const folder = `/usr/${triples[arch]}/lib`;
+  const home = (name) =>
+    name === 'ld-linux-aarch64.so.1'
+      ? 'lib'
+      : name.startsWith('ld-linux-')
+        ? 'lib64'
+        : `lib/${triples[arch]}`;
+  return new Map(
+    binaries
+      .flatMap((binary) => foreignLibrariesOf(binary, folder))
+      .map((name) => [`${home(name)}/${name}`, join(folder, name)]),
   );
+};
 
 const filesBelow = (path) =>
   readdirSync(path, { withFileTypes: true, recursive: true })
@@ -62,10 +102,10 @@ const withParents = (entries) => {
   return [...entries, ...[...missing].map((path) => directory(path))];
 };
 
-const netlinkPackage = () => {
+const netlinkPackage = (arch) => {
   const from = dirname(require.resolve('netlink/package.json'));
   const gypBuild = dirname(require.resolve('node-gyp-build/package.json', { paths: [from] }));
-  const prebuilt = `prebuilds/linux-${process.arch}/node.napi.node`;
+  const prebuilt = `prebuilds/linux-${arch}/node.napi.node`;
   const scripts = filesBelow(join(from, 'dist')).filter((path) => path.endsWith('.js'));
   return {
     native: join(from, prebuilt),
@@ -81,20 +121,25 @@ const netlinkPackage = () => {
   };
 };
 
-const programFiles = () => [
-  ...['kube-ipvs.js', 'native-shims.node'].map((name) => [`${home}/dist/${name}`, join(root, 'dist', name)]),
+/** Where scripts/build-native.mjs puts the binary for an architecture. */
+const nativeShims = (arch) => join(root, 'dist', arch === process.arch ? '' : arch, 'native-shims.node');
+
+const programFiles = (arch) => [
+  [`${home}/dist/kube-ipvs.js`, join(root, 'dist/kube-ipvs.js')],
+  [`${home}/dist/native-shims.node`, nativeShims(arch)],
   ...filesBelow(join(root, 'dist/chunks')).map((path) => [
     `${home}/dist/chunks/${path.slice(join(root, 'dist/chunks/').length)}`,
     path,
   ]),
 ];
 
-const nodeLayer = (nativeModules) => {
-  const node = realpathSync(process.execPath);
-  const libraries = new Set([node, ...nativeModules].flatMap(librariesOf));
+const nodeLayer = (nativeModules, arch) => {
+  // The locked one, whichever Node.js this machine has: the image's is the one that is tested.
+  const node = output(join(root, 'scripts/runtime'), '--arch', arch).trim();
+  const libraries = librariesOf([node, ...nativeModules], arch);
   return withParents([
-    { ...file('usr/bin/node', stripped(node), 0o755), capabilities: netAdmin() },
-    ...[...libraries].map((path) => file(path.slice(1), readFileSync(path), 0o755)),
+    { ...file('usr/bin/node', stripped(node, arch), 0o755), capabilities: netAdmin() },
+    ...[...libraries].map(([path, from]) => file(path, readFileSync(from), 0o755)),
     file('etc/passwd', `root:x:0:0::/:/none\nkube-ipvs:x:${userId}:${userId}::/:/none\n`),
     file('etc/group', `root:x:0:\nkube-ipvs:x:${userId}:\n`),
     // For the name of an API server in a kubeconfig.
@@ -108,9 +153,9 @@ const nodeLayer = (nativeModules) => {
 /** A script is started by the file that its first line names, and there is no /usr/bin/env. */
 const programScript = (text) => text.replace(/^#!.*/, '#!/usr/bin/node');
 
-const programLayer = (netlinkFiles) =>
+const programLayer = (netlinkFiles, arch) =>
   withParents([
-    ...[...programFiles(), ...netlinkFiles].map(([path, from]) =>
+    ...[...programFiles(arch), ...netlinkFiles].map(([path, from]) =>
       path.endsWith('/kube-ipvs.js')
         ? file(path, programScript(readFileSync(from, 'utf8')), 0o755)
         : file(path, readFileSync(from)),
@@ -121,11 +166,11 @@ const programLayer = (netlinkFiles) =>
     link('usr/local/bin/kube-proxy', 'kube-ipvs'),
   ]);
 
-/** The layers, lowest first. Throws where dist/ is not built or a tool is missing. */
-export const imageLayers = () => {
-  const { native, files } = netlinkPackage();
+/** The layers for an architecture (x64, arm64), lowest first. Throws where dist/ is not built or a tool is missing. */
+export const imageLayers = (arch) => {
+  const { native, files } = netlinkPackage(arch);
   return [
-    { what: 'Node.js', entries: nodeLayer([native, join(root, 'dist/native-shims.node')]) },
-    { what: 'kube-ipvs', entries: programLayer(files) },
+    { what: 'Node.js', entries: nodeLayer([native, nativeShims(arch)], arch) },
+    { what: 'kube-ipvs', entries: programLayer(files, arch) },
   ];
 };

@@ -97,7 +97,7 @@ test('validate tells every problem of every file in the order of lines, of field
     `${join(scratch, 'none')}: ENOENT`,
   ];
   assert.equal(told.length, places.length, stderr);
-  for (const [index, place] of places.entries()) assert.ok(told[index]?.startsWith(place), told[index]);
+  for (const [index, place] of places.entries()) assert.ok(told[index]?.startsWith(place), stderr);
 });
 
 test('called wrongly: status 2', () => {

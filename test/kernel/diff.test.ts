@@ -155,7 +155,7 @@ test('what somebody changed of the IPVS table is shown, and the daemon repairs i
   assert.equal(
     repaired.stdout,
     `${expected}\nrepaired: the daemon was asked to, and the kernel is as wanted now\n`,
-    daemon?.log,
+    daemon?.log ?? 'no daemon',
   );
   assert.equal(repaired.status, 0);
   inNode('ipvsadm -D -t 10.96.0.99:80');
@@ -190,7 +190,7 @@ test('what drains is no difference, and neither is it to files', async () => {
   const used = Number(client.last.slice(3));
   program(1 - used);
   const draining = (): boolean => savedTable('node').some((line) => line.endsWith(' -w 0'));
-  await eventually(() => assert.ok(draining(), daemon?.log));
+  await eventually(() => assert.ok(draining(), daemon?.log ?? 'no daemon'));
   await eventually(() => assert.deepEqual(diff(), equal));
   assert.deepEqual(fromFiles(), equal);
   assert.ok(draining());

@@ -413,7 +413,7 @@ test('the start is taken from the record of an earlier process; one that cannot 
   assert.equal(sinceBy('since 12.5 s after boot'), 12_500);
   assert.equal(sinceBy('since 12.5 s after boot, for 90 s'), 12_500);
   for (const odd of ['since 101 s after boot', 'since yesterday', 'since -5 s after boot', '', undefined])
-    assert.equal(sinceBy(odd), 100_000, odd);
+    assert.equal(sinceBy(odd), 100_000, odd ?? 'undefined');
 });
 
 test('what is recorded is read as it was, with the time that its Service gives', () => {

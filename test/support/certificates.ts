@@ -68,7 +68,7 @@ const issue = (commonName: string, extensions: readonly Buffer[], issuer?: Certi
   return {
     commonName,
     certificate: pem(sequence(toBeSigned, algorithm, bits(signature))),
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
     privateKey,
   };
 };

@@ -257,23 +257,15 @@ test('what makes no sense is an InputError that says what to do', () => {
 
 test('bundled as for release, without the client’s models, credentials still do all that', async () => {
   const root = fileURLToPath(new URL('../../..', import.meta.url));
-  const { clientWithoutModels } = (await import(join(root, 'scripts/client-without-models.mjs'))) as {
-    clientWithoutModels: never;
-  };
+  const { bundling } = (await import(join(root, 'scripts/bundling.mjs'))) as { bundling: object };
   const bundle = join(folder, 'smoke.mjs');
   await build({
     absWorkingDir: root,
     entryPoints: ['test/watch/credentials-smoke.ts'],
     outfile: bundle,
     bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
+    ...bundling,
     logLevel: 'error',
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    plugins: [clientWithoutModels],
   });
   const { key, certificate: cert } = serverCertificate;
   const tls = { key, cert, ca: authority.certificate, requestCert: true, rejectUnauthorized: true };

@@ -1,0 +1,17 @@
+// The esbuild options that make a bundle behave as the released one does; scripts/build.mjs, benchmarks and tests use them.
+import { readFileSync } from 'node:fs';
+import { builtinHttp } from './builtin-http.mjs';
+import { clientWithoutModels } from './client-without-models.mjs';
+
+const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+export const bundling = {
+  platform: 'node',
+  format: 'esm',
+  target: engines.node.replace('>=', 'node'),
+  banner: {
+    // CommonJS packages in an ESM bundle still call require.
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+  plugins: [clientWithoutModels, builtinHttp],
+};
