@@ -120,7 +120,7 @@ describe('a dump', () => {
       const two = Buffer.concat([thing(sequence, 1), thing(sequence, 2)]);
       return [two, thing(sequence, 3), doneBytes(sequence)];
     });
-    assert.deepEqual(connect(channel).dump(list, thingOf), [1, 2, 3]);
+    assert.deepEqual(connect(channel).dump(list).map(thingOf), [1, 2, 3]);
     assert.equal(channel.datagrams[0]?.[0]?.flags, 0x301);
   });
 
@@ -136,12 +136,12 @@ describe('a dump', () => {
           doneBytes(sequence, 0, where === 'DONE' ? interrupted : 0x2),
         ];
       });
-      assert.deepEqual(connect(channel).dump(list, thingOf), [3]);
+      assert.deepEqual(connect(channel).dump(list).map(thingOf), [3]);
     });
 
   test('that is interrupted again and again is EINTR', () => {
     const channel = new FakeChannel((messages) => [doneBytes(sequenceOf(messages), 0, 0x12)]);
-    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'EINTR');
+    assert.equal(errorOf(() => connect(channel).dump(list).map(thingOf)).errno, 'EINTR');
     assert.equal(channel.datagrams.length, 20);
   });
 
@@ -150,12 +150,12 @@ describe('a dump', () => {
       thing(sequenceOf(messages), 1),
       doneBytes(sequenceOf(messages), 12),
     ]);
-    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'ENOMEM');
+    assert.equal(errorOf(() => connect(channel).dump(list).map(thingOf)).errno, 'ENOMEM');
   });
 
   test('without DONE fails', () => {
     const channel = new FakeChannel((messages) => [thing(sequenceOf(messages), 1)]);
-    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'ENOBUFS');
+    assert.equal(errorOf(() => connect(channel).dump(list).map(thingOf)).errno, 'ENOBUFS');
   });
 
   test('with a datagram that did not fit the buffer begins again with a larger one', () => {
@@ -172,7 +172,7 @@ describe('a dump', () => {
       });
       return [Buffer.concat([large, large]), doneBytes(sequence)];
     });
-    assert.deepEqual(connect(channel).dump(list, thingOf), [8, 8]);
+    assert.deepEqual(connect(channel).dump(list).map(thingOf), [8, 8]);
     assert.equal(channel.datagrams.length, 2);
   });
 });

@@ -66,20 +66,16 @@ export class IpsetClient implements Disposable {
   names(): readonly string[] {
     if (!hasIpset()) return [];
     return this.#connection
-      .dump(request(Command.list, 'list the sets of ipset', { flags: namesOnly }), (message) => {
-        const { name } = setShape.read(message).attributes;
-        return name === undefined ? [] : [name];
-      })
-      .flat();
+      .dump(request(Command.list, 'list the sets of ipset', { flags: namesOnly }))
+      .flatMap((message) => setShape.read(message).attributes.name ?? []);
   }
 
   /** The ports of the members of a set, whatever else they have. A NetlinkError ENOENT where there is no such set. */
   ports(name: string): readonly number[] {
     return this.#connection
-      .dump(request(Command.list, `list the members of set ${name}`, { name }), (message) =>
-        (setShape.read(message).attributes.members ?? []).flatMap(({ port }) => port ?? []),
-      )
-      .flat();
+      .dump(request(Command.list, `list the members of set ${name}`, { name }))
+      .flatMap((message) => setShape.read(message).attributes.members ?? [])
+      .flatMap(({ port }) => port ?? []);
   }
 
   /** Undefined where the set is gone; otherwise why not. */
