@@ -22,7 +22,7 @@ const namesOnly = 1 << 1;
 const memberTable = attributes('member', { port: maybe(4, be16) });
 
 /** IPSET_ATTR_PROTOCOL, _SETNAME, _FLAGS, _ADT of _DATA */
-const setShape = new MessageShape(
+export const setShape = new MessageShape(
   'ipset',
   nfnetlinkHeader,
   attributes('ipset', {
@@ -63,8 +63,8 @@ export class IpsetClient implements Disposable {
   }
 
   /** The names of all sets; none where ip_set is not loaded. A NetlinkError EINVAL where the kernel has no ip_set. */
-  names(): readonly string[] {
-    if (!hasIpset()) return [];
+  names(isLoaded: () => boolean = hasIpset): readonly string[] {
+    if (!isLoaded()) return [];
     return this.#connection
       .dump(request(Command.list, 'list the sets of ipset', { flags: namesOnly }))
       .flatMap((message) => setShape.read(message).attributes.name ?? []);
