@@ -189,7 +189,7 @@ export class IpvsClient {
    */
   async virtualServersByAndBy(): Promise<readonly VirtualServerObservation[]> {
     const request = this.#family.request(Command.getService, { operation: listing }, () => ({}));
-    return this.#readInTurns(request, this.#virtualServer);
+    return this.#readInTurns(request);
   }
 
   /**
@@ -201,11 +201,8 @@ export class IpvsClient {
   > {
     const operation = (): string => 'read the statistics of the virtual servers';
     const request = this.#family.request(Command.getService, { operation }, () => ({}));
-    const found = await this.#readInTurns(request, (message) => {
-      const { key, statistics } = this.#virtualServer(message);
-      return statistics && { key, statistics };
-    });
-    return found.filter((entry) => entry !== undefined);
+    const found = await this.#readInTurns(request);
+    return found.flatMap(({ key, statistics }) => (statistics === undefined ? [] : [{ key, statistics }]));
   }
 
   /** Undefined where there is no such virtual server. */
@@ -260,10 +257,10 @@ export class IpvsClient {
     return this.#noticingReloads(() => this.#connection.request(request, decode));
   }
 
-  async #readInTurns<T>(request: Request, decode: (message: Message) => T): Promise<readonly T[]> {
+  async #readInTurns(request: Request): Promise<readonly VirtualServerObservation[]> {
     const dumping = this.#connection.dumpIncrementally(request);
     const messages = await dumping.catch((error: unknown) => this.#failed(error));
-    return mapInTurns(messages, decode, longestTurnMilliseconds);
+    return mapInTurns(messages, this.#virtualServer, longestTurnMilliseconds);
   }
 
   #noticingReloads<T>(work: () => T): T {
