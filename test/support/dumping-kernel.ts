@@ -26,7 +26,7 @@ import { MessageFlag } from '../../src/netlink/constants.js';
 import { controlAttributes, ControlCommand, controlFamilyId } from '../../src/netlink/generic.js';
 import type { Message } from '../../src/netlink/message.js';
 import { writeAllAttributes } from './attribute-tables.js';
-import { doneBytes, FakeChannel, messageBytes } from './fake-channel.js';
+import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from './fake-channel.js';
 import { ip } from './objects.js';
 
 // A kernel with numbered objects of every kind that we dump.
@@ -249,9 +249,16 @@ interface DumpedNumbers {
 
 /** Has a change in every dump, or none. */
 export class DumpingKernel {
-  readonly channel = new FakeChannel(([message]) => (message === undefined ? [] : this.#answer(message)));
+  readonly channel = new FakeChannel((messages) => {
+    const [message, second] = messages;
+    if (message === undefined) return [];
+    return second === undefined ? this.#answer(message) : this.#transact(messages);
+  });
   /** How many passes were interrupted. */
   interruptions = 0;
+  /** What the kernel says to the next transactions, to their first requests; it makes the others. */
+  refusals: number[] = [];
+  transactions = 0;
   /** Dumps whose next pass is the second one. */
   readonly #begun = new Set<string>();
 
@@ -271,6 +278,16 @@ export class DumpingKernel {
       return messageBytes({ type, sequence, flags: MessageFlag.multi | interruption, body });
     });
     return [...datagrams, doneBytes(sequence)];
+  }
+
+  #transact([, first, ...rest]: readonly Message[]): readonly Uint8Array[] {
+    this.transactions += 1;
+    const refusal = this.refusals.shift();
+    if (first === undefined) return [];
+    if (refusal !== undefined) return [acknowledgementBytes(first, refusal)];
+    return [first, ...rest]
+      .filter(({ flags }) => (flags & MessageFlag.acknowledge) !== 0)
+      .map((message) => acknowledgementBytes(message, 0));
   }
 
   #isFirstPass({ type, view, bodyOffset, bodyLength }: Message): boolean {
