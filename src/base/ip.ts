@@ -126,6 +126,7 @@ export const cidrContains = (cidr: Cidr, address: IpAddress): boolean => {
   return ipFromBytes(maskTo(ipToBytes(address), cidr.prefixLength)) === cidr.address;
 };
 
+export const isUnspecified = (address: IpAddress): boolean => address === '0.0.0.0' || address === '::';
 export const isLoopback = (address: IpAddress): boolean => address === '::1' || address.startsWith('127.');
 export const isIpv6LinkLocal = (address: IpAddress): boolean => /^fe[89ab][0-9a-f]:/.test(address);
 

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { InputError, messageOf } from '../base/errors.js';
 import type { FlagValues } from '../config/flags.js';
 import { loadSettings } from '../config/load-settings.js';
+import { networkWarnings } from '../config/network-families.js';
 import { kubeIpvsDocument, kubeProxyDocument, yamlDocuments } from '../config/print.js';
 import { resolveSettings, type Settings } from '../config/settings.js';
 import { tell } from './write-out.js';
@@ -44,7 +45,9 @@ const lineOf = (problem: string): number => Number(/:(\d+): /.exec(problem)?.[1]
 const problemsOf = (name: string): readonly string[] | undefined => {
   try {
     const files = [{ name, text: readFileSync(name === '-' ? 0 : name, 'utf8') }];
-    warn(resolveSettings({ flags: new Map(), files, hostname: hostname() }).warnings);
+    const settings = resolveSettings({ flags: new Map(), files, hostname: hostname() });
+    // A daemon tells of networks once it knows its Node.
+    warn([...settings.warnings, ...networkWarnings(settings)]);
     return undefined;
   } catch (error) {
     if (error instanceof InputError)

@@ -19,6 +19,7 @@ import { readKubeProxyServers, type KubeProxyServers } from './kube-proxy-server
 import { withRemedy } from './read-kernel.js';
 import {
   listed,
+  orObstacle,
   reasonOf,
   RemovalReport,
   unlessLacking,
@@ -61,12 +62,14 @@ const ipvsRemovals = (
       ]),
 ];
 
+const isOfKubeProxy = (chain: string): boolean => kubeProxyChain.test(chain);
+
 const ruleRemovals = async (): Promise<readonly Removal[]> =>
-  ((await unlessLacking(() => foreignChains((chain) => kubeProxyChain.test(chain)))) ?? []).map((place) => ({
+  ((await unlessLacking(() => foreignChains(isOfKubeProxy))) ?? []).map((place) => ({
     what:
       `${count(place.chains.length, 'chain')} KUBE-* and ${count(place.jumps.length, 'jump')} to them ` +
       `in table ${place.family} ${place.table}`,
-    remove: async () => deleteForeignChains(place),
+    remove: async () => deleteForeignChains(place, isOfKubeProxy),
   }));
 
 const tableRemovals = async ({ nftables }: Clients): Promise<readonly Removal[]> => {
@@ -147,14 +150,18 @@ export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promis
     const report = new RemovalReport(dryRun, output);
     using clients = await openClients();
     const isOurs = await isOfKubeIpvs(clients);
-    const servers = isOurs ? undefined : await readKubeProxyServers(clients, excludeCidrs);
+    const servers = isOurs
+      ? undefined
+      : await orObstacle(`virtual servers and ${dummyInterfaceName}`, () =>
+          readKubeProxyServers(clients, excludeCidrs),
+        );
     const legacy = legacyRemovals();
     const removals = [
-      ...(await ruleRemovals()),
-      ...(await tableRemovals(clients)),
-      ...(servers === undefined ? [] : ipvsRemovals(clients, servers)),
-      ...(await setRemovals()),
-    ];
+      await orObstacle('chains KUBE-* of iptables-nft', ruleRemovals),
+      await orObstacle(`tables ${kubeProxyTable}`, () => tableRemovals(clients)),
+      servers === undefined || 'obstacle' in servers ? (servers ?? []) : ipvsRemovals(clients, servers),
+      await orObstacle('sets KUBE-* of ipset', setRemovals),
+    ].flat();
     if (removals.length + legacy.length === 0) report.note('nothing of kube-proxy is here');
     // Rules of iptables-legacy may hold sets: they come first, so that the reason is read first.
     const left = (await report.perform(legacy)) + (await report.perform(removals));
@@ -162,7 +169,7 @@ export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promis
       report.note(
         `left alone the virtual servers and ${dummyInterfaceName}, which are those of kube-ipvs; kube-ipvs cleanup removes them`,
       );
-    else noteServers(report, servers);
+    else if (!('obstacle' in servers)) noteServers(report, servers);
     report.end();
     return left === 0 ? 0 : 1;
   } catch (error) {

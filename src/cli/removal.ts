@@ -1,7 +1,8 @@
 import type { IpvsClient } from '../kernel/ipvs/client.js';
 import type { Outcome } from '../model/operation.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
-import { NetlinkError } from '../netlink/errors.js';
+import { BaseError, messageOf } from '../base/errors.js';
+import { NetlinkError, ProtocolError } from '../netlink/errors.js';
 import { inIdentityOrder } from '../plan/table-order.js';
 import { outliveReader } from './write-out.js';
 
@@ -18,6 +19,19 @@ export const unlessLacking = async <T>(get: () => T | Promise<T>): Promise<T | u
   }
 };
 
+const isMissingRight = ({ errno }: NetlinkError): boolean => errno === 'EPERM' || errno === 'EACCES';
+
+/** What `find` finds, or that it cannot be listed, which does not keep other things. A missing right is about all of them: it rejects. */
+export const orObstacle = async <T>(what: string, find: () => Promise<T>): Promise<T | Obstacle> => {
+  try {
+    return await find();
+  } catch (error) {
+    if (!(error instanceof NetlinkError || error instanceof ProtocolError)) throw error;
+    if (error instanceof NetlinkError && isMissingRight(error)) throw error;
+    return { what, obstacle: messageOf(error) };
+  }
+};
+
 /** Everybody's virtual servers, in the order in which tables are printed; none where there is no IPVS. */
 export const virtualServersInOrder = async (
   ipvs: IpvsClient | undefined,
@@ -31,17 +45,20 @@ export const virtualServersInOrder = async (
 export const listed = (servers: readonly VirtualServerIdentity[]): string =>
   servers.map(virtualServerKey).join(', ');
 
+/** Something that stays. */
+export interface Obstacle {
+  readonly what: string;
+  /** Why it can't be removed, known beforehand: a dry run says so too. */
+  readonly obstacle: string;
+}
+
 /** Something that is to go: what it is, and how it goes. */
 export type Removal =
+  | Obstacle
   | {
       readonly what: string;
       /** Undefined: it has gone. Otherwise why it can't be removed. */
       readonly remove: () => Promise<string | undefined>;
-    }
-  | {
-      readonly what: string;
-      /** Why it can't be removed, known beforehand: a dry run says so too. */
-      readonly obstacle: string;
     };
 
 /** `gone`: errno names that mean that there is nothing to remove any more. */
@@ -85,9 +102,16 @@ export class RemovalReport {
     return left;
   }
 
+  /** What cannot be removed does not keep what comes after it. */
   async #remove(removal: Removal): Promise<string | undefined> {
     if ('obstacle' in removal) return removal.obstacle;
-    return this.dryRun ? undefined : removal.remove();
+    if (this.dryRun) return undefined;
+    try {
+      return await removal.remove();
+    } catch (error) {
+      if (!(error instanceof BaseError)) throw error;
+      return messageOf(error);
+    }
   }
 
   note(line: string): void {

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Cidr } from '../base/ip.js';
+import { familyOf, hostPrefixLength, isLoopback, isUnspecified, parseIp, type Cidr } from '../base/ip.js';
 import { formatYaml } from '../base/yaml.js';
 import { kinds } from './configuration-file.js';
 import { formatDuration } from '../base/duration.js';
+import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
 import type { Settings } from './settings.js';
+import { splitHostPort } from './validate.js';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -39,9 +41,45 @@ export const kubeIpvsDocument = ({ own }: Pick<Settings, 'own'>): Plain =>
 /** Documents of one YAML file. */
 export const yamlDocuments = (documents: readonly Plain[]): string => documents.map(formatYaml).join('---\n');
 
-/** Twelve hexadecimal digits that differ where the effective configuration does. */
-export const configDigest = (settings: Pick<Settings, 'configuration' | 'own'>): string =>
+/** Stands for what the downward API gives each node: its name and its addresses. */
+const ofTheNode = '(of the node)';
+
+const isOfOneNode = (text: string): boolean => {
+  const address = parseIp(text);
+  return address !== undefined && !isUnspecified(address) && !isLoopback(address);
+};
+
+const withoutNodeAddress = (endpoint: string): string => {
+  const [address, port] = splitHostPort(endpoint) ?? ['', ''];
+  return isOfOneNode(address) ? `${ofTheNode}:${port}` : endpoint;
+};
+
+const isHost = ({ address, prefixLength }: Cidr): boolean =>
+  prefixLength === hostPrefixLength(familyOf(address)) && isOfOneNode(address);
+
+/** The configuration as all nodes have it that share a file and the arguments of a DaemonSet. */
+const shared = (configuration: KubeProxyConfiguration): object => ({
+  ...configuration,
+  hostnameOverride: ofTheNode,
+  bindAddress: isOfOneNode(configuration.bindAddress) ? ofTheNode : configuration.bindAddress,
+  healthzBindAddress: withoutNodeAddress(configuration.healthzBindAddress),
+  metricsBindAddress: withoutNodeAddress(configuration.metricsBindAddress),
+  nodePortAddresses: configuration.nodePortAddresses.map((network) =>
+    network !== 'primary' && isHost(network) ? ofTheNode : network,
+  ),
+});
+
+/**
+ * Twelve hexadecimal digits that differ where the effective configuration does. Nodes whose configuration is the same but for
+ * their own names and addresses have the same ones.
+ */
+export const configDigest = ({ configuration, own }: Pick<Settings, 'configuration' | 'own'>): string =>
   createHash('sha256')
-    .update(JSON.stringify([kubeProxyDocument(settings), kubeIpvsDocument(settings)]))
+    .update(
+      JSON.stringify([
+        documentOf('KubeProxyConfiguration', shared(configuration)),
+        documentOf('KubeIpvsConfiguration', own),
+      ]),
+    )
     .digest('hex')
     .slice(0, 12);

@@ -7,7 +7,7 @@ import { flagTable } from './flag-table.js';
 import { asFieldValue, flagText, type FlagValues } from './flags.js';
 import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
 import { fieldOf, notActingWarnings } from './not-acting.js';
-import { validate } from './validate.js';
+import { interfaceNameWarnings, validate } from './validate.js';
 
 type Mapping = Record<string, unknown>;
 
@@ -66,7 +66,7 @@ export const resolveConfiguration = (
     validate: (read) => validate(complete(read)),
     origin,
   });
-  const configuration = complete(value);
+  const configuration = asInForce(complete(value));
   return {
     configuration,
     warnings: [
@@ -76,6 +76,7 @@ export const resolveConfiguration = (
       ...deprecatedFlagWarnings(flags),
       ...gateWarnings(configuration.featureGates),
       ...notActingWarnings(value),
+      ...interfaceNameWarnings(configuration),
     ],
   };
 };
@@ -107,6 +108,13 @@ const withPort = (address: string, port: number): string => {
   if (parseIp(address) === undefined) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 };
+
+/** As kube-proxy has it once it runs: without spaces around the name, and with the default of what is blank. */
+const asInForce = (configuration: KubeProxyConfiguration): KubeProxyConfiguration => ({
+  ...configuration,
+  hostnameOverride: configuration.hostnameOverride.trim(),
+  detectLocalMode: configuration.detectLocalMode || 'ClusterCIDR',
+});
 
 /** Fills in where the servers listen (kube-proxy-ipvs §1.2, §1.3). '' is a server that is turned off. */
 const withBindAddresses = (

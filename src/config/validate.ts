@@ -66,7 +66,7 @@ const loggingCheck: Check = ({ logging, featureGates }) => [
 ];
 
 /** `[address, port]` of `IP:port` or `[IP]:port`. */
-const splitHostPort = (text: string): readonly [string, string] | undefined => {
+export const splitHostPort = (text: string): readonly [string, string] | undefined => {
   const match = /^\[([^\]]*)\]:([^:]*)$/.exec(text) ?? /^([^:[\]]*):([^:]*)$/.exec(text);
   return match === null ? undefined : [match[1] ?? '', match[2] ?? ''];
 };
@@ -111,27 +111,34 @@ const clusterCidrMust = (text: string): string | undefined => {
 /** IFNAMSIZ of include/uapi/linux/if.h, without the zero at the end. */
 const longestInterfaceName = 15;
 
-const interfaceNameProblems = (field: string, text: string, must: string): readonly Problem[] => [
-  ...unless(text !== '', ['detectLocal', field], must),
-  ...unless(
-    Buffer.byteLength(text) <= longestInterfaceName,
-    ['detectLocal', field],
-    `must have at most ${longestInterfaceName} bytes, as names of interfaces have`,
-  ),
-];
+/** What is told of a name that no interface can have. kube-proxy starts with it, and so it is no problem. */
+export const interfaceNameWarnings = ({
+  detectLocalMode,
+  detectLocal,
+}: KubeProxyConfiguration): readonly string[] => {
+  const fields = { BridgeInterface: 'bridgeInterface', InterfaceNamePrefix: 'interfaceNamePrefix' } as const;
+  if (detectLocalMode !== 'BridgeInterface' && detectLocalMode !== 'InterfaceNamePrefix') return [];
+  const field = fields[detectLocalMode];
+  const bytes = Buffer.byteLength(detectLocal[field]);
+  if (bytes <= longestInterfaceName) return [];
+  return [
+    `detectLocal.${field} never matches: it has ${bytes} bytes, and an interface name has at most ${longestInterfaceName}. ` +
+      'No traffic is recognized as coming from a pod of this node, and all connections to ClusterIPs are masqueraded',
+  ];
+};
 
 const detectLocalCheck: Check = ({ detectLocalMode, detectLocal, clusterCIDR }) => {
   switch (detectLocalMode) {
     case 'BridgeInterface':
-      return interfaceNameProblems(
-        'bridgeInterface',
-        detectLocal.bridgeInterface,
+      return unless(
+        detectLocal.bridgeInterface !== '',
+        ['detectLocal', 'bridgeInterface'],
         'must name an interface where detectLocalMode is BridgeInterface',
       );
     case 'InterfaceNamePrefix':
-      return interfaceNameProblems(
-        'interfaceNamePrefix',
-        detectLocal.interfaceNamePrefix,
+      return unless(
+        detectLocal.interfaceNamePrefix !== '',
+        ['detectLocal', 'interfaceNamePrefix'],
         'must be a name prefix where detectLocalMode is InterfaceNamePrefix',
       );
     case 'NodeCIDR':

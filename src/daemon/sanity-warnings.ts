@@ -1,12 +1,5 @@
-import {
-  cidrFamily,
-  families,
-  familyOf,
-  parseIp,
-  type Cidr,
-  type Family,
-  type IpAddress,
-} from '../base/ip.js';
+import { families, familyOf, isUnspecified, parseIp, type Cidr, type Family } from '../base/ip.js';
+import { onlyFamily, openNodePorts, otherFamily, tellDualStack } from '../config/network-families.js';
 import { nodePortNetworks } from '../config/primary-addresses.js';
 import type { Settings } from '../config/settings.js';
 import type { Node } from '../model/node.js';
@@ -21,8 +14,6 @@ export interface SanityInput {
   readonly served: readonly Family[];
 }
 
-const isUnspecified = (address: IpAddress): boolean => address === '0.0.0.0' || address === '::';
-
 /** The family that a cluster seems to prefer: that of bindAddress, or of the Node's first address (kube-proxy-ipvs §1.5). */
 const primaryFamily = ({ settings, node }: SanityInput): Family => {
   const bound = parseIp(settings.configuration.bindAddress);
@@ -30,16 +21,6 @@ const primaryFamily = ({ settings, node }: SanityInput): Family => {
   const [first] = node?.addresses ?? [];
   return first === undefined ? 'IPv4' : familyOf(first);
 };
-
-/** The one family that all of them are of; undefined: of both, or there are none. */
-const onlyFamily = (cidrs: readonly Cidr[]): Family | undefined => {
-  const found = families.filter((family) => cidrs.some((cidr) => cidrFamily(cidr) === family));
-  return found.length === 1 ? found[0] : undefined;
-};
-
-const hasBoth = (cidrs: readonly Cidr[]): boolean => cidrs.length > 0 && onlyFamily(cidrs) === undefined;
-
-const otherFamily = (family: Family): Family => (family === 'IPv4' ? 'IPv6' : 'IPv4');
 
 const nodePortWarnings = (input: SanityInput, primary: Family): readonly string[] => {
   const { settings, node, served } = input;
@@ -49,17 +30,14 @@ const nodePortWarnings = (input: SanityInput, primary: Family): readonly string[
     ];
   const networks = nodePortNetworks(settings, node?.addresses ?? []);
   const only = onlyFamily(networks);
-  const dualStack = [settings.clusterCidrs, settings.excludeCidrs, node?.podCidrs ?? []].some(hasBoth);
+  const dualStack = tellDualStack([settings.clusterCidrs, settings.excludeCidrs, node?.podCidrs ?? []]);
   const open = families.filter(
     (family) =>
       served.includes(family) &&
       (networks.length === 0 || only === otherFamily(family)) &&
       (dualStack || family === primary),
   );
-  return open.map(
-    (family) =>
-      `nodePortAddresses holds no ${family} address: NodePorts answer on every ${family} address of this node`,
-  );
+  return open.map(openNodePorts);
 };
 
 const podNetworkWarnings = ({ settings, node, served }: SanityInput, primary: Family): readonly string[] => {

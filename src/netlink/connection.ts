@@ -1,12 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { Turns } from '../base/async.js';
-import { readAcknowledgement } from './acknowledgement.js';
 import { ByteWriter, viewOf } from './bytes.js';
-import { MessageFlag, MessageType, Protocol, type ProtocolName } from './constants.js';
-import { Exchange, explain, type MessageOutcome } from './exchange.js';
+import { MessageFlag, Protocol, type ProtocolName } from './constants.js';
+import { Conversation, type Inbox } from './conversation.js';
+import { Exchange, type MessageOutcome } from './exchange.js';
 import { NetlinkError, ProtocolError } from './errors.js';
 import { Errno } from './errno.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
+import type { MessagePattern } from './pattern.js';
 import { ReopeningChannel, type Reopened } from './reopening-channel.js';
 import { CommandSocket, type CommandChannel } from './socket.js';
 import { Transaction, type TransactionAnswer, type TransactionParts } from './transaction.js';
@@ -32,23 +33,13 @@ const largestDatagram = 64 << 10;
 const mostMessages = 512;
 /** What the kernel charges for one acknowledgement with some text (768 without, doubled to be safe). */
 const acknowledgementCharge = 1536;
-const mostDumpAttempts = 20;
+const mostDumpPasses = 20;
 /** How long a dump that takes its time holds up everything else. */
 const longestTurnMilliseconds = 2;
 
-/** What is done with what comes, and what has come. */
-interface Inbox {
-  readonly onMessage: (message: Message) => void;
-  failure: { readonly error: unknown } | undefined;
-  /** Whether the last message there will be has come: the kernel need not be asked for more. */
-  ended: boolean;
-  /** Bytes of the largest datagram. */
-  largest: number;
-}
-
 /**
  * A connection to one netlink protocol of the kernel. Requests and dumps are synchronous, as the kernel answers within
- * the system call; so they never interleave. Only batches take turns with the event loop. Errors are NetlinkErrors (the
+ * the system call; so they never interleave. Only batches and incremental dumps take turns with the event loop. Errors are NetlinkErrors (the
  * kernel's refusal) and ProtocolErrors (bytes that are not what they should be).
  */
 export class Connection {
@@ -59,6 +50,8 @@ export class Connection {
   readonly #shapes: ShapeOf[] = [];
   #received = new Uint8Array(64 << 10);
   #sequence = 0;
+  /** Whether an incremental dump is between two pieces: what else came would take its messages. */
+  #isDumping = false;
   readonly #sent = { messages: 0, datagrams: 0 };
 
   private constructor(protocol: ProtocolName, options: ConnectionOptions) {
@@ -97,52 +90,50 @@ export class Connection {
 
   /** Sends a request for one object, which one message answers, and gives what `decode` makes of it. */
   request<T>(request: Request, decode: (message: Message) => T): T {
-    const answers: T[] = [];
-    const ask = (): { readonly truncated: boolean } =>
-      this.#converse(request, request.flags, (message) => answers.push(decode(message)));
+    let answer = this.#converse(request, request.flags);
     // Where the answer did not fit the buffer, the second one does.
-    if (ask().truncated) ask();
-    if (answers.length === 0) throw lost(request);
-    return answers[0] as T;
+    if (answer.truncated) answer = this.#converse(request, request.flags);
+    const [message] = answer.messages;
+    if (message === undefined) throw lost(request);
+    return decode(message);
   }
 
   /** Sends a request that is answered by an acknowledgement only. */
   execute(request: Request): void {
-    const { acknowledged } = this.#converse(request, request.flags | MessageFlag.acknowledge, () => {});
+    const { acknowledged } = this.#converse(request, request.flags | MessageFlag.acknowledge);
     if (!acknowledged) throw lost(request);
   }
 
-  /** All objects that the request asks for. An interrupted dump, one that changes while it is read, begins again. */
-  dump<T>(request: Request, decode: (message: Message) => T): readonly T[] {
-    for (let attempt = 0; attempt < mostDumpAttempts; attempt += 1) {
-      const found: T[] = [];
-      const end = this.#converse(request, request.flags | MessageFlag.dump, (message) =>
-        found.push(decode(message)),
-      );
-      if (end.interrupted || end.truncated) continue;
-      if (!end.acknowledged) throw lost(request);
-      return found;
+  /**
+   * The messages of all objects that the request asks for, or of those that are like the pattern. A pass that is interrupted,
+   * by a change of what is read, begins again: the caller gets the messages of a whole one, and runs nothing during any.
+   */
+  dump(request: Request, wanted?: MessagePattern): readonly Message[] {
+    for (let pass = 0; pass < mostDumpPasses; pass += 1) {
+      const messages = this.#wholeDump(request, this.#begin(request, dumpFlags(request), wanted));
+      if (messages !== undefined) return messages;
     }
-    throw new NetlinkError(request.operation(), Errno.EINTR, {
-      text: `the dump was interrupted ${mostDumpAttempts} times`,
-      attributePath: undefined,
-    });
+    throw interruptedAlways(request);
   }
 
   /**
-   * As `dump`, with a turn for the event loop after each piece that takes long. Nothing else may use the connection until it is
-   * done, and what changes meanwhile may come as it was before or after.
+   * As `dump`, with a turn for the event loop after each piece that takes long. Until it is done every other use of the connection
+   * fails with EBUSY. What changes meanwhile may come as it was before or after, where the kernel does not say that it changed.
    */
-  async dumpByAndBy<T>(request: Request, decode: (message: Message) => T): Promise<readonly T[]> {
-    const found: T[] = [];
-    const { inbox, end } = this.#begin(request, request.flags | MessageFlag.dump, (message) =>
-      found.push(decode(message)),
-    );
+  async dumpIncrementally(request: Request): Promise<readonly Message[]> {
     const turns = new Turns(longestTurnMilliseconds);
-    while (!inbox.ended && this.#receiveOne(inbox)) await turns.turn();
-    this.#receiveRest(inbox);
-    if (!end.acknowledged) throw lost(request);
-    return found;
+    for (let pass = 0; pass < mostDumpPasses; pass += 1) {
+      const conversation = this.#begin(request, dumpFlags(request));
+      this.#isDumping = true;
+      try {
+        while (!conversation.ended && this.#receiveOne(conversation)) await turns.turn();
+      } finally {
+        this.#isDumping = false;
+      }
+      const messages = this.#wholeDump(request, conversation);
+      if (messages !== undefined) return messages;
+    }
+    throw interruptedAlways(request);
   }
 
   /**
@@ -237,7 +228,7 @@ export class Connection {
   #collect(exchange: Exchange | Transaction, datagram: DataView): void {
     try {
       const onMessage = (message: Message): void => exchange.answer(message, datagram);
-      this.#receiveRest({ onMessage, failure: undefined, ended: false, largest: 0 });
+      this.#receiveRest({ onMessage, keepsMessages: false, failure: undefined, ended: false, largest: 0 });
     } catch (error) {
       if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
       exchange.answersWereLost();
@@ -248,44 +239,34 @@ export class Connection {
   #converse(
     request: Request,
     flags: number,
-    onAnswer: (message: Message) => void,
-  ): { readonly acknowledged: boolean; readonly interrupted: boolean; readonly truncated: boolean } {
-    const { inbox, end } = this.#begin(request, flags, onAnswer);
-    return { truncated: this.#receiveRest(inbox), ...end };
+  ): Pick<Conversation, 'messages' | 'acknowledged'> & { readonly truncated: boolean } {
+    const conversation = this.#begin(request, flags);
+    const truncated = this.#receiveRest(conversation);
+    const { messages, acknowledged } = conversation;
+    return { messages, acknowledged, truncated };
+  }
+
+  /** Receives what is left of a pass; undefined where its messages may not be all, or not of one moment. */
+  #wholeDump(request: Request, conversation: Conversation): readonly Message[] | undefined {
+    const truncated = this.#receiveRest(conversation);
+    if (conversation.interrupted || truncated) return undefined;
+    if (!conversation.acknowledged) throw lost(request);
+    return conversation.messages;
   }
 
   /** Sends a request; its answers are then to be received. */
-  #begin(
-    request: Request,
-    flags: number,
-    onAnswer: (message: Message) => void,
-  ): {
-    readonly inbox: Inbox;
-    readonly end: { readonly acknowledged: boolean; readonly interrupted: boolean };
-  } {
+  #begin(request: Request, flags: number, wanted?: MessagePattern): Conversation {
     this.#sequence = (this.#sequence + 1) >>> 0;
-    const sequence = this.#sequence;
-    const end = { acknowledged: false, interrupted: false };
     this.#writer.truncate(0);
-    writeMessage(this.#writer, request, flags | MessageFlag.request, sequence);
+    writeMessage(this.#writer, request, flags | MessageFlag.request, this.#sequence);
     const datagram = this.#writer.written();
     this.#writer.truncate(0);
     this.#send(datagram, 1);
-    const onMessage = (message: Message): void => {
-      if (message.sequence !== sequence) return;
-      if ((message.flags & MessageFlag.dumpInterrupted) !== 0) end.interrupted = true;
-      if (message.type === MessageType.error || message.type === MessageType.done) {
-        inbox.ended = true;
-        const acknowledgement = readAcknowledgement(message);
-        if (acknowledgement.errno !== 0) throw explain(request, acknowledgement, viewOf(datagram), 0);
-        end.acknowledged = true;
-      } else if (message.type !== MessageType.noop) onAnswer(message);
-    };
-    const inbox: Inbox = { onMessage, failure: undefined, ended: false, largest: 0 };
-    return { inbox, end };
+    return new Conversation(request, this.#sequence, datagram, wanted);
   }
 
   #send(datagram: Uint8Array, messages: number): void {
+    if (this.#isDumping) throw refusal('send to the kernel', 'EBUSY', 'the connection is reading a dump');
     this.#trace?.('sent', datagram, this.#shapeOf);
     this.#socket.send(datagram);
     this.#sent.messages += messages;
@@ -299,8 +280,9 @@ export class Connection {
     inbox.largest = Math.max(inbox.largest, length);
     if (length > this.#received.length) return true;
     this.#trace?.('received', this.#received.subarray(0, length), this.#shapeOf);
+    const bytes = inbox.keepsMessages ? this.#received.slice(0, length) : this.#received;
     try {
-      for (const message of readMessages(viewOf(this.#received), length)) inbox.onMessage(message);
+      for (const message of readMessages(viewOf(bytes), length)) inbox.onMessage(message);
     } catch (error) {
       inbox.failure ??= { error };
     }
@@ -328,8 +310,13 @@ export class Connection {
   };
 }
 
+const refusal = (operation: string, errno: keyof typeof Errno, text: string): NetlinkError =>
+  new NetlinkError(operation, Errno[errno], { text, attributePath: undefined });
+
 const lost = (request: Request): NetlinkError =>
-  new NetlinkError(request.operation(), Errno.ENOBUFS, {
-    text: 'the kernel gave no answer',
-    attributePath: undefined,
-  });
+  refusal(request.operation(), 'ENOBUFS', 'the kernel gave no answer');
+
+const interruptedAlways = (request: Request): NetlinkError =>
+  refusal(request.operation(), 'EINTR', `the dump was interrupted ${mostDumpPasses} times`);
+
+const dumpFlags = ({ flags }: Request): number => flags | MessageFlag.dump;

@@ -134,7 +134,7 @@ const names: Readonly<Record<number, string>> = {
 };
 
 /** Those that we ourselves give. */
-export const Errno = { EINTR: 4, ENOBUFS: 105 } as const;
+export const Errno = { EINTR: 4, EBUSY: 16, ENOBUFS: 105 } as const;
 
 /** `ENOENT` for 2; `E300` for a number that has no name. */
 export const errnoName = (number: number): string => names[number] ?? `E${number}`;

@@ -1,10 +1,10 @@
 import type { AttributeTable, DecodedRows, EncodedRows } from './attributes.js';
-import { bytesAt, hex, type ByteWriter } from './bytes.js';
+import { bytesAt, hex, viewOf, type ByteWriter } from './bytes.js';
 import { align, hostIsLittleEndian, messageHeaderLength } from './constants.js';
 import { ProtocolError } from './errors.js';
 import type { Struct, StructValue } from './struct.js';
 
-/** A message in a buffer that will be used again: decode it at once, keep nothing of it. */
+/** A message in a buffer. The buffer may be used again unless the message is one of an answer, which has its own copy. */
 export interface Message {
   readonly type: number;
   readonly flags: number;
@@ -38,6 +38,13 @@ export function* readMessages(view: DataView, length: number): Generator<Message
   }
 }
 
+/** The message in memory of its own. */
+export const copyOf = (message: Message): Message => {
+  const start = message.bodyOffset - messageHeaderLength;
+  const bytes = bytesAt(message.view, start, messageHeaderLength + message.bodyLength).slice();
+  return { ...message, view: viewOf(bytes), bodyOffset: messageHeaderLength };
+};
+
 /** What can be said of a message's body without knowing its value types. */
 export interface BodyShape {
   readonly name: string;
@@ -46,8 +53,8 @@ export interface BodyShape {
   pathAt(message: Message, offsetFromHeader: number): string | undefined;
 }
 
-type HeaderFields = ConstructorParameters<typeof Struct>[1];
-type TableRows = ConstructorParameters<typeof AttributeTable>[1];
+export type HeaderFields = ConstructorParameters<typeof Struct>[1];
+export type TableRows = ConstructorParameters<typeof AttributeTable>[1];
 
 /** A message of a family: a fixed header, then attributes. */
 export class MessageShape<Fields extends HeaderFields, R extends TableRows> implements BodyShape {

@@ -131,7 +131,7 @@ export interface StatusAnswer {
   /** `uname -r`. */
   readonly kernelRelease: string;
   readonly scheduler: string;
-  /** Twelve digits that differ where the effective configuration does; the log has the same ones. */
+  /** Twelve digits that differ where the effective configuration does, but for the names and addresses of nodes; the log has the same ones. */
   readonly configDigest: string;
   readonly configFiles: readonly string[];
   readonly source: {

@@ -91,9 +91,13 @@ const sourceIn = (cidr: Cidr, operator: '==' | '!='): readonly Expression[] => {
   return [source, { kind: 'bitwise', from: 0, to: 0, mask, xor: new Uint8Array(mask.length) }, is];
 };
 
+/** The beginning of a name. One that fills all bytes equals no interface's name, which ends with a zero: it never matches. */
+const namePrefix = (prefix: string): Uint8Array =>
+  new TextEncoder().encode(prefix).subarray(0, interfaceNameBytes);
+
 const interfaceName = (name: string): Uint8Array => {
   const bytes = new Uint8Array(interfaceNameBytes);
-  bytes.set(new TextEncoder().encode(name).subarray(0, interfaceNameBytes - 1));
+  bytes.set(namePrefix(name));
   return bytes;
 };
 
@@ -109,7 +113,7 @@ export const isPod = (pods: PodTraffic, operator: '==' | '!='): readonly Express
     case 'interface':
       return cameIn(interfaceName(pods.name), operator);
     case 'interface-prefix':
-      return cameIn(new TextEncoder().encode(pods.prefix), operator);
+      return cameIn(namePrefix(pods.prefix), operator);
   }
 };
 

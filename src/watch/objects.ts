@@ -62,7 +62,7 @@ const servicePort = (
   index: number,
   report: Report,
 ): ServicePort | undefined => {
-  const protocol = protocols.get(entry.protocol ?? defaultProtocol);
+  const protocol = protocols.get(entry.protocol || defaultProtocol);
   if (protocol === undefined) {
     report(`spec.ports[${index}].protocol: ${quote(entry.protocol)} is none we serve; the port is skipped`);
     return undefined;
@@ -131,7 +131,7 @@ const sourceRangesOf = (spec: ServiceShape['spec'], report: Report): readonly Ci
 };
 
 const externalTrafficPolicyOf = (spec: ServiceShape['spec']): Service['externalTrafficPolicy'] => {
-  const reachable = (spec.type ?? 'ClusterIP') !== 'ClusterIP' || (spec.externalIPs?.length ?? 0) > 0;
+  const reachable = (spec.type || 'ClusterIP') !== 'ClusterIP' || (spec.externalIPs?.length ?? 0) > 0;
   return reachable && spec.externalTrafficPolicy === 'Local' ? 'Local' : 'Cluster';
 };
 

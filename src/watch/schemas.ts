@@ -35,17 +35,18 @@ const metadataShape = z.object({
     .nullish(),
 });
 
+// '' where the API takes it for an absent value. Of internalTrafficPolicy, addressType and an EndpointSlice's protocols it does not.
 const serviceShape = z.object({
   metadata: metadataShape,
   spec: z.object({
-    type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName']).nullish(),
+    type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName', '']).nullish(),
     clusterIP: text,
     clusterIPs: texts,
     ipFamilies: z.array(z.enum(['IPv4', 'IPv6'])).nullish(),
     ports: z
       .array(z.object({ name: text, protocol: text, port: port.min(1), nodePort: port.nullish() }))
       .nullish(),
-    sessionAffinity: z.enum(['None', 'ClientIP']).nullish(),
+    sessionAffinity: z.enum(['None', 'ClientIP', '']).nullish(),
     sessionAffinityConfig: z
       .object({
         clientIP: z.object({ timeoutSeconds: z.int().min(1).max(86_400).nullish() }).nullish(),

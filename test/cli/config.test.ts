@@ -45,10 +45,16 @@ test('what is printed is what is in force, and is read as the same', () => {
     'all.conf',
     `${header}mode: ipvs\nipvs: {scheduler: lc, syncPeriod: 90s, excludeCIDRs: [10.0.0.0/8]}\nnodePortAddresses: [primary]\nfeatureGates: {AllowServiceExternalIPs: false}\n---\n${ownHeader}drain: {deadline: 25h, udpDeadline: 10s}\n`,
   );
-  const { status, stdout, stderr } = run(['config', 'print', `--config=${config}`, '--hostname-override=n1']);
+  const { status, stdout, stderr } = run([
+    'config',
+    'print',
+    `--config=${config}`,
+    '--hostname-override= n1 ',
+  ]);
   assert.deepEqual([status, stderr], [0, '']);
   for (const line of [
     'hostnameOverride: n1',
+    'detectLocalMode: ClusterCIDR',
     'mode: ipvs',
     '  scheduler: lc',
     '  syncPeriod: 1m30s',
@@ -65,6 +71,29 @@ test('what is printed is what is in force, and is read as the same', () => {
   assert.equal(kubeProxy.ipvs.syncPeriod, '1m30s');
   assert.deepEqual(own.drain, { deadline: '25h0m0s', udpDeadline: '10s', sctpDeadline: '1m0s' });
   assert.match(run(['config', 'print', '--ipvs-scheduler=sh', '-v', '3']).stdout, /scheduler: sh\n.*/);
+});
+
+test('validate says which NodePorts stay open where the configuration tells of both families', () => {
+  const warning = (family: string) =>
+    `kube-ipvs: warning: nodePortAddresses holds no ${family} address: NodePorts answer on every ${family} address of this node\n`;
+  const both = 'clusterCIDR: "10.244.0.0/16,fd00:244::/56"';
+  const rows: readonly (readonly [string, string])[] = [
+    [`${both}\nnodePortAddresses: [192.0.2.0/24, 198.51.100.0/24]`, warning('IPv6')],
+    [`${both}\nnodePortAddresses: [fd00::/64]`, warning('IPv4')],
+    ['ipvs: {excludeCIDRs: [10.0.0.0/8, fd00:9::/64]}\nnodePortAddresses: [192.0.2.0/24]', warning('IPv6')],
+    [`${both}\nnodePortAddresses: [192.0.2.0/24, fd00::/64]`, ''],
+    [`${both}\nnodePortAddresses: [primary]`, ''],
+    [both, ''],
+    ['clusterCIDR: 10.244.0.0/16\nnodePortAddresses: [fd00::/64]', ''],
+  ];
+  for (const [lines, expected] of rows) {
+    const config = file('families.conf', `${header}mode: ipvs\n${lines}\n`);
+    assert.deepEqual(
+      run(['config', 'validate', config]),
+      { status: 0, stdout: `${config}: valid\n`, stderr: expected },
+      lines,
+    );
+  }
 });
 
 test('the defaults are a valid file, the same as one that says its mode only', () => {

@@ -70,7 +70,7 @@ const fileDefaults = {
     rootHnsEndpointName: '',
     forwardHealthCheckVip: false,
   },
-  detectLocalMode: '',
+  detectLocalMode: 'ClusterCIDR',
   detectLocal: { bridgeInterface: '', interfaceNamePrefix: '' },
   clusterCIDR: '',
   nodePortAddresses: [],

@@ -105,10 +105,6 @@ const refused: readonly (readonly [string, string])[] = [
     'detectLocal.bridgeInterface must name an interface where detectLocalMode is BridgeInterface; it is ""',
   ],
   [
-    'detectLocal: {bridgeInterface: a-very-long-name}\ndetectLocalMode: BridgeInterface',
-    'detectLocal.bridgeInterface must have at most 15 bytes, as names of interfaces have; it is "a-very-long-name"',
-  ],
-  [
     'detectLocal: {interfaceNamePrefix: ""}\ndetectLocalMode: InterfaceNamePrefix',
     'detectLocal.interfaceNamePrefix must be a name prefix where detectLocalMode is InterfaceNamePrefix; it is ""',
   ],
@@ -225,6 +221,40 @@ test('fields without effect are named once, and only where they are set', () => 
     'iptables.localhostNodePorts has no effect: it belongs to the iptables mode',
     'portRange has no effect: it belongs to the userspace mode, which is gone',
   ]);
+});
+
+test('an interface name that no interface can have warns and passes, as with kube-proxy, where its mode asks for it', () => {
+  const never = (field: string, bytes: number) => [
+    `detectLocal.${field} never matches: it has ${bytes} bytes, and an interface name has at most 15. ` +
+      'No traffic is recognized as coming from a pod of this node, and all connections to ClusterIPs are masqueraded',
+  ];
+  const warnings = (mode: string, detectLocal: string) =>
+    read([`${withMode}detectLocalMode: ${mode}\ndetectLocal: {${detectLocal}}\n`]).warnings;
+  assert.deepEqual(
+    warnings('BridgeInterface', 'bridgeInterface: a-very-long-name'),
+    never('bridgeInterface', 16),
+  );
+  assert.deepEqual(warnings('BridgeInterface', 'bridgeInterface: a-very-long-nam'), []);
+  assert.deepEqual(warnings('BridgeInterface', 'bridgeInterface: ééééééé1'), []);
+  assert.deepEqual(warnings('BridgeInterface', 'bridgeInterface: éééééééé'), never('bridgeInterface', 16));
+  assert.deepEqual(
+    warnings('InterfaceNamePrefix', 'interfaceNamePrefix: a-very-long-prefix'),
+    never('interfaceNamePrefix', 18),
+  );
+  assert.deepEqual(warnings('ClusterCIDR', 'bridgeInterface: a-very-long-name'), []);
+  const flags = ['--detect-local-mode=BridgeInterface', '--pod-bridge-interface=a-very-long-name'];
+  assert.deepEqual(read([], flags).warnings, never('bridgeInterface', 16));
+});
+
+test('the configuration in force has the name without spaces around it, and how pods are recognized', () => {
+  const { configuration, nodeName } = read([`${withMode}hostnameOverride: " Node-1 "\n`]);
+  assert.deepEqual(
+    [configuration.hostnameOverride, nodeName, configuration.detectLocalMode],
+    ['Node-1', 'node-1', 'ClusterCIDR'],
+  );
+  assert.equal(read([], ['--hostname-override= Node-2 ']).configuration.hostnameOverride, 'Node-2');
+  assert.equal(read([withMode]).configuration.hostnameOverride, '');
+  assert.equal(read([`${withMode}detectLocalMode: NodeCIDR\n`]).configuration.detectLocalMode, 'NodeCIDR');
 });
 
 test('unknown schedulers and feature gates warn and pass', () => {

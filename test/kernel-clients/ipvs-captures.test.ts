@@ -21,7 +21,7 @@ import {
   type FlatMessage,
 } from '../support/captures.js';
 import { at, real, virtual } from '../support/tables.js';
-import { acknowledgementBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
+import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
 
 const tcp = (address: string, port: number): VirtualServerIdentity => at('TCP', address, port);
 const udp = (address: string, port: number): VirtualServerIdentity => at('UDP', address, port);
@@ -318,7 +318,7 @@ describe('what ipvsadm lists the client reads', () => {
 
 test('an answer that lacks the service is a ProtocolError that names it', async () => {
   const empty = messageBytes({ type: 20, sequence: 0, body: (writer) => writer.u32(0x0101) });
-  const capture = { ...readCapture('ipvs/list-empty'), received: [empty] };
+  const capture = { ...readCapture('ipvs/list-empty'), received: [empty, doneBytes(0)] };
   const client = IpvsClient.open(Connection.open('generic', { channel: () => replay(capture) }));
   await assert.rejects(
     client.virtualServers(),

@@ -46,6 +46,23 @@ afterEach(() => {
   nft('flush', 'ruleset');
 });
 
+test('the kernel takes a table for pods by a name that no interface can have', async () => {
+  for (const podTraffic of [
+    { by: 'interface', name: 'a-very-long-bridge-name' },
+    { by: 'interface-prefix', prefix: 'a-very-long-prefix' },
+  ] as const) {
+    const ports = { first: 32768, last: 65535 };
+    const settings = { masqueradeAll: false, masqueradeMark: 0x4000, masqueradePorts: ports };
+    const declaration = packetTable({ ...settings, family: 'IPv4', podTraffic, sourceLengths: [] });
+    const outcome = await client.transaction([{ kind: 'declare-table', declaration }]);
+    assert.deepEqual(outcome, { status: 'applied' });
+    const read = await client.table('IPv4', tableName);
+    assert.ok(read !== undefined);
+    assert.equal(tableText(read), tableText(declaration));
+    nft('flush', 'ruleset');
+  }
+});
+
 for (const [name, settings] of cases)
   test(`the table is read back as declared, in nft’s words, and nft can load what it prints of it: ${name}`, async () => {
     const declaration = packetTable(settings);

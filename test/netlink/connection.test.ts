@@ -5,6 +5,7 @@ import { Connection } from '../../src/netlink/connection.js';
 import { NetlinkError, ProtocolError } from '../../src/netlink/errors.js';
 import { GenericFamily } from '../../src/netlink/generic.js';
 import type { Message, Request } from '../../src/netlink/message.js';
+import { MessagePattern } from '../../src/netlink/pattern.js';
 import { cstring, rawBytes, u32 } from '../../src/netlink/scalars.js';
 import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
 
@@ -120,7 +121,7 @@ describe('a dump', () => {
       const two = Buffer.concat([thing(sequence, 1), thing(sequence, 2)]);
       return [two, thing(sequence, 3), doneBytes(sequence)];
     });
-    assert.deepEqual(connect(channel).dump(list, thingOf), [1, 2, 3]);
+    assert.deepEqual(connect(channel).dump(list).map(thingOf), [1, 2, 3]);
     assert.equal(channel.datagrams[0]?.[0]?.flags, 0x301);
   });
 
@@ -136,12 +137,12 @@ describe('a dump', () => {
           doneBytes(sequence, 0, where === 'DONE' ? interrupted : 0x2),
         ];
       });
-      assert.deepEqual(connect(channel).dump(list, thingOf), [3]);
+      assert.deepEqual(connect(channel).dump(list).map(thingOf), [3]);
     });
 
   test('that is interrupted again and again is EINTR', () => {
     const channel = new FakeChannel((messages) => [doneBytes(sequenceOf(messages), 0, 0x12)]);
-    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'EINTR');
+    assert.equal(errorOf(() => connect(channel).dump(list).map(thingOf)).errno, 'EINTR');
     assert.equal(channel.datagrams.length, 20);
   });
 
@@ -150,12 +151,12 @@ describe('a dump', () => {
       thing(sequenceOf(messages), 1),
       doneBytes(sequenceOf(messages), 12),
     ]);
-    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'ENOMEM');
+    assert.equal(errorOf(() => connect(channel).dump(list).map(thingOf)).errno, 'ENOMEM');
   });
 
   test('without DONE fails', () => {
     const channel = new FakeChannel((messages) => [thing(sequenceOf(messages), 1)]);
-    assert.equal(errorOf(() => connect(channel).dump(list, thingOf)).errno, 'ENOBUFS');
+    assert.equal(errorOf(() => connect(channel).dump(list).map(thingOf)).errno, 'ENOBUFS');
   });
 
   test('with a datagram that did not fit the buffer begins again with a larger one', () => {
@@ -172,8 +173,95 @@ describe('a dump', () => {
       });
       return [Buffer.concat([large, large]), doneBytes(sequence)];
     });
-    assert.deepEqual(connect(channel).dump(list, thingOf), [8, 8]);
+    assert.deepEqual(connect(channel).dump(list).map(thingOf), [8, 8]);
     assert.equal(channel.datagrams.length, 2);
+  });
+});
+
+const large = (sequence: number, size: number): Uint8Array =>
+  messageBytes({
+    type: 40,
+    sequence,
+    body: (writer) => {
+      writer.u32(0x0102);
+      table.write(writer, { thing: { size }, blob: new Uint8Array(50_000) });
+    },
+  });
+
+describe('a dump of what is like a pattern', () => {
+  const things = (messages: readonly Message[]): readonly Uint8Array[] => {
+    const sequence = sequenceOf(messages);
+    return [
+      Buffer.concat([thing(sequence, 1), thing(sequence, 2)]),
+      Buffer.concat([thing(sequence, 2), thing(sequence, 3)]),
+      doneBytes(sequence),
+    ];
+  };
+
+  test('gives those messages', () => {
+    const shape = family.shape(1);
+    const found = (pattern: MessagePattern): readonly unknown[] =>
+      connect(new FakeChannel(things)).dump(list, pattern).map(thingOf);
+    assert.deepEqual(found(MessagePattern.of(shape, { thing: { size: 2 } })), [2, 2]);
+    assert.deepEqual(found(MessagePattern.of(shape, { thing: { size: undefined } })), [1, 2, 2, 3]);
+    assert.deepEqual(found(MessagePattern.of(shape, { thing: { size: 4 } })), []);
+    assert.deepEqual(found(MessagePattern.of(shape, { blob: undefined })), [1, 2, 2, 3]);
+    assert.deepEqual(found(MessagePattern.of(shape, { thing: { name: 'x', size: 2 } })), []);
+  });
+});
+
+describe('an incremental dump', () => {
+  test('gives all messages, and begins again where it was interrupted or cut off', async () => {
+    const passes = [
+      (sequence: number) => [thing(sequence, 1), thing(sequence, 2, 0x12), doneBytes(sequence)],
+      (sequence: number) => [
+        Buffer.concat([large(sequence, 3), large(sequence, 3)]),
+        thing(sequence, 4),
+        doneBytes(sequence),
+      ],
+      (sequence: number) => [thing(sequence, 5), thing(sequence, 6), doneBytes(sequence)],
+    ];
+    const channel = new FakeChannel((messages) => passes.shift()?.(sequenceOf(messages)) ?? []);
+    assert.deepEqual((await connect(channel).dumpIncrementally(list)).map(thingOf), [5, 6]);
+    assert.equal(channel.datagrams.length, 3);
+  });
+
+  test('that is interrupted again and again is EINTR', async () => {
+    const channel = new FakeChannel((messages) => [doneBytes(sequenceOf(messages), 0, 0x12)]);
+    await assert.rejects(connect(channel).dumpIncrementally(list), { errno: 'EINTR' });
+    assert.equal(channel.datagrams.length, 20);
+  });
+
+  test('has the connection for itself: whatever else is asked until it is done is EBUSY', async () => {
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      if (messages[0]?.flags !== 0x301) return acknowledgeLast(messages);
+      return [...Array.from({ length: 50 }, (_, index) => thing(sequence, index)), doneBytes(sequence)];
+    });
+    // Each piece takes longer than a turn.
+    const receive = channel.receive.bind(channel);
+    channel.receive = (buffer) => {
+      const until = performance.now() + 3;
+      while (performance.now() < until);
+      return receive(buffer);
+    };
+    const connection = connect(channel);
+    const dumping = connection.dumpIncrementally(list);
+    assert.equal(errorOf(() => connection.request(setThing(1), thingOf)).errno, 'EBUSY');
+    assert.equal(errorOf(() => connection.execute(setThing(1))).errno, 'EBUSY');
+    assert.equal(errorOf(() => connection.dump(list)).errno, 'EBUSY');
+    await assert.rejects(connection.dumpIncrementally(list), { errno: 'EBUSY' });
+    const [outcome] = await connection.batch([setThing(1)], same);
+    assert.equal(outcome?.status === 'failed' && outcome.errno, 'EBUSY');
+    const frame = { begin: setThing(0), requests: [setThing(1)], end: setThing(2) };
+    const answer = connection.transaction(frame);
+    assert.ok(answer.status === 'failed' && answer.error instanceof NetlinkError);
+    assert.equal(answer.error.errno, 'EBUSY');
+    assert.deepEqual(
+      (await dumping).map(thingOf),
+      Array.from({ length: 50 }, (_, index) => index),
+    );
+    connection.execute(setThing(1));
   });
 });
 

@@ -32,7 +32,9 @@ describe('on the kernel of this machine', () => {
 
   test('a dump of all families has the controller in it', () => {
     const all = controlFamily.request(ControlCommand.getFamily, { operation: () => 'list' }, () => ({}));
-    const names = open().dump(all, (message) => controlFamily.decode(message).familyName);
+    const names = open()
+      .dump(all)
+      .map((message) => controlFamily.decode(message).familyName);
     assert.ok(names.includes('nlctrl'), names.join(', '));
   });
 

@@ -69,6 +69,28 @@ const readings: readonly [row: string, spec: Fields, other: Fields, expected: Pa
     { ports: [{ name: '', protocol: 'TCP', port: 80, nodePort: undefined }] },
   ],
   [
+    'an empty text is what the API takes for none: type, affinity, protocol and external policy have their defaults',
+    {
+      type: '',
+      sessionAffinity: '',
+      externalTrafficPolicy: '',
+      ports: [{ port: 80, protocol: '' }],
+    },
+    {},
+    {
+      type: 'ClusterIP',
+      affinitySeconds: undefined,
+      externalTrafficPolicy: 'Cluster',
+      ports: [{ name: '', protocol: 'TCP', port: 80, nodePort: undefined }],
+    },
+  ],
+  [
+    'external Local of an empty type is none',
+    { type: '', externalTrafficPolicy: 'Local' },
+    {},
+    { externalTrafficPolicy: 'Cluster' },
+  ],
+  [
     '16: SCTP',
     { ports: [{ port: 9, protocol: 'SCTP' }] },
     {},
@@ -227,6 +249,17 @@ for (const [row, written, read] of ranges)
       ),
       read,
     ));
+
+test('an empty text that the API refuses is refused: the API fills in what is absent, and this is not', () => {
+  assert.throws(
+    () => service({ internalTrafficPolicy: '' }),
+    (error) => error instanceof MalformedObject && error.field === 'spec.internalTrafficPolicy',
+  );
+  const { value, problems } = slice({ ports: [{ port: 80, protocol: '' }] });
+  assert.deepEqual(value?.ports, []);
+  assert.deepEqual(problems, ['ports[0]: is skipped: its protocol is none we serve']);
+  assert.match(slice({ addressType: '' }).problems.join(), /^addressType: "" is not served/);
+});
 
 test('what is skipped is a problem that names the field; blank texts are nothing', () => {
   const { problems } = service({ externalIPs: ['', 'bogus'], ports: [{ port: 80, protocol: 'DCCP' }] });

@@ -47,6 +47,8 @@ const nameOf = (steps: readonly Expression[]): PodTraffic | undefined => {
   const [load, compare] = steps;
   if (load?.kind !== 'meta' || load.key !== 'iifname') return undefined;
   if (compare?.kind !== 'compare' || typeof compare.value === 'number') return undefined;
+  // All bytes without a zero: a name that no interface has.
+  if (compare.value.length === 16 && compare.value.at(-1) !== 0) return undefined;
   const name = new TextDecoder().decode(compare.value).replace(/\0+$/, '');
   return compare.value.length === 16 ? { by: 'interface', name } : { by: 'interface-prefix', prefix: name };
 };

@@ -3,7 +3,7 @@ import type { Outcome } from '../../model/operation.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { conntrackShapeOf } from './attributes.js';
-import { deleteFlowRequest, flowFrom, listFlowsRequest } from './convert.js';
+import { deleteFlowRequest, flowFrom, flowPattern, listFlowsRequest } from './convert.js';
 
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
 
@@ -40,7 +40,8 @@ export class ConntrackClient {
   /** The kernel walks its whole table for it, whatever the query. */
   async flows(query: FlowQuery): Promise<readonly Flow[]> {
     return this.#connection
-      .dump(listFlowsRequest(query), (message) => flowFrom(message, query))
+      .dump(listFlowsRequest(query), flowPattern(query))
+      .map((message) => flowFrom(message, query))
       .filter(isPresent);
   }
 

@@ -3,6 +3,7 @@ import type { Flow, FlowDirection, FlowQuery } from '../../model/flow.js';
 import type { Decoded } from '../../netlink/attributes.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { Message, Request } from '../../netlink/message.js';
+import { MessagePattern } from '../../netlink/pattern.js';
 import { netfilterFamilies } from '../nfnetlink.js';
 import { ConntrackMessage, FilterBit, flowShape } from './attributes.js';
 
@@ -33,6 +34,10 @@ const directionFrom = (family: Family, tuple: Tuple): FlowDirection => ({
   sourcePort: present(tuple.protocol.sourcePort, 'source-port'),
   destinationPort: present(tuple.protocol.destinationPort, 'destination-port'),
 });
+
+/** What is kept of the flows that the kernel tells of: before 5.8 that may be all of a large table. */
+export const flowPattern = ({ protocol, destinationPort }: FlowQuery): MessagePattern =>
+  MessagePattern.of(flowShape, { original: { protocol: { number: protocol, destinationPort } } });
 
 /** The flow in a message, undefined where it is none that the query asks for: kernels before 5.8 tell of all of a family. */
 export const flowFrom = (message: Message, query: FlowQuery): Flow | undefined => {

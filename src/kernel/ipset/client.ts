@@ -22,7 +22,7 @@ const namesOnly = 1 << 1;
 const memberTable = attributes('member', { port: maybe(4, be16) });
 
 /** IPSET_ATTR_PROTOCOL, _SETNAME, _FLAGS, _ADT of _DATA */
-const setShape = new MessageShape(
+export const setShape = new MessageShape(
   'ipset',
   nfnetlinkHeader,
   attributes('ipset', {
@@ -63,23 +63,19 @@ export class IpsetClient implements Disposable {
   }
 
   /** The names of all sets; none where ip_set is not loaded. A NetlinkError EINVAL where the kernel has no ip_set. */
-  names(): readonly string[] {
-    if (!hasIpset()) return [];
+  names(isLoaded: () => boolean = hasIpset): readonly string[] {
+    if (!isLoaded()) return [];
     return this.#connection
-      .dump(request(Command.list, 'list the sets of ipset', { flags: namesOnly }), (message) => {
-        const { name } = setShape.read(message).attributes;
-        return name === undefined ? [] : [name];
-      })
-      .flat();
+      .dump(request(Command.list, 'list the sets of ipset', { flags: namesOnly }))
+      .flatMap((message) => setShape.read(message).attributes.name ?? []);
   }
 
   /** The ports of the members of a set, whatever else they have. A NetlinkError ENOENT where there is no such set. */
   ports(name: string): readonly number[] {
     return this.#connection
-      .dump(request(Command.list, `list the members of set ${name}`, { name }), (message) =>
-        (setShape.read(message).attributes.members ?? []).flatMap(({ port }) => port ?? []),
-      )
-      .flat();
+      .dump(request(Command.list, `list the members of set ${name}`, { name }))
+      .flatMap((message) => setShape.read(message).attributes.members ?? [])
+      .flatMap(({ port }) => port ?? []);
   }
 
   /** Undefined where the set is gone; otherwise why not. */

@@ -1,3 +1,4 @@
+import { mapInTurns } from '../../base/async.js';
 import { BaseError } from '../../base/errors.js';
 import type { IpvsOperation, Outcome } from '../../model/operation.js';
 import { formatOperation } from '../../model/plan-entry.js';
@@ -71,6 +72,9 @@ const absentMeans = <T>(errno: string, value: T, error: unknown): T => {
   if (error instanceof NetlinkError && error.errno === errno) return value;
   throw error;
 };
+
+/** How long decoding holds up everything else. */
+const longestTurnMilliseconds = 2;
 
 const listing = (): string => 'list the virtual servers';
 
@@ -176,34 +180,29 @@ export class IpvsClient {
 
   async virtualServers(): Promise<readonly VirtualServerObservation[]> {
     const request = this.#family.request(Command.getService, { operation: listing }, () => ({}));
-    return this.#noticingReloads(() => this.#connection.dump(request, this.#virtualServer));
+    return this.#noticingReloads(() => this.#connection.dump(request)).map(this.#virtualServer);
   }
 
   /**
-   * The same with turns for the event loop: nothing else may be asked of this client until it is done. What comes or goes
+   * The same with turns for the event loop: whatever else is asked of this client until it is done fails with EBUSY. What comes or goes
    * meanwhile, and what has its place beside that, may be missing or be there twice.
    */
   async virtualServersByAndBy(): Promise<readonly VirtualServerObservation[]> {
     const request = this.#family.request(Command.getService, { operation: listing }, () => ({}));
-    const dumping = this.#connection.dumpByAndBy(request, this.#virtualServer);
-    return dumping.catch((error: unknown) => this.#failed(error));
+    return this.#readInTurns(request);
   }
 
   /**
-   * The statistics of all virtual servers with one dump, during which the event loop has its turns: nothing else may be asked of
-   * this client until it is done. What comes or goes meanwhile may be missing or be there twice.
+   * The statistics of all virtual servers with one dump, during which the event loop has its turns: whatever else is asked of
+   * this client until it is done fails with EBUSY. What comes or goes meanwhile may be missing or be there twice.
    */
   async statistics(): Promise<
     readonly { readonly key: VirtualServerKey; readonly statistics: Statistics }[]
   > {
     const operation = (): string => 'read the statistics of the virtual servers';
     const request = this.#family.request(Command.getService, { operation }, () => ({}));
-    const dumping = this.#connection.dumpByAndBy(request, (message) => {
-      const { key, statistics } = this.#virtualServer(message);
-      return statistics && { key, statistics };
-    });
-    const found = await dumping.catch((error: unknown) => this.#failed(error));
-    return found.filter((entry) => entry !== undefined);
+    const found = await this.#readInTurns(request);
+    return found.flatMap(({ key, statistics }) => (statistics === undefined ? [] : [{ key, statistics }]));
   }
 
   /** Undefined where there is no such virtual server. */
@@ -231,7 +230,7 @@ export class IpvsClient {
         if (destination === undefined) throw new ProtocolError('is missing', 'destination');
         return realServerFrom(destination, of);
       };
-      return this.#noticingReloads(() => this.#connection.dump(request, decode));
+      return this.#noticingReloads(() => this.#connection.dump(request)).map(decode);
     } catch (error) {
       return absentMeans('ESRCH', [], error);
     }
@@ -256,6 +255,12 @@ export class IpvsClient {
 
   #ask<T>(request: Request, decode: (message: Message) => T): T {
     return this.#noticingReloads(() => this.#connection.request(request, decode));
+  }
+
+  async #readInTurns(request: Request): Promise<readonly VirtualServerObservation[]> {
+    const dumping = this.#connection.dumpIncrementally(request);
+    const messages = await dumping.catch((error: unknown) => this.#failed(error));
+    return mapInTurns(messages, this.#virtualServer, longestTurnMilliseconds);
   }
 
   #noticingReloads<T>(work: () => T): T {

@@ -2,13 +2,14 @@ import type { ForwardFilter } from '../../model/forward-filter.js';
 import type { Expression } from '../../model/nftables.js';
 import { attr, attributes } from '../../netlink/attributes.js';
 import { MessageFlag } from '../../netlink/constants.js';
+import { NetlinkError } from '../../netlink/errors.js';
 import { MessageShape, type Request } from '../../netlink/message.js';
 import { be64, cstring } from '../../netlink/scalars.js';
 import { batchFrame, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
 import { NftablesMessage, ownerShape, ruleShape } from './attributes.js';
 import { valuesOf } from './expressions.js';
 import { commentBytes, commentFrom, UserData, writeUserData } from './user-data.js';
-import { withConnection } from './with-connection.js';
+import { withConnection, type OpenConnection } from './with-connection.js';
 
 /** A chain of somebody else's. */
 export type ForeignChain = Pick<ForwardFilter, 'family' | 'table' | 'chain'>;
@@ -78,26 +79,30 @@ const listRequest: Request = {
   write: (writer) => ownerShape.write(writer, { family: 'unspecified' }, {}),
 };
 
-/** Undefined where it was done; otherwise why not. */
-const perform = (request: Request): string | undefined =>
+/** Undefined where it was done, or failed with an errno that means that it was done before; otherwise why not. */
+const perform = (request: Request, done: readonly string[], open?: OpenConnection): string | undefined =>
   withConnection((connection) => {
     const frame = batchFrame(Subsystem.nftables, request.operation());
     const answer = connection.transaction({ ...frame, requests: [request] });
     if (answer.status === 'applied') return undefined;
-    return answer.status === 'failed' ? answer.error.message : 'the kernel gave no answer';
-  });
+    if (answer.status === 'unknown') return 'the kernel gave no answer';
+    const { error } = answer;
+    return error instanceof NetlinkError && done.includes(error.errno) ? undefined : error.message;
+  }, open);
 
 /** Makes a rule that accepts established and related connections the first one of the chain. Undefined where it was done; otherwise why not. */
-export const insertAcceptRule = (place: ForeignChain): string | undefined => perform(insertRequest(place));
+export const insertAcceptRule = (place: ForeignChain): string | undefined =>
+  perform(insertRequest(place), []);
 
-/** As insertAcceptRule. */
-export const deleteAcceptRule = (rule: AcceptRule): string | undefined => perform(deleteRequest(rule));
+/** As insertAcceptRule. A rule that is gone, perhaps with its chain, counts as deleted. */
+export const deleteAcceptRule = (rule: AcceptRule, open?: OpenConnection): string | undefined =>
+  perform(deleteRequest(rule), ['ENOENT'], open);
 
 /** The rules that insertAcceptRule has made, in everybody's tables. Throws NetlinkError. */
-export const acceptRules = (): readonly AcceptRule[] =>
-  withConnection((connection) =>
-    connection
-      .dump(listRequest, (message): readonly AcceptRule[] => {
+export const acceptRules = (open?: OpenConnection): readonly AcceptRule[] =>
+  withConnection(
+    (connection) =>
+      connection.dump(listRequest).flatMap((message): readonly AcceptRule[] => {
         const { header, attributes: rule } = ruleShape.read(message);
         const { family } = header;
         const { table, chain, handle, userData } = rule;
@@ -106,6 +111,6 @@ export const acceptRules = (): readonly AcceptRule[] =>
         return family === 'ip' || family === 'ip6' || family === 'inet'
           ? [{ family, table, chain, handle }]
           : [];
-      })
-      .flat(),
+      }),
+    open,
   );

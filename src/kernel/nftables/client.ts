@@ -148,12 +148,9 @@ export class NftablesClient {
   /** A NetlinkError ENOENT where the table has no such set. */
   async elements(family: Family, table: string, set: SetDeclaration): Promise<readonly SetElement[]> {
     return this.#connection
-      .dump(getElementsRequest(family, table, set.name), (message) =>
-        (elementsShape.read(message).attributes.elements ?? []).map((element) =>
-          elementFrom(element, set, family),
-        ),
-      )
-      .flat();
+      .dump(getElementsRequest(family, table, set.name))
+      .flatMap((message) => elementsShape.read(message).attributes.elements ?? [])
+      .map((element) => elementFrom(element, set, family));
   }
 
   /** Makes the changes in their order, all or none. Never rejects because of a change. */
@@ -169,7 +166,8 @@ export class NftablesClient {
   /** The chains of all tables, everybody's, that handle IPv4 and IPv6 packets (families ip, ip6 and inet). */
   async chains(): Promise<readonly ChainPlace[]> {
     return this.#connection
-      .dump(getChainsRequest(), (message): ChainPlace | undefined => {
+      .dump(getChainsRequest())
+      .map((message): ChainPlace | undefined => {
         const { header, attributes } = chainShape.read(message);
         const { family } = header;
         if (family !== 'ip' && family !== 'ip6' && family !== 'inet') return undefined;
@@ -194,11 +192,13 @@ export class NftablesClient {
     if (flags === undefined) return undefined;
     const asleep = (flags & tableIsDormant) !== 0;
     const sets = this.#connection
-      .dump(getSetsRequest(family, name), (message) => setFrom(setShape.read(message).attributes, family))
+      .dump(getSetsRequest(family, name))
+      .map((message) => setFrom(setShape.read(message).attributes, family))
       .filter(isPresent);
     const rules = this.#rules(family, name);
     const chains = this.#connection
-      .dump(getChainsRequest(family), (message): Chain | undefined => {
+      .dump(getChainsRequest(family))
+      .map((message): Chain | undefined => {
         const { attributes } = chainShape.read(message);
         if (attributes.table !== name) return undefined;
         return {
@@ -226,13 +226,13 @@ export class NftablesClient {
   /** By their chains, in their order. */
   #rules(family: Family, table: string): ReadonlyMap<string, readonly Rule[]> {
     const byChain = new Map<string, Rule[]>();
-    this.#connection.dump(getRulesRequest(family, table), (message) => {
+    for (const message of this.#connection.dump(getRulesRequest(family, table))) {
       const { attributes } = ruleShape.read(message);
-      if (attributes.table !== table || attributes.chain === undefined) return;
+      if (attributes.table !== table || attributes.chain === undefined) continue;
       const rules = byChain.get(attributes.chain) ?? [];
       rules.push(ruleFrom(attributes, family));
       byChain.set(attributes.chain, rules);
-    });
+    }
     return byChain;
   }
 

@@ -1,11 +1,12 @@
 import { attr, attributes, maybe } from '../../netlink/attributes.js';
+import type { Connection } from '../../netlink/connection.js';
 import { MessageShape, type Request } from '../../netlink/message.js';
 import { be64, cstring } from '../../netlink/scalars.js';
 import { batchFrame, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
 import { chainShape, NftablesMessage, ownerShape, ruleShape } from './attributes.js';
 import type { ReceivedExpression } from './expression-tables.js';
 import { expressionFrom } from './expressions.js';
-import { withConnection } from './with-connection.js';
+import { withConnection, type OpenConnection } from './with-connection.js';
 
 /** A rule of anybody's that jumps to one of the chains. */
 interface Jump {
@@ -71,48 +72,99 @@ const jumpedTo = (expressions: readonly ReceivedExpression[]): string | undefine
   return undefined;
 };
 
+type Names = (chain: string) => boolean;
+
+/** Tables that iptables-nft has, in each family. */
+const iptablesTables: readonly string[] = ['filter', 'nat', 'mangle'];
+
+const keyOf = ({ family, table }: { readonly family: string | undefined; readonly table: string }): string =>
+  `${family} ${table}`;
+
+interface NamedChain extends Place {
+  readonly name: string;
+}
+
+const namedChains = (connection: Connection, isWanted: Names): readonly NamedChain[] =>
+  connection
+    .dump(listRequest(NftablesMessage.getChain, 'chains'))
+    .map((message) => chainShape.read(message))
+    .flatMap(({ header: { family }, attributes: { table, name } }) =>
+      (family === 'ip' || family === 'ip6') && iptablesTables.includes(table) && isWanted(name)
+        ? [{ family, table, name }]
+        : [],
+    );
+
+/** By the tables that they are in. */
+const jumpsTo = (connection: Connection, isWanted: Names): ReadonlyMap<string, readonly Jump[]> => {
+  const byTable = new Map<string, Jump[]>();
+  for (const message of connection.dump(listRequest(NftablesMessage.getRule, 'rules'))) {
+    const { header, attributes: rule } = ruleShape.read(message);
+    const { table, chain, handle, expressions = [] } = rule;
+    if (table === undefined || chain === undefined || handle === undefined || isWanted(chain)) continue;
+    const to = jumpedTo(expressions);
+    if (to === undefined || !isWanted(to)) continue;
+    const key = keyOf({ family: header.family, table });
+    const jumps = byTable.get(key) ?? [];
+    jumps.push({ chain, handle });
+    byTable.set(key, jumps);
+  }
+  return byTable;
+};
+
+const findChains = (connection: Connection, isWanted: Names): readonly ForeignChains[] => {
+  const chains = namedChains(connection, isWanted);
+  if (chains.length === 0) return [];
+  const jumps = jumpsTo(connection, isWanted);
+  const places = new Map(chains.map(({ family, table }) => [keyOf({ family, table }), { family, table }]));
+  return [...places].map(([key, place]) => ({
+    ...place,
+    chains: chains.filter((chain) => keyOf(chain) === key).map(({ name }) => name),
+    jumps: jumps.get(key) ?? [],
+  }));
+};
+
 /** Finds the chains with such names in the tables filter, nat and mangle of iptables-nft, and the jumps to them from other chains. */
-export const foreignChains = (isWanted: (chain: string) => boolean): readonly ForeignChains[] =>
-  withConnection((connection) => {
-    const found = new Map<string, Place & { readonly chains: string[]; readonly jumps: Jump[] }>();
-    connection.dump(listRequest(NftablesMessage.getChain, 'chains'), (message) => {
-      const { header, attributes: chain } = chainShape.read(message);
-      const { family } = header;
-      if ((family !== 'ip' && family !== 'ip6') || !['filter', 'nat', 'mangle'].includes(chain.table)) return;
-      if (!isWanted(chain.name)) return;
-      const key = `${family} ${chain.table}`;
-      const place = found.get(key) ?? { family, table: chain.table, chains: [], jumps: [] };
-      found.set(key, place);
-      place.chains.push(chain.name);
-    });
-    if (found.size === 0) return [];
-    connection.dump(listRequest(NftablesMessage.getRule, 'rules'), (message) => {
-      const { header, attributes: rule } = ruleShape.read(message);
-      const { chain, handle, expressions = [] } = rule;
-      const place = found.get(`${header.family} ${rule.table}`);
-      if (place === undefined || chain === undefined || handle === undefined || isWanted(chain)) return;
-      const to = jumpedTo(expressions);
-      if (to !== undefined && isWanted(to)) place.jumps.push({ chain, handle });
-    });
-    return [...found.values()];
-  });
+export const foreignChains = (isWanted: Names, open?: OpenConnection): readonly ForeignChains[] =>
+  withConnection((connection) => findChains(connection, isWanted), open);
 
 /** Each transaction fits the kernel's buffer. */
 const mostRequests = 2_000;
 
-/** Deletes the jumps, then the rules of the chains, then the chains. Undefined where it was done; otherwise why not: what is left can be found again. */
-export const deleteForeignChains = (place: ForeignChains): string | undefined =>
+/** Deletes the jumps, then the rules of the chains, then the chains. Undefined where it was done; otherwise why not. */
+const deleteOnce = (connection: Connection, place: ForeignChains): string | undefined => {
+  const all = [
+    ...place.jumps.map(({ chain, handle }) => deleteRules(place, chain, handle)),
+    ...place.chains.map((chain) => deleteRules(place, chain)),
+    ...place.chains.map((chain) => deleteChain(place, chain)),
+  ];
+  for (let begin = 0; begin < all.length; begin += mostRequests) {
+    const frame = batchFrame(Subsystem.nftables, `delete chains of table ${place.family} ${place.table}`);
+    const answer = connection.transaction({ ...frame, requests: all.slice(begin, begin + mostRequests) });
+    if (answer.status === 'failed') return answer.error.message;
+    if (answer.status === 'unknown') return 'the kernel gave no answer; try again';
+  }
+  return undefined;
+};
+
+/** Another program may change the table between a look and the deletion, each time. */
+const mostDeletions = 5;
+
+/**
+ * Deletes the chains with such names in the table, and the jumps to them. Where the kernel refuses, the table is read again: another
+ * program may have deleted some of them, or added a jump. Undefined where none is left; otherwise why one is.
+ */
+export const deleteForeignChains = (
+  found: ForeignChains,
+  isWanted: Names,
+  open?: OpenConnection,
+): string | undefined =>
   withConnection((connection) => {
-    const all = [
-      ...place.jumps.map(({ chain, handle }) => deleteRules(place, chain, handle)),
-      ...place.chains.map((chain) => deleteRules(place, chain)),
-      ...place.chains.map((chain) => deleteChain(place, chain)),
-    ];
-    for (let begin = 0; begin < all.length; begin += mostRequests) {
-      const frame = batchFrame(Subsystem.nftables, `delete chains of table ${place.family} ${place.table}`);
-      const answer = connection.transaction({ ...frame, requests: all.slice(begin, begin + mostRequests) });
-      if (answer.status === 'failed') return answer.error.message;
-      if (answer.status === 'unknown') return 'the kernel gave no answer; try again';
+    let place: ForeignChains | undefined = found;
+    let reason: string | undefined;
+    for (let deletion = 0; place !== undefined && deletion < mostDeletions; deletion += 1) {
+      reason = deleteOnce(connection, place);
+      if (reason === undefined) return undefined;
+      place = findChains(connection, isWanted).find((each) => keyOf(each) === keyOf(found));
     }
-    return undefined;
-  });
+    return place === undefined ? undefined : reason;
+  }, open);

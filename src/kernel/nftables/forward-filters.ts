@@ -17,7 +17,7 @@ import {
   tableIsDormant,
   tableShape,
 } from './attributes.js';
-import { withConnection } from './with-connection.js';
+import { withConnection, type OpenConnection } from './with-connection.js';
 import { hookFrom } from './convert.js';
 import { verdictFrom } from './expressions.js';
 import { foreignRule, type StateSets } from './foreign-rules.js';
@@ -63,8 +63,8 @@ const stateElements = (
 ): ReadonlyMap<number, Verdict | undefined> =>
   new Map(
     connection
-      .dump(elementsRequest(place, set), (message) => elementsShape.read(message).attributes.elements ?? [])
-      .flat()
+      .dump(elementsRequest(place, set))
+      .flatMap((message) => elementsShape.read(message).attributes.elements ?? [])
       .flatMap(({ key, data }) =>
         key?.value?.length === 4
           ? [[viewOf(key.value).getUint32(0, hostIsLittleEndian), verdictFrom(data)] as const]
@@ -93,7 +93,8 @@ const chainsFrom = (connection: Connection, place: Place, first: string): Forwar
   for (let chain = wanted.pop(); chain !== undefined; chain = wanted.pop()) {
     if (chains.has(chain)) continue;
     const rules = connection
-      .dump(rulesRequest(place, chain), (message) => ruleShape.read(message).attributes)
+      .dump(rulesRequest(place, chain))
+      .map((message) => ruleShape.read(message).attributes)
       .filter((rule) => rule.table === place.table && rule.chain === chain)
       .map(({ expressions = [] }) => foreignRule(expressions, sets));
     chains.set(chain, rules);
@@ -113,17 +114,17 @@ const isOfIptables = ({ family, table }: Place, chain: string): boolean =>
 const dormantTables = (connection: Connection): ReadonlySet<string> =>
   new Set(
     connection
-      .dump(listRequest(NftablesMessage.getTable, 'list the tables of nftables'), (message) => {
-        const { header, attributes: table } = tableShape.read(message);
-        return ((table.flags ?? 0) & tableIsDormant) === 0 ? '' : `${header.family} ${table.name}`;
-      })
-      .filter((name) => name !== ''),
+      .dump(listRequest(NftablesMessage.getTable, 'list the tables of nftables'))
+      .map((message) => tableShape.read(message))
+      .filter(({ attributes: { flags = 0 } }) => (flags & tableIsDormant) !== 0)
+      .map(({ header, attributes: { name } }) => `${header.family} ${name}`),
   );
 
 const readFilters = (connection: Connection): readonly ForwardFilter[] => {
   const dormant = dormantTables(connection);
   return connection
-    .dump(listRequest(NftablesMessage.getChain, 'list the chains of nftables'), (message) => {
+    .dump(listRequest(NftablesMessage.getChain, 'list the chains of nftables'))
+    .map((message) => {
       const { header, attributes: chain } = chainShape.read(message);
       return { family: header.family, table: chain.table, chain: chain.name, hook: hookFrom(chain) };
     })
@@ -144,9 +145,9 @@ const withoutNftables: readonly string[] = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EA
  * Everybody's base chains at the hook forward, with what they do to packets of open connections; none where the kernel has no
  * nftables. Rejects with NetlinkError, EPERM without CAP_NET_ADMIN.
  */
-export const nftablesForwardFilters = async (): Promise<readonly ForwardFilter[]> => {
+export const nftablesForwardFilters = async (open?: OpenConnection): Promise<readonly ForwardFilter[]> => {
   try {
-    return withConnection(readFilters);
+    return withConnection(readFilters, open);
   } catch (error) {
     if (error instanceof NetlinkError && withoutNftables.includes(error.errno)) return [];
     throw error;

@@ -50,7 +50,7 @@ export class RouteClient {
   }
 
   async links(): Promise<readonly Link[]> {
-    return this.#connection.dump(getLinkRequest(), linkFrom).filter(isPresent);
+    return this.#connection.dump(getLinkRequest()).map(linkFrom).filter(isPresent);
   }
 
   /** Undefined where no interface has the name. */
@@ -78,14 +78,15 @@ export class RouteClient {
     const names = new Map((await this.links()).map((link) => [link.index, link.name]));
     const nameOf = (index: number): string => names.get(index) ?? '';
     return this.#connection
-      .dump(getAddressesRequest, (message) => addressFrom(message, nameOf))
+      .dump(getAddressesRequest)
+      .map((message) => addressFrom(message, nameOf))
       .filter(isPresent);
   }
 
   /** Where the routes of the families lead over another machine: of all tables and paths. */
   async gateways(families: readonly Family[]): Promise<ReadonlySet<IpAddress>> {
     return new Set(
-      families.flatMap((family) => this.#connection.dump(getRoutesRequest(family), gatewaysFrom)).flat(),
+      families.flatMap((family) => this.#connection.dump(getRoutesRequest(family)).flatMap(gatewaysFrom)),
     );
   }
 
