@@ -97,6 +97,16 @@ test('the container has what the image was shown to need, and no more', () => {
   assert.deepEqual(init?.args, [...(main?.args ?? []), '--init-only']);
 });
 
+test('kubectl exec and logs take the daemon without -c, and say nothing of the init container', () => {
+  const template = only('DaemonSet').spec?.template;
+  const name = template?.metadata?.annotations?.['kubectl.kubernetes.io/default-container'];
+  assert.ok(name !== undefined);
+  assert.deepEqual(
+    template?.spec?.containers.map((container) => container.name),
+    [name],
+  );
+});
+
 test('its role is what it asks the API server for', () => {
   const rules = only('ClusterRole').rules ?? [];
   const granted = rules.flatMap(({ apiGroups = [], resources = [], verbs }) =>
