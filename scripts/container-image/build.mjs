@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { fullName } from './image-name.mjs';
-import { imageLayers, userId } from './root-files.mjs';
+import { imageLayers, imageUser } from './root-files.mjs';
 import { tarOf } from './tar.mjs';
 
 const { version, description } = JSON.parse(
@@ -65,7 +65,7 @@ const buildImage = () => {
       architecture: architectures[process.arch] ?? process.arch,
       os: 'linux',
       config: {
-        User: `${userId}:${userId}`,
+        User: imageUser,
         Env: ['PATH=/usr/local/bin:/usr/bin'],
         Entrypoint: ['/usr/local/bin/kube-ipvs'],
         WorkingDir: '/',
@@ -108,9 +108,7 @@ const buildImage = () => {
   ]);
   // Beside the layout, for `docker load` and `podman load`: what `docker save` writes.
   const path = ({ digest }) => `blobs/${digest.replace(':', '/')}`;
-  const saved = [
-    { Config: path(config), RepoTags: [name], Layers: layers.map(({ blob }) => path(blob)) },
-  ];
+  const saved = [{ Config: path(config), RepoTags: [name], Layers: layers.map(({ blob }) => path(blob)) }];
   return { layout, archive: new Map([...layout, ['manifest.json', json(saved)]]), layers, manifest };
 };
 

@@ -87,7 +87,7 @@ test('the container has what the image was shown to need, and no more', () => {
     readOnlyRootFilesystem: true,
     runAsNonRoot: true,
     runAsUser: 65532,
-    runAsGroup: 65532,
+    runAsGroup: 0,
     allowPrivilegeEscalation: true,
     capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
   });

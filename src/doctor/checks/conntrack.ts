@@ -46,9 +46,7 @@ const hash = (facts: Facts): Finding => {
   if (most === undefined || buckets === undefined) return notThere(facts, 'buckets');
   const load = most / Math.max(1, buckets);
   const text = `room for ${most} connections in ${buckets} buckets, up to ${load.toFixed(1)} each`;
-  return load > 8
-    ? warn(text, `echo ${Math.trunc(most / 4)} > /sys/module/nf_conntrack/parameters/hashsize`)
-    : pass(text);
+  return load > 8 ? warn(text, `sysctl -w ${prefix}buckets=${Math.trunc(most / 4)}`) : pass(text);
 };
 
 const tcpTimeouts = (facts: Facts): Finding =>

@@ -210,13 +210,7 @@ const configured = ({ configuration, numbers, release, cpus }: Facts): Finding =
   if (wrong.length > 0)
     return warn(
       some(wrong.map(({ setting, before, value }) => `${setting.name} is ${before}, wanted ${value}`)),
-      wrong
-        .map(({ setting, value }) =>
-          setting.file.startsWith('/proc/sys/')
-            ? `sysctl -w ${setting.name}=${value}`
-            : `echo ${value} > ${setting.file}`,
-        )
-        .join('; '),
+      wrong.map(({ setting, value }) => `sysctl -w ${setting.name}=${value}`).join('; '),
     );
   if (unseen.length > 0)
     return unknown(`cannot be read: ${some(unseen.map(({ setting }) => setting.name))}`, 'run it as root');
