@@ -19,7 +19,12 @@ const userId = 65532;
 export const imageUser = `${userId}:0`;
 const home = 'usr/lib/kube-ipvs';
 
-const file = (path, content, mode = 0o644) => ({ path, kind: 'file', mode, content: Buffer.from(content) });
+const file = (path, content, mode = 0o644) => ({
+  path,
+  kind: 'file',
+  mode,
+  content: Buffer.isBuffer(content) ? content : Buffer.from(content),
+});
 const directory = (path, mode = 0o755, owner = 0) => ({ path, kind: 'directory', mode, owner });
 const link = (path, target) => ({ path, kind: 'link', mode: 0o777, target });
 

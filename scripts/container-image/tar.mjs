@@ -2,8 +2,8 @@
 
 const blockSize = 512;
 const octal = (value, length) => `${value.toString(8).padStart(length - 1, '0')}\0`;
-const padded = (bytes) =>
-  Buffer.concat([bytes, Buffer.alloc((blockSize - (bytes.length % blockSize)) % blockSize)]);
+/** The bytes, not copied, as they are a hundred megabytes, and what fills their last block. */
+const padded = (bytes) => [bytes, Buffer.alloc((blockSize - (bytes.length % blockSize)) % blockSize)];
 
 const typeFlags = { file: '0', link: '2', directory: '5', extended: 'x' };
 
@@ -40,7 +40,7 @@ const extendedHeader = (entry) => {
   if (entry.capabilities === undefined) return [];
   const record = paxRecord('SCHILY.xattr.security.capability', entry.capabilities);
   const path = `PaxHeaders/${entry.path.split('/').at(-1)}`;
-  return [header({ path, kind: 'extended', mode: 0o644, size: record.length }), padded(record)];
+  return [header({ path, kind: 'extended', mode: 0o644, size: record.length }), ...padded(record)];
 };
 
 /**
@@ -58,7 +58,7 @@ export const tarOf = (entries) =>
         return [
           ...extendedHeader(entry),
           header({ ...entry, path, size: content.length }),
-          ...(content.length > 0 ? [padded(content)] : []),
+          ...(content.length > 0 ? padded(content) : []),
         ];
       }),
     Buffer.alloc(2 * blockSize),

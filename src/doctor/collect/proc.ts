@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { BaseError } from '../../base/errors.js';
 import { readKernelNumber, sysctl, type KernelValue } from '../../kernel/sysctl.js';
 import type { Ipvs, MemoryFacts, ProcessFacts, ProgramFact } from '../facts.js';
+import { onNode } from '../finding.js';
 import { UnseenError } from './attempt.js';
 
 const text = (file: string): string => readFileSync(file, 'utf8');
@@ -71,7 +72,7 @@ export const dummyModule = (): 'available' | 'absent' => {
   if (lists.length === 0)
     throw new UnseenError(
       `there is no dummy interface yet, and ${folder} does not tell whether the kernel has the driver`,
-      'on the node: modprobe --dry-run dummy',
+      onNode('modprobe -n dummy'),
     );
   return lists.some((list) => /\/dummy\.ko/.test(text(list))) ? 'available' : 'absent';
 };
