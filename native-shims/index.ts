@@ -16,10 +16,10 @@ export interface NativeShims {
   /** getsockopt of an integer. */
   getOption(descriptor: number, level: number, name: number): number;
   /**
-   * getsockopt on a raw socket (SOCK_RAW, IPPROTO_RAW) of the domain (AF_*), which is opened for it: `bytes` holds the
-   * question and then the answer, whose length it gives. Needs CAP_NET_RAW.
+   * getsockopt on a datagram socket of the domain (AF_*), which is opened for it: `bytes` holds the question and then the
+   * answer, whose length it gives.
    */
-  queryRawSocket(domain: number, level: number, name: number, bytes: Uint8Array): number;
+  querySocketOption(domain: number, level: number, name: number, bytes: Uint8Array): number;
   /** SO_ATTACH_FILTER: `program` is a row of struct sock_filter; the kernel queues only the datagrams that it accepts. */
   attachFilter(descriptor: number, program: Uint8Array): void;
   /** Datagrams that the kernel could not queue since the socket was opened (SO_MEMINFO); counts modulo 2^32. */

@@ -1,6 +1,6 @@
 /*
  * Netlink sockets for Node: a socket of our own for commands (open, send, receive, close), and socket options for
- * sockets that the npm package `netlink` opened; and questions to the kernel that are asked as an option of a raw
+ * sockets that the npm package `netlink` opened; and questions to the kernel that are asked as an option of an IP
  * socket, as x_tables has them. Everything is synchronous and nothing blocks: the kernel executes a
  * netlink request within sendmsg and has queued its answers when that returns.
  *
@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,15 +127,16 @@ static napi_value get_option(napi_env env, napi_callback_info info) {
 }
 
 /*
- * queryRawSocket(domain, level, name, bytes) -> length of the answer: getsockopt on a raw socket that is opened for it.
- * `bytes` holds the question and, when this returns, the answer.
+ * querySocketOption(domain, level, name, bytes) -> length of the answer: getsockopt on a socket that is opened for it.
+ * `bytes` holds the question and, when this returns, the answer. The kernel answers on any socket of the domain; a
+ * datagram socket, other than the raw one of iptables, needs no CAP_NET_RAW.
  */
-static napi_value query_raw_socket(napi_env env, napi_callback_info info) {
+static napi_value query_socket_option(napi_env env, napi_callback_info info) {
   int32_t given[3];
   uint8_t *bytes;
   size_t length;
   if (!arguments(env, info, 3, given, &bytes, &length)) return NULL;
-  int descriptor = socket(given[0], SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+  int descriptor = socket(given[0], SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return fail(env, "socket", errno);
   socklen_t answered = length;
   int result = getsockopt(descriptor, given[1], given[2], bytes, &answered);
@@ -255,7 +255,7 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
       {"dropped", dropped},          {"send", send_datagram},
       {"receive", receive_datagram}, {"close", close_socket},
       {"socketDescriptor", socket_descriptor}, {"attachFilter", attach_filter},
-      {"queryRawSocket", query_raw_socket},
+      {"querySocketOption", query_socket_option},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -5,7 +5,8 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { imageLayers, userId } from './root-files.mjs';
+import { fullName } from './image-name.mjs';
+import { imageLayers, imageUser } from './root-files.mjs';
 import { tarOf } from './tar.mjs';
 
 const { version, description } = JSON.parse(
@@ -20,6 +21,7 @@ const { values } = parseArgs({
   },
 });
 
+const name = fullName(values.name);
 const digestOf = (bytes) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 const json = (value) => Buffer.from(JSON.stringify(value));
 /** As the image specification names them (GOARCH). */
@@ -65,7 +67,7 @@ const buildImage = () => {
       architecture: architectures[values.arch],
       os: 'linux',
       config: {
-        User: `${userId}:${userId}`,
+        User: imageUser,
         Env: ['PATH=/usr/local/bin:/usr/bin'],
         Entrypoint: ['/usr/local/bin/kube-ipvs'],
         WorkingDir: '/',
@@ -89,8 +91,10 @@ const buildImage = () => {
     }),
   );
   const annotations = {
-    'org.opencontainers.image.ref.name': values.name.split(':').at(-1),
-    'io.containerd.image.name': values.name,
+    // The tag, by which skopeo and others choose within a layout.
+    'org.opencontainers.image.ref.name': name.split(':').at(-1),
+    // The name that ctr, podman and docker with containerd's store give an imported image.
+    'io.containerd.image.name': name,
   };
   const layout = new Map([
     ['oci-layout', json({ imageLayoutVersion: '1.0.0' })],
@@ -106,9 +110,7 @@ const buildImage = () => {
   ]);
   // Beside the layout, for `docker load` and `podman load`: what `docker save` writes.
   const path = ({ digest }) => `blobs/${digest.replace(':', '/')}`;
-  const saved = [
-    { Config: path(config), RepoTags: [values.name], Layers: layers.map(({ blob }) => path(blob)) },
-  ];
+  const saved = [{ Config: path(config), RepoTags: [name], Layers: layers.map(({ blob }) => path(blob)) }];
   return { layout, archive: new Map([...layout, ['manifest.json', json(saved)]]), layers, manifest };
 };
 
@@ -133,5 +135,5 @@ if (values.root === undefined) {
   renameSync(join(output, `image.tar.${process.pid}`), join(output, 'image.tar'));
   for (const { what, size, blob } of layers)
     console.log(`${what.padEnd(10)} ${megabytes(size)}, ${megabytes(blob.size)} compressed`);
-  console.log(`${values.name} ${manifest.digest}\n${join(output, 'image')}\n${join(output, 'image.tar')}`);
+  console.log(`${name} ${manifest.digest}\n${join(output, 'image')}\n${join(output, 'image.tar')}`);
 } else writeRoot(values.root);

@@ -11,11 +11,21 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(join(root, 'package.json'));
 
 /** The user of the image; nobody's on a node. */
-export const userId = 65532;
+const userId = 65532;
+/**
+ * User and group. The group root may read which tables iptables-legacy has (/proc/net/ip_tables_names, 0440), and nothing
+ * else that this image or a node gives the container needs it.
+ */
+export const imageUser = `${userId}:0`;
 const home = 'usr/lib/kube-ipvs';
 
-const file = (path, content, mode = 0o644) => ({ path, kind: 'file', mode, content: Buffer.from(content) });
-const directory = (path, mode = 0o755) => ({ path, kind: 'directory', mode });
+const file = (path, content, mode = 0o644) => ({
+  path,
+  kind: 'file',
+  mode,
+  content: Buffer.isBuffer(content) ? content : Buffer.from(content),
+});
+const directory = (path, mode = 0o755, owner = 0) => ({ path, kind: 'directory', mode, owner });
 const link = (path, target) => ({ path, kind: 'link', mode: 0o777, target });
 
 /**
@@ -145,8 +155,10 @@ const nodeLayer = (nativeModules, arch) => {
     // For the name of an API server in a kubeconfig.
     file('etc/nsswitch.conf', 'hosts: files dns\n'),
     directory('tmp', 0o1777),
+    // For the admin socket, where the root can be written and there is no volume, as in kubeadm's DaemonSet.
+    directory('run/kube-ipvs', 0o700, userId),
     // Where a read-only root gets its mounts.
-    ...['dev', 'proc', 'sys', 'run', 'var/lib/kube-proxy', 'etc/kube-ipvs'].map((path) => directory(path)),
+    ...['dev', 'proc', 'sys', 'var/lib/kube-proxy', 'etc/kube-ipvs'].map((path) => directory(path)),
   ]);
 };
 

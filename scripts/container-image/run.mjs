@@ -11,6 +11,7 @@ const { values, positionals } = parseArgs({
     image: { type: 'string' },
     temporary: { type: 'boolean', default: false },
     privileged: { type: 'boolean', default: false },
+    kubeadm: { type: 'boolean', default: false },
     user: { type: 'string' },
     capability: { type: 'string', multiple: true, default: ['CAP_NET_ADMIN'] },
     mount: { type: 'string', multiple: true, default: [] },
@@ -57,8 +58,10 @@ const allCapabilities = () => {
     .map((name) => `CAP_${name}`);
 };
 
+const isPrivileged = values.privileged || values.kubeadm;
+
 const wantedCapabilities = () => {
-  if (values.privileged) return allCapabilities();
+  if (isPrivileged) return allCapabilities();
   return values.capability.filter((name) => name !== 'none');
 };
 
@@ -69,7 +72,7 @@ const protectedPaths = {
 };
 
 const mounts = () => {
-  const writable = values.privileged ? 'rw' : 'ro';
+  const writable = isPrivileged ? 'rw' : 'ro';
   const own = [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
     {
@@ -99,15 +102,16 @@ const networkNamespace = () =>
 
 /** As a kubelet's runtime writes it for a container of a host network pod (opencontainers runtime-spec v1). */
 const bundleOf = ({ User, Env, Entrypoint, WorkingDir }) => {
-  const [imageUser] = User.split(':');
-  const uid = Number(values.user ?? (values.privileged ? 0 : imageUser));
+  const user = values.user ?? (values.privileged ? '0' : User);
+  // Kubernetes' group of a runAsUser without runAsGroup is root.
+  const [uid, gid = 0] = user.split(':').map(Number);
   const capabilities = wantedCapabilities();
   const command = values.command === undefined ? Entrypoint : [values.command];
   return {
     ociVersion: '1.0.0',
     process: {
       terminal: false,
-      user: { uid, gid: uid },
+      user: { uid, gid },
       args: [...command, ...positionals],
       env: Env,
       cwd: WorkingDir,
@@ -115,11 +119,11 @@ const bundleOf = ({ User, Env, Entrypoint, WorkingDir }) => {
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
       noNewPrivileges: false,
     },
-    root: { path: rootDirectory, readonly: true },
+    root: { path: rootDirectory, readonly: !values.kubeadm },
     mounts: mounts(),
     linux: {
       namespaces: [...['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type })), ...networkNamespace()],
-      ...(values.privileged ? {} : protectedPaths),
+      ...(isPrivileged ? {} : protectedPaths),
     },
   };
 };

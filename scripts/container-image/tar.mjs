@@ -1,22 +1,22 @@
-// Tar archives that depend on their entries alone: no time, no owner but root, sorted by path.
+// Tar archives that depend on their entries alone: no time, the owner root unless an entry has another, sorted by path.
 
 const blockSize = 512;
 const octal = (value, length) => `${value.toString(8).padStart(length - 1, '0')}\0`;
-const padded = (bytes) =>
-  Buffer.concat([bytes, Buffer.alloc((blockSize - (bytes.length % blockSize)) % blockSize)]);
+/** The bytes, not copied, as they are a hundred megabytes, and what fills their last block. */
+const padded = (bytes) => [bytes, Buffer.alloc((blockSize - (bytes.length % blockSize)) % blockSize)];
 
 const typeFlags = { file: '0', link: '2', directory: '5', extended: 'x' };
 
 /** POSIX.1-1988 (ustar), as tar(5) has it. */
-const header = ({ path, kind, mode, size, target = '' }) => {
+const header = ({ path, kind, mode, size, target = '', owner = 0 }) => {
   for (const name of [path, target])
     if (Buffer.byteLength(name) > 100) throw new Error(`${name}: longer than the 100 bytes of a tar header`);
   const block = Buffer.alloc(blockSize);
   const put = (offset, text) => block.write(text, offset, 'latin1');
   block.write(path, 0, 'utf8');
   put(100, octal(mode, 8));
-  put(108, octal(0, 8));
-  put(116, octal(0, 8));
+  put(108, octal(owner, 8));
+  put(116, octal(owner, 8));
   put(124, octal(size, 12));
   put(136, octal(0, 12));
   put(148, ' '.repeat(8));
@@ -40,12 +40,13 @@ const extendedHeader = (entry) => {
   if (entry.capabilities === undefined) return [];
   const record = paxRecord('SCHILY.xattr.security.capability', entry.capabilities);
   const path = `PaxHeaders/${entry.path.split('/').at(-1)}`;
-  return [header({ path, kind: 'extended', mode: 0o644, size: record.length }), padded(record)];
+  return [header({ path, kind: 'extended', mode: 0o644, size: record.length }), ...padded(record)];
 };
 
 /**
- * The archive of entries `{ path, kind: 'file' | 'directory' | 'link', mode, content?, target?, capabilities? }`: `content`
- * and `capabilities` (the extended attribute security.capability) are bytes. Directories come before what is in them.
+ * The archive of entries `{ path, kind: 'file' | 'directory' | 'link', mode, content?, target?, owner?, capabilities? }`:
+ * `content` and `capabilities` (the extended attribute security.capability) are bytes, `owner` is a user and the group of its
+ * number. Directories come before what is in them.
  */
 export const tarOf = (entries) =>
   Buffer.concat([
@@ -57,7 +58,7 @@ export const tarOf = (entries) =>
         return [
           ...extendedHeader(entry),
           header({ ...entry, path, size: content.length }),
-          ...(content.length > 0 ? [padded(content)] : []),
+          ...(content.length > 0 ? padded(content) : []),
         ];
       }),
     Buffer.alloc(2 * blockSize),

@@ -1,7 +1,7 @@
 import { request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { BaseError, messageOf } from '../base/errors.js';
-import { adminSocketPath, adminSocketVariable } from '../config/admin-socket.js';
+import { adminSocketPath, adminSocketVariable, defaultAdminSocket } from '../config/admin-socket.js';
 import {
   adminVersion,
   type LookupAnswer,
@@ -13,6 +13,7 @@ import {
   type VirtualServersAnswer,
 } from '../plan/admin-answers.js';
 import type { WantedAnswer } from '../plan/wanted-answer.js';
+import { containerSocket } from './container-socket.js';
 
 /** Nobody answers for the daemon; the message says why and what to do. */
 export class NoDaemonError extends BaseError {}
@@ -44,10 +45,13 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTSOCK: 'it is no socket',
 };
 
-const reasonOf = (error: unknown): string => {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return reasons[code] ?? messageOf(error);
-};
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : '';
+
+const reasonOf = (error: unknown): string => reasons[codeOf(error)] ?? messageOf(error);
+
+/** Errors that mean: no daemon serves this path. */
+const absences: readonly string[] = ['ENOENT', 'ECONNREFUSED'];
 
 const readText = async (response: IncomingMessage): Promise<string> => {
   const chunks: Buffer[] = [];
@@ -102,7 +106,11 @@ const wantedNeeds = [
 
 /** Asks the daemon of this machine, which is trusted. */
 export class AdminClient {
-  constructor(private readonly path: string) {}
+  /** `elsewhere`: another path to ask where no daemon serves this one. */
+  constructor(
+    private path: string,
+    private readonly elsewhere: () => string | undefined = () => undefined,
+  ) {}
 
   status(): Promise<StatusAnswer> {
     return this.#ask('/v1/status', statusNeeds);
@@ -196,20 +204,29 @@ export class AdminClient {
     throw new NoDaemonError(`what answers at ${this.path} is no kube-ipvs (--admin-socket says where else)`);
   }
 
+  async #request(path: string, method: string): Promise<IncomingMessage> {
+    const asking = request({
+      socketPath: this.path,
+      path,
+      method,
+      timeout: patienceMilliseconds,
+      agent: false,
+    });
+    asking.on('timeout', () => asking.destroy(new BaseError('it does not answer')));
+    asking.end();
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    return response;
+  }
+
   async #respond(path: string, method: string): Promise<IncomingMessage> {
     try {
-      const asking = request({
-        socketPath: this.path,
-        path,
-        method,
-        timeout: patienceMilliseconds,
-        agent: false,
-      });
-      asking.on('timeout', () => asking.destroy(new BaseError('it does not answer')));
-      asking.end();
-      const [response] = (await once(asking, 'response')) as [IncomingMessage];
-      return response;
+      return await this.#request(path, method);
     } catch (error) {
+      const other = absences.includes(codeOf(error)) ? this.elsewhere() : undefined;
+      if (other !== undefined && other !== this.path) {
+        this.path = other;
+        return this.#respond(path, method);
+      }
       throw new NoDaemonError(
         `nobody answers at ${this.path}: ${reasonOf(error)} (--admin-socket or $${adminSocketVariable} says where else)`,
       );
@@ -220,7 +237,8 @@ export class AdminClient {
 /** A client for the daemon of this machine; undefined where the socket is turned off. */
 export const adminClient = (asked: string | undefined): AdminClient | undefined => {
   const path = adminSocketPath(asked, process.env);
-  return path === '' ? undefined : new AdminClient(path);
+  if (path === '') return undefined;
+  return path === defaultAdminSocket ? new AdminClient(path, containerSocket) : new AdminClient(path);
 };
 
 /** What the daemon says, or why it says nothing: then the caller does without. */

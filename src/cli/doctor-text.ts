@@ -2,7 +2,7 @@ import { count } from '../base/text.js';
 import { groups } from '../doctor/check.js';
 import { printable } from '../base/text.js';
 import type { Outcome } from '../doctor/checks.js';
-import { type Result } from '../doctor/finding.js';
+import { onNode, type Result } from '../doctor/finding.js';
 
 /** A sign and the word, so that neither colour nor Unicode is needed to tell them apart. */
 const marks: Readonly<Record<Result, string>> = {
@@ -30,6 +30,7 @@ export const wrap = (text: string, width: number): readonly string[] => {
 
 /** A command stays in one line, to be copied. */
 const isCommand = (text: string): boolean =>
+  text.startsWith(onNode('')) ||
   /^(kube-ipvs|sysctl|modprobe|nft|ip|ip6?tables(-nft|-legacy)?|kubectl|echo|curl|helm|chronyc|ulimit|nsenter|ipvsadm|deploy\/\S+) \S/.test(
     text,
   );

@@ -20,10 +20,14 @@ const everybody: readonly ForwardFilters[] = [
   { name: 'iptables-legacy', read: legacyForwardFilters },
 ];
 
-const remedyOf = (error: unknown): object =>
-  error instanceof NetlinkError && error.errno === 'EPERM'
-    ? { remedy: 'run as root, or with the capabilities NET_ADMIN and NET_RAW' }
+const remedyOf = (error: unknown): object => {
+  if (error instanceof NetlinkError && error.errno === 'EPERM')
+    return { remedy: 'run as root, or with the capability NET_ADMIN' };
+  // The list of the tables of iptables-legacy (0440, root:root).
+  return error instanceof Error && 'code' in error && error.code === 'EACCES'
+    ? { remedy: 'run with the group root: in a pod securityContext.runAsGroup: 0' }
     : {};
+};
 
 export interface ForwardOptions {
   readonly acceptInForeignChains: boolean;

@@ -1,6 +1,6 @@
 import type { ConntrackSettings, Settings } from '../config/settings.js';
 import { isAtLeast, parseRelease } from '../kernel/release.js';
-import { conntrackHashSize, sysctl, type KernelNumber, type KernelValue } from '../kernel/sysctl.js';
+import { sysctl, type KernelNumber, type KernelValue } from '../kernel/sysctl.js';
 
 /** A kernel setting and what it is to be. */
 export interface KernelSetting {
@@ -94,6 +94,11 @@ const releaseWarnings = ({ release }: KernelFacts): readonly string[] =>
     : [];
 
 const conntrackMaximum = sysctl('net.netfilter.nf_conntrack_max');
+/**
+ * The size of the hash table of connection tracking. The module parameter hashsize is the same number, but only root may read
+ * or write it; this one any user may read, and CAP_NET_ADMIN may write it (in the host's network namespace, since Linux 4.8).
+ */
+const conntrackBuckets = sysctl('net.netfilter.nf_conntrack_buckets');
 const largestScaledMaximum = 1_048_576;
 
 /** kube-proxy-ipvs §6.4: so many for each CPU, up to about a million, and at least conntrack.min. */
@@ -105,7 +110,7 @@ const limits = ({ maxPerCore, min }: ConntrackSettings, cpus: number): readonly 
   return [
     { setting: conntrackMaximum, value, why: 'so many connections may be tracked at once', avoidedBy },
     {
-      setting: conntrackHashSize,
+      setting: conntrackBuckets,
       value: Math.trunc(value / 4),
       atLeast: true,
       why: 'with fewer buckets than a quarter of nf_conntrack_max tracking gets slow',
@@ -168,13 +173,10 @@ export const planKernelSettings = (
   return { changes, absent, warnings: releaseWarnings(facts) };
 };
 
-const commandFor = ({ setting, value }: KernelSetting): string =>
-  setting === conntrackHashSize ? `echo ${value} > ${setting.file}` : `sysctl -w ${setting.name}=${value}`;
-
 /** Why a write was refused, and what to do. */
 export const refusalText = (change: KernelChange, reason: string): string =>
   `cannot set ${change.setting.name} to ${change.value} (it is ${change.before}): ${reason}; ${change.why}. ` +
-  `Set it on the node: ${commandFor(change)}` +
+  `Set it on the node: sysctl -w ${change.setting.name}=${change.value}` +
   (change.avoidedBy === undefined ? '' : `, or leave it alone: ${change.avoidedBy}`);
 
 const absenceReason = (name: string): string =>

@@ -4,6 +4,7 @@ import { machineCpus } from '../kernel/cpus.js';
 import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
 import { legacyForwardFilters } from '../kernel/xtables/forward-filter.js';
 import type { Service } from '../model/service.js';
+import { tableName } from '../model/nftables.js';
 import type { StatusAnswer } from '../plan/admin-answers.js';
 import type { CredentialSource } from '../watch/api-client.js';
 import { apiFacts, apiServerAddress, apiServices, type ApiOptions } from './collect/api.js';
@@ -33,7 +34,7 @@ import {
   programs,
 } from './collect/proc.js';
 import type { Facts, Sources } from './facts.js';
-import { valueOf, type Look } from './finding.js';
+import { onNode, valueOf, type Look } from './finding.js';
 
 export interface CollectOptions {
   readonly configuration: Facts['configuration'];
@@ -47,19 +48,17 @@ export interface CollectOptions {
   >;
 }
 
-const withRemedy = <T>(look: Look<T>, remedy: string): Look<T> =>
-  'value' in look ? look : { ...look, remedy };
-
 const credentialsOf = async (
   { kubeconfig }: CollectOptions,
   settings: Settings,
 ): Promise<Look<CredentialSource>> =>
-  withRemedy(
-    await attempt(async () => {
+  attempt(
+    async () => {
       // It brings a big package, which only those wait for who ask an API server.
       const { loadCredentials } = await import('../watch/credentials.js');
       return loadCredentials({ kubeconfig: kubeconfig ?? settings.kubeconfig, master: settings.master });
-    }),
+    },
+    'the kubeconfig',
     '--kubeconfig=FILE, as /etc/kubernetes/kubelet.conf',
   );
 
@@ -77,23 +76,24 @@ const fromApi = (
   if (manifests !== undefined)
     return {
       api: () => ({ value: 'files' }),
-      services: once(() => attempt(manifests)),
+      services: once(() => attempt(manifests, 'the manifests', 'kube-ipvs render -f PATH')),
       apiServerAddress: () => undefined,
     };
   const credentials = once(() => credentialsOf(options, configuration.settings));
-  const ask = async <T>(what: (asked: ApiOptions) => T | Promise<T>): Promise<Look<T>> => {
+  const ask = async <T>(
+    question: (asked: ApiOptions) => T | Promise<T>,
+    what: string,
+    remedy: string,
+  ): Promise<Look<T>> => {
     const found = await credentials();
     if (!('value' in found)) return found;
-    return attempt(() => what({ credentials: found.value, nodeName: configuration.settings.nodeName }));
+    const asked = { credentials: found.value, nodeName: configuration.settings.nodeName };
+    return attempt(() => question(asked), what, remedy);
   };
   return {
-    api: () => ask(apiFacts),
-    services: once(async () => {
-      const found = await credentials();
-      if (!('value' in found)) return found;
-      return withRemedy(await ask(apiServices), 'see the checks api-server and rights');
-    }),
-    apiServerAddress: async () => valueOf(await ask(apiServerAddress)),
+    api: () => ask(apiFacts, 'the credential', '--kubeconfig=FILE, as /etc/kubernetes/kubelet.conf'),
+    services: once(() => ask(apiServices, 'the Services', 'see the checks api-server and rights')),
+    apiServerAddress: async () => valueOf(await ask(apiServerAddress, 'the address of the API server', '')),
   };
 };
 
@@ -105,31 +105,51 @@ const wantedSchedulers = (settings: Settings, services: readonly Service[]): Rea
   return wanted;
 };
 
+/** Prints the tables that there are. Unlike iptables-legacy -S it makes the kernel load none. */
+const legacySave = 'iptables-legacy-save && ip6tables-legacy-save';
+
 const fromKernel = {
-  ipvs: () => attempt(ipvsTable),
-  ipvsTimeouts: () => attempt(ipvsTimeouts),
-  virtualServers: () => attempt(virtualServers),
-  conntrackNetlink: () => attempt(conntrackNetlink),
-  nftables: () => attempt(nftablesFamilies),
-  chains: () => attempt(nftablesChains),
-  legacyChains: () => attempt(legacyChains),
-  ipsets: () => attempt(ipsetNames),
-  ownRules: () => attempt(ownRules),
-  forwarding: () => attempt(nftablesForwardFilters),
-  legacyForwarding: () => attempt(legacyForwardFilters),
-  network: () => attempt(networkFacts),
-  dummyDriver: () => attempt(dummyDriver),
+  ipvs: () => attempt(ipvsTable, 'the IPVS table', onNode('ipvsadm -Ln')),
+  ipvsTimeouts: () => attempt(ipvsTimeouts, 'the timeouts of IPVS', onNode('ipvsadm -L --timeout')),
+  virtualServers: () => attempt(virtualServers, 'the virtual servers', onNode('ipvsadm -Ln')),
+  conntrackNetlink: () => attempt(conntrackNetlink, 'conntrack over netlink', onNode('conntrack -C')),
+  nftables: () => attempt(nftablesFamilies, 'which chains nftables takes', onNode('nft list tables')),
+  chains: () => attempt(nftablesChains, 'the chains of nftables', onNode('nft list chains')),
+  legacyChains: () => attempt(legacyChains, 'the chains of iptables-legacy', onNode(legacySave)),
+  ipsets: () => attempt(ipsetNames, 'the sets of ipset', onNode('ipset list -name')),
+  ownRules: () => attempt(ownRules, 'the packet rules', onNode(`nft list table ip ${tableName}`)),
+  forwarding: () =>
+    attempt(nftablesForwardFilters, 'what nftables does at the hook forward', onNode('nft list ruleset')),
+  legacyForwarding: () =>
+    attempt(legacyForwardFilters, 'the chain FORWARD of iptables-legacy', onNode(legacySave)),
+  network: () => attempt(networkFacts, 'interfaces, addresses and routes', onNode('ip address')),
+  dummyDriver: () => attempt(dummyDriver, 'whether there is a dummy driver', onNode('modprobe -n dummy')),
 } as const;
 
 const fromProc = () => {
-  const found = once(() => attempt(programs));
+  const found = once(() => attempt(programs, 'which programs run', onNode('ps -eo pid,args')));
   const daemon = async () => valueOf(await found())?.find(({ name }) => name === 'kube-ipvs')?.pid;
   return {
     programs: found,
-    listening: () => attempt(listeningPorts),
-    localPorts: () => attempt(localPorts),
-    process: () => attempt(async () => processFacts(await daemon())),
-    memory: () => attempt(async () => memoryFacts(await daemon())),
+    listening: () => attempt(listeningPorts, 'the ports that are listened at', onNode('ss -lnt')),
+    localPorts: () =>
+      attempt(
+        localPorts,
+        'the range of local ports',
+        onNode('sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports'),
+      ),
+    process: () =>
+      attempt(
+        async () => processFacts(await daemon()),
+        'the user and limits of the daemon',
+        onNode('cat /proc/$(pgrep -of kube-ipvs)/{status,limits}'),
+      ),
+    memory: () =>
+      attempt(
+        async () => memoryFacts(await daemon()),
+        'the memory of the daemon',
+        onNode('systemd-cgtop -m -n 1'),
+      ),
   };
 };
 
@@ -156,10 +176,15 @@ export const sourcesFor = (options: CollectOptions): Sources => {
     ...api,
     schedulers: async () => {
       const services = valueOf(await api.services()) ?? [];
-      return attempt(() => schedulers(wantedSchedulers(settings, services)));
+      return attempt(
+        () => schedulers(wantedSchedulers(settings, services)),
+        'which schedulers there are',
+        onNode(`modprobe -n ip_vs_${settings.scheduler}`),
+      );
     },
-    daemon: () => attempt(() => daemonFacts(healthzBindAddress)),
-    status: () => attempt(() => fromAdmin(options)),
-    metrics: () => attempt(() => metricsFacts(metricsBindAddress)),
+    daemon: () =>
+      attempt(() => daemonFacts(healthzBindAddress), 'the health port', 'see the check configuration'),
+    status: () => attempt(() => fromAdmin(options), 'what the daemon tells', 'see the check daemon'),
+    metrics: () => attempt(() => metricsFacts(metricsBindAddress), 'the metrics', 'see the check daemon'),
   };
 };

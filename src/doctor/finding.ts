@@ -17,6 +17,9 @@ export const warn = (seen: string, remedy: string): Finding => ({ result: 'warn'
 export const fail = (seen: string, remedy: string): Finding => ({ result: 'fail', seen, remedy });
 export const unknown = (seen: string, remedy: string): Finding => ({ result: 'unknown', seen, remedy });
 
+/** A remedy: the command that shows on the node what could not be seen here. */
+export const onNode = (command: string): string => `as root on the node: ${command}`;
+
 /** What the value means; unknown where nobody could look. */
 export const judge = <T>(look: Look<T>, meaning: (value: T) => Finding): Finding =>
   'value' in look ? meaning(look.value) : unknown(look.unseen, look.remedy);

@@ -14,12 +14,6 @@ export const sysctl = (name: string): KernelNumber => ({
   file: `/proc/sys/${name.replaceAll('.', '/')}`,
 });
 
-/** The number of buckets of the connection tracking table (kernel: net/netfilter/nf_conntrack_core.c). */
-export const conntrackHashSize: KernelNumber = {
-  name: 'nf_conntrack hashsize',
-  file: '/sys/module/nf_conntrack/parameters/hashsize',
-};
-
 /** `absent`: this kernel has no such setting, or does not show it to this network namespace. `unreadable`: it is no number, or not for us to read. */
 export type KernelValue = number | 'absent' | 'unreadable';
 

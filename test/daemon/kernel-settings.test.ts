@@ -27,7 +27,7 @@ const machine = (values: Readonly<Record<string, KernelValue>> = {}, facts: Part
     'net.ipv4.conf.all.arp_ignore': 0,
     'net.ipv4.conf.all.arp_announce': 0,
     'net.netfilter.nf_conntrack_max': 262_144,
-    'nf_conntrack hashsize': 65_536,
+    'net.netfilter.nf_conntrack_buckets': 65_536,
     'net.netfilter.nf_conntrack_tcp_timeout_established': 432_000,
     'net.netfilter.nf_conntrack_tcp_timeout_close_wait': 60,
     'net.netfilter.nf_conntrack_udp_timeout': 30,
@@ -132,8 +132,10 @@ for (const [what, argv, cpus, maximum] of limits)
   });
 
 test('the buckets grow to a quarter of the limit and never shrink; no limit, no buckets', () => {
-  const buckets = (argv: readonly string[], hashsize: number) =>
-    changes(argv, machine({ 'nf_conntrack hashsize': hashsize }))['nf_conntrack hashsize'];
+  const buckets = (argv: readonly string[], before: number) =>
+    changes(argv, machine({ 'net.netfilter.nf_conntrack_buckets': before }))[
+      'net.netfilter.nf_conntrack_buckets'
+    ];
   assert.equal(buckets([], 32_767), 32_768);
   assert.equal(buckets([], 32_768), undefined);
   assert.equal(buckets([], 99_999), undefined);
@@ -193,15 +195,15 @@ test('what does not exist and what cannot be read is told apart', () => {
 test('a refused limit is explained with the value, the command and the setting that avoids it', () => {
   const { changes: planned } = planKernelSettings(
     settingsOf(),
-    machine({ ...ipvsNeeds, ...defaultTimeouts, 'nf_conntrack hashsize': 4096 }),
+    machine({ ...ipvsNeeds, ...defaultTimeouts, 'net.netfilter.nf_conntrack_buckets': 4096 }),
   );
   assert.deepEqual(
     planned.map((change) => refusalText(change, 'EACCES')),
     [
       'cannot set net.netfilter.nf_conntrack_max to 131072 (it is 262144): EACCES; so many connections may be tracked at once. ' +
         'Set it on the node: sysctl -w net.netfilter.nf_conntrack_max=131072, or leave it alone: conntrack.maxPerCore: 0',
-      'cannot set nf_conntrack hashsize to 32768 (it is 4096): EACCES; with fewer buckets than a quarter of nf_conntrack_max tracking gets slow. ' +
-        'Set it on the node: echo 32768 > /sys/module/nf_conntrack/parameters/hashsize, or leave it alone: conntrack.maxPerCore: 0',
+      'cannot set net.netfilter.nf_conntrack_buckets to 32768 (it is 4096): EACCES; with fewer buckets than a quarter of nf_conntrack_max tracking gets slow. ' +
+        'Set it on the node: sysctl -w net.netfilter.nf_conntrack_buckets=32768, or leave it alone: conntrack.maxPerCore: 0',
     ],
   );
 });

@@ -8,9 +8,15 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
+import { readKustomization } from '../support/kustomization.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const script = join(root, 'scripts/image');
+const { version }: { version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const storedName = `docker.io/library/kube-ipvs:${version}`;
+const { fullName } = (await import(join(root, 'scripts/container-image/image-name.mjs'))) as {
+  fullName: (name: string) => string;
+};
 const work = mkdtempSync(join(tmpdir(), 'image-test-'));
 
 const descriptor = z.object({ mediaType: z.string(), digest: z.string(), size: z.number() });
@@ -47,7 +53,7 @@ const blob = (of: Descriptor): Buffer => {
 };
 
 const build = (output: string): string =>
-  execFileSync(script, ['--output', output, '--name', 'kube-ipvs:test'], {
+  execFileSync(script, ['--output', output], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -70,7 +76,29 @@ test('the layout is whole: every descriptor names the bytes that are there, and 
     digest.slice('sha256:'.length),
   );
   assert.deepEqual(readdirSync(join(work, 'image/blobs/sha256')).toSorted(), named.toSorted());
-  assert.equal(top.annotations['io.containerd.image.name'], 'kube-ipvs:test');
+});
+
+test('it is stored by the name that a kubelet asks for: that of the manifests, with its registry', () => {
+  const [used] = readKustomization(join(root, 'deploy/base')).images;
+  assert.equal(`docker.io/library/${used?.name}:${used?.newTag}`, storedName);
+  assert.deepEqual(image().top.annotations, {
+    'io.containerd.image.name': storedName,
+    'org.opencontainers.image.ref.name': version,
+  });
+});
+
+test('a name is made full as container runtimes make it', () => {
+  const names: readonly (readonly [given: string, full: string])[] = [
+    ['kube-ipvs', 'docker.io/library/kube-ipvs:latest'],
+    ['kube-ipvs:1.0', 'docker.io/library/kube-ipvs:1.0'],
+    ['docker.io/kube-ipvs:1.0', 'docker.io/library/kube-ipvs:1.0'],
+    ['docker.io/library/kube-ipvs:1.0', 'docker.io/library/kube-ipvs:1.0'],
+    ['team/kube-ipvs:1.0', 'docker.io/team/kube-ipvs:1.0'],
+    ['localhost/kube-ipvs', 'localhost/kube-ipvs:latest'],
+    ['registry:5000/kube-ipvs', 'registry:5000/kube-ipvs:latest'],
+    ['registry.example.org/net/kube-ipvs:1.0', 'registry.example.org/net/kube-ipvs:1.0'],
+  ];
+  for (const [given, full] of names) assert.equal(fullName(given), full);
 });
 
 test('the archive is the layout with what docker load reads', () => {
@@ -80,7 +108,7 @@ test('the archive is the layout with what docker load reads', () => {
   const [saved] = savedShape.parse(JSON.parse(inArchive('manifest.json').toString()));
   assert.deepEqual(saved, {
     Config: pathOf(manifest.config),
-    RepoTags: ['kube-ipvs:test'],
+    RepoTags: [storedName],
     Layers: manifest.layers.map(pathOf),
   });
   for (const part of [manifest.config, ...manifest.layers])

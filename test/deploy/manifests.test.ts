@@ -87,7 +87,7 @@ test('the container has what the image was shown to need, and no more', () => {
     readOnlyRootFilesystem: true,
     runAsNonRoot: true,
     runAsUser: 65532,
-    runAsGroup: 65532,
+    runAsGroup: 0,
     allowPrivilegeEscalation: true,
     capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
   });
@@ -95,6 +95,16 @@ test('the container has what the image was shown to need, and no more', () => {
   const [init] = pod?.initContainers ?? [];
   assert.equal(init?.securityContext?.privileged, true);
   assert.deepEqual(init?.args, [...(main?.args ?? []), '--init-only']);
+});
+
+test('kubectl exec and logs take the daemon without -c, and say nothing of the init container', () => {
+  const template = only('DaemonSet').spec?.template;
+  const name = template?.metadata?.annotations?.['kubectl.kubernetes.io/default-container'];
+  assert.ok(name !== undefined);
+  assert.deepEqual(
+    template?.spec?.containers.map((container) => container.name),
+    [name],
+  );
 });
 
 test('its role is what it asks the API server for', () => {

@@ -388,12 +388,15 @@ export const cases: readonly Case[] = [
     what: 'conntrack limits that are not in force',
     id: 'configured-settings',
     wrong: {
-      numbers: numbers({ 'net.netfilter.nf_conntrack_max': 65_536, 'nf_conntrack hashsize': 16_384 }),
+      numbers: numbers({
+        'net.netfilter.nf_conntrack_max': 65_536,
+        'net.netfilter.nf_conntrack_buckets': 16_384,
+      }),
     },
     result: 'warn',
-    seen: 'net.netfilter.nf_conntrack_max is 65536, wanted 131072, nf_conntrack hashsize is 16384, wanted 32768',
+    seen: 'net.netfilter.nf_conntrack_max is 65536, wanted 131072, net.netfilter.nf_conntrack_buckets is 16384, wanted 32768',
     remedy:
-      'sysctl -w net.netfilter.nf_conntrack_max=131072; echo 32768 > /sys/module/nf_conntrack/parameters/hashsize',
+      'sysctl -w net.netfilter.nf_conntrack_max=131072; sysctl -w net.netfilter.nf_conntrack_buckets=32768',
   },
   {
     what: 'no connection tracking',
@@ -436,7 +439,7 @@ export const cases: readonly Case[] = [
     wrong: { numbers: numbers({ 'net.netfilter.nf_conntrack_max': 1_048_576 }) },
     result: 'warn',
     seen: 'room for 1048576 connections in 32768 buckets, up to 32.0 each',
-    remedy: 'echo 262144 > /sys/module/nf_conntrack/parameters/hashsize',
+    remedy: 'sysctl -w net.netfilter.nf_conntrack_buckets=262144',
   },
   {
     what: 'conntrack forgets TCP first',

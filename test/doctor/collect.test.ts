@@ -4,6 +4,7 @@ import { neededRights } from '../../src/doctor/collect/api.js';
 import { attempt } from '../../src/doctor/collect/attempt.js';
 import { parseMetrics, urlOf } from '../../src/doctor/collect/daemon.js';
 import { parseIpvsTable, programOf } from '../../src/doctor/collect/proc.js';
+import { onNode } from '../../src/doctor/finding.js';
 import { grantedRights } from '../support/granted-rights.js';
 
 test('the rights that are asked for are those that deploy/base/rbac.yaml grants', () => {
@@ -76,16 +77,17 @@ test('a server that listens everywhere is asked at the loopback address', () => 
   assert.equal(urlOf('', '/metrics'), undefined);
 });
 
-test('a look that fails says why, and where a right is missing how to get it', async () => {
+test('a look that fails says what it could not see, why, and the command that shows it', async () => {
   const refused = Object.assign(new Error('open: EACCES'), { code: 'EACCES' });
   assert.deepEqual(
-    await attempt(() => {
-      throw refused;
-    }),
-    {
-      unseen: 'open: EACCES',
-      remedy: 'run it as root (sudo kube-ipvs doctor), or in a container with the capability NET_ADMIN',
-    },
+    await attempt(
+      () => {
+        throw refused;
+      },
+      'the rules',
+      onNode('nft list ruleset'),
+    ),
+    { unseen: 'cannot read the rules: open: EACCES', remedy: 'as root on the node: nft list ruleset' },
   );
-  assert.deepEqual(await attempt(async () => 5), { value: 5 });
+  assert.deepEqual(await attempt(async () => 5, 'it', ''), { value: 5 });
 });

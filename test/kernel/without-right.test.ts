@@ -14,9 +14,17 @@ test('without the right to administer the network the daemon says which one is m
   assert.match(stderr, /EPERM/);
 });
 
-test('without the right to raw sockets the daemon runs, and tells that it cannot look at iptables', () => {
-  run('iptables-legacy', '-P', 'FORWARD', 'DROP');
-  const args = ['--bounding-set=-net_raw', '--inh-caps=-net_raw', '--'];
+/** The daemon's log lines about other rules, as user 65532 with NET_ADMIN alone and this group. */
+const toldOfRules = (group: number): readonly string[] => {
+  const args = [
+    `--reuid=65532`,
+    `--regid=${group}`,
+    '--clear-groups',
+    '--bounding-set=-all,+net_admin',
+    '--inh-caps=-all,+net_admin',
+    '--ambient-caps=+net_admin',
+    '--',
+  ];
   const program = [
     'build/src/cli/main.js',
     '--proxy-mode=ipvs',
@@ -28,5 +36,21 @@ test('without the right to raw sockets the daemon runs, and tells that it cannot
     encoding: 'utf8',
   });
   assert.equal(status, 0, stderr);
-  assert.match(stderr, /"rules":"iptables-legacy".*EPERM.*"remedy":"run as root, or with .* NET_RAW"/);
+  return stderr.split('\n').filter((line) => /rules of others/.test(line));
+};
+
+test('with NET_ADMIN and the group root the daemon sees the rules of iptables-legacy, with another group it tells which group can', () => {
+  // What NET_ADMIN may not set is set.
+  run(process.execPath, 'build/src/cli/main.js', '--init-only');
+  run('iptables-legacy', '-P', 'FORWARD', 'DROP');
+  const [seen, ...more] = toldOfRules(0);
+  assert.match(seen ?? '', /"level":"warn".*"by":"iptables-legacy","family":"ip".*drop the answers of pods/);
+  assert.deepEqual(more, []);
+  const [blind] = toldOfRules(65_532);
+  assert.match(
+    blind ?? '',
+    /"rules":"iptables-legacy".*EACCES.*"remedy":"run with the group root: .*runAsGroup: 0"/,
+  );
+  run('iptables-legacy', '-P', 'FORWARD', 'ACCEPT');
+  assert.deepEqual(toldOfRules(0), []);
 });

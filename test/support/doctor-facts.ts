@@ -47,7 +47,6 @@ export const goodNumbers: Readonly<Record<string, KernelValue>> = {
   'net.netfilter.nf_conntrack_udp_timeout': 30,
   'net.netfilter.nf_conntrack_udp_timeout_stream': 120,
   'net.netfilter.nf_conntrack_tcp_be_liberal': 0,
-  'nf_conntrack hashsize': 32_768,
 };
 
 export const numbers = (changes: Readonly<Record<string, KernelValue>> = {}): Facts['numbers'] =>
@@ -222,7 +221,7 @@ export const goodFacts: Facts = {
     value: {
       who: 'the daemon (process 12)',
       user: 65_532,
-      capabilities: ['NET_ADMIN', 'NET_RAW'],
+      capabilities: ['NET_ADMIN'],
       openFiles: 1_048_576,
     },
   },

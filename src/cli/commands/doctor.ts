@@ -41,7 +41,8 @@ export const doctorCommand = command({
     ['kubectl -n kube-system exec ds/kube-ipvs -- kube-ipvs doctor', 'on a node, from afar'],
     ['kube-ipvs doctor -o json | jq -r \'.checks[] | select(.result == "fail") | .remedy\''],
   ],
-  needs: 'Needs root or CAP_NET_ADMIN (CAP_NET_RAW for iptables-legacy) to see everything, and runs without.',
+  needs:
+    'Needs root or CAP_NET_ADMIN (the group root for iptables-legacy) to see everything, and runs without.',
   exitStatuses: ['no check fails (--strict: nor warns)', 'a check fails', 'called wrongly'],
   run: async (_, options) => {
     const { doctor } = await import('../doctor.js');

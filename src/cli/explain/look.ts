@@ -2,7 +2,7 @@ import { families, type Family, type IpAddress } from '../../base/ip.js';
 import { sourcesFor } from '../../doctor/collect.js';
 import { examineOnDemand } from '../../doctor/on-demand.js';
 import { valueOf } from '../../doctor/finding.js';
-import { attempt } from '../../doctor/collect/attempt.js';
+import { messageOf } from '../../base/errors.js';
 import { checks, type Outcome } from '../../doctor/checks.js';
 import { parseFlags } from '../../config/flags.js';
 import { loadSettings } from '../../config/load-settings.js';
@@ -66,22 +66,24 @@ const readRules = async (isLocal: RuleSource['isLocal']): Promise<KernelLook['ru
 export const lookAtKernel = async (
   matches: (identity: VirtualServerIdentity, key: string) => boolean,
 ): Promise<StoryFacts['kernel']> => {
-  const seen = await attempt(async () => {
+  try {
     const { tables } = await readKernel(matches);
-    try {
-      const addresses = await readAddresses();
-      const all = new Set(addresses.map(({ address }) => address));
-      return {
+    const addresses = await readAddresses();
+    const all = new Set(addresses.map(({ address }) => address));
+    return {
+      value: {
         tables: new Map(tables.map((table) => [table.server.key, table])),
         dummyAddresses: new Set(addresses.filter(({ isVip }) => isVip).map(({ address }) => address)),
         addresses: all,
         rules: await readRules((address) => all.has(address)),
-      };
-    } catch (error) {
-      throw withRemedy(error);
-    }
-  });
-  return 'value' in seen ? seen : { ...seen, remedy: 'kube-ipvs doctor --only kernel,ipvs,process' };
+      },
+    };
+  } catch (error) {
+    return {
+      unseen: messageOf(withRemedy(error)),
+      remedy: 'kube-ipvs doctor --only kernel,ipvs,process',
+    };
+  }
 };
 
 /** Those checks of the doctor that bear on packets to these virtual servers; they look at no more than they need. */

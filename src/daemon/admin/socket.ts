@@ -1,15 +1,47 @@
-import { chmodSync, lstatSync, mkdirSync, renameSync, unlinkSync, type Stats } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  type Stats,
+} from 'node:fs';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BaseError, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { serverFor, type Handler } from '../serving/answer.js';
 import { closeServer } from '../serving/listen.js';
 
 /** The socket cannot be served; the message says why. */
-export class SocketError extends BaseError {}
+export class SocketError extends BaseError {
+  constructor(
+    message: string,
+    /** What lets us serve it, where it takes somebody's help. */
+    readonly remedy?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Errors that mean: this user may not make the directory or the socket. */
+const refusals: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS'];
+
+const socketError = (error: unknown, path: string): SocketError => {
+  if (error instanceof SocketError) return error;
+  const isRefused = error instanceof Error && 'code' in error && refusals.includes(error.code);
+  return new SocketError(
+    messageOf(error),
+    isRefused
+      ? `Give user ${process.getuid?.() ?? ''} a directory ${dirname(path)} that it may write to: in a pod, mount an emptyDir ` +
+          'there, as deploy/base/daemonset.yaml does. Or choose another place by --admin-socket=PATH; empty: no socket.'
+      : undefined,
+  );
+};
 
 /** There are few who ask: people, and one that waits is one too many soon. */
 const maximumConnections = 32;
@@ -49,23 +81,23 @@ const checkPlace = async (path: string): Promise<void> => {
 };
 
 /**
- * Listens at a path next to the place and moves the socket there: nobody ever meets one that is not ready or has other rights,
- * and what Node unlinks when it closes is not what somebody else may have put there since.
+ * Listens in a new directory, which only this user may enter, and moves the socket to its place: nobody ever meets one that is
+ * not ready or has other rights, and what Node unlinks when it closes is not what somebody else may have put there since.
  */
 const listenAt = async (server: Server, path: string): Promise<Stats> => {
   await checkPlace(path);
-  const fresh = `${path}.${process.pid}`;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const umask = process.umask(0o177);
+  const folder = mkdtempSync(`${path}.`);
   try {
+    const fresh = join(folder, 's');
     const listening = once(server, 'listening');
     server.listen(fresh);
     await listening;
+    chmodSync(fresh, 0o600);
+    renameSync(fresh, path);
   } finally {
-    process.umask(umask);
+    rmSync(folder, { recursive: true });
   }
-  chmodSync(fresh, 0o600);
-  renameSync(fresh, path);
   return lstatSync(path);
 };
 
@@ -124,7 +156,7 @@ export class AdminSocket implements AsyncDisposable {
       return new AdminSocket(server, path, await listenAt(server, path));
     } catch (error) {
       server.close();
-      throw error instanceof SocketError ? error : new SocketError(messageOf(error));
+      throw socketError(error, path);
     }
   }
 

@@ -10,7 +10,7 @@ import type { Wired } from '../wiring.js';
 import { kernelFacts } from '../kernel-access.js';
 import { adminHandler } from './handler.js';
 import { Names } from './names.js';
-import { AdminSocket } from './socket.js';
+import { AdminSocket, SocketError } from './socket.js';
 
 export interface AdminStartParts {
   readonly settings: LiveSettings;
@@ -84,16 +84,16 @@ class KeptSocket implements AsyncDisposable {
         this.#trouble = undefined;
         this.log.info({ path: this.path }, 'the admin socket listens');
       } catch (error) {
-        this.#tell(messageOf(error));
+        this.#tell(messageOf(error), error instanceof SocketError ? error.remedy : undefined);
         this.#timer = setTimeout(() => void this.open(), retryMilliseconds);
       }
     });
   }
 
-  #tell(trouble: string): void {
+  #tell(trouble: string, remedy: string | undefined): void {
     if (trouble !== this.#trouble)
       this.log.warn(
-        { trouble },
+        { trouble, ...(remedy !== undefined && { remedy }) },
         'there is no admin socket: kube-ipvs dump and its like know no names here; it is tried again every 10 s',
       );
     this.#trouble = trouble;

@@ -4,11 +4,11 @@ import { checksOf } from '../check.js';
 import type { ChainFact, Facts } from '../facts.js';
 import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
-/** Chains of both looks; undefined where neither was possible. */
-const chainsOf = ({ chains, legacyChains }: Facts): readonly ChainFact[] | undefined =>
-  'value' in chains || 'value' in legacyChains
-    ? [...(valueOf(chains) ?? []), ...(valueOf(legacyChains) ?? [])]
-    : undefined;
+/** Chains of both looks, as far as they were possible. */
+const chainsOf = ({ chains, legacyChains }: Facts): readonly ChainFact[] => [
+  ...(valueOf(chains) ?? []),
+  ...(valueOf(legacyChains) ?? []),
+];
 
 const places = (chains: readonly ChainFact[]): string =>
   some([...new Set(chains.map(({ by, family, table }) => `${family} ${table} (${by})`))]);
@@ -18,10 +18,7 @@ const whereChains = (
   isOne: (chain: ChainFact) => boolean,
   { found, none }: { readonly found: (chains: readonly ChainFact[]) => Finding; readonly none: string },
 ): Finding => {
-  const chains = chainsOf(facts);
-  if (chains === undefined)
-    return judge(facts.chains, () => unknown('no chain could be read', 'run it as root'));
-  const matching = chains.filter(isOne);
+  const matching = chainsOf(facts).filter(isOne);
   if (matching.length > 0) return found(matching);
   const blind =
     'unseen' in facts.chains ? facts.chains : 'unseen' in facts.legacyChains ? facts.legacyChains : undefined;
@@ -58,7 +55,7 @@ const isOfKubeProxy = ({ table, chain }: ChainFact): boolean =>
   table === kubeProxyTable || kubeProxyChain.test(chain);
 
 const leftovers = (facts: Facts): Finding => {
-  const chains = (chainsOf(facts) ?? []).filter(isOfKubeProxy);
+  const chains = chainsOf(facts).filter(isOfKubeProxy);
   const sets = (valueOf(facts.ipsets) ?? []).filter((name) => kubeProxySet.test(name));
   const found = [
     ...(chains.length > 0 ? [`${count(chains.length, 'chain')} of kube-proxy in ${places(chains)}`] : []),

@@ -1,6 +1,6 @@
 import { checksOf } from '../check.js';
 import type { Facts } from '../facts.js';
-import { fail, judge, pass, unknown, warn, type Finding } from '../finding.js';
+import { fail, judge, onNode, pass, unknown, warn, type Finding } from '../finding.js';
 
 const prefix = 'net.netfilter.nf_conntrack_';
 
@@ -11,7 +11,7 @@ const number = ({ numbers }: Facts, name: string): number | undefined => {
 
 const notThere = ({ numbers }: Facts, name: string): Finding =>
   numbers.get(`${prefix}${name}`) === 'unreadable'
-    ? unknown(`${prefix}${name} cannot be read`, 'run it as root')
+    ? unknown(`${prefix}${name} cannot be read`, onNode(`sysctl ${prefix}${name}`))
     : unknown(`there is no ${prefix}${name} here`, 'modprobe nf_conntrack');
 
 const presence = (facts: Facts): Finding => {
@@ -46,9 +46,7 @@ const hash = (facts: Facts): Finding => {
   if (most === undefined || buckets === undefined) return notThere(facts, 'buckets');
   const load = most / Math.max(1, buckets);
   const text = `room for ${most} connections in ${buckets} buckets, up to ${load.toFixed(1)} each`;
-  return load > 8
-    ? warn(text, `echo ${Math.trunc(most / 4)} > /sys/module/nf_conntrack/parameters/hashsize`)
-    : pass(text);
+  return load > 8 ? warn(text, `sysctl -w ${prefix}buckets=${Math.trunc(most / 4)}`) : pass(text);
 };
 
 const tcpTimeouts = (facts: Facts): Finding =>

@@ -2,7 +2,7 @@ import { count } from '../../base/text.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
 import { checksOf } from '../check.js';
 import type { Facts, IpvsTable } from '../facts.js';
-import { fail, judge, pass, some, unknown, warn, type Finding } from '../finding.js';
+import { fail, judge, onNode, pass, some, unknown, warn, type Finding } from '../finding.js';
 
 const withTable = ({ ipvs }: Facts, meaning: (table: IpvsTable) => Finding): Finding =>
   judge(ipvs, (table) =>
@@ -59,7 +59,7 @@ const tcpTimeout = ({ ipvsTimeouts, numbers }: Facts): Finding =>
     if (typeof keepalive !== 'number')
       return unknown(
         'net.ipv4.tcp_keepalive_time cannot be read',
-        'cat /proc/sys/net/ipv4/tcp_keepalive_time',
+        onNode('sysctl net.ipv4.tcp_keepalive_time'),
       );
     const text = `IPVS forgets idle TCP connections after ${tcpSeconds} s; keepalive probes begin after ${keepalive} s`;
     return keepalive < tcpSeconds

@@ -22,9 +22,7 @@ const capabilities = ({ process: look }: Facts): Finding =>
         `${text} and lacks NET_ADMIN: IPVS, addresses, packet rules and conntrack are not for it`,
         `${asRoot}: [NET_ADMIN]`,
       );
-    return held.includes('NET_RAW')
-      ? pass(`${text} and has NET_ADMIN, NET_RAW`)
-      : pass(`${text} and has NET_ADMIN; NET_RAW, which iptables-legacy takes to be looked at, it has not`);
+    return pass(`${text} and has NET_ADMIN`);
   });
 
 const fewestFiles = 1024;
@@ -148,7 +146,7 @@ export const processChecks = checksOf('process', [
   {
     id: 'capabilities',
     title: 'user and capabilities',
-    why: 'NET_ADMIN is needed for everything that is programmed; NET_RAW only to look at iptables-legacy.',
+    why: 'NET_ADMIN is needed for everything that is programmed.',
     look: capabilities,
   },
   {

@@ -5,12 +5,12 @@ import { isAtLeast, parseRelease } from '../../kernel/release.js';
 import { dummyInterfaceName } from '../../model/node.js';
 import { checksOf } from '../check.js';
 import type { Facts } from '../facts.js';
-import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+import { fail, judge, onNode, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
 
 /** What it means that a setting is not there or not for us to read. */
 const unreadable = (name: string, value: 'absent' | 'unreadable' | undefined): Finding =>
   value === 'unreadable'
-    ? unknown(`${name} cannot be read`, `as root: sysctl ${name}`)
+    ? unknown(`${name} cannot be read`, onNode(`sysctl ${name}`))
     : unknown(
         `there is no ${name} here`,
         name.startsWith('net.ipv4.vs.') ? 'see the check ipvs' : `sysctl ${name}`,
@@ -210,16 +210,13 @@ const configured = ({ configuration, numbers, release, cpus }: Facts): Finding =
   if (wrong.length > 0)
     return warn(
       some(wrong.map(({ setting, before, value }) => `${setting.name} is ${before}, wanted ${value}`)),
-      wrong
-        .map(({ setting, value }) =>
-          setting.file.startsWith('/proc/sys/')
-            ? `sysctl -w ${setting.name}=${value}`
-            : `echo ${value} > ${setting.file}`,
-        )
-        .join('; '),
+      wrong.map(({ setting, value }) => `sysctl -w ${setting.name}=${value}`).join('; '),
     );
   if (unseen.length > 0)
-    return unknown(`cannot be read: ${some(unseen.map(({ setting }) => setting.name))}`, 'run it as root');
+    return unknown(
+      `cannot be read: ${some(unseen.map(({ setting }) => setting.name))}`,
+      onNode(`sysctl ${unseen.map(({ setting }) => setting.name).join(' ')}`),
+    );
   const missing = absent.filter(({ setting }) => !ownChecks.includes(setting.name));
   return missing.length > 0
     ? unknown(`not here: ${some(missing.map(({ setting }) => setting.name))}`, 'modprobe nf_conntrack')

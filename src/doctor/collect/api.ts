@@ -165,8 +165,12 @@ export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<A
       milliseconds: reply.milliseconds,
       clockAhead: clockAhead(reply, now),
       credential: credentialOf(held),
-      rights: await attempt(() => Promise.all(neededRights.map((right) => review(asking, right)))),
-      hasNode: await attempt(() => hasNode(asking, nodeName)),
+      rights: await attempt(
+        () => Promise.all(neededRights.map((right) => review(asking, right))),
+        'what the API server allows',
+        'kubectl auth can-i --list --as=system:serviceaccount:kube-system:kube-ipvs',
+      ),
+      hasNode: await attempt(() => hasNode(asking, nodeName), 'the Nodes', `kubectl get node ${nodeName}`),
     };
   } catch (error) {
     return { reached: false, server, reason: messageOf(error) };

@@ -11,26 +11,20 @@ export class UnseenError extends BaseError {
   }
 }
 
-const asRoot = 'run it as root (sudo kube-ipvs doctor), or in a container with the capability NET_ADMIN';
-
-/** Names of errors of Node and of netlink that mean: not for us. */
-const isRefusal = (error: unknown): boolean => {
-  if (!(error instanceof Error)) return false;
-  const names: readonly unknown[] = ['EPERM', 'EACCES'];
-  return ('errno' in error && names.includes(error.errno)) || ('code' in error && names.includes(error.code));
-};
-
-const remedyFor = (error: unknown): string => {
-  if (error instanceof UnseenError) return error.remedy;
-  return isRefusal(error) ? asRoot : 'tell the developers of kube-ipvs, unless the reason says what to do';
-};
-
-/** What the work gives; where it fails, why, and what helps. A failure here makes nothing else unknown. */
-export const attempt = async <T>(work: () => T | Promise<T>): Promise<Look<T>> => {
+/**
+ * What the work gives; where it fails, what could not be read (the end of a sentence), why, and the remedy. A failure here makes
+ * nothing else unknown.
+ */
+export const attempt = async <T>(
+  work: () => T | Promise<T>,
+  what: string,
+  remedy: string,
+): Promise<Look<T>> => {
   try {
     return { value: await work() };
   } catch (error) {
-    return { unseen: messageOf(error), remedy: remedyFor(error) };
+    if (error instanceof UnseenError) return { unseen: error.message, remedy: error.remedy };
+    return { unseen: `cannot read ${what}: ${messageOf(error)}`, remedy };
   }
 };
 

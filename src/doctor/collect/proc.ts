@@ -2,8 +2,9 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
 import { basename } from 'node:path';
 import { BaseError } from '../../base/errors.js';
-import { conntrackHashSize, readKernelNumber, sysctl, type KernelValue } from '../../kernel/sysctl.js';
+import { readKernelNumber, sysctl, type KernelValue } from '../../kernel/sysctl.js';
 import type { Ipvs, MemoryFacts, ProcessFacts, ProgramFact } from '../facts.js';
+import { onNode } from '../finding.js';
 import { UnseenError } from './attempt.js';
 
 const text = (file: string): string => readFileSync(file, 'utf8');
@@ -26,9 +27,7 @@ const names: readonly string[] = [
 
 /** Every kernel setting that a check asks for. */
 export const kernelNumbers = (): ReadonlyMap<string, KernelValue> =>
-  new Map(
-    [...names.map(sysctl), conntrackHashSize].map((setting) => [setting.name, readKernelNumber(setting)]),
-  );
+  new Map(names.map((name) => [name, readKernelNumber(sysctl(name))]));
 
 export const localPorts = (): {
   readonly first: number;
@@ -73,7 +72,7 @@ export const dummyModule = (): 'available' | 'absent' => {
   if (lists.length === 0)
     throw new UnseenError(
       `there is no dummy interface yet, and ${folder} does not tell whether the kernel has the driver`,
-      'on the node: modprobe --dry-run dummy',
+      onNode('modprobe -n dummy'),
     );
   return lists.some((list) => /\/dummy\.ko/.test(text(list))) ? 'available' : 'absent';
 };
@@ -137,7 +136,7 @@ export const programs = (): readonly ProgramFact[] => {
 };
 
 /** include/uapi/linux/capability.h: the bits that matter here */
-const capabilityBits = { NET_ADMIN: 12, NET_RAW: 13, SYS_ADMIN: 21 } as const;
+const capabilityBits = { NET_ADMIN: 12, SYS_ADMIN: 21 } as const;
 
 export const processFacts = (daemon: number | undefined): ProcessFacts => {
   const folder = `/proc/${daemon ?? 'self'}`;

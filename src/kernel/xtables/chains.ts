@@ -24,7 +24,7 @@ const readLegacyTable = (name: TableName): LegacyTable => {
 
 /**
  * The tables filter and nat of iptables-legacy, of both families, where somebody uses them; nothing is loaded by asking. Throws
- * where we may not look: EACCES for another user than root, a NetlinkError without CAP_NET_RAW and CAP_NET_ADMIN.
+ * where we may not look: EACCES for who is neither user nor group root, a NetlinkError without CAP_NET_ADMIN.
  */
 export const legacyTables = (): readonly LegacyTable[] =>
   (['ip', 'ip6'] as const)

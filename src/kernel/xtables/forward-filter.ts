@@ -27,8 +27,8 @@ const chainsOf = (entries: readonly Entry[], first: number, policyAt: number): F
 
 /**
  * The chain FORWARD of iptables' own table filter (x_tables, "legacy"), if there is one. Undefined where nobody uses it; then
- * nothing is loaded by asking. Throws where we may not look: EACCES for another user than root, a NetlinkError without CAP_NET_RAW
- * and CAP_NET_ADMIN.
+ * nothing is loaded by asking. Throws where we may not look: EACCES for who is neither user nor group root, a NetlinkError
+ * without CAP_NET_ADMIN.
  */
 export const legacyForwardFilter = (family: 'ip' | 'ip6'): ForwardFilter | undefined => {
   const name = { family, table: tableName } as const;

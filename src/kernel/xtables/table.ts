@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { viewOf } from '../../netlink/bytes.js';
 import { hostIsLittleEndian } from '../../netlink/constants.js';
 import { NetlinkError } from '../../netlink/errors.js';
-import { queryRawSocket } from '../../netlink/raw-socket.js';
+import { querySocketOption } from '../../netlink/socket-option.js';
 
 /** include/linux/socket.h, include/uapi/linux/in.h, in6.h */
 const sockets = {
@@ -29,7 +29,7 @@ export interface TableName {
 const query = ({ family, table }: TableName, name: number, bytes: Uint8Array): void => {
   bytes.set(new TextEncoder().encode(table));
   const { domain, level } = sockets[family];
-  queryRawSocket(`read table ${table} of ${family}_tables`, { domain, level, name }, bytes);
+  querySocketOption(`read table ${table} of ${family}_tables`, { domain, level, name }, bytes);
 };
 
 /** Whether the table exists already. Asking for another one would make the kernel load it. */
@@ -37,7 +37,7 @@ export const hasTable = ({ family, table }: TableName): boolean => {
   try {
     return readFileSync(sockets[family].tables, 'utf8').split('\n').includes(table);
   } catch (error) {
-    // No ip_tables in this kernel; the list of its tables is for root alone.
+    // No ip_tables in this kernel. The list of its tables is for the user root and the group root.
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
     throw error;
   }
@@ -79,7 +79,7 @@ const readEntries = (name: TableName, { size }: TableInfo): Uint8Array => {
 /** Somebody may change the table between the question for its size and the one for the rest; the kernel then answers EAGAIN. */
 const attempts = 5;
 
-/** A table as the kernel has it. Throws where we may not look: a NetlinkError without CAP_NET_RAW and CAP_NET_ADMIN. */
+/** A table as the kernel has it. Throws where we may not look: a NetlinkError without CAP_NET_ADMIN. */
 export const readTable = (
   name: TableName,
   attempt = 1,

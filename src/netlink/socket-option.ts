@@ -2,16 +2,16 @@ import { nativeShims } from '../../native-shims/index.js';
 import { fromSystemCall } from './errors.js';
 
 /**
- * Asks the kernel by getsockopt on a raw socket of the domain (AF_*): `bytes` holds the question and then the answer, whose
- * length it gives. A NetlinkError where the kernel refuses: EPERM without CAP_NET_RAW.
+ * Asks the kernel by getsockopt on a socket of the domain (AF_*): `bytes` holds the question and then the answer, whose
+ * length it gives. A NetlinkError where the kernel refuses.
  */
-export const queryRawSocket = (
+export const querySocketOption = (
   operation: string,
   { domain, level, name }: { readonly domain: number; readonly level: number; readonly name: number },
   bytes: Uint8Array,
 ): number => {
   try {
-    return nativeShims().queryRawSocket(domain, level, name, bytes);
+    return nativeShims().querySocketOption(domain, level, name, bytes);
   } catch (error) {
     throw fromSystemCall(operation, error);
   }
