@@ -1,6 +1,8 @@
 import type { RateLimit } from '../base/rate-limit.js';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { BaseError } from '../base/errors.js';
 import { readStatus, type Status } from './schemas.js';
 
@@ -86,7 +88,13 @@ export interface Change {
 }
 
 /** A dead peer is noticed after this and ten probes a second each, however long a stream is silent. */
-const keepAliveMilliseconds = 30_000;
+const keepAliveMilliseconds = 5_000;
+
+/** Packets to a server that is away may vanish, and TCP would try for minutes. */
+const connectMilliseconds = 2_000;
+/** TLS included: a server that all nodes come back to takes its time over that. */
+const secureMilliseconds = 10_000;
+
 const largestStatusBytes = 64 * 1024;
 
 const fingerprint = ({ ca, cert, key, servername, rejectUnauthorized }: TlsMaterial): string =>
@@ -116,6 +124,29 @@ class Deadline {
     return this.#expired ?? error;
   }
 }
+
+/** Calls `late` where the socket takes too long to connect once the name of the server is resolved. */
+const limitConnecting = (socket: Socket, { hostname }: URL, late: (reason: SilenceError) => void): void => {
+  if (!socket.connecting) return;
+  let timer: NodeJS.Timeout | undefined;
+  const within = (what: string, milliseconds: number): void => {
+    clearTimeout(timer);
+    const reason = new SilenceError(`no ${what} within ${milliseconds / 1000} s`);
+    timer = setTimeout(() => late(reason), milliseconds);
+  };
+  const begin = (): void => within('connection', connectMilliseconds);
+  if (isIP(hostname.replace(/^\[|\]$/g, '')) === 0) socket.once('lookup', begin);
+  else begin();
+  const isSecure = socket instanceof TLSSocket;
+  if (isSecure) socket.once('connect', () => within('TLS handshake', secureMilliseconds));
+  for (const end of [isSecure ? 'secureConnect' : 'connect', 'close'])
+    socket.once(end, () => clearTimeout(timer));
+};
+
+/** Whatever took a connection away may have taken the idle ones without a word. */
+const dropIdle = ({ freeSockets }: HttpAgent): void => {
+  for (const socket of Object.values(freeSockets).flat()) socket?.destroy();
+};
 
 const answerOf = (response: IncomingMessage, deadline: Deadline): Answer => ({
   within: (milliseconds) => deadline.set(milliseconds),
@@ -241,7 +272,10 @@ export class ApiClient implements Disposable {
       const request = send(url, { agent, method, headers, signal: options.signal });
       const deadline = new Deadline((reason) => request.destroy(reason));
       deadline.set(options.milliseconds);
-      request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMilliseconds));
+      request.on('socket', (socket) => {
+        socket.setKeepAlive(true, keepAliveMilliseconds);
+        limitConnecting(socket, server, (reason) => request.destroy(reason));
+      });
       let begun = false;
       request.on('response', (response) => {
         begun = true;
@@ -253,6 +287,7 @@ export class ApiClient implements Disposable {
         deadline.clear();
         // The server had closed a connection of the pool; nobody has seen the request.
         const stale = request.reusedSocket && error.code === 'ECONNRESET';
+        dropIdle(agent);
         if (stale) resolve(this.#send(path, change, credentials, options));
         else reject(error);
       });

@@ -9,7 +9,9 @@ import type { Collection } from './collection.js';
 import { largestObjectBytes, parseJson, Pieces } from './json-lines.js';
 import { toEndpointSlice, toNode, toService } from './objects.js';
 import { ProblemLog } from './problem-log.js';
-import { Reflector, type ReflectorTiming } from './reflector.js';
+import { Reflector } from './reflector.js';
+import type { ReflectorTiming } from './reflector-timing.js';
+import { RetryPacer } from './retry-pacer.js';
 import type { Source } from './source.js';
 
 export interface ApiSourceOptions {
@@ -127,10 +129,11 @@ export const apiSource = (options: ApiSourceOptions): Source => {
     problems.report(`${collection} ${object}`, found);
   const reflectors = new Map<string, Pick<Reflector<string, unknown>, 'counters' | 'trouble'>>();
   const runs: Promise<void>[] = [];
+  const pacer = new RetryPacer();
   let filled: ClusterStore | undefined;
   let patience: NodeJS.Timeout | undefined;
   const follow = <Key extends string, Value>(collection: Collection<Key, Value>): void => {
-    const reflector = new Reflector({ client, collection, logger, ...(timing && { timing }) });
+    const reflector = new Reflector({ client, collection, logger, pacer, ...(timing && { timing }) });
     reflectors.set(collection.name, reflector);
     runs.push(reflector.run(stop.signal));
   };

@@ -1,45 +1,29 @@
-import { Backoff, sleep } from '../base/async.js';
 import { messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { ApiError, SilenceError, type Answer, type ApiClient } from './api-client.js';
 import { Intake, type Collection } from './collection.js';
 import { BrokenStream, JsonLines } from './json-lines.js';
 import { ListSplitter } from './list-splitter.js';
-import { nextStep, startPosition, type NextStep, type Position, type Stop } from './next-step.js';
+import { defaultTiming, type ReflectorTiming } from './reflector-timing.js';
+import {
+  isStaleVersion,
+  nextStep,
+  startPosition,
+  type NextStep,
+  type Position,
+  type Stop,
+} from './next-step.js';
+import {
+  afterFailure,
+  askedDelay,
+  noFailures,
+  retryDelay,
+  type FailureHistory,
+  type RetryDelay,
+} from './retry-delay.js';
+import { RetryPacer, type Clock, type Reach } from './retry-pacer.js';
+import { WatchLiveness } from './watch-liveness.js';
 import { MalformedObject, readList, readStatus, readWatchEvent, type WatchEvent } from './schemas.js';
-
-/** How long a reflector waits for what; milliseconds where nothing else is said. */
-export interface ReflectorTiming {
-  /** How long the server shall keep a watch, seconds: between these, at random, so that nodes do not come back together. */
-  readonly watchSeconds: readonly [from: number, to: number];
-  /** How much later than that a watch counts as dead. */
-  readonly slack: number;
-  /** For an answer to begin, and for each further piece of a list. */
-  readonly answer: number;
-  /** For each further piece of a streaming list before its end mark. */
-  readonly initialSilence: number;
-  readonly backoff: { readonly first: number; readonly maximum: number };
-  /** After a restart the server finds what everybody has too old: lists are begun at random within this time. */
-  readonly relistSpread: number;
-  /**
-   * After a stream was followed for so long the next failure is a first one. Not less than the longest pause: so a server that
-   * loses us again and again is not asked more often than if it never took us.
-   */
-  readonly healthy: number;
-  /** A stream that ended within this time counts as a failure. */
-  readonly early: number;
-}
-
-export const defaultTiming: ReflectorTiming = {
-  watchSeconds: [300, 600],
-  slack: 15_000,
-  answer: 60_000,
-  initialSilence: 30_000,
-  backoff: { first: 800, maximum: 30_000 },
-  relistSpread: 5_000,
-  healthy: 30_000,
-  early: 1_000,
-};
 
 export interface ReflectorOptions<Key extends string, Value> {
   readonly client: Pick<ApiClient, 'open'>;
@@ -48,6 +32,8 @@ export interface ReflectorOptions<Key extends string, Value> {
   readonly timing?: ReflectorTiming;
   /** From 0 (inclusive) to 1 (exclusive), as Math.random. */
   readonly random?: () => number;
+  /** Shared by all that follow the same server; its own where absent. */
+  readonly pacer?: RetryPacer;
 }
 
 type FailureCause = Exclude<Stop['cause'], 'ended'> | 'ended-early';
@@ -70,15 +56,15 @@ class UnsupportedError extends BrokenStream {}
 
 const pageSize = 500;
 
-const stopOf = (error: unknown): Stop => {
+const stopOf = (error: unknown, begun: boolean): Stop => {
   if (error instanceof ApiError) {
     const { status, tooLargeVersion, retryAfterSeconds } = error;
-    return { cause: 'refused', status, tooLargeVersion, retryAfterSeconds };
+    return { cause: 'refused', status, tooLargeVersion, retryAfterSeconds, begun };
   }
-  if (error instanceof SilenceError) return { cause: 'silence' };
+  if (error instanceof SilenceError) return { cause: 'silence', begun };
   if (error instanceof UnsupportedError) return { cause: 'unsupported' };
   if (error instanceof BrokenStream || error instanceof MalformedObject) return { cause: 'broken' };
-  return { cause: 'connection' };
+  return { cause: 'connection', begun };
 };
 
 /**
@@ -89,17 +75,22 @@ export class Reflector<Key extends string, Value> {
   readonly #options: ReflectorOptions<Key, Value>;
   readonly #timing: ReflectorTiming;
   readonly #random: () => number;
-  readonly #backoff: Backoff;
+  readonly #pacer: RetryPacer;
+  readonly #clock: Clock;
+  readonly #liveness: WatchLiveness;
   readonly #intake: Intake<Key, Value>;
   readonly #failures: Partial<Record<FailureCause, number>> = {};
   #position: Position = startPosition;
-  /** Whether a list was begun because of a version that was too old, and no event has come of a watch since. */
-  #relisting = false;
+  #history: FailureHistory = noFailures;
+  /** What the last list held. */
+  #objects = 0;
+  /** When the answer at hand began, by the clock. */
+  #begunAt: number | undefined;
   #lists = 0;
   #watches = 0;
   #events = 0;
   #lastEventAt: number | undefined;
-  /** Since when the stream at hand has been followed, by performance.now. */
+  /** Since when the stream at hand has been followed, by the clock. */
   #wellSince: number | undefined;
   #trouble: string | undefined = 'not connected yet';
   #said = '';
@@ -109,12 +100,9 @@ export class Reflector<Key extends string, Value> {
     this.#timing = options.timing ?? defaultTiming;
     this.#random = options.random ?? Math.random;
     this.#intake = new Intake(options.collection);
-    const { first, maximum } = this.#timing.backoff;
-    this.#backoff = new Backoff({
-      firstMilliseconds: first,
-      maximumMilliseconds: maximum,
-      random: this.#random,
-    });
+    this.#pacer = options.pacer ?? new RetryPacer();
+    this.#clock = this.#pacer.clock;
+    this.#liveness = new WatchLiveness(this.#timing);
   }
 
   get counters(): ReflectorCounters {
@@ -138,16 +126,18 @@ export class Reflector<Key extends string, Value> {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#wellSince = undefined;
+      this.#begunAt = undefined;
       const { stop, error } = await this.#follow(signal);
       if (signal.aborted) return;
       if (stop === undefined) continue;
-      const { healthy } = this.#timing;
       // Waiting for an answer is no sign of health, however long it took.
-      if (performance.now() - (this.#wellSince ?? Infinity) >= healthy) this.#backoff.reset();
+      const followed = this.#clock.now() - (this.#wellSince ?? Infinity);
+      if (followed >= this.#timing.healthy) this.#history = noFailures;
+      if (stop.cause === 'silence') this.#liveness.wasSilent();
       const { position, pause } = nextStep(this.#position, stop);
       this.#record(stop, error);
       this.#position = position;
-      await this.#pause(pause, signal);
+      if (pause !== 'none') await this.#pacer.pause(this.#delay(pause), this.#reach(stop), signal);
     }
   }
 
@@ -159,7 +149,7 @@ export class Reflector<Key extends string, Value> {
       await this.#listPages(signal);
       return {};
     } catch (error) {
-      return { stop: stopOf(error), error };
+      return { stop: stopOf(error, this.#begunAt !== undefined), error };
     } finally {
       this.#intake.drop();
     }
@@ -169,14 +159,16 @@ export class Reflector<Key extends string, Value> {
     const { version } = this.#position;
     const [from, to] = this.#timing.watchSeconds;
     const milliseconds = Math.round(from + this.#random() * (to - from)) * 1000;
-    const began = performance.now();
+    const began = this.#clock.now();
     const eventsBefore = this.#events;
     const answer = await this.#openStream(version, milliseconds / 1000, signal);
     const ends = began + milliseconds + this.#timing.slack;
     await this.#readStream(answer, () =>
-      this.#intake.listing ? this.#timing.initialSilence : Math.max(0, ends - performance.now()),
+      this.#intake.listing
+        ? this.#timing.initialSilence
+        : Math.max(0, Math.min(this.#liveness.allowed, ends - this.#clock.now())),
     );
-    const took = performance.now() - began;
+    const took = this.#clock.now() - began;
     if (took < this.#timing.early) return { cause: 'ended', life: 'early' };
     const mute = this.#events === eventsBefore && took >= milliseconds - 1000;
     return { cause: 'ended', life: mute ? 'mute' : 'normal' };
@@ -194,8 +186,10 @@ export class Reflector<Key extends string, Value> {
     this.#watches += 1;
     const answer = await this.#open(
       { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: String(seconds), ...from },
+      version === undefined ? this.#timing.answer : this.#timing.watchAnswer,
       signal,
     );
+    this.#liveness.begin();
     if (version !== undefined) this.#well();
     return answer;
   }
@@ -218,17 +212,15 @@ export class Reflector<Key extends string, Value> {
     if (type === 'ERROR') throw new ApiError(500, readStatus(object));
     this.#events += 1;
     this.#lastEventAt = Date.now();
-    // The end mark of a list proves nothing of the watch behind it.
-    if (!this.#intake.listing) this.#relisting = false;
-    if (type === 'BOOKMARK') this.#endInitial(endsInitialEvents);
+    if (type === 'BOOKMARK') this.#takeBookmark(endsInitialEvents);
     else if (type === 'DELETED') this.#intake.remove(object);
     else this.#intake.put(object);
     // Before the end mark versions come in no order, and without the whole list none is worth keeping.
     if (version && !this.#intake.listing) this.#position = { ...this.#position, version, broken: 0 };
   }
 
-  #endInitial(marked: boolean): void {
-    if (!this.#intake.listing) return;
+  #takeBookmark(marked: boolean): void {
+    if (!this.#intake.listing) return this.#liveness.bookmark(this.#clock.now());
     if (!marked) throw new UnsupportedError('a bookmark before the end of the initial events');
     this.#deliver();
   }
@@ -241,7 +233,8 @@ export class Reflector<Key extends string, Value> {
     let version = '';
     let token = '';
     do {
-      const answer = await this.#open(token === '' ? first : { ...limit, continue: token }, signal);
+      const query = token === '' ? first : { ...limit, continue: token };
+      const answer = await this.#open(query, this.#timing.answer, signal);
       const { metadata } = readList(await this.#readPage(answer));
       version = metadata.resourceVersion;
       token = metadata.continue ?? '';
@@ -260,23 +253,35 @@ export class Reflector<Key extends string, Value> {
     return splitter.finish();
   }
 
-  async #open(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
+  async #open(
+    query: Readonly<Record<string, string>>,
+    milliseconds: number,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const { client, collection } = this.#options;
     const parameters = new URLSearchParams({ ...collection.selectors, ...query });
-    return client.open(`${collection.path}?${parameters.toString()}`, {
-      signal,
-      milliseconds: this.#timing.answer,
-    });
+    try {
+      const answer = await client.open(`${collection.path}?${parameters.toString()}`, {
+        signal,
+        milliseconds,
+      });
+      this.#begunAt ??= this.#clock.now();
+      this.#pacer.reached(2);
+      return answer;
+    } catch (error) {
+      if (error instanceof ApiError) this.#pacer.reached(1);
+      throw error;
+    }
   }
 
   #deliver(): void {
-    const objects = this.#intake.deliver();
-    this.#well({ objects });
+    this.#objects = this.#intake.deliver();
+    this.#well({ objects: this.#objects });
   }
 
   #well(fields: object = {}): void {
     this.#trouble = undefined;
-    this.#wellSince ??= performance.now();
+    this.#wellSince ??= this.#clock.now();
     this.#say('well', () =>
       this.#options.logger.info({ resource: this.#options.collection.name, ...fields }, 'following'),
     );
@@ -284,10 +289,19 @@ export class Reflector<Key extends string, Value> {
 
   #record(stop: Stop, error: unknown): void {
     if (stop.cause === 'ended' && stop.life !== 'early' && this.#position.version !== undefined) return;
+    const resource = this.#options.collection.name;
+    // After a restart of the server this is what everybody is told.
+    if (isStaleVersion(stop) && this.#position.version !== undefined) {
+      this.#trouble = 'listing again: the resource version expired';
+      this.#say('expired', () =>
+        this.#options.logger.info({ resource }, 'Resource version expired; listing again'),
+      );
+      return;
+    }
     const cause: FailureCause = stop.cause === 'ended' ? 'ended-early' : stop.cause;
     this.#failures[cause] = (this.#failures[cause] ?? 0) + 1;
     this.#trouble = error === undefined ? 'the API server ended the stream early' : messageOf(error);
-    const fields = { resource: this.#options.collection.name, cause, error: this.#trouble };
+    const fields = { resource, cause, error: this.#trouble };
     const what = stop.cause === 'refused' ? `refused ${stop.status}` : cause;
     this.#say(what, () =>
       this.#options.logger.warn(fields, 'not following: what is known stays, trying again'),
@@ -301,18 +315,18 @@ export class Reflector<Key extends string, Value> {
     tell();
   }
 
-  #asked(pause: Exclude<NextStep['pause'], 'none'>): number {
-    if (pause === 'backoff') return 0;
-    if (pause === 'relist') return this.#timing.relistSpread * this.#random();
-    // A little later than asked for, at random: everyone who was refused was given the same time.
-    return pause.seconds * 1000 * (1 + 0.1 * this.#random());
+  /** How far the attempt got that stopped; one that was followed for a while says nothing about the server as it is now. */
+  #reach(stop: Stop): Reach {
+    if (this.#begunAt === undefined) return stop.cause === 'refused' ? 1 : 0;
+    return this.#clock.now() - this.#begunAt < this.#timing.early ? 2 : 0;
   }
 
-  async #pause(pause: NextStep['pause'], signal: AbortSignal): Promise<void> {
-    if (pause === 'none') return;
-    // What kept us from the server is over; should a list be of no use either, delays grow again.
-    if (pause === 'relist' && !this.#relisting) this.#backoff.reset();
-    this.#relisting ||= pause === 'relist';
-    await sleep(Math.max(this.#backoff.next(), this.#asked(pause)), signal);
+  #delay(pause: Exclude<NextStep['pause'], 'none'>): RetryDelay {
+    const random = this.#random();
+    const now = this.#clock.now();
+    const isAsked = typeof pause === 'object';
+    this.#history = afterFailure(this.#history, isAsked ? 'unavailable' : pause, now);
+    if (isAsked) return askedDelay(pause.seconds, random, this.#timing);
+    return retryDelay(this.#history, pause, { now, random, objects: this.#objects }, this.#timing);
   }
 }

@@ -8,7 +8,7 @@ import { apiSource } from '../../src/watch/api-source.js';
 import type { Source } from '../../src/watch/source.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { toEndpointSlice, toService } from '../../src/watch/objects.js';
-import type { ReflectorTiming } from '../../src/watch/reflector.js';
+import type { ReflectorTiming } from '../../src/watch/reflector-timing.js';
 import { selectorOf } from '../support/api-objects.js';
 import type { ApiServer } from '../support/api-server.js';
 
@@ -17,9 +17,13 @@ export const fastTiming: ReflectorTiming = {
   watchSeconds: [300, 600],
   slack: 1_000,
   answer: 400,
+  watchAnswer: 400,
   initialSilence: 250,
+  bookmark: 5_000,
   backoff: { first: 4, maximum: 40 },
-  relistSpread: 20,
+  probe: 10,
+  denied: 60_000,
+  relistSpread: { perObject: 1, maximum: 20 },
   healthy: 60_000,
   early: 0,
 };
