@@ -112,6 +112,23 @@ test('update-lock keeps entries for other platforms complete, whatever the setti
   }
 });
 
+test('update-lock completes a lock file that npm refuses, and changes nothing else', () => {
+  const folder = project('refused');
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'));
+  const good = readFileSync(join(root, 'package-lock.json'), 'utf8');
+  const packages = { ...(JSON.parse(good) as Lock).packages };
+  for (const [path, { os = [] }] of Object.entries(packages))
+    if (os.length > 0 && !os.includes('linux')) packages[path] = { optional: true, os };
+  writeFileSync(
+    join(folder, 'package-lock.json'),
+    JSON.stringify({ ...(JSON.parse(good) as Lock), packages }),
+  );
+  assert.equal(run('npm', ['ci', '--dry-run'], folder).status, 1);
+  const { status, output } = run(updateLock, ['--prefix', folder], root);
+  assert.equal(status, 0, output);
+  assert.equal(readFileSync(join(folder, 'package-lock.json'), 'utf8'), good);
+});
+
 // ---- a fresh clone
 
 /** The oldest npm that we support, which comes with Node.js 20.20, and the newest of the line after it. */
