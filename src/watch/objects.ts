@@ -39,9 +39,13 @@ const defaultProtocol = 'TCP';
 const defaultAffinitySeconds = 10_800;
 
 const texts = new Interner<string>();
+const servicePortLists = new Interner<readonly ServicePort[]>();
 const intern = (text: string): string => texts.of(text, () => text);
 
 type Report = (problem: string) => void;
+
+/** Shared by all objects, which have many empty lists. */
+const empty: readonly never[] = [];
 
 /** Parses what parses; of the rest all but blank texts are reported under the field's name. */
 const parseEach = <Value>(
@@ -49,13 +53,15 @@ const parseEach = <Value>(
   items: readonly string[] | null | undefined,
   parse: (text: string) => Value | undefined,
   report: Report,
-): Value[] =>
-  (items ?? []).flatMap((item, index) => {
+): readonly Value[] => {
+  if (!items?.length) return empty;
+  return items.flatMap((item, index) => {
     const value = parse(item);
     if (value === undefined && item.trim() !== '')
       report(`${field}[${index}]: ${quote(item)} is skipped: it cannot be parsed`);
     return value === undefined ? [] : [value];
   });
+};
 
 const servicePort = (
   entry: NonNullable<ServiceShape['spec']['ports']>[number],
@@ -86,7 +92,8 @@ const servicePorts = (spec: ServiceShape['spec'], report: Report): readonly Serv
       report(`spec.ports[${index}]: replaces an earlier port of the same name and protocol`);
     ports.set(key, port);
   }
-  return [...ports.values()];
+  const list = [...ports.values()];
+  return servicePortLists.of(JSON.stringify(list), () => list);
 };
 
 /** ipFamilies says which of clusterIPs is whose; where it is absent (old objects, hand-written ones) each address speaks for itself. */
@@ -124,6 +131,7 @@ const sourceRangesOf = (spec: ServiceShape['spec'], report: Report): readonly Ci
     (item) => parseCidr(item.trim()),
     report,
   );
+  if (ranges.length === 0) return empty;
   const open = families.filter((family) =>
     ranges.some((range) => range.prefixLength === 0 && cidrFamily(range) === family),
   );
@@ -302,7 +310,7 @@ export const toEndpointSlice = (object: unknown): Parsed<EndpointSliceKey, Endpo
 };
 
 const nodeAddresses = (status: NodeShape['status'], report: Report): readonly IpAddress[] => {
-  const ofType = (wanted: string): IpAddress[] =>
+  const ofType = (wanted: string): readonly IpAddress[] =>
     parseEach(
       'status.addresses',
       status?.addresses?.map(({ type, address }) => (type === wanted ? address : '')),

@@ -2,12 +2,13 @@
 // Prints one line of JSON (SyncRun of report.ts); run by scripts/bench in a fresh network namespace.
 import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { keepYoungSpace } from '../../src/base/young-space.js';
+import { limitSemiSpaceGrowth, preferMemory } from '../../src/base/v8-memory.js';
 import { startInProcess } from '../support/in-process-daemon.js';
 import { serviceOf, sliceOf, virtualServerKeyOf } from './cluster.js';
 import { median, type Cost, type ResyncCost, type SyncRun } from './report.js';
 
-keepYoungSpace();
+preferMemory();
+limitSemiSpaceGrowth();
 const warmUp = 100;
 /** Long enough for the slices of a resync to have their pauses. */
 const resyncPeriod = 8_000;

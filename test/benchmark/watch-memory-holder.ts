@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { createLogger } from '../../src/base/log.js';
-import { keepYoungSpace } from '../../src/base/young-space.js';
+import { limitSemiSpaceGrowth, preferMemory } from '../../src/base/v8-memory.js';
 import { apiSource } from '../../src/watch/api-source.js';
 import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { loadCredentials } from '../../src/watch/credentials.js';
 
 /** As the daemon does once its code is loaded. */
-keepYoungSpace();
+preferMemory();
+limitSemiSpaceGrowth();
 
 /** Follows the API server whose URL is the first argument, and prints as JSON what it costs to hold all of it. */
 const began = performance.now();

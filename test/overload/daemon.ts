@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '../../src/base/log.js';
-import { keepYoungSpace } from '../../src/base/young-space.js';
+import { limitSemiSpaceGrowth, preferMemory } from '../../src/base/v8-memory.js';
 import { parseFlags } from '../../src/config/flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
 import { silentRecorder } from '../../src/daemon/events/recorder.js';
@@ -21,7 +21,8 @@ import { memoryKernel, type MemoryKernel } from './memory-kernel.js';
 import type { Measured, Memory, Table } from './messages.js';
 
 /** As the daemon does once its code is loaded. */
-keepYoungSpace();
+preferMemory();
+limitSemiSpaceGrowth();
 
 const [url = '', kernelName = 'memory'] = process.argv.slice(2);
 
