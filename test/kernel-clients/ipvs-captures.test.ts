@@ -317,7 +317,7 @@ describe('what ipvsadm lists the client reads', () => {
 });
 
 test('an answer that lacks the service is a ProtocolError that names it', async () => {
-  const empty = messageBytes({ type: 20, sequence: 0, body: (writer) => writer.u32(0x0101) });
+  const empty = messageBytes({ type: 20, sequence: 0, flags: 2, body: (writer) => writer.u32(0x0101) });
   const capture = { ...readCapture('ipvs/list-empty'), received: [empty, doneBytes(0)] };
   const client = IpvsClient.open(Connection.open('generic', { channel: () => replay(capture) }));
   await assert.rejects(
