@@ -118,11 +118,14 @@ const start = (...options: readonly string[]) => {
 const warnings = (log: string): readonly string[] =>
   log.split('\n').filter((line) => /^[WEF]\d{4} /.test(line));
 
+/** An image is a hundred megabytes to unpack, which takes a busy machine's guest longer than all that comes after. */
+const patience = 120_000;
+
 const synced = (container: { readonly log: string }): Promise<void> =>
   eventually(() => {
-    assert.equal(savedTable().length, 2, container.log);
     assert.match(container.log, /the admin socket listens|no admin socket/);
-  });
+    assert.equal(savedTable().length, 2, container.log);
+  }, patience);
 
 /** What a program writes, while the API server goes on; how it ended. */
 const finished = async (command: string, args: readonly string[]) => {
@@ -216,22 +219,4 @@ test('kubeadm’s DaemonSet with the image changed and nothing else sets the ker
     warnings(daemon.log).filter((line) => !line.includes('nodePortAddresses is empty')),
     [],
   );
-});
-
-test('without a place for the admin socket there is one warning, with the remedy, and the rest is served', async () => {
-  await using daemon = start(
-    '--user=1000:0',
-    `--mount=${configuration(readFileSync(join(root, 'deploy/base/config.conf'), 'utf8'))}:/var/lib/kube-proxy`,
-    '--',
-    '--config=/var/lib/kube-proxy/config.conf',
-    `--hostname-override=${node}`,
-  );
-  await synced(daemon);
-  await daemon.stop();
-  const [told, ...more] = warnings(daemon.log);
-  assert.match(
-    told ?? '',
-    /"there is no admin socket: .*E(ACCES|ROFS).*remedy="Give user 1000 a directory \/run\/kube-ipvs .*emptyDir.*--admin-socket=PATH/,
-  );
-  assert.deepEqual(more, []);
 });
