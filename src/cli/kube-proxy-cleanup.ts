@@ -3,7 +3,7 @@ import { families, type Cidr, type Family } from '../base/ip.js';
 import { count } from '../base/text.js';
 import { IpsetClient } from '../kernel/ipset/client.js';
 import { deleteForeignChains, foreignChains } from '../kernel/nftables/foreign-chains.js';
-import { legacyTables } from '../kernel/xtables/chains.js';
+import { legacyTables, type LegacyTable } from '../kernel/xtables/chains.js';
 import {
   kubeProxyChain,
   kubeProxyRuleLine,
@@ -114,8 +114,8 @@ const setRemovals = async (): Promise<readonly Removal[]> => {
  * Rules of iptables-legacy: the kernel only takes whole tables there, without telling whether somebody has changed one
  * meanwhile. So it is left to iptables, and said how.
  */
-const legacyRemovals = (): readonly Removal[] =>
-  legacyTables()
+const legacyRemovalsIn = (tables: readonly LegacyTable[]): readonly Removal[] =>
+  tables
     .map(({ family, table, chains }) => ({
       program: family === 'ip' ? 'iptables-legacy' : 'ip6tables-legacy',
       table,
@@ -129,6 +129,22 @@ const legacyRemovals = (): readonly Removal[] =>
         obstacle: `only ${program} can; run as root: ${command}`,
       };
     });
+
+/** Where this user may not even see them, how root on the node does. */
+const legacyRemovals = (): readonly Removal[] => {
+  try {
+    return legacyRemovalsIn(legacyTables());
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) throw error;
+    const command = `iptables-legacy-save | grep -E '${kubeProxyRuleLine}'`;
+    return [
+      {
+        what: 'what iptables-legacy may have',
+        obstacle: `cannot read which tables it has: ${error.message}; as root on the node: ${command}`,
+      },
+    ];
+  }
+};
 
 const noteServers = (report: RemovalReport, { assumed, others, dummy }: KubeProxyServers): void => {
   if (assumed.length > 0)

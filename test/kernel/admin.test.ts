@@ -170,6 +170,18 @@ test('what is somebody else’s is left alone, and the daemon works without', as
   assert.equal(statSync(file).size, 8);
 });
 
+test('where the directory may not be made the daemon tells once what to do, and works without', async () => {
+  await using daemon = start('--admin-socket=/sys/kube-ipvs/admin.sock');
+  await eventually(() => assert.match(daemon.log, /there is no admin socket[^]*read manifests/));
+  assert.equal(await daemon.stop(), 0);
+  const told = daemon.log.split('\n').filter((line) => line.includes('there is no admin socket'));
+  assert.equal(told.length, 1, daemon.log);
+  assert.match(
+    told[0] ?? '',
+    /"remedy":"Give user 0 a directory \/sys\/kube-ipvs .*emptyDir.*--admin-socket=PATH/,
+  );
+});
+
 test('a socket that another process put in its place is not taken away', async () => {
   await using daemon = start();
   await synced();

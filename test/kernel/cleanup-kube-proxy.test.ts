@@ -245,6 +245,25 @@ test('rules of iptables-legacy are told, with the commands that remove them and 
   assert.deepEqual(kernel(), before);
 });
 
+test('who may not see iptables-legacy removes the rest, and is told the command that shows it on the node', () => {
+  const before = kernel();
+  leaveRules('nft');
+  const as = ['--reuid=65532', '--regid=65532', '--clear-groups'];
+  const rights = [
+    '--bounding-set=-all,+net_admin',
+    '--inh-caps=-all,+net_admin',
+    '--ambient-caps=+net_admin',
+  ];
+  const command = [process.execPath, main, 'cleanup', '--kube-proxy'];
+  const { status, stderr } = spawnSync('setpriv', [...as, ...rights, ...command], { encoding: 'utf8' });
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /iptables-legacy may have: .*EACCES.*; as root on the node: iptables-legacy-save \| grep /,
+  );
+  assert.deepEqual(kernel(), before);
+});
+
 test('without CAP_NET_ADMIN it says what is missing', () => {
   const dropped = ['--bounding-set=-net_admin', '--inh-caps=-net_admin', process.execPath, main];
   const { status, stderr } = spawnSync('setpriv', [...dropped, 'cleanup', '--kube-proxy'], {

