@@ -9,7 +9,7 @@ import type { ProxyParts } from './proxy-parts.js';
 import { resyncWishes } from './resync-wishes.js';
 import { RulesCare } from './rules-care.js';
 import { timed } from './sync-observer.js';
-import { SyncRunner } from './sync-runner.js';
+import { SyncRunner, type Urgency } from './sync-runner.js';
 import { defaultTroubleDelays, Trouble } from './trouble.js';
 
 /** Virtual servers whose real servers one slice of the resync reads. */
@@ -73,10 +73,10 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** Something that rendering depends on changed; the sync follows as minSyncPeriod lets it. */
-  request(): void {
+  request(urgency: Urgency = 'ordinary'): void {
     if (!this.#started || !this.parts.store.synced) return;
     for (const observer of this.parts.observers) observer.queued();
-    this.#runner.request();
+    this.#runner.request(urgency);
   }
 
   nodeChanged(): void {

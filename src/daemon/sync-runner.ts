@@ -3,6 +3,15 @@ import { longestDelayMilliseconds } from '../base/async.js';
 /** Why a run happens: something asked for it, or syncPeriod has passed since the last one. */
 export type RunReason = 'requested' | 'periodic';
 
+/** `urgent`: does not wait for minSyncPeriod, within bounds. */
+export type Urgency = 'ordinary' | 'urgent';
+
+/**
+ * So many runs a minSyncPeriod may be urgent ones, all of them at once or one after the other. More urgent requests than that
+ * are batched, in a tenth of the time of others.
+ */
+const urgentRuns = 10;
+
 export interface SyncRunnerOptions {
   /** Milliseconds between the end of one run and the start of the next; 0: none. */
   readonly minSyncPeriod: () => number;
@@ -16,10 +25,12 @@ export interface SyncRunnerOptions {
 
 /**
  * kube-proxy's rate limit (kube-proxy-ipvs §5.8): requests coalesce, the first runs at once, later ones wait until
- * minSyncPeriod after the end of the run before.
+ * minSyncPeriod after the end of the run before. Urgent requests pass them by, within bounds, and take along what waits.
  */
 export class SyncRunner {
-  #requested = false;
+  #requested: Urgency | undefined;
+  /** When the next urgent run may start, by a token bucket as in base/rate-limit.ts. */
+  #nextUrgent = Number.NEGATIVE_INFINITY;
   #running = false;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
@@ -31,9 +42,9 @@ export class SyncRunner {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  request(): void {
-    if (this.#requested || this.#stopped) return;
-    this.#requested = true;
+  request(urgency: Urgency = 'ordinary'): void {
+    if (this.#stopped || this.#requested === 'urgent' || this.#requested === urgency) return;
+    this.#requested = urgency;
     if (!this.#running) this.#schedule();
   }
 
@@ -52,16 +63,30 @@ export class SyncRunner {
   #schedule(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
-    const { minSyncPeriod, syncPeriod } = this.options;
-    const passed = this.#lastEnd === undefined ? Infinity : this.#now() - this.#lastEnd;
-    const wait = this.#requested ? Math.max(0, minSyncPeriod() - passed) : syncPeriod();
+    const wait = this.#requested === undefined ? this.options.syncPeriod() : this.#wait(this.#requested);
     if (wait === 0) this.#start();
     else this.#timer = setTimeout(() => this.#start(), Math.min(wait, longestDelayMilliseconds));
   }
 
+  /** Milliseconds. */
+  #wait(urgency: Urgency): number {
+    const now = this.#now();
+    const ordinary = Math.max(0, (this.#lastEnd ?? -Infinity) + this.options.minSyncPeriod() - now);
+    return urgency === 'urgent' ? Math.min(ordinary, Math.max(0, this.#nextUrgent - now)) : ordinary;
+  }
+
+  /** Takes a token where the run starts earlier than an ordinary one. */
+  #countUrgent(): void {
+    if (this.#requested !== 'urgent' || this.#wait('ordinary') === 0) return;
+    const interval = this.options.minSyncPeriod() / urgentRuns;
+    const earliest = this.#now() - (urgentRuns - 1) * interval;
+    this.#nextUrgent = Math.max(this.#nextUrgent, earliest) + interval;
+  }
+
   #start(): void {
-    const reason = this.#requested ? 'requested' : 'periodic';
-    this.#requested = false;
+    const reason = this.#requested === undefined ? 'periodic' : 'requested';
+    this.#countUrgent();
+    this.#requested = undefined;
     this.#running = true;
     this.#idle = this.options.run(reason).finally(() => {
       this.#running = false;

@@ -105,9 +105,9 @@ export const wire = (
   log: Logger,
   delays: Delays = { retry: defaultRetryDelays, trouble: defaultTroubleDelays },
 ): Wired => {
-  const store = new ClusterStore(() => {
+  const store = new ClusterStore(({ losesEndpoint }) => {
     nodeNews.look();
-    proxy.request();
+    proxy.request(losesEndpoint ? 'urgent' : 'ordinary');
   }, metrics);
   const observed = new Observed();
   const nodeAddresses = new NodeAddresses();

@@ -1,6 +1,7 @@
 import type { EndpointSlice, EndpointSliceKey } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
 import type { Service, ServiceKey } from '../model/service.js';
+import { losesEndpoint } from './endpoint-loss.js';
 import { sameSlice, sameStructure, withKnownEndpoints } from './structural.js';
 
 /** One object as it is now; an undefined value: it is gone, or nothing we serve. */
@@ -18,6 +19,12 @@ export interface ClusterState {
   readonly services: ReadonlyMap<ServiceKey, Service>;
   readonly endpointSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice>;
   readonly node: Node | undefined;
+}
+
+/** What is said of a change beside that there is one. */
+export interface StoreChange {
+  /** An endpoint that may take new connections takes fewer from now on. */
+  readonly losesEndpoint: boolean;
 }
 
 /** Is told of each object that came or went. Its methods cost next to nothing and never throw. */
@@ -40,17 +47,18 @@ export class ClusterStore {
   /** Sorted by their keys. Most Services have one: an array for each takes a quarter of the memory of a Map. */
   readonly #slicesByService = new Map<ServiceKey, readonly EndpointSlice[]>();
   readonly #awaited = new Set<'services' | 'endpointSlices' | 'node'>(['services', 'endpointSlices']);
-  readonly #onDirty: () => void;
+  readonly #onDirty: (change: StoreChange) => void;
   /** The host by which the source reaches the API server; undefined where it follows none. */
   apiServerHost: string | undefined;
   #node: Node | undefined;
   #nodeChanged = false;
   #dirty = new Set<ServiceKey>();
   #revision = 0;
+  #losesEndpoint = false;
 
   /** `onDirty` is called at most once per apply or replace that changed anything we use, or that made the store synced. */
   constructor(
-    onDirty: () => void,
+    onDirty: (change: StoreChange) => void,
     private readonly observer?: StoreObserver,
   ) {
     this.#onDirty = onDirty;
@@ -143,8 +151,9 @@ export class ClusterStore {
 
   #notifying(change: () => void): void {
     const before = this.#revision;
+    this.#losesEndpoint = false;
     change();
-    if (this.#revision !== before) this.#onDirty();
+    if (this.#revision !== before) this.#onDirty({ losesEndpoint: this.#losesEndpoint });
   }
 
   #applyOne(change: ObjectChange): void {
@@ -192,6 +201,7 @@ export class ClusterStore {
     if (slice !== undefined) this.observer?.endpointSlice(slice, changed ? 'changed' : 'none');
     else if (before !== undefined) this.observer?.endpointSlice(before, 'gone');
     if (!changed) return;
+    this.#losesEndpoint ||= losesEndpoint(before, slice);
     if (before !== undefined) this.#unlink(before);
     if (slice === undefined) this.#slices.delete(key);
     else this.#link(before === undefined ? slice : withKnownEndpoints(slice, before));

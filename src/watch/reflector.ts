@@ -15,9 +15,9 @@ import {
 } from './next-step.js';
 import {
   afterFailure,
-  askedDelay,
   noFailures,
   retryDelay,
+  withAsked,
   type FailureHistory,
   type RetryDelay,
 } from './retry-delay.js';
@@ -322,11 +322,10 @@ export class Reflector<Key extends string, Value> {
   }
 
   #delay(pause: Exclude<NextStep['pause'], 'none'>): RetryDelay {
-    const random = this.#random();
-    const now = this.#clock.now();
-    const isAsked = typeof pause === 'object';
-    this.#history = afterFailure(this.#history, isAsked ? 'unavailable' : pause, now);
-    if (isAsked) return askedDelay(pause.seconds, random, this.#timing);
-    return retryDelay(this.#history, pause, { now, random, objects: this.#objects }, this.#timing);
+    const [now, random] = [this.#clock.now(), this.#random()];
+    const kind = typeof pause === 'object' ? 'unavailable' : pause;
+    this.#history = afterFailure(this.#history, kind, now);
+    const delay = retryDelay(this.#history, kind, { now, random, objects: this.#objects }, this.#timing);
+    return typeof pause === 'object' ? withAsked(delay, pause.seconds, random) : delay;
   }
 }

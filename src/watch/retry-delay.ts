@@ -58,6 +58,8 @@ export const afterFailure = (history: FailureHistory, kind: FailureKind, now: nu
 
 /** When to try again. */
 export interface RetryDelay {
+  /** What the server asked for; nothing ends it early. The rest follows. */
+  readonly asked: number;
   readonly milliseconds: number;
   /** Whether the resources of a source take turns, so that a server that is away gets one attempt at a time. */
   readonly takesTurns: boolean;
@@ -79,7 +81,8 @@ export const retryDelay = (
   timing: RetryTiming,
 ): RetryDelay => {
   const { first, maximum } = timing.backoff;
-  const alone = { takesTurns: false, endsEarly: false };
+  const asked = 0;
+  const alone = { asked, takesTurns: false, endsEarly: false };
   switch (kind) {
     case 'misbehaving':
       return { milliseconds: scatter(exponential(first, maximum, history.misbehaving), random), ...alone };
@@ -95,9 +98,11 @@ export const retryDelay = (
     case 'unavailable':
     case 'denied': {
       const isLasting = history.deniedSince !== undefined && now - history.deniedSince >= timing.denied;
-      if (isLasting) return { milliseconds: scatter(maximum, random), takesTurns: false, endsEarly: true };
+      if (isLasting)
+        return { asked, milliseconds: scatter(maximum, random), takesTurns: false, endsEarly: true };
       const most = Math.max(first, timing.probe);
       return {
+        asked,
         milliseconds: scatter(exponential(first, most, history.probes), random),
         takesTurns: true,
         endsEarly: true,
@@ -109,12 +114,8 @@ export const retryDelay = (
 /** The longest time that a server may ask for: one that asks for hours is mistaken. */
 const longestAsked = 60_000;
 
-/** What the server asked for, a little later at random: everyone who was refused was given the same time. */
-export const askedDelay = (seconds: number, random: number, timing: RetryTiming): RetryDelay => ({
-  milliseconds: Math.max(
-    Math.min(seconds * 1_000, longestAsked) * (1 + 0.1 * random),
-    scatter(timing.backoff.first, random),
-  ),
-  takesTurns: false,
-  endsEarly: false,
+/** The same delay where the server asked for so many seconds: a little later at random, as everyone who was refused was given the same time. */
+export const withAsked = (delay: RetryDelay, seconds: number, random: number): RetryDelay => ({
+  ...delay,
+  asked: Math.min(seconds * 1_000, longestAsked) * (1 + 0.1 * random),
 });

@@ -40,7 +40,9 @@ export class RetryPacer {
 
   /** Waits after an attempt that got so far; ends early when the signal aborts. */
   async pause(delay: RetryDelay, reach: Reach, signal: AbortSignal): Promise<void> {
-    const milliseconds = delay.takesTurns ? this.#nextTurn(delay.milliseconds) : delay.milliseconds;
+    if (delay.asked > 0) await this.clock.sleep(delay.asked, signal);
+    const rest = Math.max(0, delay.milliseconds - delay.asked);
+    const milliseconds = delay.takesTurns ? this.#nextTurn(rest, delay.milliseconds) : rest;
     if (!delay.endsEarly) return this.clock.sleep(milliseconds, signal);
     const waiter = { reach, wake: new AbortController() };
     this.#waiting.add(waiter);
@@ -48,9 +50,10 @@ export class RetryPacer {
     this.#waiting.delete(waiter);
   }
 
-  #nextTurn(milliseconds: number): number {
+  /** Not before the time has passed, and so long after the turn before. */
+  #nextTurn(milliseconds: number, gap: number): number {
     const now = this.clock.now();
-    this.#lastTurn = Math.max(now, this.#lastTurn) + milliseconds;
+    this.#lastTurn = Math.max(now + milliseconds, this.#lastTurn + gap);
     return this.#lastTurn - now;
   }
 }

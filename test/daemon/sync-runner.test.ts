@@ -68,6 +68,56 @@ test('other periods count for what waits already', async (context) => {
   assert.deepEqual(runs.slice(2), ['11100 requested']);
 });
 
+test('an urgent request passes minSyncPeriod by, takes along what waits, and what comes after it waits as ever', async (context) => {
+  const { runner, runs, advance } = setUp(context, 1_000, 60_000);
+  runner.request();
+  await settle();
+  await advance(300);
+  runner.request();
+  await advance(100);
+  runner.request('urgent');
+  await settle();
+  assert.deepEqual(runs, ['0 requested', '400 requested']);
+  runner.request();
+  await advance(999);
+  assert.equal(runs.length, 2);
+  await advance(1);
+  assert.deepEqual(runs.slice(2), ['1400 requested']);
+});
+
+test('urgent requests are bounded: ten at once, then one a tenth of minSyncPeriod, then again ten after a quiet period', async (context) => {
+  const { runner, runs, advance } = setUp(context, 1_000, 600_000);
+  runner.request();
+  await settle();
+  for (let count = 0; count < 50; count += 1) {
+    runner.request('urgent');
+    await settle();
+  }
+  assert.equal(runs.length, 1 + 10);
+  for (let passed = 0; passed < 2_000; passed += 10) {
+    runner.request('urgent');
+    await advance(10);
+  }
+  assert.equal(runs.length, 1 + 10 + 20);
+  await advance(1_000);
+  const before = runs.length;
+  runner.request();
+  await settle();
+  for (let count = 0; count < 50; count += 1) {
+    runner.request('urgent');
+    await settle();
+  }
+  assert.equal(runs.length - before, 1 + 10);
+});
+
+test('an urgent request during a run follows right after it', async (context) => {
+  const { runner, runs } = setUp(context, 1_000, 60_000);
+  runner.request();
+  runner.request('urgent');
+  await settle();
+  assert.deepEqual(runs, ['0 requested', '0 requested']);
+});
+
 test('with minSyncPeriod 0 a request runs at once, and one during a run right after it', async (context) => {
   const { runner, runs } = setUp(context, 0, 10_000);
   runner.request();

@@ -39,7 +39,7 @@ export class Daemons implements AsyncDisposable {
   constructor(
     private readonly world: World,
     private readonly random: Random,
-    private readonly options: Pick<DaemonOptions, 'nodeArguments'> = {},
+    private readonly options: Pick<DaemonOptions, 'nodeArguments'> & { readonly minSyncPeriod?: string } = {},
   ) {
     this.configure({ syncPeriodSeconds: 30, scheduler: 'rr' });
     this.#current = this.#begin();
@@ -61,14 +61,19 @@ export class Daemons implements AsyncDisposable {
       logging: { format: 'json' },
       // The guest's limits are set before, once.
       conntrack: { maxPerCore: 0, min: 0 },
-      ipvs: { syncPeriod: `${syncPeriodSeconds}s`, minSyncPeriod: '0s', scheduler },
+      ipvs: {
+        syncPeriod: `${syncPeriodSeconds}s`,
+        minSyncPeriod: this.options.minSyncPeriod ?? '0s',
+        scheduler,
+      },
     };
     writeFileSync(this.#config, JSON.stringify(kubeProxy));
   }
 
   #begin(): DaemonProcess {
     this.#read = 0;
-    return new DaemonProcess([`--config=${this.#config}`], { program: this.#installed, ...this.options });
+    const { nodeArguments = [] } = this.options;
+    return new DaemonProcess([`--config=${this.#config}`], { program: this.#installed, nodeArguments });
   }
 
   /** The daemon that runs now follows what changes. */

@@ -30,6 +30,12 @@ export interface PathReport {
 const portsEach = 4_700;
 const lowestPort = 11_000;
 
+/** New connections alone, and more of them: what a pod resets that ends is not the proxy's doing. */
+export const newPathsFrom = (position: Position, urls: Readonly<Record<string, string>>): readonly Path[] =>
+  pathsFrom(position, urls)
+    .filter(({ kept }) => !kept)
+    .map((path) => ({ ...path, lanes: 2 }));
+
 /** New and kept connections to each URL. Ports lie between those of the daemon and the node ports. */
 export const pathsFrom = (position: Position, urls: Readonly<Record<string, string>>): readonly Path[] =>
   Object.entries(urls)

@@ -1,6 +1,27 @@
 import type { PathReport } from './paths.js';
 import type { Sample, Trend } from './samples.js';
 
+/** What became of requests while pods ended as soon as they were told to. */
+export interface AbruptRollouts {
+  readonly rollouts: number;
+  /** New connections that a pod refused which had ended. */
+  readonly refused: number;
+  /** Requests that a pod had not answered yet when it ended. */
+  readonly reset: number;
+}
+
+const isRefused = (failure: string): boolean => failure.includes('ECONNREFUSED');
+const isReset = (failure: string): boolean => /ECONNRESET|socket hang up/.test(failure);
+
+/** Whether a request failed as it may where a pod ends abruptly. */
+export const isOfAbruptEnd = (failure: string): boolean => isRefused(failure) || isReset(failure);
+
+export const abruptOf = (failures: readonly string[], rollouts: number): AbruptRollouts => ({
+  rollouts,
+  refused: failures.filter(isRefused).length,
+  reset: failures.filter(isReset).length,
+});
+
 export interface SoakReport {
   readonly seed: number;
   readonly seconds: number;
@@ -10,6 +31,7 @@ export interface SoakReport {
   readonly paths: readonly PathReport[];
   readonly samples: readonly Sample[];
   readonly trends: readonly Trend[];
+  readonly abrupt?: AbruptRollouts;
   /** Failed requests and what else went wrong, a line each. */
   readonly troubles: readonly string[];
 }
@@ -53,6 +75,16 @@ const trendTable = (trends: readonly Trend[]): readonly string[] =>
 export const isSound = ({ troubles, trends }: SoakReport): boolean =>
   troubles.length === 0 && trends.every(({ flat }) => flat);
 
+const abruptText = (abrupt: AbruptRollouts | undefined): readonly string[] => {
+  if (abrupt === undefined) return [];
+  const { rollouts, refused, reset } = abrupt;
+  const each = (count: number): string => (count / Math.max(1, rollouts)).toFixed(2);
+  return [
+    `${rollouts} abrupt rollouts: ${refused} refused (${each(refused)} each), ${reset} reset (${each(reset)} each)`,
+    '',
+  ];
+};
+
 /** For people. */
 export const reportText = (report: SoakReport): string =>
   [
@@ -60,6 +92,7 @@ export const reportText = (report: SoakReport): string =>
     '',
     ...pathTable(report.paths),
     '',
+    ...abruptText(report.abrupt),
     ...(report.trends.length === 0 ? [] : [...trendTable(report.trends), '']),
     ...table(Object.entries(report.done).map(([what, count]) => [what, String(count)])),
     '',

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../support/daemon-process.js';
+import type { Random } from '../support/random.js';
 import { patienceMilliseconds } from './daemons.js';
 import { realServerText, weightsOf } from './kernel-table.js';
 import type { WebPod } from './web-pods.js';
@@ -52,6 +53,21 @@ export class Roller {
   async roll(): Promise<void> {
     for (const pod of this.pods) {
       await this.stop(pod);
+      await this.start(pod);
+    }
+  }
+
+  /**
+   * One after the other ends as soon as it is told to, as most programs do at SIGTERM: what was going to it is reset, and new
+   * connections are refused until the kernel knows. The time between the slice that says so and the end is the kubelet's.
+   */
+  async rollAbruptly(random: Random): Promise<void> {
+    for (const pod of this.pods) {
+      this.world.setWeb(pod.address, 'terminating');
+      await sleep(random.below(100));
+      await pod.tell('close');
+      await this.comesTo(pod, 'drained', (weight) => weight === undefined || weight === 0);
+      this.world.setWeb(pod.address, 'gone');
       await this.start(pod);
     }
   }

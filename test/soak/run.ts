@@ -16,6 +16,8 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '0' },
     upgrades: { type: 'string', default: '0' },
     output: { type: 'string', default: 'text' },
+    // 1: pods end as soon as they are told to, and nothing else is disturbed.
+    abrupt: { type: 'string', default: '0' },
   },
 });
 const [pods, services, seed, seconds, restarts, kills, upgrades] = (
@@ -28,6 +30,7 @@ const soak = await Soak.start({
   pods: pods ?? 3,
   services: services ?? 100,
   random: new Random(seed ?? 0),
+  abrupt: values.abrupt === '1',
   say,
 });
 await soak.check('replaced daemons follow', () =>

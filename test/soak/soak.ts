@@ -8,7 +8,7 @@ import type { Random } from '../support/random.js';
 import { Daemons } from './daemons.js';
 import { Disturbances } from './disturbances.js';
 import { assertAsRendered } from './end-state.js';
-import type { SoakReport } from './report.js';
+import { abruptOf, isOfAbruptEnd, type SoakReport } from './report.js';
 import { Roller } from './roller.js';
 import { kernelSample, trendsOf, type Held, type Sample } from './samples.js';
 import { Traffic } from './traffic.js';
@@ -20,6 +20,8 @@ export interface SoakOptions {
   /** Services beside the one that is asked. */
   readonly services: number;
   readonly random: Random;
+  /** Pods end as soon as they are told to, minSyncPeriod is 1 s, and nothing but other Services changes beside. */
+  readonly abrupt: boolean;
   readonly say: (text: string) => void;
 }
 
@@ -30,6 +32,8 @@ const urls = {
 
 const probe = pathToFileURL(fileURLToPath(new URL('./probe.js', import.meta.url))).href;
 const probeFile = join(mkdtempSync(join(tmpdir(), 'probe-')), 'held.json');
+
+const abruptRollouts = 'all pods ended abruptly and came back';
 
 /** Fewer say nothing about a trend. */
 const leastSamples = 8;
@@ -64,10 +68,11 @@ export class Soak {
     process.env['SOAK_PROBE'] = probeFile;
     const daemons = new Daemons(world, options.random, {
       nodeArguments: ['--expose-gc', `--import=${probe}`],
+      minSyncPeriod: options.abrupt ? '1s' : '0s',
     });
     await roller.begin();
     await daemons.synced();
-    const traffic = new Traffic(['client', 'node', 'pod1'], urls);
+    const traffic = new Traffic(['client', 'node', 'pod1'], urls, options.abrupt ? 'new' : 'all');
     return new Soak(options, world, roller, traffic, daemons);
   }
 
@@ -79,6 +84,11 @@ export class Soak {
         while (!ending.signal.aborted) await step();
       });
     const rolling = until('pods of a Service roll', async () => {
+      if (this.options.abrupt) {
+        await this.roller.rollAbruptly(this.options.random);
+        this.#count(abruptRollouts);
+        return;
+      }
       await this.roller.roll();
       this.#count('all pods rolled');
       await this.roller.scaleToOneAndBack();
@@ -129,7 +139,7 @@ export class Soak {
     const pause = Math.min(10, seconds / (4 * leastSamples));
     await this.#underChange(async () => {
       for (let sampled = 0; performance.now() - began < seconds * 1_000; ) {
-        this.#count(this.#disturbances.next());
+        if (!this.options.abrupt) this.#count(this.#disturbances.next());
         await sleep(500 + this.options.random.below(1_500));
         const passed = (performance.now() - began) / 1_000;
         if (passed < sampled * pause) continue;
@@ -173,7 +183,11 @@ export class Soak {
     });
     this.options.say('settled');
     const paths = await this.traffic.end();
-    for (const { failures } of paths) this.#troubles.push(...failures);
+    const failures = paths.flatMap((path) => path.failures);
+    const abrupt = this.options.abrupt ? abruptOf(failures, this.#done[abruptRollouts] ?? 0) : undefined;
+    this.#troubles.push(
+      ...(abrupt === undefined ? failures : failures.filter((text) => !isOfAbruptEnd(text))),
+    );
     await this.#daemons[Symbol.asyncDispose]();
     const trends = this.#samples.length < leastSamples ? [] : trendsOf(this.#samples);
     return {
@@ -184,6 +198,7 @@ export class Soak {
       paths,
       samples: this.#samples,
       trends,
+      ...(abrupt && { abrupt }),
       troubles: this.#troubles,
     };
   }

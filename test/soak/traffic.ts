@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { text } from 'node:stream/consumers';
 import type { Position } from '../support/cluster-network.js';
-import { pathsFrom, type PathReport } from './paths.js';
+import { newPathsFrom, pathsFrom, type PathReport } from './paths.js';
 
 const program = fileURLToPath(new URL('./path-client.js', import.meta.url));
 
@@ -13,9 +13,13 @@ export class Traffic {
     readonly reports: Promise<readonly PathReport[]>;
   }[];
 
-  constructor(positions: readonly Position[], urls: Readonly<Record<string, string>>) {
+  constructor(
+    positions: readonly Position[],
+    urls: Readonly<Record<string, string>>,
+    connections: 'all' | 'new' = 'all',
+  ) {
     this.#clients = positions.map((position) => {
-      const paths = JSON.stringify(pathsFrom(position, urls));
+      const paths = JSON.stringify((connections === 'new' ? newPathsFrom : pathsFrom)(position, urls));
       const command = ['netns', 'exec', position, process.execPath, ...process.execArgv, program, paths];
       const child = spawn('ip', command, { stdio: ['pipe', 'pipe', 'inherit'] });
       return {

@@ -5,8 +5,8 @@ import { RetryPacer, type Reach } from '../../src/watch/retry-pacer.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 const signal = new AbortController().signal;
-const probe: RetryDelay = { milliseconds: 1_000, takesTurns: true, endsEarly: true };
-const alone: RetryDelay = { milliseconds: 1_000, takesTurns: false, endsEarly: false };
+const probe: RetryDelay = { asked: 0, milliseconds: 1_000, takesTurns: true, endsEarly: true };
+const alone: RetryDelay = { asked: 0, milliseconds: 1_000, takesTurns: false, endsEarly: false };
 
 const setUp = () => {
   const clock = new FakeClock();
@@ -70,4 +70,13 @@ test('the signal ends every delay', async () => {
   const all = Promise.all([pacer.pause(probe, 0, stop.signal), pacer.pause(alone, 0, stop.signal)]);
   stop.abort();
   await all;
+});
+
+test('what the server asked for is waited in full whatever others reach, and they still take turns after it', async () => {
+  const { clock, pacer, ended } = setUp();
+  const asked = { ...probe, asked: 5_000 };
+  const all = Promise.all([ended(asked, 1), ended(asked, 1)]);
+  pacer.reached(2);
+  await clock.until(all);
+  assert.deepEqual(await all, [5_000, 6_000]);
 });
