@@ -10,10 +10,12 @@ import { fileURLToPath } from 'node:url';
 
 const checkout = mkdtempSync(join(tmpdir(), 'kube-ipvs-run-tests-'));
 mkdirSync(join(checkout, 'scripts'));
-cpSync(
-  fileURLToPath(new URL('../../../scripts/run-tests.mjs', import.meta.url)),
-  join(checkout, 'scripts/run-tests.mjs'),
-);
+for (const part of ['run-tests.mjs', 'test-runner'])
+  cpSync(
+    fileURLToPath(new URL(`../../../scripts/${part}`, import.meta.url)),
+    join(checkout, 'scripts', part),
+    { recursive: true },
+  );
 after(() => rmSync(checkout, { recursive: true }));
 
 const head = `import test from 'node:test';\n`;
