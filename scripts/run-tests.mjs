@@ -5,8 +5,8 @@
 //     --record        keep how long files took in scripts/test-runner/durations.json, which decides what comes first
 // Ends with a table of the slowest files and the line `N passed, N failed`; a test that was skipped or is to be written counts
 // as failed, and so does a file that crashed, hung or had no test.
-import { spawn } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,30 +31,48 @@ const isKernelTest = (file) => file.startsWith(join('test', 'kernel') + '/');
 const isScriptTest = (file) => file.startsWith(join('test', 'scripts') + '/');
 /** A test says in a line `// lab: OPTIONS` what kind of guest it needs, as `-K initcall_blacklist=ip_vs_init`. */
 const labOptions = (file) => /^\/\/ lab: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(' ') ?? [];
-const needsLab = (file) => isKernelTest(file) || readFileSync(file, 'utf8').includes('scripts/lab');
+/** In virtual time a guest's clock stands still while anything computes: a busy machine makes no test wait too little. */
+const virtualTime = ['-K', 'time-travel=inf-cpu'];
+/** A test that cannot do with virtual time says why in a line `// real time: REASON`. */
+const clockOptions = (file) => (/^\/\/ real time: ./m.test(readFileSync(file, 'utf8')) ? [] : virtualTime);
+/** A test outside of test/kernel that measures time says in a line `// virtual time: REASON` that it is to run in a guest too. */
+const runsInLab = (file) => isKernelTest(file) || /^\/\/ virtual time: ./m.test(readFileSync(file, 'utf8'));
+const needsLab = (file) => runsInLab(file) || readFileSync(file, 'utf8').includes('scripts/lab');
 
 /** The command that runs a test file on a Node. */
 const commandOf = (node, file) => {
   const test = ['--test-reporter=tap', join('build', file.replace(/\.ts$/, '.js'))];
-  if (!isKernelTest(file)) return [node.program, test];
-  return ['scripts/lab', ['-t', limitSeconds, ...labOptions(file), '--', node.program, ...guestNode, ...test]];
+  if (!runsInLab(file)) return [node.program, test];
+  return [
+    'scripts/lab',
+    [
+      '-t',
+      limitSeconds,
+      ...labOptions(file),
+      ...clockOptions(file),
+      '--',
+      node.program,
+      ...guestNode,
+      ...test,
+    ],
+  ];
 };
 
 /** Runs a file on a Node, says how it went, and shows the whole output where it failed. Programs that it starts find that Node. */
 const runFile = async ({ node, file }) => {
   const [command, args] = commandOf(node, file);
   const result = await executeAside(command, args, {
-    seconds: isKernelTest(file) ? limitSeconds + 30 : limitSeconds,
+    seconds: runsInLab(file) ? limitSeconds + 30 : limitSeconds,
     environment: { PATH: dirname(node.program) + delimiter + process.env.PATH },
   });
   const { passed, failed, flaw } = judge(result, limitSeconds);
   const because = flaw === undefined ? '' : `, ${flaw}`;
   const { seconds, cpuSeconds, guests } = result;
   console.log(
-    `${failed === 0 ? '✓' : '✗'} ${file} on Node ${node.version}: ${passed} passed, ${failed} failed${because} (${seconds.toFixed(1)} s)`,
+    `${failed === 0 ? '✓' : '✗'} ${file} on Node ${node.version}: ${passed} passed, ${failed} failed${because} (${seconds.toFixed(1)} s, processor ${cpuSeconds.toFixed(1)} s)`,
   );
   if (failed > 0) console.log(`${result.stdout}${result.stderr}`);
-  const where = isKernelTest(file) ? 'lab' : 'host';
+  const where = runsInLab(file) ? 'lab' : 'host';
   return { file, where, node: node.version, guests, seconds, cpuSeconds, passed, failed };
 };
 
@@ -70,6 +88,11 @@ const inParallel = async (width, jobs, run) => {
 };
 
 // ---- what they need
+
+/** Bundles the program, which kernel tests start as it is shipped. */
+const bundle = () =>
+  !existsSync('scripts/build.mjs') ||
+  spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: ['ignore', 2, 2] }).status === 0;
 
 const prepareKernel = (...options) =>
   new Promise((resolve) => {
@@ -119,6 +142,7 @@ for (const wanted of chosen.filter((start) => !files.some((file) => file.startsW
 const labWanted = files.some(needsLab);
 const labReady = labWanted && (await prepareLab());
 if (labWanted && !labReady) refuse('the kernel lab could not be prepared');
+if (!bundle()) refuse('the program could not be bundled');
 const product = isEverything || files.some(isKernelTest) ? await productNode() : ownNode;
 if (product === undefined) refuse('the Node that the product is shipped with could not be fetched');
 
@@ -129,7 +153,11 @@ const runs = possible.flatMap((file) =>
 );
 
 const began = performance.now();
-const results = await inParallel(availableParallelism(), longestFirst(runs), runFile);
+const results = await inParallel(
+  Number(process.env.KUBE_IPVS_TEST_JOBS ?? availableParallelism()),
+  longestFirst(runs),
+  runFile,
+);
 const wallSeconds = (performance.now() - began) / 1000;
 
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);

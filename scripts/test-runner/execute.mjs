@@ -3,12 +3,14 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, watch } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeGroup, secondsOfTimes } from './cpu-time.mjs';
 
 /** The end of an output tells what is wrong if the output is endless. */
 const longestOutput = 4_000_000;
 
-/** Runs its arguments, then writes the processor time of all of them to descriptor 3. It outlives a SIGTERM to do so. */
-const measured = `trap : TERM; "$@" 3>&-; status=$?; times >&3; exit "$status"`;
+/** Enters the control group, runs the command, then writes its processor time to descriptor 3. It outlives a SIGTERM to do so. */
+const measured = `trap : TERM; [ -z "$1" ] || { echo $$ >"$1/cgroup.procs"; } 2>&-; shift
+"$@" 3>&-; status=$?; times >&3; exit "$status"`;
 
 /** The process groups of the commands that run now. */
 const running = new Set();
@@ -29,14 +31,9 @@ for (const [signal, status] of [
     process.exit(status);
   });
 
-/** Seconds of user and system time in what the shell's `times` wrote; the second line is that of its children. */
-const cpuSecondsOf = (times) =>
-  [...(times.split('\n')[1] ?? '').matchAll(/(\d+)m([\d.]+)s/g)].reduce(
-    (sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds),
-    0,
-  );
-
-const signalNames = Object.fromEntries(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const signalNames = Object.fromEntries(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
 
 /** A shell reports the end by a signal as 128 and its number. */
 const endOf = (status) => (status > 128 ? (signalNames[status - 128] ?? status) : status);
@@ -64,7 +61,8 @@ const endInTime = (child, result, seconds) => {
 /** Runs a command: its exit status or signal, what it wrote, its processor time, and whether it took too long. */
 export const execute = (command, args, { seconds, environment = {} }) =>
   new Promise((resolve) => {
-    const child = spawn('bash', ['-c', measured, 'bash', command, ...args], {
+    const group = makeGroup();
+    const child = spawn('bash', ['-c', measured, 'bash', group?.folder ?? '', command, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       // Without what `node --test` tells its own test files.
       env: { ...process.env, ...environment, NODE_TEST_CONTEXT: undefined },
@@ -79,7 +77,7 @@ export const execute = (command, args, { seconds, environment = {} }) =>
       forget();
       running.delete(child.pid);
       const { times, ...rest } = result;
-      resolve({ ...rest, status, cpuSeconds: cpuSecondsOf(times) });
+      resolve({ ...rest, status, cpuSeconds: group?.end() || secondsOfTimes(times) });
     };
     child.on('error', (error) => end(error.message));
     child.on('close', (status, signal) => end(signal ?? endOf(status)));

@@ -14,13 +14,7 @@ const fetchNode = async (version, folder, packageName) => {
   const cache = join(folder, '..');
   mkdirSync(cache, { recursive: true });
   const aside = mkdtempSync(join(cache, 'new-'));
-  const options = [
-    '--ignore-scripts',
-    '--no-audit',
-    '--no-fund',
-    '--no-update-notifier',
-    '--loglevel=error',
-  ];
+  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
   const install = ['install', '--prefix', aside, ...options, `${packageName}@${version}`];
   const { stdout, stderr } = await execute('npm', install, { seconds: 300 });
   // Of two runs that fetch the same, one comes first.

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { AdminClient, NoDaemonError } from '../../src/cli/admin-client.js';
+import { main } from '../support/program.js';
 import { answerProblems } from '../support/answer-shapes.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { runLine } from '../support/guest.js';
@@ -194,14 +195,15 @@ test('a user that is not root serves it in a directory of its own', async () => 
       '--clear-groups',
       '--inh-caps=+net_admin',
       '--ambient-caps=+net_admin',
-      process.execPath,
-      join(import.meta.dirname, '../../src/cli/main.js'),
+      // That user may not come to where the program is.
+      '/proc/self/fd/3',
+      main,
       'run',
       `--source=${manifests}`,
       '--hostname-override=n1',
       `--admin-socket=${own}`,
     ],
-    { stdio: 'ignore' },
+    { stdio: ['ignore', 'ignore', 'ignore', openSync(process.execPath, 'r')] },
   );
   try {
     await eventually(async () => assert.equal((await new AdminClient(own).status()).synced, true));
@@ -215,7 +217,7 @@ test('a user that is not root serves it in a directory of its own', async () => 
 });
 
 const dump = (...args: readonly string[]) =>
-  spawnSync(process.execPath, [join(import.meta.dirname, '../../src/cli/main.js'), 'dump', ...args], {
+  spawnSync(process.execPath, [main, 'dump', ...args], {
     encoding: 'utf8',
     env: { ...process.env, KUBE_IPVS_ADMIN_SOCKET: path },
   });

@@ -1,10 +1,11 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { silentLogger } from '../../src/base/log.js';
 import { ApiError, type Answer } from '../../src/watch/api-client.js';
 import { Reflector } from '../../src/watch/reflector.js';
 import { fastTiming } from './following.js';
+import { elapse } from '../support/virtual-clock.js';
 
 const endMark =
   '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7","annotations":{"k8s.io/initial-events-end":"true"}}}}\n';
@@ -21,7 +22,7 @@ const lostAfter = (milliseconds: number): Answer => ({
   within: () => {},
   async *[Symbol.asyncIterator]() {
     yield Buffer.alloc(0);
-    await delay(milliseconds);
+    await elapse(milliseconds);
     throw new Error('ECONNRESET');
   },
 });
@@ -105,7 +106,7 @@ test('one that is lost at once does not, nor does a server that takes long to sa
   for (const watch of [
     async () => lostAfter(0),
     async () => {
-      await delay(80);
+      await elapse(80);
       throw new Error('ECONNRESET');
     },
   ]) {
