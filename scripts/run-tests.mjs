@@ -27,8 +27,8 @@ const guestNode = ['--min-semi-space-size=32', '--max-semi-space-size=32'];
 // ---- test files
 
 const isKernelTest = (file) => file.startsWith(join('test', 'kernel') + '/');
-/** These run shell scripts, for which another Node makes no difference. */
-const isScriptTest = (file) => file.startsWith(join('test', 'scripts') + '/');
+/** These run scripts, which find the Node that they need: once is enough. */
+const isScriptTest = (file) => /^test\/(scripts\/|deploy\/image)/.test(file);
 /** A test says in a line `// lab: OPTIONS` what kind of guest it needs, as `-K initcall_blacklist=ip_vs_init`. */
 const labOptions = (file) => /^\/\/ lab: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(' ') ?? [];
 /** In virtual time a guest's clock stands still while anything computes: a busy machine makes no test wait too little. */

@@ -1,6 +1,6 @@
 // The processor time of a command and everything that it starts. A guest's processes are not waited for by anything, so that only a
 // control group counts them; where none can be made, what the shell waited for is counted.
-import { accessSync, constants, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The kinds of control groups that count, and the seconds that a group has used. */
@@ -25,6 +25,14 @@ const isWritable = (folder) => {
   }
 };
 
+const removeGroup = (folder) => {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Something still runs in it.
+  }
+};
+
 const mounts = readFileSync('/proc/mounts', 'utf8')
   .trimEnd()
   .split('\n')
@@ -37,11 +45,20 @@ const kind = kinds
   )
   .find(({ folder }) => isWritable(folder));
 
+/** Groups of runs that were ended can be removed only when nothing runs in them any more. */
+const removeOldGroups = () => {
+  for (const name of kind === undefined ? [] : readdirSync(kind.folder)) {
+    const owner = /^kube-ipvs-test-(\d+)-/.exec(name)?.[1];
+    if (owner !== undefined && !existsSync(`/proc/${owner}`)) removeGroup(join(kind.folder, name));
+  }
+};
+
 let number = 0;
 
 /** A control group for a command; undefined where there are none. */
 export const makeGroup = () => {
   if (kind === undefined) return undefined;
+  if (number === 0) removeOldGroups();
   const folder = join(kind.folder, `kube-ipvs-test-${process.pid}-${number++}`);
   try {
     mkdirSync(folder);
@@ -54,11 +71,7 @@ export const makeGroup = () => {
     /** The seconds used; to be asked once. */
     end: () => {
       const seconds = kind.seconds(folder);
-      try {
-        rmdirSync(folder);
-      } catch {
-        // Something still runs in it.
-      }
+      removeGroup(folder);
       return seconds;
     },
   };

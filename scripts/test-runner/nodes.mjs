@@ -38,5 +38,14 @@ const nodeOf = async (version) => {
   return undefined;
 };
 
+/** What `scripts/runtime` prints: the path of the Node that the product is shipped with. */
+const nodeOfRuntime = async () => {
+  const { status, stdout, stderr } = await execute('scripts/runtime', [], { seconds: 600 });
+  const program = stdout.trim();
+  if (status !== 0) return console.log(`scripts/runtime: ${status}\n${stderr}`);
+  const version = await execute(program, ['--version'], { seconds: 60 });
+  return { version: version.stdout.trim().slice(1), program };
+};
+
 /** The Node that the product is shipped with; undefined where it cannot be had. */
-export const productNode = () => nodeOf(productVersion);
+export const productNode = () => (existsSync('scripts/runtime') ? nodeOfRuntime() : nodeOf(productVersion));
