@@ -1,160 +1,87 @@
-// Runs compiled tests: those of test/kernel each in a lab guest of its own, all others here, on this Node and, where no
-// files are chosen, on the other Node versions that we support too. Ends with `N passed, N failed`; a test that was skipped
-// or is to be written counts as failed, and so does a file that crashed, hung or had no test.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { availableParallelism, homedir } from 'node:os';
+// Runs compiled tests: those of test/kernel each in a lab guest, on the Node that the product is shipped with; all others on
+// this machine, on this Node and, where no files are chosen, on the product's too. The longest come first.
+//   node scripts/run-tests.mjs [--report FILE] [--record] [FILE…]
+//     --report FILE   write what every file cost as JSON
+//     --record        keep how long files took in scripts/test-runner/durations.json, which decides what comes first
+// Ends with a table of the slowest files and the line `N passed, N failed`; a test that was skipped or is to be written counts
+// as failed, and so does a file that crashed, hung or had no test.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { executeAside } from './test-runner/execute.mjs';
+import { ownNode, productNode } from './test-runner/nodes.mjs';
+import { readDurations, slowest, writeDurations, writeReport } from './test-runner/report.mjs';
+import { judge } from './test-runner/tap.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
-/** The lowest version of package.json's `engines`, and the line after the one that we develop on. */
-const otherVersions = ['20.19.0', '24.21.0'].filter((version) => version !== process.versions.node);
-/** Of the kernel tests these go from manifests or an API server to real connections: they are run on every version. */
-const endToEnd = ['test/kernel/golden-transitions.test.ts', 'test/kernel/traffic.test.ts'];
-/** A file that takes longer hangs. The slowest takes a tenth of it. */
-const limitSeconds = Number(process.env.KUBE_IPVS_TEST_SECONDS ?? 300);
-/** The end of an output tells what is wrong, where it is endless. */
-const longestOutput = 4_000_000;
+/** A file that takes longer hangs: many times what the slowest takes, so that a busy machine is no hang. */
+const limitSeconds = Number(process.env.KUBE_IPVS_TEST_SECONDS ?? 600);
 
 // A guest's memory is cheap and its page faults are not: a larger young generation saves most of them.
 const guestNode = ['--min-semi-space-size=32', '--max-semi-space-size=32'];
 
-// ---- running one command
-
-/** The process groups of the commands that run now. */
-const running = new Set();
-const killGroup = (pid, signal) => {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended by itself.
-  }
-};
-for (const [signal, status] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-])
-  process.once(signal, () => {
-    for (const pid of running) killGroup(pid, 'SIGTERM');
-    process.exit(status);
-  });
-
-/** Runs a command in a process group of its own: its exit status or signal, what it wrote, and whether it was ended by us. */
-const execute = (command, args, { seconds, environment = {} }) =>
-  new Promise((resolve) => {
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // Without what `node --test` tells its own test files.
-      env: { ...process.env, ...environment, NODE_TEST_CONTEXT: undefined },
-      detached: true,
-    });
-    const result = { status: undefined, stdout: '', stderr: '', late: false };
-    for (const stream of ['stdout', 'stderr'])
-      child[stream].setEncoding('utf8').on('data', (text) => {
-        result[stream] += text;
-        if (result[stream].length > 2 * longestOutput) result[stream] = result[stream].slice(-longestOutput);
-      });
-    if (child.pid !== undefined) running.add(child.pid);
-    const timers = [
-      setTimeout(() => {
-        result.late = true;
-        killGroup(child.pid, 'SIGTERM');
-        timers.push(setTimeout(() => killGroup(child.pid, 'SIGKILL'), 5000));
-      }, seconds * 1000),
-    ];
-    // What it left running keeps its output open; without that we would wait for it in vain.
-    child.on('exit', () => timers.push(setTimeout(() => killGroup(child.pid, 'SIGKILL'), 2000)));
-    const end = (status) => {
-      for (const timer of timers) clearTimeout(timer);
-      running.delete(child.pid);
-      resolve({ ...result, status });
-    };
-    child.on('error', (error) => end(error.message));
-    child.on('close', (status, signal) => end(status ?? signal));
-  });
-
-// ---- reading TAP
-
-const counters = ['tests', 'pass', 'fail', 'cancelled', 'skipped', 'todo'];
-
-/** The counts that a test file's TAP ends with; undefined where it did not come to its end. */
-const summaryOf = (tap) => {
-  const counts = counters.map(
-    (word) => [...tap.matchAll(new RegExp(`^# ${word} (\\d+)$`, 'gm'))].at(-1)?.[1],
-  );
-  if (counts.includes(undefined)) return undefined;
-  return Object.fromEntries(counters.map((word, index) => [word, Number(counts[index])]));
-};
-
-/** What is wrong with a run beyond failed assertions; undefined where nothing is. */
-const flawOf = ({ status, late }, summary) => {
-  if (late) return `ended after ${limitSeconds} s`;
-  if (summary === undefined) return `ended early: ${status}`;
-  if (summary.skipped + summary.todo > 0) return `${summary.skipped + summary.todo} skipped`;
-  if (summary.tests === 0) return 'no test';
-  return status === 0 || summary.fail + summary.cancelled > 0 ? undefined : `status ${status}`;
-};
-
-const judge = (result) => {
-  const summary = summaryOf(result.stdout);
-  const flaw = flawOf(result, summary);
-  const { pass, fail, cancelled, skipped, todo } = summary ?? {
-    pass: 0,
-    fail: 0,
-    cancelled: 0,
-    skipped: 0,
-    todo: 0,
-  };
-  const failed = fail + cancelled + skipped + todo;
-  return { passed: pass, failed: failed === 0 && flaw !== undefined ? 1 : failed, flaw };
-};
-
-/** Runs one test file, says how it went, shows the whole output where it failed. */
-const runFile = async (name, command, args, { seconds: limit, environment }) => {
-  const started = Date.now();
-  const result = await execute(command, args, { seconds: limit, environment });
-  const { passed, failed, flaw } = judge(result);
-  const seconds = ((Date.now() - started) / 1000).toFixed(1);
-  const because = flaw === undefined ? '' : `, ${flaw}`;
-  console.log(
-    `${failed === 0 ? '✓' : '✗'} ${name}: ${passed} passed, ${failed} failed${because} (${seconds} s)`,
-  );
-  if (failed > 0) console.log(`${result.stdout}${result.stderr}`);
-  return { passed, failed };
-};
-
 // ---- test files
 
 const isKernelTest = (file) => file.startsWith(join('test', 'kernel') + '/');
-/** These run shell scripts, for which another Node makes no difference. */
-const isScriptTest = (file) => ['test/scripts/lab.test.ts', 'test/scripts/quickstart.test.ts'].includes(file);
+/** These run scripts, which find the Node that they need: once is enough. */
+const isScriptTest = (file) => /^test\/(scripts\/|deploy\/image)/.test(file);
 /** A test says in a line `// lab: OPTIONS` what kind of guest it needs, as `-K initcall_blacklist=ip_vs_init`. */
 const labOptions = (file) => /^\/\/ lab: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(' ') ?? [];
-const needsLab = (file) => isKernelTest(file) || readFileSync(file, 'utf8').includes('scripts/lab');
+/** In virtual time a guest's clock stands still while anything computes: a busy machine makes no test wait too little. */
+const virtualTime = ['-K', 'time-travel=inf-cpu'];
+/** A test that cannot do with virtual time says why in a line `// real time: REASON`. */
+const clockOptions = (file) => (/^\/\/ real time: ./m.test(readFileSync(file, 'utf8')) ? [] : virtualTime);
+/** A test outside of test/kernel that measures time says in a line `// virtual time: REASON` that it is to run in a guest too. */
+const runsInLab = (file) => isKernelTest(file) || /^\/\/ virtual time: ./m.test(readFileSync(file, 'utf8'));
+const needsLab = (file) => runsInLab(file) || readFileSync(file, 'utf8').includes('scripts/lab');
 
-/** Runs a file on a Node: programs that it starts find the same one. */
-const runOn = (node, file) => {
-  const name = node.version === process.versions.node ? file : `${file} on Node ${node.version}`;
-  const environment = { PATH: dirname(node.program) + delimiter + process.env.PATH };
+/** The command that runs a test file on a Node. */
+const commandOf = (node, file) => {
   const test = ['--test-reporter=tap', join('build', file.replace(/\.ts$/, '.js'))];
-  if (!isKernelTest(file)) return runFile(name, node.program, test, { seconds: limitSeconds, environment });
-  const lab = ['-t', String(limitSeconds), ...labOptions(file), '--'];
-  const guest = [...lab, node.program, ...guestNode, ...test];
-  return runFile(name, 'scripts/lab', guest, { seconds: limitSeconds + 30, environment });
+  if (!runsInLab(file)) return [node.program, test];
+  return [
+    'scripts/lab',
+    [
+      '-t',
+      limitSeconds,
+      ...labOptions(file),
+      ...clockOptions(file),
+      '--',
+      node.program,
+      ...guestNode,
+      ...test,
+    ],
+  ];
+};
+
+/** Runs a file on a Node, says how it went, and shows the whole output where it failed. Programs that it starts find that Node. */
+const runFile = async ({ node, file }) => {
+  const [command, args] = commandOf(node, file);
+  const result = await executeAside(command, args, {
+    seconds: runsInLab(file) ? limitSeconds + 30 : limitSeconds,
+    environment: { PATH: dirname(node.program) + delimiter + process.env.PATH },
+  });
+  const { passed, failed, flaw } = judge(result, limitSeconds);
+  const because = flaw === undefined ? '' : `, ${flaw}`;
+  const { seconds, cpuSeconds, guests } = result;
+  console.log(
+    `${failed === 0 ? '✓' : '✗'} ${file} on Node ${node.version}: ${passed} passed, ${failed} failed${because} (${seconds.toFixed(1)} s, processor ${cpuSeconds.toFixed(1)} s)`,
+  );
+  if (failed > 0) console.log(`${result.stdout}${result.stderr}`);
+  const where = runsInLab(file) ? 'lab' : 'host';
+  return { file, where, node: node.version, guests, seconds, cpuSeconds, passed, failed };
 };
 
 /** At most `width` jobs at a time. */
-const inParallel = async (width, jobs) => {
+const inParallel = async (width, jobs, run) => {
   const results = [];
   let next = 0;
   const worker = async () => {
-    while (next < jobs.length) {
-      const job = jobs[next++];
-      results.push(await job());
-    }
+    while (next < jobs.length) results.push(await run(jobs[next++]));
   };
   await Promise.all(Array.from({ length: width }, worker));
   return results;
@@ -162,37 +89,10 @@ const inParallel = async (width, jobs) => {
 
 // ---- what they need
 
-const say = (text) => console.error(`• ${text}`);
-
-/** A Node of this version out of the cache, fetched as a package if it is not there; undefined where that fails. */
-const nodeOf = async (version) => {
-  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'kube-ipvs-node');
-  const folder = join(cache, version);
-  const packageName = `node-${process.platform}-${process.arch}`;
-  const program = join(folder, 'node_modules', packageName, 'bin/node');
-  if (!existsSync(program)) {
-    say(`Node ${version} (npm)`);
-    mkdirSync(cache, { recursive: true });
-    const aside = mkdtempSync(join(cache, 'new-'));
-    const options = [
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-      '--no-update-notifier',
-      '--loglevel=error',
-    ];
-    const install = ['install', '--prefix', aside, ...options, `${packageName}@${version}`];
-    const { stdout, stderr } = await execute('npm', install, { seconds: limitSeconds });
-    // Of two runs that fetch the same, one comes first.
-    if (!existsSync(folder)) renameSync(aside, folder);
-    else rmSync(aside, { recursive: true });
-    if (!existsSync(program)) console.log(`could not fetch Node ${version}\n${stdout}${stderr}`);
-  }
-  const { stdout } = await execute(program, ['--version'], { seconds: 30 });
-  if (stdout.trim() === `v${version}`) return { version, program };
-  rmSync(folder, { recursive: true, force: true });
-  return undefined;
-};
+/** Bundles the program, which kernel tests start as it is shipped. */
+const bundle = () =>
+  !existsSync('scripts/build.mjs') ||
+  spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: ['ignore', 2, 2] }).status === 0;
 
 const prepareKernel = (...options) =>
   new Promise((resolve) => {
@@ -204,51 +104,66 @@ const prepareKernel = (...options) =>
 /** The kernel of the kernel tests; and a guest's, where the machine's own is that one, as some tests are about guests. */
 const prepareLab = async () => (await prepareKernel()) && (await prepareKernel('--kernel', 'guest'));
 
+/** Which Nodes a file is run on. */
+const nodesFor = (file, product, isEverything) => {
+  if (isKernelTest(file)) return [product];
+  if (isScriptTest(file) || !isEverything || product.version === ownNode.version) return [ownNode];
+  return [ownNode, product];
+};
+
+/** The longest first, so that no core is without work while the last one runs. */
+const longestFirst = (runs) => {
+  const recorded = readDurations();
+  const expected = ({ file }) => recorded[file] ?? (needsLab(file) ? 2 : 1);
+  return runs.toSorted((a, b) => expected(b) - expected(a));
+};
+
 // ---- all
 
+const { values: options, positionals: chosen } = parseArgs({
+  options: { report: { type: 'string' }, record: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
 const all = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts'))
   .map((name) => join('test', name))
   .toSorted();
-const chosen = process.argv.slice(2);
-const files = all.filter((file) => chosen.length === 0 || chosen.some((wanted) => file.startsWith(wanted)));
-const failure = (text) => {
-  console.log(`✗ ${text}`);
-  return { passed: 0, failed: 1 };
-};
+const isEverything = chosen.length === 0;
+const files = all.filter((file) => isEverything || chosen.some((wanted) => file.startsWith(wanted)));
 
-const results = [];
+let refused = 0;
+const refuse = (text) => {
+  console.log(`✗ ${text}`);
+  refused += 1;
+};
 for (const wanted of chosen.filter((start) => !files.some((file) => file.startsWith(start))))
-  results.push(failure(`no test file matches ${wanted}`));
+  refuse(`no test file matches ${wanted}`);
 
 const labWanted = files.some(needsLab);
 const labReady = labWanted && (await prepareLab());
-if (labWanted && !labReady) results.push(failure('the kernel lab could not be prepared'));
+if (labWanted && !labReady) refuse('the kernel lab could not be prepared');
+if (!bundle()) refuse('the program could not be bundled');
+const product = isEverything || files.some(isKernelTest) ? await productNode() : ownNode;
+if (product === undefined) refuse('the Node that the product is shipped with could not be fetched');
 
-const here = { version: process.versions.node, program: process.execPath };
-const runs = files.map((file) => ({ node: here, file }));
-for (const version of chosen.length === 0 ? otherVersions : []) {
-  const node = await nodeOf(version);
-  if (node === undefined) results.push(failure(`Node ${version} could not be fetched`));
-  else
-    for (const file of files)
-      if (endToEnd.includes(file) || !(isKernelTest(file) || isScriptTest(file))) runs.push({ node, file });
-}
-
-const possible = runs.filter(({ file }) => labReady || !needsLab(file));
-for (const { file } of runs.filter((run) => !possible.includes(run)))
-  results.push(failure(`${file}: no kernel to run on`));
-results.push(
-  ...(await inParallel(
-    availableParallelism(),
-    possible.map(
-      ({ node, file }) =>
-        () =>
-          runOn(node, file),
-    ),
-  )),
+const possible = files.filter((file) => labReady || !needsLab(file));
+for (const file of files.filter((file) => !possible.includes(file))) refuse(`${file}: no kernel to run on`);
+const runs = possible.flatMap((file) =>
+  nodesFor(file, product ?? ownNode, isEverything).map((node) => ({ node, file })),
 );
 
+const began = performance.now();
+const results = await inParallel(
+  Number(process.env.KUBE_IPVS_TEST_JOBS ?? availableParallelism()),
+  longestFirst(runs),
+  runFile,
+);
+const wallSeconds = (performance.now() - began) / 1000;
+
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
-console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
-process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
+const [passed, failed] = [sum('passed'), sum('failed') + refused];
+if (results.length > 0) for (const line of slowest(results, wallSeconds)) console.log(line);
+if (options.report !== undefined) writeReport(options.report, results, wallSeconds);
+if (options.record) writeDurations(results);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -147,3 +147,38 @@ test('no source file is longer than 350 lines', () => {
     .filter(({ lines }) => lines > 350);
   assert.deepEqual(wrong, []);
 });
+
+/**
+ * Where time passes by plan: programs that load a daemon, servers and clients that are slow on purpose, the helpers themselves, and
+ * tests with the text of such a program.
+ */
+const mayPause = [
+  /^test\/(soak|overload|benchmark|traffic)\/(?!.*\.test\.ts$)/,
+  /^test\/support\/(eventually|virtual-clock|api-server|api-streams|steady-client|traffic-client)\.ts$/,
+  /^test\/(cli\/lost-output|scripts\/(lab|run-tests)|architecture)\.test\.ts$/,
+];
+
+test('no test waits for a fixed time: it waits for what is to happen, or lets virtual time elapse', () => {
+  const pausing = /\bsetTimeout\(|\bsetTimeout( as \w+)? \}|\bscheduler\.wait\(/;
+  const wrong = sources('test')
+    .filter((file) => !mayPause.some((pattern) => pattern.test(file)))
+    .flatMap((file) =>
+      readFileSync(join(root, file), 'utf8')
+        .split('\n')
+        .filter((line) => pausing.test(line))
+        .map((line) => `${file}: ${line.trim()}`),
+    );
+  assert.deepEqual(wrong, []);
+});
+
+test('what elapses virtual time runs in it', () => {
+  const wrong = sources('test').filter(
+    (file) =>
+      file.endsWith('.test.ts') &&
+      importsOf(file).some((specifier) => specifier.endsWith('/virtual-clock.js')) &&
+      (file.startsWith('test/kernel/')
+        ? /^\/\/ real time: /m.test(readFileSync(join(root, file), 'utf8'))
+        : !/^\/\/ virtual time: /m.test(readFileSync(join(root, file), 'utf8'))),
+  );
+  assert.deepEqual(wrong, []);
+});

@@ -8,6 +8,7 @@ import { defaultDrainSettings } from '../../src/plan/drain.js';
 import { failed } from '../support/faulty-kernel.js';
 import { ip } from '../support/objects.js';
 import { setUp } from '../support/reconciling.js';
+import { cpuMilliseconds } from '../support/cpu-time.js';
 
 const vip = '10.96.0.1';
 const web = `TCP ${vip}:80` as VirtualServerKey;
@@ -220,10 +221,10 @@ test('ten thousand idle Services go with one dump each', async () => {
   const { kernel, desired, reconciler, wantMany } = setUp();
   await reconciler.reconcile(wantMany(10_000, ['10.1.0.1']));
   kernel.read.length = 0;
-  const started = performance.now();
+  const started = cpuMilliseconds();
   await reconciler.reconcile(wantMany(10_000, undefined));
   assert.equal(kernel.tables.size, 0);
   assert.equal(kernel.read.length, 10_000);
   assert.equal(desired.serviceCount, 0);
-  assert.ok(performance.now() - started < 10_000);
+  assert.ok(cpuMilliseconds() - started < 10_000);
 });

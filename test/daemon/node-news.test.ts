@@ -1,6 +1,6 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { families, parseCidr } from '../../src/base/ip.js';
 import { parseFlags } from '../../src/config/flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
@@ -9,6 +9,7 @@ import { NodeNews } from '../../src/daemon/node-news.js';
 import type { Node } from '../../src/model/node.js';
 import { ip } from '../support/objects.js';
 import { RecordingLog } from '../support/recording-log.js';
+import { elapse } from '../support/virtual-clock.js';
 
 const node = (changes: {
   readonly zone?: string;
@@ -98,7 +99,7 @@ test('in NodeCIDR mode it is told that podCIDRs are waited for, and that they ca
     'info: the Node changed',
     'info: the networks of the pods of this node are known; the rules follow',
   ]);
-  await delay(60);
+  await elapse(60);
   assert.deepEqual(events, []);
 });
 
@@ -106,7 +107,7 @@ test('podCIDRs that do not come become an error and an event of the Node', async
   const { become, take, events } = setUp('--detect-local-mode=NodeCIDR');
   become(node({}));
   take();
-  await delay(60);
+  await elapse(60);
   assert.deepEqual(take(), ['error: detectLocalMode is NodeCIDR']);
   assert.deepEqual(
     events.map(({ regarding, type, reason }) => [regarding, type, reason]),

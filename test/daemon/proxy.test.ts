@@ -1,6 +1,6 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { scheduler } from 'node:timers/promises';
 import { Contests } from '../../src/apply/contests.js';
 import { DriftCounters } from '../../src/apply/drift-counters.js';
 import { DummyInterface } from '../../src/apply/dummy-interface.js';
@@ -23,6 +23,7 @@ import { ClusterStore } from '../../src/watch/cluster-store.js';
 import { eventually } from '../support/daemon-process.js';
 import { failed, FaultyKernel } from '../support/faulty-kernel.js';
 import { nodeFacts, ready, service, settings, slice, type ServiceSpec } from '../support/objects.js';
+import { elapse } from '../support/virtual-clock.js';
 
 /** A proxy on a kernel that can be told to fail. */
 const setUp = ({ isNamedAsOurs = false } = {}) => {
@@ -337,7 +338,7 @@ test('what the kernel goes on refusing is tried again a few times a second at mo
   for (let tenth = 0; tenth < 10; tenth += 1) {
     context.mock.timers.tick(100);
     await turns();
-    await scheduler.wait(100);
+    await elapse(100);
   }
   assert.ok(rounds >= 1 && rounds <= 5, `${rounds} rounds`);
   assert.equal(infos.length, before);

@@ -1,7 +1,8 @@
+// virtual time: what is tested waits.
 import assert from 'node:assert/strict';
 import { mock, test, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncRunner } from '../../src/daemon/sync-runner.js';
+import { elapse } from '../support/virtual-clock.js';
 
 const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
@@ -162,7 +163,7 @@ test('a sync period of months does not make it run without a pause', async () =>
     run: async () => void (runs += 1),
   });
   runner.request();
-  await sleep(50);
+  await elapse(50);
   await runner.stop();
   assert.equal(runs, 1);
 });

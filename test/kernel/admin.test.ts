@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { AdminClient, NoDaemonError } from '../../src/cli/admin-client.js';
+import { main } from '../support/program.js';
 import { answerProblems } from '../support/answer-shapes.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { runLine } from '../support/guest.js';
@@ -227,7 +228,7 @@ test('a user that is not root serves it in a directory of its own', async () => 
 });
 
 const dump = (...args: readonly string[]) =>
-  spawnSync(process.execPath, [join(import.meta.dirname, '../../src/cli/main.js'), 'dump', ...args], {
+  spawnSync(process.execPath, [main, 'dump', ...args], {
     encoding: 'utf8',
     env: { ...process.env, KUBE_IPVS_ADMIN_SOCKET: path },
   });

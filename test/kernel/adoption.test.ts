@@ -1,7 +1,5 @@
-// lab: -K time-travel --timeout 240
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
@@ -9,6 +7,7 @@ import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { addressesOf, savedTable } from '../support/guest.js';
 import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
 import { renderedOf } from '../support/rendered.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // A start reads and changes nothing until it has been told everything; by what it sends to the kernel, in virtual time.
 
@@ -30,7 +29,7 @@ const synced = async (): Promise<void> => {
   await follows('services', 'endpointslices', 'nodes');
   await eventually(() => assert.deepEqual(savedTable(), wanted));
   // What comes after the first sync: a look at everything.
-  await sleep(45_000);
+  await elapse(45_000);
   assert.deepEqual(savedTable(), wanted);
 };
 
@@ -68,7 +67,7 @@ test('on a fresh kernel the interface is made, and nothing else before all is kn
   withhold('endpointslices');
   start();
   await follows('services', 'nodes');
-  await sleep(answerMilliseconds - 10_000);
+  await elapse(answerMilliseconds - 10_000);
   assert.deepEqual(commands(), ['new-link']);
   assert.deepEqual([savedTable(), addressesOf('kube-ipvs0')], [[], []]);
   await synced();
@@ -81,7 +80,7 @@ for (const resource of ['endpointslices', 'services'])
     withhold(resource);
     start();
     await follows('nodes', resource === 'services' ? 'endpointslices' : 'services');
-    await sleep(answerMilliseconds - 10_000);
+    await elapse(answerMilliseconds - 10_000);
     assert.equal(server.pendingFaults, 0);
     assert.deepEqual([mutationsIn(daemon.log), savedTable()], [[], before]);
     await synced();

@@ -1,7 +1,5 @@
-// lab: -K time-travel --timeout 600
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Fault, Verb } from '../support/api-faults.js';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
@@ -10,6 +8,7 @@ import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { savedTable } from '../support/guest.js';
 import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
 import { renderedOf } from '../support/rendered.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // Whatever the API server does, the kernel comes to be as `render` says, and a change costs what it costs without a fault. In
 // virtual time: every patience is the real one.
@@ -43,10 +42,10 @@ const costOf = async (strike: () => void, wait = 0): Promise<readonly string[]> 
   const from = daemon.log.length;
   strike();
   move();
-  await sleep(wait);
+  await elapse(wait);
   await converges(2 * minute);
   // What a fault might bring later: a list anew after a backoff, a look at what drains.
-  await sleep(45_000);
+  await elapse(45_000);
   await converges();
   assert.equal(server.pendingFaults, 0, 'the fault has not struck');
   const sent = mutationsIn(daemon.log.slice(from));

@@ -1,7 +1,5 @@
-// lab: -K time-travel --timeout 400
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
@@ -10,6 +8,7 @@ import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { run, runLine, savedTable } from '../support/guest.js';
 import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
 import { OneSocket } from '../support/one-socket.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // What goes on while nobody answers, and while somebody sets the clock: connections, drains with their deadlines, the node's
 // addresses. In virtual time.
@@ -86,7 +85,7 @@ const lists = (of: ApiServer): readonly string[] =>
 
 /** After the time for everything that may follow: nothing was sent to the kernel since the log had that length. */
 const nothingSince = async (length: number): Promise<void> => {
-  await sleep(2 * minute);
+  await elapse(2 * minute);
   assert.deepEqual(mutationsIn(daemon.log.slice(length)), []);
 };
 
@@ -115,17 +114,17 @@ test('an hour without a server: connections go on, a drain ends at its deadline,
   const { port, version } = server;
   await server[Symbol.asyncDispose]();
   for (let minutes = 4; minutes <= 12; minutes += 4) {
-    await sleep(4 * minute);
+    await elapse(4 * minute);
     assert.deepEqual([await asked('pod1'), await asked('pod2')], ['pod1', 'pod2'], `${minutes} minutes`);
   }
   runLine('ip -n node address add 198.18.0.6/30 dev link0');
   await becomes(true, '-t 198.18.0.6:30080', pod(2));
-  await sleep(4 * minute);
+  await elapse(4 * minute);
   await becomes(false, pod(1));
   assert.match(daemon.log, new RegExp(`"realServer":"${pod(1)}:8080","reason":"deadline"`));
   assert.equal(await asked('pod1'), 'ECONNRESET');
   for (let minutes = 16; minutes <= 60; minutes += 4) {
-    await sleep(4 * minute);
+    await elapse(4 * minute);
     assert.equal(await asked('pod2'), 'pod2', `${minutes} minutes`);
   }
   const back = daemon.log.length;
@@ -148,7 +147,7 @@ test('an hour in which packets to the server vanish: the same, and not even a li
     runLine(`nft add chain ip cut ${hook} { type filter hook ${hook} priority 0 ; policy drop ; }`);
   server.put(sampleSlice('web', [2].map(pod)));
   for (let minutes = 0; minutes <= 60; minutes += 5) {
-    await sleep(5 * minute);
+    await elapse(5 * minute);
     assert.equal(await asked('pod2'), 'pod2', `${minutes} minutes`);
   }
   assert.match(daemon.log.slice(from), /not following: what is known stays/);
@@ -189,11 +188,11 @@ test('a clock set back and forth by hours shortens and lengthens nothing', async
     server.dropConnections();
     server.put(sampleSlice('web', [3, 4 + minutes].map(pod)));
     await becomes(true, `-t ${virtual}:80`, pod(4 + minutes), '-w 1');
-    await sleep(4 * minute);
+    await elapse(4 * minute);
     assert.equal(await asked('pod2'), 'pod2', `${minutes} minutes`);
     assert.match(health(), / 200 /);
   }
-  await sleep(4 * minute);
+  await elapse(4 * minute);
   await becomes(false, pod(2));
   assert.equal(await asked('pod2'), 'ECONNRESET');
   assert.deepEqual(lists(server), listed);

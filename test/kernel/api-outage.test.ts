@@ -1,14 +1,13 @@
-// lab: -K time-travel --timeout 240
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { runLine, savedTable } from '../support/guest.js';
 import { renderedOf } from '../support/rendered.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // An hour without an API server, in the lab's virtual time.
 
@@ -55,11 +54,11 @@ test('the table stays, addresses are followed, memory and log are still; then on
   await serves(first);
   await first[Symbol.asyncDispose]();
   const from = daemon.log.length;
-  await sleep(300_000);
+  await elapse(300_000);
   const memory = residentKilobytes(daemon);
   runLine('ip address add 192.0.2.11/24 dev eth0');
   await serves(first);
-  await sleep(hour);
+  await elapse(hour);
   await serves(first);
   const grown = residentKilobytes(daemon) - memory;
   console.log(`${grown} kB more after an hour`);
@@ -80,7 +79,7 @@ test('the table stays, addresses are followed, memory and log are still; then on
       .toSorted();
   const each = ['watchlist endpointslices', 'watchlist nodes', 'watchlist services'];
   await eventually(() => assert.deepEqual(lists(), each), 120_000);
-  await sleep(120_000);
+  await elapse(120_000);
   assert.deepEqual(lists(), each);
   assert.deepEqual(
     linesOf(daemon, back).filter(({ msg }) => msg !== 'following' && !msg.startsWith('not following')),

@@ -1,17 +1,15 @@
-// lab: --timeout 240
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { main } from '../support/program.js';
 import { savedTable } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // What kube-proxy leaves, beside things of the kubelet and of others, which must stay to the byte.
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const cli = (...args: readonly string[]) =>
   spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
 const sh = (line: string, input = ''): string =>

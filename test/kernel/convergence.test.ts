@@ -1,12 +1,13 @@
+// real time: a sync is killed in its middle, and in virtual time it comes to its end before anything else.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { tableName } from '../../src/model/nftables.js';
-import { DaemonProcess, eventually } from '../support/daemon-process.js';
+import { DaemonProcess } from '../support/daemon-process.js';
+import { eventually, momentOf } from '../support/eventually.js';
 import { addressesOf, savedTable } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
@@ -69,7 +70,7 @@ test('killed in the middle of a large sync, the next start adds just what is mis
   const wanted = count * (1 + endpoints.length + 1 + 2);
   await using first = new DaemonProcess([`--source=${source}`, '--once']);
   // ipvsadm would take longer to print the table than the daemon to fill it.
-  while (readFileSync('/proc/net/ip_vs', 'utf8').length < 1_000) await sleep(1);
+  await momentOf('some of the table', () => readFileSync('/proc/net/ip_vs', 'utf8').length >= 1_000);
   await first.stop('SIGKILL');
   const left = savedTable();
   const bound = addressesOf('kube-ipvs0').length;

@@ -1,4 +1,3 @@
-// lab: --timeout 120
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';

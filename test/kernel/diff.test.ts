@@ -1,11 +1,10 @@
-// lab: --timeout 600
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { addressesOf, runLine, savedTable } from '../support/guest.js';
@@ -17,7 +16,7 @@ import { OneSocket } from '../support/one-socket.js';
 const folder = mkdtempSync(join(tmpdir(), 'diff-'));
 const manifest = join(folder, 'world.json');
 const socket = join(folder, 'admin.sock');
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
 const vip = '10.96.0.10';
 const v6 = 'fd00:96::10';
 let network: ClusterNetwork;

@@ -1,17 +1,17 @@
-// lab: --timeout 240 -K initcall_blacklist=ip_vs_mh_init
+// lab: -K initcall_blacklist=ip_vs_mh_init
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { askDaemon } from '../../src/cli/admin-client.js';
 import type { Check } from '../../src/doctor/check.js';
 import { checks, type Outcome } from '../../src/doctor/checks.js';
 import { sourcesFor } from '../../src/doctor/collect.js';
 import { examineOnDemand } from '../../src/doctor/on-demand.js';
 import { toService } from '../../src/watch/objects.js';
+import { main } from '../support/program.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { settingsOf } from '../support/doctor-facts.js';
 import { run } from '../support/guest.js';
@@ -21,7 +21,6 @@ import { kubeconfigFor, SmallApi, type SmallApiOptions } from '../support/small-
 
 // What a check is about is really brought about, and where its remedy is a command, that command is run and mends it.
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
 const manifest = join(folder, 'world.json');
 const shell = (line: string): string =>

@@ -1,10 +1,9 @@
-// lab: --timeout 600 -K time-travel
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DrainLab, pod, second, vip, web } from '../support/drain-lab.js';
 import { runLine } from '../support/guest.js';
 import type { ServiceSpec } from '../support/objects.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // What is wanted again while it drains is used again in its place: its connections and the kernel's counters tell.
 
@@ -18,7 +17,7 @@ after(() => lab.down());
 /** Connections that the kernel has counted, by virtual server and real server: what is made anew counts from 0. */
 const counted = async (): Promise<ReadonlyMap<string, number>> => {
   // The kernel sums its counters up every two seconds.
-  await sleep(5 * second);
+  await elapse(5 * second);
   const counts = new Map<string, number>();
   let virtual = '';
   for (const line of runLine('ip netns exec node ipvsadm -Ln --stats --exact').split('\n')) {
@@ -81,7 +80,7 @@ const restarts = {
     during: async () => {
       await lab.stop();
       lab.start();
-      await sleep(10 * second);
+      await elapse(10 * second);
     },
     back: async (change: () => void) => change(),
   },

@@ -1,19 +1,17 @@
-// lab: --timeout 600 -K time-travel
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { after, afterEach, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { main } from '../support/program.js';
 import { eventually } from '../support/daemon-process.js';
 import { DrainLab, minute, pod, second, vip, web } from '../support/drain-lab.js';
 import { answerProblems } from '../support/answer-shapes.js';
 import { addressesOf, runLine, savedTable } from '../support/guest.js';
 import { sctpProgram } from '../support/sctp.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // Open connections to what is wanted no more, in virtual time: waiting costs nothing, and every deadline is the real one.
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const external = '203.0.113.9';
 const lab = new DrainLab();
 
@@ -31,7 +29,7 @@ test('a connection of a deleted Service goes on, new ones are refused; when it e
   lab.isRefused(vip, 80);
   assert.deepEqual(addressesOf('kube-ipvs0', 'node'), [`${vip}/32`]);
   assert.match(lab.daemon.log, /it stays for its open connections/);
-  await sleep(2 * minute);
+  await elapse(2 * minute);
   await lab.answers(client);
   await client[Symbol.asyncDispose]();
   await lab.isGone(vip, 5 * minute);
@@ -75,7 +73,7 @@ test('15 minutes count over a restart, which changes nothing', async () => {
   const pair = [await lab.connect(vip, 80), await lab.connect(vip, 80)];
   const began = performance.now();
   const passed = (milliseconds: number): Promise<void> =>
-    sleep(Math.max(0, began + milliseconds - performance.now()));
+    elapse(Math.max(0, began + milliseconds - performance.now()));
   lab.program(web([2]));
   await lab.holds(`-a -t ${vip}:80 -r ${pod(1)}:8080 -m -w 0`);
   const client = pair.find(({ last }) => last === 'pod1');
@@ -92,7 +90,7 @@ test('15 minutes count over a restart, which changes nothing', async () => {
   await lab.stop();
   await passed(10 * minute);
   lab.start();
-  await sleep(20 * second);
+  await elapse(20 * second);
   assert.deepEqual([savedTable('node'), lab.rules()], before);
   assert.doesNotMatch(lab.daemon.log, /"applied":/);
   await lab.answers(client);
@@ -119,7 +117,7 @@ test('a lingering virtual server lingers on over a restart, which changes nothin
   const before = [savedTable('node'), addressesOf('kube-ipvs0', 'node'), lab.rules()];
   await lab.stop();
   lab.start();
-  await sleep(20 * second);
+  await elapse(20 * second);
   assert.deepEqual([savedTable('node'), addressesOf('kube-ipvs0', 'node'), lab.rules()], before);
   assert.doesNotMatch(lab.daemon.log, /"applied":/);
   await lab.answers(client);
@@ -155,7 +153,7 @@ test('an SCTP association is given a minute', async () => {
   const began = performance.now();
   lab.program([]);
   await lab.holds(`-a --sctp-service ${vip}:3868 -r ${pod(1)}:8080 -m -w 0`);
-  await sleep(began + 50 * second - performance.now());
+  await elapse(began + 50 * second - performance.now());
   await lab.answers(client);
   await lab.isGone(pod(1));
   const ended = performance.now() - began;

@@ -1,13 +1,12 @@
-// lab: --timeout 240
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { addressesOf, runLine, savedTable } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // Everything of ours, changed by somebody in every way: it is as it was in time, and counted as what it was.
 
@@ -196,7 +195,7 @@ for (const [what, { lines, counted, within }] of Object.entries(drifts))
     for (const line of lines) runLine(line);
     // To look takes long, and the guest has one CPU: where a second is allowed, a second it gets.
     if (within === aSecond) {
-      await sleep(aSecond);
+      await elapse(aSecond);
       assert.deepEqual(everything(), before);
     } else await eventually(() => assert.deepEqual(everything(), before), within);
     const now = await counts();
@@ -217,7 +216,7 @@ test('a kernel setting that we cannot do without is set again within a period', 
 test('what nobody changed is not counted', async () => {
   const before = await counts();
   const all = everything();
-  await sleep(period * 3);
+  await elapse(period * 3);
   assert.deepEqual(await counts(), before);
   assert.deepEqual(everything(), all);
 });

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { main } from '../support/program.js';
 import { ClusterNetwork, HoldingClient } from '../support/cluster-network.js';
 
 // The kernel's connection table, with real connections in it; on a busy machine they may have ended by the time they are told.
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const dump = (...args: readonly string[]) =>
   spawnSync('ip', ['netns', 'exec', 'node', process.execPath, main, 'dump', '--connections', ...args], {
     encoding: 'utf8',

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { main } from '../support/program.js';
 import { run } from '../support/guest.js';
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const cli = (...args: readonly string[]) =>
   spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
 const dumped = (...args: readonly string[]): string => {

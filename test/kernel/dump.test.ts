@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterEach, test } from 'node:test';
 import { parseYaml } from '../../src/base/yaml.js';
+import { main } from '../support/program.js';
 import { eventually } from '../support/daemon-process.js';
 
 // Runs in the lab: scripts/lab -- node --test build/test/kernel/dump.test.js
-
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 const run = (command: string, args: readonly string[], input = ''): string =>
   execFileSync(command, args, { encoding: 'utf8', input });

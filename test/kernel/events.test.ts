@@ -3,12 +3,12 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ApiObject } from '../support/api-objects.js';
 import { ApiServer, type ApiServerOptions } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { grantedRights } from '../support/granted-rights.js';
 import { runLine, savedTable } from '../support/guest.js';
+import { elapse } from '../support/virtual-clock.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-events-'));
 
@@ -152,7 +152,7 @@ test('what waits is told at the end', async () => {
   await using daemon = start(server);
   await programmed();
   await eventually(() => assert.equal(server.pendingFaults, 0));
-  await delay(200);
+  await elapse(200);
   assert.deepEqual(server.events, []);
   assert.equal(await daemon.stop(), 0);
   assert.deepEqual(events(server), [starting, clash]);

@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { AdminClient } from '../../src/cli/admin-client.js';
+import { main } from '../support/program.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { runLine } from '../support/guest.js';
 import { local, notReady, ready, serviceObject, sliceObject, thisNode } from '../support/objects.js';
 
 // `kube-ipvs explain` beside a daemon, for what is well and for what is not. Its texts are in test/fixtures/explain.
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const golden = fileURLToPath(new URL('../../../test/fixtures/explain', import.meta.url));
 // Its name is in the texts.
 const scratch = '/tmp/kube-ipvs-explain';

@@ -1,4 +1,3 @@
-// lab: --timeout 300
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
@@ -16,12 +15,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { runLine, savedTable } from '../support/guest.js';
 import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { renderedTable } from '../support/rendered.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // Whatever befalls the files, the kernel is as `render` says of what they said last, and comes to be as it says of what they say.
 
@@ -61,7 +60,7 @@ const converges = async (): Promise<void> => {
 const isQuiet = (): Promise<void> =>
   eventually(async () => {
     const { length } = daemon.log;
-    await sleep(500);
+    await elapse(500);
     assert.equal(daemon.log.length, length);
   });
 
@@ -71,7 +70,7 @@ const staysThrough = async (step: () => void, said: RegExp): Promise<void> => {
   const from = daemon.log.length;
   step();
   await eventually(() => assert.match(toldIn(daemon.log.slice(from)), said));
-  await sleep(500);
+  await elapse(500);
   assert.deepEqual(mutationsIn(daemon.log.slice(from)), []);
 };
 
@@ -189,7 +188,7 @@ test('the folder goes and comes back', async () => {
 test('thousands of quick writes', async () => {
   for (let write = 0; write < 3_000; write += 1) {
     writeFileSync(fileOf(`s${1 + (write % 3)}`), textOf(1 + (write % 3), 50 + (write % 7)));
-    if (write % 500 === 0) await sleep(60);
+    if (write % 500 === 0) await elapse(60);
   }
   await converges();
 });

@@ -1,19 +1,17 @@
-// lab: --timeout 300
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { main } from '../support/program.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { addressesOf, run, runLine, savedTable } from '../support/guest.js';
 import { ready, serviceObject, sliceObject, type ServiceSpec } from '../support/objects.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // Things of others of every kind, some of them in our way, and everything that we ever do: they are the same afterwards.
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'foreign-'));
 const manifest = join(folder, 'world.json');
 const config = join(folder, 'config.yaml');
@@ -200,7 +198,7 @@ test('a resync of an unchanged world changes nothing', async () => {
   const counted = (text: string, name: RegExp): readonly string[] =>
     text.split('\n').filter((line) => name.test(line) && !line.startsWith('#'));
   const before = await page();
-  await sleep(3_500);
+  await elapse(3_500);
   const now = await page();
   for (const name of [/^kube_ipvs_operations_total/, /^kube_ipvs_drift_repaired_total/])
     assert.deepEqual(counted(now, name), counted(before, name));
@@ -236,7 +234,7 @@ test('resyncs, and the repair of what is ours', async () => {
   runLine('ip link delete kube-ipvs0');
   await served(daemon, 1);
   await eventually(() => assert.ok(addressesOf('kube-ipvs0').includes('10.96.0.11/32')));
-  await sleep(2_500);
+  await elapse(2_500);
   unharmed();
 });
 
@@ -255,7 +253,7 @@ for (const signal of ['SIGTERM', 'SIGKILL', 'SIGKILL'] as const)
     // The one before may have left other real servers, as many.
     await eventually(() => assert.deepEqual(lines(/10\.244\.0\.3:|fd00:244::3\]/), []), 60_000);
     await served(daemon, 1);
-    await sleep(1_500);
+    await elapse(1_500);
     unharmed();
   });
 

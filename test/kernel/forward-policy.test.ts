@@ -164,7 +164,7 @@ test('where it is asked for, a rule of ours lets answers through, comes back aft
   await eventually(() => assert.match(onNode('nft list table inet firewall'), /kube-ipvs: answers of pods/));
   assert.deepEqual(families.map(answer), ['answered', 'answered']);
   await daemon.stop();
-  const cleaned = onNode(`${process.execPath} build/src/cli/main.js cleanup`);
+  const cleaned = onNode(`${process.execPath} dist/kube-ipvs.js cleanup`);
   assert.match(cleaned, /^removed our rule in chain forward of table inet firewall$/m);
   assert.equal(others(), before);
 });

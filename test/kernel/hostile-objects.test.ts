@@ -1,4 +1,3 @@
-// lab: --timeout 180
 import assert from 'node:assert/strict';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

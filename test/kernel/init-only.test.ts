@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { run } from '../support/guest.js';
 
-const program = 'build/src/cli/main.js';
+const program = 'dist/kube-ipvs.js';
 const sysctl = (name: string): string =>
   readFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, 'utf8').trim();
 

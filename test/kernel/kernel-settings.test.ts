@@ -38,7 +38,7 @@ const prepare = async (...argv: readonly string[]): Promise<RecordingLog> => {
   return log;
 };
 
-const daemon = `${process.execPath} build/src/cli/main.js --source=examples --once --logging-format=json`;
+const daemon = `${process.execPath} dist/kube-ipvs.js --source=examples --once --logging-format=json`;
 
 /** Runs a line of the shell, in a mount namespace of its own. */
 const shell = (line: string): { readonly status: number | null; readonly stderr: string } =>

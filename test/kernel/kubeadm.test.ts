@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { main as program } from '../support/program.js';
 import { ApiServer } from '../support/api-server.js';
 import { eventually } from '../support/daemon-process.js';
 import { savedTable } from '../support/guest.js';
 
 // The command line of kubeadm's DaemonSet with its ConfigMap, at the paths where they are mounted.
 
-const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const kubeadm = fileURLToPath(new URL('../../../test/fixtures/config/kubeadm-config.conf', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'kubeadm-'));
 

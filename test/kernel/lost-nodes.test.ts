@@ -1,7 +1,5 @@
-// lab: --timeout 180 -K time-travel
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiObject } from '../support/api-objects.js';
 import { sampleNode, sampleService } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
@@ -10,6 +8,7 @@ import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { grantedRights } from '../support/granted-rights.js';
 import { runLine, savedTable } from '../support/guest.js';
 import { OneSocket } from '../support/one-socket.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // Kept-open connections to pods that leave: those of a node that is gone end at once, those of a node that only is not heard of when the pod is dead; all others go on.
 
@@ -140,7 +139,7 @@ test('a normal rollout asks for no Node, and its connections go on', async () =>
   become(4, 'terminating');
   await drains(4);
   become(4, 'removed');
-  await sleep(1_500);
+  await elapse(1_500);
   await answers(4);
   assert.deepEqual(asked(), []);
 });
@@ -150,7 +149,7 @@ test('a pod that is merely not ready keeps its connections: its Node is there', 
   await drains(3);
   await eventually(() => assert.deepEqual(asked(), [nodeOf(3)]));
   assert.ok(grantedRights().includes('get /nodes'));
-  await sleep(500);
+  await elapse(500);
   await answers(3);
 });
 
@@ -178,7 +177,7 @@ test('a Node from which nothing is heard, and a pod there that answers: it keeps
   await eventually(() => assert.ok(asked().includes(nodeOf(2))));
   for (let seconds = 0; seconds < 15; seconds += 3) {
     await answers(2);
-    await sleep(3_000);
+    await elapse(3_000);
   }
 });
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { before, after, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { Service } from '../../src/model/service.js';
 import { ready, service, slice } from '../support/objects.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
+import { elapse } from '../support/virtual-clock.js';
 
 const count = 1_000;
 const nameOf = (index: number): string => `s${index}`;
@@ -26,7 +26,7 @@ let daemon: InProcessDaemon;
 const messagesFor = async (change: () => void): Promise<number> => {
   const messages = daemon.messages();
   change();
-  await sleep(200);
+  await elapse(200);
   return daemon.messages() - messages;
 };
 
@@ -47,7 +47,7 @@ before(async () => {
   );
   assert.deepEqual(await first, { applied: count * 14, failed: 0 });
   // The events of our own addresses come back; they must cost nothing.
-  await sleep(500);
+  await elapse(500);
 });
 after(async () => {
   await daemon[Symbol.asyncDispose]();

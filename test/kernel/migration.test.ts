@@ -6,15 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { savedTable } from '../support/guest.js';
+import { elapse } from '../support/virtual-clock.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // The steps of deploy/MIGRATION.md under running requests. kube-proxy is what it leaves in the kernel when it is stopped.
 
 const steadyClient = fileURLToPath(new URL('../support/steady-client.js', import.meta.url));
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
 const guide = readFileSync('deploy/MIGRATION.md', 'utf8');
 const virtual = '10.96.0.10';
 const nodePort = '192.0.2.1:30080';
@@ -152,7 +154,8 @@ const startKubeIpvs = async (): Promise<DaemonProcess> => {
 };
 
 const ask = (port: number): readonly string[] => network.ask('client', 'tcp', virtual, port, 1);
-const pause = (): Promise<void> => new Promise((done) => setTimeout(done, 1_500));
+/** Some thirty requests of each kind go on. */
+const pause = (): Promise<void> => elapse(300);
 /** No request failed but as said, and none waited for a second repetition of its first packet. */
 const noFailure = async (client: SteadyClient): Promise<void> => {
   const { requests, held, slowest, failures } = await client.end();

@@ -1,4 +1,4 @@
-// lab: -m 1G --timeout 300
+// lab: -m 1G
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RandomModel } from '../soak/random-model.js';

@@ -1,23 +1,16 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { watchNftables } from '../../src/kernel/nftables/events.js';
+import { eventually } from '../support/eventually.js';
 import { run } from '../support/guest.js';
 import { everything, sampleAddress, serviceElement, services } from '../support/packet-rules.js';
+import { settle } from '../support/virtual-clock.js';
 
 const client = NftablesClient.open();
 const table = 'kube-ipvs';
 const nft = (line: string): string => run('nft', ...line.split(' '));
 const element = serviceElement('IPv4', [sampleAddress.IPv4, 'TCP', 80]);
-
-const until = async (condition: () => boolean, what: () => string): Promise<void> => {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
-    if (condition()) return;
-    await delay(10);
-  }
-  assert.fail(`not within 4 seconds: ${what()}`);
-};
 
 const watching = (options: { receiveBufferBytes?: number; exceptPort?: number } = {}) => {
   const seen = { changed: [] as string[], lost: 0, failures: [] as Error[] };
@@ -39,13 +32,15 @@ const told = async (watch: ReturnType<typeof watching>): Promise<readonly string
   const before = watch.seen.changed.length;
   nft(`add table ip6 ${table}`);
   nft(`add chain ip6 ${table} marker`);
-  await until(
-    () => watch.seen.changed.slice(before).includes(`IPv6 ${table}`) || watch.seen.lost > 0,
-    () => watch.seen.changed.join(', '),
+  await eventually(() =>
+    assert.ok(
+      watch.seen.changed.slice(before).includes(`IPv6 ${table}`) || watch.seen.lost > 0,
+      watch.seen.changed.join(', '),
+    ),
   );
-  await delay(20);
+  await settle();
   nft(`delete table ip6 ${table}`);
-  await delay(20);
+  await settle();
   assert.deepEqual([watch.seen.lost, watch.seen.failures], [0, []]);
   return watch.seen.changed.splice(0).filter((name) => name.startsWith('IPv4'));
 };
@@ -120,9 +115,6 @@ test('more than the buffer holds: lost is told', async () => {
     serviceElement('IPv4', [sampleAddress.IPv4, 'TCP', number + 1]),
   );
   await client.transaction([{ kind: 'add-elements', family: 'IPv4', table, set: services, elements }]);
-  await until(
-    () => watch.seen.lost > 0,
-    () => `${watch.seen.changed.length} events, none lost`,
-  );
+  await eventually(() => assert.ok(watch.seen.lost > 0, `${watch.seen.changed.length} events, none lost`));
   watch.close();
 });

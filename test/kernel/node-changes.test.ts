@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RealServerKey, VirtualServerKey } from '../../src/model/virtual-server.js';
 import { eventually } from '../support/daemon-process.js';
 import { addressesOf, run, runLine, savedTable } from '../support/guest.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { ready, service, slice } from '../support/objects.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // What changes under the daemon from outside: node addresses, the dummy interface, the IPVS table.
 
@@ -111,7 +111,7 @@ test('networks and link-local addresses on kube-ipvs0 are left alone, and nobody
   runLine('ip address add 10.77.0.1/24 dev kube-ipvs0');
   runLine('ip link set kube-ipvs0 up');
   await eventually(() => assert.equal(addressesOf('kube-ipvs0').length, 4), aSecond);
-  await sleep(3_000);
+  await elapse(3_000);
   assert.equal(addressesOf('kube-ipvs0').length, 4);
   assert.equal(applied(), before);
   runLine('ip address delete 10.77.0.1/24 dev kube-ipvs0');

@@ -1,8 +1,6 @@
-// lab: --timeout 240
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { Service } from '../../src/model/service.js';
@@ -13,6 +11,7 @@ import { eventually } from '../support/daemon-process.js';
 import { runLine, savedTable } from '../support/guest.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { local, ready, service, slice } from '../support/objects.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // Our tables on the real kernel, as nft sees them, whatever others do to them.
 
@@ -123,7 +122,7 @@ test('every virtual server and every VIP has its element', async () => {
 test('the same objects again, and a restart, change nothing and send nothing that changes', async () => {
   const then = await generation(daemon);
   fill(daemon);
-  await sleep(300);
+  await elapse(300);
   assert.equal(await generation(daemon), then);
   await daemon[Symbol.asyncDispose]();
   daemon = await start();
@@ -162,7 +161,7 @@ test('tables of others are left alone, and their changes cost nothing', async ()
   await nft('add chain ip theirs input { type filter hook input priority 5; }');
   const sent = daemon.messages();
   await nft('add rule ip theirs input tcp dport 9 drop');
-  await sleep(200);
+  await elapse(200);
   assert.equal(daemon.messages(), sent);
   assert.match(await nft('list table ip theirs'), /tcp dport 9 drop/);
 });

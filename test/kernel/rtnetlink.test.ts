@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { IpAddress } from '../../src/base/ip.js';
 import { RouteClient } from '../../src/kernel/rtnetlink/client.js';
 import type { Link } from '../../src/kernel/rtnetlink/convert.js';
 import { watchRoute, type RouteEvent } from '../../src/kernel/rtnetlink/events.js';
 import type { AddressOperation } from '../../src/model/operation.js';
+import { eventually } from '../support/eventually.js';
+import { settle } from '../support/virtual-clock.js';
 
 const name = 'kube-ipvs0';
 const run = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8' });
@@ -138,14 +139,6 @@ describe('addresses', () => {
   });
 });
 
-const until = async (condition: () => boolean, what: () => string): Promise<void> => {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
-    if (condition()) return;
-    await delay(10);
-  }
-  assert.fail(`not within 4 seconds: ${what()}`);
-};
-
 const watching = (
   options: { receiveBufferBytes?: number; exceptPort?: number } = {},
   onEvent: (event: RouteEvent) => void = () => {},
@@ -180,9 +173,11 @@ describe('events', () => {
       `ip link add other0 type dummy && ip addr add 192.0.2.1/24 dev other0 && ip addr add 2001:db8::1/64 dev other0 nodad`,
     );
     run(`ip addr del 192.0.2.1/24 dev other0 && ip link del other0`);
-    await until(
-      () => describeEvents(seen.events).includes('link-gone other0'),
-      () => describeEvents(seen.events).join(', '),
+    await eventually(() =>
+      assert.ok(
+        describeEvents(seen.events).includes('link-gone other0'),
+        describeEvents(seen.events).join(', '),
+      ),
     );
     const told = describeEvents(seen.events);
     for (const expected of [
@@ -205,9 +200,11 @@ describe('events', () => {
     await client.apply(index, [bind('10.96.0.1'), bind('10.96.0.2')]);
     await client.apply(index, [unbind('10.96.0.1')]);
     run(`ip addr add 10.96.0.3/32 dev ${name} && ip addr del 10.96.0.2/32 dev ${name}`);
-    await until(
-      () => describeEvents(seen.events).includes('address-gone 10.96.0.2/32'),
-      () => describeEvents(seen.events).join(', '),
+    await eventually(() =>
+      assert.ok(
+        describeEvents(seen.events).includes('address-gone 10.96.0.2/32'),
+        describeEvents(seen.events).join(', '),
+      ),
     );
     assert.deepEqual(
       describeEvents(seen.events).filter((event) => event.startsWith('address')),
@@ -223,10 +220,7 @@ describe('events', () => {
     });
     const { index } = await dummy();
     await client.apply(index, [bind('10.96.0.1'), bind('10.96.0.2')]);
-    await until(
-      () => seen.events.length >= 2,
-      () => describeEvents(seen.events).join(', '),
-    );
+    await eventually(() => assert.ok(seen.events.length >= 2, describeEvents(seen.events).join(', ')));
     assert.deepEqual(
       seen.failures.map((error) => error.message),
       seen.events.map(() => 'mine'),
@@ -246,7 +240,7 @@ describe('events', () => {
     });
     const { index } = await dummy();
     await client.apply(index, [bind('10.96.0.1'), bind('10.96.0.2'), bind('10.96.0.3')]);
-    await delay(100);
+    await settle();
     assert.equal(count, 1);
   });
 
@@ -258,18 +252,17 @@ describe('events', () => {
       await client.apply(index, storm.map(bind));
       await client.apply(index, storm.map(unbind));
     }
-    await until(
-      () => seen.lost > 0,
-      () => `${seen.events.length} events, none lost`,
-    );
+    await eventually(() => assert.ok(seen.lost > 0, `${seen.events.length} events, none lost`));
     assert.ok(seen.events.length < 10_000, `${seen.events.length} events`);
     // Recovered: the socket is empty, a new event comes through, and reading everything again is right.
-    await delay(50);
+    await settle();
     const lost = seen.lost;
     await client.apply(index, [bind('10.99.0.1')]);
-    await until(
-      () => describeEvents(seen.events).includes('address 10.99.0.1/32'),
-      () => describeEvents(seen.events.slice(-3)).join(', '),
+    await eventually(() =>
+      assert.ok(
+        describeEvents(seen.events).includes('address 10.99.0.1/32'),
+        describeEvents(seen.events.slice(-3)).join(', '),
+      ),
     );
     assert.equal(seen.lost, lost);
     assert.deepEqual(await addressesOf(index), [`10.99.0.1/32 ${name}`]);

@@ -9,6 +9,7 @@ import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { runLine } from '../support/guest.js';
 import { local, ready, serviceObject, sliceObject, thisNode, type EndpointSpec } from '../support/objects.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // What a running daemon answers on its ports.
 
@@ -273,7 +274,7 @@ test('a port that another has: tried again until it is free; with bindAddressHar
   assert.match(hard.log, /cannot listen at 0\.0\.0\.0:10256: the port is in use by another program/);
   const told = server.events.find(({ reason }) => reason === 'FailedToStartProxierHealthcheck');
   assert.deepEqual([told?.type, told?.regarding?.name], ['Warning', thisNode]);
-  await new Promise((resolve) => setTimeout(resolve, 5_500));
+  await elapse(5_500);
   assert.equal(patient.log.match(/the health server is not there/g)?.length, 1);
   await new Promise((resolve) => stranger.close(resolve));
   await comesTo(`${health}/healthz`, 200);

@@ -1,7 +1,5 @@
-// lab: --timeout 300
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { commonMeanings, operationMeanings } from '../../src/apply/decisions.js';
 import type { Connect } from '../../src/daemon/kernel-access.js';
 import { Connection } from '../../src/netlink/connection.js';
@@ -11,6 +9,7 @@ import { errnoNumber } from '../support/errnos.js';
 import { runLine } from '../support/guest.js';
 import { HeldKernel } from '../support/held-kernel.js';
 import { startInProcessWith, type InProcessDaemon } from '../support/in-process-daemon.js';
+import { elapse } from '../support/virtual-clock.js';
 
 const errnos = [
   ...new Set([
@@ -71,7 +70,7 @@ const lookedAgain: string[] = [];
 const converged = async (world: WorldName, what: () => string): Promise<void> => {
   const expected = JSON.stringify(wanted[world]);
   for (let pause = 2, tries = 0; ; pause = Math.min(200, pause * 2), tries += 1) {
-    await delay(pause);
+    await elapse(pause);
     const now = await own.lines();
     if (JSON.stringify(now) === expected) break;
     if (
@@ -146,7 +145,7 @@ const faulty = async (step: Step, aims: readonly Aim[], faultFor = nextFault): P
   else put(step);
   const world = step === 'look' ? 'fewer' : step;
   await converged(world, () => `${step}, ${JSON.stringify(aims)}: ${JSON.stringify(faults.struck)}`);
-  if (step === 'look') await delay(60);
+  if (step === 'look') await elapse(60);
 };
 
 /** So many messages fail in one step; one alone where all faults are asked for. */
@@ -158,7 +157,7 @@ test('without faults everything is as render says', async () => {
     for (const step of steps) {
       faults.kinds.clear();
       await faulty(step, []);
-      if (step === 'look') await delay(300);
+      if (step === 'look') await elapse(300);
       lengths.set(step, Math.max(lengths.get(step) ?? 0, faults.position));
       if (round === 2) kindsOf.set(step, new Set(faults.kinds));
     }

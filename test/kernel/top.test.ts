@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { main } from '../support/program.js';
 import { ClusterNetwork, HoldingClient } from '../support/cluster-network.js';
 import { run } from '../support/guest.js';
 import { TerminalScreen } from '../support/terminal-screen.js';
@@ -11,7 +11,6 @@ process.env['KUBE_IPVS_ADMIN_SOCKET'] = '';
 
 // Runs in the lab, in a real terminal (tmux): scripts/lab -- node --test build/test/kernel/top.test.js
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const top = `ip netns exec node ${process.execPath} ${main} top --interval 500ms`;
 const onNode = (command: string, ...args: readonly string[]): string =>
   run('ip', 'netns', 'exec', 'node', command, ...args);

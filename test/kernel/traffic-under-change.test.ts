@@ -1,3 +1,4 @@
+// real time: the daemon is to be killed in the midst of its work, which takes no time in virtual time.
 // lab: -m 1G
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

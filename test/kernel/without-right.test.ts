@@ -5,7 +5,7 @@ import { run } from '../support/guest.js';
 
 test('without the right to administer the network the daemon says which one is missing and how to get it', () => {
   const args = ['--bounding-set=-net_admin', '--inh-caps=-net_admin', '--'];
-  const program = ['build/src/cli/main.js', '--proxy-mode=ipvs', '--source=examples'];
+  const program = ['dist/kube-ipvs.js', '--proxy-mode=ipvs', '--source=examples'];
   const { status, stderr } = spawnSync('setpriv', [...args, process.execPath, ...program], {
     encoding: 'utf8',
   });
@@ -26,7 +26,7 @@ const toldOfRules = (group: number): readonly string[] => {
     '--',
   ];
   const program = [
-    'build/src/cli/main.js',
+    'dist/kube-ipvs.js',
     '--proxy-mode=ipvs',
     '--source=examples',
     '--once',

@@ -5,6 +5,7 @@ import { Desired } from '../../src/plan/desired.js';
 import { render, renderContext } from '../../src/plan/render.js';
 import { ip, local, nodeFacts, notReady, ready, service, settings, slice } from '../support/objects.js';
 import { SimulatedNode } from '../support/simulated-node.js';
+import { cpuMilliseconds } from '../support/cpu-time.js';
 
 const shared = { externalIPs: ['198.51.100.7'] };
 const older = service('zebra', { clusterIP: '10.96.0.2', ...shared, createdAt: '2020-01-01T00:00:00Z' });
@@ -106,9 +107,9 @@ test('thousands of Services on one external IP cost no more each than few', () =
     ),
   );
   const desired = new Desired();
-  const started = performance.now();
+  const started = cpuMilliseconds();
   for (const fragment of [...fragments, ...fragments]) desired.replace(fragment.service, fragment);
-  assert.ok(performance.now() - started < 2_000);
+  assert.ok(cpuMilliseconds() - started < 2_000);
   assert.equal(desired.wantsAddress(ip('198.51.100.7')), true);
   for (const { service: key } of fragments) desired.replace(key, undefined);
   assert.deepEqual([...desired.addresses(), ...desired.keys().elements], []);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NodePortUse } from '../../src/plan/node-port-use.js';
+import { cpuMilliseconds } from '../support/cpu-time.js';
 
 test('masqueraded connections take ports above the usual node ports', () => {
   const use = new NodePortUse();
@@ -32,8 +33,8 @@ test('where node ports are spread over all high ports, the low ones or the large
 
 test('thousands of Services with node ports anywhere cost next to nothing each', () => {
   const use = new NodePortUse();
-  const started = performance.now();
+  const started = cpuMilliseconds();
   for (let index = 0; index < 10_000; index += 1) use.add([32_768 + 3 * index]);
   assert.deepEqual(use.masqueradePorts, { first: 1_024, last: 29_999 });
-  assert.ok(performance.now() - started < 1_000);
+  assert.ok(cpuMilliseconds() - started < 1_000);
 });

@@ -1,8 +1,10 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { ApiObject, Kind } from './api-objects.js';
 import { ApiServer } from './api-server.js';
+import { until } from './eventually.js';
 
 interface Recording {
   readonly status: number;
@@ -154,10 +156,6 @@ const replay = (
   } else server.delete(kind, `${object.metadata.namespace ?? ''}/${object.metadata.name}`);
 };
 
-const until = async (met: () => boolean): Promise<void> => {
-  while (!met()) await new Promise((resolve) => setTimeout(resolve, 2));
-};
-
 for (const [name, kind, path, list] of [
   ['services-watch', 'Service', services, 'services-list'],
   ['endpointslices-watch', 'EndpointSlice', slices, 'endpointslices-list'],
@@ -175,7 +173,7 @@ for (const [name, kind, path, list] of [
       server,
       `${path}?${selector}&watch=true&allowWatchBookmarks=true&resourceVersion=${server.version}&timeoutSeconds=1`,
     );
-    await until(() => server.openStreams === 1);
+    await until('the watch', () => server.openStreams === 1);
     for (const event of recorded) replay(server, event, kind);
     const got = await answer;
     sameFrame(got, name);
@@ -197,7 +195,7 @@ for (const [name, kind, path] of [
       server,
       `${path}?${selector}&watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1`,
     );
-    await until(() => server.openStreams === 1);
+    await until('the watch', () => server.openStreams === 1);
     for (const event of recorded.slice(mark + 1)) replay(server, event, kind);
     const got = await answer;
     sameFrame(got, name);

@@ -1,30 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { main } from './program.js';
 
-const compiledProgram = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
-
-/**
- * Tries again until it holds; then gives its value. Fails with the last error after the time, which is long, as a busy machine's
- * guest takes seconds to load a program. The pauses grow: a check that starts programs keeps the guest's only CPU from the rest.
- */
-export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = 40_000): Promise<T> => {
-  const deadline = Date.now() + milliseconds;
-  for (let pause = 20; ; pause = Math.min(pause * 1.5, 200)) {
-    try {
-      return await check();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await sleep(pause);
-    }
-  }
-};
+export { eventually } from './eventually.js';
 
 export interface DaemonOptions {
   /** Network namespace to run in. */
   readonly namespace?: string;
-  /** What is run; compiled as the tests are where nothing is said. */
+  /** What is run; the bundle where nothing is said. */
   readonly program?: string;
   /** Before the program, for Node itself. */
   readonly nodeArguments?: readonly string[];
@@ -40,7 +23,7 @@ export class DaemonProcess implements AsyncDisposable {
 
   constructor(
     args: readonly string[],
-    { namespace, program = compiledProgram, nodeArguments = [] }: DaemonOptions = {},
+    { namespace, program = main, nodeArguments = [] }: DaemonOptions = {},
   ) {
     const command = [
       process.execPath,

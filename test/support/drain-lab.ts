@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AdminClient } from '../../src/cli/admin-client.js';
 import { ClusterNetwork } from './cluster-network.js';
 import { DaemonProcess, eventually } from './daemon-process.js';
 import { runLine, savedTable } from './guest.js';
 import { ready, serviceObject, sliceObject, type ServiceSpec } from './objects.js';
 import { OneSocket } from './one-socket.js';
+import { elapse } from './virtual-clock.js';
 
 export const vip = '10.96.0.10';
 export const second = 1_000;
@@ -105,7 +105,7 @@ export class DrainLab {
     const deadline = performance.now() + milliseconds;
     while (savedTable('node').some((line) => line.includes(text))) {
       assert.ok(performance.now() < deadline, this.#state(text));
-      await sleep(milliseconds / 40);
+      await elapse(milliseconds / 40);
     }
   }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from './eventually.js';
 
 /** A command in a real terminal: tmux keeps the screen, types keys and says what is to be seen. */
 export class TerminalScreen implements Disposable {
@@ -48,14 +48,13 @@ export class TerminalScreen implements Disposable {
   }
 
   /** Waits until the screen shows what is asked for; an error with the screen after so many seconds. */
-  async shows(what: RegExp, seconds = 20): Promise<readonly string[]> {
-    const end = Date.now() + seconds * 1_000;
-    for (;;) {
+  shows(what: RegExp): Promise<readonly string[]> {
+    return eventually(() => {
       const lines = this.lines();
-      if (what.test(lines.join('\n'))) return lines;
-      if (Date.now() > end) throw new Error(`the screen does not show ${String(what)}:\n${lines.join('\n')}`);
-      await delay(100);
-    }
+      if (!what.test(lines.join('\n')))
+        throw new Error(`the screen does not show ${String(what)}:\n${lines.join('\n')}`);
+      return lines;
+    });
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import type { ServiceKey } from '../../src/model/service.js';
 import type { CredentialSource } from '../../src/watch/api-client.js';
@@ -11,6 +10,7 @@ import { toEndpointSlice, toService } from '../../src/watch/objects.js';
 import type { ReflectorTiming } from '../../src/watch/reflector-timing.js';
 import { selectorOf } from '../support/api-objects.js';
 import type { ApiServer } from '../support/api-server.js';
+import { until } from '../support/eventually.js';
 
 /** Everything a hundred times faster than in earnest. */
 export const fastTiming: ReflectorTiming = {
@@ -76,13 +76,7 @@ export const follow = (server: ApiServer, options: FollowOptions = {}): Follower
   return { store, source, notifications, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
 };
 
-export const until = async (what: string, met: () => boolean, milliseconds = 4_000): Promise<void> => {
-  const end = performance.now() + milliseconds;
-  while (!met()) {
-    if (performance.now() > end) assert.fail(`not within ${milliseconds} ms: ${what}`);
-    await delay(2);
-  }
-};
+export { until } from '../support/eventually.js';
 
 const selected = (query: Readonly<Record<string, string>>) => selectorOf(new URLSearchParams(query));
 const ourServices = selected({

@@ -1,3 +1,4 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

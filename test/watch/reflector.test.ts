@@ -1,6 +1,6 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import type { ServiceKey } from '../../src/model/service.js';
 import type { Fault, Verb } from '../support/api-faults.js';
@@ -8,6 +8,7 @@ import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.j
 import { RecordingLog } from '../support/recording-log.js';
 import { ApiServer, type ApiServerOptions } from '../support/api-server.js';
 import { converged, follow, plainCredentials, until, type FollowOptions } from './following.js';
+import { elapse } from '../support/virtual-clock.js';
 
 const key = (name: string): ServiceKey => `default/${name}` as ServiceKey;
 
@@ -266,7 +267,7 @@ test('a stream that is lost on a connection used before is taken up once, not se
   server.put(sampleService('later'));
   await converged(follower, server);
   await until('the watches again', () => server.openStreams === 3);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await elapse(50);
   const verbs = server.requests.filter(({ resource }) => resource === 'services').map(({ verb }) => verb);
   assert.deepEqual(verbs, ['watchlist', 'list', 'watch', 'watch']);
 });
@@ -488,7 +489,7 @@ test('a Node that is deleted, and one that comes back bare, keep what was known'
   const lists = (): number =>
     server.requests.filter(({ resource, verb }) => resource === 'nodes' && verb === 'watchlist').length;
   await until('it is listed again', () => lists() === 2);
-  await delay(50);
+  await elapse(50);
   server.put({ ...sampleNode('node-1', 'zone-b'), status: {} });
   await until('the new zone', () => follower.store.node?.zone === 'zone-b');
   assert.equal(known(), before.replace('zone-a', 'zone-b'));
@@ -508,7 +509,7 @@ test('disposing of a source ends its requests at once', async () => {
   await until('no streams', () => server.openStreams === 0);
   const before = server.requests.length;
   server.put(sampleService('unseen'));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await elapse(100);
   assert.equal(server.requests.length, before);
   assert.equal(follower.store.service(key('unseen')), undefined);
 });
@@ -577,7 +578,7 @@ test('whatever happens, in whatever order, the store comes to equal the server',
         await using follower = follow(server, { timing: { answer: 100, initialSilence: 100 } });
         for (const [happening, pause] of course) {
           happen(server, happening);
-          await new Promise((resolve) => setTimeout(resolve, pause));
+          await elapse(pause);
         }
         await converged(follower, server);
       },

@@ -1,6 +1,6 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Instant } from '../../../src/base/instant.js';
 import { ApiEvents, type ApiEventsOptions } from '../../../src/daemon/events/api-events.js';
 import type { RecordedEvent } from '../../../src/daemon/events/recorder.js';
@@ -8,6 +8,7 @@ import { ApiClient } from '../../../src/watch/api-client.js';
 import { ApiServer } from '../../support/api-server.js';
 import { RecordingLog } from '../../support/recording-log.js';
 import { plainCredentials, until } from '../../watch/following.js';
+import { elapse } from '../../support/virtual-clock.js';
 
 /** Everything a hundred times faster than in earnest, and no rates. */
 const fast: ApiEventsOptions['timing'] = {
@@ -94,7 +95,7 @@ test('what happens again is counted in the same event, which is updated now and 
   await until('it is told', () => daemon.events.counts.sent === 1);
   for (let times = 0; times < 50; times += 1) {
     daemon.events.record(problem('web'));
-    await delay(1);
+    await elapse(1);
   }
   await until('the count is told', () => told(server).includes('web 51'));
   const patches = server.requests.filter(({ verb }) => verb === 'patch');

@@ -1,9 +1,10 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { problemEvent, remindOfProblems } from '../../../src/daemon/events/problem-events.js';
 import { serviceKey } from '../../../src/model/service.js';
 import { until } from '../../watch/following.js';
+import { elapse } from '../../support/virtual-clock.js';
 
 const problem = { service: serviceKey('shop', 'web'), reason: 'AddressInUse', message: 'taken' };
 
@@ -28,14 +29,14 @@ test('what stays wrong is told again and again, and not all of it where it is mu
   });
   await until('it is told twice', () => told.length === 2);
   wrong = [];
-  await delay(30);
+  await elapse(30);
   const before = told.length;
-  await delay(30);
+  await elapse(30);
   assert.equal(told.length, before);
   wrong = [problem, problem, problem, problem];
   await until('it is told', () => told.length > before);
   assert.equal(told.length, before + 3);
   reminders[Symbol.dispose]();
-  await delay(30);
+  await elapse(30);
   assert.equal(told.length, before + 3);
 });

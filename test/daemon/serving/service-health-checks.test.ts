@@ -1,3 +1,4 @@
+// virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
@@ -7,6 +8,7 @@ import type { ServiceKey } from '../../../src/model/service.js';
 import type { HealthCheckAddresses, ServiceHealthCheck } from '../../../src/plan/service-health.js';
 import { ServiceHealthChecks } from '../../../src/daemon/serving/service-health-checks.js';
 import { eventually } from '../../support/daemon-process.js';
+import { elapse } from '../../support/virtual-clock.js';
 
 const loopback = '127.0.0.1' as IpAddress;
 const other = '127.0.0.2' as IpAddress;
@@ -106,7 +108,7 @@ test('a port that is in use is told of once; other Services are served; it is ha
     /^a\/stuck \d+ cannot listen at 127\.0\.0\.1:\d+: the port is in use .*EADDRINUSE/,
   );
   follow(['a/stuck', check(taken, 2)]);
-  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  await elapse(2_500);
   assert.equal(troubles.length, 1);
   await new Promise((resolve) => stranger.close(resolve));
   assert.equal(await eventually(() => statusOf(taken), 10_000), 200);

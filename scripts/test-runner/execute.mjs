@@ -1,0 +1,101 @@
+// Runs one command in a process group of its own, and measures what it used.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, watch } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeGroup, secondsOfTimes } from './cpu-time.mjs';
+
+/** The end of an output tells what is wrong if the output is endless. */
+const longestOutput = 4_000_000;
+
+/** Enters the control group, runs the command, then writes its processor time to descriptor 3. It outlives a SIGTERM to do so. */
+const measured = `trap : TERM; [ -z "$1" ] || { echo $$ >"$1/cgroup.procs"; } 2>&-; shift
+"$@" 3>&-; status=$?; times >&3; exit "$status"`;
+
+/** The process groups of the commands that run now. */
+const running = new Set();
+const killGroup = (pid, signal) => {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The group has ended.
+  }
+};
+for (const [signal, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+])
+  process.once(signal, () => {
+    for (const pid of running) killGroup(pid, 'SIGTERM');
+    process.exit(status);
+  });
+
+const signalNames = Object.fromEntries(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
+
+/** A shell reports the end by a signal as 128 and its number. */
+const endOf = (status) => (status > 128 ? (signalNames[status - 128] ?? status) : status);
+
+const collect = (result, key) => (text) => {
+  result[key] += text;
+  if (result[key].length > 2 * longestOutput) result[key] = result[key].slice(-longestOutput);
+};
+
+/** Ends the child after the time, and what it left running, which keeps its output open. */
+const endInTime = (child, result, seconds) => {
+  const timers = [
+    setTimeout(() => {
+      result.late = true;
+      killGroup(child.pid, 'SIGTERM');
+      timers.push(setTimeout(() => killGroup(child.pid, 'SIGKILL'), 5000));
+    }, seconds * 1000),
+  ];
+  child.on('exit', () => timers.push(setTimeout(() => killGroup(child.pid, 'SIGKILL'), 2000)));
+  return () => {
+    for (const timer of timers) clearTimeout(timer);
+  };
+};
+
+/** Runs a command: its exit status or signal, what it wrote, its processor time, and whether it took too long. */
+export const execute = (command, args, { seconds, environment = {} }) =>
+  new Promise((resolve) => {
+    const group = makeGroup();
+    const child = spawn('bash', ['-c', measured, 'bash', group?.folder ?? '', command, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      // Without what `node --test` tells its own test files.
+      env: { ...process.env, ...environment, NODE_TEST_CONTEXT: undefined },
+      detached: true,
+    });
+    const result = { status: undefined, stdout: '', stderr: '', times: '', late: false };
+    for (const [index, key] of ['stdout', 'stderr', 'times'].entries())
+      child.stdio[index + 1].setEncoding('utf8').on('data', collect(result, key));
+    if (child.pid !== undefined) running.add(child.pid);
+    const forget = endInTime(child, result, seconds);
+    const end = (status) => {
+      forget();
+      running.delete(child.pid);
+      const { times, ...rest } = result;
+      resolve({ ...rest, status, cpuSeconds: group?.end() || secondsOfTimes(times) });
+    };
+    child.on('error', (error) => end(error.message));
+    child.on('close', (status, signal) => end(signal ?? endOf(status)));
+  });
+
+/** Runs a command with a temporary directory of its own, in which every guest that it boots makes a directory. */
+export const executeAside = async (command, args, { seconds, environment }) => {
+  const folder = mkdtempSync(join(tmpdir(), 'kit-'));
+  const guests = new Set();
+  const watcher = watch(folder, (_, name) => {
+    if (name?.startsWith('kube-ipvs-lab.')) guests.add(name);
+  });
+  const began = performance.now();
+  try {
+    const result = await execute(command, args, { seconds, environment: { ...environment, TMPDIR: folder } });
+    return { ...result, guests: guests.size, seconds: (performance.now() - began) / 1000 };
+  } finally {
+    watcher.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+};

@@ -1,0 +1,31 @@
+// Reads what a test file's run says of itself in TAP, and judges the run.
+
+const counters = ['tests', 'pass', 'fail', 'cancelled', 'skipped', 'todo'];
+const noTests = Object.fromEntries(counters.map((word) => [word, 0]));
+
+/** The counts that a test file's TAP ends with; undefined where it did not come to its end. */
+const summaryOf = (tap) => {
+  const counts = counters.map(
+    (word) => [...tap.matchAll(new RegExp(`^# ${word} (\\d+)$`, 'gm'))].at(-1)?.[1],
+  );
+  if (counts.includes(undefined)) return undefined;
+  return Object.fromEntries(counters.map((word, index) => [word, Number(counts[index])]));
+};
+
+/** What is wrong with a run beyond failed assertions; undefined where nothing is. */
+const flawOf = ({ status, late }, summary, limitSeconds) => {
+  if (late) return `ended after ${limitSeconds} s`;
+  if (summary === undefined) return `ended early: ${status}`;
+  if (summary.skipped + summary.todo > 0) return `${summary.skipped + summary.todo} skipped`;
+  if (summary.tests === 0) return 'no test';
+  return status === 0 || summary.fail + summary.cancelled > 0 ? undefined : `status ${status}`;
+};
+
+/** How many tests of a run passed and failed, and what else is wrong with it. A flaw counts as one failure. */
+export const judge = (result, limitSeconds) => {
+  const summary = summaryOf(result.stdout);
+  const flaw = flawOf(result, summary, limitSeconds);
+  const { pass, fail, cancelled, skipped, todo } = summary ?? noTests;
+  const failed = fail + cancelled + skipped + todo;
+  return { passed: pass, failed: failed === 0 && flaw !== undefined ? 1 : failed, flaw };
+};

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Costs nothing where the event comes; long, as a busy machine takes seconds to load a program. */
+const patience = 60_000;
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Tries the check until it holds, and gives its value. After the time it fails with the check, so that its text says what was waited
+ * for, and with what the check saw last. The pauses grow: a check that starts programs keeps the only CPU of a guest from the rest.
+ */
+export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = patience): Promise<T> => {
+  const began = performance.now();
+  for (let pause = 5; ; pause = Math.min(pause * 1.5, 200)) {
+    try {
+      return await check();
+    } catch (error) {
+      const waited = performance.now() - began;
+      if (waited > milliseconds)
+        throw new Error(
+          `waited ${waited.toFixed()} ms for ${String(check)}, and saw last:\n${messageOf(error)}`,
+          {
+            cause: error,
+          },
+        );
+      await sleep(pause);
+    }
+  }
+};
+
+/** The same for a condition: waits until it is met, or fails with these words. */
+export const until = (what: string, isMet: () => boolean, milliseconds = patience): Promise<void> =>
+  eventually(() => {
+    if (!isMet()) throw new Error(`not yet: ${what}`);
+  }, milliseconds);
+
+/** Looks every millisecond, for a moment that passes; in real time only, as in virtual time whatever runs ends first. */
+export const momentOf = async (what: string, isReached: () => boolean): Promise<void> => {
+  const began = performance.now();
+  while (!isReached()) {
+    if (performance.now() - began > patience) throw new Error(`the moment did not come: ${what}`);
+    await sleep(1);
+  }
+};
