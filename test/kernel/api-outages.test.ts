@@ -1,13 +1,13 @@
-// lab: -K time-travel --timeout 400
+// lab: --timeout 400
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { realServerText, weightsOf } from '../soak/kernel-table.js';
 import type { ApiObject } from '../support/api-objects.js';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess } from '../support/daemon-process.js';
+import { elapse } from '../support/virtual-clock.js';
 
 // Ten outages in a row, of all lengths and sorts: how long after the server answers again the first change of each resource is in
 // the kernel, and what that costs the server. In virtual time: every patience is the real one.
@@ -74,7 +74,7 @@ const untilThere = async (patience: number): Promise<Readonly<Record<string, num
     const passed = performance.now() - began;
     if (passed > patience)
       assert.fail(`${JSON.stringify(took)} within ${passed} ms\n${daemon.log.slice(-4_000)}`);
-    await sleep(20);
+    await elapse(20);
   }
   return took;
 };
@@ -129,19 +129,19 @@ const stop = async ({ milliseconds, denies, expired }: Round): Promise<void> => 
   const { port, version } = server;
   const last = [...server.list('Service'), ...server.list('EndpointSlice'), ...server.list('Node')];
   await server[Symbol.asyncDispose]();
-  await sleep(milliseconds);
+  await elapse(milliseconds);
   await begin(port, expired ? version + 100 : version);
   if (!expired) server.put(...last);
   if (denies === undefined) return;
   failAll(403);
-  await sleep(denies);
+  await elapse(denies);
 };
 
 const answer = async ({ milliseconds, answers }: Round): Promise<void> => {
   assert.ok(answers);
   failAll(answers.status, answers.retryAfterSeconds);
   server.dropConnections();
-  await sleep(milliseconds);
+  await elapse(milliseconds);
 };
 
 before(async () => {
@@ -165,7 +165,7 @@ for (const [index, round] of rounds.entries())
     server.heal();
     change(round.expired);
     const took = await untilThere(2 * minute);
-    await sleep(2 * second);
+    await elapse(2 * second);
     const requests = server.requests.length - during;
     console.log(`${JSON.stringify(took)}, ${requests} requests, ${during} before in this server's life`);
     assert.ok(
