@@ -61,9 +61,7 @@ const expectReset = async (client: OneSocket, pod: number): Promise<void> => {
   const found = performance.now() - started;
   await eventually(() => assert.equal(client.last, 'ECONNRESET'), 60_000);
   const reset = (client.lines.at(-1)?.at ?? Number.POSITIVE_INFINITY) - started;
-  console.log(
-    `seen dead after ${(found / 1_000).toFixed(1)} s, reset after ${(reset / 1_000).toFixed(1)} s`,
-  );
+  console.log(`seen dead after ${(found / 1_000).toFixed(1)} s, reset after ${(reset / 1_000).toFixed(1)} s`);
 };
 
 before(async () => {
