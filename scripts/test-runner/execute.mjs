@@ -1,6 +1,6 @@
 // Runs one command in a process group of its own, and measures what it used.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, watch } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, watch } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeGroup, secondsOfTimes } from './cpu-time.mjs';
@@ -83,9 +83,18 @@ export const execute = (command, args, { seconds, environment = {} }) =>
     child.on('close', (status, signal) => end(signal ?? endOf(status)));
   });
 
+/** Temporary directories of the commands that run now. */
+const folders = new Set();
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** Runs a command with a temporary directory of its own, in which every guest that it boots makes a directory. */
 export const executeAside = async (command, args, { seconds, environment }) => {
   const folder = mkdtempSync(join(tmpdir(), 'kit-'));
+  folders.add(folder);
+  // As /tmp is: some tests run programs as another user.
+  chmodSync(folder, 0o1777);
   const guests = new Set();
   const watcher = watch(folder, (_, name) => {
     if (name?.startsWith('kube-ipvs-lab.')) guests.add(name);
@@ -97,5 +106,6 @@ export const executeAside = async (command, args, { seconds, environment }) => {
   } finally {
     watcher.close();
     rmSync(folder, { recursive: true, force: true });
+    folders.delete(folder);
   }
 };

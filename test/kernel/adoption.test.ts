@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
@@ -11,7 +10,6 @@ import { elapse } from '../support/virtual-clock.js';
 
 // A start reads and changes nothing until it has been told everything; by what it sends to the kernel, in virtual time.
 
-const virtualTime = fileURLToPath(new URL('../support/virtual-time.js', import.meta.url));
 /** How long a client waits for an answer that does not come. */
 const answerMilliseconds = 60_000;
 let server: ApiServer;
@@ -55,9 +53,7 @@ const withhold = (resource: string): void =>
   server.fail({ resource, verb: 'watchlist', fault: { fault: 'no-answer' } });
 
 const start = (): void => {
-  daemon = new DaemonProcess([`--master=${server.url}`, '--hostname-override=n1'], {
-    nodeArguments: ['--import', virtualTime],
-  });
+  daemon = new DaemonProcess([`--master=${server.url}`, '--hostname-override=n1']);
 };
 afterEach(async () => {
   assert.equal(await daemon.stop(), 0, toldIn(daemon.log));

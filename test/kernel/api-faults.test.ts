@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { Fault, Verb } from '../support/api-faults.js';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
@@ -15,7 +14,6 @@ import { elapse } from '../support/virtual-clock.js';
 
 const movedAddress = '10.96.0.20';
 const stays = ['a', 'b', 'c', 'd', 'e'] as const;
-const virtualTime = fileURLToPath(new URL('../support/virtual-time.js', import.meta.url));
 const minute = 60_000;
 let server: ApiServer;
 let daemon: DaemonProcess;
@@ -76,9 +74,7 @@ before(async () => {
     sampleSlice('moved', ['10.244.0.5']),
     sampleNode('n1', 'a'),
   );
-  daemon = new DaemonProcess([`--master=${server.url}`, '--hostname-override=n1'], {
-    nodeArguments: ['--import', virtualTime],
-  });
+  daemon = new DaemonProcess([`--master=${server.url}`, '--hostname-override=n1']);
   await converges();
 });
 after(async () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
@@ -15,7 +14,6 @@ import { elapse } from '../support/virtual-clock.js';
 
 const virtual = '10.96.0.10';
 const pod = (number: number): string => `10.244.0.1${number}`;
-const virtualTime = fileURLToPath(new URL('../support/virtual-time.js', import.meta.url));
 const minute = 60_000;
 const clients = new Map<string, OneSocket>();
 let network: ClusterNetwork;
@@ -96,7 +94,6 @@ before(async () => {
   fill(server, [1, 2, 3]);
   daemon = new DaemonProcess([`--master=${server.url}`, '--hostname-override=n1', '--ipvs-scheduler=rr'], {
     namespace: 'node',
-    nodeArguments: ['--import', virtualTime],
   });
   await eventually(() => assert.equal(taking(), 3));
   await connect('pod1', 'pod2', 'pod3');

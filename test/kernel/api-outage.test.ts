@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
@@ -12,7 +11,6 @@ import { elapse } from '../support/virtual-clock.js';
 // An hour without an API server, in the lab's virtual time.
 
 const hour = 3_600_000;
-const virtualTime = fileURLToPath(new URL('../support/virtual-time.js', import.meta.url));
 
 const residentKilobytes = (daemon: DaemonProcess): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1]);
@@ -47,7 +45,7 @@ test('the table stays, addresses are followed, memory and log are still; then on
   const { port } = first;
   await using daemon = new DaemonProcess([`--master=${first.url}`, '--hostname-override=n1'], {
     // The tests' own young space is so large that it would fill for the whole hour.
-    nodeArguments: ['--import', virtualTime, '--min-semi-space-size=1', '--max-semi-space-size=4'],
+    nodeArguments: ['--min-semi-space-size=1', '--max-semi-space-size=4'],
   });
   const serves = (server: ApiServer): Promise<void> =>
     eventually(() => assert.deepEqual(savedTable(), renderedOf(server, 'n1'), daemon.log), 120_000);

@@ -57,14 +57,11 @@ const connections = async (pods: readonly number[]): Promise<ReadonlyMap<string,
 const expectReset = async (client: OneSocket, pod: number): Promise<void> => {
   const started = performance.now();
   client.ask();
-  await eventually(() => assert.ok(!holds(pod)), 60_000);
+  await eventually(() => assert.ok(!holds(pod), daemon.log), endMilliseconds);
   const found = performance.now() - started;
   await eventually(() => assert.equal(client.last, 'ECONNRESET'), 60_000);
   const reset = (client.lines.at(-1)?.at ?? Number.POSITIVE_INFINITY) - started;
-  console.log(
-    `found dead after ${(found / 1_000).toFixed(1)} s, reset after ${(reset / 1_000).toFixed(1)} s`,
-  );
-  assert.ok(found < endMilliseconds, `${found} ms\n${daemon.log}`);
+  console.log(`seen dead after ${(found / 1_000).toFixed(1)} s, reset after ${(reset / 1_000).toFixed(1)} s`);
 };
 
 before(async () => {

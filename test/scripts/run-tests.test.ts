@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 
 // A checkout of its own, with test files that go wrong in every way that there is.
 
@@ -17,6 +18,18 @@ for (const part of ['run-tests.mjs', 'test-runner'])
     { recursive: true },
   );
 after(() => rmSync(checkout, { recursive: true }));
+
+const reportShape = z.object({
+  files: z.array(
+    z.object({
+      file: z.string(),
+      passed: z.number(),
+      failed: z.number(),
+      seconds: z.number(),
+      cpuSeconds: z.number(),
+    }),
+  ),
+});
 
 const head = `import test from 'node:test';\n`;
 const passing = `test('passes', () => {});\n`;
@@ -37,11 +50,13 @@ const files: Readonly<Record<string, string>> = {
 /** Only these are to be ended; the others may take as long as a busy machine needs. */
 const isEndless = (name: string): boolean => /waiting|hanging/.test(name);
 
-const runTests = (...names: string[]) => {
+const runTests = (...names: string[]) => runTestsWith({}, ...names);
+
+const runTestsWith = (environment: Readonly<Record<string, string>>, ...names: string[]) => {
   const { status, stdout } = spawnSync(process.execPath, ['scripts/run-tests.mjs', ...names], {
     encoding: 'utf8',
     cwd: checkout,
-    env: { ...process.env, KUBE_IPVS_TEST_SECONDS: names.some(isEndless) ? '3' : '120' },
+    env: { ...process.env, KUBE_IPVS_TEST_SECONDS: names.some(isEndless) ? '3' : '120', ...environment },
   });
   return { status, stdout, last: stdout.trimEnd().split('\n').at(-1) };
 };
@@ -88,4 +103,34 @@ test('files are counted together', () => {
   const { status, stdout, last } = runTests(nameOf('well'), nameOf('failing'), nameOf('crashing'));
   assert.equal(last, '3 passed, 2 failed', stdout);
   assert.equal(status, 1);
+});
+
+test('before the last line comes what the files cost, and the same as JSON where it is asked for', () => {
+  const report = join(checkout, 'report.json');
+  const { stdout } = runTests('--report', report, nameOf('well'), nameOf('failing'));
+  const [head, ...rows] = stdout.slice(stdout.indexOf('The slowest files:')).trimEnd().split('\n').slice(1);
+  assert.match(head ?? '', /^FILE +WHERE +NODE +GUESTS +WALL +CPU$/);
+  const row = (name: string): RegExp =>
+    new RegExp(`^test/${name}\\.test\\.ts +host +${process.versions.node} +0 +[\\d.]+ s +[\\d.]+ s$`, 'm');
+  for (const name of ['well', 'failing']) assert.match(rows.slice(0, 2).join('\n'), row(name));
+  assert.match(rows[2] ?? '', /^2 runs of test files took \d+ s, \d+ s of processor time and 0 guests$/);
+  const { files } = reportShape.parse(JSON.parse(readFileSync(report, 'utf8')));
+  const costs = files.map(({ file, passed, failed }) => `${file} ${passed} ${failed}`).toSorted();
+  assert.deepEqual(costs, ['test/failing.test.ts 1 1', 'test/well.test.ts 2 0']);
+  for (const { seconds, cpuSeconds } of files) assert.ok(seconds > 0 && cpuSeconds > 0);
+});
+
+test('the longest that was recorded comes first', () => {
+  const durations = join(checkout, 'scripts/test-runner/durations.json');
+  const before = readFileSync(durations, 'utf8');
+  writeFileSync(durations, JSON.stringify({ [nameOf('well')]: 50, [nameOf('failing')]: 90 }));
+  const { stdout } = runTestsWith(
+    { KUBE_IPVS_TEST_JOBS: '1' },
+    nameOf('empty'),
+    nameOf('well'),
+    nameOf('failing'),
+  );
+  writeFileSync(durations, before);
+  const order = [...stdout.matchAll(/^[✓✗] test\/(\w+)\.test\.ts/gm)].map(([, name]) => name);
+  assert.deepEqual(order, ['failing', 'well', 'empty']);
 });

@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { main } from './program.js';
+import { isTimeVirtual } from './virtual-clock.js';
 
 export { eventually } from './eventually.js';
 
@@ -12,6 +14,8 @@ export interface DaemonOptions {
   /** Before the program, for Node itself. */
   readonly nodeArguments?: readonly string[];
 }
+
+const virtualTime = fileURLToPath(new URL('./virtual-time.js', import.meta.url));
 
 /** A kube-ipvs process of its own. */
 export class DaemonProcess implements AsyncDisposable {
@@ -28,6 +32,7 @@ export class DaemonProcess implements AsyncDisposable {
     const command = [
       process.execPath,
       ...process.execArgv,
+      ...(isTimeVirtual ? ['--import', virtualTime] : []),
       ...nodeArguments,
       program,
       'run',

@@ -6,24 +6,22 @@ const patience = 60_000;
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /**
- * Tries the check until it holds, and gives its value. After the time it fails with the check, so that its text says what was waited
- * for, and with what the check saw last. The pauses grow: a check that starts programs keeps the only CPU of a guest from the rest.
+ * Tries the check until it holds, and gives its value; the last try is at the end of the time. Then it fails with the check, whose
+ * text says what was waited for, and with what the check saw last. The pauses grow with the time that was waited: many checks start
+ * programs, which costs much in a guest.
  */
 export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = patience): Promise<T> => {
   const began = performance.now();
-  for (let pause = 5; ; pause = Math.min(pause * 1.5, 200)) {
+  for (;;) {
     try {
       return await check();
     } catch (error) {
       const waited = performance.now() - began;
-      if (waited > milliseconds)
-        throw new Error(
-          `waited ${waited.toFixed()} ms for ${String(check)}, and saw last:\n${messageOf(error)}`,
-          {
-            cause: error,
-          },
-        );
-      await sleep(pause);
+      if (waited >= milliseconds) {
+        const seen = `waited ${waited.toFixed()} ms for ${String(check)}, and saw last:\n${messageOf(error)}`;
+        throw new Error(seen, { cause: error });
+      }
+      await sleep(Math.max(1, Math.min(Math.max(5, waited / 2), 5_000, milliseconds - waited)));
     }
   }
 };
@@ -38,7 +36,7 @@ export const until = (what: string, isMet: () => boolean, milliseconds = patienc
 export const momentOf = async (what: string, isReached: () => boolean): Promise<void> => {
   const began = performance.now();
   while (!isReached()) {
-    if (performance.now() - began > patience) throw new Error(`the moment did not come: ${what}`);
+    if (performance.now() - began > 5 * patience) throw new Error(`the moment did not come: ${what}`);
     await sleep(1);
   }
 };
