@@ -24,6 +24,8 @@ const otherInstallation = (): string => {
 export interface Configuration {
   readonly syncPeriodSeconds: number;
   readonly scheduler: string;
+  /** None unless told. */
+  readonly minSyncPeriod?: string;
 }
 
 /** The daemon of a node, which is stopped, killed and replaced. */
@@ -37,7 +39,7 @@ export class Daemons implements AsyncDisposable {
   #read = 0;
 
   constructor(
-    private readonly world: World,
+    private readonly world: Pick<World, 'kubeconfig' | 'mark'>,
     private readonly random: Random,
     private readonly options: Pick<DaemonOptions, 'nodeArguments'> = {},
   ) {
@@ -50,7 +52,7 @@ export class Daemons implements AsyncDisposable {
   }
 
   /** Writes the configuration; the daemon follows it by itself. */
-  configure({ syncPeriodSeconds, scheduler }: Configuration): void {
+  configure({ syncPeriodSeconds, scheduler, minSyncPeriod = '0s' }: Configuration): void {
     const kubeProxy = {
       apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
       kind: 'KubeProxyConfiguration',
@@ -61,7 +63,7 @@ export class Daemons implements AsyncDisposable {
       logging: { format: 'json' },
       // The guest's limits are set before, once.
       conntrack: { maxPerCore: 0, min: 0 },
-      ipvs: { syncPeriod: `${syncPeriodSeconds}s`, minSyncPeriod: '0s', scheduler },
+      ipvs: { syncPeriod: `${syncPeriodSeconds}s`, minSyncPeriod, scheduler },
     };
     writeFileSync(this.#config, JSON.stringify(kubeProxy));
   }
