@@ -37,7 +37,7 @@ export class Daemons implements AsyncDisposable {
   #read = 0;
 
   constructor(
-    private readonly world: World,
+    private readonly world: Pick<World, 'kubeconfig' | 'mark'>,
     private readonly random: Random,
     private readonly options: Pick<DaemonOptions, 'nodeArguments'> & { readonly minSyncPeriod?: string } = {},
   ) {

@@ -8,6 +8,18 @@ export const realServerText = (address: string, port: number): RealServerText =>
   return `${bytes.join('')}:${port.toString(16).padStart(4, '0')}`.toUpperCase();
 };
 
+/** The same of an IPv6 address that ends with a part of its own after `::`, as `[fd00:0244:…:0011]:1F90`. */
+export const realServerText6 = (address: string, port: number): RealServerText => {
+  const [before = '', after = ''] = address.split('::');
+  const [head, tail] = [before, after].map((text) => text.split(':').filter((part) => part !== ''));
+  const parts = [
+    ...(head ?? []),
+    ...Array<string>(8 - (head?.length ?? 0) - (tail?.length ?? 0)).fill('0'),
+    ...(tail ?? []),
+  ].map((part) => part.padStart(4, '0'));
+  return `[${parts.join(':')}]:${port.toString(16).padStart(4, '0').toUpperCase()}`;
+};
+
 /** The weights that a real server has, by virtual server, in this network namespace. */
 export const weightsOf = (realServer: RealServerText): ReadonlyMap<string, number> => {
   const weights = new Map<string, number>();

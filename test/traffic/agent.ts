@@ -1,9 +1,10 @@
 // Stands in one network namespace: asks what it is told to, and answers on ports, over IPv4 and IPv6, TCP, UDP and SCTP.
-// Arguments: NAME PORT[=LINE]…: on PORT it answers `NAME ADDRESS PORT`, the source that it saw, or LINE.
+// Arguments: NAME PORT[=LINE]…: on PORT it answers `NAME ADDRESS PORT`, the source that it saw, or LINE; on PORT=@echo what it got,
+// to the end of the line.
 // Input: a Question a line. Output: a line `ready`, then a Reply or a Received a line.
 import { spawn } from 'node:child_process';
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
-import { createConnection, createServer, isIPv6 } from 'node:net';
+import { createConnection, createServer, isIPv6, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { sctpProgram } from '../support/sctp.js';
 import type { Question, Received, Reply } from './messages.js';
@@ -15,20 +16,31 @@ const plain = (address: string | undefined): string => (address ?? '').replace(/
 
 // ---- answering
 
+const echo = '@echo';
+
 const serveUdp = (port: number, line: string | undefined): Promise<void> => {
   const socket = createSocket('udp6');
   socket.on('message', (payload, { address, port: from }) => {
     const source = plain(address);
-    say({ received: payload.toString(), by: name, source });
+    say({ received: payload.toString('latin1', 0, 40), by: name, source });
     // The sender may be out of reach: that is for the one who asks to see.
-    socket.send(line ?? `${name} ${source} ${from}`, from, address, () => {});
+    socket.send(line === echo ? payload : (line ?? `${name} ${source} ${from}`), from, address, () => {});
   });
   return new Promise((resolve) => socket.bind(port, '::', resolve));
+};
+
+const echoLine = (socket: Socket): void => {
+  let got = '';
+  socket.on('data', (data) => {
+    got += data.toString('latin1');
+    if (got.endsWith('\n')) socket.end(got);
+  });
 };
 
 const serveTcp = (port: number, line: string | undefined): Promise<void> => {
   const server = createServer((socket) => {
     socket.on('error', () => {});
+    if (line === echo) return echoLine(socket);
     socket.end(`${line ?? `${name} ${plain(socket.remoteAddress)} ${socket.remotePort}`}\n`);
   });
   return new Promise((resolve) => void server.listen(port, '::', resolve));
@@ -71,8 +83,16 @@ const askTcp = ({ address, port, patience, from, say: words }: Question): Promis
     socket.on('error', (error) => end(outcomeOf(error)));
   });
 
-const connectedUdp = (socket: DatagramSocket, { address, port, from }: Question): Promise<void> =>
-  new Promise((resolve) => socket.bind(from ?? nextPort(), () => socket.connect(port, address, resolve)));
+/** Resolves to what was in the way, as a missing route. */
+const connectedUdp = (
+  socket: DatagramSocket,
+  { address, port, from }: Question,
+): Promise<Error | undefined> =>
+  new Promise((resolve) => {
+    // An error of the connect comes to its callback, which the types do not know.
+    const connected = (error?: Error): void => resolve(error);
+    socket.bind(from ?? nextPort(), () => socket.connect(port, address, connected));
+  });
 
 const askUdp = async (question: Question, payload: string): Promise<string> => {
   const socket = createSocket(isIPv6(question.address) ? 'udp6' : 'udp4');
@@ -81,9 +101,9 @@ const askUdp = async (question: Question, payload: string): Promise<string> => {
     socket.on('error', (error) => resolve(outcomeOf(error)));
     setTimeout(() => resolve('timeout'), question.patience);
   });
-  await connectedUdp(socket, question);
-  socket.send(payload);
-  const outcome = await answer;
+  const inTheWay = await connectedUdp(socket, question);
+  if (inTheWay === undefined) socket.send(question.say ?? payload);
+  const outcome = inTheWay === undefined ? await answer : outcomeOf(inTheWay);
   socket.close();
   return outcome;
 };

@@ -15,7 +15,7 @@ export interface Question {
   readonly most: number;
   /** Whether to go on after a request without an answer. */
   readonly pastTimeout: boolean;
-  /** What a TCP client says first; nothing unless told. */
+  /** What a TCP client says first, nothing unless told; what a UDP client sends in the place of `ID.TRY`. */
   readonly say?: string;
   /** Source port; one that was never used unless told. */
   readonly from?: number;

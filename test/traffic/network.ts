@@ -18,6 +18,15 @@ export const healthAnswer = 'HTTP/1.0 200 OK';
 /** A daemon of the node on all its addresses, as sshd is. */
 export const daemonPort = 22;
 export const daemonAnswer = 'daemon';
+/** Where every pod answers `NAME-8081`, and where it sends back what it gets. */
+export const secondPort = 8_081;
+export const echoPort = 8_082;
+
+const ofPod = (name: string): readonly string[] => [
+  '8080',
+  `${secondPort}=${name}-8081`,
+  `${echoPort}=@echo`,
+];
 
 interface PromiseCallbacks {
   readonly resolve: (answers: readonly string[]) => void;
@@ -53,6 +62,7 @@ class Agent {
   }
 
   async end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const closed = once(this.#child, 'close');
     this.#child.kill('SIGKILL');
     await closed;
@@ -68,7 +78,7 @@ class Agent {
   }
 }
 
-/** The namespaces of `scripts/kernel-lab/network up --two-nodes`: the pods a, b and x and the node answer on port 8080, the node on port 22 and health check ports. */
+/** The namespaces of `scripts/kernel-lab/network up --two-nodes`: the pods a, b and x and the node answer on the ports 8080 to 8082, the node on port 22 and health check ports. */
 export class TwoNodeNetwork implements AsyncDisposable {
   readonly #agents: ReadonlyMap<Namespace, Agent>;
   #questions = 0;
@@ -80,17 +90,17 @@ export class TwoNodeNetwork implements AsyncDisposable {
   static async up(healthCheckPorts: readonly number[]): Promise<TwoNodeNetwork> {
     run('scripts/kernel-lab/network', 'up', '--two-nodes');
     const ofNode = [
-      '8080',
+      ...ofPod('node'),
       `${daemonPort}=${daemonAnswer}`,
       ...healthCheckPorts.map((port) => `${port}=${healthAnswer}`),
     ];
     const answering: Readonly<Record<Namespace, readonly string[]>> = {
       client: [],
       node: ofNode,
-      a: ['8080'],
-      b: ['8080'],
+      a: ofPod('a'),
+      b: ofPod('b'),
       c: [],
-      x: ['8080'],
+      x: ofPod('x'),
     };
     const agents = new Map<Namespace, Agent>();
     for (const namespace of ['client', 'node', 'a', 'b', 'c', 'x'] satisfies Namespace[])
