@@ -99,6 +99,18 @@ test('the command gets the tracked files as they are in the checkout, and no oth
   );
 });
 
+test('a checkout that is not a git repository is copied whole, without what setup makes', () => {
+  const unpacked = join(scratch, 'unpacked');
+  cpSync(checkout, unpacked, { recursive: true, filter: (source) => source !== join(checkout, '.git') });
+  for (const folder of ['node_modules', 'dist']) mkdirSync(join(unpacked, folder));
+  const { status, stdout, stderr } = spawnSync(join(unpacked, 'scripts/fresh'), ['ls'], {
+    encoding: 'utf8',
+    env: environment,
+  });
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, 'added\ncommitted\nscripts\nuntracked\n');
+});
+
 test('the command sees no file, process or variable of this machine', () => {
   const seen = printed(`[ -e ${scratch} ] && echo scratch; [ -e /.machine ] && echo machine
     echo "\${SECRET_OF_THIS_MACHINE:-no} $HOME $$"; read -r name </proc/sys/kernel/hostname; echo $name; ls /`);
