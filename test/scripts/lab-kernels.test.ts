@@ -280,3 +280,39 @@ test('--doctor tries again what failed before', () => {
   assert.match(doctorRows(lab(['--doctor']).stdout)['packaged'] ?? '', /^✓/);
   assert.equal(which('quick').stdout, 'packaged\n');
 });
+
+// ---- the source of the kernel
+
+/** The lines that count in arch/x86/um/user-offsets.c of Linux 6.1. */
+const offsets = (x86_64: string): string => `#ifdef __i386__
+\tDEFINE_LONGS(HOST_FP_SIZE, sizeof(struct user_fpregs_struct));
+#else
+#ifdef FP_XSTATE_MAGIC1
+${x86_64}#else
+\tDEFINE(HOST_FP_SIZE, sizeof(struct _fpstate) / sizeof(unsigned long));
+#endif
+#endif
+`;
+
+for (const [what, before, expected] of [
+  [
+    'as in 6.1 is enlarged',
+    '\tDEFINE_LONGS(HOST_FP_SIZE, 2696);\n',
+    '\tDEFINE_LONGS(HOST_FP_SIZE, 12288);\n',
+  ],
+  ['that is enlarged already stays', '\tDEFINE_LONGS(HOST_FP_SIZE, 12288);\n', undefined],
+  ['that the host sizes needs nothing', '', undefined],
+  ['of another fixed size is refused', '\tDEFINE_LONGS(HOST_FP_SIZE, 4096);\n', 'refused'],
+] as const)
+  test(`a buffer for the FPU state ${what}`, () => {
+    const file = join(folder, 'user-offsets.c');
+    writeFileSync(file, offsets(before));
+    const { status, stdout } = spawnSync(
+      'bash',
+      ['-c', '. "$1/scripts/kernel-lab/fpu-buffer.sh"; enlarge_fpu_buffer "$2"', 'bash', root, file],
+      { encoding: 'utf8' },
+    );
+    assert.equal(status, expected === 'refused' ? 1 : 0);
+    assert.equal(stdout, expected === 'refused' ? before : '');
+    if (expected !== 'refused') assert.equal(readFileSync(file, 'utf8'), offsets(expected ?? before));
+  });
