@@ -16,7 +16,7 @@ const answersIn = (output: string): readonly (readonly string[])[] =>
 const shows = (kernel: string): void => {
   const { status, stdout, stderr } = spawnSync(join(root, 'scripts/quickstart'), {
     encoding: 'utf8',
-    timeout: 240_000,
+    timeout: 800_000,
     env: { ...process.env, KUBE_IPVS_LAB_KERNEL: kernel },
   });
   assert.equal(status, 0, stdout + stderr);
