@@ -12,7 +12,7 @@ test('a kernel without IPVS: dump says what is missing and how to get it', () =>
   const { status, stdout, stderr } = spawnSync(
     join(root, 'scripts/lab'),
     [...kernel, '--', process.execPath, main, 'dump'],
-    { encoding: 'utf8', timeout: 60_000 },
+    { encoding: 'utf8', timeout: 600_000 },
   );
   assert.deepEqual([status, stdout], [1, '']);
   assert.match(

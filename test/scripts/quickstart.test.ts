@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const quickstart = (kernel: string) =>
   spawnSync(join(root, 'scripts/quickstart'), {
     encoding: 'utf8',
-    timeout: 240_000,
+    timeout: 800_000,
     env: { ...process.env, KUBE_IPVS_LAB_KERNEL: kernel },
   });
 

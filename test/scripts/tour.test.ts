@@ -11,7 +11,7 @@ for (const document of ['README.md', 'test/fixtures/cli/on-a-node.md'])
   test(`the commands in ${document} print what stands there; if they shall print something else: scripts/tour --write ${document}`, () => {
     const { status, stdout, stderr } = spawnSync(join(root, 'scripts/tour'), [document], {
       encoding: 'utf8',
-      timeout: 290_000,
+      timeout: 800_000,
     });
     assert.equal(status, 0, stderr);
     assert.equal(stdout, readFileSync(join(root, document), 'utf8'));

@@ -31,7 +31,6 @@ export class DaemonProcess implements AsyncDisposable {
   ) {
     const command = [
       process.execPath,
-      ...process.execArgv,
       ...(isTimeVirtual ? ['--import', virtualTime] : []),
       ...nodeArguments,
       program,

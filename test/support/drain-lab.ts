@@ -93,18 +93,23 @@ export class DrainLab {
   }
 
   async holds(line: string): Promise<void> {
-    await eventually(() => assert.ok(savedTable('node').includes(line), this.#state(line)));
+    await eventually(() => {
+      const table = savedTable('node');
+      assert.ok(table.includes(line), this.#state(line, table));
+    });
   }
 
-  #state(what = ''): string {
-    return [what, ...savedTable('node'), this.daemon.log].join('\n');
+  #state(what: string, table: readonly string[]): string {
+    return [what, ...table, this.daemon.log].join('\n');
   }
 
   /** Every look starts programs, which takes real time: for a long wait look seldom. */
   async isGone(text: string, milliseconds = 40 * second): Promise<void> {
     const deadline = performance.now() + milliseconds;
-    while (savedTable('node').some((line) => line.includes(text))) {
-      assert.ok(performance.now() < deadline, this.#state(text));
+    for (;;) {
+      const table = savedTable('node');
+      if (!table.some((line) => line.includes(text))) return;
+      assert.ok(performance.now() < deadline, this.#state(text, table));
       await elapse(milliseconds / 40);
     }
   }

@@ -1,7 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isTimeVirtual } from './virtual-clock.js';
 
 /** Costs nothing where the event comes; long, as a busy machine takes seconds to load a program. */
 const patience = 60_000;
+
+/** Virtual time costs nothing, but each look does. */
+const [shortest, growth] = isTimeVirtual ? [50, 1] : [5, 0.5];
+const longest = 5_000;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -21,7 +26,7 @@ export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = 
         const seen = `waited ${waited.toFixed()} ms for ${String(check)}, and saw last:\n${messageOf(error)}`;
         throw new Error(seen, { cause: error });
       }
-      await sleep(Math.max(1, Math.min(Math.max(5, waited / 2), 5_000, milliseconds - waited)));
+      await sleep(Math.max(1, Math.min(Math.max(shortest, waited * growth), longest, milliseconds - waited)));
     }
   }
 };
