@@ -63,6 +63,7 @@ export class Roller {
    */
   async rollAbruptly(random: Random): Promise<void> {
     for (const pod of this.pods) {
+      await sleep(500 + random.below(1_000));
       this.world.setWeb(pod.address, 'terminating');
       await sleep(random.below(100));
       await pod.tell('close');
