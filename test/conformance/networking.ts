@@ -161,7 +161,11 @@ const large = (transport: 'tcp' | 'udp', bytes: number): Spec['run'] => {
         if (from === 'c' && transport === 'udp' && family === 'IPv6') continue;
         await place.cluster.becomes(async () => {
           for (const answer of await place.ask(from, frontend, family, transport, options))
-            assert.equal(answer.trimEnd().length, bytes, `${from} → ${frontend} ${family}: ${answer.slice(0, 20)}`);
+            assert.equal(
+              answer.trimEnd().length,
+              bytes,
+              `${from} → ${frontend} ${family}: ${answer.slice(0, 20)}`,
+            );
         });
       }
   };
