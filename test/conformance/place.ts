@@ -150,7 +150,8 @@ export class Place {
       ports = defaultPorts,
       slice = '',
       fields = {},
-    }: { ports?: readonly string[]; slice?: string; fields?: Partial<EndpointSpec> } = {},
+      labels = {},
+    }: { ports?: readonly string[]; slice?: string; fields?: Partial<EndpointSpec>; labels?: object } = {},
   ): void {
     for (const family of this.families)
       this.#put(
@@ -158,6 +159,7 @@ export class Place {
           ports,
           family,
           suffix: `${family.toLowerCase()}${slice}`,
+          labels: { 'kubernetes.io/service-name': this.name, ...labels },
         }),
       );
   }

@@ -3,17 +3,21 @@ import type { Spec } from './place.js';
 
 const here = { from: ['client', 'a'] } as const;
 
-const label =
-  (name: string): Spec['run'] =>
-  async (place) => {
+/** The EndpointSlice controller gives a Service's labels to its slices. */
+const label = (name: string): Spec['run'] => {
+  const labels = { [`service.kubernetes.io/${name}`]: 'other' };
+  return async (place) => {
     place.service();
     place.endpoints('a');
     await place.meets('cluster-ip', 'a');
-    place.service({ labels: { [`service.kubernetes.io/${name}`]: 'other' } });
+    place.service({ labels });
+    place.endpoints('a', { labels });
     await place.meets('cluster-ip', 'gone');
     place.service();
+    place.endpoints('a');
     await place.meets('cluster-ip', 'a');
   };
+};
 
 const fromExternalName =
   (type: string, frontends: string): Spec['run'] =>

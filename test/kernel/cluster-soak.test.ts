@@ -1,4 +1,4 @@
-// lab: -m 1G --timeout 280
+// lab: -m 1G -K time-travel --timeout 280
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clusterReport } from '../soak/in-lab.js';

@@ -1,4 +1,4 @@
-// lab: --timeout 280
+// lab: -K time-travel --timeout 280
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { Cluster, kinds, type ClusterKind } from '../conformance/cluster.js';

@@ -65,9 +65,9 @@ export class ClusterWorld implements AsyncDisposable {
     return this.current;
   }
 
-  /** Everything that the API server has, or will have when it is back. */
+  /** Everything that the API server has. */
   get objects(): readonly ApiObject[] {
-    return [...this.#kept.values()];
+    return (['Service', 'EndpointSlice', 'Node'] as const).flatMap((kind) => this.current.list(kind));
   }
 
   #put(...objects: readonly object[]): void {
