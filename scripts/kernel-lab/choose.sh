@@ -28,7 +28,9 @@ own_version() {
 
 # candidates_for WISH: sets `candidates`, the kernels to try in turn.
 candidates_for() {
-  local own; own=$(own_version)
+  local own
+  if [ "$1" = modular ]; then candidates=(packaged qemu); return; fi
+  own=$(own_version)
   candidates=("$own" packaged qemu)
   if [ "$1" = quick ]; then
     lab_paths "$own"
@@ -130,10 +132,10 @@ choose_accelerator() {
   [ "$verdict" = works ]
 }
 
-# Replaces auto, guest and quick by the first kernel that works here.
+# Replaces auto, guest, quick and modular by the first kernel that works here.
 choose_kernel() {
   local candidate candidates
-  case $kernel in auto | guest | quick) ;; *) return 0 ;; esac
+  case $kernel in auto | guest | quick | modular) ;; *) return 0 ;; esac
   candidates_for "$kernel"
   for candidate in "${candidates[@]}"; do
     if usable "$candidate"; then kernel=$candidate; return; fi

@@ -1,5 +1,5 @@
 // real time: Debian’s kernel has no virtual time.
-// lab: -k packaged
+// lab: -k modular
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

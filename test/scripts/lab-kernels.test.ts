@@ -160,6 +160,14 @@ test('quick does not build a kernel', () => {
   assert.equal(which('quick').stdout, '6.1\n');
 });
 
+test('modular never takes our own kernel, which has IPVS built in', () => {
+  for (const version of ['6.1', 'packaged']) makeKernel(version, 'boots');
+  assert.equal(which('modular').stdout, 'packaged\n');
+  makeKernel('packaged', 'panics');
+  makeQemu({ kvm: 'hangs', tcg: 'boots' });
+  assert.equal(which('modular', { KUBE_IPVS_LAB_TRY_SECONDS: '3' }).stdout, 'qemu\n');
+});
+
 test('a kernel that cannot be prepared is passed over, and not fetched again at once', () => {
   const failing = 'echo "$0 $*" >>' + join(folder, 'fetches') + '; echo no network >&2; exit 100';
   for (const program of ['apt-get', 'apt-cache', 'make']) writeProgram(join(programs, program), failing);
