@@ -44,15 +44,19 @@ const triesOf = async (): Promise<number> => {
 
 const isLoaded = (): boolean => readFileSync('/proc/modules', 'utf8').includes('ip_vs ');
 
-/** Unloads IPVS with all that needs it: nothing of its table, its connections and its settings is left. */
-const unload = (): void => {
-  runLine('ipvsadm -C');
-  const needing = readFileSync('/proc/modules', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[0] ?? '')
-    .filter((name) => name.startsWith('ip_vs_'));
-  run('rmmod', ...needing, 'ip_vs');
-};
+/**
+ * Unloads IPVS with everything that needs it: nothing of its table, its connections and its settings is left. The kernel refuses
+ * as long as a virtual server uses a module, and the daemon may program one between the two commands.
+ */
+const unload = (): Promise<void> =>
+  eventually(() => {
+    runLine('ipvsadm -C');
+    const needing = readFileSync('/proc/modules', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ')[0] ?? '')
+      .filter((name) => name.startsWith('ip_vs_'));
+    run('rmmod', ...needing, 'ip_vs');
+  });
 
 const setting = (name: string): string => readFileSync(`/proc/sys/net/ipv4/vs/${name}`, 'utf8').trim();
 
@@ -75,7 +79,7 @@ test('IPVS that is unloaded under the daemon is loaded, set up and filled again 
   ]);
   await eventually(() => assert.deepEqual(savedTable(), whole));
   for (let round = 1; round <= 3; round += 1) {
-    unload();
+    await unload();
     await eventually(() => assert.equal(told(daemon.log).length, round));
     await eventually(() => assert.deepEqual(savedTable(), whole));
     assert.equal(setting('conntrack'), '1');
@@ -93,7 +97,7 @@ test('while IPVS cannot be loaded the daemon says so once; when somebody loads i
   await eventually(() => assert.match(daemon.log, /"msg":"synced"/));
   assert.deepEqual(savedTable(), whole);
   setLoading(false);
-  unload();
+  await unload();
   await eventually(() => assert.equal(told(daemon.log).length, 1));
   // Several tries later it is still no news.
   const tries = await triesOf();
