@@ -1,3 +1,4 @@
+// real time: in virtual time its guest came to rest and did not go on, which is not understood yet.
 import assert from 'node:assert/strict';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+// real time: as many requests as a client sends in real time are to meet every step.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +11,7 @@ import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { savedTable } from '../support/guest.js';
-import { elapse } from '../support/virtual-clock.js';
+import { until } from '../support/eventually.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // The steps of deploy/MIGRATION.md under running requests. kube-proxy is what it leaves in the kernel when it is stopped.
@@ -154,8 +155,11 @@ const startKubeIpvs = async (): Promise<DaemonProcess> => {
 };
 
 const ask = (port: number): readonly string[] => network.ask('client', 'tcp', virtual, port, 1);
-/** Some thirty requests of each kind go on. */
-const pause = (): Promise<void> => elapse(300);
+/** Requests go on between two steps. */
+const pause = (): Promise<void> => {
+  const end = performance.now() + 1_500;
+  return until('the client has asked for a while', () => performance.now() >= end);
+};
 /** No request failed but as said, and none waited for a second repetition of its first packet. */
 const noFailure = async (client: SteadyClient): Promise<void> => {
   const { requests, held, slowest, failures } = await client.end();
