@@ -1,5 +1,6 @@
-// Runs compiled tests: those of test/kernel each in a lab guest, on the Node that the product is shipped with; all others on
-// this machine, on this Node and, where no files are chosen, on the product's too. The longest come first.
+// Runs compiled tests: those of test/kernel, and others that need virtual time, each in a lab guest, on the Node that the
+// product is shipped with; the rest on this machine, on this Node and, if no files are chosen, on the product's too. The longest
+// come first.
 //   node scripts/run-tests.mjs [--report FILE] [--record] [FILE…]
 //     --report FILE   write what every file cost as JSON
 //     --record        keep how long files took in scripts/test-runner/durations.json, which decides what comes first
@@ -106,7 +107,7 @@ const prepareLab = async () => (await prepareKernel()) && (await prepareKernel('
 
 /** Which Nodes a file is run on. */
 const nodesFor = (file, product, isEverything) => {
-  if (isKernelTest(file)) return [product];
+  if (runsInLab(file)) return [product];
   if (isScriptTest(file) || !isEverything || product.version === ownNode.version) return [ownNode];
   return [ownNode, product];
 };

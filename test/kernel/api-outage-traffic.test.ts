@@ -10,7 +10,7 @@ import { OneSocket } from '../support/one-socket.js';
 import { elapse } from '../support/virtual-clock.js';
 
 // What goes on while nobody answers, and while somebody sets the clock: connections, drains with their deadlines, the node's
-// addresses. In virtual time.
+// addresses. In virtual time. A drain lasts 15 minutes at most, a delay between two tries seconds: longer outages show no more.
 
 const virtual = '10.96.0.10';
 const pod = (number: number): string => `10.244.0.1${number}`;
@@ -105,7 +105,7 @@ after(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-test('an hour without a server: connections go on, a drain ends at its deadline, an address is followed', async () => {
+test('twenty minutes without a server: connections go on, a drain ends at its deadline, an address is followed', async () => {
   server.put(sampleSlice('web', [2, 3].map(pod)));
   await becomes(true, `-t ${virtual}:80`, pod(1), '-w 0');
   const { port, version } = server;
@@ -120,7 +120,7 @@ test('an hour without a server: connections go on, a drain ends at its deadline,
   await becomes(false, pod(1));
   assert.match(daemon.log, new RegExp(`"realServer":"${pod(1)}:8080","reason":"deadline"`));
   assert.equal(await asked('pod1'), 'ECONNRESET');
-  for (let minutes = 16; minutes <= 60; minutes += 4) {
+  for (let minutes = 16; minutes <= 20; minutes += 4) {
     await elapse(4 * minute);
     assert.equal(await asked('pod2'), 'pod2', `${minutes} minutes`);
   }
@@ -137,13 +137,13 @@ test('an hour without a server: connections go on, a drain ends at its deadline,
   assert.equal(await asked('pod2'), 'pod2');
 });
 
-test('an hour in which packets to the server vanish: the same, and not even a list', async () => {
+test('twenty minutes in which packets to the server vanish: the same, and not even a list', async () => {
   const [listed, from] = [lists(server), daemon.log.length];
   runLine('nft add table ip cut');
   for (const hook of ['input', 'output'])
     runLine(`nft add chain ip cut ${hook} { type filter hook ${hook} priority 0 ; policy drop ; }`);
   server.put(sampleSlice('web', [2].map(pod)));
-  for (let minutes = 0; minutes <= 60; minutes += 5) {
+  for (let minutes = 0; minutes < 20; minutes += 5) {
     await elapse(5 * minute);
     assert.equal(await asked('pod2'), 'pod2', `${minutes} minutes`);
   }

@@ -38,7 +38,7 @@ const nodeStandIns: readonly StandIn[] = [
   [/\b\d+ operations? done\b/g, '0 operations done'],
   [/(?<=\bprocess +)\d+, up (?:\d+[dhms])+\b/g, '1234, up 1m'],
   [/(?<=\(process )\d+(?=\))/g, '1234'],
-  [/(?<=\bmanifests )\/tmp\/[\w./]+/g, '/root/examples'],
+  [/(?<=\bmanifests )\/tmp\/[\w./-]+/g, '/root/examples'],
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '2026-11-23T10:00:00Z'],
 ];
 
