@@ -7,6 +7,7 @@ import { beforeEach, test } from 'node:test';
 import { main } from '../support/program.js';
 import { savedTable } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { readableProgram } from '../support/readable-program.js';
 
 // What kube-proxy leaves, beside things of the kubelet and of others, which must stay to the byte.
 
@@ -252,7 +253,7 @@ test('who may not see iptables-legacy removes the rest, and is told the command 
     '--inh-caps=-all,+net_admin',
     '--ambient-caps=+net_admin',
   ];
-  const command = [process.execPath, main, 'cleanup', '--kube-proxy'];
+  const command = [...readableProgram(), 'cleanup', '--kube-proxy'];
   const { status, stderr } = spawnSync('setpriv', [...as, ...rights, ...command], { encoding: 'utf8' });
   assert.equal(status, 1);
   assert.match(

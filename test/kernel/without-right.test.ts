@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { run } from '../support/guest.js';
+import { readableProgram } from '../support/readable-program.js';
 
 test('without the right to administer the network the daemon says which one is missing and how to get it', () => {
   const args = ['--bounding-set=-net_admin', '--inh-caps=-net_admin', '--'];
@@ -25,16 +27,10 @@ const toldOfRules = (group: number): readonly string[] => {
     '--ambient-caps=+net_admin',
     '--',
   ];
-  const program = [
-    'dist/kube-ipvs.js',
-    '--proxy-mode=ipvs',
-    '--source=examples',
-    '--once',
-    '--logging-format=json',
-  ];
-  const { status, stderr } = spawnSync('setpriv', [...args, process.execPath, ...program], {
-    encoding: 'utf8',
-  });
+  const [node, main] = readableProgram();
+  const source = join(dirname(main), '../examples');
+  const program = [node, main, '--proxy-mode=ipvs', `--source=${source}`, '--once', '--logging-format=json'];
+  const { status, stderr } = spawnSync('setpriv', [...args, ...program], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   return stderr.split('\n').filter((line) => /rules of others/.test(line));
 };

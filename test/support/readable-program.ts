@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /**
- * This Node and the compiled program, mounted where every user can read them: a checkout or a Node below /root is for root
+ * This Node and the bundled program, mounted where every user can read them: a checkout or a Node below /root is for root
  * only. The mounts last as long as the guest.
  */
 export const readableProgram = (): readonly [node: string, main: string] => {
@@ -19,5 +19,5 @@ export const readableProgram = (): readonly [node: string, main: string] => {
   mkdirSync(checkout);
   execFileSync('mount', ['--bind', process.execPath, node]);
   execFileSync('mount', ['--bind', root, checkout]);
-  return [node, join(checkout, 'build/src/cli/main.js')];
+  return [node, join(checkout, 'dist/kube-ipvs.js')];
 };
