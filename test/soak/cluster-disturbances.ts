@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiServer } from '../support/api-server.js';
+import { until } from '../support/eventually.js';
 import { runLine } from '../support/guest.js';
 import type { Random } from '../support/random.js';
 import type { Excuse, Outcome } from './cluster-report.js';
@@ -38,7 +39,7 @@ const serves = (number: number, wanted: boolean): boolean =>
 /** What befalls a cluster, one at a time; each resolves when all is as before. */
 export class ClusterDisturbances {
   excuses: Excuse[] = [];
-  /** Milliseconds from a change of the API, or from the API server's return, to the kernel. */
+  /** Milliseconds to the kernel: from a change of the API, or from when the API server is back and refuses nothing more. */
   reactions: number[] = [];
   scheduler = 'rr';
 
@@ -182,6 +183,7 @@ export class ClusterDisturbances {
 
   async #restartServer(atStart: (server: ApiServer) => void): Promise<void> {
     await this.world.restart(() => sleep(2_000), atStart);
+    await until('the API server refuses nothing more', () => this.world.server.pendingFaults === 0);
     await this.#followed();
   }
 
