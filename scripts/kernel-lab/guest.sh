@@ -16,7 +16,7 @@ check_paths() {
   done
 }
 
-stop_guest() { [ -z "$guest" ] || { kill "$guest"; wait "$guest"; } 2>/dev/null; exit "$1"; }
+stop_guest() { [ -z "$guest" ] || { kill "$guest"; wait "$guest"; end_leftovers; } 2>/dev/null; exit "$1"; }
 
 # The run directory carries our process id: what a killed run left is found by that and removed.
 make_run_directory() {
@@ -70,9 +70,20 @@ run_in_guest() { # COMMAND...
   { wait -n -p first "$guest" "${cats[@]}" || [ "$first" = "$guest" ] || stop_guest 141; } 2>/dev/null
   { wait "$guest"; ended=$?; } 2>/dev/null # without the shell's own words on a guest that aborted
   guest=
+  end_leftovers
   [ -z "$terminal" ] || stty "$saved_terminal"
   wait "${cats[@]}"
   report_end
+}
+
+# A helper process of User Mode Linux can outlive it (seen waiting for a lock). It keeps our pipes
+# open, and a `cat` would wait for it forever. Its command line is the guest's, and the run directory in there is ours alone.
+end_leftovers() {
+  local file
+  for file in $(grep -slzx "uml_dir=$run" /proc/[0-9]*/cmdline); do
+    file=${file#/proc/}
+    kill -KILL "${file%/cmdline}" 2>/dev/null
+  done
 }
 
 # limited COMMAND...: the guest ends also when we are killed. Run in the background, for our traps to run at once.

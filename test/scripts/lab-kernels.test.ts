@@ -63,6 +63,10 @@ const behaviors = {
     : >"$run/started"; echo 0 >"$run/status"`,
   panics: `cat <<'E'\n${amxLog}\nE\nexit 134`,
   hangs: 'exec sleep 1000',
+  leavesHelper: `
+    for word; do case $word in *LAB_RUN=*) run=\${word#*LAB_RUN=}; run=\${run%% *} ;; esac; done
+    bash -c 'exec {pipe}<> <(:); read -r -u "$pipe"' "$@" &
+    : >"$run/started"; echo 0 >"$run/status"`,
 };
 type Behavior = keyof typeof behaviors;
 
@@ -171,6 +175,8 @@ test('modular never takes our own kernel, which has IPVS built in', () => {
 test('a kernel that cannot be prepared is passed over, and not fetched again at once', () => {
   const failing = 'echo "$0 $*" >>' + join(folder, 'fetches') + '; echo no network >&2; exit 100';
   for (const program of ['apt-get', 'apt-cache', 'make']) writeProgram(join(programs, program), failing);
+  // What a build needs is there, so that nothing is installed.
+  for (const program of ['flex', 'bison', 'bc', 'xz']) writeProgram(join(programs, program), '');
   makeQemu({ kvm: 'panics', tcg: 'boots' });
   const first = which('guest');
   assert.equal(first.stdout, 'qemu\n', first.stderr);
@@ -287,6 +293,14 @@ test('--doctor tries again what failed before', () => {
   assert.equal(which('quick').stdout, 'qemu\n');
   assert.match(doctorRows(lab(['--doctor']).stdout)['packaged'] ?? '', /^✓/);
   assert.equal(which('quick').stdout, 'packaged\n');
+});
+
+// ---- the end
+
+test('a process that outlives the guest and keeps its output open is ended', () => {
+  makeKernel('6.1', 'leavesHelper');
+  const { status, signal, stderr } = lab(['--kernel', '6.1', '--', 'true']);
+  assert.deepEqual([status, signal], [0, null], stderr);
 });
 
 // ---- the source of the kernel
