@@ -144,7 +144,7 @@ const labWanted = files.some(needsLab);
 const labReady = labWanted && (await prepareLab());
 if (labWanted && !labReady) refuse('the kernel lab could not be prepared');
 if (!bundle()) refuse('the program could not be bundled');
-const product = isEverything || files.some(isKernelTest) ? await productNode() : ownNode;
+const product = isEverything || files.some(runsInLab) ? await productNode() : ownNode;
 if (product === undefined) refuse('the Node that the product is shipped with could not be fetched');
 
 const possible = files.filter((file) => labReady || !needsLab(file));
