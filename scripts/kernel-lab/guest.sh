@@ -80,7 +80,7 @@ run_in_guest() { # COMMAND...
 # open, and a `cat` would wait for it forever. Its command line is the guest's, and the run directory in there is ours alone.
 end_leftovers() {
   local file
-  for file in $(grep -slzx "uml_dir=$run" /proc/[0-9]*/cmdline); do
+  for file in $(grep -slFzx "uml_dir=$run" /proc/[0-9]*/cmdline); do
     file=${file#/proc/}
     kill -KILL "${file%/cmdline}" 2>/dev/null
   done
