@@ -19,16 +19,23 @@ export interface BackoffOptions {
   readonly random?: () => number;
 }
 
-/** Exponential delays, doubled each time up to a maximum, each scattered over ±50 % so that nodes do not march in step. */
+/** Over ±50 %, so that nodes do not march in step; `random` is from 0 to 1. */
+export const scattered = (milliseconds: number, random: number): number => milliseconds * (0.5 + random);
+
+/** The delay after so many attempts before: doubled with each of them, up to a maximum, and scattered. */
+export const exponentialDelay = (before: number, first: number, maximum: number, random: number): number =>
+  scattered(Math.min(maximum, first * 2 ** before), random);
+
+/** Exponential delays, one after the other. */
 export class Backoff {
   #attempt = 0;
   constructor(private readonly options: BackoffOptions) {}
 
   next(): number {
     const { firstMilliseconds, maximumMilliseconds, random = Math.random } = this.options;
-    const plain = Math.min(maximumMilliseconds, firstMilliseconds * 2 ** this.#attempt);
+    const before = this.#attempt;
     this.#attempt += 1;
-    return plain * (0.5 + random());
+    return exponentialDelay(before, firstMilliseconds, maximumMilliseconds, random());
   }
 
   reset(): void {

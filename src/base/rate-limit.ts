@@ -8,10 +8,27 @@ export interface RateLimitOptions {
   readonly burst: number;
 }
 
-/** A token bucket, as client-go has it: callers wait for their turn, in the order in which they came. */
-export class RateLimit {
-  /** When the next one would be let through if there were no burst, milliseconds of `performance.now()`. */
+/** A token bucket, as client-go has it; times are milliseconds of the caller's clock. */
+export class TokenBucket {
+  /** When the next token would be there if there were no burst. */
   #next = Number.NEGATIVE_INFINITY;
+
+  /** How long it takes until a token is there. */
+  wait(now: number): number {
+    return Math.max(0, this.#next - now);
+  }
+
+  /** Takes a token, one of which comes each interval, and says how long to wait for it. */
+  take(now: number, interval: number, burst: number): number {
+    const earliest = Math.max(this.#next, now - (burst - 1) * interval);
+    this.#next = earliest + interval;
+    return Math.max(0, earliest - now);
+  }
+}
+
+/** Callers wait for their turn, in the order in which they came. */
+export class RateLimit {
+  readonly #bucket = new TokenBucket();
 
   constructor(private readonly options: RateLimitOptions) {}
 
@@ -19,12 +36,7 @@ export class RateLimit {
   async turn(signal: AbortSignal): Promise<void> {
     const { perSecond, burst } = this.options;
     if (perSecond <= 0) return;
-    const interval = 1000 / perSecond;
-    const credit = (Math.max(1, burst) - 1) * interval;
-    const now = performance.now();
-    this.#next = Math.max(this.#next, now - credit);
-    const wait = this.#next - now;
-    this.#next += interval;
+    const wait = this.#bucket.take(performance.now(), 1000 / perSecond, Math.max(1, burst));
     if (wait > 0) await sleep(wait, signal);
   }
 }

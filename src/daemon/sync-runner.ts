@@ -1,4 +1,5 @@
 import { longestDelayMilliseconds } from '../base/async.js';
+import { TokenBucket } from '../base/rate-limit.js';
 
 /** Why a run happens: something asked for it, or syncPeriod has passed since the last one. */
 export type RunReason = 'requested' | 'periodic';
@@ -29,8 +30,7 @@ export interface SyncRunnerOptions {
  */
 export class SyncRunner {
   #requested: Urgency | undefined;
-  /** When the next urgent run may start, by a token bucket as in base/rate-limit.ts. */
-  #nextUrgent = Number.NEGATIVE_INFINITY;
+  readonly #urgent = new TokenBucket();
   #running = false;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
@@ -72,15 +72,13 @@ export class SyncRunner {
   #wait(urgency: Urgency): number {
     const now = this.#now();
     const ordinary = Math.max(0, (this.#lastEnd ?? -Infinity) + this.options.minSyncPeriod() - now);
-    return urgency === 'urgent' ? Math.min(ordinary, Math.max(0, this.#nextUrgent - now)) : ordinary;
+    return urgency === 'urgent' ? Math.min(ordinary, this.#urgent.wait(now)) : ordinary;
   }
 
   /** Takes a token where the run starts earlier than an ordinary one. */
   #countUrgent(): void {
     if (this.#requested !== 'urgent' || this.#wait('ordinary') === 0) return;
-    const interval = this.options.minSyncPeriod() / urgentRuns;
-    const earliest = this.#now() - (urgentRuns - 1) * interval;
-    this.#nextUrgent = Math.max(this.#nextUrgent, earliest) + interval;
+    this.#urgent.take(this.#now(), this.options.minSyncPeriod() / urgentRuns, urgentRuns);
   }
 
   #start(): void {

@@ -1,3 +1,4 @@
+import { exponentialDelay, scattered } from '../base/async.js';
 import type { FailureKind } from './next-step.js';
 
 /** When a reflector tries again; milliseconds. */
@@ -67,12 +68,6 @@ export interface RetryDelay {
   readonly endsEarly: boolean;
 }
 
-/** Scattered over ±50 %, so that nodes do not march in step. */
-const scatter = (milliseconds: number, random: number): number => milliseconds * (0.5 + random);
-
-const exponential = (first: number, maximum: number, attempts: number): number =>
-  Math.min(maximum, first * 2 ** Math.max(0, attempts - 1));
-
 /** The delay after a failure of this kind, which the history includes; `random` is from 0 to 1, `objects` what a list holds. */
 export const retryDelay = (
   history: FailureHistory,
@@ -85,13 +80,12 @@ export const retryDelay = (
   const alone = { asked, takesTurns: false, endsEarly: false };
   switch (kind) {
     case 'misbehaving':
-      return { milliseconds: scatter(exponential(first, maximum, history.misbehaving), random), ...alone };
+      return { milliseconds: exponentialDelay(history.misbehaving - 1, first, maximum, random), ...alone };
     case 'expired': {
       const { perObject, maximum: most } = timing.relistSpread;
       const spread = Math.min(most, objects * perObject) * random;
       // A list whose version expires again before anything else happens is of no use.
-      const backoff =
-        history.expired < 2 ? 0 : scatter(exponential(first, maximum, history.expired - 1), random);
+      const backoff = history.expired < 2 ? 0 : exponentialDelay(history.expired - 2, first, maximum, random);
       return { milliseconds: Math.max(spread, backoff), ...alone };
     }
     case 'unreachable':
@@ -99,11 +93,11 @@ export const retryDelay = (
     case 'denied': {
       const isLasting = history.deniedSince !== undefined && now - history.deniedSince >= timing.denied;
       if (isLasting)
-        return { asked, milliseconds: scatter(maximum, random), takesTurns: false, endsEarly: true };
+        return { asked, milliseconds: scattered(maximum, random), takesTurns: false, endsEarly: true };
       const most = Math.max(first, timing.probe);
       return {
         asked,
-        milliseconds: scatter(exponential(first, most, history.probes), random),
+        milliseconds: exponentialDelay(history.probes - 1, first, most, random),
         takesTurns: true,
         endsEarly: true,
       };
