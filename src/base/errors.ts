@@ -9,6 +9,10 @@ export class BaseError extends Error {
 /** Input that a person wrote (a flag, a config file, a manifest) is wrong; the message names the field and what to do. */
 export class InputError extends BaseError {}
 
+/** The code of an error of Node, such as `ENOENT`; undefined where it has none. */
+export const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error ? String(error.code) : undefined;
+
 /** The message of anything that was thrown, with those of its causes behind it. */
 export const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);

@@ -1,6 +1,6 @@
 import { request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import { BaseError, messageOf } from '../base/errors.js';
+import { BaseError, codeOf, messageOf } from '../base/errors.js';
 import { adminSocketPath, adminSocketVariable, defaultAdminSocket } from '../config/admin-socket.js';
 import {
   adminVersion,
@@ -45,10 +45,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTSOCK: 'it is no socket',
 };
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : '';
-
-const reasonOf = (error: unknown): string => reasons[codeOf(error)] ?? messageOf(error);
+const reasonOf = (error: unknown): string => reasons[codeOf(error) ?? ''] ?? messageOf(error);
 
 /** Errors that mean: no daemon serves this path. */
 const absences: readonly string[] = ['ENOENT', 'ECONNREFUSED'];
@@ -222,7 +219,7 @@ export class AdminClient {
     try {
       return await this.#request(path, method);
     } catch (error) {
-      const other = absences.includes(codeOf(error)) ? this.elsewhere() : undefined;
+      const other = absences.includes(codeOf(error) ?? '') ? this.elsewhere() : undefined;
       if (other !== undefined && other !== this.path) {
         this.path = other;
         return this.#respond(path, method);

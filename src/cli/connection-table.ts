@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { BaseError, InputError } from '../base/errors.js';
+import { BaseError, codeOf, InputError } from '../base/errors.js';
 import {
   cidrContains,
   formatSocketAddress,
@@ -54,7 +54,7 @@ export const parseConnection = (line: string): Connection | undefined => {
 const file = '/proc/net/ip_vs_conn';
 
 const remedy = (error: unknown): unknown => {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   if (code === 'ENOENT')
     return new BaseError(`${file} is not there: IPVS is not loaded, or the kernel has no CONFIG_PROC_FS`, {
       cause: error,

@@ -10,7 +10,7 @@ const isSocket = (path: string): boolean => {
   }
 };
 
-/** Whoever may program the kernel of this node has no need to lie about it. */
+/** A process that may program the kernel of this node has no need to lie about it. */
 const mayProgram = (pid: number): boolean => {
   try {
     return processFacts(pid).capabilities.includes('NET_ADMIN');

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { families, type Cidr, type Family } from '../base/ip.js';
+import { codeOf, messageOf } from '../base/errors.js';
 import { count } from '../base/text.js';
+import { onNode } from '../doctor/finding.js';
 import { IpsetClient } from '../kernel/ipset/client.js';
 import { deleteForeignChains, foreignChains } from '../kernel/nftables/foreign-chains.js';
 import { legacyTables, type LegacyTable } from '../kernel/xtables/chains.js';
@@ -135,12 +137,12 @@ const legacyRemovals = (): readonly Removal[] => {
   try {
     return legacyRemovalsIn(legacyTables());
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) throw error;
+    if (codeOf(error) !== 'EACCES') throw error;
     const command = `iptables-legacy-save | grep -E '${kubeProxyRuleLine}'`;
     return [
       {
         what: 'what iptables-legacy may have',
-        obstacle: `cannot read which tables it has: ${error.message}; as root on the node: ${command}`,
+        obstacle: `cannot read which tables it has: ${messageOf(error)}; ${onNode(command)}`,
       },
     ];
   }

@@ -1,5 +1,5 @@
 import { longestDelayMilliseconds } from '../base/async.js';
-import { messageOf } from '../base/errors.js';
+import { codeOf, messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { insertAcceptRule } from '../kernel/nftables/accept-answers.js';
 import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
@@ -24,7 +24,7 @@ const remedyOf = (error: unknown): object => {
   if (error instanceof NetlinkError && error.errno === 'EPERM')
     return { remedy: 'run as root, or with the capability NET_ADMIN' };
   // The list of the tables of iptables-legacy (0440, root:root).
-  return error instanceof Error && 'code' in error && error.code === 'EACCES'
+  return codeOf(error) === 'EACCES'
     ? { remedy: 'run with the group root: in a pod securityContext.runAsGroup: 0' }
     : {};
 };

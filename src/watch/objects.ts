@@ -221,12 +221,11 @@ export const toService = (object: unknown): Parsed<ServiceKey, Service> => {
   return { key, value, problems };
 };
 
-const noNames: readonly string[] = [];
 const nameLists = new Interner<readonly string[]>();
 const portLists = new Interner<readonly EndpointPort[]>();
 
 const hintNames = (hints: readonly { readonly name: string }[] | null | undefined): readonly string[] => {
-  if (!hints?.length) return noNames;
+  if (!hints?.length) return empty;
   const names = hints.map(({ name }) => name);
   return nameLists.of(JSON.stringify(names), () => names);
 };

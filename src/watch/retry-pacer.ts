@@ -1,7 +1,7 @@
 import { sleep } from '../base/async.js';
 import type { RetryDelay } from './retry-delay.js';
 
-/** A clock that nobody sets, and its timer. */
+/** A monotonic clock, and its timer. */
 export interface Clock {
   /** Milliseconds. */
   now(): number;

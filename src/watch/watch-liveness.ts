@@ -5,7 +5,7 @@ export interface SilenceTiming {
 }
 
 /**
- * Learns from the bookmarks of a server how long a watch of it is silent at most. A connection behind which nobody is left (a
+ * Learns from the bookmarks of a server how long a watch of it is silent at most. A connection whose server is gone (a
  * proxy in between keeps it open) is noticed by this. Servers without regular bookmarks are not judged.
  */
 export class WatchLiveness {

@@ -12,7 +12,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import { BaseError, messageOf } from '../../base/errors.js';
+import { BaseError, codeOf, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { serverFor, type Handler } from '../serving/answer.js';
 import { closeServer } from '../serving/listen.js';
@@ -21,7 +21,7 @@ import { closeServer } from '../serving/listen.js';
 export class SocketError extends BaseError {
   constructor(
     message: string,
-    /** What lets us serve it, where it takes somebody's help. */
+    /** What lets us serve it, where the operator can help. */
     readonly remedy?: string,
   ) {
     super(message);
@@ -29,11 +29,11 @@ export class SocketError extends BaseError {
 }
 
 /** Errors that mean: this user may not make the directory or the socket. */
-const refusals: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS'];
+const refusals: readonly string[] = ['EACCES', 'EPERM', 'EROFS'];
 
 const socketError = (error: unknown, path: string): SocketError => {
   if (error instanceof SocketError) return error;
-  const isRefused = error instanceof Error && 'code' in error && refusals.includes(error.code);
+  const isRefused = refusals.includes(codeOf(error) ?? '');
   return new SocketError(
     messageOf(error),
     isRefused
@@ -65,7 +65,7 @@ const answers = async (path: string): Promise<boolean> => {
     return true;
   } catch (error) {
     // Whoever is too busy to take us, or lets only others in, is there.
-    return !(error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED');
+    return codeOf(error) !== 'ECONNREFUSED';
   } finally {
     socket.destroy();
   }
@@ -81,8 +81,8 @@ const checkPlace = async (path: string): Promise<void> => {
 };
 
 /**
- * Listens in a new directory, which only this user may enter, and moves the socket to its place: nobody ever meets one that is
- * not ready or has other rights, and what Node unlinks when it closes is not what somebody else may have put there since.
+ * Listens in a new directory, which only this user may enter, and moves the socket to its place: no client meets one that is
+ * not ready or has other rights, and what Node unlinks when it closes is not what another program may have put there since.
  */
 const listenAt = async (server: Server, path: string): Promise<Stats> => {
   await checkPlace(path);

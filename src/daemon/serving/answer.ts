@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { messageOf } from '../../base/errors.js';
+import { codeOf, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 
 /** What is answered to a request. */
@@ -63,8 +63,7 @@ const limits = { headersTimeout: 10_000, requestTimeout: 30_000 } as const;
 const maximumConnections = 1_024;
 
 /** Who asked has gone before the end of the answer: nobody's trouble. */
-const hungUp = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+const hungUp = (error: unknown): boolean => codeOf(error) === 'ERR_STREAM_PREMATURE_CLOSE';
 
 /** A server that listens nowhere yet. A handler that throws is answered by 500. */
 export const serverFor = (handler: Handler, log: Logger): Server => {

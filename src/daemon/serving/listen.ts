@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { once } from 'node:events';
-import { BaseError } from '../../base/errors.js';
+import { BaseError, codeOf } from '../../base/errors.js';
 import { parseIp, type IpAddress } from '../../base/ip.js';
 
 /** A place to listen at. */
@@ -17,9 +17,6 @@ const remedies: Readonly<Record<string, string>> = {
   EACCES: 'it may not: ports below 1024 need the capability NET_BIND_SERVICE',
   EAFNOSUPPORT: 'this machine does not have the address family',
 };
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : String(error);
 
 const listenText = ({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
@@ -42,7 +39,7 @@ export const listen = async (server: Server, { host, port, ipv6Only }: ListenAdd
     server.listen({ host, port, ipv6Only });
     await listening;
   } catch (error) {
-    throw new ListenError({ host, port }, codeOf(error));
+    throw new ListenError({ host, port }, codeOf(error) ?? String(error));
   }
 };
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { codeOf } from '../../base/errors.js';
 import { viewOf } from '../../netlink/bytes.js';
 import { hostIsLittleEndian } from '../../netlink/constants.js';
 import { NetlinkError } from '../../netlink/errors.js';
@@ -38,7 +39,7 @@ export const hasTable = ({ family, table }: TableName): boolean => {
     return readFileSync(sockets[family].tables, 'utf8').split('\n').includes(table);
   } catch (error) {
     // No ip_tables in this kernel. The list of its tables is for the user root and the group root.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
+    if (codeOf(error) === 'ENOENT') return false;
     throw error;
   }
 };
