@@ -1,3 +1,5 @@
+import { table } from './report.js';
+
 export type Outcome = 'refused' | 'reset' | 'no answer';
 
 export interface FailedRequest {
@@ -99,17 +101,10 @@ export const clusterReportText = ({ seed, seconds, kinds, troubles }: ClusterRep
       `${kind.slowestReaction} ms`,
     ]),
   ];
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return [
     `${Math.round(seconds)} s, seed ${seed}`,
     '',
-    ...rows.map((row) =>
-      row
-        .map((cell, column) =>
-          column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-        )
-        .join('  '),
-    ),
+    ...table(rows),
     '',
     ...troubles,
     troubles.length === 0 ? 'sound' : `not sound: ${troubles.length} troubles`,

@@ -4,34 +4,28 @@ import { fileURLToPath } from 'node:url';
 import type { Position } from '../support/cluster-network.js';
 import type { PathLap } from './cluster-report.js';
 import { families, webAddresses, webNodePort, type Family } from './cluster-world.js';
-import type { Path } from './paths.js';
+import { withPorts, type Path } from './paths.js';
 
 const program = fileURLToPath(new URL('./cluster-client.js', import.meta.url));
 
 const hostIn = (address: string, family: Family): string => (family === 'IPv4' ? address : `[${address}]`);
 
-const portsEach = 1_500;
-const lowestPort = 11_000;
-
-/** New and kept connections to each frontend over both families, each with ports of its own below the node ports. */
+/** New and kept connections to each frontend over both families. */
 const pathsOf = (frontends: readonly (keyof typeof webAddresses)[]): readonly Path[] =>
-  frontends
-    .flatMap((frontend) =>
+  withPorts(
+    frontends.flatMap((frontend) =>
       families.flatMap((family) =>
         [false, true].map((kept) => ({
           name: `${frontend} ${family}, ${kept ? 'kept' : 'new'}`,
           url: `http://${hostIn(webAddresses[frontend][family], family)}:${frontend === 'NodePort' ? webNodePort : 80}/`,
           kept,
+          lanes: 1,
+          pauseMilliseconds: 150,
         })),
       ),
-    )
-    .map((path, index) => ({
-      ...path,
-      lanes: 1,
-      pauseMilliseconds: 150,
-      firstPort: lowestPort + index * portsEach,
-      ports: portsEach,
-    }));
+    ),
+    1_500,
+  );
 
 class Client {
   readonly #child: ChildProcess;

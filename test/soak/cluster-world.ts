@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { objectKey, type ApiObject, type Kind } from '../support/api-objects.js';
 import { ApiServer } from '../support/api-server.js';
-import { kubeconfigFor } from '../support/small-api.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
 import { ready, serviceObject, servingTerminating, sliceObject, thisNode } from '../support/objects.js';
 import type { Random } from '../support/random.js';
 import { realServerText, realServerText6, type RealServerText } from './kernel-table.js';

@@ -27,8 +27,14 @@ export interface PathReport {
   readonly failures: readonly string[];
 }
 
-const portsEach = 4_700;
 const lowestPort = 11_000;
+
+/** Gives each path of a position ports of its own, between those of the daemon and the node ports. */
+export const withPorts = (
+  paths: readonly Omit<Path, 'firstPort' | 'ports'>[],
+  portsEach: number,
+): readonly Path[] =>
+  paths.map((path, index) => ({ ...path, firstPort: lowestPort + index * portsEach, ports: portsEach }));
 
 /** New connections alone, and more of them: what a pod resets that ends is not the proxy's doing. */
 export const newPathsFrom = (position: Position, urls: Readonly<Record<string, string>>): readonly Path[] =>
@@ -36,11 +42,12 @@ export const newPathsFrom = (position: Position, urls: Readonly<Record<string, s
     .filter(({ kept }) => !kept)
     .map((path) => ({ ...path, lanes: 2 }));
 
-/** New and kept connections to each URL. Ports lie between those of the daemon and the node ports. */
+/** New and kept connections to each URL. */
 export const pathsFrom = (position: Position, urls: Readonly<Record<string, string>>): readonly Path[] =>
-  Object.entries(urls)
-    .flatMap(([name, url]) => [
+  withPorts(
+    Object.entries(urls).flatMap(([name, url]) => [
       { name: `${position} → ${name}, new`, url, kept: false, lanes: 1, pauseMilliseconds: 80 },
       { name: `${position} → ${name}, kept`, url, kept: true, lanes: 2, pauseMilliseconds: 80 },
-    ])
-    .map((path, index) => ({ ...path, firstPort: lowestPort + index * portsEach, ports: portsEach }));
+    ]),
+    4_700,
+  );

@@ -36,7 +36,8 @@ export interface SoakReport {
   readonly troubles: readonly string[];
 }
 
-const table = (rows: readonly (readonly string[])[]): readonly string[] => {
+/** Aligned columns; all but the first are figures. */
+export const table = (rows: readonly (readonly string[])[]): readonly string[] => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
     row

@@ -13,6 +13,7 @@ import {
   type EndpointSpec,
 } from '../support/objects.js';
 import type { Random } from '../support/random.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
 import { realServerText, type RealServerText } from './kernel-table.js';
 
 export const webAddress = '10.96.0.10';
@@ -40,15 +41,7 @@ export class World implements AsyncDisposable {
     readonly server: ApiServer,
     private readonly random: Random,
   ) {
-    writeFileSync(
-      this.kubeconfig,
-      JSON.stringify({
-        'current-context': 'lab',
-        contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
-        clusters: [{ name: 'lab', cluster: { server: server.url } }],
-        users: [{ name: 'lab', user: {} }],
-      }),
-    );
+    writeFileSync(this.kubeconfig, kubeconfigFor(server.url));
   }
 
   static async start(random: Random): Promise<World> {
