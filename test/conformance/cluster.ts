@@ -3,6 +3,7 @@ import { eventually, DaemonProcess } from '../support/daemon-process.js';
 import type { ApiObject } from '../support/api-objects.js';
 import { ApiServer } from '../support/api-server.js';
 import { runLine } from '../support/guest.js';
+import { linkNode } from '../support/link-node.js';
 import { thisNode } from '../support/objects.js';
 import type { Family } from '../traffic/matrix.js';
 import { TwoNodeNetwork } from '../traffic/network.js';
@@ -33,17 +34,7 @@ const nodeObject = (families: readonly Family[]): ApiObject => ({
 });
 
 /** The API server is where the test runs, outside of the cluster, and reached over IPv6. */
-const linkNode = (): string => {
-  for (const command of [
-    'ip link add link0 type veth peer name link0 netns node',
-    'ip address add fd00:198::1/64 dev link0 nodad',
-    'ip link set link0 up',
-    'ip -n node address add fd00:198::2/64 dev link0 nodad',
-    'ip -n node link set link0 up',
-  ])
-    runLine(command);
-  return 'fd00:198::1';
-};
+const serverAddress = 'fd00:198::1';
 
 /** A node that kube-ipvs serves, its pods and a second node, behind an API server. */
 export class Cluster implements AsyncDisposable {
@@ -64,11 +55,12 @@ export class Cluster implements AsyncDisposable {
     if (!families.includes('IPv4'))
       for (const namespace of ['client', 'node', 'a', 'b', 'c', 'x'])
         runLine(`ip -n ${namespace} -4 address flush scope global`);
-    const server = await ApiServer.start({ host: linkNode() });
+    linkNode(`${serverAddress}/64`, 'fd00:198::2/64');
+    const server = await ApiServer.start({ host: serverAddress });
     server.put(nodeObject(families));
     const daemon = new DaemonProcess(
       [
-        `--master=http://[fd00:198::1]:${server.port}`,
+        `--master=http://[${serverAddress}]:${server.port}`,
         `--hostname-override=${thisNode}`,
         `--cluster-cidr=${families.map((family) => podNetworks[family]).join(',')}`,
         '--ipvs-min-sync-period=0s',

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import type { Asked, Place, Spec } from './place.js';
+import { balancer, here, nodePort, type Asked, type Place, type Spec } from './place.js';
 import type { ServiceSpec } from '../support/objects.js';
+import type { Family } from '../traffic/matrix.js';
+import { podAddresses } from '../traffic/world.js';
 import { thisZone } from './cluster.js';
-
-const nodePort = { type: 'NodePort' } as const;
-const balancer = { type: 'LoadBalancer' } as const;
-const here = { from: ['client', 'a'] } as const;
 
 /** [sig-network] Conntrack and LoadBalancers: a UDP client that keeps its port, while what serves it changes. */
 const cycles =
@@ -277,18 +275,15 @@ export const networkingSpecs: readonly Spec[] = [
   },
 ];
 
-const podPairs = (family: 'IPv4' | 'IPv6') => {
-  const pods =
-    family === 'IPv4'
-      ? { a: '10.128.1.1', b: '10.128.1.2', c: '10.128.1.3', x: '10.128.2.1' }
-      : { a: 'fd00:10:128:1::1', b: 'fd00:10:128:1::2', c: 'fd00:10:128:1::3', x: 'fd00:10:128:2::1' };
-  return [
-    ['c', pods.a, pods.c],
-    ['a', pods.b, pods.a],
-    ['c', pods.x, pods.c],
-    ['x', pods.a, pods.x],
-  ] as const;
-};
+const podPairs = (family: Family) =>
+  (
+    [
+      ['c', 'a'],
+      ['a', 'b'],
+      ['c', 'x'],
+      ['x', 'a'],
+    ] as const
+  ).map(([from, to]) => [from, podAddresses[to][family], podAddresses[from][family]] as const);
 
 /** Endpoints a and b are on this node; a hint says for which zone or node each is meant. */
 const hinted = (

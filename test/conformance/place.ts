@@ -36,7 +36,7 @@ const askersOf = ({ from, by }: Asked): readonly (readonly [Transport, Position]
 /** Where pods answer. */
 const defaultPorts = ['t:8080/TCP', 'u:8080/UDP'] as const;
 
-/** Nobody answers: as for a Service without endpoints, or for an address that no Service has. */
+/** No answer: as for a Service without endpoints, or for an address that no Service has. */
 const silences: ReadonlySet<string> = new Set(['refused', 'timeout', 'ENETUNREACH', 'EHOSTUNREACH']);
 
 const states: Readonly<Record<string, (address: string) => EndpointSpec>> = {
@@ -251,6 +251,11 @@ export class Place {
       });
   }
 }
+
+export const nodePort = { type: 'NodePort' } as const;
+export const balancer = { type: 'LoadBalancer' } as const;
+/** From outside, and from a pod that is an endpoint. */
+export const here = { from: ['client', 'a'] } as const;
 
 /** One of upstream's specs: its name without the labels, how many places it needs, and what is to hold. */
 export interface Spec {

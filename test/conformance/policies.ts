@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import type { Place, Spec } from './place.js';
+import { balancer, nodePort, type Place, type Spec } from './place.js';
 
 const local = { type: 'LoadBalancer', externalTrafficPolicy: 'Local' } as const;
 /** Those whose requests are internal or, where x is an endpoint, not to be answered by the asker itself. */
 const inside = { from: ['node', 'c'] } as const;
 
-/** The health check of a Service, once it has this status on the node's addresses; undefined: nobody listens. */
+/** The health check of a Service, once it has this status on the node's addresses; undefined: no process listens. */
 const healthBecomes = async (place: Place, status: number | undefined): Promise<void> => {
   for (const family of place.families)
     await place.cluster.becomes(async () => {
@@ -39,9 +39,6 @@ const switchesAffinity =
     place.service({ ...fields, ...affinity(false) });
     await place.meets(frontends, 'a b', { from: ['client', 'c'] });
   };
-
-const nodePort = { type: 'NodePort' } as const;
-const balancer = { type: 'LoadBalancer' } as const;
 
 /** [sig-network] Services and LoadBalancers: session affinity. */
 export const affinitySpecs: readonly Spec[] = [

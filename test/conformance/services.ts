@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Spec } from './place.js';
-
-const here = { from: ['client', 'a'] } as const;
+import { balancer, here, nodePort, type Spec } from './place.js';
 
 /** The EndpointSlice controller gives a Service's labels to its slices. */
 const label = (name: string): Spec['run'] => {
@@ -59,7 +57,7 @@ export const serviceSpecs: readonly Spec[] = [
   {
     name: 'Services should be able to create a functioning NodePort service',
     run: async (place) => {
-      place.service({ type: 'NodePort' });
+      place.service(nodePort);
       place.endpoints('a b');
       await place.meets('node-port@eth0 node-port@ext0 node-port@cni0 node-port@other0', 'a b');
     },
@@ -70,10 +68,10 @@ export const serviceSpecs: readonly Spec[] = [
       place.service({ ports: ['t:80/TCP'] });
       place.endpoints('a');
       await place.meets('cluster-ip', 'a', { by: ['tcp'] });
-      place.service({ type: 'NodePort' });
+      place.service(nodePort);
       await place.meets('node-port cluster-ip', 'a');
       // The port that both protocols share serves the other one on when one goes.
-      place.service({ type: 'NodePort', ports: [`u:80/UDP@${place.nodePort}`] });
+      place.service({ ...nodePort, ports: [`u:80/UDP@${place.nodePort}`] });
       await place.meets('node-port', 'a', { by: ['udp'] });
       await place.meets('node-port', 'refused', { by: ['tcp'] });
     },
@@ -101,7 +99,7 @@ export const serviceSpecs: readonly Spec[] = [
     name: 'Services should work after the service has been recreated',
     run: async (place) => {
       for (const pod of ['a', 'b']) {
-        place.service({ type: 'NodePort' });
+        place.service(nodePort);
         place.endpoints(pod);
         await place.meets('cluster-ip node-port', pod);
         place.remove();
@@ -115,12 +113,12 @@ export const serviceSpecs: readonly Spec[] = [
     run: async (place, other) => {
       assert.ok(other !== undefined);
       const ports = [`t:80/TCP@${place.nodePort}`, `u:80/UDP@${place.nodePort}`];
-      place.service({ type: 'NodePort', ports });
+      place.service({ ...nodePort, ports });
       place.endpoints('a');
       await place.meets('node-port', 'a');
       place.remove();
       await place.meets('node-port', 'refused');
-      other.service({ type: 'NodePort', ports });
+      other.service({ ...nodePort, ports });
       other.endpoints('b');
       await place.meets('node-port', 'b');
     },
@@ -189,7 +187,7 @@ export const serviceSpecs: readonly Spec[] = [
   {
     name: 'Services should serve endpoints on same port and different protocol for internal traffic on Type LoadBalancer',
     run: async (place) => {
-      place.service({ type: 'LoadBalancer' });
+      place.service(balancer);
       place.endpoints('a b');
       await place.meets('cluster-ip load-balancer', 'a b', { from: ['a', 'x'] });
     },

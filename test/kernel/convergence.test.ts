@@ -10,6 +10,7 @@ import { DaemonProcess } from '../support/daemon-process.js';
 import { eventually, momentOf } from '../support/eventually.js';
 import { addressesOf, savedTable } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
 
 const count = 3_000;
 const endpoints = [1, 2, 3, 4, 5];
@@ -33,12 +34,7 @@ const expectedLines = indexes
 /** Names a server where nobody listens. */
 const kubeconfig = (): string => {
   const file = join(mkdtempSync(join(tmpdir(), 'kubeconfig-')), 'config');
-  const clusters = [{ name: 'x', cluster: { server: 'http://127.0.0.1:9' } }];
-  const contexts = [{ name: 'x', context: { cluster: 'x', user: 'x' } }];
-  writeFileSync(
-    file,
-    JSON.stringify({ clusters, contexts, 'current-context': 'x', users: [{ name: 'x', user: {} }] }),
-  );
+  writeFileSync(file, kubeconfigFor('http://127.0.0.1:9'));
   return file;
 };
 

@@ -16,6 +16,7 @@ import { eventually } from '../support/daemon-process.js';
 import { run, savedTable } from '../support/guest.js';
 import { readKustomization } from '../support/kustomization.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
 
 // The image as the containers of DaemonSets start it, with an API server, in the host's network namespace: deploy/base, and
 // kubeadm's own with the image changed and nothing else.
@@ -53,15 +54,7 @@ const configuration = (text: string): string => {
   const folder = mkdtempSync(join(work, 'configuration-'));
   chmodSync(folder, 0o755);
   writeFileSync(join(folder, 'config.conf'), text);
-  writeFileSync(
-    join(folder, 'kubeconfig.conf'),
-    JSON.stringify({
-      'current-context': 'default',
-      contexts: [{ name: 'default', context: { cluster: 'default', user: 'default' } }],
-      clusters: [{ name: 'default', cluster: { server: server.url } }],
-      users: [{ name: 'default', user: { token: 'secret' } }],
-    }),
-  );
+  writeFileSync(join(folder, 'kubeconfig.conf'), kubeconfigFor(server.url, 'secret'));
   return folder;
 };
 
@@ -179,7 +172,7 @@ test('deploy/base starts without a warning, tells names inside and to root on th
   await synced(daemon);
   await hasNames();
   assert.deepEqual(await unknownOf(65_532, 0), []);
-  // A pod of somebody else's making: each check says what it could not read, and the command that shows it.
+  // A pod with another group: each check says what it could not read, and the command that shows it.
   const unknown = await unknownOf(65_532, 65_532);
   assert.deepEqual(
     unknown.map(({ id }) => id),

@@ -17,7 +17,8 @@ import { settingsOf } from '../support/doctor-facts.js';
 import { run } from '../support/guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { readableProgram } from '../support/readable-program.js';
-import { kubeconfigFor, SmallApi, type SmallApiOptions } from '../support/small-api.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
+import { SmallApi, type SmallApiOptions } from '../support/small-api.js';
 
 // What a check is about is really brought about, and where its remedy is a command, that command is run and mends it.
 

@@ -9,20 +9,13 @@ import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { grantedRights } from '../support/granted-rights.js';
 import { runLine, savedTable } from '../support/guest.js';
 import { elapse } from '../support/virtual-clock.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-events-'));
 
 const kubeconfig = (url: string): string => {
   const path = join(scratch, 'kubeconfig');
-  writeFileSync(
-    path,
-    JSON.stringify({
-      'current-context': 'lab',
-      contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
-      clusters: [{ name: 'lab', cluster: { server: url } }],
-      users: [{ name: 'lab', user: { token: 'secret' } }],
-    }),
-  );
+  writeFileSync(path, kubeconfigFor(url, 'secret'));
   return path;
 };
 

@@ -7,6 +7,7 @@ import { ApiServer } from '../support/api-server.js';
 import type { ApiObject } from '../support/api-objects.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { addressesOf, runLine, savedTable } from '../support/guest.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
 
 // Every golden capture, driven through the daemon one after the other, so that each is also a transition from the one before.
 
@@ -33,17 +34,7 @@ ipvs: {scheduler: ${scheduler}}
 
 const kubeconfig = (url: string): string => {
   const file = join(scratch, 'kubeconfig');
-  writeFileSync(
-    file,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'test',
-      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-      clusters: [{ name: 'test', cluster: { server: url } }],
-      users: [{ name: 'test', user: {} }],
-    }),
-  );
+  writeFileSync(file, kubeconfigFor(url));
   return file;
 };
 

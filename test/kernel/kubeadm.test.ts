@@ -10,6 +10,7 @@ import { main as program } from '../support/program.js';
 import { ApiServer } from '../support/api-server.js';
 import { eventually } from '../support/daemon-process.js';
 import { savedTable } from '../support/guest.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
 
 // The command line of kubeadm's DaemonSet with its ConfigMap, at the paths where they are mounted.
 
@@ -19,15 +20,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'kubeadm-'));
 /** Starts it as kube-proxy, with this text for /var/lib/kube-proxy/config.conf; what it writes is in `log`. */
 const start = (config: string, server: string) => {
   writeFileSync(join(scratch, 'config.conf'), config);
-  writeFileSync(
-    join(scratch, 'kubeconfig.conf'),
-    JSON.stringify({
-      'current-context': 'default',
-      contexts: [{ name: 'default', context: { cluster: 'default', user: 'default' } }],
-      clusters: [{ name: 'default', cluster: { server } }],
-      users: [{ name: 'default', user: { token: 'secret' } }],
-    }),
-  );
+  writeFileSync(join(scratch, 'kubeconfig.conf'), kubeconfigFor(server, 'secret'));
   const mounted =
     'mount -t tmpfs none /var/lib && mkdir /var/lib/kube-proxy && cp "$0"/*.conf /var/lib/kube-proxy';
   const child = spawn(

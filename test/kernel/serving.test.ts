@@ -10,6 +10,7 @@ import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { runLine } from '../support/guest.js';
 import { local, ready, serviceObject, sliceObject, thisNode, type EndpointSpec } from '../support/objects.js';
 import { elapse } from '../support/virtual-clock.js';
+import { kubeconfigFor } from '../support/kubeconfig.js';
 
 // What a running daemon answers on its ports.
 
@@ -51,15 +52,7 @@ before(async () => {
   ])
     runLine(line);
   server = await ApiServer.start({ token: 'secret' });
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      'current-context': 'lab',
-      contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
-      clusters: [{ name: 'lab', cluster: { server: server.url } }],
-      users: [{ name: 'lab', user: { token: 'secret' } }],
-    }),
-  );
+  writeFileSync(kubeconfig, kubeconfigFor(server.url, 'secret'));
   server.put(
     node(),
     withHealthCheck('web', 1, 32_010),

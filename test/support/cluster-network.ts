@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { run, runLine } from './guest.js';
+import { run } from './guest.js';
+import { linkNode } from './link-node.js';
 
 const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 const inNamespace = (namespace: string, ...args: readonly string[]): ChildProcess =>
@@ -66,14 +67,7 @@ export class ClusterNetwork implements AsyncDisposable {
 
   /** Links the node to where we are; gives our address on that link, for a server that the daemon there is to reach. */
   linkNode(): string {
-    for (const command of [
-      'ip link add link0 type veth peer name link0 netns node',
-      'ip address add 198.18.0.1/30 dev link0',
-      'ip link set link0 up',
-      'ip -n node address add 198.18.0.2/30 dev link0',
-      'ip -n node link set link0 up',
-    ])
-      runLine(command);
+    linkNode('198.18.0.1/30', '198.18.0.2/30');
     return '198.18.0.1';
   }
 

@@ -60,14 +60,3 @@ export class SmallApi implements AsyncDisposable {
     await closed;
   }
 }
-
-/** A kubeconfig for it, as text. */
-export const kubeconfigFor = (server: string, token: string): string =>
-  JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'c',
-    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-    clusters: [{ name: 'c', cluster: { server } }],
-    users: [{ name: 'u', user: { token } }],
-  });
