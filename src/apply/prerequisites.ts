@@ -1,6 +1,6 @@
 import type { IpAddress } from '../base/ip.js';
 import { BaseError } from '../base/errors.js';
-import { withoutIpvs, withoutRight } from '../kernel/ipvs/remedy.js';
+import { missingIpvs, missingCapability } from '../kernel/ipvs/remedies.js';
 import type { IpvsOperation, Outcome } from '../model/operation.js';
 import { virtualServerKey, type VirtualServer, type VirtualServerIdentity } from '../model/virtual-server.js';
 
@@ -11,8 +11,8 @@ export class PrerequisiteError extends BaseError {}
 export const ipvsUnavailable = (errno: string, cause: unknown): PrerequisiteError =>
   new PrerequisiteError(
     errno === 'EPERM' || errno === 'EACCES'
-      ? `the kernel refuses access to IPVS (${errno}): ${withoutRight}`
-      : `this kernel has no IPVS (${errno}): ${withoutIpvs}`,
+      ? `the kernel refuses access to IPVS (${errno}): ${missingCapability}`
+      : `this kernel has no IPVS (${errno}): ${missingIpvs}`,
     { cause },
   );
 

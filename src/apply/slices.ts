@@ -1,5 +1,5 @@
-import { touch, type Touched } from '../plan/diff.js';
-import { isProtection, type Urgency } from '../plan/order.js';
+import { dirtyKeys, type DirtyKeys } from '../plan/operations/diff.js';
+import { isVipProtection, type Urgency } from '../plan/operations/phases.js';
 
 /** Virtual servers, or addresses, that are diffed and sent at once: what a slice needs is garbage before it gets old. */
 const sliceSize = 512;
@@ -14,31 +14,35 @@ function* chunks<Key>(all: readonly Key[], size: number): Iterable<ReadonlySet<K
   for (let start = 0; start < all.length; start += size) yield new Set(all.slice(start, start + size));
 }
 
-export interface Slice extends Touched {
+export interface Slice extends DirtyKeys {
   /** Whether elements are removed (and only that); else all but that is done. */
-  readonly late: boolean;
+  readonly removesElements: boolean;
 }
 
 /**
  * What is urgent first; then the packet rules, the virtual servers in slices, the addresses with what protects them, and at
  * the end the packet rules that go: so everything has its rules for as long as it is there, and an address its virtual servers.
  */
-export function* slices({ virtualServers, addresses, elements }: Touched, urgency: Urgency): Iterable<Slice> {
-  const urgent: Touched = {
+export function* slices(
+  { virtualServers, addresses, elements }: DirtyKeys,
+  urgency: Urgency,
+): Iterable<Slice> {
+  const urgent: DirtyKeys = {
     virtualServers: new Set([...virtualServers].filter((key) => urgency.virtualServer(key))),
     addresses: new Set([...addresses].filter((address) => urgency.address(address))),
     elements: new Set([...elements].filter((key) => urgency.element(key))),
   };
-  yield { ...urgent, late: false };
+  yield { ...urgent, removesElements: false };
   const otherElements = without(elements, urgent.elements);
-  const rules = otherElements.filter((key) => !isProtection(key));
-  for (const chunk of chunks(rules, elementSliceSize)) yield { ...touch({ elements: chunk }), late: false };
+  const rules = otherElements.filter((key) => !isVipProtection(key));
+  for (const chunk of chunks(rules, elementSliceSize))
+    yield { ...dirtyKeys({ elements: chunk }), removesElements: false };
   for (const chunk of chunks(without(virtualServers, urgent.virtualServers), sliceSize))
-    yield { ...touch({ virtualServers: chunk }), late: false };
+    yield { ...dirtyKeys({ virtualServers: chunk }), removesElements: false };
   for (const chunk of chunks(without(addresses, urgent.addresses), sliceSize))
-    yield { ...touch({ addresses: chunk }), late: false };
-  for (const chunk of chunks(otherElements.filter(isProtection), elementSliceSize))
-    yield { ...touch({ elements: chunk }), late: false };
+    yield { ...dirtyKeys({ addresses: chunk }), removesElements: false };
+  for (const chunk of chunks(otherElements.filter(isVipProtection), elementSliceSize))
+    yield { ...dirtyKeys({ elements: chunk }), removesElements: false };
   for (const chunk of chunks([...elements], elementSliceSize))
-    yield { ...touch({ elements: chunk }), late: true };
+    yield { ...dirtyKeys({ elements: chunk }), removesElements: true };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Node takes a longer delay of a timer for none at all. */
-export const longestDelayMilliseconds = 2 ** 31 - 1;
+export const maxTimerDelayMilliseconds = 2 ** 31 - 1;
 
 /** Resolves after the time or as soon as the signal aborts; never rejects. */
 export const sleep = async (milliseconds: number, signal?: AbortSignal): Promise<void> => {
@@ -20,11 +20,11 @@ export interface BackoffOptions {
 }
 
 /** Over ±50 %, so that nodes do not march in step; `random` is from 0 to 1. */
-export const scattered = (milliseconds: number, random: number): number => milliseconds * (0.5 + random);
+export const jittered = (milliseconds: number, random: number): number => milliseconds * (0.5 + random);
 
 /** The delay after so many attempts before: doubled with each of them, up to a maximum, and scattered. */
-export const exponentialDelay = (before: number, first: number, maximum: number, random: number): number =>
-  scattered(Math.min(maximum, first * 2 ** before), random);
+export const exponentialDelay = (attempts: number, first: number, maximum: number, random: number): number =>
+  jittered(Math.min(maximum, first * 2 ** attempts), random);
 
 /** Exponential delays, one after the other. */
 export class Backoff {
@@ -33,9 +33,9 @@ export class Backoff {
 
   next(): number {
     const { firstMilliseconds, maximumMilliseconds, random = Math.random } = this.options;
-    const before = this.#attempt;
+    const attempts = this.#attempt;
     this.#attempt += 1;
-    return exponentialDelay(before, firstMilliseconds, maximumMilliseconds, random());
+    return exponentialDelay(attempts, firstMilliseconds, maximumMilliseconds, random());
   }
 
   reset(): void {
@@ -55,36 +55,36 @@ export class SerialQueue {
 }
 
 /** For long work in small steps: `turn` gives the event loop its turn where the last one was so many milliseconds ago. */
-export class Turns {
-  #since = performance.now();
+export class Yielder {
+  #lastYieldAt = performance.now();
 
-  constructor(private readonly milliseconds: number) {}
+  constructor(private readonly intervalMilliseconds: number) {}
 
   /** Whether `turn` would do anything: where steps are many and small, waiting for nothing costs more than they do. */
-  get isOver(): boolean {
-    return performance.now() - this.#since >= this.milliseconds;
+  get isDue(): boolean {
+    return performance.now() - this.#lastYieldAt >= this.intervalMilliseconds;
   }
 
-  async turn(): Promise<void> {
-    if (!this.isOver) return;
+  async yieldIfDue(): Promise<void> {
+    if (!this.isDue) return;
     await yieldToEventLoop();
-    this.#since = performance.now();
+    this.#lastYieldAt = performance.now();
   }
 }
 
 /** Items between two looks at the clock, which costs as much as mapping a few of them where clocks are slow. */
-const itemsBetweenLooks = 16;
+const itemsPerClockCheck = 16;
 
 /** As `items.map(map)`, with a turn for the event loop each so many milliseconds. */
-export const mapInTurns = async <A, B>(
+export const mapWithYields = async <A, B>(
   items: readonly A[],
   map: (item: A) => B,
   milliseconds: number,
 ): Promise<readonly B[]> => {
-  const turns = new Turns(milliseconds);
+  const yielder = new Yielder(milliseconds);
   const mapped: B[] = [];
   for (const item of items) {
-    if (mapped.length % itemsBetweenLooks === 0) await turns.turn();
+    if (mapped.length % itemsPerClockCheck === 0) await yielder.yieldIfDue();
     mapped.push(map(item));
   }
   return mapped;

@@ -18,7 +18,7 @@ export interface LogOptions {
 }
 
 /** A logger whose options may change while it is used; its children change with it. */
-export interface ChangeableLogger extends Logger {
+export interface ConfigurableLogger extends Logger {
   set(options: LogOptions): void;
 }
 
@@ -46,7 +46,7 @@ class PinoLogger implements Logger {
 }
 
 /** Writes lines to standard error, each at once. */
-export const createLogger = (initial: LogOptions): ChangeableLogger => {
+export const createLogger = (initial: LogOptions): ConfigurableLogger => {
   let options = initial;
   const destination = pino.destination({ fd: 2, sync: true });
   const write = (line: string): void => {

@@ -47,10 +47,10 @@ const duplicatesOf = (document: Document, lines: LineCounter) => {
 const fromYaml = (text: string): readonly YamlDocument[] => {
   const lines = new LineCounter();
   const documents = [...parseAllDocuments(text, { uniqueKeys: false, merge: true, lineCounter: lines })];
-  const wrong = documents.flatMap((document) => document.errors)[0];
-  if (wrong !== undefined) {
-    const [reason = wrong.code] = wrong.message.split(/ at line \d+|:?\n/);
-    throw new InputError(`line ${lines.linePos(wrong.pos[0]).line}: ${reason}`);
+  const syntaxError = documents.flatMap((document) => document.errors)[0];
+  if (syntaxError !== undefined) {
+    const [reason = syntaxError.code] = syntaxError.message.split(/ at line \d+|:?\n/);
+    throw new InputError(`line ${lines.linePos(syntaxError.pos[0]).line}: ${reason}`);
   }
   return documents.map((document) => {
     try {
@@ -89,29 +89,31 @@ const fromJson = (text: string): readonly YamlDocument[] | undefined => {
 export const parseYaml = (text: string): readonly YamlDocument[] => fromJson(text) ?? fromYaml(text);
 
 /** What a YAML reader of any version takes for the text that it is, without quotes. */
-const plainText = /^[\w/.][\w./ -]*(?:[:=][\w./-]+)*$/;
+const unquotedScalar = /^[\w/.][\w./ -]*(?:[:=][\w./-]+)*$/;
 /** Words that some version of YAML takes for something else, and what looks like a number, a time or a date. */
-const otherMeaning =
+const ambiguousScalar =
   /^(?:~|null|true|false|yes|no|on|off|y|n|[-+.]?(?:inf|nan)|0[xob][\da-f_]*|[-+]?[\d_]*\.?[\d_]*(?:e[-+]?\d+)?|\d+(?::\d+)+(?:\.\d*)?|\d{4}-\d.*|\.+)$/i;
 
-const textOf = (text: string): string =>
-  plainText.test(text) && !text.endsWith(' ') && !otherMeaning.test(text) ? text : JSON.stringify(text);
+const quoteIfNeeded = (text: string): string =>
+  unquotedScalar.test(text) && !text.endsWith(' ') && !ambiguousScalar.test(text)
+    ? text
+    : JSON.stringify(text);
 
 const isEmpty = (value: object): boolean => (Array.isArray(value) ? value : Object.keys(value)).length === 0;
 
 const scalarOf = (value: unknown): string | undefined => {
-  if (typeof value === 'string') return textOf(value);
+  if (typeof value === 'string') return quoteIfNeeded(value);
   if (typeof value !== 'object' || value === null) return String(value);
   if (!isEmpty(value)) return undefined;
   return Array.isArray(value) ? '[]' : '{}';
 };
 
 /** The value at the end of a line that has begun, or in lines of its own. */
-const addValue = (value: unknown, indent: string, lines: string[], begun: string): void => {
+const addValue = (value: unknown, indent: string, lines: string[], prefix: string): void => {
   const scalar = scalarOf(value);
-  if (scalar !== undefined) lines.push(`${begun} ${scalar}`);
+  if (scalar !== undefined) lines.push(`${prefix} ${scalar}`);
   else {
-    lines.push(begun);
+    lines.push(prefix);
     addLines(value as object, indent, lines);
   }
 };
@@ -128,7 +130,7 @@ const addLines = (value: object, indent: string, lines: string[]): void => {
     return;
   }
   for (const [key, inner] of Object.entries(value))
-    if (inner !== undefined) addValue(inner, `${indent}  `, lines, `${indent}${textOf(key)}:`);
+    if (inner !== undefined) addValue(inner, `${indent}  `, lines, `${indent}${quoteIfNeeded(key)}:`);
 };
 
 /** One YAML document with a final line break; keys in the order of the value, which is as JSON has it. */

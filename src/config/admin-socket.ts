@@ -9,5 +9,5 @@ export const adminSocketHelp = `the unix socket on which the daemon tells its st
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The path of the admin socket, '' for none: what was asked for, else what the environment says, else the default. */
-export const adminSocketPath = (asked: string | undefined, environment: Environment): string =>
-  asked ?? environment[adminSocketVariable] ?? defaultAdminSocket;
+export const adminSocketPath = (requested: string | undefined, environment: Environment): string =>
+  requested ?? environment[adminSocketVariable] ?? defaultAdminSocket;

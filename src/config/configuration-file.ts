@@ -1,6 +1,6 @@
 import { InputError, messageOf } from '../base/errors.js';
 import { parseYaml, type DocumentPath, type YamlDocument } from '../base/yaml.js';
-import { withoutFields, type Problem, type Reading } from './kube-proxy-configuration.js';
+import { withoutFields, type ConfigurationProblem, type ReadResult } from './kube-proxy-configuration.js';
 import { nearest } from './nearest.js';
 
 /** A config file: its name is for messages. */
@@ -23,7 +23,7 @@ export interface ConfigDocuments {
 }
 
 /** The documents that a config file may hold. */
-export const kinds = {
+export const documentKinds = {
   KubeProxyConfiguration: { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', key: 'kubeProxy' },
   KubeIpvsConfiguration: { apiVersion: 'kube-ipvs.dev/v1alpha1', key: 'kubeIpvs' },
 } as const;
@@ -38,15 +38,15 @@ export const formatPath = (path: DocumentPath): string =>
 const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const kindOf = (document: YamlDocument, file: ConfigFile): keyof typeof kinds => {
+const kindOf = (document: YamlDocument, file: ConfigFile): keyof typeof documentKinds => {
   const value = isMapping(document.value) ? document.value : {};
   const { apiVersion, kind } = value;
   for (const known of ['KubeProxyConfiguration', 'KubeIpvsConfiguration'] as const)
-    if (kind === known && apiVersion === kinds[known].apiVersion) return known;
+    if (kind === known && apiVersion === documentKinds[known].apiVersion) return known;
   const line = document.line(kind === undefined ? [] : ['kind']);
   throw new InputError(
-    `${file.name}:${line}: a config file holds apiVersion: ${kinds.KubeProxyConfiguration.apiVersion}, kind: KubeProxyConfiguration, ` +
-      `or apiVersion: ${kinds.KubeIpvsConfiguration.apiVersion}, kind: KubeIpvsConfiguration; this document has ` +
+    `${file.name}:${line}: a config file holds apiVersion: ${documentKinds.KubeProxyConfiguration.apiVersion}, kind: KubeProxyConfiguration, ` +
+      `or apiVersion: ${documentKinds.KubeIpvsConfiguration.apiVersion}, kind: KubeIpvsConfiguration; this document has ` +
       `apiVersion: ${JSON.stringify(apiVersion ?? null)}, kind: ${JSON.stringify(kind ?? null)}`,
   );
 };
@@ -68,7 +68,7 @@ export const readDocuments = (files: readonly ConfigFile[]): ConfigDocuments => 
   for (const file of files) {
     for (const document of documentsOf(file)) {
       const kind = kindOf(document, file);
-      const { key } = kinds[kind];
+      const { key } = documentKinds[kind];
       const where = (path: DocumentPath) => `${file.name}:${document.line(path)}`;
       if (found[key] !== undefined)
         throw new InputError(`${where([])}: a second ${kind}; the first is at ${found[key].where([])}`);
@@ -101,7 +101,11 @@ export const documentOrigin =
   (path) =>
     `${document?.where(path) ?? 'defaults'}: ${formatPath(path)}`;
 
-const problemText = ({ path, must, remedy }: Problem, input: unknown, origin: Origin): string => {
+const problemText = (
+  { path, must, remedy }: ConfigurationProblem,
+  input: unknown,
+  origin: Origin,
+): string => {
   const value = valueAt(input, path);
   const is = isMapping(value) || value === undefined ? '' : `; it is ${formatValue(value)}`;
   return `${origin(path)} ${must}${is}${remedy === undefined ? '' : `. ${remedy}`}`;
@@ -123,11 +127,11 @@ const unknownFieldWarnings = (
 const isWithin = (path: DocumentPath, other: DocumentPath): boolean =>
   other.every((step, index) => path[index] === step);
 
-export interface ReadingRules<T> {
+export interface ReadRules<T> {
   /** Single fields. */
-  readonly read: (input: unknown) => Reading<T>;
+  readonly read: (input: unknown) => ReadResult<T>;
   /** What concerns several. */
-  readonly validate: (value: T) => readonly Problem[];
+  readonly validate: (value: T) => readonly ConfigurationProblem[];
   readonly origin: Origin;
 }
 
@@ -135,9 +139,9 @@ export interface ReadingRules<T> {
  * Reads a document. Where anything is wrong, throws an InputError that tells all of it, each with its place, its field, what is
  * allowed and what stands there: fields in the light of each other too, and unknown ones.
  */
-export const readValid = <T>(
+export const readAndValidate = <T>(
   input: unknown,
-  { read, validate, origin }: ReadingRules<T>,
+  { read, validate, origin }: ReadRules<T>,
 ): { readonly value: T; readonly warnings: readonly string[] } => {
   const { value, problems, unknownFields } = read(input);
   const wrong = problems.map(({ path }) => path);

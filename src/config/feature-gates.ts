@@ -1,5 +1,5 @@
 import { nearest } from './nearest.js';
-import type { Problem } from './kube-proxy-configuration.js';
+import type { ConfigurationProblem } from './kube-proxy-configuration.js';
 
 interface FeatureGate {
   readonly default: boolean;
@@ -45,7 +45,9 @@ export const featureGateStates = (
   Object.entries(gates).map(([name, { stage }]) => ({ name, stage, enabled: gateEnabled(configured, name) }));
 
 /** A gate that can't be changed and is. */
-export const lockedGateProblems = (configured: Readonly<Record<string, boolean>>): readonly Problem[] =>
+export const lockedGateProblems = (
+  configured: Readonly<Record<string, boolean>>,
+): readonly ConfigurationProblem[] =>
   Object.entries(configured)
     .filter(([gate, value]) => gates[gate]?.locked === true && value !== gates[gate].default)
     .map(([gate]) => ({

@@ -4,12 +4,12 @@ import { flag, type Flag } from './flag.js';
 const run = flag('Source and run', true);
 const ipvs = flag('IPVS');
 const cluster = flag('Connection to the cluster');
-const clusterBeside = flag('Connection to the cluster', true);
+const clusterWithFile = flag('Connection to the cluster', true);
 const node = flag('Node and addresses');
-const nodeBeside = flag('Node and addresses', true);
+const nodeWithFile = flag('Node and addresses', true);
 const logging = flag('Logging', true);
 const serving = flag('Serving');
-const servingBeside = flag('Serving', true);
+const servingWithFile = flag('Serving', true);
 const kernel = flag('Kernel settings');
 const inert = flag('Other modes (accepted, no effect here)');
 
@@ -112,7 +112,7 @@ export const flagTable: readonly Flag[] = [
     'clientConnection.kubeconfig',
     'how to reach the API server (default: as a pod of the cluster)',
   ),
-  clusterBeside('master', 'text', 'URL', undefined, 'address of the API server; wins over the kubeconfig'),
+  clusterWithFile('master', 'text', 'URL', undefined, 'address of the API server; wins over the kubeconfig'),
   cluster(
     'kube-api-qps',
     'number',
@@ -141,7 +141,7 @@ export const flagTable: readonly Flag[] = [
     'configSyncPeriod',
     'no effect: what a watch has delivered is not delivered again',
   ),
-  nodeBeside(
+  nodeWithFile(
     'hostname-override',
     'text',
     'NAME',
@@ -278,7 +278,7 @@ export const flagTable: readonly Flag[] = [
     'bindAddressHardFail',
     'a listener that fails ends the program',
   ),
-  servingBeside('admin-socket', 'text', 'PATH', undefined, adminSocketHelp),
+  servingWithFile('admin-socket', 'text', 'PATH', undefined, adminSocketHelp),
   serving('profiling', 'boolean', '', 'enableProfiling', 'profiling on the metrics server'),
   serving(
     'show-hidden-metrics-for-version',

@@ -23,12 +23,12 @@ export interface Flag {
   readonly placeholder: string;
   readonly help: string;
   /** Given together with a file, the flag counts (kube-proxy-ipvs §1.3). */
-  readonly besideFile: boolean;
+  readonly appliesWithFile: boolean;
 }
 
 /** Makes the flags of a group. */
 export const flag =
-  (group: FlagGroup, besideFile = false) =>
+  (group: FlagGroup, appliesWithFile = false) =>
   (name: string, kind: FlagKind, placeholder: string, field: string | undefined, help: string): Flag => ({
     name,
     kind,
@@ -36,5 +36,5 @@ export const flag =
     field,
     placeholder,
     help,
-    besideFile,
+    appliesWithFile,
   });

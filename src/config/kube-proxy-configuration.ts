@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import { parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
-import { localModes } from './known-words.js';
+import { detectLocalModes } from './known-values.js';
 import { parseDuration } from '../base/duration.js';
 
 /** What is wrong with one value: path and `must` make a sentence, as `ipvs.syncPeriod` `must be a duration …`. */
-export interface Problem {
+export interface ConfigurationProblem {
   readonly path: DocumentPath;
   /** `must be …`. */
   readonly must: string;
@@ -19,14 +19,14 @@ const hour = 60 * minute;
 const maximumInt32 = 2 ** 31 - 1;
 
 // As in Go, null (an empty value in YAML) leaves a field at its default.
-const or = <S extends z.ZodType>(schema: S, fallback: z.core.util.NoUndefined<z.output<S>>) =>
+const withDefault = <S extends z.ZodType>(schema: S, fallback: z.core.util.NoUndefined<z.output<S>>) =>
   z.preprocess((value) => value ?? undefined, schema.default(fallback));
 const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) =>
   z.preprocess((value) => value ?? {}, z.strictObject(shape, { error: 'must be a mapping of fields' }));
 
 const string = z.string({ error: 'must be a text; put it in quotes' });
-const text = or(string, '');
-const bool = (fallback: boolean) => or(z.boolean({ error: 'must be true or false' }), fallback);
+const text = withDefault(string, '');
+const bool = (fallback: boolean) => withDefault(z.boolean({ error: 'must be true or false' }), fallback);
 
 const int = (minimum: number, maximum: number, fallback: number, zeroMeans = 0) => {
   const allowed =
@@ -34,7 +34,7 @@ const int = (minimum: number, maximum: number, fallback: number, zeroMeans = 0) 
       ? `must be a whole number of ${minimum} or more`
       : `must be a whole number from ${minimum} to ${maximum}`;
   const whole = z.int({ error: allowed }).min(minimum, { error: allowed }).max(maximum, { error: allowed });
-  return or(
+  return withDefault(
     whole.transform((value) => (value === 0 ? zeroMeans : value)),
     fallback,
   );
@@ -52,7 +52,7 @@ const parsed = <T>(parse: (text: string) => T | undefined, must: string) =>
 const durationMust = 'must be a duration as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds)';
 /** Milliseconds. Where zero means the default, as for most periods, `zeroMeans` is that default. */
 const duration = (fallback: number, zeroMeans = 0) =>
-  or(
+  withDefault(
     z
       .union([z.int().transform((nanoseconds) => nanoseconds / 1e6), parsed(parseDuration, durationMust)], {
         error: durationMust,
@@ -62,11 +62,11 @@ const duration = (fallback: number, zeroMeans = 0) =>
   );
 
 const cidrMust = 'must be a network as "10.0.0.0/8" or "fd00::/64"';
-const list = <S extends z.ZodType>(item: S) => or(z.array(item, { error: 'must be a list' }), []);
+const list = <S extends z.ZodType>(item: S) => withDefault(z.array(item, { error: 'must be a list' }), []);
 const cidrs = list(parsed(parseCidr, cidrMust));
 
 const oneOf = (allowed: readonly string[]) =>
-  or(
+  withDefault(
     string.refine((value) => value === '' || allowed.includes(value), {
       error: `must be one of ${allowed.join(', ')}`,
     }),
@@ -76,14 +76,16 @@ const oneOf = (allowed: readonly string[]) =>
 const quantity = /^[+-]?(\d+\.?\d*|\.\d+)([EPTGMk]|[EPTGMK]i|[numk]|[eE][+-]?\d+)?$/;
 const streamShape = {
   splitStream: bool(false),
-  infoBufferSize: or(
+  infoBufferSize: withDefault(
     z.coerce.string().regex(quantity, { error: 'must be a quantity of bytes as "0", "512Ki" or "4Mi"' }),
     '0',
   ),
 };
 
 const loggingShape = section({
-  format: or(oneOf(['text', 'json']), 'text').transform((format) => (format === '' ? 'text' : format)),
+  format: withDefault(oneOf(['text', 'json']), 'text').transform((format) =>
+    format === '' ? 'text' : format,
+  ),
   flushFrequency: duration(5 * second, 5 * second),
   verbosity: int(0, maximumInt32, 0),
   vmodule: list(
@@ -145,7 +147,7 @@ const clientConnectionShape = section({
   kubeconfig: text,
   acceptContentTypes: text,
   contentType: text.transform((type) => (type === '' ? 'application/vnd.kubernetes.protobuf' : type)),
-  qps: or(
+  qps: withDefault(
     z.number({ error: 'must be a number' }).transform((qps) => (qps === 0 ? 5 : qps)),
     5,
   ),
@@ -159,7 +161,7 @@ const configurationShape = z.strictObject(
   {
     apiVersion: text,
     kind: text,
-    featureGates: or(
+    featureGates: withDefault(
       z.record(z.string(), z.boolean({ error: 'must be true or false' }), {
         error: 'must be a mapping of gates to true or false',
       }),
@@ -168,7 +170,7 @@ const configurationShape = z.strictObject(
     clientConnection: clientConnectionShape,
     logging: loggingShape,
     hostnameOverride: text,
-    bindAddress: or(
+    bindAddress: withDefault(
       string.refine((value) => value === '' || parseIp(value) !== undefined, { error: ipMust }),
       '0.0.0.0',
     ).transform((address) => (address === '' ? '0.0.0.0' : address)),
@@ -180,7 +182,7 @@ const configurationShape = z.strictObject(
     mode: text,
     ipvs: ipvsShape,
     ...otherModesShape,
-    detectLocalMode: oneOf(localModes),
+    detectLocalMode: oneOf(detectLocalModes),
     detectLocal: section({ bridgeInterface: text, interfaceNamePrefix: text }),
     clusterCIDR: text,
     nodePortAddresses: list(
@@ -196,7 +198,7 @@ const configurationShape = z.strictObject(
 );
 
 /** KubeIpvsConfiguration v1alpha1: what kube-ipvs has beyond kube-proxy. Durations are milliseconds. */
-const ownConfigurationShape = z.strictObject(
+const kubeIpvsConfigurationShape = z.strictObject(
   {
     apiVersion: text,
     kind: text,
@@ -216,12 +218,12 @@ const ownConfigurationShape = z.strictObject(
 /** A KubeProxyConfiguration with every default filled in. Durations are milliseconds. */
 export type KubeProxyConfiguration = z.output<typeof configurationShape>;
 /** A KubeIpvsConfiguration with every default filled in. Durations are milliseconds. */
-export type KubeIpvsConfiguration = z.output<typeof ownConfigurationShape>;
+export type KubeIpvsConfiguration = z.output<typeof kubeIpvsConfigurationShape>;
 
 /** What became of reading: the value where there is no problem; unknown fields are no problem and are left out. */
-export interface Reading<T> {
+export interface ReadResult<T> {
   readonly value: T | undefined;
-  readonly problems: readonly Problem[];
+  readonly problems: readonly ConfigurationProblem[];
   readonly unknownFields: readonly DocumentPath[];
 }
 
@@ -229,7 +231,7 @@ const pathOf = (path: readonly PropertyKey[]): DocumentPath =>
   path.map((step) => (typeof step === 'symbol' ? String(step) : step));
 
 // Unknown fields come as issues beside the real ones; without them the same input is read once more.
-const read = <S extends z.ZodType>(schema: S, input: unknown): Reading<z.output<S>> => {
+const read = <S extends z.ZodType>(schema: S, input: unknown): ReadResult<z.output<S>> => {
   const first = schema.safeParse(input);
   if (first.success) return { value: first.data, problems: [], unknownFields: [] };
   const unknownFields = first.error.issues.flatMap((issue) =>
@@ -259,9 +261,9 @@ export const withoutFields = (input: unknown, paths: readonly DocumentPath[]): u
 };
 
 /** Reads a KubeProxyConfiguration: types, ranges and defaults of single fields; validate.ts holds what concerns several. */
-export const readKubeProxyConfiguration = (input: unknown): Reading<KubeProxyConfiguration> =>
+export const readKubeProxyConfiguration = (input: unknown): ReadResult<KubeProxyConfiguration> =>
   read(configurationShape, input);
 
 /** Reads a KubeIpvsConfiguration. */
-export const readKubeIpvsConfiguration = (input: unknown): Reading<KubeIpvsConfiguration> =>
-  read(ownConfigurationShape, input);
+export const readKubeIpvsConfiguration = (input: unknown): ReadResult<KubeIpvsConfiguration> =>
+  read(kubeIpvsConfigurationShape, input);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { InputError, messageOf } from '../base/errors.js';
 import type { ConfigFile } from './configuration-file.js';
-import type { FlagValues } from './flags.js';
+import type { FlagValues } from './parse-flags.js';
 import { resolveSettings, type Settings } from './settings.js';
 
 const readConfigFile = (name: string): ConfigFile => {

@@ -1,5 +1,5 @@
 /** The number of letters to insert, delete, replace or swap with a neighbour that make one word the other. */
-const distance = (a: string, b: string): number => {
+const editDistanceOf = (a: string, b: string): number => {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, index) => index)];
   const at = (row: number, column: number): number => rows[row]?.[column] ?? Number.POSITIVE_INFINITY;
   for (let row = 1; row <= a.length; row += 1) {
@@ -15,23 +15,27 @@ const distance = (a: string, b: string): number => {
 };
 
 /** How many letters of a word may be wrong. */
-const mostWrong = (longest: number): number => Math.max(1, Math.floor(longest * 0.4));
+const maximumDistance = (longest: number): number => Math.max(1, Math.floor(longest * 0.4));
 
 /** The candidate that was most likely meant by a mistyped word; undefined where none is near, or by more letters than `most`. */
 export const nearest = <Candidate extends string>(
   word: string,
   candidates: Iterable<Candidate>,
-  most = Number.POSITIVE_INFINITY,
+  maximum = Number.POSITIVE_INFINITY,
 ): Candidate | undefined => {
   let best: Candidate | undefined;
-  let fewest = most + 1;
+  let bestDistance = maximum + 1;
   for (const candidate of candidates) {
     // So many must be inserted or deleted at least: most candidates need no closer look.
-    if (Math.abs(word.length - candidate.length) >= fewest) continue;
-    const off = distance(word.toLowerCase(), candidate.toLowerCase());
-    if (off >= fewest || off > mostWrong(Math.max(word.length, candidate.length))) continue;
+    if (Math.abs(word.length - candidate.length) >= bestDistance) continue;
+    const editDistance = editDistanceOf(word.toLowerCase(), candidate.toLowerCase());
+    if (
+      editDistance >= bestDistance ||
+      editDistance > maximumDistance(Math.max(word.length, candidate.length))
+    )
+      continue;
     best = candidate;
-    fewest = off;
+    bestDistance = editDistance;
   }
   return best;
 };

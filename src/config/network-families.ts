@@ -10,11 +10,11 @@ export const onlyFamily = (cidrs: readonly Cidr[]): Family | undefined => {
 export const otherFamily = (family: Family): Family => (family === 'IPv4' ? 'IPv6' : 'IPv4');
 
 /** Whether one of the lists has networks of both families, which tells of a dual-stack cluster. */
-export const tellDualStack = (lists: readonly (readonly Cidr[])[]): boolean =>
+export const isDualStack = (lists: readonly (readonly Cidr[])[]): boolean =>
   lists.some((cidrs) => cidrs.length > 0 && onlyFamily(cidrs) === undefined);
 
 /** What is told of a family that nodePortAddresses leaves out. */
-export const openNodePorts = (family: Family): string =>
+export const openNodePortsWarning = (family: Family): string =>
   `nodePortAddresses holds no ${family} address: NodePorts answer on every ${family} address of this node`;
 
 /** What a configuration alone shows to be hardly meant; kube-proxy tells it at its start (kube-proxy-ipvs §1.11). */
@@ -25,7 +25,7 @@ export const networkWarnings = ({
 }: Pick<Settings, 'nodePortAddresses' | 'clusterCidrs' | 'excludeCidrs'>): readonly string[] => {
   if (nodePortAddresses === 'primary') return [];
   const only = onlyFamily(nodePortAddresses);
-  return only !== undefined && tellDualStack([clusterCidrs, excludeCidrs])
-    ? [openNodePorts(otherFamily(only))]
+  return only !== undefined && isDualStack([clusterCidrs, excludeCidrs])
+    ? [openNodePortsWarning(otherFamily(only))]
     : [];
 };

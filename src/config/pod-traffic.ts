@@ -1,5 +1,5 @@
 import { cidrFamily, families, type Cidr, type Family } from '../base/ip.js';
-import type { PodTraffic, PodTrafficDetectors } from '../model/local-traffic.js';
+import type { PodTraffic, PodTrafficDetectors } from '../model/pod-traffic.js';
 import type { Node } from '../model/node.js';
 import type { Settings } from './settings.js';
 

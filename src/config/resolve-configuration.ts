@@ -1,36 +1,37 @@
 import { parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
-import { documentOrigin, readValid, type ConfigDocument, type Origin } from './configuration-file.js';
+import { documentOrigin, readAndValidate, type ConfigDocument, type Origin } from './configuration-file.js';
 import { gateWarnings } from './feature-gates.js';
 import type { Flag } from './flag.js';
 import { flagTable } from './flag-table.js';
-import { asFieldValue, flagText, type FlagValues } from './flags.js';
+import { toFieldValue, flagText, type FlagValues } from './parse-flags.js';
 import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
-import { fieldOf, notActingWarnings } from './not-acting.js';
-import { interfaceNameWarnings, validate } from './validate.js';
+import { fieldOf, ineffectiveFieldWarnings } from './ineffective-fields.js';
+import { interfaceNameWarnings, validateKubeProxy } from './validate-configuration.js';
 
 type Mapping = Record<string, unknown>;
 
 const setField = (target: Mapping, field: string, value: unknown): void => {
   const steps = field.split('.');
   const last = steps.pop() ?? '';
-  let at = target;
+  let parent = target;
   for (const step of steps) {
-    const inner = at[step];
+    const inner = parent[step];
     // A file's section that is no mapping is left for the shape to complain about.
     if (inner !== undefined && inner !== null && (typeof inner !== 'object' || Array.isArray(inner))) return;
-    at[step] = { ...(inner as Mapping | undefined) };
-    at = at[step] as Mapping;
+    parent[step] = { ...(inner as Mapping | undefined) };
+    parent = parent[step] as Mapping;
   }
   // kube-proxy puts --vmodule before what the file has.
-  at[last] = field === 'logging.vmodule' && Array.isArray(at[last]) ? [value, at[last]].flat() : value;
+  parent[last] =
+    field === 'logging.vmodule' && Array.isArray(parent[last]) ? [value, parent[last]].flat() : value;
 };
 
 /** The flags that count: all without a file, those of §1.3 beside one. */
-const fieldFlags = (flags: FlagValues, beside: boolean): readonly (Flag & { readonly field: string })[] =>
+const fieldFlags = (flags: FlagValues, hasFile: boolean): readonly (Flag & { readonly field: string })[] =>
   flagTable
     .filter((flag): flag is Flag & { readonly field: string } => flag.field !== undefined)
-    .filter((flag) => flags.has(flag.name) && (!beside || flag.besideFile));
+    .filter((flag) => flags.has(flag.name) && (!hasFile || flag.appliesWithFile));
 
 const flagOf = (
   used: readonly (Flag & { readonly field: string })[],
@@ -52,7 +53,7 @@ export const resolveConfiguration = (
   // Flags alone start from kube-proxy's flag defaults, which differ from those of a file in two fields.
   const input: Mapping =
     document === undefined ? { mode: 'ipvs', ipvs: { minSyncPeriod: '1s' } } : { ...document.value };
-  for (const flag of used) setField(input, flag.field, asFieldValue(flag, flags.get(flag.name) ?? []));
+  for (const flag of used) setField(input, flag.field, toFieldValue(flag, flags.get(flag.name) ?? []));
   const origin: Origin = (path) => {
     const flag = flagOf(used, path);
     if (flag !== undefined) return `--${flag.name}`;
@@ -61,12 +62,12 @@ export const resolveConfiguration = (
     return documentOrigin(document)(path);
   };
   const complete = (value: KubeProxyConfiguration) => withBindAddresses(value, flags, document !== undefined);
-  const { value, warnings } = readValid(input, {
+  const { value, warnings } = readAndValidate(input, {
     read: readKubeProxyConfiguration,
-    validate: (read) => validate(complete(read)),
+    validate: (read) => validateKubeProxy(complete(read)),
     origin,
   });
-  const configuration = asInForce(complete(value));
+  const configuration = normalized(complete(value));
   return {
     configuration,
     warnings: [
@@ -75,22 +76,22 @@ export const resolveConfiguration = (
       ...ignoredFlagWarnings(flags, document),
       ...deprecatedFlagWarnings(flags),
       ...gateWarnings(configuration.featureGates),
-      ...notActingWarnings(value),
+      ...ineffectiveFieldWarnings(value),
       ...interfaceNameWarnings(configuration),
     ],
   };
 };
 
 /** Whether the file says itself what the flag says. */
-const repeats = (document: ConfigDocument, flag: Flag, texts: readonly string[]): boolean =>
+const repeatsDocument = (document: ConfigDocument, flag: Flag, texts: readonly string[]): boolean =>
   flag.field !== undefined &&
-  JSON.stringify(fieldOf(document.value, flag.field)) === JSON.stringify(asFieldValue(flag, texts));
+  JSON.stringify(fieldOf(document.value, flag.field)) === JSON.stringify(toFieldValue(flag, texts));
 
 const ignoredFlagWarnings = (flags: FlagValues, document: ConfigDocument | undefined): readonly string[] => {
   if (document === undefined) return [];
   const ignored = flagTable
-    .filter((flag) => flags.has(flag.name) && !flag.besideFile)
-    .filter((flag) => !repeats(document, flag, flags.get(flag.name) ?? []))
+    .filter((flag) => flags.has(flag.name) && !flag.appliesWithFile)
+    .filter((flag) => !repeatsDocument(document, flag, flags.get(flag.name) ?? []))
     .map(({ name }) => `--${name}`);
   return ignored.length === 0
     ? []
@@ -110,7 +111,7 @@ const withPort = (address: string, port: number): string => {
 };
 
 /** As kube-proxy has it once it runs: without spaces around the name, and with the default of what is blank. */
-const asInForce = (configuration: KubeProxyConfiguration): KubeProxyConfiguration => ({
+const normalized = (configuration: KubeProxyConfiguration): KubeProxyConfiguration => ({
   ...configuration,
   hostnameOverride: configuration.hostnameOverride.trim(),
   detectLocalMode: configuration.detectLocalMode || 'ClusterCIDR',

@@ -1,5 +1,5 @@
-import { fieldOf, hasNoEffect } from './not-acting.js';
-import { kubeIpvsDocument, kubeProxyDocument } from './print.js';
+import { fieldOf, hasNoEffect } from './ineffective-fields.js';
+import { kubeIpvsDocument, kubeProxyDocument } from './configuration-document.js';
 import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
 import { withConfiguration, type Settings } from './settings.js';
 

@@ -5,20 +5,20 @@ import { adminSocketPath, type Environment } from './admin-socket.js';
 import {
   documentOrigin,
   readDocuments,
-  readValid,
+  readAndValidate,
   type ConfigDocument,
   type ConfigFile,
 } from './configuration-file.js';
 import { gateEnabled } from './feature-gates.js';
-import { flagIsSet, flagText, UsageError, type FlagValues } from './flags.js';
-import { kernelSchedulers } from './known-words.js';
+import { flagIsSet, flagText, UsageError, type FlagValues } from './parse-flags.js';
+import { kernelSchedulers } from './known-values.js';
 import {
   readKubeIpvsConfiguration,
   type KubeIpvsConfiguration,
   type KubeProxyConfiguration,
 } from './kube-proxy-configuration.js';
 import { resolveConfiguration } from './resolve-configuration.js';
-import { parseClusterCidrs, validateOwn } from './validate.js';
+import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';
 
 /** Where Services, EndpointSlices and the Node come from. */
 export type SourceSetting =
@@ -96,7 +96,7 @@ export interface Settings {
   /** The whole configuration behind this, defaults filled in. */
   readonly configuration: KubeProxyConfiguration;
   /** What stands behind it of ours, defaults filled in. */
-  readonly own: KubeIpvsConfiguration;
+  readonly kubeIpvs: KubeIpvsConfiguration;
   /** For the log at start, one line each. */
   readonly warnings: readonly string[];
 }
@@ -111,17 +111,17 @@ export interface SettingsInput {
   readonly environment?: Environment;
 }
 
-const resolveOwn = (
+const resolveKubeIpvsConfiguration = (
   document: ConfigDocument | undefined,
-): { readonly own: KubeIpvsConfiguration; readonly warnings: readonly string[] } => {
+): { readonly kubeIpvs: KubeIpvsConfiguration; readonly warnings: readonly string[] } => {
   const origin = documentOrigin(document);
-  const { value, warnings } = readValid(document?.value ?? {}, {
+  const { value, warnings } = readAndValidate(document?.value ?? {}, {
     read: readKubeIpvsConfiguration,
-    validate: validateOwn,
+    validate: validateKubeIpvs,
     origin,
   });
   return {
-    own: value,
+    kubeIpvs: value,
     warnings: [...(document?.warnings ?? []), ...warnings],
   };
 };
@@ -195,7 +195,7 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const ownSettings = ({ drain, forwarding, metrics }: KubeIpvsConfiguration) => ({
+const kubeIpvsSettings = ({ drain, forwarding, metrics }: KubeIpvsConfiguration) => ({
   drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
   perServiceMetrics: metrics.perService,
   acceptInForeignChains: forwarding.acceptInForeignChains,
@@ -239,16 +239,16 @@ const invocationOf = (
 
 /** The settings that a configuration makes. */
 const settingsOf = (
-  rest: Invocation & Pick<Settings, 'configuration' | 'own' | 'nodeName' | 'warnings'>,
+  known: Invocation & Pick<Settings, 'configuration' | 'kubeIpvs' | 'nodeName' | 'warnings'>,
 ): Settings =>
   deepFreeze({
-    ...rest,
-    ...ipvsSettings(rest.configuration),
-    ...clusterSettings(rest.configuration),
-    ...trafficSettings(rest.configuration),
-    ...processSettings(rest.configuration),
-    ...ownSettings(rest.own),
-    nodePortAddresses: nodePortAddressesOf(rest.configuration),
+    ...known,
+    ...ipvsSettings(known.configuration),
+    ...clusterSettings(known.configuration),
+    ...trafficSettings(known.configuration),
+    ...processSettings(known.configuration),
+    ...kubeIpvsSettings(known.kubeIpvs),
+    nodePortAddresses: nodePortAddressesOf(known.configuration),
   });
 
 /** The settings with another configuration of kube-proxy; nothing else is different. */
@@ -256,7 +256,7 @@ export const withConfiguration = (settings: Settings, configuration: KubeProxyCo
   settingsOf({ ...settings, configuration });
 
 /** Both results; where any failed, one InputError with the problems of all. */
-const both = <A, B>(first: () => A, second: () => B): readonly [A, B] => {
+const bothOrAllProblems = <A, B>(first: () => A, second: () => B): readonly [A, B] => {
   const problems: string[] = [];
   const attempt = <T>(work: () => T): T | undefined => {
     try {
@@ -279,15 +279,15 @@ const both = <A, B>(first: () => A, second: () => B): readonly [A, B] => {
 export const resolveSettings = ({ flags, files, hostname, environment = {} }: SettingsInput): Settings => {
   const invocation = invocationOf(flags, files, environment);
   const documents = readDocuments(files);
-  const [{ configuration, warnings }, { own, warnings: ownWarnings }] = both(
+  const [{ configuration, warnings }, { kubeIpvs, warnings: kubeIpvsWarnings }] = bothOrAllProblems(
     () => resolveConfiguration(flags, documents.kubeProxy),
-    () => resolveOwn(documents.kubeIpvs),
+    () => resolveKubeIpvsConfiguration(documents.kubeIpvs),
   );
   return settingsOf({
     ...invocation,
     configuration,
-    own,
+    kubeIpvs,
     nodeName: resolveNodeName(configuration, hostname),
-    warnings: [...warnings, ...ownWarnings, ...schedulerWarnings(configuration.ipvs.scheduler || 'rr')],
+    warnings: [...warnings, ...kubeIpvsWarnings, ...schedulerWarnings(configuration.ipvs.scheduler || 'rr')],
   });
 };

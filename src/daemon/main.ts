@@ -1,45 +1,45 @@
 import { once } from 'node:events';
 import { release } from 'node:os';
-import { createLogger, type ChangeableLogger, type Logger } from '../base/log.js';
+import { createLogger, type ConfigurableLogger, type Logger } from '../base/log.js';
 import { sleep } from '../base/async.js';
 import { InputError } from '../base/errors.js';
 import { version } from '../base/version.js';
-import { configDigest } from '../config/print.js';
+import { configDigest } from '../config/configuration-document.js';
 import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import type { Family } from '../base/ip.js';
-import { planText } from '../plan/plan-text.js';
-import type { Report } from '../apply/reconciler.js';
+import { planText } from '../plan/output/plan-text.js';
+import type { ReconcileReport } from '../apply/reconciler.js';
 import type { Source } from '../watch/source.js';
-import { startAdmin } from './admin/start.js';
-import { planOf } from './compare/with-wired.js';
+import { startAdmin } from './admin/start-admin.js';
+import { planFirstSync } from './sync/plan-first-sync.js';
 import { RecentEvents } from './events/recent-events.js';
-import { followKernel } from './follow-kernel.js';
-import { watchForwarding } from './forward-check.js';
-import { openKernel, prepareKernel, type KernelAccess } from './kernel-access.js';
-import { ChangeableSettings } from './live-settings.js';
-import { setOomScore } from './oom-score.js';
-import { remindOfProblems } from './events/problem-events.js';
-import type { EventSink, RecordedEvent } from './events/recorder.js';
-import { followConfig } from './follow-config.js';
+import { subscribeToKernel } from './kernel/subscribe-to-kernel.js';
+import { watchForwardPolicy } from './kernel/watch-forward-policy.js';
+import { openKernel, prepareKernel, type KernelAccess } from './kernel/kernel-access.js';
+import { ChangeableSettings } from './config/live-settings.js';
+import { setOomScore } from './set-oom-score.js';
+import { repeatProblemEvents } from './events/problem-events.js';
+import type { EventSink, RecordedEvent } from './events/event-recorder.js';
+import { followConfig } from './config/follow-config.js';
 import type { Metrics } from './metrics/registry.js';
-import { measure, metricsOf } from './metrics/start.js';
-import { openUpstream } from './open-source.js';
-import { startServing } from './serving/start.js';
-import { wire, type Wired } from './wiring.js';
+import { startMetrics, createMetrics } from './metrics/start-metrics.js';
+import { openUpstream } from './open-upstream.js';
+import { startServing } from './serving/start-serving.js';
+import { compose, type Composition } from './compose.js';
 
 const exitStatus = { done: 0, error: 1 } as const;
 
-interface Run extends Wired {
+interface Run extends Composition {
   readonly settings: ChangeableSettings;
   readonly events: EventSink;
   /** Where everything is recorded: it passes it on to `events`. */
   readonly recentEvents: RecentEvents;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
-  readonly log: ChangeableLogger;
+  readonly log: ConfigurableLogger;
   /** Reads flags and config files once more. */
-  readonly loadAgain: () => Settings;
+  readonly reloadSettings: () => Settings;
 }
 
 const stopSignals = ['SIGTERM', 'SIGINT'] as const;
@@ -55,29 +55,29 @@ const stopSignal = (): AbortSignal => {
   return controller.signal;
 };
 
-const stopped = async (signal: AbortSignal, log: Logger): Promise<void> => {
+const untilStopped = async (signal: AbortSignal, log: Logger): Promise<void> => {
   if (!signal.aborted) await once(signal, 'abort');
   log.info({ signal: signal.reason as unknown }, 'stopping; the kernel stays as it is');
 };
 
 /** The work's exit status; 1 where it was stopped before its end. */
 const unlessStopped = (work: Promise<number>, signal: AbortSignal, log: Logger): Promise<number> =>
-  Promise.race([work, stopped(signal, log).then(() => exitStatus.error)]);
+  Promise.race([work, untilStopped(signal, log).then(() => exitStatus.error)]);
 
 /**
  * Resolves when the source has delivered its first full state. Manifests that cannot be read stay so until somebody mends
  * them, and nobody waits for that: an InputError with what is wrong. An API server is waited for.
  */
-const delivered = async (source: Source, { store, settings, signal }: Run): Promise<void> => {
+const sourceSynced = async (source: Source, { store, settings, signal }: Run): Promise<void> => {
   while (!store.synced) {
     signal.throwIfAborted();
-    const { trouble } = source.health();
+    const { lastError: trouble } = source.health();
     if (trouble !== undefined && settings.now.source.from === 'manifests') throw new InputError(trouble);
     await sleep(20);
   }
 };
 
-const tellOfStart = (settings: Settings, log: Logger): void => {
+const logStart = (settings: Settings, log: Logger): void => {
   const { nodeName, scheduler, source } = settings;
   log.info(
     {
@@ -95,7 +95,7 @@ const tellOfStart = (settings: Settings, log: Logger): void => {
 };
 
 /** Without packet rules the table is right, and packets are not: said loudly, as nothing else tells. */
-const tellOfMissingRules = (packetFamilies: readonly Family[], log: Logger): void => {
+const logMissingPacketRules = (packetFamilies: readonly Family[], log: Logger): void => {
   for (const family of servedFamilies())
     if (!packetFamilies.includes(family))
       log.error(
@@ -108,19 +108,19 @@ const tellOfMissingRules = (packetFamilies: readonly Family[], log: Logger): voi
 const printPlan = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
   await run.readAddresses();
   source.start(run.store);
-  await delivered(source, run);
-  process.stdout.write(planText(await planOf(run, kernel, run.settings.now)));
+  await sourceSynced(source, run);
+  process.stdout.write(planText(await planFirstSync(run, kernel, run.settings.now)));
   return exitStatus.done;
 };
 
-const programOnce = async (first: Promise<Report>, source: Source, run: Run): Promise<number> => {
-  await delivered(source, run);
+const programOnce = async (first: Promise<ReconcileReport>, source: Source, run: Run): Promise<number> => {
+  await sourceSynced(source, run);
   const { applied, failed } = await first;
   run.log.info({ applied, failed }, 'programmed the kernel once');
   return failed === 0 ? exitStatus.done : exitStatus.error;
 };
 
-const started = ({ nodeName }: Settings): RecordedEvent => ({
+const startedEvent = ({ nodeName }: Settings): RecordedEvent => ({
   regarding: { kind: 'Node', name: nodeName },
   type: 'Normal',
   reason: 'Starting',
@@ -129,34 +129,34 @@ const started = ({ nodeName }: Settings): RecordedEvent => ({
 });
 
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
-  const { settings, proxy, recentEvents, signal, log } = run;
+  const { settings, syncLoop, recentEvents, signal, log } = run;
   await prepareKernel(kernel, settings.now, log);
-  using forwarding = await watchForwarding(() => settings.now, log);
-  using _measuring = measure({ ...run, wired: run, source, forwarding });
+  using forwardPolicy = await watchForwardPolicy(() => settings.now, log);
+  using _metricSources = startMetrics({ ...run, composition: run, source, forwardPolicy });
   await run.dummy.ensure();
-  using _kernelEvents = followKernel(run, kernel, log);
+  using _kernelEvents = subscribeToKernel(run, kernel, log);
   await run.readAddresses();
   setOomScore(settings.now.oomScoreAdj, log);
   await using _serving = settings.now.once
     ? undefined
-    : await startServing({ ...run, events: recentEvents, wired: run });
-  await using _admin = settings.now.once ? undefined : await startAdmin({ ...run, wired: run, source });
-  const first = proxy.start();
+    : await startServing({ ...run, events: recentEvents, composition: run });
+  await using _admin = settings.now.once ? undefined : await startAdmin({ ...run, composition: run, source });
+  const first = syncLoop.start();
   source.start(run.store);
-  recentEvents.record(started(settings.now));
-  using _reminders = remindOfProblems({ events: run.problemEvents, recorder: recentEvents });
-  using _lostNodes = run.lostNodes.start(source);
+  recentEvents.record(startedEvent(settings.now));
+  using _reminders = repeatProblemEvents({ events: run.problemEvents, recorder: recentEvents });
+  using _lostNodes = run.deletedNodes.start(source);
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
   await using _config = followConfig(kernel, run);
-  await stopped(signal, log);
+  await untilStopped(signal, log);
   return exitStatus.done;
 };
 
 /** Runs the daemon until it is told to stop. Resolves to the exit status; rejects with an error whose message says what is missing. */
-export const runDaemon = async (initial: Settings, loadAgain: () => Settings): Promise<number> => {
+export const runDaemon = async (initial: Settings, reloadSettings: () => Settings): Promise<number> => {
   const signal = stopSignal();
   const log = createLogger({ verbosity: initial.verbosity, format: initial.logFormat });
-  tellOfStart(initial, log);
+  logStart(initial, log);
   for (const warning of initial.warnings) log.warn({ warning }, 'configuration');
   using kernel = await openKernel();
   if (initial.initOnly) {
@@ -164,26 +164,26 @@ export const runDaemon = async (initial: Settings, loadAgain: () => Settings): P
     log.info({}, 'the kernel is set up; ending, as --init-only asks');
     return exitStatus.done;
   }
-  tellOfMissingRules(kernel.packetFamilies, log);
+  logMissingPacketRules(kernel.packetFamilies, log);
   const settings = new ChangeableSettings(initial);
   // Undone from the last to the first: the batch under way ends, nothing is watched any more, the last events are told.
-  const metrics = metricsOf(initial);
+  const metrics = createMetrics(initial);
   const upstream = await openUpstream(settings, metrics.requested, log);
   await using events = upstream.events;
   await using source = upstream.source;
   const recentEvents = new RecentEvents(events);
   const run: Run = {
-    ...wire(settings, kernel, recentEvents, metrics, log),
+    ...compose(settings, kernel, recentEvents, metrics, log),
     settings,
     events,
     recentEvents,
     metrics,
     signal,
     log,
-    loadAgain,
+    reloadSettings,
   };
-  await run.lookAround();
-  await using _proxy = run.proxy;
+  await run.readInitialState();
+  await using _proxy = run.syncLoop;
   if (initial.dryRun) return await unlessStopped(printPlan(source, kernel, run), signal, log);
   return await serve(source, kernel, run);
 };

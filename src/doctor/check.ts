@@ -1,5 +1,5 @@
 import type { Facts } from './facts.js';
-import type { Finding } from './finding.js';
+import type { CheckResult } from './check-result.js';
 
 /** In the order of the report. */
 export const groups = [
@@ -24,9 +24,9 @@ export interface Check {
   readonly title: string;
   /** Why it matters: a sentence. */
   readonly why: string;
-  readonly look: (facts: Facts) => Finding;
+  readonly run: (facts: Facts) => CheckResult;
 }
 
 /** The checks of one group. */
-export const checksOf = (group: Group, checks: readonly Omit<Check, 'group'>[]): readonly Check[] =>
+export const checksInGroup = (group: Group, checks: readonly Omit<Check, 'group'>[]): readonly Check[] =>
   checks.map((check) => ({ ...check, group }));

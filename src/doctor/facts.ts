@@ -2,13 +2,13 @@ import type { Family, IpAddress } from '../base/ip.js';
 import type { Settings } from '../config/settings.js';
 import type { IpvsTimeouts } from '../kernel/ipvs/client.js';
 import type { Link, LinkAddress } from '../kernel/rtnetlink/convert.js';
-import type { KernelValue } from '../kernel/sysctl.js';
+import type { KernelParameterValue } from '../kernel/sysctl.js';
 import type { ForwardFilter } from '../model/forward-filter.js';
-import type { BaseChainHook } from '../model/nftables.js';
+import type { BaseChainHook } from '../nftables/declarations.js';
 import type { Service } from '../model/service.js';
 import type { VirtualServerIdentity } from '../model/virtual-server.js';
-import type { StatusAnswer } from '../plan/admin-answers.js';
-import type { Look } from './finding.js';
+import type { StatusResponse } from '../admin-api/responses.js';
+import type { Fact } from './check-result.js';
 
 /** /proc/net/ip_vs: what anybody may read of IPVS. */
 export interface IpvsTable {
@@ -35,7 +35,7 @@ export interface VirtualServerFact {
 export interface SchedulerFact {
   readonly name: string;
   /** Who wants it: `the configuration`, `Service default/web`. */
-  readonly wantedBy: string;
+  readonly requestedBy: string;
   readonly present: boolean;
 }
 
@@ -70,7 +70,7 @@ export interface ProgramFact {
 
 export interface ProcessFacts {
   /** `this process` or `the daemon (process 12)`. */
-  readonly who: string;
+  readonly processName: string;
   readonly user: number;
   /** Effective, as `NET_ADMIN`. */
   readonly capabilities: readonly string[];
@@ -84,7 +84,7 @@ export interface MemoryFacts {
   readonly used: number;
 }
 
-export interface Right {
+export interface Permission {
   /** As `list`. */
   readonly verb: string;
   /** As `endpointslices.discovery.k8s.io`. */
@@ -104,12 +104,12 @@ export interface ApiFacts {
   readonly clockAhead: number | undefined;
   /** When our credential ends, milliseconds since 1970; undefined: it does not say. */
   readonly credential: { readonly kind: 'certificate' | 'token'; readonly ends: number } | undefined;
-  readonly rights: Look<readonly Right[]>;
+  readonly permissions: Fact<readonly Permission[]>;
   /** Whether there is a Node of our name. */
-  readonly hasNode: Look<boolean>;
+  readonly hasNode: Fact<boolean>;
 }
 
-export interface UnreachedApi {
+export interface UnreachableApi {
   readonly reached: false;
   readonly server: string;
   readonly reason: string;
@@ -139,41 +139,41 @@ export interface Facts {
     readonly problem: string | undefined;
   };
   /** Kernel settings by their dotted name. */
-  readonly numbers: ReadonlyMap<string, KernelValue>;
-  readonly localPorts: Look<{ readonly first: number; readonly last: number; readonly reserved: string }>;
+  readonly kernelSettings: ReadonlyMap<string, KernelParameterValue>;
+  readonly localPorts: Fact<{ readonly first: number; readonly last: number; readonly reserved: string }>;
   readonly initialNetwork: boolean;
-  readonly dummyDriver: Look<'in use' | 'available' | 'absent'>;
-  readonly ipvs: Look<Ipvs>;
-  readonly ipvsTimeouts: Look<IpvsTimeouts>;
-  readonly virtualServers: Look<readonly VirtualServerFact[]>;
-  readonly schedulers: Look<readonly SchedulerFact[]>;
-  readonly conntrackNetlink: Look<boolean>;
-  readonly nftables: Look<readonly Family[]>;
+  readonly dummyDriver: Fact<'in use' | 'available' | 'absent'>;
+  readonly ipvs: Fact<Ipvs>;
+  readonly ipvsTimeouts: Fact<IpvsTimeouts>;
+  readonly virtualServers: Fact<readonly VirtualServerFact[]>;
+  readonly schedulers: Fact<readonly SchedulerFact[]>;
+  readonly conntrackNetlink: Fact<boolean>;
+  readonly nftables: Fact<readonly Family[]>;
   /** Everybody's chains. */
-  readonly chains: Look<readonly ChainFact[]>;
-  readonly legacyChains: Look<readonly ChainFact[]>;
+  readonly chains: Fact<readonly ChainFact[]>;
+  readonly legacyChains: Fact<readonly ChainFact[]>;
   /** Names of everybody's sets of ipset. */
-  readonly ipsets: Look<readonly string[]>;
-  readonly ownRules: Look<readonly OwnRules[]>;
-  readonly forwarding: Look<readonly ForwardFilter[]>;
-  readonly legacyForwarding: Look<readonly ForwardFilter[]>;
-  readonly network: Look<NetworkFacts>;
-  readonly programs: Look<readonly ProgramFact[]>;
+  readonly ipsets: Fact<readonly string[]>;
+  readonly ownRules: Fact<readonly OwnRules[]>;
+  readonly forwarding: Fact<readonly ForwardFilter[]>;
+  readonly legacyForwarding: Fact<readonly ForwardFilter[]>;
+  readonly network: Fact<NetworkFacts>;
+  readonly programs: Fact<readonly ProgramFact[]>;
   /** TCP ports that somebody listens at in this network namespace. */
-  readonly listening: Look<readonly number[]>;
-  readonly process: Look<ProcessFacts>;
-  readonly memory: Look<MemoryFacts>;
-  readonly services: Look<readonly Service[]>;
+  readonly listening: Fact<readonly number[]>;
+  readonly process: Fact<ProcessFacts>;
+  readonly memory: Fact<MemoryFacts>;
+  readonly services: Fact<readonly Service[]>;
   /** `files`: the Services come from files, and no API server is needed. */
-  readonly api: Look<ApiFacts | UnreachedApi | 'files'>;
+  readonly api: Fact<ApiFacts | UnreachableApi | 'files'>;
   /** Where the API server is reached, if that is an address. */
   readonly apiServerAddress: IpAddress | undefined;
-  readonly daemon: Look<DaemonFacts>;
+  readonly daemon: Fact<DaemonFacts>;
   /** What the daemon says of itself on its admin socket. */
-  readonly status: Look<StatusAnswer>;
+  readonly status: Fact<StatusResponse>;
   /** Samples of the metrics page, summed over their labels but for those that the checks ask for: `name` or `name{resource="nodes"}`. */
-  readonly metrics: Look<ReadonlyMap<string, number>>;
+  readonly metrics: Fact<ReadonlyMap<string, number>>;
 }
 
 /** How to look at each part of the facts. */
-export type Sources = { readonly [Part in keyof Facts]: () => Facts[Part] | Promise<Facts[Part]> };
+export type FactSources = { readonly [Part in keyof Facts]: () => Facts[Part] | Promise<Facts[Part]> };

@@ -1,8 +1,8 @@
 import type { Family } from '../base/ip.js';
-import { attributes, maybe } from '../netlink/attributes.js';
+import { attributes, optional } from '../netlink/codec/attributes.js';
 import { MessageShape, type Request } from '../netlink/message.js';
-import { be16, be32, enumeration, u8 } from '../netlink/scalars.js';
-import { struct } from '../netlink/struct.js';
+import { be16, be32, enumeration, u8 } from '../netlink/codec/scalars.js';
+import { struct } from '../netlink/codec/struct.js';
 
 /** include/uapi/linux/netfilter.h: NFPROTO_* */
 const netfilterFamily = enumeration(u8, {
@@ -38,7 +38,7 @@ export const messageType = (subsystem: number, command: number): number => (subs
 /** include/uapi/linux/netfilter/nfnetlink.h: NFNL_MSG_BATCH_* */
 export const BatchMessage = { begin: 16, end: 17 } as const;
 
-const batchAttributes = attributes('batch', { generation: maybe(1, be32) });
+const batchAttributes = attributes('batch', { generation: optional(1, be32) });
 
 /** For traces. */
 export const batchShapes = {

@@ -12,7 +12,7 @@ export interface Node {
   readonly addresses: readonly IpAddress[];
   readonly podCidrs: readonly Cidr[];
   /** It is being deleted, or the cluster autoscaler is about to remove it: load balancers are to send it no new connections. */
-  readonly leaving: boolean;
+  readonly isBeingRemoved: boolean;
 }
 
 /**
@@ -35,7 +35,7 @@ export interface NodeFacts {
   /** Every address of every interface but kube-ipvs0. */
   readonly addresses: readonly InterfaceAddress[];
   /** status.addresses of the Node: how the cluster knows this machine; [] where no Node is known. */
-  readonly reported: readonly IpAddress[];
+  readonly statusAddresses: readonly IpAddress[];
   /** Addresses of other machines that this one must go on reaching, with what they are, as `a gateway of this node`. */
   readonly reserved: ReadonlyMap<IpAddress, string>;
 }

@@ -1,5 +1,5 @@
 import type { IpAddress } from '../base/ip.js';
-import type { SetElement } from './nftables.js';
+import type { SetElement } from '../nftables/declarations.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity, VirtualServerKey } from './virtual-server.js';
 import { virtualServerKey } from './virtual-server.js';
 
@@ -41,7 +41,7 @@ export const operationIdentity = (operation: IpvsOperation): VirtualServerIdenti
 };
 
 /** The same by its key, which is put together only where the operation does not hold it. */
-export const operationTarget = (operation: IpvsOperation): VirtualServerKey =>
+export const operationKey = (operation: IpvsOperation): VirtualServerKey =>
   'of' in operation || operation.kind === 'delete-virtual-server'
     ? virtualServerKey(operationIdentity(operation))
     : operation.server.key;

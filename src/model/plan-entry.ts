@@ -1,6 +1,6 @@
 import { familyOf, hostPrefixLength, type Family } from '../base/ip.js';
-import { operationTarget, type Operation } from './operation.js';
-import type { RealServer, VirtualServer, VirtualServerKey, VirtualServerTable } from './virtual-server.js';
+import { operationKey, type Operation } from './operation.js';
+import type { RealServer, VirtualServer, VirtualServerKey, VirtualServerEntry } from './virtual-server.js';
 
 /** What is to be so of a thing, or is; what is not set is absent. */
 export type PlanFields = Readonly<Record<string, string | number>>;
@@ -20,11 +20,11 @@ export interface PlanEntry {
 }
 
 /** What the kernel has now. */
-export interface FoundTables {
-  virtualServer(key: VirtualServerKey): VirtualServerTable | undefined;
+export interface ObservedVirtualServers {
+  virtualServer(key: VirtualServerKey): VirtualServerEntry | undefined;
 }
 
-const noTables: FoundTables = { virtualServer: () => undefined };
+const nothingObserved: ObservedVirtualServers = { virtualServer: () => undefined };
 
 const familyOfServer = ({ identity }: VirtualServer): Family =>
   identity.by === 'address' ? familyOf(identity.address) : identity.family;
@@ -54,7 +54,7 @@ const realServerFields = ({
   ...(lowerThreshold === 0 ? {} : { lowerThreshold }),
 });
 
-const withoutEqual = (fields: PlanFields, others: PlanFields): PlanFields =>
+const differingFields = (fields: PlanFields, others: PlanFields): PlanFields =>
   Object.fromEntries(Object.entries(fields).filter(([name, value]) => others[name] !== value));
 
 const changedFields = (
@@ -63,20 +63,23 @@ const changedFields = (
 ): Pick<PlanEntry, 'wanted' | 'found'> =>
   found === undefined
     ? { wanted }
-    : { wanted: withoutEqual(wanted, found), found: withoutEqual(found, wanted) };
+    : { wanted: differingFields(wanted, found), found: differingFields(found, wanted) };
 
-type Change = Extract<Operation, { kind: 'update-virtual-server' | 'update-real-server' }>;
+type UpdateOperation = Extract<Operation, { kind: 'update-virtual-server' | 'update-real-server' }>;
 
-const foundFields = (operation: Change, found: FoundTables): PlanFields | undefined => {
-  const table = found.virtualServer(operationTarget(operation));
-  if (table === undefined) return undefined;
-  if (operation.kind === 'update-virtual-server') return virtualServerFields(table.server);
-  const server = table.realServers.get(operation.server.key);
+const foundFields = (operation: UpdateOperation, found: ObservedVirtualServers): PlanFields | undefined => {
+  const entry = found.virtualServer(operationKey(operation));
+  if (entry === undefined) return undefined;
+  if (operation.kind === 'update-virtual-server') return virtualServerFields(entry.server);
+  const server = entry.realServers.get(operation.server.key);
   return server && realServerFields(server);
 };
 
 /** The operation as a step of a plan; `found` tells what it changes. */
-export const planEntry = (operation: Operation, found: FoundTables = noTables): PlanEntry => {
+export const planEntry = (
+  operation: Operation,
+  found: ObservedVirtualServers = nothingObserved,
+): PlanEntry => {
   switch (operation.kind) {
     case 'add-virtual-server':
       return {
@@ -93,7 +96,7 @@ export const planEntry = (operation: Operation, found: FoundTables = noTables): 
         ...changedFields(virtualServerFields(operation.server), foundFields(operation, found)),
       };
     case 'delete-virtual-server':
-      return { op: 'remove', kind: 'virtual-server', key: operationTarget(operation) };
+      return { op: 'remove', kind: 'virtual-server', key: operationKey(operation) };
     case 'add-real-server':
       return { ...realServerEntry('add', operation), wanted: realServerFields(operation.server) };
     case 'update-real-server':
@@ -123,7 +126,7 @@ const realServerEntry = (
 ): Pick<PlanEntry, 'op' | 'kind' | 'virtualServer' | 'key'> => ({
   op,
   kind: 'real-server',
-  virtualServer: operationTarget(operation),
+  virtualServer: operationKey(operation),
   key: operation.server.key,
 });
 
@@ -140,18 +143,20 @@ const kindWords: Readonly<Record<PlanEntry['kind'], string>> = {
 };
 
 /** Fields whose values say for themselves what they are. */
-const speaking: readonly string[] = ['scheduler', 'flags', 'forwarding', 'kind'];
+const selfExplanatoryFields: readonly string[] = ['scheduler', 'flags', 'forwarding', 'kind'];
 
-const spaced = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+const spacedWords = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 const fieldsText = (fields: PlanFields): string =>
   Object.entries(fields)
-    .map(([name, value]) => (speaking.includes(name) ? ` ${value}` : ` ${spaced(name)} ${value}`))
+    .map(([name, value]) =>
+      selfExplanatoryFields.includes(name) ? ` ${value}` : ` ${spacedWords(name)} ${value}`,
+    )
     .join('');
 
 const changesText = (wanted: PlanFields, found: PlanFields): string =>
   [...new Set([...Object.keys(found), ...Object.keys(wanted)])]
-    .map((name) => `${spaced(name)} ${found[name] ?? 'none'} → ${wanted[name] ?? 'none'}`)
+    .map((name) => `${spacedWords(name)} ${found[name] ?? 'none'} → ${wanted[name] ?? 'none'}`)
     .join(', ');
 
 /** One stable line, as `~ virtual server TCP 10.96.0.1:443: scheduler rr → lc`: the language of every plan. */

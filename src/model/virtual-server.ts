@@ -58,7 +58,7 @@ export interface RealServer {
 }
 
 /** A real server that is wanted, with what it is made of. */
-export interface EndpointServer extends RealServer {
+export interface DesiredRealServer extends RealServer {
   readonly endpoint: Endpoint;
 }
 
@@ -101,13 +101,14 @@ export interface VirtualServerObservation extends VirtualServer {
 }
 
 /** A virtual server with all of its real servers. */
-export interface VirtualServerTable<Server extends RealServer = RealServer> {
+export interface VirtualServerEntry<Server extends RealServer = RealServer> {
   readonly server: VirtualServer;
   readonly realServers: ReadonlyMap<RealServerKey, Server>;
 }
 
 /** A virtual server that is wanted. */
-export interface WantedTable<Server extends RealServer = RealServer> extends VirtualServerTable<Server> {
+export interface DesiredVirtualServer<Server extends RealServer = RealServer>
+  extends VirtualServerEntry<Server> {
   /** How long its real servers may drain; undefined: as is configured for the protocol. */
   readonly drainMilliseconds?: number | undefined;
 }

@@ -1,8 +1,14 @@
-import { attributes, received } from './attributes.js';
-import { AnswerFlag, MessageType, align, hostIsLittleEndian, messageHeaderLength } from './constants.js';
+import { attributes, received } from './codec/attributes.js';
+import {
+  AcknowledgementFlag,
+  MessageType,
+  align,
+  hostIsLittleEndian,
+  messageHeaderLength,
+} from './constants.js';
 import { ProtocolError } from './errors.js';
 import type { Message } from './message.js';
-import { cstring, rawBytes, u32 } from './scalars.js';
+import { cstring, rawBytes, u32 } from './codec/scalars.js';
 
 /** include/uapi/linux/netlink.h: enum nlmsgerr_attrs */
 export const acknowledgementAttributes = attributes('acknowledgement', {
@@ -32,7 +38,7 @@ const errorNumber = (message: Message): number =>
 const quotedLength = (message: Message, errno: number): number => {
   if (message.bodyLength < 4 + messageHeaderLength)
     throw new ProtocolError(`an acknowledgement of ${message.bodyLength} bytes`);
-  if (errno === 0 || (message.flags & AnswerFlag.capped) !== 0) return messageHeaderLength;
+  if (errno === 0 || (message.flags & AcknowledgementFlag.capped) !== 0) return messageHeaderLength;
   return align(message.view.getUint32(message.bodyOffset + 4, hostIsLittleEndian));
 };
 
@@ -42,7 +48,8 @@ export const readAcknowledgement = (message: Message): Acknowledgement => {
   if (message.bodyLength < 4) throw new ProtocolError(`an acknowledgement of ${message.bodyLength} bytes`);
   const errno = errorNumber(message);
   const start = 4 + (message.type === MessageType.error ? quotedLength(message, errno) : 0);
-  if ((message.flags & AnswerFlag.attributes) === 0 || start >= message.bodyLength) return plain(errno);
+  if ((message.flags & AcknowledgementFlag.attributes) === 0 || start >= message.bodyLength)
+    return plain(errno);
   const { text, offset, missingType } = acknowledgementAttributes.read(
     message.view,
     message.bodyOffset + start,

@@ -1,16 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
-import { Turns } from '../base/async.js';
-import { ByteWriter, viewOf } from './bytes.js';
+import { Yielder } from '../base/async.js';
+import { ByteWriter, viewOf } from './codec/bytes.js';
 import { MessageFlag, Protocol, type ProtocolName } from './constants.js';
-import { Conversation, type Inbox } from './conversation.js';
+import { RequestReplies, type Replies } from './request-replies.js';
 import { Exchange, type MessageOutcome } from './exchange.js';
 import { NetlinkError, ProtocolError } from './errors.js';
 import { Errno } from './errno.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
-import type { MessagePattern } from './pattern.js';
+import type { MessagePattern } from './message-pattern.js';
 import { ReopeningChannel, type Reopened } from './reopening-channel.js';
-import { CommandSocket, type CommandChannel } from './socket.js';
-import { Transaction, type TransactionAnswer, type TransactionParts } from './transaction.js';
+import { CommandSocket, type CommandChannel } from './command-socket.js';
+import { Transaction, type TransactionResult, type TransactionParts } from './transaction.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
 export interface ConnectionOptions {
@@ -30,12 +30,12 @@ export interface SentCounts {
 const defaultBufferBytes = 4 << 20;
 const largestDatagram = 64 << 10;
 /** The kernel works inside `send`, on our thread: this bounds how long the event loop stands still. */
-const mostMessages = 512;
+const maxMessages = 512;
 /** What the kernel charges for one acknowledgement with some text (768 without, doubled to be safe). */
 const acknowledgementCharge = 1536;
-const mostDumpPasses = 20;
+const maxDumpPasses = 20;
 /** How long a dump that takes its time holds up everything else. */
-const longestTurnMilliseconds = 2;
+const yieldIntervalMilliseconds = 2;
 
 /**
  * A connection to one netlink protocol of the kernel. Requests and dumps are synchronous, as the kernel answers within
@@ -61,7 +61,7 @@ export class Connection {
     );
     this.#trace = options.trace ?? tracerFromEnvironment(protocol);
     const fitting = Math.floor(this.#socket.receiveBufferBytes / acknowledgementCharge);
-    this.#window = Math.max(1, Math.min(mostMessages, fitting));
+    this.#window = Math.max(1, Math.min(maxMessages, fitting));
   }
 
   /** A NetlinkError where the socket cannot be opened. */
@@ -84,36 +84,36 @@ export class Connection {
   }
 
   /** Lets traces name the attributes of messages of a family. */
-  knowShapes(shapeOf: ShapeOf): void {
+  registerShapes(shapeOf: ShapeOf): void {
     this.#shapes.push(shapeOf);
   }
 
   /** Sends a request for one object, which one message answers, and gives what `decode` makes of it. */
   request<T>(request: Request, decode: (message: Message) => T): T {
-    let answer = this.#converse(request, request.flags);
+    let reply = this.#exchange(request, request.flags);
     // Where the answer did not fit the buffer, the second one does.
-    if (answer.truncated) answer = this.#converse(request, request.flags);
-    const [message] = answer.messages;
-    if (message === undefined) throw lost(request);
+    if (reply.truncated) reply = this.#exchange(request, request.flags);
+    const [message] = reply.messages;
+    if (message === undefined) throw noReply(request);
     return decode(message);
   }
 
   /** Sends a request that is answered by an acknowledgement only. */
   execute(request: Request): void {
-    const { acknowledged } = this.#converse(request, request.flags | MessageFlag.acknowledge);
-    if (!acknowledged) throw lost(request);
+    const { acknowledged } = this.#exchange(request, request.flags | MessageFlag.acknowledge);
+    if (!acknowledged) throw noReply(request);
   }
 
   /**
    * The messages of all objects that the request asks for, or of those that are like the pattern. A pass that is interrupted,
    * by a change of what is read, begins again: the caller gets the messages of a whole one, and runs nothing during any.
    */
-  dump(request: Request, wanted?: MessagePattern): readonly Message[] {
-    for (let pass = 0; pass < mostDumpPasses; pass += 1) {
-      const messages = this.#wholeDump(request, this.#begin(request, dumpFlags(request), wanted));
+  dump(request: Request, pattern?: MessagePattern): readonly Message[] {
+    for (let pass = 0; pass < maxDumpPasses; pass += 1) {
+      const messages = this.#completeDump(request, this.#sendRequest(request, dumpFlags(request), pattern));
       if (messages !== undefined) return messages;
     }
-    throw interruptedAlways(request);
+    throw alwaysInterrupted(request);
   }
 
   /**
@@ -121,19 +121,19 @@ export class Connection {
    * fails with EBUSY. What changes meanwhile may come as it was before or after, where the kernel does not say that it changed.
    */
   async dumpIncrementally(request: Request): Promise<readonly Message[]> {
-    const turns = new Turns(longestTurnMilliseconds);
-    for (let pass = 0; pass < mostDumpPasses; pass += 1) {
-      const conversation = this.#begin(request, dumpFlags(request));
+    const yielder = new Yielder(yieldIntervalMilliseconds);
+    for (let pass = 0; pass < maxDumpPasses; pass += 1) {
+      const replies = this.#sendRequest(request, dumpFlags(request));
       this.#isDumping = true;
       try {
-        while (!conversation.ended && this.#receiveOne(conversation)) await turns.turn();
+        while (!replies.ended && this.#receiveOne(replies)) await yielder.yieldIfDue();
       } finally {
         this.#isDumping = false;
       }
-      const messages = this.#wholeDump(request, conversation);
+      const messages = this.#completeDump(request, replies);
       if (messages !== undefined) return messages;
     }
-    throw interruptedAlways(request);
+    throw alwaysInterrupted(request);
   }
 
   /**
@@ -147,8 +147,8 @@ export class Connection {
       // From here to the answers nothing awaits: the writer and the socket are ours alone.
       const exchange = new Exchange(this.#sequence);
       for (let index = outcomes.length; index < items.length; index += 1)
-        if (!this.#append(exchange, requestFor(items[index] as T))) break;
-      this.#perform(exchange);
+        if (!this.#addToDatagram(exchange, requestFor(items[index] as T))) break;
+      this.#sendExchange(exchange);
       exchange.addOutcomesTo(outcomes);
     }
     return outcomes;
@@ -158,7 +158,7 @@ export class Connection {
    * Sends requests as one datagram that the kernel performs as a whole or not at all, as it does batches of nfnetlink. Of
    * several refusals the first is told, for the others may follow from it. Never throws because of a request.
    */
-  transaction(parts: TransactionParts): TransactionAnswer {
+  transaction(parts: TransactionParts): TransactionResult {
     const transaction = new Transaction(parts, this.#sequence);
     this.#sequence = transaction.lastSequence;
     if (transaction.unsendable !== undefined) return transaction.unsendable;
@@ -167,12 +167,12 @@ export class Connection {
       const droppedBefore = this.#socket.dropped;
       this.#send(datagram, transaction.messages);
       this.#collect(transaction, viewOf(datagram));
-      if (this.#socket.dropped !== droppedBefore) transaction.answersWereLost();
+      if (this.#socket.dropped !== droppedBefore) transaction.markRepliesLost();
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      return { status: 'failed', error, place: undefined };
+      return { status: 'failed', error, requestIndex: undefined };
     }
-    return transaction.answerOfAll();
+    return transaction.result();
   }
 
   close(): void {
@@ -180,7 +180,7 @@ export class Connection {
   }
 
   /** Adds the request to the datagram; false where it is full. */
-  #append(exchange: Exchange, request: Request): boolean {
+  #addToDatagram(exchange: Exchange, request: Request): boolean {
     if (exchange.size >= this.#window) return false;
     const before = this.#writer.length;
     try {
@@ -203,7 +203,7 @@ export class Connection {
   }
 
   /** Sends what was written, the last message with a wish for an acknowledgement, and hands the answers to the exchange. */
-  #perform(exchange: Exchange): void {
+  #sendExchange(exchange: Exchange): void {
     this.#sequence = exchange.lastSequence;
     const { lastMessage } = exchange;
     if (lastMessage === undefined) return;
@@ -217,52 +217,58 @@ export class Connection {
       const droppedBefore = this.#socket.dropped;
       this.#send(datagram, exchange.messages);
       this.#collect(exchange, viewOf(datagram));
-      if (this.#socket.dropped !== droppedBefore) exchange.answersWereLost();
+      if (this.#socket.dropped !== droppedBefore) exchange.markRepliesLost();
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      exchange.notSent(error);
+      exchange.markUnsent(error);
     }
   }
 
   /** Answers that cannot be read leave the messages they are about without an outcome. */
   #collect(exchange: Exchange | Transaction, datagram: DataView): void {
     try {
-      const onMessage = (message: Message): void => exchange.answer(message, datagram);
-      this.#receiveRest({ onMessage, keepsMessages: false, failure: undefined, ended: false, largest: 0 });
+      const onMessage = (message: Message): void => exchange.handleReply(message, datagram);
+      this.#receiveRest({
+        onMessage,
+        retainsMessages: false,
+        failure: undefined,
+        ended: false,
+        largestBytes: 0,
+      });
     } catch (error) {
       if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
-      exchange.answersWereLost();
+      exchange.markRepliesLost();
     }
   }
 
   /** One request and all its answers. */
-  #converse(
+  #exchange(
     request: Request,
     flags: number,
-  ): Pick<Conversation, 'messages' | 'acknowledged'> & { readonly truncated: boolean } {
-    const conversation = this.#begin(request, flags);
-    const truncated = this.#receiveRest(conversation);
-    const { messages, acknowledged } = conversation;
+  ): Pick<RequestReplies, 'messages' | 'acknowledged'> & { readonly truncated: boolean } {
+    const replies = this.#sendRequest(request, flags);
+    const truncated = this.#receiveRest(replies);
+    const { messages, acknowledged } = replies;
     return { messages, acknowledged, truncated };
   }
 
   /** Receives what is left of a pass; undefined where its messages may not be all, or not of one moment. */
-  #wholeDump(request: Request, conversation: Conversation): readonly Message[] | undefined {
-    const truncated = this.#receiveRest(conversation);
-    if (conversation.interrupted || truncated) return undefined;
-    if (!conversation.acknowledged) throw lost(request);
-    return conversation.messages;
+  #completeDump(request: Request, replies: RequestReplies): readonly Message[] | undefined {
+    const truncated = this.#receiveRest(replies);
+    if (replies.interrupted || truncated) return undefined;
+    if (!replies.acknowledged) throw noReply(request);
+    return replies.messages;
   }
 
   /** Sends a request; its answers are then to be received. */
-  #begin(request: Request, flags: number, wanted?: MessagePattern): Conversation {
+  #sendRequest(request: Request, flags: number, pattern?: MessagePattern): RequestReplies {
     this.#sequence = (this.#sequence + 1) >>> 0;
     this.#writer.truncate(0);
     writeMessage(this.#writer, request, flags | MessageFlag.request, this.#sequence);
     const datagram = this.#writer.written();
     this.#writer.truncate(0);
     this.#send(datagram, 1);
-    return new Conversation(request, this.#sequence, datagram, wanted);
+    return new RequestReplies(request, this.#sequence, datagram, pattern);
   }
 
   #send(datagram: Uint8Array, messages: number): void {
@@ -274,17 +280,17 @@ export class Connection {
   }
 
   /** Hands over the messages of one queued datagram; false where there is none. */
-  #receiveOne(inbox: Inbox): boolean {
+  #receiveOne(replies: Replies): boolean {
     const length = this.#socket.receive(this.#received);
     if (length === undefined) return false;
-    inbox.largest = Math.max(inbox.largest, length);
+    replies.largestBytes = Math.max(replies.largestBytes, length);
     if (length > this.#received.length) return true;
     this.#trace?.('received', this.#received.subarray(0, length), this.#shapeOf);
-    const bytes = inbox.keepsMessages ? this.#received.slice(0, length) : this.#received;
+    const bytes = replies.retainsMessages ? this.#received.slice(0, length) : this.#received;
     try {
-      for (const message of readMessages(viewOf(bytes), length)) inbox.onMessage(message);
+      for (const message of readMessages(viewOf(bytes), length)) replies.onMessage(message);
     } catch (error) {
-      inbox.failure ??= { error };
+      replies.failure ??= { error };
     }
     return true;
   }
@@ -293,11 +299,11 @@ export class Connection {
    * Hands over every queued message, or those up to the last one of an answer. What the handler throws comes once the queue is empty, so that nothing is left for
    * the next request. True where a datagram was cut off: the buffer is then larger the next time.
    */
-  #receiveRest(inbox: Inbox): boolean {
-    while (!inbox.ended && this.#receiveOne(inbox));
-    const truncated = inbox.largest > this.#received.length;
-    if (truncated) this.#received = new Uint8Array(inbox.largest * 2);
-    if (inbox.failure !== undefined) throw inbox.failure.error;
+  #receiveRest(replies: Replies): boolean {
+    while (!replies.ended && this.#receiveOne(replies));
+    const truncated = replies.largestBytes > this.#received.length;
+    if (truncated) this.#received = new Uint8Array(replies.largestBytes * 2);
+    if (replies.failure !== undefined) throw replies.failure.error;
     return truncated;
   }
 
@@ -313,10 +319,10 @@ export class Connection {
 const refusal = (operation: string, errno: keyof typeof Errno, text: string): NetlinkError =>
   new NetlinkError(operation, Errno[errno], { text, attributePath: undefined });
 
-const lost = (request: Request): NetlinkError =>
+const noReply = (request: Request): NetlinkError =>
   refusal(request.operation(), 'ENOBUFS', 'the kernel gave no answer');
 
-const interruptedAlways = (request: Request): NetlinkError =>
-  refusal(request.operation(), 'EINTR', `the dump was interrupted ${mostDumpPasses} times`);
+const alwaysInterrupted = (request: Request): NetlinkError =>
+  refusal(request.operation(), 'EINTR', `the dump was interrupted ${maxDumpPasses} times`);
 
 const dumpFlags = ({ flags }: Request): number => flags | MessageFlag.dump;

@@ -20,7 +20,7 @@ export const MessageFlag = {
 } as const;
 
 /** include/uapi/linux/netlink.h: NLM_F_CAPPED and NLM_F_ACK_TLVS, on NLMSG_ERROR and NLMSG_DONE. */
-export const AnswerFlag = { capped: 0x100, attributes: 0x200 } as const;
+export const AcknowledgementFlag = { capped: 0x100, attributes: 0x200 } as const;
 
 /** include/uapi/linux/netlink.h: NLA_F_* and NLA_TYPE_MASK. */
 export const AttributeBits = { nested: 0x8000, networkOrder: 0x4000, typeMask: 0x3fff } as const;

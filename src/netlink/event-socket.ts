@@ -1,12 +1,12 @@
 // The package's index would load its tables of every family too.
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { nativeShims } from '../../native-shims/index.js';
-import { viewOf } from './bytes.js';
+import { viewOf } from './codec/bytes.js';
 import { Protocol, type ProtocolName } from './constants.js';
 import { fromSystemCall } from './errors.js';
 import { readMessages, type Message } from './message.js';
-import { ignorePort } from './filter.js';
-import { disableOverrunErrors, setReceiveBuffer } from './socket.js';
+import { ignorePort } from './socket-filter.js';
+import { disableOverrunErrors, setReceiveBuffer } from './command-socket.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
 export interface EventListener {
@@ -18,7 +18,7 @@ export interface EventListener {
   readonly shapeOf: ShapeOf;
   readonly receiveBufferBytes?: number;
   /** What this port asked the kernel to do is not told: who asked has the answers already. */
-  readonly exceptPort?: number;
+  readonly ignoredPortId?: number;
 }
 
 const defaultBufferBytes = 4 << 20;
@@ -51,7 +51,7 @@ export class EventSocket {
       disableOverrunErrors(this.#descriptor);
       setReceiveBuffer(this.#descriptor, listener.receiveBufferBytes ?? defaultBufferBytes);
       this.#dropped = nativeShims().dropped(this.#descriptor);
-      if (listener.exceptPort !== undefined) ignorePort(this.#descriptor, listener.exceptPort);
+      if (listener.ignoredPortId !== undefined) ignorePort(this.#descriptor, listener.ignoredPortId);
       this.#listen();
       for (const group of groups) this.#socket.addMembership(group);
     } catch (error) {
@@ -70,7 +70,7 @@ export class EventSocket {
   }
 
   /** Whether the descriptor still is that of this socket: of one that somebody closed nothing is ever told. A failure is reported. */
-  look(): void {
+  checkDescriptor(): void {
     try {
       if (nativeShims().portId(this.#descriptor) === this.#socket.address().port) return;
     } catch (error) {
@@ -90,7 +90,7 @@ export class EventSocket {
 
   /** These run on the package's stack: nothing may be thrown, nothing of ours may be called. */
   #listen(): void {
-    const take = (bytes: Uint8Array, information: { readonly port: number }): void => {
+    const enqueue = (bytes: Uint8Array, information: { readonly port: number }): void => {
       try {
         if (information.port === 0) this.#queue.push(bytes);
         this.#schedule();
@@ -98,7 +98,7 @@ export class EventSocket {
         // out of memory at worst: the counter of drops stays as it is, the process lives
       }
     };
-    this.#socket.on('message', take);
+    this.#socket.on('message', enqueue);
     this.#socket.on('error', (error) => {
       setImmediate(() => this.#fail(fromSystemCall('receive netlink events', error)));
     });
@@ -115,7 +115,7 @@ export class EventSocket {
     const queue = this.#queue;
     this.#queue = [];
     for (const datagram of queue) this.#deliverDatagram(datagram);
-    this.#noticeDrops();
+    this.#checkDrops();
   }
 
   #deliverDatagram(datagram: Uint8Array): void {
@@ -130,7 +130,7 @@ export class EventSocket {
   }
 
   /** Drops happen only while datagrams are queued, so a look after each delivery misses none. */
-  #noticeDrops(): void {
+  #checkDrops(): void {
     if (this.#closed) return;
     try {
       const dropped = nativeShims().dropped(this.#descriptor);

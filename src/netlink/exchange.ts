@@ -71,30 +71,32 @@ export class Exchange {
     this.#offsets.push(unwritten);
   }
 
-  answer(message: Message, datagram: DataView): void {
+  handleReply(message: Message, datagram: DataView): void {
     if (message.type !== MessageType.error) return;
-    const place = (message.sequence - this.previousSequence - 1) >>> 0;
-    const request = this.#requests[place];
-    const offset = this.#offsets[place];
+    const index = (message.sequence - this.previousSequence - 1) >>> 0;
+    const request = this.#requests[index];
+    const offset = this.#offsets[index];
     if (request === undefined || offset === undefined || offset === unwritten) return;
     const acknowledgement = readAcknowledgement(message);
     this.#outcomes.set(
-      place,
-      acknowledgement.errno === 0 ? applied : failure(explain(request, acknowledgement, datagram, offset)),
+      index,
+      acknowledgement.errno === 0
+        ? applied
+        : failure(refusedRequestError(request, acknowledgement, datagram, offset)),
     );
-    if (place === this.#lastSent) this.#complete = true;
+    if (index === this.#lastSent) this.#complete = true;
   }
 
   /** Something found no place in the receive buffer: what has no answer may have failed. */
-  answersWereLost(): void {
+  markRepliesLost(): void {
     this.#lost = true;
   }
 
   /** The datagram did not reach the kernel, so nothing of it acted. */
-  notSent(error: NetlinkError): void {
-    for (const [place, request] of this.#requests.entries())
-      if (!this.#outcomes.has(place))
-        this.#outcomes.set(place, {
+  markUnsent(error: NetlinkError): void {
+    for (const [index, request] of this.#requests.entries())
+      if (!this.#outcomes.has(index))
+        this.#outcomes.set(index, {
           status: 'failed',
           errno: error.errno,
           message: `${request.operation()}: ${error.message}`,
@@ -103,9 +105,9 @@ export class Exchange {
 
   /** One outcome for each message, in their order. */
   addOutcomesTo(outcomes: MessageOutcome[]): void {
-    const silent = this.#complete && !this.#lost ? applied : unknown;
-    for (let place = 0; place < this.#requests.length; place += 1)
-      outcomes.push(this.#outcomes.get(place) ?? silent);
+    const unacknowledged = this.#complete && !this.#lost ? applied : unknown;
+    for (let index = 0; index < this.#requests.length; index += 1)
+      outcomes.push(this.#outcomes.get(index) ?? unacknowledged);
   }
 }
 
@@ -139,7 +141,7 @@ const explanationOf = (
 };
 
 /** The error that an acknowledgement tells of, with the path of the attribute that the kernel points at in the request. */
-export const explain = (
+export const refusedRequestError = (
   request: Request,
   acknowledgement: Acknowledgement,
   datagram: DataView,

@@ -1,8 +1,8 @@
-import type { AttributeTable, DecodedRows, EncodedRows } from './attributes.js';
-import { bytesAt, hex, viewOf, type ByteWriter } from './bytes.js';
+import type { AttributeSet, DecodedAttributes, EncodedAttributes } from './codec/attributes.js';
+import { bytesAt, hex, viewOf, type ByteWriter } from './codec/bytes.js';
 import { align, hostIsLittleEndian, messageHeaderLength } from './constants.js';
 import { ProtocolError } from './errors.js';
-import type { Struct, StructValue } from './struct.js';
+import type { Struct, StructValue } from './codec/struct.js';
 
 /** A message in a buffer. The buffer may be used again unless the message is one of an answer, which has its own copy. */
 export interface Message {
@@ -54,24 +54,27 @@ export interface BodyShape {
 }
 
 export type HeaderFields = ConstructorParameters<typeof Struct>[1];
-export type TableRows = ConstructorParameters<typeof AttributeTable>[1];
+export type AttributeSetSpecs = ConstructorParameters<typeof AttributeSet>[1];
 
 /** A message of a family: a fixed header, then attributes. */
-export class MessageShape<Fields extends HeaderFields, R extends TableRows> implements BodyShape {
+export class MessageShape<Fields extends HeaderFields, R extends AttributeSetSpecs> implements BodyShape {
   constructor(
     readonly name: string,
     readonly header: Struct<Fields>,
-    readonly attributes: AttributeTable<R>,
+    readonly attributes: AttributeSet<R>,
   ) {}
 
-  write(writer: ByteWriter, header: Partial<StructValue<Fields>>, values: EncodedRows<R>): void {
+  write(writer: ByteWriter, header: Partial<StructValue<Fields>>, values: EncodedAttributes<R>): void {
     this.header.write(writer, header);
     writer.pad();
     this.attributes.write(writer, values);
   }
 
   /** A ProtocolError with the path of the attribute that is wrong. */
-  read(message: Message): { readonly header: StructValue<Fields>; readonly attributes: DecodedRows<R> } {
+  read(message: Message): {
+    readonly header: StructValue<Fields>;
+    readonly attributes: DecodedAttributes<R>;
+  } {
     const start = this.#attributesOffset(message);
     return {
       header: this.header.read(message.view, message.bodyOffset, this.header.length),

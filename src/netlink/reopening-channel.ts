@@ -1,17 +1,17 @@
 import { deadSocketErrnos, NetlinkError } from './errors.js';
-import type { CommandChannel } from './socket.js';
+import type { CommandChannel } from './command-socket.js';
 
 const dead: ReadonlySet<string> = new Set(deadSocketErrnos);
 
 /** After so many failures in a row to receive the socket is dead, whatever they say. */
-const mostFailures = 3;
+const maxFailures = 3;
 
 /** The socket was of no use any more, and there is another one, under another port id. */
 export interface Reopened {
   /** Why. */
   readonly error: NetlinkError;
   /** Whether the one before had answered; else this is more of the same trouble. */
-  readonly isNews: boolean;
+  readonly previousWorked: boolean;
 }
 
 /**
@@ -26,11 +26,11 @@ export class ReopeningChannel implements CommandChannel {
   #last: Pick<CommandChannel, 'receiveBufferBytes' | 'portId'>;
   /** Why there is no socket, or the last one was closed. */
   #error: NetlinkError | undefined;
-  #answered = false;
+  #hasReceived = false;
   #failures = 0;
   /** Of all sockets until the last look. */
   #dropped = 0;
-  #droppedHere = 0;
+  #channelDropped = 0;
   #closed = false;
 
   /** Opens the first one; a NetlinkError where that fails. */
@@ -50,11 +50,11 @@ export class ReopeningChannel implements CommandChannel {
   /** Datagrams that a socket took to its grave are no drops: who waited for them was told. */
   get dropped(): number {
     try {
-      const here = this.#channel?.dropped ?? this.#droppedHere;
-      this.#dropped += here - this.#droppedHere;
-      this.#droppedHere = here;
+      const channelDropped = this.#channel?.dropped ?? this.#channelDropped;
+      this.#dropped += channelDropped - this.#channelDropped;
+      this.#channelDropped = channelDropped;
     } catch (error) {
-      if (!this.#buries(error)) throw error;
+      if (!this.#closeIfDead(error)) throw error;
     }
     return this.#dropped;
   }
@@ -63,7 +63,7 @@ export class ReopeningChannel implements CommandChannel {
     try {
       this.#current().send(datagram);
     } catch (error) {
-      if (!this.#buries(error)) throw error;
+      if (!this.#closeIfDead(error)) throw error;
       this.#current().send(datagram);
     }
   }
@@ -73,11 +73,11 @@ export class ReopeningChannel implements CommandChannel {
     try {
       const length = this.#channel.receive(buffer);
       this.#failures = 0;
-      if (length !== undefined) this.#answered = true;
+      if (length !== undefined) this.#hasReceived = true;
       return length;
     } catch (error) {
       this.#failures += 1;
-      this.#buries(error);
+      this.#closeIfDead(error);
       throw error;
     }
   }
@@ -88,13 +88,13 @@ export class ReopeningChannel implements CommandChannel {
   }
 
   /** Lets go of the socket where the error says that it is dead; whether it does. */
-  #buries(error: unknown): boolean {
+  #closeIfDead(error: unknown): boolean {
     if (this.#closed || this.#channel === undefined || !(error instanceof NetlinkError)) return false;
-    if (!dead.has(error.errno) && this.#failures < mostFailures) return false;
+    if (!dead.has(error.errno) && this.#failures < maxFailures) return false;
     this.#channel.close();
     this.#channel = undefined;
     this.#failures = 0;
-    this.#droppedHere = 0;
+    this.#channelDropped = 0;
     this.#error = error;
     return true;
   }
@@ -103,8 +103,8 @@ export class ReopeningChannel implements CommandChannel {
     if (this.#channel !== undefined) return this.#channel;
     this.#channel = this.open();
     this.#last = this.#channel;
-    if (this.#error !== undefined) this.onReopened({ error: this.#error, isNews: this.#answered });
-    this.#answered = false;
+    if (this.#error !== undefined) this.onReopened({ error: this.#error, previousWorked: this.#hasReceived });
+    this.#hasReceived = false;
     return this.#channel;
   }
 }

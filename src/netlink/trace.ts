@@ -1,4 +1,4 @@
-import { viewOf, hex, bytesAt } from './bytes.js';
+import { viewOf, hex, bytesAt } from './codec/bytes.js';
 import { errnoName } from './errno.js';
 import { acknowledgementAttributes, readAcknowledgement } from './acknowledgement.js';
 import { MessageFlag, MessageType } from './constants.js';

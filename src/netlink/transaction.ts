@@ -1,8 +1,8 @@
 import { readAcknowledgement } from './acknowledgement.js';
-import { ByteWriter } from './bytes.js';
+import { ByteWriter } from './codec/bytes.js';
 import { MessageFlag, MessageType } from './constants.js';
 import { ProtocolError, type NetlinkError } from './errors.js';
-import { explain } from './exchange.js';
+import { refusedRequestError } from './exchange.js';
 import { writeMessage, type Message, type Request } from './message.js';
 
 /** Messages that the kernel performs as a whole. */
@@ -15,12 +15,12 @@ export interface TransactionParts {
 }
 
 /** What became of a transaction. `failed`: nothing was done; `place` is that of the request at fault, undefined where it is none of them. */
-export type TransactionAnswer =
+export type TransactionResult =
   | { readonly status: 'applied' }
   | {
       readonly status: 'failed';
       readonly error: NetlinkError | ProtocolError;
-      readonly place: number | undefined;
+      readonly requestIndex: number | undefined;
     }
   | { readonly status: 'unknown' };
 
@@ -37,7 +37,7 @@ export class Transaction {
   #acknowledged = false;
   #lost = false;
   /** The answer where a request could not be written: a value does not fit its attribute. */
-  readonly unsendable: TransactionAnswer | undefined;
+  readonly unsendable: TransactionResult | undefined;
 
   /** Messages get the numbers after `previousSequence`. */
   constructor(
@@ -60,7 +60,7 @@ export class Transaction {
     return this.#writer.written();
   }
 
-  answer(message: Message, datagram: DataView): void {
+  handleReply(message: Message, datagram: DataView): void {
     if (message.type !== MessageType.error) return;
     const index = (message.sequence - this.previousSequence - 1) >>> 0;
     const request = this.#all[index];
@@ -68,30 +68,31 @@ export class Transaction {
     if (request === undefined || offset === undefined) return;
     const acknowledgement = readAcknowledgement(message);
     if (acknowledgement.errno !== 0)
-      this.#refusals.set(index, explain(request, acknowledgement, datagram, offset));
+      this.#refusals.set(index, refusedRequestError(request, acknowledgement, datagram, offset));
     else if (index === this.parts.requests.length) this.#acknowledged = true;
   }
 
   /** Something found no place in the receive buffer: it may have been a refusal. */
-  answersWereLost(): void {
+  markRepliesLost(): void {
     this.#lost = true;
   }
 
-  answerOfAll(): TransactionAnswer {
+  result(): TransactionResult {
     const [first] = [...this.#refusals].toSorted(([one], [other]) => rank(one) - rank(other));
     if (first !== undefined) {
       const [index, error] = first;
-      const place = index - 1;
+      const requestIndex = index - 1;
       return {
         status: 'failed',
         error,
-        place: place >= 0 && place < this.parts.requests.length ? place : undefined,
+        requestIndex:
+          requestIndex >= 0 && requestIndex < this.parts.requests.length ? requestIndex : undefined,
       };
     }
     return { status: this.#acknowledged && !this.#lost ? 'applied' : 'unknown' };
   }
 
-  #write(): TransactionAnswer | undefined {
+  #write(): TransactionResult | undefined {
     for (const [index, request] of this.#all.entries()) {
       const acknowledge = index === this.parts.requests.length ? MessageFlag.acknowledge : 0;
       try {
@@ -105,7 +106,7 @@ export class Transaction {
         );
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
-        return { status: 'failed', error, place: index - 1 };
+        return { status: 'failed', error, requestIndex: index - 1 };
       }
     }
     return undefined;

@@ -1,13 +1,13 @@
 import type { NodeState } from '../model/node.js';
-import type { ReflectorCounters } from './reflector.js';
-import type { ClusterStore } from './cluster-store.js';
+import type { ReflectorCounters } from './api/reflector.js';
+import type { ClusterStore } from './store/cluster-store.js';
 
 /** How a source does, for logs, metrics and `--once`. */
 export interface SourceHealth {
   /** Whether its first full state has reached the store. */
   readonly delivered: boolean;
   /** What keeps it from following its objects now, for people; undefined while all is well. */
-  readonly trouble: string | undefined;
+  readonly lastError: string | undefined;
 }
 
 /** What a source counts; what does not concern it is empty. */

@@ -3,22 +3,22 @@ import { test } from 'node:test';
 import type { IpAddress } from '../../src/base/ip.js';
 import { virtualServerKey, type VirtualServerKey } from '../../src/model/virtual-server.js';
 import { NetlinkError } from '../../src/netlink/errors.js';
-import { touch, type Touched } from '../../src/plan/diff.js';
-import { allTouched } from '../support/touched.js';
-import { defaultDrainSettings } from '../../src/plan/drain.js';
-import { render } from '../../src/plan/render.js';
+import { dirtyKeys, type DirtyKeys } from '../../src/plan/operations/diff.js';
+import { mergeDirtyKeys } from '../support/dirty-keys.js';
+import { defaultDrainSettings } from '../../src/plan/drain/drain-step.js';
+import { render } from '../../src/plan/render/render.js';
 import { failed, unknown } from '../support/faulty-kernel.js';
 import { ip, ready, service, servingTerminating, slice, type EndpointSpec } from '../support/objects.js';
 import { context, setUp } from '../support/reconciling.js';
 
-const nothing = touch();
+const nothing = dirtyKeys();
 const web = 'TCP 10.96.0.1:80' as VirtualServerKey;
 
 test('a new Service costs one message an object, in an order that never answers too early', async () => {
   const { kernel, reconciler, want } = setUp();
   const report = await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   assert.deepEqual(report, { applied: 6, failed: 0 });
-  assert.deepEqual(kernel.asked, [
+  assert.deepEqual(kernel.operations, [
     '+ virtual server TCP 10.96.0.1:80 rr',
     '+ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
     '+ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
@@ -31,16 +31,16 @@ test('a virtual server inside excludeCIDRs is served while a Service wants it, a
   const { kernel, reconciler, resync, want } = setUp({ excluded: '10.96.0.1' });
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
   assert.deepEqual([...kernel.tables.keys()], [web]);
-  const asked = kernel.asked.length + kernel.askedOfRules.length;
+  const asked = kernel.operations.length + kernel.packetRuleOperations.length;
   assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', undefined)), {
     applied: 0,
     failed: 0,
   });
   await reconciler.reconcile(await resync.begin());
-  assert.equal(kernel.asked.length + kernel.askedOfRules.length, asked);
+  assert.equal(kernel.operations.length + kernel.packetRuleOperations.length, asked);
   // It is ours still: asked for again it is edited in place.
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.2']));
-  assert.deepEqual(kernel.asked.slice(3), [
+  assert.deepEqual(kernel.operations.slice(3), [
     '+ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
     '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
     '- real server TCP 10.96.0.1:80 → 10.1.0.1:80',
@@ -60,7 +60,7 @@ test('told to stop, a large reconciliation ends with the slice that it is at', a
     reconciler.stop();
     return undefined;
   };
-  await reconciler.reconcile(touch({ virtualServers, addresses }));
+  await reconciler.reconcile(dirtyKeys({ virtualServers, addresses }));
   assert.ok(kernel.tables.size > 0 && kernel.tables.size < 1_000, `${kernel.tables.size}`);
   // What was begun is whole.
   for (const { realServers } of kernel.tables.values()) assert.equal(realServers.size, 1);
@@ -69,33 +69,33 @@ test('told to stop, a large reconciliation ends with the slice that it is at', a
 test('the same once more costs nothing', async () => {
   const { kernel, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
-  kernel.asked.length = 0;
+  kernel.operations.length = 0;
   assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1'])), {
     applied: 0,
     failed: 0,
   });
-  assert.deepEqual(kernel.asked, []);
+  assert.deepEqual(kernel.operations, []);
 });
 
 test('an endpoint that leaves idle is gone at once; one with connections keeps weight 0 until they end', async () => {
   const { kernel, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2', '10.1.0.3']));
-  kernel.asked.length = 0;
+  kernel.operations.length = 0;
   const [busy] = [...(kernel.tables.get(web)?.realServers.keys() ?? [])].filter(
     (key) => key === '10.1.0.2:80',
   );
   assert.ok(busy !== undefined);
   kernel.connections.set(busy, 3);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.3']));
-  assert.deepEqual(kernel.asked, [
+  assert.deepEqual(kernel.operations, [
     '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
     '~ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
     '- real server TCP 10.96.0.1:80 → 10.1.0.1:80',
   ]);
   assert.equal(reconciler.drains.draining.size, 1);
   kernel.connections.clear();
-  await reconciler.drain();
-  assert.equal(kernel.asked.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
+  await reconciler.drainAll();
+  assert.equal(kernel.operations.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.equal(reconciler.drains.draining.size, 0);
 });
 
@@ -107,15 +107,15 @@ test('the flows of an endpoint that is deleted with open connections are cleaned
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.3']));
   assert.deepEqual(cleaned, []);
   clock.now += defaultDrainSettings.deadlines.TCP;
-  await reconciler.drain();
-  assert.equal(kernel.asked.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
+  await reconciler.drainAll();
+  assert.equal(kernel.operations.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.3:80']);
 });
 
 test('the flows of a UDP endpoint that has drained are cleaned when it goes', async () => {
   const { kernel, desired, cleaned, reconciler } = setUp();
   const dns = service('dns', { clusterIP: '10.96.0.1', ports: [':53/UDP'] });
-  const want = (...endpoints: readonly string[]): Touched => {
+  const want = (...endpoints: readonly string[]): DirtyKeys => {
     const slices = [
       slice(
         'dns',
@@ -132,14 +132,14 @@ test('the flows of a UDP endpoint that has drained are cleaned when it goes', as
   await reconciler.reconcile(want('10.1.0.2'));
   assert.deepEqual(cleaned, []);
   kernel.connections.clear();
-  await reconciler.drain();
+  await reconciler.drainAll();
   assert.deepEqual(cleaned, ['UDP 10.96.0.1:53 answered by 10.1.0.2:53']);
 });
 
 test('a node that is gone ends the drains on it at once, and their flows; only doubtful ones make a node suspect', async () => {
   const { kernel, desired, cleaned, gone, reconciler } = setUp();
   const object = service('web', { clusterIP: '10.96.0.1' });
-  const want = (...endpoints: readonly EndpointSpec[]): Touched =>
+  const want = (...endpoints: readonly EndpointSpec[]): DirtyKeys =>
     desired.replace(object.key, render(object, [slice('web', endpoints)], context));
   const [a, b, c] = [
     ready('10.1.0.1', { on: 'a' }),
@@ -150,19 +150,19 @@ test('a node that is gone ends the drains on it at once, and their flows; only d
   for (const key of kernel.tables.get(web)?.realServers.keys() ?? [])
     if (key !== '10.1.0.3:80') kernel.connections.set(key, 1);
   await reconciler.reconcile(want(servingTerminating('10.1.0.1', { on: 'a' }), ready('10.1.0.9')));
-  assert.deepEqual([...reconciler.drains.suspectNodes()], ['b'], 'a terminates, c is idle');
+  assert.deepEqual([...reconciler.drains.nodesToCheck()], ['b'], 'a terminates, c is idle');
   assert.deepEqual(
     [...reconciler.drains.all()].map(({ realServer, departure }) => `${realServer} ${departure}`),
     ['10.1.0.1:80 terminating', '10.1.0.2:80 removed'],
   );
   gone.add('b');
-  await reconciler.drain();
-  assert.equal(kernel.asked.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
+  await reconciler.drainAll();
+  assert.equal(kernel.operations.at(-1), '- real server TCP 10.96.0.1:80 → 10.1.0.2:80');
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.1:80 10.1.0.9:80']);
   assert.equal(reconciler.drains.counters.counts.TCP.ended['node-gone'], 1);
-  assert.deepEqual([...reconciler.drains.suspectNodes()], []);
+  assert.deepEqual([...reconciler.drains.nodesToCheck()], []);
   kernel.connections.clear();
-  await reconciler.drain();
+  await reconciler.drainAll();
   assert.equal(desired.formerEndpoints.size, 0);
 });
 
@@ -172,9 +172,9 @@ test('an endpoint that returns while it drains gets its weight back in place and
   for (const key of kernel.tables.get(web)?.realServers.keys() ?? []) kernel.connections.set(key, 1);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
   assert.equal(reconciler.drains.draining.size, 1);
-  kernel.asked.length = 0;
+  kernel.operations.length = 0;
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
-  assert.deepEqual(kernel.asked, ['~ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1']);
+  assert.deepEqual(kernel.operations, ['~ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1']);
   assert.equal(reconciler.drains.draining.size, 0);
 });
 
@@ -184,7 +184,7 @@ test('one Service that the kernel refuses holds up no other, is tried again late
     operation.kind === 'add-virtual-server' && operation.server.key === web ? failed('ENOMEM') : undefined;
   const bad = want('web', '10.96.0.1', ['10.1.0.1']);
   const good = want('good', '10.96.0.2', ['10.1.0.2']);
-  const report = await reconciler.reconcile(allTouched([bad, good]));
+  const report = await reconciler.reconcile(mergeDirtyKeys([bad, good]));
   assert.equal(report.failed, 1);
   assert.deepEqual([...kernel.tables.keys()], ['TCP 10.96.0.2:80']);
   assert.equal(warnings.length, 1);
@@ -204,7 +204,7 @@ test('a whole family that the kernel refuses is told of in a few lines', async (
   const { kernel, reconciler, warnings, want } = setUp();
   kernel.fault = ({ kind }) => (kind === 'bind-address' ? failed('EACCES') : undefined);
   const touched = Array.from({ length: 50 }, (_, index) => want(`s${index}`, `10.96.0.${index + 1}`, []));
-  await reconciler.reconcile(allTouched(touched));
+  await reconciler.reconcile(mergeDirtyKeys(touched));
   assert.equal(warnings.length, 11);
   assert.deepEqual(warnings.at(-1), { more: 40 });
 });
@@ -222,7 +222,7 @@ test('a virtual server that cannot even be read holds up nothing else', async ()
   };
   const bad = want('web', '10.96.0.1', []);
   const good = want('good', '10.96.0.2', ['10.1.0.2']);
-  const report = await reconciler.reconcile(allTouched([bad, good]));
+  const report = await reconciler.reconcile(mergeDirtyKeys([bad, good]));
   assert.equal(report.failed, 1);
   assert.deepEqual([...kernel.tables.keys()], ['TCP 10.96.0.2:80']);
   assert.ok(kernel.addresses.has(ip('10.96.0.2')));
@@ -238,19 +238,19 @@ test('what waiting does not mend is left until it changes or a resync begins', a
   assert.deepEqual(reconciler.givenUp, { 'virtual-server': 1, address: 0, element: 0 });
   assert.equal(reconciler.nextRetry, undefined);
   const asked = (): number =>
-    kernel.asked.filter((line) => line === '+ virtual server TCP 10.96.0.1:80 rr').length;
+    kernel.operations.filter((line) => line === '+ virtual server TCP 10.96.0.1:80 rr').length;
   clock.now += 3_600_000;
   await reconciler.reconcile(nothing);
   assert.equal(asked(), 1);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   assert.equal(asked(), 2, 'it changed');
-  reconciler.tryGivenUp();
+  reconciler.retryGivenUp();
   assert.equal(reconciler.nextRetry, 0);
   await reconciler.reconcile(nothing);
   assert.deepEqual([asked(), reconciler.nextRetry], [3, undefined]);
   assert.equal(warnings.length, 1, 'the same reason is no news');
   kernel.fault = () => undefined;
-  reconciler.tryGivenUp();
+  reconciler.retryGivenUp();
   await reconciler.reconcile(nothing);
   assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])], ['10.1.0.1:80', '10.1.0.2:80']);
   assert.equal(reconciler.refused, 0);
@@ -300,7 +300,7 @@ test('an operation without an answer makes just its virtual server untrusted, an
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   assert.deepEqual(kernel.read, [web, `${web} real servers`]);
   assert.equal(
-    kernel.asked.filter((line) => line.includes('10.1.0.1:80')).length,
+    kernel.operations.filter((line) => line.includes('10.1.0.1:80')).length,
     1,
     'it was done, so not again',
   );
@@ -359,10 +359,10 @@ test('a resync finds and repairs what was changed from outside, and leaves what 
   const identity = { by: 'address', protocol: 'TCP', address: ip('192.0.2.9'), port: 99 } as const;
   const foreign = virtualServerKey(identity);
   kernel.tables.set(foreign, { server: { ...table.server, key: foreign, identity }, realServers: new Map() });
-  kernel.asked.length = 0;
+  kernel.operations.length = 0;
   await reconciler.reconcile(await resync.begin());
   while (resync.remaining > 0) await reconciler.reconcile(await resync.step(1));
-  assert.deepEqual(kernel.asked, [
+  assert.deepEqual(kernel.operations, [
     '+ address 10.96.0.1/32',
     '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 1',
   ]);

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mapInTurns } from '../../src/base/async.js';
+import { mapWithYields } from '../../src/base/async.js';
 
 test('mapInTurns maps in order, and gives the event loop its turn meanwhile', async () => {
   let turns = 0;
   const timer = setInterval(() => {
     turns += 1;
   }, 0);
-  const seen = await mapInTurns(
+  const seen = await mapWithYields(
     Array.from({ length: 100 }, (_, index) => index),
     (item) => {
       const until = performance.now() + 1;
@@ -23,5 +23,5 @@ test('mapInTurns maps in order, and gives the event loop its turn meanwhile', as
   );
   assert.equal(seen[0]?.turns, 0);
   assert.ok((seen.at(-1)?.turns ?? 0) > 0, 'no turn');
-  assert.deepEqual(await mapInTurns([], () => assert.fail(), 2), []);
+  assert.deepEqual(await mapWithYields([], () => assert.fail(), 2), []);
 });

@@ -3,10 +3,10 @@
 import { spawnSync } from 'node:child_process';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { formatColumns } from '../../src/cli/columns.js';
+import { formatColumns } from '../../src/cli/output/columns.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
 import type { IpvsOperation } from '../../src/model/operation.js';
-import { real, virtual } from '../support/observed-tables.js';
+import { real, virtual } from '../support/observed-entries.js';
 
 const [runs = 3, services = 10_000, endpoints = 3] = process.argv.slice(2, 5).map(Number);
 const program = fileURLToPath(new URL('../../../dist/kube-ipvs.js', import.meta.url));

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
-import { RouteClient } from '../../src/kernel/rtnetlink/client.js';
+import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import { Connection } from '../../src/netlink/connection.js';
 import type { Message } from '../../src/netlink/message.js';
-import { Desired } from '../../src/plan/desired.js';
-import { diff, touch } from '../../src/plan/diff.js';
-import { phases } from '../../src/plan/order.js';
-import { render, renderContext } from '../../src/plan/render.js';
+import { DesiredState } from '../../src/plan/desired-state.js';
+import { diff, dirtyKeys } from '../../src/plan/operations/diff.js';
+import { phases } from '../../src/plan/operations/phases.js';
+import { render, renderContext } from '../../src/plan/render/render.js';
 import { messagesIn } from '../support/captures.js';
 import { acknowledgementBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
 import { nodeFacts, settings } from '../support/objects.js';
@@ -68,7 +68,7 @@ const willing = (): FakeChannel =>
 
 /** What a full sync of kube-ipvs sends, without finding the family. */
 const ourMessages = async (): Promise<readonly Message[]> => {
-  const desired = new Desired();
+  const desired = new DesiredState();
   const context = renderContext(nodeFacts(), settings());
   for (let index = 1; index <= services; index += 1) {
     const service = serviceOf(index);
@@ -77,10 +77,10 @@ const ourMessages = async (): Promise<readonly Message[]> => {
   const empty = { virtualServer: () => undefined, hasAddress: () => false, element: () => undefined };
   const [generic, route] = [willing(), willing()];
   const ipvsClient = IpvsClient.open(Connection.open('generic', { channel: () => generic }));
-  const routeClient = RouteClient.open(Connection.open('route', { channel: () => route }));
+  const routeClient = RtnetlinkClient.open(Connection.open('route', { channel: () => route }));
   // The floor knows nothing of packet rules.
   const { virtualServers, addresses } = desired.keys();
-  for (const phase of phases(diff(desired, empty, touch({ virtualServers, addresses })))) {
+  for (const phase of phases(diff(desired, empty, dirtyKeys({ virtualServers, addresses })))) {
     if ('elements' in phase) continue;
     const outcomes =
       'ipvs' in phase

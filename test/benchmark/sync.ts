@@ -20,7 +20,7 @@ const sliceMap = new Map(
 );
 
 await using daemon = await startInProcess('--ipvs-sync-period=1h');
-const { store, proxy, observed } = daemon.wired;
+const { store, syncLoop: proxy, observed } = daemon.wired;
 
 const started = performance.now();
 const first = proxy.start();

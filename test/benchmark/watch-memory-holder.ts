@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createLogger } from '../../src/base/log.js';
 import { limitSemiSpaceGrowth, preferMemory } from '../../src/base/v8-memory.js';
-import { apiSource } from '../../src/watch/api-source.js';
-import { ClusterStore } from '../../src/watch/cluster-store.js';
-import { loadCredentials } from '../../src/watch/credentials.js';
+import { apiSource } from '../../src/watch/api/api-source.js';
+import { ClusterStore } from '../../src/watch/store/cluster-store.js';
+import { loadCredentials } from '../../src/watch/api/credentials.js';
 
 /** As the daemon does once its code is loaded. */
 preferMemory();

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answerShell } from '../../src/cli/completion/answer.js';
-import { formatColumns } from '../../src/cli/columns.js';
-import { diffText } from '../../src/cli/diff-text.js';
-import { doctorText } from '../../src/cli/doctor-text.js';
-import { changeLine } from '../../src/cli/dump-watch.js';
-import { storyOf } from '../../src/cli/explain/story.js';
-import { storyText } from '../../src/cli/explain/text.js';
-import { noPalette } from '../../src/cli/paint.js';
-import { commands } from '../../src/cli/registry.js';
-import { statusText } from '../../src/cli/status-text.js';
-import { fit } from '../../src/cli/top/screen.js';
-import { valueOf } from '../../src/doctor/finding.js';
+import { completeForShell } from '../../src/cli/completion/complete-for-shell.js';
+import { formatColumns } from '../../src/cli/output/columns.js';
+import { diffText } from '../../src/cli/diff/diff-text.js';
+import { doctorText } from '../../src/cli/doctor/doctor-text.js';
+import { changeLine } from '../../src/cli/dump/dump-watch.js';
+import { buildServiceReport } from '../../src/cli/explain/service-report.js';
+import { serviceReportText } from '../../src/cli/explain/service-report-text.js';
+import { plainPalette } from '../../src/cli/output/palette.js';
+import { commands } from '../../src/cli/commands/registry.js';
+import { statusText } from '../../src/cli/status/status-text.js';
+import { fitWidth } from '../../src/cli/top/screen.js';
+import { valueOf } from '../../src/doctor/check-result.js';
 import { status } from '../support/doctor-facts.js';
 import { endpoint, goodServed, goodService, goodStory } from '../support/explain-facts.js';
 
@@ -23,7 +23,7 @@ const told: Readonly<Record<string, () => string>> = {
   'a table': () => formatColumns([{ title: 'POD', align: 'left' }], [[name], [name]], { titles: true }),
   'a change of dump -w': () =>
     changeLine({ change: 'added', server: { virtualServer: 'TCP 10.96.0.1:80', pod: name } }, new Date(0)),
-  'a line of top': () => fit(name, 60),
+  'a line of top': () => fitWidth(name, 60),
   'the doctor': () =>
     doctorText(
       [
@@ -40,8 +40,8 @@ const told: Readonly<Record<string, () => string>> = {
       false,
     ),
   explain: () =>
-    storyText(
-      storyOf(
+    serviceReportText(
+      buildServiceReport(
         {
           ...goodStory,
           target: name,
@@ -56,7 +56,7 @@ const told: Readonly<Record<string, () => string>> = {
         },
         [],
       ),
-      noPalette,
+      plainPalette,
     ),
   status: () => {
     const answer = valueOf(
@@ -66,7 +66,7 @@ const told: Readonly<Record<string, () => string>> = {
       }),
     );
     assert.ok(answer);
-    return statusText(answer, noPalette);
+    return statusText(answer, plainPalette);
   },
   diff: () => {
     const groups = [
@@ -76,9 +76,9 @@ const told: Readonly<Record<string, () => string>> = {
       {
         groups,
         contested: [{ virtualServer: name, service: name }],
-        repair: { by: 'daemon', left: groups, refused: [{ what: name, reason: name }] },
+        repair: { by: 'daemon', remaining: groups, refused: [{ what: name, reason: name }] },
       },
-      noPalette,
+      plainPalette,
     );
   },
 };
@@ -101,7 +101,7 @@ test('a shell is offered no name that it would run', async () => {
     'shop/a b',
     name,
   ];
-  const answer = await answerShell(commands, ['zsh', 'dump', ''], async () =>
+  const answer = await completeForShell(commands, ['zsh', 'dump', ''], async () =>
     words.map((word) => ({ word, summary: name })),
   );
   assert.deepEqual(

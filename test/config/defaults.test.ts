@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseFlags } from '../../src/config/flags.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
 
 const header = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';
@@ -137,7 +137,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     configFiles: [],
     flags: new Map(),
     warnings: [],
-    own: {
+    kubeIpvs: {
       apiVersion: '',
       kind: '',
       drain: { deadline: 900_000, udpDeadline: 5_000, sctpDeadline: 60_000 },

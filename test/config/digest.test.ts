@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseFlags } from '../../src/config/flags.js';
-import { configDigest } from '../../src/config/print.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
+import { configDigest } from '../../src/config/configuration-document.js';
 import { resolveSettings } from '../../src/config/settings.js';
 
 const header = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n';

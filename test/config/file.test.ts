@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InputError } from '../../src/base/errors.js';
 import { parseIp } from '../../src/base/ip.js';
-import { parseFlags } from '../../src/config/flags.js';
-import { nodePortNetworks } from '../../src/config/primary-addresses.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
+import { nodePortNetworks } from '../../src/config/node-port-networks.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
 
 const header = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n';

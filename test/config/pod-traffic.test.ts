@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr, type Cidr } from '../../src/base/ip.js';
-import { parseFlags } from '../../src/config/flags.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
 import { podNetworksUnknown, podTraffic } from '../../src/config/pod-traffic.js';
 import { resolveSettings } from '../../src/config/settings.js';
 

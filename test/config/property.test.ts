@@ -5,7 +5,7 @@ import { InputError } from '../../src/base/errors.js';
 import { formatYaml } from '../../src/base/yaml.js';
 import { formatDuration, parseDuration } from '../../src/base/duration.js';
 import { flagTable } from '../../src/config/flag-table.js';
-import { parseFlags } from '../../src/config/flags.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
 import { readKubeProxyConfiguration } from '../../src/config/kube-proxy-configuration.js';
 import { resolveSettings } from '../../src/config/settings.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { eventually, DaemonProcess } from '../support/daemon-process.js';
 import type { ApiObject } from '../support/api-objects.js';
 import { ApiServer } from '../support/api-server.js';
-import { runLine } from '../support/guest.js';
+import { runLine } from '../support/lab-guest.js';
 import { linkNode } from '../support/link-node.js';
 import { thisNode } from '../support/objects.js';
 import type { Family } from '../traffic/matrix.js';

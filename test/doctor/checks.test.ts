@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checks, examine } from '../../src/doctor/checks.js';
+import { checks, evaluateChecks } from '../../src/doctor/all-checks.js';
 import { blindFacts, goodFacts } from '../support/doctor-facts.js';
-import { cases } from './cases.js';
+import { cases } from './check-cases.js';
 
 test('on a good node every check passes, and there is nothing to do', () => {
-  const wrong = examine(goodFacts).filter(({ result, remedy }) => result !== 'pass' || remedy !== '');
+  const wrong = evaluateChecks(goodFacts).filter(({ result, remedy }) => result !== 'pass' || remedy !== '');
   assert.deepEqual(wrong, []);
 });
 
@@ -23,7 +23,7 @@ test('ids are words of their own, and every check tells why it matters in a sent
 for (const { what, id, wrong, result, seen, remedy } of cases)
   test(`${id}: ${what}`, () => {
     const check = checks.find((other) => other.id === id);
-    assert.deepEqual(check?.look({ ...goodFacts, ...wrong }), { result, seen, remedy });
+    assert.deepEqual(check?.run({ ...goodFacts, ...wrong }), { result, seen, remedy });
   });
 
 test('every check has a case in which it does not pass', () => {
@@ -35,7 +35,7 @@ test('every check has a case in which it does not pass', () => {
 });
 
 test('where nothing may be looked at no check throws, and what needs no look is told all the same', () => {
-  const outcomes = examine(blindFacts);
+  const outcomes = evaluateChecks(blindFacts);
   assert.deepEqual(
     outcomes.filter(({ result }) => result !== 'unknown').map(({ id, result }) => `${result} ${id}`),
     ['pass kernel-version', 'pass network-namespace', 'pass configuration'],
@@ -45,12 +45,17 @@ test('where nothing may be looked at no check throws, and what needs no look is 
 });
 
 test('where the Services come from files, no API server is missed', () => {
-  const wrong = examine({ ...goodFacts, api: { value: 'files' } }).filter(({ result }) => result !== 'pass');
+  const wrong = evaluateChecks({ ...goodFacts, api: { value: 'files' } }).filter(
+    ({ result }) => result !== 'pass',
+  );
   assert.deepEqual(wrong, []);
 });
 
 test('one look that fails makes only those checks unknown that need it', () => {
-  const outcomes = examine({ ...goodFacts, chains: { unseen: 'EPERM', remedy: 'run it as root' } });
+  const outcomes = evaluateChecks({
+    ...goodFacts,
+    chains: { unavailable: 'EPERM', remedy: 'run it as root' },
+  });
   assert.deepEqual(
     outcomes
       .filter(({ result }) => result !== 'pass')

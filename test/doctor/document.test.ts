@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checks } from '../../src/doctor/checks.js';
+import { checks } from '../../src/doctor/all-checks.js';
 import { doctorDocument } from '../support/doctor-document.js';
 
 test('deploy/DOCTOR.md tells of every check as it is', () => {

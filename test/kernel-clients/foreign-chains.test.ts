@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deleteAcceptRule } from '../../src/kernel/nftables/accept-answers.js';
+import { deleteAcceptRule } from '../../src/kernel/nftables/accept-rules.js';
 import { deleteForeignChains } from '../../src/kernel/nftables/foreign-chains.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { DumpingKernel } from '../support/dumping-kernel.js';

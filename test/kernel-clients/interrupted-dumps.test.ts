@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { ConntrackClient } from '../../src/kernel/conntrack/client.js';
 import { IpsetClient } from '../../src/kernel/ipset/client.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
-import { acceptRules } from '../../src/kernel/nftables/accept-answers.js';
+import { acceptRules } from '../../src/kernel/nftables/accept-rules.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { foreignChains } from '../../src/kernel/nftables/foreign-chains.js';
 import { nftablesForwardFilters } from '../../src/kernel/nftables/forward-filters.js';
-import { RouteClient } from '../../src/kernel/rtnetlink/client.js';
+import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import type { VirtualServerIdentity, VirtualServerObservation } from '../../src/model/virtual-server.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { DumpingKernel, dumpedTable } from '../support/dumping-kernel.js';
@@ -32,12 +32,12 @@ const ofKubeProxy = (chain: string): boolean => chain.startsWith('KUBE-');
 
 const reads: Readonly<Record<string, Read>> = {
   'virtual servers': (connection) => IpvsClient.open(connection).virtualServers(),
-  'virtual servers with turns': (connection) => IpvsClient.open(connection).virtualServersByAndBy(),
+  'virtual servers with turns': (connection) => IpvsClient.open(connection).virtualServersIncrementally(),
   statistics: (connection) => IpvsClient.open(connection).statistics(),
   'real servers': (connection) => IpvsClient.open(connection).realServers(identity),
-  links: (connection) => RouteClient.open(connection).links(),
-  addresses: (connection) => RouteClient.open(connection).addresses(),
-  gateways: async (connection) => [...(await RouteClient.open(connection).gateways(['IPv4']))],
+  links: (connection) => RtnetlinkClient.open(connection).links(),
+  addresses: (connection) => RtnetlinkClient.open(connection).addresses(),
+  gateways: async (connection) => [...(await RtnetlinkClient.open(connection).gateways(['IPv4']))],
   flows: (connection) => ConntrackClient.open(connection).flows({ family: 'IPv4', protocol: 'UDP' }),
   'names of sets': (connection) => IpsetClient.open(connection).names(() => true),
   'ports of a set': (connection) => IpsetClient.open(connection).ports('KUBE-NODE-PORT-TCP'),
@@ -102,7 +102,7 @@ test('every dump of the sources is read above', () => {
     'kernel/conntrack/client.ts': 1,
     'kernel/ipset/client.ts': 2,
     'kernel/ipvs/client.ts': 3,
-    'kernel/nftables/accept-answers.ts': 1,
+    'kernel/nftables/accept-rules.ts': 1,
     'kernel/nftables/client.ts': 5,
     'kernel/nftables/foreign-chains.ts': 2,
     'kernel/nftables/forward-filters.ts': 4,

@@ -20,7 +20,7 @@ import {
   replay,
   type FlatMessage,
 } from '../support/captures.js';
-import { at, real, virtual } from '../support/tables.js';
+import { at, real, virtual } from '../support/virtual-server-entries.js';
 import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
 
 const tcp = (address: string, port: number): VirtualServerIdentity => at('TCP', address, port);

@@ -20,9 +20,9 @@ import {
   type VirtualServerFlag,
   type VirtualServerIdentity,
 } from '../../src/model/virtual-server.js';
-import { ByteWriter, viewOf } from '../../src/netlink/bytes.js';
+import { ByteWriter, viewOf } from '../../src/netlink/codec/bytes.js';
 import { ProtocolError } from '../../src/netlink/errors.js';
-import { GenericFamily } from '../../src/netlink/generic.js';
+import { GenericFamily } from '../../src/netlink/generic-family.js';
 import { readMessages, writeMessage, type Message, type Request } from '../../src/netlink/message.js';
 
 const family = new GenericFamily(30, 1, messageAttributes, Command);

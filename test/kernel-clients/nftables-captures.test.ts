@@ -13,10 +13,10 @@ import { elementFrom, hookFrom, ruleFrom, setFrom } from '../../src/kernel/nftab
 import { tableOfEvent } from '../../src/kernel/nftables/events.js';
 import { requestsFor, type NftablesChange } from '../../src/kernel/nftables/requests.js';
 import { Connection } from '../../src/netlink/connection.js';
-import { ByteWriter, viewOf } from '../../src/netlink/bytes.js';
+import { ByteWriter, viewOf } from '../../src/netlink/codec/bytes.js';
 import { readMessages, writeMessage, type Message } from '../../src/netlink/message.js';
-import { setElement } from '../../src/model/nftables.js';
-import { ruleText } from '../../src/model/nftables-text.js';
+import { setElement } from '../../src/nftables/declarations.js';
+import { ruleText } from '../../src/nftables/table-text.js';
 import { flatten, messagesIn, readCapture, type FlatMessage } from '../support/captures.js';
 import { acknowledgementBytes, FakeChannel } from '../support/fake-channel.js';
 import { everything, sampleAddress, serviceElement, services, vips } from '../support/packet-rules.js';

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { families, ipFromBytes, type Family } from '../../src/base/ip.js';
-import { fieldsFrom, keyBytes, keyFromType, keyLength, keyType } from '../../src/kernel/nftables/keys.js';
+import { fieldsFrom, keyBytes, keyFromType, keyLength, keyType } from '../../src/kernel/nftables/set-keys.js';
 import { elementsShape, NftablesMessage, nftablesShapeOf } from '../../src/kernel/nftables/attributes.js';
 import { elementFrom } from '../../src/kernel/nftables/convert.js';
 import { requestsFor, type NftablesChange } from '../../src/kernel/nftables/requests.js';
 import { commentBytes, commentFrom, writeUserData } from '../../src/kernel/nftables/user-data.js';
-import type { KeyField, KeyValue, SetDeclaration } from '../../src/model/nftables.js';
-import { setElement } from '../../src/model/nftables.js';
-import { ByteWriter, viewOf } from '../../src/netlink/bytes.js';
+import type { KeyField, KeyValue, SetDeclaration } from '../../src/nftables/declarations.js';
+import { setElement } from '../../src/nftables/declarations.js';
+import { ByteWriter, viewOf } from '../../src/netlink/codec/bytes.js';
 import { readMessages, writeMessage } from '../../src/netlink/message.js';
 import { describeDatagram } from '../../src/netlink/trace.js';
 import {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { families, type Family } from '../../src/base/ip.js';
-import { expression } from '../../src/kernel/nftables/expression-tables.js';
+import { expression } from '../../src/kernel/nftables/expression-attributes.js';
 import { expressionFrom, valuesOf } from '../../src/kernel/nftables/expressions.js';
-import type { Expression, RegisterValue, Rule } from '../../src/model/nftables.js';
-import { ruleText, tableText } from '../../src/model/nftables-text.js';
-import { ByteWriter, viewOf } from '../../src/netlink/bytes.js';
+import type { Expression, RegisterValue, Rule } from '../../src/nftables/declarations.js';
+import { ruleText, tableText } from '../../src/nftables/table-text.js';
+import { ByteWriter, viewOf } from '../../src/netlink/codec/bytes.js';
 import { everything, load, sampleAddress, serviceElement } from '../support/packet-rules.js';
 
 const ruleOf = (...expressions: readonly Expression[]): Rule => ({ expressions, comment: undefined });

@@ -11,8 +11,8 @@ import {
   getLinkRequest,
   linkFrom,
 } from '../../src/kernel/rtnetlink/convert.js';
-import { routeEventFrom } from '../../src/kernel/rtnetlink/events.js';
-import { ByteWriter, viewOf } from '../../src/netlink/bytes.js';
+import { rtnetlinkEventFrom } from '../../src/kernel/rtnetlink/events.js';
+import { ByteWriter, viewOf } from '../../src/netlink/codec/bytes.js';
 import { readMessages, writeMessage, type Message, type Request } from '../../src/netlink/message.js';
 import { flatten, messagesIn, readCapture, type FlatMessage } from '../support/captures.js';
 import { messageBytes } from '../support/fake-channel.js';
@@ -102,7 +102,7 @@ describe('what the kernel told ip we read', () => {
     const [message] = messagesIn(readCapture('rtnetlink/link-show').received[0] ?? new Uint8Array(0));
     assert.ok(message !== undefined);
     assert.deepEqual(linkFrom(message), dummy);
-    assert.deepEqual(routeEventFrom(message, new Map()), { kind: 'link', link: dummy });
+    assert.deepEqual(rtnetlinkEventFrom(message, new Map()), { kind: 'link', link: dummy });
   });
 
   test('ip link show', () => {
@@ -198,7 +198,7 @@ describe('we read what npm netlink writes', () => {
     const header = rt.formatLink({ family: 7, index: 7 });
     const bridged = message(16, header, attribute(3, Buffer.from('eth0\0')));
     assert.equal(linkFrom(bridged), undefined);
-    assert.equal(routeEventFrom(bridged, new Map()), undefined);
+    assert.equal(rtnetlinkEventFrom(bridged, new Map()), undefined);
   });
 });
 

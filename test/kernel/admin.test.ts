@@ -6,11 +6,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AdminClient, NoDaemonError } from '../../src/cli/admin-client.js';
+import { AdminClient, DaemonUnavailableError } from '../../src/cli/admin/admin-client.js';
 import { main } from '../support/program.js';
-import { answerProblems } from '../support/answer-shapes.js';
+import { responseProblems } from '../support/response-shapes.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine } from '../support/guest.js';
+import { runLine } from '../support/lab-guest.js';
 import { local, notReady, ready, serviceObject, sliceObject, thisNode } from '../support/objects.js';
 import { readableProgram } from '../support/readable-program.js';
 
@@ -87,9 +87,9 @@ test('a daemon tells its state on a socket that only its user may use, and takes
     },
   });
   assert.deepEqual((await client.plan()).operations, []);
-  const wanted = await client.wanted();
+  const wanted = await client.desired();
   assert.deepEqual(wanted.dummyAddresses, ['10.96.0.1/32', '192.0.2.80/32']);
-  const { story } = await client.service('default', 'web');
+  const { report: story } = await client.service('default', 'web');
   assert.deepEqual(
     story?.endpoints.map(({ realServer, cluster, local: near }) => [realServer, cluster.reason, near.reason]),
     [
@@ -99,18 +99,18 @@ test('a daemon tells its state on a socket that only its user may use, and takes
     ],
   );
   for (const [name, answer] of Object.entries({
-    StatusAnswer: status,
-    VirtualServersAnswer: await client.virtualServers(),
-    PlanAnswer: await client.plan(),
-    WantedAnswer: wanted,
-    ServiceStoryAnswer: story,
-    LookupAnswer: await client.lookUp('10.96.0.1'),
-    TargetsAnswer: await client.targets('default/'),
+    StatusResponse: status,
+    VirtualServersResponse: await client.virtualServers(),
+    PlanResponse: await client.plan(),
+    DesiredResponse: wanted,
+    ServiceReportResponse: story,
+    LookupResponse: await client.lookUp('10.96.0.1'),
+    TargetsResponse: await client.targets('default/'),
   }))
-    assert.deepEqual(answerProblems(name, answer), []);
+    assert.deepEqual(responseProblems(name, answer), []);
   assert.equal(await daemon.stop(), 0);
   assert.equal(existsSync(path), false);
-  await assert.rejects(client.status(), NoDaemonError);
+  await assert.rejects(client.status(), DaemonUnavailableError);
 });
 
 test('curl gets JSON; nothing but GET is answered, and a wrong question gets an error', async () => {

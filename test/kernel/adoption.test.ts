@@ -3,8 +3,8 @@ import { after, afterEach, before, test } from 'node:test';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, savedTable } from '../support/guest.js';
-import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
+import { addressesOf, savedTable } from '../support/lab-guest.js';
+import { mutationsIn, logWithoutTrace, traceDaemons } from '../support/netlink-trace.js';
 import { renderedOf } from '../support/rendered.js';
 import { elapse } from '../support/virtual-clock.js';
 
@@ -17,7 +17,7 @@ let daemon: DaemonProcess;
 
 const follows = (...resources: readonly string[]): Promise<void> =>
   eventually(() => {
-    const told = toldIn(daemon.log);
+    const told = logWithoutTrace(daemon.log);
     for (const resource of resources)
       assert.ok(new RegExp(`"resource":"${resource}".*"msg":"following"`).test(told), told);
   }, 2 * answerMilliseconds);
@@ -56,7 +56,7 @@ const start = (): void => {
   daemon = new DaemonProcess([`--master=${server.url}`, '--hostname-override=n1']);
 };
 afterEach(async () => {
-  assert.equal(await daemon.stop(), 0, toldIn(daemon.log));
+  assert.equal(await daemon.stop(), 0, logWithoutTrace(daemon.log));
 });
 
 test('on a fresh kernel the interface is made, and nothing else before all is known', async () => {

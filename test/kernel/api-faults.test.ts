@@ -4,8 +4,8 @@ import type { Fault, Verb } from '../support/api-faults.js';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { savedTable } from '../support/guest.js';
-import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
+import { savedTable } from '../support/lab-guest.js';
+import { mutationsIn, logWithoutTrace, traceDaemons } from '../support/netlink-trace.js';
 import { renderedOf } from '../support/rendered.js';
 import { elapse } from '../support/virtual-clock.js';
 
@@ -30,7 +30,7 @@ const converges = async (milliseconds?: number): Promise<void> => {
   try {
     await eventually(() => assert.deepEqual(savedTable(), wanted), milliseconds);
   } catch (error) {
-    console.log(toldIn(daemon.log).slice(-5_000));
+    console.log(logWithoutTrace(daemon.log).slice(-5_000));
     throw error;
   }
 };
@@ -78,7 +78,7 @@ before(async () => {
   await converges();
 });
 after(async () => {
-  assert.equal(await daemon.stop(), 0, toldIn(daemon.log));
+  assert.equal(await daemon.stop(), 0, logWithoutTrace(daemon.log));
   await server[Symbol.asyncDispose]();
 });
 

@@ -4,9 +4,9 @@ import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.j
 import { ApiServer } from '../support/api-server.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { run, runLine, savedTable } from '../support/guest.js';
-import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
-import { OneSocket } from '../support/one-socket.js';
+import { run, runLine, savedTable } from '../support/lab-guest.js';
+import { mutationsIn, logWithoutTrace, traceDaemons } from '../support/netlink-trace.js';
+import { SingleSocketClient } from '../support/single-socket-client.js';
 import { elapse } from '../support/virtual-clock.js';
 
 // What goes on while nobody answers, and while somebody sets the clock: connections, drains with their deadlines, the node's
@@ -15,7 +15,7 @@ import { elapse } from '../support/virtual-clock.js';
 const virtual = '10.96.0.10';
 const pod = (number: number): string => `10.244.0.1${number}`;
 const minute = 60_000;
-const clients = new Map<string, OneSocket>();
+const clients = new Map<string, SingleSocketClient>();
 let network: ClusterNetwork;
 let server: ApiServer;
 let daemon: DaemonProcess;
@@ -29,14 +29,14 @@ const taking = (): number =>
 /** The longest pause before the next try included. */
 const becomes = (wanted: boolean, ...parts: readonly string[]): Promise<void> =>
   eventually(() => {
-    const message = `${parts.join(' ')}\n${savedTable('node').join('\n')}\n${toldIn(daemon.log).slice(-3_000)}`;
+    const message = `${parts.join(' ')}\n${savedTable('node').join('\n')}\n${logWithoutTrace(daemon.log).slice(-3_000)}`;
     assert.equal(has(...parts), wanted, message);
   }, 2 * minute);
 
 /** A watch that brings not even these is not believed, and another list is asked for. */
 const asReal = { bookmarkMilliseconds: minute };
 
-const clientOf = (name: string): OneSocket => {
+const clientOf = (name: string): SingleSocketClient => {
   const client = clients.get(name);
   assert.ok(client);
   return client;
@@ -54,7 +54,7 @@ const asked = async (name: string): Promise<string> => {
 /** One more connection to each of the pods. */
 const connect = async (...names: readonly string[]): Promise<void> => {
   for (const _ of names) {
-    const client = new OneSocket('client', 'tcp', virtual, 80);
+    const client = new SingleSocketClient('client', 'tcp', virtual, 80);
     client.ask();
     await eventually(() => assert.notEqual(client.last, ''));
     await clients.get(client.last)?.[Symbol.asyncDispose]();
@@ -100,7 +100,7 @@ before(async () => {
 });
 after(async () => {
   for (const client of clients.values()) await client[Symbol.asyncDispose]();
-  assert.equal(await daemon.stop(), 0, toldIn(daemon.log));
+  assert.equal(await daemon.stop(), 0, logWithoutTrace(daemon.log));
   await server[Symbol.asyncDispose]();
   await network[Symbol.asyncDispose]();
 });

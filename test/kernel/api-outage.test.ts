@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { sampleNode, sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine, savedTable } from '../support/guest.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
 import { renderedOf } from '../support/rendered.js';
 import { elapse } from '../support/virtual-clock.js';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { main } from '../support/program.js';
-import { savedTable } from '../support/guest.js';
+import { savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { readableProgram } from '../support/readable-program.js';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { main } from '../support/program.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, run, savedTable } from '../support/guest.js';
+import { addressesOf, run, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 const cli = (...args: readonly string[]) =>

@@ -3,11 +3,11 @@ import { after, test } from 'node:test';
 import type { Flow, FlowQuery } from '../../src/model/flow.js';
 import { formatFlow } from '../../src/kernel/conntrack/convert.js';
 import { ConntrackClient } from '../../src/kernel/conntrack/client.js';
-import { viewOf } from '../../src/netlink/bytes.js';
+import { viewOf } from '../../src/netlink/codec/bytes.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { readMessages } from '../../src/netlink/message.js';
 import { ip } from '../support/objects.js';
-import { run, runLine } from '../support/guest.js';
+import { run, runLine } from '../support/lab-guest.js';
 
 /** Messages of type IPCTNL_MSG_CT_NEW that the kernel sent. */
 let told = 0;

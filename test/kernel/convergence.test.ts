@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
-import { tableName } from '../../src/model/nftables.js';
+import { tableName } from '../../src/nftables/declarations.js';
 import { DaemonProcess } from '../support/daemon-process.js';
 import { eventually, momentOf } from '../support/eventually.js';
-import { addressesOf, savedTable } from '../support/guest.js';
+import { addressesOf, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { kubeconfigFor } from '../support/kubeconfig.js';
 

@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { V1Container, V1DaemonSet } from '@kubernetes/client-node';
-import { containerSocket } from '../../src/cli/container-socket.js';
-import type { Outcome } from '../../src/doctor/checks.js';
+import { containerSocket } from '../../src/cli/admin/container-socket.js';
+import type { CheckReport } from '../../src/doctor/all-checks.js';
 import type { ApiObject } from '../support/api-objects.js';
 import { ApiServer } from '../support/api-server.js';
 import { eventually } from '../support/daemon-process.js';
-import { run, savedTable } from '../support/guest.js';
+import { run, savedTable } from '../support/lab-guest.js';
 import { readKustomization } from '../support/kustomization.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { kubeconfigFor } from '../support/kubeconfig.js';
@@ -149,10 +149,10 @@ const hasNames = async (): Promise<void> => {
 };
 
 /** The checks that could not look; the test's API server answers no questions for rights. */
-const unknownOf = async (user: number, group: number): Promise<readonly Outcome[]> => {
+const unknownOf = async (user: number, group: number): Promise<readonly CheckReport[]> => {
   const { stdout, stderr } = await execute(user, group, 'doctor', '-o', 'json');
   assert.match(stdout, /^\{/, stderr);
-  const report: { readonly checks: readonly Outcome[] } = JSON.parse(stdout);
+  const report: { readonly checks: readonly CheckReport[] } = JSON.parse(stdout);
   assert.ok(report.checks.length > 50);
   return report.checks.filter(({ group: of, result }) => result === 'unknown' && of !== 'kubernetes');
 };

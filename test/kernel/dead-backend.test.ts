@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine, savedTable } from '../support/guest.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
-import { OneSocket } from '../support/one-socket.js';
+import { SingleSocketClient } from '../support/single-socket-client.js';
 
 // Pods that leave with open connections: dead ones, whose clients are to learn of it, and living ones, who are to be left.
 
@@ -17,7 +17,7 @@ const manifest = join(mkdtempSync(join(tmpdir(), 'dead-backend-')), 'world.json'
 const endMilliseconds = 15_000;
 let network: ClusterNetwork;
 let daemon: DaemonProcess;
-const clients: OneSocket[] = [];
+const clients: SingleSocketClient[] = [];
 
 /** A Service `web` with these pods; what stood there before with others drains. */
 const program = async (pods: readonly number[]): Promise<void> => {
@@ -40,10 +40,10 @@ const program = async (pods: readonly number[]): Promise<void> => {
 const holds = (pod: number): boolean => savedTable('node').some((line) => line.includes(podAddress(pod)));
 
 /** A connection to each pod, by the pod's name, each of a client of its own. */
-const connections = async (pods: readonly number[]): Promise<ReadonlyMap<string, OneSocket>> => {
-  const found = new Map<string, OneSocket>();
+const connections = async (pods: readonly number[]): Promise<ReadonlyMap<string, SingleSocketClient>> => {
+  const found = new Map<string, SingleSocketClient>();
   for (const _ of pods) {
-    const client = new OneSocket('client', 'tcp', virtual, 80);
+    const client = new SingleSocketClient('client', 'tcp', virtual, 80);
     clients.push(client);
     client.ask();
     await eventually(() => assert.notEqual(client.last, ''));
@@ -54,7 +54,7 @@ const connections = async (pods: readonly number[]): Promise<ReadonlyMap<string,
 };
 
 /** Sends a request on a connection to a dead pod, and expects its end: by the first packet that the client sends once the pod is known to be dead. */
-const expectReset = async (client: OneSocket, pod: number): Promise<void> => {
+const expectReset = async (client: SingleSocketClient, pod: number): Promise<void> => {
   const started = performance.now();
   client.ask();
   await eventually(() => assert.ok(!holds(pod), daemon.log), endMilliseconds);

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { nativeShims } from '../../native-shims/index.js';
-import type { Connect } from '../../src/daemon/kernel-access.js';
+import type { Connect } from '../../src/daemon/kernel/kernel-access.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { Protocol, type ProtocolName } from '../../src/netlink/constants.js';
 import { eventually } from '../support/daemon-process.js';
-import { linesOfWorld, putWorld, type WorldName } from '../support/fault-world.js';
-import { runLine } from '../support/guest.js';
-import { HeldKernel } from '../support/held-kernel.js';
+import { expectedKernelLines, putClusterState, type ClusterStateName } from '../support/cluster-states.js';
+import { runLine } from '../support/lab-guest.js';
+import { KernelLines } from '../support/kernel-lines.js';
 import { startInProcessWith, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { RecordingLog, type LogLine } from '../support/recording-log.js';
 
@@ -35,14 +35,14 @@ const listening = (protocol: ProtocolName): readonly number[] =>
 
 const log = new RecordingLog();
 let daemon: InProcessDaemon;
-const kernel = new HeldKernel();
+const kernel = new KernelLines();
 
-const put = (world: WorldName): void => putWorld(daemon.wired.store, world);
+const put = (world: ClusterStateName): void => putClusterState(daemon.wired.store, world);
 
 const nodeAddresses = ['lo 127.0.0.1/8', 'lo ::1/128', 'eth0 192.0.2.10/24'];
 
-const becomes = (world: WorldName): Promise<void> =>
-  eventually(async () => assert.deepEqual(await kernel.lines(), linesOfWorld(world, nodeAddresses)));
+const becomes = (world: ClusterStateName): Promise<void> =>
+  eventually(async () => assert.deepEqual(await kernel.lines(), expectedKernelLines(world, nodeAddresses)));
 
 const isAboutSockets = ({ message }: LogLine): boolean =>
   /of no use any more|ended; they are|there again/.test(message);
@@ -55,7 +55,7 @@ before(async () => {
   runLine('ip link set eth0 up');
   runLine('ip address add 192.0.2.10/24 dev eth0');
   daemon = await startInProcessWith({ connect, log }, '--ipvs-sync-period=1h');
-  void daemon.wired.proxy.start();
+  void daemon.wired.syncLoop.start();
   put('full');
   await becomes('full');
 });
@@ -111,7 +111,7 @@ for (const [protocol, what] of Object.entries(whatComes) as [keyof typeof whatCo
     assert.deepEqual(listening(protocol), []);
     runLine('ip address delete 10.96.0.2/32 dev kube-ipvs0');
     runLine('nft flush set ip kube-ipvs vips');
-    daemon.wired.proxy.request();
+    daemon.wired.syncLoop.request();
     await becomes('full');
     await eventually(() =>
       assert.deepEqual(toldOfSockets().slice(before), [

@@ -7,9 +7,9 @@ import { after, before, test } from 'node:test';
 import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, runLine, savedTable } from '../support/guest.js';
+import { addressesOf, runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
-import { OneSocket } from '../support/one-socket.js';
+import { SingleSocketClient } from '../support/single-socket-client.js';
 
 // What somebody has changed by hand is shown line by line, and repaired: by the daemon where there is one, else from files.
 
@@ -183,7 +183,7 @@ test('a target that is none is told with what was meant, by the daemon and by fi
 });
 
 test('what drains is no difference, and neither is it to files', async () => {
-  await using client = new OneSocket('client', 'tcp', vip, 80);
+  await using client = new SingleSocketClient('client', 'tcp', vip, 80);
   client.ask();
   await eventually(() => assert.match(client.last, /^pod\d$/));
   const used = Number(client.last.slice(3));

@@ -5,20 +5,20 @@ import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { askDaemon } from '../../src/cli/admin-client.js';
+import { queryDaemon } from '../../src/cli/admin/admin-client.js';
 import type { Check } from '../../src/doctor/check.js';
-import { checks, type Outcome } from '../../src/doctor/checks.js';
-import { sourcesFor } from '../../src/doctor/collect.js';
-import { examineOnDemand } from '../../src/doctor/on-demand.js';
-import { toService } from '../../src/watch/objects.js';
+import { checks, type CheckReport } from '../../src/doctor/all-checks.js';
+import { factSourcesFor } from '../../src/doctor/fact-sources.js';
+import { runChecks } from '../../src/doctor/run-checks.js';
+import { toService } from '../../src/watch/objects/parse-objects.js';
 import { main } from '../support/program.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { settingsOf } from '../support/doctor-facts.js';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { readableProgram } from '../support/readable-program.js';
 import { kubeconfigFor } from '../support/kubeconfig.js';
-import { SmallApi, type SmallApiOptions } from '../support/small-api.js';
+import { MinimalApiServer, type MinimalApiServerOptions } from '../support/minimal-api-server.js';
 
 // What a check is about is really brought about, and where its remedy is a command, that command is run and mends it.
 
@@ -68,22 +68,22 @@ interface Given {
 const examined = async (
   chosen: readonly Check[],
   { kubeconfig, more = [] }: Given = {},
-): Promise<ReadonlyMap<string, Outcome>> => {
-  const sources = sourcesFor({
+): Promise<ReadonlyMap<string, CheckReport>> => {
+  const sources = factSourcesFor({
     configuration: { files: [], settings: settingsOf('--ipvs-tcp-timeout=3h'), problem: undefined },
     kubeconfig,
-    status: () => askDaemon(socket, (client) => client.status()),
+    status: () => queryDaemon(socket, (client) => client.status()),
     manifests:
       kubeconfig === undefined
         ? () => [...services, ...more].flatMap((object) => toService(object).value ?? [])
         : undefined,
   });
-  return new Map((await examineOnDemand(sources, chosen)).map((outcome) => [outcome.id, outcome]));
+  return new Map((await runChecks(sources, chosen)).map((outcome) => [outcome.id, outcome]));
 };
 
 const everything = (given: Given = {}) => examined(checks, given);
 
-const look = async (id: string, given: Given = {}): Promise<Outcome> => {
+const look = async (id: string, given: Given = {}): Promise<CheckReport> => {
   const chosen = checks.filter((check) => check.id === id);
   const outcome = (await examined(chosen, given)).get(id);
   assert.ok(outcome, id);
@@ -316,17 +316,17 @@ const tokenThatEnds = (seconds: number): string => {
 };
 
 const withApi = async (
-  options: SmallApiOptions,
+  options: MinimalApiServerOptions,
   token = tokenThatEnds(4_000_000_000),
-): Promise<ReadonlyMap<string, Outcome>> => {
-  await using api = await SmallApi.start(options);
+): Promise<ReadonlyMap<string, CheckReport>> => {
+  await using api = await MinimalApiServer.start(options);
   const kubeconfig = join(folder, 'kubeconfig');
   writeFileSync(kubeconfig, kubeconfigFor(api.url, token));
   // Awaited here: the server ends with this function.
   return await everything({ kubeconfig });
 };
 
-const results = (outcomes: ReadonlyMap<string, Outcome>): readonly string[] =>
+const results = (outcomes: ReadonlyMap<string, CheckReport>): readonly string[] =>
   [...outcomes.values()]
     .filter(({ group }) => group === 'kubernetes')
     .map(({ id, result }) => `${result} ${id}`);
@@ -377,8 +377,8 @@ test('an API server that is not there', async () => {
 });
 
 interface Report {
-  readonly checks: readonly Outcome[];
-  readonly summary: Readonly<Record<Outcome['result'], number>>;
+  readonly checks: readonly CheckReport[];
+  readonly summary: Readonly<Record<CheckReport['result'], number>>;
 }
 
 const callProgram = (

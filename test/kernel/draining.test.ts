@@ -5,8 +5,8 @@ import { after, afterEach, before, test } from 'node:test';
 import { main } from '../support/program.js';
 import { eventually } from '../support/daemon-process.js';
 import { DrainLab, minute, pod, second, vip, web } from '../support/drain-lab.js';
-import { answerProblems } from '../support/answer-shapes.js';
-import { addressesOf, runLine, savedTable } from '../support/guest.js';
+import { responseProblems } from '../support/response-shapes.js';
+import { addressesOf, runLine, savedTable } from '../support/lab-guest.js';
 import { sctpProgram } from '../support/sctp.js';
 import { elapse } from '../support/virtual-clock.js';
 
@@ -183,13 +183,13 @@ test('a daemon tells what lingers, whose it was and for how long; after a restar
     );
   lab.program(web([1]));
   await tells('default/web');
-  const { story } = await lab.admin.service('default', 'web');
+  const { report: story } = await lab.admin.service('default', 'web');
   assert.deepEqual(Object.keys(story?.lingering ?? {}), [key]);
   assert.deepEqual((await lab.admin.lookUp(`${vip}:81`)).matches, [
     { service: 'default/web', because: `lingering ${key}` },
   ]);
   lab.program([]);
-  await eventually(async () => assert.equal((await lab.admin.service('default', 'web')).story, undefined));
+  await eventually(async () => assert.equal((await lab.admin.service('default', 'web')).report, undefined));
   for (const target of ['default/web', 'web']) {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
@@ -207,14 +207,14 @@ test('a daemon tells what lingers, whose it was and for how long; after a restar
     runLine(`curl -s --unix-socket ${lab.socket} ${path}`),
     /no Service default\/web any more .* TCP 10\.96\.0\.10:81 \(\d+ s left\)/,
   );
-  const [plan, wanted] = [await lab.admin.plan(), await lab.admin.wanted()];
+  const [plan, wanted] = [await lab.admin.plan(), await lab.admin.desired()];
   assert.deepEqual([plan.operations, wanted.virtualServers, wanted.dummyAddresses], [[], {}, []]);
   for (const [name, answer] of Object.entries({
-    StatusAnswer: await lab.admin.status(),
-    VirtualServersAnswer: await lab.admin.virtualServers(),
-    ServiceStoryAnswer: story,
+    StatusResponse: await lab.admin.status(),
+    VirtualServersResponse: await lab.admin.virtualServers(),
+    ServiceReportResponse: story,
   }))
-    assert.deepEqual(answerProblems(name, answer), []);
+    assert.deepEqual(responseProblems(name, answer), []);
   await lab.stop();
   lab.start();
   await tells(undefined);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, runLine, savedTable } from '../support/guest.js';
+import { addressesOf, runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { elapse } from '../support/virtual-clock.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { before, test } from 'node:test';
 import { main } from '../support/program.js';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 
 const cli = (...args: readonly string[]) =>
   spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });

@@ -7,7 +7,7 @@ import type { ApiObject } from '../support/api-objects.js';
 import { ApiServer, type ApiServerOptions } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { grantedRights } from '../support/granted-rights.js';
-import { runLine, savedTable } from '../support/guest.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
 import { elapse } from '../support/virtual-clock.js';
 import { kubeconfigFor } from '../support/kubeconfig.js';
 

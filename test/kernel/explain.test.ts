@@ -6,10 +6,10 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { AdminClient } from '../../src/cli/admin-client.js';
+import { AdminClient } from '../../src/cli/admin/admin-client.js';
 import { main } from '../support/program.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine } from '../support/guest.js';
+import { runLine } from '../support/lab-guest.js';
 import { local, notReady, ready, serviceObject, sliceObject, thisNode } from '../support/objects.js';
 
 // `kube-ipvs explain` beside a daemon, for what is well and for what is not. Its texts are in test/fixtures/explain.
@@ -154,7 +154,7 @@ test('what drains is told with its reason', async () => {
   await eventually(() => assert.match(runLine('ipvsadm -Ln'), /192\.0\.2\.10:8080\s+\S+\s+1\s+1\s/));
   write(rollingEndpoints.slice(1));
   await eventually(async () => {
-    const { story } = await client.service('default', 'rolling');
+    const { report: story } = await client.service('default', 'rolling');
     const known = story?.virtualServers[0]?.realServers['192.0.2.10:8080'];
     assert.notEqual(known?.drain, undefined);
   });

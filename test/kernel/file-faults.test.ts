@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine, savedTable } from '../support/guest.js';
-import { mutationsIn, toldIn, traceDaemons } from '../support/netlink-ledger.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
+import { mutationsIn, logWithoutTrace, traceDaemons } from '../support/netlink-trace.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { renderedTable } from '../support/rendered.js';
 import { elapse } from '../support/virtual-clock.js';
@@ -51,7 +51,7 @@ const converges = async (): Promise<void> => {
   try {
     await eventually(() => assert.deepEqual(savedTable(), wanted));
   } catch (error) {
-    console.log(toldIn(daemon.log).slice(-5_000));
+    console.log(logWithoutTrace(daemon.log).slice(-5_000));
     throw error;
   }
 };
@@ -69,7 +69,7 @@ const staysThrough = async (step: () => void, said: RegExp): Promise<void> => {
   await isQuiet();
   const from = daemon.log.length;
   step();
-  await eventually(() => assert.match(toldIn(daemon.log.slice(from)), said));
+  await eventually(() => assert.match(logWithoutTrace(daemon.log.slice(from)), said));
   await elapse(500);
   assert.deepEqual(mutationsIn(daemon.log.slice(from)), []);
 };
@@ -82,7 +82,7 @@ before(async () => {
   await converges();
 });
 after(async () => {
-  assert.equal(await daemon.stop(), 0, toldIn(daemon.log));
+  assert.equal(await daemon.stop(), 0, logWithoutTrace(daemon.log));
   rmSync(scratch, { recursive: true });
 });
 
@@ -148,10 +148,10 @@ test('what cannot be read keeps what it said: a link to itself, a folder, a FIFO
     put();
     // A moment without it may be seen: the Service is gone for that long, and does not come back by what cannot be read.
     const from = daemon.log.length;
-    await eventually(() => assert.match(toldIn(daemon.log), /s2\.yaml/));
+    await eventually(() => assert.match(logWithoutTrace(daemon.log), /s2\.yaml/));
     rmSync(fileOf('s2'), { recursive: true });
     renameSync(join(scratch, 'aside'), fileOf('s2'));
-    await eventually(() => assert.deepEqual(savedTable(), wanted, toldIn(daemon.log.slice(from))));
+    await eventually(() => assert.deepEqual(savedTable(), wanted, logWithoutTrace(daemon.log.slice(from))));
     pod += 1;
     writeFileSync(fileOf('s1'), textOf(1, pod));
     await converges();
@@ -168,7 +168,7 @@ test('a FIFO, a folder and a file that is far too large beside the others hold u
     /directory\.yaml is not a regular/,
     /large\.yaml has 4294967296 bytes/,
   ])
-    await eventually(() => assert.match(toldIn(daemon.log), what));
+    await eventually(() => assert.match(logWithoutTrace(daemon.log), what));
   writeFileSync(fileOf('s1'), textOf(1, 30));
   const changed = `-a -t 10.96.0.1:80 -r 10.244.1.30:80 -m -w 1`;
   await eventually(() => assert.ok(savedTable().includes(changed)));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { run, savedTable } from '../support/guest.js';
+import { run, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // Somebody else's rules drop what is forwarded: kube-ipvs says so, and the command that it prints lets answers pass. Every

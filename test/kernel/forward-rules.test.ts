@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { nftablesForwardFilters } from '../../src/kernel/nftables/forward-filters.js';
-import { legacyForwardFilter } from '../../src/kernel/xtables/forward-filter.js';
-import { dropsAnswers } from '../../src/plan/forward-policy.js';
-import { run } from '../support/guest.js';
+import { legacyForwardFilter } from '../../src/kernel/xtables/legacy-forward-filter.js';
+import { dropsReplies } from '../../src/plan/packet-rules/forward-policy.js';
+import { run } from '../support/lab-guest.js';
 
 // The tables that are read here are written by their own programs: nft, and both kinds of iptables of the Debian package.
 
@@ -18,14 +18,14 @@ const drops = async (variant: Variant, family: Family): Promise<boolean> => {
   if (variant === 'legacy') {
     const filter = legacyForwardFilter(family);
     assert.ok(filter);
-    return dropsAnswers(filter);
+    return dropsReplies(filter);
   }
   const filters = await nftablesForwardFilters();
   assert.deepEqual(
     filters.map(({ by, family: of, table, chain, priority }) => [by, of, table, chain, priority]),
     [['iptables-nft', family, 'filter', 'FORWARD', 0]],
   );
-  return filters.some(dropsAnswers);
+  return filters.some(dropsReplies);
 };
 
 /** Table filter with these rules, and chains INPUT and OUTPUT that say the contrary. */
@@ -202,7 +202,7 @@ for (const family of ['ip', 'inet'] as const)
         ['nftables', family, 'firewall', 'forward', -5, 'drop', []],
       );
       assert.ok(filter);
-      assert.equal(dropsAnswers(filter), expected);
+      assert.equal(dropsReplies(filter), expected);
     });
 
 test('a table that is asleep and chains at other hooks are nobody’s trouble', async () => {

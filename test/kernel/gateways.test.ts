@@ -3,14 +3,14 @@ import { after, before, test } from 'node:test';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RouteClient } from '../../src/kernel/rtnetlink/client.js';
+import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, run, runLine, savedTable } from '../support/guest.js';
+import { addressesOf, run, runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // Gateways of the node, and Services that want their addresses.
 
-const route = RouteClient.open();
+const route = RtnetlinkClient.open();
 before(() => {
   run('scripts/kernel-lab/network', 'up', '--pods', '1');
   runLine('ip link add uplink type dummy');

@@ -6,7 +6,7 @@ import { before, test } from 'node:test';
 import { ApiServer } from '../support/api-server.js';
 import type { ApiObject } from '../support/api-objects.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, runLine, savedTable } from '../support/guest.js';
+import { addressesOf, runLine, savedTable } from '../support/lab-guest.js';
 import { kubeconfigFor } from '../support/kubeconfig.js';
 
 // Every golden capture, driven through the daemon one after the other, so that each is also a transition from the one before.

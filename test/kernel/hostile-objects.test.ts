@@ -9,9 +9,9 @@ import { sampleService, sampleSlice } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
 import { damagedObject, wholeObjects } from '../support/arbitrary-objects.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { savedTable } from '../support/guest.js';
+import { savedTable } from '../support/lab-guest.js';
 import { renderedTable } from '../support/rendered.js';
-import { readManifest, type ManifestText } from '../../src/watch/manifests.js';
+import { readManifest, type ManifestText } from '../../src/watch/manifests/manifests.js';
 import { seed } from '../support/seed.js';
 
 // The daemon and the kernel under objects of any shape: it lives, serves what `render` says, and all that is well among it.

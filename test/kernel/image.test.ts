@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { eventually } from '../support/daemon-process.js';
-import { run, savedTable } from '../support/guest.js';
+import { run, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // The container image, started by an OCI runtime as a node starts deploy/base: with which rights it serves, and what each right is for.

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 
 const program = 'dist/kube-ipvs.js';
 const sysctl = (name: string): string =>

@@ -5,7 +5,7 @@ import { deleteForeignChains, foreignChains } from '../../src/kernel/nftables/fo
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { SocketFaults } from '../support/faulty-channel.js';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 
 // Another program changes nftables while we read it: the kernel says so, and each dump begins again.
 

@@ -10,7 +10,7 @@ import {
   type VirtualServer,
   type VirtualServerIdentity,
 } from '../../src/model/virtual-server.js';
-import { at, real, virtual } from '../support/tables.js';
+import { at, real, virtual } from '../support/virtual-server-entries.js';
 
 const run = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8' });
 const saved = (): string[] => run('ipvsadm -Sn').trimEnd().split('\n').filter(Boolean).toSorted();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { ipvsadmText } from '../../src/plan/table.js';
-import { everyOption } from '../support/tables.js';
+import { ipvsadmText } from '../../src/plan/output/ipvs-table-formats.js';
+import { everyOption } from '../support/virtual-server-entries.js';
 
 const lines = (text: string): readonly string[] => text.trim().split('\n').toSorted();
 

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { parseFlags } from '../../src/config/flags.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
-import { openKernel, prepareKernel } from '../../src/daemon/kernel-access.js';
-import { run } from '../support/guest.js';
+import { openKernel, prepareKernel } from '../../src/daemon/kernel/kernel-access.js';
+import { run } from '../support/lab-guest.js';
 import { RecordingLog } from '../support/recording-log.js';
 
 /** The number that root may also set by nf_conntrack_buckets. */

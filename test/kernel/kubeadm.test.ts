@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { main as program } from '../support/program.js';
 import { ApiServer } from '../support/api-server.js';
 import { eventually } from '../support/daemon-process.js';
-import { savedTable } from '../support/guest.js';
+import { savedTable } from '../support/lab-guest.js';
 import { kubeconfigFor } from '../support/kubeconfig.js';
 
 // The command line of kubeadm's DaemonSet with its ConfigMap, at the paths where they are mounted.

@@ -6,8 +6,8 @@ import { ApiServer } from '../support/api-server.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { grantedRights } from '../support/granted-rights.js';
-import { runLine, savedTable } from '../support/guest.js';
-import { OneSocket } from '../support/one-socket.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
+import { SingleSocketClient } from '../support/single-socket-client.js';
 import { elapse } from '../support/virtual-clock.js';
 
 // Kept-open connections to pods that leave: those of a node that is gone end at once, those of a node that only is not heard of when the pod is dead; all others go on.
@@ -25,7 +25,7 @@ const conditions = {
 const nodeOf = (pod: Pod): string => `node-of-${pod}`;
 const addressOf = (pod: Pod): string => `10.244.0.1${pod}`;
 const states = new Map<Pod, State>();
-const clients = new Map<string, OneSocket>();
+const clients = new Map<string, SingleSocketClient>();
 let network: ClusterNetwork;
 let server: ApiServer;
 let daemon: DaemonProcess;
@@ -62,7 +62,7 @@ const asked = (): readonly string[] =>
     .map(({ path }) => path.split('/').at(-1) ?? '')
     .toSorted();
 
-const clientOf = (pod: Pod): OneSocket => {
+const clientOf = (pod: Pod): SingleSocketClient => {
   const client = clients.get(`pod${pod}`);
   assert.ok(client);
   return client;
@@ -120,7 +120,7 @@ before(async () => {
     ),
   );
   for (const _ of pods) {
-    const client = new OneSocket('client', 'tcp', virtual, 80);
+    const client = new SingleSocketClient('client', 'tcp', virtual, 80);
     client.ask();
     await eventually(() => assert.notEqual(client.last, ''));
     clients.set(client.last, client);
@@ -154,7 +154,7 @@ test('a pod that is merely not ready keeps its connections: its Node is there', 
 });
 
 test('a Node that is deleted: the client of its pod is reset within 2 s, and a UDP client goes elsewhere', async () => {
-  await using udp = new OneSocket('client', 'udp', virtual, 53);
+  await using udp = new SingleSocketClient('client', 'udp', virtual, 53);
   await eventually(() => assert.notEqual(udp.last, ''));
   runLine('ip -n pod1 link set eth0 down');
   server.delete('Node', nodeOf(1));

@@ -39,7 +39,7 @@ const put = (index: number, pods: readonly number[]): void => {
 before(async () => {
   daemon = await startInProcess('--ipvs-sync-period=1h');
   const indexes = Array.from({ length: count }, (_, index) => index + 1);
-  const first = daemon.wired.proxy.start();
+  const first = daemon.wired.syncLoop.start();
   daemon.wired.store.replace('services', new Map(indexes.map(serviceOf).map((value) => [value.key, value])));
   daemon.wired.store.replace(
     'endpointSlices',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { run, runLine, savedTable } from '../support/guest.js';
+import { run, runLine, savedTable } from '../support/lab-guest.js';
 import { local, ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // What the page says after real traffic and after somebody else's hands were in the kernel.

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { savedTable } from '../support/guest.js';
+import { savedTable } from '../support/lab-guest.js';
 import { until } from '../support/eventually.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 

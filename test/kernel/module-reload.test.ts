@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { run, runLine, savedTable } from '../support/guest.js';
+import { run, runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // The lab's own kernel has IPVS built in; this one has it as a module.

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { watchNftables } from '../../src/kernel/nftables/events.js';
 import { eventually } from '../support/eventually.js';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 import { everything, sampleAddress, serviceElement, services } from '../support/packet-rules.js';
 import { settle } from '../support/virtual-clock.js';
 
@@ -12,7 +12,7 @@ const table = 'kube-ipvs';
 const nft = (line: string): string => run('nft', ...line.split(' '));
 const element = serviceElement('IPv4', [sampleAddress.IPv4, 'TCP', 80]);
 
-const watching = (options: { receiveBufferBytes?: number; exceptPort?: number } = {}) => {
+const watching = (options: { receiveBufferBytes?: number; ignoredPortId?: number } = {}) => {
   const seen = { changed: [] as string[], lost: 0, failures: [] as Error[] };
   const watch = watchNftables(
     {
@@ -68,7 +68,7 @@ for (const line of [
   'flush ruleset',
 ])
   test(`nft ${line}: told`, async () => {
-    const watch = watching({ exceptPort: client.portId });
+    const watch = watching({ ignoredPortId: client.portId });
     nft(line);
     const changed = await told(watch);
     assert.ok(changed.length > 0);
@@ -77,7 +77,7 @@ for (const line of [
   });
 
 test('our own changes are not told, and between them those of others are', async () => {
-  const watch = watching({ exceptPort: client.portId });
+  const watch = watching({ ignoredPortId: client.portId });
   await changeElements('add-elements');
   await client.transaction([{ kind: 'declare-table', declaration: everything('IPv4').declaration }]);
   assert.deepEqual(await told(watch), []);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { IpAddress } from '../../src/base/ip.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { Connection } from '../../src/netlink/connection.js';
-import type { SetElement } from '../../src/model/nftables.js';
+import type { SetElement } from '../../src/nftables/declarations.js';
 import { everything, serviceElement, services } from '../support/packet-rules.js';
 
 /** Smaller than the datagrams, so that it has to grow. */

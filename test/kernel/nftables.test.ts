@@ -3,9 +3,14 @@ import { afterEach, describe, test } from 'node:test';
 import { families, type Family, type IpAddress } from '../../src/base/ip.js';
 import { NftablesClient, type TransactionOutcome } from '../../src/kernel/nftables/client.js';
 import type { NftablesChange } from '../../src/kernel/nftables/requests.js';
-import { setElement, type Chain, type SetElement, type TableDeclaration } from '../../src/model/nftables.js';
-import { ruleText, tableText } from '../../src/model/nftables-text.js';
-import { run } from '../support/guest.js';
+import {
+  setElement,
+  type Chain,
+  type SetElement,
+  type TableDeclaration,
+} from '../../src/nftables/declarations.js';
+import { ruleText, tableText } from '../../src/nftables/table-text.js';
+import { run } from '../support/lab-guest.js';
 import { everything, sampleAddress, serviceElement, services, vips } from '../support/packet-rules.js';
 
 const client = NftablesClient.open();

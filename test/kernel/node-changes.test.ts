@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { RealServerKey, VirtualServerKey } from '../../src/model/virtual-server.js';
 import { eventually } from '../support/daemon-process.js';
-import { addressesOf, run, runLine, savedTable } from '../support/guest.js';
+import { addressesOf, run, runLine, savedTable } from '../support/lab-guest.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { ready, service, slice } from '../support/objects.js';
 import { elapse } from '../support/virtual-clock.js';
@@ -30,7 +30,7 @@ before(async () => {
     externalIPs: ['203.0.113.7'],
   });
   const endpoints = slice('web', [ready('10.128.0.1'), ready('10.128.0.2')], { ports: ['http:8080'] });
-  const first = daemon.wired.proxy.start();
+  const first = daemon.wired.syncLoop.start();
   daemon.wired.store.replace('services', new Map([[web.key, web]]));
   daemon.wired.store.replace('endpointSlices', new Map([[endpoints.key, endpoints]]));
   assert.equal((await first).failed, 0);

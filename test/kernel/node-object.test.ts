@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import type { ApiObject } from '../support/api-objects.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine, savedTable } from '../support/guest.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
 
 interface NodeParts {
   readonly podCIDRs?: readonly string[];

@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { Service } from '../../src/model/service.js';
 import { families } from '../../src/base/ip.js';
-import { tableText } from '../../src/model/nftables-text.js';
-import { tableName } from '../../src/model/nftables.js';
+import { tableText } from '../../src/nftables/table-text.js';
+import { tableName } from '../../src/nftables/declarations.js';
 import { eventually } from '../support/daemon-process.js';
-import { runLine, savedTable } from '../support/guest.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { local, ready, service, slice } from '../support/objects.js';
 import { elapse } from '../support/virtual-clock.js';
@@ -94,7 +94,7 @@ const flags = ['--ipvs-sync-period=1h', '--cluster-cidr=10.244.0.0/16'];
 
 const start = async (...more: readonly string[]): Promise<InProcessDaemon> => {
   const started = await startInProcess(...flags, ...more);
-  const first = started.wired.proxy.start();
+  const first = started.wired.syncLoop.start();
   fill(started);
   assert.equal((await first).failed, 0);
   return started;
@@ -231,7 +231,7 @@ test('a process knows what is ours from its start on, whoever deletes our tables
   daemon = await startInProcess(...flags);
   for (const family of ['ip', 'ip6']) await nft(`delete table ${family} kube-ipvs`);
   runLine('ip link delete kube-ipvs0');
-  const first = daemon.wired.proxy.start();
+  const first = daemon.wired.syncLoop.start();
   fill(daemon);
   await first;
   await eventually(() =>

@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, test } from 'node:test';
 import { families, parseCidr, type Family } from '../../src/base/ip.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
-import type { PodTraffic } from '../../src/model/local-traffic.js';
-import { tableText } from '../../src/model/nftables-text.js';
-import { tableName } from '../../src/model/nftables.js';
-import { packetTable, type PacketTableSettings } from '../../src/plan/packet-table.js';
-import { run } from '../support/guest.js';
+import type { PodTraffic } from '../../src/model/pod-traffic.js';
+import { tableText } from '../../src/nftables/table-text.js';
+import { tableName } from '../../src/nftables/declarations.js';
+import { packetTable, type PacketTableSettings } from '../../src/plan/packet-rules/packet-table.js';
+import { run } from '../support/lab-guest.js';
 
 const client = NftablesClient.open();
 const nft = (...args: readonly string[]): string => run('nft', ...args);

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, run, runLine, savedTable } from '../support/guest.js';
+import { addressesOf, run, runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
-import { OneSocket } from '../support/one-socket.js';
+import { SingleSocketClient } from '../support/single-socket-client.js';
 
 // A changed config file under a running daemon, its connections and those of its clients.
 
@@ -17,7 +17,7 @@ const manifest = join(mkdtempSync(join(tmpdir(), 'reload-world-')), 'world.json'
 const virtual = '10.96.0.10';
 let network: ClusterNetwork;
 let daemon: DaemonProcess;
-let client: OneSocket;
+let client: SingleSocketClient;
 let versions = 0;
 
 /** Puts a new file in place as the kubelet does for a ConfigMap volume. */
@@ -74,7 +74,7 @@ before(async () => {
     namespace: 'node',
   });
   await eventually(() => assert.equal(savedTable('node').length, 9, daemon.log));
-  client = new OneSocket('client', 'tcp', virtual, 80);
+  client = new SingleSocketClient('client', 'tcp', virtual, 80);
   client.ask();
   await eventually(() => assert.match(client.last, /^pod/));
 });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { IpAddress } from '../../src/base/ip.js';
-import { RouteClient } from '../../src/kernel/rtnetlink/client.js';
+import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import type { Link } from '../../src/kernel/rtnetlink/convert.js';
-import { watchRoute, type RouteEvent } from '../../src/kernel/rtnetlink/events.js';
+import { watchRtnetlink, type RtnetlinkEvent } from '../../src/kernel/rtnetlink/events.js';
 import type { AddressOperation } from '../../src/model/operation.js';
 import { eventually } from '../support/eventually.js';
 import { settle } from '../support/virtual-clock.js';
@@ -17,7 +17,7 @@ const unbind = (address: string): AddressOperation => ({
   address: address as IpAddress,
 });
 
-const client = RouteClient.open();
+const client = RtnetlinkClient.open();
 const dummy = async (): Promise<Link> => {
   const link = await client.link(name);
   assert.ok(link !== undefined, `${name} exists`);
@@ -140,11 +140,11 @@ describe('addresses', () => {
 });
 
 const watching = (
-  options: { receiveBufferBytes?: number; exceptPort?: number } = {},
-  onEvent: (event: RouteEvent) => void = () => {},
+  options: { receiveBufferBytes?: number; ignoredPortId?: number } = {},
+  onEvent: (event: RtnetlinkEvent) => void = () => {},
 ) => {
-  const seen = { events: [] as RouteEvent[], lost: 0, failures: [] as Error[] };
-  const watch = watchRoute(
+  const seen = { events: [] as RtnetlinkEvent[], lost: 0, failures: [] as Error[] };
+  const watch = watchRtnetlink(
     {
       event: (event) => {
         seen.events.push(event);
@@ -159,7 +159,7 @@ const watching = (
   );
   return { seen, close: () => watch.close() };
 };
-const describeEvents = (events: readonly RouteEvent[]): string[] =>
+const describeEvents = (events: readonly RtnetlinkEvent[]): string[] =>
   events.map((event) =>
     'link' in event
       ? `${event.kind} ${event.link.name}`
@@ -195,7 +195,7 @@ describe('events', () => {
   });
 
   test('what one port asks for is left out, and the same by others is told', async () => {
-    const { seen, close } = watching({ exceptPort: client.portId });
+    const { seen, close } = watching({ ignoredPortId: client.portId });
     const { index } = await dummy();
     await client.apply(index, [bind('10.96.0.1'), bind('10.96.0.2')]);
     await client.apply(index, [unbind('10.96.0.1')]);
@@ -230,7 +230,7 @@ describe('events', () => {
 
   test('nothing comes after close, also when it is closed by its own listener', async () => {
     let count = 0;
-    const watch = watchRoute({
+    const watch = watchRtnetlink({
       event: () => {
         count += 1;
         watch.close();

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import type { ApiObject } from '../support/api-objects.js';
 import { ApiServer } from '../support/api-server.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine } from '../support/guest.js';
+import { runLine } from '../support/lab-guest.js';
 import { local, ready, serviceObject, sliceObject, thisNode, type EndpointSpec } from '../support/objects.js';
 import { elapse } from '../support/virtual-clock.js';
 import { kubeconfigFor } from '../support/kubeconfig.js';

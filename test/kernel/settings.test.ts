@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { run, schedulers } from '../support/guest.js';
+import { run, schedulers } from '../support/lab-guest.js';
 import { startInProcess } from '../support/in-process-daemon.js';
 
 const sysctl = (name: string): string => readFileSync(`/proc/sys/net/ipv4/conf/all/${name}`, 'utf8').trim();

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { commonMeanings, operationMeanings } from '../../src/apply/decisions.js';
-import type { Connect } from '../../src/daemon/kernel-access.js';
+import { commonMeanings, operationMeanings } from '../../src/apply/retry/decisions.js';
+import type { Connect } from '../../src/daemon/kernel/kernel-access.js';
 import { Connection } from '../../src/netlink/connection.js';
-import { linesOfWorld, putWorld, type WorldName } from '../support/fault-world.js';
+import { expectedKernelLines, putClusterState, type ClusterStateName } from '../support/cluster-states.js';
 import { isLie, SocketFaults, type Aim, type Fault } from '../support/faulty-channel.js';
 import { errnoNumber } from '../support/errnos.js';
-import { runLine } from '../support/guest.js';
-import { HeldKernel } from '../support/held-kernel.js';
+import { runLine } from '../support/lab-guest.js';
+import { KernelLines } from '../support/kernel-lines.js';
 import { startInProcessWith, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { elapse } from '../support/virtual-clock.js';
 
@@ -27,27 +27,27 @@ const delays = {
     soon: { firstMilliseconds: 2, maximumMilliseconds: 4 },
     later: { firstMilliseconds: 4, maximumMilliseconds: 8 },
   },
-  trouble: { firstMilliseconds: 4, maximumMilliseconds: 8 },
+  syncRetry: { firstMilliseconds: 4, maximumMilliseconds: 8 },
 };
 
 const unhandled: unknown[] = [];
 process.on('unhandledRejection', (reason) => unhandled.push(reason));
 
-const own = new HeldKernel();
+const own = new KernelLines();
 after(() => own[Symbol.dispose]());
 
 const nodeAddresses = ['lo 127.0.0.1/8', 'lo ::1/128', 'eth0 192.0.2.10/24', 'eth0 2001:db8:1::10/64'];
 
 let daemon: InProcessDaemon;
 
-const put = (world: WorldName): void => putWorld(daemon.wired.store, world);
+const put = (world: ClusterStateName): void => putClusterState(daemon.wired.store, world);
 
 /** Everything is read again, as a resync does, and what was given up is tried. */
-const lookAgain = (): void => {
-  daemon.wired.reconciler.tryGivenUp();
-  daemon.wired.proxy.rereadAddresses();
-  daemon.wired.packetRules.forget();
-  daemon.wired.proxy.ipvsChanged();
+const resync = (): void => {
+  daemon.wired.reconciler.retryGivenUp();
+  daemon.wired.syncLoop.rereadAddresses();
+  daemon.wired.packetRules.invalidate();
+  daemon.wired.syncLoop.ipvsChanged();
 };
 
 const start = async (): Promise<void> => {
@@ -60,14 +60,14 @@ before(async () => {
   runLine('ip address add 192.0.2.10/24 dev eth0');
   runLine('ip address add 2001:db8:1::10/64 dev eth0 nodad');
   await start();
-  void daemon.wired.proxy.start();
+  void daemon.wired.syncLoop.start();
 });
 after(async () => daemon[Symbol.asyncDispose]());
 
 const lookedAgain: string[] = [];
 
 /** Waits until the kernel is as `render` says; a resync comes to help where it has to, as it would. */
-const converged = async (world: WorldName, what: () => string): Promise<void> => {
+const converged = async (world: ClusterStateName, what: () => string): Promise<void> => {
   const expected = JSON.stringify(wanted[world]);
   for (let pause = 2, tries = 0; ; pause = Math.min(200, pause * 2), tries += 1) {
     await elapse(pause);
@@ -78,7 +78,7 @@ const converged = async (world: WorldName, what: () => string): Promise<void> =>
       (tries > 0 && Object.values(daemon.wired.reconciler.givenUp).some((count) => count > 0))
     ) {
       lookedAgain.push(what());
-      lookAgain();
+      resync();
     }
     if (tries > 30) assert.deepEqual(now, wanted[world], what());
   }
@@ -86,10 +86,10 @@ const converged = async (world: WorldName, what: () => string): Promise<void> =>
 };
 
 const wanted = {
-  empty: linesOfWorld('empty', nodeAddresses),
-  full: linesOfWorld('full', nodeAddresses),
-  changed: linesOfWorld('changed', nodeAddresses),
-  fewer: linesOfWorld('fewer', nodeAddresses),
+  empty: expectedKernelLines('empty', nodeAddresses),
+  full: expectedKernelLines('full', nodeAddresses),
+  changed: expectedKernelLines('changed', nodeAddresses),
+  fewer: expectedKernelLines('fewer', nodeAddresses),
 };
 
 const steps = ['full', 'changed', 'fewer', 'look', 'empty'] as const;
@@ -141,7 +141,7 @@ const faulty = async (step: Step, aims: readonly Aim[], faultFor = nextFault): P
     met.set(kind, (met.get(kind) ?? new Set()).add(fault));
     return fault;
   });
-  if (step === 'look') lookAgain();
+  if (step === 'look') resync();
   else put(step);
   const world = step === 'look' ? 'fewer' : step;
   await converged(world, () => `${step}, ${JSON.stringify(aims)}: ${JSON.stringify(faults.struck)}`);
@@ -207,7 +207,7 @@ test('whichever message of a restart fails, the first sync is complete, and noth
     await start();
     put('full');
     faults.aim([{ position }], nextFault);
-    await daemon.wired.proxy.start();
+    await daemon.wired.syncLoop.start();
     await converged('full', () => `restart, ${position}: ${JSON.stringify(faults.struck)}`);
     if (faults.struck.length === 0) break;
   }

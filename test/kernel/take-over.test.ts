@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { DaemonProcess } from '../support/daemon-process.js';
 import { momentOf } from '../support/eventually.js';
-import { addressesOf, run, savedTable } from '../support/guest.js';
+import { addressesOf, run, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // kube-proxy in mode ipvs has left 600 Services, a third of which are gone by now, and node ports; the first sync of kube-ipvs is

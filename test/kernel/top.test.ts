@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { main } from '../support/program.js';
 import { ClusterNetwork, HoldingClient } from '../support/cluster-network.js';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 import { TerminalScreen } from '../support/terminal-screen.js';
 
 // What its rows look like without a daemon.

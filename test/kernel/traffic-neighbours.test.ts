@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { run, runLine } from '../support/guest.js';
+import { run, runLine } from '../support/lab-guest.js';
 import { local, ready, serviceObject, sliceObject } from '../support/objects.js';
 import { TwoNodeNetwork, type Position } from '../traffic/network.js';
 

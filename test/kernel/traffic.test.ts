@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ClusterNetwork, HoldingClient, type Position } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine, savedTable } from '../support/guest.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // Real connections through VIPs to pods in namespaces of their own, programmed by the daemon from manifests.

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { runLine, savedTable } from '../support/guest.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
-import { OneSocket } from '../support/one-socket.js';
+import { SingleSocketClient } from '../support/single-socket-client.js';
 
 // Clients that keep one UDP socket and send ten times a second, while what serves them changes; and flows of others, which stay.
 
@@ -94,7 +94,7 @@ const program = async ({ pods, external = true, late = false }: World): Promise<
 };
 
 /** Waits until the client hears this; fails where it takes longer than a second. */
-const hears = async (client: OneSocket, answer: string): Promise<void> => {
+const hears = async (client: SingleSocketClient, answer: string): Promise<void> => {
   const started = performance.now();
   await eventually(() => assert.equal(client.last, answer, daemon.log), 10_000);
   const took = Math.max(0, (client.lines.at(-1)?.at ?? 0) - started);
@@ -132,11 +132,11 @@ for (const family of families)
   test(`${family}: a client follows every change within a second, and no flow of another is touched`, async () => {
     const { virtual, external, other, pod } = addresses[family];
     await program({ pods: [1] });
-    await using client = new OneSocket('client', 'udp', virtual, 53, 4001);
-    await using outside = new OneSocket('client', 'udp', external, 53, 4002);
+    await using client = new SingleSocketClient('client', 'udp', virtual, 53, 4001);
+    await using outside = new SingleSocketClient('client', 'udp', external, 53, 4002);
     // The same port on another address; the same pod by another destination.
-    await using neighbour = new OneSocket('client', 'udp', other, 53, 4003);
-    await using direct = new OneSocket('client', 'udp', `${pod}1`, 8080, 4004);
+    await using neighbour = new SingleSocketClient('client', 'udp', other, 53, 4003);
+    await using direct = new SingleSocketClient('client', 'udp', `${pod}1`, 8080, 4004);
     for (const one of [client, outside, neighbour, direct])
       await eventually(() => assert.equal(one.last, 'pod1'));
     const others = [`4003 → ${other}|53`, `4004 → ${pod}1|8080`];
@@ -183,7 +183,7 @@ for (const family of families)
     const [version, via] = family === 'IPv4' ? ['-4', '192.0.2.77'] : ['-6', '2001:db8:1::77'];
     runLine(`ip -n node ${version} route add ${late} via ${via} dev ext0`);
     runLine(`ip -n node neigh add ${via} lladdr 02:00:00:00:00:77 dev ext0`);
-    await using client = new OneSocket('client', 'udp', late, 53, 4005);
+    await using client = new SingleSocketClient('client', 'udp', late, 53, 4005);
     const key = `4005 → ${late}|53`;
     await eventually(() => assert.match(flows().get(key) ?? '', new RegExp(`^${late}`)));
     await program({ pods: [1], late: true });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, runLine, savedTable } from '../support/guest.js';
+import { addressesOf, runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 runLine('ip link set lo up');

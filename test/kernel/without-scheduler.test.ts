@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DaemonProcess } from '../support/daemon-process.js';
-import { savedTable, schedulers } from '../support/guest.js';
+import { savedTable, schedulers } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 const source = join(mkdtempSync(join(tmpdir(), 'scheduler-')), 'world.json');

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { attr, attributes, maybe } from '../../src/netlink/attributes.js';
+import { attr, attributes, optional } from '../../src/netlink/codec/attributes.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { NetlinkError, ProtocolError } from '../../src/netlink/errors.js';
-import { GenericFamily } from '../../src/netlink/generic.js';
+import { GenericFamily } from '../../src/netlink/generic-family.js';
 import type { Message, Request } from '../../src/netlink/message.js';
-import { MessagePattern } from '../../src/netlink/pattern.js';
-import { cstring, rawBytes, u32 } from '../../src/netlink/scalars.js';
+import { MessagePattern } from '../../src/netlink/message-pattern.js';
+import { cstring, rawBytes, u32 } from '../../src/netlink/codec/scalars.js';
 import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
 
-const nested = attributes('thing', { name: maybe(2, cstring), size: attr(3, u32) });
-const table = attributes('test', { thing: maybe(1, nested), blob: maybe(4, rawBytes(0, 60000)) });
+const nested = attributes('thing', { name: optional(2, cstring), size: attr(3, u32) });
+const table = attributes('test', { thing: optional(1, nested), blob: optional(4, rawBytes(0, 60000)) });
 const family = new GenericFamily(40, 1, table, { set: 1 });
 
 const setThing = (size: number, name?: string): Request =>

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Command, infoAttributes, messageAttributes } from '../../src/kernel/ipvs/attributes.js';
 import { realServerFrom, virtualServerFrom } from '../../src/kernel/ipvs/convert.js';
 import { routeShapeOf } from '../../src/kernel/rtnetlink/attributes.js';
-import { routeEventFrom } from '../../src/kernel/rtnetlink/events.js';
+import { rtnetlinkEventFrom } from '../../src/kernel/rtnetlink/events.js';
 import {
   chainShape,
   elementsShape,
@@ -13,14 +13,14 @@ import {
 } from '../../src/kernel/nftables/attributes.js';
 import { elementFrom, hookFrom, ruleFrom, setFrom } from '../../src/kernel/nftables/convert.js';
 import { tableOfEvent } from '../../src/kernel/nftables/events.js';
-import { ruleText } from '../../src/model/nftables-text.js';
+import { ruleText } from '../../src/nftables/table-text.js';
 import { services } from '../support/packet-rules.js';
 import type { IpAddress } from '../../src/base/ip.js';
 import type { VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { acknowledgementAttributes, readAcknowledgement } from '../../src/netlink/acknowledgement.js';
-import { hex, viewOf } from '../../src/netlink/bytes.js';
+import { hex, viewOf } from '../../src/netlink/codec/bytes.js';
 import { ProtocolError } from '../../src/netlink/errors.js';
-import { controlFamily, GenericFamily } from '../../src/netlink/generic.js';
+import { controlFamily, GenericFamily } from '../../src/netlink/generic-family.js';
 import { readMessages, type Message } from '../../src/netlink/message.js';
 import { describeDatagram } from '../../src/netlink/trace.js';
 import { Random } from '../support/random.js';
@@ -35,7 +35,7 @@ const anyAddress = '10.0.0.1' as IpAddress;
 const names = new Map<number, string>();
 const decoders: readonly ((message: Message) => unknown)[] = [
   readAcknowledgement,
-  (message) => routeEventFrom(message, names),
+  (message) => rtnetlinkEventFrom(message, names),
   (message) => virtualServerFrom(family.decode(message).service ?? { family: 'IPv4' }),
   (message) =>
     realServerFrom(

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { RouteClient } from '../../src/kernel/rtnetlink/client.js';
+import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { NetlinkError } from '../../src/netlink/errors.js';
-import { controlFamily, ControlCommand, lookUpFamily } from '../../src/netlink/generic.js';
+import { controlFamily, ControlCommand, lookUpFamily } from '../../src/netlink/generic-family.js';
 import type { Request } from '../../src/netlink/message.js';
 
 const open = (): Connection => Connection.open('generic');
@@ -78,7 +78,7 @@ describe('on the kernel of this machine', () => {
   });
 
   test('the loopback device and its addresses are found', async () => {
-    const client = RouteClient.open();
+    const client = RtnetlinkClient.open();
     const loopback = await client.link('lo');
     assert.deepEqual(
       { ...loopback, up: true },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { readAcknowledgement } from '../../src/netlink/acknowledgement.js';
-import { viewOf, type ByteWriter } from '../../src/netlink/bytes.js';
+import { viewOf, type ByteWriter } from '../../src/netlink/codec/bytes.js';
 import { ProtocolError } from '../../src/netlink/errors.js';
 import { errnoName } from '../../src/netlink/errno.js';
 import { readMessages, type Message } from '../../src/netlink/message.js';

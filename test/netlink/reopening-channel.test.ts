@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { deadSocketErrnos, NetlinkError } from '../../src/netlink/errors.js';
 import { errnoNumber } from '../support/errnos.js';
 import { ReopeningChannel, type Reopened } from '../../src/netlink/reopening-channel.js';
-import type { CommandChannel } from '../../src/netlink/socket.js';
+import type { CommandChannel } from '../../src/netlink/command-socket.js';
 
 type Failing = 'send' | 'receive' | 'dropped';
 
@@ -79,7 +79,7 @@ for (const errno of deadSocketErrnos) {
     );
     assert.equal(channel.portId, 101);
     assert.deepEqual(
-      told.map(({ error, isNews }) => [error.errno, isNews]),
+      told.map(({ error, previousWorked: isNews }) => [error.errno, isNews]),
       [[errno, true]],
     );
   });
@@ -91,7 +91,7 @@ for (const errno of deadSocketErrnos) {
     assert.equal(answer(), 3);
     assert.equal(sockets.length, 2);
     assert.deepEqual(
-      told.map(({ isNews }) => isNews),
+      told.map(({ previousWorked: isNews }) => isNews),
       [false],
     );
   });

@@ -5,8 +5,8 @@ import { Command, messageAttributes } from '../../src/kernel/ipvs/attributes.js'
 import { requestFor } from '../../src/kernel/ipvs/client.js';
 import { realServerKey } from '../../src/model/virtual-server.js';
 import type { IpAddress } from '../../src/base/ip.js';
-import { ByteWriter } from '../../src/netlink/bytes.js';
-import { GenericFamily } from '../../src/netlink/generic.js';
+import { ByteWriter } from '../../src/netlink/codec/bytes.js';
+import { GenericFamily } from '../../src/netlink/generic-family.js';
 import { writeMessage } from '../../src/netlink/message.js';
 import { describeDatagram } from '../../src/netlink/trace.js';
 import { acknowledgementBytes, doneBytes, messageBytes } from '../support/fake-channel.js';
@@ -60,8 +60,8 @@ test('bytes that are no message are shown as they are', () => {
 });
 
 const script = `
-  const { RouteClient } = await import(${JSON.stringify(new URL('../../src/kernel/rtnetlink/client.js', import.meta.url).href)});
-  await RouteClient.open().link('lo');
+  const { RtnetlinkClient } = await import(${JSON.stringify(new URL('../../src/kernel/rtnetlink/client.js', import.meta.url).href)});
+  await RtnetlinkClient.open().link('lo');
 `;
 const runTraced = (trace: string): string =>
   spawnSync(process.execPath, ['--input-type=module', '--eval', script], {

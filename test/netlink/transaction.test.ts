@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { attributes, attr } from '../../src/netlink/attributes.js';
+import { attributes, attr } from '../../src/netlink/codec/attributes.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { NetlinkError, ProtocolError } from '../../src/netlink/errors.js';
 import { MessageShape, type Message, type Request } from '../../src/netlink/message.js';
-import { u8 } from '../../src/netlink/scalars.js';
-import { struct } from '../../src/netlink/struct.js';
-import type { TransactionAnswer } from '../../src/netlink/transaction.js';
+import { u8 } from '../../src/netlink/codec/scalars.js';
+import { struct } from '../../src/netlink/codec/struct.js';
+import type { TransactionResult } from '../../src/netlink/transaction.js';
 import { acknowledgementBytes, FakeChannel } from '../support/fake-channel.js';
 
 const shape = new MessageShape(
@@ -31,7 +31,7 @@ const perform = (
   answers: Answers,
   numbers: readonly number[] = [1, 2, 3],
   ending: 'end' | 'no end' = 'end',
-): { readonly answer: TransactionAnswer; readonly channel: FakeChannel } => {
+): { readonly answer: TransactionResult; readonly channel: FakeChannel } => {
   const channel = new FakeChannel(answers);
   const connection = Connection.open('netfilter', { channel: () => channel });
   const end = ending === 'end' ? request(9) : undefined;
@@ -49,9 +49,9 @@ const answering =
       return message === undefined ? [] : [acknowledgementBytes(message, errno)];
     });
 
-const failureOf = (answer: TransactionAnswer): readonly [string, string, number | undefined] => {
+const failureOf = (answer: TransactionResult): readonly [string, string, number | undefined] => {
   assert.ok(answer.status === 'failed', JSON.stringify(answer));
-  const { error, place } = answer;
+  const { error, requestIndex: place } = answer;
   return error instanceof NetlinkError
     ? [error.operation, error.errno, place]
     : [error.message, 'ProtocolError', place];

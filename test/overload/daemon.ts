@@ -7,16 +7,16 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '../../src/base/log.js';
 import { limitSemiSpaceGrowth, preferMemory } from '../../src/base/v8-memory.js';
-import { parseFlags } from '../../src/config/flags.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
-import { silentRecorder } from '../../src/daemon/events/recorder.js';
-import { openKernel } from '../../src/daemon/kernel-access.js';
-import { ChangeableSettings } from '../../src/daemon/live-settings.js';
+import { silentRecorder } from '../../src/daemon/events/event-recorder.js';
+import { openKernel } from '../../src/daemon/kernel/kernel-access.js';
+import { ChangeableSettings } from '../../src/daemon/config/live-settings.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
-import { wire } from '../../src/daemon/wiring.js';
-import { apiSource } from '../../src/watch/api-source.js';
-import { loadCredentials } from '../../src/watch/credentials.js';
+import { compose } from '../../src/daemon/compose.js';
+import { apiSource } from '../../src/watch/api/api-source.js';
+import { loadCredentials } from '../../src/watch/api/credentials.js';
 import { memoryKernel, type MemoryKernel } from './memory-kernel.js';
 import type { Measured, Memory, Table } from './messages.js';
 
@@ -29,7 +29,7 @@ const [url = '', kernelName = 'memory'] = process.argv.slice(2);
 /** By a socket of its own: the daemon's has one dump at a time. */
 const realTable = async (ipvs: IpvsClient): Promise<Table> => {
   const table: Record<string, readonly string[]> = {};
-  for (const { identity } of await ipvs.virtualServersByAndBy()) {
+  for (const { identity } of await ipvs.virtualServersIncrementally()) {
     if (identity.by !== 'address') continue;
     const servers = await ipvs.realServers(identity);
     table[identity.address] = servers
@@ -51,9 +51,9 @@ const flags = ['--proxy-mode=ipvs', '--ipvs-sync-period=1h'];
 const settings = new ChangeableSettings(
   resolveSettings({ flags: parseFlags(flags), files: [], hostname: 'n1' }),
 );
-const metrics = new Metrics({ version: '0.0.0', ofProcess: false });
-const wired = wire(settings, kernel, silentRecorder, metrics, silentLogger);
-await wired.lookAround();
+const metrics = new Metrics({ version: '0.0.0', processMetrics: false });
+const wired = compose(settings, kernel, silentRecorder, metrics, silentLogger);
+await wired.readInitialState();
 await wired.dummy.ensure();
 await wired.readAddresses();
 const source = apiSource({
@@ -61,7 +61,7 @@ const source = apiSource({
   nodeName: 'n1',
   logger: silentLogger,
 });
-const first = wired.proxy.start();
+const first = wired.syncLoop.start();
 source.start(wired.store);
 await first;
 

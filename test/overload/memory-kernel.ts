@@ -1,10 +1,10 @@
-import type { WiredKernel } from '../../src/daemon/wiring.js';
+import type { KernelPorts } from '../../src/daemon/compose.js';
 import type { IpAddress } from '../../src/base/ip.js';
 import type { Operation, Outcome } from '../../src/model/operation.js';
 import { FaultyKernel } from '../support/faulty-kernel.js';
 
 /** What the daemon is wired to, in memory: for what the daemon itself costs, on a machine whose kernel has no IPVS. */
-export interface MemoryKernel extends WiredKernel {
+export interface MemoryKernel extends KernelPorts {
   /** By address of a virtual server, its real servers' addresses, sorted; those of weight 0 are not there. */
   table(): Readonly<Record<string, readonly string[]>>;
   /** Operations so far. */
@@ -22,7 +22,7 @@ export const memoryKernel = (): MemoryKernel => {
   ): Promise<readonly Outcome[]> => {
     operations += asked.length;
     const outcomes = await apply(asked);
-    kernel.asked.length = 0;
+    kernel.operations.length = 0;
     return outcomes;
   };
   const reading = <T>(read: Promise<T>): Promise<T> => {
@@ -32,8 +32,8 @@ export const memoryKernel = (): MemoryKernel => {
   return {
     ipvs: {
       apply: (asked) => counted(asked, (all) => kernel.apply(all)),
-      virtualServersByAndBy: () => reading(kernel.virtualServersByAndBy()),
-      lookAgain: () => {},
+      virtualServersIncrementally: () => reading(kernel.virtualServersIncrementally()),
+      refreshFamily: () => {},
       reloads: 0,
       setTimeouts: async () => {},
       virtualServer: (identity) => reading(kernel.virtualServer(identity)),

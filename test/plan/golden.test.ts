@@ -3,9 +3,9 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Desired } from '../../src/plan/desired.js';
-import { render, renderContext } from '../../src/plan/render.js';
-import { ipvsadmText, tableJson, type TableJson } from '../../src/plan/table.js';
+import { DesiredState } from '../../src/plan/desired-state.js';
+import { render, renderContext } from '../../src/plan/render/render.js';
+import { ipvsadmText, ipvsTableJson, type IpvsTableJson } from '../../src/plan/output/ipvs-table-formats.js';
 import { nodeFacts, settings } from '../support/objects.js';
 import { readObjects } from '../support/read-objects.js';
 
@@ -15,7 +15,7 @@ const read = (...path: readonly string[]): string => readFileSync(join(root, ...
 const itemsOf = (text: string): readonly object[] =>
   (JSON.parse(text) as { readonly items: readonly object[] }).items;
 
-const renderCase = (scheduler: string, name: string): Desired => {
+const renderCase = (scheduler: string, name: string): DesiredState => {
   const { services, slices, nodes } = readObjects([
     ...itemsOf(read('base.json')),
     ...itemsOf(read(scheduler, name, 'objects.json')),
@@ -23,7 +23,7 @@ const renderCase = (scheduler: string, name: string): Desired => {
   const [node] = nodes;
   const addresses = ['lo 127.0.0.1/8', 'lo ::1/128', 'eth0 10.200.0.2/24', 'eth0 fd00:200::2/64'];
   const context = renderContext(nodeFacts(addresses, node?.zone, node?.name), settings({ scheduler }));
-  const desired = new Desired();
+  const desired = new DesiredState();
   for (const service of services) {
     const own = slices.filter((slice) => slice.service === service.key);
     desired.replace(service.key, render(service, own, context));
@@ -32,7 +32,7 @@ const renderCase = (scheduler: string, name: string): Desired => {
 };
 
 /** The keys of the contract alone, in one order: more may stand in a table. */
-const canonical = (table: TableJson): object => ({
+const canonical = (table: IpvsTableJson): object => ({
   virtualServers: Object.fromEntries(
     Object.entries(table.virtualServers).map(([key, server]) => [
       key,
@@ -66,8 +66,8 @@ for (const [scheduler, name] of cases)
   test(`${scheduler}/${name}: the table is what kube-proxy programmed, and ipvsadm would print it so`, () => {
     const desired = renderCase(scheduler, name);
     const tables = [...desired.virtualServers()];
-    const expected = JSON.parse(read(scheduler, name, 'expected.json')) as TableJson;
-    assert.deepEqual(canonical(tableJson(tables, desired.addresses())), canonical(expected));
+    const expected = JSON.parse(read(scheduler, name, 'expected.json')) as IpvsTableJson;
+    assert.deepEqual(canonical(ipvsTableJson(tables, desired.addresses())), canonical(expected));
     assert.deepEqual(lines(ipvsadmText(tables)), lines(read(scheduler, name, 'ipvs.txt')));
     assert.deepEqual(
       [...desired.fragments()].flatMap(({ problems }) => problems),

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { Operation } from '../../src/model/operation.js';
-import { operationTarget } from '../../src/model/operation.js';
+import { operationKey } from '../../src/model/operation.js';
 import {
   sameRealServer,
   sameVirtualServer,
-  type VirtualServerTable,
+  type VirtualServerEntry,
 } from '../../src/model/virtual-server.js';
-import { diff, type Observed, type Touched, type Wanted } from '../../src/plan/diff.js';
-import { allTouched } from '../support/touched.js';
-import type { DrainSettings } from '../../src/plan/drain.js';
-import { phaseOperations, phases } from '../../src/plan/order.js';
-import { render, renderContext } from '../../src/plan/render.js';
+import { diff, type ObservedView, type DirtyKeys, type DesiredView } from '../../src/plan/operations/diff.js';
+import { mergeDirtyKeys } from '../support/dirty-keys.js';
+import type { DrainSettings } from '../../src/plan/drain/drain-step.js';
+import { phaseOperations, phases } from '../../src/plan/operations/phases.js';
+import { render, renderContext } from '../../src/plan/render/render.js';
 import {
   cluster,
   events,
@@ -124,13 +124,13 @@ test('what drains is in the kernel with weight 0 and nowhere else, and the deadl
 const objectOf = (operation: Operation): string => {
   if ('address' in operation) return operation.address;
   if ('element' in operation) return operation.element.key;
-  const target = operationTarget(operation);
+  const target = operationKey(operation);
   return 'of' in operation ? `${target} → ${operation.server.key}` : target;
 };
 
 /** How many objects differ, counted apart from `diff`. */
-const countDifferences = (wanted: Wanted, observed: Observed, touched: Touched): number => {
-  const realServersApart = (want: VirtualServerTable, have: VirtualServerTable | undefined): number => {
+const countDifferences = (wanted: DesiredView, observed: ObservedView, touched: DirtyKeys): number => {
+  const realServersApart = (want: VirtualServerEntry, have: VirtualServerEntry | undefined): number => {
     const keys = new Set([...want.realServers.keys(), ...(have?.realServers.keys() ?? [])]);
     return [...keys].filter((key) => {
       const [a, b] = [want.realServers.get(key), have?.realServers.get(key)];
@@ -138,7 +138,7 @@ const countDifferences = (wanted: Wanted, observed: Observed, touched: Touched):
     }).length;
   };
   let count = [...touched.addresses].filter(
-    (address) => wanted.wantsAddress(address) !== observed.hasAddress(address),
+    (address) => wanted.hasAddress(address) !== observed.hasAddress(address),
   ).length;
   count += [...touched.elements].filter((key) => {
     const [want, have] = [wanted.element(key), observed.element(key)];
@@ -168,7 +168,7 @@ test('applying the difference of two clusters to the first gives the second, one
         const target = new SimulatedNode(factsB, settingsB, atOnce);
         target.replace(objectsOf(b));
         const [from, to] = [node.kernel.keys(), target.desired.keys()];
-        const touched = allTouched([from, to]);
+        const touched = mergeDirtyKeys([from, to]);
         const operations = diff(target.desired, node.kernel, touched, atOnce);
         assert.equal(operations.length, countDifferences(target.desired, node.kernel, touched));
         assert.equal(new Set(operations.map(objectOf)).size, operations.length);
@@ -190,7 +190,7 @@ test('an address is bound after all that is served on it, and unbound when nothi
       node.kernel.beforeOperation = (operation) => {
         if (operation.kind !== 'bind-address' && operation.kind !== 'unbind-address') return;
         const { address } = operation;
-        const on = (tables: Iterable<VirtualServerTable>) =>
+        const on = (tables: Iterable<VirtualServerEntry>) =>
           [...tables].filter(
             ({ server: { identity } }) => identity.by === 'address' && identity.address === address,
           );

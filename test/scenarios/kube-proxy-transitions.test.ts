@@ -8,8 +8,8 @@ import {
   virtualServerKey,
   type VirtualServerIdentity,
 } from '../../src/model/virtual-server.js';
-import { defaultDrainSettings } from '../../src/plan/drain.js';
-import { ownershipOf } from '../../src/plan/ownership.js';
+import { defaultDrainSettings } from '../../src/plan/drain/drain-step.js';
+import { ownershipOf } from '../../src/plan/ownership/ownership.js';
 import {
   ip,
   local,
@@ -145,11 +145,11 @@ test('100, 102, 103: of what nobody wants only what is provably ours may be dele
     hasDummyAddress: (address: ReturnType<typeof ip>) => dummy.has(address),
     hasNodeAddress: (address: ReturnType<typeof ip>) => address === ip('10.200.0.2'),
     isExcluded: (address: ReturnType<typeof ip>) => excluded.some((cidr) => cidrContains(cidr, address)),
-    isNamed: () => false,
-    hasRecord: () => true,
-    takesOver: () => true,
-    isWanted: () => false,
-    isGiven: () => false,
+    hasMarker: () => false,
+    canHaveMarker: () => true,
+    isTakingOver: () => true,
+    isDesired: () => false,
+    adoptForeign: () => false,
   };
   const cases = [
     ['5.5.5.5', 80, 'ours'],

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiServer } from '../support/api-server.js';
 import { until } from '../support/eventually.js';
-import { runLine } from '../support/guest.js';
+import { runLine } from '../support/lab-guest.js';
 import type { Random } from '../support/random.js';
 import type { Excuse, Outcome } from './cluster-report.js';
 import { realServersOf, webAddresses, type ClusterWorld } from './cluster-world.js';

@@ -1,4 +1,4 @@
-import { run, runLine } from '../support/guest.js';
+import { run, runLine } from '../support/lab-guest.js';
 
 /** What others have on the node, beside us: nothing of it is ours to touch. */
 export const setUpForeignThings = (): void => {
@@ -24,7 +24,7 @@ export const foreignThings = (): string =>
     runLine('nft list table inet others'),
   ].join('\n');
 
-/** Of the lines that `HeldKernel` gives: what is not ours. */
+/** Of the lines that `KernelLines` gives: what is not ours. */
 export const isForeign = (line: string): boolean => / 203\.0\.113\.200:9 |^FWM 77 /.test(line);
 
 /** Whether what a hand does makes it unknown to the next process which virtual servers are ours. */

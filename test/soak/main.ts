@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 
 const isCluster = process.argv[2] === '--cluster';
 const program = fileURLToPath(new URL(isCluster ? './cluster-run.js' : './run.js', import.meta.url));

@@ -7,11 +7,11 @@ import { familyOf } from '../../src/base/ip.js';
 import type { EndpointSlice, EndpointSliceKey } from '../../src/model/endpoint.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
 import { Connection } from '../../src/netlink/connection.js';
-import { isPacketClass } from '../../src/plan/packet-table.js';
+import { isPacketClass } from '../../src/plan/packet-rules/packet-table.js';
 import { serviceWithSlices, type ServiceWithSlices } from '../support/arbitrary-cluster.js';
 import { isLie, SocketFaults, type Fault } from '../support/faulty-channel.js';
-import { runLine } from '../support/guest.js';
-import { HeldKernel, linesOf } from '../support/held-kernel.js';
+import { runLine } from '../support/lab-guest.js';
+import { KernelLines, simulatedKernelLines } from '../support/kernel-lines.js';
 import { startInProcessWith, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { nodeFacts } from '../support/objects.js';
 import { Random } from '../support/random.js';
@@ -55,7 +55,7 @@ const delays = {
     soon: { firstMilliseconds: 2, maximumMilliseconds: 10 },
     later: { firstMilliseconds: 5, maximumMilliseconds: 50 },
   },
-  trouble: { firstMilliseconds: 5, maximumMilliseconds: 50 },
+  syncRetry: { firstMilliseconds: 5, maximumMilliseconds: 50 },
 };
 
 /** Of what the kernel holds: our virtual servers that no element names. */
@@ -90,7 +90,7 @@ export class RandomModel implements AsyncDisposable {
   readonly #nodeAddresses = new Set(alwaysThere);
   readonly #faults = new SocketFaults();
   readonly #clients = { IPv4: createSocket('udp4'), IPv6: createSocket('udp6') };
-  readonly #kernel = new HeldKernel();
+  readonly #kernel = new KernelLines();
   /** What happened since the last quiet time, but for changes of Services and requests. */
   #told: string[] = [];
   #daemon: InProcessDaemon | undefined;
@@ -101,7 +101,7 @@ export class RandomModel implements AsyncDisposable {
 
   constructor(seed: number) {
     this.#random = new Random(seed);
-    // The API server's Service reserves addresses of its own (src/plan/reserved-addresses.ts): not a matter of this test.
+    // The API server's Service reserves addresses of its own (src/plan/render/reserved-addresses.ts): not a matter of this test.
     this.#pool = fc
       .sample(serviceWithSlices, { seed, numRuns: 1_500 })
       .filter(({ service }) => service.key !== 'default/kubernetes');
@@ -158,7 +158,7 @@ export class RandomModel implements AsyncDisposable {
       '--ipvs-sync-period=1s',
     );
     this.#daemon = daemon;
-    this.#synced = daemon.wired.proxy.start();
+    this.#synced = daemon.wired.syncLoop.start();
     daemon.wired.store.replaceAll({
       services: this.#services,
       endpointSlices: this.#slices,
@@ -260,7 +260,7 @@ export class RandomModel implements AsyncDisposable {
   #wantedLines(): readonly string[] {
     const node = new SimulatedNode(nodeFacts([...this.#nodeAddresses]));
     node.replace({ services: [...this.#services.values()], slices: [...this.#slices.values()] });
-    return linesOf(node);
+    return simulatedKernelLines(node);
   }
 
   async #becomesQuiet(done: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { answersSource } from './answer-shapes.js';
+import { responseTypesSource } from './response-shapes.js';
 
 // The types in deploy/ADMIN.md are those of the code: node build/test/support/admin-document.js writes them.
 
@@ -9,7 +9,7 @@ const file = fileURLToPath(new URL('../../../deploy/ADMIN.md', import.meta.url))
 /** The document as it is, and as it is to be. */
 export const adminDocument = (): { readonly present: string; readonly wanted: string } => {
   const present = readFileSync(file, 'utf8');
-  const source = answersSource()
+  const source = responseTypesSource()
     .replaceAll(/^export /gm, '')
     .replaceAll('readonly ', '')
     .replaceAll(/Readonly<(Record<[^;]*>)>/g, '$1')

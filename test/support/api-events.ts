@@ -1,4 +1,4 @@
-import type { StatusFields } from './api-answers.js';
+import type { StatusFields } from './api-responses.js';
 
 /** An events.k8s.io/v1 Event as a client sends it and as the server keeps it. */
 export interface ApiEvent {
@@ -111,7 +111,7 @@ const undecodable = ({ eventTime, series }: ApiEvent): StatusFields | undefined 
 };
 
 /** The Events that a test API server holds; it judges them as kube-apiserver does. */
-export class ApiEvents {
+export class ApiEventSink {
   readonly #events = new Map<string, ApiEvent>();
   #version = 0;
 

@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import {
-  answerStatus,
-  answerWhole,
+  sendStatus,
+  sendResponse,
   badContinue,
-  beginAnswer,
+  beginResponse,
   expiredContinue,
   listed,
   noSuchNode,
@@ -19,9 +19,9 @@ import {
   unsupportedMediaType,
   watched,
   type StatusFields,
-} from './api-answers.js';
+} from './api-responses.js';
 import { FaultPlans, type Fault, type FaultPlan, type Verb } from './api-faults.js';
-import { ApiEvents, isRefused, type ApiEvent } from './api-events.js';
+import { ApiEventSink, isRefused, type ApiEvent } from './api-events.js';
 import { ApiObjects, objectKey, selectorOf, type ApiObject, type Kind } from './api-objects.js';
 import { Outlet, WatchStream } from './api-streams.js';
 
@@ -82,7 +82,7 @@ export class ApiServer implements AsyncDisposable {
   readonly #objects = new ApiObjects();
   readonly #faults = new FaultPlans();
   readonly #requests: SeenRequest[] = [];
-  readonly #events = new ApiEvents();
+  readonly #events = new ApiEventSink();
   readonly #streams = new Set<ServerResponse>();
   readonly #connections = new Map<object, number>();
   readonly #bookmarkers = new Set<() => void>();
@@ -226,7 +226,7 @@ export class ApiServer implements AsyncDisposable {
       headers: request.headers,
       connection: this.#connections.get(request.socket) ?? 0,
     });
-    if (!admitted) return answerStatus(response, unauthorized);
+    if (!admitted) return sendStatus(response, unauthorized);
     if (known === undefined) return this.#serveOther(path, response);
     const fault = this.#faults.take(known, verb);
     if (fault?.fault === 'no-answer') return;
@@ -234,7 +234,7 @@ export class ApiServer implements AsyncDisposable {
     if (fault?.fault === 'status') return answerPlanned(response, fault);
     if (nodeName !== undefined) return this.#serveNode(decodeURIComponent(nodeName), response);
     if (namespace !== undefined) return this.#takeEvent(request, namespace, eventName, response);
-    if (collection === undefined) return answerStatus(response, notFound);
+    if (collection === undefined) return sendStatus(response, notFound);
     if (verb === 'watch' || verb === 'watchlist')
       return this.#watch(collection.kind, url.searchParams, verb, response, fault);
     return this.#list(collection.kind, url.searchParams, response, fault);
@@ -242,14 +242,14 @@ export class ApiServer implements AsyncDisposable {
 
   #serveOther(path: string, response: ServerResponse): void {
     if (path === '/version')
-      return answerWhole(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2));
-    answerStatus(response, notFound);
+      return sendResponse(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2));
+    sendStatus(response, notFound);
   }
 
   #serveNode(name: string, response: ServerResponse): void {
     const node = this.#objects.list('Node').find(({ metadata }) => metadata.name === name);
-    if (node === undefined) return answerStatus(response, noSuchNode(name));
-    answerWhole(response, 200, `${JSON.stringify(watched(node))}\n`);
+    if (node === undefined) return sendStatus(response, noSuchNode(name));
+    sendResponse(response, 200, `${JSON.stringify(watched(node))}\n`);
   }
 
   async #takeEvent(
@@ -260,15 +260,14 @@ export class ApiServer implements AsyncDisposable {
   ): Promise<void> {
     const { method = '', headers } = request;
     const wanted = name === undefined ? 'POST application/json' : 'PATCH application/merge-patch+json';
-    if (`${method} ${headers['content-type']}` !== wanted)
-      return answerStatus(response, unsupportedMediaType);
+    if (`${method} ${headers['content-type']}` !== wanted) return sendStatus(response, unsupportedMediaType);
     const body: unknown = JSON.parse(await bodyOf(request));
     const answer =
       name === undefined
         ? this.#events.create(namespace, body as ApiEvent)
         : this.#events.patch(namespace, name, body as Readonly<Record<string, unknown>>);
-    if (isRefused(answer)) return answerStatus(response, answer);
-    answerWhole(response, name === undefined ? 201 : 200, `${JSON.stringify(answer)}\n`);
+    if (isRefused(answer)) return sendStatus(response, answer);
+    sendResponse(response, name === undefined ? 201 : 200, `${JSON.stringify(answer)}\n`);
   }
 
   async #list(
@@ -279,11 +278,10 @@ export class ApiServer implements AsyncDisposable {
   ): Promise<void> {
     const asked = Number(query.get('resourceVersion') ?? '0');
     const token = parseContinue(query.get('continue'));
-    if (token === 'broken') return answerStatus(response, badContinue);
+    if (token === 'broken') return sendStatus(response, badContinue);
     if (token !== undefined && token.version < this.#objects.compacted)
-      return answerStatus(response, expiredContinue);
-    if (asked > this.#objects.version)
-      return answerStatus(response, tooLarge(asked, this.#objects.version), 1);
+      return sendStatus(response, expiredContinue);
+    if (asked > this.#objects.version) return sendStatus(response, tooLarge(asked, this.#objects.version), 1);
     const version = token?.version ?? this.#objects.version;
     const selected = this.#objects.listAt(kind, version).filter(selectorOf(query));
     const rest =
@@ -298,7 +296,7 @@ export class ApiServer implements AsyncDisposable {
     };
     const apiVersion = kind === 'EndpointSlice' ? 'discovery.k8s.io/v1' : 'v1';
     const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata, items: [] }).slice(0, -2);
-    beginAnswer(response, 200);
+    beginResponse(response, 200);
     const outlet = new Outlet(response, fault);
     for (const [index, object] of page.entries())
       await outlet.write(`${index === 0 ? head : ','}${JSON.stringify(listed(object))}`);
@@ -313,8 +311,8 @@ export class ApiServer implements AsyncDisposable {
     fault: Fault | undefined,
   ): Promise<void> {
     const { watchList = 'served' } = this.#options;
-    if (verb === 'watchlist' && watchList === 'refused') return answerStatus(response, noWatchList);
-    beginAnswer(response, 200);
+    if (verb === 'watchlist' && watchList === 'refused') return sendStatus(response, noWatchList);
+    beginResponse(response, 200);
     response.flushHeaders();
     const outlet = new Outlet(response, fault);
     const asked = query.get('resourceVersion');
@@ -363,7 +361,7 @@ const answerPlanned = (response: ServerResponse, fault: Extract<Fault, { fault: 
     return;
   }
   const status: StatusFields = plannedStatus(fault);
-  answerStatus(response, status, fault.retryAfterSeconds);
+  sendStatus(response, status, fault.retryAfterSeconds);
 };
 
 const bodyOf = async (request: IncomingMessage): Promise<string> => {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { bookmark, statusObject, watched } from './api-answers.js';
+import { bookmark, statusObject, watched } from './api-responses.js';
 import type { Fault } from './api-faults.js';
 import type { ApiObject, ApiObjects, HistoryEntry, Kind, Selector } from './api-objects.js';
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { viewOf } from '../../src/netlink/bytes.js';
+import { viewOf } from '../../src/netlink/codec/bytes.js';
 import { readMessages, type Message } from '../../src/netlink/message.js';
 import { acknowledgementBytes, FakeChannel, messageBytes } from './fake-channel.js';
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { commands } from '../../src/cli/registry.js';
+import { commands } from '../../src/cli/commands/registry.js';
 import { withStableVersions } from './stand-ins.js';
 
 // What commands print that need no kernel, in every format, is test/fixtures/cli: node build/test/support/cli-goldens.js writes

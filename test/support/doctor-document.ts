@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { groups } from '../../src/doctor/check.js';
-import { checks } from '../../src/doctor/checks.js';
+import { checks } from '../../src/doctor/all-checks.js';
 
 // The tables of deploy/DOCTOR.md are made from the code: node build/test/support/doctor-document.js writes them.
 

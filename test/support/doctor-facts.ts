@@ -1,12 +1,12 @@
-import { parseFlags } from '../../src/config/flags.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
 import type { ApiFacts, ChainFact, Facts, NetworkFacts } from '../../src/doctor/facts.js';
-import { neededRights } from '../../src/doctor/collect/api.js';
-import type { KernelValue } from '../../src/kernel/sysctl.js';
+import { requiredPermissions } from '../../src/doctor/collect/api.js';
+import type { KernelParameterValue } from '../../src/kernel/sysctl.js';
 import type { ForwardFilter } from '../../src/model/forward-filter.js';
 import type { Service } from '../../src/model/service.js';
-import type { StatusAnswer } from '../../src/plan/admin-answers.js';
-import { toService } from '../../src/watch/objects.js';
+import type { StatusResponse } from '../../src/admin-api/responses.js';
+import { toService } from '../../src/watch/objects/parse-objects.js';
 import { ip, serviceObject, type ServiceSpec } from './objects.js';
 
 /** Settings as these flags make them. */
@@ -20,7 +20,7 @@ export const service = (key: string, spec: ServiceSpec): Service => {
 };
 
 /** What a node has on which nothing is wrong. */
-export const goodNumbers: Readonly<Record<string, KernelValue>> = {
+export const goodNumbers: Readonly<Record<string, KernelParameterValue>> = {
   'net.ipv4.vs.conntrack': 1,
   'net.ipv4.vs.conn_reuse_mode': 1,
   'net.ipv4.vs.expire_nodest_conn': 1,
@@ -49,8 +49,9 @@ export const goodNumbers: Readonly<Record<string, KernelValue>> = {
   'net.netfilter.nf_conntrack_tcp_be_liberal': 0,
 };
 
-export const numbers = (changes: Readonly<Record<string, KernelValue>> = {}): Facts['numbers'] =>
-  new Map(Object.entries({ ...goodNumbers, ...changes }));
+export const numbers = (
+  changes: Readonly<Record<string, KernelParameterValue>> = {},
+): Facts['kernelSettings'] => new Map(Object.entries({ ...goodNumbers, ...changes }));
 
 const link = (index: number, name: string, kind?: string, mtu = 1500) => ({
   index,
@@ -105,8 +106,8 @@ export const api = (changes: Partial<ApiFacts> = {}): Facts['api'] => ({
     milliseconds: 12,
     clockAhead: 0,
     credential: { kind: 'token', ends: now + hour },
-    rights: {
-      value: neededRights.map(({ verb, group, resource }) => ({
+    permissions: {
+      value: requiredPermissions.map(({ verb, group, resource }) => ({
         verb,
         resource: group === '' ? resource : `${resource}.${group}`,
         allowed: true,
@@ -141,7 +142,7 @@ export const server = (address: string, port: number) => ({
   ours: true,
 });
 
-export const status = (changes: Partial<StatusAnswer> = {}): Facts['status'] => ({
+export const status = (changes: Partial<StatusResponse> = {}): Facts['status'] => ({
   value: {
     version: 1,
     programVersion: '0.1.0',
@@ -193,14 +194,14 @@ export const goodFacts: Facts = {
   release: '6.12.48',
   cpus: 4,
   configuration: { files: ['config.conf'], settings: settingsOf(), problem: undefined },
-  numbers: numbers(),
+  kernelSettings: numbers(),
   localPorts: { value: { first: 32_768, last: 60_999, reserved: '' } },
   initialNetwork: true,
   dummyDriver: { value: 'in use' },
   ipvs: { value: { version: '1.2.1', buckets: 4096, virtualServers: 2, realServers: 3, connections: 40 } },
   ipvsTimeouts: { value: { tcpSeconds: 900, tcpFinSeconds: 120, udpSeconds: 300 } },
   virtualServers: { value: [server('10.96.0.1', 443), server('10.96.0.10', 53)] },
-  schedulers: { value: [{ name: 'rr', wantedBy: 'the configuration', present: true }] },
+  schedulers: { value: [{ name: 'rr', requestedBy: 'the configuration', present: true }] },
   conntrackNetlink: { value: true },
   nftables: { value: ['IPv4', 'IPv6'] },
   chains: { value: [chain('ip', 'filter', 'KUBE-FIREWALL')] },
@@ -219,7 +220,7 @@ export const goodFacts: Facts = {
   listening: { value: [10_249, 10_256] },
   process: {
     value: {
-      who: 'the daemon (process 12)',
+      processName: 'the daemon (process 12)',
       user: 65_532,
       capabilities: ['NET_ADMIN'],
       openFiles: 1_048_576,
@@ -251,13 +252,13 @@ export const goodFacts: Facts = {
 /** What nobody may look at, in every part of the facts that can be so. */
 export const blindFacts: Facts = {
   ...goodFacts,
-  numbers: new Map(Object.keys(goodNumbers).map((name) => [name, 'unreadable'])),
+  kernelSettings: new Map(Object.keys(goodNumbers).map((name) => [name, 'unreadable'])),
   ...(Object.fromEntries(
     Object.entries(goodFacts)
       .filter(
         ([, part]: readonly [string, unknown]) =>
           typeof part === 'object' && part !== null && 'value' in part,
       )
-      .map(([name]) => [name, { unseen: `no ${name}`, remedy: 'look as root' }]),
+      .map(([name]) => [name, { unavailable: `no ${name}`, remedy: 'look as root' }]),
   ) as Partial<Facts>),
 };

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AdminClient } from '../../src/cli/admin-client.js';
+import { AdminClient } from '../../src/cli/admin/admin-client.js';
 import { ClusterNetwork } from './cluster-network.js';
 import { DaemonProcess, eventually } from './daemon-process.js';
-import { runLine, savedTable } from './guest.js';
+import { runLine, savedTable } from './lab-guest.js';
 import { ready, serviceObject, sliceObject, type ServiceSpec } from './objects.js';
-import { OneSocket } from './one-socket.js';
+import { SingleSocketClient } from './single-socket-client.js';
 import { elapse } from './virtual-clock.js';
 
 export const vip = '10.96.0.10';
@@ -36,7 +36,7 @@ export class DrainLab {
   readonly #manifest: string;
   /** The path of the daemon's admin socket. */
   readonly socket: string;
-  readonly #clients: OneSocket[] = [];
+  readonly #clients: SingleSocketClient[] = [];
   network!: ClusterNetwork;
   daemon!: DaemonProcess;
 
@@ -119,20 +119,20 @@ export class DrainLab {
   }
 
   /** A client that is asked nothing yet. */
-  client(kind: 'tcp' | 'udp' | 'sctp', address: string, port: number): OneSocket {
-    const client = new OneSocket('client', kind, address, port);
+  client(kind: 'tcp' | 'udp' | 'sctp', address: string, port: number): SingleSocketClient {
+    const client = new SingleSocketClient('client', kind, address, port);
     this.#clients.push(client);
     return client;
   }
 
-  async connect(address: string, port: number): Promise<OneSocket> {
+  async connect(address: string, port: number): Promise<SingleSocketClient> {
     const client = this.client('tcp', address, port);
     await this.answers(client);
     return client;
   }
 
   /** Sends a request on the client's connection, and expects an answer of a pod. */
-  async answers(client: OneSocket): Promise<void> {
+  async answers(client: SingleSocketClient): Promise<void> {
     const before = client.lines.length;
     client.ask();
     await eventually(() => assert.equal(client.lines.length, before + 1));

@@ -20,12 +20,12 @@ import {
   routeHeader,
   RouteMessage,
 } from '../../src/kernel/rtnetlink/attributes.js';
-import type { Expression } from '../../src/model/nftables.js';
-import { bytesAt, hex, type ByteWriter } from '../../src/netlink/bytes.js';
+import type { Expression } from '../../src/nftables/declarations.js';
+import { bytesAt, hex, type ByteWriter } from '../../src/netlink/codec/bytes.js';
 import { MessageFlag } from '../../src/netlink/constants.js';
-import { controlAttributes, ControlCommand, controlFamilyId } from '../../src/netlink/generic.js';
+import { controlAttributes, ControlCommand, controlFamilyId } from '../../src/netlink/generic-family.js';
 import type { Message } from '../../src/netlink/message.js';
-import { writeAllAttributes } from './attribute-tables.js';
+import { writeAllAttributes } from './attribute-sets.js';
 import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from './fake-channel.js';
 import { ip } from './objects.js';
 

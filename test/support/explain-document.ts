@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { sectionTitles, type SectionId } from '../../src/cli/explain/facts.js';
-import { judgements } from '../../src/cli/explain/story.js';
+import { reportChecks } from '../../src/cli/explain/service-report.js';
 
 // The tables of deploy/EXPLAIN.md are made from the code: node build/test/support/explain-document.js writes them.
 
@@ -12,7 +12,7 @@ const table = (): string =>
     '| section | id | looks at |',
     '|---|---|---|',
     ...(Object.keys(sectionTitles) as SectionId[]).flatMap((section) =>
-      judgements[section].map(({ id, title }) => `| \`${section}\` | \`${id}\` | ${title} |`),
+      reportChecks[section].map(({ id, title }) => `| \`${section}\` | \`${id}\` | ${title} |`),
     ),
   ].join('\n');
 

@@ -1,21 +1,25 @@
-import type { KernelLook, StoryFacts } from '../../src/cli/explain/facts.js';
-import { checks, examine } from '../../src/doctor/checks.js';
-import type { RuleSource } from '../../src/model/packet-walk.js';
-import type { EndpointAnswer, ServedAnswer, ServiceStoryAnswer } from '../../src/plan/admin-answers.js';
-import { packetTable } from '../../src/plan/packet-table.js';
-import { virtualServerJson } from '../../src/plan/table.js';
+import type { KernelFacts, ReportFacts } from '../../src/cli/explain/facts.js';
+import { checks, evaluateChecks } from '../../src/doctor/all-checks.js';
+import type { RuleEnvironment } from '../../src/nftables/rule-interpreter.js';
+import type {
+  EndpointResponse,
+  ServedVirtualServerResponse,
+  ServiceReportResponse,
+} from '../../src/admin-api/responses.js';
+import { packetTable } from '../../src/plan/packet-rules/packet-table.js';
+import { virtualServerJson } from '../../src/plan/output/ipvs-table-formats.js';
 import { goodFacts } from './doctor-facts.js';
 import { ip } from './objects.js';
-import { real, table, virtual } from './observed-tables.js';
+import { real, entry, virtual } from './observed-entries.js';
 
 /** The virtual server of shop/web in the kernel, as it should be. */
-export const goodTable = table(
+export const goodTable = entry(
   virtual('TCP', '10.96.0.1', 80),
   real('10.244.1.1', 8080, 3),
   real('10.244.2.1', 8080, 1),
 );
 
-export const goodServed: ServedAnswer = {
+export const goodServed: ServedVirtualServerResponse = {
   key: 'TCP 10.96.0.1:80',
   service: 'shop/web',
   port: { name: 'http', port: 80 },
@@ -33,8 +37,8 @@ export const endpoint = (
   realServer: string,
   pod: string,
   node: string,
-  changes: Partial<EndpointAnswer> = {},
-): EndpointAnswer => ({
+  changes: Partial<EndpointResponse> = {},
+): EndpointResponse => ({
   realServer,
   port: 'http',
   protocol: 'TCP',
@@ -48,7 +52,7 @@ export const endpoint = (
   ...changes,
 });
 
-export const goodService: ServiceStoryAnswer = {
+export const goodService: ServiceReportResponse = {
   version: 1,
   service: {
     name: 'shop/web',
@@ -81,7 +85,7 @@ export const goodService: ServiceStoryAnswer = {
 const vip = ip('10.96.0.1');
 
 /** Rules of a cluster whose pods are 10.244.0.0/16, with these elements, as `set field . field`. */
-export const rulesWith = (...elements: readonly string[]): RuleSource => ({
+export const rulesWith = (...elements: readonly string[]): RuleEnvironment => ({
   table: packetTable({
     family: 'IPv4',
     masqueradeAll: false,
@@ -93,25 +97,25 @@ export const rulesWith = (...elements: readonly string[]): RuleSource => ({
     masqueradePorts: { first: 32_768, last: 60_999 },
     sourceLengths: [],
   }),
-  has: (set, fields) => elements.includes(`${set} ${fields.join(' . ')}`),
+  hasElement: (set, fields) => elements.includes(`${set} ${fields.join(' . ')}`),
   isLocal: (address) => address === vip,
 });
 
-export const goodKernel: KernelLook = {
-  tables: new Map([[goodTable.server.key, goodTable]]),
+export const goodKernel: KernelFacts = {
+  virtualServers: new Map([[goodTable.server.key, goodTable]]),
   dummyAddresses: new Set([vip]),
   addresses: new Set([vip, ip('10.200.0.2')]),
   rules: { IPv4: rulesWith('cluster-ip 10.96.0.1 . TCP . 80', 'vips 10.96.0.1') },
 };
 
 /** A Service with which nothing is wrong. */
-export const goodStory: StoryFacts = {
+export const goodStory: ReportFacts = {
   target: 'shop/web',
   service: goodService,
   served: [goodServed],
   pod: undefined,
   kernel: { value: goodKernel },
-  node: examine(
+  node: evaluateChecks(
     goodFacts,
     checks.filter(({ group }) => group === 'settings'),
   ),

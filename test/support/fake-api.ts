@@ -1,10 +1,10 @@
 import {
   ApiError,
-  SilenceError,
-  type Answer,
+  IdleTimeoutError,
+  type ApiResponse,
   type ApiClient,
   type OpenOptions,
-} from '../../src/watch/api-client.js';
+} from '../../src/watch/api/api-client.js';
 import type { FakeClock } from './fake-clock.js';
 
 /** How a server is that cannot be used. */
@@ -44,7 +44,7 @@ export class FakeApi implements Pick<ApiClient, 'open'> {
     this.#oldest = this.#version;
   }
 
-  async open(path: string, { signal }: OpenOptions): Promise<Answer> {
+  async open(path: string, { signal }: OpenOptions): Promise<ApiResponse> {
     this.requests.push({ at: this.clock.now(), path });
     const outage = this.#outage;
     if (outage === 'refused') throw new Error('connect ECONNREFUSED');
@@ -60,10 +60,10 @@ export class FakeApi implements Pick<ApiClient, 'open'> {
     await this.clock.sleep(1_000, signal);
     if (this.#outage === undefined) return;
     await this.clock.sleep(1_000, signal);
-    throw new SilenceError('no connection within 2 s');
+    throw new IdleTimeoutError('no connection within 2 s');
   }
 
-  #answer(isList: boolean, signal: AbortSignal): Answer {
+  #answer(isList: boolean, signal: AbortSignal): ApiResponse {
     const stream = new AbortController();
     const { clock } = this;
     const objects = isList ? this.objects : 0;
@@ -71,7 +71,7 @@ export class FakeApi implements Pick<ApiClient, 'open'> {
     const version = String(this.#version);
     streams.add(stream);
     return {
-      within: () => {},
+      setDeadline: () => {},
       async *[Symbol.asyncIterator]() {
         for (let index = 0; index < objects; index += 1)
           yield line({ type: 'ADDED', object: { metadata: { name: `o${index}` } } });

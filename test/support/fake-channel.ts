@@ -1,6 +1,6 @@
-import { ByteWriter, viewOf } from '../../src/netlink/bytes.js';
+import { ByteWriter, viewOf } from '../../src/netlink/codec/bytes.js';
 import { readMessages, type Message } from '../../src/netlink/message.js';
-import type { CommandChannel } from '../../src/netlink/socket.js';
+import type { CommandChannel } from '../../src/netlink/command-socket.js';
 
 /** The bytes of one message, as the kernel would send it. */
 export const messageBytes = (options: {

@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../../src/base/async.js';
-import type { Clock } from '../../src/watch/retry-pacer.js';
+import type { Clock } from '../../src/watch/api/retry-pacer.js';
 
 interface Sleeper {
   readonly at: number;

@@ -1,9 +1,9 @@
-import { ByteWriter, bytesAt, viewOf } from '../../src/netlink/bytes.js';
+import { ByteWriter, bytesAt, viewOf } from '../../src/netlink/codec/bytes.js';
 import { Protocol, type ProtocolName } from '../../src/netlink/constants.js';
 import { errnoName } from '../../src/netlink/errno.js';
 import { NetlinkError } from '../../src/netlink/errors.js';
 import { readMessages, type Message } from '../../src/netlink/message.js';
-import { CommandSocket, type CommandChannel } from '../../src/netlink/socket.js';
+import { CommandSocket, type CommandChannel } from '../../src/netlink/command-socket.js';
 import { acknowledgementBytes } from './fake-channel.js';
 
 /**

@@ -1,6 +1,6 @@
 import type { IpAddress } from '../../src/base/ip.js';
 import {
-  operationTarget,
+  operationKey,
   type AddressOperation,
   type ElementOperation,
   type IpvsOperation,
@@ -37,20 +37,20 @@ export class FaultyKernel {
   readonly tables = new Map<VirtualServerKey, Table>();
   readonly addresses = new Set<IpAddress>();
   /** Every operation that was asked for, one line each. */
-  readonly asked: string[] = [];
-  readonly askedOfRules: string[] = [];
+  readonly operations: string[] = [];
+  readonly packetRuleOperations: string[] = [];
   readonly read: string[] = [];
   /** Active connections by real server. */
   readonly connections = new Map<RealServerKey, number>();
   /** What a dump of all virtual servers does not have. */
-  readonly passesOver = new Set<VirtualServerKey>();
+  readonly missingFromDumps = new Set<VirtualServerKey>();
   /** After so many batches of IPVS and addresses the socket breaks, once the batch was performed; it holds again after that. */
   breaksAfter = 0;
   fault: (operation: Operation) => Outcome | undefined = () => undefined;
 
   async apply(operations: readonly (IpvsOperation | AddressOperation)[]): Promise<readonly Outcome[]> {
     const outcomes = operations.map((operation) => {
-      this.asked.push(formatOperation(operation));
+      this.operations.push(formatOperation(operation));
       const fault = this.fault(operation);
       if (fault?.status === 'failed') return fault;
       const outcome = this.#perform(operation);
@@ -64,14 +64,14 @@ export class FaultyKernel {
   readonly packetRules = {
     apply: async (operations: readonly ElementOperation[]): Promise<readonly Outcome[]> =>
       operations.map((operation) => {
-        this.askedOfRules.push(formatOperation(operation));
+        this.packetRuleOperations.push(formatOperation(operation));
         return this.fault(operation) ?? applied;
       }),
   };
 
-  async virtualServersByAndBy(): Promise<readonly VirtualServerObservation[]> {
+  async virtualServersIncrementally(): Promise<readonly VirtualServerObservation[]> {
     this.read.push('all');
-    const found = [...this.tables.values()].filter(({ server }) => !this.passesOver.has(server.key));
+    const found = [...this.tables.values()].filter(({ server }) => !this.missingFromDumps.has(server.key));
     return found.map(({ server }) => ({ ...server, statistics: undefined }));
   }
 
@@ -94,7 +94,7 @@ export class FaultyKernel {
 
   #perform(operation: IpvsOperation | AddressOperation): Outcome {
     if ('address' in operation) return this.#address(operation);
-    const key = operationTarget(operation);
+    const key = operationKey(operation);
     const table = this.tables.get(key);
     if (operation.kind === 'add-virtual-server') {
       if (table !== undefined) return failed('EEXIST');

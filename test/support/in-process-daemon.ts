@@ -1,21 +1,21 @@
 import { silentLogger, type Logger } from '../../src/base/log.js';
-import { parseFlags } from '../../src/config/flags.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
-import { silentRecorder } from '../../src/daemon/events/recorder.js';
-import { followKernel } from '../../src/daemon/follow-kernel.js';
+import { silentRecorder } from '../../src/daemon/events/event-recorder.js';
+import { subscribeToKernel } from '../../src/daemon/kernel/subscribe-to-kernel.js';
 import {
   openKernel,
   prepareKernel,
   type Connect,
   type KernelAccess,
-} from '../../src/daemon/kernel-access.js';
-import { ChangeableSettings } from '../../src/daemon/live-settings.js';
+} from '../../src/daemon/kernel/kernel-access.js';
+import { ChangeableSettings } from '../../src/daemon/config/live-settings.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
-import { measure } from '../../src/daemon/metrics/start.js';
-import { wire, type Delays, type Wired } from '../../src/daemon/wiring.js';
+import { startMetrics } from '../../src/daemon/metrics/start-metrics.js';
+import { compose, type Delays, type Composition } from '../../src/daemon/compose.js';
 
 export interface InProcessDaemon extends AsyncDisposable {
-  readonly wired: Wired;
+  readonly wired: Composition;
   readonly kernel: KernelAccess;
   readonly settings: ChangeableSettings;
   readonly metrics: Metrics;
@@ -44,20 +44,20 @@ export const startInProcessWith = async (
     hostname: 'n1',
   });
   const kernel = await openKernel(connect);
-  const metrics = new Metrics({ version: '0.0.0', ofProcess: false });
+  const metrics = new Metrics({ version: '0.0.0', processMetrics: false });
   const live = new ChangeableSettings(settings);
-  const wired = wire(live, kernel, silentRecorder, metrics, log, delays);
-  await wired.lookAround();
+  const wired = compose(live, kernel, silentRecorder, metrics, log, delays);
+  await wired.readInitialState();
   await prepareKernel(kernel, settings, log);
   await wired.dummy.ensure();
-  const events = followKernel(wired, kernel, log);
+  const events = subscribeToKernel(wired, kernel, log);
   await wired.readAddresses();
-  const measuring = measure({
+  const measuring = startMetrics({
     metrics,
     settings: live,
-    wired,
+    composition: wired,
     source: { counts: () => ({ resources: new Map(), manifests: undefined }) },
-    forwarding: { blocking: 0 },
+    forwardPolicy: { blocking: 0 },
     events: { counts: { sent: 0, failed: 0, dropped: 0, waiting: 0 } },
   });
   return {
@@ -71,7 +71,7 @@ export const startInProcessWith = async (
         0,
       ),
     async [Symbol.asyncDispose](): Promise<void> {
-      await wired.proxy[Symbol.asyncDispose]();
+      await wired.syncLoop[Symbol.asyncDispose]();
       events[Symbol.dispose]();
       measuring[Symbol.dispose]();
       kernel[Symbol.dispose]();

@@ -1,4 +1,4 @@
-import { runLine } from './guest.js';
+import { runLine } from './lab-guest.js';
 
 /** Links this namespace to `node` by the device link0 on both sides, with an address and prefix length each. */
 export const linkNode = (ours: string, nodes: string): void => {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { sourceMetrics, trafficMetrics, workMetrics } from '../../src/daemon/metrics/catalogue.js';
-import type { Definition } from '../../src/daemon/metrics/definition.js';
+import type { MetricDefinition } from '../../src/daemon/metrics/metric-definition.js';
 import { componentMetrics, kubeProxyMetrics } from '../../src/daemon/metrics/kube-proxy-metrics.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
 
@@ -17,7 +17,7 @@ const tableOf = (rows: readonly (readonly string[])[]): string => {
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rest.map(line)].join('\n');
 };
 
-const definitionTable = (definitions: readonly Definition[]): string =>
+const definitionTable = (definitions: readonly MetricDefinition[]): string =>
   tableOf([
     ['name', 'type', 'labels', 'meaning'],
     ...definitions.map(({ name, type, labels, help }) => [`\`${name}\``, type, labels.join(', '), help]),

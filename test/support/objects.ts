@@ -2,8 +2,8 @@ import { parseIp, type IpAddress } from '../../src/base/ip.js';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { InterfaceAddress, NodeFacts } from '../../src/model/node.js';
 import type { Service } from '../../src/model/service.js';
-import type { RenderSettings } from '../../src/plan/render.js';
-import { toEndpointSlice, toService } from '../../src/watch/objects.js';
+import type { RenderSettings } from '../../src/plan/render/render.js';
+import { toEndpointSlice, toService } from '../../src/watch/objects/parse-objects.js';
 
 /** An address that a test is sure of. */
 export const ip = (text: string): IpAddress => {
@@ -167,7 +167,7 @@ export const nodeFacts = (
   name,
   zone,
   addresses: addresses.map(interfaceAddress),
-  reported: [],
+  statusAddresses: [],
   reserved: new Map(),
 });
 

@@ -8,7 +8,7 @@ import {
   type SetDeclaration,
   type SetElement,
   type TableDeclaration,
-} from '../../src/model/nftables.js';
+} from '../../src/nftables/declarations.js';
 
 /** Bytes of names and numbers as packets have them. */
 export const text = (value: string, length = value.length): Uint8Array => {

@@ -1,7 +1,7 @@
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { Node } from '../../src/model/node.js';
 import type { Service } from '../../src/model/service.js';
-import { toEndpointSlice, toNode, toService } from '../../src/watch/objects.js';
+import { toEndpointSlice, toNode, toService } from '../../src/watch/objects/parse-objects.js';
 
 export interface ReadObjects {
   readonly services: readonly Service[];

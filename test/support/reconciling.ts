@@ -1,20 +1,20 @@
-import { Contests } from '../../src/apply/contests.js';
-import { Observed } from '../../src/apply/observed.js';
-import { OperationCounters } from '../../src/apply/operation-counters.js';
-import type { FlowCleaner } from '../../src/apply/purged-flows.js';
+import { OwnershipConflicts } from '../../src/apply/ownership/ownership-conflicts.js';
+import { ObservedState } from '../../src/apply/mirror/observed-state.js';
+import { OperationCounters } from '../../src/apply/counters/operation-counters.js';
+import type { FlowCleaner } from '../../src/apply/conntrack/reset-connections.js';
 import { Reconciler } from '../../src/apply/reconciler.js';
-import { Resync } from '../../src/apply/resync.js';
+import { Resync } from '../../src/apply/mirror/resync.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../../src/model/virtual-server.js';
-import { Contested } from '../../src/plan/contested.js';
-import { Desired } from '../../src/plan/desired.js';
-import { type Touched } from '../../src/plan/diff.js';
-import { defaultDrainSettings } from '../../src/plan/drain.js';
-import { LeftAlone } from '../../src/plan/excluded.js';
-import { render, renderContext } from '../../src/plan/render.js';
+import { ForeignVirtualServers } from '../../src/plan/ownership/foreign-virtual-servers.js';
+import { DesiredState } from '../../src/plan/desired-state.js';
+import { type DirtyKeys } from '../../src/plan/operations/diff.js';
+import { defaultDrainSettings } from '../../src/plan/drain/drain-step.js';
+import { ExcludedByCidr } from '../../src/plan/ownership/excluded-by-cidr.js';
+import { render, renderContext } from '../../src/plan/render/render.js';
 import { FaultyKernel } from './faulty-kernel.js';
-import { lingeringOver } from './lingering.js';
-import { allTouched } from './touched.js';
+import { orphanedVirtualServersOver } from './orphaned-virtual-servers.js';
+import { mergeDirtyKeys } from './dirty-keys.js';
 import { nodeFacts, ready, service, settings, slice } from './objects.js';
 
 export const context = renderContext(nodeFacts(), settings());
@@ -25,7 +25,7 @@ interface Around {
   /** One address inside of ipvs.excludeCIDRs. */
   readonly excluded?: string;
   /** Whose what is new to us is; by default what stands on a VIP of ours is ours. */
-  readonly isOurs?: (identity: VirtualServerIdentity, observed: Observed) => boolean;
+  readonly isOurs?: (identity: VirtualServerIdentity, observed: ObservedState) => boolean;
   readonly staleFlows?: FlowCleaner;
 }
 
@@ -37,31 +37,41 @@ export const reconcilerParts = ({
   isOurs = (identity) => identity.by === 'address' && kernel.addresses.has(identity.address),
   staleFlows = { clean: async () => {} },
 }: Around = {}) => {
-  const observed = new Observed();
-  const desired = new Desired();
+  const observed = new ObservedState();
+  const desired = new DesiredState();
   const counters = new OperationCounters();
   const clock = { now: 1_000 };
   const gone = new Set<string>();
   const interfaces = new Set<string>();
-  const lingering = lingeringOver(desired, interfaces);
-  const contested = new Contested({
-    wanted: new LeftAlone({ wanted: lingering, observed, isExcluded: (address) => address === excluded }),
+  const lingering = orphanedVirtualServersOver(desired, interfaces);
+  const contested = new ForeignVirtualServers({
+    desired: new ExcludedByCidr({
+      desired: lingering,
+      observed,
+      isExcluded: (address) => address === excluded,
+    }),
     services: desired,
     observed,
   });
-  const isGiven = (identity: VirtualServerIdentity): boolean => desired.isGiven(virtualServerKey(identity));
-  const contests = new Contests({ ipvs: kernel, observed, contested, isGiven });
+  const isGiven = (identity: VirtualServerIdentity): boolean =>
+    desired.adoptForeign(virtualServerKey(identity));
+  const contests = new OwnershipConflicts({
+    ipvs: kernel,
+    observed,
+    foreign: contested,
+    adoptForeign: isGiven,
+  });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
     observed,
-    wanted: contested,
-    lingering,
-    contests,
+    desired: contested,
+    orphans: lingering,
+    conflicts: contests,
     endpoints: desired,
     drainSettings: () => defaultDrainSettings,
-    isNodeGone: (nodeName) => gone.has(nodeName),
+    isNodeDeleted: (nodeName) => gone.has(nodeName),
     counters,
     staleFlows,
     log,
@@ -72,11 +82,11 @@ export const reconcilerParts = ({
     observed,
     dummyAddresses: async () => [...kernel.addresses],
     isOurs: (identity) =>
-      contests.isMaybeOurs(virtualServerKey(identity)) || isOurs(identity, observed) || isGiven(identity),
-    isWanted: (key) => desired.ownerOf(key) !== undefined,
-    missed: (missing) => contests.missed(missing),
-    contested,
-    unreadable: reconciler.unreadable,
+      contests.mayBeOurs(virtualServerKey(identity)) || isOurs(identity, observed) || isGiven(identity),
+    isDesired: (key) => desired.ownerOf(key) !== undefined,
+    onMissing: (missing) => contests.setMissing(missing),
+    foreign: contested,
+    onUnreadable: reconciler.onUnreadable,
   });
   return {
     kernel,
@@ -107,7 +117,7 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
   const parts = reconcilerParts({ kernel, log, excluded, staleFlows });
   const { desired } = parts;
   /** Service `default/NAME` on 10.96.0.N:80 with these endpoints; none: it goes. */
-  const want = (name: string, address: string, endpoints: readonly string[] | undefined): Touched => {
+  const want = (name: string, address: string, endpoints: readonly string[] | undefined): DirtyKeys => {
     const object = service(name, { clusterIP: address });
     const slices =
       endpoints === undefined
@@ -121,8 +131,8 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
     return desired.replace(object.key, endpoints === undefined ? undefined : render(object, slices, context));
   };
   /** Services on as many addresses, each with these endpoints; none: they go. */
-  const wantMany = (count: number, endpoints: readonly string[] | undefined): Touched =>
-    allTouched(
+  const wantMany = (count: number, endpoints: readonly string[] | undefined): DirtyKeys =>
+    mergeDirtyKeys(
       Array.from({ length: count }, (_, index) =>
         want(`web-${index}`, `10.97.${index >> 8}.${index & 255}`, endpoints),
       ),

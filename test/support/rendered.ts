@@ -1,9 +1,9 @@
-import { ownNodeAddresses } from '../../src/cli/node-addresses.js';
-import { renderNode } from '../../src/cli/render-node.js';
-import { parseFlags } from '../../src/config/flags.js';
+import { localNodeAddresses } from '../../src/cli/input/node-addresses.js';
+import { renderNode } from '../../src/cli/render/render-node.js';
+import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
-import { ipvsadmText } from '../../src/plan/table.js';
-import { mergeManifests, readManifest, type ManifestText } from '../../src/watch/manifests.js';
+import { ipvsadmText } from '../../src/plan/output/ipvs-table-formats.js';
+import { mergeManifests, readManifest, type ManifestText } from '../../src/watch/manifests/manifests.js';
 import type { ApiServer } from './api-server.js';
 
 /** What `render` says that a node of this name, on this machine, has for these manifests; as `savedTable` gives it. */
@@ -15,7 +15,7 @@ export const renderedTable = (texts: readonly ManifestText[], nodeName: string):
     hostname: nodeName,
   });
   const objects = { services: services.values(), slices: endpointSlices.values(), nodes: nodes.values() };
-  const { desired } = renderNode(objects, settings, ownNodeAddresses());
+  const { desired } = renderNode(objects, settings, localNodeAddresses());
   return ipvsadmText(desired.virtualServers())
     .split('\n')
     .map((line) => line.trim())

@@ -2,11 +2,11 @@ import { Command, messageAttributes } from '../../src/kernel/ipvs/attributes.js'
 import { requestsFor } from '../../src/kernel/nftables/requests.js';
 import { addressRequest, createDummyRequest, getLinkRequest } from '../../src/kernel/rtnetlink/convert.js';
 import type { IpAddress } from '../../src/base/ip.js';
-import { ByteWriter } from '../../src/netlink/bytes.js';
-import { GenericFamily } from '../../src/netlink/generic.js';
+import { ByteWriter } from '../../src/netlink/codec/bytes.js';
+import { GenericFamily } from '../../src/netlink/generic-family.js';
 import { writeMessage, type Request } from '../../src/netlink/message.js';
 import { acknowledgementBytes, doneBytes, messageBytes } from './fake-channel.js';
-import { writeAllAttributes } from './attribute-tables.js';
+import { writeAllAttributes } from './attribute-sets.js';
 import { everything, sampleAddress, serviceElement, services } from './packet-rules.js';
 
 const family = new GenericFamily(20, 1, messageAttributes, Command);

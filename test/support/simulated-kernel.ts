@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { IpAddress } from '../../src/base/ip.js';
-import { operationTarget, type Operation } from '../../src/model/operation.js';
+import { operationKey, type Operation } from '../../src/model/operation.js';
 import { formatOperation } from '../../src/model/plan-entry.js';
 import {
   virtualServerKey,
@@ -10,10 +10,10 @@ import {
   type VirtualServer,
   type VirtualServerIdentity,
   type VirtualServerKey,
-  type VirtualServerTable,
+  type VirtualServerEntry,
 } from '../../src/model/virtual-server.js';
-import type { ElementKey, SetElement } from '../../src/model/nftables.js';
-import { touch, type Observed, type Touched } from '../../src/plan/diff.js';
+import type { ElementKey, SetElement } from '../../src/nftables/declarations.js';
+import { dirtyKeys, type ObservedView, type DirtyKeys } from '../../src/plan/operations/diff.js';
 
 interface MutableTable {
   server: VirtualServer;
@@ -21,7 +21,7 @@ interface MutableTable {
 }
 
 /** A kernel's IPVS table and the addresses of kube-ipvs0, in memory. An operation that the kernel would refuse fails the test. */
-export class SimulatedKernel implements Observed {
+export class SimulatedKernel implements ObservedView {
   readonly #tables = new Map<VirtualServerKey, MutableTable>();
   readonly #addresses = new Set<IpAddress>();
   readonly #elements = new Map<ElementKey, SetElement>();
@@ -32,7 +32,7 @@ export class SimulatedKernel implements Observed {
   /** Told of every operation before it is done. */
   beforeOperation: (operation: Operation) => void = () => {};
 
-  virtualServer(key: VirtualServerKey): VirtualServerTable | undefined {
+  virtualServer(key: VirtualServerKey): VirtualServerEntry | undefined {
     return this.#tables.get(key);
   }
 
@@ -48,7 +48,7 @@ export class SimulatedKernel implements Observed {
     return this.#elements.values();
   }
 
-  tables(): Iterable<VirtualServerTable> {
+  tables(): Iterable<VirtualServerEntry> {
     return this.#tables.values();
   }
 
@@ -56,8 +56,8 @@ export class SimulatedKernel implements Observed {
     return this.#addresses;
   }
 
-  keys(): Touched {
-    return touch({
+  keys(): DirtyKeys {
+    return dirtyKeys({
       virtualServers: new Set(this.#tables.keys()),
       addresses: new Set(this.#addresses),
       elements: new Set(this.#elements.keys()),
@@ -98,7 +98,7 @@ export class SimulatedKernel implements Observed {
       else this.#addresses.delete(address);
       return;
     }
-    const key = operationTarget(operation);
+    const key = operationKey(operation);
     const table = this.#tables.get(key);
     if (operation.kind === 'add-virtual-server') {
       if (table !== undefined) refuse('EEXIST');

@@ -1,23 +1,28 @@
-import { type Operation, operationTarget } from '../../src/model/operation.js';
+import { type Operation, operationKey } from '../../src/model/operation.js';
 import { formatOperation } from '../../src/model/plan-entry.js';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
-import type { VirtualServerTable } from '../../src/model/virtual-server.js';
-import { Desired } from '../../src/plan/desired.js';
-import { diff, touch, union, type Touched } from '../../src/plan/diff.js';
-import { allTouched } from './touched.js';
+import type { VirtualServerEntry } from '../../src/model/virtual-server.js';
+import { DesiredState } from '../../src/plan/desired-state.js';
+import { diff, dirtyKeys, union, type DirtyKeys } from '../../src/plan/operations/diff.js';
+import { mergeDirtyKeys } from './dirty-keys.js';
 import {
   defaultDrainSettings,
   drainStep,
-  drainingAmong,
+  virtualServersWithDraining,
   type Draining,
   type DrainSettings,
-} from '../../src/plan/drain.js';
-import { phaseOperations, phases } from '../../src/plan/order.js';
-import { render, renderContext, type RenderContext, type RenderSettings } from '../../src/plan/render.js';
-import { formatHostAddress, sortedRealServers } from '../../src/plan/table.js';
-import { lingeringOver } from './lingering.js';
+} from '../../src/plan/drain/drain-step.js';
+import { phaseOperations, phases } from '../../src/plan/operations/phases.js';
+import {
+  render,
+  renderContext,
+  type RenderContext,
+  type RenderSettings,
+} from '../../src/plan/render/render.js';
+import { formatHostAddress, sortedRealServers } from '../../src/plan/output/ipvs-table-formats.js';
+import { orphanedVirtualServersOver } from './orphaned-virtual-servers.js';
 import { ip, nodeFacts, settings } from './objects.js';
 import { SimulatedKernel } from './simulated-kernel.js';
 
@@ -27,7 +32,7 @@ export interface ClusterObjects {
   readonly slices: readonly EndpointSlice[];
 }
 
-const describe = ({ server, realServers }: VirtualServerTable): string => {
+const describe = ({ server, realServers }: VirtualServerEntry): string => {
   const shown = sortedRealServers({ server, realServers }).map(({ key, weight }) =>
     weight === 1 ? key : `${key} weight ${weight}`,
   );
@@ -51,8 +56,8 @@ const tableLines = (operations: readonly Operation[]): readonly string[] =>
 /** The decisions of a node, wired as the daemon wires them, with a simulated kernel. */
 export class SimulatedNode {
   readonly kernel = new SimulatedKernel();
-  readonly desired = new Desired();
-  readonly lingering = lingeringOver(this.desired, {
+  readonly desired = new DesiredState();
+  readonly lingering = orphanedVirtualServersOver(this.desired, {
     has: (address) => this.context.interfaceAddresses.has(ip(address)),
   });
   context: RenderContext;
@@ -70,7 +75,7 @@ export class SimulatedNode {
     this.context = renderContext(facts, renderSettings);
   }
 
-  #render(key: ServiceKey): Touched {
+  #render(key: ServiceKey): DirtyKeys {
     const service = this.#services.get(key);
     const slices = this.#slices.filter((slice) => slice.service === key);
     return this.desired.replace(
@@ -121,8 +126,8 @@ export class SimulatedNode {
     return this.#sync([this.desired.keys(), this.kernel.keys()], now);
   }
 
-  #sync(touched: readonly Touched[], now: number): readonly string[] {
-    const all = this.#settle(allTouched(touched));
+  #sync(touched: readonly DirtyKeys[], now: number): readonly string[] {
+    const all = this.#settle(mergeDirtyKeys(touched));
     const operations = diff(this.lingering, this.kernel, all, this.drainSettings);
     const ordered = phases(operations, this.desired.urgency).flatMap(phaseOperations);
     this.kernel.apply(ordered);
@@ -131,11 +136,11 @@ export class SimulatedNode {
   }
 
   /** Those that are unwanted now linger if they have connections; the keys with those that are wanted otherwise by that. */
-  #settle(touched: Touched): Touched {
+  #settle(touched: DirtyKeys): DirtyKeys {
     let all = touched;
     for (const key of touched.virtualServers)
       if (['wanted-again', 'gone'].includes(this.lingering.endOf(key, this.kernel) ?? ''))
-        all = union(all, this.lingering.end(key));
+        all = union(all, this.lingering.release(key));
     const { virtualServers } = touched;
     for (const have of this.lingering.candidates(
       virtualServers,
@@ -144,31 +149,32 @@ export class SimulatedNode {
       this.drainSettings,
     ))
       if (this.kernel.observe(have.server.identity).some(({ activeConnections }) => activeConnections > 0))
-        all = union(all, this.lingering.add(have, this.kernel));
+        all = union(all, this.lingering.retain(have, this.kernel));
     return all;
   }
 
   /** What the daemon does after each change with what it touched, and every minute with what is draining. */
   lookAtDraining(
-    keys: Touched['virtualServers'] = new Set(this.draining.keys()),
+    keys: DirtyKeys['virtualServers'] = new Set(this.draining.keys()),
     now = 0,
   ): readonly string[] {
-    const tables = drainingAmong(keys, this.lingering, this.kernel, this.drainSettings);
+    const tables = virtualServersWithDraining(keys, this.lingering, this.kernel, this.drainSettings);
     const step = drainStep({
       draining: this.draining,
       observations: new Map(tables.map(({ server }) => [server.key, this.kernel.observe(server.identity)])),
-      wanted: this.lingering,
+      desired: this.lingering,
       now,
       settings: this.drainSettings,
-      recorded: () => undefined,
+      recordOf: () => undefined,
       endpointOf: (of, realServer) => this.desired.formerEndpoint(of, realServer),
-      isNodeGone: () => false,
+      isNodeDeleted: () => false,
     });
-    this.draining = step.keep;
+    this.draining = step.stillDraining;
     this.kernel.apply(step.delete);
-    let ended = touch({ virtualServers: new Set(step.delete.map(operationTarget)) });
+    let ended = dirtyKeys({ virtualServers: new Set(step.delete.map(operationKey)) });
     for (const key of keys)
-      if (this.lingering.endOf(key, this.kernel) === 'idle') ended = union(ended, this.lingering.end(key));
+      if (this.lingering.endOf(key, this.kernel) === 'idle')
+        ended = union(ended, this.lingering.release(key));
     const after = phases(diff(this.lingering, this.kernel, ended, this.drainSettings)).flatMap(
       phaseOperations,
     );

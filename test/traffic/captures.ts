@@ -7,7 +7,7 @@ import { positions, type Position, type TwoNodeNetwork } from './network.js';
 import { program, startOnNode } from './run.js';
 import { nodeObject } from './world.js';
 import { eventually } from '../support/daemon-process.js';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 
 interface CapturedCase {
   readonly objects: readonly object[];

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { run } from '../support/guest.js';
+import { run } from '../support/lab-guest.js';
 import type { Question, Received, Reply } from './messages.js';
 
 const agent = fileURLToPath(new URL('./agent.js', import.meta.url));
@@ -14,10 +14,10 @@ export type Pod = 'a' | 'b' | 'x';
 type Namespace = Position | Pod;
 
 /** Stands for the health checks of Services where the daemon has ended when they are asked for. */
-export const healthAnswer = 'HTTP/1.0 200 OK';
+export const healthResponse = 'HTTP/1.0 200 OK';
 /** A daemon of the node on all its addresses, as sshd is. */
 export const daemonPort = 22;
-export const daemonAnswer = 'daemon';
+export const daemonResponse = 'daemon';
 /** Where every pod answers `NAME-8081`, and where it sends back what it gets. */
 export const secondPort = 8_081;
 export const echoPort = 8_082;
@@ -91,8 +91,8 @@ export class TwoNodeNetwork implements AsyncDisposable {
     run('scripts/kernel-lab/network', 'up', '--two-nodes');
     const ofNode = [
       ...ofPod('node'),
-      `${daemonPort}=${daemonAnswer}`,
-      ...healthCheckPorts.map((port) => `${port}=${healthAnswer}`),
+      `${daemonPort}=${daemonResponse}`,
+      ...healthCheckPorts.map((port) => `${port}=${healthResponse}`),
     ];
     const answering: Readonly<Record<Namespace, readonly string[]>> = {
       client: [],

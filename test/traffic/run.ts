@@ -6,7 +6,7 @@ import { thisNode } from '../support/objects.js';
 import { groupBy } from './group.js';
 import { cases, settings, type Case, type Family } from './matrix.js';
 import type { Transport } from './messages.js';
-import { daemonAnswer, healthAnswer, type Position, type TwoNodeNetwork } from './network.js';
+import { daemonResponse, healthResponse, type Position, type TwoNodeNetwork } from './network.js';
 import { healthPortOf, nodeObject, sourceOf, target, worldOf } from './world.js';
 
 /** Requests of one position to one frontend, and what is expected of them. */
@@ -71,8 +71,8 @@ export const program = async (...input: Parameters<typeof startOnNode>): Promise
 
 /** In the words of the matrix. */
 const wordOf = (answer: string, { from, address, family, expected }: Probe): string => {
-  if (answer === healthAnswer) return 'health';
-  if (answer === daemonAnswer) return 'daemon';
+  if (answer === healthResponse) return 'health';
+  if (answer === daemonResponse) return 'daemon';
   const [pod = '', source, port, lost] = answer.split(' ');
   if (source === undefined) return answer;
   if (expected.includes(`${pod}:any`)) return `${pod}:any`;

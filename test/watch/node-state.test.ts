@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/base/log.js';
-import { ClusterStore } from '../../src/watch/cluster-store.js';
-import { manifestSource } from '../../src/watch/manifest-source.js';
+import { ClusterStore } from '../../src/watch/store/cluster-store.js';
+import { manifestSource } from '../../src/watch/manifests/manifest-source.js';
 import type { Source } from '../../src/watch/source.js';
 import type { Fault } from '../support/api-faults.js';
 import type { ApiObject } from '../support/api-objects.js';
 import { sampleNode } from '../support/api-samples.js';
 import { ApiServer } from '../support/api-server.js';
-import { follow, until } from './following.js';
+import { follow, until } from './follower.js';
 
 const withReady = (name: string, status: string): ApiObject => ({
   ...sampleNode(name, 'a'),
@@ -99,7 +99,7 @@ test('manifests: a Node is gone that was there and is not; of others nothing is 
       ['there', 'gone', 'there'],
     );
     writeFileSync(join(folder, 'nodes.json'), 'kind: [');
-    await until('the trouble', () => source.health().trouble !== undefined);
+    await until('the trouble', () => source.health().lastError !== undefined);
     assert.equal(await stateOf(source, 'b'), 'gone');
   }
   rmSync(folder, { recursive: true });

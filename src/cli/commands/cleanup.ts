@@ -1,9 +1,9 @@
-import { command, flag, outputOption, texts } from '../command.js';
+import { defineCommand, booleanOption, outputOption, stringListOption } from '../framework/command.js';
 
-export const cleanupCommand = command({
+export const cleanupCommand = defineCommand({
   name: 'cleanup',
   summary: 'Removes from this node what kube-ipvs has made, and nothing else.',
-  about: `Removes its virtual servers (those that its packet rules name, and those on addresses of kube-ipvs0), the interface
+  description: `Removes its virtual servers (those that its packet rules name, and those on addresses of kube-ipvs0), the interface
 kube-ipvs0 with its addresses, its rules in chains of others (forwarding.acceptInForeignChains), and the nftables tables
 ip and ip6 kube-ipvs. Virtual servers, addresses and tables of others stay, and so do kernel settings (sysctl). Asks no API
 server. Stop the daemon first: it would put everything back.
@@ -14,9 +14,9 @@ and on its node ports. Those its sets KUBE-NODE-PORT-* tell; where they are gone
 are assumed to be, and it says of which. It may run beside the daemon. Chains of the kubelet and of others stay. Rules in
 iptables-legacy it cannot remove: it prints the command that does. Stop kube-proxy first.`,
   options: {
-    kubeProxy: flag('remove what kube-proxy left instead, of its modes ipvs, iptables and nftables'),
-    dryRun: flag('print what would be removed and touch nothing'),
-    config: texts('file', 'KubeProxyConfiguration; repeatable', { completion: 'file' }),
+    kubeProxy: booleanOption('remove what kube-proxy left instead, of its modes ipvs, iptables and nftables'),
+    dryRun: booleanOption('print what would be removed and touch nothing'),
+    config: stringListOption('file', 'KubeProxyConfiguration; repeatable', { completion: 'file' }),
     output: outputOption(['text', 'json'], 'text'),
   },
   examples: [
@@ -27,22 +27,22 @@ iptables-legacy it cannot remove: it prints the command that does. Stop kube-pro
     ['kube-ipvs cleanup --kube-proxy'],
     ['kube-proxy --cleanup', 'removes what is of kube-ipvs, where it is called as kube-proxy'],
   ],
-  needs: 'Needs CAP_NET_ADMIN.',
+  requirements: 'Needs CAP_NET_ADMIN.',
   exitStatuses: [
     'nothing is left (with --dry-run: nothing would be)',
     'something is or would be, and why, or another error',
     'called wrongly',
   ],
   run: async (_, { kubeProxy, dryRun, config, output }) => {
-    const { parseFlags } = await import('../../config/flags.js');
+    const { parseFlags } = await import('../../config/parse-flags.js');
     const { loadSettings } = await import('../../config/load-settings.js');
     const flags = [...config.map((file) => `--config=${file}`), `--dry-run=${dryRun}`];
     const settings = loadSettings(parseFlags(flags));
     if (kubeProxy) {
-      const { cleanupKubeProxy } = await import('../kube-proxy-cleanup.js');
+      const { cleanupKubeProxy } = await import('../cleanup/kube-proxy-cleanup.js');
       return cleanupKubeProxy({ excludeCidrs: settings.excludeCidrs, dryRun, output });
     }
-    const { cleanup } = await import('../cleanup.js');
+    const { cleanup } = await import('../cleanup/cleanup.js');
     return cleanup(settings, output);
   },
 });

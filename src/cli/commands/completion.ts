@@ -1,7 +1,7 @@
-import { command } from '../command.js';
-import { completionScripts, shells, type Shell } from '../completion/scripts.js';
+import { defineCommand } from '../framework/command.js';
+import { completionScripts, shells, type Shell } from '../completion/completion-scripts.js';
 
-export const completionCommand = command({
+export const completionCommand = defineCommand({
   name: 'completion',
   summary: 'Prints what makes a shell complete commands, options, their values, files, Services and VIPs.',
   operand: { name: 'shell', summary: 'bash, zsh or fish', mandatory: true, choices: shells },
@@ -16,7 +16,7 @@ export const completionCommand = command({
     ['kube-ipvs completion zsh > "${fpath[1]}/_kube-ipvs"', 'for every zsh to come'],
     ['kube-ipvs completion fish > ~/.config/fish/completions/kube-ipvs.fish', 'for every fish to come'],
   ],
-  needs: 'Services and VIPs are completed only for who may read them: root.',
+  requirements: 'Services and VIPs are completed only for who may read them: root.',
   exitStatuses: ['done', 'an error', 'called wrongly'],
   run: async ([shell]) => {
     // Commander has refused every other word.

@@ -1,37 +1,43 @@
 import { adminSocketHelp } from '../../config/admin-socket.js';
-import { command, flag, outputOption, text, texts } from '../command.js';
+import {
+  defineCommand,
+  booleanOption,
+  outputOption,
+  stringOption,
+  stringListOption,
+} from '../framework/command.js';
 
-export const doctorCommand = command({
+export const doctorCommand = defineCommand({
   name: 'doctor',
   summary:
     'Looks for whatever keeps IPVS or kube-ipvs on this node from working well, and says what to do about it.',
-  about:
+  description:
     'Every check is pass, warn, fail or unknown (it could not look, and says why). It changes nothing and starts no program; ' +
     'it asks the kernel, /proc, the API server and the daemon on this node, and what it may not see makes only those checks ' +
     'unknown that need it. Without --config it reads /var/lib/kube-proxy/config.conf where there is one. deploy/DOCTOR.md ' +
     'lists all checks.',
   options: {
-    config: texts('file', 'KubeProxyConfiguration and KubeIpvsConfiguration; repeatable', {
+    config: stringListOption('file', 'KubeProxyConfiguration and KubeIpvsConfiguration; repeatable', {
       completion: 'file',
     }),
-    kubeconfig: text('file', 'how to reach the API server, before that of the configuration', {
+    kubeconfig: stringOption('file', 'how to reach the API server, before that of the configuration', {
       completion: 'file',
     }),
-    hostnameOverride: text(
+    hostnameOverride: stringOption(
       'name',
       "the name of this machine's Node (default: $NODE_NAME, else the machine's name)",
     ),
-    source: text(
+    source: stringOption(
       'path',
       'a file or folder of manifests with the Services, where no API server is to be asked (default: as the daemon)',
       {
         completion: 'file',
       },
     ),
-    adminSocket: text('path', adminSocketHelp, { completion: 'file' }),
-    only: texts('checks', 'only these, by id or group; repeatable, or with commas between'),
-    quiet: flag('only what is not pass', { short: 'q' }),
-    strict: flag('warnings count: exit status 1 for them too'),
+    adminSocket: stringOption('path', adminSocketHelp, { completion: 'file' }),
+    only: stringListOption('checks', 'only these, by id or group; repeatable, or with commas between'),
+    quiet: booleanOption('only what is not pass', { short: 'q' }),
+    strict: booleanOption('warnings count: exit status 1 for them too'),
     output: outputOption(['table', 'json', 'yaml'], 'table'),
   },
   examples: [
@@ -41,11 +47,11 @@ export const doctorCommand = command({
     ['kubectl -n kube-system exec ds/kube-ipvs -- kube-ipvs doctor', 'on a node, from afar'],
     ['kube-ipvs doctor -o json | jq -r \'.checks[] | select(.result == "fail") | .remedy\''],
   ],
-  needs:
+  requirements:
     'Needs root or CAP_NET_ADMIN (the group root for iptables-legacy) to see everything, and runs without.',
   exitStatuses: ['no check fails (--strict: nor warns)', 'a check fails', 'called wrongly'],
   run: async (_, options) => {
-    const { doctor } = await import('../doctor.js');
+    const { doctor } = await import('../doctor/doctor.js');
     return doctor(options);
   },
 });

@@ -1,6 +1,12 @@
-import { UsageError } from '../../config/flags.js';
+import { UsageError } from '../../config/parse-flags.js';
 import { nearest } from '../../config/nearest.js';
-import { colorOption, command, flag, text, texts } from '../command.js';
+import {
+  colorOption,
+  defineCommand,
+  booleanOption,
+  stringOption,
+  stringListOption,
+} from '../framework/command.js';
 
 const formats = ['table', 'wide', 'json', 'yaml', 'ipvsadm', 'name'] as const;
 
@@ -12,11 +18,11 @@ const outputOf = (given: string): string => {
   );
 };
 
-export const dumpCommand = command({
+export const dumpCommand = defineCommand({
   name: 'dump',
   summary:
     "Shows the kernel's IPVS table: virtual servers, their real servers and connections; or the packet rules.",
-  about:
+  description:
     'Where a daemon runs here, Services, pods, nodes and what drains are told by name: it is asked on its admin socket. Without it ' +
     'there are addresses alone.',
   operand: {
@@ -27,7 +33,7 @@ export const dumpCommand = command({
   },
   options: {
     output: {
-      ...text(
+      ...stringOption(
         'format',
         `how to print it: ${formats.join(', ')}, custom-columns=TITLE:FIELD,… (default: table)`,
         {
@@ -36,22 +42,28 @@ export const dumpCommand = command({
       ),
       suggestions: [...formats, 'custom-columns='],
     },
-    sortBy: text(
+    sortBy: stringOption(
       'field',
       'numbers from the largest on, texts from A on; a wrong name tells which fields there are',
     ),
-    namespace: text('name', 'of the target; without one, everything of this namespace', { short: 'n' }),
-    stats: flag('connections, packets and bytes since a server was added'),
-    rate: flag('connections, packets and bytes a second'),
-    rules: flag('the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table'),
-    watch: flag('the table, and from then on what changes in it; -o json: an object a line', { short: 'w' }),
-    connections: flag("the kernel's connection table instead: client, virtual server, real server, state"),
-    client: text('address', 'connections of these clients: 10.0.0.1, 10.0.0.0/8, 10.0.0.1:4711'),
-    real: text('address', 'connections to these real servers, in the same forms'),
-    inState: texts('state', 'connections in this state, as ESTABLISHED or TIME_WAIT'),
-    noHeaders: flag('no line of column titles'),
+    namespace: stringOption('name', 'of the target; without one, everything of this namespace', {
+      short: 'n',
+    }),
+    stats: booleanOption('connections, packets and bytes since a server was added'),
+    rate: booleanOption('connections, packets and bytes a second'),
+    rules: booleanOption('the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table'),
+    watch: booleanOption('the table, and from then on what changes in it; -o json: an object a line', {
+      short: 'w',
+    }),
+    connections: booleanOption(
+      "the kernel's connection table instead: client, virtual server, real server, state",
+    ),
+    client: stringOption('address', 'connections of these clients: 10.0.0.1, 10.0.0.0/8, 10.0.0.1:4711'),
+    real: stringOption('address', 'connections to these real servers, in the same forms'),
+    inState: stringListOption('state', 'connections in this state, as ESTABLISHED or TIME_WAIT'),
+    noHeaders: booleanOption('no line of column titles'),
     color: colorOption,
-    adminSocket: text('path', "the daemon's admin socket; empty: ask none", { completion: 'file' }),
+    adminSocket: stringOption('path', "the daemon's admin socket; empty: ask none", { completion: 'file' }),
   },
   examples: [
     ['kube-ipvs dump', 'everything, by address'],
@@ -72,7 +84,7 @@ export const dumpCommand = command({
     ['kube-ipvs dump -w shop/web', 'one Service, and what changes in the kernel as its pods roll'],
     ['kube-ipvs dump -o ipvsadm > table', 'and ipvsadm -R < table restores it'],
   ],
-  needs: 'Needs CAP_NET_ADMIN, as ipvsadm does.',
+  requirements: 'Needs CAP_NET_ADMIN, as ipvsadm does.',
   exitStatuses: ['done', 'an error or nothing at the target', 'called wrongly'],
   run: async ([target], given) => {
     const {
@@ -96,17 +108,17 @@ export const dumpCommand = command({
       titles: !noHeaders,
     };
     if (connections) {
-      const { dumpConnections } = await import('../dump-connections.js');
+      const { dumpConnections } = await import('../dump/dump-connections.js');
       return dumpConnections({ ...options, client, real, states: inState });
     }
     if (client !== undefined || real !== undefined || inState.length > 0)
       throw new UsageError('--client, --real and --in-state go with --connections');
     if (watch) {
       if (rest.rules) throw new UsageError('--watch goes without --rules');
-      const { watchDump } = await import('../dump-watch.js');
+      const { watchDump } = await import('../dump/dump-watch.js');
       return watchDump(options);
     }
-    const { dump } = await import('../dump.js');
+    const { dump } = await import('../dump/dump.js');
     return dump(options);
   },
 });

@@ -1,11 +1,11 @@
 import { adminSocketHelp } from '../../config/admin-socket.js';
-import { command, outputOption, text } from '../command.js';
+import { defineCommand, outputOption, stringOption } from '../framework/command.js';
 
-export const explainCommand = command({
+export const explainCommand = defineCommand({
   name: 'explain',
   summary:
     'Tells the story of one Service, VIP, node port or pod: what should be, what is, why, and what to do next.',
-  about:
+  description:
     'What the API says, which endpoints get connections and why the others do not, whether the kernel has what it should, which packet rules ' +
     'apply, and the settings of this node that matter; at the end a verdict. With --from it follows a packet, by the rules and tables that ' +
     'the kernel has now. It changes nothing. Without a daemon it tells what the kernel alone shows of an address. deploy/EXPLAIN.md ' +
@@ -18,13 +18,13 @@ export const explainCommand = command({
     completion: 'target',
   },
   options: {
-    from: text(
+    from: stringOption(
       'who',
       'follow a packet of pod, node, outside, of an address, or of pod=ADDRESS or outside=ADDRESS',
     ),
-    namespace: text('name', 'of the target', { short: 'n' }),
+    namespace: stringOption('name', 'of the target', { short: 'n' }),
     output: outputOption(['text', 'json', 'yaml'], 'text'),
-    adminSocket: text('path', adminSocketHelp, { completion: 'file' }),
+    adminSocket: stringOption('path', adminSocketHelp, { completion: 'file' }),
   },
   examples: [
     ['kube-ipvs explain shop/web', 'a Service: is it well, and if not, why'],
@@ -34,7 +34,8 @@ export const explainCommand = command({
     ['kube-ipvs explain pod/web-1 -n shop', 'why a pod gets no connections'],
     ["kube-ipvs explain shop/web -o json | jq -r '.stories[].verdict.next'"],
   ],
-  needs: 'Needs the daemon on this node for all that has a name, and CAP_NET_ADMIN to look into the kernel.',
+  requirements:
+    'Needs the daemon on this node for all that has a name, and CAP_NET_ADMIN to look into the kernel.',
   exitStatuses: [
     'nothing is wrong',
     'something is wrong with the target, or there is no such target',

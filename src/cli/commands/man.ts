@@ -1,7 +1,7 @@
 import { releaseDate, version } from '../../base/version.js';
-import { command } from '../command.js';
+import { defineCommand } from '../framework/command.js';
 
-export const manCommand = command({
+export const manCommand = defineCommand({
   name: 'man',
   summary: 'Prints the man page kube-ipvs(8): every command, flag, file and exit status.',
   options: {},
@@ -11,8 +11,8 @@ export const manCommand = command({
   ],
   exitStatuses: ['done', 'an error', 'called wrongly'],
   run: async () => {
-    const { manPage } = await import('../man-page.js');
-    const { commands } = await import('../registry.js');
+    const { manPage } = await import('../help/man-page.js');
+    const { commands } = await import('./registry.js');
     process.stdout.write(manPage(commands, { version, date: releaseDate }));
     return 0;
   },

@@ -1,8 +1,8 @@
 import { release } from 'node:os';
 import { releaseDate, version } from '../../base/version.js';
-import { command, outputOption } from '../command.js';
+import { defineCommand, outputOption } from '../framework/command.js';
 
-export const versionCommand = command({
+export const versionCommand = defineCommand({
   name: 'version',
   summary: 'Tells the version of the program, of Node.js and of the kernel.',
   options: { output: outputOption(['text', 'json'], 'text') },

@@ -9,7 +9,7 @@ export interface BashLine {
 }
 
 /** Splits what stands before the cursor. Expansions stay as they are: nobody knows what they will be. */
-export const readBashLine = (line: string): BashLine => {
+export const parseBashLine = (line: string): BashLine => {
   const words: string[] = [];
   let word = '';
   let began = -1;

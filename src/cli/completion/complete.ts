@@ -1,17 +1,17 @@
-import type { Action, Command, Completion, Operand } from '../command.js';
-import { daemonOptions, optionsOf, type CompletableOption } from './options.js';
+import type { RunnableCommand, Command, CompletionKind, Operand } from '../framework/command.js';
+import { daemonOptions, optionsOf, type CompletableOption } from './completable-options.js';
 
 /** A word that could stand there. */
-export interface Candidate {
+export interface CompletionCandidate {
   readonly word: string;
   readonly summary: string;
 }
 
 /** What could stand at a place of the command line. */
 export interface Completions {
-  readonly candidates: readonly Candidate[];
+  readonly candidates: readonly CompletionCandidate[];
   /** What else the place takes, which the caller must look up. */
-  readonly also: Completion;
+  readonly lookup: CompletionKind;
   /** What of the word is certain, as `--config=`: it stands before each of what `also` names. */
   readonly prefix: string;
 }
@@ -22,29 +22,31 @@ interface Grammar {
   readonly operand: Operand | undefined;
 }
 
-const nothing: Completions = { candidates: [], also: 'nothing', prefix: '' };
+const noCompletions: Completions = { candidates: [], lookup: 'nothing', prefix: '' };
 
-const ofAction = (action: Action): Grammar => {
+const ofAction = (action: RunnableCommand): Grammar => {
   const { operand } = action;
   const options =
     operand?.completion === 'daemon-flag' ? [...optionsOf(action), ...daemonOptions] : optionsOf(action);
   return { options, operand };
 };
 
-const starting = (start: string, candidates: readonly Candidate[]): readonly Candidate[] =>
-  candidates.filter(({ word }) => word.startsWith(start));
+const starting = (
+  start: string,
+  candidates: readonly CompletionCandidate[],
+): readonly CompletionCandidate[] => candidates.filter(({ word }) => word.startsWith(start));
 
 const valuesOf = ({ value }: CompletableOption, current: string, prefix: string): Completions => ({
   candidates: starting(
     prefix + current,
     (value?.words ?? []).map((word) => ({ word: prefix + word, summary: '' })),
   ),
-  also: value?.completion ?? 'nothing',
+  lookup: value?.completion ?? 'nothing',
   prefix,
 });
 
 /** Which options stand there already, how many operands, and the option that waits for its value. */
-const walk = (words: readonly string[], { options }: Grammar) => {
+const parseWords = (words: readonly string[], { options }: Grammar) => {
   const used = new Set<CompletableOption>();
   let operands = 0;
   let waiting: CompletableOption | undefined;
@@ -65,7 +67,7 @@ const optionNames = (
   options: readonly CompletableOption[],
   used: ReadonlySet<CompletableOption>,
   current: string,
-): readonly Candidate[] =>
+): readonly CompletionCandidate[] =>
   starting(
     current,
     options
@@ -79,26 +81,26 @@ const optionNames = (
   );
 
 const completeIn = (grammar: Grammar, before: readonly string[], current: string): Completions => {
-  const { used, operands, waiting, ended } = walk(before, grammar);
+  const { used, operands, waiting, ended } = parseWords(before, grammar);
   if (waiting !== undefined) return valuesOf(waiting, current, '');
   if (!ended && current.startsWith('-')) {
     const equals = current.indexOf('=');
-    if (equals < 0) return { ...nothing, candidates: optionNames(grammar.options, used, current) };
+    if (equals < 0) return { ...noCompletions, candidates: optionNames(grammar.options, used, current) };
     const option = grammar.options.find(({ names }) => names.includes(current.slice(0, equals)));
-    if (option?.value === undefined) return nothing;
+    if (option?.value === undefined) return noCompletions;
     return valuesOf(option, current.slice(equals + 1), current.slice(0, equals + 1));
   }
   const { operand } = grammar;
-  if (operand === undefined || (operands > 0 && operand.many !== true)) return nothing;
+  if (operand === undefined || (operands > 0 && operand.variadic !== true)) return noCompletions;
   const words = (operand.choices ?? []).map((word) => ({ word, summary: '' }));
-  return { ...nothing, candidates: starting(current, words), also: operand.completion ?? 'nothing' };
+  return { ...noCompletions, candidates: starting(current, words), lookup: operand.completion ?? 'nothing' };
 };
 
 const named = (
   commands: readonly { readonly name: string; readonly summary: string }[],
   current: string,
 ) => ({
-  ...nothing,
+  ...noCompletions,
   candidates: starting(
     current,
     commands.map(({ name, summary }) => ({ word: name, summary })),
@@ -115,7 +117,7 @@ const completeCommand = (command: Command, words: readonly string[], current: st
   const [name, ...rest] = words;
   if (name === undefined) return named(command.commands, current);
   const action = command.commands.find((one) => one.name === name);
-  return action === undefined ? nothing : completeIn(ofAction(action), rest, current);
+  return action === undefined ? noCompletions : completeIn(ofAction(action), rest, current);
 };
 
 const completeHelp = (
@@ -127,7 +129,7 @@ const completeHelp = (
   const command = commands.find(({ name }) => name === words[0]);
   return words.length === 1 && command !== undefined && 'commands' in command
     ? named(command.commands, current)
-    : nothing;
+    : noCompletions;
 };
 
 /** What could stand in the place of `current`, after the words between the program's name and it. */
@@ -146,5 +148,5 @@ export const complete = (
   if (name === 'run') return completeIn(daemon, rest, current);
   if (name.startsWith('-')) return completeIn(daemon, words, current);
   const command = commands.find((one) => one.name === name);
-  return command === undefined ? nothing : completeCommand(command, rest, current);
+  return command === undefined ? noCompletions : completeCommand(command, rest, current);
 };

@@ -1,41 +1,45 @@
 import type { Family, IpAddress } from '../../base/ip.js';
-import type { Outcome } from '../../doctor/checks.js';
-import type { Look } from '../../doctor/finding.js';
-import type { RuleSource } from '../../model/packet-walk.js';
-import type { ServedAnswer, ServiceStoryAnswer, StatusAnswer } from '../../plan/admin-answers.js';
-import type { ObservedTable } from '../kernel-table.js';
+import type { CheckReport } from '../../doctor/all-checks.js';
+import type { Fact } from '../../doctor/check-result.js';
+import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
+import type {
+  ServedVirtualServerResponse,
+  ServiceReportResponse,
+  StatusResponse,
+} from '../../admin-api/responses.js';
+import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 
 /** What the kernel itself has, read just now. */
-export interface KernelLook {
+export interface KernelFacts {
   /** By the keys of virtual servers: those that the story is about. */
-  readonly tables: ReadonlyMap<string, ObservedTable>;
+  readonly virtualServers: ReadonlyMap<string, ObservedVirtualServer>;
   /** On kube-ipvs0, and on every interface. */
   readonly dummyAddresses: ReadonlySet<IpAddress>;
   readonly addresses: ReadonlySet<IpAddress>;
   /** Our packet rules; a family without them is absent. */
-  readonly rules: Readonly<Partial<Record<Family, RuleSource>>>;
+  readonly rules: Readonly<Partial<Record<Family, RuleEnvironment>>>;
 }
 
 /** All that a story is made of. */
-export interface StoryFacts {
+export interface ReportFacts {
   /** As the user wrote it. */
   readonly target: string;
   /** What the daemon tells of the Service; undefined: no Service asks for the target, or no daemon runs. */
-  readonly service: ServiceStoryAnswer | undefined;
+  readonly service: ServiceReportResponse | undefined;
   /** The virtual servers of the Service that the target means. */
-  readonly served: readonly ServedAnswer[];
+  readonly served: readonly ServedVirtualServerResponse[];
   /** The pod that was asked for, as `namespace/name`. */
   readonly pod: string | undefined;
-  readonly kernel: Look<KernelLook>;
+  readonly kernel: Fact<KernelFacts>;
   /** Checks of the doctor that bear on packets. */
-  readonly node: readonly Outcome[];
-  readonly status: Look<StatusAnswer>;
+  readonly node: readonly CheckReport[];
+  readonly status: Fact<StatusResponse>;
 }
 
 /** `ok`: as it should be; `note`: only told; `warn`: works, but look at it; `fail`: does not work. */
 export type Mark = 'ok' | 'note' | 'warn' | 'fail';
 
-export interface Line {
+export interface CheckLine {
   readonly mark: Mark;
   readonly text: string;
   /** Lines under it, as they are. */
@@ -56,26 +60,30 @@ export const sectionTitles = {
 export type SectionId = keyof typeof sectionTitles;
 
 /** One thing to judge of a target. Pure: everything it knows is in the facts. */
-export interface Judgement {
+export interface ReportCheck {
   readonly id: string;
   /** What it looks at, for the documentation. */
   readonly title: string;
-  readonly look: (facts: StoryFacts) => readonly Line[];
+  readonly check: (facts: ReportFacts) => readonly CheckLine[];
 }
 
-export const ok = (text: string, details: readonly string[] = []): Line => ({ mark: 'ok', text, details });
-export const note = (text: string, details: readonly string[] = []): Line => ({
+export const ok = (text: string, details: readonly string[] = []): CheckLine => ({
+  mark: 'ok',
+  text,
+  details,
+});
+export const note = (text: string, details: readonly string[] = []): CheckLine => ({
   mark: 'note',
   text,
   details,
 });
-export const warn = (text: string, next: string, details: readonly string[] = []): Line => ({
+export const warn = (text: string, next: string, details: readonly string[] = []): CheckLine => ({
   mark: 'warn',
   text,
   next,
   details,
 });
-export const fail = (text: string, next: string, details: readonly string[] = []): Line => ({
+export const fail = (text: string, next: string, details: readonly string[] = []): CheckLine => ({
   mark: 'fail',
   text,
   next,

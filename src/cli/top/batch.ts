@@ -1,4 +1,4 @@
-import { formatColumns, type Column } from '../columns.js';
+import { formatColumns, type Column } from '../output/columns.js';
 import type { Load } from './rates.js';
 import type { Grouping, Row } from './rows.js';
 

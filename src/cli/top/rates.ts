@@ -1,11 +1,11 @@
 import type { Statistics } from '../../model/virtual-server.js';
-import type { ObservedTable } from '../kernel-table.js';
+import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 
 /** The kernel's table at one moment. */
 export interface Sample {
   /** Milliseconds of a clock that nobody sets. */
   readonly at: number;
-  readonly tables: readonly ObservedTable[];
+  readonly tables: readonly ObservedVirtualServer[];
 }
 
 /** What flows, a second; connections that are open. */
@@ -72,8 +72,8 @@ const flowBetween = (before: Statistics | undefined, now: Statistics | undefined
 };
 
 const tableLoad = (
-  before: ObservedTable | undefined,
-  now: ObservedTable,
+  before: ObservedVirtualServer | undefined,
+  now: ObservedVirtualServer,
   seconds: number,
 ): VirtualServerLoad => {
   let activeConnections = 0;
@@ -102,7 +102,7 @@ const tableLoad = (
 
 /** What flowed between two samples. What is new in the second has no rates yet; without a first sample nothing has. */
 export const loadsBetween = (before: Sample | undefined, now: Sample): readonly VirtualServerLoad[] => {
-  const known = new Map(before?.tables.map((table) => [table.server.key, table]));
+  const known = new Map(before?.tables.map((entry) => [entry.server.key, entry]));
   const seconds = before === undefined ? 0 : (now.at - before.at) / 1_000;
-  return now.tables.map((table) => tableLoad(known.get(table.server.key), table, seconds));
+  return now.tables.map((entry) => tableLoad(known.get(entry.server.key), entry, seconds));
 };

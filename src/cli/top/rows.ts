@@ -5,7 +5,7 @@ export const groupings = ['service', 'virtual', 'real'] as const;
 export type Grouping = (typeof groupings)[number];
 
 /** What a look at the daemon told; nothing where no daemon answers. */
-export interface Names {
+export interface NameLookup {
   /** `namespace/name` of the Service that has the virtual server. */
   serviceOf(virtualServer: string): string | undefined;
   /** `ClusterIP`, `NodePort` and so on, with the name of the port. */
@@ -26,7 +26,7 @@ export interface Row {
 }
 
 /** Where one is: everything, or what is inside of the rows that were opened one after the other. */
-export interface Place {
+export interface View {
   readonly grouping: Grouping;
   /** The Service that was opened. */
   readonly service?: string | undefined;
@@ -59,7 +59,7 @@ const merge = (rows: Iterable<Row>, noteOf: (merged: number, last: Row) => strin
 };
 
 /** A virtual server of no known Service stands for itself. */
-const serviceRow = (loads: VirtualServerLoad, names: Names): Row => {
+const serviceRow = (loads: VirtualServerLoad, names: NameLookup): Row => {
   const service = names.serviceOf(loads.key);
   return {
     key: service ?? loads.key,
@@ -71,8 +71,8 @@ const serviceRow = (loads: VirtualServerLoad, names: Names): Row => {
 };
 
 /** `inside`: its Service is known by where one is. */
-const virtualRow = (loads: VirtualServerLoad, names: Names, inside = false): Row => {
-  const service = inside ? undefined : names.serviceOf(loads.key);
+const virtualRow = (loads: VirtualServerLoad, names: NameLookup, isInsideService = false): Row => {
+  const service = isInsideService ? undefined : names.serviceOf(loads.key);
   const frontend = names.frontendOf(loads.key);
   const servers = `${loads.realServers.length} real`;
   return {
@@ -84,47 +84,59 @@ const virtualRow = (loads: VirtualServerLoad, names: Names, inside = false): Row
   };
 };
 
-function* realRows(tables: readonly VirtualServerLoad[], names: Names): Iterable<Row> {
-  for (const table of tables)
-    for (const { key, weight, load } of table.realServers)
-      yield { key, name: key, note: names.podOf(table.key, key) ?? '', isDraining: weight === 0, load };
+function* realRows(tables: readonly VirtualServerLoad[], names: NameLookup): Iterable<Row> {
+  for (const virtualServer of tables)
+    for (const { key, weight, load } of virtualServer.realServers)
+      yield {
+        key,
+        name: key,
+        note: names.podOf(virtualServer.key, key) ?? '',
+        isDraining: weight === 0,
+        load,
+      };
 }
 
-const realRowsOf = (table: VirtualServerLoad, names: Names): readonly Row[] =>
-  table.realServers.map(({ key, weight, load }) => ({
+const realRowsOf = (virtualServer: VirtualServerLoad, names: NameLookup): readonly Row[] =>
+  virtualServer.realServers.map(({ key, weight, load }) => ({
     key,
     name: key,
-    note: [`weight ${weight}`, names.podOf(table.key, key)].filter((part) => part !== undefined).join(' '),
+    note: [`weight ${weight}`, names.podOf(virtualServer.key, key)]
+      .filter((part) => part !== undefined)
+      .join(' '),
     isDraining: weight === 0,
     load,
   }));
 
 /** What one real server does in each of its virtual servers. */
-const partsOf = (real: string, tables: readonly VirtualServerLoad[], names: Names): readonly Row[] =>
-  tables.flatMap((table) =>
-    table.realServers
+const virtualServerRowsOf = (
+  real: string,
+  tables: readonly VirtualServerLoad[],
+  names: NameLookup,
+): readonly Row[] =>
+  tables.flatMap((virtualServer) =>
+    virtualServer.realServers
       .filter(({ key }) => key === real)
-      .map(({ weight, load }) => ({ ...virtualRow(table, names), isDraining: weight === 0, load })),
+      .map(({ weight, load }) => ({ ...virtualRow(virtualServer, names), isDraining: weight === 0, load })),
   );
 
 /** The rows of a place, in the order of the kernel's table. */
-export const rowsAt = (place: Place, all: readonly VirtualServerLoad[], names: Names): readonly Row[] => {
-  const { grouping, service, virtual, real } = place;
-  const inside = all.filter(
-    (table) =>
-      (service === undefined || serviceRow(table, names).key === service) &&
-      (virtual === undefined || table.key === virtual),
+export const rowsIn = (view: View, all: readonly VirtualServerLoad[], names: NameLookup): readonly Row[] => {
+  const { grouping, service, virtual, real } = view;
+  const members = all.filter(
+    (virtualServer) =>
+      (service === undefined || serviceRow(virtualServer, names).key === service) &&
+      (virtual === undefined || virtualServer.key === virtual),
   );
-  if (virtual !== undefined) return inside.flatMap((table) => realRowsOf(table, names));
-  if (real !== undefined) return partsOf(real, inside, names);
+  if (virtual !== undefined) return members.flatMap((virtualServer) => realRowsOf(virtualServer, names));
+  if (real !== undefined) return virtualServerRowsOf(real, members, names);
   if (service !== undefined || grouping === 'virtual')
-    return inside.map((table) => virtualRow(table, names, service !== undefined));
+    return members.map((virtualServer) => virtualRow(virtualServer, names, service !== undefined));
   if (grouping === 'service')
     return merge(
-      inside.map((table) => serviceRow(table, names)),
+      members.map((virtualServer) => serviceRow(virtualServer, names)),
       (parts) => `${parts} virtual`,
     );
-  return merge(realRows(inside, names), (parts, row) =>
+  return merge(realRows(members, names), (parts, row) =>
     [row.note, `in ${parts} virtual`].filter((part) => part !== '').join(' '),
   );
 };

@@ -1,7 +1,15 @@
 import { printable } from '../../base/text.js';
-import { cutToWidth, displayWidth } from '../display-width.js';
+import { cutToWidth, displayWidth } from '../output/display-width.js';
 import { addLoads, noLoad, type Load, type VirtualServerLoad } from './rates.js';
-import { filterRows, rowsAt, sortRows, type Names, type Place, type Row, type SortField } from './rows.js';
+import {
+  filterRows,
+  rowsIn,
+  sortRows,
+  type NameLookup,
+  type View,
+  type Row,
+  type SortField,
+} from './rows.js';
 import type { TopState } from './state.js';
 
 export interface ScreenSize {
@@ -12,7 +20,7 @@ export interface ScreenSize {
 /** A line of the screen, as wide as the screen or narrower. */
 export interface ScreenLine {
   readonly text: string;
-  readonly look: 'plain' | 'strong' | 'faint' | 'title' | 'marked' | 'draining';
+  readonly style: 'plain' | 'strong' | 'faint' | 'title' | 'marked' | 'draining';
 }
 
 /** What else the screen tells. */
@@ -71,32 +79,32 @@ const columnsFor = (columns: number): readonly Column[] =>
     : [connections, active, inactive, inBytes, outBytes];
 
 /** Exactly so many columns; what does not fit ends with a dot dot dot of one column. */
-export const fit = (whole: string, width: number): string => {
+export const fitWidth = (whole: string, width: number): string => {
   if (width <= 0) return '';
   const text = printable(whole);
   const shown = displayWidth(text) <= width ? text : `${cutToWidth(text, width - 1)}…`;
   return shown + ' '.repeat(Math.max(0, width - displayWidth(shown)));
 };
 
-const titleOf: Readonly<Record<Place['grouping'], string>> = {
+const titleOf: Readonly<Record<View['grouping'], string>> = {
   service: 'SERVICE',
   virtual: 'VIRTUAL SERVER',
   real: 'REAL SERVER',
 };
 
-const nameTitle = ({ grouping, service, virtual, real }: Place): string => {
+const nameTitle = ({ grouping, service, virtual, real }: View): string => {
   if (virtual !== undefined) return titleOf.real;
   return service !== undefined || real !== undefined ? titleOf.virtual : titleOf[grouping];
 };
 
-const marks = (title: string, isSorted: boolean, reversed: boolean): string =>
+const sortMark = (title: string, isSorted: boolean, reversed: boolean): string =>
   isSorted ? `${reversed ? '▲' : '▼'}${title}` : title;
 
 const titleLine = (state: TopState, columns: readonly Column[], nameWidth: number): string =>
   [
-    ` ${fit(marks(nameTitle(state.place), state.sort === 'name', !state.reversed), nameWidth)}`,
+    ` ${fitWidth(sortMark(nameTitle(state.view), state.sort === 'name', !state.reversed), nameWidth)}`,
     ...columns.map(({ title, field, width }) =>
-      marks(title, state.sort === field, state.reversed).padStart(width),
+      sortMark(title, state.sort === field, state.reversed).padStart(width),
     ),
   ].join(' ');
 
@@ -104,12 +112,12 @@ const rowLine = (row: Row, isMarked: boolean, columns: readonly Column[], nameWi
   const drains = row.isDraining ? ' (drains)' : '';
   const note = row.note === '' ? '' : `  ${row.note}`;
   return [
-    `${isMarked ? '>' : ' '}${fit(`${row.name}${drains}${note}`, nameWidth)}`,
+    `${isMarked ? '>' : ' '}${fitWidth(`${row.name}${drains}${note}`, nameWidth)}`,
     ...columns.map(({ width, show }) => show(row.load).padStart(width)),
   ].join(' ');
 };
 
-const pathOf = ({ grouping, service, virtual, real }: Place): string =>
+const viewPath = ({ grouping, service, virtual, real }: View): string =>
   [
     { service: 'Services', virtual: 'virtual servers', real: 'real servers' }[grouping],
     service,
@@ -137,7 +145,7 @@ const help: readonly string[] = [
 ];
 
 /** Which of the rows are on the screen: the marked one always is. */
-const windowOf = (rows: readonly Row[], marked: number, room: number): readonly Row[] => {
+const visibleRows = (rows: readonly Row[], marked: number, room: number): readonly Row[] => {
   const first = Math.max(0, Math.min(marked - Math.floor(room / 2), rows.length - room));
   return rows.slice(first, first + room);
 };
@@ -146,13 +154,13 @@ const windowOf = (rows: readonly Row[], marked: number, room: number): readonly 
 export const shownRows = (
   state: TopState,
   loads: readonly VirtualServerLoad[],
-  names: Names,
+  names: NameLookup,
 ): readonly Row[] =>
-  sortRows(filterRows(rowsAt(state.place, loads, names), state.filter), state.sort, state.reversed);
+  sortRows(filterRows(rowsIn(state.view, loads, names), state.filter), state.sort, state.reversed);
 
 const summary = (loads: readonly VirtualServerLoad[]): string => {
   const total = loads.reduce((sum, { load }) => addLoads(sum, load), noLoad);
-  const realServers = loads.reduce((sum, table) => sum + table.realServers.length, 0);
+  const realServers = loads.reduce((sum, virtualServer) => sum + virtualServer.realServers.length, 0);
   return [
     `${loads.length} virtual, ${realServers} real`,
     `${shortNumber(total.connectionsPerSecond)} conn/s`,
@@ -167,33 +175,35 @@ const summary = (loads: readonly VirtualServerLoad[]): string => {
 const frameLines = 5;
 
 /** How many rows fit. */
-export const roomFor = (size: ScreenSize): number => Math.max(1, size.rows - frameLines);
+export const visibleRowCount = (size: ScreenSize): number => Math.max(1, size.rows - frameLines);
 
-const placeLine = ({ place, filter, isTyping }: TopState, note: string | undefined): string => {
+const viewLine = ({ view: place, filter, isTyping }: TopState, note: string | undefined): string => {
   const filtered = isTyping ? `  / ${filter}_` : `  / ${filter}`;
-  const told = note === undefined ? '' : `  (${note})`;
-  return `${pathOf(place)}${isTyping || filter !== '' ? filtered : ''}${told}`;
+  const noteText = note === undefined ? '' : `  (${note})`;
+  return `${viewPath(place)}${isTyping || filter !== '' ? filtered : ''}${noteText}`;
 };
 
 const bodyLines = (state: TopState, rows: readonly Row[], size: ScreenSize): readonly ScreenLine[] => {
-  if (state.showsHelp) return help.map((text) => ({ text, look: 'plain' }));
+  if (state.showsHelp) return help.map((text) => ({ text, style: 'plain' }));
   if (rows.length === 0)
-    return [{ text: state.filter === '' ? ' nothing here' : ' nothing has this in its name', look: 'faint' }];
+    return [
+      { text: state.filter === '' ? ' nothing here' : ' nothing has this in its name', style: 'faint' },
+    ];
   const columns = columnsFor(size.columns);
   const nameWidth = size.columns - 1 - columns.reduce((sum, { width }) => sum + width + 1, 0);
   const marked = Math.max(
     0,
-    rows.findIndex(({ key }) => key === state.marked),
+    rows.findIndex(({ key }) => key === state.selected),
   );
-  const look = (row: Row): ScreenLine['look'] => {
+  const style = (row: Row): ScreenLine['style'] => {
     if (row === rows[marked]) return 'marked';
     return row.isDraining ? 'draining' : 'plain';
   };
   return [
-    { text: titleLine(state, columns, nameWidth), look: 'title' },
-    ...windowOf(rows, marked, roomFor(size)).map((row) => ({
+    { text: titleLine(state, columns, nameWidth), style: 'title' },
+    ...visibleRows(rows, marked, visibleRowCount(size)).map((row) => ({
       text: rowLine(row, row === rows[marked], columns, nameWidth),
-      look: look(row),
+      style: style(row),
     })),
   ];
 };
@@ -208,9 +218,9 @@ export const drawScreen = (
 ): readonly ScreenLine[] => {
   const paused = state.isPaused ? '  PAUSED' : `  every ${facts.interval}`;
   const head: readonly ScreenLine[] = [
-    { text: `kube-ipvs top  ${facts.node}  ${facts.time}${paused}`, look: 'strong' },
-    { text: summary(loads), look: 'plain' },
-    { text: placeLine(state, facts.note), look: 'faint' },
+    { text: `kube-ipvs top  ${facts.node}  ${facts.time}${paused}`, style: 'strong' },
+    { text: summary(loads), style: 'plain' },
+    { text: viewLine(state, facts.note), style: 'faint' },
   ];
   const body = bodyLines(state, rows, size);
   const room = Math.max(0, size.rows - head.length - 1);
@@ -218,10 +228,10 @@ export const drawScreen = (
     ...body.slice(0, room),
     ...Array.from(
       { length: Math.max(0, room - body.length) },
-      (): ScreenLine => ({ text: '', look: 'plain' }),
+      (): ScreenLine => ({ text: '', style: 'plain' }),
     ),
   ];
-  return [...head, ...filled, { text: keysLine, look: 'faint' } as const]
+  return [...head, ...filled, { text: keysLine, style: 'faint' } as const]
     .slice(0, size.rows)
-    .map(({ text, look }) => ({ text: fit(text, size.columns).trimEnd(), look }));
+    .map(({ text, style }) => ({ text: fitWidth(text, size.columns).trimEnd(), style }));
 };

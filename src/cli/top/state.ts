@@ -1,28 +1,28 @@
-import { groupings, sortFields, type Grouping, type Place, type Row, type SortField } from './rows.js';
+import { groupings, sortFields, type Grouping, type View, type Row, type SortField } from './rows.js';
 
 /** What a screen shows and how; what flows comes from elsewhere. */
 export interface TopState {
-  readonly place: Place;
+  readonly view: View;
   readonly sort: SortField;
   readonly reversed: boolean;
   readonly filter: string;
   /** Whether what is typed goes to the filter. */
   readonly isTyping: boolean;
   /** Of the row that is marked; the first one where it is not there (any more). */
-  readonly marked: string | undefined;
+  readonly selected: string | undefined;
   readonly isPaused: boolean;
   readonly showsHelp: boolean;
 }
 
-export const startState = (
+export const initialState = (
   start: Partial<Pick<TopState, 'sort' | 'filter'>> & { readonly grouping?: Grouping } = {},
 ): TopState => ({
-  place: { grouping: start.grouping ?? 'service' },
+  view: { grouping: start.grouping ?? 'service' },
   sort: start.sort ?? 'connections',
   reversed: false,
   filter: start.filter ?? '',
   isTyping: false,
-  marked: undefined,
+  selected: undefined,
   isPaused: false,
   showsHelp: false,
 });
@@ -41,36 +41,36 @@ const move = (state: TopState, rows: readonly Row[], by: number): TopState => {
   if (rows.length === 0) return state;
   const at = Math.max(
     0,
-    rows.findIndex(({ key }) => key === state.marked),
+    rows.findIndex(({ key }) => key === state.selected),
   );
   const to = Math.min(rows.length - 1, Math.max(0, at + by));
-  return { ...state, marked: rows[to]?.key };
+  return { ...state, selected: rows[to]?.key };
 };
 
 /** Whether the rows of a place can be opened, and where that leads. */
-const inside = (place: Place, key: string): Place | undefined => {
-  if (place.virtual !== undefined || place.real !== undefined) return undefined;
-  if (place.grouping === 'real') return { ...place, real: key };
-  if (place.grouping === 'service' && place.service === undefined) return { ...place, service: key };
-  return { ...place, virtual: key };
+const openedView = (view: View, key: string): View | undefined => {
+  if (view.virtual !== undefined || view.real !== undefined) return undefined;
+  if (view.grouping === 'real') return { ...view, real: key };
+  if (view.grouping === 'service' && view.service === undefined) return { ...view, service: key };
+  return { ...view, virtual: key };
 };
 
 const open = (state: TopState, rows: readonly Row[]): TopState => {
-  const row = rows.find(({ key }) => key === state.marked) ?? rows[0];
-  const place = row === undefined ? undefined : inside(state.place, row.key);
-  return place === undefined ? state : { ...state, place, marked: undefined, filter: '' };
+  const row = rows.find(({ key }) => key === state.selected) ?? rows[0];
+  const place = row === undefined ? undefined : openedView(state.view, row.key);
+  return place === undefined ? state : { ...state, view: place, selected: undefined, filter: '' };
 };
 
 /** Out of what was opened last, onto its row. */
-const leave = (state: TopState): TopState => {
-  const { grouping, service, virtual, real } = state.place;
-  if (virtual !== undefined) return { ...state, place: { grouping, service }, marked: virtual, filter: '' };
-  if (real !== undefined) return { ...state, place: { grouping }, marked: real, filter: '' };
-  if (service !== undefined) return { ...state, place: { grouping }, marked: service, filter: '' };
+const goBack = (state: TopState): TopState => {
+  const { grouping, service, virtual, real } = state.view;
+  if (virtual !== undefined) return { ...state, view: { grouping, service }, selected: virtual, filter: '' };
+  if (real !== undefined) return { ...state, view: { grouping }, selected: real, filter: '' };
+  if (service !== undefined) return { ...state, view: { grouping }, selected: service, filter: '' };
   return { ...state, filter: '' };
 };
 
-const typed = (state: TopState, { name, text }: Key): TopState => {
+const afterTyping = (state: TopState, { name, text }: Key): TopState => {
   if (name === 'return' || name === 'enter') return { ...state, isTyping: false };
   if (name === 'escape') return { ...state, isTyping: false, filter: '' };
   if (name === 'backspace') return { ...state, filter: state.filter.slice(0, -1) };
@@ -81,7 +81,7 @@ const typed = (state: TopState, { name, text }: Key): TopState => {
 
 type Action = (state: TopState, rows: readonly Row[], page: number) => TopState;
 
-const leaveAction: Action = (state) => leave(state);
+const leaveAction: Action = (state) => goBack(state);
 const openAction: Action = (state, rows) => open(state, rows);
 const up: Action = (state, rows) => move(state, rows, -1);
 const down: Action = (state, rows) => move(state, rows, 1);
@@ -105,8 +105,8 @@ const actions: Readonly<Record<string, Action>> = {
   backspace: leaveAction,
   tab: (state) => ({
     ...state,
-    place: { grouping: next(groupings, state.place.grouping) },
-    marked: undefined,
+    view: { grouping: next(groupings, state.view.grouping) },
+    selected: undefined,
     filter: '',
   }),
   s: (state) => ({ ...state, sort: next(sortFields, state.sort), reversed: false }),
@@ -126,7 +126,7 @@ export const afterKey = (
   page: number,
 ): TopState | undefined => {
   if (key.control) return key.name === 'c' || key.name === 'd' ? undefined : state;
-  if (state.isTyping) return typed(state, key);
+  if (state.isTyping) return afterTyping(state, key);
   if (state.showsHelp) return { ...state, showsHelp: false };
   if (key.name === 'q') return undefined;
   const action = actions[key.name ?? ''] ?? actions[key.text ?? ''];

@@ -15,7 +15,7 @@ const enter = `${escape}?1049h${escape}?25l${escape}2J`;
 const leave = `${escape}?25h${escape}?1049l`;
 
 /** Reverse is no colour: the marked line is seen on every terminal, and by its > on those without. */
-const looks: Readonly<Record<ScreenLine['look'], readonly [code: string, isColour: boolean]>> = {
+const styles: Readonly<Record<ScreenLine['style'], readonly [code: string, isColour: boolean]>> = {
   plain: ['', false],
   strong: ['1', false],
   faint: ['2', false],
@@ -68,10 +68,10 @@ export class Terminal implements Disposable {
     this.parts.input.pause();
   }
 
-  #painted({ text, look }: ScreenLine): string {
-    const [code, isColour] = looks[look];
+  #painted({ text, style }: ScreenLine): string {
+    const [code, isColour] = styles[style];
     if (code === '' || (isColour && !this.parts.colours)) return text;
-    const wide = look === 'marked' ? text.padEnd(this.size.columns) : text;
+    const wide = style === 'marked' ? text.padEnd(this.size.columns) : text;
     return `${escape}${code}m${wide}${escape}0m`;
   }
 

@@ -2,12 +2,12 @@ import { hostname } from 'node:os';
 import { sleep } from '../../base/async.js';
 import { InputError, messageOf } from '../../base/errors.js';
 import { formatDuration } from '../../base/duration.js';
-import { readKernel } from '../read-kernel.js';
+import { readKernelSnapshot } from '../kernel/read-kernel.js';
 import { batchText } from './batch.js';
 import { loadsBetween, type Sample, type VirtualServerLoad } from './rates.js';
-import type { Grouping, Names, Row, SortField } from './rows.js';
-import { drawScreen, roomFor, shownRows, type ScreenFacts } from './screen.js';
-import { afterKey, startState, type Key, type TopState } from './state.js';
+import type { Grouping, NameLookup, Row, SortField } from './rows.js';
+import { drawScreen, visibleRowCount, shownRows, type ScreenFacts } from './screen.js';
+import { afterKey, initialState, type Key, type TopState } from './state.js';
 import { Terminal } from './terminal.js';
 
 export interface TopOptions {
@@ -24,17 +24,17 @@ export interface TopOptions {
 }
 
 /** Names as they are now, with what is to be told where there are none. */
-export interface NamesNow {
-  readonly names: Names;
+export interface CurrentNames {
+  readonly names: NameLookup;
   readonly note: string | undefined;
 }
 
 /** Looking takes no more than one part in so many of the time, however large the table is. */
-const lookShare = 4;
+const pauseFactor = 4;
 
 const takeSample = async (): Promise<Sample> => {
-  const { tables } = await readKernel(() => true);
-  return { at: performance.now(), tables };
+  const { virtualServers } = await readKernelSnapshot(() => true);
+  return { at: performance.now(), tables: virtualServers };
 };
 
 /** What flowed between two looks, the next look an interval after the one before, or later where looking takes long. The first one has no rates. */
@@ -49,7 +49,7 @@ async function* loads(
     yield loadsBetween(before, now);
     before = now;
     const took = performance.now() - started;
-    await sleep(Math.max(intervalMilliseconds - took, took * lookShare), signal);
+    await sleep(Math.max(intervalMilliseconds - took, took * pauseFactor), signal);
   }
 }
 
@@ -59,16 +59,16 @@ class TopScreen implements Disposable {
   #state: TopState;
   #loads: readonly VirtualServerLoad[] = [];
   #latest: readonly VirtualServerLoad[] = [];
-  #now: NamesNow;
-  #trouble: string | undefined;
+  #currentNames: CurrentNames;
+  #lastError: string | undefined;
 
   constructor(
     private readonly options: TopOptions,
-    first: NamesNow,
+    first: CurrentNames,
     private readonly end: () => void,
   ) {
-    this.#state = startState(options);
-    this.#now = first;
+    this.#state = initialState(options);
+    this.#currentNames = first;
     this.#terminal = new Terminal({
       input: process.stdin,
       output: process.stdout,
@@ -78,26 +78,26 @@ class TopScreen implements Disposable {
     });
   }
 
-  show(loaded: readonly VirtualServerLoad[], now: NamesNow): void {
-    this.#trouble = undefined;
-    this.#now = now;
+  show(loaded: readonly VirtualServerLoad[], now: CurrentNames): void {
+    this.#lastError = undefined;
+    this.#currentNames = now;
     this.#latest = loaded;
     if (!this.#state.isPaused) this.#loads = loaded;
     this.#draw();
   }
 
   /** What is on the screen stays there, and says why it does not change. */
-  tell(trouble: string): void {
-    this.#trouble = trouble;
+  showError(message: string): void {
+    this.#lastError = message;
     this.#draw();
   }
 
   get #rows(): readonly Row[] {
-    return shownRows(this.#state, this.#loads, this.#now.names);
+    return shownRows(this.#state, this.#loads, this.#currentNames.names);
   }
 
   #key(key: Key): void {
-    const after = afterKey(this.#state, key, this.#rows, roomFor(this.#terminal.size));
+    const after = afterKey(this.#state, key, this.#rows, visibleRowCount(this.#terminal.size));
     if (after === undefined) return this.end();
     if (this.#state.isPaused && !after.isPaused) this.#loads = this.#latest;
     this.#state = after;
@@ -109,7 +109,7 @@ class TopScreen implements Disposable {
       node: hostname(),
       time: new Date().toTimeString().slice(0, 8),
       interval: formatDuration(this.options.intervalMilliseconds),
-      note: this.#trouble ?? this.#now.note,
+      note: this.#lastError ?? this.#currentNames.note,
     };
     this.#terminal.draw(drawScreen(this.#state, this.#loads, this.#rows, facts, this.#terminal.size));
   }
@@ -119,19 +119,19 @@ class TopScreen implements Disposable {
   }
 }
 
-const untilEnded = (): AbortController => {
+const abortOnSignal = (): AbortController => {
   const controller = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.once(name, () => controller.abort(name));
   return controller;
 };
 
-const fillScreen = async (options: TopOptions, namesNow: () => Promise<NamesNow>): Promise<void> => {
+const fillScreen = async (options: TopOptions, namesNow: () => Promise<CurrentNames>): Promise<void> => {
   if (!process.stdin.isTTY || !process.stdout.isTTY)
     throw new InputError(
       'top needs a terminal for its screen; `kube-ipvs top --batch` prints the same rows to a file or pipe',
     );
-  const ended = untilEnded();
+  const ended = abortOnSignal();
   using screen = new TopScreen(options, await namesNow(), () => ended.abort());
   while (!ended.signal.aborted) {
     try {
@@ -139,33 +139,33 @@ const fillScreen = async (options: TopOptions, namesNow: () => Promise<NamesNow>
         screen.show(loaded, await namesNow());
       return;
     } catch (error) {
-      screen.tell(messageOf(error));
+      screen.showError(messageOf(error));
       await sleep(options.intervalMilliseconds, ended.signal);
     }
   }
 };
 
-const printRows = async (options: TopOptions, namesNow: () => Promise<NamesNow>): Promise<void> => {
-  const ended = untilEnded();
-  const state = startState(options);
-  let looks = 0;
+const printRows = async (options: TopOptions, namesNow: () => Promise<CurrentNames>): Promise<void> => {
+  const ended = abortOnSignal();
+  const state = initialState(options);
+  let samples = 0;
   for await (const loaded of loads(options.intervalMilliseconds, ended.signal)) {
     // The first look is what the second one is compared with.
-    if (looks > 0) {
+    if (samples > 0) {
       const { names } = await namesNow();
       process.stdout.write(batchText(shownRows(state, loaded, names), options));
     }
-    if (looks === options.iterations) return;
-    looks += 1;
+    if (samples === options.iterations) return;
+    samples += 1;
   }
 };
 
 /** Shows what flows until the user or a signal ends it. Rejects where the kernel can't be read at the start, and without a terminal. */
-export const top = async (options: TopOptions, namesNow: () => Promise<NamesNow>): Promise<number> => {
+export const top = async (options: TopOptions, namesNow: () => Promise<CurrentNames>): Promise<number> => {
   if (options.batch) await printRows(options, namesNow);
   else {
     // Before the screen is taken: what is missing is to be seen when it has been given back.
-    await readKernel(() => false);
+    await readKernelSnapshot(() => false);
     await fillScreen(options, namesNow);
   }
   return 0;

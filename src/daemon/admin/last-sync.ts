@@ -1,7 +1,7 @@
-import type { OperationCounters } from '../../apply/operation-counters.js';
+import type { OperationCounters } from '../../apply/counters/operation-counters.js';
 import { readClocks, type Instant } from '../../base/instant.js';
-import type { SyncAnswer } from '../../plan/admin-answers.js';
-import type { SyncObserver, SyncResult } from '../sync-observer.js';
+import type { SyncResponse } from '../../admin-api/responses.js';
+import type { SyncObserver, SyncResult } from '../sync/sync-observer.js';
 
 interface Totals {
   readonly applied: number;
@@ -21,7 +21,7 @@ const totalsOf = (counters: Pick<OperationCounters, 'counts'>): Totals => {
 /** Remembers the last sync that ended, and what the kernel has done between the end of the one before and its end. */
 export class LastSync implements SyncObserver {
   #before: Totals = { applied: 0, failed: 0 };
-  #last: { readonly at: Instant; readonly sync: Omit<SyncAnswer, 'at' | 'secondsAgo'> } | undefined;
+  #last: { readonly at: Instant; readonly sync: Omit<SyncResponse, 'at' | 'secondsAgo'> } | undefined;
   #synced = false;
 
   constructor(private readonly counters: Pick<OperationCounters, 'counts'>) {}
@@ -52,7 +52,7 @@ export class LastSync implements SyncObserver {
     return this.#synced;
   }
 
-  answer(): SyncAnswer | undefined {
+  toResponse(): SyncResponse | undefined {
     if (this.#last === undefined) return undefined;
     const { at, sync } = this.#last;
     return {

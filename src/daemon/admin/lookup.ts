@@ -1,22 +1,22 @@
-import { Turns } from '../../base/async.js';
+import { Yielder } from '../../base/async.js';
 import { parseIp } from '../../base/ip.js';
 import { protocols, type Service, type ServiceKey } from '../../model/service.js';
 import { realServerKey, virtualServerKey, type VirtualServerKey } from '../../model/virtual-server.js';
-import type { Match } from '../../plan/admin-answers.js';
-import type { Desired } from '../../plan/desired.js';
-import type { ClusterStore } from '../../watch/cluster-store.js';
-import type { Names } from './names.js';
+import type { LookupMatch } from '../../admin-api/responses.js';
+import type { DesiredState } from '../../plan/desired-state.js';
+import type { ClusterStore } from '../../watch/store/cluster-store.js';
+import type { VirtualServerDescriptions } from './virtual-server-descriptions.js';
 
 export interface LookupParts {
   readonly store: Pick<ClusterStore, 'service' | 'serviceKeys' | 'slicesOf'>;
-  readonly desired: Desired;
-  readonly names: Names;
+  readonly desired: DesiredState;
+  readonly descriptions: VirtualServerDescriptions;
 }
 
-const mostMatches = 1_000;
+const maximumMatches = 1_000;
 
 /** How long a search may hold up everything else. */
-const longestTurnMilliseconds = 2;
+const maximumBlockingMilliseconds = 2;
 
 /** What somebody may search by. */
 interface Query {
@@ -38,11 +38,14 @@ const parseQuery = (text: string): Query => {
 };
 
 /** The virtual servers at an address and port, without looking through all. */
-function* atSocket({ address, port }: Query, { names }: LookupParts): Iterable<Match> {
+function* matchesAtAddressAndPort(
+  { address, port }: Query,
+  { descriptions }: LookupParts,
+): Iterable<LookupMatch> {
   if (address === undefined || port === undefined) return;
   for (const protocol of protocols) {
     const key: VirtualServerKey = virtualServerKey({ by: 'address', protocol, address, port });
-    const { service, frontend, lingering } = names.entryOf(key)?.own ?? {};
+    const { service, frontend, lingering } = descriptions.entryOf(key)?.own ?? {};
     if (service !== undefined)
       yield { service, because: `${lingering === undefined ? frontend : 'lingering'} ${key}` };
   }
@@ -55,7 +58,7 @@ const addressKind = (service: Service, address: string): string | undefined => {
 };
 
 /** By what of its own a Service is found. */
-const becauseOfService = (service: Service, { text, address, port }: Query): string | undefined => {
+const serviceMatchReason = (service: Service, { text, address, port }: Query): string | undefined => {
   if (service.key === text || service.name === text) return `Service ${service.key}`;
   if (address !== undefined && port === undefined) {
     const kind = addressKind(service, address);
@@ -67,7 +70,7 @@ const becauseOfService = (service: Service, { text, address, port }: Query): str
 };
 
 /** By which of its endpoints a Service is found. */
-const becauseOfEndpoint = (
+const endpointMatchReason = (
   key: ServiceKey,
   { text, address, port }: Query,
   { store }: LookupParts,
@@ -86,19 +89,19 @@ const becauseOfEndpoint = (
 };
 
 /** Services by name, VIP, VIP:port, node port, or address or name of a pod; a search by anything but VIP:port looks through all. */
-export const lookUp = async (text: string, parts: LookupParts): Promise<readonly Match[]> => {
+export const lookUp = async (text: string, parts: LookupParts): Promise<readonly LookupMatch[]> => {
   const query = parseQuery(text);
-  const matches = [...atSocket(query, parts)];
+  const matches = [...matchesAtAddressAndPort(query, parts)];
   if (matches.length > 0) return matches;
-  const turns = new Turns(longestTurnMilliseconds);
+  const yielder = new Yielder(maximumBlockingMilliseconds);
   const keys = [...parts.store.serviceKeys()];
   for (const key of keys) {
-    await turns.turn();
+    await yielder.yieldIfDue();
     const service = parts.store.service(key);
     if (service === undefined) continue;
-    const because = becauseOfService(service, query) ?? becauseOfEndpoint(key, query, parts);
+    const because = serviceMatchReason(service, query) ?? endpointMatchReason(key, query, parts);
     if (because !== undefined) matches.push({ service: key, because });
-    if (matches.length === mostMatches) break;
+    if (matches.length === maximumMatches) break;
   }
   return matches;
 };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RecordedEvent, RegardedObject } from './recorder.js';
+import type { RecordedEvent, RegardedObject } from './event-recorder.js';
 
 // The limits are those of pkg/apis/core/validation/events.go: a longer value is refused with the whole event.
 const noteBytes = 1024;
@@ -45,7 +45,7 @@ export const microTime = (milliseconds: number): string =>
   new Date(milliseconds).toISOString().replace('Z', '000Z');
 
 /** As much of the text as fits, whole characters, with a sign that it goes on. */
-const cut = (text: string, bytes: number): string => {
+const truncate = (text: string, bytes: number): string => {
   if (Buffer.byteLength(text) <= bytes) return text;
   const end = '…';
   const kept = Buffer.from(text).subarray(0, bytes - Buffer.byteLength(end));
@@ -56,7 +56,7 @@ const cut = (text: string, bytes: number): string => {
 export const namespaceOf = ({ namespace }: RegardedObject): string => namespace ?? 'default';
 
 /** Equal for events that are the same news: they become one with a count. */
-export const newsOf = ({ regarding, type, reason, action, note }: RecordedEvent): string => {
+export const eventFingerprint = ({ regarding, type, reason, action, note }: RecordedEvent): string => {
   const { kind, namespace, name, uid } = regarding;
   return JSON.stringify([kind, namespace, name, uid, type, reason, action, note]);
 };
@@ -68,7 +68,7 @@ export const newsOf = ({ regarding, type, reason, action, note }: RecordedEvent)
 export const eventName = (event: RecordedEvent, milliseconds: number): string => {
   const suffix =
     event.regarding.kind === 'Service'
-      ? createHash('sha256').update(newsOf(event)).digest('hex').slice(0, 16)
+      ? createHash('sha256').update(eventFingerprint(event)).digest('hex').slice(0, 16)
       : Math.round(milliseconds * 1000).toString(16);
   const stem = event.regarding.name.slice(0, nameBytes - 1 - suffix.length).replace(/[^a-z0-9]+$/, '');
   return `${stem}.${suffix}`;
@@ -107,7 +107,7 @@ export const eventObject = (event: RecordedEvent, facts: EventFacts): EventObjec
       name,
       ...(uid !== undefined && { uid }),
     },
-    note: cut(note, noteBytes),
+    note: truncate(note, noteBytes),
     type,
   };
 };

@@ -1,5 +1,5 @@
-import type { Problem } from '../../plan/fragment.js';
-import type { EventRecorder, RecordedEvent } from './recorder.js';
+import type { Problem } from '../../plan/render/fragment.js';
+import type { EventRecorder, RecordedEvent } from './event-recorder.js';
 
 /** The event that tells of a problem; `uid` is the Service's. */
 export const problemEvent = (
@@ -16,33 +16,33 @@ export const problemEvent = (
   };
 };
 
-export interface ReminderOptions {
+export interface RepeatOptions {
   /** What is wrong now. */
   readonly events: () => Iterable<RecordedEvent>;
   readonly recorder: EventRecorder;
   /** Between these, at random, milliseconds: shorter than the hour that API servers keep an event. */
-  readonly between?: readonly [from: number, to: number];
+  readonly interval?: readonly [from: number, to: number];
   /** At most so many at once: each node tells them. */
-  readonly most?: number;
+  readonly maximum?: number;
 }
 
 /** Tells again and again what stays wrong, so that it is seen by whoever looks hours later. */
-export const remindOfProblems = (options: ReminderOptions): Disposable => {
-  const { events, recorder, between = [20 * 60_000, 40 * 60_000], most = 25 } = options;
-  const [from, to] = between;
+export const repeatProblemEvents = (options: RepeatOptions): Disposable => {
+  const { events, recorder, interval = [20 * 60_000, 40 * 60_000], maximum = 25 } = options;
+  const [from, to] = interval;
   let timer: NodeJS.Timeout;
-  const plan = (): void => {
+  const schedule = (): void => {
     timer = setTimeout(remind, from + Math.random() * (to - from));
   };
   const remind = (): void => {
-    let told = 0;
+    let recorded = 0;
     for (const event of events()) {
-      if (told === most) break;
+      if (recorded === maximum) break;
       recorder.record(event);
-      told += 1;
+      recorded += 1;
     }
-    plan();
+    schedule();
   };
-  plan();
+  schedule();
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 };

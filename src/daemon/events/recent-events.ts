@@ -1,5 +1,5 @@
 import type { ServiceKey } from '../../model/service.js';
-import type { EventRecorder, RecordedEvent } from './recorder.js';
+import type { EventRecorder, RecordedEvent } from './event-recorder.js';
 
 /** An event with when it came last, milliseconds since 1970. */
 export interface RecentEvent {

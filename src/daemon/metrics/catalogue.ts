@@ -1,4 +1,4 @@
-import type { Definition } from './definition.js';
+import type { MetricDefinition } from './metric-definition.js';
 import { componentMetrics, kubeProxyMetrics } from './kube-proxy-metrics.js';
 
 const servicePort = ['service_namespace', 'service_name', 'service_port', 'protocol'] as const;
@@ -47,7 +47,7 @@ export const trafficMetrics = {
     labels: [],
     help: 'Ports of Services without series of their own, as there are more than metrics.perService.maximum.',
   },
-} as const satisfies Readonly<Record<string, Definition>>;
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 /** What it does to the kernel, and what it finds there. */
 export const workMetrics = {
@@ -183,7 +183,7 @@ export const workMetrics = {
     labels: [],
     help: 'Pages of metrics on which something is missing because it could not be read.',
   },
-} as const satisfies Readonly<Record<string, Definition>>;
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 const resource = ['resource'] as const;
 
@@ -243,7 +243,7 @@ export const sourceMetrics = {
     labels: [],
     help: 'Manifests that cannot be read or understood now; what they said before stays.',
   },
-} as const satisfies Readonly<Record<string, Definition>>;
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 /** Every metric of ours. prom-client adds process_* and nodejs_*. */
 export const catalogue = {

@@ -1,37 +1,37 @@
-import { countByProtocol } from '../../apply/drain-counters.js';
-import type { DriftCounters } from '../../apply/drift-counters.js';
-import type { Observed } from '../../apply/observed.js';
-import type { OperationCounters } from '../../apply/operation-counters.js';
+import { countByProtocol } from '../../apply/drain/drain-counters.js';
+import type { DriftCounters } from '../../apply/counters/drift-counters.js';
+import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { OperationCounters } from '../../apply/counters/operation-counters.js';
 import type { Reconciler } from '../../apply/reconciler.js';
-import type { StaleFlows } from '../../apply/stale-flows.js';
+import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
 import type { Family } from '../../base/ip.js';
 import { protocols, type Protocol } from '../../model/service.js';
-import type { Contested } from '../../plan/contested.js';
-import type { Desired } from '../../plan/desired.js';
+import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
+import type { DesiredState } from '../../plan/desired-state.js';
 import type { Source } from '../../watch/source.js';
 import { bootMilliseconds } from '../../base/boot-clock.js';
-import type { Lingering } from '../../plan/lingering.js';
-import type { LostNodes } from '../lost-nodes.js';
-import type { EventCounts } from '../events/recorder.js';
+import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
+import type { DeletedNodes } from '../nodes/deleted-nodes.js';
+import type { EventCounts } from '../events/event-recorder.js';
 import type { MetricKey, Sample } from './catalogue.js';
 
 /** The parts of the daemon that count for themselves. */
-export interface CountingParts {
+export interface DaemonSampleParts {
   readonly families: readonly Family[];
-  readonly desired: Pick<Desired, 'localShortages' | 'serviceCount'>;
-  readonly observed: Pick<Observed, 'sizes'>;
+  readonly desired: Pick<DesiredState, 'localShortages' | 'serviceCount'>;
+  readonly observed: Pick<ObservedState, 'sizes'>;
   readonly reconciler: Pick<Reconciler, 'refused' | 'givenUp' | 'drains'>;
-  readonly lingering: Pick<Lingering, 'virtualServers'>;
-  readonly contested: Pick<Contested, 'foreign' | 'all'>;
-  readonly lostNodes: Pick<LostNodes, 'answers'>;
+  readonly orphaned: Pick<OrphanedVirtualServers, 'virtualServers'>;
+  readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'size' | 'conflicts'>;
+  readonly deletedNodes: Pick<DeletedNodes, 'results'>;
   readonly counters: Pick<OperationCounters, 'counts'>;
   readonly drift: Pick<DriftCounters, 'counts'>;
   readonly staleFlows: Pick<StaleFlows, 'counts'>;
 }
 
-const plain = (metric: MetricKey, value: number): Sample => ({ metric, value });
+const unlabelled = (metric: MetricKey, value: number): Sample => ({ metric, value });
 
-function* shortages({ desired, families }: CountingParts): Iterable<Sample> {
+function* shortages({ desired, families }: DaemonSampleParts): Iterable<Sample> {
   for (const policy of ['internal', 'external'] as const)
     for (const family of families)
       yield {
@@ -41,7 +41,7 @@ function* shortages({ desired, families }: CountingParts): Iterable<Sample> {
       };
 }
 
-function* operations({ counters }: CountingParts): Iterable<Sample> {
+function* operations({ counters }: DaemonSampleParts): Iterable<Sample> {
   for (const { kind: operation, outcome, count } of counters.counts()) {
     const failed = outcome !== 'applied' && outcome !== 'unknown';
     const labels = { operation, outcome: failed ? 'failed' : outcome };
@@ -50,8 +50,8 @@ function* operations({ counters }: CountingParts): Iterable<Sample> {
   }
 }
 
-function* refusals({ reconciler }: CountingParts): Iterable<Sample> {
-  yield plain('refused', reconciler.refused);
+function* refusedOperations({ reconciler }: DaemonSampleParts): Iterable<Sample> {
+  yield unlabelled('refused', reconciler.refused);
   const { element, ...counts } = reconciler.givenUp;
   for (const [object, value] of Object.entries({ ...counts, 'packet-rule': element }))
     yield { metric: 'givenUp', labels: { object }, value };
@@ -60,14 +60,17 @@ function* refusals({ reconciler }: CountingParts): Iterable<Sample> {
 const byProtocol = (metric: MetricKey, counts: Readonly<Record<Protocol, number>>): readonly Sample[] =>
   protocols.map((protocol) => ({ metric, labels: { protocol }, value: counts[protocol] }));
 
-function* drains({ reconciler: { drains: now }, lingering }: CountingParts): Iterable<Sample> {
+function* drains({ reconciler: { drains: now }, orphaned }: DaemonSampleParts): Iterable<Sample> {
   yield* byProtocol(
     'draining',
     countByProtocol([...now.draining].map(([key, servers]) => [key, servers.size])),
   );
-  const { oldest } = now;
-  yield plain('oldestDrain', oldest === undefined ? 0 : Math.max(0, bootMilliseconds() - oldest) / 1_000);
-  yield* byProtocol('lingering', countByProtocol([...lingering.virtualServers()].map((key) => [key, 1])));
+  const { oldestStart: oldest } = now;
+  yield unlabelled(
+    'oldestDrain',
+    oldest === undefined ? 0 : Math.max(0, bootMilliseconds() - oldest) / 1_000,
+  );
+  yield* byProtocol('lingering', countByProtocol([...orphaned.virtualServers()].map((key) => [key, 1])));
   for (const protocol of protocols) {
     const { started, ended } = now.counters.counts[protocol];
     yield { metric: 'drainsStarted', labels: { protocol }, value: started };
@@ -77,25 +80,25 @@ function* drains({ reconciler: { drains: now }, lingering }: CountingParts): Ite
 }
 
 /** What the daemon has counted, and what it holds. Costs one look at each virtual server. */
-export function* daemonSamples(parts: CountingParts): Iterable<Sample> {
-  const { desired, observed, contested, drift, staleFlows } = parts;
+export function* daemonSamples(parts: DaemonSampleParts): Iterable<Sample> {
+  const { desired, observed, foreignVirtualServers, drift, staleFlows } = parts;
   yield* shortages(parts);
   yield* operations(parts);
   yield* drains(parts);
-  for (const [answer, value] of Object.entries(parts.lostNodes.answers))
-    yield { metric: 'nodeQuestions', labels: { answer }, value };
+  for (const [result, value] of Object.entries(parts.deletedNodes.results))
+    yield { metric: 'nodeQuestions', labels: { answer: result }, value };
   for (const { object, drift: kind, count } of drift.counts)
     yield { metric: 'drift', labels: { object, drift: kind }, value: count };
   const { virtualServers, realServers, addresses, elements } = observed.sizes();
-  yield plain('services', desired.serviceCount);
-  yield plain('virtualServers', virtualServers);
-  yield plain('realServers', realServers);
-  yield plain('addresses', addresses);
-  yield plain('packetRuleElements', elements);
-  yield* refusals(parts);
-  yield plain('foreignVirtualServers', contested.foreign);
-  yield plain('contestedVirtualServers', [...contested.all()].length);
-  yield plain('staleFlowFailures', staleFlows.counts.failed);
+  yield unlabelled('services', desired.serviceCount);
+  yield unlabelled('virtualServers', virtualServers);
+  yield unlabelled('realServers', realServers);
+  yield unlabelled('addresses', addresses);
+  yield unlabelled('packetRuleElements', elements);
+  yield* refusedOperations(parts);
+  yield unlabelled('foreignVirtualServers', foreignVirtualServers.size);
+  yield unlabelled('contestedVirtualServers', [...foreignVirtualServers.conflicts()].length);
+  yield unlabelled('staleFlowFailures', staleFlows.counts.failed);
 }
 
 /** What became of events. */
@@ -119,6 +122,6 @@ export function* sourceSamples(source: Pick<Source, 'counts'>): Iterable<Sample>
     for (const [cause, value] of Object.entries(counts.failures))
       yield { metric: 'watchFailures', labels: { resource, cause }, value };
   }
-  yield plain('manifestFailures', manifests?.failures ?? 0);
-  yield plain('brokenManifests', manifests?.broken ?? 0);
+  yield unlabelled('manifestFailures', manifests?.failures ?? 0);
+  yield unlabelled('brokenManifests', manifests?.broken ?? 0);
 }

@@ -1,4 +1,4 @@
-import type { Definition } from './definition.js';
+import type { MetricDefinition } from './metric-definition.js';
 
 const range = (first: number, last: number, step: number): readonly number[] =>
   Array.from({ length: (last - first) / step + 1 }, (_, index) => first + index * step);
@@ -96,7 +96,7 @@ export const kubeProxyMetrics = {
     labels: ['code'],
     help: 'Answers of /livez by HTTP status.',
   },
-} as const satisfies Readonly<Record<string, Definition>>;
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 /** What every component of Kubernetes has. */
 export const componentMetrics = {
@@ -128,4 +128,4 @@ export const componentMetrics = {
     labels: ['name', 'stage'],
     help: 'Whether a feature gate is on.',
   },
-} as const satisfies Readonly<Record<string, Definition>>;
+} as const satisfies Readonly<Record<string, MetricDefinition>>;

@@ -7,7 +7,7 @@ interface Trigger {
 }
 
 /** While every sync breaks, no more than these are kept: the newest tell the least. */
-const most = 10_000;
+const maximumTriggers = 10_000;
 
 /**
  * From the change of a pod to its being programmed: triggers are taken in as changes come, taken along by the sync that begins
@@ -15,7 +15,7 @@ const most = 10_000;
  */
 export class ProgrammingLatency {
   #waiting: Trigger[] = [];
-  #underWay: Trigger[] = [];
+  #inSync: Trigger[] = [];
 
   /** What was triggered before `since`, milliseconds since 1970, says when we were started and no more. */
   constructor(
@@ -25,17 +25,18 @@ export class ProgrammingLatency {
 
   changed(family: Family, triggeredAt: number | undefined): void {
     if (triggeredAt === undefined || triggeredAt <= this.since) return;
-    if (this.#waiting.length + this.#underWay.length < most) this.#waiting.push({ family, at: triggeredAt });
+    if (this.#waiting.length + this.#inSync.length < maximumTriggers)
+      this.#waiting.push({ family, at: triggeredAt });
   }
 
   syncBegan(): void {
-    this.#underWay = [...this.#underWay, ...this.#waiting];
+    this.#inSync = [...this.#inSync, ...this.#waiting];
     this.#waiting = [];
   }
 
   syncEnded(succeeded: boolean, now: number): void {
     if (!succeeded) return;
-    for (const { family, at } of this.#underWay) this.observe(family, Math.max(0, now - at) / 1_000);
-    this.#underWay = [];
+    for (const { family, at } of this.#inSync) this.observe(family, Math.max(0, now - at) / 1_000);
+    this.#inSync = [];
   }
 }

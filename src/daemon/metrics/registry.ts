@@ -1,11 +1,11 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { Turns } from '../../base/async.js';
+import { Yielder } from '../../base/async.js';
 import { families as allFamilies, type Family } from '../../base/ip.js';
-import type { StoreObserver } from '../../watch/cluster-store.js';
-import type { RequestObserver } from '../../watch/api-client.js';
-import type { SyncObserver } from '../sync-observer.js';
+import type { StoreObserver } from '../../watch/store/cluster-store.js';
+import type { RequestObserver } from '../../watch/api/api-client.js';
+import type { SyncObserver } from '../sync/sync-observer.js';
 import { catalogue, type MetricKey, type Sample } from './catalogue.js';
-import type { Definition } from './definition.js';
+import type { MetricDefinition } from './metric-definition.js';
 import { ProgrammingLatency } from './programming-latency.js';
 
 /** The answer of GET /metrics. */
@@ -27,7 +27,7 @@ export interface MetricsOptions {
     readonly enabled: boolean;
   }[];
   /** Whether prom-client's own about the process and the runtime are on the page; they watch the event loop and the garbage collector. */
-  readonly ofProcess?: boolean;
+  readonly processMetrics?: boolean;
 }
 
 type Instrument = Counter | Gauge | Histogram;
@@ -37,7 +37,7 @@ type HistogramKey = {
 type NumberKey = Exclude<MetricKey, HistogramKey>;
 type Labels = Readonly<Record<string, string>>;
 
-const instrumentOf = (definition: Definition, registry: Registry): Instrument => {
+const instrumentOf = (definition: MetricDefinition, registry: Registry): Instrument => {
   const { name, help, labels, buckets } = definition;
   const options = { name, help, labelNames: [...labels], registers: [registry] };
   switch (definition.type) {
@@ -54,7 +54,7 @@ const instrumentOf = (definition: Definition, registry: Registry): Instrument =>
 const eventLoopSampling = 20;
 
 /** How long making a page may hold up everything else, once for each metric. */
-const longestTurnMilliseconds = 2;
+const maximumBlockingMilliseconds = 2;
 
 const ourNames: ReadonlySet<string> = new Set(Object.values(catalogue).map(({ name }) => name));
 
@@ -78,7 +78,7 @@ export class Metrics implements SyncObserver, StoreObserver {
   #queuedAt: number | undefined;
   #page: Promise<Page> | undefined;
 
-  constructor({ version, families = allFamilies, featureGates = [], ofProcess = true }: MetricsOptions) {
+  constructor({ version, families = allFamilies, featureGates = [], processMetrics = true }: MetricsOptions) {
     this.#families = families;
     this.#instruments = Object.fromEntries(
       Object.entries(catalogue).map(([key, definition]) => [key, instrumentOf(definition, this.#registry)]),
@@ -92,7 +92,7 @@ export class Metrics implements SyncObserver, StoreObserver {
       this.#set('featureEnabled', { name, stage }, Number(enabled));
     for (const key of ['restoreFailures', 'conntrackDeleted'] as const)
       for (const family of families) this.#add(key, { ip_family: family }, 0);
-    if (ofProcess)
+    if (processMetrics)
       collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: eventLoopSampling });
   }
 
@@ -124,12 +124,12 @@ export class Metrics implements SyncObserver, StoreObserver {
 
   async #makePage(): Promise<Page> {
     const samples = await this.#samples();
-    const turns = new Turns(longestTurnMilliseconds);
+    const yielder = new Yielder(maximumBlockingMilliseconds);
     const texts: string[] = [];
-    for (const [key, { name }] of Object.entries(catalogue) as [MetricKey, Definition][]) {
+    for (const [key, { name }] of Object.entries(catalogue) as [MetricKey, MetricDefinition][]) {
       this.#replace(key, samples.get(key));
       texts.push(await this.#registry.getSingleMetricAsString(name));
-      await turns.turn();
+      await yielder.yieldIfDue();
     }
     for (const { name } of this.#registry.getMetricsAsArray())
       if (!ourNames.has(name)) texts.push(await this.#registry.getSingleMetricAsString(name));
@@ -186,9 +186,9 @@ export class Metrics implements SyncObserver, StoreObserver {
     this.#events.pendingEndpointSlices = 0;
   }
 
-  ended({ seconds: took, succeeded }: Parameters<SyncObserver['ended']>[0]): void {
+  ended({ seconds: syncSeconds, succeeded }: Parameters<SyncObserver['ended']>[0]): void {
     for (const family of this.#families) {
-      this.#observe('syncDuration', { ip_family: family }, took);
+      this.#observe('syncDuration', { ip_family: family }, syncSeconds);
       if (succeeded) this.#set('syncLast', { ip_family: family }, seconds());
     }
     this.#latency.syncEnded(succeeded, Date.now());
@@ -223,11 +223,11 @@ export class Metrics implements SyncObserver, StoreObserver {
   }
 
   /** By the HTTP status. */
-  healthzAnswered(code: number): void {
+  healthzServed(code: number): void {
     this.#add('healthz', { code: String(code) }, 1);
   }
 
-  livezAnswered(code: number): void {
+  livezServed(code: number): void {
     this.#add('livez', { code: String(code) }, 1);
   }
 

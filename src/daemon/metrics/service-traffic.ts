@@ -1,4 +1,4 @@
-import { Turns } from '../../base/async.js';
+import { Yielder } from '../../base/async.js';
 import type { Protocol, ServiceKey } from '../../model/service.js';
 import type { Statistics, VirtualServerKey } from '../../model/virtual-server.js';
 import type { Sample } from './catalogue.js';
@@ -43,28 +43,28 @@ interface Series {
   readonly name: ServicePortName;
   readonly totals: number[];
   /** As each virtual server was read last. */
-  seen: ReadonlyMap<VirtualServerKey, Totals>;
+  lastTotals: ReadonlyMap<VirtualServerKey, Totals>;
 }
 
-interface Found {
+interface PortStatistics {
   readonly name: ServicePortName;
   readonly servers: VirtualServerStatistics[];
 }
 
 /** How long an answer counts: several scrapers, or one in a hurry, cost the kernel no more than one. */
-const freshMilliseconds = 1_000;
+const cacheMilliseconds = 1_000;
 
 /** How long this may hold up everything else. */
-const longestTurnMilliseconds = 2;
+const maximumBlockingMilliseconds = 2;
 
 const idOf = ({ service, port, protocol }: ServicePortName): string => `${service} ${protocol} ${port}`;
 const totalsOf = (statistics: Statistics): Totals => totalNames.map((name) => Number(statistics[name]));
-const connectionsOf = ({ servers }: Found): number =>
+const connectionsOf = ({ servers }: PortStatistics): number =>
   servers.reduce((sum, { statistics }) => sum + Number(statistics.connections), 0);
 
 /** So many ports that have no series yet: those with the most connections. */
 const busiest = (
-  found: ReadonlyMap<string, Found>,
+  found: ReadonlyMap<string, PortStatistics>,
   taken: ReadonlyMap<string, unknown>,
   count: number,
 ): readonly (readonly [id: string, name: ServicePortName])[] => {
@@ -79,7 +79,7 @@ const busiest = (
 /** A counter that went back began anew. */
 const growth = (before: number, now: number): number => (now >= before ? now - before : now);
 
-function* samplesOf({ name, totals }: Series, { servers }: Found): Iterable<Sample> {
+function* samplesOf({ name, totals }: Series, { servers }: PortStatistics): Iterable<Sample> {
   const [namespace = '', service = ''] = name.service.split('/');
   const labels = {
     service_namespace: namespace,
@@ -124,21 +124,21 @@ export class ServiceTraffic {
       this.#series.clear();
       return Promise.resolve([]);
     }
-    if (this.#last === undefined || this.#now() - this.#last.at >= freshMilliseconds) {
-      this.#last = { at: this.#now(), samples: this.#take(maximum) };
+    if (this.#last === undefined || this.#now() - this.#last.at >= cacheMilliseconds) {
+      this.#last = { at: this.#now(), samples: this.#collect(maximum) };
       // What failed is asked for again.
       this.#last.samples.catch(() => (this.#last = undefined));
     }
     return this.#last.samples;
   }
 
-  async #take(maximum: number): Promise<readonly Sample[]> {
-    const found = await this.#find();
-    this.#choose(found, maximum);
+  async #collect(maximum: number): Promise<readonly Sample[]> {
+    const found = await this.#readByPort();
+    this.#selectSeries(found, maximum);
     const samples: Sample[] = [{ metric: 'servicePortsLeftOut', value: found.size - this.#series.size }];
-    const turns = new Turns(longestTurnMilliseconds);
+    const yielder = new Yielder(maximumBlockingMilliseconds);
     for (const [id, series] of this.#series) {
-      await turns.turn();
+      await yielder.yieldIfDue();
       const port = found.get(id);
       if (port === undefined) continue;
       this.#add(series, port);
@@ -147,12 +147,12 @@ export class ServiceTraffic {
     return samples;
   }
 
-  async #find(): Promise<ReadonlyMap<string, Found>> {
-    const found = new Map<string, Found>();
+  async #readByPort(): Promise<ReadonlyMap<string, PortStatistics>> {
+    const found = new Map<string, PortStatistics>();
     const servers = await this.parts.read();
-    const turns = new Turns(longestTurnMilliseconds);
+    const yielder = new Yielder(maximumBlockingMilliseconds);
     for (const server of servers) {
-      await turns.turn();
+      await yielder.yieldIfDue();
       const name = this.parts.portOf(server.key);
       if (name === undefined) continue;
       const id = idOf(name);
@@ -164,32 +164,32 @@ export class ServiceTraffic {
   }
 
   /** Drops the series of ports that are gone, and gives their places to others. */
-  #choose(found: ReadonlyMap<string, Found>, maximum: number): void {
+  #selectSeries(found: ReadonlyMap<string, PortStatistics>, maximum: number): void {
     for (const [id, series] of this.#series)
       if (!found.has(id) && !this.#isServed(series)) this.#series.delete(id);
     for (const id of [...this.#series.keys()].slice(maximum)) this.#series.delete(id);
     const free = maximum - this.#series.size;
     for (const [id, name] of busiest(found, this.#series, free))
-      this.#series.set(id, { name, totals: totalNames.map(() => 0), seen: new Map() });
+      this.#series.set(id, { name, totals: totalNames.map(() => 0), lastTotals: new Map() });
   }
 
   /** One that the dump has missed is served all the same. */
-  #isServed({ seen }: Series): boolean {
-    for (const key of seen.keys()) if (this.parts.portOf(key) !== undefined) return true;
+  #isServed({ lastTotals }: Series): boolean {
+    for (const key of lastTotals.keys()) if (this.parts.portOf(key) !== undefined) return true;
     return false;
   }
 
-  #add(series: Series, { servers }: Found): void {
+  #add(series: Series, { servers }: PortStatistics): void {
     const seen = new Map<VirtualServerKey, Totals>();
     for (const { key, statistics } of servers) {
       const totals = totalsOf(statistics);
-      const before = series.seen.get(key);
+      const before = series.lastTotals.get(key);
       for (const [index, total] of totals.entries())
         series.totals[index] = (series.totals[index] ?? 0) + growth(before?.[index] ?? 0, total);
       seen.set(key, totals);
     }
-    for (const [key, totals] of series.seen)
+    for (const [key, totals] of series.lastTotals)
       if (!seen.has(key) && this.parts.portOf(key) !== undefined) seen.set(key, totals);
-    series.seen = seen;
+    series.lastTotals = seen;
   }
 }

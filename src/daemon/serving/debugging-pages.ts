@@ -1,12 +1,12 @@
 import { flagTable } from '../../config/flag-table.js';
-import type { FlagValues } from '../../config/flags.js';
-import { fieldOf } from '../../config/not-acting.js';
-import type { DebuggingPage } from './negotiate.js';
+import type { FlagValues } from '../../config/parse-flags.js';
+import { fieldOf } from '../../config/ineffective-fields.js';
+import type { DebuggingPage } from './negotiate-format.js';
 
 /** The version of kube-proxy whose behaviour this program has. */
 const emulatedVersion = '1.36';
 
-const notForMachines =
+const notParseableWarning =
   'Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging purposes only.';
 
 export interface StatuszFacts {
@@ -32,7 +32,7 @@ export const statuszPage = ({ startedAt, now, runtime, version, paths }: Statusz
     kind: 'Statusz',
     text: `
 kube-proxy statusz
-${notForMachines}
+${notParseableWarning}
 
 Started: ${startTime.toUTCString()}
 Up: ${uptimeText(uptimeSeconds)}
@@ -75,7 +75,7 @@ export const flagzPage = (flags: FlagValues, defaults: object): DebuggingPage =>
     kind: 'Flagz',
     text: `
 kube-proxy flags
-${notForMachines}
+${notParseableWarning}
 
 ${values.map(([name, value]) => `${name}=${value}\n`).join('')}`,
     fields: { flags: Object.fromEntries(values) },
@@ -83,16 +83,16 @@ ${values.map(([name, value]) => `${name}=${value}\n`).join('')}`,
 };
 
 /** The metrics of `/metrics/slis`: how often `/healthz` of the metrics port was asked, which always answers. */
-export const slisText = (asked: number, startedAt: number): string =>
+export const slisText = (requestCount: number, startedAt: number): string =>
   `${
-    asked === 0
+    requestCount === 0
       ? ''
       : `# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.
 # TYPE kubernetes_healthcheck gauge
 kubernetes_healthcheck{name="ping",type="healthz"} 1
 # HELP kubernetes_healthchecks_total [STABLE] This metric records the results of all healthcheck.
 # TYPE kubernetes_healthchecks_total counter
-kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} ${asked}
+kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} ${requestCount}
 `
   }# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.
 # TYPE process_start_time_seconds gauge

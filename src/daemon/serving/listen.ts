@@ -18,7 +18,7 @@ const remedies: Readonly<Record<string, string>> = {
   EAFNOSUPPORT: 'this machine does not have the address family',
 };
 
-const listenText = ({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string =>
+const addressText = ({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** Nobody can be served at an address; the message says why. */
@@ -28,7 +28,7 @@ export class ListenError extends BaseError {
     /** As `EADDRINUSE`. */
     readonly code: string,
   ) {
-    super(`cannot listen at ${listenText(address)}: ${remedies[code] ?? 'the kernel refuses it'} (${code})`);
+    super(`cannot listen at ${addressText(address)}: ${remedies[code] ?? 'the kernel refuses it'} (${code})`);
   }
 }
 
@@ -52,32 +52,33 @@ export const parseBindAddress = (text: string): Pick<ListenAddress, 'host' | 'po
 };
 
 /** What `::` comes to where there is no IPv6. */
-const withoutIpv6: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'];
+const ipv6Unavailable: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'];
 
-const every = { IPv4: '0.0.0.0' as IpAddress, IPv6: '::' as IpAddress };
+const unspecifiedAddresses = { IPv4: '0.0.0.0' as IpAddress, IPv6: '::' as IpAddress };
 
 /** Listens as Go does: an unspecified address means both families. On a machine without IPv6 it means IPv4. */
 export const listenAtBindAddress = async (
   server: Server,
   { host, port }: Pick<ListenAddress, 'host' | 'port'>,
 ): Promise<void> => {
-  if (host !== every.IPv4 && host !== every.IPv6) return listen(server, { host, port, ipv6Only: false });
+  if (host !== unspecifiedAddresses.IPv4 && host !== unspecifiedAddresses.IPv6)
+    return listen(server, { host, port, ipv6Only: false });
   try {
-    await listen(server, { host: every.IPv6, port, ipv6Only: false });
+    await listen(server, { host: unspecifiedAddresses.IPv6, port, ipv6Only: false });
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
-    if (!withoutIpv6.includes(error.code)) throw new ListenError({ host, port }, error.code);
-    await listen(server, { host: every.IPv4, port, ipv6Only: false });
+    if (!ipv6Unavailable.includes(error.code)) throw new ListenError({ host, port }, error.code);
+    await listen(server, { host: unspecifiedAddresses.IPv4, port, ipv6Only: false });
   }
 };
 
 /** Ends the requests under way, but waits for none longer than this. */
-const closePatienceMilliseconds = 500;
+const closeTimeoutMilliseconds = 500;
 
 /** Takes no connections from now on; resolves when the last one has ended. */
 export const closeServer = async (server: Server): Promise<void> => {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const timer = setTimeout(() => server.closeAllConnections(), closePatienceMilliseconds);
+  const timer = setTimeout(() => server.closeAllConnections(), closeTimeoutMilliseconds);
   await closed;
   clearTimeout(timer);
 };

@@ -1,30 +1,30 @@
 import type { IncomingMessage } from 'node:http';
-import { textAnswer, type Answer } from './answer.js';
+import { textResponse, type HttpResponse } from './http-response.js';
 
-const longestBody = 32;
+const maximumBodyLength = 32;
 
 const bodyOf = async (request: IncomingMessage): Promise<string> => {
   let body = '';
   request.setEncoding('utf8');
   for await (const part of request) {
     body += String(part);
-    if (body.length > longestBody) break;
+    if (body.length > maximumBodyLength) break;
   }
   return body;
 };
 
 /** `/debug/flags/v`: PUT of a number sets the verbosity, in the words of kube-proxy. */
-export const logLevelAnswer = async (
+export const logLevelResponse = async (
   request: IncomingMessage,
   setVerbosity: (verbosity: number) => void,
-): Promise<Answer> => {
-  if (request.method !== 'PUT') return textAnswer('unsupported http method', 406);
+): Promise<HttpResponse> => {
+  if (request.method !== 'PUT') return textResponse('unsupported http method', 406);
   const text = (await bodyOf(request)).trim();
   if (!/^\d{1,9}$/.test(text))
-    return textAnswer(
+    return textResponse(
       `failed set klog.logging.verbosity ${JSON.stringify(text)}: not a whole number of 0 or more`,
       400,
     );
   setVerbosity(Number(text));
-  return textAnswer(`successfully set klog.logging.verbosity to ${text}`);
+  return textResponse(`successfully set klog.logging.verbosity to ${text}`);
 };

@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import { version } from '../../base/version.js';
 import { gateEnabled } from '../../config/feature-gates.js';
-import { kubeProxyDocument } from '../../config/print.js';
+import { kubeProxyDocument } from '../../config/configuration-document.js';
 import { resolveSettings, type Settings } from '../../config/settings.js';
-import { jsonAnswer, notFound, pathOf, textAnswer, type Handler } from './answer.js';
+import { jsonResponse, notFound, pathOf, textResponse, type Handler } from './http-response.js';
 import { flagzPage, slisText, statuszPage } from './debugging-pages.js';
-import { logLevelAnswer } from './log-level.js';
-import { debuggingAnswer } from './negotiate.js';
+import { logLevelResponse } from './log-level.js';
+import { debuggingResponse } from './negotiate-format.js';
 import { profilingPages } from './profiling.js';
 
 /** What `/metrics` gives. */
@@ -31,23 +31,23 @@ const flagDefaults = (): object =>
 
 /** `/healthz` tells that somebody answers here, and nothing of the proxy: that is what the health server is for. */
 const pingPages = (): Pages => {
-  let asked = 0;
+  let requestCount = 0;
   return {
     '/healthz': ({ url }) => {
-      asked += 1;
-      return textAnswer(url?.includes('?verbose') === true ? '[+]ping ok\nhealthz check passed\n' : 'ok');
+      requestCount += 1;
+      return textResponse(url?.includes('?verbose') === true ? '[+]ping ok\nhealthz check passed\n' : 'ok');
     },
-    '/healthz/ping': () => textAnswer('ok'),
+    '/healthz/ping': () => textResponse('ok'),
     '/metrics/slis': ({ method }) => {
       if (method !== 'DELETE') {
-        const answer = textAnswer(slisText(asked, startedAt));
+        const response = textResponse(slisText(requestCount, startedAt));
         return {
-          ...answer,
-          headers: { ...answer.headers, 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' },
+          ...response,
+          headers: { ...response.headers, 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' },
         };
       }
-      asked = 0;
-      return textAnswer('metrics reset\n');
+      requestCount = 0;
+      return textResponse('metrics reset\n');
     },
   };
 };
@@ -57,29 +57,30 @@ const proxyPages = ({ metrics, settings }: MetricsPortParts): Pages => ({
     const { contentType, text } = await metrics.page();
     return { status: 200, headers: { 'Content-Type': contentType }, body: text };
   },
-  '/proxyMode': () => textAnswer('ipvs'),
-  '/configz': () => jsonAnswer(JSON.stringify({ 'kubeproxy.config.k8s.io': kubeProxyDocument(settings()) })),
+  '/proxyMode': () => textResponse('ipvs'),
+  '/configz': () =>
+    jsonResponse(JSON.stringify({ 'kubeproxy.config.k8s.io': kubeProxyDocument(settings()) })),
 });
 
 const verbosityPages = ({ setVerbosity }: MetricsPortParts): Pages => ({
-  '/debug/flags': () => textAnswer('PUT a number to /debug/flags/v to set the verbosity of the log\n'),
-  '/debug/flags/v': (request) => logLevelAnswer(request, setVerbosity),
+  '/debug/flags': () => textResponse('PUT a number to /debug/flags/v to set the verbosity of the log\n'),
+  '/debug/flags/v': (request) => logLevelResponse(request, setVerbosity),
 });
 
 const isGateOn = ({ configuration }: Settings, gate: string): boolean =>
   gateEnabled(configuration.featureGates, gate);
 
 /** The pages that tell of the others. */
-const zPages = ({ settings }: MetricsPortParts, paths: () => readonly string[]): Pages => {
+const debuggingPages = ({ settings }: MetricsPortParts, paths: () => readonly string[]): Pages => {
   const flagDefaultsOnce = flagDefaults();
   return {
     '/flagz': ({ headers }) =>
       isGateOn(settings(), 'ComponentFlagz')
-        ? debuggingAnswer(flagzPage(settings().flags, flagDefaultsOnce), headers.accept)
+        ? debuggingResponse(flagzPage(settings().flags, flagDefaultsOnce), headers.accept)
         : notFound,
     '/statusz': ({ headers }) =>
       isGateOn(settings(), 'ComponentStatusz')
-        ? debuggingAnswer(
+        ? debuggingResponse(
             statuszPage({
               startedAt,
               now: Date.now(),
@@ -97,12 +98,12 @@ const zPages = ({ settings }: MetricsPortParts, paths: () => readonly string[]):
 export const metricsPortHandler = (parts: MetricsPortParts): Handler => {
   const debugging: Pages = { ...profilingPages, ...verbosityPages(parts) };
   const paths = (): readonly string[] =>
-    [...Object.keys(always), ...(isProfiled() ? Object.keys(debugging) : [])].toSorted();
-  const always: Pages = { ...pingPages(), ...proxyPages(parts), ...zPages(parts, paths) };
-  const isProfiled = (): boolean => parts.settings().configuration.enableProfiling;
+    [...Object.keys(always), ...(isProfilingEnabled() ? Object.keys(debugging) : [])].toSorted();
+  const always: Pages = { ...pingPages(), ...proxyPages(parts), ...debuggingPages(parts, paths) };
+  const isProfilingEnabled = (): boolean => parts.settings().configuration.enableProfiling;
   return (request) => {
     const path = pathOf(request);
-    const page = always[path] ?? (isProfiled() ? debugging[path] : undefined);
+    const page = always[path] ?? (isProfilingEnabled() ? debugging[path] : undefined);
     return page === undefined ? notFound : page(request);
   };
 };

@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { Session } from 'node:inspector/promises';
 import { setTimeout } from 'node:timers/promises';
 import { getHeapSnapshot } from 'node:v8';
-import { textAnswer, type Answer, type Handler } from './answer.js';
+import { textResponse, type HttpResponse, type Handler } from './http-response.js';
 
 const defaultProfileSeconds = 30;
-const longestProfileSeconds = 300;
+const maximumProfileSeconds = 300;
 
 const index = `Profiles of this process, for the developer tools of Chromium (or npx speedscope):
 
@@ -14,7 +14,7 @@ const index = `Profiles of this process, for the developer tools of Chromium (or
 /debug/pprof/cmdline             the command line
 `;
 
-const download = (type: string, fileName: string, body: Answer['body']): Answer => ({
+const download = (type: string, fileName: string, body: HttpResponse['body']): HttpResponse => ({
   status: 200,
   headers: {
     'Content-Type': type,
@@ -28,12 +28,12 @@ const secondsOf = ({ url = '' }: IncomingMessage): number | undefined => {
   const text = new URLSearchParams(url.split('?')[1] ?? '').get('seconds');
   if (text === null) return defaultProfileSeconds;
   const seconds = Number(text);
-  return text !== '' && seconds > 0 && seconds <= longestProfileSeconds ? seconds : undefined;
+  return text !== '' && seconds > 0 && seconds <= maximumProfileSeconds ? seconds : undefined;
 };
 
 let profiling = false;
 
-const takeProfile = async (seconds: number): Promise<Answer> => {
+const takeProfile = async (seconds: number): Promise<HttpResponse> => {
   const session = new Session();
   session.connect();
   profiling = true;
@@ -53,16 +53,19 @@ const takeProfile = async (seconds: number): Promise<Answer> => {
 const cpuProfile: Handler = (request) => {
   const seconds = secondsOf(request);
   if (seconds === undefined)
-    return textAnswer(`seconds must be a number of more than 0 and at most ${longestProfileSeconds}\n`, 400);
-  return profiling ? textAnswer('a profile is being taken already\n', 503) : takeProfile(seconds);
+    return textResponse(
+      `seconds must be a number of more than 0 and at most ${maximumProfileSeconds}\n`,
+      400,
+    );
+  return profiling ? textResponse('a profile is being taken already\n', 503) : takeProfile(seconds);
 };
 
 /** The pages under `/debug/pprof`, by path. Whoever reaches them can read the memory of this process. */
 export const profilingPages: Readonly<Record<string, Handler>> = {
-  '/debug/pprof': () => textAnswer(index),
-  '/debug/pprof/': () => textAnswer(index),
+  '/debug/pprof': () => textResponse(index),
+  '/debug/pprof/': () => textResponse(index),
   '/debug/pprof/profile': cpuProfile,
   '/debug/pprof/heap': () =>
     download('application/octet-stream', 'kube-ipvs.heapsnapshot', getHeapSnapshot()),
-  '/debug/pprof/cmdline': () => textAnswer(process.argv.join('\0')),
+  '/debug/pprof/cmdline': () => textResponse(process.argv.join('\0')),
 };

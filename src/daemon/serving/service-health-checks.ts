@@ -4,16 +4,16 @@ import { messageOf } from '../../base/errors.js';
 import { families, type Family, type IpAddress } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import type { ServiceKey } from '../../model/service.js';
-import type { HealthCheckAddresses, ServiceHealthCheck } from '../../plan/service-health.js';
-import type { ChangedHealthChecks } from '../wanted-state.js';
-import { jsonAnswer, serverFor, type Answer } from './answer.js';
+import type { HealthCheckAddresses, ServiceHealthCheck } from '../../plan/render/service-health-check.js';
+import type { ChangedHealthChecks } from '../sync/desired-state-updater.js';
+import { jsonResponse, serverFor, type HttpResponse } from './http-response.js';
 import { closeServer, listen, type ListenAddress } from './listen.js';
 
 export interface ServiceHealthChecksParts {
   /** Whether this proxy is healthy, whatever the Node is. */
   readonly healthy: () => boolean;
   /** Somebody else has the port of a Service, or the like: told once until it is over. */
-  readonly onTrouble: (service: ServiceKey, port: number, trouble: string) => void;
+  readonly onFailure: (service: ServiceKey, port: number, trouble: string) => void;
   readonly log: Logger;
 }
 
@@ -23,18 +23,18 @@ export type AddressesOf = (family: Family) => HealthCheckAddresses;
 const retryDelays = { firstMilliseconds: 1_000, maximumMilliseconds: 60_000 };
 
 /** kube-proxy-ipvs §7.2. */
-export const serviceHealthAnswer = (
+export const serviceHealthResponse = (
   service: ServiceKey,
   localEndpoints: number,
   healthy: boolean,
-): Answer => {
+): HttpResponse => {
   const [namespace, name] = service.split('/');
   const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy: healthy };
   const {
     status,
     headers,
     body: text,
-  } = jsonAnswer(JSON.stringify(body, undefined, '\t'), localEndpoints > 0 && healthy ? 200 : 503);
+  } = jsonResponse(JSON.stringify(body, undefined, '\t'), localEndpoints > 0 && healthy ? 200 : 503);
   return {
     status,
     headers: { ...headers, 'X-Load-Balancing-Endpoint-Weight': String(localEndpoints) },
@@ -56,7 +56,7 @@ class Listener {
   constructor(
     readonly address: ListenAddress,
     private readonly server: Server,
-    private readonly outcome: (trouble: string | undefined) => void,
+    private readonly reportResult: (trouble: string | undefined) => void,
   ) {}
 
   get waiting(): boolean {
@@ -66,15 +66,15 @@ class Listener {
   async open(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    let trouble: string | undefined;
+    let failure: string | undefined;
     try {
       await listen(this.server, this.address);
     } catch (error) {
-      trouble = messageOf(error);
+      failure = messageOf(error);
     }
     if (this.#closed) return void this.server.close();
-    if (trouble !== undefined) this.#timer = setTimeout(() => void this.open(), this.#backoff.next());
-    this.outcome(trouble);
+    if (failure !== undefined) this.#timer = setTimeout(() => void this.open(), this.#backoff.next());
+    this.reportResult(failure);
   }
 
   async close(): Promise<void> {
@@ -87,7 +87,7 @@ class Listener {
 /** The health check of one Service, on all its addresses. */
 class HealthCheck {
   readonly #listeners = new Map<IpAddress, Listener>();
-  readonly #troubles = new Map<IpAddress, string>();
+  readonly #failures = new Map<IpAddress, string>();
 
   constructor(
     private readonly service: ServiceKey,
@@ -104,18 +104,18 @@ class HealthCheck {
   }
 
   /** Ends what is at other addresses than these, and gives what is to be opened. */
-  follow(addressesOf: AddressesOf): readonly Listener[] {
-    const wanted = new Map<IpAddress, Family>();
+  updateListeners(addressesOf: AddressesOf): readonly Listener[] {
+    const desired = new Map<IpAddress, Family>();
     for (const family of families)
       if (this.check.localEndpoints[family] !== undefined)
-        for (const host of hostsOf(family, addressesOf(family))) wanted.set(host, family);
+        for (const host of hostsOf(family, addressesOf(family))) desired.set(host, family);
     for (const [host, listener] of this.#listeners)
-      if (!wanted.has(host)) {
+      if (!desired.has(host)) {
         this.#listeners.delete(host);
-        this.#troubles.delete(host);
+        this.#failures.delete(host);
         void listener.close();
       }
-    const added = [...wanted].filter(([host]) => !this.#listeners.has(host));
+    const added = [...desired].filter(([host]) => !this.#listeners.has(host));
     return added.map(([host, family]) => this.#add(host, family));
   }
 
@@ -130,20 +130,22 @@ class HealthCheck {
 
   #add(host: IpAddress, family: Family): Listener {
     const { healthy, log } = this.parts;
-    const answer = (): Answer =>
-      serviceHealthAnswer(this.service, this.check.localEndpoints[family] ?? 0, healthy());
+    const respond = (): HttpResponse =>
+      serviceHealthResponse(this.service, this.check.localEndpoints[family] ?? 0, healthy());
     const address = { host, port: this.port, ipv6Only: host === wildcards.IPv6 };
-    const listener = new Listener(address, serverFor(answer, log), (trouble) => this.#note(host, trouble));
+    const listener = new Listener(address, serverFor(respond, log), (trouble) =>
+      this.#recordResult(host, trouble),
+    );
     this.#listeners.set(host, listener);
     return listener;
   }
 
-  #note(host: IpAddress, trouble: string | undefined): void {
-    const before = this.#troubles.size;
-    if (trouble === undefined) this.#troubles.delete(host);
-    else this.#troubles.set(host, trouble);
-    if (before === 0 && trouble !== undefined) this.parts.onTrouble(this.service, this.port, trouble);
-    if (before > 0 && this.#troubles.size === 0)
+  #recordResult(host: IpAddress, failure: string | undefined): void {
+    const before = this.#failures.size;
+    if (failure === undefined) this.#failures.delete(host);
+    else this.#failures.set(host, failure);
+    if (before === 0 && failure !== undefined) this.parts.onFailure(this.service, this.port, failure);
+    if (before > 0 && this.#failures.size === 0)
       this.parts.log.info(
         { service: this.service, port: this.port },
         'the health check of a Service is served now',
@@ -164,22 +166,25 @@ export class ServiceHealthChecks implements AsyncDisposable {
   constructor(private readonly parts: ServiceHealthChecksParts) {}
 
   /** Costs O(changed), and O(all health checks) where addresses changed. */
-  follow(changed: ChangedHealthChecks, addressesOf: AddressesOf): void {
+  update(changed: ChangedHealthChecks, addressesOf: AddressesOf): void {
     if (this.#stopped) return;
     const addresses = JSON.stringify(families.map(addressesOf));
     const moved = addresses !== this.#addresses;
     this.#addresses = addresses;
     // First the ports that are given up: another Service may want one of them.
-    const gaveUp = [...changed].filter(([service, check]) => this.#endOther(service, check?.port)).length > 0;
+    const hasFreedPorts =
+      [...changed].filter(([service, check]) => this.#endUnlessOnPort(service, check?.port)).length > 0;
     for (const [service, check] of changed) if (check !== undefined) this.#put(service, check);
     const services = moved ? this.#checks.keys() : changed.keys();
-    const toOpen = [...services].flatMap((service) => this.#checks.get(service)?.follow(addressesOf) ?? []);
-    const waiting = gaveUp ? [...this.#checks.values()].flatMap((check) => check.waiting()) : [];
+    const toOpen = [...services].flatMap(
+      (service) => this.#checks.get(service)?.updateListeners(addressesOf) ?? [],
+    );
+    const waiting = hasFreedPorts ? [...this.#checks.values()].flatMap((check) => check.waiting()) : [];
     for (const listener of [...toOpen, ...waiting]) void listener.open();
   }
 
   /** Ends the health check of a Service unless it is on this port; whether there was one. */
-  #endOther(service: ServiceKey, port: number | undefined): boolean {
+  #endUnlessOnPort(service: ServiceKey, port: number | undefined): boolean {
     const check = this.#checks.get(service);
     if (check === undefined || check.port === port) return false;
     this.#checks.delete(service);

@@ -1,6 +1,6 @@
 import { readClocks, type Instant } from '../../base/instant.js';
 import type { Family } from '../../base/ip.js';
-import type { SyncObserver } from '../sync-observer.js';
+import type { SyncObserver } from '../sync/sync-observer.js';
 
 export interface FamilyHealth {
   /** Milliseconds since 1970. */
@@ -9,7 +9,7 @@ export interface FamilyHealth {
 }
 
 /** How the syncs of this proxy are doing. */
-export interface ProxyHealth {
+export interface HealthState {
   /** Whether every family is healthy. */
   readonly healthy: boolean;
   /** Families whose syncs have not begun are absent. */
@@ -20,9 +20,9 @@ export interface SyncHealthOptions {
   /** Those that are served. */
   readonly families: readonly Family[];
   /** Whether a family is not served as it should be, though its sync came to its end. */
-  readonly isTroubled: (family: Family) => boolean;
+  readonly hasFailed: (family: Family) => boolean;
   /** Milliseconds that a sync may be outstanding, as of now: twice ipvs.syncPeriod. */
-  readonly patience: () => number;
+  readonly timeout: () => number;
   readonly clocks?: () => Instant;
 }
 
@@ -31,7 +31,7 @@ interface FamilyState {
   /** Since when a sync has been outstanding, on the clock that nobody sets. */
   pendingSince: number | undefined;
   /** The same of what was asked for after the sync under way had begun, which it may not contain. */
-  askedSince: number | undefined;
+  requestedSince: number | undefined;
 }
 
 /**
@@ -50,43 +50,43 @@ export class SyncHealth implements SyncObserver {
   started(): void {
     const { date } = this.#clocks();
     for (const family of this.options.families)
-      this.#states.set(family, { lastUpdated: date, pendingSince: undefined, askedSince: undefined });
+      this.#states.set(family, { lastUpdated: date, pendingSince: undefined, requestedSince: undefined });
   }
 
   queued(): void {
-    this.#expect();
+    this.#markPending();
     const { monotonic } = this.#clocks();
-    for (const state of this.#states.values()) state.askedSince ??= monotonic;
+    for (const state of this.#states.values()) state.requestedSince ??= monotonic;
   }
 
   due(): void {
-    this.#expect();
+    this.#markPending();
   }
 
   began(): void {
-    for (const state of this.#states.values()) state.askedSince = undefined;
+    for (const state of this.#states.values()) state.requestedSince = undefined;
   }
 
   ended({ succeeded }: { readonly succeeded: boolean }): void {
     const { date } = this.#clocks();
     for (const [family, state] of this.#states) {
-      if (!succeeded || this.options.isTroubled(family)) continue;
+      if (!succeeded || this.options.hasFailed(family)) continue;
       state.lastUpdated = date;
-      state.pendingSince = state.askedSince;
+      state.pendingSince = state.requestedSince;
     }
   }
 
-  #expect(): void {
+  #markPending(): void {
     const { monotonic } = this.#clocks();
     for (const state of this.#states.values()) state.pendingSince ??= monotonic;
   }
 
-  health(): ProxyHealth {
+  health(): HealthState {
     const { monotonic } = this.#clocks();
-    const patience = this.options.patience();
+    const timeout = this.options.timeout();
     const families: Partial<Record<Family, FamilyHealth>> = {};
     for (const [family, { lastUpdated, pendingSince }] of this.#states) {
-      const healthy = pendingSince === undefined || monotonic - pendingSince < patience;
+      const healthy = pendingSince === undefined || monotonic - pendingSince < timeout;
       families[family] = { lastUpdated, healthy };
     }
     return { healthy: Object.values(families).every(({ healthy }) => healthy), families };

@@ -1,25 +1,25 @@
 import type { IpAddress } from '../../base/ip.js';
-import { count } from '../../base/text.js';
+import { formatCount } from '../../base/text.js';
 import type { LinkAddress } from '../../kernel/rtnetlink/convert.js';
 import { dummyInterfaceName } from '../../model/node.js';
-import { checksOf } from '../check.js';
+import { checksInGroup } from '../check.js';
 import type { Facts, NetworkFacts } from '../facts.js';
-import { fail, judge, pass, some, valueOf, warn, type Finding } from '../finding.js';
+import { fail, checkFact, pass, abbreviatedList, valueOf, warn, type CheckResult } from '../check-result.js';
 
 const onDummy = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
   addresses.filter(({ interfaceName }) => interfaceName === dummyInterfaceName);
 
-const elsewhere = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
+const onOtherInterfaces = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
   addresses.filter(({ interfaceName }) => interfaceName !== dummyInterfaceName);
 
-const remove = (addresses: readonly string[]): string =>
+const removeCommands = (addresses: readonly string[]): string =>
   addresses
     .slice(0, 3)
     .map((address) => `ip address del ${address} dev ${dummyInterfaceName}`)
     .join('; ');
 
-const dummyInterface = ({ network: look }: Facts): Finding =>
-  judge(look, (network) => {
+const dummyInterface = ({ network: fact }: Facts): CheckResult =>
+  checkFact(fact, (network) => {
     const link = network.links.find(({ name }) => name === dummyInterfaceName);
     if (link === undefined)
       return warn(`there is no interface ${dummyInterfaceName}`, 'start kube-ipvs, which makes it');
@@ -28,11 +28,11 @@ const dummyInterface = ({ network: look }: Facts): Finding =>
         `${dummyInterfaceName} is a ${link.kind ?? 'device of hardware'}, not a dummy`,
         `ip link del ${dummyInterfaceName}, then restart kube-ipvs`,
       );
-    return pass(`${dummyInterfaceName} has ${count(onDummy(network).length, 'address')}`);
+    return pass(`${dummyInterfaceName} has ${formatCount(onDummy(network).length, 'address')}`);
   });
 
 /** Addresses that must stay other machines', with what they are. */
-const reserved = (facts: Facts, { gateways }: NetworkFacts): ReadonlyMap<IpAddress, string> => {
+const reservedAddresses = (facts: Facts, { gateways }: NetworkFacts): ReadonlyMap<IpAddress, string> => {
   const server = facts.apiServerAddress;
   const isOurs = server === undefined || clusterIps(facts).has(server);
   return new Map([
@@ -45,37 +45,39 @@ const reserved = (facts: Facts, { gateways }: NetworkFacts): ReadonlyMap<IpAddre
 const clusterIps = ({ services }: Facts): ReadonlySet<IpAddress> =>
   new Set((valueOf(services) ?? []).flatMap((service) => Object.values(service.clusterIps)));
 
-const clashes = (facts: Facts): Finding =>
-  judge(facts.network, (network) => {
-    const taken = reserved(facts, network);
+const reservedVips = (facts: Facts): CheckResult =>
+  checkFact(facts.network, (network) => {
+    const taken = reservedAddresses(facts, network);
     const bound = onDummy(network).filter(({ address }) => taken.has(address));
     if (bound.length > 0)
       return fail(
-        `on ${dummyInterfaceName}: ${some(bound.map(({ address }) => `${address}, ${taken.get(address) ?? ''}`))}`,
-        `${remove(bound.map(({ address, prefixLength }) => `${address}/${prefixLength}`))}; take it out of spec.externalIPs or status.loadBalancer of the Service`,
+        `on ${dummyInterfaceName}: ${abbreviatedList(bound.map(({ address }) => `${address}, ${taken.get(address) ?? ''}`))}`,
+        `${removeCommands(bound.map(({ address, prefixLength }) => `${address}/${prefixLength}`))}; take it out of spec.externalIPs or status.loadBalancer of the Service`,
       );
-    const wrong = (valueOf(facts.services) ?? []).flatMap(({ key, externalIps, loadBalancerIps }) =>
+    const conflicts = (valueOf(facts.services) ?? []).flatMap(({ key, externalIps, loadBalancerIps }) =>
       [...externalIps, ...loadBalancerIps]
         .filter((address) => taken.has(address))
         .map((address) => `Service ${key} wants ${address}, ${taken.get(address) ?? ''}`),
     );
-    return wrong.length > 0
+    return conflicts.length > 0
       ? fail(
-          some(wrong),
+          abbreviatedList(conflicts),
           'take the address out of spec.externalIPs of that Service; kube-ipvs does not bind it',
         )
       : pass('no VIP is a gateway or the API server');
   });
 
-const twice = (facts: Facts): Finding =>
-  judge(facts.network, (network) => {
+const duplicateVips = (facts: Facts): CheckResult =>
+  checkFact(facts.network, (network) => {
     const vips = new Set([...onDummy(network).map(({ address }) => address), ...clusterIps(facts)]);
-    const double = elsewhere(network).filter(({ address }) => vips.has(address));
-    return double.length === 0
+    const duplicates = onOtherInterfaces(network).filter(({ address }) => vips.has(address));
+    return duplicates.length === 0
       ? pass('no VIP is on another interface')
       : warn(
-          some(double.map(({ address, interfaceName }) => `${address} is on ${interfaceName} too`)),
-          double
+          abbreviatedList(
+            duplicates.map(({ address, interfaceName }) => `${address} is on ${interfaceName} too`),
+          ),
+          duplicates
             .slice(0, 3)
             .map(
               ({ address, prefixLength, interfaceName }) =>
@@ -85,74 +87,75 @@ const twice = (facts: Facts): Finding =>
         );
   });
 
-const unwanted = (facts: Facts): Finding =>
-  judge(facts.network, (network) =>
-    judge(facts.virtualServers, (servers) => {
+const unusedAddresses = (facts: Facts): CheckResult =>
+  checkFact(facts.network, (network) =>
+    checkFact(facts.virtualServers, (servers) => {
       const served = new Set(
         servers.flatMap(({ identity }) => (identity.by === 'address' ? [identity.address] : [])),
       );
       const named = clusterIps(facts);
-      const idle = onDummy(network)
+      const unused = onDummy(network)
         .filter(({ address }) => !served.has(address) && !named.has(address))
         .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
-      return idle.length === 0
+      return unused.length === 0
         ? pass('every address of kube-ipvs0 has a virtual server')
-        : warn(`no virtual server stands on ${some(idle)}`, remove(idle));
+        : warn(`no virtual server stands on ${abbreviatedList(unused)}`, removeCommands(unused));
     }),
   );
 
 /** The address that NodeLocal DNSCache has by default. */
-const localDns = '169.254.20.10';
+const nodeLocalDnsAddress = '169.254.20.10';
 
-const nodeLocalDns = ({ network: look, programs }: Facts): Finding =>
-  judge(look, (network) => {
+const nodeLocalDns = ({ network: fact, programs }: Facts): CheckResult =>
+  checkFact(fact, (network) => {
     const runs = (valueOf(programs) ?? []).some(({ name }) => name === 'node-cache');
     const link = network.links.find(({ name }) => name === 'nodelocaldns');
     if (!runs && link === undefined) return pass('there is no NodeLocal DNSCache here');
     const bound = new Set(onDummy(network).map(({ address }) => address));
-    const own = elsewhere(network).filter(({ interfaceName }) => interfaceName === 'nodelocaldns');
+    const own = onOtherInterfaces(network).filter(({ interfaceName }) => interfaceName === 'nodelocaldns');
     const shared = own.filter(
-      ({ address }) => bound.has(address) || (address !== localDns && !address.startsWith('169.254.')),
+      ({ address }) =>
+        bound.has(address) || (address !== nodeLocalDnsAddress && !address.startsWith('169.254.')),
     );
     return shared.length === 0
       ? pass(
-          `NodeLocal DNSCache serves ${own.length === 0 ? 'no address yet' : some(own.map(({ address }) => address))}`,
+          `NodeLocal DNSCache serves ${own.length === 0 ? 'no address yet' : abbreviatedList(own.map(({ address }) => address))}`,
         )
       : fail(
-          `NodeLocal DNSCache and IPVS both have ${some(shared.map(({ address }) => address))}`,
-          `give node-cache -localip ${localDns} alone, and the kubelet clusterDNS: [${localDns}]`,
+          `NodeLocal DNSCache and IPVS both have ${abbreviatedList(shared.map(({ address }) => address))}`,
+          `give node-cache -localip ${nodeLocalDnsAddress} alone, and the kubelet clusterDNS: [${nodeLocalDnsAddress}]`,
         );
   });
 
-export const addressChecks = checksOf('addresses', [
+export const addressChecks = checksInGroup('addresses', [
   {
     id: 'dummy-interface',
     title: 'the interface kube-ipvs0',
     why: 'It holds the addresses of Services, so that the kernel delivers packets for them to IPVS.',
-    look: dummyInterface,
+    run: dummyInterface,
   },
   {
     id: 'vip-clash',
     title: 'VIPs that are gateways or the API server',
     why: 'A node that takes such an address for its own is cut off.',
-    look: clashes,
+    run: reservedVips,
   },
   {
     id: 'vip-elsewhere',
     title: 'VIPs on other interfaces',
     why: 'An address that two programs manage is taken away by one of them, and the Service with it.',
-    look: twice,
+    run: duplicateVips,
   },
   {
     id: 'unwanted-addresses',
     title: 'addresses on kube-ipvs0 that nobody needs',
     why: 'The node takes packets for them as its own, and the real owner cannot be reached from here.',
-    look: unwanted,
+    run: unusedAddresses,
   },
   {
     id: 'node-local-dns',
     title: 'NodeLocal DNSCache beside IPVS',
     why: 'It cannot listen at the address of the DNS Service, which IPVS has.',
-    look: nodeLocalDns,
+    run: nodeLocalDns,
   },
 ]);

@@ -1,19 +1,28 @@
-import { count } from '../../base/text.js';
-import { checksOf } from '../check.js';
+import { formatCount } from '../../base/text.js';
+import { checksInGroup } from '../check.js';
 import type { ApiFacts, Facts } from '../facts.js';
-import { fail, judge, pass, some, unknown, valueOf, warn, type Finding } from '../finding.js';
+import {
+  fail,
+  checkFact,
+  pass,
+  abbreviatedList,
+  unknown,
+  valueOf,
+  warn,
+  type CheckResult,
+} from '../check-result.js';
 
-const notNeeded = pass('no API server is needed: the Services come from files');
+const apiNotNeeded = pass('no API server is needed: the Services come from files');
 
-const reachability = ({ api }: Facts): Finding =>
-  judge(api, (answer) => {
-    if (answer === 'files') return notNeeded;
-    if (!answer.reached)
+const reachability = ({ api }: Facts): CheckResult =>
+  checkFact(api, (apiServer) => {
+    if (apiServer === 'files') return apiNotNeeded;
+    if (!apiServer.reached)
       return fail(
-        `${answer.server} serves us nothing: ${answer.reason}`,
-        `curl -k ${answer.server}/livez; then the address and the credential in the kubeconfig`,
+        `${apiServer.server} serves us nothing: ${apiServer.reason}`,
+        `curl -k ${apiServer.server}/livez; then the address and the credential in the kubeconfig`,
       );
-    const { server, version, milliseconds } = answer;
+    const { server, version, milliseconds } = apiServer;
     const text = `${server} (${version}) answers in ${Math.round(milliseconds)} ms`;
     return milliseconds > 1000
       ? warn(
@@ -23,16 +32,16 @@ const reachability = ({ api }: Facts): Finding =>
       : pass(text);
   });
 
-const withApi = ({ api }: Facts, meaning: (answer: ApiFacts) => Finding): Finding => {
+const withApiServer = ({ api }: Facts, check: (answer: ApiFacts) => CheckResult): CheckResult => {
   if (!('value' in api)) return unknown('no API server was asked', 'see the check api-server');
-  if (api.value === 'files') return notNeeded;
+  if (api.value === 'files') return apiNotNeeded;
   return api.value.reached
-    ? meaning(api.value)
+    ? check(api.value)
     : unknown('the API server serves us nothing', 'see the check api-server');
 };
 
-const clock = (facts: Facts): Finding =>
-  withApi(facts, ({ clockAhead }) => {
+const clock = (facts: Facts): CheckResult =>
+  withApiServer(facts, ({ clockAhead }) => {
     if (clockAhead === undefined) return pass('the API server says no time');
     if (clockAhead === 0) return pass('this clock agrees with that of the API server');
     const text = `this clock is ${Math.abs(clockAhead)} s ${clockAhead < 0 ? 'behind' : 'ahead of'} that of the API server`;
@@ -45,32 +54,34 @@ const clock = (facts: Facts): Finding =>
 
 const hour = 3_600_000;
 
-const timeLeft = (milliseconds: number): string =>
+const durationText = (milliseconds: number): string =>
   milliseconds >= 48 * hour
     ? `${Math.trunc(milliseconds / (24 * hour))} days`
     : `${(milliseconds / hour).toFixed(1)} hours`;
 
-const credential = (facts: Facts): Finding =>
-  withApi(facts, ({ credential: held }) => {
+const credential = (facts: Facts): CheckResult =>
+  withApiServer(facts, ({ credential: held }) => {
     if (held === undefined) return pass('the credential does not say when it ends');
-    const left = held.ends - facts.now;
+    const remaining = held.ends - facts.now;
     const text = `the ${held.kind} ends ${new Date(held.ends).toISOString().slice(0, 16)}Z`;
     const remedy =
       held.kind === 'certificate'
         ? 'renew it: kubeadm certs renew all, or what made the kubeconfig'
         : 'use a kubeconfig with tokenFile: and a projected service account token, which is renewed';
-    if (left <= 0) return fail(`${text}, ${timeLeft(-left)} ago`, remedy);
-    const isShort = held.kind === 'certificate' && left < 7 * 24 * hour;
-    return isShort ? warn(`${text}, in ${timeLeft(left)}`, remedy) : pass(`${text}, in ${timeLeft(left)}`);
+    if (remaining <= 0) return fail(`${text}, ${durationText(-remaining)} ago`, remedy);
+    const isShort = held.kind === 'certificate' && remaining < 7 * 24 * hour;
+    return isShort
+      ? warn(`${text}, in ${durationText(remaining)}`, remedy)
+      : pass(`${text}, in ${durationText(remaining)}`);
   });
 
-const rights = (facts: Facts): Finding =>
-  withApi(facts, ({ rights: look }) =>
-    judge(look, (all) => {
+const rights = (facts: Facts): CheckResult =>
+  withApiServer(facts, ({ permissions: fact }) =>
+    checkFact(fact, (all) => {
       const missing = all.filter(({ allowed }) => !allowed);
       if (missing.length === 0)
         return pass(`allowed: ${all.map(({ verb, resource }) => `${verb} ${resource}`).join(', ')}`);
-      const text = `not allowed: ${some(
+      const text = `not allowed: ${abbreviatedList(
         missing.map(({ verb, resource }) => `${verb} ${resource}`),
         8,
       )}`;
@@ -82,9 +93,9 @@ const rights = (facts: Facts): Finding =>
     }),
   );
 
-const ownNode = (facts: Facts): Finding =>
-  withApi(facts, ({ hasNode }) =>
-    judge(hasNode, (found) => {
+const ownNode = (facts: Facts): CheckResult =>
+  withApiServer(facts, ({ hasNode }) =>
+    checkFact(hasNode, (found) => {
       const name = facts.configuration.settings.nodeName;
       return found
         ? pass(`there is a Node ${name}`)
@@ -99,54 +110,54 @@ const ownNode = (facts: Facts): Finding =>
 const baseBytes = 70e6;
 const serviceBytes = 10e3;
 
-const memory = ({ memory: look, services }: Facts): Finding =>
-  judge(look, ({ limit, used }) => {
+const memory = ({ memory: fact, services }: Facts): CheckResult =>
+  checkFact(fact, ({ limit, used }) => {
     const number = valueOf(services)?.length;
-    const needs = baseBytes + (number ?? 0) * serviceBytes;
+    const required = baseBytes + (number ?? 0) * serviceBytes;
     const mega = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
     if (limit === undefined) return pass(`no memory limit; ${mega(used)} are used`);
-    const of = number === undefined ? 'however few Services there are' : count(number, 'Service');
-    const text = `${mega(used)} of ${mega(limit)} are used; for ${of} it takes about ${mega(needs)}`;
-    return limit < needs * 1.25
-      ? warn(text, `resources.limits.memory: ${Math.ceil((needs * 1.5) / 1e6)}M, or no limit`)
+    const of = number === undefined ? 'however few Services there are' : formatCount(number, 'Service');
+    const text = `${mega(used)} of ${mega(limit)} are used; for ${of} it takes about ${mega(required)}`;
+    return limit < required * 1.25
+      ? warn(text, `resources.limits.memory: ${Math.ceil((required * 1.5) / 1e6)}M, or no limit`)
       : pass(text);
   });
 
-export const kubernetesChecks = checksOf('kubernetes', [
+export const kubernetesChecks = checksInGroup('kubernetes', [
   {
     id: 'api-server',
     title: 'the API server',
     why: 'Services and endpoints come from it; what changes while it cannot be reached is not programmed.',
-    look: reachability,
+    run: reachability,
   },
   {
     id: 'clock',
     title: "this clock against the API server's",
     why: 'Certificates and tokens are judged by the clock, and so is what is old in an Event.',
-    look: clock,
+    run: clock,
   },
   {
     id: 'credential',
     title: 'when our certificate or token ends',
     why: 'With an expired credential every watch ends, and no change arrives any more.',
-    look: credential,
+    run: credential,
   },
   {
     id: 'rights',
     title: 'what the API server lets us do',
     why: 'A right that is missing is a resource that is not followed.',
-    look: rights,
+    run: rights,
   },
   {
     id: 'node-object',
     title: 'the Node of our name',
     why: 'Topology, NodeCIDR and primary node port addresses are taken from it.',
-    look: ownNode,
+    run: ownNode,
   },
   {
     id: 'memory',
     title: 'the memory limit against the number of Services',
     why: 'A daemon that is killed for its memory starts over and over, and programs nothing in between.',
-    look: memory,
+    run: memory,
   },
 ]);

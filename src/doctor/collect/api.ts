@@ -4,24 +4,24 @@ import { request as httpsRequest } from 'node:https';
 import { BaseError, messageOf } from '../../base/errors.js';
 import { parseIp } from '../../base/ip.js';
 import type { Service } from '../../model/service.js';
-import type { CredentialSource, RequestCredentials } from '../../watch/api-client.js';
-import { toService } from '../../watch/objects.js';
-import type { ApiFacts, Facts, Right, UnreachedApi } from '../facts.js';
-import { attempt } from './attempt.js';
+import type { CredentialSource, RequestCredentials } from '../../watch/api/api-client.js';
+import { toService } from '../../watch/objects/parse-objects.js';
+import type { ApiFacts, Facts, Permission, UnreachableApi } from '../facts.js';
+import { collectFact } from './collect-fact.js';
 
 /** For a whole answer; a doctor does not wait as a daemon does. */
-const patienceMilliseconds = 5_000;
+const requestTimeoutMilliseconds = 5_000;
 /** A list of tens of thousands of Services takes longer. */
-const listMilliseconds = 20_000;
+const listTimeoutMilliseconds = 20_000;
 
-interface Question {
+interface ApiRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
-  readonly milliseconds?: number;
+  readonly timeoutMilliseconds?: number;
 }
 
-interface Reply {
+interface ApiResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -30,11 +30,15 @@ interface Reply {
 }
 
 /** Asks once: no retry, no pool, whatever the status. ApiClient, which the daemon has, hides just what is looked at here. */
-const ask = (server: URL, { headers, tls, agent }: RequestCredentials, question: Question): Promise<Reply> =>
+const sendRequest = (
+  server: URL,
+  { headers, tls, agent }: RequestCredentials,
+  apiRequest: ApiRequest,
+): Promise<ApiResponse> =>
   new Promise((resolve, reject) => {
-    const { method, path, body, milliseconds = patienceMilliseconds } = question;
+    const { method, path, body, timeoutMilliseconds = requestTimeoutMilliseconds } = apiRequest;
     const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
-    const began = performance.now();
+    const startedAt = performance.now();
     const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
     const request = send(url, {
       ...tls,
@@ -45,26 +49,26 @@ const ask = (server: URL, { headers, tls, agent }: RequestCredentials, question:
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...headers,
       },
-      signal: AbortSignal.timeout(milliseconds),
+      signal: AbortSignal.timeout(timeoutMilliseconds),
     });
     request.on('response', (response) => {
-      const waited = performance.now() - began;
-      const pieces: Buffer[] = [];
-      response.on('data', (piece: Buffer) => pieces.push(piece));
+      const elapsed = performance.now() - startedAt;
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
       response.on('end', () =>
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,
-          body: Buffer.concat(pieces).toString('utf8'),
-          milliseconds: waited,
+          body: Buffer.concat(chunks).toString('utf8'),
+          milliseconds: elapsed,
         }),
       );
     });
     request.on('error', (error) =>
       reject(
         error.name === 'TimeoutError' || error.name === 'AbortError'
-          ? new BaseError(`no answer within ${milliseconds / 1000} s`)
+          ? new BaseError(`no answer within ${timeoutMilliseconds / 1000} s`)
           : error,
       ),
     );
@@ -79,13 +83,13 @@ const fieldsOf = (text: string): Readonly<Record<string, unknown>> => {
   return isRecord(value) ? value : {};
 };
 
-const fine = (reply: Reply): Readonly<Record<string, unknown>> => {
-  if (reply.status >= 200 && reply.status < 300) return fieldsOf(reply.body);
-  throw new BaseError(`the API server answered ${reply.status}`);
+const bodyOf = (response: ApiResponse): Readonly<Record<string, unknown>> => {
+  if (response.status >= 200 && response.status < 300) return fieldsOf(response.body);
+  throw new BaseError(`the API server answered ${response.status}`);
 };
 
 /** Every right that the daemon uses, as deploy/base/rbac.yaml grants them. */
-export const neededRights = [
+export const requiredPermissions = [
   ...(['list', 'watch'] as const).flatMap((verb) => [
     { verb, group: '', resource: 'services' },
     { verb, group: '', resource: 'nodes' },
@@ -96,24 +100,27 @@ export const neededRights = [
   { verb: 'patch', group: 'events.k8s.io', resource: 'events' },
 ] as const;
 
-type Asking = (question: Question) => Promise<Reply>;
+type SendRequest = (question: ApiRequest) => Promise<ApiResponse>;
 
-const review = async (asking: Asking, needed: (typeof neededRights)[number]): Promise<Right> => {
-  const { verb, group, resource } = needed;
+const reviewPermission = async (
+  send: SendRequest,
+  required: (typeof requiredPermissions)[number],
+): Promise<Permission> => {
+  const { verb, group, resource } = required;
   const body = {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SelfSubjectAccessReview',
     spec: { resourceAttributes: { verb, group, resource } },
   };
   const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
-  const { status } = fine(await asking({ method: 'POST', path, body }));
+  const { status } = bodyOf(await send({ method: 'POST', path, body }));
   const allowed = isRecord(status) && status['allowed'] === true;
   return { verb, resource: group === '' ? resource : `${resource}.${group}`, allowed };
 };
 
-const hasNode = async (asking: Asking, name: string): Promise<boolean> => {
+const hasNode = async (send: SendRequest, name: string): Promise<boolean> => {
   const selector = encodeURIComponent(`metadata.name=${name}`);
-  const { items } = fine(await asking({ method: 'GET', path: `/api/v1/nodes?fieldSelector=${selector}` }));
+  const { items } = bodyOf(await send({ method: 'GET', path: `/api/v1/nodes?fieldSelector=${selector}` }));
   return Array.isArray(items) && items.length > 0;
 };
 
@@ -136,10 +143,10 @@ const credentialOf = ({ headers, tls }: RequestCredentials): ApiFacts['credentia
   return ends === undefined ? undefined : { kind: 'token', ends };
 };
 
-const clockAhead = ({ headers: { date } }: Reply, now: number): number | undefined => {
-  const theirs = Date.parse(date ?? '');
+const clockAhead = ({ headers: { date } }: ApiResponse, now: number): number | undefined => {
+  const serverTime = Date.parse(date ?? '');
   // The header has whole seconds.
-  return Number.isNaN(theirs) ? undefined : Math.round((now - theirs - 500) / 1000);
+  return Number.isNaN(serverTime) ? undefined : Math.round((now - serverTime - 500) / 1000);
 };
 
 export interface ApiOptions {
@@ -148,29 +155,29 @@ export interface ApiOptions {
 }
 
 /** How the API server answers, and what it lets us do. Rejects only where the credential cannot be had. */
-export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<ApiFacts | UnreachedApi> => {
+export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<ApiFacts | UnreachableApi> => {
   const server = credentials.server.origin;
-  const held = await credentials.current();
-  const asking: Asking = (question) => ask(credentials.server, held, question);
+  const requestCredentials = await credentials.current();
+  const send: SendRequest = (request) => sendRequest(credentials.server, requestCredentials, request);
   try {
-    const reply = await asking({ method: 'GET', path: '/version' });
+    const response = await send({ method: 'GET', path: '/version' });
     const now = Date.now();
-    if (reply.status === 401)
+    if (response.status === 401)
       return { reached: false, server, reason: 'it does not accept our credential (401 Unauthorized)' };
-    const version = reply.status === 200 ? fieldsOf(reply.body)['gitVersion'] : undefined;
+    const version = response.status === 200 ? fieldsOf(response.body)['gitVersion'] : undefined;
     return {
       reached: true,
       server,
-      version: typeof version === 'string' ? version : `status ${reply.status}`,
-      milliseconds: reply.milliseconds,
-      clockAhead: clockAhead(reply, now),
-      credential: credentialOf(held),
-      rights: await attempt(
-        () => Promise.all(neededRights.map((right) => review(asking, right))),
+      version: typeof version === 'string' ? version : `status ${response.status}`,
+      milliseconds: response.milliseconds,
+      clockAhead: clockAhead(response, now),
+      credential: credentialOf(requestCredentials),
+      permissions: await collectFact(
+        () => Promise.all(requiredPermissions.map((permission) => reviewPermission(send, permission))),
         'what the API server allows',
         'kubectl auth can-i --list --as=system:serviceaccount:kube-system:kube-ipvs',
       ),
-      hasNode: await attempt(() => hasNode(asking, nodeName), 'the Nodes', `kubectl get node ${nodeName}`),
+      hasNode: await collectFact(() => hasNode(send, nodeName), 'the Nodes', `kubectl get node ${nodeName}`),
     };
   } catch (error) {
     return { reached: false, server, reason: messageOf(error) };
@@ -185,12 +192,12 @@ export const apiServices = async ({ credentials }: ApiOptions): Promise<readonly
     fieldSelector: 'spec.clusterIP!=None',
   });
   const path = `/api/v1/services?${selectors.toString()}`;
-  const reply = await ask(credentials.server, await credentials.current(), {
+  const response = await sendRequest(credentials.server, await credentials.current(), {
     method: 'GET',
     path,
-    milliseconds: listMilliseconds,
+    timeoutMilliseconds: listTimeoutMilliseconds,
   });
-  const { items } = fine(reply);
+  const { items } = bodyOf(response);
   return (Array.isArray(items) ? items : []).flatMap((item) => toService(item).value ?? []);
 };
 

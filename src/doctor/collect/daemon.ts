@@ -1,22 +1,22 @@
 import { get } from 'node:http';
 import type { DaemonFacts } from '../facts.js';
-import { UnseenError } from './attempt.js';
+import { FactUnavailableError } from './collect-fact.js';
 
-const patienceMilliseconds = 3_000;
+const requestTimeoutMilliseconds = 3_000;
 
 interface Page {
   readonly status: number;
   readonly body: string;
 }
 
-const read = (url: string): Promise<Page> =>
+const fetchPage = (url: string): Promise<Page> =>
   new Promise((resolve, reject) => {
     const request = get(
       url,
-      { agent: false, signal: AbortSignal.timeout(patienceMilliseconds) },
+      { agent: false, signal: AbortSignal.timeout(requestTimeoutMilliseconds) },
       (response) => {
         let body = '';
-        response.setEncoding('utf8').on('data', (piece: string) => (body += piece));
+        response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
         response.on('error', reject);
         response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
       },
@@ -25,7 +25,7 @@ const read = (url: string): Promise<Page> =>
   });
 
 /** Where to ask a server that listens at this address; undefined: it is turned off. */
-export const urlOf = (address: string, path: string): string | undefined =>
+export const localUrl = (address: string, path: string): string | undefined =>
   address === ''
     ? undefined
     : `http://${address.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')}${path}`;
@@ -37,14 +37,14 @@ const booleanIn = (body: string, field: string): boolean | undefined => {
 
 /** Status 0: nobody answers. */
 export const daemonFacts = async (healthzBindAddress: string): Promise<DaemonFacts> => {
-  const url = urlOf(healthzBindAddress, '/healthz');
+  const url = localUrl(healthzBindAddress, '/healthz');
   if (url === undefined)
-    throw new UnseenError(
+    throw new FactUnavailableError(
       'healthzBindAddress is turned off',
       'healthzBindAddress: 0.0.0.0:10256 in the configuration',
     );
   try {
-    const { status, body } = await read(url);
+    const { status, body } = await fetchPage(url);
     return { status, eligible: booleanIn(body, 'nodeEligible'), healthy: booleanIn(body, 'healthy') };
   } catch {
     return { status: 0, eligible: undefined, healthy: undefined };
@@ -65,15 +65,15 @@ export const parseMetrics = (page: string): ReadonlyMap<string, number> => {
 };
 
 export const metricsFacts = async (metricsBindAddress: string): Promise<ReadonlyMap<string, number>> => {
-  const url = urlOf(metricsBindAddress, '/metrics');
+  const url = localUrl(metricsBindAddress, '/metrics');
   if (url === undefined)
-    throw new UnseenError(
+    throw new FactUnavailableError(
       'metricsBindAddress is turned off',
       'metricsBindAddress: 127.0.0.1:10249 in the configuration',
     );
   try {
-    return parseMetrics((await read(url)).body);
+    return parseMetrics((await fetchPage(url)).body);
   } catch {
-    throw new UnseenError(`nobody answers at ${metricsBindAddress}`, 'see the check daemon');
+    throw new FactUnavailableError(`nobody answers at ${metricsBindAddress}`, 'see the check daemon');
   }
 };

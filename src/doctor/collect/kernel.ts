@@ -5,22 +5,22 @@ import { servedFamilies } from '../../kernel/ip-families.js';
 import { IpsetClient } from '../../kernel/ipset/client.js';
 import { IpvsClient } from '../../kernel/ipvs/client.js';
 import { NftablesClient } from '../../kernel/nftables/client.js';
-import { RouteClient } from '../../kernel/rtnetlink/client.js';
-import { legacyTables } from '../../kernel/xtables/chains.js';
-import { tableName, type ElementKey } from '../../model/nftables.js';
+import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
+import { legacyTables } from '../../kernel/xtables/legacy-tables.js';
+import { tableName, type ElementKey } from '../../nftables/declarations.js';
 import { NetlinkError } from '../../netlink/errors.js';
-import { isNamedIn } from '../../plan/packet-elements.js';
-import { isPacketClass } from '../../plan/packet-table.js';
+import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
+import { isPacketClass } from '../../plan/packet-rules/packet-table.js';
 import type { ChainFact, NetworkFacts, OwnRules, SchedulerFact, VirtualServerFact } from '../facts.js';
-import { UnseenError, using } from './attempt.js';
+import { FactUnavailableError, withClient } from './collect-fact.js';
 import { dummyModule, mtuOf } from './proc.js';
 
-const isLacking = (error: unknown, errnos: readonly string[]): boolean =>
+const hasErrno = (error: unknown, errnos: readonly string[]): boolean =>
   error instanceof NetlinkError && errnos.includes(error.errno);
 
 export const networkFacts = async (): Promise<NetworkFacts> =>
-  using(
-    () => RouteClient.open(),
+  withClient(
+    () => RtnetlinkClient.open(),
     async (client) => ({
       links: (await client.links()).map((link) => ({ ...link, mtu: mtuOf(link.name) })),
       addresses: await client.addresses(),
@@ -29,8 +29,8 @@ export const networkFacts = async (): Promise<NetworkFacts> =>
   );
 
 export const dummyDriver = async (): Promise<'in use' | 'available' | 'absent'> =>
-  using(
-    () => RouteClient.open(),
+  withClient(
+    () => RtnetlinkClient.open(),
     async (client) =>
       (await client.links()).some(({ kind }) => kind === 'dummy') ? 'in use' : dummyModule(),
   );
@@ -39,50 +39,51 @@ const openIpvs = (): IpvsClient => {
   try {
     return IpvsClient.open();
   } catch (error) {
-    if (isLacking(error, ['ENOENT'])) throw new UnseenError('there is no IPVS here', 'see the check ipvs');
+    if (hasErrno(error, ['ENOENT']))
+      throw new FactUnavailableError('there is no IPVS here', 'see the check ipvs');
     throw error;
   }
 };
 
-export const ipvsTimeouts = async () => using(openIpvs, (client) => client.timeouts());
+export const ipvsTimeouts = async () => withClient(openIpvs, (client) => client.timeouts());
 
 /** What a kernel answers that has no nftables, or not for a family. */
-const withoutNftables = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
+const nftablesMissingErrnos = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
 
 interface OwnTables {
   readonly rules: readonly OwnRules[];
-  readonly named: ReadonlySet<ElementKey>;
+  readonly markedElements: ReadonlySet<ElementKey>;
 }
 
 const readOwnTable = async (client: NftablesClient, family: Family): Promise<OwnTables> => {
   const table = await client.table(family, tableName);
-  if (table === undefined) return { rules: [], named: new Set() };
-  const named = new Set<ElementKey>();
+  if (table === undefined) return { rules: [], markedElements: new Set() };
+  const markedElements = new Set<ElementKey>();
   let elements = 0;
   for (const set of table.sets) {
     const found = await client.elements(family, tableName, set);
     elements += found.length;
-    if (isPacketClass(set.name)) for (const { key } of found) named.add(key);
+    if (isPacketClass(set.name)) for (const { key } of found) markedElements.add(key);
   }
   const hooks = table.chains.filter(({ hook }) => hook !== undefined).length;
-  return { rules: [{ family, hooks, elements }], named };
+  return { rules: [{ family, hooks, elements }], markedElements };
 };
 
 const readOwnTables = async (): Promise<OwnTables> => {
   try {
-    return await using(
+    return await withClient(
       () => NftablesClient.open(),
       async (client) => {
         const tables: OwnTables[] = [];
         for (const family of families) tables.push(await readOwnTable(client, family));
         return {
           rules: tables.flatMap(({ rules }) => rules),
-          named: new Set(tables.flatMap(({ named }) => [...named])),
+          markedElements: new Set(tables.flatMap(({ markedElements }) => [...markedElements])),
         };
       },
     );
   } catch (error) {
-    if (isLacking(error, withoutNftables)) return { rules: [], named: new Set() };
+    if (hasErrno(error, nftablesMissingErrnos)) return { rules: [], markedElements: new Set() };
     throw error;
   }
 };
@@ -90,44 +91,46 @@ const readOwnTables = async (): Promise<OwnTables> => {
 export const ownRules = async (): Promise<readonly OwnRules[]> => (await readOwnTables()).rules;
 
 export const virtualServers = async (): Promise<readonly VirtualServerFact[]> => {
-  const { named } = await readOwnTables();
-  return using(openIpvs, async (client) =>
+  const { markedElements } = await readOwnTables();
+  return withClient(openIpvs, async (client) =>
     (await client.virtualServers()).map(({ identity, scheduler }) => ({
       identity,
       scheduler,
-      ours: isNamedIn(identity, (key) => named.has(key)),
+      ours: hasOwnershipMarker(identity, (key) => markedElements.has(key)),
     })),
   );
 };
 
 /** Tries each of the schedulers by an attempt that cannot succeed; the kernel loads what it has, as it would for a Service. */
-export const schedulers = async (wanted: ReadonlyMap<string, string>): Promise<readonly SchedulerFact[]> =>
-  using(openIpvs, async (client) => {
+export const schedulers = async (
+  requesters: ReadonlyMap<string, string>,
+): Promise<readonly SchedulerFact[]> =>
+  withClient(openIpvs, async (client) => {
     // Fails by itself where we have no right: a scheduler that we may not ask for is not missing.
     await client.timeouts();
-    const found: SchedulerFact[] = [];
-    for (const [name, wantedBy] of wanted) {
+    const facts: SchedulerFact[] = [];
+    for (const [name, wantedBy] of requesters) {
       try {
         await requireScheduler(client, name);
-        found.push({ name, wantedBy, present: true });
+        facts.push({ name, requestedBy: wantedBy, present: true });
       } catch (error) {
         if (!(error instanceof PrerequisiteError)) throw error;
-        found.push({ name, wantedBy, present: false });
+        facts.push({ name, requestedBy: wantedBy, present: false });
       }
     }
-    return found;
+    return facts;
   });
 
 /** Whether the kernel answers a question for flows; one that has none, so that the answer is short. */
 export const conntrackNetlink = async (): Promise<boolean> =>
-  using(
+  withClient(
     () => ConntrackClient.open(),
     async (client) => {
       try {
         await client.flows({ family: 'IPv4', protocol: 'SCTP', destinationPort: 1 });
         return true;
       } catch (error) {
-        if (isLacking(error, ['EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT'])) return false;
+        if (hasErrno(error, ['EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT'])) return false;
         throw error;
       }
     },
@@ -136,7 +139,7 @@ export const conntrackNetlink = async (): Promise<boolean> =>
 /** Families of which nftables takes chains; tried by a transaction that is undone. */
 export const nftablesFamilies = async (): Promise<readonly Family[]> => {
   try {
-    return await using(
+    return await withClient(
       () => NftablesClient.open(),
       async (client) => {
         const found: Family[] = [];
@@ -145,20 +148,20 @@ export const nftablesFamilies = async (): Promise<readonly Family[]> => {
       },
     );
   } catch (error) {
-    if (isLacking(error, ['EPROTONOSUPPORT'])) return [];
+    if (hasErrno(error, ['EPROTONOSUPPORT'])) return [];
     throw error;
   }
 };
 
 export const nftablesChains = async (): Promise<readonly ChainFact[]> => {
   try {
-    const chains = await using(
+    const chains = await withClient(
       () => NftablesClient.open(),
       (client) => client.chains(),
     );
     return chains.filter(({ table }) => table !== tableName).map((chain) => ({ by: 'nftables', ...chain }));
   } catch (error) {
-    if (isLacking(error, withoutNftables)) return [];
+    if (hasErrno(error, nftablesMissingErrnos)) return [];
     throw error;
   }
 };
@@ -184,7 +187,7 @@ export const ipsetNames = (): readonly string[] => {
     using client = IpsetClient.open();
     return client.names();
   } catch (error) {
-    if (isLacking(error, ['EINVAL', 'EPROTONOSUPPORT'])) return [];
+    if (hasErrno(error, ['EINVAL', 'EPROTONOSUPPORT'])) return [];
     throw error;
   }
 };

@@ -2,21 +2,21 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
 import { basename } from 'node:path';
 import { BaseError } from '../../base/errors.js';
-import { readKernelNumber, sysctl, type KernelValue } from '../../kernel/sysctl.js';
+import { readKernelParameter, sysctl, type KernelParameterValue } from '../../kernel/sysctl.js';
 import type { Ipvs, MemoryFacts, ProcessFacts, ProgramFact } from '../facts.js';
-import { onNode } from '../finding.js';
-import { UnseenError } from './attempt.js';
+import { onNode } from '../check-result.js';
+import { FactUnavailableError } from './collect-fact.js';
 
-const text = (file: string): string => readFileSync(file, 'utf8');
+const readText = (file: string): string => readFileSync(file, 'utf8');
 
-const vs =
+const ipvsSettingNames =
   'conntrack conn_reuse_mode expire_nodest_conn expire_quiescent_template run_estimation drop_packet drop_entry secure_tcp pmtu_disc conn_lfactor';
-const tracking =
+const conntrackSettingNames =
   'count max buckets tcp_timeout_established tcp_timeout_close_wait udp_timeout udp_timeout_stream tcp_be_liberal';
 
-const names: readonly string[] = [
-  ...vs.split(' ').map((name) => `net.ipv4.vs.${name}`),
-  ...tracking.split(' ').map((name) => `net.netfilter.nf_conntrack_${name}`),
+const kernelSettingNames: readonly string[] = [
+  ...ipvsSettingNames.split(' ').map((name) => `net.ipv4.vs.${name}`),
+  ...conntrackSettingNames.split(' ').map((name) => `net.netfilter.nf_conntrack_${name}`),
   ...'ip_forward conf.all.route_localnet conf.all.rp_filter conf.all.arp_ignore conf.all.arp_announce tcp_keepalive_time'
     .split(' ')
     .map((name) => `net.ipv4.${name}`),
@@ -26,18 +26,18 @@ const names: readonly string[] = [
 ];
 
 /** Every kernel setting that a check asks for. */
-export const kernelNumbers = (): ReadonlyMap<string, KernelValue> =>
-  new Map(names.map((name) => [name, readKernelNumber(sysctl(name))]));
+export const readKernelSettings = (): ReadonlyMap<string, KernelParameterValue> =>
+  new Map(kernelSettingNames.map((name) => [name, readKernelParameter(sysctl(name))]));
 
 export const localPorts = (): {
   readonly first: number;
   readonly last: number;
   readonly reserved: string;
 } => {
-  const [first, last] = text('/proc/sys/net/ipv4/ip_local_port_range').trim().split(/\s+/).map(Number);
+  const [first, last] = readText('/proc/sys/net/ipv4/ip_local_port_range').trim().split(/\s+/).map(Number);
   if (first === undefined || last === undefined)
     throw new BaseError('ip_local_port_range holds no two numbers');
-  return { first, last, reserved: text('/proc/sys/net/ipv4/ip_local_reserved_ports').trim() };
+  return { first, last, reserved: readText('/proc/sys/net/ipv4/ip_local_reserved_ports').trim() };
 };
 
 /** Only the first network namespace shows this one (kernel: net/core/sysctl_net_core.c). */
@@ -62,7 +62,7 @@ export const parseIpvsTable = (table: string): Ipvs => {
 };
 
 export const ipvsTable = (): Ipvs =>
-  existsSync('/proc/net/ip_vs') ? parseIpvsTable(text('/proc/net/ip_vs')) : 'absent';
+  existsSync('/proc/net/ip_vs') ? parseIpvsTable(readText('/proc/net/ip_vs')) : 'absent';
 
 /** Whether the modules of this kernel, loaded or not, hold the driver. */
 export const dummyModule = (): 'available' | 'absent' => {
@@ -70,25 +70,25 @@ export const dummyModule = (): 'available' | 'absent' => {
   const folder = `/lib/modules/${release()}`;
   const lists = ['modules.builtin', 'modules.dep'].map((name) => `${folder}/${name}`).filter(existsSync);
   if (lists.length === 0)
-    throw new UnseenError(
+    throw new FactUnavailableError(
       `there is no dummy interface yet, and ${folder} does not tell whether the kernel has the driver`,
       onNode('modprobe -n dummy'),
     );
-  return lists.some((list) => /\/dummy\.ko/.test(text(list))) ? 'available' : 'absent';
+  return lists.some((list) => /\/dummy\.ko/.test(readText(list))) ? 'available' : 'absent';
 };
 
 /** TCP sockets in the state LISTEN: `0: 0100007F:2808 00000000:0000 0A …` */
 export const listeningPorts = (): readonly number[] => {
   const files = ['/proc/net/tcp', '/proc/net/tcp6'].filter(existsSync);
   const ports = files.flatMap((file) =>
-    [...text(file).matchAll(/^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ 0A /gm)].map((match) =>
+    [...readText(file).matchAll(/^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ 0A /gm)].map((match) =>
       Number.parseInt(match[1] ?? '', 16),
     ),
   );
   return [...new Set(ports)].toSorted((a, b) => a - b);
 };
 
-const known: readonly string[] = [
+const knownPrograms: readonly string[] = [
   'kube-proxy',
   'kube-router',
   'cilium-agent',
@@ -102,7 +102,7 @@ const known: readonly string[] = [
 export const programOf = (words: readonly string[]): string | undefined => {
   const [first = '', second = '', third = '-'] = words;
   const program = basename(first);
-  if (known.includes(program)) return program;
+  if (knownPrograms.includes(program)) return program;
   const isNode = /^node(js)?$/.test(program);
   const script = basename(isNode ? second : first);
   const next = isNode ? third : second || '-';
@@ -110,7 +110,7 @@ export const programOf = (words: readonly string[]): string | undefined => {
   return isOurs && (next === 'run' || next === '' || next.startsWith('-')) ? 'kube-ipvs' : undefined;
 };
 
-const linkOf = (file: string): string | undefined => {
+const linkTarget = (file: string): string | undefined => {
   try {
     return readlinkSync(file);
   } catch {
@@ -120,13 +120,13 @@ const linkOf = (file: string): string | undefined => {
 
 /** Programs that matter to a proxy, as far as this process namespace shows them; those of other networks left out. */
 export const programs = (): readonly ProgramFact[] => {
-  const own = linkOf('/proc/self/ns/net');
+  const own = linkTarget('/proc/self/ns/net');
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((name) => {
       try {
-        const program = programOf(text(`/proc/${name}/cmdline`).split('\0'));
-        const network = linkOf(`/proc/${name}/ns/net`);
+        const program = programOf(readText(`/proc/${name}/cmdline`).split('\0'));
+        const network = linkTarget(`/proc/${name}/ns/net`);
         const isElsewhere = network !== undefined && network !== own;
         return program === undefined || isElsewhere ? [] : [{ name: program, pid: Number(name) }];
       } catch {
@@ -140,11 +140,11 @@ const capabilityBits = { NET_ADMIN: 12, SYS_ADMIN: 21 } as const;
 
 export const processFacts = (daemon: number | undefined): ProcessFacts => {
   const folder = `/proc/${daemon ?? 'self'}`;
-  const status = text(`${folder}/status`);
+  const status = readText(`${folder}/status`);
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
-  const files = /^Max open files\s+(\d+|unlimited)/m.exec(text(`${folder}/limits`))?.[1] ?? '0';
+  const files = /^Max open files\s+(\d+|unlimited)/m.exec(readText(`${folder}/limits`))?.[1] ?? '0';
   return {
-    who: daemon === undefined ? 'this process' : `the daemon (process ${daemon})`,
+    processName: daemon === undefined ? 'this process' : `the daemon (process ${daemon})`,
     user: Number(/^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1] ?? -1),
     capabilities: Object.entries(capabilityBits)
       .filter(([, bit]) => (effective >> BigInt(bit)) % 2n === 1n)
@@ -155,22 +155,22 @@ export const processFacts = (daemon: number | undefined): ProcessFacts => {
 
 /** Of the control group (version 2) that a process is in, or the whole machine's; of version 1 no limit is known. */
 export const memoryFacts = (daemon: number | undefined): MemoryFacts => {
-  const group = /^0::(\S+)/m.exec(text(`/proc/${daemon ?? 'self'}/cgroup`))?.[1] ?? '/';
+  const group = /^0::(\S+)/m.exec(readText(`/proc/${daemon ?? 'self'}/cgroup`))?.[1] ?? '/';
   const folder = [`/sys/fs/cgroup${group}`, '/sys/fs/cgroup'].find((path) =>
     existsSync(`${path}/memory.current`),
   );
   if (folder === undefined) return { limit: undefined, used: process.memoryUsage.rss() };
-  const limit = existsSync(`${folder}/memory.max`) ? text(`${folder}/memory.max`).trim() : 'max';
+  const limit = existsSync(`${folder}/memory.max`) ? readText(`${folder}/memory.max`).trim() : 'max';
   return {
     limit: limit === 'max' ? undefined : Number(limit),
-    used: Number(text(`${folder}/memory.current`)),
+    used: Number(readText(`${folder}/memory.current`)),
   };
 };
 
 /** MTU by interface. */
 export const mtuOf = (link: string): number | undefined => {
   try {
-    return Number(text(`/sys/class/net/${link}/mtu`));
+    return Number(readText(`/sys/class/net/${link}/mtu`));
   } catch {
     return undefined; // no sysfs here, or that of another network
   }

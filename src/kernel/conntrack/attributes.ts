@@ -1,7 +1,7 @@
-import { attr, attributes, maybe, received } from '../../netlink/attributes.js';
-import { addressBytes } from '../../netlink/address-bytes.js';
+import { attr, attributes, optional, received } from '../../netlink/codec/attributes.js';
+import { addressBytes } from '../../netlink/codec/address-bytes.js';
 import { MessageShape, type Message } from '../../netlink/message.js';
-import { be16, be32, enumeration, u32, u8 } from '../../netlink/scalars.js';
+import { be16, be32, enumeration, u32, u8 } from '../../netlink/codec/scalars.js';
 import { messageType, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
 
 /** include/uapi/linux/netfilter/nfnetlink_conntrack.h: IPCTNL_MSG_CT_* */
@@ -16,22 +16,22 @@ export const transport = enumeration(u8, { TCP: 6, UDP: 17, SCTP: 132 });
 
 /** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_IP_* */
 const tupleAddresses = attributes('addresses', {
-  source4: maybe(1, addressBytes),
-  destination4: maybe(2, addressBytes),
-  source6: maybe(3, addressBytes),
-  destination6: maybe(4, addressBytes),
+  source4: optional(1, addressBytes),
+  destination4: optional(2, addressBytes),
+  source6: optional(3, addressBytes),
+  destination6: optional(4, addressBytes),
 });
 
 /** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_PROTO_*. ICMP has others in the place of ports. */
 const tupleProtocol = attributes('protocol', {
   number: attr(1, transport),
-  sourcePort: maybe(2, be16),
-  destinationPort: maybe(3, be16),
+  sourcePort: optional(2, be16),
+  destinationPort: optional(3, be16),
 });
 
 /** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_TUPLE_* */
 const tuple = attributes('tuple', {
-  addresses: maybe(1, tupleAddresses),
+  addresses: optional(1, tupleAddresses),
   protocol: attr(2, tupleProtocol),
 });
 
@@ -45,9 +45,9 @@ export const FilterBit = { destination: 1 << 1, protocol: 1 << 3, destinationPor
 const flowAttributes = attributes('flow', {
   original: attr(1, tuple),
   reply: received(2, tuple),
-  id: maybe(12, be32),
-  zone: maybe(18, be16),
-  filter: maybe(25, filter),
+  id: optional(12, be32),
+  zone: optional(18, be16),
+  filter: optional(25, filter),
 });
 
 export const flowShape = new MessageShape('flow', nfnetlinkHeader, flowAttributes);

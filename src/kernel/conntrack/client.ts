@@ -8,7 +8,7 @@ import { deleteFlowRequest, flowFrom, flowPattern, listFlowsRequest } from './co
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
 
 /** An entry that is not there is as deleted as it can be. */
-const goneIsApplied = (outcome: Outcome): Outcome =>
+const treatMissingAsApplied = (outcome: Outcome): Outcome =>
   outcome.status === 'failed' && outcome.errno === 'ENOENT' ? { status: 'applied' } : outcome;
 
 /**
@@ -20,7 +20,7 @@ export class ConntrackClient {
 
   private constructor(connection: Connection) {
     this.#connection = connection;
-    connection.knowShapes(conntrackShapeOf);
+    connection.registerShapes(conntrackShapeOf);
   }
 
   /** A NetlinkError where the socket cannot be opened. */
@@ -48,7 +48,7 @@ export class ConntrackClient {
   /** One outcome for each, in their order. A flow that has gone meanwhile is `applied`. */
   async delete(flows: readonly Flow[]): Promise<readonly Outcome[]> {
     const outcomes = await this.#connection.batch(flows, deleteFlowRequest);
-    return outcomes.map(goneIsApplied);
+    return outcomes.map(treatMissingAsApplied);
   }
 
   close(): void {

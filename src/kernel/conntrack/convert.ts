@@ -1,9 +1,9 @@
 import { formatSocketAddress, ipFromBytes, type Family, type IpAddress } from '../../base/ip.js';
 import type { Flow, FlowDirection, FlowQuery } from '../../model/flow.js';
-import type { Decoded } from '../../netlink/attributes.js';
+import type { Decoded } from '../../netlink/codec/attributes.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { Message, Request } from '../../netlink/message.js';
-import { MessagePattern } from '../../netlink/pattern.js';
+import { MessagePattern } from '../../netlink/message-pattern.js';
 import { netfilterFamilies } from '../nfnetlink.js';
 import { ConntrackMessage, FilterBit, flowShape } from './attributes.js';
 

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { attr, attributes, list, maybe, received } from '../../netlink/attributes.js';
+import { attr, attributes, list, optional, received } from '../../netlink/codec/attributes.js';
 import { Connection } from '../../netlink/connection.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { MessageShape, type Request } from '../../netlink/message.js';
-import { be16, be32, cstring, u8 } from '../../netlink/scalars.js';
+import { be16, be32, cstring, u8 } from '../../netlink/codec/scalars.js';
 import { messageType, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
 
 /** include/uapi/linux/netfilter/ipset/ip_set.h: IPSET_CMD_* */
@@ -19,7 +19,7 @@ const protocol = 6;
 const namesOnly = 1 << 1;
 
 /** IPSET_ATTR_PORT in IPSET_ATTR_DATA */
-const memberTable = attributes('member', { port: maybe(4, be16) });
+const memberAttributes = attributes('member', { port: optional(4, be16) });
 
 /** IPSET_ATTR_PROTOCOL, _SETNAME, _FLAGS, _ADT of _DATA */
 export const setShape = new MessageShape(
@@ -27,9 +27,9 @@ export const setShape = new MessageShape(
   nfnetlinkHeader,
   attributes('ipset', {
     protocol: attr(1, u8),
-    name: maybe(2, cstring),
-    flags: maybe(6, be32),
-    members: received(8, list(7, memberTable)),
+    name: optional(2, cstring),
+    flags: optional(6, be32),
+    members: received(8, list(7, memberAttributes)),
   }),
 );
 
@@ -55,7 +55,7 @@ export class IpsetClient implements Disposable {
 
   private constructor(connection: Connection) {
     this.#connection = connection;
-    connection.knowShapes((message) => (message.type >> 8 === Subsystem.ipset ? setShape : undefined));
+    connection.registerShapes((message) => (message.type >> 8 === Subsystem.ipset ? setShape : undefined));
   }
 
   static open(connection: Connection = Connection.open('netfilter')): IpsetClient {

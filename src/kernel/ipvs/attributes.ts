@@ -1,8 +1,15 @@
-import { attributes, attr, maybe, received, type Decoded, type Encoded } from '../../netlink/attributes.js';
+import {
+  attributes,
+  attr,
+  optional,
+  received,
+  type Decoded,
+  type Encoded,
+} from '../../netlink/codec/attributes.js';
 import { AddressFamily } from '../../netlink/constants.js';
-import { paddedAddressBytes } from '../../netlink/address-bytes.js';
-import { be16, cstring, enumeration, rawBytes, u16, u32, u64, u8 } from '../../netlink/scalars.js';
-import { struct } from '../../netlink/struct.js';
+import { paddedAddressBytes } from '../../netlink/codec/address-bytes.js';
+import { be16, cstring, enumeration, rawBytes, u16, u32, u64, u8 } from '../../netlink/codec/scalars.js';
+import { struct } from '../../netlink/codec/struct.js';
 
 /** include/uapi/linux/ip_vs.h: IPVS_GENL_NAME, IPVS_GENL_VERSION */
 export const familyName = 'IPVS';
@@ -70,16 +77,16 @@ export const statistics32 = attributes('statistics', {
 /** include/uapi/linux/ip_vs.h: IPVS_SVC_ATTR_* */
 const serviceRows = {
   family: attr(1, addressFamily),
-  protocol: maybe(2, transport),
-  address: maybe(3, paddedAddressBytes),
-  port: maybe(4, be16),
-  fwmark: maybe(5, u32),
-  scheduler: maybe(6, cstring),
-  flags: maybe(7, flagsAndMask),
-  timeoutSeconds: maybe(8, u32),
+  protocol: optional(2, transport),
+  address: optional(3, paddedAddressBytes),
+  port: optional(4, be16),
+  fwmark: optional(5, u32),
+  scheduler: optional(6, cstring),
+  flags: optional(7, flagsAndMask),
+  timeoutSeconds: optional(8, u32),
   /** IPv4: a mask in network order; IPv6: a prefix length in host order. */
-  netmask: maybe(9, rawBytes(4)),
-  persistenceEngine: maybe(11, cstring),
+  netmask: optional(9, rawBytes(4)),
+  persistenceEngine: optional(11, cstring),
   statistics: received(10, statistics32),
   statistics64: received(12, statistics64),
 };
@@ -90,15 +97,15 @@ export const service = attributes('service', serviceRows);
 const destinationRows = {
   address: attr(1, paddedAddressBytes),
   port: attr(2, be16),
-  forwarding: maybe(3, forwarding),
-  weight: maybe(4, u32),
-  upperThreshold: maybe(5, u32),
-  lowerThreshold: maybe(6, u32),
+  forwarding: optional(3, forwarding),
+  weight: optional(4, u32),
+  upperThreshold: optional(5, u32),
+  lowerThreshold: optional(6, u32),
   /** Kernels before 3.18 do not tell it: then it is the service's. */
-  family: maybe(11, addressFamily),
-  tunnelType: maybe(13, tunnelType),
-  tunnelPort: maybe(14, be16),
-  tunnelFlags: maybe(15, u16),
+  family: optional(11, addressFamily),
+  tunnelType: optional(13, tunnelType),
+  tunnelPort: optional(14, be16),
+  tunnelFlags: optional(15, u16),
   activeConnections: received(7, u32),
   inactiveConnections: received(8, u32),
   persistentConnections: received(9, u32),
@@ -108,20 +115,20 @@ const destinationRows = {
 
 export const destination = attributes('destination', destinationRows);
 
-const messageTable = (services: typeof service, destinations: typeof destination) =>
+const messageAttributeSet = (services: typeof service, destinations: typeof destination) =>
   attributes('ipvs', {
-    service: maybe(1, services),
-    destination: maybe(2, destinations),
-    tcpSeconds: maybe(4, u32),
-    tcpFinSeconds: maybe(5, u32),
-    udpSeconds: maybe(6, u32),
+    service: optional(1, services),
+    destination: optional(2, destinations),
+    tcpSeconds: optional(4, u32),
+    tcpFinSeconds: optional(5, u32),
+    udpSeconds: optional(6, u32),
   });
 
 /** include/uapi/linux/ip_vs.h: IPVS_CMD_ATTR_*, the outermost attributes of every message but the answer to GET_INFO */
-export const messageAttributes = messageTable(service, destination);
+export const messageAttributes = messageAttributeSet(service, destination);
 
 /** For who reads a big table and looks at no counters, which are most of it. */
-export const messageAttributesWithoutStatistics = messageTable(
+export const messageAttributesWithoutStatistics = messageAttributeSet(
   attributes('service', serviceRows, ['statistics', 'statistics64']),
   attributes('destination', destinationRows, ['statistics', 'statistics64']),
 );

@@ -1,4 +1,4 @@
-import { mapInTurns } from '../../base/async.js';
+import { mapWithYields } from '../../base/async.js';
 import { BaseError } from '../../base/errors.js';
 import type { IpvsOperation, Outcome } from '../../model/operation.js';
 import { formatOperation } from '../../model/plan-entry.js';
@@ -10,14 +10,14 @@ import {
   type VirtualServerKey,
   type VirtualServerObservation,
 } from '../../model/virtual-server.js';
-import type { AttributeTable } from '../../netlink/attributes.js';
-import type { ByteWriter } from '../../netlink/bytes.js';
+import type { AttributeSet } from '../../netlink/codec/attributes.js';
+import type { ByteWriter } from '../../netlink/codec/bytes.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
-import { GenericFamily, lookUpFamily } from '../../netlink/generic.js';
+import { GenericFamily, lookUpFamily } from '../../netlink/generic-family.js';
 import type { BodyShape, Message, Request } from '../../netlink/message.js';
-import { withMeaning } from './meaning.js';
+import { withErrnoMeaning } from './errno-meaning.js';
 import {
   Command,
   familyName,
@@ -49,7 +49,7 @@ export interface IpvsInformation {
   readonly connectionTableSize: number;
 }
 
-type RowsOf<Table> = Table extends AttributeTable<infer R> ? R : never;
+type RowsOf<Table> = Table extends AttributeSet<infer R> ? R : never;
 type IpvsFamily = GenericFamily<RowsOf<typeof messageAttributes>>;
 type InfoFamily = GenericFamily<RowsOf<typeof infoAttributes>>;
 
@@ -57,26 +57,26 @@ type InfoFamily = GenericFamily<RowsOf<typeof infoAttributes>>;
  * IPVS is not the one that it was: its module was unloaded, and perhaps loaded again. What it held is gone, the virtual servers,
  * their connections and the settings net.ipv4.vs.*; nothing of what was asked was done.
  */
-export class IpvsGoneError extends BaseError {}
+export class IpvsUnloadedError extends BaseError {}
 
 /** include/uapi/linux/ip_vs.h: NVERSION */
 const formatVersion = (code: number): string =>
   `${(code >>> 16) & 0xff}.${(code >>> 8) & 0xff}.${code & 0xff}`;
 
-const familiesOf = (id: number, table: typeof messageAttributes) => ({
-  family: new GenericFamily(id, familyVersion, table, Command),
+const familiesOf = (id: number, attributes: typeof messageAttributes) => ({
+  family: new GenericFamily(id, familyVersion, attributes, Command),
   info: new GenericFamily(id, familyVersion, infoAttributes, Command),
 });
 
-const absentMeans = <T>(errno: string, value: T, error: unknown): T => {
+const valueForErrno = <T>(errno: string, value: T, error: unknown): T => {
   if (error instanceof NetlinkError && error.errno === errno) return value;
   throw error;
 };
 
 /** How long decoding holds up everything else. */
-const longestTurnMilliseconds = 2;
+const yieldIntervalMilliseconds = 2;
 
-const listing = (): string => 'list the virtual servers';
+const listOperation = (): string => 'list the virtual servers';
 
 /** The IPVS table of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
 export class IpvsClient {
@@ -87,13 +87,13 @@ export class IpvsClient {
 
   private constructor(
     connection: Connection,
-    private readonly table: typeof messageAttributes,
+    private readonly attributes: typeof messageAttributes,
   ) {
     this.#connection = connection;
-    const families = familiesOf(lookUpFamily(connection, familyName), table);
+    const families = familiesOf(lookUpFamily(connection, familyName), attributes);
     this.#family = families.family;
     this.#info = families.info;
-    connection.knowShapes((message) =>
+    connection.registerShapes((message) =>
       message.bodyLength > 0 && message.view.getUint8(message.bodyOffset) === Command.setInfo
         ? this.#info.shapeOf(message)
         : this.#family.shapeOf(message),
@@ -128,20 +128,20 @@ export class IpvsClient {
   }
 
   /**
-   * Asks for the number of the family again, for with each load of the module it has another one. An IpvsGoneError where the
+   * Asks for the number of the family again, for with each load of the module it has another one. An IpvsUnloadedError where the
    * kernel has no IPVS and cannot load it.
    */
-  lookAgain(): void {
+  refreshFamily(): void {
     let id: number;
     try {
       id = lookUpFamily(this.#connection, familyName);
     } catch (cause) {
       if (!(cause instanceof NetlinkError) || cause.errno !== 'ENOENT') throw cause;
       const advice = 'the module ip_vs was unloaded and could not be loaded again (modprobe ip_vs)';
-      throw new IpvsGoneError(`this kernel has no IPVS any more: ${advice}`, { cause });
+      throw new IpvsUnloadedError(`this kernel has no IPVS any more: ${advice}`, { cause });
     }
     if (id === this.#family.id) return;
-    const families = familiesOf(id, this.table);
+    const families = familiesOf(id, this.attributes);
     this.#family = families.family;
     this.#info = families.info;
     this.#reloads += 1;
@@ -153,7 +153,7 @@ export class IpvsClient {
       { operation: () => 'read the IPVS version' },
       () => ({}),
     );
-    return this.#ask(request, (message) => {
+    return this.#request(request, (message) => {
       const { version = 0, connectionTableSize = 0 } = this.#info.decode(message);
       return { version: formatVersion(version), connectionTableSize };
     });
@@ -165,7 +165,7 @@ export class IpvsClient {
       { operation: () => 'read the IPVS timeouts' },
       () => ({}),
     );
-    return this.#ask(request, (message) => {
+    return this.#request(request, (message) => {
       const { tcpSeconds = 0, tcpFinSeconds = 0, udpSeconds = 0 } = this.#family.decode(message);
       return { tcpSeconds, tcpFinSeconds, udpSeconds };
     });
@@ -175,21 +175,21 @@ export class IpvsClient {
   async setTimeouts(timeouts: Partial<IpvsTimeouts>): Promise<void> {
     const operation = (): string => 'set the IPVS timeouts';
     const request = this.#family.request(Command.setConfig, { operation }, () => timeouts);
-    this.#noticingReloads(() => this.#connection.execute(request));
+    this.#detectReload(() => this.#connection.execute(request));
   }
 
   async virtualServers(): Promise<readonly VirtualServerObservation[]> {
-    const request = this.#family.request(Command.getService, { operation: listing }, () => ({}));
-    return this.#noticingReloads(() => this.#connection.dump(request)).map(this.#virtualServer);
+    const request = this.#family.request(Command.getService, { operation: listOperation }, () => ({}));
+    return this.#detectReload(() => this.#connection.dump(request)).map(this.#virtualServer);
   }
 
   /**
    * The same with turns for the event loop: whatever else is asked of this client until it is done fails with EBUSY. What comes or goes
    * meanwhile, and what has its place beside that, may be missing or be there twice.
    */
-  async virtualServersByAndBy(): Promise<readonly VirtualServerObservation[]> {
-    const request = this.#family.request(Command.getService, { operation: listing }, () => ({}));
-    return this.#readInTurns(request);
+  async virtualServersIncrementally(): Promise<readonly VirtualServerObservation[]> {
+    const request = this.#family.request(Command.getService, { operation: listOperation }, () => ({}));
+    return this.#readIncrementally(request);
   }
 
   /**
@@ -201,7 +201,7 @@ export class IpvsClient {
   > {
     const operation = (): string => 'read the statistics of the virtual servers';
     const request = this.#family.request(Command.getService, { operation }, () => ({}));
-    const found = await this.#readInTurns(request);
+    const found = await this.#readIncrementally(request);
     return found.flatMap(({ key, statistics }) => (statistics === undefined ? [] : [{ key, statistics }]));
   }
 
@@ -212,9 +212,9 @@ export class IpvsClient {
       service: identityValues(identity),
     }));
     try {
-      return this.#ask(request, this.#virtualServer);
+      return this.#request(request, this.#virtualServer);
     } catch (error) {
-      return absentMeans('ESRCH', undefined, error);
+      return valueForErrno('ESRCH', undefined, error);
     }
   }
 
@@ -230,57 +230,57 @@ export class IpvsClient {
         if (destination === undefined) throw new ProtocolError('is missing', 'destination');
         return realServerFrom(destination, of);
       };
-      return this.#noticingReloads(() => this.#connection.dump(request)).map(decode);
+      return this.#detectReload(() => this.#connection.dump(request)).map(decode);
     } catch (error) {
-      return absentMeans('ESRCH', [], error);
+      return valueForErrno('ESRCH', [], error);
     }
   }
 
   /**
    * Performs the operations in their order, with few system calls; one outcome for each. A failing one does not stop the others.
-   * Rejects with an IpvsGoneError where it was IPVS itself that was not there.
+   * Rejects with an IpvsUnloadedError where it was IPVS itself that was not there.
    */
   async apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> {
     const outcomes = await this.#connection.batch(operations, (operation) =>
       requestFor(this.#family, operation),
     );
     if (outcomes.some((outcome) => outcome.status === 'failed' && outcome.errno === 'ENOENT'))
-      this.#lookForReload();
-    return outcomes.map((outcome, index) => withMeaning(operations[index], outcome));
+      this.#checkForReload();
+    return outcomes.map((outcome, index) => withErrnoMeaning(operations[index], outcome));
   }
 
   close(): void {
     this.#connection.close();
   }
 
-  #ask<T>(request: Request, decode: (message: Message) => T): T {
-    return this.#noticingReloads(() => this.#connection.request(request, decode));
+  #request<T>(request: Request, decode: (message: Message) => T): T {
+    return this.#detectReload(() => this.#connection.request(request, decode));
   }
 
-  async #readInTurns(request: Request): Promise<readonly VirtualServerObservation[]> {
+  async #readIncrementally(request: Request): Promise<readonly VirtualServerObservation[]> {
     const dumping = this.#connection.dumpIncrementally(request);
-    const messages = await dumping.catch((error: unknown) => this.#failed(error));
-    return mapInTurns(messages, this.#virtualServer, longestTurnMilliseconds);
+    const messages = await dumping.catch((error: unknown) => this.#rethrow(error));
+    return mapWithYields(messages, this.#virtualServer, yieldIntervalMilliseconds);
   }
 
-  #noticingReloads<T>(work: () => T): T {
+  #detectReload<T>(work: () => T): T {
     try {
       return work();
     } catch (error) {
-      return this.#failed(error);
+      return this.#rethrow(error);
     }
   }
 
   /** ENOENT is what the kernel answers to the number of a family that has gone, and means little else. */
-  #failed(error: unknown): never {
-    if (error instanceof NetlinkError && error.errno === 'ENOENT') this.#lookForReload();
+  #rethrow(error: unknown): never {
+    if (error instanceof NetlinkError && error.errno === 'ENOENT') this.#checkForReload();
     throw error;
   }
 
-  #lookForReload(): void {
+  #checkForReload(): void {
     const before = this.#reloads;
-    this.lookAgain();
-    if (this.#reloads !== before) throw new IpvsGoneError('IPVS is empty: its module was loaded anew');
+    this.refreshFamily();
+    if (this.#reloads !== before) throw new IpvsUnloadedError('IPVS is empty: its module was loaded anew');
   }
 
   readonly #virtualServer = (message: Message): VirtualServerObservation => {
@@ -325,10 +325,10 @@ class OperationRequest implements Request {
 
   constructor(
     readonly family: IpvsFamily,
-    readonly performed: IpvsOperation,
+    readonly ipvsOperation: IpvsOperation,
   ) {
     this.type = family.id;
-    this.#command = commands[performed.kind];
+    this.#command = commands[ipvsOperation.kind];
   }
 
   get shape(): BodyShape {
@@ -336,11 +336,11 @@ class OperationRequest implements Request {
   }
 
   operation(): string {
-    return formatOperation(this.performed);
+    return formatOperation(this.ipvsOperation);
   }
 
   write(writer: ByteWriter): void {
-    this.family.write(writer, this.#command, valuesFor(this.performed));
+    this.family.write(writer, this.#command, valuesFor(this.ipvsOperation));
   }
 }
 

@@ -1,5 +1,5 @@
 import { EventSocket } from '../../netlink/event-socket.js';
-import { ControlCommand, controlFamily, genericHeader } from '../../netlink/generic.js';
+import { ControlCommand, controlFamily, genericHeader } from '../../netlink/generic-family.js';
 import type { Message } from '../../netlink/message.js';
 import { familyName } from './attributes.js';
 

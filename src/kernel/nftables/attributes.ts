@@ -1,8 +1,15 @@
-import { attributes, attr, list, maybe, received, type AttributeTable } from '../../netlink/attributes.js';
+import {
+  attributes,
+  attr,
+  list,
+  optional,
+  received,
+  type AttributeSet,
+} from '../../netlink/codec/attributes.js';
 import { MessageShape, type BodyShape, type Message } from '../../netlink/message.js';
-import { be32, be64, cstring, enumeration, rawBytes, sbe32 } from '../../netlink/scalars.js';
+import { be32, be64, cstring, enumeration, rawBytes, sbe32 } from '../../netlink/codec/scalars.js';
 import { batchShapes, messageType, nfnetlinkHeader, Subsystem } from '../nfnetlink.js';
-import { data, expression } from './expression-tables.js';
+import { data, expression } from './expression-attributes.js';
 
 /** include/uapi/linux/netfilter/nf_tables.h: NFT_MSG_* */
 const Command = {
@@ -26,7 +33,7 @@ const Command = {
 } as const;
 
 type Command = keyof typeof Command;
-type TableRows = ConstructorParameters<typeof AttributeTable>[1];
+type AttributeSetSpecs = ConstructorParameters<typeof AttributeSet>[1];
 
 /** The netlink message type of each command. */
 export const NftablesMessage = Object.fromEntries(
@@ -47,7 +54,7 @@ const userData = rawBytes(0, 256);
 /** include/uapi/linux/netfilter/nf_tables.h: NFTA_TABLE_* */
 export const table = attributes('table', {
   name: attr(1, cstring),
-  flags: maybe(2, be32),
+  flags: optional(2, be32),
   uses: received(3, be32),
   handle: received(4, be64),
   userData: received(6, userData),
@@ -66,9 +73,9 @@ const policy = enumeration(be32, { drop: 0, accept: 1 });
 export const chain = attributes('chain', {
   table: attr(1, cstring),
   name: attr(3, cstring),
-  hook: maybe(4, hook),
-  policy: maybe(5, policy),
-  type: maybe(7, cstring),
+  hook: optional(4, hook),
+  policy: optional(5, policy),
+  type: optional(7, cstring),
   handle: received(2, be64),
   uses: received(6, be32),
   flags: received(10, be32),
@@ -78,9 +85,9 @@ export const chain = attributes('chain', {
 /** include/uapi/linux/netfilter/nf_tables.h: NFTA_RULE_*. Without a chain, or a chain without expressions: all rules of it. */
 export const rule = attributes('rule', {
   table: attr(1, cstring),
-  chain: maybe(2, cstring),
-  expressions: maybe(4, list(1, expression)),
-  userData: maybe(7, userData),
+  chain: optional(2, cstring),
+  expressions: optional(4, list(1, expression)),
+  userData: optional(7, userData),
   handle: received(3, be64),
   position: received(6, be64),
 });
@@ -91,14 +98,14 @@ const setDescription = attributes('set-description', { size: received(1, be32) }
 /** include/uapi/linux/netfilter/nf_tables.h: NFTA_SET_*. The id is for other messages of the transaction. */
 export const set = attributes('set', {
   table: attr(1, cstring),
-  name: maybe(2, cstring),
-  flags: maybe(3, be32),
-  keyType: maybe(4, be32),
-  keyLength: maybe(5, be32),
-  dataType: maybe(6, be32),
+  name: optional(2, cstring),
+  flags: optional(3, be32),
+  keyType: optional(4, be32),
+  keyLength: optional(5, be32),
+  dataType: optional(6, be32),
   dataLength: received(7, be32),
-  id: maybe(10, be32),
-  userData: maybe(13, userData),
+  id: optional(10, be32),
+  userData: optional(13, userData),
   policy: received(8, be32),
   description: received(9, setDescription),
   handle: received(16, be64),
@@ -106,17 +113,17 @@ export const set = attributes('set', {
 
 /** include/uapi/linux/netfilter/nf_tables.h: NFTA_SET_ELEM_* */
 export const element = attributes('element', {
-  key: maybe(1, data),
-  data: maybe(2, data),
+  key: optional(1, data),
+  data: optional(2, data),
   flags: received(3, be32),
-  userData: maybe(6, userData),
+  userData: optional(6, userData),
 });
 
 /** include/uapi/linux/netfilter/nf_tables.h: NFTA_SET_ELEM_LIST_* */
 export const elements = attributes('elements', {
   table: attr(1, cstring),
   set: attr(2, cstring),
-  elements: maybe(3, list(1, element)),
+  elements: optional(3, list(1, element)),
 });
 
 /** include/uapi/linux/netfilter/nf_tables.h: NFTA_GEN_* */
@@ -127,7 +134,7 @@ export const generation = attributes('generation', {
 });
 
 /** What messages about every kind of object have in common: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, … are all 1. `set`: of elements. */
-const owner = attributes('owner', { table: maybe(1, cstring), set: maybe(2, cstring) });
+const owner = attributes('owner', { table: optional(1, cstring), set: optional(2, cstring) });
 
 export const tableShape = new MessageShape('table', nfnetlinkHeader, table);
 export const chainShape = new MessageShape('chain', nfnetlinkHeader, chain);
@@ -139,7 +146,7 @@ export const generationShape = new MessageShape('generation', nfnetlinkHeader, g
 export const ownerShape = new MessageShape('owner', nfnetlinkHeader, owner);
 
 const traced = new Map<number, BodyShape>();
-const trace = <R extends TableRows>(table: AttributeTable<R>, commands: readonly Command[]): void => {
+const trace = <R extends AttributeSetSpecs>(table: AttributeSet<R>, commands: readonly Command[]): void => {
   for (const command of commands)
     traced.set(NftablesMessage[command], new MessageShape(`nftables ${command}`, nfnetlinkHeader, table));
 };

@@ -6,12 +6,12 @@ import type {
   SetDeclaration,
   SetElement,
   TableDeclaration,
-} from '../../model/nftables.js';
+} from '../../nftables/declarations.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import type { Request } from '../../netlink/message.js';
-import type { TransactionAnswer } from '../../netlink/transaction.js';
+import type { TransactionResult } from '../../netlink/transaction.js';
 import { batchFrame, netfilterFamilies, Subsystem } from '../nfnetlink.js';
 import {
   chainShape,
@@ -24,7 +24,7 @@ import {
   tableShape,
 } from './attributes.js';
 import { elementFrom, hookFrom, ruleFrom, setFrom } from './convert.js';
-import { meaningOf } from './meaning.js';
+import { meaningOf } from './errno-meaning.js';
 import {
   getChainsRequest,
   getElementsRequest,
@@ -48,7 +48,7 @@ export type TransactionOutcome =
   | { readonly status: 'unknown' };
 
 /** A chain of anybody's table. */
-export interface ChainPlace {
+export interface ChainInfo {
   readonly family: 'ip' | 'ip6' | 'inet';
   readonly table: string;
   readonly chain: string;
@@ -85,7 +85,7 @@ const probe = (family: Family): TableDeclaration => ({
   ],
 });
 
-const mostReads = 20;
+const maxReads = 20;
 
 /** The nftables of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
 export class NftablesClient {
@@ -93,7 +93,7 @@ export class NftablesClient {
 
   private constructor(connection: Connection) {
     this.#connection = connection;
-    connection.knowShapes(nftablesShapeOf);
+    connection.registerShapes(nftablesShapeOf);
   }
 
   /** A NetlinkError where the socket cannot be opened: EPROTONOSUPPORT where the kernel has no netfilter. */
@@ -135,13 +135,13 @@ export class NftablesClient {
 
   /** The table as the kernel has it, without elements; undefined where there is none. The chains of a dormant table have no hooks, for packets do not enter them. */
   async table(family: Family, name: string): Promise<TableDeclaration | undefined> {
-    for (let read = 0; read < mostReads; read += 1) {
+    for (let read = 0; read < maxReads; read += 1) {
       const before = this.#generation();
       const table = this.#readTable(family, name);
       if (this.#generation() === before) return table;
     }
     throw new ProtocolError(
-      `table ${netfilterFamilies[family]} ${name} changed each of ${mostReads} times while it was read`,
+      `table ${netfilterFamilies[family]} ${name} changed each of ${maxReads} times while it was read`,
     );
   }
 
@@ -164,10 +164,10 @@ export class NftablesClient {
   }
 
   /** The chains of all tables, everybody's, that handle IPv4 and IPv6 packets (families ip, ip6 and inet). */
-  async chains(): Promise<readonly ChainPlace[]> {
+  async chains(): Promise<readonly ChainInfo[]> {
     return this.#connection
       .dump(getChainsRequest())
-      .map((message): ChainPlace | undefined => {
+      .map((message): ChainInfo | undefined => {
         const { header, attributes } = chainShape.read(message);
         const { family } = header;
         if (family !== 'ip' && family !== 'ip6' && family !== 'inet') return undefined;
@@ -190,7 +190,7 @@ export class NftablesClient {
   #readTable(family: Family, name: string): TableDeclaration | undefined {
     const flags = this.#tableFlags(family, name);
     if (flags === undefined) return undefined;
-    const asleep = (flags & tableIsDormant) !== 0;
+    const isDormant = (flags & tableIsDormant) !== 0;
     const sets = this.#connection
       .dump(getSetsRequest(family, name))
       .map((message) => setFrom(setShape.read(message).attributes, family))
@@ -203,7 +203,7 @@ export class NftablesClient {
         if (attributes.table !== name) return undefined;
         return {
           name: attributes.name,
-          hook: asleep ? undefined : hookFrom(attributes),
+          hook: isDormant ? undefined : hookFrom(attributes),
           rules: rules.get(attributes.name) ?? [],
         };
       })
@@ -239,35 +239,35 @@ export class NftablesClient {
   #transaction(changes: readonly NftablesChange[], ending: 'commit' | 'undo'): TransactionOutcome {
     const requests: Request[] = [];
     /** Of each request, the place of its change. */
-    const places: number[] = [];
-    for (const [place, change] of changes.entries())
+    const changeIndexes: number[] = [];
+    for (const [changeIndex, change] of changes.entries())
       for (const request of requestsFor(change)) {
         requests.push(request);
-        places.push(place);
+        changeIndexes.push(changeIndex);
       }
     if (requests.length === 0) return { status: 'applied' };
     const { begin, end } = batchFrame(
       Subsystem.nftables,
       `make a transaction of ${requests.length} messages`,
     );
-    const answer = this.#connection.transaction({
+    const result = this.#connection.transaction({
       begin,
       requests,
       end: ending === 'commit' ? end : undefined,
     });
-    return outcomeOf(answer, requests, places);
+    return outcomeOf(result, requests, changeIndexes);
   }
 }
 
 const outcomeOf = (
-  answer: TransactionAnswer,
+  result: TransactionResult,
   requests: readonly Request[],
-  places: readonly number[],
+  changeIndexes: readonly number[],
 ): TransactionOutcome => {
-  if (answer.status !== 'failed') return answer;
-  const { error, place } = answer;
-  const request = place === undefined ? undefined : requests[place];
-  const culprit = place === undefined ? undefined : places[place];
+  if (result.status !== 'failed') return result;
+  const { error, requestIndex } = result;
+  const request = requestIndex === undefined ? undefined : requests[requestIndex];
+  const culprit = requestIndex === undefined ? undefined : changeIndexes[requestIndex];
   if (error instanceof ProtocolError)
     return {
       status: 'failed',

@@ -5,13 +5,13 @@ import {
   type Rule,
   type SetDeclaration,
   type SetElement,
-} from '../../model/nftables.js';
-import type { Decoded } from '../../netlink/attributes.js';
+} from '../../nftables/declarations.js';
+import type { Decoded } from '../../netlink/codec/attributes.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { chain, element, rule, set } from './attributes.js';
 import { setIsMap, verdictDataType } from './attributes.js';
 import { expressionFrom, verdictFrom } from './expressions.js';
-import { fieldsFrom, keyFromType, keyLength } from './keys.js';
+import { fieldsFrom, keyFromType, keyLength } from './set-keys.js';
 import { commentFrom, UserData } from './user-data.js';
 
 const isChainType = (type: string | undefined): type is BaseChainHook['type'] =>

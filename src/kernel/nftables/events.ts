@@ -31,7 +31,7 @@ export const tableOfEvent = (
  */
 export const watchNftables = (
   listener: NftablesListener,
-  options: { readonly table: string; readonly exceptPort?: number; readonly receiveBufferBytes?: number },
+  options: { readonly table: string; readonly ignoredPortId?: number; readonly receiveBufferBytes?: number },
 ): EventSocket => {
   const { table: watched, ...socketOptions } = options;
   return EventSocket.open('netfilter', [NetfilterGroup.nftables], {

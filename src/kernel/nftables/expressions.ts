@@ -1,7 +1,7 @@
 import type { Family } from '../../base/ip.js';
-import type { Expression, RegisterValue, Verdict } from '../../model/nftables.js';
-import type { AttributeTable, Decoded, DecodedRows } from '../../netlink/attributes.js';
-import { viewOf } from '../../netlink/bytes.js';
+import type { Expression, RegisterValue, Verdict } from '../../nftables/declarations.js';
+import type { AttributeSet, Decoded, DecodedAttributes } from '../../netlink/codec/attributes.js';
+import { viewOf } from '../../netlink/codec/bytes.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import { netfilterFamilies } from '../nfnetlink.js';
 import {
@@ -25,7 +25,7 @@ import {
   reject,
   type ExpressionValues,
   type ReceivedExpression,
-} from './expression-tables.js';
+} from './expression-attributes.js';
 
 /** include/uapi/linux/icmp.h: ICMP_PORT_UNREACH; include/uapi/linux/icmpv6.h: ICMPV6_PORT_UNREACH */
 const portUnreachable: Readonly<Record<Family, number>> = { IPv4: 3, IPv6: 4 };
@@ -111,14 +111,14 @@ export const valuesOf = (expression: Expression, family: Family): ExpressionValu
   }
 };
 
-type TableRows = ConstructorParameters<typeof AttributeTable>[1];
+type AttributeSetSpecs = ConstructorParameters<typeof AttributeSet>[1];
 type Decoder = (bytes: Uint8Array, family: Family) => Expression | undefined;
 
 /** `convert` gives undefined for attributes that no expression of ours has. */
 const decoder =
-  <R extends TableRows>(
-    table: AttributeTable<R>,
-    convert: (values: DecodedRows<R>, family: Family) => Expression | undefined,
+  <R extends AttributeSetSpecs>(
+    table: AttributeSet<R>,
+    convert: (values: DecodedAttributes<R>, family: Family) => Expression | undefined,
   ): Decoder =>
   (bytes, family) =>
     convert(table.read(viewOf(bytes), 0, bytes.length), family);

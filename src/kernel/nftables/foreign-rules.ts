@@ -1,18 +1,18 @@
 import type { ForeignRule } from '../../model/forward-filter.js';
-import type { Expression, RegisterValue, Verdict } from '../../model/nftables.js';
-import { attributes, attr, maybe } from '../../netlink/attributes.js';
-import { viewOf } from '../../netlink/bytes.js';
+import type { Expression, RegisterValue, Verdict } from '../../nftables/declarations.js';
+import { attributes, attr, optional } from '../../netlink/codec/attributes.js';
+import { viewOf } from '../../netlink/codec/bytes.js';
 import { hostIsLittleEndian } from '../../netlink/constants.js';
-import { be32, cstring, rawBytes } from '../../netlink/scalars.js';
+import { be32, cstring, rawBytes } from '../../netlink/codec/scalars.js';
 import { matchesEstablished } from '../xtables/entries.js';
-import type { ReceivedExpression } from './expression-tables.js';
+import type { ReceivedExpression } from './expression-attributes.js';
 import { expressionFrom } from './expressions.js';
 
 /** NFTA_MATCH_*, NFTA_TARGET_*: an extension of iptables within nftables, as iptables-nft writes it */
 const extension = attributes('extension', {
   name: attr(1, cstring),
   revision: attr(2, be32),
-  info: maybe(3, rawBytes(0, 0xffff)),
+  info: optional(3, rawBytes(0, 0xffff)),
 });
 
 /** include/uapi/linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_BIT(IP_CT_ESTABLISHED) */
@@ -26,7 +26,7 @@ export interface StateSets {
 }
 
 /** Expressions that every packet passes. */
-const passedBy: readonly string[] = ['counter', 'log', 'nftrace', 'notrack'];
+const passThroughExpressions: readonly string[] = ['counter', 'log', 'nftrace', 'notrack'];
 
 const numberIn = (value: RegisterValue | undefined): number =>
   value === undefined || typeof value === 'number'
@@ -45,14 +45,14 @@ const actionOf = (verdict: Verdict): ForeignRule['action'] =>
   'chain' in verdict ? { verdict: verdict.verdict, chain: verdict.chain } : { verdict: verdict.verdict };
 
 /** Runs a rule for a packet of an open connection, as far as it asks for nothing but the connection's state. */
-class Packet {
+class EstablishedPacket {
   /** By register, the connection's state, whole or masked. */
   readonly #states = new Map<number, number>();
 
   constructor(private readonly sets: StateSets) {}
 
   step(received: ReceivedExpression): Step {
-    if (passedBy.includes(received.name)) return 'on';
+    if (passThroughExpressions.includes(received.name)) return 'on';
     if (received.name === 'match' || received.name === 'target') return this.#extension(received);
     // Whatever it answers, the packet does not pass.
     if (received.name === 'reject') return { verdict: 'drop' };
@@ -112,7 +112,7 @@ class Packet {
 
 /** What a rule of anybody does with packets of open connections. */
 export const foreignRule = (expressions: readonly ReceivedExpression[], sets: StateSets): ForeignRule => {
-  const packet = new Packet(sets);
+  const packet = new EstablishedPacket(sets);
   for (const expression of expressions) {
     const step = packet.step(expression);
     if (step === 'some') return { scope: 'some', action: { verdict: 'continue' } };

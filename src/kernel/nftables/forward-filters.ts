@@ -1,12 +1,12 @@
 import type { ForeignRule, ForwardFilter } from '../../model/forward-filter.js';
-import type { Verdict } from '../../model/nftables.js';
-import { attributes, attr } from '../../netlink/attributes.js';
-import { viewOf } from '../../netlink/bytes.js';
+import type { Verdict } from '../../nftables/declarations.js';
+import { attributes, attr } from '../../netlink/codec/attributes.js';
+import { viewOf } from '../../netlink/codec/bytes.js';
 import type { Connection } from '../../netlink/connection.js';
 import { hostIsLittleEndian } from '../../netlink/constants.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { MessageShape, type Request } from '../../netlink/message.js';
-import { cstring } from '../../netlink/scalars.js';
+import { cstring } from '../../netlink/codec/scalars.js';
 import { nfnetlinkHeader } from '../nfnetlink.js';
 import {
   chainShape,
@@ -22,7 +22,7 @@ import { hookFrom } from './convert.js';
 import { verdictFrom } from './expressions.js';
 import { foreignRule, type StateSets } from './foreign-rules.js';
 
-type Place = Pick<ForwardFilter, 'family' | 'table'>;
+type TableId = Pick<ForwardFilter, 'family' | 'table'>;
 
 /** NFTA_RULE_TABLE, NFTA_RULE_CHAIN */
 const rulesQuery = new MessageShape(
@@ -39,7 +39,7 @@ const listRequest = (type: number, operation: string): Request => ({
   write: (writer) => ownerShape.write(writer, { family: 'unspecified' }, {}),
 });
 
-const rulesRequest = ({ family, table }: Place, chain: string): Request => ({
+const rulesRequest = ({ family, table }: TableId, chain: string): Request => ({
   type: NftablesMessage.getRule,
   flags: 0,
   operation: () => `list the rules of chain ${chain} of table ${family} ${table}`,
@@ -47,7 +47,7 @@ const rulesRequest = ({ family, table }: Place, chain: string): Request => ({
   write: (writer) => rulesQuery.write(writer, { family }, { table, chain }),
 });
 
-const elementsRequest = ({ family, table }: Place, set: string): Request => ({
+const elementsRequest = ({ family, table }: TableId, set: string): Request => ({
   type: NftablesMessage.getElements,
   flags: 0,
   operation: () => `list the elements of set ${set} of table ${family} ${table}`,
@@ -58,12 +58,12 @@ const elementsRequest = ({ family, table }: Place, set: string): Request => ({
 /** What a set holds by connection state; a set of anything else is not asked for. */
 const stateElements = (
   connection: Connection,
-  place: Place,
+  tableId: TableId,
   set: string,
 ): ReadonlyMap<number, Verdict | undefined> =>
   new Map(
     connection
-      .dump(elementsRequest(place, set))
+      .dump(elementsRequest(tableId, set))
       .flatMap((message) => elementsShape.read(message).attributes.elements ?? [])
       .flatMap(({ key, data }) =>
         key?.value?.length === 4
@@ -72,10 +72,10 @@ const stateElements = (
       ),
   );
 
-const stateSets = (connection: Connection, place: Place): StateSets => {
+const stateSets = (connection: Connection, tableId: TableId): StateSets => {
   const sets = new Map<string, ReturnType<typeof stateElements>>();
   const elementsOf = (set: string): ReturnType<typeof stateElements> => {
-    const known = sets.get(set) ?? stateElements(connection, place, set);
+    const known = sets.get(set) ?? stateElements(connection, tableId, set);
     sets.set(set, known);
     return known;
   };
@@ -86,20 +86,20 @@ const stateSets = (connection: Connection, place: Place): StateSets => {
 };
 
 /** The rules of the chain and of those that they send every packet of an open connection to. */
-const chainsFrom = (connection: Connection, place: Place, first: string): ForwardFilter['chains'] => {
-  const sets = stateSets(connection, place);
+const chainsFrom = (connection: Connection, tableId: TableId, first: string): ForwardFilter['chains'] => {
+  const sets = stateSets(connection, tableId);
   const chains = new Map<string, readonly ForeignRule[]>();
-  const wanted = [first];
-  for (let chain = wanted.pop(); chain !== undefined; chain = wanted.pop()) {
+  const pending = [first];
+  for (let chain = pending.pop(); chain !== undefined; chain = pending.pop()) {
     if (chains.has(chain)) continue;
     const rules = connection
-      .dump(rulesRequest(place, chain))
+      .dump(rulesRequest(tableId, chain))
       .map((message) => ruleShape.read(message).attributes)
-      .filter((rule) => rule.table === place.table && rule.chain === chain)
+      .filter((rule) => rule.table === tableId.table && rule.chain === chain)
       .map(({ expressions = [] }) => foreignRule(expressions, sets));
     chains.set(chain, rules);
     for (const { scope, action } of rules)
-      if (scope === 'all' && 'chain' in action) wanted.push(action.chain);
+      if (scope === 'all' && 'chain' in action) pending.push(action.chain);
   }
   return chains;
 };
@@ -108,7 +108,7 @@ const isServed = (family: string): family is ForwardFilter['family'] =>
   family === 'ip' || family === 'ip6' || family === 'inet';
 
 /** iptables-nft keeps the names that iptables has, and no longer understands its chains when nft adds to them. */
-const isOfIptables = ({ family, table }: Place, chain: string): boolean =>
+const isOfIptables = ({ family, table }: TableId, chain: string): boolean =>
   family !== 'inet' && table === 'filter' && chain === 'FORWARD';
 
 const dormantTables = (connection: Connection): ReadonlySet<string> =>
@@ -131,15 +131,15 @@ const readFilters = (connection: Connection): readonly ForwardFilter[] => {
     .flatMap(({ family, table, chain, hook }): readonly ForwardFilter[] => {
       if (hook?.hook !== 'forward' || family === undefined || !isServed(family)) return [];
       if (dormant.has(`${family} ${table}`)) return [];
-      const place = { family, table };
+      const tableId = { family, table };
       const { priority, policy } = hook;
-      const by = isOfIptables(place, chain) ? 'iptables-nft' : 'nftables';
-      return [{ by, ...place, chain, priority, policy, chains: chainsFrom(connection, place, chain) }];
+      const by = isOfIptables(tableId, chain) ? 'iptables-nft' : 'nftables';
+      return [{ by, ...tableId, chain, priority, policy, chains: chainsFrom(connection, tableId, chain) }];
     });
 };
 
 /** What a kernel without nftables answers. */
-const withoutNftables: readonly string[] = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
+const unsupportedErrnos: readonly string[] = ['EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
 
 /**
  * Everybody's base chains at the hook forward, with what they do to packets of open connections; none where the kernel has no
@@ -149,7 +149,7 @@ export const nftablesForwardFilters = async (open?: OpenConnection): Promise<rea
   try {
     return withConnection(readFilters, open);
   } catch (error) {
-    if (error instanceof NetlinkError && withoutNftables.includes(error.errno)) return [];
+    if (error instanceof NetlinkError && unsupportedErrnos.includes(error.errno)) return [];
     throw error;
   }
 };

@@ -1,6 +1,12 @@
 import type { Family } from '../../base/ip.js';
-import type { Chain, Rule, SetDeclaration, SetElement, TableDeclaration } from '../../model/nftables.js';
-import type { ByteWriter } from '../../netlink/bytes.js';
+import type {
+  Chain,
+  Rule,
+  SetDeclaration,
+  SetElement,
+  TableDeclaration,
+} from '../../nftables/declarations.js';
+import type { ByteWriter } from '../../netlink/codec/bytes.js';
 import { align, MessageFlag } from '../../netlink/constants.js';
 import type { BodyShape, Message, Request } from '../../netlink/message.js';
 import { netfilterFamilies, type NetfilterFamily } from '../nfnetlink.js';
@@ -17,7 +23,7 @@ import {
   verdictDataType,
 } from './attributes.js';
 import { valuesOf } from './expressions.js';
-import { keyBytes, keyLength, keyType } from './keys.js';
+import { keyBytes, keyLength, keyType } from './set-keys.js';
 import { commentBytes, keyByteOrder, UserData, writeUserData } from './user-data.js';
 
 /** One of the things that a transaction does. */
@@ -161,7 +167,7 @@ const declareRule = (
   { family, name: table }: TableDeclaration,
   chain: string,
   rule: Rule,
-  place: number,
+  index: number,
 ): Request =>
   request(ruleShape, {
     type: NftablesMessage.newRule,
@@ -169,7 +175,7 @@ const declareRule = (
     family,
     operation: () => {
       const comment = rule.comment === undefined ? '' : ` ${JSON.stringify(rule.comment)}`;
-      return `declare rule ${place + 1}${comment} of chain ${chain} of ${textOfTable(family, table)}`;
+      return `declare rule ${index + 1}${comment} of chain ${chain} of ${textOfTable(family, table)}`;
     },
     values: () => ({
       table,
@@ -200,7 +206,7 @@ const declareTable = (declaration: TableDeclaration): readonly Request[] => {
       values: () => ({ table: name }),
     }),
     ...chains.flatMap((chain) =>
-      chain.rules.map((rule, place) => declareRule(declaration, chain.name, rule, place)),
+      chain.rules.map((rule, ruleIndex) => declareRule(declaration, chain.name, rule, ruleIndex)),
     ),
   ];
 };
@@ -216,7 +222,7 @@ const deleteTable = (family: Family, name: string): Request =>
 type ElementsChange = Extract<NftablesChange, { readonly elements: unknown }>;
 
 /** A list of elements is an attribute, which has at most 65,535 bytes. */
-const mostListBytes = 60_000;
+const maxListBytes = 60_000;
 
 /** Headers of list item, key and its value; of data, verdict, its code and its chain; of user data and the comment in it. */
 const elementBytes = (keyBytesOfSet: number, { chain, comment }: SetElement): number =>
@@ -261,11 +267,11 @@ const changeElements = (
       })),
     }),
   });
-  return { ...changed, shape: namingElements(changed.shape, elements) };
+  return { ...changed, shape: withElementPaths(changed.shape, elements) };
 };
 
 /** Where the kernel points at an element of the list, which newer kernels do, its fields say more than its place. */
-const namingElements = (shape: BodyShape, elements: readonly SetElement[]): BodyShape => ({
+const withElementPaths = (shape: BodyShape, elements: readonly SetElement[]): BodyShape => ({
   name: shape.name,
   describe: (message: Message) => shape.describe(message),
   pathAt: (message, offsetFromHeader) => {
@@ -275,14 +281,14 @@ const namingElements = (shape: BodyShape, elements: readonly SetElement[]): Body
   },
 });
 
-const changesOfElements = (change: ElementsChange): readonly Request[] => {
+const elementRequests = (change: ElementsChange): readonly Request[] => {
   const keyBytesOfSet = keyLength(change.set.key, change.family);
   const requests: Request[] = [];
   let begin = 0;
   let bytes = 0;
   for (const [index, element] of change.elements.entries()) {
     const more = elementBytes(keyBytesOfSet, element);
-    if (bytes + more > mostListBytes) {
+    if (bytes + more > maxListBytes) {
       requests.push(changeElements(change, change.elements.slice(begin, index)));
       begin = index;
       bytes = 0;
@@ -302,6 +308,6 @@ export const requestsFor = (change: NftablesChange): readonly Request[] => {
       return [deleteTable(change.family, change.name)];
     case 'add-elements':
     case 'delete-elements':
-      return changesOfElements(change);
+      return elementRequests(change);
   }
 };

@@ -11,13 +11,13 @@ export const keyByteOrder = (fields: number): Uint8Array =>
 export const writeUserData = (entries: readonly (readonly [type: number, value: Uint8Array])[]): Uint8Array =>
   Buffer.concat(entries.flatMap(([type, value]) => [Uint8Array.of(type, value.length), value]));
 
-const mostCommentBytes = 127;
+const maxCommentBytes = 127;
 
 /** The value of a comment: its text with a NUL. A ProtocolError where nft could not show it. */
 export const commentBytes = (comment: string): Uint8Array => {
   const bytes = new TextEncoder().encode(comment);
-  if (bytes.length > mostCommentBytes)
-    throw new ProtocolError(`a comment has at most ${mostCommentBytes} bytes, here ${bytes.length}`);
+  if (bytes.length > maxCommentBytes)
+    throw new ProtocolError(`a comment has at most ${maxCommentBytes} bytes, here ${bytes.length}`);
   return Uint8Array.of(...bytes, 0);
 };
 

@@ -12,7 +12,7 @@ export const withConnection = <T>(
 ): T => {
   const connection = open();
   try {
-    connection.knowShapes(nftablesShapeOf);
+    connection.registerShapes(nftablesShapeOf);
     return use(connection);
   } finally {
     connection.close();

@@ -1,9 +1,9 @@
-import { attributes, maybe, received } from '../../netlink/attributes.js';
-import { addressBytes } from '../../netlink/address-bytes.js';
+import { attributes, optional, received } from '../../netlink/codec/attributes.js';
+import { addressBytes } from '../../netlink/codec/address-bytes.js';
 import { AddressFamily } from '../../netlink/constants.js';
 import { MessageShape, type Message } from '../../netlink/message.js';
-import { cstring, enumeration, rawBytes, s32, u16, u32, u8 } from '../../netlink/scalars.js';
-import { struct } from '../../netlink/struct.js';
+import { cstring, enumeration, rawBytes, s32, u16, u32, u8 } from '../../netlink/codec/scalars.js';
+import { struct } from '../../netlink/codec/struct.js';
 import { nextHops } from './next-hops.js';
 
 /** include/uapi/linux/rtnetlink.h: RTM_* */
@@ -40,15 +40,15 @@ export const linkHeader = struct('link', {
 });
 
 /** include/uapi/linux/if_link.h: IFLA_INFO_* */
-const linkInformation = attributes('link-information', { kind: maybe(1, cstring) });
+const linkInformation = attributes('link-information', { kind: optional(1, cstring) });
 
 /** include/uapi/linux/if_link.h: IFLA_* */
 export const linkAttributes = attributes('link', {
-  name: maybe(3, cstring),
+  name: optional(3, cstring),
   mtu: received(4, u32),
-  transmitQueueLength: maybe(13, u32),
-  information: maybe(18, linkInformation),
-  filter: maybe(29, u32),
+  transmitQueueLength: optional(13, u32),
+  information: optional(18, linkInformation),
+  filter: optional(29, u32),
 });
 
 /** include/uapi/linux/if_addr.h: struct ifaddrmsg */
@@ -62,8 +62,8 @@ export const addressHeader = struct('address', {
 
 /** include/uapi/linux/if_addr.h: IFA_*. `local` is the interface's own address where `address` is the other end's. */
 export const addressAttributes = attributes('address', {
-  local: maybe(2, addressBytes),
-  address: maybe(1, addressBytes),
+  local: optional(2, addressBytes),
+  address: optional(1, addressBytes),
   label: received(3, cstring),
   flags: received(8, u32),
 });

@@ -22,17 +22,17 @@ import {
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
 
 /** Interfaces and addresses of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
-export class RouteClient {
+export class RtnetlinkClient {
   readonly #connection: Connection;
 
   private constructor(connection: Connection) {
     this.#connection = connection;
-    connection.knowShapes(routeShapeOf);
+    connection.registerShapes(routeShapeOf);
   }
 
   /** A NetlinkError where the socket cannot be opened. */
-  static open(connection: Connection = Connection.open('route')): RouteClient {
-    return new RouteClient(connection);
+  static open(connection: Connection = Connection.open('route')): RtnetlinkClient {
+    return new RtnetlinkClient(connection);
   }
 
   get sent(): SentCounts {

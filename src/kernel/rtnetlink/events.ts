@@ -4,28 +4,31 @@ import { RouteGroup, routeShapeOf, RouteMessage } from './attributes.js';
 import { addressFrom, linkFrom, type Link, type LinkAddress } from './convert.js';
 
 /** A change of an interface or an address; `interfaceName` of an address is '' until its link was told of. */
-export type RouteEvent =
+export type RtnetlinkEvent =
   | { readonly kind: 'link' | 'link-gone'; readonly link: Link }
   | { readonly kind: 'address' | 'address-gone'; readonly address: LinkAddress };
 
-export interface RouteListener {
-  event(event: RouteEvent): void;
+export interface RtnetlinkListener {
+  event(event: RtnetlinkEvent): void;
   /** The kernel had no room for some events: read everything again. */
   lost(): void;
   /** The socket is of no use any more, or what was called here threw. */
   failed(error: Error): void;
 }
 
-const linkEvent = (kind: 'link' | 'link-gone', link: Link | undefined): RouteEvent | undefined =>
+const linkEvent = (kind: 'link' | 'link-gone', link: Link | undefined): RtnetlinkEvent | undefined =>
   link === undefined ? undefined : { kind, link };
 
 const addressEvent = (
   kind: 'address' | 'address-gone',
   address: LinkAddress | undefined,
-): RouteEvent | undefined => (address === undefined ? undefined : { kind, address });
+): RtnetlinkEvent | undefined => (address === undefined ? undefined : { kind, address });
 
 /** The event in a message of the groups that are watched; undefined for what is none. `names` learns interfaces from it. */
-export const routeEventFrom = (message: Message, names: Map<number, string>): RouteEvent | undefined => {
+export const rtnetlinkEventFrom = (
+  message: Message,
+  names: Map<number, string>,
+): RtnetlinkEvent | undefined => {
   const nameOf = (index: number): string => names.get(index) ?? '';
   switch (message.type) {
     case RouteMessage.newLink: {
@@ -52,16 +55,16 @@ export const routeEventFrom = (message: Message, names: Map<number, string>): Ro
  * ten thousand addresses would come back as ten thousand events. (Of IPv6 addresses the kernel does not say who asked, so
  * these come all the same.) Throws a NetlinkError where the socket cannot be opened.
  */
-export const watchRoute = (
-  listener: RouteListener,
-  options: { readonly receiveBufferBytes?: number; readonly exceptPort?: number } = {},
+export const watchRtnetlink = (
+  listener: RtnetlinkListener,
+  options: { readonly receiveBufferBytes?: number; readonly ignoredPortId?: number } = {},
 ): EventSocket => {
   const names = new Map<number, string>();
   return EventSocket.open('route', [RouteGroup.link, RouteGroup.ipv4Address, RouteGroup.ipv6Address], {
     ...options,
     shapeOf: routeShapeOf,
     message: (message) => {
-      const event = routeEventFrom(message, names);
+      const event = rtnetlinkEventFrom(message, names);
       if (event !== undefined) listener.event(event);
     },
     lost: () => listener.lost(),

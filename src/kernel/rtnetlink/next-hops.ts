@@ -1,8 +1,8 @@
-import { attributes, received } from '../../netlink/attributes.js';
-import { addressBytes } from '../../netlink/address-bytes.js';
+import { attributes, received } from '../../netlink/codec/attributes.js';
+import { addressBytes } from '../../netlink/codec/address-bytes.js';
 import { align, hostIsLittleEndian } from '../../netlink/constants.js';
 import { ProtocolError } from '../../netlink/errors.js';
-import { rawBytes, type Codec } from '../../netlink/scalars.js';
+import { rawBytes, type Codec } from '../../netlink/codec/scalars.js';
 
 /** Where a route goes on: `gateway` of its own family, or `via`, a struct rtvia, of the other. */
 export interface NextHop {

@@ -1,5 +1,5 @@
 import type { ForeignRule } from '../../model/forward-filter.js';
-import { bytesAt, viewOf } from '../../netlink/bytes.js';
+import { bytesAt, viewOf } from '../../netlink/codec/bytes.js';
 import { hostIsLittleEndian } from '../../netlink/constants.js';
 import { ProtocolError } from '../../netlink/errors.js';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { codeOf } from '../../base/errors.js';
-import { viewOf } from '../../netlink/bytes.js';
+import { viewOf } from '../../netlink/codec/bytes.js';
 import { hostIsLittleEndian } from '../../netlink/constants.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { querySocketOption } from '../../netlink/socket-option.js';
@@ -71,14 +71,14 @@ const readInfo = (name: TableName): TableInfo => {
 };
 
 const readEntries = (name: TableName, { size }: TableInfo): Uint8Array => {
-  const answer = new Uint8Array(entriesLayout.table + size);
-  viewOf(answer).setUint32(entriesLayout.size, size, hostIsLittleEndian);
-  query(name, option.entries, answer);
-  return answer.subarray(entriesLayout.table);
+  const reply = new Uint8Array(entriesLayout.table + size);
+  viewOf(reply).setUint32(entriesLayout.size, size, hostIsLittleEndian);
+  query(name, option.entries, reply);
+  return reply.subarray(entriesLayout.table);
 };
 
 /** Somebody may change the table between the question for its size and the one for the rest; the kernel then answers EAGAIN. */
-const attempts = 5;
+const maxAttempts = 5;
 
 /** A table as the kernel has it. Throws where we may not look: a NetlinkError without CAP_NET_ADMIN. */
 export const readTable = (
@@ -89,7 +89,7 @@ export const readTable = (
   try {
     return { info, bytes: readEntries(name, info) };
   } catch (error) {
-    if (attempt < attempts && error instanceof NetlinkError && error.errno === 'EAGAIN')
+    if (attempt < maxAttempts && error instanceof NetlinkError && error.errno === 'EAGAIN')
       return readTable(name, attempt + 1);
     throw error;
   }

@@ -2,41 +2,47 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { batchText } from '../../../src/cli/top/batch.js';
 import { loadsBetween, type Sample } from '../../../src/cli/top/rates.js';
-import type { Names } from '../../../src/cli/top/rows.js';
-import { drawScreen, fit, shortNumber, shownRows, type ScreenFacts } from '../../../src/cli/top/screen.js';
-import { afterKey, startState, type TopState } from '../../../src/cli/top/state.js';
-import { real, statistics, table, virtual } from '../../support/observed-tables.js';
+import type { NameLookup } from '../../../src/cli/top/rows.js';
+import {
+  drawScreen,
+  fitWidth,
+  shortNumber,
+  shownRows,
+  type ScreenFacts,
+} from '../../../src/cli/top/screen.js';
+import { afterKey, initialState, type TopState } from '../../../src/cli/top/state.js';
+import { real, statistics, entry, virtual } from '../../support/observed-entries.js';
 
 const before: Sample = {
   at: 1_000,
   tables: [
-    table(
+    entry(
       virtual('TCP', '10.96.0.9', 443, { statistics: statistics(100n, 10_000n) }),
       real('10.200.0.9', 6443, 40, { statistics: statistics(60n, 6_000n) }),
       real('10.200.0.10', 6443, 3, { statistics: statistics(40n, 4_000n), weight: 0 }),
     ),
-    table(
+    entry(
       virtual('TCP', '192.0.2.1', 30_443, { statistics: statistics(10n, 1_000n) }),
       real('10.200.0.9', 6443, 1, { statistics: statistics(10n, 1_000n) }),
     ),
-    table(virtual('UDP', 'fd00:10:96::a', 53, { statistics: statistics(500n, 50_000n) })),
+    entry(virtual('UDP', 'fd00:10:96::a', 53, { statistics: statistics(500n, 50_000n) })),
   ],
 };
 
 const now: Sample = {
   at: 3_000,
   tables: [
-    table(
+    entry(
       virtual('TCP', '10.96.0.9', 443, { statistics: statistics(120n, 20_000n) }),
       real('10.200.0.9', 6443, 45, { statistics: statistics(80n, 16_000n) }),
       real('10.200.0.10', 6443, 3, { statistics: statistics(40n, 4_000n), weight: 0 }),
     ),
-    table(
+    entry(
       virtual('TCP', '192.0.2.1', 30_443, { statistics: statistics(14n, 3_000n) }),
       real('10.200.0.9', 6443, 1, { statistics: statistics(14n, 3_000n) }),
     ),
     // Its counters went back: somebody set them to zero.
-    table(
+    entry(
       virtual('UDP', 'fd00:10:96::a', 53, { statistics: statistics(2n, 200n) }),
       real('fd00:10:244::17', 5353, 0, { statistics: statistics(2n, 200n) }),
     ),
@@ -49,13 +55,17 @@ const services: Readonly<Record<string, string>> = {
   'UDP [fd00:10:96::a]:53': 'kube-system/kube-dns',
 };
 
-const names: Names = {
+const names: NameLookup = {
   serviceOf: (key) => services[key],
   frontendOf: (key) => (key.includes('30443') ? 'NodePort https' : 'ClusterIP'),
   podOf: (_, key) => (key === '10.200.0.9:6443' ? 'shop/cart-7d9-x2x' : undefined),
 };
 
-const noNames: Names = { serviceOf: () => undefined, frontendOf: () => undefined, podOf: () => undefined };
+const noNames: NameLookup = {
+  serviceOf: () => undefined,
+  frontendOf: () => undefined,
+  podOf: () => undefined,
+};
 const loads = loadsBetween(before, now);
 const facts: ScreenFacts = { node: 'n1', time: '10:15:03', interval: '2s', note: undefined };
 
@@ -78,7 +88,7 @@ const press = (state: TopState, ...keys: readonly string[]): TopState | undefine
   );
 
 const pressed = (...keys: readonly string[]): TopState => {
-  const state = press(startState(), ...keys);
+  const state = press(initialState(), ...keys);
   assert.ok(state !== undefined);
   return state;
 };
@@ -108,7 +118,7 @@ test('rates are differences of totals by time; what is new or was set to zero ha
 });
 
 test('80 columns: Services with the sums of their virtual servers, the busiest first', () => {
-  assert.deepEqual(screen(startState()), [
+  assert.deepEqual(screen(initialState()), [
     'kube-ipvs top  n1  10:15:03  every 2s',
     '3 virtual, 4 real  12 conn/s  49 active  8 inactive  in 6.0k B/s  out 18.0k B/s',
     'Services',
@@ -127,7 +137,7 @@ test('80 columns: Services with the sums of their virtual servers, the busiest f
 test('every line fits every screen, however small', () => {
   for (const columns of [20, 40, 80, 110, 200])
     for (const rows of [3, 6, 24, 60])
-      for (const state of [startState(), pressed('?'), pressed('tab', 'return'), pressed('/', 'x')]) {
+      for (const state of [initialState(), pressed('?'), pressed('tab', 'return'), pressed('/', 'x')]) {
         const lines = screen(state, { columns, rows });
         assert.equal(lines.length, rows);
         for (const line of lines) assert.ok(line.length <= columns, `${columns}: ${line}`);
@@ -136,7 +146,7 @@ test('every line fits every screen, however small', () => {
 
 test('110 columns have room for packets', () => {
   assert.match(
-    screen(startState(), { columns: 110, rows: 8 })[3] ?? '',
+    screen(initialState(), { columns: 110, rows: 8 })[3] ?? '',
     /INACTIVE +IN P\/S +OUT P\/S +IN B\/S/,
   );
 });
@@ -155,9 +165,9 @@ test('Enter goes into a Service, a virtual server; ← comes back to the row', (
     ' 10.200.0.10:6443 (drains)  weight 0        0       3         2       0        0',
   ]);
   const back = pressed('return', 'down', 'return', 'left');
-  assert.equal(back.marked, 'TCP 192.0.2.1:30443');
-  assert.deepEqual(pressed('return', 'return', 'left', 'left').place, { grouping: 'service' });
-  assert.deepEqual(pressed('return', 'return', 'return').place, pressed('return', 'return').place);
+  assert.equal(back.selected, 'TCP 192.0.2.1:30443');
+  assert.deepEqual(pressed('return', 'return', 'left', 'left').view, { grouping: 'service' });
+  assert.deepEqual(pressed('return', 'return', 'return').view, pressed('return', 'return').view);
 });
 
 test('Tab shows real servers of all virtual servers together; Enter those where one stands', () => {
@@ -177,7 +187,7 @@ test('Tab shows real servers of all virtual servers together; Enter those where 
 test('s sorts by the next column, r turns the order round, and the mark stays on its row', () => {
   const byActive = pressed('down', 's');
   assert.equal(byActive.sort, 'active');
-  assert.equal(byActive.marked, 'kube-system/kube-dns');
+  assert.equal(byActive.selected, 'kube-system/kube-dns');
   const turned = pressed('r');
   assert.deepEqual(
     screen(turned)
@@ -185,7 +195,7 @@ test('s sorts by the next column, r turns the order round, and the mark stays on
       .map((line) => line.slice(0, 22)),
     [' SERVICE              ', '>kube-system/kube-dns ', ' shop/cart  2 virtual '],
   );
-  const byName = startState({ sort: 'name' });
+  const byName = initialState({ sort: 'name' });
   assert.match(screen(byName)[3] ?? '', /^ ▲SERVICE/);
   assert.match(screen(byName)[4] ?? '', /^>kube-system\/kube-dns/);
 });
@@ -202,10 +212,10 @@ test('/ filters by a text that is typed, letters that are keys included, until E
 });
 
 test('q and Ctrl-C end it, also Ctrl-C while typing; other keys do nothing', () => {
-  assert.equal(press(startState(), 'q'), undefined);
+  assert.equal(press(initialState(), 'q'), undefined);
   const typing = pressed('/');
   assert.equal(afterKey(typing, { name: 'c', text: '\u0003', control: true }, [], 10), undefined);
-  assert.deepEqual(pressed('f5', 'x'), startState());
+  assert.deepEqual(pressed('f5', 'x'), initialState());
 });
 
 test('help covers the rows until the next key', () => {
@@ -218,7 +228,7 @@ test('help covers the rows until the next key', () => {
 
 test('without names a virtual server stands for its Service', () => {
   assert.deepEqual(
-    screen(startState(), { columns: 80, rows: 12 }, noNames)
+    screen(initialState(), { columns: 80, rows: 12 }, noNames)
       .slice(4, 7)
       .map((line) => line.slice(0, 24)),
     ['>TCP 10.96.0.9:443  1 vi', ' TCP 192.0.2.1:30443  1 ', ' UDP [fd00:10:96::a]:53 '],
@@ -227,14 +237,14 @@ test('without names a virtual server stands for its Service', () => {
 
 test('the marked row is always on the screen', () => {
   const many = Array.from({ length: 100 }, (_, index) =>
-    table(virtual('TCP', `10.96.1.${index}`, 80, { statistics: undefined })),
+    entry(virtual('TCP', `10.96.1.${index}`, 80, { statistics: undefined })),
   );
   const all = loadsBetween(undefined, { at: 0, tables: many });
-  let state: TopState = startState({ grouping: 'virtual', sort: 'name' });
+  let state: TopState = initialState({ grouping: 'virtual', sort: 'name' });
   const size = { columns: 80, rows: 10 };
   for (let step = 0; step < 100; step += 1) {
     const rows = shownRows(state, all, noNames);
-    const marked = drawScreen(state, all, rows, facts, size).filter(({ look }) => look === 'marked');
+    const marked = drawScreen(state, all, rows, facts, size).filter(({ style }) => style === 'marked');
     assert.deepEqual(
       marked.map(({ text }) => text.split('  ')[0]),
       [`>TCP 10.96.1.${step}:80`],
@@ -248,12 +258,15 @@ test('numbers are short and say what they are', () => {
     [0, 0.5, 7, 99.94, 99.95, 999.4, 999.5, 1_000, 9_940, 123_456, 99_950_000, 1.5e15].map(shortNumber),
     ['0', '0.5', '7', '99.9', '100', '999', '1.0k', '1.0k', '9.9k', '123k', '100M', '1.5P'],
   );
-  assert.deepEqual([fit('abc', 5), fit('abcdef', 5), fit('abc', 0)], ['abc  ', 'abcd…', '']);
-  assert.deepEqual([fit('東京', 5), fit('東京都', 5), fit('東京都', 4)], ['東京 ', '東京…', '東… ']);
+  assert.deepEqual([fitWidth('abc', 5), fitWidth('abcdef', 5), fitWidth('abc', 0)], ['abc  ', 'abcd…', '']);
+  assert.deepEqual(
+    [fitWidth('東京', 5), fitWidth('東京都', 5), fitWidth('東京都', 4)],
+    ['東京 ', '東京…', '東… '],
+  );
 });
 
 test('--batch prints a table, or an object on a line', () => {
-  const rows = shownRows(startState(), loads, names);
+  const rows = shownRows(initialState(), loads, names);
   assert.equal(
     batchText(rows, { output: 'table', grouping: 'service' }),
     [

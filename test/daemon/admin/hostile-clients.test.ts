@@ -5,10 +5,10 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { AdminClient } from '../../../src/cli/admin-client.js';
-import { AdminSocket } from '../../../src/daemon/admin/socket.js';
-import { objectMembers, streamAnswer, valueAnswer } from '../../../src/daemon/admin/stream.js';
-import { valueOf } from '../../../src/doctor/finding.js';
+import { AdminClient } from '../../../src/cli/admin/admin-client.js';
+import { AdminSocket } from '../../../src/daemon/admin/admin-socket.js';
+import { objectMembers, streamResponse, valueResponse } from '../../../src/daemon/admin/json-stream.js';
+import { valueOf } from '../../../src/doctor/check-result.js';
 import { status } from '../../support/doctor-facts.js';
 import { eventually } from '../../support/daemon-process.js';
 import { RecordingLog } from '../../support/recording-log.js';
@@ -34,8 +34,8 @@ const socket = await AdminSocket.open(
   path,
   ({ url }) =>
     url === '/v1/status'
-      ? valueAnswer({ ...valueOf(status()), pid: 1 })
-      : streamAnswer([
+      ? valueResponse({ ...valueOf(status()), pid: 1 })
+      : streamResponse([
           ['version', 1],
           ['virtualServers', objectMembers(many())],
         ]),

@@ -1,7 +1,7 @@
 // virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { problemEvent, remindOfProblems } from '../../../src/daemon/events/problem-events.js';
+import { problemEvent, repeatProblemEvents } from '../../../src/daemon/events/problem-events.js';
 import { serviceKey } from '../../../src/model/service.js';
 import { elapse } from '../../support/virtual-clock.js';
 
@@ -20,11 +20,11 @@ test('a problem is a warning about its Service', () => {
 test('what stays wrong is told again and again, and not all of it where it is much', async () => {
   const told: string[] = [];
   let wrong = [problem];
-  const reminders = remindOfProblems({
+  const reminders = repeatProblemEvents({
     events: () => wrong.map((each) => problemEvent(each, undefined)),
     recorder: { record: ({ reason }) => void told.push(reason) },
-    between: [1_000, 1_000],
-    most: 3,
+    interval: [1_000, 1_000],
+    maximum: 3,
   });
   await elapse(2_500);
   assert.equal(told.length, 2);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Metrics } from '../../../src/daemon/metrics/registry.js';
 import { slice, ready, service } from '../../support/objects.js';
 
-const metricsFor = (): Metrics => new Metrics({ version: '1.2.3', ofProcess: false });
+const metricsFor = (): Metrics => new Metrics({ version: '1.2.3', processMetrics: false });
 
 /** The lines of a metric, without HELP and TYPE. */
 const linesOf = async (metrics: Metrics, name: string): Promise<readonly string[]> =>
@@ -68,8 +68,8 @@ const everythingHappens = (metrics: Metrics): void => {
   metrics.ended({ seconds: 0.003, succeeded: true });
   metrics.packetRulesRefused('IPv4');
   metrics.conntrackReconciled({ family: 'IPv6', seconds: 0.01, deleted: 3 });
-  metrics.healthzAnswered(200);
-  metrics.livezAnswered(503);
+  metrics.healthzServed(200);
+  metrics.livezServed(503);
   metrics.requested({ code: '200', host: 'api:6443', method: 'GET' });
   metrics.addSource(() => [
     { metric: 'noLocalEndpoints', labels: { traffic_policy: 'internal', ip_family: 'IPv4' }, value: 2 },

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseFlags } from '../../../src/config/flags.js';
-import { kubeProxyDocument } from '../../../src/config/print.js';
+import { parseFlags } from '../../../src/config/parse-flags.js';
+import { kubeProxyDocument } from '../../../src/config/configuration-document.js';
 import { resolveSettings } from '../../../src/config/settings.js';
 import { flagzPage, slisText, statuszPage } from '../../../src/daemon/serving/debugging-pages.js';
-import { debuggingAnswer, negotiate } from '../../../src/daemon/serving/negotiate.js';
+import { debuggingResponse, negotiate } from '../../../src/daemon/serving/negotiate-format.js';
 
 const json = 'application/json;v=v1beta1;g=config.k8s.io;as=Statusz';
 
@@ -55,7 +55,7 @@ Paths: /healthz /metrics
 });
 
 test('statusz as an object, in JSON and YAML; the older version warns', () => {
-  const answer = debuggingAnswer(statusz, json);
+  const answer = debuggingResponse(statusz, json);
   assert.equal(answer.headers['Content-Type'], 'application/json');
   assert.equal(answer.headers['Warning'], undefined);
   assert.deepEqual(JSON.parse(answer.body), {
@@ -69,10 +69,10 @@ test('statusz as an object, in JSON and YAML; the older version warns', () => {
     emulationVersion: '1.36',
     paths: ['/healthz', '/metrics'],
   });
-  const older = debuggingAnswer(statusz, 'application/yaml;v=v1alpha1;g=config.k8s.io;as=Statusz');
+  const older = debuggingResponse(statusz, 'application/yaml;v=v1alpha1;g=config.k8s.io;as=Statusz');
   assert.match(older.headers['Warning'] ?? '', /^299 .*deprecated/);
   assert.match(older.body, /^kind: Statusz\napiVersion: config\.k8s\.io\/v1alpha1\n/);
-  assert.equal(debuggingAnswer(statusz, 'application/json').status, 406);
+  assert.equal(debuggingResponse(statusz, 'application/json').status, 406);
 });
 
 test('flagz has every flag: as given, else its default', () => {

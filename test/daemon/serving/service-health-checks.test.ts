@@ -5,7 +5,10 @@ import { test } from 'node:test';
 import type { IpAddress } from '../../../src/base/ip.js';
 import { silentLogger } from '../../../src/base/log.js';
 import type { ServiceKey } from '../../../src/model/service.js';
-import type { HealthCheckAddresses, ServiceHealthCheck } from '../../../src/plan/service-health.js';
+import type {
+  HealthCheckAddresses,
+  ServiceHealthCheck,
+} from '../../../src/plan/render/service-health-check.js';
 import { ServiceHealthChecks } from '../../../src/daemon/serving/service-health-checks.js';
 import { eventually } from '../../support/daemon-process.js';
 import { elapse } from '../../support/virtual-clock.js';
@@ -28,7 +31,7 @@ const setUp = () => {
   let addresses: HealthCheckAddresses = [loopback];
   const checks = new ServiceHealthChecks({
     healthy: () => healthy,
-    onTrouble: (service, port, trouble) => void troubles.push(`${service} ${port} ${trouble}`),
+    onFailure: (service, port, trouble) => void troubles.push(`${service} ${port} ${trouble}`),
     log: silentLogger,
   });
   const check = (port: number, count: number): ServiceHealthCheck => ({
@@ -36,7 +39,7 @@ const setUp = () => {
     localEndpoints: { IPv4: count },
   });
   const follow = (...changed: readonly [service: string, check: ServiceHealthCheck | undefined][]): void =>
-    checks.follow(new Map(changed.map(([service, value]) => [service as ServiceKey, value])), (family) =>
+    checks.update(new Map(changed.map(([service, value]) => [service as ServiceKey, value])), (family) =>
       family === 'IPv4' ? addresses : [],
     );
   return {

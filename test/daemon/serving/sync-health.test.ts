@@ -12,8 +12,8 @@ const healthAfter = (happenings: readonly Happening[], troubled: readonly Family
   let seconds = 0;
   const health = new SyncHealth({
     families: ['IPv4', 'IPv6'],
-    isTroubled: (family) => troubled.includes(family),
-    patience: () => 60_000,
+    hasFailed: (family) => troubled.includes(family),
+    timeout: () => 60_000,
     clocks: () => ({ date: start + seconds * 1000, monotonic: 5_000 + seconds * 1000 }),
   });
   for (const [at, what] of happenings) {

@@ -1,0 +1,158 @@
+import { familyOf, hostPrefixLength, parseIp, type Family, type IpAddress } from '../base/ip.js';
+import { setElement, type ElementKey, type KeyValue, type SetElement } from '../nftables/declarations.js';
+import type { Protocol } from '../model/service.js';
+import {
+  realServerKey,
+  virtualServerKey,
+  type RealServer,
+  type VirtualServerIdentity,
+  type VirtualServerFlag,
+  type VirtualServerKey,
+  type DesiredVirtualServer,
+} from '../model/virtual-server.js';
+import type { DirtyKeys, DesiredView } from '../plan/operations/diff.js';
+import type { DrainSettings } from '../plan/drain/drain-step.js';
+import type { Urgency } from '../plan/operations/phases.js';
+import type { RealServerJson, VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
+
+/** `GET /v1/wanted`: what this node should hold, in the words of `render -o json`. What drains and what lingers is not among it. */
+export interface DesiredResponse {
+  readonly version: 1;
+  readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
+  readonly dummyAddresses: readonly string[];
+  /** Of the packet rules, as `IPv4 external 192.0.2.10 . TCP . 30080`. */
+  readonly elements: readonly string[];
+  /** What no Service asks for any more and that stays for its open connections. */
+  readonly lingering: {
+    readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
+    readonly dummyAddresses: readonly string[];
+    readonly elements: readonly string[];
+  };
+  /** How long real servers may drain; 0: not at all. Virtual servers that go by their protocol are absent. */
+  readonly drainSeconds: {
+    readonly byProtocol: { readonly TCP: number; readonly UDP: number; readonly SCTP: number };
+    readonly byVirtualServer: Readonly<Record<string, number>>;
+  };
+  /** What nobody asks for in these networks is left alone. */
+  readonly excludeCidrs: readonly string[];
+  /** By family, the packet rules without their elements, nearly as `nft list table` shows them. */
+  readonly packetTables: Readonly<Record<string, string>>;
+  /** Those that are needed and have another value now; `found` is absent where it cannot be read. */
+  readonly kernelSettings: readonly {
+    readonly name: string;
+    readonly wanted: number;
+    readonly found?: number;
+  }[];
+}
+
+/** `10.0.0.1:80` and `[fd00::1]:80`, as we write them. */
+const parseSocketAddress = (text: string): { readonly address: IpAddress; readonly port: number } => {
+  const at = text.lastIndexOf(':');
+  const address = parseIp(text.slice(0, at).replaceAll(/[[\]]/g, ''));
+  if (address === undefined) throw new TypeError(`${text} is no address with a port`);
+  return { address, port: Number(text.slice(at + 1)) };
+};
+
+const toRealServer = (key: string, json: RealServerJson): RealServer => {
+  const { address, port } = parseSocketAddress(key);
+  const { weight, forwarding, upperThreshold = 0, lowerThreshold = 0 } = json;
+  return {
+    key: realServerKey(address, port),
+    address,
+    port,
+    weight,
+    forwarding,
+    upperThreshold,
+    lowerThreshold,
+  };
+};
+
+/** What a key of ours names; undefined for what is no virtual server by address. */
+export const parseVirtualServerKey = (
+  key: string,
+): Extract<VirtualServerIdentity, { by: 'address' }> | undefined => {
+  const [protocol = '', socketText = '', ...rest] = key.split(' ');
+  if (rest.length > 0 || !['TCP', 'UDP', 'SCTP'].includes(protocol)) return undefined;
+  return { by: 'address', protocol: protocol as Protocol, ...parseSocketAddress(socketText) };
+};
+
+const toDesiredVirtualServer = (
+  key: string,
+  json: VirtualServerJson,
+  drainSeconds: number | undefined,
+): DesiredVirtualServer => {
+  const identity = parseVirtualServerKey(key);
+  if (identity === undefined) throw new TypeError(`${key} is no virtual server by address`);
+  const realServers = Object.entries(json.realServers).map(([real, of]) => toRealServer(real, of));
+  const whole = hostPrefixLength(familyOf(identity.address));
+  return {
+    server: {
+      key: virtualServerKey(identity),
+      identity,
+      scheduler: json.scheduler,
+      persistence:
+        json.persistent === undefined
+          ? undefined
+          : { seconds: json.persistent, prefixLength: json.persistentPrefixLength ?? whole },
+      flags: (json.flags ?? []) as readonly VirtualServerFlag[],
+    },
+    realServers: new Map(realServers.map((server) => [server.key, server])),
+    drainMilliseconds: drainSeconds === undefined ? undefined : drainSeconds * 1_000,
+  };
+};
+
+const parseField = (text: string): KeyValue =>
+  /^\d+$/.test(text) ? Number(text) : (text as IpAddress | Protocol);
+
+/** The element that a key names; its chain follows from its set, and is not told. */
+export const parseElementKey = (key: string): SetElement => {
+  const [family = '', set = '', ...fields] = key.split(' ');
+  return setElement(family as Family, set, fields.filter((field) => field !== '.').map(parseField));
+};
+
+/** Nothing comes before anything else. */
+const noUrgency: Urgency = { virtualServer: () => false, address: () => false, element: () => false };
+
+/** What a daemon says that this node should hold, what lingers for its open connections included. */
+export class DesiredFromResponse implements DesiredView {
+  readonly #virtualServers: ReadonlyMap<VirtualServerKey, DesiredVirtualServer>;
+  readonly #addresses: ReadonlySet<IpAddress>;
+  readonly #elements: ReadonlyMap<ElementKey, SetElement>;
+  readonly urgency = noUrgency;
+  readonly drainSettings: DrainSettings;
+
+  constructor({ virtualServers, dummyAddresses, elements, lingering, drainSeconds }: DesiredResponse) {
+    const desiredServers = Object.entries({ ...lingering.virtualServers, ...virtualServers }).map(
+      ([key, json]) => toDesiredVirtualServer(key, json, drainSeconds.byVirtualServer[key]),
+    );
+    this.#virtualServers = new Map(desiredServers.map((table) => [table.server.key, table]));
+    this.#addresses = new Set(
+      [...dummyAddresses, ...lingering.dummyAddresses].map((text) => text.split('/', 1)[0] as IpAddress),
+    );
+    this.#elements = new Map(
+      [...elements, ...lingering.elements].map(parseElementKey).map((element) => [element.key, element]),
+    );
+    const { TCP, UDP, SCTP } = drainSeconds.byProtocol;
+    this.drainSettings = { deadlines: { TCP: TCP * 1_000, UDP: UDP * 1_000, SCTP: SCTP * 1_000 } };
+  }
+
+  virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined {
+    return this.#virtualServers.get(key);
+  }
+
+  hasAddress(address: IpAddress): boolean {
+    return this.#addresses.has(address);
+  }
+
+  element(key: ElementKey): SetElement | undefined {
+    return this.#elements.get(key);
+  }
+
+  keys(): DirtyKeys {
+    return {
+      virtualServers: new Set(this.#virtualServers.keys()),
+      addresses: this.#addresses,
+      elements: new Set(this.#elements.keys()),
+    };
+  }
+}

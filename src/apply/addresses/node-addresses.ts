@@ -1,0 +1,71 @@
+import { isIpv6LinkLocal, type IpAddress } from '../../base/ip.js';
+import type { LinkAddress } from '../../kernel/rtnetlink/convert.js';
+import type { InterfaceAddress } from '../../model/node.js';
+
+interface NamedLink {
+  readonly index: number;
+  readonly name: string;
+}
+
+const keyOf = (entry: LinkAddress): string =>
+  `${entry.interfaceIndex} ${entry.address}/${entry.prefixLength}`;
+
+// Every veth of every pod brings one, and no frontend ever uses one.
+const isRelevant = (entry: LinkAddress): boolean => !isIpv6LinkLocal(entry.address);
+
+/** The node's own addresses (all but those of kube-ipvs0), by interface, kept current by events. */
+export class NodeAddresses {
+  readonly #entries = new Map<string, LinkAddress>();
+  readonly #names = new Map<number, string>();
+
+  /** Replaces all by a full dump. Returns whether the addresses changed. */
+  replace(links: Iterable<NamedLink>, entries: Iterable<LinkAddress>): boolean {
+    const before = this.#signature();
+    this.#names.clear();
+    for (const link of links) this.#names.set(link.index, link.name);
+    this.#entries.clear();
+    for (const entry of entries) if (isRelevant(entry)) this.#entries.set(keyOf(entry), entry);
+    return before !== this.#signature();
+  }
+
+  linkChanged(link: NamedLink): void {
+    this.#names.set(link.index, link.name);
+  }
+
+  /** Forgets the link with its addresses. Returns whether there were any. */
+  linkRemoved(index: number): boolean {
+    this.#names.delete(index);
+    const removed = [...this.#entries].filter(([, entry]) => entry.interfaceIndex === index);
+    for (const [key] of removed) this.#entries.delete(key);
+    return removed.length > 0;
+  }
+
+  /** Records one address. Returns whether that changed anything. */
+  addressChanged(entry: LinkAddress, present: boolean): boolean {
+    const key = keyOf(entry);
+    if (!isRelevant(entry) || this.#entries.has(key) === present) return false;
+    if (present) this.#entries.set(key, entry);
+    else this.#entries.delete(key);
+    return true;
+  }
+
+  has(address: IpAddress): boolean {
+    for (const entry of this.#entries.values()) if (entry.address === address) return true;
+    return false;
+  }
+
+  all(): readonly InterfaceAddress[] {
+    return [...this.#entries.values()].map(({ address, prefixLength, interfaceIndex }) => ({
+      address,
+      prefixLength,
+      interfaceName: this.#names.get(interfaceIndex) ?? '',
+    }));
+  }
+
+  #signature(): string {
+    return this.all()
+      .map((entry) => `${entry.interfaceName} ${entry.address}/${entry.prefixLength}`)
+      .toSorted()
+      .join('\n');
+  }
+}

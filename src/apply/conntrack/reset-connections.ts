@@ -1,0 +1,39 @@
+import type { Logger } from '../../base/log.js';
+import { virtualServerKey } from '../../model/virtual-server.js';
+import type { PurgedServer } from '../../plan/drain/drain-step.js';
+import type { ServedFrontend } from '../../plan/stale-flows.js';
+import { logSampled } from '../../base/log-sampled.js';
+import type { ObservedState } from '../mirror/observed-state.js';
+import { servedFrontend } from './served-frontend.js';
+
+/** What StaleFlows does. */
+export interface FlowCleaner {
+  clean(frontends: readonly ServedFrontend[]): Promise<void>;
+}
+
+export interface ResetConnectionsParts {
+  readonly observed: ObservedState;
+  readonly staleFlows: FlowCleaner;
+  readonly log: Logger;
+}
+
+/**
+ * Tells of real servers that were deleted with open connections and deletes the entries of their flows: the next packet of
+ * such a flow is new to the kernel, which has no connection for it and resets it.
+ */
+export const resetConnections = async (
+  purged: readonly PurgedServer[],
+  { observed, staleFlows, log }: ResetConnectionsParts,
+): Promise<void> => {
+  if (purged.length === 0) return;
+  const logEntries = purged.map(({ of, realServer, reason }) => ({
+    virtualServer: virtualServerKey(of),
+    realServer,
+    reason,
+  }));
+  logSampled(logEntries, (fields) =>
+    log.info(fields, 'a real server was deleted while it drained; its open connections are reset'),
+  );
+  const identities = new Map(purged.map(({ of }) => [virtualServerKey(of), of]));
+  await staleFlows.clean([...identities.values()].map((identity) => servedFrontend(identity, observed)));
+};

@@ -1,0 +1,37 @@
+import type { Operation, Outcome } from '../../model/operation.js';
+
+/** How often operations of a kind ended so. */
+export interface OperationCount {
+  readonly kind: Operation['kind'];
+  /** `applied`, `unknown`, or the errno's name. */
+  readonly outcome: string;
+  readonly count: number;
+}
+
+/** Counts operations by kind and outcome: `add-real-server applied`, `add-real-server EEXIST`. */
+export class OperationCounters {
+  readonly #counts = new Map<Operation['kind'], Map<string, number>>();
+
+  count(kind: Operation['kind'], outcome: Outcome): void {
+    const ofKind = this.#counts.get(kind) ?? new Map<string, number>();
+    this.#counts.set(kind, ofKind);
+    const word = outcome.status === 'failed' ? outcome.errno : outcome.status;
+    ofKind.set(word, (ofKind.get(word) ?? 0) + 1);
+  }
+
+  counts(): readonly OperationCount[] {
+    return [...this.#counts].flatMap(([kind, words]) =>
+      [...words].map(([outcome, count]) => ({ kind, outcome, count })),
+    );
+  }
+
+  /** How many of each kind were applied so far. */
+  applied(): ReadonlyMap<Operation['kind'], number> {
+    return new Map([...this.#counts].map(([kind, words]) => [kind, words.get('applied') ?? 0]));
+  }
+
+  /** All counts so far, by `kind outcome`. */
+  snapshot(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.counts().map(({ kind, outcome, count }) => [`${kind} ${outcome}`, count]));
+  }
+}

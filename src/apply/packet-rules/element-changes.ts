@@ -1,0 +1,26 @@
+import type { Family } from '../../base/ip.js';
+import type { NftablesChange } from '../../kernel/nftables/requests.js';
+import { tableName, type SetElement } from '../../nftables/declarations.js';
+import { setDeclaration } from '../../plan/packet-rules/packet-table.js';
+
+/** Elements by their sets. */
+const bySet = (elements: Iterable<SetElement>): ReadonlyMap<string, readonly SetElement[]> => {
+  const sets = new Map<string, SetElement[]>();
+  for (const element of elements) {
+    const ofSet = sets.get(element.set);
+    if (ofSet === undefined) sets.set(element.set, [element]);
+    else ofSet.push(element);
+  }
+  return sets;
+};
+
+/** The changes that make the elements come or go, one for each of their sets. */
+export const elementChanges = (
+  kind: 'add-elements' | 'delete-elements',
+  family: Family,
+  elements: Iterable<SetElement>,
+): readonly NftablesChange[] =>
+  [...bySet(elements)].flatMap(([name, ofSet]) => {
+    const set = setDeclaration(name);
+    return set === undefined ? [] : [{ kind, family, table: tableName, set, elements: ofSet }];
+  });

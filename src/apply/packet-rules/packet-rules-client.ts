@@ -1,0 +1,11 @@
+import type { Family } from '../../base/ip.js';
+import type { TransactionOutcome } from '../../kernel/nftables/client.js';
+import type { NftablesChange } from '../../kernel/nftables/requests.js';
+import type { SetDeclaration, SetElement, TableDeclaration } from '../../nftables/declarations.js';
+
+/** The part of the nftables client that the packet rules need. */
+export interface PacketRulesClient {
+  table(family: Family, name: string): Promise<TableDeclaration | undefined>;
+  elements(family: Family, table: string, set: SetDeclaration): Promise<readonly SetElement[]>;
+  transaction(changes: readonly NftablesChange[]): Promise<TransactionOutcome>;
+}

@@ -1,0 +1,121 @@
+import type { IpAddress } from '../../base/ip.js';
+import type { Logger } from '../../base/log.js';
+import type { ElementKey } from '../../nftables/declarations.js';
+import { operationKey, type Operation } from '../../model/operation.js';
+import type { VirtualServerKey } from '../../model/virtual-server.js';
+import type { DirtyKeys } from '../../plan/operations/diff.js';
+import type { Refusal } from './decisions.js';
+import { logSampled } from '../../base/log-sampled.js';
+import { Retries, retryKindOf, type Failure, type RetryDelays } from './retries.js';
+
+/** What an operation is about, and what is tried again when it is refused. */
+export type RetryTarget =
+  | { readonly kind: 'virtual-server'; readonly key: VirtualServerKey }
+  | { readonly kind: 'address'; readonly address: IpAddress }
+  | { readonly kind: 'element'; readonly key: ElementKey };
+
+export const retryTargetOf = (operation: Operation): RetryTarget => {
+  if ('address' in operation) return { kind: 'address', address: operation.address };
+  if ('element' in operation) return { kind: 'element', key: operation.element.key };
+  return { kind: 'virtual-server', key: operationKey(operation) };
+};
+
+export const retryTargetName = (target: RetryTarget): string =>
+  target.kind === 'address' ? target.address : target.key;
+
+export interface RefusedOperationsParts {
+  readonly log: Logger;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly now: () => number;
+  readonly delays: RetryDelays | undefined;
+}
+
+/** What the kernel refused: tells of it, once for each reason, and knows when it is tried again. */
+export class RefusedOperations {
+  readonly #retries: Retries<RetryTarget>;
+  /** Not told yet, each for a reason that is new. */
+  #unlogged: { readonly givenUp: boolean; readonly fields: object }[] = [];
+
+  constructor(private readonly parts: RefusedOperationsParts) {
+    this.#retries = new Retries(parts.delays);
+  }
+
+  /** How many things were refused the last time that they were tried. */
+  get size(): number {
+    return this.#retries.size;
+  }
+
+  /** All of them, by the clock of the parts. */
+  failures(): Iterable<Failure> {
+    return this.#retries.failures();
+  }
+
+  /** By kind, how many of them are left until they change or the next resync begins. */
+  get givenUp(): Readonly<Record<RetryTarget['kind'], number>> {
+    const counts = { 'virtual-server': 0, address: 0, element: 0 };
+    for (const { kind } of this.#retries.givenUp()) counts[kind] += 1;
+    return counts;
+  }
+
+  /** In how many milliseconds something is to be tried again, if anything is. */
+  get nextRetry(): number | undefined {
+    const due = this.#retries.nextDue;
+    return due === undefined ? undefined : Math.max(0, due - this.parts.now());
+  }
+
+  record(
+    target: RetryTarget,
+    refusal: Refusal,
+    { operation, reason }: { readonly operation: string; readonly reason: string },
+  ): void {
+    const kind = retryKindOf(refusal);
+    if (this.#retries.recordFailure(retryTargetName(target), target, { kind, reason }, this.parts.now()))
+      this.#unlogged.push({ givenUp: kind === 'given-up', fields: { operation, reason } });
+  }
+
+  /** What was given up is to be tried now, once. */
+  retryGivenUp(): void {
+    this.#retries.retryGivenUp(this.parts.now());
+  }
+
+  /** The touched keys together with those that are due. */
+  withDue(dirty: DirtyKeys): DirtyKeys {
+    const virtualServers = new Set(dirty.virtualServers);
+    const addresses = new Set(dirty.addresses);
+    const elements = new Set(dirty.elements);
+    for (const item of this.#retries.due(this.parts.now())) {
+      if (item.kind === 'address') addresses.add(item.address);
+      else if (item.kind === 'element') elements.add(item.key);
+      else virtualServers.add(item.key);
+    }
+    return { virtualServers, addresses, elements };
+  }
+
+  /** What was tried and not refused is as it should be: its backoff starts anew the next time. */
+  recordSuccesses(tried: DirtyKeys, refused: ReadonlySet<string>): void {
+    if (this.#retries.size === 0) return;
+    const succeeded = [...tried.virtualServers, ...tried.addresses, ...tried.elements]
+      .filter((key) => !refused.has(key) && this.#retries.recordSuccess(key))
+      .map((key) => ({ key }));
+    logSampled(succeeded, (fields) =>
+      this.parts.log.info(fields, 'what the kernel refused before is done now'),
+    );
+  }
+
+  logNew(): void {
+    const entries = this.#unlogged;
+    this.#unlogged = [];
+    const { log } = this.parts;
+    const fieldsOf = (givenUp: boolean): readonly object[] =>
+      entries.filter((one) => one.givenUp === givenUp).map(({ fields }) => fields);
+    logSampled(fieldsOf(false), (fields) =>
+      log.warn(fields, 'the kernel refused an operation; it is tried again with growing delays'),
+    );
+    logSampled(fieldsOf(true), (fields) =>
+      log.warn(
+        fields,
+        'the kernel refused an operation, which waiting does not mend; it is tried again when it changes and with each resync',
+      ),
+    );
+  }
+}

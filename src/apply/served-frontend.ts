@@ -1,9 +1,0 @@
-import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
-import type { ServedFrontend } from '../plan/stale-flows.js';
-import type { Observed } from './observed.js';
-
-/** A virtual server with the real servers that it has now; none where it is gone. */
-export const servedFrontend = (identity: VirtualServerIdentity, observed: Observed): ServedFrontend => ({
-  identity,
-  realServers: new Set(observed.virtualServer(virtualServerKey(identity))?.realServers.keys()),
-});

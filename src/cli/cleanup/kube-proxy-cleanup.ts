@@ -1,0 +1,200 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { families, type Cidr, type Family } from '../../base/ip.js';
+import { codeOf, messageOf } from '../../base/errors.js';
+import { formatCount } from '../../base/text.js';
+import { onNode } from '../../doctor/check-result.js';
+import { IpsetClient } from '../../kernel/ipset/client.js';
+import { deleteForeignChains, foreignChains } from '../../kernel/nftables/foreign-chains.js';
+import { legacyTables, type LegacyTable } from '../../kernel/xtables/legacy-tables.js';
+import {
+  kubeProxyChain,
+  kubeProxyRuleLine,
+  kubeProxySet,
+  kubeProxyTable,
+} from '../../model/kube-proxy-names.js';
+import { tableName } from '../../nftables/declarations.js';
+import { dummyInterfaceName } from '../../model/node.js';
+import { virtualServerKey } from '../../model/virtual-server.js';
+import { queryDaemon } from '../admin/admin-client.js';
+import { openKernelClients, type KernelClients } from '../kernel/kernel-clients.js';
+import { readKubeProxyServers, type KubeProxyServers } from './kube-proxy-servers.js';
+import { withRemedy } from '../kernel/read-kernel.js';
+import {
+  serverList,
+  listOrObstacle,
+  failureReason,
+  RemovalReport,
+  ifSupported,
+  type CleanupFormat,
+  type Removal,
+} from './removal.js';
+
+export interface KubeProxyCleanupOptions {
+  /** Virtual servers inside are left alone. */
+  readonly excludeCidrs: readonly Cidr[];
+  readonly dryRun: boolean;
+  readonly output: CleanupFormat;
+}
+
+/** Whether kube-ipvs serves here, or has left what it made: then the virtual servers and kube-ipvs0 are its own. */
+const isManagedByKubeIpvs = async ({ nftables }: KernelClients): Promise<boolean> => {
+  if ((await queryDaemon(undefined, (daemon) => daemon.status())).response !== undefined) return true;
+  const tables = families.map((family) => ifSupported(() => nftables?.table(family, tableName)));
+  return (await Promise.all(tables)).some((table) => table !== undefined);
+};
+
+const ipvsRemovals = (
+  { ipvs, route }: KernelClients,
+  { virtualServers, dummy }: KubeProxyServers,
+): readonly Removal[] => [
+  ...virtualServers.map((server) => ({
+    what: `virtual server ${virtualServerKey(server)}`,
+    remove: async () => {
+      const outcomes = await ipvs?.apply([{ kind: 'delete-virtual-server', server }]);
+      return failureReason(outcomes?.[0], ['ESRCH']);
+    },
+  })),
+  ...(dummy === undefined
+    ? []
+    : [
+        {
+          what: `interface ${dummyInterfaceName} with ${formatCount(dummy.addresses, 'address')}`,
+          remove: async () => failureReason(await route.deleteLink(dummy.index), ['ENODEV']),
+        },
+      ]),
+];
+
+const isKubeProxyChain = (chain: string): boolean => kubeProxyChain.test(chain);
+
+const ruleRemovals = async (): Promise<readonly Removal[]> =>
+  ((await ifSupported(() => foreignChains(isKubeProxyChain))) ?? []).map((chainTable) => ({
+    what:
+      `${formatCount(chainTable.chains.length, 'chain')} KUBE-* and ${formatCount(chainTable.jumps.length, 'jump')} to them ` +
+      `in table ${chainTable.family} ${chainTable.table}`,
+    remove: async () => deleteForeignChains(chainTable, isKubeProxyChain),
+  }));
+
+const tableRemovals = async ({ nftables }: KernelClients): Promise<readonly Removal[]> => {
+  const found: Family[] = [];
+  for (const family of families)
+    if ((await ifSupported(() => nftables?.table(family, kubeProxyTable))) !== undefined) found.push(family);
+  return found.map((family) => ({
+    what: `table ${family === 'IPv4' ? 'ip' : 'ip6'} ${kubeProxyTable}`,
+    remove: async () => {
+      const outcome = await nftables?.transaction([{ kind: 'delete-table', family, name: kubeProxyTable }]);
+      return failureReason(outcome, ['ENOENT']);
+    },
+  }));
+};
+
+/** The kernel lets go of a set some time after the rule that used it has gone. */
+const destroyRetry = { attempts: 20, milliseconds: 50 } as const;
+
+const destroySet = async (name: string): Promise<string | undefined> => {
+  using ipset = IpsetClient.open();
+  let reason = ipset.destroy(name);
+  for (let attempt = 1; reason !== undefined && attempt < destroyRetry.attempts; attempt += 1) {
+    await delay(destroyRetry.milliseconds);
+    reason = ipset.destroy(name);
+  }
+  return reason;
+};
+
+const setRemovals = async (): Promise<readonly Removal[]> => {
+  const names = await ifSupported(() => {
+    using ipset = IpsetClient.open();
+    return ipset.names();
+  });
+  return (names ?? [])
+    .filter((name) => kubeProxySet.test(name))
+    .toSorted()
+    .map((name) => ({ what: `set ${name} of ipset`, remove: () => destroySet(name) }));
+};
+
+/**
+ * Rules of iptables-legacy: the kernel only takes whole tables there, without telling whether somebody has changed one
+ * meanwhile. So it is left to iptables, and said how.
+ */
+const legacyRemovalsIn = (tables: readonly LegacyTable[]): readonly Removal[] =>
+  tables
+    .map(({ family, table, chains }) => ({
+      program: family === 'ip' ? 'iptables-legacy' : 'ip6tables-legacy',
+      table,
+      chains: chains.filter((chain) => kubeProxyChain.test(chain)).length,
+    }))
+    .filter(({ chains }) => chains > 0)
+    .map(({ program, table, chains }) => {
+      const command = `${program}-save -c -t ${table} | grep -vE '${kubeProxyRuleLine}' | ${program}-restore -c -T ${table}`;
+      return {
+        what: `${formatCount(chains, 'chain')} KUBE-* in table ${table} of ${program}`,
+        obstacle: `only ${program} can; run as root: ${command}`,
+      };
+    });
+
+/** Where this user may not even see them, how root on the node does. */
+const legacyRemovals = (): readonly Removal[] => {
+  try {
+    return legacyRemovalsIn(legacyTables());
+  } catch (error) {
+    if (codeOf(error) !== 'EACCES') throw error;
+    const command = `iptables-legacy-save | grep -E '${kubeProxyRuleLine}'`;
+    return [
+      {
+        what: 'what iptables-legacy may have',
+        obstacle: `cannot read which tables it has: ${messageOf(error)}; ${onNode(command)}`,
+      },
+    ];
+  }
+};
+
+const reportServers = (
+  report: RemovalReport,
+  { assumed, foreign: others, dummy }: KubeProxyServers,
+): void => {
+  if (assumed.length > 0)
+    report.note(
+      `assumed to be node ports of kube-proxy, by address and port alone, as its sets that tell them are gone: ${serverList(assumed)}`,
+    );
+  if (others.length > 0 && dummy !== undefined)
+    report.note(
+      `left alone ${formatCount(others.length, 'virtual server')} of others: ${serverList(others)}`,
+    );
+};
+
+/**
+ * Removes what kube-proxy left, of whichever mode: virtual servers and kube-ipvs0 unless kube-ipvs has them, its chains in the
+ * tables of iptables-nft with the jumps to them, its nftables tables and its sets. 0: nothing is left; 1: something is, told
+ * on standard error. Rejects with KernelAccessError where we may not look.
+ */
+export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promise<number> => {
+  const { excludeCidrs, dryRun, output } = options;
+  try {
+    const report = new RemovalReport(dryRun, output);
+    using clients = await openKernelClients();
+    const isManaged = await isManagedByKubeIpvs(clients);
+    const servers = isManaged
+      ? undefined
+      : await listOrObstacle(`virtual servers and ${dummyInterfaceName}`, () =>
+          readKubeProxyServers(clients, excludeCidrs),
+        );
+    const legacy = legacyRemovals();
+    const removals = [
+      await listOrObstacle('chains KUBE-* of iptables-nft', ruleRemovals),
+      await listOrObstacle(`tables ${kubeProxyTable}`, () => tableRemovals(clients)),
+      servers === undefined || 'obstacle' in servers ? (servers ?? []) : ipvsRemovals(clients, servers),
+      await listOrObstacle('sets KUBE-* of ipset', setRemovals),
+    ].flat();
+    if (removals.length + legacy.length === 0) report.note('nothing of kube-proxy is here');
+    // Rules of iptables-legacy may hold sets: they come first, so that the reason is read first.
+    const remaining = (await report.perform(legacy)) + (await report.perform(removals));
+    if (servers === undefined)
+      report.note(
+        `left alone the virtual servers and ${dummyInterfaceName}, which are those of kube-ipvs; kube-ipvs cleanup removes them`,
+      );
+    else if (!('obstacle' in servers)) reportServers(report, servers);
+    report.end();
+    return remaining === 0 ? 0 : 1;
+  } catch (error) {
+    throw withRemedy(error);
+  }
+};

@@ -1,0 +1,55 @@
+import { printable } from '../../base/text.js';
+import type { Command } from '../framework/command.js';
+import { parseBashLine, replacedPart } from './bash-line.js';
+import { complete, type CompletionCandidate } from './complete.js';
+
+/** Looks up the targets whose names begin so. */
+export type FindTargets = (prefix: string) => Promise<readonly CompletionCandidate[]>;
+
+const oneLine = (words: string): string => printable(words.replaceAll(/\s+/g, ' '));
+
+/** What no shell takes for anything but a word: all that a Service or a pod can be called in truth. */
+const isPlainWord = ({ word }: CompletionCandidate): boolean => /^[\w.:/[\]-]+$/.test(word);
+
+/** How a word is given back: bash replaces only a part of it. */
+type Shorten = (word: string) => string;
+
+const completionText = async (
+  commands: readonly Command[],
+  words: readonly string[],
+  current: string,
+  options: { readonly shorten: Shorten; readonly findTargets: FindTargets },
+): Promise<string> => {
+  const { shorten, findTargets } = options;
+  const { candidates, lookup, prefix } = complete(commands, words, current);
+  const found = lookup === 'target' ? (await findTargets(current)).filter(isPlainWord) : [];
+  const lines = [...candidates, ...found].map(({ word, summary }) => `${shorten(word)}\t${oneLine(summary)}`);
+  if (lookup === 'file') {
+    const start = current.slice(prefix.length);
+    const replaced = shorten(current);
+    lines.push(`:file|${replaced.slice(0, Math.max(0, replaced.length - start.length))}|${start}`);
+  }
+  return lines.map((line) => `${line}\n`).join('');
+};
+
+/**
+ * Answers a shell that asks by `kube-ipvs __complete SHELL …`: bash gives the command line up to the cursor and its word
+ * breaks; the others give the words after the program's name, the last of them being completed.
+ */
+export const completeForShell = async (
+  commands: readonly Command[],
+  request: readonly string[],
+  findTargets: FindTargets,
+): Promise<string> => {
+  const [shell, ...given] = request;
+  if (shell === 'bash') {
+    const [line = '', wordBreaks = ''] = given;
+    const read = parseBashLine(line);
+    const shorten: Shorten = (word) => replacedPart(word, read, wordBreaks);
+    return completionText(commands, read.words.slice(1), read.current, { shorten, findTargets });
+  }
+  return completionText(commands, given.slice(0, -1), given.at(-1) ?? '', {
+    shorten: (word) => word,
+    findTargets,
+  });
+};

@@ -1,0 +1,203 @@
+import { UsageError } from '../../config/parse-flags.js';
+import { nearest } from '../../config/nearest.js';
+import type { RealServerObservation, Statistics } from '../../model/virtual-server.js';
+import { columnLines } from '../output/columns.js';
+import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
+import type { ReadScope } from '../kernel/read-kernel.js';
+import { servicePortText, realServerStateText, type ServiceIndex } from '../admin/service-index.js';
+
+type Value = string | number | undefined;
+
+/** A fact of a virtual server, of a real server, or of both. What is not known is undefined. */
+interface DumpField {
+  readonly virtual?: (entry: ObservedVirtualServer, names: ServiceIndex) => Value;
+  readonly real?: (server: RealServerObservation, entry: ObservedVirtualServer, names: ServiceIndex) => Value;
+  /** Whether it comes from the counters. */
+  readonly needsStatistics?: true;
+  /** Whether it needs the real servers where it is told of a virtual server. */
+  readonly needsRealServers?: true;
+}
+
+const summedField = (sum: (server: RealServerObservation) => number): DumpField => ({
+  needsRealServers: true,
+  virtual: ({ realServers }) => {
+    let total = 0;
+    for (const server of realServers.values()) total += sum(server);
+    return total;
+  },
+  real: (server) => sum(server),
+});
+
+const counter = (name: keyof Statistics): DumpField => {
+  const value = ({ statistics }: { readonly statistics: Statistics | undefined }): Value =>
+    statistics === undefined ? undefined : Number(statistics[name]);
+  return { needsStatistics: true, virtual: ({ server }) => value(server), real: (server) => value(server) };
+};
+
+const realServerNames = (server: RealServerObservation, entry: ObservedVirtualServer, names: ServiceIndex) =>
+  names.get(entry.server.key)?.realServers[server.key];
+
+/** What `-o custom-columns` may show and `--sort-by` may sort by. */
+export const dumpFields = {
+  server: { virtual: ({ server }) => server.key },
+  service: { virtual: ({ server }, names) => names.get(server.key)?.service },
+  servicePort: {
+    virtual: ({ server }, names) => {
+      const known = names.get(server.key);
+      return known && servicePortText(known);
+    },
+  },
+  frontend: { virtual: ({ server }, names) => names.get(server.key)?.frontend },
+  lingeringSeconds: { virtual: ({ server }, names) => names.get(server.key)?.lingering?.seconds },
+  scheduler: { virtual: ({ server }) => server.scheduler },
+  flags: { virtual: ({ server }) => server.flags.join(',') || undefined },
+  persistent: { virtual: ({ server }) => server.persistence?.seconds },
+  realServer: { real: ({ key }) => key },
+  pod: { real: (...of) => realServerNames(...of)?.pod },
+  node: { real: (...of) => realServerNames(...of)?.node },
+  zone: { real: (...of) => realServerNames(...of)?.zone },
+  state: { real: (...of) => realServerNames(...of)?.state },
+  stateText: {
+    real: (...of) => {
+      const known = realServerNames(...of);
+      return known && realServerStateText(known);
+    },
+  },
+  drainSeconds: { real: (...of) => realServerNames(...of)?.drain?.seconds },
+  forwarding: { real: ({ forwarding }) => forwarding },
+  weight: { real: ({ weight }) => weight },
+  realServers: { needsRealServers: true, virtual: ({ realServers }) => realServers.size },
+  active: summedField(({ activeConnections }) => activeConnections),
+  inactive: summedField(({ inactiveConnections }) => inactiveConnections),
+  persistentConnections: summedField((server) => server.persistentConnections),
+  connections: counter('connections'),
+  inPackets: counter('inPackets'),
+  outPackets: counter('outPackets'),
+  inBytes: counter('inBytes'),
+  outBytes: counter('outBytes'),
+  connectionsPerSecond: counter('connectionsPerSecond'),
+  inPacketsPerSecond: counter('inPacketsPerSecond'),
+  outPacketsPerSecond: counter('outPacketsPerSecond'),
+  inBytesPerSecond: counter('inBytesPerSecond'),
+  outBytesPerSecond: counter('outBytesPerSecond'),
+} as const satisfies Readonly<Record<string, DumpField>>;
+
+export type FieldName = keyof typeof dumpFields;
+
+const names: readonly string[] = Object.keys(dumpFields);
+
+/** The field of that name, in whatever case; as in kubectl it may have a dot before it. */
+export const fieldName = (text: string): FieldName => {
+  const plain = text.replace(/^\{?\.?/, '').replace(/\}$/, '');
+  const found = names.find((name) => name.toLowerCase() === plain.toLowerCase());
+  if (found !== undefined) return found as FieldName;
+  const suggestion = nearest(plain, names);
+  throw new UsageError(
+    `there is no field ${JSON.stringify(text)}${suggestion === undefined ? '' : `; is ${suggestion} meant`}? There are ${names.join(', ')}`,
+  );
+};
+
+export interface CustomColumn {
+  readonly title: string;
+  readonly field: FieldName;
+}
+
+const prefix = 'custom-columns=';
+
+/** The columns of `custom-columns=TITLE:FIELD,…`; undefined where the format is another. */
+export const customColumns = (output: string): readonly CustomColumn[] | undefined => {
+  if (!output.startsWith(prefix)) return undefined;
+  return output
+    .slice(prefix.length)
+    .split(',')
+    .map((column) => {
+      const at = column.indexOf(':');
+      if (at < 1)
+        throw new UsageError(
+          `-o custom-columns takes TITLE:FIELD,TITLE:FIELD; ${JSON.stringify(column)} is none. There are the fields ${names.join(', ')}`,
+        );
+      return { title: column.slice(0, at), field: fieldName(column.slice(at + 1)) };
+    });
+};
+
+const fieldOf = (name: FieldName): DumpField => dumpFields[name];
+
+/** What must be read of the kernel to show some fields, a line a real server where one is of these alone. */
+export const readScopeFor = (fields: readonly FieldName[]): ReadScope => {
+  const known = fields.map(fieldOf);
+  return {
+    realServers: known.some(({ virtual, needsRealServers: sums }) => virtual === undefined || sums === true),
+    statistics: known.some(({ needsStatistics: counts }) => counts === true),
+  };
+};
+
+/** Texts from A on, numbers from the largest on; what is not known last. */
+const compare = (a: Value, b: Value): number => {
+  if (a === b) return 0;
+  if (a === undefined || b === undefined) return a === undefined ? 1 : -1;
+  if (typeof a === 'number' && typeof b === 'number') return b - a;
+  return String(a) < String(b) ? -1 : 1;
+};
+
+const sortedReal = (
+  entry: ObservedVirtualServer,
+  name: FieldName,
+  book: ServiceIndex,
+): ObservedVirtualServer => {
+  const { real } = fieldOf(name);
+  if (real === undefined) return entry;
+  const servers = [...entry.realServers.values()].map((server) => ({
+    server,
+    value: real(server, entry, book),
+  }));
+  servers.sort((a, b) => compare(a.value, b.value));
+  return { ...entry, realServers: new Map(servers.map(({ server }) => [server.key, server])) };
+};
+
+/** Sorted by a field; what is alike stays in order. A virtual server stands where its first real server does where it has no value itself. */
+export const sortTables = (
+  virtualServers: readonly ObservedVirtualServer[],
+  name: FieldName,
+  book: ServiceIndex,
+): readonly ObservedVirtualServer[] => {
+  const { virtual, real } = fieldOf(name);
+  const valueOf = (entry: ObservedVirtualServer): Value => {
+    if (virtual !== undefined) return virtual(entry, book);
+    const [first] = entry.realServers.values();
+    return first && real?.(first, entry, book);
+  };
+  return virtualServers
+    .map((entry) => sortedReal(entry, name, book))
+    .map((entry) => ({ table: entry, value: valueOf(entry) }))
+    .toSorted((a, b) => compare(a.value, b.value))
+    .map(({ table: entry }) => entry);
+};
+
+const cell = (value: Value): string => (value === undefined || value === '' ? '<none>' : String(value));
+
+/** A row for each real server, or where no column is of them for each virtual server. */
+export const customColumnsLines = (
+  virtualServers: readonly ObservedVirtualServer[],
+  book: ServiceIndex,
+  columns: readonly CustomColumn[],
+  titles: boolean,
+): Iterable<string> => {
+  const fields = columns.map(({ field }) => fieldOf(field));
+  const perReal = fields.some(({ virtual }) => virtual === undefined);
+  const virtualRow = (entry: ObservedVirtualServer): readonly string[] =>
+    fields.map(({ virtual }) => cell(virtual?.(entry, book)));
+  const realRow = (entry: ObservedVirtualServer, server: RealServerObservation): readonly string[] =>
+    fields.map(({ virtual, real }) =>
+      cell(real === undefined ? virtual?.(entry, book) : real(server, entry, book)),
+    );
+  const rows = virtualServers.flatMap((entry) =>
+    perReal && entry.realServers.size > 0
+      ? [...entry.realServers.values()].map((server) => realRow(entry, server))
+      : [virtualRow(entry)],
+  );
+  return columnLines(
+    columns.map(({ title }) => ({ title, align: 'left' })),
+    rows,
+    { titles },
+  );
+};

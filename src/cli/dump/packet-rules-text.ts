@@ -1,0 +1,110 @@
+import { families } from '../../base/ip.js';
+import { NftablesClient } from '../../kernel/nftables/client.js';
+import { ruleText, tableText } from '../../nftables/table-text.js';
+import {
+  tableName,
+  type SetDeclaration,
+  type SetElement,
+  type TableDeclaration,
+} from '../../nftables/declarations.js';
+import { withRemedy } from '../kernel/read-kernel.js';
+import type { AddressTarget } from '../target/target.js';
+
+/** One of our tables with what it holds. */
+interface PacketTable {
+  readonly declaration: TableDeclaration;
+  /** By the name of the set. */
+  readonly elements: ReadonlyMap<string, readonly SetElement[]>;
+}
+
+/** Undefined: everything. */
+type Targets = readonly AddressTarget[] | undefined;
+
+const matches = (targets: Targets, { key }: SetDeclaration, { fields }: SetElement): boolean => {
+  const port = key.indexOf('port');
+  return (
+    targets === undefined ||
+    targets.some(
+      (target) =>
+        key[0] === 'address' &&
+        fields[0] === target.address &&
+        (target.port === undefined || port < 0 || fields[port] === target.port),
+    )
+  );
+};
+
+const fieldOrder = (field: SetElement['fields'][number]): string =>
+  typeof field === 'number' ? String(field).padStart(5, '0') : field;
+const orderOf = ({ fields }: SetElement): string => fields.map(fieldOrder).join(' ');
+
+const readTable = async (
+  client: NftablesClient,
+  family: TableDeclaration['family'],
+  targets: Targets,
+): Promise<PacketTable | undefined> => {
+  const declaration = await client.table(family, tableName);
+  if (declaration === undefined) return undefined;
+  const elements = new Map<string, readonly SetElement[]>();
+  for (const set of declaration.sets) {
+    const found = (await client.elements(family, tableName, set)).filter((element) =>
+      matches(targets, set, element),
+    );
+    elements.set(
+      set.name,
+      found.toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1)),
+    );
+  }
+  return { declaration, elements };
+};
+
+/** Our tables as this kernel has them, of the elements those that the targets name. Rejects with KernelAccessError where we may not read. */
+const readPacketRules = async (targets: Targets): Promise<readonly PacketTable[]> => {
+  try {
+    const client = NftablesClient.open();
+    try {
+      const tables: PacketTable[] = [];
+      for (const family of families) {
+        const table = await readTable(client, family, targets);
+        if (table !== undefined) tables.push(table);
+      }
+      return tables;
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    throw withRemedy(error);
+  }
+};
+
+const json = ({ declaration: { family, name, sets, chains }, elements }: PacketTable): object => ({
+  family: family === 'IPv4' ? 'ip' : 'ip6',
+  name,
+  sets: sets.map((set) => ({
+    name: set.name,
+    key: set.key,
+    comment: set.comment,
+    elements: (elements.get(set.name) ?? []).map(({ fields, chain }) =>
+      chain === undefined ? { key: fields } : { key: fields, goto: chain },
+    ),
+  })),
+  chains: chains.map(({ name: chain, hook, rules }) => ({
+    name: chain,
+    ...(hook === undefined ? {} : { hook }),
+    rules: rules.map((rule) => ({
+      rule: ruleText(family, { ...rule, comment: undefined }),
+      ...(rule.comment === undefined ? {} : { comment: rule.comment }),
+    })),
+  })),
+});
+
+/** Our packet rules, as nft would list them or in JSON or YAML; undefined where there are none. */
+export const packetRulesText = async (output: string, targets: Targets): Promise<string | undefined> => {
+  const tables = await readPacketRules(targets);
+  if (output === 'json') return `${JSON.stringify({ tables: tables.map(json) }, undefined, 2)}\n`;
+  if (output === 'yaml') {
+    const { formatYaml } = await import('../../base/yaml.js');
+    return formatYaml({ tables: tables.map(json) });
+  }
+  if (tables.length === 0) return undefined;
+  return tables.map(({ declaration, elements }) => tableText(declaration, elements)).join('\n');
+};

@@ -1,0 +1,109 @@
+import { families, type Family, type IpAddress } from '../../base/ip.js';
+import { factSourcesFor } from '../../doctor/fact-sources.js';
+import { runChecks } from '../../doctor/run-checks.js';
+import { valueOf } from '../../doctor/check-result.js';
+import { messageOf } from '../../base/errors.js';
+import { checks, type CheckReport } from '../../doctor/all-checks.js';
+import { parseFlags } from '../../config/parse-flags.js';
+import { loadSettings } from '../../config/load-settings.js';
+import { NftablesClient } from '../../kernel/nftables/client.js';
+import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
+import { dummyInterfaceName } from '../../model/node.js';
+import { setElement, tableName, type ElementKey } from '../../nftables/declarations.js';
+import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
+import { drainingSet } from '../../plan/packet-rules/packet-table.js';
+import type { VirtualServerIdentity } from '../../model/virtual-server.js';
+import { readKernelSnapshot, withRemedy } from '../kernel/read-kernel.js';
+import { ifSupported } from '../cleanup/removal.js';
+import type { KernelFacts, ReportFacts } from './facts.js';
+import { doctorCheckIds } from './checks/node-checks.js';
+
+const readAddresses = async (): Promise<
+  readonly { readonly address: IpAddress; readonly isVip: boolean }[]
+> => {
+  const client = RtnetlinkClient.open();
+  try {
+    return (await client.addresses()).map(({ address, interfaceName }) => ({
+      address,
+      isVip: interfaceName === dummyInterfaceName,
+    }));
+  } finally {
+    client.close();
+  }
+};
+
+const readRuleSource = async (
+  client: NftablesClient,
+  family: Family,
+  isLocal: RuleEnvironment['isLocal'],
+): Promise<RuleEnvironment | undefined> => {
+  const table = await client.table(family, tableName);
+  if (table === undefined) return undefined;
+  const elements = new Set<ElementKey>();
+  // What drains is of no rule.
+  for (const set of table.sets)
+    if (set.name !== drainingSet)
+      for (const { key } of await client.elements(family, tableName, set)) elements.add(key);
+  return { table, isLocal, hasElement: (set, fields) => elements.has(setElement(family, set, fields).key) };
+};
+
+const readRules = async (isLocal: RuleEnvironment['isLocal']): Promise<KernelFacts['rules']> => {
+  const client = await ifSupported(() => NftablesClient.open());
+  if (client === undefined) return {};
+  try {
+    const rules: Partial<Record<Family, RuleEnvironment>> = {};
+    for (const family of families) {
+      const own = await ifSupported(() => readRuleSource(client, family, isLocal));
+      if (own !== undefined) rules[family] = own;
+    }
+    return rules;
+  } finally {
+    client.close();
+  }
+};
+
+/** What the kernel has now: virtual servers that match, addresses, packet rules. */
+export const readKernelFacts = async (
+  matches: (identity: VirtualServerIdentity, key: string) => boolean,
+): Promise<ReportFacts['kernel']> => {
+  try {
+    const { virtualServers } = await readKernelSnapshot(matches);
+    const addresses = await readAddresses();
+    const all = new Set(addresses.map(({ address }) => address));
+    return {
+      value: {
+        virtualServers: new Map(virtualServers.map((entry) => [entry.server.key, entry])),
+        dummyAddresses: new Set(addresses.filter(({ isVip }) => isVip).map(({ address }) => address)),
+        addresses: all,
+        rules: await readRules((address) => all.has(address)),
+      },
+    };
+  } catch (error) {
+    return {
+      unavailable: messageOf(withRemedy(error)),
+      remedy: 'kube-ipvs doctor --only kernel,ipvs,process',
+    };
+  }
+};
+
+/** Those checks of the doctor that bear on packets to these virtual servers; they look at no more than they need. */
+export const runNodeChecks = (
+  kernel: ReportFacts['kernel'],
+  status: ReportFacts['status'],
+): Promise<readonly CheckReport[]> => {
+  const settings = loadSettings(parseFlags([]));
+  const servers = [...(valueOf(kernel)?.virtualServers.values() ?? [])].map(
+    ({ server: { identity, scheduler } }) => ({ identity, scheduler, ours: true }),
+  );
+  const sources = factSourcesFor({
+    configuration: { files: [], settings, problem: undefined },
+    kubeconfig: undefined,
+    manifests: () => [],
+    // It has been asked already: see below.
+    status: async () => ({ response: undefined, reason: '' }),
+  });
+  return runChecks(
+    { ...sources, virtualServers: () => ({ value: servers }), status: () => status },
+    checks.filter(({ id }) => doctorCheckIds.includes(id)),
+  );
+};

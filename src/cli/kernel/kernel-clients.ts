@@ -1,0 +1,28 @@
+import { IpvsClient } from '../../kernel/ipvs/client.js';
+import { NftablesClient } from '../../kernel/nftables/client.js';
+import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
+import { ifSupported } from '../cleanup/removal.js';
+
+/** A part of the kernel; undefined where this kernel does not have it, and so nothing to remove. */
+export interface KernelClients extends Disposable {
+  readonly ipvs: IpvsClient | undefined;
+  readonly route: RtnetlinkClient;
+  readonly nftables: NftablesClient | undefined;
+}
+
+/** Opens what there is. */
+export const openKernelClients = async (): Promise<KernelClients> => {
+  const ipvs = await ifSupported(() => IpvsClient.open());
+  const route = RtnetlinkClient.open();
+  const nftables = await ifSupported(() => NftablesClient.open());
+  return {
+    ipvs,
+    route,
+    nftables,
+    [Symbol.dispose]: () => {
+      ipvs?.close();
+      route.close();
+      nftables?.close();
+    },
+  };
+};

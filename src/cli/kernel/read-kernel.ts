@@ -1,0 +1,123 @@
+import { Yielder } from '../../base/async.js';
+import { BaseError } from '../../base/errors.js';
+import { IpvsClient } from '../../kernel/ipvs/client.js';
+import { missingIpvs, missingCapability } from '../../kernel/ipvs/remedies.js';
+import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
+import { dummyInterfaceName } from '../../model/node.js';
+import type {
+  RealServerKey,
+  RealServerObservation,
+  VirtualServerIdentity,
+  VirtualServerObservation,
+} from '../../model/virtual-server.js';
+import { Connection } from '../../netlink/connection.js';
+import { NetlinkError } from '../../netlink/errors.js';
+import type { KernelSnapshot, ObservedVirtualServer } from './kernel-snapshot.js';
+
+/** The kernel lacks something, or we lack a right: the message says what and how to get it. */
+export class KernelAccessError extends BaseError {}
+
+/** A refusal of the kernel's with what to do about it; anything else as it is. */
+export const withRemedy = (error: unknown): unknown => {
+  if (!(error instanceof NetlinkError)) return error;
+  switch (error.errno) {
+    case 'EPERM':
+    case 'EACCES':
+      return new KernelAccessError(
+        `the kernel does not let us read what kube-ipvs programs; ${missingCapability}`,
+      );
+    case 'ENOENT':
+      return new KernelAccessError(`this kernel has no IPVS: ${missingIpvs}`);
+    default:
+      return error;
+  }
+};
+
+/** How much is read of each virtual server. */
+export interface ReadScope {
+  /** Its real servers: each of these costs a question to the kernel. */
+  readonly realServers: boolean;
+  readonly statistics: boolean;
+}
+
+const readRealServers = async (
+  client: IpvsClient,
+  server: ObservedVirtualServer['server'],
+): Promise<ObservedVirtualServer | undefined> => {
+  const realServers = await client.realServers(server.identity);
+  // None may also mean that the virtual server has just gone.
+  if (realServers.length === 0 && (await client.virtualServer(server.identity)) === undefined)
+    return undefined;
+  return {
+    server,
+    realServers: new Map<RealServerKey, RealServerObservation>(realServers.map((real) => [real.key, real])),
+  };
+};
+
+const openClient = (statistics: boolean): IpvsClient =>
+  IpvsClient.open(Connection.open('generic'), { statistics });
+
+/** All virtual servers, without their real servers and counters. */
+export const readVirtualServers = async (): Promise<readonly VirtualServerObservation[]> => {
+  const client = openClient(false);
+  try {
+    return await client.virtualServers();
+  } finally {
+    client.close();
+  }
+};
+
+/** So long keys and signals wait at most. */
+const maximumBlockMilliseconds = 20;
+
+/** Virtual servers between two looks at the clock, which costs as much as asking about one where clocks are slow. */
+const serversPerClockCheck = 16;
+
+const readMatchingVirtualServers = async (
+  matches: (identity: VirtualServerIdentity, key: string) => boolean,
+  { realServers, statistics }: ReadScope,
+): Promise<readonly ObservedVirtualServer[]> => {
+  const client = openClient(statistics);
+  try {
+    const servers = (await client.virtualServers()).filter(({ identity, key }) => matches(identity, key));
+    if (!realServers) return servers.map((server) => ({ server, realServers: new Map() }));
+    const virtualServers: ObservedVirtualServer[] = [];
+    const yielder = new Yielder(maximumBlockMilliseconds);
+    for (const [index, server] of servers.entries()) {
+      if (index % serversPerClockCheck === 0) await yielder.yieldIfDue();
+      const entry = await readRealServers(client, server);
+      if (entry !== undefined) virtualServers.push(entry);
+    }
+    return virtualServers;
+  } finally {
+    client.close();
+  }
+};
+
+const readDummyAddresses = async (): Promise<KernelSnapshot['dummyAddresses']> => {
+  const client = RtnetlinkClient.open();
+  try {
+    const dummy = await client.link(dummyInterfaceName);
+    if (dummy === undefined) return [];
+    return (await client.addresses())
+      .filter(({ interfaceIndex }) => interfaceIndex === dummy.index)
+      .map(({ address }) => address);
+  } finally {
+    client.close();
+  }
+};
+
+/** Reads the virtual servers that match, and the addresses on kube-ipvs0. Rejects with KernelAccessError where IPVS or the right is missing. */
+export const readKernelSnapshot = async (
+  matches: (identity: VirtualServerIdentity, key: string) => boolean,
+  reading: ReadScope = { realServers: true, statistics: true },
+): Promise<KernelSnapshot> => {
+  try {
+    return {
+      virtualServers: await readMatchingVirtualServers(matches, reading),
+      dummyAddresses: await readDummyAddresses(),
+    };
+  } catch (error) {
+    throw withRemedy(error);
+  }
+};

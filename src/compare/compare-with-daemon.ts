@@ -1,0 +1,102 @@
+import { DummyInterface } from '../apply/addresses/dummy-interface.js';
+import { withoutDrainRecords } from '../apply/drain/drains.js';
+import { ObservedState } from '../apply/mirror/observed-state.js';
+import { PacketRules } from '../apply/packet-rules/packet-rules.js';
+import { Resync } from '../apply/mirror/resync.js';
+import { cidrContains, parseCidr, type IpAddress } from '../base/ip.js';
+import { silentLogger } from '../base/log.js';
+import { tableName } from '../nftables/declarations.js';
+import { virtualServerKey } from '../model/virtual-server.js';
+import type { DesiredResponse } from '../admin-api/desired-response.js';
+import { diff, union, type DirtyKeys } from '../plan/operations/diff.js';
+import { ExcludedByCidr } from '../plan/ownership/excluded-by-cidr.js';
+import { nodePlanGroups } from '../plan/output/node-plan.js';
+import { phases } from '../plan/operations/phases.js';
+import { ownershipOf, type OwnershipFacts } from '../plan/ownership/ownership.js';
+import { hasOwnershipMarker } from '../plan/packet-rules/packet-elements.js';
+import { planGroups, type ServiceOwners, type PlanGroup } from '../plan/output/plan-text.js';
+import { DesiredFromResponse } from '../admin-api/desired-response.js';
+import { openKernel, type KernelAccess } from '../daemon/kernel/kernel-access.js';
+import { tableStates } from '../daemon/kernel/kernel-differences.js';
+
+/** What is there now, read by the same code as the daemon's resync; ours is what it wants, and what its packet rules name. */
+const readObservedState = async (
+  { ipvs, nftables, packetFamilies }: KernelAccess,
+  dummy: DummyInterface,
+  facts: (observed: ObservedState) => Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>,
+): Promise<ObservedState> => {
+  const observed = new ObservedState();
+  const packetRules = new PacketRules({
+    client: nftables,
+    families: packetFamilies,
+    declaration: (family) => ({ family, name: tableName, sets: [], chains: [] }),
+    initialElements: () => [],
+    onUntrusted: () => {},
+    log: silentLogger,
+  });
+  observed.setElements(await packetRules.read());
+  const { isDesired: isWanted, isExcluded } = facts(observed);
+  const resync = new Resync({
+    ipvs,
+    observed,
+    dummyAddresses: () => dummy.addresses(),
+    isOurs: (identity) =>
+      isWanted(virtualServerKey(identity)) ||
+      ownershipOf(identity, {
+        hasMarker: (named) => hasOwnershipMarker(named, (key) => observed.element(key) !== undefined),
+        canHaveMarker: (family) => packetFamilies.includes(family),
+        isTakingOver: () => false,
+        isDesired: isWanted,
+        adoptForeign: () => false,
+        hasDummyAddress: (address) => observed.hasAddress(address),
+        hasNodeAddress: () => false,
+        isExcluded,
+      }) === 'ours',
+    isDesired: isWanted,
+    // Half a picture would show differences that are none.
+    onUnreadable: (_, error) => {
+      throw error;
+    },
+    foreign: { replace: () => {}, identities: () => [] },
+  });
+  await resync.begin({ ignoreKnown: true });
+  return observed;
+};
+
+const withSupportedElements = (dirtyKeys: DirtyKeys, { packetFamilies }: KernelAccess): DirtyKeys => ({
+  ...dirtyKeys,
+  elements: new Set(
+    [...dirtyKeys.elements].filter((key) => packetFamilies.some((family) => key.startsWith(`${family} `))),
+  ),
+});
+
+/** How the kernel differs from what the daemon says that it should hold. Changes nothing. */
+export const compareWithDaemon = async (
+  response: DesiredResponse,
+  owners: ServiceOwners,
+): Promise<readonly PlanGroup[]> => {
+  using kernel = await openKernel();
+  const desired = new DesiredFromResponse(response);
+  const excluded = response.excludeCidrs.flatMap((text) => parseCidr(text) ?? []);
+  const isExcluded = (address: IpAddress): boolean => excluded.some((cidr) => cidrContains(cidr, address));
+  const dummy = new DummyInterface(kernel.route, silentLogger);
+  const observed = await readObservedState(kernel, dummy, () => ({
+    isExcluded,
+    isDesired: (key) => desired.virtualServer(key) !== undefined,
+  }));
+  const view = new ExcludedByCidr({ desired, observed, isExcluded });
+  const keys = withSupportedElements(withoutDrainRecords(union(desired.keys(), observed.keys())), kernel);
+  const operations = diff(view, observed, keys, desired.drainSettings);
+  return [
+    ...nodePlanGroups({
+      hasDummyInterface: (await dummy.find()) !== undefined,
+      tables: await tableStates(
+        kernel.packetFamilies,
+        kernel.nftables,
+        (family) => response.packetTables[family],
+      ),
+      settings: response.kernelSettings,
+    }),
+    ...planGroups(phases(operations), owners, observed),
+  ];
+};

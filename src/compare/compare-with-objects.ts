@@ -1,0 +1,151 @@
+import type { Failure } from '../apply/retry/retries.js';
+import { sleep } from '../base/async.js';
+import { silentLogger } from '../base/log.js';
+import type { Settings } from '../config/settings.js';
+import { dummyInterfaceName, type InterfaceAddress, type Node } from '../model/node.js';
+import type { StatusResponse, VirtualServerDescription } from '../admin-api/responses.js';
+import type { PlanGroup } from '../plan/output/plan-text.js';
+import type { ClusterStore } from '../watch/store/cluster-store.js';
+import { describeVirtualServers } from '../daemon/admin/start-admin.js';
+import { silentRecorder } from '../daemon/events/event-recorder.js';
+import { openKernel, prepareKernel, type KernelAccess } from '../daemon/kernel/kernel-access.js';
+import { ChangeableSettings } from '../daemon/config/live-settings.js';
+import { createMetrics } from '../daemon/metrics/start-metrics.js';
+import { compose, type Composition, type KernelPorts } from '../daemon/compose.js';
+import { planFirstSync } from '../daemon/sync/plan-first-sync.js';
+
+type ClusterState = Parameters<ClusterStore['replaceAll']>[0];
+
+/** What a node is to serve, as files have it. */
+export interface NodeObjects extends Omit<ClusterState, 'node'> {
+  readonly nodes: ReadonlyMap<string, Node>;
+}
+
+export interface ObjectsParts {
+  readonly settings: Settings;
+  readonly objects: NodeObjects;
+  /** Undefined: this machine's. */
+  readonly addresses: readonly InterfaceAddress[] | undefined;
+}
+
+/** How the kernel differs from what files ask for. */
+export interface ObjectsComparison {
+  readonly groups: readonly PlanGroup[];
+  readonly contested: StatusResponse['contested'];
+  /** By virtual server, whose it is. */
+  readonly names: Readonly<Record<string, VirtualServerDescription>>;
+  /** What can't be served as it is asked for. */
+  readonly problems: readonly string[];
+}
+
+/** The kernel with other addresses on the node, but for those on kube-ipvs0. */
+const withAddresses = (
+  kernel: KernelAccess,
+  addresses: readonly InterfaceAddress[] | undefined,
+): KernelPorts => {
+  if (addresses === undefined) return kernel;
+  const { route } = kernel;
+  const replaced = addresses.map((entry, index) => ({ ...entry, interfaceIndex: -1 - index }));
+  return {
+    ...kernel,
+    route: {
+      link: (name) => route.link(name),
+      createDummy: (name) => route.createDummy(name),
+      apply: (index, operations) => route.apply(index, operations),
+      gateways: (families) => route.gateways(families),
+      links: async () => [
+        ...(await route.links()),
+        ...addresses.map(({ interfaceName }, index) => ({
+          index: -1 - index,
+          name: interfaceName,
+          kind: undefined,
+          up: true,
+        })),
+      ],
+      addresses: async () => {
+        const dummy = await route.link(dummyInterfaceName);
+        const bound = (await route.addresses()).filter(
+          ({ interfaceIndex }) => interfaceIndex === dummy?.index,
+        );
+        return [...replaced, ...bound];
+      },
+    },
+  };
+};
+
+interface NodeComposition extends AsyncDisposable {
+  readonly kernel: KernelAccess;
+  readonly live: ChangeableSettings;
+  readonly composition: Composition;
+  /** Gives the objects to the store. */
+  readonly deliver: () => void;
+}
+
+/** The parts of a daemon that has no source and follows nothing. */
+const composeNode = async ({ settings, objects, addresses }: ObjectsParts): Promise<NodeComposition> => {
+  const kernel = await openKernel();
+  const live = new ChangeableSettings(settings);
+  const composition = compose(
+    live,
+    withAddresses(kernel, addresses),
+    silentRecorder,
+    createMetrics(settings),
+    silentLogger,
+  );
+  await composition.readInitialState();
+  await composition.readAddresses();
+  const { services, endpointSlices, nodes } = objects;
+  return {
+    kernel,
+    live,
+    composition,
+    deliver: () =>
+      composition.store.replaceAll({ services, endpointSlices, node: nodes.get(settings.nodeName) }),
+    async [Symbol.asyncDispose](): Promise<void> {
+      await composition.syncLoop[Symbol.asyncDispose]();
+      kernel[Symbol.dispose]();
+    },
+  };
+};
+
+/** What `--dry-run` of a daemon with these objects would tell. Changes nothing. */
+export const compareWithObjects = async (parts: ObjectsParts): Promise<ObjectsComparison> => {
+  await using node = await composeNode(parts);
+  const { composition, kernel, live } = node;
+  node.deliver();
+  const groups = await planFirstSync(composition, kernel, parts.settings);
+  const { desired } = composition.desiredStateUpdater;
+  const descriptions = describeVirtualServers(composition, live);
+  return {
+    groups,
+    contested: [...composition.foreignVirtualServers.conflicts()].map(({ key, service }) => ({
+      virtualServer: key,
+      service,
+    })),
+    names: Object.fromEntries(
+      [...desired.virtualServers()].flatMap(({ server: { key } }) => {
+        const known = descriptions.of(key);
+        return known === undefined ? [] : [[key, known] as const];
+      }),
+    ),
+    problems: [
+      ...[...desired.fragments()].flatMap(({ problems }) => problems.map(({ message }) => message)),
+      ...desired.clashes().map(({ message }) => message),
+    ],
+  };
+};
+
+/** Does what `--once` of a daemon with these objects would; gives what the kernel refused. */
+export const programObjects = async (
+  parts: ObjectsParts,
+  limitMilliseconds: number,
+): Promise<readonly Pick<Failure, 'what' | 'reason'>[]> => {
+  await using node = await composeNode(parts);
+  const { composition, kernel } = node;
+  await prepareKernel(kernel, parts.settings, silentLogger);
+  await composition.dummy.ensure();
+  const first = composition.syncLoop.start();
+  node.deliver();
+  await Promise.race([first, sleep(limitMilliseconds)]);
+  return [...composition.reconciler.failures()];
+};

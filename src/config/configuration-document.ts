@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import { familyOf, hostPrefixLength, isLoopback, isUnspecified, parseIp, type Cidr } from '../base/ip.js';
+import { formatYaml } from '../base/yaml.js';
+import { documentKinds } from './configuration-file.js';
+import { formatDuration } from '../base/duration.js';
+import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
+import type { Settings } from './settings.js';
+import { splitHostPort } from './validate-configuration.js';
+
+type Plain = Readonly<Record<string, unknown>>;
+
+/** Fields whose numbers are milliseconds. */
+const isDuration = (field: string): boolean => /(Period|Timeout|Frequency|[dD]eadline)$/.test(field);
+
+const isCidr = (value: object): value is Cidr => 'prefixLength' in value && 'text' in value;
+
+/** A value of a configuration as a file has it; keys in the order of the alphabet, as kube-proxy writes them. */
+const toPlain = (value: unknown, field: string): unknown => {
+  if (typeof value === 'number') return isDuration(field) ? formatDuration(value) : value;
+  if (Array.isArray(value)) return value.map((item) => toPlain(item, field));
+  if (typeof value !== 'object' || value === null) return value;
+  if (isCidr(value)) return value.text;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, toPlain(inner, key)]),
+  );
+};
+
+const documentOf = (kind: keyof typeof documentKinds, configuration: object): Plain =>
+  toPlain({ ...configuration, apiVersion: documentKinds[kind].apiVersion, kind }, '') as Plain;
+
+/** The KubeProxyConfiguration behind the settings, every default filled in, as a config file has it. */
+export const kubeProxyDocument = ({ configuration }: Pick<Settings, 'configuration'>): Plain =>
+  documentOf('KubeProxyConfiguration', configuration);
+
+/** As kubeProxyDocument, for our own. */
+export const kubeIpvsDocument = ({ kubeIpvs }: Pick<Settings, 'kubeIpvs'>): Plain =>
+  documentOf('KubeIpvsConfiguration', kubeIpvs);
+
+/** Documents of one YAML file. */
+export const yamlDocuments = (documents: readonly Plain[]): string => documents.map(formatYaml).join('---\n');
+
+/** Stands for what the downward API gives each node: its name and its addresses. */
+const nodeSpecific = '(of the node)';
+
+const isOfOneNode = (text: string): boolean => {
+  const address = parseIp(text);
+  return address !== undefined && !isUnspecified(address) && !isLoopback(address);
+};
+
+const withoutNodeAddress = (endpoint: string): string => {
+  const [address, port] = splitHostPort(endpoint) ?? ['', ''];
+  return isOfOneNode(address) ? `${nodeSpecific}:${port}` : endpoint;
+};
+
+const isHost = ({ address, prefixLength }: Cidr): boolean =>
+  prefixLength === hostPrefixLength(familyOf(address)) && isOfOneNode(address);
+
+/** The configuration as all nodes have it that share a file and the arguments of a DaemonSet. */
+const withoutNodeSpecifics = (configuration: KubeProxyConfiguration): object => ({
+  ...configuration,
+  hostnameOverride: nodeSpecific,
+  bindAddress: isOfOneNode(configuration.bindAddress) ? nodeSpecific : configuration.bindAddress,
+  healthzBindAddress: withoutNodeAddress(configuration.healthzBindAddress),
+  metricsBindAddress: withoutNodeAddress(configuration.metricsBindAddress),
+  nodePortAddresses: configuration.nodePortAddresses.map((network) =>
+    network !== 'primary' && isHost(network) ? nodeSpecific : network,
+  ),
+});
+
+/**
+ * Twelve hexadecimal digits that differ where the effective configuration does. Nodes whose configuration is the same but for
+ * their own names and addresses have the same ones.
+ */
+export const configDigest = ({
+  configuration,
+  kubeIpvs,
+}: Pick<Settings, 'configuration' | 'kubeIpvs'>): string =>
+  createHash('sha256')
+    .update(
+      JSON.stringify([
+        documentOf('KubeProxyConfiguration', withoutNodeSpecifics(configuration)),
+        documentOf('KubeIpvsConfiguration', kubeIpvs),
+      ]),
+    )
+    .digest('hex')
+    .slice(0, 12);

@@ -1,0 +1,91 @@
+import type { KernelFacts } from '../kernel/kernel-settings.js';
+import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
+import type { Settings } from '../../config/settings.js';
+import type { VirtualServerKey } from '../../model/virtual-server.js';
+import { adminVersion } from '../../admin-api/responses.js';
+import type { DesiredResponse } from '../../admin-api/desired-response.js';
+import type { DesiredState } from '../../plan/desired-state.js';
+import type { DirtyKeys, DesiredView } from '../../plan/operations/diff.js';
+import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
+import { formatHostAddress } from '../../plan/output/ipvs-table-formats.js';
+import { settingDifferences } from '../kernel/kernel-differences.js';
+import type { HttpResponse } from '../serving/http-response.js';
+import {
+  listItems,
+  objectMembers,
+  objectChunks,
+  streamResponse,
+  virtualServerChunks,
+  plainMembers,
+  type JsonMember,
+} from './json-stream.js';
+
+export interface DesiredResponseParts {
+  /** What Services ask for. */
+  readonly desired: DesiredState;
+  /** What of it, and of what lingers, this node is to have. */
+  readonly view: DesiredView;
+  readonly orphaned: Pick<OrphanedVirtualServers, 'keys'>;
+  readonly packetRules: Pick<PacketRules, 'inForce' | 'desiredText'>;
+  readonly settings: () => Settings;
+  readonly facts: KernelFacts;
+}
+
+/** The virtual servers that are wanted now. What is asked for later may be others by then: each is looked up as it is written. */
+export const desiredKeys = (desired: DesiredState): readonly VirtualServerKey[] =>
+  [...desired.virtualServers()].map(({ server }) => server.key);
+
+function* entryMembers(keys: Iterable<VirtualServerKey>, view: DesiredView): Iterable<JsonMember> {
+  for (const key of keys) {
+    const entry = view.virtualServer(key);
+    if (entry !== undefined) yield [key, virtualServerChunks(entry)];
+  }
+}
+
+const addressesAndElements = (
+  { addresses, elements }: DirtyKeys,
+  view: DesiredView,
+): { readonly dummyAddresses: readonly string[]; readonly elements: readonly string[] } => ({
+  dummyAddresses: [...addresses].filter((address) => view.hasAddress(address)).map(formatHostAddress),
+  elements: [...elements].filter((key) => view.element(key) !== undefined),
+});
+
+const drainSeconds = (
+  keys: Iterable<VirtualServerKey>,
+  { view, settings }: DesiredResponseParts,
+): DesiredResponse['drainSeconds'] => {
+  const byVirtualServer: Record<string, number> = {};
+  for (const key of keys) {
+    const own = view.virtualServer(key)?.drainMilliseconds;
+    if (own !== undefined) byVirtualServer[key] = own / 1_000;
+  }
+  const { TCP, UDP, SCTP } = settings().drainDeadlines;
+  return { byProtocol: { TCP: TCP / 1_000, UDP: UDP / 1_000, SCTP: SCTP / 1_000 }, byVirtualServer };
+};
+
+export const desiredResponse = (parts: DesiredResponseParts): HttpResponse => {
+  const { desired, view, orphaned, packetRules, settings, facts } = parts;
+  const keys = desiredKeys(desired);
+  const orphanedKeys = orphaned.keys();
+  const { dummyAddresses, elements } = addressesAndElements(desired.keys(), view);
+  return streamResponse([
+    ['version', adminVersion],
+    ['virtualServers', objectChunks(entryMembers(keys, view))],
+    ['dummyAddresses', listItems(dummyAddresses)],
+    ['elements', listItems(elements)],
+    [
+      'lingering',
+      objectChunks([
+        ['virtualServers', objectChunks(entryMembers(orphanedKeys.virtualServers, view))],
+        ...plainMembers(addressesAndElements(orphanedKeys, view)),
+      ]),
+    ],
+    ['drainSeconds', [JSON.stringify(drainSeconds([...keys, ...orphanedKeys.virtualServers], parts))]],
+    ['excludeCidrs', listItems(settings().excludeCidrs.map(({ text }) => text))],
+    [
+      'packetTables',
+      objectMembers(packetRules.inForce.map((family) => [family, packetRules.desiredText(family)])),
+    ],
+    ['kernelSettings', listItems(settingDifferences(settings(), facts))],
+  ]);
+};

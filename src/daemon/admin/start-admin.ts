@@ -1,0 +1,118 @@
+import { bootMilliseconds } from '../../base/boot-clock.js';
+import { messageOf } from '../../base/errors.js';
+import { SerialQueue } from '../../base/async.js';
+import type { Logger } from '../../base/log.js';
+import type { Source } from '../../watch/source.js';
+import type { RecentEvents } from '../events/recent-events.js';
+import type { LiveSettings } from '../config/live-settings.js';
+import type { Handler } from '../serving/http-response.js';
+import type { Composition } from '../compose.js';
+import { kernelFacts } from '../kernel/kernel-access.js';
+import { adminHandler } from './admin-handler.js';
+import { VirtualServerDescriptions } from './virtual-server-descriptions.js';
+import { AdminSocket, AdminSocketError } from './admin-socket.js';
+
+export interface AdminStartParts {
+  readonly settings: LiveSettings;
+  readonly composition: Composition;
+  readonly source: Pick<Source, 'name' | 'health'>;
+  readonly recentEvents: RecentEvents;
+  readonly log: Logger;
+}
+
+/** Says whose the daemon's things are. */
+export const describeVirtualServers = (
+  { store, desiredStateUpdater, observed, reconciler, foreignVirtualServers }: Omit<Composition, 'syncLoop'>,
+  settings: LiveSettings,
+): VirtualServerDescriptions =>
+  new VirtualServerDescriptions({
+    store,
+    desired: desiredStateUpdater.desired,
+    observed,
+    orphaned: desiredStateUpdater.orphaned,
+    drains: reconciler.drains,
+    drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
+    foreignVirtualServers,
+    node: () => desiredStateUpdater.node,
+    now: bootMilliseconds,
+  });
+
+const handlerOf = ({ settings, composition, source, recentEvents: events }: AdminStartParts): Handler => {
+  const { store, desiredStateUpdater, observed, reconciler, foreignVirtualServers, packetRules } =
+    composition;
+  const { desired } = desiredStateUpdater;
+  const descriptions = describeVirtualServers(composition, settings);
+  return adminHandler({
+    status: { composition, settings, source, descriptions },
+    serviceReport: { store, desiredStateUpdater, observed, reconciler, descriptions, events },
+    lookup: { store, desired, descriptions },
+    descriptions,
+    syncLoop: composition.syncLoop,
+    desired,
+    view: foreignVirtualServers,
+    orphaned: desiredStateUpdater.orphaned,
+    packetRules,
+    settings: () => settings.now,
+    facts: kernelFacts(),
+    observed,
+    reconciler,
+  });
+};
+
+/** How often a place that was another's is looked at again. */
+const retryMilliseconds = 10_000;
+
+/** Keeps the socket at a path. Where it cannot be, the daemon works without, and says so once for each reason. */
+class RestartingAdminSocket implements AsyncDisposable {
+  readonly #queue = new SerialQueue();
+  #socket: AdminSocket | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastError: string | undefined;
+  #stopped = false;
+
+  constructor(
+    private readonly path: string,
+    private readonly handler: Handler,
+    private readonly log: Logger,
+  ) {}
+
+  /** Never rejects. */
+  open(): Promise<void> {
+    return this.#queue.run(async () => {
+      if (this.#stopped) return;
+      try {
+        this.#socket = await AdminSocket.open(this.path, this.handler, this.log);
+        this.#lastError = undefined;
+        this.log.info({ path: this.path }, 'the admin socket listens');
+      } catch (error) {
+        this.#reportFailure(messageOf(error), error instanceof AdminSocketError ? error.remedy : undefined);
+        this.#timer = setTimeout(() => void this.open(), retryMilliseconds);
+      }
+    });
+  }
+
+  #reportFailure(error: string, remedy: string | undefined): void {
+    if (error !== this.#lastError)
+      this.log.warn(
+        { trouble: error, ...(remedy !== undefined && { remedy }) },
+        'there is no admin socket: kube-ipvs dump and its like know no names here; it is tried again every 10 s',
+      );
+    this.#lastError = error;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#queue.run(async () => this.#socket?.[Symbol.asyncDispose]());
+  }
+}
+
+/** Serves the state of the daemon on the admin socket until it is disposed of. */
+export const startAdmin = async (parts: AdminStartParts): Promise<AsyncDisposable> => {
+  const { settings, log } = parts;
+  const path = settings.now.adminSocket;
+  if (path === '') return { [Symbol.asyncDispose]: async () => {} };
+  const socket = new RestartingAdminSocket(path, handlerOf(parts), log);
+  await socket.open();
+  return socket;
+};

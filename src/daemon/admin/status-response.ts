@@ -1,0 +1,166 @@
+import { bootMilliseconds } from '../../base/boot-clock.js';
+import { release } from 'node:os';
+import type { Retries } from '../../apply/retry/retries.js';
+import { version } from '../../base/version.js';
+import { configDigest } from '../../config/configuration-document.js';
+import {
+  adminVersion,
+  type OrphanedVirtualServerResponse,
+  type PacketRulesResponse,
+  type RefusedOperationResponse,
+  type StatusResponse,
+} from '../../admin-api/responses.js';
+import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
+import type { DesiredState } from '../../plan/desired-state.js';
+import type { Source } from '../../watch/source.js';
+import type { VirtualServerDescriptions } from './virtual-server-descriptions.js';
+import type { LiveSettings } from '../config/live-settings.js';
+import type { Composition } from '../compose.js';
+
+export interface StatusParts {
+  readonly composition: Pick<
+    Composition,
+    | 'store'
+    | 'observed'
+    | 'reconciler'
+    | 'foreignVirtualServers'
+    | 'drift'
+    | 'desiredStateUpdater'
+    | 'health'
+    | 'families'
+    | 'lastSync'
+    | 'deletedNodes'
+    | 'packetRules'
+  >;
+  readonly settings: LiveSettings;
+  readonly source: Pick<Source, 'name' | 'health'>;
+  readonly descriptions: Pick<VirtualServerDescriptions, 'allOrphaned'>;
+}
+
+const maximumRefusedOperations = 100;
+const maximumOrphans = 100;
+
+type Failures = ReturnType<Retries<unknown>['failures']>;
+
+/** As of a time of the clock of the failures. */
+export function* refusedOperationResponses(
+  failures: Failures,
+  now: number,
+): Iterable<RefusedOperationResponse> {
+  for (const { what, reason, since, dueAt } of failures)
+    yield {
+      what,
+      reason,
+      seconds: Math.max(0, now - since) / 1_000,
+      ...(dueAt === Infinity ? {} : { nextTrySeconds: Math.max(0, dueAt - now) / 1_000 }),
+    };
+}
+
+const packetRulesResponses = ({
+  packetRules,
+  families,
+}: StatusParts['composition']): StatusResponse['packetRules'] => {
+  const responses: Record<string, PacketRulesResponse> = {};
+  for (const family of families) {
+    const trouble = packetRules.lastErrorOf(family) ?? 'the kernel has no nftables for this family';
+    responses[family] = packetRules.inForce.includes(family)
+      ? { inForce: true }
+      : { inForce: false, trouble };
+  }
+  return responses;
+};
+
+const problemCount = (desired: DesiredState): number => {
+  let count = desired.clashes().length;
+  for (const { problems } of desired.fragments()) count += problems.length;
+  return count;
+};
+
+const countsOf = ({
+  observed,
+  desiredStateUpdater,
+  reconciler,
+  foreignVirtualServers,
+}: StatusParts['composition']): StatusResponse['counts'] => {
+  const { virtualServers, realServers, addresses, elements } = observed.sizes();
+  let draining = 0;
+  for (const servers of reconciler.drains.draining.values()) draining += servers.size;
+  return {
+    services: desiredStateUpdater.desired.serviceCount,
+    virtualServers,
+    realServers,
+    addresses,
+    packetRuleElements: elements,
+    foreignVirtualServers: foreignVirtualServers.size,
+    draining,
+    lingering: desiredStateUpdater.orphaned.size,
+    problems: problemCount(desiredStateUpdater.desired),
+  };
+};
+
+const ownershipConflictResponses = (
+  foreignVirtualServers: ForeignVirtualServers,
+): StatusResponse['contested'] =>
+  [...foreignVirtualServers.conflicts()].map(({ key, service }) => ({ virtualServer: key, service }));
+
+const orphanResponses = (descriptions: StatusParts['descriptions']): StatusResponse['lingering'] => {
+  const responses: OrphanedVirtualServerResponse[] = [];
+  for (const [virtualServer, { service, lingering }] of descriptions.allOrphaned()) {
+    responses.push({ virtualServer, ...(service === undefined ? {} : { service }), ...lingering });
+    if (responses.length === maximumOrphans) break;
+  }
+  return responses;
+};
+
+const sourceResponse = (source: StatusParts['source']): StatusResponse['source'] => {
+  const { delivered, lastError: trouble } = source.health();
+  return { name: source.name, delivered, ...(trouble === undefined ? {} : { trouble }) };
+};
+
+const portsResponse = ({ now: { configuration } }: LiveSettings): StatusResponse['ports'] => {
+  const ports = { health: configuration.healthzBindAddress, metrics: configuration.metricsBindAddress };
+  return Object.fromEntries(Object.entries(ports).filter(([, address]) => address !== ''));
+};
+
+const processResponse = () => ({
+  programVersion: version,
+  pid: process.pid,
+  startedAt: new Date(performance.timeOrigin).toISOString(),
+  uptimeSeconds: Math.round(process.uptime()),
+  kernelRelease: release(),
+});
+
+/** How the daemon does. Costs one look at each virtual server. */
+export const statusResponse = ({
+  composition,
+  settings,
+  source,
+  descriptions,
+}: StatusParts): StatusResponse => {
+  const { store, reconciler, lastSync, health } = composition;
+  const refused = [...refusedOperationResponses(reconciler.failures(), bootMilliseconds())];
+  const sync = lastSync.toResponse();
+  const zone = store.node?.zone ?? '';
+  return {
+    version: adminVersion,
+    ...processResponse(),
+    node: settings.now.nodeName,
+    ...(zone === '' ? {} : { zone }),
+    scheduler: settings.now.scheduler,
+    configDigest: configDigest(settings.now),
+    configFiles: settings.now.configFiles,
+    source: sourceResponse(source),
+    synced: lastSync.synced,
+    healthy: health.health().healthy,
+    ...(sync === undefined ? {} : { lastSync: sync }),
+    counts: countsOf(composition),
+    refused: refused.slice(0, maximumRefusedOperations),
+    refusedCount: refused.length,
+    contested: ownershipConflictResponses(composition.foreignVirtualServers),
+    lingering: orphanResponses(descriptions),
+    lostNodes: composition.deletedNodes.deletedNodes(),
+    drift: composition.drift.counts.filter(({ count }) => count > 0),
+    packetRules: packetRulesResponses(composition),
+    ports: portsResponse(settings),
+  };
+};

@@ -1,0 +1,236 @@
+import type { Drains } from '../../apply/drain/drains.js';
+import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { Endpoint } from '../../model/endpoint.js';
+import type { NodeFacts } from '../../model/node.js';
+import type { Service, ServiceKey } from '../../model/service.js';
+import type {
+  DesiredRealServer,
+  RealServer,
+  RealServerKey,
+  VirtualServerKey,
+  DesiredVirtualServer,
+} from '../../model/virtual-server.js';
+import type {
+  DrainResponse,
+  FrontendKind,
+  OrphanedResponse,
+  RealServerDescription,
+  VirtualServerDescription,
+} from '../../admin-api/responses.js';
+import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
+import type { DesiredState } from '../../plan/desired-state.js';
+import { drainDeadline, type DrainSettings } from '../../plan/drain/drain-step.js';
+import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
+import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
+import type { Frontend } from '../../plan/render/frontends.js';
+import { servedPort, type ServedPort } from '../../plan/render/served-port.js';
+import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
+import { familyOf, type Family } from '../../base/ip.js';
+import type { ClusterStore } from '../../watch/store/cluster-store.js';
+
+export interface VirtualServerDescriptionsParts {
+  readonly store: Pick<ClusterStore, 'service' | 'slicesOf'>;
+  readonly desired: DesiredState;
+  readonly observed: Pick<ObservedState, 'virtualServer'>;
+  readonly orphaned: Pick<OrphanedVirtualServers, 'has' | 'formerOwner' | 'virtualServer' | 'virtualServers'>;
+  readonly drains: Pick<Drains, 'draining'>;
+  readonly drainSettings: () => DrainSettings;
+  readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'conflictAt'>;
+  /** As of the last sync. */
+  readonly node: () => NodeFacts;
+  /** Milliseconds of the clock of `drains`. */
+  readonly now: () => number;
+}
+
+const frontendKinds: Readonly<Record<Frontend['kind'], FrontendKind>> = {
+  'cluster-ip': 'ClusterIP',
+  'node-port': 'NodePort',
+  'external-ip': 'ExternalIP',
+  'load-balancer-ip': 'LoadBalancer',
+};
+
+/** Where the thing is, as far as the cluster knows. */
+export const endpointLocation = (
+  endpoint: Endpoint | undefined,
+  service: ServiceKey | undefined,
+): Pick<RealServerDescription, 'pod' | 'node' | 'zone'> => {
+  const { pod, nodeName, zone = '' } = endpoint ?? {};
+  return {
+    ...(pod === undefined || service === undefined ? {} : { pod: `${service.split('/', 1)[0]}/${pod}` }),
+    ...(nodeName === undefined ? {} : { node: nodeName }),
+    ...(zone === '' ? {} : { zone }),
+  };
+};
+
+/** The traffic policy that counts for an address. */
+export const trafficPolicyOf = (service: Service, { kind }: ServedPort): 'Cluster' | 'Local' =>
+  kind === 'cluster-ip' ? service.internalTrafficPolicy : service.externalTrafficPolicy;
+
+/** The names of a virtual server, those of its real servers one by one, as they are asked for. */
+export interface StreamedDescription {
+  readonly own: Omit<VirtualServerDescription, 'realServers'>;
+  readonly realServers: Iterable<readonly [string, RealServerDescription]>;
+}
+
+/** Says whose virtual servers and real servers are. */
+export class VirtualServerDescriptions {
+  constructor(private readonly parts: VirtualServerDescriptionsParts) {}
+
+  /** Undefined where the virtual server is nobody's that we know. */
+  of(key: VirtualServerKey): VirtualServerDescription | undefined {
+    const entry = this.entryOf(key);
+    return entry && { ...entry.own, realServers: Object.fromEntries(entry.realServers) };
+  }
+
+  /** The same, real servers one by one: there may be thousands. */
+  entryOf(key: VirtualServerKey): StreamedDescription | undefined {
+    const { desired, store } = this.parts;
+    const owner = desired.ownerOf(key);
+    if (owner !== undefined) {
+      const service = store.service(owner);
+      return service && this.ofService(service, key);
+    }
+    const known = this.orphanedDescription(key);
+    if (known === undefined) return undefined;
+    const { realServers, ...own } = known;
+    return { own, realServers: Object.entries(realServers) };
+  }
+
+  /** What lingers, of the Service where one is given. */
+  *allOrphaned(
+    service?: ServiceKey,
+  ): Iterable<
+    readonly [VirtualServerKey, VirtualServerDescription & { readonly lingering: OrphanedResponse }]
+  > {
+    const { orphaned: lingering } = this.parts;
+    for (const key of lingering.virtualServers()) {
+      const known =
+        service === undefined || lingering.formerOwner(key) === service
+          ? this.orphanedDescription(key)
+          : undefined;
+      if (known !== undefined) yield [key, known];
+    }
+  }
+
+  /** The names of a virtual server that lingers; undefined where it does not. */
+  orphanedDescription(
+    key: VirtualServerKey,
+  ): (VirtualServerDescription & { readonly lingering: OrphanedResponse }) | undefined {
+    const { desired, orphaned: lingering, drainSettings } = this.parts;
+    const entry = lingering.has(key) ? lingering.virtualServer(key) : undefined;
+    if (entry === undefined || desired.ownerOf(key) !== undefined) return undefined;
+    const service = lingering.formerOwner(key);
+    const realServers: Record<string, RealServerDescription> = {};
+    let span = { seconds: 0, secondsLeft: drainDeadline(entry, drainSettings()) / 1_000 };
+    for (const [realServer] of this.#undesiredOf(key)) {
+      const drained = this.#spanOf(key, realServer, entry);
+      if (drained !== undefined && drained.seconds > span.seconds) span = drained;
+      realServers[realServer] = {
+        ...endpointLocation(desired.formerEndpoint(key, realServer), service),
+        state: 'draining',
+        ...(drained === undefined ? {} : { drain: { ...drained, reason: 'gone' } }),
+      };
+    }
+    return { ...(service === undefined ? {} : { service }), lingering: span, realServers };
+  }
+
+  /** The same of a virtual server that the Service asks for, be it its or another's. */
+  ofService(service: Service, key: VirtualServerKey): StreamedDescription | undefined {
+    const entry = this.parts.desired.fragment(service.key)?.virtualServers.get(key);
+    const served = entry && servedPort(service, entry.server.identity);
+    if (entry === undefined || served === undefined) return undefined;
+    return {
+      own: {
+        service: service.key,
+        port: { name: served.port.name, port: served.port.port },
+        frontend: frontendKinds[served.kind],
+        ...(this.parts.foreignVirtualServers.conflictAt(key) === undefined
+          ? {}
+          : { contested: true as const }),
+      },
+      realServers: this.#realServersOf(service, served, key, entry.realServers),
+    };
+  }
+
+  *#realServersOf(
+    service: Service,
+    served: ServedPort,
+    key: VirtualServerKey,
+    desiredServers: DesiredVirtualServer<DesiredRealServer>['realServers'],
+  ): Iterable<readonly [RealServerKey, RealServerDescription]> {
+    for (const [realServer, { endpoint }] of desiredServers)
+      yield [
+        realServer,
+        { ...endpointLocation(endpoint, service.key), state: endpoint.ready ? 'ready' : 'last-resort' },
+      ];
+    if (this.parts.desired.ownerOf(key) === service.key) yield* this.#drainingOf(service, served, key);
+  }
+
+  *#drainingOf(
+    service: Service,
+    served: ServedPort,
+    key: VirtualServerKey,
+  ): Iterable<readonly [RealServerKey, RealServerDescription]> {
+    let verdicts: ReadonlyMap<RealServerKey, EndpointSelection> | undefined;
+    for (const [realServer, { address }] of this.#undesiredOf(key)) {
+      const endpoint = this.parts.desired.formerEndpoint(key, realServer);
+      verdicts ??= this.#verdictsOf(service, served, familyOf(address));
+      const drain = this.#drainOf(service, served, key, realServer, verdicts.get(realServer));
+      yield [
+        realServer,
+        {
+          ...endpointLocation(endpoint, service.key),
+          state: 'draining',
+          ...(drain === undefined ? {} : { drain }),
+        },
+      ];
+    }
+  }
+
+  /** The real servers that get nothing new, and that no Service asks for. */
+  *#undesiredOf(key: VirtualServerKey): Iterable<readonly [RealServerKey, RealServer]> {
+    const { desired, observed } = this.parts;
+    const desiredServers = desired.virtualServer(key)?.realServers;
+    for (const [realServer, server] of observed.virtualServer(key)?.realServers ?? [])
+      if (server.weight === 0 && desiredServers?.has(realServer) !== true) yield [realServer, server];
+  }
+
+  #spanOf(
+    key: VirtualServerKey,
+    realServer: RealServerKey,
+    entry: DesiredVirtualServer | undefined,
+  ): OrphanedResponse | undefined {
+    const { drains, drainSettings, now } = this.parts;
+    const since = drains.draining.get(key)?.get(realServer)?.since;
+    if (since === undefined || entry === undefined) return undefined;
+    const seconds = Math.max(0, now() - since) / 1_000;
+    return {
+      seconds,
+      secondsLeft: Math.max(0, drainDeadline(entry, drainSettings()) / 1_000 - seconds),
+    };
+  }
+
+  /** What becomes of the endpoints behind a virtual server, all of which are of its family. */
+  #verdictsOf(
+    service: Service,
+    { port }: ServedPort,
+    family: Family,
+  ): ReadonlyMap<RealServerKey, EndpointSelection> {
+    const { store, node } = this.parts;
+    const endpoints = endpointsByPort(store.slicesOf(service.key))(family, port);
+    return new Map(endpointSelections(endpoints, node()).map((verdicts) => [verdicts.of.key, verdicts]));
+  }
+
+  #drainOf(
+    service: Service,
+    served: ServedPort,
+    key: VirtualServerKey,
+    realServer: RealServerKey,
+    verdicts: EndpointSelection | undefined,
+  ): DrainResponse | undefined {
+    const span = this.#spanOf(key, realServer, this.parts.desired.virtualServer(key));
+    if (span === undefined) return undefined;
+    const verdict = trafficPolicyOf(service, served) === 'Local' ? verdicts?.local : verdicts?.cluster;
+    return { ...span, reason: verdict?.used === false ? verdict.reason : 'gone' };
+  }
+}

@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs';
+import { SerialQueue } from '../../base/async.js';
+import { messageOf } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import { configDigest } from '../../config/configuration-document.js';
+import { settingsChange } from '../../config/settings-change.js';
+import type { Settings } from '../../config/settings.js';
+import type { ChangeableSettings } from './live-settings.js';
+import type { SyncLoop } from '../sync/sync-loop.js';
+import { watchFiles } from './watch-files.js';
+
+export interface ConfigReloaderParts {
+  readonly settings: ChangeableSettings;
+  /** Reads flags and config files as at start; throws where something is wrong. */
+  readonly loadSettings: () => Settings;
+  /** Makes the kernel ready for settings that are about to count; rejects where it can't be. */
+  readonly prepareKernel: (next: Settings, before: Settings) => Promise<void>;
+  readonly syncLoop: Pick<SyncLoop, 'changeSettings'>;
+  readonly log: Logger;
+}
+
+const contentOf = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    return messageOf(error);
+  }
+};
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Puts in force what a changed config file says, as far as a running process can; anything wrong with it changes nothing. */
+export class ConfigReloader {
+  readonly #queue = new SerialQueue();
+  /** Undefined before the first look: what the settings in force were read from may have changed since. */
+  #lastContents: readonly string[] | undefined;
+  #stopped = false;
+
+  constructor(private readonly parts: ConfigReloaderParts) {}
+
+  /** Follows the config files from what the settings in force were read from. What was under way when it is disposed has ended then. */
+  start(): AsyncDisposable {
+    const watching = watchFiles(this.parts.settings.now.configFiles, () => void this.check());
+    void this.check();
+    return {
+      [Symbol.asyncDispose]: async () => {
+        watching[Symbol.dispose]();
+        this.#stopped = true;
+        await this.#queue.run(async () => undefined);
+      },
+    };
+  }
+
+  /** Reads the files; acts where any differs from what it was at the last look. Never rejects. */
+  check(): Promise<void> {
+    return this.#queue.run(async () => {
+      const contents = this.#contents();
+      if (this.#stopped || same(contents, this.#lastContents)) return;
+      const isFirst = this.#lastContents === undefined;
+      this.#lastContents = contents;
+      try {
+        await this.#apply(this.parts.loadSettings(), isFirst);
+      } catch (error) {
+        this.parts.log.error(
+          { problem: messageOf(error), config: configDigest(this.parts.settings.now) },
+          'the config file changed and cannot be put in force; everything stays as it was',
+        );
+      }
+    });
+  }
+
+  #contents(): readonly string[] {
+    return this.parts.settings.now.configFiles.map(contentOf);
+  }
+
+  async #apply(next: Settings, isFirst: boolean): Promise<void> {
+    const { settings, log } = this.parts;
+    const before = settings.now;
+    const change = settingsChange(before, next);
+    if (change.changed.length > 0) await this.#replaceSettings(change.settings);
+    for (const warning of next.warnings)
+      if (!before.warnings.includes(warning)) log.warn({ warning }, 'configuration');
+    const config = configDigest(settings.now);
+    if (change.fixed.length > 0)
+      log.warn({ fields: change.fixed, config }, 'the config file changed what counts after a restart only');
+    if (change.changed.length > 0)
+      log.info({ changed: change.changed, config }, 'the config file changed, and is in force');
+    else if (change.fixed.length === 0 && !isFirst)
+      log.info({ config }, 'the config file changed, but nothing that counts');
+  }
+
+  async #replaceSettings(next: Settings): Promise<void> {
+    const { settings, prepareKernel, syncLoop } = this.parts;
+    await syncLoop.changeSettings(async () => {
+      const before = settings.now;
+      await prepareKernel(next, before);
+      settings.replace(next);
+    });
+  }
+}

@@ -1,0 +1,35 @@
+import { cachedTableText } from '../../apply/packet-rules/table-comparison.js';
+import type { Family } from '../../base/ip.js';
+import type { Settings } from '../../config/settings.js';
+import { tableName, type TableDeclaration } from '../../nftables/declarations.js';
+import type { TableState, WrongSetting } from '../../plan/output/node-plan.js';
+import { planKernelSettings, type KernelFacts } from './kernel-settings.js';
+
+/** The settings that we cannot do without and that are otherwise. */
+export const settingDifferences = (
+  settings: Pick<Settings, 'strictArp' | 'conntrack'>,
+  facts: KernelFacts,
+): readonly WrongSetting[] =>
+  planKernelSettings(settings, facts)
+    .changes.filter(({ required: needed }) => needed === true)
+    .map(({ setting: { name }, value, previous: before }) => ({
+      name,
+      wanted: value,
+      ...(before === 'unreadable' ? {} : { found: before }),
+    }));
+
+/** How the kernel has our tables; `wanted` gives the text of what a family's is to be, beside what is there. */
+export const tableStates = async (
+  families: readonly Family[],
+  client: { table(family: Family, name: string): Promise<TableDeclaration | undefined> },
+  desiredText: (family: Family, present: TableDeclaration) => string | undefined,
+): Promise<ReadonlyMap<Family, TableState>> => {
+  const states = new Map<Family, TableState>();
+  for (const family of families) {
+    const present = await client.table(family, tableName);
+    if (present === undefined) states.set(family, 'missing');
+    else
+      states.set(family, cachedTableText(present) === desiredText(family, present) ? 'as wanted' : 'changed');
+  }
+  return states;
+};

@@ -1,0 +1,196 @@
+import type { ConntrackSettings, Settings } from '../../config/settings.js';
+import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
+import { sysctl, type KernelParameter, type KernelParameterValue } from '../../kernel/sysctl.js';
+
+/** A kernel setting and what it is to be. */
+export interface KernelSetting {
+  readonly setting: KernelParameter;
+  readonly value: number;
+  /** What it is for: the end of a sentence. */
+  readonly why: string;
+  /** A higher value of the kernel's own is fine. */
+  readonly isMinimum?: true;
+  /** Without it we would not keep our promises: where it is refused, we do not start. */
+  readonly required?: true;
+  /** The configuration that leaves the kernel's value alone. */
+  readonly avoidedBy?: string;
+  /** Of use only where this one has its value. */
+  readonly dependsOn?: KernelParameter;
+}
+
+/** What the decision knows of the machine. */
+export interface KernelFacts {
+  /** As `uname -r` has it. */
+  readonly release: string;
+  readonly cpus: number;
+  readonly read: (setting: KernelParameter) => KernelParameterValue;
+}
+
+export interface KernelSettingChange extends KernelSetting {
+  readonly previous: number | 'unreadable';
+}
+
+export interface KernelSettingsPlan {
+  /** What differs, in the order of writing. */
+  readonly changes: readonly KernelSettingChange[];
+  /** What is asked for and does not exist here. */
+  readonly absent: readonly KernelSetting[];
+  /** Lines for the log. */
+  readonly warnings: readonly string[];
+}
+
+/** Milliseconds as the whole seconds that the kernel takes. Less than one is one: to the kernel 0 means something else. */
+export const toWholeSeconds = (milliseconds: number): number =>
+  milliseconds <= 0 ? 0 : Math.max(1, Math.trunc(milliseconds / 1000));
+
+const requiredSetting = (name: string, why: string): KernelSetting => ({
+  setting: sysctl(name),
+  value: 1,
+  why,
+  required: true,
+});
+
+/** kube-proxy-ipvs §6.2. */
+const alwaysRequired: readonly KernelSetting[] = [
+  requiredSetting(
+    'net.ipv4.vs.conntrack',
+    'without it what IPVS forwards is not tracked, and so not masqueraded',
+  ),
+  requiredSetting('net.ipv4.vs.expire_nodest_conn', 'without it connections to a pod that is gone hang'),
+  requiredSetting(
+    'net.ipv4.vs.expire_quiescent_template',
+    'without it session affinity sends clients to a pod that is leaving',
+  ),
+  requiredSetting('net.ipv4.ip_forward', 'without it the answers of pods do not reach their clients'),
+];
+
+const strictArp = (name: string, value: number): KernelSetting => ({
+  setting: sysctl(`net.ipv4.conf.all.${name}`),
+  value,
+  why: 'strictARP: the node is to answer for the addresses of the interface that was asked, never for a VIP',
+  required: true,
+  avoidedBy: 'ipvs.strictARP: false',
+});
+
+const connReuseMode: KernelSetting = {
+  setting: sysctl('net.ipv4.vs.conn_reuse_mode'),
+  value: 0,
+  why: 'before Linux 5.9 a connection from a port that was used before waits a second without it',
+};
+
+/** The mode came with Linux 4.1; since 5.9 connections are reused without the delay that 0 avoids. */
+const needsConnReuseMode = ({ release, read }: KernelFacts): boolean => {
+  const version = parseRelease(release);
+  return (
+    version !== undefined &&
+    isAtLeast(version, 4, 1) &&
+    !isAtLeast(version, 5, 9) &&
+    read(connReuseMode.setting) !== 'absent'
+  );
+};
+
+const releaseWarnings = ({ release }: KernelFacts): readonly string[] =>
+  parseRelease(release) === undefined
+    ? [
+        `"${release}" is no kernel release as 6.1.0 is: ${connReuseMode.setting.name} is left as it is; set it to 0 if this is a Linux before 5.9`,
+      ]
+    : [];
+
+const conntrackMaximum = sysctl('net.netfilter.nf_conntrack_max');
+/**
+ * The size of the hash table of connection tracking. The module parameter hashsize is the same number, but only root may read
+ * or write it; this one any user may read, and CAP_NET_ADMIN may write it (in the host's network namespace, since Linux 4.8).
+ */
+const conntrackBuckets = sysctl('net.netfilter.nf_conntrack_buckets');
+const largestScaledMaximum = 1_048_576;
+
+/** kube-proxy-ipvs §6.4: so many for each CPU, up to about a million, and at least conntrack.min. */
+const limits = ({ maxPerCore, min }: ConntrackSettings, cpus: number): readonly KernelSetting[] => {
+  if (maxPerCore === 0) return [];
+  const scaled = maxPerCore * cpus;
+  const value = scaled > largestScaledMaximum ? largestScaledMaximum : Math.max(scaled, min);
+  const avoidedBy = 'conntrack.maxPerCore: 0';
+  return [
+    { setting: conntrackMaximum, value, why: 'so many connections may be tracked at once', avoidedBy },
+    {
+      setting: conntrackBuckets,
+      value: Math.trunc(value / 4),
+      isMinimum: true,
+      why: 'with fewer buckets than a quarter of nf_conntrack_max tracking gets slow',
+      avoidedBy,
+      dependsOn: conntrackMaximum,
+    },
+  ];
+};
+
+const timeoutNames = {
+  tcpEstablishedTimeout: 'nf_conntrack_tcp_timeout_established',
+  tcpCloseWaitTimeout: 'nf_conntrack_tcp_timeout_close_wait',
+  udpTimeout: 'nf_conntrack_udp_timeout',
+  udpStreamTimeout: 'nf_conntrack_udp_timeout_stream',
+} as const;
+
+const timeouts = (conntrack: ConntrackSettings): readonly KernelSetting[] =>
+  (['tcpEstablishedTimeout', 'tcpCloseWaitTimeout', 'udpTimeout', 'udpStreamTimeout'] as const)
+    .filter((field) => conntrack[field] > 0)
+    .map((field) => ({
+      setting: sysctl(`net.netfilter.${timeoutNames[field]}`),
+      value: toWholeSeconds(conntrack[field]),
+      why: `conntrack.${field} asks for it`,
+      avoidedBy: `conntrack.${field}: 0s`,
+    }));
+
+const liberal: KernelSetting = {
+  setting: sysctl('net.netfilter.nf_conntrack_tcp_be_liberal'),
+  value: 1,
+  why: 'conntrack.tcpBeLiberal asks for it',
+  avoidedBy: 'conntrack.tcpBeLiberal: false',
+};
+
+/** Every setting that this configuration wants of this kernel, whatever it is now. */
+const desiredSettings = (
+  { strictArp: isStrict, conntrack }: Pick<Settings, 'strictArp' | 'conntrack'>,
+  facts: KernelFacts,
+): readonly KernelSetting[] => [
+  ...alwaysRequired,
+  ...(needsConnReuseMode(facts) ? [connReuseMode] : []),
+  ...(isStrict ? [strictArp('arp_ignore', 1), strictArp('arp_announce', 2)] : []),
+  ...limits(conntrack, facts.cpus),
+  ...timeouts(conntrack),
+  ...(conntrack.tcpBeLiberal ? [liberal] : []),
+];
+
+/** Which kernel settings are to change (kube-proxy-ipvs §6.2, §6.4). Pure but for `facts.read`. */
+export const planKernelSettings = (
+  settings: Pick<Settings, 'strictArp' | 'conntrack'>,
+  facts: KernelFacts,
+): KernelSettingsPlan => {
+  const changes: KernelSettingChange[] = [];
+  const absent: KernelSetting[] = [];
+  for (const desired of desiredSettings(settings, facts)) {
+    const before = facts.read(desired.setting);
+    if (before === 'absent') absent.push(desired);
+    else if (
+      before === 'unreadable' ||
+      (desired.isMinimum ? before < desired.value : before !== desired.value)
+    )
+      changes.push({ ...desired, previous: before });
+  }
+  return { changes, absent, warnings: releaseWarnings(facts) };
+};
+
+/** Why a write was refused, and what to do. */
+export const refusalText = (change: KernelSettingChange, reason: string): string =>
+  `cannot set ${change.setting.name} to ${change.value} (it is ${change.previous}): ${reason}; ${change.why}. ` +
+  `Set it on the node: sysctl -w ${change.setting.name}=${change.value}` +
+  (change.avoidedBy === undefined ? '' : `, or leave it alone: ${change.avoidedBy}`);
+
+const absenceReason = (name: string): string =>
+  name === 'net.ipv4.vs.conntrack'
+    ? 'its IPVS was built without CONFIG_IP_VS_NFCT; boot a kernel that has it'
+    : 'it does not exist, or not in this network namespace';
+
+/** What it means that a setting does not exist. */
+export const absenceText = ({ setting, value, why, avoidedBy }: KernelSetting): string =>
+  `this kernel has no ${setting.name} to set to ${value}: ${absenceReason(setting.name)}; ${why}` +
+  (avoidedBy === undefined ? '' : `. To do without it: ${avoidedBy}`);

@@ -1,0 +1,78 @@
+import { isVip, type DummyInterface } from '../../apply/addresses/dummy-interface.js';
+import type { NodeAddresses } from '../../apply/addresses/node-addresses.js';
+import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { IpAddress } from '../../base/ip.js';
+import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
+import { dummyInterfaceName } from '../../model/node.js';
+import type { RtnetlinkEvent } from '../../kernel/rtnetlink/events.js';
+
+export interface RouteEventHandlerParts {
+  readonly dummy: DummyInterface;
+  readonly observed: ObservedState;
+  readonly nodeAddresses: NodeAddresses;
+  /** An address of a node interface came or went. */
+  readonly nodeChanged: () => void;
+  /** Addresses of kube-ipvs0 are not as we left them. */
+  readonly dummyChanged: (addresses: Iterable<IpAddress>) => void;
+  /** Which addresses are whose is not known any more: all of them are to be read again. */
+  readonly rereadAddresses: () => void;
+}
+
+/** Takes in what the kernel tells of links and addresses: kube-ipvs0 is ours, everything else is the node. */
+export class RouteEventHandler {
+  constructor(private readonly parts: RouteEventHandlerParts) {}
+
+  handle(event: RtnetlinkEvent): void {
+    switch (event.kind) {
+      case 'link':
+        return this.#linkChanged(event.link);
+      case 'link-gone':
+        return this.#linkGone(event.link.index);
+      case 'address':
+        return this.#addressChanged(event.address, true);
+      case 'address-gone':
+        return this.#addressChanged(event.address, false);
+    }
+  }
+
+  /** Somebody else may give our device another name, or its name to another device: then their addresses change hands too. */
+  #linkChanged(link: Link): void {
+    const { dummy, nodeAddresses, rereadAddresses } = this.parts;
+    nodeAddresses.linkChanged(link);
+    const isNamedAsOurs = link.name === dummyInterfaceName;
+    if (isNamedAsOurs === (link.index === dummy.index)) return;
+    dummy.forget();
+    this.dummyReplaced();
+    rereadAddresses();
+  }
+
+  #linkGone(index: number): void {
+    const { dummy, nodeAddresses } = this.parts;
+    if (index !== dummy.index) {
+      if (nodeAddresses.linkRemoved(index)) this.parts.nodeChanged();
+      return;
+    }
+    dummy.forget();
+    this.dummyReplaced();
+  }
+
+  /** kube-ipvs0 has gone or is a new device: what it held is to be bound again. */
+  dummyReplaced(): void {
+    const { observed, dummyChanged } = this.parts;
+    const lost = [...observed.addresses()];
+    observed.setAddresses([]);
+    dummyChanged(lost);
+  }
+
+  #addressChanged(entry: LinkAddress, present: boolean): void {
+    const { dummy, observed, nodeAddresses } = this.parts;
+    if (entry.interfaceIndex !== dummy.index) {
+      if (nodeAddresses.addressChanged(entry, present)) this.parts.nodeChanged();
+      return;
+    }
+    // Our own operations on IPv6 addresses come back as events: they say nothing new.
+    if (!isVip(entry) || observed.hasAddress(entry.address) === present) return;
+    observed.setAddress(entry.address, present);
+    this.parts.dummyChanged([entry.address]);
+  }
+}

@@ -1,0 +1,59 @@
+import type { DriftCounters } from '../../apply/counters/drift-counters.js';
+import type { Logger } from '../../base/log.js';
+import type { Settings } from '../../config/settings.js';
+import type { KernelParameter } from '../../kernel/sysctl.js';
+import {
+  planKernelSettings,
+  refusalText,
+  type KernelSettingChange,
+  type KernelFacts,
+} from './kernel-settings.js';
+
+export interface SysctlControllerParts {
+  readonly settings: () => Pick<Settings, 'strictArp' | 'conntrack'>;
+  readonly facts: KernelFacts;
+  /** Gives undefined, or why the kernel refused. */
+  readonly write: (setting: KernelParameter, value: number) => string | undefined;
+  readonly drift: Pick<DriftCounters, 'count'>;
+  readonly log: Logger;
+}
+
+/**
+ * Looks at the kernel settings again, as somebody may have changed them since the start: what we cannot do without is set
+ * again, and of the rest it is told once that it differs, for whoever set it may have meant it.
+ */
+export class SysctlController {
+  /** By setting, what was told last. */
+  readonly #reported = new Map<string, string>();
+
+  constructor(private readonly parts: SysctlControllerParts) {}
+
+  check(): void {
+    const { settings, facts } = this.parts;
+    const { changes } = planKernelSettings(settings(), facts);
+    const differing = new Set(changes.map(({ setting }) => setting.name));
+    for (const name of this.#reported.keys()) if (!differing.has(name)) this.#reported.delete(name);
+    for (const change of changes) {
+      if (change.required === true) this.#restore(change);
+      else this.#report(change, `it is ${change.previous}, not ${change.value}; ${change.why}`);
+    }
+  }
+
+  #restore(change: KernelSettingChange): void {
+    const { write, drift, log } = this.parts;
+    const { setting, value, previous: before } = change;
+    const reason = write(setting, value);
+    if (reason !== undefined) return this.#report(change, refusalText(change, reason));
+    drift.count('kernel-setting', 'differs');
+    log.warn({ sysctl: setting.name, before, now: value }, 'somebody changed a kernel setting; set it again');
+  }
+
+  #report({ setting }: KernelSettingChange, problem: string): void {
+    if (this.#reported.get(setting.name) === problem) return;
+    this.#reported.set(setting.name, problem);
+    this.parts.log.warn(
+      { sysctl: setting.name, problem },
+      'a kernel setting is not as it is to be; it is left',
+    );
+  }
+}

@@ -1,0 +1,73 @@
+import { version } from '../../base/version.js';
+import { featureGateStates } from '../../config/feature-gates.js';
+import type { Settings } from '../../config/settings.js';
+import { servedFamilies } from '../../kernel/ip-families.js';
+import { IpvsClient } from '../../kernel/ipvs/client.js';
+import type { VirtualServerKey } from '../../model/virtual-server.js';
+import { servedPort } from '../../plan/render/served-port.js';
+import type { ClusterStore } from '../../watch/store/cluster-store.js';
+import type { Source } from '../../watch/source.js';
+import type { EventCounts } from '../events/event-recorder.js';
+import type { LiveSettings } from '../config/live-settings.js';
+import type { DesiredStateUpdater } from '../sync/desired-state-updater.js';
+import type { Composition } from '../compose.js';
+import { daemonSamples, eventSamples, sourceSamples } from './daemon-samples.js';
+import { Metrics } from './registry.js';
+import { ServiceTraffic, type ServicePortName } from './service-traffic.js';
+
+export const createMetrics = ({ configuration }: Settings): Metrics =>
+  new Metrics({
+    version,
+    families: servedFamilies(),
+    featureGates: featureGateStates(configuration.featureGates),
+  });
+
+/** Which port of a Service a virtual server serves, be it by its port or its node port. */
+export const servicePortOf =
+  (desired: DesiredStateUpdater['desired'], store: Pick<ClusterStore, 'service'>) =>
+  (key: VirtualServerKey): ServicePortName | undefined => {
+    const owner = desired.ownerOf(key);
+    const service = owner && store.service(owner);
+    const identity = desired.virtualServer(key)?.server.identity;
+    const served = service && identity && servedPort(service, identity);
+    return served && { service: service.key, port: served.port.port, protocol: served.port.protocol };
+  };
+
+export interface MetricsParts {
+  readonly metrics: Metrics;
+  readonly settings: LiveSettings;
+  readonly composition: Composition;
+  readonly source: Pick<Source, 'counts'>;
+  readonly forwardPolicy: { readonly blocking: number };
+  readonly events: { readonly counts: EventCounts };
+}
+
+/** From now on pages tell of all parts of the daemon. The kernel is asked when a page is, by a socket that nobody else uses. */
+export const startMetrics = ({
+  metrics,
+  settings,
+  composition,
+  source,
+  forwardPolicy,
+  events,
+}: MetricsParts): Disposable => {
+  const { desiredStateUpdater, store } = composition;
+  let ipvs: IpvsClient | undefined;
+  const traffic = new ServiceTraffic({
+    settings: () => settings.now.perServiceMetrics,
+    read: () => (ipvs ??= IpvsClient.open()).statistics(),
+    portOf: servicePortOf(desiredStateUpdater.desired, store),
+  });
+  metrics.addSource(() =>
+    daemonSamples({
+      ...composition,
+      desired: desiredStateUpdater.desired,
+      orphaned: desiredStateUpdater.orphaned,
+    }),
+  );
+  metrics.addSource(() => sourceSamples(source));
+  metrics.addSource(() => eventSamples(events.counts));
+  metrics.addSource(() => [{ metric: 'blockingFilters', value: forwardPolicy.blocking }]);
+  metrics.addSource(() => traffic.samples());
+  return { [Symbol.dispose]: () => ipvs?.close() };
+};

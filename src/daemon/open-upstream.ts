@@ -1,0 +1,55 @@
+import type { Logger } from '../base/log.js';
+import type { RateLimitOptions } from '../base/rate-limiter.js';
+import type { RequestObserver } from '../watch/api/api-client.js';
+import type { Source } from '../watch/source.js';
+import { logEventSink, type EventSink } from './events/event-recorder.js';
+import type { LiveSettings } from './config/live-settings.js';
+
+/** Where objects come from, and where events about them go. */
+export interface Upstream {
+  readonly source: Source;
+  readonly events: EventSink;
+}
+
+const rateOf = (settings: LiveSettings): RateLimitOptions => ({
+  get perSecond() {
+    return settings.now.qps;
+  },
+  get burst() {
+    return settings.now.burst;
+  },
+});
+
+/** What the settings name. Only its own code is loaded: the Kubernetes client is large. */
+export const openUpstream = async (
+  settings: LiveSettings,
+  requested: RequestObserver,
+  log: Logger,
+): Promise<Upstream> => {
+  const { source, kubeconfig, master, nodeName, dryRun } = settings.now;
+  if (source.from === 'manifests') {
+    const { manifestSource } = await import('../watch/manifests/manifest-source.js');
+    return {
+      source: manifestSource({ path: source.path, nodeName, logger: log }),
+      events: logEventSink(log),
+    };
+  }
+  const { loadCredentials } = await import('../watch/api/credentials.js');
+  const { ApiClient } = await import('../watch/api/api-client.js');
+  const { apiSource } = await import('../watch/api/api-source.js');
+  const { ApiEventSink } = await import('./events/api-event-sink.js');
+  const credentials = loadCredentials({ kubeconfig, master });
+  return {
+    source: apiSource({
+      credentials,
+      nodeName,
+      logger: log,
+      rate: rateOf(settings),
+      requestObserver: requested,
+    }),
+    // A plan is no news to anybody else.
+    events: dryRun
+      ? logEventSink(log)
+      : new ApiEventSink({ client: new ApiClient(credentials, undefined, requested), nodeName, log }),
+  };
+};

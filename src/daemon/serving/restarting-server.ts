@@ -1,0 +1,65 @@
+import type { Server } from 'node:http';
+import { messageOf } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Handler } from './http-response.js';
+import { serverFor } from './http-response.js';
+import { closeServer, listenAtBindAddress, parseBindAddress } from './listen.js';
+
+export interface RestartingServerOptions {
+  /** As `the health server`, for the log. */
+  readonly name: string;
+  /** As `0.0.0.0:10256`. */
+  readonly bindAddress: string;
+  readonly handler: Handler;
+  readonly log: Logger;
+}
+
+const retryMilliseconds = 5_000;
+
+/** An HTTP server that listens as soon as it can. */
+export class RestartingServer implements AsyncDisposable {
+  #server: Server | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastError: string | undefined;
+  #stopped = false;
+
+  constructor(private readonly options: RestartingServerOptions) {}
+
+  /** Resolves when it listens; a ListenError says why it can't. */
+  async open(): Promise<void> {
+    const { bindAddress, handler, log, name } = this.options;
+    const server = serverFor(handler, log);
+    this.#server = server;
+    await listenAtBindAddress(server, parseBindAddress(bindAddress));
+    if (this.#stopped) return closeServer(server);
+    log.info(
+      { address: bindAddress },
+      this.#lastError === undefined ? `${name} listens` : `${name} listens now`,
+    );
+    this.#lastError = undefined;
+  }
+
+  /** As open, but goes on trying, and tells once of each reason why it can't. */
+  async openWithRetries(): Promise<void> {
+    try {
+      await this.open();
+    } catch (error) {
+      this.#retry(messageOf(error));
+    }
+  }
+
+  #retry(error: string): void {
+    const { log, name } = this.options;
+    if (this.#stopped) return;
+    if (error !== this.#lastError)
+      log.error({ trouble: error }, `${name} is not there; it is tried again every 5 s`);
+    this.#lastError = error;
+    this.#timer = setTimeout(() => void this.openWithRetries(), retryMilliseconds);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    if (this.#server?.listening === true) await closeServer(this.#server);
+  }
+}

@@ -1,0 +1,122 @@
+import { messageOf } from '../../base/errors.js';
+import type { ConfigurableLogger } from '../../base/log.js';
+import type { ServiceKey } from '../../model/service.js';
+import type { EventRecorder } from '../events/event-recorder.js';
+import type { LiveSettings } from '../config/live-settings.js';
+import type { Composition } from '../compose.js';
+import { RestartingServer } from './restarting-server.js';
+import { metricsPortHandler, type MetricsPage } from './metrics-port.js';
+import { isEligible, healthHandler, type HealthCounters } from './health-handler.js';
+import { ServiceHealthChecks } from './service-health-checks.js';
+
+export interface ServingParts {
+  readonly settings: LiveSettings;
+  readonly composition: Pick<Composition, 'store' | 'desiredStateUpdater' | 'health' | 'onSynced'>;
+  readonly metrics: MetricsPage & HealthCounters;
+  readonly events: EventRecorder;
+  readonly log: ConfigurableLogger;
+}
+
+const openServer = async (
+  server: RestartingServer,
+  eventReason: string,
+  { settings, events }: ServingParts,
+): Promise<void> => {
+  const { configuration, nodeName } = settings.now;
+  if (!configuration.bindAddressHardFail) return server.openWithRetries();
+  try {
+    await server.open();
+  } catch (error) {
+    events.record({
+      regarding: { kind: 'Node', name: nodeName },
+      type: 'Warning',
+      reason: eventReason,
+      action: 'StartKubeProxy',
+      note: messageOf(error),
+    });
+    throw error;
+  }
+};
+
+/** '' is a server that is turned off: what it would tell is there all the same. */
+const healthServer = ({
+  settings,
+  composition,
+  metrics,
+  log,
+}: ServingParts): RestartingServer | undefined => {
+  const { healthzBindAddress } = settings.now.configuration;
+  if (healthzBindAddress === '') return undefined;
+  const withoutCluster = settings.now.source.from === 'manifests';
+  return new RestartingServer({
+    name: 'the health server',
+    bindAddress: healthzBindAddress,
+    handler: healthHandler({
+      health: () => composition.health.health(),
+      eligible: () => isEligible(composition.store.node, withoutCluster),
+      counters: metrics,
+    }),
+    log,
+  });
+};
+
+const metricsServer = ({ settings, metrics, log }: ServingParts): RestartingServer =>
+  new RestartingServer({
+    name: 'the metrics server',
+    bindAddress: settings.now.configuration.metricsBindAddress,
+    handler: metricsPortHandler({
+      metrics,
+      settings: () => settings.now,
+      setVerbosity: (verbosity) => {
+        log.set({ verbosity, format: settings.now.logFormat });
+        log.info({ verbosity }, 'the verbosity of the log was set on the metrics port');
+      },
+    }),
+    log,
+  });
+
+const serviceHealthChecks = ({ settings, composition, events, log }: ServingParts): ServiceHealthChecks => {
+  const onFailure = (service: ServiceKey, port: number, trouble: string): void => {
+    const [namespace = '', name = ''] = service.split('/');
+    log.warn({ service, port, trouble }, 'the health check of a Service is not served; it is tried again');
+    events.record({
+      regarding: { kind: 'Service', namespace, name, uid: composition.store.service(service)?.uid },
+      type: 'Warning',
+      reason: 'FailedToStartServiceHealthcheck',
+      action: 'Listen',
+      note: `node ${settings.now.nodeName} failed to start healthcheck "${service}" on port ${port}: ${trouble}`,
+    });
+  };
+  const checks = new ServiceHealthChecks({
+    healthy: () => composition.health.health().healthy,
+    onFailure,
+    log,
+  });
+  composition.onSynced(() =>
+    checks.update(composition.desiredStateUpdater.takeHealthChecks(), (family) =>
+      composition.desiredStateUpdater.healthCheckAddresses(family),
+    ),
+  );
+  return checks;
+};
+
+/**
+ * Serves health and metrics, and the health checks of Services as they come. Where bindAddressHardFail is set, a ListenError
+ * says which of them can't be. Ended, it is the first that the world sees of a daemon that stops.
+ */
+export const startServing = async (parts: ServingParts): Promise<AsyncDisposable> => {
+  const health = healthServer(parts);
+  const metrics = metricsServer(parts);
+  const all = [serviceHealthChecks(parts), metrics, ...(health === undefined ? [] : [health])];
+  const end = async (): Promise<void> => {
+    await Promise.all(all.map((each) => each[Symbol.asyncDispose]()));
+  };
+  try {
+    if (health !== undefined) await openServer(health, 'FailedToStartProxierHealthcheck', parts);
+    await openServer(metrics, 'FailedToStartMetricServer', parts);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: end };
+};

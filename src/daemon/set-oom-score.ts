@@ -1,0 +1,22 @@
+import type { Logger } from '../base/log.js';
+import { readKernelParameter, writeKernelParameter, type KernelParameter } from '../kernel/sysctl.js';
+
+const oomScoreAdj: KernelParameter = { name: 'oom_score_adj', file: '/proc/self/oom_score_adj' };
+
+/** Sets how soon the kernel ends this process when memory is short; a refusal is told, and nothing fails for it. */
+export const setOomScore = (score: number, log: Logger): void => {
+  const before = readKernelParameter(oomScoreAdj);
+  if (before === score) return;
+  const reason = writeKernelParameter(oomScoreAdj, score);
+  if (reason === undefined) log.info({ oomScoreAdj: score, before }, 'set oomScoreAdj of this process');
+  else
+    log.info(
+      {
+        oomScoreAdj: score,
+        now: before,
+        reason,
+        remedy: `add the capability SYS_RESOURCE, or set oomScoreAdj: ${before}`,
+      },
+      'oomScoreAdj stays as it is',
+    );
+};

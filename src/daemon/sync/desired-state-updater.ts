@@ -1,0 +1,180 @@
+import { Yielder } from '../../base/async.js';
+import { messageOf } from '../../base/errors.js';
+import type { Family } from '../../base/ip.js';
+import type { Logger } from '../../base/log.js';
+import type { NodeFacts } from '../../model/node.js';
+import type { ServiceKey } from '../../model/service.js';
+import type { VirtualServerKey } from '../../model/virtual-server.js';
+import { DesiredState } from '../../plan/desired-state.js';
+import { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
+import { dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
+import type { Fragment, Problem } from '../../plan/render/fragment.js';
+import { render, renderContext, type RenderContext, type RenderSettings } from '../../plan/render/render.js';
+import { apiServerService, sameReservedAddresses } from '../../plan/render/reserved-addresses.js';
+import {
+  healthCheckAddresses,
+  sameHealthCheck,
+  type HealthCheckAddresses,
+  type ServiceHealthCheck,
+} from '../../plan/render/service-health-check.js';
+import type { ClusterStore } from '../../watch/store/cluster-store.js';
+import { problemEvent } from '../events/problem-events.js';
+import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
+
+/** A flood of changes leaves every Service to be rendered. */
+const maximumBlockingMilliseconds = 5;
+
+export interface DesiredStateUpdaterParts {
+  readonly store: ClusterStore;
+  readonly settings: () => RenderSettings;
+  readonly nodeFacts: () => NodeFacts;
+  /** What the kernel holds: settings say what of it is left alone that no Service asks for. Nothing where it is left out. */
+  readonly observedKeys?: () => DirtyKeys;
+  /** Is told what keeps Services from being served as they ask. */
+  readonly events: EventRecorder;
+  readonly log: Logger;
+}
+
+/** Health check ports as they are to be; undefined: the Service has none any more. */
+export type ChangedHealthChecks = ReadonlyMap<ServiceKey, ServiceHealthCheck | undefined>;
+
+const textOf = (problem: Problem): string => `${problem.reason}: ${problem.message}`;
+
+/** Keeps what is wanted of this node in step with the store and the node's facts, and says once what can't be honoured. */
+export class DesiredStateUpdater {
+  readonly desired = new DesiredState();
+  /** The same with what nobody asks for any more but that has connections. */
+  readonly orphaned = new OrphanedVirtualServers({
+    desired: this.desired,
+    formerVirtualServer: (key) => this.desired.formerEndpoints.virtualServer(key),
+    isOnInterface: (address) => this.#interfaceAddresses.has(address),
+  });
+  /** By virtual server, the clashes that were told. */
+  readonly #reported = new Map<VirtualServerKey, ReadonlySet<string>>();
+  #context: RenderContext | undefined;
+  #interfaceAddresses: RenderContext['interfaceAddresses'] = new Map();
+  #changedHealthChecks = new Map<ServiceKey, ServiceHealthCheck | undefined>();
+
+  constructor(private readonly parts: DesiredStateUpdaterParts) {}
+
+  /** The node's facts changed: everything is rendered again at the next `update`. */
+  nodeChanged(): void {
+    this.#context = undefined;
+  }
+
+  /** Renders what changed since the last call. Gives the keys that may have changed with it. */
+  update(): DirtyKeys {
+    const steps = this.#update();
+    for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
+  }
+
+  /** The same, while the event loop has its turns; what changes meanwhile is for the next call. */
+  async updateIncrementally(): Promise<DirtyKeys> {
+    const yielder = new Yielder(maximumBlockingMilliseconds);
+    const steps = this.#update();
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) return step.value;
+      await yielder.yieldIfDue();
+    }
+  }
+
+  /** A step is a Service. */
+  *#update(): Generator<void, DirtyKeys> {
+    const { store, settings, nodeFacts } = this.parts;
+    if (store.takeNodeChanged()) this.nodeChanged();
+    const dirty = store.takeDirty();
+    if (dirty.has(apiServerService) && this.#reservedChanged()) this.nodeChanged();
+    const { observedKeys = dirtyKeys } = this.parts;
+    const retainedKeys =
+      this.#context === undefined ? union(this.orphaned.keys(), observedKeys()) : dirtyKeys();
+    const keys = this.#context === undefined ? new Set([...dirty, ...store.serviceKeys()]) : dirty;
+    const context = (this.#context ??= renderContext(nodeFacts(), settings()));
+    this.#interfaceAddresses = context.interfaceAddresses;
+    const virtualServers = new Set(retainedKeys.virtualServers);
+    const addresses = new Set(retainedKeys.addresses);
+    const elements = new Set(retainedKeys.elements);
+    for (const key of keys) {
+      const before = this.desired.fragment(key);
+      const fragment = this.#render(key, context);
+      const changedKeys = this.desired.replace(key, fragment);
+      for (const virtualServer of changedKeys.virtualServers) virtualServers.add(virtualServer);
+      for (const address of changedKeys.addresses) addresses.add(address);
+      for (const element of changedKeys.elements) elements.add(element);
+      if (!sameHealthCheck(before?.healthCheck, fragment?.healthCheck))
+        this.#changedHealthChecks.set(key, fragment?.healthCheck);
+      this.#reportProblems(before?.problems ?? [], fragment?.problems ?? []);
+      yield;
+    }
+    for (const key of virtualServers) this.#reportClashes(key);
+    return { virtualServers, addresses, elements };
+  }
+
+  /** This node, as everything was rendered for it last. */
+  get node(): NodeFacts {
+    return this.#context?.node ?? this.parts.nodeFacts();
+  }
+
+  /** The health checks that are not as they were at the last call. */
+  takeHealthChecks(): ChangedHealthChecks {
+    const changed = this.#changedHealthChecks;
+    this.#changedHealthChecks = new Map();
+    return changed;
+  }
+
+  /** Where health check ports are to be served, as of the last update. */
+  healthCheckAddresses(family: Family): HealthCheckAddresses {
+    const { node, settings } = this.#context ?? renderContext(this.parts.nodeFacts(), this.parts.settings());
+    return healthCheckAddresses(family, node, settings.nodePortAddresses);
+  }
+
+  /** What keeps Services from being served as they ask, now. */
+  *problemEvents(): Iterable<RecordedEvent> {
+    for (const fragment of this.desired.fragments())
+      for (const problem of fragment.problems) yield this.#eventOf(problem);
+    for (const clash of this.desired.clashes()) yield this.#eventOf(clash);
+  }
+
+  #eventOf(problem: Problem): RecordedEvent {
+    return problemEvent(problem, this.parts.store.service(problem.service)?.uid);
+  }
+
+  #reservedChanged(): boolean {
+    const before = this.#context?.node.reserved;
+    return before !== undefined && !sameReservedAddresses(before, this.parts.nodeFacts().reserved);
+  }
+
+  /** A Service that breaks the rendering keeps what it had, and holds up no other. */
+  #render(key: ServiceKey, context: RenderContext): Fragment | undefined {
+    const { store, log } = this.parts;
+    const service = store.service(key);
+    try {
+      return service === undefined ? undefined : render(service, store.slicesOf(key), context);
+    } catch (error) {
+      log.error({ service: key, error: messageOf(error) }, 'a Service cannot be rendered; what it had stays');
+      return this.desired.fragment(key);
+    }
+  }
+
+  #reportProblems(before: readonly Problem[], now: readonly Problem[]): void {
+    if (now.length === 0) return;
+    const known = new Set(before.map(textOf));
+    for (const problem of now) if (!known.has(textOf(problem))) this.#warn(problem);
+  }
+
+  #reportClashes(key: VirtualServerKey): void {
+    const clashes = this.desired.clashesAt(key);
+    const known = this.#reported.get(key);
+    for (const clash of clashes) if (known?.has(textOf(clash)) !== true) this.#warn(clash);
+    if (clashes.length > 0) this.#reported.set(key, new Set(clashes.map(textOf)));
+    else if (known !== undefined) this.#reported.delete(key);
+  }
+
+  #warn(problem: Problem): void {
+    const { service, reason, message } = problem;
+    this.parts.events.record(this.#eventOf(problem));
+    this.parts.log.warn(
+      { service, reason, problem: message },
+      'a part of a Service is not served as it asks',
+    );
+  }
+}

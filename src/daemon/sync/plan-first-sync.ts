@@ -1,0 +1,25 @@
+import type { Settings } from '../../config/settings.js';
+import { nodePlanGroups } from '../../plan/output/node-plan.js';
+import { planGroups, type PlanGroup } from '../../plan/output/plan-text.js';
+import { kernelFacts, type KernelAccess } from '../kernel/kernel-access.js';
+import type { Composition } from '../compose.js';
+import { tableStates, settingDifferences } from '../kernel/kernel-differences.js';
+
+/** What the first sync of a daemon would do. Reads the kernel, changes nothing. */
+export const planFirstSync = async (
+  { syncLoop, dummy, packetRules, desiredStateUpdater, observed }: Composition,
+  { nftables, packetFamilies }: Pick<KernelAccess, 'nftables' | 'packetFamilies'>,
+  settings: Settings,
+): Promise<readonly PlanGroup[]> => {
+  const ordered = await syncLoop.plan();
+  return [
+    ...nodePlanGroups({
+      hasDummyInterface: (await dummy.find()) !== undefined,
+      tables: await tableStates(packetFamilies, nftables, (family, present) =>
+        packetRules.desiredText(family, present),
+      ),
+      settings: settingDifferences(settings, kernelFacts()),
+    }),
+    ...planGroups(ordered, desiredStateUpdater.desired, observed),
+  ];
+};

@@ -1,0 +1,140 @@
+import { nativeShims } from '../../native-shims/index.js';
+import { NetlinkOption, SocketLevel, SocketOption } from './constants.js';
+import { fromSystemCall, NetlinkError } from './errors.js';
+
+const setBufferSize = (descriptor: number, force: number, plain: number, bytes: number): void => {
+  const shims = nativeShims();
+  try {
+    shims.setOption(descriptor, SocketLevel.socket, force, bytes);
+  } catch {
+    // Without CAP_NET_ADMIN the system's maximum applies, which makes batches smaller and nothing else.
+    shims.setOption(descriptor, SocketLevel.socket, plain, bytes);
+  }
+};
+
+/** Sets the receive buffer, beyond net.core.rmem_max where we may, and gives what the kernel made of it. */
+export const setReceiveBuffer = (descriptor: number, bytes: number): number => {
+  setBufferSize(descriptor, SocketOption.receiveBufferForce, SocketOption.receiveBuffer, bytes);
+  return nativeShims().getOption(descriptor, SocketLevel.socket, SocketOption.receiveBuffer);
+};
+
+/** The same for the send buffer, which bounds the length of a datagram. */
+const setSendBuffer = (descriptor: number, bytes: number): number => {
+  setBufferSize(descriptor, SocketOption.sendBufferForce, SocketOption.sendBuffer, bytes);
+  return nativeShims().getOption(descriptor, SocketLevel.socket, SocketOption.sendBuffer);
+};
+
+/** net/netlink/af_netlink.c: netlink_sendmsg takes datagrams that are 32 bytes shorter than the send buffer. */
+const datagramOverhead = 32;
+
+/** An overrun then counts as dropped datagrams and is no error of the socket. */
+export const disableOverrunErrors = (descriptor: number): void =>
+  nativeShims().setOption(descriptor, SocketLevel.netlink, NetlinkOption.noOverrunErrors, 1);
+
+/** Options that kernels before 4.12 or 4.20 lack; all we lose there is text in errors. */
+const optionalOptions = [
+  NetlinkOption.cappedAcknowledgements,
+  NetlinkOption.extendedAcknowledgements,
+  NetlinkOption.strictChecking,
+];
+
+const setOptions = (descriptor: number): void => {
+  const shims = nativeShims();
+  disableOverrunErrors(descriptor);
+  for (const option of optionalOptions)
+    try {
+      shims.setOption(descriptor, SocketLevel.netlink, option, 1);
+    } catch {
+      // an old kernel
+    }
+};
+
+/** What a connection needs of a socket. */
+export interface CommandChannel {
+  readonly receiveBufferBytes: number;
+  /** The address that the kernel knows the socket by: notifications of what was asked here carry it. */
+  readonly portId: number;
+  /** Datagrams from the kernel that found the receive buffer full, since the socket was opened. */
+  readonly dropped: number;
+  /** Sends one datagram, of any length where we have CAP_NET_ADMIN; a NetlinkError where the kernel did not take it. */
+  send(datagram: Uint8Array): void;
+  /** The length of the next datagram, more than the buffer's where it was cut off; undefined where none is queued. */
+  receive(buffer: Uint8Array): number | undefined;
+  close(): void;
+}
+
+/**
+ * A netlink socket for commands. The kernel executes a datagram within `send` and has queued every answer (but the later
+ * parts of a dump, which come as the earlier ones are received) when it returns; so nothing here ever waits.
+ */
+export class CommandSocket implements CommandChannel {
+  readonly receiveBufferBytes: number;
+  readonly portId: number;
+  #descriptor: number | undefined;
+  #sendBufferBytes: number;
+
+  /** A NetlinkError with the errno of the system call that failed. */
+  constructor(
+    readonly protocol: number,
+    bufferBytes: number,
+  ) {
+    const shims = nativeShims();
+    try {
+      this.#descriptor = shims.openSocket(protocol);
+      setOptions(this.#descriptor);
+      this.#sendBufferBytes = setSendBuffer(this.#descriptor, bufferBytes);
+      this.receiveBufferBytes = setReceiveBuffer(this.#descriptor, bufferBytes);
+      this.portId = shims.portId(this.#descriptor);
+    } catch (error) {
+      this.close();
+      throw fromSystemCall('open a netlink socket', error);
+    }
+  }
+
+  get dropped(): number {
+    try {
+      return nativeShims().dropped(this.#open());
+    } catch (error) {
+      throw this.#failed('look at a netlink socket', error);
+    }
+  }
+
+  send(datagram: Uint8Array): void {
+    try {
+      if (datagram.length + datagramOverhead > this.#sendBufferBytes)
+        this.#sendBufferBytes = setSendBuffer(this.#open(), datagram.length + datagramOverhead);
+      nativeShims().send(this.#open(), datagram);
+    } catch (error) {
+      throw this.#failed('send to the kernel', error);
+    }
+  }
+
+  receive(buffer: Uint8Array): number | undefined {
+    try {
+      const length = nativeShims().receive(this.#open(), buffer);
+      return length < 0 ? undefined : length;
+    } catch (error) {
+      throw this.#failed('receive from the kernel', error);
+    }
+  }
+
+  close(): void {
+    if (this.#descriptor === undefined) return;
+    const descriptor = this.#descriptor;
+    this.#descriptor = undefined;
+    nativeShims().close(descriptor);
+  }
+
+  /** A descriptor that is none, or none of a socket, is not ours: somebody else may have its number by now, so it is not closed. */
+  #failed(operation: string, cause: unknown): unknown {
+    const error = fromSystemCall(operation, cause);
+    if (error instanceof NetlinkError && (error.errno === 'EBADF' || error.errno === 'ENOTSOCK'))
+      this.#descriptor = undefined;
+    return error;
+  }
+
+  #open(): number {
+    // -1 makes the system call answer EBADF, an error like any other.
+    return this.#descriptor ?? -1;
+  }
+}

@@ -1,0 +1,153 @@
+import type { Brand } from '../base/brand.js';
+import type { Family, IpAddress } from '../base/ip.js';
+import type { Protocol } from '../model/service.js';
+
+/**
+ * One 32-bit register of the virtual machine that runs the rules, 0 to 15 (NFT_REG32_00 is 0). A value takes as many in a row
+ * as it is long: an IPv6 address four, all others one.
+ */
+export type Register = number;
+
+/** What a packet is to do next; `chain` is another chain of the same table. */
+export type Verdict =
+  | { readonly verdict: 'accept' | 'drop' | 'continue' | 'return' }
+  | { readonly verdict: 'jump' | 'goto'; readonly chain: string };
+
+/** Words of one value: a number is written in the machine's byte order (marks, states), bytes as they are (what packets hold). */
+export type RegisterValue = number | Uint8Array;
+
+/** One step of a rule, as the kernel has them (include/uapi/linux/netfilter/nf_tables.h). A step that does not match ends the rule. */
+export type Expression =
+  | {
+      readonly kind: 'payload';
+      readonly base: 'network' | 'transport';
+      /** Bytes. */
+      readonly offset: number;
+      readonly length: number;
+      readonly to: Register;
+    }
+  | {
+      readonly kind: 'meta';
+      readonly key: 'mark' | 'protocol' | 'l4proto' | 'iifname' | 'oifname' | 'iif' | 'oif';
+      readonly to: Register;
+    }
+  | { readonly kind: 'meta-set'; readonly key: 'mark'; readonly from: Register }
+  | { readonly kind: 'ct'; readonly key: 'state' | 'status' | 'mark'; readonly to: Register }
+  | {
+      /** What kind of address it is to this machine (RTN_*: 2 is local). */
+      readonly kind: 'fib-type';
+      readonly of: 'source' | 'destination';
+      readonly to: Register;
+    }
+  | {
+      /** to = (from & mask) ^ xor */
+      readonly kind: 'bitwise';
+      readonly from: Register;
+      readonly to: Register;
+      readonly mask: RegisterValue;
+      readonly xor: RegisterValue;
+    }
+  | {
+      readonly kind: 'compare';
+      readonly operator: '==' | '!=' | '<' | '<=' | '>' | '>=';
+      readonly from: Register;
+      readonly value: RegisterValue;
+    }
+  | { readonly kind: 'immediate'; readonly to: Register; readonly value: RegisterValue }
+  | {
+      /** Matches what is in the set; `verdict-map`: takes the verdict of the map's element. */
+      readonly kind: 'lookup' | 'verdict-map';
+      readonly set: string;
+      readonly from: Register;
+      readonly inverted?: boolean;
+    }
+  | ({ readonly kind: 'verdict' } & Verdict)
+  | {
+      readonly kind: 'masquerade';
+      readonly fullyRandom: boolean;
+      /** Registers that hold the lowest and the highest port, two bytes each in network order. */
+      readonly ports: { readonly from: Register; readonly to: Register } | undefined;
+    }
+  | { readonly kind: 'destination-nat'; readonly address: Register }
+  | { readonly kind: 'reject'; readonly with: 'tcp-reset' | 'port-unreachable' }
+  | { readonly kind: 'counter'; readonly packets: bigint; readonly bytes: bigint }
+  /** Of others: what we do not know, or know but not with these attributes; `content` tells them apart. */
+  | { readonly kind: 'unknown'; readonly name: string; readonly content: string };
+
+export type BaseChainHookName = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
+
+/** Where packets enter a chain. Lower priorities come first. */
+export interface BaseChainHook {
+  readonly type: 'filter' | 'nat' | 'route';
+  readonly hook: BaseChainHookName;
+  readonly priority: number;
+  readonly policy: 'accept' | 'drop';
+}
+
+export interface Rule {
+  readonly expressions: readonly Expression[];
+  /** What it is for, for people; at most 127 bytes, shown by nft. */
+  readonly comment: string | undefined;
+}
+
+export interface Chain {
+  readonly name: string;
+  /** Undefined: entered only from other chains. */
+  readonly hook: BaseChainHook | undefined;
+  readonly rules: readonly Rule[];
+}
+
+export type KeyField = 'address' | 'protocol' | 'port';
+
+/** A set, or where `verdicts` a map from keys to verdicts. Its elements are not part of it: there may be a hundred thousand. */
+export interface SetDeclaration {
+  readonly name: string;
+  /** A key is these, one after the other; addresses are of the table's family. */
+  readonly key: readonly KeyField[];
+  readonly verdicts: boolean;
+  readonly comment: string;
+}
+
+/** What one family's table holds besides elements. */
+export interface TableDeclaration {
+  readonly family: Family;
+  readonly name: string;
+  readonly sets: readonly SetDeclaration[];
+  readonly chains: readonly Chain[];
+}
+
+export type KeyValue = IpAddress | Protocol | number;
+
+/** `IPv4 services 10.96.0.1 . TCP . 443`: one text for each place of an element. */
+export type ElementKey = Brand<string, 'ElementKey'>;
+
+/** An element of one of our sets. */
+export interface SetElement {
+  readonly key: ElementKey;
+  readonly family: Family;
+  readonly set: string;
+  readonly fields: readonly KeyValue[];
+  /** Of a map: the chain that the packet goes to (`goto`). */
+  readonly chain: string | undefined;
+  /** What is kept with it, for people and the next process; at most 127 bytes, shown by nft. Elements are told apart by their keys alone. */
+  readonly comment?: string | undefined;
+}
+
+export const setElement = (
+  family: Family,
+  set: string,
+  fields: readonly KeyValue[],
+  chain?: string,
+): SetElement => ({
+  key: `${family} ${set} ${fields.join(' . ')}` as ElementKey,
+  family,
+  set,
+  fields,
+  chain,
+});
+
+/** The set that a key is of. */
+export const setNameOfKey = (key: ElementKey): string => key.split(' ', 2)[1] ?? '';
+
+/** The name of our table, in both families. */
+export const tableName = 'kube-ipvs';

@@ -1,0 +1,238 @@
+import { familyOf, hostPrefixLength, ipFromBytes, ipToBytes, type IpAddress } from '../base/ip.js';
+import type {
+  BaseChainHookName,
+  Chain,
+  Expression,
+  KeyField,
+  KeyValue,
+  RegisterValue,
+  Rule,
+  TableDeclaration,
+} from './declarations.js';
+import type { Protocol } from '../model/service.js';
+
+/** The first packet of a connection, as rules see it. */
+export interface Packet {
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly protocol: Protocol | 'ICMP';
+  /** Where it goes to; 0 for ICMP. */
+  readonly port: number;
+  /** Where it came in; '' where the node itself has sent it. */
+  readonly interfaceName: string;
+  readonly mark: number;
+}
+
+/** The rules of a family with their elements, and what else they ask. */
+export interface RuleEnvironment {
+  readonly table: TableDeclaration;
+  readonly hasElement: (set: string, fields: readonly KeyValue[]) => boolean;
+  /** Whether the address is one of this machine. */
+  readonly isLocal: (address: IpAddress) => boolean;
+}
+
+export type PacketVerdict = 'accepted' | 'dropped' | 'tcp-reset' | 'port-unreachable';
+
+/** What the rules of one hook do to a packet. */
+export interface HookResult {
+  readonly verdict: PacketVerdict;
+  readonly mark: number;
+  readonly masqueraded: boolean;
+  /** The rules that it matched, in order. */
+  readonly matchedRules: readonly { readonly chain: string; readonly rule: Rule }[];
+}
+
+type RuleResult = 'next-rule' | 'return' | Exclude<PacketVerdict, 'accepted'> | 'accepted';
+
+// include/uapi/linux/in.h, in6.h
+const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const;
+const icmpNumbers = { IPv4: 1, IPv6: 58 } as const;
+// include/uapi/linux/netfilter/nf_conntrack_common.h, include/uapi/linux/rtnetlink.h
+const stateNew = 8;
+const localType = 2;
+const unicastType = 1;
+
+const registerBytes = 4;
+
+const numberBytes = (value: number): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
+  return bytes;
+};
+
+const bytesOf = (value: RegisterValue): Uint8Array =>
+  typeof value === 'number' ? numberBytes(value) : value;
+
+/** Runs rules as the kernel's virtual machine does, as far as ours need it: for the first packet of a connection. A step that is not known does not match. */
+class RuleInterpreter {
+  readonly #registers = new Uint8Array(20 * registerBytes);
+  readonly matchedRules: { chain: string; rule: Rule }[] = [];
+  masqueraded = false;
+  mark: number;
+
+  constructor(
+    private readonly rules: RuleEnvironment,
+    private readonly packet: Packet,
+  ) {
+    this.mark = packet.mark;
+  }
+
+  run(name: string): RuleResult {
+    const chain: Chain | undefined = this.rules.table.chains.find((one) => one.name === name);
+    for (const rule of chain?.rules ?? []) {
+      const step = this.#rule(name, rule);
+      if (step !== 'next-rule') return step;
+    }
+    return 'return';
+  }
+
+  #rule(chain: string, rule: Rule): RuleResult {
+    for (const expression of rule.expressions) {
+      if (expression.kind === 'verdict' || expression.kind === 'reject') {
+        this.matchedRules.push({ chain, rule });
+        return this.#end(expression);
+      }
+      if (!this.#matches(expression)) return 'next-rule';
+    }
+    this.matchedRules.push({ chain, rule });
+    return 'next-rule';
+  }
+
+  #end(expression: Extract<Expression, { kind: 'verdict' | 'reject' }>): RuleResult {
+    if (expression.kind === 'reject') return expression.with;
+    if (!('chain' in expression)) {
+      const steps = { accept: 'accepted', drop: 'dropped', return: 'return', continue: 'next-rule' } as const;
+      return steps[expression.verdict];
+    }
+    const step = this.run(expression.chain);
+    return step === 'return' && expression.verdict === 'jump' ? 'next-rule' : step;
+  }
+
+  #matches(expression: Expression): boolean {
+    switch (expression.kind) {
+      case 'payload':
+        return this.#put(expression.to, this.#payload(expression));
+      case 'meta':
+        return this.#put(expression.to, this.#meta(expression.key));
+      case 'ct':
+        return this.#put(expression.to, numberBytes(expression.key === 'state' ? stateNew : 0));
+      case 'fib-type': {
+        const address = expression.of === 'source' ? this.packet.source : this.packet.destination;
+        return this.#put(expression.to, numberBytes(this.rules.isLocal(address) ? localType : unicastType));
+      }
+      case 'immediate':
+        return this.#put(expression.to, bytesOf(expression.value));
+      case 'bitwise':
+        return this.#bitwise(expression);
+      case 'meta-set':
+        this.mark = new DataView(this.#read(expression.from, 4).buffer).getUint32(0, true);
+        return true;
+      case 'compare':
+        return this.#compare(expression);
+      case 'lookup':
+        return this.#isIn(expression.set, expression.from) !== (expression.inverted === true);
+      case 'masquerade':
+        this.masqueraded = true;
+        return true;
+      case 'destination-nat':
+      case 'counter':
+        return true;
+      case 'verdict':
+      case 'reject':
+      case 'verdict-map':
+      case 'unknown':
+        return false;
+    }
+  }
+
+  #put(register: number, bytes: Uint8Array | undefined): boolean {
+    if (bytes === undefined) return false;
+    const start = register * registerBytes;
+    this.#registers.fill(0, start, start + Math.ceil(bytes.length / registerBytes) * registerBytes);
+    this.#registers.set(bytes, start);
+    return true;
+  }
+
+  #read(register: number, length: number): Uint8Array {
+    return this.#registers.slice(register * registerBytes, register * registerBytes + length);
+  }
+
+  #payload({ base, offset, length }: Extract<Expression, { kind: 'payload' }>): Uint8Array | undefined {
+    const { source, destination, port } = this.packet;
+    if (base === 'transport')
+      return offset === 2 && length === 2 ? Uint8Array.of(port >> 8, port & 0xff) : undefined;
+    const isIpv4 = familyOf(destination) === 'IPv4';
+    if (offset === (isIpv4 ? 12 : 8)) return ipToBytes(source);
+    return offset === (isIpv4 ? 16 : 24) ? ipToBytes(destination) : undefined;
+  }
+
+  #meta(key: Extract<Expression, { kind: 'meta' }>['key']): Uint8Array | undefined {
+    const { protocol, destination, interfaceName } = this.packet;
+    if (key === 'mark') return numberBytes(this.mark);
+    if (key === 'l4proto')
+      return Uint8Array.of(
+        protocol === 'ICMP' ? icmpNumbers[familyOf(destination)] : protocolNumbers[protocol],
+      );
+    if (key !== 'iifname') return undefined;
+    const name = new Uint8Array(16);
+    new TextEncoder().encodeInto(interfaceName, name);
+    return name;
+  }
+
+  #bitwise({ from, to, mask, xor }: Extract<Expression, { kind: 'bitwise' }>): boolean {
+    const masks = bytesOf(mask);
+    const flips = bytesOf(xor);
+    const value = this.#read(from, masks.length);
+    return this.#put(
+      to,
+      value.map((byte, index) => (byte & (masks[index] ?? 0)) ^ (flips[index] ?? 0)),
+    );
+  }
+
+  #compare({ operator, from, value }: Extract<Expression, { kind: 'compare' }>): boolean {
+    const wanted = bytesOf(value);
+    const isEqual = this.#read(from, wanted.length).every((byte, index) => byte === wanted[index]);
+    if (operator === '==') return isEqual;
+    return operator === '!=' && !isEqual;
+  }
+
+  #isIn(set: string, from: number): boolean {
+    const declaration = this.rules.table.sets.find(({ name }) => name === set);
+    if (declaration === undefined) return false;
+    let register = from;
+    const fields = declaration.key.map((field) => {
+      const [value, registers] = this.#field(field, register);
+      register += registers;
+      return value;
+    });
+    return fields.every((field) => field !== undefined) && this.rules.hasElement(set, fields);
+  }
+
+  #field(field: KeyField, register: number): readonly [KeyValue | undefined, number] {
+    if (field === 'address') {
+      const length = hostPrefixLength(familyOf(this.packet.destination)) / 8;
+      return [ipFromBytes(this.#read(register, length)), length / registerBytes];
+    }
+    const [high = 0, low = 0] = this.#read(register, 2);
+    if (field === 'port') return [high * 256 + low, 1];
+    const names = Object.entries(protocolNumbers);
+    return [names.find(([, number]) => number === high)?.[0] as Protocol | undefined, 1];
+  }
+}
+
+/** What the chains of a hook do to the first packet of a connection. */
+export const runHook = (rules: RuleEnvironment, hook: BaseChainHookName, packet: Packet): HookResult => {
+  const interpreter = new RuleInterpreter(rules, packet);
+  const chains = rules.table.chains
+    .filter((chain) => chain.hook?.hook === hook)
+    .toSorted((a, b) => (a.hook?.priority ?? 0) - (b.hook?.priority ?? 0));
+  let end: PacketVerdict = 'accepted';
+  for (const { name } of chains) {
+    const step = interpreter.run(name);
+    if (step === 'next-rule' || step === 'return' || step === 'accepted') continue;
+    end = step;
+    break;
+  }
+  const { mark, masqueraded, matchedRules: met } = interpreter;
+  return { verdict: end, mark, masqueraded, matchedRules: met };
+};

@@ -1,0 +1,184 @@
+import { ipFromBytes } from '../base/ip.js';
+import type { RegisterValue } from './declarations.js';
+
+export type ValueKind =
+  | 'address'
+  | 'port'
+  | 'protocol'
+  | 'ethernet type'
+  | 'interface name'
+  | 'interface index'
+  | 'mark'
+  | 'state'
+  | 'status'
+  | 'address type'
+  | 'bytes'
+  | 'constant';
+
+/** What was loaded and awaits its use. */
+export interface LoadedValue {
+  /** Words for where it comes from. */
+  readonly text: string;
+  readonly kind: ValueKind;
+  /** Bytes. */
+  readonly length: number;
+  /** (value & mask) ^ xor, where a bitwise step followed. */
+  readonly bitwise: { readonly mask: Uint8Array; readonly xor: Uint8Array } | undefined;
+  /** Of a constant. */
+  readonly value: Uint8Array | undefined;
+}
+
+/** How many registers a value of so many bytes takes up. */
+export const registerCountOf = (length: number): number => Math.ceil(length / 4);
+
+/** The bytes that a value has in registers. */
+export const registerBytesOf = (value: RegisterValue): Uint8Array =>
+  typeof value === 'number' ? new Uint8Array(Uint32Array.of(value).buffer) : value;
+
+/** Four bytes as the machine reads them. */
+const uint32Of = (bytes: Uint8Array): number => new Uint32Array(bytes.slice().buffer)[0] ?? 0;
+
+const hexUint32 = (word: number): string => `0x${(word >>> 0).toString(16).padStart(8, '0')}`;
+export const hexBytes = (bytes: Uint8Array): string =>
+  `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+export const bigEndian = (bytes: Uint8Array): number => bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+
+const protocols: Readonly<Record<number, string>> = {
+  1: 'icmp',
+  6: 'tcp',
+  17: 'udp',
+  58: 'ipv6-icmp',
+  132: 'sctp',
+};
+const ethernetTypes: Readonly<Record<number, string>> = { 0x0800: 'ip', 0x86dd: 'ip6', 0x0806: 'arp' };
+/** include/uapi/linux/rtnetlink.h: RTN_* */
+const addressTypes: Readonly<Record<number, string>> = {
+  1: 'unicast',
+  2: 'local',
+  3: 'broadcast',
+  4: 'anycast',
+  5: 'multicast',
+  6: 'blackhole',
+  7: 'unreachable',
+  8: 'prohibit',
+};
+/** include/uapi/linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_*, IPS_* */
+const stateBits = { 1: 'invalid', 2: 'established', 4: 'related', 8: 'new', 64: 'untracked' };
+const statusBits = {
+  1: 'expected',
+  2: 'seen-reply',
+  4: 'assured',
+  8: 'confirmed',
+  16: 'snat',
+  32: 'dnat',
+  512: 'dying',
+};
+
+/** `established,related`; undefined where a bit has no name. */
+const bitNames = (word: number, names: Readonly<Record<number, string>>): string | undefined => {
+  const found: string[] = [];
+  let rest = word;
+  for (const [bit, name] of Object.entries(names))
+    if ((word & Number(bit)) !== 0) {
+      found.push(name);
+      rest &= ~Number(bit);
+    }
+  return rest === 0 && found.length > 0 ? found.join(',') : undefined;
+};
+
+const quotableName = /^[\w.:@-]+$/;
+
+/** A whole name has sixteen bytes, with NULs at its end; of a prefix there are only its bytes. */
+const interfaceName = (bytes: Uint8Array): string | undefined => {
+  const text = String.fromCharCode(...bytes);
+  if (bytes.length < 16) return quotableName.test(text) ? `"${text}*"` : undefined;
+  const name = text.replace(/\0+$/, '');
+  return name.length < 16 && quotableName.test(name) ? `"${name}"` : undefined;
+};
+
+/** A value next to a thing of the kind; undefined where it is no such value. */
+export const formatValue = (kind: ValueKind, length: number, bytes: Uint8Array): string | undefined => {
+  if (kind === 'interface name') return bytes.length <= 16 ? interfaceName(bytes) : undefined;
+  if (bytes.length !== length) return undefined;
+  switch (kind) {
+    case 'address':
+      return ipFromBytes(bytes);
+    case 'port':
+      return String(bigEndian(bytes));
+    case 'protocol':
+      return protocols[bigEndian(bytes)] ?? String(bigEndian(bytes));
+    case 'ethernet type':
+      return ethernetTypes[bigEndian(bytes)] ?? hexBytes(bytes);
+    case 'address type':
+      return addressTypes[uint32Of(bytes)] ?? String(uint32Of(bytes));
+    case 'interface index':
+      return String(uint32Of(bytes));
+    case 'mark':
+    case 'state':
+    case 'status':
+      return hexUint32(uint32Of(bytes));
+    case 'bytes':
+      return hexBytes(bytes);
+    case 'constant':
+      return undefined;
+  }
+};
+
+const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+/** The length of the prefix that a mask is; undefined where it is none. */
+const prefixLength = (mask: Uint8Array): number | undefined => {
+  const bits = Array.from(mask, (byte) => byte.toString(2).padStart(8, '0')).join('');
+  return /^1*0*$/.test(bits) ? bits.replace(/0+$/, '').length : undefined;
+};
+
+/** A held value as an operand; undefined where nft's words cannot say it. */
+export const operandText = ({ text, kind, length, bitwise: masked }: LoadedValue): string | undefined => {
+  if (kind === 'constant') return undefined;
+  if (masked === undefined) return text;
+  const mask = isZero(masked.xor) ? formatValue(kind, length, masked.mask) : undefined;
+  return mask === undefined || kind === 'interface name' ? undefined : `${text} & ${mask}`;
+};
+
+export const comparisonText = (
+  held: LoadedValue,
+  operator: string,
+  value: Uint8Array,
+): string | undefined => {
+  const { text, kind, length, bitwise: masked } = held;
+  const sign = operator === '==' ? '' : `${operator} `;
+  const right = formatValue(kind, length, value);
+  if (right === undefined) return undefined;
+  if (masked === undefined) return kind === 'constant' ? undefined : `${text} ${sign}${right}`;
+  if (!isZero(masked.xor)) return undefined;
+  const names = { state: stateBits, status: statusBits }[kind as string];
+  if (names !== undefined && operator === '!=' && isZero(value)) {
+    const bits = bitNames(uint32Of(masked.mask), names);
+    if (bits !== undefined) return `${text} ${bits}`;
+  }
+  const prefix = kind === 'address' ? prefixLength(masked.mask) : undefined;
+  const inside = value.every((byte, index) => (byte & ~(masked.mask[index] ?? 0)) === 0);
+  if (prefix !== undefined && inside && (operator === '==' || operator === '!='))
+    return `${text} ${sign}${right}/${prefix}`;
+  const left = operandText(held);
+  return left === undefined ? undefined : `${left} ${operator} ${right}`;
+};
+
+/** What a mark is set to. */
+export const markValueText = ({
+  text,
+  kind,
+  length,
+  bitwise: masked,
+  value,
+}: LoadedValue): string | undefined => {
+  if (length !== 4) return undefined;
+  if (value !== undefined) return masked === undefined ? hexUint32(uint32Of(value)) : undefined;
+  if (kind !== 'mark') return undefined;
+  if (masked === undefined) return text;
+  const [mask, xor] = [uint32Of(masked.mask), uint32Of(masked.xor)];
+  if (xor === 0) return `${text} & ${hexUint32(mask)}`;
+  if (mask === ~xor >>> 0) return `${text} | ${hexUint32(xor)}`;
+  if (mask === 0xffffffff) return `${text} ^ ${hexUint32(xor)}`;
+  return `(${text} & ${hexUint32(mask)}) ^ ${hexUint32(xor)}`;
+};

@@ -1,0 +1,279 @@
+import type { IpAddress } from '../base/ip.js';
+import type { ElementKey, SetElement } from '../nftables/declarations.js';
+import type { ServiceKey } from '../model/service.js';
+import type {
+  DesiredRealServer,
+  RealServerKey,
+  VirtualServerKey,
+  DesiredVirtualServer,
+} from '../model/virtual-server.js';
+import type { Endpoint } from '../model/endpoint.js';
+import type { DirtyKeys, DesiredView } from './operations/diff.js';
+import { FormerEndpoints, type OwnedVirtualServer } from './endpoints/former-endpoints.js';
+import type { Fragment, Problem } from './render/fragment.js';
+import { LocalEndpointShortages } from './endpoints/local-endpoint-shortages.js';
+import { virtualServerOf } from './packet-rules/packet-elements.js';
+import { NodePortUsage } from './render/node-port-usage.js';
+import { isUrgentService, type Urgency } from './operations/phases.js';
+
+/** The older Service first, then by namespace and name: the first one has what two claim. */
+const comparePrecedence = (a: Fragment, b: Fragment): number =>
+  a.createdAt - b.createdAt || (a.service < b.service ? -1 : Number(a.service > b.service));
+
+/** Who asks for one thing, the winner first; never empty. */
+type Claims = readonly [Fragment, ...Fragment[]];
+
+const withClaim = (claims: Claims | undefined, fragment: Fragment): Claims =>
+  claims === undefined
+    ? [fragment]
+    : ([...claims, fragment].toSorted(comparePrecedence) as [Fragment, ...Fragment[]]);
+
+const withoutClaim = (claims: Claims | undefined, fragment: Fragment): Claims | undefined => {
+  const [first, ...rest] = (claims ?? []).filter((addClaims) => addClaims !== fragment);
+  return first === undefined ? undefined : [first, ...rest];
+};
+
+const claim = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragment: Fragment): void => {
+  for (const key of keys) claims.set(key, withClaim(claims.get(key), fragment));
+};
+
+const removeClaims = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragment: Fragment): void => {
+  for (const key of keys) {
+    const left = withoutClaim(claims.get(key), fragment);
+    if (left === undefined) claims.delete(key);
+    else claims.set(key, left);
+  }
+};
+
+/** Adds who asks for things that all may have; in no order, for many may ask for one. */
+const addShared = <Key>(
+  claimantsByKey: Map<Key, Fragment[]>,
+  keys: Iterable<Key>,
+  fragment: Fragment,
+): void => {
+  for (const key of keys) {
+    const claimants = claimantsByKey.get(key);
+    if (claimants === undefined) claimantsByKey.set(key, [fragment]);
+    else claimants.push(fragment);
+  }
+};
+
+const removeShared = <Key>(
+  claimantsByKey: Map<Key, Fragment[]>,
+  keys: Iterable<Key>,
+  fragment: Fragment,
+): void => {
+  for (const key of keys) {
+    const claimants = claimantsByKey.get(key) ?? [];
+    const index = claimants.indexOf(fragment);
+    const last = claimants.pop();
+    if (last !== undefined && last !== fragment) claimants[index] = last;
+    if (claimants.length === 0) claimantsByKey.delete(key);
+  }
+};
+
+const unionOfKeys = <Key>(
+  before: Iterable<Key> | undefined,
+  now: Iterable<Key> | undefined,
+): ReadonlySet<Key> => {
+  const all = new Set(before);
+  for (const key of now ?? []) all.add(key);
+  return all;
+};
+
+const clashProblem = (key: VirtualServerKey, winner: Fragment, loser: Fragment): Problem => ({
+  service: loser.service,
+  reason: 'AddressInUse',
+  message: `${key} is served for the Service ${winner.service}, which is older; ${loser.service} gets it when that one gives it up`,
+});
+
+/**
+ * What all Services together want of this node. A virtual server that several claim is the oldest one's (then by
+ * namespace/name), and goes to the next when that one goes; an address is wanted while anybody wants it.
+ */
+export class DesiredState implements DesiredView {
+  readonly #fragments = new Map<ServiceKey, Fragment>();
+  readonly #virtualServers = new Map<VirtualServerKey, Claims>();
+  /** Who asks for an address; never empty. */
+  readonly #addresses = new Map<IpAddress, Fragment[]>();
+  /** Who asks for an element that Services share; never empty. */
+  readonly #sharedElements = new Map<ElementKey, Fragment[]>();
+  /** Elements of virtual servers: of the Service that has the virtual server. */
+  readonly #virtualServerElements = new Map<ElementKey, SetElement>();
+  readonly #clashing = new Set<VirtualServerKey>();
+  /** Which ports are free for masqueraded connections. */
+  readonly nodePortUsage = new NodePortUsage();
+  readonly localShortages = new LocalEndpointShortages();
+  readonly formerEndpoints = new FormerEndpoints();
+
+  /** Puts the fragment in the place of what the Service asked before; undefined: it asks nothing. Costs O(fragment); gives the keys to diff. */
+  replace(key: ServiceKey, fragment: Fragment | undefined): DirtyKeys {
+    const before = this.#fragments.get(key);
+    const virtualServers = unionOfKeys(before?.virtualServers.keys(), fragment?.virtualServers.keys());
+    const elements = new Set([
+      ...(before?.sharedElements.keys() ?? []),
+      ...(fragment?.sharedElements.keys() ?? []),
+    ]);
+    for (const element of this.#setElementsOf(virtualServers)) {
+      elements.add(element.key);
+      this.#virtualServerElements.delete(element.key);
+    }
+    const owners = new Map(
+      [...virtualServers].map((virtualServer) => [
+        virtualServer,
+        { service: this.ownerOf(virtualServer), entry: this.virtualServer(virtualServer) },
+      ]),
+    );
+    if (before !== undefined) this.#remove(before);
+    if (fragment !== undefined) this.#add(fragment);
+    for (const element of this.#setElementsOf(virtualServers)) {
+      elements.add(element.key);
+      this.#virtualServerElements.set(element.key, element);
+    }
+    for (const [virtualServer, owned] of owners) {
+      this.#noteClash(virtualServer);
+      this.#noteEndpoints(virtualServer, owned);
+    }
+    return { virtualServers, addresses: unionOfKeys(before?.addresses, fragment?.addresses), elements };
+  }
+
+  #add(fragment: Fragment): void {
+    claim(this.#virtualServers, fragment.virtualServers.keys(), fragment);
+    addShared(this.#addresses, fragment.addresses, fragment);
+    addShared(this.#sharedElements, fragment.sharedElements.keys(), fragment);
+    this.nodePortUsage.add(fragment.nodePorts);
+    this.localShortages.add(fragment.localShortages);
+    this.#fragments.set(fragment.service, fragment);
+  }
+
+  #remove(fragment: Fragment): void {
+    removeClaims(this.#virtualServers, fragment.virtualServers.keys(), fragment);
+    removeShared(this.#addresses, fragment.addresses, fragment);
+    removeShared(this.#sharedElements, fragment.sharedElements.keys(), fragment);
+    this.nodePortUsage.remove(fragment.nodePorts);
+    this.localShortages.remove(fragment.localShortages);
+    this.#fragments.delete(fragment.service);
+  }
+
+  #setElementsOf(virtualServers: Iterable<VirtualServerKey>): readonly SetElement[] {
+    return [...virtualServers].flatMap(
+      (key) => this.#virtualServers.get(key)?.[0].setElements.get(key) ?? [],
+    );
+  }
+
+  #noteClash(key: VirtualServerKey): void {
+    if ((this.#virtualServers.get(key)?.length ?? 0) > 1) this.#clashing.add(key);
+    else this.#clashing.delete(key);
+  }
+
+  #noteEndpoints(key: VirtualServerKey, before: OwnedVirtualServer): void {
+    const unready = this.#virtualServers.get(key)?.[0].unreadyEndpoints;
+    this.formerEndpoints.recordChange(key, before, this.virtualServer(key), unready);
+  }
+
+  /** The endpoint, as it was last seen, of a real server that is not wanted any more. */
+  formerEndpoint(key: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined {
+    return (
+      this.formerEndpoints.get(key, realServer) ??
+      this.#virtualServers.get(key)?.[0].unreadyEndpoints.get(realServer)
+    );
+  }
+
+  virtualServer(key: VirtualServerKey): DesiredVirtualServer<DesiredRealServer> | undefined {
+    return this.#virtualServers.get(key)?.[0].virtualServers.get(key);
+  }
+
+  element(key: ElementKey): SetElement | undefined {
+    return (
+      this.#virtualServerElements.get(key) ?? this.#sharedElements.get(key)?.[0]?.sharedElements.get(key)
+    );
+  }
+
+  hasAddress(address: IpAddress): boolean {
+    return this.#addresses.has(address);
+  }
+
+  /** The Service that has the virtual server. */
+  ownerOf(key: VirtualServerKey): ServiceKey | undefined {
+    return this.#virtualServers.get(key)?.[0].service;
+  }
+
+  /** Whether the Service that has it says that it is to be ours, whoever made it. */
+  adoptForeign(key: VirtualServerKey): boolean {
+    return this.#virtualServers.get(key)?.[0].adoptForeign === true;
+  }
+
+  /** The packet-rule elements of the virtual server. */
+  elementsOf(key: VirtualServerKey): readonly SetElement[] {
+    return this.#setElementsOf([key]);
+  }
+
+  /** The virtual servers for whose sake an address is to be bound. */
+  *virtualServersAt(address: IpAddress): Iterable<VirtualServerKey> {
+    for (const { virtualServers } of this.#addresses.get(address) ?? [])
+      for (const [key, { server }] of virtualServers)
+        if (server.identity.by === 'address' && server.identity.address === address) yield key;
+  }
+
+  fragment(key: ServiceKey): Fragment | undefined {
+    return this.#fragments.get(key);
+  }
+
+  get serviceCount(): number {
+    return this.#fragments.size;
+  }
+
+  fragments(): Iterable<Fragment> {
+    return this.#fragments.values();
+  }
+
+  *virtualServers(): Iterable<DesiredVirtualServer> {
+    for (const [key, [winner]] of this.#virtualServers) {
+      const entry = winner.virtualServers.get(key);
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  addresses(): Iterable<IpAddress> {
+    return this.#addresses.keys();
+  }
+
+  /** Every key that is wanted: with those that the kernel holds of ours, what a whole diff has to look at. */
+  keys(): DirtyKeys {
+    return {
+      virtualServers: new Set(this.#virtualServers.keys()),
+      addresses: new Set(this.#addresses.keys()),
+      elements: new Set([...this.#virtualServerElements.keys(), ...this.#sharedElements.keys()]),
+    };
+  }
+
+  /** One problem for each Service that does not get a virtual server it asks for. */
+  clashes(): readonly Problem[] {
+    return [...this.#clashing].flatMap((key) => this.clashesAt(key));
+  }
+
+  /** The same for one virtual server. */
+  clashesAt(key: VirtualServerKey): readonly Problem[] {
+    if (!this.#clashing.has(key)) return [];
+    const [winner, ...losers] = this.#virtualServers.get(key) ?? [];
+    return winner === undefined ? [] : losers.map((loser) => clashProblem(key, winner, loser));
+  }
+
+  /** Which things are of the Services that everything else in a cluster needs first: give it to `phases`. */
+  get urgency(): Urgency {
+    return {
+      virtualServer: (key) => isUrgentService(this.#virtualServers.get(key)?.[0].service),
+      address: (address) =>
+        this.#addresses.get(address)?.some((claim) => isUrgentService(claim.service)) ?? false,
+      element: (key) => this.#isUrgentElement(key),
+    };
+  }
+
+  #isUrgentElement(key: ElementKey): boolean {
+    const element = this.#virtualServerElements.get(key);
+    if (element === undefined)
+      return this.#sharedElements.get(key)?.some((claim) => isUrgentService(claim.service)) ?? false;
+    const virtualServer = virtualServerOf(element);
+    return virtualServer !== undefined && isUrgentService(this.ownerOf(virtualServer));
+  }
+}

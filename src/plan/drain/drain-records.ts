@@ -1,0 +1,53 @@
+import { familyOf } from '../../base/ip.js';
+import { setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
+import type { RealServer, VirtualServerIdentity } from '../../model/virtual-server.js';
+import { drainingSet } from '../packet-rules/packet-table.js';
+
+type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
+
+const seconds = (milliseconds: number): number => Number((milliseconds / 1_000).toFixed(3));
+
+/** The element that stands for a drain, without when it began. */
+const recordElement = (
+  { address, protocol, port }: ByAddress,
+  server: Pick<RealServer, 'address' | 'port'>,
+): SetElement =>
+  setElement(familyOf(address), drainingSet, [address, protocol, port, server.address, server.port]);
+
+export const drainRecordKey = (of: ByAddress, server: Pick<RealServer, 'address' | 'port'>): ElementKey =>
+  recordElement(of, server).key;
+
+/**
+ * The element by which the next process knows since when a real server drains, in milliseconds since the machine started, and how
+ * long its Service lets it.
+ */
+export const drainRecord = (
+  of: ByAddress,
+  server: Pick<RealServer, 'address' | 'port'>,
+  since: number,
+  deadline: number | undefined,
+): SetElement => ({
+  ...recordElement(of, server),
+  comment: `since ${seconds(since)} s after boot${deadline === undefined ? '' : `, for ${seconds(deadline)} s`}`,
+});
+
+const pattern = /^since (?<since>\d+(\.\d+)?) s after boot(, for (?<deadline>\d+(\.\d+)?) s)?$/;
+
+const readComment = (record: SetElement | undefined, group: 'since' | 'deadline'): number | undefined => {
+  const text = pattern.exec(record?.comment ?? '')?.groups?.[group];
+  return text === undefined ? undefined : Number(text) * 1_000;
+};
+
+/** Since when the real server drains by its record; undefined where that says nothing that can be. */
+export const recordedSince = (record: SetElement | undefined, now: number): number | undefined => {
+  const since = readComment(record, 'since');
+  return since !== undefined && since <= now ? since : undefined;
+};
+
+/** How long its Service lets it drain, by the record. */
+export const recordedDeadline = (record: SetElement | undefined): number | undefined =>
+  readComment(record, 'deadline');
+
+/** Whether it is of a drain: which of these are wanted is known after a look at what drains. */
+export const isDrainRecord = (key: ElementKey): boolean =>
+  key.startsWith(drainingSet, 'IPv4 '.length) && key.startsWith(' ', 'IPv4 '.length + drainingSet.length);

@@ -1,0 +1,90 @@
+import type { Endpoint } from '../../model/endpoint.js';
+import type { NodeFacts } from '../../model/node.js';
+import type { RealServerKey } from '../../model/virtual-server.js';
+import { clusterEndpoints, localEndpoints, type PortEndpoint, type PortEndpoints } from './endpoints.js';
+
+/** Why an endpoint gets connections. */
+export type UsedReason =
+  /** It is ready. */
+  | 'ready'
+  /** It is ready, and hinted for this node. */
+  | 'hinted-for-node'
+  /** It is ready, and hinted for this node's zone. */
+  | 'hinted-for-zone'
+  /** It terminates and still serves, and none is ready. */
+  | 'last-resort';
+
+/** Why an endpoint gets none. */
+export type UnusedReason =
+  /** It is neither ready nor about to end. */
+  | 'not-ready'
+  /** It is about to end, and others are ready, or it serves no more. */
+  | 'terminating'
+  /** It is on another node, and the policy is Local. */
+  | 'on-another-node'
+  /** Topology hints give it to other nodes, and give others to this one. */
+  | 'hinted-for-other-nodes'
+  /** Topology hints give it to other zones, and give others to this one's. */
+  | 'hinted-for-other-zones';
+
+export type SelectionResult =
+  | { readonly used: true; readonly reason: UsedReason }
+  | { readonly used: false; readonly reason: UnusedReason };
+
+/** What becomes of an endpoint by each traffic policy. */
+export interface EndpointSelection {
+  readonly of: PortEndpoint;
+  readonly cluster: SelectionResult;
+  readonly local: SelectionResult;
+}
+
+const unusedResult = ({ terminating }: Endpoint): SelectionResult => ({
+  used: false,
+  reason: terminating ? 'terminating' : 'not-ready',
+});
+
+/** How hints have narrowed the choice of policy Cluster. */
+type HintScope = 'node' | 'zone' | undefined;
+
+const hintScopeOf = (ready: PortEndpoints, chosen: PortEndpoints, node: NodeFacts): HintScope => {
+  // Hints that leave nobody out have decided nothing.
+  if (chosen.length === ready.length) return undefined;
+  return chosen.every(({ endpoint }) => endpoint.nodeHints.includes(node.name)) ? 'node' : 'zone';
+};
+
+const readyReasons = {
+  used: { node: 'hinted-for-node', zone: 'hinted-for-zone' },
+  unused: { node: 'hinted-for-other-nodes', zone: 'hinted-for-other-zones' },
+} as const;
+
+const clusterResult = (endpoint: Endpoint, used: boolean, hintScope: HintScope): SelectionResult => {
+  if (!endpoint.ready) return used ? { used, reason: 'last-resort' } : unusedResult(endpoint);
+  if (used) return { used, reason: hintScope === undefined ? 'ready' : readyReasons.used[hintScope] };
+  return { used, reason: readyReasons.unused[hintScope ?? 'zone'] };
+};
+
+const localResult = (endpoint: Endpoint, used: boolean, node: NodeFacts): SelectionResult => {
+  if (used) return { used, reason: endpoint.ready ? 'ready' : 'last-resort' };
+  if (node.name === '' || endpoint.nodeName !== node.name) return { used, reason: 'on-another-node' };
+  return unusedResult(endpoint);
+};
+
+const keysOf = (endpoints: PortEndpoints): ReadonlySet<RealServerKey> =>
+  new Set(endpoints.map(({ key }) => key));
+
+/** Says of each endpoint of a port what `clusterEndpoints` and `localEndpoints` make of it, and why. */
+export const endpointSelections = (
+  endpoints: PortEndpoints,
+  node: NodeFacts,
+): readonly EndpointSelection[] => {
+  const chosen = clusterEndpoints(endpoints, node);
+  const ready = endpoints.filter(({ endpoint }) => endpoint.ready);
+  const hintScope = ready.length === 0 ? undefined : hintScopeOf(ready, chosen, node);
+  const cluster = keysOf(chosen);
+  const local = keysOf(localEndpoints(endpoints, node));
+  return endpoints.map((of) => ({
+    of,
+    cluster: clusterResult(of.endpoint, cluster.has(of.key), hintScope),
+    local: localResult(of.endpoint, local.has(of.key), node),
+  }));
+};

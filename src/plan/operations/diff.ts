@@ -1,0 +1,160 @@
+import type { IpAddress } from '../../base/ip.js';
+import type { ElementKey, SetElement } from '../../nftables/declarations.js';
+import type { AddressOperation, ElementOperation, IpvsOperation, Operation } from '../../model/operation.js';
+import {
+  sameRealServer,
+  sameVirtualServer,
+  type RealServer,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+  type VirtualServerEntry,
+  type DesiredVirtualServer,
+} from '../../model/virtual-server.js';
+import {
+  defaultDrainSettings,
+  isDrainable,
+  settingsWhileDraining,
+  type DrainSettings,
+} from '../drain/drain-step.js';
+
+/** What this node should hold. */
+export interface DesiredView {
+  virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined;
+  hasAddress(address: IpAddress): boolean;
+  element(key: ElementKey): SetElement | undefined;
+}
+
+/** What the kernel acknowledged to hold, or was read from it. */
+export interface ObservedView {
+  virtualServer(key: VirtualServerKey): VirtualServerEntry | undefined;
+  /** Whether kube-ipvs0 has the address. */
+  hasAddress(address: IpAddress): boolean;
+  element(key: ElementKey): SetElement | undefined;
+}
+
+/** The keys that may differ: only these are looked at. */
+export interface DirtyKeys {
+  readonly virtualServers: ReadonlySet<VirtualServerKey>;
+  readonly addresses: ReadonlySet<IpAddress>;
+  readonly elements: ReadonlySet<ElementKey>;
+}
+
+/** What is left out is empty. */
+export const dirtyKeys = (parts: Partial<DirtyKeys> = {}): DirtyKeys => ({
+  virtualServers: parts.virtualServers ?? new Set(),
+  addresses: parts.addresses ?? new Set(),
+  elements: parts.elements ?? new Set(),
+});
+
+/** What either touches. */
+export const union = (a: DirtyKeys, b: DirtyKeys): DirtyKeys => ({
+  virtualServers: new Set([...a.virtualServers, ...b.virtualServers]),
+  addresses: new Set([...a.addresses, ...b.addresses]),
+  elements: new Set([...a.elements, ...b.elements]),
+});
+
+export const isEmpty = ({ virtualServers, addresses, elements }: DirtyKeys): boolean =>
+  virtualServers.size + addresses.size + elements.size === 0;
+
+/** The keys that are not among these. */
+export const without = (dirty: DirtyKeys, names: ReadonlySet<string>): DirtyKeys => {
+  if (names.size === 0) return dirty;
+  return {
+    virtualServers: new Set([...dirty.virtualServers].filter((key) => !names.has(key))),
+    addresses: new Set([...dirty.addresses].filter((address) => !names.has(address))),
+    elements: new Set([...dirty.elements].filter((key) => !names.has(key))),
+  };
+};
+
+const removeRealServer = (
+  of: VirtualServerIdentity,
+  server: RealServer,
+  canDrain: boolean,
+): readonly IpvsOperation[] => {
+  if (!canDrain) return [{ kind: 'delete-real-server', of, server }];
+  // With weight 0 it is draining already: only `drainStep` ends it.
+  if (server.weight === 0) return [];
+  return [{ kind: 'update-real-server', of, server: { ...server, weight: 0 } }];
+};
+
+const realServerOperations = (
+  desired: VirtualServerEntry,
+  observed: VirtualServerEntry | undefined,
+  canDrain: boolean,
+): readonly IpvsOperation[] => {
+  const of = desired.server.identity;
+  const operations: IpvsOperation[] = [];
+  for (const [key, server] of desired.realServers) {
+    const present = observed?.realServers.get(key);
+    if (present === undefined) operations.push({ kind: 'add-real-server', of, server });
+    else if (!sameRealServer(server, present)) operations.push({ kind: 'update-real-server', of, server });
+  }
+  for (const [key, server] of observed?.realServers ?? [])
+    if (!desired.realServers.has(key)) operations.push(...removeRealServer(of, server, canDrain));
+  return operations;
+};
+
+const holdsUndesired = (desired: VirtualServerEntry, observed: VirtualServerEntry): boolean => {
+  for (const key of observed.realServers.keys()) if (!desired.realServers.has(key)) return true;
+  return false;
+};
+
+const virtualServerOperations = (
+  desired: DesiredVirtualServer | undefined,
+  observed: VirtualServerEntry | undefined,
+  settings: DrainSettings,
+): readonly IpvsOperation[] => {
+  if (desired === undefined)
+    // The kernel lets its real servers go with it.
+    return observed === undefined
+      ? []
+      : [{ kind: 'delete-virtual-server', server: observed.server.identity }];
+  const canDrain = isDrainable(desired, settings);
+  const realServers = realServerOperations(desired, observed, canDrain);
+  if (observed === undefined) return [{ kind: 'add-virtual-server', server: desired.server }, ...realServers];
+  const server =
+    canDrain && holdsUndesired(desired, observed) ? settingsWhileDraining(desired) : desired.server;
+  if (sameVirtualServer(server, observed.server)) return realServers;
+  return [{ kind: 'update-virtual-server', server }, ...realServers];
+};
+
+const addressOperations = (
+  address: IpAddress,
+  desired: boolean,
+  isBound: boolean,
+): readonly AddressOperation[] => {
+  if (desired === isBound) return [];
+  return [{ kind: desired ? 'bind-address' : 'unbind-address', address }];
+};
+
+const elementOperations = (
+  desired: SetElement | undefined,
+  observed: SetElement | undefined,
+): readonly ElementOperation[] => {
+  if (desired === undefined)
+    return observed === undefined ? [] : [{ kind: 'delete-element', element: observed }];
+  return observed === undefined ? [{ kind: 'add-element', element: desired }] : [];
+};
+
+/**
+ * The operations that make the kernel hold what is wanted, for the touched keys: one final operation an object, none where
+ * it is equal, and nothing is deleted to be added again. Real servers that drain get weight 0 instead of being deleted;
+ * those that have it stay until `drainStep` says so. Order them with `phases`.
+ */
+export const diff = (
+  desired: DesiredView,
+  observed: ObservedView,
+  dirty: DirtyKeys,
+  settings: DrainSettings = defaultDrainSettings,
+): readonly Operation[] => {
+  const operations: Operation[] = [];
+  for (const key of dirty.virtualServers)
+    operations.push(
+      ...virtualServerOperations(desired.virtualServer(key), observed.virtualServer(key), settings),
+    );
+  for (const address of dirty.addresses)
+    operations.push(...addressOperations(address, desired.hasAddress(address), observed.hasAddress(address)));
+  for (const key of dirty.elements)
+    operations.push(...elementOperations(desired.element(key), observed.element(key)));
+  return operations;
+};

@@ -1,0 +1,62 @@
+import type { IpAddress } from '../../base/ip.js';
+import type { ElementKey, SetElement } from '../../nftables/declarations.js';
+import type { VirtualServerKey, DesiredVirtualServer } from '../../model/virtual-server.js';
+import type { ObservedView, DesiredView } from '../operations/diff.js';
+import type { Urgency } from '../operations/phases.js';
+import { virtualServerOf } from '../packet-rules/packet-elements.js';
+
+export interface ExcludedByCidrParts {
+  /** What Services want. */
+  readonly desired: DesiredView & { readonly urgency: Urgency };
+  readonly observed: ObservedView;
+  /** Whether the address is inside of ipvs.excludeCIDRs. */
+  readonly isExcluded: (address: IpAddress) => boolean;
+}
+
+/**
+ * What Services want, and what the kernel holds inside of ipvs.excludeCIDRs for which no Service asks: the virtual server with its
+ * real servers, its address and its packet-rule elements are wanted just as they are, so that nothing is done to them. What a
+ * Service asks for there is served as anywhere.
+ */
+export class ExcludedByCidr implements DesiredView {
+  constructor(private readonly parts: ExcludedByCidrParts) {}
+
+  get urgency(): Urgency {
+    return this.parts.desired.urgency;
+  }
+
+  virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined {
+    const { desired, observed, isExcluded } = this.parts;
+    const desiredServer = desired.virtualServer(key);
+    if (desiredServer !== undefined) return desiredServer;
+    const observedServer = observed.virtualServer(key);
+    const identity = observedServer?.server.identity;
+    return identity?.by === 'address' && isExcluded(identity.address) ? observedServer : undefined;
+  }
+
+  hasAddress(address: IpAddress): boolean {
+    const { desired, observed, isExcluded } = this.parts;
+    return desired.hasAddress(address) || (isExcluded(address) && observed.hasAddress(address));
+  }
+
+  element(key: ElementKey): SetElement | undefined {
+    const { desired, observed } = this.parts;
+    const desiredElement = desired.element(key);
+    if (desiredElement !== undefined) return desiredElement;
+    const observedElement = observed.element(key);
+    return observedElement !== undefined && this.#belongsToExcluded(observedElement)
+      ? observedElement
+      : undefined;
+  }
+
+  /** Elements of what a Service asks for change with it. */
+  #belongsToExcluded(element: SetElement): boolean {
+    const { desired, observed, isExcluded } = this.parts;
+    const address = element.fields[0] as IpAddress;
+    if (element.set === 'vips')
+      return isExcluded(address) && !desired.hasAddress(address) && observed.hasAddress(address);
+    const key = virtualServerOf(element);
+    if (key === undefined || !isExcluded(address)) return false;
+    return desired.virtualServer(key) === undefined && observed.virtualServer(key) !== undefined;
+  }
+}

@@ -1,0 +1,58 @@
+import type { ForeignRule, ForwardFilter } from '../../model/forward-filter.js';
+
+type FilterVerdict = 'accept' | 'drop' | 'end of chain';
+
+/** Kernels refuse chains that lead to themselves; this bounds what was read while somebody changed it. */
+const deepestJump = 64;
+
+const verdictOf = (
+  chains: ForwardFilter['chains'],
+  rules: readonly ForeignRule[],
+  depth: number,
+): FilterVerdict => {
+  if (depth > deepestJump) return 'end of chain';
+  for (const { scope, action } of rules) {
+    if (scope === 'some') continue;
+    switch (action.verdict) {
+      case 'accept':
+      case 'drop':
+        return action.verdict;
+      case 'return':
+        return 'end of chain';
+      case 'goto':
+        return verdictOf(chains, chains.get(action.chain) ?? [], depth + 1);
+      case 'jump': {
+        const verdict = verdictOf(chains, chains.get(action.chain) ?? [], depth + 1);
+        if (verdict !== 'end of chain') return verdict;
+        break;
+      }
+      case 'continue':
+    }
+  }
+  return 'end of chain';
+};
+
+/**
+ * Whether a filter drops packets of open connections, the answers of pods among them, unless a rule that is for some packets
+ * only happens to accept them.
+ */
+export const dropsReplies = ({ chains, chain, policy }: ForwardFilter): boolean => {
+  const verdict = verdictOf(chains, chains.get(chain) ?? [], 0);
+  return (verdict === 'end of chain' ? policy : verdict) === 'drop';
+};
+
+/** The command that lets answers through, for a shell. */
+export const remedyFor = ({ by, family, table, chain }: ForwardFilter): string =>
+  by === 'nftables'
+    ? `nft insert rule ${family} ${table} ${chain} ct state established,related accept`
+    : `${family === 'ip6' ? 'ip6tables' : 'iptables'}${by === 'iptables-legacy' ? '-legacy' : '-nft'} -I ${chain} -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT`;
+
+/** `chain forward of table inet filter (nftables, hook forward, priority 0)`. */
+export const filterName = ({ by, family, table, chain, priority }: ForwardFilter): string =>
+  `chain ${chain} of table ${family} ${table} (${by}, hook forward, priority ${priority})`;
+
+/** What is wrong, whom it concerns and what to do. */
+export const warningText = (filter: ForwardFilter): string =>
+  `${filterName(filter)} drops ${filter.policy === 'drop' ? 'by its policy what none of its rules accepts' : 'by a rule what none before it accepts'}: ` +
+  'the answers of pods to clients outside of this node are lost there, unless one of its rules accepts them, ' +
+  `and no rule of kube-ipvs can bring them back. To let answers through: ${remedyFor(filter)}`;

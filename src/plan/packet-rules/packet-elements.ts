@@ -1,0 +1,99 @@
+import {
+  cidrContains,
+  cidrFamily,
+  familyOf,
+  hostPrefixLength,
+  type Cidr,
+  type Family,
+  type IpAddress,
+} from '../../base/ip.js';
+import type { NodeFacts } from '../../model/node.js';
+import { setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
+import { protocols, type Protocol, type Service } from '../../model/service.js';
+import {
+  virtualServerKey,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+} from '../../model/virtual-server.js';
+import type { PortEndpoint } from '../endpoints/endpoints.js';
+import type { Frontend } from '../render/frontends.js';
+import { packetClasses, sourceRangeSet, takeOverSet, type PacketClass } from './packet-table.js';
+
+const isProtocol = (value: unknown): value is Protocol => protocols.some((protocol) => protocol === value);
+
+type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
+
+/** The element that says how packets to a virtual server are treated; it also makes it known as ours. */
+export const packetClassElement = (
+  { address, protocol, port }: ByAddress,
+  packetClass: PacketClass,
+): SetElement => setElement(familyOf(address), packetClass, [address, protocol, port]);
+
+/** Whether packet rules with these elements name a virtual server as ours. */
+export const hasOwnershipMarker = (
+  identity: VirtualServerIdentity,
+  hasElement: (key: ElementKey) => boolean,
+): boolean =>
+  identity.by === 'address' &&
+  packetClasses.some((name) => hasElement(packetClassElement(identity, name).key));
+
+/** The virtual server that an element belongs to; undefined where it is of no virtual server. */
+export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | undefined => {
+  const [address, protocol, port] = fields;
+  if (typeof address !== 'string' || !isProtocol(protocol) || typeof port !== 'number') return undefined;
+  return virtualServerKey({ by: 'address', protocol, address: address as IpAddress, port });
+};
+
+/**
+ * The elements that admit sources to a virtual server. The node itself speaks to a VIP with the VIP as its source: it is
+ * admitted where a range holds an address that the cluster knows it by (kube-proxy-ipvs §4.4, KUBE-LOAD-BALANCER-SOURCE-IP),
+ * or, where there is no Node, any address of it.
+ */
+export const sourceRangeElements = (
+  { address, protocol, port }: ByAddress,
+  ranges: readonly Cidr[],
+  node: NodeFacts,
+): readonly SetElement[] => {
+  if (ranges.length === 0) return [];
+  const family = familyOf(address);
+  const admit = (source: IpAddress, prefixLength: number): SetElement =>
+    setElement(family, sourceRangeSet(prefixLength), [address, protocol, port, source]);
+  const own =
+    node.statusAddresses.length > 0 ? node.statusAddresses : node.addresses.map((entry) => entry.address);
+  const admitsNode = own.some((source) => ranges.some((range) => cidrContains(range, source)));
+  return [
+    setElement(family, 'restricted', [address, protocol, port]),
+    ...ranges.map((range) => admit(range.address, range.prefixLength)),
+    ...(admitsNode ? [admit(address, hostPrefixLength(family))] : []),
+  ];
+};
+
+export const vipElement = (address: IpAddress): SetElement =>
+  setElement(familyOf(address), 'vips', [address]);
+
+/** Mark the table of a family while virtual servers are taken over from another proxy. */
+export const takeOverElements = (family: Family): readonly SetElement[] =>
+  protocols.map((protocol) => setElement(family, takeOverSet, [protocol]));
+
+export const hairpinElements = (
+  endpoints: readonly PortEndpoint[],
+  protocol: Protocol,
+  node: NodeFacts,
+): readonly SetElement[] =>
+  endpoints
+    .filter(({ endpoint }) => node.name !== '' && endpoint.nodeName === node.name)
+    .map(({ endpoint: { address }, port }) =>
+      setElement(familyOf(address), 'hairpin', [address, address, protocol, port]),
+    );
+
+export const healthCheckElement = (family: Family, port: number): SetElement =>
+  setElement(family, 'health-check-ports', [port]);
+
+/** The ranges of the frontend's family that restrict it: only load balancer addresses have any, also where they are external IPs too. */
+export const sourceRangesOf = (service: Service, { kind, address }: Frontend): readonly Cidr[] =>
+  kind !== 'node-port' && service.loadBalancerIps.includes(address)
+    ? service.loadBalancerSourceRanges.filter((range) => cidrFamily(range) === familyOf(address))
+    : [];
+
+/** Elements by their keys. */
+export type PacketElements = ReadonlyMap<ElementKey, SetElement>;

@@ -1,0 +1,343 @@
+import { hostPrefixLength, type Family } from '../../base/ip.js';
+import type { PodTraffic } from '../../model/pod-traffic.js';
+import {
+  tableName,
+  type BaseChainHook,
+  type Chain,
+  type Expression,
+  type KeyField,
+  type Rule,
+  type SetDeclaration,
+  type TableDeclaration,
+} from '../../nftables/declarations.js';
+import {
+  headerLayout,
+  sctp,
+  tcp,
+  udp,
+  icmp,
+  loadAddress,
+  loadProtocol,
+  loadDestinationPort,
+  equals,
+  inSet,
+  goTo,
+  acceptVerdict,
+  dropVerdict,
+  returnVerdict,
+  counter,
+  loadDestinationKey,
+  connectionState,
+  fromThisNode,
+  maskBytes,
+  fromPod,
+  setMark,
+  isMarked,
+  masquerade,
+  type PortRange,
+} from './rule-expressions.js';
+
+/** Everything that decides what the rules of a family are; elements are another matter. */
+export interface PacketTableSettings {
+  readonly family: Family;
+  readonly masqueradeAll: boolean;
+  /** The bit of the packet mark that stands for "to be masqueraded", as a number. */
+  readonly masqueradeMark: number;
+  readonly podTraffic: PodTraffic | undefined;
+  /** Source ports of masqueraded connections: none is a node port, so that no answer is taken for a request. */
+  readonly masqueradePorts: PortRange;
+  /** Prefix lengths of source ranges: those in use, and any that were. */
+  readonly sourceLengths: readonly number[];
+}
+
+/**
+ * How packets to a virtual server are treated: the set that it is in. A rule leads from each set to a chain; of two sets that
+ * hold a virtual server, as while it changes from one to the other, the first counts.
+ */
+export const packetClasses = ['no-endpoints', 'cluster-ip', 'local', 'local-elsewhere', 'external'] as const;
+export type PacketClass = (typeof packetClasses)[number];
+
+export const isPacketClass = (set: string): set is PacketClass => packetClasses.some((name) => name === set);
+
+const classDescriptions: Readonly<Record<PacketClass, string>> = {
+  'no-endpoints': 'services without endpoints',
+  'cluster-ip': 'ClusterIPs',
+  local: 'exposed, externalTrafficPolicy Local, endpoints on this node',
+  'local-elsewhere': 'exposed, externalTrafficPolicy Local, endpoints on other nodes alone',
+  external: 'exposed, externalTrafficPolicy Cluster',
+};
+
+const frontendKey: readonly KeyField[] = ['address', 'protocol', 'port'];
+
+/** Source addresses of one length that may reach a restricted frontend. */
+export const sourceRangeSet = (prefixLength: number): string => `sources-${prefixLength}`;
+
+/** The prefix length of a set that `sourcesSet` named; undefined for sets of other names, somebody else's among them. */
+export const sourceRangePrefixLength = (set: string): number | undefined => {
+  const length = Number(/^sources-(\d{1,3})$/.exec(set)?.[1] ?? Number.NaN);
+  return length <= hostPrefixLength('IPv6') ? length : undefined;
+};
+
+/** Names something only while a take-over from another proxy is under way. */
+export const takeOverSet = 'take-over';
+
+/** Names what drains, with the time since when: no rule looks there. */
+export const drainingSet = 'draining';
+
+const fixedSets: readonly SetDeclaration[] = [
+  ...packetClasses.map((name) => ({
+    name,
+    key: frontendKey,
+    verdicts: false,
+    comment: classDescriptions[name],
+  })),
+  { name: 'vips', key: ['address'], verdicts: false, comment: 'addresses on kube-ipvs0' },
+  {
+    name: 'hairpin',
+    key: ['address', 'address', 'protocol', 'port'],
+    verdicts: false,
+    comment: 'endpoints on this node, as source and destination',
+  },
+  {
+    name: 'health-check-ports',
+    key: ['port'],
+    verdicts: false,
+    comment: 'health check node ports of load balancers',
+  },
+  {
+    name: 'restricted',
+    key: frontendKey,
+    verdicts: false,
+    comment: 'load balancer addresses with source ranges',
+  },
+  {
+    name: drainingSet,
+    key: [...frontendKey, 'address', 'port'],
+    verdicts: false,
+    comment: 'real servers that drain',
+  },
+  {
+    name: takeOverSet,
+    key: ['protocol'],
+    verdicts: false,
+    comment: 'being taken over from another proxy, until the first sync is done',
+  },
+];
+
+const sourceRangeDeclaration = (prefixLength: number): SetDeclaration => ({
+  name: sourceRangeSet(prefixLength),
+  key: [...frontendKey, 'address'],
+  verdicts: false,
+  comment: `source ranges of prefix length ${prefixLength}`,
+});
+
+/** How a set of ours is declared; undefined: we have none of that name. */
+export const setDeclaration = (name: string): SetDeclaration | undefined => {
+  const length = sourceRangePrefixLength(name);
+  return length === undefined ? fixedSets.find((set) => set.name === name) : sourceRangeDeclaration(length);
+};
+
+const rule = (
+  comment: string | undefined,
+  ...parts: readonly (Expression | readonly Expression[])[]
+): Rule => ({
+  comment,
+  expressions: parts.flat(),
+});
+
+const chain = (name: string, ...rules: readonly Rule[]): Chain => ({ name, hook: undefined, rules });
+
+const baseChain = (
+  name: string,
+  type: BaseChainHook['type'],
+  hook: BaseChainHook['hook'],
+  priority: number,
+  ...rules: readonly Rule[]
+): Chain => ({ name, hook: { type, hook, priority, policy: 'accept' }, rules });
+
+const rejectRules: readonly Rule[] = [
+  rule('TCP', loadProtocol(0), equals(tcp), counter, { kind: 'reject', with: 'tcp-reset' }),
+  rule('UDP, SCTP and all others', counter, { kind: 'reject', with: 'port-unreachable' }),
+];
+
+/** Which requests to a ClusterIP are masqueraded (kube-proxy-ipvs §4.6, rule 3). */
+const clusterIpRules = (settings: PacketTableSettings): readonly Rule[] => {
+  const { family, masqueradeAll, masqueradeMark, podTraffic } = settings;
+  const mark = setMark(masqueradeMark, true);
+  if (masqueradeAll) return [rule('masqueradeAll', mark)];
+  if (podTraffic === undefined)
+    return [
+      rule('the node itself, which speaks with a VIP', loadAddress(family, 'source', 0), inSet('vips'), mark),
+    ];
+  const outside = rule('from outside of the pod network', fromPod(podTraffic, '!='), mark);
+  if (podTraffic.by === 'source') return [outside];
+  // What the node itself sends has no input interface, which old kernels take for no match.
+  return [rule('from the node itself', fromThisNode, mark), outside];
+};
+
+/** externalTrafficPolicy Local where another node has the endpoints. */
+const localElsewhereRules = ({ masqueradeMark, podTraffic }: PacketTableSettings): readonly Rule[] => {
+  const node = rule(
+    'the node itself, whose answer would go astray',
+    fromThisNode,
+    setMark(masqueradeMark, true),
+    acceptVerdict,
+  );
+  if (podTraffic === undefined) return [node, rule('nobody knows pods from outside here', acceptVerdict)];
+  return [
+    node,
+    rule('pods', fromPod(podTraffic, '=='), acceptVerdict),
+    rule('from outside: no endpoint on this node', counter, dropVerdict),
+  ];
+};
+
+const sourceRangeRules = (family: Family, lengths: readonly number[]): readonly Rule[] => {
+  const first = headerLayout[family].registers + 2;
+  const fromRange = (length: number): Rule =>
+    rule(
+      undefined,
+      loadDestinationKey(family),
+      loadAddress(family, 'source', first),
+      length === hostPrefixLength(family)
+        ? []
+        : {
+            kind: 'bitwise',
+            from: first,
+            to: first,
+            mask: maskBytes(family, length),
+            xor: new Uint8Array(headerLayout[family].length),
+          },
+      inSet(sourceRangeSet(length)),
+      returnVerdict,
+    );
+  return [...lengths.map(fromRange), rule('not in loadBalancerSourceRanges', counter, dropVerdict)];
+};
+
+const restrictedRule = (family: Family): Rule =>
+  rule('loadBalancerSourceRanges', loadDestinationKey(family), inSet('restricted'), {
+    kind: 'verdict',
+    verdict: 'jump',
+    chain: 'source-ranges',
+  });
+
+const classRules = (family: Family): readonly Rule[] =>
+  packetClasses.map((name) =>
+    rule(
+      classDescriptions[name],
+      loadDestinationKey(family),
+      inSet(name),
+      goTo(name === 'no-endpoints' ? 'refuse' : name),
+    ),
+  );
+
+const acceptEstablishedRule: Rule = rule('judged when it was new', connectionState('!='), acceptVerdict);
+
+/** A null binding: the destination stays, and no later rule of anybody (a CNI's hostPort) gives it another. */
+const bypassHostPortRule = (family: Family): Rule =>
+  rule(
+    'a VIP is a VIP: no hostPort takes its ports',
+    loadAddress(family, 'destination', 0),
+    inSet('vips'),
+    loadAddress(family, 'destination', 0),
+    { kind: 'destination-nat', address: 0 },
+  );
+
+/** One rule a protocol: nft takes ports to be masqueraded only from rules that say whose ports they are. */
+const masqueradeRules = (ports: PortRange): readonly Rule[] =>
+  [tcp, udp, sctp].map((protocol) => rule(undefined, loadProtocol(0), equals(protocol), masquerade(ports)));
+
+const hairpinRule = (family: Family): Rule =>
+  rule(
+    'a pod that reached itself through a Service',
+    loadAddress(family, 'source', 0),
+    loadDestinationKey(family, headerLayout[family].registers),
+    inSet('hairpin'),
+    goTo('masquerade-now'),
+  );
+
+const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Rule[] => [
+  ...(sourceLengths.length > 0 ? [restrictedRule(family)] : []),
+  acceptEstablishedRule,
+  ...classRules(family),
+  rule(
+    'health checks of load balancers',
+    loadProtocol(0),
+    equals(tcp),
+    loadDestinationPort(0),
+    inSet('health-check-ports'),
+    acceptVerdict,
+  ),
+  rule(
+    'a VIP has no other ports, but answers ping',
+    loadAddress(family, 'destination', 0),
+    inSet('vips'),
+    loadProtocol(0),
+    equals(icmp[family], '!='),
+    goTo('refuse'),
+  ),
+];
+
+/**
+ * The rules of one family. Requests are judged where IPVS is about to take them: in `input` those of others, in `output` those
+ * of the node itself (IPVS comes at priority 98 and -98, include/linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC - 2 and NAT_DST + 2);
+ * by a mark they say to `postrouting`, which follows IPVS, what is to be masqueraded. Only what Linux 4.18 knows.
+ */
+export const packetTable = (settings: PacketTableSettings): TableDeclaration => {
+  const { family, masqueradeMark, masqueradePorts } = settings;
+  const sourceLengths = settings.sourceLengths.toSorted((a, b) => b - a);
+  const restricted = sourceLengths.length > 0;
+  return {
+    family,
+    name: tableName,
+    sets: [...fixedSets, ...sourceLengths.map(sourceRangeDeclaration)],
+    chains: [
+      chain('refuse', ...rejectRules),
+      chain('cluster-ip', ...clusterIpRules(settings)),
+      chain('external', rule('externalTrafficPolicy Cluster', setMark(masqueradeMark, true))),
+      chain('local', rule('externalTrafficPolicy Local: the client keeps its address', acceptVerdict)),
+      chain('local-elsewhere', ...localElsewhereRules(settings)),
+      ...(restricted ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
+      chain('masquerade-now', ...masqueradeRules(masqueradePorts)),
+      baseChain('pin-prerouting', 'nat', 'prerouting', -105, bypassHostPortRule(family)),
+      baseChain('pin-output', 'nat', 'output', -105, bypassHostPortRule(family)),
+      baseChain('input', 'filter', 'input', -10, ...inputRules(settings)),
+      baseChain(
+        'output',
+        'filter',
+        'output',
+        -110,
+        ...(restricted ? [restrictedRule(family)] : []),
+        acceptEstablishedRule,
+        ...classRules(family),
+      ),
+      baseChain(
+        'masquerade-postrouting',
+        'nat',
+        'postrouting',
+        95,
+        hairpinRule(family),
+        rule('marked by the chains above', isMarked(masqueradeMark), goTo('masquerade-now')),
+      ),
+      baseChain(
+        'clear-mark',
+        'filter',
+        'postrouting',
+        110,
+        rule('done with', isMarked(masqueradeMark), setMark(masqueradeMark, false)),
+      ),
+    ],
+  };
+};
+
+/** `packetTable`, which gives the same object again while a family's settings stay equal. */
+export const cachedPacketTable = (): ((settings: PacketTableSettings) => TableDeclaration) => {
+  const last = new Map<Family, { readonly settings: string; readonly table: TableDeclaration }>();
+  return (settings) => {
+    const text = JSON.stringify(settings);
+    const known = last.get(settings.family);
+    if (known?.settings === text) return known.table;
+    const table = packetTable(settings);
+    last.set(settings.family, { settings: text, table });
+    return table;
+  };
+};

@@ -1,0 +1,139 @@
+import { cidrFamily, hostPrefixLength, ipToBytes, type Cidr, type Family } from '../../base/ip.js';
+import type { PodTraffic } from '../../model/pod-traffic.js';
+import type { Expression, Register, RegisterValue } from '../../nftables/declarations.js';
+
+// The steps that our rules are made of. What is compared or looked up is in register 0 and those after it.
+
+/** Both inclusive. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+// include/uapi/linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_BIT(IP_CT_NEW)
+const stateNew = 8;
+// include/uapi/linux/rtnetlink.h: RTN_LOCAL
+const localAddress = 2;
+// include/uapi/linux/in.h, in6.h: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_ICMP, IPPROTO_ICMPV6
+export const tcp = Uint8Array.of(6);
+export const udp = Uint8Array.of(17);
+export const sctp = Uint8Array.of(132);
+export const icmp: Readonly<Record<Family, Uint8Array>> = { IPv4: Uint8Array.of(1), IPv6: Uint8Array.of(58) };
+const interfaceNameBytes = 16;
+
+/** Where a header has its addresses, and how many registers one takes. */
+export const headerLayout = {
+  IPv4: { source: 12, destination: 16, length: 4, registers: 1 },
+  IPv6: { source: 8, destination: 24, length: 16, registers: 4 },
+} as const;
+
+export const loadAddress = (family: Family, which: 'source' | 'destination', to: Register): Expression => ({
+  kind: 'payload',
+  base: 'network',
+  offset: headerLayout[family][which],
+  length: headerLayout[family].length,
+  to,
+});
+
+export const loadProtocol = (to: Register): Expression => ({ kind: 'meta', key: 'l4proto', to });
+export const loadDestinationPort = (to: Register): Expression => ({
+  kind: 'payload',
+  base: 'transport',
+  offset: 2,
+  length: 2,
+  to,
+});
+export const equals = (value: RegisterValue, operator: '==' | '!=' = '=='): Expression => ({
+  kind: 'compare',
+  operator,
+  from: 0,
+  value,
+});
+export const inSet = (set: string): Expression => ({ kind: 'lookup', set, from: 0 });
+export const goTo = (chain: string): Expression => ({ kind: 'verdict', verdict: 'goto', chain });
+export const acceptVerdict: Expression = { kind: 'verdict', verdict: 'accept' };
+export const dropVerdict: Expression = { kind: 'verdict', verdict: 'drop' };
+export const returnVerdict: Expression = { kind: 'verdict', verdict: 'return' };
+export const counter: Expression = { kind: 'counter', packets: 0n, bytes: 0n };
+
+/** destination . protocol . port, from the given register on. */
+export const loadDestinationKey = (family: Family, from: Register = 0): readonly Expression[] => {
+  const next = from + headerLayout[family].registers;
+  return [loadAddress(family, 'destination', from), loadProtocol(next), loadDestinationPort(next + 1)];
+};
+
+/** A packet has one state alone. */
+export const connectionState = (operator: '==' | '!='): readonly Expression[] => [
+  { kind: 'ct', key: 'state', to: 0 },
+  equals(stateNew, operator),
+];
+
+export const fromThisNode: readonly Expression[] = [
+  { kind: 'fib-type', of: 'source', to: 0 },
+  equals(localAddress),
+];
+
+export const maskBytes = (family: Family, prefixLength: number): Uint8Array => {
+  const bytes = new Uint8Array(headerLayout[family].length);
+  for (let bit = 0; bit < prefixLength; bit += 1) {
+    const index = bit >> 3;
+    bytes[index] = (bytes[index] ?? 0) | (0x80 >> (bit & 7));
+  }
+  return bytes;
+};
+
+const sourceIn = (cidr: Cidr, operator: '==' | '!='): readonly Expression[] => {
+  const family = cidrFamily(cidr);
+  const source = loadAddress(family, 'source', 0);
+  const is = equals(ipToBytes(cidr.address), operator);
+  if (cidr.prefixLength === hostPrefixLength(family)) return [source, is];
+  const mask = maskBytes(family, cidr.prefixLength);
+  return [source, { kind: 'bitwise', from: 0, to: 0, mask, xor: new Uint8Array(mask.length) }, is];
+};
+
+/** The beginning of a name. One that fills all bytes equals no interface's name, which ends with a zero: it never matches. */
+const namePrefix = (prefix: string): Uint8Array =>
+  new TextEncoder().encode(prefix).subarray(0, interfaceNameBytes);
+
+const interfaceName = (name: string): Uint8Array => {
+  const bytes = new Uint8Array(interfaceNameBytes);
+  bytes.set(namePrefix(name));
+  return bytes;
+};
+
+const inputInterface = (name: Uint8Array, operator: '==' | '!='): readonly Expression[] => [
+  { kind: 'meta', key: 'iifname', to: 0 },
+  equals(name, operator),
+];
+
+export const fromPod = (pods: PodTraffic, operator: '==' | '!='): readonly Expression[] => {
+  switch (pods.by) {
+    case 'source':
+      return sourceIn(pods.cidr, operator);
+    case 'interface':
+      return inputInterface(interfaceName(pods.name), operator);
+    case 'interface-prefix':
+      return inputInterface(namePrefix(pods.prefix), operator);
+  }
+};
+
+/** mark = (mark & ~bit) ^ set: sets the bit or clears it. */
+export const setMark = (bit: number, set: boolean): readonly Expression[] => [
+  { kind: 'meta', key: 'mark', to: 0 },
+  { kind: 'bitwise', from: 0, to: 0, mask: ~bit >>> 0, xor: set ? bit : 0 },
+  { kind: 'meta-set', key: 'mark', from: 0 },
+];
+
+export const isMarked = (bit: number): readonly Expression[] => [
+  { kind: 'meta', key: 'mark', to: 0 },
+  { kind: 'bitwise', from: 0, to: 0, mask: bit, xor: 0 },
+  equals(bit),
+];
+
+const portBytes = (port: number): Uint8Array => Uint8Array.of(port >> 8, port & 0xff);
+
+export const masquerade = ({ first, last }: PortRange): readonly Expression[] => [
+  { kind: 'immediate', to: 0, value: portBytes(first) },
+  { kind: 'immediate', to: 1, value: portBytes(last) },
+  { kind: 'masquerade', fullyRandom: true, ports: { from: 0, to: 1 } },
+];

@@ -1,0 +1,133 @@
+import {
+  families,
+  familyOf,
+  isHostAddress,
+  isIpv6LinkLocal,
+  isLoopback,
+  type Family,
+  type IpAddress,
+} from '../../base/ip.js';
+import type { Service } from '../../model/service.js';
+import type { Problem } from './fragment.js';
+
+/** What the choice of addresses needs to know of this node. */
+export interface FrontendContext {
+  /** By address, the name of the interface that has it; kube-ipvs0 is not among them. */
+  readonly interfaceAddresses: ReadonlyMap<IpAddress, string>;
+  /** By address of another machine, why it is not to be bound. */
+  readonly reserved: ReadonlyMap<IpAddress, string>;
+  readonly nodePortAddresses: Readonly<Record<Family, readonly IpAddress[]>>;
+  readonly externalIpsAllowed: boolean;
+}
+
+/** An address on which a Service port is served. */
+export interface Frontend {
+  readonly kind: keyof typeof frontendFields;
+  readonly address: IpAddress;
+  /** Whether the address goes to kube-ipvs0. */
+  readonly bind: boolean;
+}
+
+export interface Frontends {
+  /** In the order of precedence: of two on one address and port the first counts. */
+  readonly byFamily: Readonly<Record<Family, readonly Frontend[]>>;
+  readonly problems: readonly Problem[];
+}
+
+/** Where a frontend stands in the Service, for messages. */
+export const frontendFields = {
+  'cluster-ip': 'spec.clusterIPs',
+  'external-ip': 'spec.externalIPs',
+  'load-balancer-ip': 'status.loadBalancer.ingress',
+  'node-port': 'spec.ports[].nodePort',
+} as const;
+
+type Kind = keyof typeof frontendFields;
+
+interface FrontendDecision {
+  readonly serve: boolean;
+  readonly bind: boolean;
+  readonly problem: readonly [reason: string, message: string] | undefined;
+}
+
+/**
+ * kube-proxy serves loopback and link-local addresses too, and so do we; but it binds them to kube-ipvs0 and never takes them
+ * away again. They need no binding (loopback is local anyhow, link-local has no meaning there), so we leave them alone.
+ */
+const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext): FrontendDecision => {
+  if (!isHostAddress(address))
+    return {
+      serve: false,
+      bind: false,
+      problem: ['UnusableAddress', 'is not an address of one host and is not served'],
+    };
+  if (isLoopback(address) || isIpv6LinkLocal(address))
+    return {
+      serve: true,
+      bind: false,
+      problem: [
+        'LocalAddress',
+        'is a loopback or link-local address: only this node reaches it, and it is not bound',
+      ],
+    };
+  const owner = context.interfaceAddresses.get(address);
+  // An external address on an interface is usual (keepalived, a floating address); a ClusterIP there is a mistake.
+  if (owner !== undefined)
+    return {
+      serve: true,
+      bind: false,
+      problem:
+        kind === 'cluster-ip'
+          ? ['ClusterIpOnInterface', `is an address of interface ${owner} too, and is not bound`]
+          : ['AddressOnInterface', `is served where it is, on interface ${owner}, and not bound`],
+    };
+  const reason = context.reserved.get(address);
+  if (reason === undefined) return { serve: true, bind: true, problem: undefined };
+  return {
+    serve: true,
+    bind: false,
+    problem: [
+      'ReservedAddress',
+      `is ${reason}: it is not bound, which would cut this node off from there; only what passes this node is served`,
+    ],
+  };
+};
+
+const addressesOf = (service: Service, context: FrontendContext): readonly (readonly [Kind, IpAddress])[] => [
+  ...families.flatMap((family) => {
+    const address = service.clusterIps[family];
+    return address === undefined ? [] : [['cluster-ip', address] as const];
+  }),
+  ...(context.externalIpsAllowed ? service.externalIps : []).map(
+    (address) => ['external-ip', address] as const,
+  ),
+  ...service.loadBalancerIps.map((address) => ['load-balancer-ip', address] as const),
+];
+
+/** The addresses of a Service but for its node ports. A family without a ClusterIP is not served at all, as kube-proxy has it. */
+export const frontendsOf = (service: Service, context: FrontendContext): Frontends => {
+  const byFamily: Record<Family, Frontend[]> = { IPv4: [], IPv6: [] };
+  const problems: Problem[] = [];
+  const report = (kind: Kind, address: IpAddress, [reason, message]: readonly [string, string]): void => {
+    problems.push({
+      service: service.key,
+      reason,
+      message: `${service.key}: ${frontendFields[kind]}: ${address} ${message}`,
+    });
+  };
+  for (const [kind, address] of addressesOf(service, context)) {
+    const family = familyOf(address);
+    if (service.clusterIps[family] === undefined) {
+      report(kind, address, ['WrongFamily', `is not served, because the Service has no ${family} ClusterIP`]);
+      continue;
+    }
+    const { serve, bind, problem } = decideFrontend(kind, address, context);
+    if (problem !== undefined) report(kind, address, problem);
+    if (serve) byFamily[family].push({ kind, address, bind });
+  }
+  return { byFamily, problems };
+};
+
+/** The node-port frontends of a family: the same for every Service. Node addresses are never bound to kube-ipvs0. */
+export const nodePortFrontends = (family: Family, context: FrontendContext): readonly Frontend[] =>
+  context.nodePortAddresses[family].map((address) => ({ kind: 'node-port', address, bind: false }));

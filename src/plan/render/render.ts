@@ -1,0 +1,313 @@
+import {
+  families,
+  familyOf,
+  hostPrefixLength,
+  type Cidr,
+  type Family,
+  type IpAddress,
+} from '../../base/ip.js';
+import type { EndpointSlice } from '../../model/endpoint.js';
+import type { NodeFacts } from '../../model/node.js';
+import type { Service, ServicePort } from '../../model/service.js';
+import {
+  virtualServerKey,
+  type DesiredRealServer,
+  type RealServerKey,
+  type VirtualServerFlag,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+  type DesiredVirtualServer,
+} from '../../model/virtual-server.js';
+import {
+  clusterEndpoints,
+  endpointsByPort,
+  localEndpoints,
+  type PortEndpoint,
+  type PortEndpoints,
+} from '../endpoints/endpoints.js';
+import type { UnreadyEndpoints } from '../endpoints/former-endpoints.js';
+import type { Fragment, Problem } from './fragment.js';
+import {
+  frontendFields,
+  frontendsOf,
+  nodePortFrontends,
+  type Frontend,
+  type FrontendContext,
+} from './frontends.js';
+import type { ElementKey, SetElement } from '../../nftables/declarations.js';
+import type { LocalEndpointShortage } from '../endpoints/local-endpoint-shortages.js';
+import { nodePortAddresses } from './node-port-addresses.js';
+import {
+  hairpinElements,
+  healthCheckElement,
+  sourceRangesOf,
+  packetClassElement,
+  sourceRangeElements,
+  vipElement,
+} from '../packet-rules/packet-elements.js';
+import type { PacketClass } from '../packet-rules/packet-table.js';
+import { checkService, type CheckedService } from './service-check.js';
+import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
+
+export interface RenderSettings {
+  /** The kernel's name of the scheduler of Services that name none. */
+  readonly scheduler: string;
+  /** Networks whose node addresses serve NodePorts; [] = all addresses. */
+  readonly nodePortAddresses: readonly Cidr[];
+  /** Feature gate AllowServiceExternalIPs. */
+  readonly externalIpsAllowed: boolean;
+  /** What this node can serve; both families where nothing is said. */
+  readonly families?: readonly Family[];
+}
+
+/** All that rendering knows besides the Service and its slices; what can be computed once per change of the node is. */
+export interface RenderContext extends FrontendContext {
+  readonly node: NodeFacts;
+  readonly settings: RenderSettings;
+  readonly nodePortFrontends: Readonly<Record<Family, readonly Frontend[]>>;
+}
+
+/** Make a new one whenever a node fact or a setting changes, and render every Service again with it. */
+export const renderContext = (node: NodeFacts, settings: RenderSettings): RenderContext => {
+  const context: FrontendContext = {
+    interfaceAddresses: new Map(node.addresses.map(({ address, interfaceName }) => [address, interfaceName])),
+    reserved: node.reserved,
+    nodePortAddresses: {
+      IPv4: nodePortAddresses('IPv4', node, settings.nodePortAddresses),
+      IPv6: nodePortAddresses('IPv6', node, settings.nodePortAddresses),
+    },
+    externalIpsAllowed: settings.externalIpsAllowed,
+  };
+  return {
+    ...context,
+    node,
+    settings,
+    nodePortFrontends: {
+      IPv4: nodePortFrontends('IPv4', context),
+      IPv6: nodePortFrontends('IPv6', context),
+    },
+  };
+};
+
+const toRealServer = ({ key, endpoint, port }: PortEndpoint): DesiredRealServer => ({
+  key,
+  address: endpoint.address,
+  port,
+  weight: 1,
+  forwarding: 'masquerade',
+  upperThreshold: 0,
+  lowerThreshold: 0,
+  endpoint,
+});
+
+type RealServers = ReadonlyMap<RealServerKey, DesiredRealServer>;
+
+const toRealServers = (endpoints: PortEndpoints): RealServers => {
+  const realServers = new Map<RealServerKey, DesiredRealServer>();
+  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint));
+  return realServers;
+};
+
+interface Backends {
+  readonly internal: RealServers;
+  readonly external: RealServers;
+  /** How packets to external frontends are treated where there are real servers. */
+  readonly externalClass: PacketClass;
+  /** Policies `Local` without a local endpoint, though there are endpoints elsewhere. */
+  readonly policiesWithoutLocal: readonly LocalEndpointShortage['policy'][];
+}
+
+const noPolicies: Backends['policiesWithoutLocal'] = [];
+
+/** internalTrafficPolicy Local without a local endpoint serves nothing; externalTrafficPolicy Local falls back to the cluster's, for this node and its pods. */
+const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
+  const cluster = toRealServers(clusterEndpoints(endpoints, node));
+  if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
+    return {
+      internal: cluster,
+      external: cluster,
+      externalClass: 'external',
+      policiesWithoutLocal: noPolicies,
+    };
+  const local = toRealServers(localEndpoints(endpoints, node));
+  return {
+    internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
+    ...externalBackends(service, cluster, local),
+    policiesWithoutLocal: local.size > 0 || cluster.size === 0 ? noPolicies : localPolicies(service),
+  };
+};
+
+const localPolicies = (service: Service): Backends['policiesWithoutLocal'] => [
+  ...(service.internalTrafficPolicy === 'Local' ? (['internal'] as const) : []),
+  ...(service.externalTrafficPolicy === 'Local' ? (['external'] as const) : []),
+];
+
+const externalBackends = (
+  service: Service,
+  cluster: RealServers,
+  local: RealServers,
+): Pick<Backends, 'external' | 'externalClass'> => {
+  if (service.externalTrafficPolicy === 'Cluster') return { external: cluster, externalClass: 'external' };
+  return local.size > 0
+    ? { external: local, externalClass: 'local' }
+    : { external: cluster, externalClass: 'local-elsewhere' };
+};
+
+const portHashFlags: readonly VirtualServerFlag[] = ['mh-port'];
+const noFlags: readonly VirtualServerFlag[] = [];
+
+/** Of mh and mh alone kube-proxy hashes the port too; sh it leaves without. */
+const flagsOf = (scheduler: string): readonly VirtualServerFlag[] =>
+  scheduler === 'mh' ? portHashFlags : noFlags;
+
+type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
+
+const toDesiredVirtualServer = (
+  service: CheckedService,
+  identity: ByAddress,
+  realServers: RealServers,
+): DesiredVirtualServer<DesiredRealServer> => {
+  const seconds = service.affinitySeconds;
+  return {
+    server: {
+      key: virtualServerKey(identity),
+      identity,
+      scheduler: service.scheduler,
+      persistence:
+        seconds === undefined
+          ? undefined
+          : { seconds, prefixLength: hostPrefixLength(familyOf(identity.address)) },
+      flags: flagsOf(service.scheduler),
+    },
+    realServers,
+    drainMilliseconds: service.drainMilliseconds,
+  };
+};
+
+const noneUnready: UnreadyEndpoints = new Map();
+
+/** Collects what one Service asks for; of two frontends on one address and port the first counts. */
+class FragmentBuilder {
+  readonly #virtualServers = new Map<VirtualServerKey, DesiredVirtualServer<DesiredRealServer>>();
+  readonly #addresses = new Set<IpAddress>();
+  readonly #setElements = new Map<VirtualServerKey, readonly SetElement[]>();
+  readonly #sharedElements = new Map<ElementKey, SetElement>();
+  readonly #problems: Problem[] = [];
+  readonly #shortages: LocalEndpointShortage[] = [];
+  #unready = noneUnready;
+
+  constructor(
+    private readonly service: CheckedService,
+    private readonly node: NodeFacts,
+  ) {}
+
+  addFrontend(
+    frontend: Frontend,
+    { protocol }: ServicePort,
+    port: number,
+    { internal, external, externalClass }: Backends,
+  ): void {
+    const isInternal = frontend.kind === 'cluster-ip';
+    const realServers = isInternal ? internal : external;
+    const identity = { by: 'address', protocol, address: frontend.address, port } as const;
+    if (frontend.bind) {
+      this.#addresses.add(frontend.address);
+      this.addSharedElements([vipElement(frontend.address)]);
+    }
+    const entry = toDesiredVirtualServer(this.service, identity, realServers);
+    const { key } = entry.server;
+    const earlier = this.#virtualServers.get(key);
+    if (earlier !== undefined) return this.#reportDuplicate(earlier, entry, frontend);
+    this.#virtualServers.set(key, entry);
+    const withEndpoints = isInternal ? 'cluster-ip' : externalClass;
+    this.#setElements.set(key, [
+      packetClassElement(identity, realServers.size === 0 ? 'no-endpoints' : withEndpoints),
+      ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node),
+    ]);
+  }
+
+  addLocalShortages(policies: Backends['policiesWithoutLocal'], family: Family): void {
+    for (const policy of policies)
+      if (!this.#shortages.some((known) => known.policy === policy && known.family === family))
+        this.#shortages.push({ policy, family });
+  }
+
+  addSharedElements(elements: readonly SetElement[]): void {
+    for (const element of elements) this.#sharedElements.set(element.key, element);
+  }
+
+  addUnready(endpoints: PortEndpoints): void {
+    const unready = endpoints.filter(({ endpoint }) => !endpoint.ready);
+    if (unready.length === 0) return;
+    this.#unready = new Map([
+      ...this.#unready,
+      ...unready.map(({ key, endpoint }) => [key, endpoint] as const),
+    ]);
+  }
+
+  build(healthCheck: ServiceHealthCheck | undefined, problems: readonly Problem[]): Fragment {
+    return {
+      service: this.service.key,
+      createdAt: this.service.createdAt,
+      virtualServers: this.#virtualServers,
+      unreadyEndpoints: this.#unready,
+      addresses: this.#addresses,
+      setElements: this.#setElements,
+      sharedElements: this.#sharedElements,
+      nodePorts: this.service.ports.flatMap(({ nodePort }) => nodePort ?? []),
+      adoptForeign: this.service.takesOverForeign,
+      healthCheck,
+      localShortages: this.#shortages,
+      problems: [...problems, ...this.#problems],
+    };
+  }
+
+  #reportDuplicate(
+    earlier: DesiredVirtualServer<DesiredRealServer>,
+    entry: DesiredVirtualServer<DesiredRealServer>,
+    frontend: Frontend,
+  ): void {
+    if (earlier.realServers === entry.realServers) return;
+    this.#problems.push({
+      service: this.service.key,
+      reason: 'DuplicateAddress',
+      message: `${this.service.key}: ${frontendFields[frontend.kind]}: ${entry.server.key} is asked for twice; this one is ignored`,
+    });
+  }
+}
+
+/** All that a Service with its slices asks of this node: the same for the same input, in whatever order. Never throws. */
+export const render = (
+  service: Service,
+  slices: readonly EndpointSlice[],
+  context: RenderContext,
+): Fragment => {
+  const {
+    checked,
+    problems,
+    slices: checkedSlices,
+  } = checkService(service, slices, context.settings.scheduler);
+  const endpointsOf = endpointsByPort(checkedSlices);
+  const frontends = frontendsOf(checked, context);
+  const builder = new FragmentBuilder(checked, context.node);
+  const served = context.settings.families ?? families;
+  for (const family of served) {
+    if (checked.clusterIps[family] === undefined) continue;
+    if (checked.healthCheckNodePort !== undefined)
+      builder.addSharedElements([healthCheckElement(family, checked.healthCheckNodePort)]);
+    for (const port of checked.ports) {
+      const endpoints = endpointsOf(family, port);
+      const backends = backendsOf(checked, endpoints, context.node);
+      builder.addUnready(endpoints);
+      builder.addLocalShortages(backends.policiesWithoutLocal, family);
+      builder.addSharedElements(hairpinElements(endpoints, port.protocol, context.node));
+      for (const frontend of frontends.byFamily[family])
+        builder.addFrontend(frontend, port, port.port, backends);
+      if (port.nodePort === undefined) continue;
+      for (const frontend of context.nodePortFrontends[family])
+        builder.addFrontend(frontend, port, port.nodePort, backends);
+    }
+  }
+  const healthCheck = serviceHealthCheck(checked, served, endpointsOf, context.node);
+  return builder.build(healthCheck, [...problems, ...frontends.problems]);
+};

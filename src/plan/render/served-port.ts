@@ -1,0 +1,28 @@
+import type { Service, ServicePort } from '../../model/service.js';
+import type { VirtualServerIdentity } from '../../model/virtual-server.js';
+import type { Frontend } from './frontends.js';
+
+/** What a virtual server is of a Service. */
+export interface ServedPort {
+  readonly kind: Frontend['kind'];
+  readonly port: ServicePort;
+}
+
+const kindOf = (service: Service, { address }: ByAddress): Frontend['kind'] | undefined => {
+  if (Object.values(service.clusterIps).includes(address)) return 'cluster-ip';
+  if (service.externalIps.includes(address)) return 'external-ip';
+  return service.loadBalancerIps.includes(address) ? 'load-balancer-ip' : undefined;
+};
+
+type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
+
+/** Which port of the Service a virtual server of it serves, and by which of its addresses; undefined where it is none of its. */
+export const servedPort = (service: Service, identity: VirtualServerIdentity): ServedPort | undefined => {
+  if (identity.by !== 'address') return undefined;
+  const ports = service.ports.filter(({ protocol }) => protocol === identity.protocol);
+  const kind = kindOf(service, identity);
+  const direct = kind && ports.find(({ port }) => port === identity.port);
+  if (kind !== undefined && direct !== undefined) return { kind, port: direct };
+  const port = ports.find(({ nodePort }) => nodePort === identity.port);
+  return port && { kind: 'node-port', port };
+};

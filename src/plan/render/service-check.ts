@@ -1,0 +1,138 @@
+import { parseDuration } from '../../base/duration.js';
+import { familyOf, isHostAddress } from '../../base/ip.js';
+import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint.js';
+import type { Protocol, Service, ServicePort } from '../../model/service.js';
+import type { Problem } from './fragment.js';
+
+/** A Service that holds nothing the kernel would refuse; its scheduler and how long it drains are decided. */
+export interface CheckedService extends Service {
+  readonly scheduler: string;
+  /** Undefined: as is configured for the protocol. */
+  readonly drainMilliseconds: number | undefined;
+}
+
+export interface ServiceCheckResult {
+  readonly checked: CheckedService;
+  readonly slices: readonly EndpointSlice[];
+  readonly problems: readonly Problem[];
+}
+
+/** Takes a reason, the field and what is wrong with it. */
+type ReportProblem = (reason: string, field: string, message: string) => void;
+
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
+
+const protocols: ReadonlySet<Protocol> = new Set<Protocol>(['TCP', 'UDP', 'SCTP']);
+
+/** IP_VS_SCHEDNAME_MAXLEN is 16 with the closing zero. */
+const schedulerName = /^[a-z][a-z0-9_-]{0,14}$/;
+
+/** A day, the most that the API server takes. */
+const maximumAffinitySeconds = 86_400;
+const defaultAffinitySeconds = 10_800;
+
+const checkScheduler = (service: Service, configured: string, report: ReportProblem): string => {
+  if (service.scheduler === undefined || schedulerName.test(service.scheduler))
+    return service.scheduler ?? configured;
+  report(
+    'InvalidScheduler',
+    'metadata.annotations[ipvs.kube-ipvs.dev/scheduler]',
+    `${JSON.stringify(service.scheduler)} is no scheduler's name; ${configured} is used`,
+  );
+  return configured;
+};
+
+const checkDrainDeadline = ({ drainDeadline }: Service, report: ReportProblem): number | undefined => {
+  if (drainDeadline === undefined) return undefined;
+  const milliseconds = parseDuration(drainDeadline.trim());
+  if (milliseconds !== undefined && milliseconds >= 0) return milliseconds;
+  report(
+    'InvalidDrainDeadline',
+    'metadata.annotations[ipvs.kube-ipvs.dev/drain-deadline]',
+    `${JSON.stringify(drainDeadline)} is no duration such as 90s or 1h30m; what is configured is used`,
+  );
+  return undefined;
+};
+
+const checkAffinity = (service: Service, report: ReportProblem): number | undefined => {
+  const seconds = service.affinitySeconds;
+  if (seconds === undefined) return undefined;
+  if (Number.isInteger(seconds) && seconds >= 1 && seconds <= maximumAffinitySeconds) return seconds;
+  const used = seconds > maximumAffinitySeconds ? maximumAffinitySeconds : defaultAffinitySeconds;
+  report(
+    'InvalidAffinity',
+    'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
+    `${seconds} is not between 1 and ${maximumAffinitySeconds}; ${used} is used`,
+  );
+  return used;
+};
+
+const checkNodePort = (port: ServicePort, field: string, report: ReportProblem): ServicePort => {
+  if (port.nodePort === undefined || isPort(port.nodePort)) return port;
+  report('InvalidPort', `${field}.nodePort`, `${port.nodePort} is no port number; no node port is served`);
+  return { ...port, nodePort: undefined };
+};
+
+const checkPorts = (service: Service, report: ReportProblem): readonly ServicePort[] => {
+  const byId = new Map<string, ServicePort>();
+  for (const [index, port] of service.ports.entries()) {
+    const field = `spec.ports[${index}]`;
+    if (!isPort(port.port)) {
+      report('InvalidPort', `${field}.port`, `${port.port} is no port number; the port is not served`);
+    } else if (protocols.has(port.protocol)) {
+      const portId = `${port.protocol} ${port.name}`;
+      if (byId.has(portId))
+        report('DuplicatePort', `${field}.name`, `${portId} is there twice; the last one counts`);
+      byId.set(portId, checkNodePort(port, field, report));
+    } else {
+      report(
+        'InvalidProtocol',
+        `${field}.protocol`,
+        `${port.protocol} is none of TCP, UDP, SCTP; the port is not served`,
+      );
+    }
+  }
+  return [...byId.values()];
+};
+
+const checkSlice = (slice: EndpointSlice, report: ReportProblem): EndpointSlice => {
+  const where = `EndpointSlice ${slice.key}`;
+  const goodPort = (port: EndpointPort, index: number): boolean => {
+    if (isPort(port.port)) return true;
+    report('InvalidPort', `${where}: ports[${index}].port`, `${port.port} is no port number; it is ignored`);
+    return false;
+  };
+  const goodEndpoint = ({ address }: Endpoint, index: number): boolean => {
+    if (familyOf(address) === slice.family && isHostAddress(address)) return true;
+    report(
+      'InvalidEndpoint',
+      `${where}: endpoints[${index}].addresses`,
+      `${address} is no ${slice.family} address of a host; it is ignored`,
+    );
+    return false;
+  };
+  const ports = slice.ports.filter(goodPort);
+  const endpoints = slice.endpoints.filter(goodEndpoint);
+  return ports.length === slice.ports.length && endpoints.length === slice.endpoints.length
+    ? slice
+    : { ...slice, ports, endpoints };
+};
+
+/** Takes out of a Service and its slices what the kernel would refuse, and says so. The rest of the Service is served. */
+export const checkService = (
+  service: Service,
+  slices: readonly EndpointSlice[],
+  configuredScheduler: string,
+): ServiceCheckResult => {
+  const problems: Problem[] = [];
+  const report: ReportProblem = (reason, field, message) =>
+    problems.push({ service: service.key, reason, message: `${service.key}: ${field}: ${message}` });
+  const checked: CheckedService = {
+    ...service,
+    ports: checkPorts(service, report),
+    affinitySeconds: checkAffinity(service, report),
+    scheduler: checkScheduler(service, configuredScheduler, report),
+    drainMilliseconds: checkDrainDeadline(service, report),
+  };
+  return { checked, slices: slices.map((slice) => checkSlice(slice, report)), problems };
+};

@@ -1,0 +1,318 @@
+import type { RateLimiter } from '../../base/rate-limiter.js';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { BaseError } from '../../base/errors.js';
+import { readStatus, type Status } from '../objects/schemas.js';
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** What TLS needs to know of a server and of us. */
+export interface TlsMaterial {
+  readonly ca?: string | Buffer | undefined;
+  readonly cert?: string | Buffer | undefined;
+  readonly key?: string | Buffer | undefined;
+  readonly servername?: string | undefined;
+  readonly rejectUnauthorized?: boolean | undefined;
+}
+
+/** What a request needs beside its path. */
+export interface RequestCredentials {
+  readonly headers: Headers;
+  readonly tls: TlsMaterial;
+  /** Set where requests go through a proxy. */
+  readonly agent?: HttpAgent | undefined;
+}
+
+/** Who we are for the API server, and where it is. */
+export interface CredentialSource {
+  readonly server: URL;
+  /** Called for each request: files may have been renewed meanwhile. */
+  current(): Promise<RequestCredentials>;
+  /** Called after the server did not accept us: whatever is kept of tokens has to be fetched anew. */
+  refresh(): Promise<void>;
+}
+
+/** The API server answered with a failure, by its HTTP status or in an ERROR event. */
+export class ApiError extends BaseError {
+  readonly status: number;
+  /** As `Expired`, `TooManyRequests`; '' where it gave none. */
+  readonly reason: string;
+  readonly tooLargeVersion: boolean;
+  readonly retryAfterSeconds: number | undefined;
+  /** The one object that does not exist, as `nodes/n1`; undefined where something else was not found, or wrong. */
+  readonly missing: string | undefined;
+
+  constructor(httpStatus: number, status: Status, retryAfter?: string) {
+    super(status.message ?? `the API server answered ${httpStatus}`);
+    this.status = status.code ?? httpStatus;
+    this.reason = status.reason ?? '';
+    this.tooLargeVersion =
+      status.details?.causes?.some(({ reason }) => reason === 'ResourceVersionTooLarge') ?? false;
+    const { kind, name } = status.details ?? {};
+    this.missing = this.reason === 'NotFound' && kind && name ? `${kind}/${name}` : undefined;
+    const seconds = Number(retryAfter ?? status.details?.retryAfterSeconds ?? NaN);
+    this.retryAfterSeconds = Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
+  }
+}
+
+/** Nothing came within the time that was allowed for it. */
+export class IdleTimeoutError extends BaseError {}
+
+/** An answer with a 2xx status. Its bytes come by iteration: to be begun at once; leaving it closes the connection, the deadline ends it with a IdleTimeoutError. */
+export interface ApiResponse extends AsyncIterable<Buffer> {
+  /** Moves the deadline to so many milliseconds from now. */
+  setDeadline(milliseconds: number): void;
+}
+
+/** Told of each request when its answer begins; must not throw. */
+export type RequestObserver = (request: {
+  readonly method: string;
+  readonly host: string;
+  /** The HTTP status; `<error>` where there was no answer, as client-go has it. */
+  readonly code: string;
+}) => void;
+
+export interface OpenOptions {
+  readonly signal: AbortSignal;
+  /** Time for the answer to begin, milliseconds; the deadline of its body until `within` moves it. */
+  readonly milliseconds: number;
+}
+
+/** What is sent with a request that changes something. */
+export interface Change {
+  readonly method: 'POST' | 'PATCH';
+  readonly contentType: 'application/json' | 'application/merge-patch+json';
+  readonly body: unknown;
+}
+
+/** A dead peer is noticed after this and ten probes a second each, however long a stream is silent. */
+const keepAliveMilliseconds = 5_000;
+
+/** Packets to a server that is away may vanish, and TCP would try for minutes. */
+const connectMilliseconds = 2_000;
+/** TLS included: a server that all nodes come back to takes its time over that. */
+const secureMilliseconds = 10_000;
+
+const largestStatusBytes = 64 * 1024;
+
+const fingerprint = ({ ca, cert, key, servername, rejectUnauthorized }: TlsMaterial): string =>
+  JSON.stringify([ca?.toString(), cert?.toString(), key?.toString(), servername, rejectUnauthorized]);
+
+/** Kills a request when its time is over; the time can be moved. */
+class Deadline {
+  #timer: NodeJS.Timeout | undefined;
+  #expired: IdleTimeoutError | undefined;
+
+  constructor(private readonly kill: (reason: IdleTimeoutError) => void) {}
+
+  set(milliseconds: number): void {
+    this.clear();
+    this.#timer = setTimeout(() => {
+      this.#expired = new IdleTimeoutError(`nothing came within ${milliseconds / 1000} s`);
+      this.kill(this.#expired);
+    }, milliseconds);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** What really went wrong: a killed request only says that it was aborted. */
+  explain(error: unknown): unknown {
+    return this.#expired ?? error;
+  }
+}
+
+/** Calls `late` where the socket takes too long to connect once the name of the server is resolved. */
+const limitConnectTime = (
+  socket: Socket,
+  { hostname }: URL,
+  onTimeout: (reason: IdleTimeoutError) => void,
+): void => {
+  if (!socket.connecting) return;
+  let timer: NodeJS.Timeout | undefined;
+  const limitTime = (what: string, milliseconds: number): void => {
+    clearTimeout(timer);
+    const reason = new IdleTimeoutError(`no ${what} within ${milliseconds / 1000} s`);
+    timer = setTimeout(() => onTimeout(reason), milliseconds);
+  };
+  const begin = (): void => limitTime('connection', connectMilliseconds);
+  if (isIP(hostname.replace(/^\[|\]$/g, '')) === 0) socket.once('lookup', begin);
+  else begin();
+  const isSecure = socket instanceof TLSSocket;
+  if (isSecure) socket.once('connect', () => limitTime('TLS handshake', secureMilliseconds));
+  for (const end of [isSecure ? 'secureConnect' : 'connect', 'close'])
+    socket.once(end, () => clearTimeout(timer));
+};
+
+/** Whatever took a connection away may have taken the idle ones without a word. */
+const closeIdleConnections = ({ freeSockets }: HttpAgent): void => {
+  for (const socket of Object.values(freeSockets).flat()) socket?.destroy();
+};
+
+const toApiResponse = (response: IncomingMessage, deadline: Deadline): ApiResponse => ({
+  setDeadline: (milliseconds) => deadline.set(milliseconds),
+  async *[Symbol.asyncIterator]() {
+    try {
+      for await (const chunk of response) yield chunk as Buffer;
+    } catch (error) {
+      throw deadline.explain(error);
+    } finally {
+      deadline.clear();
+      response.destroy();
+    }
+  },
+});
+
+const statusOf = async (response: ApiResponse): Promise<Status> => {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += chunk.length;
+    if (bytes > largestStatusBytes) break;
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  try {
+    return readStatus(JSON.parse(text));
+  } catch {
+    // A load balancer in between answers in HTML or not at all; the HTTP status says enough.
+    return {};
+  }
+};
+
+interface StartedResponse {
+  readonly response: IncomingMessage;
+  readonly deadline: Deadline;
+}
+
+/** Asks one API server over one pool of connections that stay open. */
+export class ApiClient implements Disposable {
+  #agent: HttpAgent | undefined;
+  #fingerprint = '';
+
+  /** `limit` holds requests back; without it they go out as they come. */
+  constructor(
+    private readonly credentials: CredentialSource,
+    private readonly limit?: RateLimiter,
+    private readonly observer?: RequestObserver,
+  ) {}
+
+  /**
+   * The answer to a GET of a path with query. Credentials that are not accepted are fetched anew once. Throws ApiError for
+   * a failure status, IdleTimeoutError, the abort reason, or what the connection failed with.
+   */
+  open(path: string, options: OpenOptions): Promise<ApiResponse> {
+    return this.#requestWithRefresh(path, undefined, options);
+  }
+
+  /**
+   * Changes something and drops the answer's body. It may reach the server twice, where a connection breaks: to be made so that
+   * this does no harm. Throws as `open`.
+   */
+  async change(path: string, change: Change, options: OpenOptions): Promise<void> {
+    for await (const _chunk of await this.#requestWithRefresh(path, change, options));
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent?.destroy();
+  }
+
+  async #requestWithRefresh(
+    path: string,
+    change: Change | undefined,
+    options: OpenOptions,
+  ): Promise<ApiResponse> {
+    try {
+      return await this.#attempt(path, change, options);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      await this.credentials.refresh();
+      return await this.#attempt(path, change, options);
+    }
+  }
+
+  async #attempt(path: string, change: Change | undefined, options: OpenOptions): Promise<ApiResponse> {
+    await this.limit?.acquire(options.signal);
+    options.signal.throwIfAborted();
+    const credentials = await this.credentials.current();
+    options.signal.throwIfAborted();
+    const { response, deadline } = await this.#observe(change, () =>
+      this.#send(path, change, credentials, options),
+    );
+    const status = response.statusCode ?? 0;
+    const apiResponse = toApiResponse(response, deadline);
+    if (status >= 200 && status < 300) return apiResponse;
+    throw new ApiError(status, await statusOf(apiResponse), response.headers['retry-after']);
+  }
+
+  async #observe(change: Change | undefined, send: () => Promise<StartedResponse>): Promise<StartedResponse> {
+    let code = '<error>';
+    try {
+      const started = await send();
+      code = String(started.response.statusCode ?? 0);
+      return started;
+    } finally {
+      this.observer?.({ method: change?.method ?? 'GET', host: this.credentials.server.host, code });
+    }
+  }
+
+  async #send(
+    path: string,
+    change: Change | undefined,
+    credentials: RequestCredentials,
+    options: OpenOptions,
+  ): Promise<StartedResponse> {
+    const { server } = this.credentials;
+    const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
+    const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
+    return new Promise((resolve, reject) => {
+      const agent = credentials.agent ?? this.#pool(credentials.tls);
+      const body = change && JSON.stringify(change.body);
+      const headers = {
+        accept: 'application/json',
+        ...(change && { 'content-type': change.contentType }),
+        ...credentials.headers,
+      };
+      const method = change?.method ?? 'GET';
+      const request = send(url, { agent, method, headers, signal: options.signal });
+      const deadline = new Deadline((reason) => request.destroy(reason));
+      deadline.set(options.milliseconds);
+      request.on('socket', (socket) => {
+        socket.setKeepAlive(true, keepAliveMilliseconds);
+        limitConnectTime(socket, server, (reason) => request.destroy(reason));
+      });
+      let hasResponse = false;
+      request.on('response', (response) => {
+        hasResponse = true;
+        resolve({ response, deadline });
+      });
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // Once the answer has begun, its reader is told.
+        if (hasResponse) return;
+        deadline.clear();
+        // The server had closed a connection of the pool; nobody has seen the request.
+        const stale = request.reusedSocket && error.code === 'ECONNRESET';
+        closeIdleConnections(agent);
+        if (stale) resolve(this.#send(path, change, credentials, options));
+        else reject(error);
+      });
+      request.end(body);
+    });
+  }
+
+  /** Renewed certificates get new connections; streams on the old ones go on until they end. */
+  #pool(tls: TlsMaterial): HttpAgent {
+    const currentFingerprint = fingerprint(tls);
+    if (this.#agent !== undefined && this.#fingerprint === currentFingerprint) return this.#agent;
+    const options = { keepAlive: true, keepAliveMsecs: keepAliveMilliseconds };
+    this.#fingerprint = currentFingerprint;
+    this.#agent =
+      this.credentials.server.protocol === 'http:'
+        ? new HttpAgent(options)
+        : new HttpsAgent({ ...options, ...tls });
+    return this.#agent;
+  }
+}

@@ -1,0 +1,210 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { RequestOptions } from 'node:https';
+import { isAbsolute, join, dirname } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import type { User } from '@kubernetes/client-node/dist/config_types.js';
+import { BaseError, InputError, messageOf } from '../../base/errors.js';
+import { parseYaml } from '../../base/yaml.js';
+import type { CredentialSource, Headers, RequestCredentials } from './api-client.js';
+
+export interface CredentialOptions {
+  /** A kubeconfig file; undefined: the service account of the pod we run in. */
+  readonly kubeconfig?: string | undefined;
+  /** An API server's URL that goes before the one of the kubeconfig (`--master`). */
+  readonly master?: string | undefined;
+  /** Where `var/run/secrets/kubernetes.io/serviceaccount` is found; '' (the root) outside of tests. */
+  readonly serviceAccountRoot?: string;
+}
+
+/** The time an exec plugin has to hand out a credential, milliseconds. */
+const credentialMilliseconds = 60_000;
+
+const loadKubeconfig = (file: string): KubeConfig => {
+  const config = new KubeConfig();
+  try {
+    config.loadFromFile(file);
+  } catch (error) {
+    throw new InputError(`kubeconfig ${file}: ${messageOf(error)}`);
+  }
+  if (config.getCurrentCluster() === null)
+    throw new InputError(
+      `kubeconfig ${file}: current-context ${JSON.stringify(config.getCurrentContext() ?? '')} names no context with a cluster`,
+    );
+  useTokenFile(config, file);
+  setExecPluginInfo(config);
+  return config;
+};
+
+const loadServiceAccount = (root: string): KubeConfig => {
+  const folder = `${root}/var/run/secrets/kubernetes.io/serviceaccount`;
+  if (process.env['KUBERNETES_SERVICE_HOST'] === undefined || !existsSync(`${folder}/token`))
+    throw new InputError(
+      `no API server: give --kubeconfig or --master, or run in a pod with a service account (KUBERNETES_SERVICE_HOST and ${folder}/token)`,
+    );
+  const config = new KubeConfig();
+  config.loadFromCluster(root);
+  return config;
+};
+
+const loadMaster = (server: string): KubeConfig => {
+  const config = new KubeConfig();
+  config.loadFromClusterAndUser({ name: 'master', server, skipTLSVerify: false }, { name: 'nobody' });
+  return config;
+};
+
+/** The client drops `tokenFile` of a kubeconfig's user, which bound service account tokens need; it can re-read one elsewhere. */
+const useTokenFile = (config: KubeConfig, file: string): void => {
+  const user = config.getCurrentUser();
+  if (user === null) return;
+  const tokenFile = tokenFileOf(readFileSync(file, 'utf8'), user.name);
+  if (tokenFile === undefined) return;
+  const path = isAbsolute(tokenFile) ? tokenFile : join(dirname(file), tokenFile);
+  // As in client-go, the file goes before a token that is written out.
+  const { token: _, ...rest } = user;
+  replaceUser(config, { ...rest, authProvider: { name: 'tokenFile', config: { tokenFile: path } } });
+};
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+const tokenFileOf = (kubeconfig: string, userName: string): string | undefined => {
+  const document = parseYaml(kubeconfig)[0]?.value;
+  const users: unknown = isRecord(document) ? document['users'] : undefined;
+  if (!Array.isArray(users)) return undefined;
+  const entry: unknown = users.find((user) => isRecord(user) && user['name'] === userName);
+  const fields = isRecord(entry) ? entry['user'] : undefined;
+  const tokenFile = isRecord(fields) ? fields['tokenFile'] : undefined;
+  return typeof tokenFile === 'string' ? tokenFile : undefined;
+};
+
+/** Exec plugins ask KUBERNETES_EXEC_INFO for the version they shall answer in; the client does not set it. */
+const setExecPluginInfo = (config: KubeConfig): void => {
+  const user = config.getCurrentUser();
+  const exec: unknown = user?.exec;
+  if (user === null || !isRecord(exec)) return;
+  const { apiVersion, env } = exec;
+  const variables: readonly unknown[] = Array.isArray(env) ? env : [];
+  const info = {
+    apiVersion,
+    kind: 'ExecCredential',
+    spec: { interactive: false, ...clusterInfo(config, exec) },
+  };
+  const value = JSON.stringify(info);
+  replaceUser(config, {
+    ...user,
+    exec: { ...exec, env: [{ name: 'KUBERNETES_EXEC_INFO', value }, ...variables] },
+  });
+};
+
+const clusterInfo = (config: KubeConfig, exec: Readonly<Record<string, unknown>>): object => {
+  const cluster = config.getCurrentCluster();
+  if (exec['provideClusterInfo'] !== true || cluster === null) return {};
+  return {
+    cluster: {
+      server: cluster.server,
+      'tls-server-name': cluster.tlsServerName,
+      'insecure-skip-tls-verify': cluster.skipTLSVerify,
+      'certificate-authority-data':
+        cluster.caData ?? (cluster.caFile && readFileSync(cluster.caFile, 'base64')),
+    },
+  };
+};
+
+const replaceUser = (config: KubeConfig, user: User): void => {
+  config.users = config.users.map((other) => (other.name === user.name ? user : other));
+};
+
+const load = (options: CredentialOptions): KubeConfig => {
+  const { kubeconfig, master, serviceAccountRoot = '' } = options;
+  const config =
+    kubeconfig !== undefined
+      ? loadKubeconfig(kubeconfig)
+      : master !== undefined
+        ? loadMaster(master)
+        : loadServiceAccount(serviceAccountRoot);
+  const cluster = config.getCurrentCluster();
+  const server = master ?? cluster?.server ?? '';
+  config.clusters = config.clusters.map((other) =>
+    other.name === cluster?.name
+      ? // The client refuses plain HTTP unless it is told that nothing need be verified; there is nothing to verify then.
+        { ...other, server, skipTLSVerify: other.skipTLSVerify || server.startsWith('http:') }
+      : other,
+  );
+  // Without a user the client does not even look at the cluster's certificate authority.
+  if (config.getCurrentUser() === null) {
+    config.users = [...config.users, { name: 'nobody' }];
+    config.contexts = config.contexts.map((context) =>
+      context.name === config.currentContext ? { ...context, user: 'nobody' } : context,
+    );
+  }
+  return config;
+};
+
+const serverUrl = (config: KubeConfig): URL => {
+  const server = config.getCurrentCluster()?.server ?? '';
+  if (/^https?:\/\//.test(server) && URL.canParse(server)) return new URL(server);
+  throw new InputError(`the API server's address ${JSON.stringify(server)} is no http or https URL`);
+};
+
+const headersOf = (options: RequestOptions): Headers => {
+  const headers: Record<string, string> = {};
+  // A token that was read from a file ends with a line break, which no header may hold.
+  for (const [name, value] of Object.entries(options.headers ?? {}))
+    if (typeof value === 'string') headers[name] = value.trim();
+  if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
+  return headers;
+};
+
+const textOrBytes = (value: unknown): string | Buffer | undefined =>
+  typeof value === 'string' || Buffer.isBuffer(value) ? value : undefined;
+
+const withTimeout = async <T>(work: Promise<T>): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new BaseError(`no credential within ${credentialMilliseconds / 1000} s`)),
+      credentialMilliseconds,
+    );
+  });
+  return Promise.race([work, timeout]).finally(() => clearTimeout(timer));
+};
+
+class KubeConfigCredentials implements CredentialSource {
+  readonly server: URL;
+  #config: KubeConfig;
+
+  constructor(private readonly options: CredentialOptions) {
+    this.#config = load(options);
+    this.server = serverUrl(this.#config);
+  }
+
+  async current(): Promise<RequestCredentials> {
+    const options: RequestOptions = {};
+    await withTimeout(this.#config.applyToHTTPSOptions(options));
+    const { servername, rejectUnauthorized } = options;
+    const proxied = this.#config.getCurrentCluster()?.proxyUrl !== undefined;
+    return {
+      headers: headersOf(options),
+      tls: {
+        ca: textOrBytes(options.ca),
+        cert: textOrBytes(options.cert),
+        key: textOrBytes(options.key),
+        servername,
+        rejectUnauthorized,
+      },
+      agent: proxied && typeof options.agent === 'object' ? options.agent : undefined,
+    };
+  }
+
+  /** A new KubeConfig has no cached tokens; a kubeconfig that was rewritten meanwhile counts as it is now. */
+  async refresh(): Promise<void> {
+    this.#config = load(this.options);
+  }
+}
+
+/**
+ * Credentials from a kubeconfig (tokens, token files, certificates, exec plugins, passwords, proxies) or a pod's service
+ * account. An InputError where there are none or they make no sense.
+ */
+export const loadCredentials = (options: CredentialOptions): CredentialSource =>
+  new KubeConfigCredentials(options);

@@ -1,0 +1,115 @@
+import { exponentialDelay, jittered } from '../../base/async.js';
+import type { FailureKind } from './next-step.js';
+
+/** When a reflector tries again; milliseconds. */
+export interface RetryTiming {
+  /** Exponential delays for what is expensive to ask again: from `first`, doubled up to `maximum`. */
+  readonly backoff: { readonly first: number; readonly maximum: number };
+  /**
+   * The longest mean delay between two attempts while the server is away, however long that is. Together with the spread of lists
+   * it leaves a second for the list and the sync within the five that a change may take after an outage.
+   */
+  readonly probe: number;
+  /** A server that denies us for longer than this is configured so: it is asked as rarely as `backoff.maximum` says. */
+  readonly denied: number;
+  /** After a restart all nodes list at once: the more a list holds, the longer the time over which lists are spread at random. */
+  readonly relistSpread: { readonly perObject: number; readonly maximum: number };
+}
+
+/** The failures of one resource since it was followed for a while. */
+export interface FailureHistory {
+  /** Attempts in a row that were no more than probes. */
+  readonly probes: number;
+  readonly misbehaving: number;
+  readonly expired: number;
+  /** Since when the server has denied us without interruption. */
+  readonly deniedSince: number | undefined;
+}
+
+export const noFailures: FailureHistory = {
+  probes: 0,
+  misbehaving: 0,
+  expired: 0,
+  deniedSince: undefined,
+};
+
+/** So many probes in a row that fail make an outage. */
+const outageProbes = 2;
+
+/**
+ * The history with one failure more. A server that was away is a new one when it is back: what it did before does not count any
+ * more. So the tenth outage is like the first.
+ */
+export const afterFailure = (history: FailureHistory, kind: FailureKind, now: number): FailureHistory => {
+  const probes = history.probes + 1;
+  const before = history.probes >= outageProbes ? noFailures : history;
+  switch (kind) {
+    case 'unreachable':
+      return { ...noFailures, probes };
+    case 'unavailable':
+      return { ...history, probes, deniedSince: undefined };
+    case 'denied':
+      return { ...history, probes, deniedSince: history.deniedSince ?? now };
+    case 'misbehaving':
+      return { ...before, probes: 0, deniedSince: undefined, misbehaving: before.misbehaving + 1 };
+    case 'expired':
+      return { ...before, probes: 0, deniedSince: undefined, expired: before.expired + 1 };
+  }
+};
+
+/** When to try again. */
+export interface RetryDelay {
+  /** What the server asked for; nothing ends it early. The rest follows. */
+  readonly serverDelay: number;
+  readonly milliseconds: number;
+  /** Whether the resources of a source take turns, so that a server that is away gets one attempt at a time. */
+  readonly takesTurns: boolean;
+  /** Whether another resource that gets further with the server ends the delay. */
+  readonly endsEarly: boolean;
+}
+
+/** The delay after a failure of this kind, which the history includes; `random` is from 0 to 1, `objects` what a list holds. */
+export const retryDelay = (
+  history: FailureHistory,
+  kind: FailureKind,
+  { now, random, objects }: { readonly now: number; readonly random: number; readonly objects: number },
+  timing: RetryTiming,
+): RetryDelay => {
+  const { first, maximum } = timing.backoff;
+  const serverDelay = 0;
+  const alone = { serverDelay, takesTurns: false, endsEarly: false };
+  switch (kind) {
+    case 'misbehaving':
+      return { milliseconds: exponentialDelay(history.misbehaving - 1, first, maximum, random), ...alone };
+    case 'expired': {
+      const { perObject, maximum: most } = timing.relistSpread;
+      const spread = Math.min(most, objects * perObject) * random;
+      // A list whose version expires again before anything else happens is of no use.
+      const backoff = history.expired < 2 ? 0 : exponentialDelay(history.expired - 2, first, maximum, random);
+      return { milliseconds: Math.max(spread, backoff), ...alone };
+    }
+    case 'unreachable':
+    case 'unavailable':
+    case 'denied': {
+      const isLasting = history.deniedSince !== undefined && now - history.deniedSince >= timing.denied;
+      if (isLasting)
+        return { serverDelay, milliseconds: jittered(maximum, random), takesTurns: false, endsEarly: true };
+      const most = Math.max(first, timing.probe);
+      return {
+        serverDelay,
+        milliseconds: exponentialDelay(history.probes - 1, first, most, random),
+        takesTurns: true,
+        endsEarly: true,
+      };
+    }
+  }
+};
+
+/** The longest time that a server may ask for: one that asks for hours is mistaken. */
+const maxServerDelay = 60_000;
+
+/** The same delay where the server asked for so many seconds: a little later at random, as everyone who was refused was given the same time. */
+export const withServerDelay = (delay: RetryDelay, seconds: number, random: number): RetryDelay => ({
+  ...delay,
+  serverDelay: Math.min(seconds * 1_000, maxServerDelay) * (1 + 0.1 * random),
+});

@@ -1,0 +1,258 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { SerialQueue } from '../../base/async.js';
+import { InputError, messageOf } from '../../base/errors.js';
+import type { Logger } from '../../base/log.js';
+import type { Node, NodeState } from '../../model/node.js';
+import type { ClusterStore } from '../store/cluster-store.js';
+import { mergeManifests, readManifest, type Manifest, isManifestName } from './manifests.js';
+import { ProblemLog } from '../problem-log.js';
+import type { Source } from '../source.js';
+
+export interface ManifestSourceOptions {
+  /** A file, or a folder whose `.yaml`, `.yml` and `.json` files are read (not those of folders in it). */
+  readonly path: string;
+  /** The Node object of this name is taken for ours. */
+  readonly nodeName: string;
+  readonly logger: Logger;
+  /** A file is read once it has not changed for so long, milliseconds: half a file can look like a whole one. */
+  readonly settleMilliseconds?: number;
+  /** How often files are looked at without having been told of a change, milliseconds. */
+  readonly pollMilliseconds?: number;
+}
+
+/** More than the manifests of any cluster: what is larger would not fit into memory. */
+const largestFileBytes = 128 * 1024 * 1024;
+
+/** What is known of a file. Fingerprints change with every write, rename or swapped symbolic link. */
+interface KnownFile {
+  /** As of the last look; undefined: it was not there. */
+  currentFingerprint: string | undefined;
+  /** Of what was read last; undefined: nothing yet. */
+  readFingerprint: string | undefined;
+  /** What was read last without an error. */
+  manifest: Manifest | undefined;
+}
+
+const list = async (path: string): Promise<readonly string[]> => {
+  if (!(await stat(path)).isDirectory()) return [path];
+  const names = await readdir(path);
+  return names.filter(isManifestName).map((name) => join(path, name));
+};
+
+const fingerprint = async (file: string): Promise<string | undefined> => {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+  } catch (error) {
+    // Gone between listing and looking, or a link to nowhere; anything else comes up again when it is read.
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? undefined : `unreadable: ${code}`;
+  }
+};
+
+/** The text of a file. Throws where that would take for ever or all memory: a FIFO waits for somebody to write, and is read only where it was named. */
+const textOf = async (file: string, wasNamed: boolean): Promise<string> => {
+  const found = await stat(file);
+  if (!found.isFile() && !wasNamed) throw new InputError(`${file} is not a regular file: move it elsewhere`);
+  if (found.size > largestFileBytes)
+    throw new InputError(`${file} has ${found.size} bytes, more than ${largestFileBytes}: split it`);
+  return await readFile(file, 'utf8');
+};
+
+/** Follows the manifests of a file or folder: what they say together reaches the store in one step after each change. */
+class ManifestSource implements Source {
+  readonly name: string;
+  readonly #options: Required<ManifestSourceOptions>;
+  readonly #problems: ProblemLog;
+  readonly #queue = new SerialQueue();
+  readonly #files = new Map<string, KnownFile>();
+  readonly #errors = new Map<string, string>();
+  #store: ClusterStore | undefined;
+  #watcher: FSWatcher | undefined;
+  /** The folder that is watched, by device and inode: its name may come to mean another. */
+  #watched: string | undefined;
+  #poll: NodeJS.Timeout | undefined;
+  #nextCheck: NodeJS.Timeout | undefined;
+  #nodes: ReadonlyMap<string, Node> = new Map();
+  readonly #nodesSeen = new Set<string>();
+  #failures = 0;
+  #delivered = false;
+  #stopped = false;
+
+  constructor(options: ManifestSourceOptions) {
+    this.#options = { settleMilliseconds: 50, pollMilliseconds: 10_000, ...options };
+    this.#problems = new ProblemLog(options.logger);
+    this.name = `manifests ${resolve(options.path)}`;
+  }
+
+  start(store: ClusterStore): void {
+    this.#store = store;
+    this.#poll = setInterval(() => this.#check(), this.#options.pollMilliseconds);
+    this.#check({ settled: true });
+  }
+
+  health() {
+    return { delivered: this.#delivered, lastError: [...this.#errors.values()][0] };
+  }
+
+  /** A Node that no manifest has ever had says nothing: manifests need not hold Nodes. */
+  async nodeState(name: string): Promise<NodeState> {
+    return !this.#nodes.has(name) && this.#nodesSeen.has(name) ? 'gone' : 'there';
+  }
+
+  counts() {
+    return {
+      resources: new Map<string, never>(),
+      manifests: { failures: this.#failures, broken: this.#errors.size },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#poll);
+    clearTimeout(this.#nextCheck);
+    this.#unwatch();
+    await this.#queue.run(async () => {});
+  }
+
+  /** Looks now; `settled`: files that changed need not prove that nobody writes to them. */
+  #check(options: { readonly settled?: boolean } = {}): void {
+    void this.#queue.run(async () => {
+      if (this.#stopped) return;
+      await this.#watch();
+      const files = await this.#list();
+      if (files !== undefined) await this.#update(files, options.settled ?? false);
+    });
+  }
+
+  #checkSoon(): void {
+    this.#nextCheck ??= setTimeout(() => {
+      this.#nextCheck = undefined;
+      this.#check();
+    }, this.#options.settleMilliseconds);
+  }
+
+  /** A file is watched by its folder: editors put a new file in its place. Where that fails, looking now and then has to do. */
+  async #watch(): Promise<void> {
+    const { path } = this.#options;
+    const folder = await stat(path).then(
+      (found) => (found.isDirectory() ? path : dirname(path)),
+      () => dirname(path),
+    );
+    const identity = await stat(folder, { bigint: true }).then(
+      ({ dev, ino }) => `${dev} ${ino}`,
+      () => undefined,
+    );
+    if (this.#watched === identity || this.#stopped) return;
+    this.#unwatch();
+    try {
+      this.#watcher = watch(folder, () => this.#checkSoon());
+      this.#watcher.on('error', () => this.#unwatch());
+      this.#watched = identity;
+    } catch (error) {
+      this.#options.logger.debug({ folder, error: messageOf(error) }, 'cannot watch a folder');
+    }
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+    this.#watched = undefined;
+  }
+
+  async #list(): Promise<readonly string[] | undefined> {
+    const { path } = this.#options;
+    try {
+      const files = await list(path);
+      this.#report(path, undefined);
+      return files;
+    } catch (error) {
+      // Without the folder nobody knows what is wanted; that is not the same as wanting nothing.
+      this.#report(path, `${path}: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  async #update(files: readonly string[], settled: boolean): Promise<void> {
+    let changed = false;
+    for (const file of new Set([...this.#files.keys(), ...files])) {
+      const known = this.#files.get(file) ?? {
+        currentFingerprint: undefined,
+        readFingerprint: undefined,
+        manifest: undefined,
+      };
+      this.#files.set(file, known);
+      const now = files.includes(file) ? await fingerprint(file) : undefined;
+      const steady = settled || now === known.currentFingerprint;
+      known.currentFingerprint = now;
+      if (now === known.readFingerprint && now !== undefined) continue;
+      if (!steady) this.#checkSoon();
+      else changed = (await this.#read(file, known)) || changed;
+    }
+    if (changed || !this.#delivered) this.#deliver();
+  }
+
+  /** Whether that made a difference. */
+  async #read(file: string, known: KnownFile): Promise<boolean> {
+    const had = known.manifest !== undefined;
+    known.readFingerprint = known.currentFingerprint;
+    if (known.currentFingerprint === undefined) {
+      this.#files.delete(file);
+      this.#report(file, undefined);
+      return had;
+    }
+    try {
+      const text = await textOf(file, file === this.#options.path);
+      // As a shell leaves it while the program that fills it begins.
+      if (text === '' && known.manifest !== undefined && known.manifest.objects.length > 0)
+        throw new InputError(`${file} is empty: delete it if nothing of it is wanted`);
+      const manifest = readManifest({ name: file, text });
+      known.manifest = manifest;
+      this.#report(file, undefined, manifest.problems);
+      return true;
+    } catch (error) {
+      const stays = had ? 'what it said before stays' : 'nothing is known of what it wants';
+      this.#report(file, messageOf(error), [`${messageOf(error)} (${stays})`]);
+      return false;
+    }
+  }
+
+  /** The first state has to be complete: what a broken file may want must not be deleted from a kernel that has it. */
+  #deliver(): void {
+    const manifests = [...this.#files.values()].map(({ manifest }) => manifest);
+    if (!this.#delivered && manifests.includes(undefined)) return;
+    const readable = manifests.filter((manifest) => manifest !== undefined);
+    const { services, endpointSlices, nodes, problems } = mergeManifests(readable);
+    this.#problems.report(`${this.#options.path} as a whole`, problems);
+    this.#delivered = true;
+    this.#nodes = nodes;
+    for (const name of nodes.keys()) this.#nodesSeen.add(name);
+    this.#options.logger.info(
+      {
+        files: readable.length,
+        services: services.size,
+        endpointSlices: endpointSlices.size,
+        ignored: readable.reduce((sum, { ignored }) => sum + ignored, 0),
+      },
+      'read manifests',
+    );
+    this.#store?.replaceAll({ services, endpointSlices, node: nodes.get(this.#options.nodeName) });
+  }
+
+  #report(path: string, error: string | undefined, problems: readonly string[] = []): void {
+    if (error === undefined) this.#errors.delete(path);
+    else {
+      this.#failures += 1;
+      this.#errors.set(path, error);
+    }
+    this.#problems.report(path, error === undefined || problems.length > 0 ? problems : [error]);
+  }
+}
+
+/**
+ * A source that reads manifests and follows their changes. A broken file is reported and keeps what it said before; until
+ * each file could be read once, nothing is delivered at all.
+ */
+export const manifestSource = (options: ManifestSourceOptions): Source => new ManifestSource(options);

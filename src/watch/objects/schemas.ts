@@ -1,0 +1,212 @@
+import * as z from 'zod';
+import { InputError } from '../../base/errors.js';
+import { shorten } from '../../base/text.js';
+
+// The shapes hold only what we use; everything else is dropped here and never kept. Go writes an absent list as null.
+
+const port = z.int().min(0).max(65535);
+const text = z.string().nullish();
+const texts = z.array(z.string()).nullish();
+
+/** No more than what names our objects everywhere needs of them: an API server asks for more. */
+const objectName = z.string().regex(/^[^/%\s\p{C}]{1,253}$/u, 'no name of an object');
+
+const metadataShape = z.object({
+  namespace: objectName.or(z.literal('')).nullish(),
+  name: objectName,
+  uid: text,
+  creationTimestamp: text,
+  deletionTimestamp: text,
+  labels: z
+    .object({
+      'kubernetes.io/service-name': text,
+      'service.kubernetes.io/service-proxy-name': text,
+      'service.kubernetes.io/headless': text,
+      'topology.kubernetes.io/zone': text,
+    })
+    .nullish(),
+  annotations: z
+    .object({
+      'ipvs.kube-ipvs.dev/scheduler': text,
+      'ipvs.kube-ipvs.dev/drain-deadline': text,
+      'ipvs.kube-ipvs.dev/take-over-foreign': text,
+      'endpoints.kubernetes.io/last-change-trigger-time': text,
+    })
+    .nullish(),
+});
+
+// '' where the API takes it for an absent value. Of internalTrafficPolicy, addressType and an EndpointSlice's protocols it does not.
+const serviceShape = z.object({
+  metadata: metadataShape,
+  spec: z.object({
+    type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName', '']).nullish(),
+    clusterIP: text,
+    clusterIPs: texts,
+    ipFamilies: z.array(z.enum(['IPv4', 'IPv6'])).nullish(),
+    ports: z
+      .array(z.object({ name: text, protocol: text, port: port.min(1), nodePort: port.nullish() }))
+      .nullish(),
+    sessionAffinity: z.enum(['None', 'ClientIP', '']).nullish(),
+    sessionAffinityConfig: z
+      .object({
+        clientIP: z.object({ timeoutSeconds: z.int().min(1).max(86_400).nullish() }).nullish(),
+      })
+      .nullish(),
+    internalTrafficPolicy: z.enum(['Cluster', 'Local']).nullish(),
+    externalTrafficPolicy: z.enum(['Cluster', 'Local', '']).nullish(),
+    externalIPs: texts,
+    loadBalancerSourceRanges: texts,
+    healthCheckNodePort: port.nullish(),
+  }),
+  status: z
+    .object({
+      loadBalancer: z.object({ ingress: z.array(z.object({ ip: text, ipMode: text })).nullish() }).nullish(),
+    })
+    .nullish(),
+});
+
+const condition = z.boolean().nullish();
+const hints = z.array(z.object({ name: z.string() })).nullish();
+
+const endpointSliceShape = z.object({
+  metadata: metadataShape,
+  addressType: z.string(),
+  ports: z.array(z.object({ name: text, protocol: text, port: port.nullish() })).nullish(),
+  endpoints: z
+    .array(
+      z.object({
+        addresses: texts,
+        nodeName: text,
+        zone: text,
+        targetRef: z.object({ kind: text, namespace: text, name: text }).nullish(),
+        conditions: z.object({ ready: condition, serving: condition, terminating: condition }).nullish(),
+        hints: z.object({ forZones: hints, forNodes: hints }).nullish(),
+      }),
+    )
+    .nullish(),
+});
+
+const nodeShape = z.object({
+  metadata: metadataShape,
+  spec: z
+    .object({ podCIDR: text, podCIDRs: texts, taints: z.array(z.object({ key: text })).nullish() })
+    .nullish(),
+  status: z
+    .object({
+      addresses: z.array(z.object({ type: z.string(), address: z.string() })).nullish(),
+    })
+    .nullish(),
+});
+
+const identityShape = z.object({ metadata: z.object({ namespace: text, name: z.string().min(1) }) });
+
+const watchEventShape = z.object({
+  type: z.enum(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']),
+  object: z.unknown(),
+});
+
+const eventMetadataShape = z.object({
+  metadata: z
+    .object({
+      resourceVersion: text,
+      annotations: z.object({ 'k8s.io/initial-events-end': text }).nullish(),
+    })
+    .nullish(),
+});
+
+const statusShape = z.object({
+  message: text,
+  reason: text,
+  code: z.int().nullish(),
+  details: z
+    .object({
+      kind: text,
+      name: text,
+      retryAfterSeconds: z.number().nullish(),
+      causes: z.array(z.object({ reason: text })).nullish(),
+    })
+    .nullish(),
+});
+
+const listShape = z.object({
+  metadata: z.object({ resourceVersion: z.string().min(1), continue: text }),
+});
+
+export type ServiceShape = z.infer<typeof serviceShape>;
+export type EndpointSliceShape = z.infer<typeof endpointSliceShape>;
+export type NodeShape = z.infer<typeof nodeShape>;
+/** One line of a watch. */
+export interface WatchEvent {
+  readonly type: z.infer<typeof watchEventShape>['type'];
+  /** As it came. */
+  readonly object: unknown;
+  readonly version: string | undefined;
+  /** Of a bookmark: everything that existed when the watch began has come. */
+  readonly endsInitialEvents: boolean;
+}
+
+export type Status = z.infer<typeof statusShape>;
+
+/** An object that is not what its kind must be. It names the object and, in `field`, the first field that is wrong (as `spec.ports[0].port`). */
+export class MalformedObject extends InputError {
+  constructor(
+    /** `Service`, `EndpointSlice`, … */
+    readonly kind: string,
+    /** `namespace/name` (of a Node its name), or undefined where even that cannot be read. */
+    readonly object: string | undefined,
+    readonly field: string,
+    /** The same as steps from the object. */
+    readonly path: readonly (string | number)[],
+    problem: string,
+  ) {
+    super(
+      `${kind} ${shorten(object ?? '(without a name)')}: ${field === '' ? '' : `${shorten(field)}: `}${shorten(problem)}`,
+    );
+  }
+}
+
+const formatPath = (path: readonly (string | number)[]): string =>
+  path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
+    .join('')
+    .replace(/^\./, '');
+
+const nameOf = (kind: string, object: unknown): string | undefined => {
+  const identity = identityShape.safeParse(object);
+  if (!identity.success) return undefined;
+  const { namespace, name } = identity.data.metadata;
+  return kind === 'Node' ? name : `${namespace || 'default'}/${name}`;
+};
+
+const reader =
+  <Shape>(kind: string, shape: z.ZodType<Shape>) =>
+  (object: unknown): Shape => {
+    const result = shape.safeParse(object);
+    if (result.success) return result.data;
+    const [issue] = result.error.issues;
+    const path = (issue?.path ?? []).map((step) => (typeof step === 'symbol' ? String(step) : step));
+    throw new MalformedObject(kind, nameOf(kind, object), formatPath(path), path, issue?.message ?? '');
+  };
+
+/** Each takes what JSON or YAML gave and returns the fields we use; anything else is a MalformedObject. */
+export const readService = reader('Service', serviceShape);
+export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape);
+export const readNode = reader('Node', nodeShape);
+export const readList = reader('list', listShape);
+
+const readEventFrame = reader('watch event', watchEventShape);
+
+/** A line of a watch; what is none is a MalformedObject. An object that makes no sense is its reader's business: the stream is whole. */
+export const readWatchEvent = (line: unknown): WatchEvent => {
+  const { type, object } = readEventFrame(line);
+  const metadata = eventMetadataShape.safeParse(object).data?.metadata;
+  return {
+    type,
+    object,
+    version: metadata?.resourceVersion || undefined,
+    endsInitialEvents: metadata?.annotations?.['k8s.io/initial-events-end'] === 'true',
+  };
+};
+
+/** A Status of the API server; an empty one where the value is none. */
+export const readStatus = (value: unknown): Status => statusShape.safeParse(value).data ?? {};

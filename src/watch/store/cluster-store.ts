@@ -1,0 +1,242 @@
+import type { EndpointSlice, EndpointSliceKey } from '../../model/endpoint.js';
+import type { Node } from '../../model/node.js';
+import type { Service, ServiceKey } from '../../model/service.js';
+import { losesEndpoint } from './endpoint-loss.js';
+import { sameSlice, sameStructure, withKnownEndpoints } from './structural-equality.js';
+
+/** One object as it is now; an undefined value: it is gone, or nothing we serve. */
+export type ObjectChange =
+  | { readonly kind: 'service'; readonly key: ServiceKey; readonly value: Service | undefined }
+  | {
+      readonly kind: 'endpointSlice';
+      readonly key: EndpointSliceKey;
+      readonly value: EndpointSlice | undefined;
+    }
+  | { readonly kind: 'node'; readonly value: Node | undefined };
+
+/** A whole cluster, as a source that reads everything at once delivers it. */
+export interface ClusterState {
+  readonly services: ReadonlyMap<ServiceKey, Service>;
+  readonly endpointSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice>;
+  readonly node: Node | undefined;
+}
+
+/** What is said of a change beside that there is one. */
+export interface StoreChange {
+  /** An endpoint that may take new connections takes fewer from now on. */
+  readonly losesEndpoint: boolean;
+}
+
+/** Is told of each object that came or went. Its methods cost next to nothing and never throw. */
+export interface StoreObserver {
+  /** `changed`: not only that it came again. */
+  service(key: ServiceKey, changed: boolean): void;
+  /** Where it went, the slice as it was. */
+  endpointSlice(slice: EndpointSlice, change: 'none' | 'changed' | 'gone'): void;
+}
+
+const noSlices: readonly EndpointSlice[] = [];
+
+/**
+ * What is known of the cluster, and which Services have changed since somebody last asked. Every method leaves it whole:
+ * nobody ever sees half of a change. Objects that came again without a difference in what we use change nothing.
+ */
+export class ClusterStore {
+  readonly #services = new Map<ServiceKey, Service>();
+  readonly #slices = new Map<EndpointSliceKey, EndpointSlice>();
+  /** Sorted by their keys. Most Services have one: an array for each takes a quarter of the memory of a Map. */
+  readonly #slicesByService = new Map<ServiceKey, readonly EndpointSlice[]>();
+  readonly #awaited = new Set<'services' | 'endpointSlices' | 'node'>(['services', 'endpointSlices']);
+  readonly #onDirty: (change: StoreChange) => void;
+  /** The host by which the source reaches the API server; undefined where it follows none. */
+  apiServerHost: string | undefined;
+  #node: Node | undefined;
+  #nodeChanged = false;
+  #dirty = new Set<ServiceKey>();
+  #revision = 0;
+  #losesEndpoint = false;
+
+  /** `onDirty` is called at most once per apply or replace that changed anything we use, or that made the store synced. */
+  constructor(
+    onDirty: (change: StoreChange) => void,
+    private readonly observer?: StoreObserver,
+  ) {
+    this.#onDirty = onDirty;
+  }
+
+  /** Takes in all changes, then says so once. */
+  apply(changes: readonly ObjectChange[]): void {
+    this.#notifyAfter(() => {
+      for (const change of changes) this.#applyOne(change);
+    });
+  }
+
+  /** Makes the objects of a kind exactly these: what is not among them is deleted. The kind counts as delivered from then on. */
+  replace(kind: 'services', objects: ReadonlyMap<ServiceKey, Service>): void;
+  replace(kind: 'endpointSlices', objects: ReadonlyMap<EndpointSliceKey, EndpointSlice>): void;
+  replace(
+    ...[kind, objects]:
+      | [kind: 'services', objects: ReadonlyMap<ServiceKey, Service>]
+      | [kind: 'endpointSlices', objects: ReadonlyMap<EndpointSliceKey, EndpointSlice>]
+  ): void {
+    this.#notifyAfter(() => {
+      if (kind === 'services') this.#replaceServices(objects);
+      else this.#replaceSlices(objects);
+    });
+  }
+
+  /** Makes the store wait for the Node too before it is synced: what is near depends on it. To be called before anything is delivered. */
+  awaitNode(): void {
+    this.#awaited.add('node');
+  }
+
+  /** The Node is known, or is not to be waited for any longer. */
+  markNodeDelivered(): void {
+    this.#notifyAfter(() => this.#markDelivered('node'));
+  }
+
+  /** Replaces everything in one step, and everything counts as delivered. */
+  replaceAll(state: ClusterState): void {
+    this.#notifyAfter(() => {
+      this.#replaceServices(state.services);
+      this.#replaceSlices(state.endpointSlices);
+      this.#setNode(state.node);
+      this.#markDelivered('node');
+    });
+  }
+
+  /** Whether everything awaited has been delivered in full once: before that nothing may be deleted from a kernel. */
+  get synced(): boolean {
+    return this.#awaited.size === 0;
+  }
+
+  /** The Services whose rendering may have changed since the last call (deleted ones too), and forgets them. */
+  takeDirty(): ReadonlySet<ServiceKey> {
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    return dirty;
+  }
+
+  /** Whether the Node has changed since the last call in what we use of it, and forgets that. */
+  takeNodeChanged(): boolean {
+    const changed = this.#nodeChanged;
+    this.#nodeChanged = false;
+    return changed;
+  }
+
+  service(key: ServiceKey): Service | undefined {
+    return this.#services.get(key);
+  }
+
+  endpointSlice(key: EndpointSliceKey): EndpointSlice | undefined {
+    return this.#slices.get(key);
+  }
+
+  /** The EndpointSlices that name this Service, sorted by their keys so that equal states render equally. */
+  slicesOf(key: ServiceKey): readonly EndpointSlice[] {
+    return this.#slicesByService.get(key) ?? noSlices;
+  }
+
+  serviceKeys(): Iterable<ServiceKey> {
+    return this.#services.keys();
+  }
+
+  endpointSliceKeys(): Iterable<EndpointSliceKey> {
+    return this.#slices.keys();
+  }
+
+  get node(): Node | undefined {
+    return this.#node;
+  }
+
+  #notifyAfter(change: () => void): void {
+    const before = this.#revision;
+    this.#losesEndpoint = false;
+    change();
+    if (this.#revision !== before) this.#onDirty({ losesEndpoint: this.#losesEndpoint });
+  }
+
+  #applyOne(change: ObjectChange): void {
+    switch (change.kind) {
+      case 'service':
+        return this.#setService(change.key, change.value);
+      case 'endpointSlice':
+        return this.#setSlice(change.key, change.value);
+      case 'node':
+        return this.#setNode(change.value);
+    }
+  }
+
+  #replaceServices(objects: ReadonlyMap<ServiceKey, Service>): void {
+    for (const key of this.#services.keys()) if (!objects.has(key)) this.#setService(key, undefined);
+    for (const [key, service] of objects) this.#setService(key, service);
+    this.#markDelivered('services');
+  }
+
+  #replaceSlices(objects: ReadonlyMap<EndpointSliceKey, EndpointSlice>): void {
+    for (const key of this.#slices.keys()) if (!objects.has(key)) this.#setSlice(key, undefined);
+    for (const [key, slice] of objects) this.#setSlice(key, slice);
+    this.#markDelivered('endpointSlices');
+  }
+
+  #markDelivered(kind: 'services' | 'endpointSlices' | 'node'): void {
+    const before = this.synced;
+    this.#awaited.delete(kind);
+    if (this.synced !== before) this.#revision += 1;
+  }
+
+  #setService(key: ServiceKey, service: Service | undefined): void {
+    const before = this.#services.get(key);
+    const changed = !sameStructure(before, service);
+    if (before !== undefined || service !== undefined) this.observer?.service(key, changed);
+    if (!changed) return;
+    if (service === undefined) this.#services.delete(key);
+    else this.#services.set(key, service);
+    this.#markDirty(key);
+  }
+
+  #setSlice(key: EndpointSliceKey, slice: EndpointSlice | undefined): void {
+    const before = this.#slices.get(key);
+    const changed = !sameSlice(before, slice);
+    if (slice !== undefined) this.observer?.endpointSlice(slice, changed ? 'changed' : 'none');
+    else if (before !== undefined) this.observer?.endpointSlice(before, 'gone');
+    if (!changed) return;
+    this.#losesEndpoint ||= losesEndpoint(before, slice);
+    if (before !== undefined) this.#unlink(before);
+    if (slice === undefined) this.#slices.delete(key);
+    else this.#link(before === undefined ? slice : withKnownEndpoints(slice, before));
+  }
+
+  #link(slice: EndpointSlice): void {
+    this.#slices.set(slice.key, slice);
+    const siblings = [...this.slicesOf(slice.service), slice];
+    this.#slicesByService.set(
+      slice.service,
+      siblings.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
+    );
+    this.#markDirty(slice.service);
+  }
+
+  #unlink(slice: EndpointSlice): void {
+    const siblings = this.slicesOf(slice.service).filter(({ key }) => key !== slice.key);
+    if (siblings.length === 0) this.#slicesByService.delete(slice.service);
+    else this.#slicesByService.set(slice.service, siblings);
+    this.#markDirty(slice.service);
+  }
+
+  #setNode(node: Node | undefined): void {
+    const before = this.#node;
+    if (sameStructure(before, node)) return;
+    this.#node = node;
+    // Whether it is leaving concerns nobody but those who ask for it.
+    const { isBeingRemoved } = node ?? {};
+    if (before !== undefined && sameStructure({ ...before, isBeingRemoved }, node)) return;
+    this.#nodeChanged = true;
+    this.#revision += 1;
+  }
+
+  #markDirty(key: ServiceKey): void {
+    this.#dirty.add(key);
+    this.#revision += 1;
+  }
+}

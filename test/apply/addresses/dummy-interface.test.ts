@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DummyInterface, type DummyInterfaceLinks } from '../../../src/apply/addresses/dummy-interface.js';
+import type { IpAddress } from '../../../src/base/ip.js';
+import { silentLogger } from '../../../src/base/log.js';
+import type { AddressOperation } from '../../../src/model/operation.js';
+import { failed } from '../../support/faulty-kernel.js';
+
+const address = '10.96.0.1' as IpAddress;
+const bind: AddressOperation = { kind: 'bind-address', address };
+const unbind: AddressOperation = { kind: 'unbind-address', address };
+
+/** A device that answers the first time with these errors, and does everything once it is another. */
+const setUp = (...errnos: readonly string[]) => {
+  const made: number[] = [];
+  const asked: number[] = [];
+  let index: number | undefined = 7;
+  const links: DummyInterfaceLinks = {
+    link: async () => (index === undefined ? undefined : { index, kind: 'dummy' }),
+    createDummy: async () => {
+      index = 8 + made.length;
+      made.push(index);
+      return { status: 'applied' };
+    },
+    addresses: async () => [],
+    apply: async (on, operations) => {
+      asked.push(on);
+      if (on !== 7) return operations.map(() => ({ status: 'applied' }));
+      index = undefined;
+      return operations.map((_, place) => failed(errnos[place] ?? 'ENODEV'));
+    },
+  };
+  return { made, asked, dummy: new DummyInterface(links, silentLogger) };
+};
+
+for (const errno of ['ENODEV', 'ENONET'])
+  test(`${errno}: the device is made anew, and everything is done once more`, async () => {
+    const { made, asked, dummy } = setUp('EEXIST', errno);
+    assert.deepEqual(await dummy.apply([bind, bind]), [{ status: 'applied' }, { status: 'applied' }]);
+    assert.deepEqual([made, asked], [[8], [7, 8]]);
+  });
+
+test('an address that is to go went with its device: no device is made for that', async () => {
+  const { made, dummy } = setUp('ENODEV', 'ENONET');
+  assert.deepEqual(await dummy.apply([unbind, unbind]), [failed('ENODEV'), failed('ENONET')]);
+  assert.deepEqual(made, []);
+});
+
+test('other errors are those of their addresses', async () => {
+  const { made, asked, dummy } = setUp('EEXIST', 'EINVAL');
+  assert.deepEqual(await dummy.apply([bind, bind]), [failed('EEXIST'), failed('EINVAL')]);
+  assert.deepEqual([made, asked], [[], [7]]);
+});

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { countByProtocol, DrainCounters } from '../../../src/apply/drain/drain-counters.js';
+import {
+  realServerKey,
+  virtualServerKey,
+  type RealServer,
+  type RealServerKey,
+} from '../../../src/model/virtual-server.js';
+import type { Draining, DrainStep } from '../../../src/plan/drain/drain-step.js';
+import { drainRecord } from '../../../src/plan/drain/drain-records.js';
+import { ip } from '../../support/objects.js';
+
+const of = { by: 'address', protocol: 'TCP', address: ip('10.96.0.1'), port: 80 } as const;
+const pod = (number: number): RealServerKey => realServerKey(ip(`10.1.0.${number}`), 80);
+const server = (number: number): RealServer => ({
+  key: pod(number),
+  address: ip(`10.1.0.${number}`),
+  port: 80,
+  weight: 0,
+  forwarding: 'masquerade',
+  upperThreshold: 0,
+  lowerThreshold: 0,
+});
+const held = (number: number) => ({
+  since: 0,
+  until: 0,
+  record: drainRecord(of, server(number), 0, undefined),
+  liveness: undefined,
+});
+const draining = (...pods: readonly number[]): Draining =>
+  new Map([[virtualServerKey(of), new Map(pods.map((number) => [pod(number), held(number)]))]]);
+const step = (
+  keep: readonly number[],
+  deleted: readonly number[],
+  dead: readonly number[] = [],
+): DrainStep => ({
+  stillDraining: draining(...keep),
+  delete: deleted.map((number) => ({ kind: 'delete-real-server', of, server: server(number) })),
+  purged: dead.map((number) => ({ of, realServer: pod(number), reason: 'dead' })),
+});
+
+test('every drain that starts ends in one way', () => {
+  const counters = new DrainCounters();
+  counters.recordStep(new Map(), step([1, 2, 3], []));
+  assert.equal(counters.counts.TCP.started, 3);
+  counters.recordStep(draining(1, 2, 3), step([3], [1, 2], [2]));
+  assert.deepEqual(counters.counts.TCP.ended, {
+    idle: 1,
+    dead: 1,
+    'node-gone': 0,
+    deadline: 0,
+    withdrawn: 0,
+  });
+  counters.recordStep(draining(3), { stillDraining: new Map(), delete: [], purged: [] });
+  assert.deepEqual(counters.counts.TCP.ended, {
+    idle: 1,
+    dead: 1,
+    'node-gone': 0,
+    deadline: 0,
+    withdrawn: 1,
+  });
+  assert.equal(counters.counts.TCP.started, 3);
+});
+
+test('what has no connections at the first look drained for no time', () => {
+  const counters = new DrainCounters();
+  counters.recordStep(draining(1), step([1], [9]));
+  assert.deepEqual(
+    [counters.counts.TCP.started, counters.counts.TCP.ended.idle, counters.counts.TCP.ended.withdrawn],
+    [1, 1, 0],
+  );
+});
+
+test('each protocol is counted by itself', () => {
+  const counters = new DrainCounters();
+  const flows = { ...of, protocol: 'UDP' } as const;
+  counters.recordStep(draining(1), {
+    stillDraining: draining(1),
+    delete: [{ kind: 'delete-real-server', of: flows, server: server(1) }],
+    purged: [{ of: flows, realServer: pod(1), reason: 'deadline' }],
+  });
+  const { TCP, UDP } = counters.counts;
+  assert.deepEqual([TCP.started, UDP.started, UDP.ended.deadline, UDP.ended.idle], [0, 1, 1, 0]);
+  assert.deepEqual(countByProtocol([...draining(1, 2)].map(([key, { size }]) => [key, size])), {
+    TCP: 2,
+    UDP: 0,
+    SCTP: 0,
+  });
+});

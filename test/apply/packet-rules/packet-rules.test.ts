@@ -1,0 +1,351 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PacketRules } from '../../../src/apply/packet-rules/packet-rules.js';
+import type { PacketRulesClient } from '../../../src/apply/packet-rules/packet-rules-client.js';
+import type { Family } from '../../../src/base/ip.js';
+import type { TransactionOutcome } from '../../../src/kernel/nftables/client.js';
+import type { NftablesChange } from '../../../src/kernel/nftables/requests.js';
+import {
+  setElement,
+  type ElementKey,
+  type SetElement,
+  type TableDeclaration,
+} from '../../../src/nftables/declarations.js';
+import type { ElementOperation } from '../../../src/model/operation.js';
+import { NetlinkError } from '../../../src/netlink/errors.js';
+import { packetTable, setDeclaration } from '../../../src/plan/packet-rules/packet-table.js';
+import { packetClassElement } from '../../../src/plan/packet-rules/packet-elements.js';
+import { ip } from '../../support/objects.js';
+import { RecordingLog } from '../../support/recording-log.js';
+
+/** Tables in memory, for what to do with the kernel's answers; what the kernel answers is proven in test/kernel. */
+class Tables implements PacketRulesClient {
+  readonly declared = new Map<Family, TableDeclaration>();
+  readonly held = new Map<ElementKey, SetElement>();
+  readonly transactions: (readonly NftablesChange[])[] = [];
+  /** An errno for changes that are to be refused. */
+  fault: (change: NftablesChange) => string | undefined = () => undefined;
+  /** Whether elements cannot be read. */
+  unreadable = false;
+
+  async table(family: Family): Promise<TableDeclaration | undefined> {
+    return this.declared.get(family);
+  }
+
+  async elements(family: Family, _table: string, { name }: { name: string }): Promise<readonly SetElement[]> {
+    if (this.unreadable) throw new NetlinkError('list the elements', 12);
+    return [...this.held.values()].filter((element) => element.family === family && element.set === name);
+  }
+
+  async transaction(changes: readonly NftablesChange[]): Promise<TransactionOutcome> {
+    this.transactions.push(changes);
+    for (const [culprit, change] of changes.entries()) {
+      const errno = this.fault(change) ?? this.#missing(change, changes);
+      if (errno !== undefined) return { status: 'failed', errno, message: errno, culprit };
+    }
+    for (const change of changes) this.#do(change);
+    return { status: 'applied' };
+  }
+
+  #missing(change: NftablesChange, among: readonly NftablesChange[]): string | undefined {
+    const isThere =
+      change.kind === 'declare-table' ||
+      this.declared.has(change.family) ||
+      among.some(({ kind }) => kind === 'declare-table');
+    return isThere ? undefined : 'ENOENT';
+  }
+
+  #do(change: NftablesChange): void {
+    if (change.kind === 'declare-table') this.declared.set(change.declaration.family, change.declaration);
+    if (change.kind === 'add-elements')
+      for (const element of change.elements) this.held.set(element.key, element);
+    if (change.kind === 'delete-elements') for (const { key } of change.elements) this.held.delete(key);
+    if (change.kind === 'delete-table') {
+      this.declared.delete(change.family);
+      for (const { key, family } of this.held.values()) if (family === change.family) this.held.delete(key);
+    }
+  }
+}
+
+const setUp = ({ held = [] }: { held?: readonly SetElement[] } = {}) => {
+  const tables = new Tables();
+  const log = new RecordingLog();
+  const doubts: number[] = [];
+  const happenings: string[] = [];
+  const rules = new PacketRules({
+    client: tables,
+    families: ['IPv4'],
+    declaration: (family, sourceLengths) =>
+      packetTable({
+        family,
+        masqueradeAll: false,
+        masqueradeMark: 0x4000,
+        podTraffic: undefined,
+        masqueradePorts: { first: 32_768, last: 65_535 },
+        sourceLengths,
+      }),
+    initialElements: () => held,
+    onUntrusted: () => void doubts.push(tables.transactions.length),
+    onEvent: (what, family) => void happenings.push(`${what} ${family}`),
+    log,
+  });
+  return { tables, log, doubts, happenings, rules };
+};
+
+const vip = (last: number): SetElement => setElement('IPv4', 'vips', [`10.96.0.${last}`] as never);
+const adding = (elements: readonly SetElement[]): readonly ElementOperation[] =>
+  elements.map((element) => ({ kind: 'add-element', element }));
+const statuses = (outcomes: readonly { status: string }[]): string =>
+  outcomes.map(({ status }) => status).join(' ');
+
+test('rules are declared once, and then elements alone are sent, all of a call in one transaction', async () => {
+  const { tables, rules } = setUp();
+  assert.equal(await rules.declare(), true);
+  assert.equal(await rules.declare(), true);
+  assert.equal(statuses(await rules.apply(adding([vip(1), vip(2)]))), 'applied applied');
+  assert.deepEqual(
+    tables.transactions.map((changes) => changes.map(({ kind }) => kind)),
+    [['declare-table'], ['add-elements']],
+  );
+});
+
+test('what comes and what goes is one transaction', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  await rules.apply([...adding([vip(1)]), { kind: 'delete-element', element: vip(2) }]);
+  assert.deepEqual(
+    tables.transactions.at(-1)?.map(({ kind }) => kind),
+    ['delete-elements', 'add-elements'],
+  );
+});
+
+test('one element that the kernel refuses does not hold up the others', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  const poisoned = vip(13);
+  tables.fault = (change) =>
+    change.kind === 'add-elements' && change.elements.includes(poisoned) ? 'EINVAL' : undefined;
+  const elements = Array.from({ length: 40 }, (_, index) => vip(index)).with(13, poisoned);
+  const outcomes = await rules.apply(adding(elements));
+  assert.deepEqual(outcomes[13], { status: 'failed', errno: 'EINVAL', message: 'EINVAL', culprit: 0 });
+  assert.equal(outcomes.filter(({ status }) => status === 'applied').length, 39);
+  assert.equal(tables.held.size, 39);
+});
+
+test('a table that somebody deleted is declared anew; what comes is there at once, and its elements are in doubt', async () => {
+  const { tables, doubts, rules, log } = setUp();
+  await rules.declare();
+  tables.declared.clear();
+  const going: ElementOperation = { kind: 'delete-element', element: vip(3) };
+  const outcomes = await rules.apply([...adding([vip(1)]), going, ...adding([vip(2)])]);
+  assert.equal(statuses(outcomes), 'applied unknown applied');
+  assert.equal(doubts.length, 1);
+  assert.deepEqual([...tables.held.values()], [vip(1), vip(2)]);
+  assert.match(
+    log
+      .at('warn')
+      .map(({ message }) => message)
+      .join(),
+    /somebody changed the packet rules/,
+  );
+});
+
+test('where one of those that are to go is gone, and where an answer is lost, what comes is asked for once more', async () => {
+  for (const first of [{ errno: 'ENOENT' }, { errno: 'EEXIST' }, undefined]) {
+    const { tables, doubts, rules } = setUp();
+    await rules.declare();
+    const transaction = tables.transaction.bind(tables);
+    tables.transaction = async () => {
+      tables.transaction = transaction;
+      return first === undefined
+        ? { status: 'unknown' }
+        : { status: 'failed', ...first, message: '', culprit: 0 };
+    };
+    const going: ElementOperation = { kind: 'delete-element', element: vip(3) };
+    assert.equal(statuses(await rules.apply([going, ...adding([vip(1)])])), 'unknown applied');
+    assert.equal(doubts.length, 1);
+  }
+});
+
+test('of a table that is not there, what it is to hold is read', async () => {
+  const { tables, rules } = setUp({ held: [vip(1), setElement('IPv4', 'take-over', ['TCP'])] });
+  assert.deepEqual(await rules.read(), [vip(1)]);
+  await rules.declare();
+  tables.declared.clear();
+  tables.held.clear();
+  rules.invalidate();
+  assert.deepEqual(await rules.read(), [vip(1)]);
+  assert.equal(await rules.declare(), true);
+  assert.deepEqual(await rules.read(), [vip(1)]);
+});
+
+test('sets for source ranges that were read are declared anew with what they held', async () => {
+  const source = setElement('IPv4', 'sources-24', ['203.0.113.1' as never, 'TCP', 80, '192.0.2.0' as never]);
+  const { tables, rules: first } = setUp();
+  await first.apply(adding([source]));
+  const { tables: others, rules } = setUp({ held: [source] });
+  others.declared.set('IPv4', tables.declared.get('IPv4') as TableDeclaration);
+  await rules.read();
+  others.declared.clear();
+  assert.equal(await rules.declare(), true);
+  assert.ok(others.declared.get('IPv4')?.sets.some(({ name }) => name === 'sources-24'));
+});
+
+test('where the rules are refused everything else goes on; once they are taken, elements are in doubt', async () => {
+  const { tables, doubts, rules, log } = setUp();
+  tables.fault = ({ kind }) => (kind === 'declare-table' ? 'EOPNOTSUPP' : undefined);
+  assert.equal(await rules.declare(), false);
+  assert.equal(await rules.declare(), false);
+  assert.equal(log.at('error').length, 1, 'said once');
+  assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'applied');
+  assert.equal(tables.held.size, 0);
+  tables.fault = () => undefined;
+  assert.equal(await rules.declare(), true);
+  assert.equal(doubts.length, 1);
+  assert.deepEqual(await rules.read(), []);
+});
+
+test('a table of an older version is exchanged with what of its elements still has a place', async () => {
+  const { tables, rules } = setUp();
+  const vips = setDeclaration('vips');
+  assert.ok(vips);
+  tables.declared.set('IPv4', {
+    family: 'IPv4',
+    name: 'kube-ipvs',
+    sets: [vips, { name: 'older', key: ['address'], verdicts: false, comment: '' }],
+    chains: [],
+  });
+  const dropped = setElement('IPv4', 'older', vip(2).fields);
+  for (const element of [vip(1), dropped]) tables.held.set(element.key, element);
+  assert.equal(await rules.state('IPv4'), 'ours');
+  assert.equal(await rules.declare(), true);
+  assert.deepEqual([...tables.held.values()], [vip(1)]);
+  assert.deepEqual(
+    tables.transactions.map((changes) => changes.map(({ kind }) => kind)),
+    [['delete-table', 'declare-table', 'add-elements']],
+  );
+});
+
+test('a table that is made anew holds what it is to hold from its first moment', async () => {
+  const { tables, rules } = setUp({ held: [vip(1), setElement('IPv4', 'take-over', ['TCP'])] });
+  assert.equal(await rules.state('IPv4'), 'none');
+  await rules.declare();
+  assert.equal(await rules.state('IPv4'), 'taking-over');
+  assert.deepEqual(
+    tables.transactions.map((changes) => changes.map(({ kind }) => kind)),
+    [['declare-table', 'add-elements', 'add-elements']],
+  );
+  // The mark is no element that anybody is to compare.
+  assert.deepEqual(await rules.read(), [vip(1)]);
+  await rules.apply([{ kind: 'delete-element', element: setElement('IPv4', 'take-over', ['TCP']) }]);
+  assert.equal(await rules.state('IPv4'), 'ours');
+  assert.equal(await rules.state('IPv6'), 'none');
+});
+
+test('a source range of a length that is new is declared before its elements come', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  const source = setElement('IPv4', 'sources-24', ['203.0.113.1' as never, 'TCP', 80, '192.0.2.0' as never]);
+  assert.equal(statuses(await rules.apply(adding([source]))), 'applied');
+  assert.ok(tables.declared.get('IPv4')?.sets.some(({ name }) => name === 'sources-24'));
+});
+
+test('a set of somebody else is no source range of ours, whatever its name', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  const [declared] = tables.declared.values();
+  assert.ok(declared !== undefined);
+  const foreign = ['sources-all', 'sources-129', 'sources-Infinity'].map((name) => ({
+    name,
+    key: ['address'] as const,
+    verdicts: false,
+    comment: '',
+  }));
+  tables.declared.set('IPv4', { ...declared, sets: [...declared.sets, ...foreign] });
+  rules.invalidate();
+  assert.equal(await rules.declare(), true);
+  assert.deepEqual(tables.declared.get('IPv4')?.sets, declared.sets);
+});
+
+test('refused transactions and rules that others changed are told of; what we change ourselves is not', async () => {
+  const { tables, happenings, rules } = setUp();
+  await rules.declare();
+  await rules.apply(adding([vip(1)]));
+  assert.deepEqual(happenings, []);
+  tables.fault = ({ kind }) => (kind === 'add-elements' ? 'EINVAL' : undefined);
+  await rules.apply(adding([vip(2)]));
+  assert.deepEqual(happenings.splice(0), ['refused IPv4']);
+  tables.declared.clear();
+  rules.invalidate();
+  await rules.declare();
+  assert.deepEqual(happenings, ['mended IPv4']);
+});
+
+test('elements that are not there, or a transaction without an answer, are no reason to try them one by one', async () => {
+  const { tables, rules, doubts } = setUp();
+  await rules.declare();
+  tables.fault = ({ kind }) => (kind === 'delete-elements' ? 'ENOENT' : undefined);
+  const before = tables.transactions.length;
+  const gone = Array.from({ length: 1_000 }, (_, index) => vip(index % 250));
+  const outcomes = await rules.apply(gone.map((element) => ({ kind: 'delete-element', element })));
+  assert.ok(outcomes.every(({ status }) => status === 'unknown'));
+  assert.equal(tables.transactions.length, before + 1);
+  assert.equal(doubts.length, 1);
+});
+
+test('elements that cannot be read put their family in trouble until they can, said once; nothing is thrown', async () => {
+  const { rules, tables, log, doubts } = setUp({ held: [vip(1)] });
+  await rules.declare();
+  tables.unreadable = true;
+  assert.deepEqual(await rules.read(), []);
+  assert.deepEqual(rules.inForce, []);
+  for (let round = 0; round < 3; round += 1) assert.equal(await rules.declare(), false);
+  assert.deepEqual(
+    log.at('error').map(({ message }) => message),
+    ['the packet rules cannot be read and stay as they are; it is tried again'],
+  );
+  tables.unreadable = false;
+  assert.equal(await rules.declare(), true);
+  assert.equal(doubts.length, 1);
+  assert.deepEqual((await rules.read()).length, 1);
+  assert.equal(log.at('error').length, 1);
+});
+
+test('a table that is known is not read once more for its elements', async () => {
+  const { rules, tables } = setUp({ held: [vip(1)] });
+  await rules.declare();
+  tables.table = () => assert.fail('read again');
+  assert.equal((await rules.read()).length, 1);
+});
+
+test('a table that is gone and cannot be looked at costs what was sent, and throws nothing', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  tables.declared.clear();
+  tables.table = async () => {
+    throw new NetlinkError('read the table', 12);
+  };
+  for (let attempt = 0; attempt < 2; attempt += 1)
+    assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'unknown');
+});
+
+test('in trouble the table that is there takes the names of virtual servers, and nothing else', async () => {
+  const { tables, rules } = setUp();
+  await rules.declare();
+  const named = packetClassElement(
+    { by: 'address', protocol: 'TCP', address: ip('10.96.0.1'), port: 80 },
+    'cluster-ip',
+  );
+  tables.unreadable = true;
+  rules.invalidate();
+  await rules.read();
+  assert.equal(rules.hasFailed('IPv4'), true);
+  assert.equal(statuses(await rules.apply(adding([vip(1), named]))), 'applied applied');
+  assert.deepEqual([...tables.held.values()], [named]);
+  tables.declared.clear();
+  tables.held.clear();
+  await rules.read();
+  const before = tables.transactions.length;
+  await rules.apply(adding([named]));
+  assert.equal(tables.transactions.length, before, 'a table that is not there is not asked');
+});

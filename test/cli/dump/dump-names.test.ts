@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  customColumns,
+  customColumnsLines,
+  fieldName,
+  sortTables,
+} from '../../../src/cli/dump/dump-fields.js';
+import { dumpJsonTexts } from '../../../src/cli/dump/dump-json.js';
+import type { ObservedVirtualServer } from '../../../src/cli/kernel/kernel-snapshot.js';
+import { virtualServersInOrder } from '../../../src/plan/output/sort-order.js';
+import { buildServiceIndex, emptyServiceIndex } from '../../../src/cli/admin/service-index.js';
+import { plainPalette } from '../../../src/cli/output/palette.js';
+import { tableLines } from '../../../src/cli/dump/table-text.js';
+import { UsageError } from '../../../src/config/parse-flags.js';
+import { real, entry, virtual } from '../../support/observed-entries.js';
+
+const tables: readonly ObservedVirtualServer[] = virtualServersInOrder([
+  entry(virtual('UDP', 'fd00:10:96::a', 53), real('fd00:10:244::3', 5353, 1)),
+  entry(
+    virtual('TCP', '10.96.0.9', 443),
+    real('10.244.2.9', 8443, 3),
+    real('10.244.1.10', 8443, 7, { weight: 0 }),
+  ),
+  entry(virtual('TCP', '192.0.2.99', 9000), real('192.0.2.7', 9000, 0)),
+]);
+
+const names = buildServiceIndex({
+  version: 1,
+  virtualServers: {
+    'TCP 10.96.0.9:443': {
+      service: 'shop/web',
+      port: { name: 'https', port: 443 },
+      frontend: 'ClusterIP',
+      realServers: {
+        '10.244.2.9:8443': { pod: 'shop/web-2', node: 'n2', zone: 'b', state: 'ready' },
+        '10.244.1.10:8443': {
+          pod: 'shop/web-1',
+          node: 'n1',
+          state: 'draining',
+          drain: { seconds: 41.6, secondsLeft: 858.4, reason: 'gone' },
+        },
+      },
+    },
+    'UDP [fd00:10:96::a]:53': {
+      service: 'kube-system/kube-dns',
+      port: { name: '', port: 53 },
+      frontend: 'ClusterIP',
+      contested: true,
+      realServers: { '[fd00:10:244::3]:5353': { pod: 'kube-system/dns-1', state: 'last-resort' } },
+    },
+  },
+});
+
+const options = { wide: false, statistics: false, rates: false, titles: true, palette: plainPalette, names };
+
+test('the table tells Services, pods, nodes and what drains; what nobody knows has no name', () => {
+  assert.equal(
+    [...tableLines(tables, options)].join(''),
+    [
+      'SERVER                     SERVICE, POD             FRONTEND, NODE  SCHEDULER  WEIGHT  ACTIVE  INACTIVE  STATE',
+      'TCP 10.96.0.9:443          shop/web:https           ClusterIP       rr                     10         4',
+      '  → 10.244.1.10:8443         shop/web-1               n1                            0       7         2  draining 42s, 14m18s left (gone)',
+      '  → 10.244.2.9:8443          shop/web-2               n2                            1       3         2',
+      'TCP 192.0.2.99:9000                                                 rr                      0         2',
+      '  → 192.0.2.7:9000                                                                  1       0         2',
+      'UDP [fd00:10:96::a]:53     kube-system/kube-dns:53  ClusterIP       rr                      1         2  made by somebody else, left alone',
+      '  → [fd00:10:244::3]:5353    kube-system/dns-1                                      1       1         2  terminating, last resort',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('what no Service asks for any more lingers, of which Service where that is known', () => {
+  const lingering = { seconds: 12.4, secondsLeft: 887.6 };
+  const realServers = {
+    '10.244.1.10:8443': { state: 'draining', drain: { ...lingering, reason: 'gone' } },
+  } as const;
+  const book = buildServiceIndex({
+    version: 1,
+    virtualServers: {
+      'TCP 10.96.0.9:443': { service: 'shop/web', lingering, realServers },
+      'TCP 192.0.2.99:9000': { lingering, realServers: {} },
+    },
+  });
+  const known = tables.filter(({ server }) => book.get(server.key) !== undefined);
+  assert.equal(
+    [...tableLines(known, { ...options, names: book })].join(''),
+    [
+      'SERVER                SERVICE, POD  FRONTEND, NODE  SCHEDULER  WEIGHT  ACTIVE  INACTIVE  STATE',
+      'TCP 10.96.0.9:443     shop/web                      rr                     10         4  lingering 12s, 14m48s left',
+      '  → 10.244.1.10:8443                                                0       7         2  draining 12s, 14m48s left (gone)',
+      '  → 10.244.2.9:8443                                                 1       3         2',
+      'TCP 192.0.2.99:9000                                 rr                      0         2  lingering 12s, 14m48s left',
+      '  → 192.0.2.7:9000                                                  1       0         2',
+      '',
+    ].join('\n'),
+  );
+  const json = [
+    ...dumpJsonTexts({ virtualServers: known, dummyAddresses: [] }, { ...options, names: book }),
+  ].join('');
+  assert.match(json, /"TCP 192\.0\.2\.99:9000": ?\{\s*"lingering": ?\{\s*"seconds": ?12\.4/);
+  const columns = customColumns('custom-columns=S:service,P:servicePort,L:lingeringSeconds') ?? [];
+  assert.equal(
+    [...customColumnsLines(known, book, columns, false)].join(''),
+    'shop/web  shop/web  12.4\n<none>    <none>    12.4\n',
+  );
+});
+
+test('without anything out of the ordinary there is no column of states, without names no column of names', () => {
+  const [titles] = tableLines(tables.slice(1, 2), options);
+  assert.equal(titles?.trimEnd(), 'SERVER               SCHEDULER  WEIGHT  ACTIVE  INACTIVE');
+});
+
+test('JSON has the names beside what it always has', () => {
+  const texts = dumpJsonTexts({ virtualServers: tables.slice(0, 1), dummyAddresses: [] }, options);
+  const json = JSON.parse([...texts].join('')) as {
+    readonly virtualServers: Readonly<Record<string, object>>;
+  };
+  const counts = (active: number) => ({ connections: { active, inactive: 2, persistent: 0 } });
+  assert.deepEqual(json.virtualServers['TCP 10.96.0.9:443'], {
+    service: 'shop/web',
+    port: { name: 'https', port: 443 },
+    frontend: 'ClusterIP',
+    scheduler: 'rr',
+    realServers: {
+      '10.244.1.10:8443': {
+        pod: 'shop/web-1',
+        node: 'n1',
+        state: 'draining',
+        drain: { seconds: 41.6, secondsLeft: 858.4, reason: 'gone' },
+        weight: 0,
+        forwarding: 'masquerade',
+        ...counts(7),
+      },
+      '10.244.2.9:8443': {
+        pod: 'shop/web-2',
+        node: 'n2',
+        zone: 'b',
+        state: 'ready',
+        weight: 1,
+        forwarding: 'masquerade',
+        ...counts(3),
+      },
+    },
+  });
+});
+
+const shown = (output: string, sortBy?: string): readonly string[] => {
+  const sorted = sortBy === undefined ? tables : sortTables(tables, fieldName(sortBy), names);
+  const lines = customColumnsLines(sorted, names, customColumns(output) ?? assert.fail(), true);
+  return [...lines].map((line) => line.trimEnd());
+};
+
+test('custom columns: a line a real server, or a virtual server where nothing is asked of real ones', () => {
+  assert.deepEqual(shown('custom-columns=POD:.pod,NODE:node,ACTIVE:active,OF:servicePort'), [
+    'POD                NODE    ACTIVE  OF',
+    'shop/web-1         n1      7       shop/web:https',
+    'shop/web-2         n2      3       shop/web:https',
+    '<none>             <none>  0       <none>',
+    'kube-system/dns-1  <none>  1       kube-system/kube-dns:53',
+  ]);
+  assert.deepEqual(shown('custom-columns=SERVER:server,ACTIVE:active'), [
+    'SERVER                  ACTIVE',
+    'TCP 10.96.0.9:443       10',
+    'TCP 192.0.2.99:9000     0',
+    'UDP [fd00:10:96::a]:53  1',
+  ]);
+});
+
+test('sorted: numbers from the largest on, texts from A on, what is not known last', () => {
+  const order = (sortBy: string) => shown('custom-columns=S:realServer', sortBy).slice(1);
+  assert.deepEqual(order('active'), [
+    '10.244.1.10:8443',
+    '10.244.2.9:8443',
+    '[fd00:10:244::3]:5353',
+    '192.0.2.7:9000',
+  ]);
+  assert.deepEqual(order('service'), [
+    '[fd00:10:244::3]:5353',
+    '10.244.1.10:8443',
+    '10.244.2.9:8443',
+    '192.0.2.7:9000',
+  ]);
+  assert.deepEqual(order('weight'), [
+    '10.244.2.9:8443',
+    '10.244.1.10:8443',
+    '192.0.2.7:9000',
+    '[fd00:10:244::3]:5353',
+  ]);
+});
+
+test('a wrong field tells which one is meant, and all there are', () => {
+  assert.throws(
+    () => fieldName('activ'),
+    (error) =>
+      error instanceof UsageError &&
+      /no field "activ"; is active meant\? There are server, service,/.test(error.message),
+  );
+  assert.throws(() => customColumns('custom-columns=POD'), UsageError);
+  assert.equal(customColumns('wide'), undefined);
+  assert.equal(emptyServiceIndex.get('TCP 10.96.0.9:443'), undefined);
+});

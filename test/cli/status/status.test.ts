@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parseYaml } from '../../../src/base/yaml.js';
+import { plainPalette } from '../../../src/cli/output/palette.js';
+import { healthProblems, statusText } from '../../../src/cli/status/status-text.js';
+import type { StatusResponse } from '../../../src/admin-api/responses.js';
+import { status as statusFact } from '../../support/doctor-facts.js';
+
+const answer = (changes: Partial<StatusResponse> = {}): StatusResponse => {
+  const fact = statusFact(changes);
+  assert.ok('value' in fact && fact.value !== undefined);
+  return fact.value;
+};
+
+const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-status-'));
+after(() => rmSync(scratch, { recursive: true }));
+
+test('a daemon that does well is told on one screen', () => {
+  assert.equal(
+    statusText(answer({ zone: 'a' }), plainPalette),
+    `kube-ipvs v0.1.0 on node-1 in zone a: healthy
+   source         API server 192.0.2.9:6443, delivered
+   last sync      5s ago, took 42 ms: 3 operations done, 0 refused
+   Services       2
+   in the kernel  2 virtual servers, 3 real servers, 2 addresses, 7 packet-rule elements
+   of others      0 virtual servers
+   draining       0 real servers
+   problems       none
+   packet rules   IPv4 in force, IPv6 in force
+   refused        none
+   contested      none
+   drift          none
+   ports          health 0.0.0.0:10256, metrics 127.0.0.1:10249
+   config         0123456789ab, scheduler rr, config.conf
+   process        12, up 1h, kernel 6.12.48
+`,
+  );
+});
+
+const refused = (what: string, nextTrySeconds?: number) => ({
+  what,
+  reason: 'EPERM',
+  seconds: 61,
+  ...(nextTrySeconds === undefined ? {} : { nextTrySeconds }),
+});
+
+const troubled = answer({
+  healthy: false,
+  source: { name: 'api', delivered: true, trouble: 'the connection was refused' },
+  lastSync: { ...answer().lastSync, succeeded: false, failed: 2 } as NonNullable<StatusResponse['lastSync']>,
+  refused: [
+    refused('TCP 10.96.0.1:443', 12.4),
+    refused('fd00:96::1'),
+    refused('UDP [fd00:96::1]:53', 3),
+    refused('10.96.0.7', 3),
+  ],
+  refusedCount: 140,
+  contested: [{ virtualServer: 'TCP 10.96.0.9:80', service: 'shop/web' }],
+  drift: [
+    { object: 'address', drift: 'missing', count: 2 },
+    { object: 'virtual-server', drift: 'differs', count: 1 },
+  ],
+  packetRules: { IPv4: { inForce: true }, IPv6: { inForce: false, trouble: 'no nftables' } },
+  lostNodes: [{ node: 'n7', secondsAgo: 61, realServers: 2 }],
+  counts: { ...answer().counts, draining: 1, lingering: 1, problems: 3, foreignVirtualServers: 4 },
+});
+
+test('what somebody should look at is marked, the worst first, and long lists are cut', () => {
+  assert.equal(
+    statusText(troubled, plainPalette),
+    `kube-ipvs v0.1.0 on node-1: NOT healthy
+!  the packet rules for IPv6 are not in force: no nftables
+!  source         api, delivered, the connection was refused
+!  last sync      5s ago, took 42 ms: 3 operations done, 2 refused, and did not come to its end
+   Services       2
+   in the kernel  2 virtual servers, 3 real servers, 2 addresses, 7 packet-rule elements
+   of others      4 virtual servers
+   draining       1 real server, 1 virtual server that no Service asks for any more
+!  problems       3 (events of the Services tell them)
+!  packet rules   IPv4 in force, IPv6 NOT in force: no nftables
+!  refused        TCP 10.96.0.1:443, for 1m1s: EPERM (tried again in 12s)
+!                 fd00:96::1, for 1m1s: EPERM (tried again when it changes)
+!                 UDP [fd00:96::1]:53, for 1m1s: EPERM (tried again in 3s)
+                  and 137 more
+!  contested      TCP 10.96.0.9:80, which shop/web asks for, is somebody else's
+!  lost nodes     n7, 1m1s ago, and 2 draining real servers with it
+   drift          address missing 2×, virtual-server differs 1×; put right
+   ports          health 0.0.0.0:10256, metrics 127.0.0.1:10249
+   config         0123456789ab, scheduler rr, config.conf
+   process        12, up 1h, kernel 6.12.48
+`,
+  );
+});
+
+const { lastSync: _, ...neverSynced } = answer({ synced: false });
+
+test('what keeps a daemon from being healthy is named: the first thing that everything else waits for', () => {
+  const source = { name: 'api', delivered: false };
+  assert.deepEqual(healthProblems(answer()), []);
+  assert.deepEqual(healthProblems(answer({ source, synced: false, healthy: false })), [
+    'api has not told what there is yet',
+  ]);
+  assert.deepEqual(healthProblems(answer({ source: { ...source, trouble: 'refused' } })), [
+    'api has not told what there is yet: refused',
+  ]);
+  assert.deepEqual(healthProblems(neverSynced), ['the first sync has not ended yet']);
+  assert.deepEqual(healthProblems(answer({ synced: false })), [
+    'no sync has come to its end yet; the log says what breaks them',
+  ]);
+  assert.deepEqual(healthProblems(answer({ healthy: false })), [
+    'a sync has been outstanding for too long; the log says what keeps it',
+  ]);
+});
+
+const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+
+/** Runs the command against a daemon that answers so, time after time. */
+const run = async (answers: readonly StatusResponse[], args: readonly string[]) => {
+  const path = join(scratch, 'admin.sock');
+  let asked = 0;
+  const server = createServer((_request, response) => {
+    response.end(JSON.stringify(answers[Math.min(asked, answers.length - 1)]));
+    asked += 1;
+  });
+  if (answers.length > 0) await once(server.listen(path), 'listening');
+  const child = execFile(process.execPath, [main, 'status', `--admin-socket=${path}`, ...args]);
+  let [output, errors] = ['', ''];
+  child.stdout?.on('data', (text: string) => (output += text));
+  child.stderr?.on('data', (text: string) => (errors += text));
+  const [code] = (await once(child, 'close')) as [number];
+  server.close();
+  return { code, output, errors, asked };
+};
+
+test('the exit status is for scripts and probes: 0 healthy, 1 not, 2 nobody to ask', async () => {
+  const good = await run([answer()], ['--quiet']);
+  assert.deepEqual(good, { code: 0, output: '', errors: '', asked: 1 });
+  const bad = await run([troubled], ['--quiet']);
+  assert.deepEqual(
+    [bad.code, bad.output, bad.errors],
+    [1, '', 'kube-ipvs: the packet rules for IPv6 are not in force: no nftables\n'],
+  );
+  const shown = await run([troubled], []);
+  assert.deepEqual([shown.code, shown.output, shown.errors], [1, statusText(troubled, plainPalette), '']);
+  const none = await run([], ['--quiet']);
+  assert.equal(none.code, 2);
+  assert.match(none.errors, /^kube-ipvs: nobody answers at .*no kube-ipvs runs here/);
+  assert.equal((await run([], ['--admin-socket='])).code, 2);
+  assert.equal((await run([], ['--wait=soon'])).code, 2);
+});
+
+test('the answer is printed as it came, as JSON and YAML', async () => {
+  const { code, output, errors } = await run([troubled], ['-o', 'json']);
+  assert.deepEqual([code, JSON.parse(output)], [1, troubled]);
+  assert.match(errors, /not in force/);
+  const { output: yaml } = await run([troubled], ['-o', 'yaml']);
+  assert.deepEqual(
+    parseYaml(yaml).map(({ value }) => value),
+    [troubled],
+  );
+});
+
+test('--wait asks until the daemon is healthy, or the time is over', async () => {
+  const good = await run([neverSynced, troubled, answer()], ['--quiet', '--wait']);
+  assert.deepEqual([good.code, good.asked], [0, 3]);
+  const bad = await run([troubled], ['--quiet', '--wait=0.3']);
+  assert.deepEqual([bad.code, bad.asked >= 2], [1, true]);
+  assert.equal((await run([], ['--wait=0.3'])).code, 2);
+});

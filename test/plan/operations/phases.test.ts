@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { phaseOperations, phases } from '../../../src/plan/operations/phases.js';
+import { diff } from '../../../src/plan/operations/diff.js';
+import { ready, service, slice } from '../../support/objects.js';
+import { SimulatedNode } from '../../support/simulated-node.js';
+
+const cluster = {
+  services: [
+    service('web', { clusterIP: '10.96.0.9' }),
+    service('kube-system/kube-dns', { clusterIP: '10.96.0.10', ports: ['dns:53/UDP'] }),
+    service('default/kubernetes', { clusterIP: '10.96.0.1', ports: ['https:443'] }),
+  ],
+  slices: [
+    slice('web', [ready('10.1.0.1')]),
+    slice('default/kubernetes', [ready('10.200.0.1')], { ports: ['https:6443'] }),
+  ],
+};
+
+test('what everything else needs is complete before the rest begins', () => {
+  const node = new SimulatedNode();
+  assert.deepEqual(node.replace(cluster), [
+    '+ virtual server UDP 10.96.0.10:53 rr',
+    '+ virtual server TCP 10.96.0.1:443 rr',
+    '+ real server TCP 10.96.0.1:443 → 10.200.0.1:6443 masquerade weight 1',
+    '+ address 10.96.0.10/32',
+    '+ address 10.96.0.1/32',
+    '+ virtual server TCP 10.96.0.9:80 rr',
+    '+ real server TCP 10.96.0.9:80 → 10.1.0.1:80 masquerade weight 1',
+    '+ address 10.96.0.9/32',
+  ]);
+});
+
+test('removals make room first; a virtual server goes before its address', () => {
+  const node = new SimulatedNode();
+  node.replace(cluster);
+  const moved = service('web', { clusterIP: '10.96.0.99' });
+  assert.deepEqual(node.change(moved.key, moved, [slice('web', [ready('10.1.0.1')])]), [
+    '- virtual server TCP 10.96.0.9:80',
+    '- address 10.96.0.9/32',
+    '+ virtual server TCP 10.96.0.99:80 rr',
+    '+ real server TCP 10.96.0.99:80 → 10.1.0.1:80 masquerade weight 1',
+    '+ address 10.96.0.99/32',
+  ]);
+});
+
+test('phases have names, hold one sort of operation, and lose and double nothing', () => {
+  const wanted = new SimulatedNode();
+  wanted.replace(cluster);
+  const empty = new SimulatedNode();
+  const operations = diff(wanted.desired, empty.kernel, wanted.desired.keys());
+  const ordered = phases(operations, wanted.desired.urgency);
+  assert.deepEqual(
+    ordered.map(({ name }) => name),
+    [
+      'urgent: packet rules',
+      'urgent: virtual servers',
+      'urgent: real servers',
+      'urgent: bind addresses',
+      'urgent: protect addresses',
+      'packet rules',
+      'virtual servers',
+      'real servers',
+      'bind addresses',
+      'protect addresses',
+    ],
+  );
+  assert.deepEqual(new Set(ordered.flatMap(phaseOperations)), new Set(operations));
+  assert.equal(ordered.flatMap(phaseOperations).length, operations.length);
+});
+
+test('a real server leaves in a phase after those that come', () => {
+  const node = new SimulatedNode();
+  node.replace(cluster);
+  const target = new SimulatedNode();
+  target.replace({ ...cluster, slices: [slice('web', [ready('10.1.0.2')])] });
+  const operations = diff(target.desired, node.kernel, target.desired.keys());
+  assert.deepEqual(
+    phases(operations.toReversed()).map((phase) => [phase.name, phaseOperations(phase).length]),
+    [
+      // A Service that loses its endpoints refuses from then on.
+      ['packet rules', 1],
+      ['real servers', 1],
+      ['remove real servers', 2],
+    ],
+  );
+});
+
+test('nothing to do is no phase', () => {
+  assert.deepEqual(phases([]), []);
+});

@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SimulatedNode } from '../../support/simulated-node.js';
+import {
+  deadTerminating,
+  ip,
+  local,
+  nodeFacts,
+  ready,
+  service,
+  slice,
+  type EndpointSpec,
+  type ServiceSpec,
+} from '../../support/objects.js';
+
+const facts = nodeFacts(['eth0 10.200.0.2/24', 'eth0 fd00:200::2/64']);
+
+/** The packet-rule elements of one Service `web`. */
+const elementsOf = (
+  fields: ServiceSpec,
+  endpoints: readonly EndpointSpec[],
+  ownFacts = facts,
+): readonly string[] => {
+  const node = new SimulatedNode(ownFacts);
+  node.replace({
+    services: [service('web', { clusterIP: '10.96.0.1', ...fields })],
+    slices: [slice('web', endpoints)],
+  });
+  return node.elements;
+};
+
+const loadBalancer = {
+  type: 'LoadBalancer',
+  ports: [':80@30080'],
+  ingress: [{ ip: '203.0.113.10' }],
+} satisfies ServiceSpec;
+
+test('a ClusterIP is a service and a VIP', () => {
+  assert.deepEqual(elementsOf({}, [ready('10.1.0.1')]), [
+    'IPv4 cluster-ip 10.96.0.1 . TCP . 80',
+    'IPv4 vips 10.96.0.1',
+  ]);
+});
+
+test('without real servers a frontend refuses', () => {
+  assert.deepEqual(elementsOf({}, []), ['IPv4 no-endpoints 10.96.0.1 . TCP . 80', 'IPv4 vips 10.96.0.1']);
+});
+
+test('internalTrafficPolicy Local without a local endpoint refuses, whatever else exposes the Service', () => {
+  assert.deepEqual(
+    elementsOf({ ...loadBalancer, internalTrafficPolicy: 'Local' }, [ready('10.1.0.1')]).filter((element) =>
+      /TCP/.test(element),
+    ),
+    [
+      'IPv4 external 10.200.0.2 . TCP . 30080',
+      'IPv4 external 203.0.113.10 . TCP . 80',
+      'IPv4 no-endpoints 10.96.0.1 . TCP . 80',
+    ],
+  );
+});
+
+for (const [about, endpoints, packetClass] of [
+  ['with a local endpoint', [local(ready('10.1.0.1')), ready('10.1.0.2')], 'local'],
+  ['with none', [ready('10.1.0.2')], 'local-elsewhere'],
+  ['without any endpoint', [], 'no-endpoints'],
+] as const) {
+  test(`externalTrafficPolicy Local ${about}: load balancer, node port, and health check port`, () => {
+    const elements = elementsOf(
+      {
+        ...loadBalancer,
+        externalTrafficPolicy: 'Local',
+        healthCheckNodePort: 32_010,
+        externalIPs: ['198.51.100.7'],
+      },
+      endpoints,
+    );
+    for (const frontend of ['10.200.0.2 . TCP . 30080', '203.0.113.10 . TCP . 80', '198.51.100.7 . TCP . 80'])
+      assert.ok(elements.includes(`IPv4 ${packetClass} ${frontend}`), elements.join('\n'));
+    assert.ok(elements.includes('IPv4 health-check-ports 32010'));
+    assert.ok(!elements.includes('IPv4 vips 10.200.0.2'), 'an address of the node is no VIP');
+  });
+}
+
+test('every local endpoint may reach itself, whatever its state', () => {
+  assert.deepEqual(
+    elementsOf({}, [local(ready('10.1.0.1')), local(deadTerminating('10.1.0.2')), ready('10.1.0.3')]).filter(
+      (element) => element.includes('hairpin'),
+    ),
+    ['IPv4 hairpin 10.1.0.1 . 10.1.0.1 . TCP . 80', 'IPv4 hairpin 10.1.0.2 . 10.1.0.2 . TCP . 80'],
+  );
+});
+
+test('source ranges restrict load balancer addresses only, each by its length', () => {
+  const elements = elementsOf(
+    { ...loadBalancer, loadBalancerSourceRanges: ['192.0.2.77/24', '198.51.100.9/32'] },
+    [ready('10.1.0.1')],
+  );
+  assert.deepEqual(
+    elements.filter((element) => /restricted|sources/.test(element)),
+    [
+      'IPv4 restricted 203.0.113.10 . TCP . 80',
+      'IPv4 sources-24 203.0.113.10 . TCP . 80 . 192.0.2.0',
+      'IPv4 sources-32 203.0.113.10 . TCP . 80 . 198.51.100.9',
+    ],
+  );
+});
+
+test('a range with an address of the node admits the node, which speaks with the VIP', () => {
+  const elements = elementsOf({ ...loadBalancer, loadBalancerSourceRanges: ['10.200.0.0/24'] }, [
+    ready('10.1.0.1'),
+  ]);
+  assert.ok(elements.includes('IPv4 sources-32 203.0.113.10 . TCP . 80 . 203.0.113.10'), elements.join('\n'));
+});
+
+test('where the Node says how the cluster knows it, its other addresses admit nothing', () => {
+  const restricted: ServiceSpec = { ...loadBalancer, loadBalancerSourceRanges: ['10.200.0.0/24'] };
+  for (const [reported, admitted] of [
+    ['10.200.0.2', 1],
+    ['172.31.0.1', 0],
+  ] as const) {
+    const elements = elementsOf(restricted, [], { ...facts, statusAddresses: [ip(reported)] });
+    assert.equal(elements.filter((element) => element.includes('sources-32')).length, admitted);
+  }
+});
+
+test('ranges of the other family, or one that is open to all, restrict nothing', () => {
+  for (const loadBalancerSourceRanges of [['fd00::/64'], ['192.0.2.0/24', '0.0.0.0/0']])
+    assert.deepEqual(
+      elementsOf({ ...loadBalancer, loadBalancerSourceRanges }, []).filter((element) =>
+        /restricted|sources/.test(element),
+      ),
+      [],
+    );
+});
+
+test('of two Services on one address and port only the rules of the one that has it count', () => {
+  const node = new SimulatedNode(facts);
+  const older = service('older', {
+    clusterIP: '10.96.0.1',
+    externalIPs: ['203.0.113.10'],
+    createdAt: '2024-01-01T00:00:00Z',
+  });
+  const younger = service('younger', {
+    ...loadBalancer,
+    clusterIP: '10.96.0.2',
+    createdAt: '2024-01-02T00:00:00Z',
+    loadBalancerSourceRanges: ['192.0.2.0/24'],
+  });
+  const restrictions = (): readonly string[] =>
+    node.elements.filter((element) => /restricted|sources/.test(element));
+  node.replace({ services: [older, younger], slices: [] });
+  assert.deepEqual(restrictions(), []);
+  node.replace({ services: [younger], slices: [] });
+  assert.equal(restrictions().length, 2);
+  node.replace({ services: [older, younger], slices: [] });
+  assert.deepEqual(restrictions(), []);
+});
+
+test('an endpoint that comes or goes changes no rule; the first and the last one do', () => {
+  const node = new SimulatedNode(facts);
+  const web = service('web', { clusterIP: '10.96.0.1' });
+  node.change(web.key, web, [slice('web', [ready('10.1.0.1')])]);
+  node.change(web.key, web, [slice('web', [ready('10.1.0.1'), ready('10.1.0.2')])]);
+  assert.deepEqual(node.ruleLines, []);
+  node.change(web.key, web, [slice('web', [])]);
+  assert.deepEqual(node.ruleLines, [
+    '+ element IPv4 no-endpoints 10.96.0.1 . TCP . 80',
+    '- element IPv4 cluster-ip 10.96.0.1 . TCP . 80',
+  ]);
+});
+
+test('source ranges restrict a load balancer address that is an external IP too', () => {
+  const elements = elementsOf(
+    { ...loadBalancer, externalIPs: ['203.0.113.10'], loadBalancerSourceRanges: ['198.51.100.0/24'] },
+    [ready('10.1.0.1')],
+  );
+  assert.deepEqual(
+    elements.filter((element) => /restricted|sources/.test(element)),
+    ['IPv4 restricted 203.0.113.10 . TCP . 80', 'IPv4 sources-24 203.0.113.10 . TCP . 80 . 198.51.100.0'],
+  );
+});
+
+test('source ranges do not restrict the node port on a load balancer address of this node', () => {
+  const elements = elementsOf(
+    {
+      ...loadBalancer,
+      ingress: [{ ip: '10.200.0.2' }],
+      loadBalancerSourceRanges: ['198.51.100.0/24'],
+    },
+    [ready('10.1.0.1')],
+  );
+  assert.deepEqual(
+    elements.filter((element) => /restricted/.test(element)),
+    ['IPv4 restricted 10.200.0.2 . TCP . 80'],
+  );
+});

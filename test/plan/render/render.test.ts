@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Service } from '../../../src/model/service.js';
+import { render, renderContext } from '../../../src/plan/render/render.js';
+import { ip, nodeFacts, ready, service, settings, slice } from '../../support/objects.js';
+
+const context = renderContext(
+  {
+    ...nodeFacts(['lo 127.0.0.1/8', 'eth0 10.9.0.1/24']),
+    reserved: new Map([[ip('10.9.0.254'), 'a gateway of this node']]),
+  },
+  settings(),
+);
+const plain = service('web', { clusterIP: '10.96.0.1' });
+
+/** A Service as no API server would give it. */
+const odd = (fields: Partial<Service>): Service => ({ ...plain, ...fields });
+const port = { name: '', protocol: 'TCP', port: 80, nodePort: undefined } as const;
+
+const rows: readonly {
+  readonly service: Service;
+  readonly reason: string;
+  readonly message: RegExp;
+  readonly keys: readonly string[];
+}[] = [
+  {
+    service: odd({ ports: [port, { ...port, name: 'bad', port: 0 }] }),
+    reason: 'InvalidPort',
+    message: /^default\/web: spec\.ports\[1\]\.port: 0 /,
+    keys: ['TCP 10.96.0.1:80'],
+  },
+  {
+    service: odd({ ports: [{ ...port, nodePort: 70_000 }] }),
+    reason: 'InvalidPort',
+    message: /spec\.ports\[0\]\.nodePort: 70000 /,
+    keys: ['TCP 10.96.0.1:80'],
+  },
+  {
+    service: odd({ ports: [{ ...port, protocol: 'ICMP' as 'TCP' }] }),
+    reason: 'InvalidProtocol',
+    message: /spec\.ports\[0\]\.protocol: ICMP /,
+    keys: [],
+  },
+  {
+    service: odd({ ports: [port, { ...port, port: 81 }] }),
+    reason: 'DuplicatePort',
+    message: /spec\.ports\[1\]\.name/,
+    keys: ['TCP 10.96.0.1:81'],
+  },
+  {
+    service: odd({ ports: [port, { ...port, name: 'other' }] }),
+    reason: 'DuplicateAddress',
+    message: /spec\.clusterIPs: TCP 10\.96\.0\.1:80 is asked for twice/,
+    keys: ['TCP 10.96.0.1:80'],
+  },
+  {
+    service: odd({ scheduler: 'no such; thing' }),
+    reason: 'InvalidScheduler',
+    message: /metadata\.annotations.*rr is used/,
+    keys: ['TCP 10.96.0.1:80'],
+  },
+  ...['soon', '10', '-1s', ''].map((drainDeadline) => ({
+    service: odd({ drainDeadline }),
+    reason: 'InvalidDrainDeadline',
+    message: new RegExp(`drain-deadline\\]: "${drainDeadline}" is no duration`),
+    keys: ['TCP 10.96.0.1:80'],
+  })),
+  {
+    service: odd({ affinitySeconds: 0 }),
+    reason: 'InvalidAffinity',
+    message: /timeoutSeconds: 0 .*10800 is used/,
+    keys: ['TCP 10.96.0.1:80'],
+  },
+  {
+    service: odd({ externalIps: [ip('0.0.0.0')] }),
+    reason: 'UnusableAddress',
+    message: /spec\.externalIPs: 0\.0\.0\.0 /,
+    keys: ['TCP 10.96.0.1:80'],
+  },
+  {
+    service: odd({ loadBalancerIps: [ip('224.0.0.1')] }),
+    reason: 'UnusableAddress',
+    message: /status\.loadBalancer\.ingress: 224\.0\.0\.1 /,
+    keys: ['TCP 10.96.0.1:80'],
+  },
+  {
+    service: odd({ externalIps: [ip('fd00::1')] }),
+    reason: 'WrongFamily',
+    message: /spec\.externalIPs: fd00::1 .*no IPv6 ClusterIP/,
+    keys: ['TCP 10.96.0.1:80'],
+  },
+  {
+    service: odd({ clusterIps: { IPv4: ip('10.9.0.1') } }),
+    reason: 'ClusterIpOnInterface',
+    message: /spec\.clusterIPs: 10\.9\.0\.1 is an address of interface eth0/,
+    keys: ['TCP 10.9.0.1:80'],
+  },
+  {
+    service: odd({ externalIps: [ip('10.9.0.1')] }),
+    reason: 'AddressOnInterface',
+    message: /spec\.externalIPs: 10\.9\.0\.1 is served where it is, on interface eth0/,
+    keys: ['TCP 10.96.0.1:80', 'TCP 10.9.0.1:80'],
+  },
+  {
+    service: odd({ loadBalancerIps: [ip('10.9.0.254')] }),
+    reason: 'ReservedAddress',
+    message: /status\.loadBalancer\.ingress: 10\.9\.0\.254 is a gateway of this node: it is not bound/,
+    keys: ['TCP 10.96.0.1:80', 'TCP 10.9.0.254:80'],
+  },
+];
+
+for (const row of rows)
+  test(`${row.reason} names the Service and the field, and the rest is served: ${row.message.source}`, () => {
+    const fragment = render(row.service, [], context);
+    assert.deepEqual(
+      fragment.problems.map(({ reason, service }) => [reason, service]),
+      [[row.reason, 'default/web']],
+    );
+    assert.match(fragment.problems[0]?.message ?? '', row.message);
+    assert.deepEqual([...fragment.virtualServers.keys()], row.keys);
+    assert.ok(!fragment.addresses.has(ip('10.9.0.1')) && !fragment.addresses.has(ip('10.9.0.254')));
+  });
+
+test('an endpoint that the kernel would refuse is left out, and named with its slice', () => {
+  const good = slice('web', [ready('10.1.0.1'), ready('10.1.0.2')]);
+  const [first, second] = good.endpoints;
+  assert.ok(first && second);
+  const bad = { ...good, endpoints: [first, { ...second, address: ip('224.0.0.1') }] };
+  const fragment = render(plain, [bad], context);
+  const [table] = fragment.virtualServers.values();
+  assert.deepEqual([...(table?.realServers.keys() ?? [])], ['10.1.0.1:80']);
+  assert.match(
+    fragment.problems[0]?.message ?? '',
+    /EndpointSlice default\/web-slice: endpoints\[1\]\.addresses: 224/,
+  );
+});
+
+test('one address as external and as ingress address is no problem: both follow one policy', () => {
+  const both = odd({ externalIps: [ip('198.51.100.7')], loadBalancerIps: [ip('198.51.100.7')] });
+  const fragment = render(both, [], context);
+  assert.deepEqual(fragment.problems, []);
+  assert.deepEqual([...fragment.virtualServers.keys()], ['TCP 10.96.0.1:80', 'TCP 198.51.100.7:80']);
+});
+
+test("a Service's own scheduler overrides the configured one", () => {
+  const [table] = render(odd({ scheduler: 'mh' }), [], context).virtualServers.values();
+  assert.equal(table?.server.scheduler, 'mh');
+  assert.deepEqual(table.server.flags, ['mh-port']);
+});
+
+test('a Service says how long its endpoints drain, with every protocol', () => {
+  const drains = (drainDeadline: string | undefined) =>
+    [...render(odd({ drainDeadline }), [], context).virtualServers.values()].map(
+      ({ drainMilliseconds }) => drainMilliseconds,
+    );
+  assert.deepEqual(drains('1m30s'), [90_000]);
+  assert.deepEqual(drains('0s'), [0]);
+  assert.deepEqual(drains(undefined), [undefined]);
+});
+
+test('affinity is of each client alone, in either family', () => {
+  const sticky = odd({ affinitySeconds: 600, clusterIps: { IPv4: ip('10.96.0.1'), IPv6: ip('fd00::1') } });
+  assert.deepEqual(
+    [...render(sticky, [], context).virtualServers.values()].map(({ server }) => server.persistence),
+    [
+      { seconds: 600, prefixLength: 32 },
+      { seconds: 600, prefixLength: 128 },
+    ],
+  );
+});

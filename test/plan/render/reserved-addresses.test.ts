@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  reservedAddresses,
+  sameReservedAddresses,
+  type ReservedAddressesInput,
+} from '../../../src/plan/render/reserved-addresses.js';
+import { ip, ready, service, slice } from '../../support/objects.js';
+
+const nothing: ReservedAddressesInput = {
+  gateways: [],
+  service: undefined,
+  slices: [],
+  apiServerHost: undefined,
+};
+const kubernetes = service('kubernetes', { clusterIPs: ['10.96.0.1', 'fd00::1'] });
+const endpoints = slice('kubernetes', [ready('192.0.2.10'), ready('192.0.2.11')]);
+
+const rows: readonly [claim: string, given: Partial<ReservedAddressesInput>, addresses: readonly string[]][] =
+  [
+    ['of nobody', {}, []],
+    ['of gateways', { gateways: [ip('192.0.2.1'), ip('fe80::1')] }, ['192.0.2.1', 'fe80::1']],
+    ['of the API server', { service: kubernetes, slices: [endpoints] }, ['192.0.2.10', '192.0.2.11']],
+    ['by which we reach the API server', { apiServerHost: '192.0.2.12' }, ['192.0.2.12']],
+    ['by which we reach it over IPv6', { apiServerHost: '[2001:db8::a]' }, ['2001:db8::a']],
+    ['but not its name', { apiServerHost: 'api.example' }, []],
+    ['but not the ClusterIP in a pod', { service: kubernetes, apiServerHost: '10.96.0.1' }, []],
+    ['nor that of IPv6', { service: kubernetes, apiServerHost: '[fd00::1]' }, []],
+  ];
+for (const [claim, given, addresses] of rows)
+  test(`reserved are addresses ${claim}`, () =>
+    assert.deepEqual([...reservedAddresses({ ...nothing, ...given }).keys()], addresses));
+
+test('the same addresses for another reason are not the same: somebody is told', () => {
+  const gateway = reservedAddresses({ ...nothing, gateways: [ip('192.0.2.1')] });
+  const server = reservedAddresses({ ...nothing, apiServerHost: '192.0.2.1' });
+  assert.ok(sameReservedAddresses(gateway, new Map(gateway)));
+  assert.ok(!sameReservedAddresses(gateway, server));
+  assert.ok(!sameReservedAddresses(gateway, new Map()));
+});
