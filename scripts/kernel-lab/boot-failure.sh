@@ -29,12 +29,12 @@ fpu_failure() {
   case $1 in
     packaged)
       echo "This processor's FPU state (AMX) is larger than the packaged User Mode Linux supports." \
-        "Use --kernel 6.1 (built once, about five minutes) or --kernel qemu." ;;
+        "Use --kernel 7.2 (built once, about five minutes) or --kernel qemu." ;;
     [0-9]*.[0-9]*)
       echo "This processor's FPU state (AMX) is larger than this User Mode Linux $1 supports." \
         "Use --kernel qemu." ;;
     *)
       echo "This processor's FPU state (AMX) is larger than this User Mode Linux supports." \
-        "Use --kernel 6.1 (built once, about five minutes) or --kernel qemu." ;;
+        "Use --kernel 7.2 (built once, about five minutes) or --kernel qemu." ;;
   esac
 }

@@ -13,29 +13,23 @@ host_has_ipvs() {
   [ -e /proc/net/ip_vs ] && unshare --net --mount --pid --fork true 2>/dev/null
 }
 
-# The version that is built already, or else that the machine's packages offer.
-own_version() {
-  local version
-  for version in 6.1 6.12; do
-    lab_paths "$version"
-    [ ! -x "$lab_kernel" ] || { echo "$version"; return; }
-  done
-  for version in 6.1 6.12; do
-    ! apt-cache show "linux-source-$version" >/dev/null 2>&1 || { echo "$version"; return; }
-  done
-  echo 6.1
-}
+# The kernels that we build. Programs run three times as fast on 7.2 as on 6.1: User Mode Linux since 6.16 starts
+# system calls with seccomp instead of ptrace.
+own_versions=(7.2 6.1)
+
+is_built() { lab_paths "$1"; [ -x "$lab_kernel" ]; }
 
 # candidates_for WISH: sets `candidates`, the kernels to try in turn.
 candidates_for() {
-  local own
-  if [ "$1" = modular ]; then candidates=(packaged qemu); return; fi
-  own=$(own_version)
-  candidates=("$own" packaged qemu)
-  if [ "$1" = quick ]; then
-    lab_paths "$own"
-    [ -x "$lab_kernel" ] || candidates=(packaged qemu)
+  local version
+  candidates=()
+  if [ "$1" != modular ]; then
+    for version in "${own_versions[@]}"; do
+      [ "$1" = quick ] && ! is_built "$version" || candidates+=("$version")
+    done
   fi
+  candidates+=(packaged qemu)
+  [ "$1" != modular ] || return 0
   [ "$1" = guest ] || [ ${#arguments[@]} -gt 0 ] || candidates=(host "${candidates[@]}")
 }
 

@@ -71,18 +71,19 @@ doctor_conclusion() {
   fi
   echo "Commands run on \"${works[0]}\", unless --kernel chooses another."
   case " ${works[*]} " in
-    *" host "* | *" 6."*) ;;
-    *) echo 'The tests need a kernel with all features and virtual time: scripts/lab --kernel 6.1 --prepare' ;;
+    *" host "* | *" 7.2 "* | *" 6.1 "*) ;;
+    *) echo 'The tests need a kernel with all features and virtual time: scripts/lab --kernel 7.2 --prepare' ;;
   esac
 }
 
 doctor() {
-  local works=() own amx='no AMX'
-  own=$(own_version)
+  local works=() version amx='no AMX'
   ! grep -qw amx_tile /proc/cpuinfo || amx='AMX: the packaged User Mode Linux cannot run on it'
   printf 'Linux %s, %s (%s)\n\n' "$(uname -r)" "$(processor_name)" "$amx"
   check_host
-  check_kernel "$own" "$own" 'User Mode Linux built from source, all features' 'about five minutes'
+  for version in "${own_versions[@]}"; do
+    check_kernel "$version" "$version" 'User Mode Linux built from source, all features' 'about five minutes'
+  done
   check_kernel packaged packaged 'User Mode Linux of Debian, no nftables for IPv4 and IPv6' 'seconds'
   check_kernel qemu-tcg qemu 'Stock kernel of Debian in QEMU, all features' 'a download of 70 MB and QEMU'
   check_kvm

@@ -75,6 +75,11 @@ const note = (name: string): string => `echo ${name} >>${starts}`;
 const makeKernel = (kernel: string, behavior: Behavior): void =>
   writeProgram(fileOf(kernel, 'lab_kernel'), note(kernel) + '\n' + behaviors[behavior]);
 
+/** The kernels that we build, in the order in which they are tried. */
+const makeOwnKernels = (behavior: Behavior): void => {
+  for (const version of ['7.2', '6.1']) makeKernel(version, behavior);
+};
+
 /** QEMU, by what happens with KVM and without. */
 const makeQemu = ({ kvm, tcg }: { readonly kvm: Behavior; readonly tcg: Behavior }): void => {
   writeProgram(fileOf('qemu', 'lab_kernel'), '');
@@ -96,48 +101,53 @@ beforeEach(() => {
 // ---- choices
 
 test('the kernel built from source is tried once, then used', () => {
-  makeKernel('6.1', 'boots');
+  makeKernel('7.2', 'boots');
   for (let run = 0; run < 2; run += 1) {
     const { stdout, stderr, status } = which('guest');
-    assert.deepEqual({ stdout, stderr, status }, { stdout: '6.1\n', stderr: '', status: 0 });
+    assert.deepEqual({ stdout, stderr, status }, { stdout: '7.2\n', stderr: '', status: 0 });
   }
-  assert.deepEqual(started(), ['6.1']);
+  assert.deepEqual(started(), ['7.2']);
 });
 
 test('where it does not boot, the packaged one is next; one sentence says why, once', () => {
-  makeKernel('6.1', 'panics');
+  makeOwnKernels('panics');
   makeKernel('packaged', 'boots');
   const first = which('guest');
   assert.equal(first.stdout, 'packaged\n');
   assert.equal(
     first.stderr,
-    'lab: kernel "6.1" does not work here: This processor\'s FPU state (AMX) is larger than this User Mode Linux 6.1 supports. Use --kernel qemu.\n',
+    ['7.2', '6.1']
+      .map(
+        (version) =>
+          `lab: kernel "${version}" does not work here: This processor's FPU state (AMX) is larger than this User Mode Linux ${version} supports. Use --kernel qemu.\n`,
+      )
+      .join(''),
   );
   const second = which('guest');
   assert.deepEqual([second.stdout, second.stderr], ['packaged\n', '']);
-  assert.deepEqual(started(), ['6.1', 'packaged']);
+  assert.deepEqual(started(), ['7.2', '6.1', 'packaged']);
 });
 
 test('a kernel that does not start the command in time has failed too', () => {
-  makeKernel('6.1', 'hangs');
+  makeOwnKernels('hangs');
   makeKernel('packaged', 'boots');
   const { stdout, stderr } = which('guest', { KUBE_IPVS_LAB_TRY_SECONDS: '3' });
   assert.equal(stdout, 'packaged\n');
-  assert.match(stderr, /"6\.1" does not work here: It did not start a command within 3 s\./);
+  assert.match(stderr, /"7\.2" does not work here: It did not start a command within 3 s\./);
 });
 
 test('QEMU is last', () => {
-  makeKernel('6.1', 'panics');
+  makeOwnKernels('panics');
   makeKernel('packaged', 'panics');
   makeQemu({ kvm: 'panics', tcg: 'boots' });
   assert.equal(which('guest').stdout, 'qemu\n');
-  assert.deepEqual(started(), ['6.1', 'packaged', 'tcg']);
+  assert.deepEqual(started(), ['7.2', '6.1', 'packaged', 'tcg']);
   assert.equal(lab(['--kernel', 'guest', '--', 'true']).status, 0);
-  assert.deepEqual(started(), ['6.1', 'packaged', 'tcg', 'tcg']);
+  assert.deepEqual(started(), ['7.2', '6.1', 'packaged', 'tcg', 'tcg']);
 });
 
 test('where none works, the error names --doctor', () => {
-  makeKernel('6.1', 'panics');
+  makeOwnKernels('panics');
   makeKernel('packaged', 'panics');
   makeQemu({ kvm: 'panics', tcg: 'panics' });
   const { status, stderr } = lab(['--kernel', 'guest', '--', 'true']);
@@ -150,27 +160,27 @@ test('where none works, the error names --doctor', () => {
 });
 
 test('a kernel that was made again is tried again', () => {
-  makeKernel('6.1', 'panics');
+  makeOwnKernels('panics');
   makeKernel('packaged', 'boots');
   assert.equal(which('guest').stdout, 'packaged\n');
-  makeKernel('6.1', 'boots');
-  assert.equal(which('guest').stdout, '6.1\n');
+  makeKernel('7.2', 'boots');
+  assert.equal(which('guest').stdout, '7.2\n');
 });
 
 test('quick does not build a kernel', () => {
   makeKernel('packaged', 'boots');
   assert.equal(which('quick').stdout, 'packaged\n');
-  makeKernel('6.1', 'boots');
-  assert.equal(which('quick').stdout, '6.1\n');
+  makeKernel('7.2', 'boots');
+  assert.equal(which('quick').stdout, '7.2\n');
 });
 
 test('modular never takes our own kernel, which has IPVS built in', () => {
-  for (const version of ['6.1', 'packaged']) makeKernel(version, 'boots');
+  for (const version of ['7.2', 'packaged']) makeKernel(version, 'boots');
   assert.equal(which('modular').stdout, 'packaged\n');
 });
 
 test('modular takes QEMU where the packaged kernel does not boot', () => {
-  makeKernel('6.1', 'boots');
+  makeKernel('7.2', 'boots');
   makeKernel('packaged', 'panics');
   makeQemu({ kvm: 'hangs', tcg: 'boots' });
   assert.equal(which('modular').stdout, 'qemu\n');
@@ -191,7 +201,7 @@ test('a kernel that cannot be prepared is passed over, and not fetched again at 
 
 test('--ready reports whether something is missing, and starts nothing', () => {
   assert.equal(lab(['--kernel', 'guest', '--ready']).status, 1);
-  makeKernel('6.1', 'boots');
+  makeKernel('7.2', 'boots');
   assert.equal(lab(['--kernel', 'guest', '--ready']).status, 0);
   assert.deepEqual(started(), []);
 });
@@ -223,7 +233,7 @@ test('without a KVM device it is not tried', () => {
 test('a kernel that was asked for and does not boot ends with 125 and one sentence; --log has the kernel’s words', () => {
   makeKernel('packaged', 'panics');
   const sentence =
-    "lab: This processor's FPU state (AMX) is larger than the packaged User Mode Linux supports. Use --kernel 6.1 (built once, about five minutes) or --kernel qemu.\n";
+    "lab: This processor's FPU state (AMX) is larger than the packaged User Mode Linux supports. Use --kernel 7.2 (built once, about five minutes) or --kernel qemu.\n";
   const plain = lab(['--kernel', 'packaged', '--', 'true']);
   assert.deepEqual([plain.status, plain.stderr], [125, sentence]);
   const { stderr } = lab(['--kernel', 'packaged', '--log', '--', 'true']);
@@ -266,17 +276,17 @@ const doctorRows = (output: string): Readonly<Record<string, string>> =>
 test('--doctor says of each kernel whether it works, why not, and what to do; it fails where none does', () => {
   const nothing = lab(['--doctor']);
   const before = doctorRows(nothing.stdout);
-  assert.deepEqual(Object.keys(before), ['host', '6.1', 'packaged', 'qemu', 'kvm'], nothing.stdout);
+  assert.deepEqual(Object.keys(before), ['host', '7.2', '6.1', 'packaged', 'qemu', 'kvm'], nothing.stdout);
   assert.match(before['packaged'] ?? '', /^- Not prepared yet .*: scripts\/lab --kernel packaged --prepare/);
 
-  makeKernel('6.1', 'panics');
+  makeOwnKernels('panics');
   makeKernel('packaged', 'panics');
   makeQemu({ kvm: 'hangs', tcg: 'boots' });
   writeFileSync(kvmDevice, '');
   const some = lab(['--doctor'], { KUBE_IPVS_LAB_KVM: kvmDevice, KUBE_IPVS_LAB_TRY_SECONDS: '3' });
   const rows = doctorRows(some.stdout);
   assert.match(rows['6.1'] ?? '', /^✗ This processor's FPU state \(AMX\) .* Use --kernel qemu\.$/);
-  assert.match(rows['packaged'] ?? '', /^✗ This processor's FPU state \(AMX\) .* Use --kernel 6\.1 /);
+  assert.match(rows['packaged'] ?? '', /^✗ This processor's FPU state \(AMX\) .* Use --kernel 7\.2 /);
   assert.match(rows['qemu'] ?? '', /^✓ Stock kernel of Debian in QEMU, .* boots and ends in \d+\.\d s\.$/);
   assert.match(rows['kvm'] ?? '', /^✗ Linux does not boot with it /);
   assert.equal(some.status, 0);
@@ -302,8 +312,8 @@ test('--doctor tries again what failed before', () => {
 // ---- the end
 
 test('a process that outlives the guest and keeps its output open is ended', () => {
-  makeKernel('6.1', 'leavesHelper');
-  const { status, signal, stderr } = lab(['--kernel', '6.1', '--', 'true']);
+  makeKernel('7.2', 'leavesHelper');
+  const { status, signal, stderr } = lab(['--kernel', '7.2', '--', 'true']);
   assert.deepEqual([status, signal], [0, null], stderr);
 });
 
