@@ -145,7 +145,7 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   source.start(run.store);
   recentEvents.record(startedEvent(settings.now));
   using _reminders = repeatProblemEvents({ events: run.problemEvents, recorder: recentEvents });
-  using _lostNodes = run.deletedNodes.start(source);
+  using _lostNodes = run.deletedNodes.start(source, run.reconciler.drains);
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
   await using _config = followConfig(kernel, run);
   await untilStopped(signal, log);

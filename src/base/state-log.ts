@@ -1,0 +1,33 @@
+/**
+ * Logs a state once when it begins, once more each time its reason changes, and once when it ends. A key names the thing that
+ * is in the state.
+ */
+export class StateLog<Key = string> {
+  readonly #reasons = new Map<Key, string>();
+
+  /** How many things are in the state. */
+  get size(): number {
+    return this.#reasons.size;
+  }
+
+  has(key: Key): boolean {
+    return this.#reasons.has(key);
+  }
+
+  /** The state holds: `write` runs if it did not hold before, or for another reason. */
+  begin(key: Key, reason: string, write: () => void): void {
+    if (this.#reasons.get(key) === reason) return;
+    this.#reasons.set(key, reason);
+    write();
+  }
+
+  /** The state does not hold: `write` runs if it held before. */
+  end(key: Key, write: () => void = () => {}): void {
+    if (this.#reasons.delete(key)) write();
+  }
+
+  /** Ends the state of every other key. */
+  endOthers(current: { has(key: Key): boolean }, write: (key: Key) => void = () => {}): void {
+    for (const key of this.#reasons.keys()) if (!current.has(key)) this.end(key, () => write(key));
+  }
+}
