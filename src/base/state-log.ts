@@ -5,6 +5,9 @@
 export class StateLog<Key = string> {
   readonly #reasons = new Map<Key, string>();
 
+  /** Of more keys than the maximum the oldest is forgotten without a line. */
+  constructor(private readonly maximum = Infinity) {}
+
   /** How many things are in the state. */
   get size(): number {
     return this.#reasons.size;
@@ -17,17 +20,23 @@ export class StateLog<Key = string> {
   /** The state holds: `write` runs if it did not hold before, or for another reason. */
   begin(key: Key, reason: string, write: () => void): void {
     if (this.#reasons.get(key) === reason) return;
+    const [oldest] = this.#reasons.keys();
+    if (this.#reasons.size >= this.maximum && oldest !== undefined) this.#reasons.delete(oldest);
     this.#reasons.set(key, reason);
     write();
   }
 
-  /** The state does not hold: `write` runs if it held before. */
-  end(key: Key, write: () => void = () => {}): void {
-    if (this.#reasons.delete(key)) write();
+  /** The state does not hold: `write` runs if it held before, and gets its last reason. */
+  end(key: Key, write: (reason: string) => void = () => {}): void {
+    const reason = this.#reasons.get(key);
+    if (reason === undefined) return;
+    this.#reasons.delete(key);
+    write(reason);
   }
 
   /** Ends the state of every other key. */
-  endOthers(current: { has(key: Key): boolean }, write: (key: Key) => void = () => {}): void {
-    for (const key of this.#reasons.keys()) if (!current.has(key)) this.end(key, () => write(key));
+  endOthers(current: { has(key: Key): boolean }, write: (key: Key, reason: string) => void = () => {}): void {
+    for (const key of this.#reasons.keys())
+      if (!current.has(key)) this.end(key, (reason) => write(key, reason));
   }
 }

@@ -33,6 +33,9 @@ import type { SyncTrigger } from './sync/sync-trigger.js';
 export type KernelPorts = Pick<KernelMirrorParts, 'route' | 'nftables' | 'packetFamilies'> &
   Pick<ReconcileComposition, 'conntrack'> & {
     readonly ipvs: ReconcileComposition['ipvs'] & KernelUpkeepParts['ipvs'];
+    /** The families that the kernel serves; those of this machine by default. */
+    readonly families?: readonly Family[];
+    readonly parameters?: KernelUpkeepParts['parameters'];
   };
 
 export interface Composition extends Cluster, KernelMirror, Reconcile, Serving {
@@ -44,14 +47,12 @@ export interface Composition extends Cluster, KernelMirror, Reconcile, Serving {
 
 const defaultDelays: Delays = { retry: defaultRetryDelays, syncRetry: defaultSyncRetryDelays };
 
-const servedFamiliesWithLog = (log: Logger): readonly Family[] => {
-  const families = servedFamilies();
+const logMissingIpv6 = (families: readonly Family[], log: Logger): void => {
   if (!families.includes('IPv6'))
     log.info(
       { event: 'ipv6-unavailable' },
       'No IPv6 on this node; IPv6 addresses of Services are not served',
     );
-  return families;
 };
 
 const packetRuleEvents =
@@ -72,7 +73,8 @@ export const compose = (
 ): Composition => {
   const counters = new OperationCounters();
   const drift = new DriftCounters(counters);
-  const families = servedFamiliesWithLog(log);
+  const { families = servedFamilies() } = kernel;
+  logMissingIpv6(families, log);
   const triggers = new Listeners<[SyncTrigger]>();
   const observer = new SyncObservers();
   const observed = new ObservedState();

@@ -8,15 +8,16 @@ export const setOomScore = (score: number, log: Logger): void => {
   const before = readKernelParameter(oomScoreAdj);
   if (before === score) return;
   const reason = writeKernelParameter(oomScoreAdj, score);
-  if (reason === undefined) log.info({ oomScoreAdj: score, before }, 'set oomScoreAdj of this process');
+  if (reason === undefined) log.info({ event: 'oom-score-set', oomScoreAdj: score, before }, 'OOM score set');
   else
     log.info(
       {
+        event: 'oom-score-refused',
         oomScoreAdj: score,
         now: before,
         reason,
-        remedy: `add the capability SYS_RESOURCE, or set oomScoreAdj: ${before}`,
+        remedy: `Add the capability SYS_RESOURCE, or set oomScoreAdj: ${before} in the configuration.`,
       },
-      'oomScoreAdj stays as it is',
+      'OOM score not set',
     );
 };

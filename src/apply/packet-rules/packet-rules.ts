@@ -1,4 +1,4 @@
-import { BaseError, messageOf } from '../../base/errors.js';
+import { BaseError, isExpectedError, messageOf } from '../../base/errors.js';
 import { families, type Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import {
@@ -115,6 +115,7 @@ export class PacketRules {
         if (this.#unreadable.has(family)) await this.#elements(family);
         this.#clearFailure(family);
       } catch (error) {
+        if (!isExpectedError(error)) throw error;
         this.#recordFailure(family, messageOf(error));
       }
     }
@@ -315,6 +316,7 @@ export class PacketRules {
     try {
       return (await this.#declare(family)) ? 'mended' : 'right';
     } catch (error) {
+      if (!isExpectedError(error)) throw error;
       this.parts.log.warn({ error: messageOf(error) }, 'the packet rules could not be mended');
       return 'wrong';
     }

@@ -62,8 +62,12 @@ export class ConfigReloader {
         await this.#apply(this.parts.loadSettings(), isFirst);
       } catch (error) {
         this.parts.log.error(
-          { problem: messageOf(error), config: configDigest(this.parts.settings.now) },
-          'the config file changed and cannot be put in force; everything stays as it was',
+          {
+            event: 'configuration-rejected',
+            problem: messageOf(error),
+            config: configDigest(this.parts.settings.now),
+          },
+          'Configuration file changed but is not usable; the previous configuration stays in force',
         );
       }
     });
@@ -79,14 +83,24 @@ export class ConfigReloader {
     const change = settingsChange(before, next);
     if (change.changed.length > 0) await this.#replaceSettings(change.settings);
     for (const warning of next.warnings)
-      if (!before.warnings.includes(warning)) log.warn({ warning }, 'configuration');
+      if (!before.warnings.includes(warning))
+        log.warn({ event: 'configuration-warning', warning }, 'Configuration warning');
     const config = configDigest(settings.now);
     if (change.fixed.length > 0)
-      log.warn({ fields: change.fixed, config }, 'the config file changed what counts after a restart only');
+      log.warn(
+        { event: 'configuration-needs-restart', fields: change.fixed, config },
+        'Configuration file changed; some fields take effect after a restart',
+      );
     if (change.changed.length > 0)
-      log.info({ changed: change.changed, config }, 'the config file changed, and is in force');
+      log.info(
+        { event: 'configuration-changed', changed: change.changed, config },
+        'Configuration file changed; the new configuration is in force',
+      );
     else if (change.fixed.length === 0 && !isFirst)
-      log.info({ config }, 'the config file changed, but nothing that counts');
+      log.info(
+        { event: 'configuration-unchanged', config },
+        'Configuration file changed; no effective change',
+      );
   }
 
   async #replaceSettings(next: Settings): Promise<void> {

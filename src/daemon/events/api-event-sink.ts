@@ -2,6 +2,7 @@ import { Backoff, sleep } from '../../base/async.js';
 import { readClocks, type Instant } from '../../base/instant.js';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import { RateLimiter } from '../../base/rate-limiter.js';
 import { ApiError, type ApiClient, type Change } from '../../watch/api/api-client.js';
 import { EventQueue, type EventQueueLimits, type QueuedEvent } from './event-queue.js';
@@ -72,7 +73,7 @@ export class ApiEventSink implements EventSink {
   readonly #done: Promise<void>;
   #wakeUp: (() => void) | undefined;
   #counts = { sent: 0, failed: 0, dropped: 0 };
-  #loggedState = '';
+  readonly #failure = new StateLog();
 
   /** Begins at once, in the background. */
   constructor(options: ApiEventsOptions) {
@@ -89,7 +90,10 @@ export class ApiEventSink implements EventSink {
   record(event: RecordedEvent): void {
     if (this.#flushing.signal.aborted || !this.#queue.add(event, this.#clocks())) {
       this.#counts.dropped += 1;
-      this.#options.log.debug({ reason: event.reason, ...event.regarding }, 'an event too many is dropped');
+      this.#options.log.debug(
+        { event: 'event-dropped', reason: event.reason, ...event.regarding },
+        'Event dropped: queue full',
+      );
       return;
     }
     this.#wakeUp?.();
@@ -134,7 +138,9 @@ export class ApiEventSink implements EventSink {
     try {
       await this.#send(entry);
       this.#counts.sent += 1;
-      this.#logStateChange('', () => this.#options.log.info({}, 'events reach the API server again'));
+      this.#failure.end('', () =>
+        this.#options.log.info({ event: 'events-delivered' }, 'Events delivered after failures'),
+      );
       this.#backoff.reset();
       return 'none';
     } catch (error) {
@@ -194,10 +200,10 @@ export class ApiEventSink implements EventSink {
     if (failure === 'final' || entry.failures >= this.#timing.attempts) {
       this.#counts.failed += 1;
       this.#queue.remove(entry);
-      this.#logFailure(entry, error, 'the API server takes an event no more; it is given up');
+      this.#logFailure(entry, error, 'event-rejected', 'Event rejected by the API server; not retried');
       return 'final';
     }
-    this.#logFailure(entry, error, 'events do not reach the API server; they wait');
+    this.#logFailure(entry, error, 'events-delayed', 'Events not delivered to the API server; retrying');
     await this.#pause(error);
     return failure;
   }
@@ -207,20 +213,18 @@ export class ApiEventSink implements EventSink {
     await sleep(Math.max(retryAfter, this.#backoff.next()), this.#flushing.signal);
   }
 
-  #logFailure({ event }: QueuedEvent, error: unknown, message: string): void {
+  #logFailure(
+    { event: { reason, regarding } }: QueuedEvent,
+    error: unknown,
+    event: string,
+    message: string,
+  ): void {
     const { status = 0 } = error instanceof ApiError ? error : {};
     const remedy =
       status === 403
-        ? 'let the service account of kube-ipvs create and patch events of events.k8s.io'
+        ? 'Allow the service account of kube-ipvs to create and patch events of events.k8s.io.'
         : undefined;
-    const fields = { event: event.reason, ...event.regarding, error: messageOf(error), remedy };
-    this.#logStateChange(`${message} ${status}`, () => this.#options.log.warn(fields, message));
-  }
-
-  /** Each state is told when it begins; '' is the good one, which nobody needs to hear of at first. */
-  #logStateChange(state: string, log: () => void): void {
-    if (state === this.#loggedState) return;
-    this.#loggedState = state;
-    log();
+    const fields = { event, reason, ...regarding, error: messageOf(error), remedy };
+    this.#failure.begin('', `${event} ${status}`, () => this.#options.log.warn(fields, message));
   }
 }

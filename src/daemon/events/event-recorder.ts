@@ -52,7 +52,7 @@ export const logEventSink = (log: Logger): EventSink => ({
   record: ({ regarding, type, reason, action, note }) => {
     const { kind, namespace, name } = regarding;
     const object = namespace === undefined ? name : `${namespace}/${name}`;
-    log.info({ type, reason, action, kind, object, note }, 'event');
+    log.info({ event: 'kubernetes-event', type, reason, action, kind, object, note }, 'Kubernetes event');
   },
   [Symbol.asyncDispose]: async () => {},
 });

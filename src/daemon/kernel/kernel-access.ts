@@ -77,11 +77,12 @@ export const openKernel = async (
 
 /** Writes what the plan changes, and tells each; throws a PrerequisiteError that names everything needed that was refused. */
 const setKernelSettings = ({ changes, absent, warnings }: KernelSettingsPlan, log: Logger): void => {
-  for (const warning of warnings) log.warn({ warning }, 'kernel settings');
+  for (const warning of warnings)
+    log.warn({ event: 'kernel-setting-warning', warning }, 'Kernel setting warning');
   const unmet: string[] = [];
   const reportUnmet = (isRequired: boolean, problem: string): void => {
     if (isRequired) unmet.push(problem);
-    else log.warn({ problem }, 'a kernel setting is left as it is');
+    else log.warn({ event: 'kernel-setting-not-set', problem }, 'Kernel setting not set');
   };
   for (const setting of absent) reportUnmet(setting.required === true, absenceText(setting));
   const refused = new Set<KernelParameter>();
@@ -90,7 +91,10 @@ const setKernelSettings = ({ changes, absent, warnings }: KernelSettingsPlan, lo
     if (dependsOn !== undefined && refused.has(dependsOn)) continue;
     const reason = writeKernelParameter(setting, value);
     if (reason === undefined) {
-      log.info({ sysctl: setting.name, before: previous, now: value }, 'set a kernel setting');
+      log.info(
+        { event: 'kernel-setting-set', sysctl: setting.name, before: previous, now: value },
+        'Kernel setting changed',
+      );
       continue;
     }
     refused.add(setting);
@@ -115,7 +119,10 @@ const setIpvsTimeouts = async (
     await ipvs.setTimeouts(timeouts);
   } catch (error) {
     if (!(error instanceof NetlinkError)) throw error;
-    log.warn({ timeouts, error: messageOf(error) }, 'the kernel keeps its own IPVS timeouts');
+    log.warn(
+      { event: 'ipvs-timeouts-refused', timeouts, error: messageOf(error) },
+      'IPVS timeouts not set; the kernel keeps its own',
+    );
   }
 };
 

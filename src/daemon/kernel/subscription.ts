@@ -1,6 +1,7 @@
 import { Backoff, type BackoffOptions } from '../../base/async.js';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 
 interface EventStream {
   /** Reports it where it is of no use any more, and nothing else would tell. */
@@ -24,6 +25,7 @@ export class Subscription implements Disposable {
   readonly #backoff: Backoff;
   #current: EventStream | undefined;
   #timer: NodeJS.Timeout | undefined;
+  readonly #failure = new StateLog();
   #failures = 0;
   #closed = false;
   #openedAt = performance.now();
@@ -69,11 +71,12 @@ export class Subscription implements Disposable {
     this.#close();
     const { description, log } = this.parts;
     this.#failures += 1;
-    if (this.#failures === 1)
+    this.#failure.begin('', '', () =>
       log.error(
-        { error: messageOf(error) },
-        `${description} ended; they are opened again, and the resync goes on`,
-      );
+        { event: 'subscription-failed', subscription: description, error: messageOf(error) },
+        'Subscription to kernel events failed; reopening it',
+      ),
+    );
     this.#scheduleOpen();
   }
 
@@ -91,7 +94,12 @@ export class Subscription implements Disposable {
     } catch (error) {
       return this.#failed(error);
     }
-    if (this.#failures > 0) log.info({ failures: this.#failures }, `${description} are there again`);
+    this.#failure.end('', () =>
+      log.info(
+        { event: 'subscription-reopened', subscription: description, failures: this.#failures },
+        'Subscription to kernel events reopened',
+      ),
+    );
     this.#failures = 0;
     this.#openedAt = performance.now();
     lost();

@@ -70,7 +70,7 @@ export const serverFor = (handler: Handler, log: Logger): Server => {
   const server = createServer(limits, (request, response) => {
     handleRequest(handler, request, response).catch((error: unknown) => {
       if (isClientDisconnect(error)) return;
-      log.warn({ path: request.url, error: messageOf(error) }, 'a request could not be answered');
+      log.warn({ event: 'request-failed', path: request.url, error: messageOf(error) }, 'Request failed');
       if (response.headersSent) response.destroy();
       else response.writeHead(500, textResponse('').headers).end('internal error\n');
     });
@@ -78,7 +78,8 @@ export const serverFor = (handler: Handler, log: Logger): Server => {
   server.maxConnections = maximumConnections;
   // Who opens it is told why it can't be. Later on, a connection that could not be taken (no memory) is one that failed.
   server.on('error', (error) => {
-    if (server.listening) log.warn({ error: messageOf(error) }, 'a connection could not be taken');
+    if (server.listening)
+      log.warn({ event: 'connection-failed', error: messageOf(error) }, 'Accepting a connection failed');
   });
   return server;
 };

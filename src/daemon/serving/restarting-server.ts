@@ -1,12 +1,13 @@
 import type { Server } from 'node:http';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import type { Handler } from './http-response.js';
 import { serverFor } from './http-response.js';
 import { closeServer, listenAtBindAddress, parseBindAddress } from './listen.js';
 
 export interface RestartingServerOptions {
-  /** As `the health server`, for the log. */
+  /** For the log: `health` or `metrics`. */
   readonly name: string;
   /** As `0.0.0.0:10256`. */
   readonly bindAddress: string;
@@ -20,7 +21,7 @@ const retryMilliseconds = 5_000;
 export class RestartingServer implements AsyncDisposable {
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #lastError: string | undefined;
+  readonly #failure = new StateLog();
   #stopped = false;
 
   constructor(private readonly options: RestartingServerOptions) {}
@@ -32,11 +33,8 @@ export class RestartingServer implements AsyncDisposable {
     this.#server = server;
     await listenAtBindAddress(server, parseBindAddress(bindAddress));
     if (this.#stopped) return closeServer(server);
-    log.info(
-      { address: bindAddress },
-      this.#lastError === undefined ? `${name} listens` : `${name} listens now`,
-    );
-    this.#lastError = undefined;
+    log.info({ event: 'server-listening', server: name, address: bindAddress }, 'Server listening');
+    this.#failure.end('');
   }
 
   /** As open, but goes on trying, and tells once of each reason why it can't. */
@@ -51,9 +49,12 @@ export class RestartingServer implements AsyncDisposable {
   #retry(error: string): void {
     const { log, name } = this.options;
     if (this.#stopped) return;
-    if (error !== this.#lastError)
-      log.error({ trouble: error }, `${name} is not there; it is tried again every 5 s`);
-    this.#lastError = error;
+    this.#failure.begin('', error, () =>
+      log.error(
+        { event: 'server-not-listening', server: name, error },
+        'Server cannot listen; retrying every 5 s',
+      ),
+    );
     this.#timer = setTimeout(() => void this.openWithRetries(), retryMilliseconds);
   }
 

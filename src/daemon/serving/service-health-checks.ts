@@ -87,6 +87,7 @@ class Listener {
 /** The health check of one Service, on all its addresses. */
 class HealthCheck {
   readonly #listeners = new Map<IpAddress, Listener>();
+  /** By address, why it is not served. */
   readonly #failures = new Map<IpAddress, string>();
 
   constructor(
@@ -147,8 +148,8 @@ class HealthCheck {
     if (before === 0 && failure !== undefined) this.parts.onFailure(this.service, this.port, failure);
     if (before > 0 && this.#failures.size === 0)
       this.parts.log.info(
-        { service: this.service, port: this.port },
-        'the health check of a Service is served now',
+        { event: 'health-check-served', service: this.service, port: this.port },
+        'Health check port of a Service available',
       );
   }
 }
@@ -188,7 +189,10 @@ export class ServiceHealthChecks implements AsyncDisposable {
     const check = this.#checks.get(service);
     if (check === undefined || check.port === port) return false;
     this.#checks.delete(service);
-    this.parts.log.debug({ service, port: check.port }, 'the health check of a Service ends');
+    this.parts.log.debug(
+      { event: 'health-check-removed', service, port: check.port },
+      'Health check of a Service removed',
+    );
     void check.close();
     return true;
   }
@@ -197,7 +201,10 @@ export class ServiceHealthChecks implements AsyncDisposable {
     const present = this.#checks.get(service);
     if (present !== undefined) return present.update(check);
     this.#checks.set(service, new HealthCheck(service, check, this.parts));
-    this.parts.log.debug({ service, port: check.port }, 'the health check of a Service begins');
+    this.parts.log.debug(
+      { event: 'health-check-added', service, port: check.port },
+      'Health check of a Service added',
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

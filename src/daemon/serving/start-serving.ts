@@ -49,7 +49,7 @@ const healthServer = ({
   if (healthzBindAddress === '') return undefined;
   const withoutCluster = settings.now.source.from === 'manifests';
   return new RestartingServer({
-    name: 'the health server',
+    name: 'health',
     bindAddress: healthzBindAddress,
     handler: healthHandler({
       health: () => composition.health.health(),
@@ -62,14 +62,14 @@ const healthServer = ({
 
 const metricsServer = ({ settings, metrics, log }: ServingParts): RestartingServer =>
   new RestartingServer({
-    name: 'the metrics server',
+    name: 'metrics',
     bindAddress: settings.now.configuration.metricsBindAddress,
     handler: metricsPortHandler({
       metrics,
       settings: () => settings.now,
       setVerbosity: (verbosity) => {
         log.set({ verbosity, format: settings.now.logFormat });
-        log.info({ verbosity }, 'the verbosity of the log was set on the metrics port');
+        log.info({ event: 'verbosity-set', verbosity }, 'Log verbosity changed through the metrics port');
       },
     }),
     log,
@@ -78,7 +78,10 @@ const metricsServer = ({ settings, metrics, log }: ServingParts): RestartingServ
 const serviceHealthChecks = ({ settings, composition, events, log }: ServingParts): ServiceHealthChecks => {
   const onFailure = (service: ServiceKey, port: number, trouble: string): void => {
     const [namespace = '', name = ''] = service.split('/');
-    log.warn({ service, port, trouble }, 'the health check of a Service is not served; it is tried again');
+    log.warn(
+      { event: 'health-check-not-served', service, port, error: trouble },
+      'Health check port of a Service not available; retrying',
+    );
     events.record({
       regarding: { kind: 'Service', namespace, name, uid: composition.store.service(service)?.uid },
       type: 'Warning',

@@ -2,6 +2,7 @@ import { Yielder } from '../../base/async.js';
 import { messageOf } from '../../base/errors.js';
 import type { Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
@@ -49,8 +50,7 @@ export class DesiredStateUpdater {
     formerVirtualServer: (key) => this.desired.formerEndpoints.virtualServer(key),
     isOnInterface: (address) => this.#interfaceAddresses.has(address),
   });
-  /** By virtual server, the clashes that were told. */
-  readonly #reported = new Map<VirtualServerKey, ReadonlySet<string>>();
+  readonly #clashes = new StateLog<VirtualServerKey>();
   #context: RenderContext | undefined;
   #interfaceAddresses: RenderContext['interfaceAddresses'] = new Map();
   #changedHealthChecks = new Map<ServiceKey, ServiceHealthCheck | undefined>();
@@ -150,7 +150,10 @@ export class DesiredStateUpdater {
     try {
       return service === undefined ? undefined : render(service, store.slicesOf(key), context);
     } catch (error) {
-      log.error({ service: key, error: messageOf(error) }, 'a Service cannot be rendered; what it had stays');
+      log.error(
+        { event: 'rendering-failed', service: key, error: messageOf(error) },
+        'Rendering a Service failed; its previous state stays',
+      );
       return this.desired.fragment(key);
     }
   }
@@ -163,18 +166,18 @@ export class DesiredStateUpdater {
 
   #reportClashes(key: VirtualServerKey): void {
     const clashes = this.desired.clashesAt(key);
-    const known = this.#reported.get(key);
-    for (const clash of clashes) if (known?.has(textOf(clash)) !== true) this.#warn(clash);
-    if (clashes.length > 0) this.#reported.set(key, new Set(clashes.map(textOf)));
-    else if (known !== undefined) this.#reported.delete(key);
+    if (clashes.length === 0) return this.#clashes.end(key);
+    this.#clashes.begin(key, clashes.map(textOf).join('\n'), () => {
+      for (const clash of clashes) this.#warn(clash);
+    });
   }
 
   #warn(problem: Problem): void {
     const { service, reason, message } = problem;
     this.parts.events.record(this.#eventOf(problem));
     this.parts.log.warn(
-      { service, reason, problem: message },
-      'a part of a Service is not served as it asks',
+      { event: 'service-problem', service, reason, problem: message },
+      'Service not fully served',
     );
   }
 }

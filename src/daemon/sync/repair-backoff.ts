@@ -38,9 +38,11 @@ export class RepairBackoff {
     this.#quietAt = now + delay * 2 + quietMilliseconds;
     if (this.#excessiveRepairs === 1)
       this.log.warn(
-        {},
-        'somebody changes the packet rules again and again: does another kube-ipvs run here, with another configuration? ' +
-          'They are put right ever less often, at least once a minute',
+        {
+          event: 'packet-rules-contended',
+          remedy: 'Check whether a second kube-ipvs with another configuration runs on this node.',
+        },
+        'Packet rules repeatedly changed by another program; repairing less often, at least once a minute',
       );
     return delay;
   }

@@ -209,15 +209,10 @@ export class SyncLoop implements AsyncDisposable {
   }
 
   #wake(name: Wakeup): void {
-    switch (name) {
-      case 'sync-retry':
-        this.#advance('retry-due');
-        return this.#runner.request();
-      case 'address-read':
-        return this.rereadAddresses();
-      default:
-        void this.#enqueue(() => this.#dueWork(name));
-    }
+    if (name === 'address-read') return this.rereadAddresses();
+    if (name !== 'sync-retry') return void this.#enqueue(() => this.#dueWork(name));
+    this.#advance('retry-due');
+    this.#runner.request();
   }
 
   async #dueWork(name: Exclude<Wakeup, 'sync-retry' | 'address-read'>): Promise<void> {
