@@ -10,6 +10,7 @@ import { defaultSyncRetryDelays, FailureState, type SyncRetryDelays } from './fa
 import { KernelSync, resyncSliceSize, type KernelSyncParts } from './kernel-sync.js';
 import { PacketRulesController, type PacketRulesWakeup } from './packet-rules-controller.js';
 import { resyncRequests } from './resync-requests.js';
+import { addressReadFailureLog, logFinished, syncFailureLog, type FinishedEvent } from './sync-log.js';
 import { observeSync, type SyncObserver } from './sync-observer.js';
 import { SyncRunner, type RunReason, type Urgency } from './sync-runner.js';
 import { nextState, type SyncEvent, type SyncState } from './sync-state.js';
@@ -28,16 +29,6 @@ export interface SyncLoopParts extends KernelSyncParts {
   /** Ends the process. */
   readonly raise?: ((error: unknown) => void) | undefined;
 }
-
-/** How a finished reconciliation is logged. */
-const finishedLines = {
-  synced: 'Sync finished',
-  repaired: 'Kernel state repaired',
-  retried: 'Refused operations retried',
-  drained: 'Draining checked',
-} as const;
-
-type FinishedEvent = keyof typeof finishedLines;
 
 type Wakeup = 'sync-retry' | 'retry' | 'drain' | 'slice' | 'address-read' | PacketRulesWakeup;
 
@@ -64,22 +55,8 @@ export class SyncLoop implements AsyncDisposable {
   constructor(private readonly parts: SyncLoopParts) {
     const { syncRetryDelays: delays = defaultSyncRetryDelays, log, periods } = parts;
     this.#minimumRetryDelay = Math.min(minimumRetryDelayMilliseconds, delays.firstMilliseconds);
-    this.#syncFailure = new FailureState(
-      {
-        failed: (error) => log.error({ event: 'sync-failed', error }, 'Sync failed; retrying'),
-        recovered: () => log.info({ event: 'sync-recovered' }, 'Sync succeeded after failures'),
-      },
-      delays,
-    );
-    this.#readFailure = new FailureState(
-      {
-        failed: (error) =>
-          log.error({ event: 'address-read-failed', error }, 'Reading links and addresses failed; retrying'),
-        recovered: () =>
-          log.info({ event: 'address-read-recovered' }, 'Links and addresses read after failures'),
-      },
-      delays,
-    );
+    this.#syncFailure = new FailureState(syncFailureLog(log), delays);
+    this.#readFailure = new FailureState(addressReadFailureLog(log), delays);
     this.#packetRulesController = new PacketRulesController({ ...parts, wakeups: this.#wakeups, delays });
     this.#sync = new KernelSync(parts, this.#packetRulesController);
     this.#resyncRequests = resyncRequests(() => this.#enqueue(() => this.#resyncAll()));
@@ -333,9 +310,7 @@ export class SyncLoop implements AsyncDisposable {
     started: number,
     level: 'debug' | 'info' = 'info',
   ): void {
-    const tookMs = Math.round((performance.now() - started) * 10) / 10;
-    if (report.applied + report.failed > 0)
-      this.parts.log[level]({ event, ...report, tookMs }, finishedLines[event]);
+    logFinished(this.parts.log, event, report, { started, level });
     this.#firstSync?.resolve(report);
     this.#firstSync = undefined;
     this.#scheduleRetries();

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { silentLogger } from '../../../src/base/log.js';
 import { OwnershipConflictReporter } from '../../../src/daemon/ownership/ownership-conflict-reporter.js';
 import type { RecordedEvent } from '../../../src/daemon/events/event-recorder.js';
 import { serviceKey } from '../../../src/model/service.js';
@@ -15,21 +14,20 @@ test('a virtual server of somebody else is told once to the Service, and once wh
   const now: OwnershipConflict[] = [
     { key: virtualServerKey(identity), identity, service: serviceKey('default', 'web') },
   ];
-  const told: string[] = [];
+  const log = new RecordingLog();
   const events: RecordedEvent[] = [];
   const reporter = new OwnershipConflictReporter({
     foreignVirtualServers: { conflicts: () => now },
     uidOf: (service) => `uid of ${service}`,
     events: { record: (event) => void events.push(event) },
-    log: {
-      ...silentLogger,
-      warn: (fields, message) => void told.push(`${message} ${JSON.stringify(Object.keys(fields))}`),
-      info: (fields, message) => void told.push(`${message} ${JSON.stringify(fields)}`),
-    },
+    log,
   });
   reporter.report();
   reporter.report();
-  assert.deepEqual(told, ['a part of a Service is not served as it asks ["service","reason","problem"]']);
+  assert.deepEqual(
+    log.of('service-problem').map(({ fields }) => Object.keys(fields)),
+    [['event', 'service', 'reason', 'problem']],
+  );
   assert.deepEqual(events, [
     {
       regarding: { kind: 'Service', namespace: 'default', name: 'web', uid: 'uid of default/web' },
@@ -37,8 +35,8 @@ test('a virtual server of somebody else is told once to the Service, and once wh
       reason: 'ForeignVirtualServer',
       action: 'ProgramService',
       note:
-        'TCP 10.96.0.1:80 is in the kernel and was not made by kube-ipvs: it is left alone, and default/web is not served there. ' +
-        'Delete it on the node (ipvsadm -D -t 10.96.0.1:80), or let kube-ipvs have it: ' +
+        'TCP 10.96.0.1:80 is in the kernel but was not created by kube-ipvs. It is not changed, and default/web is not served there. ' +
+        'Delete it on the node (ipvsadm -D -t 10.96.0.1:80), or let kube-ipvs take it over: ' +
         'annotate the Service with ipvs.kube-ipvs.dev/take-over-foreign: "true"',
     },
   ]);
@@ -46,9 +44,16 @@ test('a virtual server of somebody else is told once to the Service, and once wh
   now.pop();
   reporter.report();
   reporter.report();
-  assert.deepEqual(told.slice(1), [
-    'no virtual server of somebody else is in the way any more {"service":"default/web","virtualServer":"TCP 10.96.0.1:80"}',
-  ]);
+  assert.deepEqual(
+    log.at('info').map(({ fields }) => fields),
+    [
+      {
+        event: 'ownership-conflict-resolved',
+        service: 'default/web',
+        virtualServer: 'TCP 10.96.0.1:80',
+      },
+    ],
+  );
 });
 
 test('of many virtual servers of others at once the first are told of, each once for as long as it is there', () => {
@@ -61,12 +66,12 @@ test('of many virtual servers of others at once the first are told of, each once
   look();
   const told = (): readonly object[] => log.at('info').map(({ fields }) => fields);
   assert.equal(told().length, 11);
-  assert.deepEqual(told().at(-1), { more: 990 });
+  assert.deepEqual(told().at(-1), { event: 'foreign-virtual-server-found', more: 990 });
   const [first] = others;
   assert.ok(first !== undefined);
   others.delete(first);
   look();
   others.add(first);
   look();
-  assert.deepEqual(told().slice(11), [{ virtualServer: first }]);
+  assert.deepEqual(told().slice(11), [{ event: 'foreign-virtual-server-found', virtualServer: first }]);
 });
