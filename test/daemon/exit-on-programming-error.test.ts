@@ -31,5 +31,5 @@ for (const [what, statement] of Object.entries({
     assert.equal(lines.length, 1, lines.join('\n'));
     const { level, event, error, stack } = JSON.parse(lines[0] ?? '') as Readonly<Record<string, string>>;
     assert.deepEqual([level, event, error], ['error', 'programming-error', 'wrong']);
-    assert.match(stack ?? '', /^TypeError: wrong\n +at breakHere /);
+    assert.match(stack ?? '', /^TypeError: wrong\n +at .*breakHere/);
   });

@@ -58,7 +58,7 @@ const newLogLines = (): readonly string[] => {
   return lines.map((line) => `${line.level} ${nameOf(line)}`);
 };
 const nameOf = ({ fields: { event }, message }: LogLine): string =>
-  event === undefined ? message : String(event);
+  typeof event === 'string' ? event : message;
 const isReported = (line: LogLine): boolean =>
   line.level !== 'debug' && !['synced', 'repaired', 'retried', 'drained'].includes(nameOf(line));
 

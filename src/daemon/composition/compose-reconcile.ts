@@ -9,12 +9,11 @@ import type { RetryDelays } from '../../apply/retry/retries.js';
 import { cidrContains, familyOf, type Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
-import { ownershipOf } from '../../plan/ownership/ownership.js';
-import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
 import type { LiveSettings } from '../config/live-settings.js';
 import type { KernelUpkeep } from '../kernel/kernel-upkeep.js';
 import { DeletedNodes } from '../nodes/deleted-nodes.js';
 import type { NodeNetwork } from '../nodes/node-network.js';
+import { ownVirtualServers } from '../ownership/own-virtual-servers.js';
 import type { SyncRetryDelays } from '../sync/failure-state.js';
 import { SyncLoop } from '../sync/sync-loop.js';
 import type { SyncObserver } from '../sync/sync-observer.js';
@@ -71,17 +70,15 @@ const ownershipPort = (parts: ReconcileComposition): OwnershipPort => {
     settings.now.excludeCidrs.some((cidr) => cidrContains(cidr, address));
   return {
     isExcluded,
-    isOurs: (identity) =>
-      ownershipOf(identity, {
-        hasMarker: (named) => hasOwnershipMarker(named, (key) => observed.element(key) !== undefined),
-        canHaveMarker: (family) => packetFamilies.includes(family),
-        isTakingOver: (family) => takeOver.isInProgress(family),
-        isDesired: (key) => desired.ownerOf(key) !== undefined,
-        adoptForeign: (key) => desired.adoptForeign(key),
-        hasDummyAddress: (address) => observed.hasAddress(address),
-        hasNodeAddress: (address) => network.addresses.has(address),
-        isExcluded,
-      }) === 'ours',
+    isOurs: ownVirtualServers({
+      observed,
+      packetFamilies,
+      isTakingOver: (family) => takeOver.isInProgress(family),
+      isDesired: (key) => desired.ownerOf(key) !== undefined,
+      adoptForeign: (key) => desired.adoptForeign(key),
+      hasNodeAddress: (address) => network.addresses.has(address),
+      isExcluded,
+    }),
     adoptForeign: (identity) =>
       (identity.by === 'address' && takeOver.isInProgress(familyOf(identity.address))) ||
       desired.adoptForeign(virtualServerKey(identity)),
