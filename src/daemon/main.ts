@@ -34,18 +34,18 @@ const exitStatus = { done: 0, error: 1 } as const;
 interface Run extends Composition {
   readonly settings: ChangeableSettings;
   readonly events: EventSink;
-  /** Where everything is recorded: it passes it on to `events`. */
+  /** Records all events, and passes them on to `events`. */
   readonly recentEvents: RecentEvents;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
   readonly log: ConfigurableLogger;
-  /** Reads flags and config files once more. */
+  /** Reads flags and configuration files again. */
   readonly reloadSettings: () => Settings;
 }
 
 const stopSignals = ['SIGTERM', 'SIGINT'] as const;
 
-/** Aborts at the first SIGTERM or SIGINT, with its name as the reason. A second one, of either, ends the process at once. */
+/** Aborts at the first SIGTERM or SIGINT, with its name as the reason. A second signal ends the process at once. */
 const stopSignal = (): AbortSignal => {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals): void => {
@@ -61,13 +61,13 @@ const untilStopped = async (signal: AbortSignal, log: Logger): Promise<void> => 
   log.info({ event: 'stopping', signal: signal.reason as unknown }, 'Stopping; the kernel keeps its state');
 };
 
-/** The work's exit status; 1 where it was stopped before its end. */
+/** The exit status of the work; 1 if a signal stopped it. */
 const unlessStopped = (work: Promise<number>, signal: AbortSignal, log: Logger): Promise<number> =>
   Promise.race([work, untilStopped(signal, log).then(() => exitStatus.error)]);
 
 /**
- * Resolves when the source has delivered its first full state. Manifests that cannot be read stay so until somebody mends
- * them, and nobody waits for that: an InputError with what is wrong. An API server is waited for.
+ * Resolves when the source has delivered its first full state. Waits for an API server, but not for manifests to be
+ * corrected: those reject with an InputError.
  */
 const sourceSynced = async (source: Source, { store, settings, signal }: Run): Promise<void> => {
   while (!store.synced) {

@@ -3,7 +3,7 @@ import { readKernelParameter, writeKernelParameter, type KernelParameter } from 
 
 const oomScoreAdj: KernelParameter = { name: 'oom_score_adj', file: '/proc/self/oom_score_adj' };
 
-/** Sets how soon the kernel ends this process when memory is short; a refusal is told, and nothing fails for it. */
+/** Sets how early the kernel kills this process when memory is short. A refusal is only logged. */
 export const setOomScore = (score: number, log: Logger): void => {
   const before = readKernelParameter(oomScoreAdj);
   if (before === score) return;

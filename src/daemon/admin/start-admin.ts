@@ -21,7 +21,7 @@ export interface AdminStartParts {
   readonly log: Logger;
 }
 
-/** Says whose the daemon's things are. */
+/** Describes the virtual servers of the daemon. */
 export const describeVirtualServers = (
   { store, desiredStateUpdater, observed, reconciler, foreignVirtualServers }: Omit<Composition, 'syncLoop'>,
   settings: LiveSettings,
@@ -60,10 +60,10 @@ const handlerOf = ({ settings, composition, source, recentEvents: events }: Admi
   });
 };
 
-/** How often a place that was another's is looked at again. */
+/** How often a path that was not available is tried again. */
 const retryMilliseconds = 10_000;
 
-/** Keeps the socket at a path. Where it cannot be, the daemon works without, and says so once for each reason. */
+/** Keeps the admin socket open. The daemon also works without it, and logs each reason once. */
 class RestartingAdminSocket implements AsyncDisposable {
   readonly #queue = new SerialQueue();
   #socket: AdminSocket | undefined;
@@ -108,7 +108,7 @@ class RestartingAdminSocket implements AsyncDisposable {
   }
 }
 
-/** Serves the state of the daemon on the admin socket until it is disposed of. */
+/** Serves the state of the daemon on the admin socket until the result is disposed. */
 export const startAdmin = async (parts: AdminStartParts): Promise<AsyncDisposable> => {
   const { settings, log } = parts;
   const path = settings.now.adminSocket;

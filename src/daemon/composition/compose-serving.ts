@@ -18,7 +18,7 @@ export interface Serving {
   readonly lastSync: LastSync;
   /** Adds a listener that is called after each sync that succeeded. */
   readonly onSynced: (listener: () => void) => void;
-  /** What keeps Services from being served as they ask, now. */
+  /** The Events of the problems that Services have now. */
   readonly problemEvents: () => Iterable<RecordedEvent>;
 }
 

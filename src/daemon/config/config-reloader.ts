@@ -11,9 +11,9 @@ import { watchFiles } from './watch-files.js';
 
 export interface ConfigReloaderParts {
   readonly settings: ChangeableSettings;
-  /** Reads flags and config files as at start; throws where something is wrong. */
+  /** Reads flags and configuration files as at the start; throws if they are invalid. */
   readonly loadSettings: () => Settings;
-  /** Makes the kernel ready for settings that are about to count; rejects where it can't be. */
+  /** Prepares the kernel for settings before they take effect; rejects if the kernel refuses. */
   readonly prepareKernel: (next: Settings, before: Settings) => Promise<void>;
   readonly syncLoop: Pick<SyncLoop, 'changeSettings'>;
   readonly log: Logger;
@@ -29,16 +29,16 @@ const contentOf = (file: string): string => {
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Puts in force what a changed config file says, as far as a running process can; anything wrong with it changes nothing. */
+/** Applies a changed configuration file as far as a running process can. An invalid file changes nothing. */
 export class ConfigReloader {
   readonly #queue = new SerialQueue();
-  /** Undefined before the first look: what the settings in force were read from may have changed since. */
+  /** Undefined before the first check: the files may have changed since the settings were loaded. */
   #lastContents: readonly string[] | undefined;
   #stopped = false;
 
   constructor(private readonly parts: ConfigReloaderParts) {}
 
-  /** Follows the config files from what the settings in force were read from. What was under way when it is disposed has ended then. */
+  /** Follows the configuration files. Disposing waits for the check in progress. */
   start(): AsyncDisposable {
     const watching = watchFiles(this.parts.settings.now.configFiles, () => void this.check());
     void this.check();
@@ -51,7 +51,7 @@ export class ConfigReloader {
     };
   }
 
-  /** Reads the files; acts where any differs from what it was at the last look. Never rejects. */
+  /** Reads the files and applies them if they differ from the last check. Never rejects. */
   check(): Promise<void> {
     return this.#queue.run(async () => {
       const contents = this.#contents();

@@ -10,11 +10,11 @@ export interface SanityInput {
     'nodePortAddresses' | 'clusterCidrs' | 'excludeCidrs' | 'podDetection' | 'configuration'
   >;
   readonly node: Pick<Node, 'addresses' | 'podCidrs'> | undefined;
-  /** Those that this machine has. */
+  /** The families that this machine has. */
   readonly served: readonly Family[];
 }
 
-/** The family that a cluster seems to prefer: that of bindAddress, or of the Node's first address (kube-proxy-ipvs §1.5). */
+/** The primary family of the cluster: that of bindAddress, or of the Node's first address (kube-proxy-ipvs §1.5). */
 const primaryFamily = ({ settings, node }: SanityInput): Family => {
   const bound = parseIp(settings.configuration.bindAddress);
   if (bound !== undefined && !isUnspecified(bound)) return familyOf(bound);
@@ -57,7 +57,7 @@ const podNetworkWarnings = ({ settings, node, served }: SanityInput, primary: Fa
   ];
 };
 
-/** Of a machine with one family: what is said about the other means nothing. */
+/** Settings for a family that this machine does not have. */
 const singleFamilyWarnings = ({ settings, served }: SanityInput): readonly string[] => {
   const [family, second] = served;
   if (family === undefined || second !== undefined) return [];
@@ -76,7 +76,7 @@ const singleFamilyWarnings = ({ settings, served }: SanityInput): readonly strin
   ];
 };
 
-/** What is allowed and hardly meant, one line each (kube-proxy-ipvs §1.11). */
+/** Settings that are valid but probably a mistake, one line each (kube-proxy-ipvs §1.11). */
 export const sanityWarnings = (input: SanityInput): readonly string[] => {
   const primary = primaryFamily(input);
   return [

@@ -11,15 +11,15 @@ import type { EventCounts, EventSink, RecordedEvent } from './event-recorder.js'
 
 /** Times are milliseconds. */
 export interface EventTiming extends EventQueueLimits {
-  /** What this node asks of the API server for events, however many there are. */
+  /** The rate limit of this node's requests about events. */
   readonly perSecond: number;
   readonly burst: number;
-  /** The API server's time to answer. */
+  /** The timeout of a request. */
   readonly requestTimeout: number;
   readonly backoff: { readonly first: number; readonly maximum: number };
-  /** An event that the API server fails at so often is given up; one that does not reach it waits on. */
+  /** An event that the API server fails to process so many times is dropped; one that does not reach it waits. */
   readonly attempts: number;
-  /** At the end, for what still waits. */
+  /** How long the end waits for pending events. */
   readonly flush: number;
 }
 
@@ -37,7 +37,7 @@ export const defaultEventTiming: EventTiming = {
 };
 
 export interface ApiEventsOptions {
-  /** Of its own, so that events hold up nothing else; disposed of at the end. */
+  /** A separate client: events do not delay other requests. The sink disposes it. */
   readonly client: Pick<ApiClient, 'change'> & Disposable;
   readonly nodeName: string;
   readonly log: Logger;
@@ -45,10 +45,10 @@ export interface ApiEventsOptions {
   readonly clocks?: () => Instant;
 }
 
-/** What keeps an event from being told; `its-own`: of the event, maybe, as others may pass. */
+/** Why an event was not delivered. `its-own`: the event may be the cause, and other events may be accepted. */
 type DeliveryFailure = 'none' | 'passing' | 'its-own' | 'final';
 
-/** Of a server that is not up, has too much to do, or does not know us yet. */
+/** The server is not up, is overloaded, or does not know our token yet. */
 const transientStatuses: readonly number[] = [401, 408, 429, 502, 503, 504];
 
 const deliveryFailureOf = (error: unknown): DeliveryFailure => {
@@ -57,8 +57,8 @@ const deliveryFailureOf = (error: unknown): DeliveryFailure => {
 };
 
 /**
- * Tells the API server of events, by events.k8s.io/v1: each piece of news once, and how often it came again. What comes before
- * the server can be reached waits; what would be too much is dropped and counted. Nobody ever waits for it.
+ * Sends Events to the API server (events.k8s.io/v1), repeated ones as a series. Events wait while the server is
+ * unreachable; those beyond the limits are dropped and counted. Recording an event never blocks.
  */
 export class ApiEventSink implements EventSink {
   readonly #options: ApiEventsOptions;
@@ -67,7 +67,7 @@ export class ApiEventSink implements EventSink {
   readonly #queue: EventQueue;
   readonly #rate: RateLimiter;
   readonly #backoff: Backoff;
-  /** From now on nothing waits: what is there is told, and that is it. */
+  /** Aborted at the end: pending events are sent at once, and no new ones are accepted. */
   readonly #flushing = new AbortController();
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
@@ -75,7 +75,7 @@ export class ApiEventSink implements EventSink {
   #counts = { sent: 0, failed: 0, dropped: 0 };
   readonly #failure = new StateLog();
 
-  /** Begins at once, in the background. */
+  /** Starts sending in the background. */
   constructor(options: ApiEventsOptions) {
     this.#options = options;
     this.#timing = { ...defaultEventTiming, ...options.timing };
@@ -103,7 +103,7 @@ export class ApiEventSink implements EventSink {
     return { ...this.#counts, waiting: this.#queue.waiting };
   }
 
-  /** Tells what still waits, for as long as `timing.flush` at most. */
+  /** Sends pending events, for `timing.flush` at most. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#flushing.abort();
     this.#wakeUp?.();
@@ -126,7 +126,7 @@ export class ApiEventSink implements EventSink {
     }
   }
 
-  /** Until that time, or until something comes that may be told earlier. */
+  /** Waits until that time, or until an event is recorded that is due earlier. */
   async #waitUntil(due: number): Promise<void> {
     const wakeUp = new AbortController();
     this.#wakeUp = () => wakeUp.abort();
@@ -171,7 +171,7 @@ export class ApiEventSink implements EventSink {
       await this.#request(entry, '', { method: 'POST', contentType: 'application/json', body });
       entry.name = name;
     } catch (error) {
-      // Another node has told it, or our own first try reached the server: it is there, and theirs to keep.
+      // Another node created the Event, or our own first try reached the server. Its creator updates it.
       if (!(error instanceof ApiError) || error.status !== 409) throw error;
       this.#queue.remove(entry);
     }

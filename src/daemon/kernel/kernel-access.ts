@@ -33,13 +33,13 @@ export interface KernelClients {
   readonly route: RtnetlinkClient;
   readonly nftables: NftablesClient;
   readonly conntrack: ConntrackClient;
-  /** Those for which this kernel has nftables. */
+  /** The families for which this kernel has nftables. */
   readonly packetFamilies: readonly Family[];
 }
 
 export type KernelAccess = KernelClients & Disposable;
 
-/** How the clients get their connections. */
+/** Opens the connections of the clients. */
 export type Connect = (protocol: ProtocolName) => Connection;
 
 const openIpvs = (connect: Connect): IpvsClient => {
@@ -50,7 +50,10 @@ const openIpvs = (connect: Connect): IpvsClient => {
   }
 };
 
-/** Opens the sockets the daemon works with. Throws PrerequisiteError where the kernel has no IPVS or refuses it to us. */
+/**
+ * Opens the netlink sockets of the daemon. Throws a PrerequisiteError if the kernel has no IPVS or does not permit us to
+ * use it.
+ */
 export const openKernel = async (
   connect: Connect = (protocol) => Connection.open(protocol),
 ): Promise<KernelAccess> => {
@@ -75,7 +78,7 @@ export const openKernel = async (
   };
 };
 
-/** Writes what the plan changes, and tells each; throws a PrerequisiteError that names everything needed that was refused. */
+/** Writes and logs the changes of the plan. Throws a PrerequisiteError that names every required setting that was refused. */
 const setKernelSettings = ({ changes, absent, warnings }: KernelSettingsPlan, log: Logger): void => {
   for (const warning of warnings)
     log.warn({ event: 'kernel-setting-warning', warning }, 'Kernel setting warning');
@@ -126,7 +129,7 @@ const setIpvsTimeouts = async (
   }
 };
 
-/** This machine. */
+/** The facts of this machine. */
 export const kernelFacts = (): KernelFacts => ({
   release: release(),
   cpus: machineCpus(),
@@ -134,8 +137,8 @@ export const kernelFacts = (): KernelFacts => ({
 });
 
 /**
- * Makes sure the scheduler is there, and sets the kernel settings that are needed or configured and the IPVS timeouts, where
- * they differ. Throws PrerequisiteError for what is needed and can't be had.
+ * Loads the scheduler, and sets the required and configured kernel settings and the IPVS timeouts if they differ. Throws a
+ * PrerequisiteError that names what is missing.
  */
 export const prepareKernel = async (
   { ipvs }: { readonly ipvs: SchedulerProbe & Pick<IpvsClient, 'setTimeouts'> },
@@ -156,7 +159,7 @@ const fieldsThatAffectKernel = [
   'udpTimeout',
 ] as const;
 
-/** prepareKernel, where the settings to come ask anything of the kernel that those before did not. */
+/** Runs prepareKernel if the new settings change anything in the kernel. */
 export const prepareKernelIfChanged = async (
   kernel: Pick<KernelAccess, 'ipvs'>,
   { next, before }: { readonly next: Settings; readonly before: Settings },

@@ -2,23 +2,23 @@ import type { ConntrackSettings, Settings } from '../../config/settings.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
 import { sysctl, type KernelParameter, type KernelParameterValue } from '../../kernel/sysctl.js';
 
-/** A kernel setting and what it is to be. */
+/** A kernel setting and its desired value. */
 export interface KernelSetting {
   readonly setting: KernelParameter;
   readonly value: number;
-  /** What it is for: the end of a sentence. */
+  /** The reason; the end of a sentence. */
   readonly why: string;
-  /** A higher value of the kernel's own is fine. */
+  /** A higher value is accepted. */
   readonly isMinimum?: true;
-  /** Without it we would not keep our promises: where it is refused, we do not start. */
+  /** The daemon does not start without it. */
   readonly required?: true;
   /** The configuration that leaves the kernel's value alone. */
   readonly avoidedBy?: string;
-  /** Of use only where this one has its value. */
+  /** Effective only if this setting has its desired value. */
   readonly dependsOn?: KernelParameter;
 }
 
-/** What the decision knows of the machine. */
+/** The facts of the machine that decide about settings. */
 export interface KernelFacts {
   /** As `uname -r` has it. */
   readonly release: string;
@@ -31,15 +31,15 @@ export interface KernelSettingChange extends KernelSetting {
 }
 
 export interface KernelSettingsPlan {
-  /** What differs, in the order of writing. */
+  /** The settings that differ, in the order of writing. */
   readonly changes: readonly KernelSettingChange[];
-  /** What is asked for and does not exist here. */
+  /** The desired settings that this kernel does not have. */
   readonly absent: readonly KernelSetting[];
-  /** Lines for the log. */
+  /** Warnings for the log. */
   readonly warnings: readonly string[];
 }
 
-/** Milliseconds as the whole seconds that the kernel takes. Less than one is one: to the kernel 0 means something else. */
+/** Converts milliseconds to the whole seconds that the kernel takes. Less than a second becomes one: 0 has another meaning. */
 export const toWholeSeconds = (milliseconds: number): number =>
   milliseconds <= 0 ? 0 : Math.max(1, Math.trunc(milliseconds / 1000));
 
@@ -78,7 +78,7 @@ const connReuseMode: KernelSetting = {
   why: 'before Linux 5.9 a connection from a port that was used before waits a second without it',
 };
 
-/** The mode came with Linux 4.1; since 5.9 connections are reused without the delay that 0 avoids. */
+/** The setting exists since Linux 4.1; since 5.9 the kernel reuses connections without the delay that 0 avoids. */
 const needsConnReuseMode = ({ release, read }: KernelFacts): boolean => {
   const version = parseRelease(release);
   return (
@@ -98,13 +98,13 @@ const releaseWarnings = ({ release }: KernelFacts): readonly string[] =>
 
 const conntrackMaximum = sysctl('net.netfilter.nf_conntrack_max');
 /**
- * The size of the hash table of connection tracking. The module parameter hashsize is the same number, but only root may read
- * or write it; this one any user may read, and CAP_NET_ADMIN may write it (in the host's network namespace, since Linux 4.8).
+ * The size of the conntrack hash table. The module parameter hashsize is the same number, but only root may read or write
+ * it. Any user may read this one, and CAP_NET_ADMIN may write it (in the host's network namespace, since Linux 4.8).
  */
 const conntrackBuckets = sysctl('net.netfilter.nf_conntrack_buckets');
 const largestScaledMaximum = 1_048_576;
 
-/** kube-proxy-ipvs §6.4: so many for each CPU, up to about a million, and at least conntrack.min. */
+/** kube-proxy-ipvs §6.4: maxPerCore for each CPU, up to about a million, and at least conntrack.min. */
 const limits = ({ maxPerCore, min }: ConntrackSettings, cpus: number): readonly KernelSetting[] => {
   if (maxPerCore === 0) return [];
   const scaled = maxPerCore * cpus;
@@ -147,7 +147,7 @@ const liberal: KernelSetting = {
   avoidedBy: 'conntrack.tcpBeLiberal: false',
 };
 
-/** Every setting that this configuration wants of this kernel, whatever it is now. */
+/** Every setting of this configuration for this kernel, whatever its current value is. */
 const desiredSettings = (
   { strictArp: isStrict, conntrack }: Pick<Settings, 'strictArp' | 'conntrack'>,
   facts: KernelFacts,
@@ -160,7 +160,7 @@ const desiredSettings = (
   ...(conntrack.tcpBeLiberal ? [liberal] : []),
 ];
 
-/** Which kernel settings are to change (kube-proxy-ipvs §6.2, §6.4). Pure but for `facts.read`. */
+/** Decides which kernel settings change (kube-proxy-ipvs §6.2, §6.4). Pure except for `facts.read`. */
 export const planKernelSettings = (
   settings: Pick<Settings, 'strictArp' | 'conntrack'>,
   facts: KernelFacts,
@@ -190,7 +190,7 @@ const absenceReason = (name: string): string =>
     ? 'its IPVS was built without CONFIG_IP_VS_NFCT; boot a kernel that has it'
     : 'it does not exist, or not in this network namespace';
 
-/** What it means that a setting does not exist. */
+/** Why a setting does not exist, and what to do. */
 export const absenceText = ({ setting, value, why, avoidedBy }: KernelSetting): string =>
   `this kernel has no ${setting.name} to set to ${value}: ${absenceReason(setting.name)}; ${why}` +
   (avoidedBy === undefined ? '' : `. To do without it: ${avoidedBy}`);

@@ -13,15 +13,15 @@ import {
 export interface SysctlControllerParts {
   readonly settings: () => Pick<Settings, 'strictArp' | 'conntrack'>;
   readonly facts: KernelFacts;
-  /** Gives undefined, or why the kernel refused. */
+  /** Returns undefined, or why the kernel refused. */
   readonly write: (setting: KernelParameter, value: number) => string | undefined;
   readonly drift: Pick<DriftCounters, 'count'>;
   readonly log: Logger;
 }
 
 /**
- * Looks at the kernel settings again, as somebody may have changed them since the start: what we cannot do without is set
- * again, and of the rest it is told once that it differs, for whoever set it may have meant it.
+ * Checks the kernel settings again, as another program may have changed them. Required settings are restored; any other is
+ * only logged, as the change may be intended.
  */
 export class SysctlController {
   readonly #differences = new StateLog();

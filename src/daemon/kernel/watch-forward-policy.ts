@@ -9,7 +9,7 @@ import type { ForwardFilter } from '../../model/forward-filter.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { dropsReplies, filterName, warningText, remedyFor } from '../../plan/packet-rules/forward-policy.js';
 
-/** Reads some of the filters that see what is forwarded. */
+/** Reads a part of the filters that forwarded packets pass. */
 interface ForwardFilterSource {
   /** For messages: `nftables`. */
   readonly name: string;
@@ -35,8 +35,8 @@ export interface ForwardPolicyOptions {
 }
 
 /**
- * Tells where somebody else's rules drop the answers of pods, and where they no longer do. It changes nothing unless the
- * options ask for it, and nothing fails for it.
+ * Logs where rules of other programs drop replies from pods, and where they no longer do. It changes nothing unless the
+ * options say so, and never fails the daemon.
  */
 class ForwardPolicyCheck {
   /** By source, the filters that drop replies, by their names. */
@@ -49,12 +49,12 @@ class ForwardPolicyCheck {
     private readonly log: Logger,
   ) {}
 
-  /** How many filters of others drop the answers of pods. */
+  /** How many filters of other programs drop replies from pods. */
   get blocking(): number {
     return [...this.#blocking.values()].reduce((sum, filters) => sum + filters.size, 0);
   }
 
-  /** Looks once more; says only what is new. */
+  /** Checks again; logs only changes. */
   async check(): Promise<void> {
     for (const source of this.sources) {
       try {
@@ -80,9 +80,9 @@ class ForwardPolicyCheck {
     }
   }
 
-  /** Whether a rule of ours in the chain lets answers through from now on. */
+  /** Inserts a rule that accepts replies, if the options say so. Returns whether it is in the chain. */
   #acceptResponses(filter: ForwardFilter): boolean {
-    // iptables would no longer understand its own chain.
+    // iptables could no longer parse its own chain.
     if (!this.options().acceptInForeignChains || filter.by !== 'nftables') return false;
     const reason = insertAcceptRule(filter);
     if (reason === undefined)
@@ -118,7 +118,7 @@ class ForwardPolicyCheck {
   }
 }
 
-/** Looks now, tells what is found, and looks again after each period. What is asked for each time may change. Never rejects. */
+/** Checks now and after each sync period; the settings are read each time. Never rejects. */
 export const watchForwardPolicy = async (
   settings: () => ForwardPolicyOptions & { readonly syncPeriod: number },
   log: Logger,

@@ -36,7 +36,7 @@ export interface DeletedNodesParts {
   readonly now?: () => number;
 }
 
-/** What drains, by node. */
+/** Draining real servers by node. */
 export interface DrainsByNode {
   /** The nodes of real servers that drain although their pods were not deleted. */
   nodesToCheck(): ReadonlySet<string>;

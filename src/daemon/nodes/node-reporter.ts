@@ -14,18 +14,18 @@ export interface NodeReporterParts {
   readonly served: readonly Family[];
   readonly events: EventRecorder;
   readonly log: Logger;
-  /** How long a Node may be without podCIDRs where they are needed, milliseconds (kube-proxy-ipvs §1.6). */
+  /** How long a Node may lack required podCIDRs, milliseconds (kube-proxy-ipvs §1.6). */
   readonly podNetworkTimeoutMilliseconds?: number;
 }
 
-/** What people want to see of a Node. */
+/** The facts of a Node that are logged. */
 const factsOf = ({ addresses, zone, podCidrs }: Node) => ({
   addresses,
   zone,
   podCIDRs: podCidrs.map(({ text }) => text),
 });
 
-/** Says what is known of the Node, what changed of it, what is missing, and what does not fit the settings: each once. */
+/** Logs the facts of the Node, changes, missing facts, and settings that do not fit it, each once. */
 export class NodeReporter {
   #node: Node | undefined;
   #settings: Settings | undefined;
@@ -36,7 +36,7 @@ export class NodeReporter {
 
   constructor(private readonly parts: NodeReporterParts) {}
 
-  /** To be called when the store or the settings may have changed; costs nothing where the Node has not. */
+  /** Runs when the store or the settings may have changed; costs nothing if they have not. */
   report(): void {
     const { store, settings } = this.parts;
     if (!store.synced) return;

@@ -17,7 +17,7 @@ export interface RestartingServerOptions {
 
 const retryMilliseconds = 5_000;
 
-/** An HTTP server that listens as soon as it can. */
+/** An HTTP server that retries until it can listen. */
 export class RestartingServer implements AsyncDisposable {
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -26,7 +26,7 @@ export class RestartingServer implements AsyncDisposable {
 
   constructor(private readonly options: RestartingServerOptions) {}
 
-  /** Resolves when it listens; a ListenError says why it can't. */
+  /** Resolves when the server listens; rejects with a ListenError. */
   async open(): Promise<void> {
     const { bindAddress, handler, log, name } = this.options;
     const server = serverFor(handler, log);
@@ -37,7 +37,7 @@ export class RestartingServer implements AsyncDisposable {
     this.#failure.end('');
   }
 
-  /** As open, but goes on trying, and tells once of each reason why it can't. */
+  /** Like `open`, but retries, and logs each reason once. */
   async openWithRetries(): Promise<void> {
     try {
       await this.open();

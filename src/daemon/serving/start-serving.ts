@@ -38,7 +38,7 @@ const openServer = async (
   }
 };
 
-/** '' is a server that is turned off: what it would tell is there all the same. */
+/** An empty address turns the server off. */
 const healthServer = ({
   settings,
   composition,
@@ -104,8 +104,8 @@ const serviceHealthChecks = ({ settings, composition, events, log }: ServingPart
 };
 
 /**
- * Serves health and metrics, and the health checks of Services as they come. Where bindAddressHardFail is set, a ListenError
- * says which of them can't be. Ended, it is the first that the world sees of a daemon that stops.
+ * Serves health, metrics and the health checks of Services. With bindAddressHardFail it rejects with a ListenError. A
+ * daemon that stops closes these first.
  */
 export const startServing = async (parts: ServingParts): Promise<AsyncDisposable> => {
   const health = healthServer(parts);
