@@ -26,7 +26,7 @@ const nodePortWarnings = (input: SanityInput, primary: Family): readonly string[
   const { settings, node, served } = input;
   if (settings.nodePortAddresses !== 'primary' && settings.nodePortAddresses.length === 0)
     return [
-      'nodePortAddresses is empty: NodePorts answer on every address of this node; [primary] keeps them to the address that the cluster knows the node by',
+      'nodePortAddresses is empty: NodePorts are served on every address of this node; set [primary] to serve them on the addresses of the Node object only',
     ];
   const networks = nodePortNetworks(settings, node?.addresses ?? []);
   const only = onlyFamily(networks);
@@ -44,11 +44,9 @@ const podNetworkWarnings = ({ settings, node, served }: SanityInput, primary: Fa
   const wrong = (field: string, cidrs: readonly Cidr[], mode: Settings['podDetection']['mode']): string[] => {
     if (onlyFamily(cidrs) !== otherFamily(primary)) return [];
     const isEffective = settings.podDetection.mode === mode && served.includes(primary);
-    const effect = isEffective
-      ? `: nobody can tell ${primary} pods from others, and they are not masqueraded`
-      : '';
+    const effect = isEffective ? `: ${primary} traffic from pods is not recognized, and not masqueraded` : '';
     return [
-      `${field} holds ${otherFamily(primary)} networks alone, and this cluster is ${primary} first${effect}`,
+      `${field} contains only ${otherFamily(primary)} networks, but the primary family of this cluster is ${primary}${effect}`,
     ];
   };
   return [
@@ -66,7 +64,8 @@ const singleFamilyWarnings = ({ settings, served }: SanityInput): readonly strin
     const host = parseIp(endpoint.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''));
     return host !== undefined && !isUnspecified(host) && familyOf(host) !== family;
   };
-  const sentence = (field: string): string => `${field} is ${otherFamily(family)}, which this node has not`;
+  const sentence = (field: string): string =>
+    `${field} is ${otherFamily(family)}, which this node does not have`;
   return [
     ...(settings.excludeCidrs.length > 0 && onlyFamily(settings.excludeCidrs) === otherFamily(family)
       ? [sentence('ipvs.excludeCIDRs')]

@@ -73,7 +73,7 @@ test('what can change does, and is told with both values; listeners hear of it',
     [
       {
         event: 'configuration-warning',
-        warning: 'iptables.syncPeriod has no effect: it belongs to the iptables mode',
+        warning: 'iptables.syncPeriod has no effect: only the iptables mode uses it',
       },
     ],
   );
