@@ -6,7 +6,8 @@ import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual
 import { LastSync } from '../admin/last-sync.js';
 import type { LiveSettings } from '../config/live-settings.js';
 import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
-import { foreignVirtualServerReporter } from '../ownership/foreign-virtual-server-reporter.js';
+import { ForeignVirtualServerReporter } from '../ownership/foreign-virtual-server-reporter.js';
+import { ownershipChanges } from '../ownership/ownership-changes.js';
 import { OwnershipConflictReporter } from '../ownership/ownership-conflict-reporter.js';
 import { SyncHealth } from '../serving/sync-health.js';
 import { SyncListeners, type SyncObserver, type SyncObservers } from '../sync/sync-observer.js';
@@ -51,8 +52,13 @@ export const composeServing = (parts: ServingComposition): Serving => {
     events,
     log,
   });
-  listeners.add(() => conflictReporter.report());
-  listeners.add(foreignVirtualServerReporter(foreignVirtualServers, log));
+  const foreignReporter = new ForeignVirtualServerReporter(foreignVirtualServers, log);
+  const changes = ownershipChanges(() => foreignVirtualServers.keys());
+  listeners.add(() => {
+    const changed = changes();
+    conflictReporter.report(changed);
+    foreignReporter.report(changed);
+  });
   parts.observer.add(health, listeners, parts.metrics, lastSync);
   return {
     health,

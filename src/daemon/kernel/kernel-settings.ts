@@ -54,20 +54,20 @@ const requiredSetting = (name: string, why: string): KernelSetting => ({
 const alwaysRequired: readonly KernelSetting[] = [
   requiredSetting(
     'net.ipv4.vs.conntrack',
-    'without it what IPVS forwards is not tracked, and so not masqueraded',
+    'without it, connections through IPVS are not tracked, and so not masqueraded',
   ),
-  requiredSetting('net.ipv4.vs.expire_nodest_conn', 'without it connections to a pod that is gone hang'),
+  requiredSetting('net.ipv4.vs.expire_nodest_conn', 'without it, connections to a deleted pod hang'),
   requiredSetting(
     'net.ipv4.vs.expire_quiescent_template',
-    'without it session affinity sends clients to a pod that is leaving',
+    'without it, session affinity sends clients to a terminating pod',
   ),
-  requiredSetting('net.ipv4.ip_forward', 'without it the answers of pods do not reach their clients'),
+  requiredSetting('net.ipv4.ip_forward', 'without it, replies from pods do not reach their clients'),
 ];
 
 const strictArp = (name: string, value: number): KernelSetting => ({
   setting: sysctl(`net.ipv4.conf.all.${name}`),
   value,
-  why: 'strictARP: the node is to answer for the addresses of the interface that was asked, never for a VIP',
+  why: 'strictARP: the node must answer ARP requests for the addresses of the receiving interface only, never for a VIP',
   required: true,
   avoidedBy: 'ipvs.strictARP: false',
 });
@@ -75,7 +75,7 @@ const strictArp = (name: string, value: number): KernelSetting => ({
 const connReuseMode: KernelSetting = {
   setting: sysctl('net.ipv4.vs.conn_reuse_mode'),
   value: 0,
-  why: 'before Linux 5.9 a connection from a port that was used before waits a second without it',
+  why: 'without it, before Linux 5.9, a connection from a reused port waits a second',
 };
 
 /** The setting exists since Linux 4.1; since 5.9 the kernel reuses connections without the delay that 0 avoids. */
@@ -92,7 +92,7 @@ const needsConnReuseMode = ({ release, read }: KernelFacts): boolean => {
 const releaseWarnings = ({ release }: KernelFacts): readonly string[] =>
   parseRelease(release) === undefined
     ? [
-        `"${release}" is no kernel release as 6.1.0 is: ${connReuseMode.setting.name} is left as it is; set it to 0 if this is a Linux before 5.9`,
+        `"${release}" is not a kernel release such as 6.1.0: ${connReuseMode.setting.name} is not changed. Set it to 0 if this is a Linux before 5.9`,
       ]
     : [];
 
@@ -111,12 +111,12 @@ const limits = ({ maxPerCore, min }: ConntrackSettings, cpus: number): readonly 
   const value = scaled > largestScaledMaximum ? largestScaledMaximum : Math.max(scaled, min);
   const avoidedBy = 'conntrack.maxPerCore: 0';
   return [
-    { setting: conntrackMaximum, value, why: 'so many connections may be tracked at once', avoidedBy },
+    { setting: conntrackMaximum, value, why: 'the maximum of tracked connections', avoidedBy },
     {
       setting: conntrackBuckets,
       value: Math.trunc(value / 4),
       isMinimum: true,
-      why: 'with fewer buckets than a quarter of nf_conntrack_max tracking gets slow',
+      why: 'connection tracking is slow with fewer buckets than a quarter of nf_conntrack_max',
       avoidedBy,
       dependsOn: conntrackMaximum,
     },
@@ -136,14 +136,14 @@ const timeouts = (conntrack: ConntrackSettings): readonly KernelSetting[] =>
     .map((field) => ({
       setting: sysctl(`net.netfilter.${timeoutNames[field]}`),
       value: toWholeSeconds(conntrack[field]),
-      why: `conntrack.${field} asks for it`,
+      why: `conntrack.${field} requires it`,
       avoidedBy: `conntrack.${field}: 0s`,
     }));
 
 const liberal: KernelSetting = {
   setting: sysctl('net.netfilter.nf_conntrack_tcp_be_liberal'),
   value: 1,
-  why: 'conntrack.tcpBeLiberal asks for it',
+  why: 'conntrack.tcpBeLiberal requires it',
   avoidedBy: 'conntrack.tcpBeLiberal: false',
 };
 
@@ -187,10 +187,10 @@ export const refusalText = (change: KernelSettingChange, reason: string): string
 
 const absenceReason = (name: string): string =>
   name === 'net.ipv4.vs.conntrack'
-    ? 'its IPVS was built without CONFIG_IP_VS_NFCT; boot a kernel that has it'
-    : 'it does not exist, or not in this network namespace';
+    ? 'IPVS was built without CONFIG_IP_VS_NFCT; boot a kernel that has it'
+    : 'it does not exist in this kernel or network namespace';
 
 /** Why a setting does not exist, and what to do. */
 export const absenceText = ({ setting, value, why, avoidedBy }: KernelSetting): string =>
-  `this kernel has no ${setting.name} to set to ${value}: ${absenceReason(setting.name)}; ${why}` +
+  `cannot set ${setting.name} to ${value}: ${absenceReason(setting.name)}; ${why}` +
   (avoidedBy === undefined ? '' : `. To do without it: ${avoidedBy}`);

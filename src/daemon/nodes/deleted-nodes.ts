@@ -157,7 +157,7 @@ export class DeletedNodes {
     this.#history.push({ node: name, at: this.#now(), realServers });
     if (this.#history.length > maximumHistory) this.#history.shift();
     this.parts.log.warn(
-      { event: 'node-deleted', node: name, realServers },
+      { event: 'draining-node-deleted', node: name, realServers },
       'Node deleted; its draining real servers are removed',
     );
     this.parts.deletionFound();

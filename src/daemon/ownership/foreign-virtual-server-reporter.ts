@@ -3,26 +3,31 @@ import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
+import type { OwnershipChanges } from './ownership-changes.js';
 
-/** Logs each foreign virtual server that no Service asks for once, of many at a time the first ones. Runs after each sync. */
-export const foreignVirtualServerReporter = (
-  foreignVirtualServers: Pick<ForeignVirtualServers, 'keys' | 'conflictAt'>,
-  log: Logger,
-): (() => void) => {
-  const foreign = new StateLog<VirtualServerKey>();
-  return () => {
-    const current = new Set(foreignVirtualServers.keys());
-    foreign.endOthers(current);
+/** Logs foreign virtual servers that no Service asks for, each once, of many at a time the first ones. */
+export class ForeignVirtualServerReporter {
+  readonly #foreign = new StateLog<VirtualServerKey>();
+
+  constructor(
+    private readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'conflictAt'>,
+    private readonly log: Logger,
+  ) {}
+
+  /** Costs one visit to each of the keys. */
+  report({ keys, foreign }: OwnershipChanges): void {
     const added: object[] = [];
-    // Conflicts have their own reporter.
-    for (const key of current)
-      if (foreign.has(key) || foreignVirtualServers.conflictAt(key) === undefined)
-        foreign.begin(key, '', () => added.push({ virtualServer: key }));
+    for (const key of keys) {
+      if (!foreign.has(key)) this.#foreign.end(key);
+      // A conflict has its own reporter.
+      else if (this.#foreign.has(key) || this.foreignVirtualServers.conflictAt(key) === undefined)
+        this.#foreign.begin(key, '', () => added.push({ virtualServer: key }));
+    }
     logSampled(added, (fields) =>
-      log.info(
+      this.log.info(
         { event: 'foreign-virtual-server-found', ...fields },
         'Virtual server of another program found; not changed',
       ),
     );
-  };
-};
+  }
+}

@@ -9,11 +9,12 @@ import type {
 } from '../../plan/ownership/foreign-virtual-servers.js';
 import type { Problem } from '../../plan/render/fragment.js';
 import { ipvsadmService } from '../../plan/output/ipvs-table-formats.js';
+import type { OwnershipChanges } from './ownership-changes.js';
 import { problemEvent } from '../events/problem-events.js';
 import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
 
 export interface OwnershipConflictReporterParts {
-  readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'conflicts'>;
+  readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'conflicts' | 'conflictAt'>;
   /** metadata.uid of a Service. */
   readonly uidOf: (service: ServiceKey) => string | undefined;
   readonly events: EventRecorder;
@@ -36,12 +37,16 @@ export class OwnershipConflictReporter {
 
   constructor(private readonly parts: OwnershipConflictReporterParts) {}
 
-  /** Runs after each sync. */
-  report(): void {
+  /** Costs one visit to each of the keys. */
+  report({ keys }: Pick<OwnershipChanges, 'keys'>): void {
     const { foreignVirtualServers, events, log } = this.parts;
-    const current = new Map([...foreignVirtualServers.conflicts()].map((each) => [each.key, each]));
+    const current = new Map<VirtualServerKey, OwnershipConflict>();
     const resolved: object[] = [];
-    this.#conflicts.endOthers(current, (key, service) => resolved.push({ service, virtualServer: key }));
+    for (const key of keys) {
+      const conflict = foreignVirtualServers.conflictAt(key);
+      if (conflict !== undefined) current.set(key, conflict);
+      else this.#conflicts.end(key, (service) => resolved.push({ service, virtualServer: key }));
+    }
     logSampled(resolved, (fields) =>
       log.info({ event: 'ownership-conflict-resolved', ...fields }, 'Ownership conflict resolved'),
     );

@@ -84,7 +84,7 @@ test('a node that is gone is told of with what drains there, and counts as gone 
   assert.deepEqual([lost.isDeleted('n2'), lost.isDeleted('n3'), found()], [true, false, 1]);
   assert.deepEqual(
     log.lines.map(({ level, fields }) => [level, fields]),
-    [['warn', { event: 'node-deleted', node: 'n2', realServers: 3 }]],
+    [['warn', { event: 'draining-node-deleted', node: 'n2', realServers: 3 }]],
   );
   await pass(4_990);
   assert.deepEqual(lost.deletedNodes(), [{ node: 'n2', secondsAgo: 4.99, realServers: 3 }]);

@@ -5,7 +5,8 @@ import type { RecordedEvent } from '../../../src/daemon/events/event-recorder.js
 import { serviceKey } from '../../../src/model/service.js';
 import { virtualServerKey } from '../../../src/model/virtual-server.js';
 import type { OwnershipConflict } from '../../../src/plan/ownership/foreign-virtual-servers.js';
-import { foreignVirtualServerReporter } from '../../../src/daemon/ownership/foreign-virtual-server-reporter.js';
+import { ForeignVirtualServerReporter } from '../../../src/daemon/ownership/foreign-virtual-server-reporter.js';
+import { ownershipChanges } from '../../../src/daemon/ownership/ownership-changes.js';
 import { RecordingLog } from '../../support/recording-log.js';
 import { at } from '../../support/virtual-server-entries.js';
 
@@ -17,13 +18,16 @@ test('a virtual server of somebody else is told once to the Service, and once wh
   const log = new RecordingLog();
   const events: RecordedEvent[] = [];
   const reporter = new OwnershipConflictReporter({
-    foreignVirtualServers: { conflicts: () => now },
+    foreignVirtualServers: {
+      conflicts: () => now,
+      conflictAt: (key) => now.find((conflict) => conflict.key === key),
+    },
     uidOf: (service) => `uid of ${service}`,
     events: { record: (event) => void events.push(event) },
     log,
   });
-  reporter.report();
-  reporter.report();
+  reporter.report({ keys: new Set([virtualServerKey(identity)]) });
+  reporter.report({ keys: new Set([virtualServerKey(identity)]) });
   assert.deepEqual(
     log.of('service-problem').map(({ fields }) => Object.keys(fields)),
     [['event', 'service', 'reason', 'problem']],
@@ -42,8 +46,8 @@ test('a virtual server of somebody else is told once to the Service, and once wh
   ]);
   assert.deepEqual([...reporter.problemEvents()], events);
   now.pop();
-  reporter.report();
-  reporter.report();
+  reporter.report({ keys: new Set([virtualServerKey(identity)]) });
+  reporter.report({ keys: new Set([virtualServerKey(identity)]) });
   assert.deepEqual(
     log.at('info').map(({ fields }) => fields),
     [
@@ -61,7 +65,9 @@ test('of many virtual servers of others at once the first are told of, each once
   const others = new Set(
     Array.from({ length: 1_000 }, (_, port) => virtualServerKey(at('TCP', '192.0.2.1', port + 1))),
   );
-  const look = foreignVirtualServerReporter({ keys: () => others, conflictAt: () => undefined }, log);
+  const changes = ownershipChanges(() => others);
+  const reporter = new ForeignVirtualServerReporter({ conflictAt: () => undefined }, log);
+  const look = (): void => reporter.report(changes());
   look();
   look();
   const told = (): readonly object[] => log.at('info').map(({ fields }) => fields);
