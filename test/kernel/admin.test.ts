@@ -165,7 +165,7 @@ test('what is somebody else’s is left alone, and the daemon works without', as
   const file = join(scratch, 'other/admin.sock');
   writeFileSync(file, 'precious');
   await using daemon = start(`--admin-socket=${file}`);
-  await eventually(() => assert.match(daemon.log, /is no socket; it is left alone/));
+  await eventually(() => assert.match(daemon.log, /exists and is not a socket/));
   await eventually(() => assert.match(runLine('ipvsadm -Ln'), /10\.96\.0\.1:80/));
   assert.equal(await daemon.stop(), 0);
   assert.equal(statSync(file).size, 8);

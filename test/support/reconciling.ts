@@ -1,16 +1,12 @@
-import { OwnershipConflicts } from '../../src/apply/ownership/ownership-conflicts.js';
 import { ObservedState } from '../../src/apply/mirror/observed-state.js';
 import { OperationCounters } from '../../src/apply/counters/operation-counters.js';
 import type { FlowCleaner } from '../../src/apply/conntrack/reset-connections.js';
-import { Reconciler } from '../../src/apply/reconciler.js';
-import { Resync } from '../../src/apply/mirror/resync.js';
+import { composeReconciler } from '../../src/daemon/composition/compose-reconciler.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../../src/model/virtual-server.js';
-import { ForeignVirtualServers } from '../../src/plan/ownership/foreign-virtual-servers.js';
 import { DesiredState } from '../../src/plan/desired-state.js';
 import { type DirtyKeys } from '../../src/plan/operations/diff.js';
 import { defaultDrainSettings } from '../../src/plan/drain/drain-step.js';
-import { ExcludedByCidr } from '../../src/plan/ownership/excluded-by-cidr.js';
 import { render, renderContext } from '../../src/plan/render/render.js';
 import { FaultyKernel } from './faulty-kernel.js';
 import { orphanedVirtualServersOver } from './orphaned-virtual-servers.js';
@@ -44,49 +40,31 @@ export const reconcilerParts = ({
   const gone = new Set<string>();
   const interfaces = new Set<string>();
   const lingering = orphanedVirtualServersOver(desired, interfaces);
-  const contested = new ForeignVirtualServers({
-    desired: new ExcludedByCidr({
-      desired: lingering,
-      observed,
-      isExcluded: (address) => address === excluded,
-    }),
-    services: desired,
-    observed,
-  });
   const isGiven = (identity: VirtualServerIdentity): boolean =>
     desired.adoptForeign(virtualServerKey(identity));
-  const contests = new OwnershipConflicts({
-    ipvs: kernel,
-    observed,
-    foreign: contested,
-    adoptForeign: isGiven,
-  });
-  const reconciler = new Reconciler({
+  const {
+    foreignVirtualServers: contested,
+    reconciler,
+    resync,
+  } = composeReconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
+    staleFlows,
     observed,
-    desired: contested,
-    orphans: lingering,
-    conflicts: contests,
-    endpoints: desired,
+    desired,
+    orphaned: lingering,
+    dummyAddresses: async () => [...kernel.addresses],
+    ownership: {
+      isExcluded: (address) => address === excluded,
+      isOurs: (identity) => isOurs(identity, observed) || isGiven(identity),
+      adoptForeign: isGiven,
+    },
     drainSettings: () => defaultDrainSettings,
     isNodeDeleted: (nodeName) => gone.has(nodeName),
     counters,
-    staleFlows,
     log,
     now: () => clock.now,
-  });
-  const resync = new Resync({
-    ipvs: kernel,
-    observed,
-    dummyAddresses: async () => [...kernel.addresses],
-    isOurs: (identity) =>
-      contests.mayBeOurs(virtualServerKey(identity)) || isOurs(identity, observed) || isGiven(identity),
-    isDesired: (key) => desired.ownerOf(key) !== undefined,
-    onMissing: (missing) => contests.setMissing(missing),
-    foreign: contested,
-    onUnreadable: reconciler.onUnreadable,
   });
   return {
     kernel,

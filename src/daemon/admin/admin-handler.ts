@@ -86,7 +86,7 @@ function* virtualServerMembers(request: AdminRequest, parts: AdminParts): Iterab
 const virtualServers = (request: AdminRequest, parts: AdminParts): HttpResponse => {
   const address = request.query.get('address');
   if (address !== null && parseIp(address) === undefined)
-    return errorResponse(400, `address: ${JSON.stringify(address)} is no IP address`);
+    return errorResponse(400, `address: ${JSON.stringify(address)} is not a valid IP address`);
   return streamResponse([
     ['version', adminVersion],
     ['virtualServers', objectChunks(virtualServerMembers(request, parts))],
@@ -119,7 +119,7 @@ const serviceReportPage = (
 
 const lookup = async ({ query }: AdminRequest, parts: AdminParts): Promise<HttpResponse> => {
   const text = query.get('q') ?? '';
-  if (text === '') return errorResponse(400, 'q: what is to be looked up is missing');
+  if (text === '') return errorResponse(400, 'q: missing search text');
   const matches = await lookUp(text, parts.lookup);
   return valueResponse({ version: adminVersion, query: text, matches } satisfies LookupResponse);
 };
@@ -201,8 +201,8 @@ export const adminHandler =
   ({ method, url = '/' }) => {
     const request = parseRequest(url);
     if (method === 'POST' && request?.[0] === resyncPath) return resyncPage(parts);
-    if (method !== 'GET') return errorResponse(405, `only GET is answered here, and POST ${resyncPath}`);
-    if (request === undefined) return errorResponse(400, 'the path cannot be read');
+    if (method !== 'GET') return errorResponse(405, `method not allowed: use GET, or POST ${resyncPath}`);
+    if (request === undefined) return errorResponse(400, 'invalid path');
     const page = pageOf(...request);
     const known = [...Object.keys(pages), '/v1/services/NAMESPACE/NAME'].join(', ');
     return page === undefined ? errorResponse(404, `there are ${known}`) : page(request[1], parts);

@@ -75,7 +75,7 @@ const isListening = async (path: string): Promise<boolean> => {
 const checkPathIsFree = async (path: string): Promise<void> => {
   const present = statOf(path);
   if (present === undefined) return;
-  if (!present.isSocket()) throw new AdminSocketError(`${path} is there and is no socket; it is left alone`);
+  if (!present.isSocket()) throw new AdminSocketError(`${path} exists and is not a socket`);
   if (await isListening(path))
     throw new AdminSocketError(`another process serves ${path}; is a second kube-ipvs running here?`);
 };

@@ -13,9 +13,9 @@ export interface ListenAddress {
 
 const remedies: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the port is in use by another program (ss -lntp shows which)',
-  EADDRNOTAVAIL: 'this machine does not have the address',
-  EACCES: 'it may not: ports below 1024 need the capability NET_BIND_SERVICE',
-  EAFNOSUPPORT: 'this machine does not have the address family',
+  EADDRNOTAVAIL: 'the address does not belong to this machine',
+  EACCES: 'not permitted: ports below 1024 need the capability NET_BIND_SERVICE',
+  EAFNOSUPPORT: 'this machine does not support the address family',
 };
 
 const addressText = ({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string =>
@@ -28,7 +28,7 @@ export class ListenError extends BaseError {
     /** As `EADDRINUSE`. */
     readonly code: string,
   ) {
-    super(`cannot listen at ${addressText(address)}: ${remedies[code] ?? 'the kernel refuses it'} (${code})`);
+    super(`cannot listen at ${addressText(address)}: ${remedies[code] ?? 'the kernel refused it'} (${code})`);
   }
 }
 
@@ -47,7 +47,7 @@ export const listen = async (server: Server, { host, port, ipv6Only }: ListenAdd
 export const parseBindAddress = (text: string): Pick<ListenAddress, 'host' | 'port'> => {
   const at = text.lastIndexOf(':');
   const host = parseIp(text.slice(0, at).replace(/^\[|\]$/g, ''));
-  if (host === undefined) throw new BaseError(`${text} is no IP:port`);
+  if (host === undefined) throw new BaseError(`${text} is not a valid IP:port`);
   return { host, port: Number(text.slice(at + 1)) };
 };
 

@@ -53,11 +53,8 @@ const takeProfile = async (seconds: number): Promise<HttpResponse> => {
 const cpuProfile: Handler = (request) => {
   const seconds = secondsOf(request);
   if (seconds === undefined)
-    return textResponse(
-      `seconds must be a number of more than 0 and at most ${maximumProfileSeconds}\n`,
-      400,
-    );
-  return profiling ? textResponse('a profile is being taken already\n', 503) : takeProfile(seconds);
+    return textResponse(`seconds must be greater than 0 and at most ${maximumProfileSeconds}\n`, 400);
+  return profiling ? textResponse('another profile is in progress\n', 503) : takeProfile(seconds);
 };
 
 /** The pages under `/debug/pprof`, by path. A client that reaches them can read the memory of this process. */
