@@ -4,7 +4,7 @@ import { ObservedState } from '../apply/mirror/observed-state.js';
 import type { PacketRulesParts } from '../apply/packet-rules/packet-rules.js';
 import { defaultRetryDelays } from '../apply/retry/retries.js';
 import type { Family } from '../base/ip.js';
-import { Listeners } from '../base/listeners.js';
+import { Listeners } from './sync/listeners.js';
 import type { Logger } from '../base/log.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import { composeCluster, type Cluster } from './composition/compose-cluster.js';

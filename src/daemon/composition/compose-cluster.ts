@@ -1,6 +1,6 @@
 import type { ObservedState } from '../../apply/mirror/observed-state.js';
 import type { Family } from '../../base/ip.js';
-import { Listeners } from '../../base/listeners.js';
+import { Listeners } from '../sync/listeners.js';
 import type { Logger } from '../../base/log.js';
 import { nodePortNetworks } from '../../config/node-port-networks.js';
 import type { NodeFacts } from '../../model/node.js';

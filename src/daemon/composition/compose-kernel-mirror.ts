@@ -4,7 +4,7 @@ import { TakeOver } from '../../apply/ownership/take-over.js';
 import { PacketRules, type PacketRulesParts } from '../../apply/packet-rules/packet-rules.js';
 import type { PacketRulesClient } from '../../apply/packet-rules/packet-rules-client.js';
 import type { Family } from '../../base/ip.js';
-import { Listeners } from '../../base/listeners.js';
+import { Listeners } from '../sync/listeners.js';
 import type { Logger } from '../../base/log.js';
 import { podNetworksUnknown, podTraffic } from '../../config/pod-traffic.js';
 import type { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';

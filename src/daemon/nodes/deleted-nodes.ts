@@ -1,7 +1,7 @@
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
-import { Wakeups } from '../../base/wakeups.js';
+import { Wakeups } from '../sync/wakeups.js';
 import type { NodeState } from '../../model/node.js';
 import type { DeletedNodeResponse } from '../../admin-api/responses.js';
 import type { Source } from '../../watch/source.js';

@@ -2,7 +2,7 @@ import type { ObservedState } from '../../apply/mirror/observed-state.js';
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import { Backoff } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
-import type { Wakeups } from '../../base/wakeups.js';
+import type { Wakeups } from './wakeups.js';
 import type { ElementKey } from '../../nftables/declarations.js';
 import type { DirtyKeys, DesiredView } from '../../plan/operations/diff.js';
 import { RepairBackoff } from './repair-backoff.js';

@@ -2,7 +2,7 @@ import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import type { ReconcileReport } from '../../apply/reconciler.js';
 import { SerialQueue } from '../../base/async.js';
 import { isExpectedError, raiseUncaught } from '../../base/errors.js';
-import { Wakeups } from '../../base/wakeups.js';
+import { Wakeups } from './wakeups.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Phase } from '../../plan/operations/phases.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';

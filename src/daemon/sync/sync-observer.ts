@@ -1,4 +1,4 @@
-import { Listeners } from '../../base/listeners.js';
+import { Listeners } from './listeners.js';
 
 /** What the sync loop reports. The methods are cheap and never throw. */
 export interface SyncObserver {

@@ -7,7 +7,7 @@ import { OperationCounters } from '../../../src/apply/counters/operation-counter
 import { defaultRetryDelays } from '../../../src/apply/retry/retries.js';
 import { BaseError } from '../../../src/base/errors.js';
 import { families, type Family } from '../../../src/base/ip.js';
-import { Listeners } from '../../../src/base/listeners.js';
+import { Listeners } from '../../../src/daemon/sync/listeners.js';
 import { parseFlags } from '../../../src/config/parse-flags.js';
 import { resolveSettings } from '../../../src/config/settings.js';
 import { composeCluster } from '../../../src/daemon/composition/compose-cluster.js';

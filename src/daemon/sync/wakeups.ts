@@ -1,4 +1,4 @@
-import { maxTimerDelayMilliseconds } from './async.js';
+import { maxTimerDelayMilliseconds } from '../../base/async.js';
 
 /** Due times by name, and one timer, which is set for the earliest of them. */
 export class Wakeups<Name extends string = string> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { Wakeups } from '../../src/base/wakeups.js';
+import { Wakeups } from '../../../src/daemon/sync/wakeups.js';
 
 const setUp = (context: TestContext) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
