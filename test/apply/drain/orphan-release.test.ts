@@ -128,7 +128,7 @@ test('after a restart it lingers on without a change, since when it did', async 
   const before = await serving();
   await before.reconciler.reconcile(before.want('web', vip, undefined));
   const after = setUp({ kernel: before.kernel });
-  after.observed.setElements(before.observed.elementsOf('IPv4'));
+  after.observed.setElements([...before.observed.elementsOf('IPv4')]);
   before.since();
   after.clock.now = 61_000;
   const touched = await after.resync.begin({ ignoreKnown: true });
