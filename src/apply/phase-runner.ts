@@ -25,7 +25,10 @@ import type { EngineState } from './state/engine-state.js';
 /** The clients that send operations to the kernel: one outcome an operation, in order. */
 export interface OperationSenders {
   readonly ipvs: { apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> };
-  readonly addresses: { apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> };
+  readonly addresses: {
+    /** Calls `onSend` just before the operations are sent. */
+    apply(operations: readonly AddressOperation[], onSend: () => void): Promise<readonly Outcome[]>;
+  };
   readonly packetRules: {
     apply(operations: readonly ElementOperation[]): Promise<readonly DeferrableOutcome[]>;
   };
@@ -95,10 +98,8 @@ export class PhaseRunner {
   async #send(phase: Phase): Promise<readonly DeferrableOutcome[]> {
     const { ipvs, addresses, packetRules, state } = this.parts;
     if ('elements' in phase) return packetRules.apply(phase.elements);
-    if ('addresses' in phase) {
-      state.sendAddresses(phase.addresses);
-      return addresses.apply(phase.addresses);
-    }
+    if ('addresses' in phase)
+      return addresses.apply(phase.addresses, () => state.sendAddresses(phase.addresses));
     try {
       return await ipvs.apply(phase.ipvs);
     } catch (error) {

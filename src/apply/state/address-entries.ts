@@ -1,6 +1,12 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
-import { isOnDevice, nextAddressStatus, type AddressEvent, type AddressStatus } from './address-status.js';
+import {
+  isExpected,
+  isOnDevice,
+  nextAddressStatus,
+  type AddressEvent,
+  type AddressStatus,
+} from './address-status.js';
 
 /** The addresses of kube-ipvs0, each with its status. One that is absent has no entry. */
 export class AddressEntries {
@@ -27,8 +33,11 @@ export class AddressEntries {
     this.#apply(address, outcome.status === 'applied' ? 'applied' : 'refused');
   }
 
-  notify(address: IpAddress, present: boolean): void {
+  /** Takes in a notification. Gives whether it is not what our own operations lead to. */
+  notify(address: IpAddress, present: boolean): boolean {
+    const isUnexpected = isExpected(this.#status(address)) !== present;
     this.#apply(address, present ? 'notified-present' : 'notified-absent');
+    return isUnexpected;
   }
 
   /** Takes in a dump of all addresses. Gives those that came or went. */
@@ -37,7 +46,7 @@ export class AddressEntries {
     const changed = new Set<IpAddress>();
     for (const address of [...this.#entries.keys()])
       if (!found.has(address)) {
-        if (this.has(address)) changed.add(address);
+        changed.add(address);
         this.#apply(address, 'read-absent');
       }
     for (const address of found) {

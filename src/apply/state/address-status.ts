@@ -45,5 +45,8 @@ export const nextAddressStatus = (status: AddressStatus, event: AddressEvent): A
   }
 };
 
+/** Whether kube-ipvs0 is to have the address once what is on its way is done. */
+export const isExpected = (status: AddressStatus): boolean => status === 'bound' || status === 'binding';
+
 /** Whether kube-ipvs0 has the address, as far as it is known. */
 export const isOnDevice = (status: AddressStatus): boolean => status === 'bound' || status === 'unbinding';

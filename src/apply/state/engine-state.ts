@@ -103,9 +103,9 @@ export class EngineState implements ObservedView {
     return this.#addresses.read(addresses);
   }
 
-  /** The kernel notified that kube-ipvs0 got or lost an address. */
-  notifyAddress(address: IpAddress, present: boolean): void {
-    this.#addresses.notify(address, present);
+  /** The kernel notified that kube-ipvs0 got or lost an address. Gives whether our own operations do not lead to that. */
+  notifyAddress(address: IpAddress, present: boolean): boolean {
+    return this.#addresses.notify(address, present);
   }
 
   /** Operations on addresses are about to be sent: what is notified from now on is newer than they are. */

@@ -59,9 +59,7 @@ export class RouteEventHandler {
   /** kube-ipvs0 has gone or is a new device: what it held is to be bound again. */
   dummyReplaced(): void {
     const { observed, dummyChanged } = this.parts;
-    const lost = [...observed.addresses()];
-    observed.setAddresses([]);
-    dummyChanged(lost);
+    dummyChanged(observed.setAddresses([]));
   }
 
   #addressChanged(entry: LinkAddress, present: boolean): void {
@@ -71,9 +69,7 @@ export class RouteEventHandler {
       return;
     }
     if (!isVip(entry)) return;
-    const wasPresent = observed.hasAddress(entry.address);
-    observed.notifyAddress(entry.address, present);
     // Our own operations on IPv6 addresses come back as events: they say nothing new.
-    if (wasPresent !== present) this.parts.dummyChanged([entry.address]);
+    if (observed.notifyAddress(entry.address, present)) this.parts.dummyChanged([entry.address]);
   }
 }
