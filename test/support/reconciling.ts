@@ -130,7 +130,7 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
 
 /** As if a new process knew nothing of the virtual servers. */
 export const forgetVirtualServers = (state: EngineState): void => {
-  for (const key of [...state.virtualServerKeys()]) {
+  for (const key of state.virtualServerKeys()) {
     const identity = state.virtualServer(key)?.server.identity;
     if (identity !== undefined) state.virtualServers.apply(identity, { kind: 'read-absent' });
   }

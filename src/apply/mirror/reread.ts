@@ -23,7 +23,7 @@ export const rereadUnconfirmed = async ({
 }: RereadParts): Promise<ReadonlySet<VirtualServerKey>> => {
   const { virtualServers } = state;
   const reread = new Set<VirtualServerKey>();
-  for (const identity of [...virtualServers.unconfirmed.values()]) {
+  for (const identity of virtualServers.unconfirmed.values()) {
     const key = virtualServerKey(identity);
     const revision = virtualServers.revision(key);
     const found = await tryReadVirtualServer(ipvs, identity, onUnreadable);

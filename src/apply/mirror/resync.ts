@@ -123,7 +123,7 @@ export class Resync {
   async #removeUnlisted(listed: ReadonlySet<VirtualServerKey>): Promise<readonly VirtualServerKey[]> {
     const { state } = this.parts;
     const removed: VirtualServerKey[] = [];
-    for (const key of [...state.virtualServerKeys()]) {
+    for (const key of state.virtualServerKeys()) {
       const known = listed.has(key) ? undefined : state.virtualServer(key);
       if (known === undefined || (await this.#stillExists(known.server))) continue;
       state.virtualServers.apply(known.server.identity, { kind: 'not-listed' });

@@ -44,7 +44,7 @@ export class AddressEntries {
   read(addresses: Iterable<IpAddress>): ReadonlySet<IpAddress> {
     const found = new Set(addresses);
     const changed = new Set<IpAddress>();
-    for (const address of [...this.#entries.keys()])
+    for (const address of this.#entries.keys())
       if (!found.has(address)) {
         changed.add(address);
         this.#apply(address, 'read-absent');

@@ -44,7 +44,7 @@ export class ElementEntries {
   read(elements: Iterable<SetElement>, readFamilies: readonly Family[] = families): ReadonlySet<ElementKey> {
     const found = new Map([...elements].map((element) => [element.key, element]));
     const changed = new Set<ElementKey>();
-    for (const { element, status } of [...this.#entries.values()]) {
+    for (const { element, status } of this.#entries.values()) {
       if (!readFamilies.includes(element.family)) continue;
       if (status !== 'present' || !found.has(element.key)) changed.add(element.key);
       if (!found.has(element.key)) this.#apply(element, 'read-absent');

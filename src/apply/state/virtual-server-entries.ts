@@ -209,14 +209,14 @@ export class VirtualServerEntries {
 
   /** The virtual servers that a dump of all lists as another program's: all others are none any more. */
   setForeign(listed: ReadonlyMap<VirtualServerKey, VirtualServerIdentity>): void {
-    for (const [key, identity] of [...this.#byStatus.foreign])
+    for (const [key, identity] of this.#byStatus.foreign)
       if (!listed.has(key)) this.apply(identity, { kind: 'not-listed' });
     for (const identity of listed.values()) this.apply(identity, { kind: 'listed-foreign' });
   }
 
   /** What a dump of all tells of those in doubt that it does not list: the kernel does not have them. */
   endDoubt(isListed: (key: VirtualServerKey) => boolean): void {
-    for (const [key, identity] of [...this.#byStatus.unconfirmed])
+    for (const [key, identity] of this.#byStatus.unconfirmed)
       if (!isListed(key) && this.observed(key) === undefined) this.apply(identity, { kind: 'read-absent' });
   }
 

@@ -5,7 +5,7 @@ import type { Logger } from '../../base/log.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
-import { DesiredState } from '../../plan/desired-state.js';
+import type { DesiredState } from '../../plan/desired-state.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../../plan/render/render.js';
