@@ -1,6 +1,6 @@
 import { DummyInterface } from '../apply/addresses/dummy-interface.js';
-import { withoutDrainRecords } from '../apply/drain/drains.js';
-import { ObservedState } from '../apply/mirror/observed-state.js';
+import { withoutDrainRecords } from '../plan/drain/drain-records.js';
+import { EngineState } from '../apply/state/engine-state.js';
 import { PacketRules } from '../apply/packet-rules/packet-rules.js';
 import { Resync } from '../apply/mirror/resync.js';
 import { cidrContains, parseCidr, type IpAddress } from '../base/ip.js';
@@ -23,9 +23,9 @@ import { tableStates } from '../daemon/kernel/kernel-differences.js';
 const readObservedState = async (
   { ipvs, nftables, packetFamilies }: KernelAccess,
   dummy: DummyInterface,
-  facts: (observed: ObservedState) => Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>,
-): Promise<ObservedState> => {
-  const observed = new ObservedState();
+  facts: (observed: EngineState) => Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>,
+): Promise<EngineState> => {
+  const observed = new EngineState();
   const packetRules = new PacketRules({
     client: nftables,
     families: packetFamilies,
@@ -38,7 +38,7 @@ const readObservedState = async (
   const { isDesired: isWanted, isExcluded } = facts(observed);
   const resync = new Resync({
     ipvs,
-    observed,
+    state: observed,
     dummyAddresses: () => dummy.addresses(),
     isOurs: (identity) =>
       isWanted(virtualServerKey(identity)) ||
@@ -57,7 +57,6 @@ const readObservedState = async (
     onUnreadable: (_, error) => {
       throw error;
     },
-    foreign: { replace: () => {}, identities: () => [] },
   });
   await resync.begin({ ignoreKnown: true });
   return observed;

@@ -1,8 +1,8 @@
-import { OwnershipConflicts } from '../apply/ownership/ownership-conflicts.js';
 import { DriftCounters } from '../apply/counters/drift-counters.js';
 import { DummyInterface, type DummyInterfaceLinks } from '../apply/addresses/dummy-interface.js';
 import { NodeAddresses } from '../apply/addresses/node-addresses.js';
-import { ObservedState } from '../apply/mirror/observed-state.js';
+import { DesiredNodeState } from '../apply/state/desired-node-state.js';
+import { EngineState } from '../apply/state/engine-state.js';
 import { PacketRules } from '../apply/packet-rules/packet-rules.js';
 import type { PacketRulesClient } from '../apply/packet-rules/packet-rules-client.js';
 import { OperationCounters } from '../apply/counters/operation-counters.js';
@@ -22,8 +22,10 @@ import type { IpvsClient } from '../kernel/ipvs/client.js';
 import type { RtnetlinkClient } from '../kernel/rtnetlink/client.js';
 import { writeKernelParameter } from '../kernel/sysctl.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../model/virtual-server.js';
-import { ForeignVirtualServers } from '../plan/ownership/foreign-virtual-servers.js';
-import { ExcludedByCidr } from '../plan/ownership/excluded-by-cidr.js';
+import { DesiredState } from '../plan/desired-state.js';
+import type { OrphanedVirtualServers } from '../plan/drain/orphaned-virtual-servers.js';
+import { union } from '../plan/operations/diff.js';
+import type { ForeignVirtualServers } from '../plan/ownership/foreign-virtual-servers.js';
 import { ownershipOf } from '../plan/ownership/ownership.js';
 import { hasOwnershipMarker } from '../plan/packet-rules/packet-elements.js';
 import { cachedPacketTable } from '../plan/packet-rules/packet-table.js';
@@ -60,7 +62,7 @@ export interface KernelPorts {
 export interface Composition {
   readonly syncLoop: SyncLoop;
   readonly store: ClusterStore;
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
   readonly dummy: DummyInterface;
   readonly routeEvents: RouteEventHandler;
   readonly reconciler: Reconciler;
@@ -73,6 +75,10 @@ export interface Composition {
   readonly desiredStateUpdater: DesiredStateUpdater;
   /** What Services ask for and somebody else has made. */
   readonly foreignVirtualServers: ForeignVirtualServers;
+  /** Virtual servers that no Service asks for and that have open connections. */
+  readonly orphaned: OrphanedVirtualServers;
+  /** What the kernel of this node is to hold. */
+  readonly desiredNodeState: DesiredNodeState;
   /** What keeps Services from being served as they ask, now. */
   readonly problemEvents: () => Iterable<RecordedEvent>;
   readonly packetRules: PacketRules;
@@ -108,7 +114,8 @@ export const compose = (
     nodeReporter.report();
     syncLoop.request(losesEndpoint ? 'urgent' : 'ordinary');
   }, metrics);
-  const observed = new ObservedState();
+  const desired = new DesiredState();
+  const observed = new EngineState(desired);
   const nodeAddresses = new NodeAddresses();
   let gateways: ReadonlySet<IpAddress> = new Set();
   let isSynced = false;
@@ -130,6 +137,7 @@ export const compose = (
   });
   settings.onChange(() => nodeReporter.report());
   const desiredStateUpdater = new DesiredStateUpdater({
+    desired,
     store,
     settings: () => ({
       scheduler: settings.now.scheduler,
@@ -149,7 +157,7 @@ export const compose = (
         apiServerHost: store.apiServerHost,
       }),
     }),
-    observedKeys: () => observed.keys(),
+    retainedKeys: () => union(observed.virtualServers.orphans.keys(), observed.keys()),
     events,
     log,
   });
@@ -163,7 +171,7 @@ export const compose = (
         masqueradeAll: settings.now.masqueradeAll || podNetworksUnknown(settings.now, store.node),
         masqueradeMark: settings.now.masqueradeMark,
         podTraffic: podTraffic(settings.now, store.node)[family],
-        masqueradePorts: desiredStateUpdater.desired.nodePortUsage.masqueradePorts,
+        masqueradePorts: desired.nodePortUsage.masqueradePorts,
         sourceLengths,
       }),
     initialElements: function* (family) {
@@ -186,31 +194,29 @@ export const compose = (
   });
   const isExcluded = (address: IpAddress): boolean =>
     settings.now.excludeCidrs.some((cidr) => cidrContains(cidr, address));
-  const foreignVirtualServers: ForeignVirtualServers = new ForeignVirtualServers({
-    desired: new ExcludedByCidr({ desired: desiredStateUpdater.orphaned, observed, isExcluded }),
-    services: desiredStateUpdater.desired,
-    observed,
+  const desiredNodeState: DesiredNodeState = new DesiredNodeState({
+    services: desired,
+    state: observed,
+    isOnInterface: (address) => desiredStateUpdater.isOnInterface(address),
+    isExcluded,
   });
-  const isGiven = (identity: VirtualServerIdentity): boolean =>
+  const { foreign: foreignVirtualServers, orphaned } = desiredNodeState;
+  const adoptForeign = (identity: VirtualServerIdentity): boolean =>
     (identity.by === 'address' && takeOver.isInProgress(familyOf(identity.address))) ||
-    desiredStateUpdater.desired.adoptForeign(virtualServerKey(identity));
-  const ownershipConflicts = new OwnershipConflicts({
-    ipvs,
-    observed,
-    foreign: foreignVirtualServers,
-    adoptForeign: isGiven,
-  });
+    desired.adoptForeign(virtualServerKey(identity));
   const reconciler = new Reconciler({
     retryDelays: delays.retry,
     ipvs,
     addresses: dummy,
     packetRules,
     staleFlows,
-    observed,
-    desired: foreignVirtualServers,
-    conflicts: ownershipConflicts,
-    orphans: desiredStateUpdater.orphaned,
-    endpoints: desiredStateUpdater.desired,
+    state: observed,
+    desired: desiredNodeState,
+    services: desired,
+    formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
+    isOnInterface: (address) => desiredStateUpdater.isOnInterface(address),
+    adoptForeign,
+    endpoints: desired,
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     isNodeDeleted: (name) => deletedNodes.isDeleted(name),
     counters,
@@ -224,24 +230,21 @@ export const compose = (
   });
   const resync = new Resync({
     ipvs,
-    observed,
+    state: observed,
     dummyAddresses: () => dummy.addresses(),
     isOurs: (identity) =>
-      ownershipConflicts.mayBeOurs(virtualServerKey(identity)) ||
       ownershipOf(identity, {
         hasMarker: (named) => hasOwnershipMarker(named, (key) => observed.element(key) !== undefined),
         canHaveMarker: (family) => packetFamilies.includes(family),
         isTakingOver: (family) => takeOver.isInProgress(family),
-        isDesired: (key) => desiredStateUpdater.desired.ownerOf(key) !== undefined,
-        adoptForeign: (key) => desiredStateUpdater.desired.adoptForeign(key),
+        isDesired: (key) => desired.ownerOf(key) !== undefined,
+        adoptForeign: (key) => desired.adoptForeign(key),
         hasDummyAddress: (address) => observed.hasAddress(address),
         hasNodeAddress: (address) => nodeAddresses.has(address),
         isExcluded,
       }) === 'ours',
-    isDesired: (key) => desiredStateUpdater.desired.ownerOf(key) !== undefined,
+    isDesired: (key) => desired.ownerOf(key) !== undefined,
     onUnreadable: reconciler.onUnreadable,
-    onMissing: (missing) => ownershipConflicts.setMissing(missing),
-    foreign: foreignVirtualServers,
   });
   const readAddresses = async (): Promise<boolean> => {
     // Its index is not to be relied on: events may have been lost.
@@ -282,6 +285,7 @@ export const compose = (
     store,
     desiredStateUpdater,
     observed,
+    orphaned,
     reconciler,
     resync,
     isAddressDesired: (address) => foreignVirtualServers.hasAddress(address),
@@ -327,6 +331,8 @@ export const compose = (
     store,
     desiredStateUpdater,
     foreignVirtualServers,
+    orphaned,
+    desiredNodeState,
     problemEvents: function* () {
       yield* desiredStateUpdater.problemEvents();
       yield* ownershipConflictReporter.problemEvents();

@@ -28,11 +28,14 @@ export interface ElementOperation {
 /** The only vocabulary between thinking and doing. */
 export type Operation = IpvsOperation | AddressOperation | ElementOperation;
 
-/** What became of an operation. `unknown`: no answer, so its key must be read again. Errors go by errno name, as `EEXIST`. */
+/** The result of an operation. `unknown`: no answer, so its key must be read again. Errors go by errno name, as `EEXIST`. */
 export type Outcome =
   | { readonly status: 'applied' }
   | { readonly status: 'failed'; readonly errno: string; readonly message: string }
   | { readonly status: 'unknown' };
+
+/** The result of an operation that may depend on something else. `deferred`: not sent, because that is not in force. */
+export type DeferrableOutcome = Outcome | { readonly status: 'deferred' };
 
 /** The virtual server that an IPVS operation is about. */
 export const operationIdentity = (operation: IpvsOperation): VirtualServerIdentity => {

@@ -1,19 +1,16 @@
-import { OwnershipConflicts } from '../../src/apply/ownership/ownership-conflicts.js';
-import { ObservedState } from '../../src/apply/mirror/observed-state.js';
+import { DesiredNodeState } from '../../src/apply/state/desired-node-state.js';
+import { EngineState } from '../../src/apply/state/engine-state.js';
 import { OperationCounters } from '../../src/apply/counters/operation-counters.js';
 import type { FlowCleaner } from '../../src/apply/conntrack/reset-connections.js';
 import { Reconciler } from '../../src/apply/reconciler.js';
 import { Resync } from '../../src/apply/mirror/resync.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../../src/model/virtual-server.js';
-import { ForeignVirtualServers } from '../../src/plan/ownership/foreign-virtual-servers.js';
 import { DesiredState } from '../../src/plan/desired-state.js';
 import { type DirtyKeys } from '../../src/plan/operations/diff.js';
 import { defaultDrainSettings } from '../../src/plan/drain/drain-step.js';
-import { ExcludedByCidr } from '../../src/plan/ownership/excluded-by-cidr.js';
 import { render, renderContext } from '../../src/plan/render/render.js';
 import { FaultyKernel } from './faulty-kernel.js';
-import { orphanedVirtualServersOver } from './orphaned-virtual-servers.js';
 import { mergeDirtyKeys } from './dirty-keys.js';
 import { nodeFacts, ready, service, settings, slice } from './objects.js';
 
@@ -25,7 +22,7 @@ interface Around {
   /** One address inside of ipvs.excludeCIDRs. */
   readonly excluded?: string;
   /** Whose what is new to us is; by default what stands on a VIP of ours is ours. */
-  readonly isOurs?: (identity: VirtualServerIdentity, observed: ObservedState) => boolean;
+  readonly isOurs?: (identity: VirtualServerIdentity, observed: EngineState) => boolean;
   readonly staleFlows?: FlowCleaner;
 }
 
@@ -37,38 +34,31 @@ export const reconcilerParts = ({
   isOurs = (identity) => identity.by === 'address' && kernel.addresses.has(identity.address),
   staleFlows = { clean: async () => {} },
 }: Around = {}) => {
-  const observed = new ObservedState();
   const desired = new DesiredState();
+  const observed = new EngineState(desired);
   const counters = new OperationCounters();
   const clock = { now: 1_000 };
   const gone = new Set<string>();
   const interfaces = new Set<string>();
-  const lingering = orphanedVirtualServersOver(desired, interfaces);
-  const contested = new ForeignVirtualServers({
-    desired: new ExcludedByCidr({
-      desired: lingering,
-      observed,
-      isExcluded: (address) => address === excluded,
-    }),
+  const isOnInterface = (address: string): boolean => interfaces.has(address);
+  const desiredNodeState = new DesiredNodeState({
     services: desired,
-    observed,
+    state: observed,
+    isOnInterface,
+    isExcluded: (address) => address === excluded,
   });
   const isGiven = (identity: VirtualServerIdentity): boolean =>
     desired.adoptForeign(virtualServerKey(identity));
-  const contests = new OwnershipConflicts({
-    ipvs: kernel,
-    observed,
-    foreign: contested,
-    adoptForeign: isGiven,
-  });
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
-    observed,
-    desired: contested,
-    orphans: lingering,
-    conflicts: contests,
+    state: observed,
+    desired: desiredNodeState,
+    services: desired,
+    formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
+    isOnInterface,
+    adoptForeign: isGiven,
     endpoints: desired,
     drainSettings: () => defaultDrainSettings,
     isNodeDeleted: (nodeName) => gone.has(nodeName),
@@ -79,15 +69,13 @@ export const reconcilerParts = ({
   });
   const resync = new Resync({
     ipvs: kernel,
-    observed,
+    state: observed,
     dummyAddresses: async () => [...kernel.addresses],
-    isOurs: (identity) =>
-      contests.mayBeOurs(virtualServerKey(identity)) || isOurs(identity, observed) || isGiven(identity),
+    isOurs: (identity) => isOurs(identity, observed) || isGiven(identity),
     isDesired: (key) => desired.ownerOf(key) !== undefined,
-    onMissing: (missing) => contests.setMissing(missing),
-    foreign: contested,
     onUnreadable: reconciler.onUnreadable,
   });
+  const { orphaned: lingering, foreign: contested } = desiredNodeState;
   return {
     kernel,
     observed,
@@ -138,4 +126,12 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
       ),
     );
   return { ...parts, warnings, cleaned, want, wantMany };
+};
+
+/** As if a new process knew nothing of the virtual servers. */
+export const forgetVirtualServers = (state: EngineState): void => {
+  for (const key of state.virtualServerKeys()) {
+    const identity = state.virtualServer(key)?.server.identity;
+    if (identity !== undefined) state.virtualServers.apply(identity, { kind: 'read-absent' });
+  }
 };

@@ -22,8 +22,17 @@ import {
   type RenderSettings,
 } from '../../src/plan/render/render.js';
 import { formatHostAddress, sortedRealServers } from '../../src/plan/output/ipvs-table-formats.js';
-import { orphanedVirtualServersOver } from './orphaned-virtual-servers.js';
 import { ip, nodeFacts, settings } from './objects.js';
+import { OrphanIndex } from '../../src/apply/state/orphan-index.js';
+import {
+  orphanEnd,
+  orphanKeys,
+  orphanOf,
+  type OrphanEnd,
+  type OrphanFacts,
+} from '../../src/plan/drain/orphan.js';
+import { OrphanedVirtualServers } from '../../src/plan/drain/orphaned-virtual-servers.js';
+import type { VirtualServerKey } from '../../src/model/virtual-server.js';
 import { SimulatedKernel } from './simulated-kernel.js';
 
 /** What a node is given at once. */
@@ -57,9 +66,19 @@ const tableLines = (operations: readonly Operation[]): readonly string[] =>
 export class SimulatedNode {
   readonly kernel = new SimulatedKernel();
   readonly desired = new DesiredState();
-  readonly lingering = orphanedVirtualServersOver(this.desired, {
-    has: (address) => this.context.interfaceAddresses.has(ip(address)),
+  readonly #orphans = new OrphanIndex();
+  readonly #isOnInterface = (address: string): boolean => this.context.interfaceAddresses.has(ip(address));
+  readonly lingering = new OrphanedVirtualServers({
+    desired: this.desired,
+    orphans: this.#orphans,
+    isOnInterface: this.#isOnInterface,
   });
+  readonly #facts: OrphanFacts = {
+    services: this.desired,
+    formerVirtualServer: (key) => this.desired.formerEndpoints.virtualServer(key),
+    isOnInterface: this.#isOnInterface,
+    observed: this.kernel,
+  };
   context: RenderContext;
   draining: Draining = new Map();
   /** What the last change did to packet rules. */
@@ -137,20 +156,31 @@ export class SimulatedNode {
 
   /** Those that are unwanted now linger if they have connections; the keys with those that are wanted otherwise by that. */
   #settle(touched: DirtyKeys): DirtyKeys {
-    let all = touched;
-    for (const key of touched.virtualServers)
-      if (['wanted-again', 'gone'].includes(this.lingering.endOf(key, this.kernel) ?? ''))
-        all = union(all, this.lingering.release(key));
-    const { virtualServers } = touched;
-    for (const have of this.lingering.candidates(
-      virtualServers,
-      this.lingering,
-      this.kernel,
-      this.drainSettings,
-    ))
-      if (this.kernel.observe(have.server.identity).some(({ activeConnections }) => activeConnections > 0))
-        all = union(all, this.lingering.retain(have, this.kernel));
+    let all = union(touched, this.#release(touched.virtualServers, ['wanted-again', 'gone']));
+    for (const key of touched.virtualServers) {
+      const have =
+        this.lingering.virtualServer(key) === undefined ? this.kernel.virtualServer(key) : undefined;
+      const orphan = have && orphanOf(have, this.#facts, this.drainSettings);
+      if (have === undefined || orphan === undefined) continue;
+      if (!this.kernel.observe(have.server.identity).some(({ activeConnections }) => activeConnections > 0))
+        continue;
+      this.#orphans.replace(key, undefined, orphan);
+      all = union(all, orphanKeys(orphan));
+    }
     return all;
+  }
+
+  /** Ends orphans; gives what is wanted otherwise by that. */
+  #release(keys: Iterable<VirtualServerKey>, reasons: readonly OrphanEnd[]): DirtyKeys {
+    let changed = dirtyKeys();
+    for (const key of keys) {
+      const orphan = this.#orphans.get(key);
+      const end = orphan && orphanEnd(orphan, this.#facts);
+      if (orphan === undefined || end === undefined || !reasons.includes(end)) continue;
+      this.#orphans.replace(key, orphan, undefined);
+      changed = union(changed, orphanKeys(orphan));
+    }
+    return changed;
   }
 
   /** What the daemon does after each change with what it touched, and every minute with what is draining. */
@@ -160,8 +190,13 @@ export class SimulatedNode {
   ): readonly string[] {
     const tables = virtualServersWithDraining(keys, this.lingering, this.kernel, this.drainSettings);
     const step = drainStep({
-      draining: this.draining,
-      observations: new Map(tables.map(({ server }) => [server.key, this.kernel.observe(server.identity)])),
+      drainingOf: (key) => this.draining.get(key) ?? new Map(),
+      unreadable: [],
+      isOrphan: (key) => this.lingering.has(key),
+      observations: new Map([
+        ...[...keys].filter((key) => this.draining.has(key)).map((key) => [key, []] as const),
+        ...tables.map(({ server }) => [server.key, this.kernel.observe(server.identity)] as const),
+      ]),
       desired: this.lingering,
       now,
       settings: this.drainSettings,
@@ -169,12 +204,14 @@ export class SimulatedNode {
       endpointOf: (of, realServer) => this.desired.formerEndpoint(of, realServer),
       isNodeDeleted: () => false,
     });
-    this.draining = step.stillDraining;
+    const draining = new Map(this.draining);
+    for (const [key, servers] of step.stillDraining)
+      if (servers.size === 0) draining.delete(key);
+      else draining.set(key, servers);
+    this.draining = draining;
     this.kernel.apply(step.delete);
     let ended = dirtyKeys({ virtualServers: new Set(step.delete.map(operationKey)) });
-    for (const key of keys)
-      if (this.lingering.endOf(key, this.kernel) === 'idle')
-        ended = union(ended, this.lingering.release(key));
+    ended = union(ended, this.#release(keys, ['idle']));
     const after = phases(diff(this.lingering, this.kernel, ended, this.drainSettings)).flatMap(
       phaseOperations,
     );

@@ -1,4 +1,4 @@
-import { BaseError, messageOf } from '../../base/errors.js';
+import { messageOf } from '../../base/errors.js';
 import { families, type Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import {
@@ -7,11 +7,12 @@ import {
   type SetElement,
   type TableDeclaration,
 } from '../../nftables/declarations.js';
-import type { ElementOperation, Outcome } from '../../model/operation.js';
+import type { DeferrableOutcome, ElementOperation, Outcome } from '../../model/operation.js';
 import type { TransactionOutcome } from '../../kernel/nftables/client.js';
 import type { NftablesChange } from '../../kernel/nftables/requests.js';
 import { elementChanges } from './element-changes.js';
 import type { PacketRulesClient } from './packet-rules-client.js';
+import { PacketRulesError } from './packet-rules-error.js';
 import { isReadError } from '../mirror/kernel-reader.js';
 import { canUpdateInPlace, sameSet, cachedTableText } from './table-comparison.js';
 import {
@@ -36,19 +37,9 @@ export interface PacketRulesParts {
   readonly log: Logger;
 }
 
-/** The kernel refused our tables; the message says which part. */
-export class PacketRulesError extends BaseError {
-  constructor(
-    message: string,
-    /** '': the kernel gave no answer. */
-    readonly errno: string,
-  ) {
-    super(message);
-  }
-}
-
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
+const deferred: DeferrableOutcome = { status: 'deferred' };
 
 const isOurs = (set: SetDeclaration): boolean => {
   const declared = setDeclaration(set.name);
@@ -106,7 +97,7 @@ export class PacketRules {
 
   /**
    * Makes the rules as they should be, where they are not known to be; false where the kernel refused any: to be tried again
-   * later. Until then the elements of that family are held to be there, so that everything else goes on.
+   * later. Until then the elements of that family are deferred, and everything else goes on.
    */
   async declare(): Promise<boolean> {
     for (const family of this.parts.families) {
@@ -175,26 +166,35 @@ export class PacketRules {
   }
 
   /** One outcome an operation, in order; each family's in one transaction. One bad element does not hold up the others. */
-  async apply(operations: readonly ElementOperation[]): Promise<readonly Outcome[]> {
-    const outcomes = new Map<ElementOperation, Outcome>();
+  async apply(operations: readonly ElementOperation[]): Promise<readonly DeferrableOutcome[]> {
+    const outcomes = new Map<ElementOperation, DeferrableOutcome>();
     for (const family of families) {
       const ofFamily = operations.filter(({ element }) => element.family === family);
-      if (!this.inForce.includes(family)) {
-        await this.#addMarkers(family, ofFamily);
-        for (const operation of ofFamily) outcomes.set(operation, applied);
-      } else if (ofFamily.length > 0) await this.#apply(family, ofFamily, outcomes);
+      if (ofFamily.length === 0) continue;
+      if (this.inForce.includes(family)) await this.#apply(family, ofFamily, outcomes);
+      else await this.#defer(family, ofFamily, outcomes);
     }
     return operations.map((operation) => outcomes.get(operation) ?? unknown);
   }
 
-  /** Also in trouble the table as it is there takes names: they tell the next process whose the virtual servers are. */
-  async #addMarkers(family: Family, operations: readonly ElementOperation[]): Promise<void> {
+  /**
+   * While the rules of a family are not in force, nothing is sent but ownership markers: a table of ours that exists takes them,
+   * and they tell the next process which virtual servers are ours.
+   */
+  async #defer(
+    family: Family,
+    operations: readonly ElementOperation[],
+    outcomes: Map<ElementOperation, DeferrableOutcome>,
+  ): Promise<void> {
+    for (const operation of operations) outcomes.set(operation, deferred);
+    if (!this.#present.has(family)) return;
     const markers = operations.filter(
       ({ kind, element }) => kind === 'add-element' && isPacketClass(element.set),
     );
-    if (markers.length === 0 || !this.#present.has(family)) return;
+    if (markers.length === 0) return;
     const elements = markers.map(({ element }) => element);
-    await this.parts.client.transaction(elementChanges('add-elements', family, elements));
+    const { status } = await this.parts.client.transaction(elementChanges('add-elements', family, elements));
+    if (status === 'applied') for (const operation of markers) outcomes.set(operation, applied);
   }
 
   #recordFailure(family: Family, problem: string): void {
@@ -281,7 +281,7 @@ export class PacketRules {
   async #apply(
     family: Family,
     operations: readonly ElementOperation[],
-    outcomes: Map<ElementOperation, Outcome>,
+    outcomes: Map<ElementOperation, DeferrableOutcome>,
   ): Promise<void> {
     let [sent, outcome] = [operations, await this.#send(family, operations)];
     if (outcome.status !== 'applied') {

@@ -1,6 +1,6 @@
 import type { DriftCounters } from '../../apply/counters/drift-counters.js';
 import type { DummyInterface } from '../../apply/addresses/dummy-interface.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { Resync } from '../../apply/mirror/resync.js';
@@ -8,6 +8,7 @@ import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
 import type { TakeOver } from '../../apply/ownership/take-over.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
+import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
 import type { SyncObserver } from './sync-observer.js';
 import type { SyncRetryDelays } from './failure-state.js';
@@ -17,7 +18,9 @@ import type { DesiredStateUpdater } from './desired-state-updater.js';
 export interface SyncLoopParts {
   readonly store: ClusterStore;
   readonly desiredStateUpdater: DesiredStateUpdater;
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
+  /** What Services ask for, with the virtual servers that stay for their open connections. */
+  readonly orphaned: OrphanedVirtualServers;
   readonly reconciler: Reconciler;
   readonly resync: Resync;
   /** Whether kube-ipvs0 is to have the address. */

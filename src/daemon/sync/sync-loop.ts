@@ -1,5 +1,5 @@
 import { DummyInterfaceError } from '../../apply/addresses/dummy-interface.js';
-import type { ReconcileReport } from '../../apply/reconciler.js';
+import type { ReconcileReport } from '../../apply/phase-runner.js';
 import { SerialQueue } from '../../base/async.js';
 import type { IpAddress } from '../../base/ip.js';
 import { firstOf } from '../../base/log-sampled.js';
@@ -157,13 +157,9 @@ export class SyncLoop implements AsyncDisposable {
   /** What the first sync would do. Reads the kernel, changes nothing. */
   async plan(): Promise<readonly Phase[]> {
     return this.#queue.run(async () => {
-      const { desiredStateUpdater, reconciler } = this.parts;
-      const dirtyKeys = await reconciler.expandDirtyKeys(
-        await this.#readKernel(desiredStateUpdater.update()),
-      );
-      return reconciler.plan(
-        this.#packetRulesController.withElementsInForce(dirtyKeys, desiredStateUpdater.orphaned),
-      );
+      const { desiredStateUpdater, orphaned, reconciler } = this.parts;
+      const dirtyKeys = await reconciler.examine(await this.#readKernel(desiredStateUpdater.update()));
+      return reconciler.plan(this.#packetRulesController.withElementsInForce(dirtyKeys, orphaned));
     });
   }
 
@@ -225,14 +221,11 @@ export class SyncLoop implements AsyncDisposable {
 
   /** Reads the whole kernel table into the mirror: what stands there and is wanted stays as it is. */
   async #readKernel(changed: DirtyKeys): Promise<DirtyKeys> {
-    const { resync, observed, desiredStateUpdater } = this.parts;
+    const { resync, observed, orphaned, desiredStateUpdater } = this.parts;
     await this.#packetRulesController.read();
     await resync.begin({ ignoreKnown: true });
     this.#mirrorIsCurrent = true;
-    return union(
-      union(changed, desiredStateUpdater.desired.keys()),
-      union(desiredStateUpdater.orphaned.keys(), observed.keys()),
-    );
+    return union(union(changed, desiredStateUpdater.desired.keys()), union(orphaned.keys(), observed.keys()));
   }
 
   async #resyncAll(): Promise<void> {

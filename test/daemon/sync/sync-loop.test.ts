@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OwnershipConflicts } from '../../../src/apply/ownership/ownership-conflicts.js';
 import { DriftCounters } from '../../../src/apply/counters/drift-counters.js';
 import { DummyInterface } from '../../../src/apply/addresses/dummy-interface.js';
-import { ObservedState } from '../../../src/apply/mirror/observed-state.js';
+import { DesiredNodeState } from '../../../src/apply/state/desired-node-state.js';
+import { EngineState } from '../../../src/apply/state/engine-state.js';
 import { OperationCounters } from '../../../src/apply/counters/operation-counters.js';
 import { Reconciler } from '../../../src/apply/reconciler.js';
 import { Resync } from '../../../src/apply/mirror/resync.js';
@@ -16,7 +16,7 @@ import { silentRecorder } from '../../../src/daemon/events/event-recorder.js';
 import type { SetElement } from '../../../src/nftables/declarations.js';
 import { DesiredStateUpdater } from '../../../src/daemon/sync/desired-state-updater.js';
 import { hasOwnershipMarker, packetClassElement } from '../../../src/plan/packet-rules/packet-elements.js';
-import { ForeignVirtualServers } from '../../../src/plan/ownership/foreign-virtual-servers.js';
+import { DesiredState } from '../../../src/plan/desired-state.js';
 import { defaultDrainSettings } from '../../../src/plan/drain/drain-step.js';
 import { ClusterStore } from '../../../src/watch/store/cluster-store.js';
 import { eventually } from '../../support/daemon-process.js';
@@ -34,9 +34,12 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     info: (_, message) => void infos.push(message),
   };
   const store = new ClusterStore(() => proxy.request());
-  const observed = new ObservedState();
+  const desired = new DesiredState();
+  const observed = new EngineState(desired);
   const facts = nodeFacts(['eth0 192.0.2.1/24']);
   const wanted = new DesiredStateUpdater({
+    desired,
+    retainedKeys: () => observed.keys(),
     store,
     settings: () => settings(),
     nodeFacts: () => facts,
@@ -63,42 +66,40 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     began: () => void told.push('began'),
     ended: ({ succeeded }) => void told.push(succeeded ? 'succeeded' : 'failed'),
   };
-  const contested = new ForeignVirtualServers({
-    desired: wanted.orphaned,
-    services: wanted.desired,
-    observed,
+  const desiredNodeState = new DesiredNodeState({
+    services: desired,
+    state: observed,
+    isOnInterface: (address) => wanted.isOnInterface(address),
+    isExcluded: () => false,
   });
+  const { orphaned } = desiredNodeState;
   const reconciler = new Reconciler({
     ipvs: kernel,
     addresses: dummy,
     packetRules: kernel.packetRules,
     staleFlows: { clean: async () => {} },
-    observed,
-    desired: contested,
-    orphans: wanted.orphaned,
-    conflicts: new OwnershipConflicts({
-      ipvs: kernel,
-      observed,
-      foreign: contested,
-      adoptForeign: () => false,
-    }),
+    state: observed,
+    desired: desiredNodeState,
+    services: desired,
+    formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
+    isOnInterface: (address) => wanted.isOnInterface(address),
+    adoptForeign: () => false,
     drainSettings: () => defaultDrainSettings,
-    endpoints: wanted.desired,
+    endpoints: desired,
     isNodeDeleted: () => false,
     counters,
     log,
   });
   const resync = new Resync({
     ipvs: kernel,
-    observed,
+    state: observed,
     dummyAddresses: () => dummy.addresses(),
     isOurs: (identity) =>
       isNamedAsOurs
         ? hasOwnershipMarker(identity, (key) => observed.element(key) !== undefined)
         : identity.by === 'address' && observed.hasAddress(identity.address),
-    isDesired: (key) => wanted.desired.ownerOf(key) !== undefined,
+    isDesired: (key) => desired.ownerOf(key) !== undefined,
     onUnreadable: reconciler.onUnreadable,
-    foreign: contested,
   });
   const clock = { date: 0, monotonic: 0 };
   const troubled: Family[] = [];
@@ -116,6 +117,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     store,
     desiredStateUpdater: wanted,
     observed,
+    orphaned,
     reconciler,
     resync,
     dummy,
@@ -130,7 +132,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
         return families.filter((family) => !refused.includes(family));
       },
     },
-    isAddressDesired: (address) => contested.hasAddress(address),
+    isAddressDesired: (address) => desiredNodeState.hasAddress(address),
     checkKernelSettings: () => {},
     takeOver: { end: async () => {} },
     staleFlows: { clean: async () => {} },
@@ -188,7 +190,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     troubled,
     refused,
     elements,
-    contested,
+    contested: desiredNodeState.foreign,
   };
 };
 
