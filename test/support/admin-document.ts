@@ -2,11 +2,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { responseTypesSource } from './response-shapes.js';
 
-// The types in deploy/ADMIN.md are those of the code: node build/test/support/admin-document.js writes them.
+// The types in docs/admin-api.md are those of the code: node build/test/support/admin-document.js writes them.
 
-const file = fileURLToPath(new URL('../../../deploy/ADMIN.md', import.meta.url));
+const file = fileURLToPath(new URL('../../../docs/admin-api.md', import.meta.url));
 
-/** The document as it is, and as it is to be. */
+/** The page as it is, and as the code says it should be. */
 export const adminDocument = (): { readonly present: string; readonly wanted: string } => {
   const present = readFileSync(file, 'utf8');
   const source = responseTypesSource()
