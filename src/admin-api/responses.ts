@@ -1,195 +1,195 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
 
-// What a running daemon answers on its admin socket. docs/admin-api.md is made from this file: what stands here is what
-// people read. Fields may be added within a version; none changes its meaning or goes.
+// The responses of the admin API. docs/admin-api.md is generated from this file, so its readers see these comments. Within a
+// version, fields may be added; none is removed or changes its meaning.
 
-/** The version of all answers, which each of them has as `version`. */
+/** The value of `version` in all responses. */
 export const adminVersion = 1;
 
-/** How an address came to be a Service's, in the words of the API. */
+/** The kind of address by which a Service is reached, as the Kubernetes API names it. */
 export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer';
 
-/** What is under way with a real server that gets no new connections any more. */
+/** The drain of a real server: it gets no new connections. */
 export interface DrainResponse {
-  /** Seconds since it began. */
+  /** Seconds since the drain started. */
   readonly seconds: number;
-  /** Seconds until its connections are cut, where it has not become idle before. */
+  /** Seconds until its remaining connections are cut. */
   readonly secondsLeft: number;
-  /** Why it is not used any more: it is no endpoint now (`gone`), or what `endpoints` of its Service says of it. */
+  /** Why the real server is not used: it is no longer an endpoint (`gone`), or the reason in `endpoints`. */
   readonly reason: UnusedReason | 'gone';
 }
 
-/** A real server, as far as the cluster knows of it; what nobody has told is absent. */
+/** A real server and the endpoint behind it; fields that the EndpointSlice does not set are absent. */
 export interface RealServerDescription {
-  /** The pod behind it, as `namespace/name`. */
+  /** The pod, as `namespace/name`. */
   readonly pod?: string;
   readonly node?: string;
   readonly zone?: string;
-  /** `ready`: it is wanted; `last-resort`: it ends, but none is ready; `draining`: not wanted, and it gets nothing new. */
+  /** `ready`: in use; `last-resort`: terminating, but in use because none is ready; `draining`: no new connections. */
   readonly state: 'ready' | 'last-resort' | 'draining';
-  /** Where the state is `draining`, as soon as the daemon has looked at it. */
+  /** Present if the state is `draining` and the daemon has read its connections. */
   readonly drain?: DrainResponse;
 }
 
-/** What is under way with a virtual server that no Service asks for any more: it stays for its open connections. */
+/** An orphaned virtual server: no Service defines it any more, and it is kept until its connections end. */
 export interface OrphanedResponse {
-  /** Seconds since the first of its real servers drains. */
+  /** Seconds since its first real server started to drain. */
   readonly seconds: number;
-  /** Seconds until all its connections are cut, where it has not become idle before. */
+  /** Seconds until its remaining connections are cut. */
   readonly secondsLeft: number;
 }
 
-/** Whose a virtual server is. */
+/** The Service and the endpoints behind a virtual server. */
 export interface VirtualServerDescription {
-  /** As `namespace/name`. Absent only where it lingers since before the daemon started, so that nobody knows it. */
+  /** As `namespace/name`. Absent if the virtual server was orphaned before the daemon started. */
   readonly service?: string;
-  /** The port of the Service; `name` is '' where it has none. Absent where it lingers. */
+  /** The port of the Service; `name` is '' if it has none. Absent if the virtual server is orphaned. */
   readonly port?: { readonly name: string; readonly port: number };
-  /** Absent where it lingers. */
+  /** Absent if the virtual server is orphaned. */
   readonly frontend?: FrontendKind;
-  /** Where it lingers. */
+  /** Present if the virtual server is orphaned. */
   readonly lingering?: OrphanedResponse;
-  /** Somebody else has made it, and it is left alone. */
+  /** Present if another program created the virtual server; kube-ipvs leaves it alone. */
   readonly contested?: true;
-  /** By address and port, as `10.244.1.5:8080`, `[fd00::5]:8080`. */
+  /** By address and port, such as `10.244.1.5:8080` or `[fd00::5]:8080`. */
   readonly realServers: Readonly<Record<string, RealServerDescription>>;
 }
 
-/** `GET /v1/virtual-servers`: whose everything is. `?service=NAMESPACE/NAME` and `?address=IP` narrow it. */
+/** `GET /v1/virtual-servers`: what is behind each virtual server. Filters: `?service=NAMESPACE/NAME`, `?address=IP`. */
 export interface VirtualServersResponse {
   readonly version: 1;
-  /** By `TCP 10.96.0.1:443`, as in `dump -o json`. Virtual servers of others are absent. */
+  /** By key, such as `TCP 10.96.0.1:443`, as in `dump -o json`. Foreign virtual servers are absent. */
   readonly virtualServers: Readonly<Record<string, VirtualServerDescription>>;
 }
 
-/** The last sync that came to an end. */
+/** The last sync that ended. */
 export interface SyncResponse {
-  /** As `2026-11-23T10:00:00.000Z`. */
+  /** A time, such as `2026-11-23T10:00:00.000Z`. */
   readonly at: string;
   readonly secondsAgo: number;
   readonly tookSeconds: number;
-  /** Whether it came to its end; what the kernel refused of it is in `refused`. */
+  /** Whether the sync completed. `refused` lists operations that the kernel refused. */
   readonly succeeded: boolean;
-  /** Operations that the kernel did, and did not. */
+  /** Number of operations that the kernel applied, and of those that failed. */
   readonly applied: number;
   readonly failed: number;
 }
 
-/** Something that the kernel refused and that is tried again. */
+/** An operation that the kernel refused and that is retried. */
 export interface RefusedOperationResponse {
-  /** A virtual server, an address or an element of the packet rules. */
+  /** The object: a virtual server, an address or an element of the packet rules. */
   readonly what: string;
   readonly reason: string;
-  /** Seconds since it was refused first. */
+  /** Seconds since the first refusal. */
   readonly seconds: number;
-  /** Seconds until it is tried again; absent where that happens only when something changes. */
+  /** Seconds until the next attempt; absent if the next attempt waits for a change. */
   readonly nextTrySeconds?: number;
 }
 
-/** Something that was not as it was left. */
+/** Changes by other programs that kube-ipvs repaired. */
 export interface DriftResponse {
-  /** As `address`, `virtual-server`, `packet-rule`; and how it was wrong, as `missing`, `differs`. */
+  /** The kind of object, such as `virtual-server`, and the difference, such as `missing` or `differs`. */
   readonly object: string;
   readonly drift: string;
   readonly count: number;
 }
 
-/** The packet rules of one family. */
+/** The packet rules of one IP family. */
 export interface PacketRulesResponse {
   readonly inForce: boolean;
-  /** Why not. */
+  /** Why they are not in force. */
   readonly trouble?: string;
 }
 
 export interface OrphanedVirtualServerResponse extends OrphanedResponse {
-  /** As `TCP 10.96.0.1:443`. */
+  /** A key, such as `TCP 10.96.0.1:443`. */
   readonly virtualServer: string;
   readonly service?: string;
 }
 
-/** A node that was gone when the daemon asked for it. */
+/** A node that had been deleted when the daemon queried the API server. */
 export interface DeletedNodeResponse {
   readonly node: string;
   readonly secondsAgo: number;
-  /** Draining real servers that were deleted for it. */
+  /** Number of draining real servers that were deleted because of it. */
   readonly realServers: number;
 }
 
-/** `GET /v1/status`: how the daemon does. */
+/** `GET /v1/status`: the state of the daemon. */
 export interface StatusResponse {
   readonly version: 1;
-  /** Of kube-ipvs. */
+  /** The version of kube-ipvs. */
   readonly programVersion: string;
   readonly pid: number;
-  /** As `2026-11-23T10:00:00.000Z`. */
+  /** A time, such as `2026-11-23T10:00:00.000Z`. */
   readonly startedAt: string;
   readonly uptimeSeconds: number;
-  /** The name of this Node, and its zone where it has one. */
+  /** The name of this Node, and its zone if it has one. */
   readonly node: string;
   readonly zone?: string;
   /** `uname -r`. */
   readonly kernelRelease: string;
   readonly scheduler: string;
-  /** Twelve digits that differ where the effective configuration does, but for the names and addresses of nodes; the log has the same ones. */
+  /** Twelve digits of a digest of the effective configuration, without names and addresses of nodes; as in the log. */
   readonly configDigest: string;
   readonly configFiles: readonly string[];
   readonly source: {
-    /** As `API server https://192.0.2.9:6443`, or `manifests` and their full path. */
+    /** `API server https://192.0.2.9:6443`, or `manifests` and their full path. */
     readonly name: string;
-    /** Whether its first full state has come. */
+    /** Whether the first complete state has arrived. */
     readonly delivered: boolean;
-    /** What keeps it from following the cluster now. */
+    /** What currently prevents the daemon from following the cluster. */
     readonly trouble?: string;
   };
-  /** Whether the kernel was brought up to date once, and no sync has been outstanding for too long: what `/livez` says. */
+  /** Whether a first sync has completed and no sync has been outstanding for too long, as `/livez` reports. */
   readonly synced: boolean;
   readonly healthy: boolean;
   readonly lastSync?: SyncResponse;
-  /** What there is: Services from the cluster, everything else in the kernel. */
+  /** Numbers of objects: Services in the cluster, everything else in the kernel. */
   readonly counts: {
     readonly services: number;
     readonly virtualServers: number;
     readonly realServers: number;
     readonly addresses: number;
     readonly packetRuleElements: number;
-    /** Virtual servers of somebody else. */
+    /** Virtual servers that other programs created. */
     readonly foreignVirtualServers: number;
-    /** Real servers. */
+    /** Real servers that are draining. */
     readonly draining: number;
-    /** Virtual servers that no Service asks for any more. */
+    /** Orphaned virtual servers. */
     readonly lingering: number;
-    /** What keeps parts of Services from being served, clashes among them. */
+    /** Problems that prevent parts of Services from being served, conflicts included. */
     readonly problems: number;
   };
-  /** The first 100. */
+  /** At most the first 100. */
   readonly refused: readonly RefusedOperationResponse[];
   readonly refusedCount: number;
-  /** Virtual servers that Services ask for and that somebody else has made: left alone. */
+  /** Virtual servers that a Service needs but another program created. */
   readonly contested: readonly { readonly virtualServer: string; readonly service: string }[];
-  /** Virtual servers that no Service asks for any more: the first 100. `service` as in `virtual-servers`. */
+  /** Orphaned virtual servers, at most the first 100. `service` is as in `/v1/virtual-servers`. */
   readonly lingering: readonly OrphanedVirtualServerResponse[];
-  /** Nodes that were found to be gone while something of them drained, the latest first; at most 100. */
+  /** Nodes that were deleted while their endpoints drained, the latest first; at most 100. */
   readonly lostNodes: readonly DeletedNodeResponse[];
-  /** What somebody else had changed and was put right, since the start; what never happened is absent. */
+  /** Repaired changes by other programs since the start; kinds that did not occur are absent. */
   readonly drift: readonly DriftResponse[];
-  /** By family: `IPv4`, `IPv6`. A family that this node does not serve is absent. */
+  /** By IP family: `IPv4`, `IPv6`. A family that this node does not serve is absent. */
   readonly packetRules: Readonly<Record<string, PacketRulesResponse>>;
-  /** Where `health` and `metrics` are served, as the configuration says; one that is turned off is absent. */
+  /** The configured addresses of `health` and `metrics`; absent if disabled. */
   readonly ports: Readonly<Record<string, string>>;
 }
 
-/** Why an endpoint is used or not. */
+/** Whether an endpoint is used, and why. */
 export interface EndpointSelectionResponse {
   readonly used: boolean;
   readonly reason: UsedReason | UnusedReason;
 }
 
-/** An endpoint of a Service on one of its ports. */
+/** An endpoint of one port of a Service. */
 export interface EndpointResponse {
-  /** The real server that it is or would be, as `10.244.1.5:8080`. */
+  /** Its real server, used or not, such as `10.244.1.5:8080`. */
   readonly realServer: string;
-  /** The port of the Service, by its name ('' where it has none) and protocol. */
+  /** The name ('' if it has none) and the protocol of the Service port. */
   readonly port: string;
   readonly protocol: string;
   /** As `namespace/name`. */
@@ -201,51 +201,51 @@ export interface EndpointResponse {
   readonly terminating: boolean;
   readonly zoneHints?: readonly string[];
   readonly nodeHints?: readonly string[];
-  /** What traffic policy Cluster makes of it on this node, and Local. */
+  /** The result for each traffic policy on this node. */
   readonly cluster: EndpointSelectionResponse;
   readonly local: EndpointSelectionResponse;
 }
 
-/** A virtual server of a Service. */
+/** A virtual server of the Service. */
 export interface ServedVirtualServerResponse extends VirtualServerDescription {
-  /** As `TCP 10.96.0.1:443`. */
+  /** Such as `TCP 10.96.0.1:443`. */
   readonly key: string;
-  /** The traffic policy that counts for this address. */
+  /** The traffic policy that applies to this address. */
   readonly policy: 'Cluster' | 'Local';
-  /** As it is to be, in the words of `render -o json`; absent where an older Service has the address. */
+  /** The desired virtual server, as in `render -o json`; absent if an older Service has the address. */
   readonly wanted?: VirtualServerJson;
-  /** As the kernel is known to have it. */
+  /** The virtual server in the kernel, as last observed. */
   readonly kernel?: VirtualServerJson;
-  /** How packets to it are treated: the map of the packet rules that names it. */
+  /** The set of the packet rules that contains it, which decides how its packets are treated. */
   readonly packetClass: string;
 }
 
 /** An element of the packet rules. */
 export interface ElementResponse {
   readonly family: string;
-  /** The set, and the fields as nft shows them. */
+  /** The set, and the fields of the element as nft shows them. */
   readonly set: string;
   readonly element: string;
   readonly inKernel: boolean;
 }
 
-/** Something that keeps a part of a Service from being served as it asks. */
+/** A problem that prevents a part of a Service from being served. */
 export interface ProblemResponse {
-  /** As the reasons of events. */
+  /** A reason, as in Events. */
   readonly reason: string;
   readonly message: string;
 }
 
-/** Something that was told as an event of the API, or would have been. */
+/** A recorded Event; it is sent to the API server if there is one. */
 export interface EventResponse {
-  /** As `2026-11-23T10:00:00.000Z`. */
+  /** A time, such as `2026-11-23T10:00:00.000Z`. */
   readonly at: string;
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly note: string;
 }
 
-/** The Service as it was understood. */
+/** The Service as kube-ipvs parsed it. */
 export interface ServiceResponse {
   /** As `namespace/name`. */
   readonly name: string;
@@ -263,83 +263,89 @@ export interface ServiceResponse {
   }[];
   readonly internalTrafficPolicy: 'Cluster' | 'Local';
   readonly externalTrafficPolicy: 'Cluster' | 'Local';
-  /** Seconds of ClientIP affinity. */
+  /** Timeout of the ClientIP affinity. */
   readonly affinitySeconds?: number;
-  /** By annotation. */
+  /** The scheduler of the annotation. */
   readonly scheduler?: string;
   readonly healthCheckNodePort?: number;
 }
 
-/** `GET /v1/services/NAMESPACE/NAME`: all about one Service. 404 where there is none, with what lingers of it in the words of the error. */
+/** `GET /v1/services/NAMESPACE/NAME`: one Service. 404 if there is none; the error then names its orphaned virtual servers. */
 export interface ServiceReportResponse {
   readonly version: 1;
   readonly service: ServiceResponse;
-  /** This node, which the choice of endpoints depends on. */
+  /** This node; the choice of endpoints depends on it. */
   readonly node: { readonly name: string; readonly zone?: string };
-  /** EndpointSlices, as `namespace/name`. */
+  /** Its EndpointSlices, as `namespace/name`. */
   readonly slices: readonly string[];
-  /** The first 5000 by port and address. */
+  /** By port and address; at most the first 5000. */
   readonly endpoints: readonly EndpointResponse[];
   readonly endpointCount: number;
   readonly virtualServers: readonly ServedVirtualServerResponse[];
-  /** Its virtual servers that it does not ask for any more, for a port or an address that it had, by their keys. */
+  /** Its orphaned virtual servers, for ports and addresses that it had, by key. */
   readonly lingering: Readonly<Record<string, VirtualServerDescription>>;
-  /** On kube-ipvs0. */
+  /** Its addresses, and whether they are on kube-ipvs0. */
   readonly addresses: readonly { readonly address: string; readonly bound: boolean }[];
   readonly elements: readonly ElementResponse[];
-  /** What its health check port says of this node. */
+  /** What its health check node port reports for this node. */
   readonly healthCheck?: { readonly port: number; readonly localEndpoints: Readonly<Record<string, number>> };
   readonly problems: readonly ProblemResponse[];
-  /** Those of the last 500 of all Services that are about this one, the latest first. */
+  /** Events about this Service among the last 500 of all Services, the latest first. */
   readonly events: readonly EventResponse[];
   readonly refused: readonly RefusedOperationResponse[];
 }
 
-/** What a search has found: a Service, and why. */
+/** A Service that a lookup found, and why. */
 export interface LookupMatch {
   /** As `namespace/name`. */
   readonly service: string;
-  /** As `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`, `endpoint 10.244.1.5`, `pod default/web-1`. */
+  /**
+   * Such as `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`,
+   * `endpoint 10.244.1.5` or `pod default/web-1`.
+   */
   readonly because: string;
 }
 
-/** `GET /v1/lookup?q=TEXT`: Services by name, VIP, VIP:port, node port, or address or name of a pod. */
+/** `GET /v1/lookup?q=TEXT`: Services by name, VIP, VIP:port, node port, or the address or name of a pod. */
 export interface LookupResponse {
   readonly version: 1;
   readonly query: string;
-  /** The first 1000. */
+  /** At most the first 1000. */
   readonly matches: readonly LookupMatch[];
 }
 
-/** What a command can be asked about. */
+/** A target that commands accept. */
 export interface TargetResponse {
-  /** As `shop/web`, `shop/web:http`, and of a pod `shop/web-1`. */
+  /** Such as `shop/web`, `shop/web:http`, or the pod `shop/web-1`. */
   readonly target: string;
-  /** A few words, as `ClusterIP 10.96.0.1 http`. */
+  /** A short description, such as `ClusterIP 10.96.0.1 http`. */
   readonly about: string;
 }
 
-/** `GET /v1/targets?start=TEXT`: what begins so, for completion: Services, ports of a Service and pods of a namespace that are written out. */
+/**
+ * `GET /v1/targets?start=TEXT`: targets that begin with TEXT, for completion: Services, the ports
+ * of a complete Service name, and the pods of a complete namespace.
+ */
 export interface TargetsResponse {
   readonly version: 1;
-  /** The first 1000. */
+  /** At most the first 1000. */
   readonly targets: readonly TargetResponse[];
 }
 
-/** `GET /v1/plan`: what the daemon would do now, by what it knows of the kernel. Empty where all is done. */
+/** `GET /v1/plan`: the operations that the daemon would apply now. Empty if the kernel is in sync. */
 export interface PlanResponse {
   readonly version: 1;
-  /** Lines of the language of `--dry-run` and `diff`. */
+  /** Lines in the format of `--dry-run` and `diff`. */
   readonly operations: readonly string[];
 }
 
-/** `POST /v1/resync`: the kernel is read and repaired now, without waiting for the next resync. The answer does not wait for its end. */
+/** `POST /v1/resync`: starts a resync now. The response does not wait for its end. */
 export interface ResyncResponse {
   readonly version: 1;
   readonly accepted: true;
 }
 
-/** What an error (400, 404, 405) answers. */
+/** The response to an error (400, 404, 405). */
 export interface ErrorResponse {
   readonly version: 1;
   readonly error: string;

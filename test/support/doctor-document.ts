@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { groups } from '../../src/doctor/check.js';
 import { checks } from '../../src/doctor/all-checks.js';
 
-// The tables of docs/doctor.md are made from the code: node build/test/support/doctor-document.js writes them.
+// The tables of docs/doctor.md are generated from the code: node build/test/support/doctor-document.js writes them.
 
 const file = fileURLToPath(new URL('../../../docs/doctor.md', import.meta.url));
 

@@ -5,7 +5,7 @@ import type { MetricDefinition } from '../../src/daemon/metrics/metric-definitio
 import { componentMetrics, kubeProxyMetrics } from '../../src/daemon/metrics/kube-proxy-metrics.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
 
-// The tables of docs/metrics.md are made from the code: node build/test/support/metrics-document.js writes them.
+// The tables of docs/metrics.md are generated from the code: node build/test/support/metrics-document.js writes them.
 
 const file = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url));
 

@@ -3,7 +3,7 @@ import { componentMetrics, kubeProxyMetrics } from './kube-proxy-metrics.js';
 
 const servicePort = ['service_namespace', 'service_name', 'service_port', 'protocol'] as const;
 
-/** The kernel's statistics of single Services, summed over the addresses on which a port is served. */
+/** The kernel's statistics per Service port, summed over the addresses that serve it. */
 export const trafficMetrics = {
   serviceConnections: {
     name: 'kube_ipvs_service_connections_total',
@@ -27,119 +27,119 @@ export const trafficMetrics = {
     name: 'kube_ipvs_service_connections_per_second',
     type: 'gauge',
     labels: servicePort,
-    help: 'Connections a second to a port of a Service, as the kernel estimates them.',
+    help: 'Connections per second to a port of a Service, as the kernel estimates them.',
   },
   servicePacketRate: {
     name: 'kube_ipvs_service_packets_per_second',
     type: 'gauge',
     labels: [...servicePort, 'direction'],
-    help: 'Packets a second to and from a port of a Service, as the kernel estimates them.',
+    help: 'Packets per second to (in) and from (out) a port of a Service, as the kernel estimates them.',
   },
   serviceByteRate: {
     name: 'kube_ipvs_service_bytes_per_second',
     type: 'gauge',
     labels: [...servicePort, 'direction'],
-    help: 'Bytes a second to and from a port of a Service, as the kernel estimates them.',
+    help: 'Bytes per second to (in) and from (out) a port of a Service, as the kernel estimates them.',
   },
   servicePortsLeftOut: {
     name: 'kube_ipvs_service_ports_left_out',
     type: 'gauge',
     labels: [],
-    help: 'Ports of Services without series of their own, as there are more than metrics.perService.maximum.',
+    help: 'Service ports without traffic series because there are more ports than metrics.perService.maximum.',
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
-/** What it does to the kernel, and what it finds there. */
+/** What the daemon changes in the kernel, and what it finds there. */
 export const workMetrics = {
   operations: {
     name: 'kube_ipvs_operations_total',
     type: 'counter',
     labels: ['operation', 'outcome'],
-    help: 'Operations on the kernel by outcome: applied, failed, or unknown where no answer came.',
+    help: 'Operations on the kernel by outcome: applied, failed, or unknown if the kernel did not answer.',
   },
   operationFailures: {
     name: 'kube_ipvs_operation_failures_total',
     type: 'counter',
     labels: ['operation', 'errno'],
-    help: 'Operations that the kernel refused, by its reason.',
+    help: 'Operations that the kernel refused, by error number.',
   },
   refused: {
     name: 'kube_ipvs_refused_objects',
     type: 'gauge',
     labels: [],
-    help: 'Virtual servers, addresses and packet-rule elements that the kernel refuses now; they are tried again.',
+    help: 'Virtual servers, addresses and packet-rule elements that the kernel currently refuses.',
   },
   givenUp: {
     name: 'kube_ipvs_given_up_objects',
     type: 'gauge',
     labels: ['object'],
-    help: 'Those of them that waiting does not mend (virtual-server, address, packet-rule): they are tried again only when they change and with each resync.',
+    help: 'Refused objects (virtual-server, address, packet-rule) that are retried only at the next resync or when they change.',
   },
   drift: {
     name: 'kube_ipvs_drift_repaired_total',
     type: 'counter',
     labels: ['object', 'drift'],
-    help: 'What somebody else had changed in the kernel and was put right: missing, extra, or there but otherwise (differs).',
+    help: 'Changes by other programs that kube-ipvs repaired in the kernel: object missing, extra or different (differs).',
   },
   draining: {
     name: 'kube_ipvs_draining_real_servers',
     type: 'gauge',
     labels: ['protocol'],
-    help: 'Real servers that drain now.',
+    help: 'Real servers that are draining.',
   },
   oldestDrain: {
     name: 'kube_ipvs_oldest_drain_seconds',
     type: 'gauge',
     labels: [],
-    help: 'For how long the real server drains that does so longest; 0 where none does.',
+    help: 'Age of the oldest drain; 0 if no real server is draining.',
   },
   lingering: {
     name: 'kube_ipvs_lingering_virtual_servers',
     type: 'gauge',
     labels: ['protocol'],
-    help: 'Virtual servers that no Service asks for any more and that stay for their open connections.',
+    help: 'Orphaned virtual servers: no Service defines them any more, and they are kept until their connections end.',
   },
   drainsStarted: {
     name: 'kube_ipvs_drains_started_total',
     type: 'counter',
     labels: ['protocol'],
-    help: 'Real servers that began to drain.',
+    help: 'Drains of real servers that started.',
   },
   drainsEnded: {
     name: 'kube_ipvs_drains_ended_total',
     type: 'counter',
     labels: ['protocol', 'reason'],
-    help: 'Drains that ended: idle (no connections), deadline, dead (does not answer), node-gone, withdrawn (wanted again, or all of it went).',
+    help: 'Drains that ended, by reason: idle (no connections left), deadline, dead (the real server does not answer), node-gone, withdrawn (the real server is in use again, or its virtual server was deleted).',
   },
   nodeQuestions: {
     name: 'kube_ipvs_node_questions_total',
     type: 'counter',
     labels: ['answer'],
-    help: 'Questions whether a node is gone that endpoints left without a word: there, gone, failed.',
+    help: 'Queries to the API server whether the node of a removed endpoint still exists, by answer: there, gone or failed.',
   },
   staleFlowFailures: {
     name: 'kube_ipvs_stale_flow_failures_total',
     type: 'counter',
     labels: [],
-    help: 'Stale flows that could not be deleted or looked for; they are tried again.',
+    help: 'Failed attempts to find or delete stale conntrack flows; they are retried.',
   },
   services: {
     name: 'kube_ipvs_services',
     type: 'gauge',
     labels: [],
-    help: 'Services that are served.',
+    help: 'Services that this node serves.',
   },
   virtualServers: {
     name: 'kube_ipvs_virtual_servers',
     type: 'gauge',
     labels: [],
-    help: 'Virtual servers of ours in the kernel.',
+    help: 'Virtual servers of kube-ipvs in the kernel.',
   },
   realServers: {
     name: 'kube_ipvs_real_servers',
     type: 'gauge',
     labels: [],
-    help: 'Real servers of ours in the kernel.',
+    help: 'Real servers of kube-ipvs in the kernel.',
   },
   addresses: {
     name: 'kube_ipvs_addresses',
@@ -151,73 +151,73 @@ export const workMetrics = {
     name: 'kube_ipvs_packet_rule_elements',
     type: 'gauge',
     labels: [],
-    help: 'Elements in the sets of our packet rules.',
+    help: 'Elements in the sets of the packet rules of kube-ipvs.',
   },
   foreignVirtualServers: {
     name: 'kube_ipvs_foreign_virtual_servers',
     type: 'gauge',
     labels: [],
-    help: 'Virtual servers of others, which are left alone.',
+    help: 'Virtual servers that other programs created; kube-ipvs leaves them alone.',
   },
   contestedVirtualServers: {
     name: 'kube_ipvs_contested_virtual_servers',
     type: 'gauge',
     labels: [],
-    help: 'Virtual servers that Services ask for and that others have made: they are left alone, and those Services are not served there.',
+    help: 'Virtual servers that a Service needs but another program created: kube-ipvs leaves them alone, and they do not serve the Service.',
   },
   blockingFilters: {
     name: 'kube_ipvs_forwarding_blocked_by_others',
     type: 'gauge',
     labels: [],
-    help: 'Chains of others whose policy drops the answers of pods; the log names them.',
+    help: 'Chains of other programs that drop the replies of pods; the log names them.',
   },
   toldEvents: {
     name: 'kube_ipvs_api_events_total',
     type: 'counter',
     labels: ['outcome'],
-    help: 'Events about Services and the Node: sent to the API server, failed (refused), or dropped for want of room or time.',
+    help: 'Kubernetes Events about Services and the Node, by outcome: sent, failed (the API server rejected it) or dropped (the queue was full or the daemon stopped).',
   },
   scrapeFailures: {
     name: 'kube_ipvs_scrape_failures_total',
     type: 'counter',
     labels: [],
-    help: 'Pages of metrics on which something is missing because it could not be read.',
+    help: 'Scrapes that lack some metrics because a read failed.',
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 const resource = ['resource'] as const;
 
-/** Where it gets its objects from. */
+/** Following the API server and the manifests. */
 export const sourceMetrics = {
   following: {
     name: 'kube_ipvs_watch_following',
     type: 'gauge',
     labels: resource,
-    help: 'Whether the objects of the API server are being followed.',
+    help: 'Whether the daemon is receiving changes of this resource from the API server (1) or not (0).',
   },
   lists: {
     name: 'kube_ipvs_watch_lists_total',
     type: 'counter',
     labels: resource,
-    help: 'Complete lists that were begun.',
+    help: 'Lists that the daemon started.',
   },
   watches: {
     name: 'kube_ipvs_watch_streams_total',
     type: 'counter',
     labels: resource,
-    help: 'Watches that were begun.',
+    help: 'Watches that the daemon started.',
   },
   events: {
     name: 'kube_ipvs_watch_events_total',
     type: 'counter',
     labels: resource,
-    help: 'Events of watches, bookmarks included.',
+    help: 'Watch events received, bookmarks included.',
   },
   lastEvent: {
     name: 'kube_ipvs_watch_last_event_timestamp_seconds',
     type: 'gauge',
     labels: resource,
-    help: 'When the last event of a watch came: time() less this is its silence.',
+    help: 'Time of the last watch event.',
   },
   watchFailures: {
     name: 'kube_ipvs_watch_failures_total',
@@ -229,23 +229,23 @@ export const sourceMetrics = {
     name: 'kube_ipvs_watch_malformed_objects_total',
     type: 'counter',
     labels: resource,
-    help: 'Objects that made no sense and were left as they were known before.',
+    help: 'Objects that could not be parsed; the daemon keeps the last valid version.',
   },
   manifestFailures: {
     name: 'kube_ipvs_manifest_failures_total',
     type: 'counter',
     labels: [],
-    help: 'Manifests that could not be read or understood.',
+    help: 'Failed attempts to read or parse a manifest.',
   },
   brokenManifests: {
     name: 'kube_ipvs_broken_manifests',
     type: 'gauge',
     labels: [],
-    help: 'Manifests that cannot be read or understood now; what they said before stays.',
+    help: 'Manifests that currently cannot be read or parsed; the daemon keeps their last valid content.',
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
-/** Every metric of ours. prom-client adds process_* and nodejs_*. */
+/** Every metric of kube-ipvs. prom-client adds process_* and nodejs_*. */
 export const catalogue = {
   ...kubeProxyMetrics,
   ...componentMetrics,
@@ -256,7 +256,7 @@ export const catalogue = {
 
 export type MetricKey = keyof typeof catalogue;
 
-/** One value of a metric. Counters too come as what they have come to. */
+/** One value of a metric. The value of a counter is its total. */
 export interface Sample {
   readonly metric: MetricKey;
   readonly labels?: Readonly<Record<string, string>>;
