@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
@@ -79,6 +79,27 @@ test('every path of this repository that a page names exists', () => {
   assert.ok(named.length > 200, `only ${named.length}`);
   assert.deepEqual(
     named.filter(({ path }) => !existsSync(path)).map(({ page, path }) => `${page}: ${path}`),
+    [],
+  );
+});
+
+test('every page that sources, scripts and tests name exists', () => {
+  const files = ['src', 'scripts', 'test'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => statSync(join(folder, name)).isFile())
+      .map((name) => join(folder, name)),
+  );
+  const named = files
+    .filter((file) => !file.startsWith('test/docs/'))
+    .flatMap((file) =>
+      (readFileSync(file, 'utf8').match(/\b(?:docs|deploy)\/[\w-]+\.md\b/g) ?? []).map((page) => ({
+        file,
+        page,
+      })),
+    );
+  assert.ok(named.length > 20, `only ${named.length}`);
+  assert.deepEqual(
+    named.filter(({ page }) => !existsSync(page)).map(({ file, page }) => `${file}: ${page}`),
     [],
   );
 });
