@@ -15,29 +15,29 @@ import type { DrainSettings } from '../plan/drain/drain-step.js';
 import type { Urgency } from '../plan/operations/phases.js';
 import type { RealServerJson, VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 
-/** `GET /v1/wanted`: the desired state of this node, as in `render -o json`, without draining real servers. */
+/** `GET /v1/wanted`: what this node should hold, in the words of `render -o json`. What drains and what lingers is not among it. */
 export interface DesiredResponse {
   readonly version: 1;
   readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
   readonly dummyAddresses: readonly string[];
-  /** Elements of the packet rules, such as `IPv4 external 192.0.2.10 . TCP . 30080`. */
+  /** Of the packet rules, as `IPv4 external 192.0.2.10 . TCP . 30080`. */
   readonly elements: readonly string[];
-  /** The orphaned virtual servers, and the addresses and elements that they need. */
+  /** What no Service asks for any more and that stays for its open connections. */
   readonly lingering: {
     readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
     readonly dummyAddresses: readonly string[];
     readonly elements: readonly string[];
   };
-  /** How long real servers may drain; 0: not at all. `byVirtualServer` has only those that differ from their protocol. */
+  /** How long real servers may drain; 0: not at all. Virtual servers that go by their protocol are absent. */
   readonly drainSeconds: {
     readonly byProtocol: { readonly TCP: number; readonly UDP: number; readonly SCTP: number };
     readonly byVirtualServer: Readonly<Record<string, number>>;
   };
-  /** Virtual servers in these networks that no Service defines are left alone. */
+  /** What nobody asks for in these networks is left alone. */
   readonly excludeCidrs: readonly string[];
-  /** By IP family, the packet rules without their elements, in nearly the format of `nft list table`. */
+  /** By family, the packet rules without their elements, nearly as `nft list table` shows them. */
   readonly packetTables: Readonly<Record<string, string>>;
-  /** Settings that IPVS needs and that have another value now; `found` is absent if it cannot be read. */
+  /** Those that are needed and have another value now; `found` is absent where it cannot be read. */
   readonly kernelSettings: readonly {
     readonly name: string;
     readonly wanted: number;

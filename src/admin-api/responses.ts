@@ -1,195 +1,195 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
 
-// The responses of the admin API. docs/admin-api.md is generated from this file, so its readers see these comments. Within a
-// version, fields may be added; none is removed or changes its meaning.
+// What a running daemon answers on its admin socket. docs/admin-api.md is made from this file: what stands here is what
+// people read. Fields may be added within a version; none changes its meaning or goes.
 
-/** The value of `version` in all responses. */
+/** The version of all answers, which each of them has as `version`. */
 export const adminVersion = 1;
 
-/** The kind of address by which a Service is reached, as the Kubernetes API names it. */
+/** How an address came to be a Service's, in the words of the API. */
 export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer';
 
-/** The drain of a real server: it gets no new connections. */
+/** What is under way with a real server that gets no new connections any more. */
 export interface DrainResponse {
-  /** Seconds since the drain started. */
+  /** Seconds since it began. */
   readonly seconds: number;
-  /** Seconds until its remaining connections are cut. */
+  /** Seconds until its connections are cut, where it has not become idle before. */
   readonly secondsLeft: number;
-  /** Why the real server is not used: it is no longer an endpoint (`gone`), or the reason in `endpoints`. */
+  /** Why it is not used any more: it is no endpoint now (`gone`), or what `endpoints` of its Service says of it. */
   readonly reason: UnusedReason | 'gone';
 }
 
-/** A real server and the endpoint behind it; fields that the EndpointSlice does not set are absent. */
+/** A real server, as far as the cluster knows of it; what nobody has told is absent. */
 export interface RealServerDescription {
-  /** The pod, as `namespace/name`. */
+  /** The pod behind it, as `namespace/name`. */
   readonly pod?: string;
   readonly node?: string;
   readonly zone?: string;
-  /** `ready`: in use; `last-resort`: terminating, but in use because none is ready; `draining`: no new connections. */
+  /** `ready`: it is wanted; `last-resort`: it ends, but none is ready; `draining`: not wanted, and it gets nothing new. */
   readonly state: 'ready' | 'last-resort' | 'draining';
-  /** Present if the state is `draining` and the daemon has read its connections. */
+  /** Where the state is `draining`, as soon as the daemon has looked at it. */
   readonly drain?: DrainResponse;
 }
 
-/** An orphaned virtual server: no Service defines it any more, and it is kept until its connections end. */
+/** What is under way with a virtual server that no Service asks for any more: it stays for its open connections. */
 export interface OrphanedResponse {
-  /** Seconds since its first real server started to drain. */
+  /** Seconds since the first of its real servers drains. */
   readonly seconds: number;
-  /** Seconds until its remaining connections are cut. */
+  /** Seconds until all its connections are cut, where it has not become idle before. */
   readonly secondsLeft: number;
 }
 
-/** The Service and the endpoints behind a virtual server. */
+/** Whose a virtual server is. */
 export interface VirtualServerDescription {
-  /** As `namespace/name`. Absent if the virtual server was orphaned before the daemon started. */
+  /** As `namespace/name`. Absent only where it lingers since before the daemon started, so that nobody knows it. */
   readonly service?: string;
-  /** The port of the Service; `name` is '' if it has none. Absent if the virtual server is orphaned. */
+  /** The port of the Service; `name` is '' where it has none. Absent where it lingers. */
   readonly port?: { readonly name: string; readonly port: number };
-  /** Absent if the virtual server is orphaned. */
+  /** Absent where it lingers. */
   readonly frontend?: FrontendKind;
-  /** Present if the virtual server is orphaned. */
+  /** Where it lingers. */
   readonly lingering?: OrphanedResponse;
-  /** Present if another program created the virtual server; kube-ipvs leaves it alone. */
+  /** Somebody else has made it, and it is left alone. */
   readonly contested?: true;
-  /** By address and port, such as `10.244.1.5:8080` or `[fd00::5]:8080`. */
+  /** By address and port, as `10.244.1.5:8080`, `[fd00::5]:8080`. */
   readonly realServers: Readonly<Record<string, RealServerDescription>>;
 }
 
-/** `GET /v1/virtual-servers`: what is behind each virtual server. Filters: `?service=NAMESPACE/NAME`, `?address=IP`. */
+/** `GET /v1/virtual-servers`: whose everything is. `?service=NAMESPACE/NAME` and `?address=IP` narrow it. */
 export interface VirtualServersResponse {
   readonly version: 1;
-  /** By key, such as `TCP 10.96.0.1:443`, as in `dump -o json`. Foreign virtual servers are absent. */
+  /** By `TCP 10.96.0.1:443`, as in `dump -o json`. Virtual servers of others are absent. */
   readonly virtualServers: Readonly<Record<string, VirtualServerDescription>>;
 }
 
-/** The last sync that ended. */
+/** The last sync that came to an end. */
 export interface SyncResponse {
-  /** A time, such as `2026-11-23T10:00:00.000Z`. */
+  /** As `2026-11-23T10:00:00.000Z`. */
   readonly at: string;
   readonly secondsAgo: number;
   readonly tookSeconds: number;
-  /** Whether the sync completed. `refused` lists operations that the kernel refused. */
+  /** Whether it came to its end; what the kernel refused of it is in `refused`. */
   readonly succeeded: boolean;
-  /** Number of operations that the kernel applied, and of those that failed. */
+  /** Operations that the kernel did, and did not. */
   readonly applied: number;
   readonly failed: number;
 }
 
-/** An operation that the kernel refused and that is retried. */
+/** Something that the kernel refused and that is tried again. */
 export interface RefusedOperationResponse {
-  /** The object: a virtual server, an address or an element of the packet rules. */
+  /** A virtual server, an address or an element of the packet rules. */
   readonly what: string;
   readonly reason: string;
-  /** Seconds since the first refusal. */
+  /** Seconds since it was refused first. */
   readonly seconds: number;
-  /** Seconds until the next attempt; absent if the next attempt waits for a change. */
+  /** Seconds until it is tried again; absent where that happens only when something changes. */
   readonly nextTrySeconds?: number;
 }
 
-/** Changes by other programs that kube-ipvs repaired. */
+/** Something that was not as it was left. */
 export interface DriftResponse {
-  /** The kind of object, such as `virtual-server`, and the difference, such as `missing` or `differs`. */
+  /** As `address`, `virtual-server`, `packet-rule`; and how it was wrong, as `missing`, `differs`. */
   readonly object: string;
   readonly drift: string;
   readonly count: number;
 }
 
-/** The packet rules of one IP family. */
+/** The packet rules of one family. */
 export interface PacketRulesResponse {
   readonly inForce: boolean;
-  /** Why they are not in force. */
+  /** Why not. */
   readonly trouble?: string;
 }
 
 export interface OrphanedVirtualServerResponse extends OrphanedResponse {
-  /** A key, such as `TCP 10.96.0.1:443`. */
+  /** As `TCP 10.96.0.1:443`. */
   readonly virtualServer: string;
   readonly service?: string;
 }
 
-/** A node that had been deleted when the daemon queried the API server. */
+/** A node that was gone when the daemon asked for it. */
 export interface DeletedNodeResponse {
   readonly node: string;
   readonly secondsAgo: number;
-  /** Number of draining real servers that were deleted because of it. */
+  /** Draining real servers that were deleted for it. */
   readonly realServers: number;
 }
 
-/** `GET /v1/status`: the state of the daemon. */
+/** `GET /v1/status`: how the daemon does. */
 export interface StatusResponse {
   readonly version: 1;
-  /** The version of kube-ipvs. */
+  /** Of kube-ipvs. */
   readonly programVersion: string;
   readonly pid: number;
-  /** A time, such as `2026-11-23T10:00:00.000Z`. */
+  /** As `2026-11-23T10:00:00.000Z`. */
   readonly startedAt: string;
   readonly uptimeSeconds: number;
-  /** The name of this Node, and its zone if it has one. */
+  /** The name of this Node, and its zone where it has one. */
   readonly node: string;
   readonly zone?: string;
   /** `uname -r`. */
   readonly kernelRelease: string;
   readonly scheduler: string;
-  /** Twelve digits of a digest of the effective configuration, without names and addresses of nodes; as in the log. */
+  /** Twelve digits that differ where the effective configuration does, but for the names and addresses of nodes; the log has the same ones. */
   readonly configDigest: string;
   readonly configFiles: readonly string[];
   readonly source: {
-    /** `API server https://192.0.2.9:6443`, or `manifests` and their full path. */
+    /** As `API server https://192.0.2.9:6443`, or `manifests` and their full path. */
     readonly name: string;
-    /** Whether the first complete state has arrived. */
+    /** Whether its first full state has come. */
     readonly delivered: boolean;
-    /** What currently prevents the daemon from following the cluster. */
+    /** What keeps it from following the cluster now. */
     readonly trouble?: string;
   };
-  /** Whether a first sync has completed and no sync has been outstanding for too long, as `/livez` reports. */
+  /** Whether the kernel was brought up to date once, and no sync has been outstanding for too long: what `/livez` says. */
   readonly synced: boolean;
   readonly healthy: boolean;
   readonly lastSync?: SyncResponse;
-  /** Numbers of objects: Services in the cluster, everything else in the kernel. */
+  /** What there is: Services from the cluster, everything else in the kernel. */
   readonly counts: {
     readonly services: number;
     readonly virtualServers: number;
     readonly realServers: number;
     readonly addresses: number;
     readonly packetRuleElements: number;
-    /** Virtual servers that other programs created. */
+    /** Virtual servers of somebody else. */
     readonly foreignVirtualServers: number;
-    /** Real servers that are draining. */
+    /** Real servers. */
     readonly draining: number;
-    /** Orphaned virtual servers. */
+    /** Virtual servers that no Service asks for any more. */
     readonly lingering: number;
-    /** Problems that prevent parts of Services from being served, conflicts included. */
+    /** What keeps parts of Services from being served, clashes among them. */
     readonly problems: number;
   };
-  /** At most the first 100. */
+  /** The first 100. */
   readonly refused: readonly RefusedOperationResponse[];
   readonly refusedCount: number;
-  /** Virtual servers that a Service needs but another program created. */
+  /** Virtual servers that Services ask for and that somebody else has made: left alone. */
   readonly contested: readonly { readonly virtualServer: string; readonly service: string }[];
-  /** Orphaned virtual servers, at most the first 100. `service` is as in `/v1/virtual-servers`. */
+  /** Virtual servers that no Service asks for any more: the first 100. `service` as in `virtual-servers`. */
   readonly lingering: readonly OrphanedVirtualServerResponse[];
-  /** Nodes that were deleted while their endpoints drained, the latest first; at most 100. */
+  /** Nodes that were found to be gone while something of them drained, the latest first; at most 100. */
   readonly lostNodes: readonly DeletedNodeResponse[];
-  /** Repaired changes by other programs since the start; kinds that did not occur are absent. */
+  /** What somebody else had changed and was put right, since the start; what never happened is absent. */
   readonly drift: readonly DriftResponse[];
-  /** By IP family: `IPv4`, `IPv6`. A family that this node does not serve is absent. */
+  /** By family: `IPv4`, `IPv6`. A family that this node does not serve is absent. */
   readonly packetRules: Readonly<Record<string, PacketRulesResponse>>;
-  /** The configured addresses of `health` and `metrics`; absent if disabled. */
+  /** Where `health` and `metrics` are served, as the configuration says; one that is turned off is absent. */
   readonly ports: Readonly<Record<string, string>>;
 }
 
-/** Whether an endpoint is used, and why. */
+/** Why an endpoint is used or not. */
 export interface EndpointSelectionResponse {
   readonly used: boolean;
   readonly reason: UsedReason | UnusedReason;
 }
 
-/** An endpoint of one port of a Service. */
+/** An endpoint of a Service on one of its ports. */
 export interface EndpointResponse {
-  /** Its real server, used or not, such as `10.244.1.5:8080`. */
+  /** The real server that it is or would be, as `10.244.1.5:8080`. */
   readonly realServer: string;
-  /** The name ('' if it has none) and the protocol of the Service port. */
+  /** The port of the Service, by its name ('' where it has none) and protocol. */
   readonly port: string;
   readonly protocol: string;
   /** As `namespace/name`. */
@@ -201,51 +201,51 @@ export interface EndpointResponse {
   readonly terminating: boolean;
   readonly zoneHints?: readonly string[];
   readonly nodeHints?: readonly string[];
-  /** The result for each traffic policy on this node. */
+  /** What traffic policy Cluster makes of it on this node, and Local. */
   readonly cluster: EndpointSelectionResponse;
   readonly local: EndpointSelectionResponse;
 }
 
-/** A virtual server of the Service. */
+/** A virtual server of a Service. */
 export interface ServedVirtualServerResponse extends VirtualServerDescription {
-  /** Such as `TCP 10.96.0.1:443`. */
+  /** As `TCP 10.96.0.1:443`. */
   readonly key: string;
-  /** The traffic policy that applies to this address. */
+  /** The traffic policy that counts for this address. */
   readonly policy: 'Cluster' | 'Local';
-  /** The desired virtual server, as in `render -o json`; absent if an older Service has the address. */
+  /** As it is to be, in the words of `render -o json`; absent where an older Service has the address. */
   readonly wanted?: VirtualServerJson;
-  /** The virtual server in the kernel, as last observed. */
+  /** As the kernel is known to have it. */
   readonly kernel?: VirtualServerJson;
-  /** The set of the packet rules that contains it, which decides how its packets are treated. */
+  /** How packets to it are treated: the map of the packet rules that names it. */
   readonly packetClass: string;
 }
 
 /** An element of the packet rules. */
 export interface ElementResponse {
   readonly family: string;
-  /** The set, and the fields of the element as nft shows them. */
+  /** The set, and the fields as nft shows them. */
   readonly set: string;
   readonly element: string;
   readonly inKernel: boolean;
 }
 
-/** A problem that prevents a part of a Service from being served. */
+/** Something that keeps a part of a Service from being served as it asks. */
 export interface ProblemResponse {
-  /** A reason, as in Events. */
+  /** As the reasons of events. */
   readonly reason: string;
   readonly message: string;
 }
 
-/** A recorded Event; it is sent to the API server if there is one. */
+/** Something that was told as an event of the API, or would have been. */
 export interface EventResponse {
-  /** A time, such as `2026-11-23T10:00:00.000Z`. */
+  /** As `2026-11-23T10:00:00.000Z`. */
   readonly at: string;
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly note: string;
 }
 
-/** The Service as kube-ipvs parsed it. */
+/** The Service as it was understood. */
 export interface ServiceResponse {
   /** As `namespace/name`. */
   readonly name: string;
@@ -263,89 +263,83 @@ export interface ServiceResponse {
   }[];
   readonly internalTrafficPolicy: 'Cluster' | 'Local';
   readonly externalTrafficPolicy: 'Cluster' | 'Local';
-  /** Timeout of the ClientIP affinity. */
+  /** Seconds of ClientIP affinity. */
   readonly affinitySeconds?: number;
-  /** The scheduler of the annotation. */
+  /** By annotation. */
   readonly scheduler?: string;
   readonly healthCheckNodePort?: number;
 }
 
-/** `GET /v1/services/NAMESPACE/NAME`: one Service. 404 if there is none; the error then names its orphaned virtual servers. */
+/** `GET /v1/services/NAMESPACE/NAME`: all about one Service. 404 where there is none, with what lingers of it in the words of the error. */
 export interface ServiceReportResponse {
   readonly version: 1;
   readonly service: ServiceResponse;
-  /** This node; the choice of endpoints depends on it. */
+  /** This node, which the choice of endpoints depends on. */
   readonly node: { readonly name: string; readonly zone?: string };
-  /** Its EndpointSlices, as `namespace/name`. */
+  /** EndpointSlices, as `namespace/name`. */
   readonly slices: readonly string[];
-  /** By port and address; at most the first 5000. */
+  /** The first 5000 by port and address. */
   readonly endpoints: readonly EndpointResponse[];
   readonly endpointCount: number;
   readonly virtualServers: readonly ServedVirtualServerResponse[];
-  /** Its orphaned virtual servers, for ports and addresses that it had, by key. */
+  /** Its virtual servers that it does not ask for any more, for a port or an address that it had, by their keys. */
   readonly lingering: Readonly<Record<string, VirtualServerDescription>>;
-  /** Its addresses, and whether they are on kube-ipvs0. */
+  /** On kube-ipvs0. */
   readonly addresses: readonly { readonly address: string; readonly bound: boolean }[];
   readonly elements: readonly ElementResponse[];
-  /** What its health check node port reports for this node. */
+  /** What its health check port says of this node. */
   readonly healthCheck?: { readonly port: number; readonly localEndpoints: Readonly<Record<string, number>> };
   readonly problems: readonly ProblemResponse[];
-  /** Events about this Service among the last 500 of all Services, the latest first. */
+  /** Those of the last 500 of all Services that are about this one, the latest first. */
   readonly events: readonly EventResponse[];
   readonly refused: readonly RefusedOperationResponse[];
 }
 
-/** A Service that a lookup found, and why. */
+/** What a search has found: a Service, and why. */
 export interface LookupMatch {
   /** As `namespace/name`. */
   readonly service: string;
-  /**
-   * Such as `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`,
-   * `endpoint 10.244.1.5` or `pod default/web-1`.
-   */
+  /** As `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`, `endpoint 10.244.1.5`, `pod default/web-1`. */
   readonly because: string;
 }
 
-/** `GET /v1/lookup?q=TEXT`: Services by name, VIP, VIP:port, node port, or the address or name of a pod. */
+/** `GET /v1/lookup?q=TEXT`: Services by name, VIP, VIP:port, node port, or address or name of a pod. */
 export interface LookupResponse {
   readonly version: 1;
   readonly query: string;
-  /** At most the first 1000. */
+  /** The first 1000. */
   readonly matches: readonly LookupMatch[];
 }
 
-/** A target that commands accept. */
+/** What a command can be asked about. */
 export interface TargetResponse {
-  /** Such as `shop/web`, `shop/web:http`, or the pod `shop/web-1`. */
+  /** As `shop/web`, `shop/web:http`, and of a pod `shop/web-1`. */
   readonly target: string;
-  /** A short description, such as `ClusterIP 10.96.0.1 http`. */
+  /** A few words, as `ClusterIP 10.96.0.1 http`. */
   readonly about: string;
 }
 
-/**
- * `GET /v1/targets?start=TEXT`: targets that begin with TEXT, for completion: Services, the ports
- * of a complete Service name, and the pods of a complete namespace.
- */
+/** `GET /v1/targets?start=TEXT`: what begins so, for completion: Services, ports of a Service and pods of a namespace that are written out. */
 export interface TargetsResponse {
   readonly version: 1;
-  /** At most the first 1000. */
+  /** The first 1000. */
   readonly targets: readonly TargetResponse[];
 }
 
-/** `GET /v1/plan`: the operations that the daemon would apply now. Empty if the kernel is in sync. */
+/** `GET /v1/plan`: what the daemon would do now, by what it knows of the kernel. Empty where all is done. */
 export interface PlanResponse {
   readonly version: 1;
-  /** Lines in the format of `--dry-run` and `diff`. */
+  /** Lines of the language of `--dry-run` and `diff`. */
   readonly operations: readonly string[];
 }
 
-/** `POST /v1/resync`: starts a resync now. The response does not wait for its end. */
+/** `POST /v1/resync`: the kernel is read and repaired now, without waiting for the next resync. The answer does not wait for its end. */
 export interface ResyncResponse {
   readonly version: 1;
   readonly accepted: true;
 }
 
-/** The response to an error (400, 404, 405). */
+/** What an error (400, 404, 405) answers. */
 export interface ErrorResponse {
   readonly version: 1;
   readonly error: string;

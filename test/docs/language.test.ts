@@ -13,7 +13,7 @@ const filesBelow = (folder: string): readonly string[] =>
 const texts = ['README.md', ...['docs', 'deploy', 'scripts', '.ci', 'examples'].flatMap(filesBelow)];
 
 /** Tables and outputs that are generated from src; as empty lines. */
-const generated = /(?<=<!-- (?:checks|tour:[^>]*) -->\n)[^]*?(?=<!-- end[^>]*-->)/g;
+const generated = /(?<=<!-- (?:checks|responses|tour:[^>]*) -->\n)[^]*?(?=<!-- end[^>]*-->)/g;
 
 const matchesIn = (file: string, pattern: RegExp): readonly string[] =>
   readFileSync(file, 'utf8')

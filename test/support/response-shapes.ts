@@ -28,7 +28,7 @@ export const responseTypesSource = (): string => {
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
   return [
-    text.slice(text.indexOf('/** The kind of address by which')).trim(),
+    text.slice(text.indexOf('/** How an address came')).trim(),
     ...elsewhere.map(([from, name]) => declarationIn(readFileSync(from, 'utf8'), name)),
   ].join('\n\n');
 };

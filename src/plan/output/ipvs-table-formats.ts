@@ -24,7 +24,7 @@ import {
   virtualServersInOrder,
 } from './sort-order.js';
 
-/** A real server in the JSON of `render` and `dump`. Thresholds (connections) are absent if there is no limit. */
+/** A real server in the JSON contract of `render` and `dump`. Thresholds (connections) are absent where there is no limit. */
 export interface RealServerJson {
   readonly weight: number;
   readonly forwarding: Forwarding;
@@ -32,15 +32,15 @@ export interface RealServerJson {
   readonly lowerThreshold?: number;
 }
 
-/** A virtual server in the JSON of `render` and `dump`; fields that are not set are absent. */
+/** A virtual server in the JSON contract; what is not set is absent. */
 export interface VirtualServerJson {
   readonly scheduler: string;
   /** Seconds of persistence. */
   readonly persistent?: number;
-  /** Prefix length of the client networks that share a real server; absent if each client has its own. */
+  /** Prefix length of the client networks that stick together; absent where each client sticks alone. */
   readonly persistentPrefixLength?: number;
   readonly flags?: readonly string[];
-  /** By address and port, such as `10.0.0.1:80` or `[fd00::1]:80`. */
+  /** By `10.0.0.1:80` or `[fd00::1]:80`. */
   readonly realServers: Readonly<Record<string, RealServerJson>>;
 }
 
