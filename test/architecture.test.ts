@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -174,6 +176,75 @@ test('no source file is longer than 350 lines', () => {
   const wrong = allSources
     .map((file) => ({ file, lines: readFileSync(join(root, file), 'utf8').split('\n').length - 1 }))
     .filter(({ lines }) => lines > 350);
+  assert.deepEqual(wrong, []);
+});
+
+/** Files outside src/daemon in which functions are still longer: an entry goes when its file is mended. */
+const withLongFunctions: readonly string[] = [
+  'src/apply/mirror/resync.ts',
+  'src/cli/render/render-node.ts',
+  'src/doctor/checks/ipvs.ts',
+  'src/doctor/collect/api.ts',
+  'src/kernel/nftables/expressions.ts',
+  'src/kernel/nftables/foreign-rules.ts',
+  'src/netlink/codec/attributes.ts',
+  'src/plan/packet-rules/packet-table.ts',
+  'src/watch/api/api-client.ts',
+  'src/watch/api/api-source.ts',
+];
+
+interface LintReport {
+  readonly number_of_files: number;
+  readonly diagnostics: readonly {
+    readonly filename: string;
+    readonly message: string;
+    readonly labels: readonly { readonly span: { readonly line: number } }[];
+  }[];
+}
+
+/** Functions, methods and arrow functions of more than so many lines below a folder, as the linter's parser finds them. */
+const longFunctions = (folder: string, maximum: number): LintReport => {
+  const config = join(mkdtempSync(join(tmpdir(), 'architecture-')), 'oxlint.json');
+  const rules = { 'eslint/max-lines-per-function': ['error', { max: maximum }] };
+  writeFileSync(config, JSON.stringify({ plugins: [], categories: { correctness: 'off' }, rules }));
+  const linter = join(root, 'node_modules/.bin/oxlint');
+  const { stdout, stderr } = spawnSync(linter, ['-c', config, '--format', 'json', folder], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 64 << 20,
+  });
+  assert.notEqual(stdout, '', stderr);
+  return JSON.parse(stdout) as LintReport;
+};
+
+test('no function is longer than 40 lines', () => {
+  const { number_of_files: files, diagnostics } = longFunctions('src', 40);
+  assert.equal(files, sources('src').length);
+  const wrong = diagnostics
+    .filter(({ filename }) => !withLongFunctions.includes(filename))
+    .map(({ filename, labels, message }) => `${filename}:${labels[0]?.span.line}: ${message}`);
+  assert.deepEqual(wrong, []);
+});
+
+test('the linter that counts the lines of functions sees functions, methods and arrow functions', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'architecture-'));
+  const body = '  void 0;\n'.repeat(40);
+  const kinds = {
+    function: `export function long() {\n${body}}\n`,
+    arrow: `export const long = () => {\n${body}};\n`,
+    method: `export class A {\n long() {\n${body}}\n}\n`,
+    privateMethod: `export class A {\n #long() {\n${body}}\n use() { this.#long(); }\n}\n`,
+    table: `export const table = {\n${'  a: 1,\n'.repeat(60)}};\n`,
+  };
+  for (const [name, text] of Object.entries(kinds)) writeFileSync(join(folder, `${name}.ts`), text);
+  const found = longFunctions(folder, 40).diagnostics.map(({ filename }) => basename(filename, '.ts'));
+  assert.deepEqual(found.toSorted(), ['arrow', 'function', 'method', 'privateMethod']);
+});
+
+test('no folder has more than 20 files directly in it', () => {
+  const counts = new Map<string, number>();
+  for (const file of sources('src')) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
+  const wrong = [...counts].filter(([, count]) => count > 20).map(([folder, count]) => `${folder}: ${count}`);
   assert.deepEqual(wrong, []);
 });
 

@@ -18,3 +18,20 @@ export const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${messageOf(error.cause)}`;
 };
+
+const isSystemError = (error: unknown): boolean =>
+  error instanceof Error && 'errno' in error && 'syscall' in error && 'code' in error;
+
+/**
+ * Whether the program has to expect the error: the kernel, the API server, a file or a person's input caused it. Anything else is
+ * a programming error.
+ */
+export const isExpectedError = (error: unknown): boolean =>
+  error instanceof BaseError || isSystemError(error);
+
+/** Ends the process with the error, unless the program handles `uncaughtException` itself. */
+export const raiseUncaught = (error: unknown): void => {
+  process.nextTick(() => {
+    throw error;
+  });
+};

@@ -12,21 +12,16 @@ import { diff, union, type DirtyKeys } from '../plan/operations/diff.js';
 import { ExcludedByCidr } from '../plan/ownership/excluded-by-cidr.js';
 import { nodePlanGroups } from '../plan/output/node-plan.js';
 import { phases } from '../plan/operations/phases.js';
-import { ownershipOf, type OwnershipFacts } from '../plan/ownership/ownership.js';
-import { hasOwnershipMarker } from '../plan/packet-rules/packet-elements.js';
+import type { OwnershipFacts } from '../plan/ownership/ownership.js';
 import { planGroups, type ServiceOwners, type PlanGroup } from '../plan/output/plan-text.js';
 import { DesiredFromResponse } from '../admin-api/desired-response.js';
+import { ownVirtualServers } from '../daemon/ownership/own-virtual-servers.js';
 import { openKernel, type KernelAccess } from '../daemon/kernel/kernel-access.js';
 import { tableStates } from '../daemon/kernel/kernel-differences.js';
 
-/** What is there now, read by the same code as the daemon's resync; ours is what it wants, and what its packet rules name. */
-const readObservedState = async (
-  { ipvs, nftables, packetFamilies }: KernelAccess,
-  dummy: DummyInterface,
-  facts: (observed: EngineState) => Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>,
-): Promise<EngineState> => {
-  const observed = new EngineState();
-  const packetRules = new PacketRules({
+/** Packet rules of which nothing but the elements is read. */
+const readOnlyPacketRules = ({ nftables, packetFamilies }: KernelAccess): PacketRules =>
+  new PacketRules({
     client: nftables,
     families: packetFamilies,
     declaration: (family) => ({ family, name: tableName, sets: [], chains: [] }),
@@ -34,26 +29,32 @@ const readObservedState = async (
     onUntrusted: () => {},
     log: silentLogger,
   });
-  observed.setElements(await packetRules.read());
-  const { isDesired: isWanted, isExcluded } = facts(observed);
+
+/** Reads the kernel with the code of the daemon's resync. Ours is what the daemon desires, and what its packet rules name. */
+const readObservedState = async (
+  kernel: KernelAccess,
+  dummy: DummyInterface,
+  { isDesired, isExcluded }: Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>,
+): Promise<EngineState> => {
+  const { ipvs, packetFamilies } = kernel;
+  const observed = new EngineState();
+  observed.setElements(await readOnlyPacketRules(kernel).read());
+  const isOurs = ownVirtualServers({
+    observed,
+    packetFamilies,
+    isTakingOver: () => false,
+    isDesired,
+    adoptForeign: () => false,
+    hasNodeAddress: () => false,
+    isExcluded,
+  });
   const resync = new Resync({
     ipvs,
     state: observed,
     dummyAddresses: () => dummy.addresses(),
-    isOurs: (identity) =>
-      isWanted(virtualServerKey(identity)) ||
-      ownershipOf(identity, {
-        hasMarker: (named) => hasOwnershipMarker(named, (key) => observed.element(key) !== undefined),
-        canHaveMarker: (family) => packetFamilies.includes(family),
-        isTakingOver: () => false,
-        isDesired: isWanted,
-        adoptForeign: () => false,
-        hasDummyAddress: (address) => observed.hasAddress(address),
-        hasNodeAddress: () => false,
-        isExcluded,
-      }) === 'ours',
-    isDesired: isWanted,
-    // Half a picture would show differences that are none.
+    isOurs: (identity) => isDesired(virtualServerKey(identity)) || isOurs(identity),
+    isDesired,
+    // Half of the state would show differences that do not exist.
     onUnreadable: (_, error) => {
       throw error;
     },
@@ -79,10 +80,10 @@ export const compareWithDaemon = async (
   const excluded = response.excludeCidrs.flatMap((text) => parseCidr(text) ?? []);
   const isExcluded = (address: IpAddress): boolean => excluded.some((cidr) => cidrContains(cidr, address));
   const dummy = new DummyInterface(kernel.route, silentLogger);
-  const observed = await readObservedState(kernel, dummy, () => ({
+  const observed = await readObservedState(kernel, dummy, {
     isExcluded,
     isDesired: (key) => desired.virtualServer(key) !== undefined,
-  }));
+  });
   const view = new ExcludedByCidr({ desired, observed, isExcluded });
   const keys = withSupportedElements(withoutDrainRecords(union(desired.keys(), observed.keys())), kernel);
   const operations = diff(view, observed, keys, desired.drainSettings);

@@ -14,7 +14,7 @@ const isDuration = (field: string): boolean => /(Period|Timeout|Frequency|[dD]ea
 
 const isCidr = (value: object): value is Cidr => 'prefixLength' in value && 'text' in value;
 
-/** A value of a configuration as a file has it; keys in the order of the alphabet, as kube-proxy writes them. */
+/** A value of a configuration as in a file; keys in alphabetical order, as kube-proxy writes them. */
 const toPlain = (value: unknown, field: string): unknown => {
   if (typeof value === 'number') return isDuration(field) ? formatDuration(value) : value;
   if (Array.isArray(value)) return value.map((item) => toPlain(item, field));
@@ -30,18 +30,18 @@ const toPlain = (value: unknown, field: string): unknown => {
 const documentOf = (kind: keyof typeof documentKinds, configuration: object): Plain =>
   toPlain({ ...configuration, apiVersion: documentKinds[kind].apiVersion, kind }, '') as Plain;
 
-/** The KubeProxyConfiguration behind the settings, every default filled in, as a config file has it. */
+/** The KubeProxyConfiguration of the settings as in a file, with all defaults. */
 export const kubeProxyDocument = ({ configuration }: Pick<Settings, 'configuration'>): Plain =>
   documentOf('KubeProxyConfiguration', configuration);
 
-/** As kubeProxyDocument, for our own. */
+/** The same for the KubeIpvsConfiguration. */
 export const kubeIpvsDocument = ({ kubeIpvs }: Pick<Settings, 'kubeIpvs'>): Plain =>
   documentOf('KubeIpvsConfiguration', kubeIpvs);
 
-/** Documents of one YAML file. */
+/** The documents of one YAML file. */
 export const yamlDocuments = (documents: readonly Plain[]): string => documents.map(formatYaml).join('---\n');
 
-/** Stands for what the downward API gives each node: its name and its addresses. */
+/** A placeholder for the values of the downward API: the name and the addresses of the node. */
 const nodeSpecific = '(of the node)';
 
 const isOfOneNode = (text: string): boolean => {
@@ -57,7 +57,7 @@ const withoutNodeAddress = (endpoint: string): string => {
 const isHost = ({ address, prefixLength }: Cidr): boolean =>
   prefixLength === hostPrefixLength(familyOf(address)) && isOfOneNode(address);
 
-/** The configuration as all nodes have it that share a file and the arguments of a DaemonSet. */
+/** The configuration that all nodes of a DaemonSet share. */
 const withoutNodeSpecifics = (configuration: KubeProxyConfiguration): object => ({
   ...configuration,
   hostnameOverride: nodeSpecific,
@@ -70,8 +70,8 @@ const withoutNodeSpecifics = (configuration: KubeProxyConfiguration): object => 
 });
 
 /**
- * Twelve hexadecimal digits that differ where the effective configuration does. Nodes whose configuration is the same but for
- * their own names and addresses have the same ones.
+ * Twelve hexadecimal digits that differ if the effective configuration differs. Names and addresses of single nodes do not
+ * count.
  */
 export const configDigest = ({
   configuration,

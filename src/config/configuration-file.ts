@@ -3,13 +3,13 @@ import { parseYaml, type DocumentPath, type YamlDocument } from '../base/yaml.js
 import { withoutFields, type ConfigurationProblem, type ReadResult } from './kube-proxy-configuration.js';
 import { nearest } from './nearest.js';
 
-/** A config file: its name is for messages. */
+/** A configuration file; its name is for messages. */
 export interface ConfigFile {
   readonly name: string;
   readonly text: string;
 }
 
-/** One document of a config file, with what is needed to speak of it. */
+/** A document of a configuration file, with what messages need. */
 export interface ConfigDocument {
   readonly value: Readonly<Record<string, unknown>>;
   /** `kube-proxy.yaml:12`, of the value at the path. */
@@ -22,7 +22,7 @@ export interface ConfigDocuments {
   readonly kubeIpvs: ConfigDocument | undefined;
 }
 
-/** The documents that a config file may hold. */
+/** The kinds of documents in a configuration file. */
 export const documentKinds = {
   KubeProxyConfiguration: { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', key: 'kubeProxy' },
   KubeIpvsConfiguration: { apiVersion: 'kube-ipvs.dev/v1alpha1', key: 'kubeIpvs' },
@@ -45,7 +45,7 @@ const kindOf = (document: YamlDocument, file: ConfigFile): keyof typeof document
     if (kind === known && apiVersion === documentKinds[known].apiVersion) return known;
   const line = document.line(kind === undefined ? [] : ['kind']);
   throw new InputError(
-    `${file.name}:${line}: a config file holds apiVersion: ${documentKinds.KubeProxyConfiguration.apiVersion}, kind: KubeProxyConfiguration, ` +
+    `${file.name}:${line}: a configuration file must contain apiVersion: ${documentKinds.KubeProxyConfiguration.apiVersion}, kind: KubeProxyConfiguration, ` +
       `or apiVersion: ${documentKinds.KubeIpvsConfiguration.apiVersion}, kind: KubeIpvsConfiguration; this document has ` +
       `apiVersion: ${JSON.stringify(apiVersion ?? null)}, kind: ${JSON.stringify(kind ?? null)}`,
   );
@@ -58,11 +58,14 @@ const documentsOf = (file: ConfigFile): readonly YamlDocument[] => {
   } catch (error) {
     throw new InputError(`${file.name}: ${messageOf(error)}`);
   }
-  if (documents.length === 0) throw new InputError(`${file.name}: holds no configuration; it is empty`);
+  if (documents.length === 0) throw new InputError(`${file.name}: no configuration: the file is empty`);
   return documents;
 };
 
-/** Finds our two kinds of documents in all config files. Another kind, or the same kind twice, is an InputError. */
+/**
+ * Finds the two kinds of documents in all configuration files. Throws an InputError for another kind, or for the same kind
+ * twice.
+ */
 export const readDocuments = (files: readonly ConfigFile[]): ConfigDocuments => {
   const found: { kubeProxy?: ConfigDocument; kubeIpvs?: ConfigDocument } = {};
   for (const file of files) {
@@ -74,7 +77,7 @@ export const readDocuments = (files: readonly ConfigFile[]): ConfigDocuments => 
         throw new InputError(`${where([])}: a second ${kind}; the first is at ${found[key].where([])}`);
       const warnings = document
         .duplicateKeys()
-        .map(({ key, line }) => `${file.name}:${line}: ${key} stands twice; the last one counts`);
+        .map(({ key, line }) => `${file.name}:${line}: ${key} is set twice; the last value applies`);
       found[key] = { value: document.value as ConfigDocument['value'], where, warnings };
     }
   }
@@ -92,10 +95,10 @@ const formatValue = (value: unknown): string => {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 };
 
-/** Names a value as its writer knows it: `kube-proxy.yaml:12: ipvs.syncPeriod`, or `--ipvs-sync-period`. */
+/** Names a value by where it was set: `kube-proxy.yaml:12: ipvs.syncPeriod`, or `--ipvs-sync-period`. */
 export type Origin = (path: DocumentPath) => string;
 
-/** The origin of everything in a document; `defaults` where there is none. */
+/** The origin of the values of a document; `defaults` without one. */
 export const documentOrigin =
   (document: ConfigDocument | undefined): Origin =>
   (path) =>
@@ -111,7 +114,7 @@ const problemText = (
   return `${origin(path)} ${must}${is}${remedy === undefined ? '' : `. ${remedy}`}`;
 };
 
-/** A line for each unknown field, with the known one that was probably meant. */
+/** A warning for each unknown field, with the known field that was probably meant. */
 const unknownFieldWarnings = (
   unknownFields: readonly DocumentPath[],
   defaults: unknown,
@@ -130,14 +133,14 @@ const isWithin = (path: DocumentPath, other: DocumentPath): boolean =>
 export interface ReadRules<T> {
   /** Single fields. */
   readonly read: (input: unknown) => ReadResult<T>;
-  /** What concerns several. */
+  /** Checks fields against each other. */
   readonly validate: (value: T) => readonly ConfigurationProblem[];
   readonly origin: Origin;
 }
 
 /**
- * Reads a document. Where anything is wrong, throws an InputError that tells all of it, each with its place, its field, what is
- * allowed and what stands there: fields in the light of each other too, and unknown ones.
+ * Reads and checks a document. Throws one InputError for all problems, each with its place, its field, what is allowed and
+ * the value.
  */
 export const readAndValidate = <T>(
   input: unknown,
@@ -145,7 +148,7 @@ export const readAndValidate = <T>(
 ): { readonly value: T; readonly warnings: readonly string[] } => {
   const { value, problems, unknownFields } = read(input);
   const wrong = problems.map(({ path }) => path);
-  // What can't be read counts as left out.
+  // Invalid fields count as left out.
   const rest = value ?? read(withoutFields(input, wrong)).value;
   const further = (rest === undefined ? [] : validate(rest)).filter(
     ({ path }) => !wrong.some((other) => isWithin(other, path) || isWithin(path, other)),

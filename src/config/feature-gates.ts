@@ -3,14 +3,14 @@ import type { ConfigurationProblem } from './kube-proxy-configuration.js';
 
 interface FeatureGate {
   readonly default: boolean;
-  /** As Kubernetes writes it in its metrics; '' once it is generally available. */
+  /** As in the metrics of Kubernetes; '' once the feature is generally available. */
   readonly stage: 'ALPHA' | 'BETA' | '';
   readonly locked?: true;
-  /** Nothing here depends on it. */
+  /** kube-ipvs does not use it. */
   readonly inert?: true;
 }
 
-/** Gates that kube-proxy 1.36 knows and that matter to it (kube-proxy-ipvs §1.9), with their default. */
+/** The feature gates of kube-proxy 1.36 (kube-proxy-ipvs §1.9), with their defaults. */
 const gates: Readonly<Record<string, FeatureGate>> = {
   AllAlpha: { default: false, stage: 'ALPHA' },
   AllBeta: { default: false, stage: 'BETA' },
@@ -25,7 +25,7 @@ const gates: Readonly<Record<string, FeatureGate>> = {
   PreferSameTrafficDistribution: { default: true, stage: '', locked: true },
 };
 
-/** What AllAlpha or AllBeta say of a gate that is not named itself. */
+/** The value that AllAlpha or AllBeta set for a gate. */
 const byStage = (
   configured: Readonly<Record<string, boolean>>,
   stage: FeatureGate['stage'] | undefined,
@@ -34,17 +34,17 @@ const byStage = (
   return stage === 'BETA' ? configured['AllBeta'] : undefined;
 };
 
-/** Whether a gate is on, by its own value, that of its stage or its default; an unknown one is off. */
+/** Whether a gate is on: by its own value, that of its stage, or its default. An unknown gate is off. */
 export const gateEnabled = (configured: Readonly<Record<string, boolean>>, gate: string): boolean =>
   configured[gate] ?? byStage(configured, gates[gate]?.stage) ?? gates[gate]?.default ?? false;
 
-/** All gates that are known, and whether they are on. */
+/** All known gates, and whether they are on. */
 export const featureGateStates = (
   configured: Readonly<Record<string, boolean>>,
 ): readonly { readonly name: string; readonly stage: string; readonly enabled: boolean }[] =>
   Object.entries(gates).map(([name, { stage }]) => ({ name, stage, enabled: gateEnabled(configured, name) }));
 
-/** A gate that can't be changed and is. */
+/** The problems of locked gates that are changed. */
 export const lockedGateProblems = (
   configured: Readonly<Record<string, boolean>>,
 ): readonly ConfigurationProblem[] =>
@@ -53,10 +53,10 @@ export const lockedGateProblems = (
     .map(([gate]) => ({
       path: ['featureGates', gate],
       must: `must be ${gates[gate]?.default}, to which this feature is locked`,
-      remedy: 'Leave it out',
+      remedy: 'Omit it.',
     }));
 
-/** One sentence for each gate that does nothing here. One that kube-proxy does not have may belong to a newer version: no error. */
+/** A warning for each gate without an effect. An unknown gate may belong to a newer version, and is no error. */
 export const gateWarnings = (configured: Readonly<Record<string, boolean>>): readonly string[] =>
   Object.entries(configured).flatMap(([gate, value]) => {
     const known = gates[gate];

@@ -1,4 +1,4 @@
-/** How the text after a flag is read; what the text may be is the configuration's business. */
+/** How the value of a flag is parsed; the configuration validates it. */
 export type FlagKind = 'text' | 'boolean' | 'number' | 'list' | 'pairs';
 
 export const flagGroups = [
@@ -17,16 +17,16 @@ export interface Flag {
   readonly name: string;
   readonly kind: FlagKind;
   readonly group: FlagGroup;
-  /** The field of KubeProxyConfiguration that it sets, as `ipvs.syncPeriod`; undefined where no field has its meaning. */
+  /** The field of KubeProxyConfiguration that it sets, such as `ipvs.syncPeriod`; undefined if there is none. */
   readonly field: string | undefined;
-  /** What stands for the value in help. */
+  /** The placeholder for the value in the help. */
   readonly placeholder: string;
   readonly help: string;
-  /** Given together with a file, the flag counts (kube-proxy-ipvs §1.3). */
+  /** The flag applies even with a configuration file (kube-proxy-ipvs §1.3). */
   readonly appliesWithFile: boolean;
 }
 
-/** Makes the flags of a group. */
+/** Returns a function that creates the flags of a group. */
 export const flag =
   (group: FlagGroup, appliesWithFile = false) =>
   (name: string, kind: FlagKind, placeholder: string, field: string | undefined, help: string): Flag => ({

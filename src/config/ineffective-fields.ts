@@ -1,40 +1,40 @@
 import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
 
-/** Fields that mean nothing to kube-ipvs, with the reason: the end of a sentence. */
+/** Fields without an effect in kube-ipvs, with the reason (the end of a sentence). */
 const ineffectiveFields: readonly { readonly fields: readonly string[]; readonly because: string }[] = [
   {
     fields: ['clientConnection.acceptContentTypes', 'clientConnection.contentType'],
-    because: 'the API server is always asked for JSON',
+    because: 'requests to the API server always use JSON',
   },
-  { fields: ['configSyncPeriod'], because: 'what a watch has delivered is not delivered again' },
+  { fields: ['configSyncPeriod'], because: 'watches do not repeat objects' },
   {
     fields: ['logging.flushFrequency', 'logging.options'],
-    because: 'each line of the log is written at once, to standard error',
+    because: 'log lines are written to standard error immediately',
   },
-  { fields: ['logging.vmodule'], because: 'logging.verbosity counts for all of kube-ipvs' },
+  { fields: ['logging.vmodule'], because: 'logging.verbosity applies to all of kube-ipvs' },
   { fields: ['showHiddenMetricsForVersion'], because: 'kube-ipvs hides no metrics' },
   {
     fields: ['iptables.localhostNodePorts', 'iptables.minSyncPeriod', 'iptables.syncPeriod'],
-    because: 'it belongs to the iptables mode',
+    because: 'only the iptables mode uses it',
   },
-  { fields: ['nftables'], because: 'it belongs to the nftables mode' },
-  { fields: ['winkernel', 'windowsRunAsService'], because: 'it belongs to Windows' },
-  { fields: ['portRange'], because: 'it belongs to the userspace mode, which is gone' },
+  { fields: ['nftables'], because: 'only the nftables mode uses it' },
+  { fields: ['winkernel', 'windowsRunAsService'], because: 'only kube-proxy on Windows uses it' },
+  { fields: ['portRange'], because: 'only the removed userspace mode used it' },
 ];
 
 const isWithin = (field: string, known: string): boolean => field === known || field.startsWith(`${known}.`);
 
-/** Whether a field of the configuration never has an effect here. */
+/** Whether a field of the configuration never has an effect. */
 export const hasNoEffect = (field: string): boolean =>
   ineffectiveFields.some(({ fields }) => fields.some((known) => isWithin(field, known)));
 
-/** The value at a path like `ipvs.syncPeriod`; undefined where there is none. */
+/** The value at a path such as `ipvs.syncPeriod`; undefined if there is none. */
 export const fieldOf = (value: unknown, path: string): unknown =>
   path
     .split('.')
     .reduce<unknown>((inner, step) => (inner as Record<string, unknown> | undefined)?.[step], value);
 
-/** A line for each reason why fields that somebody has set do nothing. */
+/** A warning for each reason why configured fields have no effect. */
 export const ineffectiveFieldWarnings = (configuration: KubeProxyConfiguration): readonly string[] => {
   const defaults = readKubeProxyConfiguration({}).value;
   const isSet = (field: string): boolean =>

@@ -4,12 +4,12 @@ import type { DocumentPath } from '../base/yaml.js';
 import { detectLocalModes } from './known-values.js';
 import { parseDuration } from '../base/duration.js';
 
-/** What is wrong with one value: path and `must` make a sentence, as `ipvs.syncPeriod` `must be a duration …`. */
+/** An invalid value; path and `must` form a sentence, such as `ipvs.syncPeriod` `must be a duration …`. */
 export interface ConfigurationProblem {
   readonly path: DocumentPath;
   /** `must be …`. */
   readonly must: string;
-  /** What to do, where that is not plain: a sentence of its own. */
+  /** What to do, as a separate sentence, unless `must` says it. */
   readonly remedy?: string;
 }
 
@@ -24,7 +24,7 @@ const withDefault = <S extends z.ZodType>(schema: S, fallback: z.core.util.NoUnd
 const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) =>
   z.preprocess((value) => value ?? {}, z.strictObject(shape, { error: 'must be a mapping of fields' }));
 
-const string = z.string({ error: 'must be a text; put it in quotes' });
+const string = z.string({ error: 'must be a string; put it in quotes' });
 const text = withDefault(string, '');
 const bool = (fallback: boolean) => withDefault(z.boolean({ error: 'must be true or false' }), fallback);
 
@@ -40,7 +40,7 @@ const int = (minimum: number, maximum: number, fallback: number, zeroMeans = 0) 
   );
 };
 
-/** A text that a parser understands, as what the parser makes of it. */
+/** A string that a parser accepts; the result is the parsed value. */
 const parsed = <T>(parse: (text: string) => T | undefined, must: string) =>
   string.transform((value, context): T => {
     const result = parse(value);
@@ -49,8 +49,9 @@ const parsed = <T>(parse: (text: string) => T | undefined, must: string) =>
     return z.NEVER;
   });
 
-const durationMust = 'must be a duration as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds)';
-/** Milliseconds. Where zero means the default, as for most periods, `zeroMeans` is that default. */
+const durationMust =
+  'must be a duration, such as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds)';
+/** Milliseconds. If zero means the default, as for most periods, `zeroMeans` is that default. */
 const duration = (fallback: number, zeroMeans = 0) =>
   withDefault(
     z
@@ -61,7 +62,7 @@ const duration = (fallback: number, zeroMeans = 0) =>
     fallback,
   );
 
-const cidrMust = 'must be a network as "10.0.0.0/8" or "fd00::/64"';
+const cidrMust = 'must be a network, such as "10.0.0.0/8" or "fd00::/64"';
 const list = <S extends z.ZodType>(item: S) => withDefault(z.array(item, { error: 'must be a list' }), []);
 const cidrs = list(parsed(parseCidr, cidrMust));
 
@@ -77,7 +78,9 @@ const quantity = /^[+-]?(\d+\.?\d*|\.\d+)([EPTGMk]|[EPTGMK]i|[numk]|[eE][+-]?\d+
 const streamShape = {
   splitStream: bool(false),
   infoBufferSize: withDefault(
-    z.coerce.string().regex(quantity, { error: 'must be a quantity of bytes as "0", "512Ki" or "4Mi"' }),
+    z.coerce
+      .string()
+      .regex(quantity, { error: 'must be a quantity of bytes, such as "0", "512Ki" or "4Mi"' }),
     '0',
   ),
 };
@@ -154,7 +157,7 @@ const clientConnectionShape = section({
   burst: int(0, maximumInt32, 10, 10),
 });
 
-const ipMust = 'must be an IP address as "0.0.0.0" or "fd00::1", without brackets and without a port';
+const ipMust = 'must be an IP address, such as "0.0.0.0" or "fd00::1", without brackets and without a port';
 
 /** KubeProxyConfiguration v1alpha1, with kube-proxy's defaults for a file. Durations are milliseconds. */
 const configurationShape = z.strictObject(
@@ -163,7 +166,7 @@ const configurationShape = z.strictObject(
     kind: text,
     featureGates: withDefault(
       z.record(z.string(), z.boolean({ error: 'must be true or false' }), {
-        error: 'must be a mapping of gates to true or false',
+        error: 'must map feature gates to true or false',
       }),
       {},
     ),
@@ -197,7 +200,7 @@ const configurationShape = z.strictObject(
   { error: 'must be a mapping of fields' },
 );
 
-/** KubeIpvsConfiguration v1alpha1: what kube-ipvs has beyond kube-proxy. Durations are milliseconds. */
+/** KubeIpvsConfiguration v1alpha1: the settings that kube-proxy does not have. Durations are milliseconds. */
 const kubeIpvsConfigurationShape = z.strictObject(
   {
     apiVersion: text,
@@ -220,7 +223,7 @@ export type KubeProxyConfiguration = z.output<typeof configurationShape>;
 /** A KubeIpvsConfiguration with every default filled in. Durations are milliseconds. */
 export type KubeIpvsConfiguration = z.output<typeof kubeIpvsConfigurationShape>;
 
-/** What became of reading: the value where there is no problem; unknown fields are no problem and are left out. */
+/** The result of reading: the value if there is no problem. Unknown fields are no problem; they are left out. */
 export interface ReadResult<T> {
   readonly value: T | undefined;
   readonly problems: readonly ConfigurationProblem[];
@@ -230,7 +233,7 @@ export interface ReadResult<T> {
 const pathOf = (path: readonly PropertyKey[]): DocumentPath =>
   path.map((step) => (typeof step === 'symbol' ? String(step) : step));
 
-// Unknown fields come as issues beside the real ones; without them the same input is read once more.
+// Unknown fields are reported among the problems: the input is read again without them.
 const read = <S extends z.ZodType>(schema: S, input: unknown): ReadResult<z.output<S>> => {
   const first = schema.safeParse(input);
   if (first.success) return { value: first.data, problems: [], unknownFields: [] };
@@ -245,7 +248,7 @@ const read = <S extends z.ZodType>(schema: S, input: unknown): ReadResult<z.outp
   return { value, problems: left, unknownFields };
 };
 
-/** A copy without these fields; of a list, the whole list is left out. */
+/** A copy without these fields; of a list, without the whole list. */
 export const withoutFields = (input: unknown, paths: readonly DocumentPath[]): unknown => {
   const copy: unknown = structuredClone(input);
   for (const path of paths) {
@@ -260,7 +263,10 @@ export const withoutFields = (input: unknown, paths: readonly DocumentPath[]): u
   return copy;
 };
 
-/** Reads a KubeProxyConfiguration: types, ranges and defaults of single fields; validate.ts holds what concerns several. */
+/**
+ * Reads a KubeProxyConfiguration: types, ranges and defaults of single fields. validate-configuration.ts checks fields
+ * against each other.
+ */
 export const readKubeProxyConfiguration = (input: unknown): ReadResult<KubeProxyConfiguration> =>
   read(configurationShape, input);
 

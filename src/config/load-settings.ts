@@ -13,7 +13,7 @@ const readConfigFile = (name: string): ConfigFile => {
   }
 };
 
-/** Settings from flags, the files that --config names, and the name of this machine. InputError where something is wrong. */
+/** Loads settings from flags, the files of --config, and the host name. Throws an InputError if they are invalid. */
 export const loadSettings = (flags: FlagValues): Settings =>
   resolveSettings({
     flags,

@@ -1,4 +1,4 @@
-/** The number of letters to insert, delete, replace or swap with a neighbour that make one word the other. */
+/** The number of letters to insert, delete, replace or swap to turn one word into the other. */
 const editDistanceOf = (a: string, b: string): number => {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, index) => index)];
   const at = (row: number, column: number): number => rows[row]?.[column] ?? Number.POSITIVE_INFINITY;
@@ -14,10 +14,10 @@ const editDistanceOf = (a: string, b: string): number => {
   return at(a.length, b.length);
 };
 
-/** How many letters of a word may be wrong. */
+/** How many letters of a word may differ. */
 const maximumDistance = (longest: number): number => Math.max(1, Math.floor(longest * 0.4));
 
-/** The candidate that was most likely meant by a mistyped word; undefined where none is near, or by more letters than `most`. */
+/** The candidate nearest to a mistyped word; undefined if none is near, or if more than `maximum` letters differ. */
 export const nearest = <Candidate extends string>(
   word: string,
   candidates: Iterable<Candidate>,
@@ -26,7 +26,7 @@ export const nearest = <Candidate extends string>(
   let best: Candidate | undefined;
   let bestDistance = maximum + 1;
   for (const candidate of candidates) {
-    // So many must be inserted or deleted at least: most candidates need no closer look.
+    // The lengths alone rule out most candidates.
     if (Math.abs(word.length - candidate.length) >= bestDistance) continue;
     const editDistance = editDistanceOf(word.toLowerCase(), candidate.toLowerCase());
     if (

@@ -15,8 +15,9 @@ const hostCidr = (address: IpAddress): Cidr => {
 };
 
 /**
- * The networks whose local addresses serve NodePorts; [] means all. `primary` becomes the first address of each family of the
- * Node, or bindAddress in its family, loopback ones left out (kube-proxy-ipvs §1.5). `nodeAddresses` are the Node object's.
+ * The networks whose local addresses serve NodePorts; [] means all. `primary` becomes the first address of each family of
+ * the Node, or bindAddress in its family, loopback addresses excepted (kube-proxy-ipvs §1.5). `nodeAddresses` are those of
+ * the Node object.
  */
 export const nodePortNetworks = (
   settings: Pick<Settings, 'nodePortAddresses'> & {

@@ -3,10 +3,10 @@ import type { Flag } from './flag.js';
 import { flagTable } from './flag-table.js';
 import { nearest } from './nearest.js';
 
-/** The texts given to each flag, in order; a boolean flag without a value has `true`. */
+/** The values of each flag, in order; a boolean flag without a value has `true`. */
 export type FlagValues = ReadonlyMap<string, readonly string[]>;
 
-/** A flag is unknown or lacks its value: the command was called wrongly (exit status 2). */
+/** A flag is unknown or has no value (exit status 2). */
 export class UsageError extends InputError {}
 
 const flagsByName = new Map(flagTable.map((flag) => [flag.name, flag]));
@@ -36,8 +36,8 @@ const splitArgument = (argument: string): readonly [string, string | undefined] 
 };
 
 /**
- * Reads flags as kube-proxy does: `--flag=value`, `--flag value`, `--bool`, `--bool=false`, `-v 2`, and underscores for
- * dashes. Unknown flags, missing values and anything that is no flag are a UsageError.
+ * Parses flags as kube-proxy does: `--flag=value`, `--flag value`, `--bool`, `--bool=false`, `-v 2`, and underscores for
+ * dashes. Throws a UsageError for unknown flags, missing values and other arguments.
  */
 export const parseFlags = (argv: readonly string[]): FlagValues => {
   const values = new Map<string, readonly string[]>();
@@ -60,7 +60,7 @@ export const parseFlags = (argv: readonly string[]): FlagValues => {
 const trueTexts = ['1', 't', 'T', 'true', 'TRUE', 'True'];
 const falseTexts = ['0', 'f', 'F', 'false', 'FALSE', 'False'];
 
-/** The last value of a boolean flag; false where it was not given, UsageError where it is neither true nor false. */
+/** The last value of a boolean flag; false if it is not set. Throws a UsageError if the value is neither true nor false. */
 export const flagIsSet = (values: FlagValues, name: string): boolean => {
   const text = values.get(name)?.at(-1) ?? 'false';
   if (![...trueTexts, ...falseTexts].includes(text))
@@ -68,7 +68,7 @@ export const flagIsSet = (values: FlagValues, name: string): boolean => {
   return trueTexts.includes(text);
 };
 
-/** The last value of a flag; undefined where it was not given or is empty. */
+/** The last value of a flag; undefined if it is not set or empty. */
 export const flagText = (values: FlagValues, name: string): string | undefined =>
   values.get(name)?.at(-1) || undefined;
 
@@ -87,7 +87,7 @@ const toNumber = (text: string): number | string => (/^[+-]?\d+(\.\d+)?$/.test(t
 const toBoolean = (text: string): boolean | string =>
   trueTexts.includes(text) ? true : falseTexts.includes(text) ? false : text;
 
-/** A flag's value as it would stand in a file; what can't be read stays text, and the configuration's shape complains. */
+/** The value of a flag as in a file. An invalid value stays a string, which the configuration rejects. */
 export const toFieldValue = (flag: Flag, texts: readonly string[]): unknown => {
   const last = texts.at(-1) ?? '';
   switch (flag.kind) {

@@ -26,8 +26,8 @@ const detectorOf = (
 };
 
 /**
- * How packets of pods are told from others, for each family (kube-proxy-ipvs §4.6.1). A family without the network that the
- * mode asks for has no detector: in NodeCIDR mode so it is until the Node is known and has a network for its pods.
+ * How traffic from pods is recognized, by family (kube-proxy-ipvs §4.6.1). A family without the network that the mode needs
+ * has no detector; in NodeCIDR mode that is the case until the Node is known and has a pod network.
  */
 export const podTraffic = (
   settings: Pick<Settings, 'podDetection' | 'clusterCidrs'>,
@@ -41,8 +41,8 @@ export const podTraffic = (
   );
 
 /**
- * Whether the Node has yet to get the networks of its pods in the mode that goes by them. Till then nobody is taken for a pod,
- * and whoever asks for a ClusterIP is to be masqueraded: that connects, whoever it is.
+ * Whether the mode is NodeCIDR and the Node has no pod networks yet. Until it has, no client is recognized as a pod, and
+ * every connection to a ClusterIP is masqueraded, which works for all clients.
  */
 export const podNetworksUnknown = (
   { podDetection }: Pick<Settings, 'podDetection'>,

@@ -17,17 +17,17 @@ const setField = (target: Mapping, field: string, value: unknown): void => {
   let parent = target;
   for (const step of steps) {
     const inner = parent[step];
-    // A file's section that is no mapping is left for the shape to complain about.
+    // A section that is not a mapping is left as it is: the schema rejects it.
     if (inner !== undefined && inner !== null && (typeof inner !== 'object' || Array.isArray(inner))) return;
     parent[step] = { ...(inner as Mapping | undefined) };
     parent = parent[step] as Mapping;
   }
-  // kube-proxy puts --vmodule before what the file has.
+  // kube-proxy puts --vmodule before the entries of the file.
   parent[last] =
     field === 'logging.vmodule' && Array.isArray(parent[last]) ? [value, parent[last]].flat() : value;
 };
 
-/** The flags that count: all without a file, those of §1.3 beside one. */
+/** The flags that apply: all without a file, those of §1.3 with one. */
 const fieldFlags = (flags: FlagValues, hasFile: boolean): readonly (Flag & { readonly field: string })[] =>
   flagTable
     .filter((flag): flag is Flag & { readonly field: string } => flag.field !== undefined)
@@ -42,8 +42,8 @@ const flagOf = (
 };
 
 /**
- * The KubeProxyConfiguration that flags and the document (where there is one) make, with its warnings. Throws an InputError
- * that tells every wrong value with its flag or its line.
+ * The KubeProxyConfiguration of the flags and the document, with its warnings. Throws an InputError that names every
+ * invalid value by its flag or line.
  */
 export const resolveConfiguration = (
   flags: FlagValues,
@@ -82,7 +82,7 @@ export const resolveConfiguration = (
   };
 };
 
-/** Whether the file says itself what the flag says. */
+/** Whether the file sets the same value as the flag. */
 const repeatsDocument = (document: ConfigDocument, flag: Flag, texts: readonly string[]): boolean =>
   flag.field !== undefined &&
   JSON.stringify(fieldOf(document.value, flag.field)) === JSON.stringify(toFieldValue(flag, texts));
@@ -96,7 +96,7 @@ const ignoredFlagWarnings = (flags: FlagValues, document: ConfigDocument | undef
   return ignored.length === 0
     ? []
     : [
-        `ignored, because with a config file its fields count: ${ignored.join(', ')}; set them in ${document.where([])}`,
+        `ignored, because the fields of the configuration file apply: ${ignored.join(', ')}; set them in ${document.where([])}`,
       ];
 };
 
@@ -110,14 +110,14 @@ const withPort = (address: string, port: number): string => {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 };
 
-/** As kube-proxy has it once it runs: without spaces around the name, and with the default of what is blank. */
+/** As in a running kube-proxy: the name is trimmed, and empty fields have their defaults. */
 const normalized = (configuration: KubeProxyConfiguration): KubeProxyConfiguration => ({
   ...configuration,
   hostnameOverride: configuration.hostnameOverride.trim(),
   detectLocalMode: configuration.detectLocalMode || 'ClusterCIDR',
 });
 
-/** Fills in where the servers listen (kube-proxy-ipvs §1.2, §1.3). '' is a server that is turned off. */
+/** Sets the addresses of the servers (kube-proxy-ipvs §1.2, §1.3). '' turns a server off. */
 const withBindAddresses = (
   configuration: KubeProxyConfiguration,
   flags: FlagValues,

@@ -3,7 +3,7 @@ import { kubeIpvsDocument, kubeProxyDocument } from './configuration-document.js
 import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
 import { withConfiguration, type Settings } from './settings.js';
 
-/** Fields that count at start only: listeners, who we are, and how the API server is reached. */
+/** Fields that take effect at the start only: listeners, the node name, and the connection to the API server. */
 const fixedFields: readonly string[] = [
   'bindAddressHardFail',
   'clientConnection.kubeconfig',
@@ -12,13 +12,13 @@ const fixedFields: readonly string[] = [
   'metricsBindAddress',
 ];
 
-/** What becomes of the settings when the configuration changes under a running process. */
+/** What a changed configuration changes in a running process. */
 export interface SettingsChange {
-  /** To be put in force: fields that need a restart are as before. */
+  /** The settings to apply; fields that need a restart are unchanged. */
   readonly settings: Settings;
-  /** Fields that change now, as `ipvs.scheduler: "rr" → "lc"`. */
+  /** Fields that change now, such as `ipvs.scheduler: "rr" → "lc"`. */
   readonly changed: readonly string[];
-  /** Fields that stay as they are until a restart, in the same form. */
+  /** Fields that need a restart, in the same form. */
   readonly fixed: readonly string[];
 }
 
@@ -41,7 +41,7 @@ const differences = (before: Leaves, after: Leaves): readonly (readonly [string,
       `${field}: ${before.get(field) ?? 'its default'} → ${after.get(field) ?? 'its default'}`,
     ]);
 
-/** The configuration with these fields as they were. */
+/** The configuration with the previous values of these fields. */
 const withFields = (
   configuration: KubeProxyConfiguration,
   before: KubeProxyConfiguration,
@@ -59,7 +59,7 @@ const withFields = (
   return copy;
 };
 
-/** What a new configuration changes in the settings in force, and what it can't. */
+/** Compares a new configuration with the settings in force. */
 export const settingsChange = (before: Settings, next: Settings): SettingsChange => {
   const all = differences(fieldsOf(before), fieldsOf(next));
   const isFixed = ([field]: readonly [string, string]): boolean => fixedFields.includes(field);

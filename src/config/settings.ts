@@ -20,94 +20,94 @@ import {
 import { resolveConfiguration } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';
 
-/** Where Services, EndpointSlices and the Node come from. */
+/** The source of Services, EndpointSlices and the Node. */
 export type SourceSetting =
   | { readonly from: 'api' }
   | { readonly from: 'manifests' /** A file or a folder. */; readonly path: string };
 
-/** kube-proxy's detectLocalMode with what it needs. */
+/** kube-proxy's detectLocalMode with its parameter. */
 export type PodDetection =
   | { readonly mode: 'ClusterCIDR' | 'NodeCIDR' }
   | { readonly mode: 'BridgeInterface'; readonly name: string }
   | { readonly mode: 'InterfaceNamePrefix'; readonly prefix: string };
 
-/** What the kernel's connection tracking is set to; 0 or false: its own is left alone. Times are milliseconds. */
+/** Settings of the kernel's connection tracking; 0 or false: not changed. Times are milliseconds. */
 export type ConntrackSettings = Readonly<KubeProxyConfiguration['conntrack']>;
 
-/** Everything flags and config files decide, resolved and frozen. Times are milliseconds. */
+/** The resolved settings of flags and configuration files, frozen. Times are milliseconds. */
 export interface Settings {
-  /** metadata.name of our Node: --hostname-override, hostnameOverride or the machine's name; trimmed, in lower case. */
+  /** metadata.name of this Node: --hostname-override, hostnameOverride or the host name; trimmed, in lower case. */
   readonly nodeName: string;
   readonly source: SourceSetting;
   /** Program the kernel once and exit. */
   readonly once: boolean;
-  /** Print the plan and touch nothing. */
+  /** Print the plan and change nothing. */
   readonly dryRun: boolean;
-  /** Set the kernel up and exit. */
+  /** Prepare the kernel and exit. */
   readonly initOnly: boolean;
-  /** The path of the unix socket that tells the state of the daemon; '': none. */
+  /** The path of the admin socket; '': none. */
   readonly adminSocket: string;
-  /** Where to write the configuration, and exit. */
+  /** Write the configuration to this file and exit. */
   readonly writeConfigTo: string | undefined;
-  /** The scheduler of every Service that names none. The kernel decides whether it has it. */
+  /** The scheduler of Services that name none. The kernel decides whether it exists. */
   readonly scheduler: string;
   readonly syncPeriod: number;
-  /** 0: a change is programmed as soon as it is known. */
+  /** 0: changes are programmed at once. */
   readonly minSyncPeriod: number;
   /** Virtual servers within these are never deleted. */
   readonly excludeCidrs: readonly Cidr[];
   readonly strictArp: boolean;
-  /** 0: the kernel's own is left alone. */
+  /** 0: the kernel's value is not changed. */
   readonly tcpTimeout: number;
   readonly tcpFinTimeout: number;
   readonly udpTimeout: number;
-  /** Networks whose local addresses serve NodePorts; []: all; 'primary': those of the Node (see primary-addresses.ts). */
+  /** Networks whose local addresses serve NodePorts; []: all; 'primary': those of the Node (see node-port-networks.ts). */
   readonly nodePortAddresses: readonly Cidr[] | 'primary';
-  /** Networks of the pods; at most one a family. */
+  /** The pod networks; at most one per family. */
   readonly clusterCidrs: readonly Cidr[];
-  /** How packets of pods are told from others; pod-traffic.ts makes detectors of it. */
+  /** How traffic from pods is recognized; pod-traffic.ts creates the detectors. */
   readonly podDetection: PodDetection;
-  /** Every packet to a ClusterIP is masqueraded, whoever sends it. */
+  /** Masquerade every connection to a ClusterIP. */
   readonly masqueradeAll: boolean;
-  /** The one bit of the packet mark that asks for masquerading, 1 to 2^31. */
+  /** The bit of the packet mark that requests masquerading, 1 to 2^31. */
   readonly masqueradeMark: number;
   readonly conntrack: ConntrackSettings;
-  /** spec.externalIPs are programmed (feature gate AllowServiceExternalIPs). */
+  /** Program spec.externalIPs (feature gate AllowServiceExternalIPs). */
   readonly externalIpsAllowed: boolean;
-  /** How long a removed endpoint may keep its connections; 0: it is deleted at once. */
+  /** How long a removed endpoint keeps its connections; 0: it is deleted at once. */
   readonly drainDeadlines: Readonly<Record<Protocol, number>>;
-  /** Traffic of single Services on the metrics page: of how many ports of Services at most. */
+  /** Per-Service metrics, and the maximum of ports that have them. */
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
-  /** Where an nftables chain of others drops the answers of pods, a rule of ours at its head accepts them. */
+  /** Insert an accept rule into nftables chains of other programs that drop replies from pods. */
   readonly acceptInForeignChains: boolean;
   readonly kubeconfig: string | undefined;
-  /** URL of the API server that wins over the kubeconfig. */
+  /** URL of the API server; overrides the kubeconfig. */
   readonly master: string | undefined;
   readonly qps: number;
   readonly burst: number;
   /** As klog's -v. */
   readonly verbosity: number;
   readonly logFormat: 'text' | 'json';
-  /** Of this process, -1000 to 1000. */
+  /** The OOM score adjustment of this process, -1000 to 1000. */
   readonly oomScoreAdj: number;
   readonly configFiles: readonly string[];
-  /** As they were given. */
+  /** The flags as they were given. */
   readonly flags: FlagValues;
-  /** The whole configuration behind this, defaults filled in. */
+  /** The whole configuration, with all defaults. */
   readonly configuration: KubeProxyConfiguration;
-  /** What stands behind it of ours, defaults filled in. */
+  /** The whole KubeIpvsConfiguration, with all defaults. */
   readonly kubeIpvs: KubeIpvsConfiguration;
-  /** For the log at start, one line each. */
+  /** Warnings for the log at the start. */
   readonly warnings: readonly string[];
 }
 
 export interface SettingsInput {
   readonly flags: FlagValues;
-  /** What --config names, read by the caller. */
+  /** The files of --config. */
   readonly files: readonly ConfigFile[];
   /** os.hostname(). */
   readonly hostname: string;
-  /** process.env; empty where nothing is said. */
+  /** process.env; empty by default. */
   readonly environment?: Environment;
 }
 
@@ -130,7 +130,7 @@ const schedulerWarnings = (scheduler: string): readonly string[] =>
   kernelSchedulers.includes(scheduler)
     ? []
     : [
-        `scheduler ${scheduler} is none that Linux is known to have (${kernelSchedulers.join(' ')}); the kernel decides`,
+        `scheduler ${scheduler} is not a known Linux scheduler (${kernelSchedulers.join(' ')}); the kernel decides`,
       ];
 
 const sourceOf = (flags: FlagValues): SourceSetting => {
@@ -141,7 +141,9 @@ const sourceOf = (flags: FlagValues): SourceSetting => {
 const resolveNodeName = (configuration: KubeProxyConfiguration, hostname: string): string => {
   const name = (configuration.hostnameOverride || hostname).trim().toLowerCase();
   if (name === '')
-    throw new InputError('this machine has no name; give the name of its Node with --hostname-override=NAME');
+    throw new InputError(
+      'this machine has no host name; set the name of its Node with --hostname-override=NAME',
+    );
   return name;
 };
 
@@ -207,7 +209,7 @@ const deepFreeze = <T>(value: T): T => {
   return value;
 };
 
-/** What flags say that no field can. */
+/** The settings that only flags have. */
 type Invocation = Pick<
   Settings,
   | 'adminSocket'
@@ -237,7 +239,7 @@ const invocationOf = (
   flags,
 });
 
-/** The settings that a configuration makes. */
+/** The settings of a configuration. */
 const settingsOf = (
   known: Invocation & Pick<Settings, 'configuration' | 'kubeIpvs' | 'nodeName' | 'warnings'>,
 ): Settings =>
@@ -251,11 +253,11 @@ const settingsOf = (
     nodePortAddresses: nodePortAddressesOf(known.configuration),
   });
 
-/** The settings with another configuration of kube-proxy; nothing else is different. */
+/** The same settings with another KubeProxyConfiguration. */
 export const withConfiguration = (settings: Settings, configuration: KubeProxyConfiguration): Settings =>
   settingsOf({ ...settings, configuration });
 
-/** Both results; where any failed, one InputError with the problems of all. */
+/** Returns both results, or throws one InputError with the problems of both. */
 const bothOrAllProblems = <A, B>(first: () => A, second: () => B): readonly [A, B] => {
   const problems: string[] = [];
   const attempt = <T>(work: () => T): T | undefined => {
@@ -273,8 +275,8 @@ const bothOrAllProblems = <A, B>(first: () => A, second: () => B): readonly [A, 
 };
 
 /**
- * Resolves flags and config files as kube-proxy does (kube-proxy-ipvs §1.3). Throws an InputError that tells every wrong
- * value with its flag or its line, and a UsageError for a flag that can't be used.
+ * Resolves flags and configuration files as kube-proxy does (kube-proxy-ipvs §1.3). Throws an InputError that names every
+ * invalid value by its flag or line, and a UsageError for an invalid flag.
  */
 export const resolveSettings = ({ flags, files, hostname, environment = {} }: SettingsInput): Settings => {
   const invocation = invocationOf(flags, files, environment);

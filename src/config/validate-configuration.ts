@@ -17,13 +17,13 @@ const unless = (
 
 const modeCheck: Check = ({ mode }) => {
   if (mode === 'ipvs') return [];
-  const meaning = mode === '' ? 'To kube-proxy a blank mode means iptables. ' : '';
+  const meaning = mode === '' ? 'In kube-proxy an empty mode means iptables. ' : '';
   return [
     {
       path: ['mode'],
       must: 'must be ipvs',
       remedy:
-        `${meaning}kube-ipvs takes the place of kube-proxy in IPVS mode and in no other: ` +
+        `${meaning}kube-ipvs replaces kube-proxy in IPVS mode only: ` +
         'set "mode: ipvs" (without a file: --proxy-mode=ipvs) to use it on this node, or keep kube-proxy here',
     },
   ];
@@ -43,10 +43,11 @@ const periodsCheck: Check = ({ ipvs, configSyncPeriod, logging }) => [
 
 const timeoutsCheck: Check = ({ ipvs, conntrack }) => [
   ...(['tcpTimeout', 'tcpFinTimeout', 'udpTimeout'] as const).flatMap((field) =>
-    unless(ipvs[field] >= 0, ['ipvs', field], "must be 0s (leave the kernel's) or more"),
+    unless(ipvs[field] >= 0, ['ipvs', field], "must be 0s (do not change the kernel's) or more"),
   ),
   ...(['tcpEstablishedTimeout', 'tcpCloseWaitTimeout', 'udpTimeout', 'udpStreamTimeout'] as const).flatMap(
-    (field) => unless(conntrack[field] >= 0, ['conntrack', field], "must be 0s (leave the kernel's) or more"),
+    (field) =>
+      unless(conntrack[field] >= 0, ['conntrack', field], "must be 0s (do not change the kernel's) or more"),
   ),
 ];
 
@@ -54,7 +55,7 @@ const loggingCheck: Check = ({ logging, featureGates }) => [
   ...unless(
     logging.vmodule.length === 0 || logging.format === 'text',
     ['logging', 'vmodule'],
-    'must be empty where logging.format is json',
+    'must be empty if logging.format is json',
   ),
   ...unless(
     logging.format !== 'json' || gateEnabled(featureGates, 'LoggingBetaOptions'),
@@ -80,7 +81,7 @@ export const splitHostPort = (text: string): readonly [string, string] | undefin
 
 const socketRequirement = (text: string): string | undefined => {
   const parts = splitHostPort(text);
-  if (parts === undefined) return 'must be IP:port as "0.0.0.0:10256" or "[::]:10256"';
+  if (parts === undefined) return 'must be IP:port, such as "0.0.0.0:10256" or "[::]:10256"';
   if (parseIp(parts[0]) === undefined) return 'must have a valid IP address before the port';
   const port = Number(parts[1]);
   return /^\d+$/.test(parts[1]) && port >= 1 && port <= 65535
@@ -95,7 +96,7 @@ const socketsCheck: Check = (configuration) =>
     return must === undefined ? [] : [{ path: [field], must }];
   });
 
-/** The CIDRs of kube-proxy's `clusterCIDR`, which is a comma list without spaces; undefined where one is none. */
+/** The networks of kube-proxy's `clusterCIDR`, a comma-separated list without spaces; undefined if one is invalid. */
 export const parseClusterCidrs = (text: string): readonly Cidr[] | undefined => {
   if (text === '') return [];
   const cidrs = text.split(',').map(parseCidr);
@@ -105,20 +106,20 @@ export const parseClusterCidrs = (text: string): readonly Cidr[] | undefined => 
 const clusterCidrRequirement = (text: string): string | undefined => {
   const cidrs = parseClusterCidrs(text);
   if (cidrs === undefined)
-    return 'must be one network, or an IPv4 and an IPv6 one with a comma between and no space, as "10.244.0.0/16,fd00:10:244::/56"';
+    return 'must be one network, or an IPv4 and an IPv6 network separated by a comma without spaces, such as "10.244.0.0/16,fd00:10:244::/56"';
   const [first, other] = cidrs;
   if (
     cidrs.length > 2 ||
     (first !== undefined && other !== undefined && cidrFamily(first) === cidrFamily(other))
   )
-    return 'must be one network, or one of IPv4 and one of IPv6';
+    return 'must be one network, or an IPv4 and an IPv6 network';
   return undefined;
 };
 
-/** IFNAMSIZ of include/uapi/linux/if.h, without the zero at the end. */
+/** IFNAMSIZ of include/uapi/linux/if.h, without the terminating zero. */
 const longestInterfaceName = 15;
 
-/** What is told of a name that no interface can have. kube-proxy starts with it, and so it is no problem. */
+/** A warning for a name that no interface can have. kube-proxy accepts it, so it is no problem. */
 export const interfaceNameWarnings = ({
   detectLocalMode,
   detectLocal,
@@ -140,13 +141,13 @@ const detectLocalCheck: Check = ({ detectLocalMode, detectLocal, clusterCIDR }) 
       return unless(
         detectLocal.bridgeInterface !== '',
         ['detectLocal', 'bridgeInterface'],
-        'must name an interface where detectLocalMode is BridgeInterface',
+        'must name an interface if detectLocalMode is BridgeInterface',
       );
     case 'InterfaceNamePrefix':
       return unless(
         detectLocal.interfaceNamePrefix !== '',
         ['detectLocal', 'interfaceNamePrefix'],
-        'must be a name prefix where detectLocalMode is InterfaceNamePrefix',
+        'must be a name prefix if detectLocalMode is InterfaceNamePrefix',
       );
     case 'NodeCIDR':
       return [];
@@ -161,12 +162,12 @@ const remainingChecks: Check = ({ nodePortAddresses, hostnameOverride, showHidde
   ...unless(
     !nodePortAddresses.includes('primary') || nodePortAddresses.length === 1,
     ['nodePortAddresses'],
-    'must hold "primary" alone or networks alone',
+    'must contain either "primary" alone or only networks',
   ),
   ...unless(
     hostnameOverride === '' || hostnameOverride.trim() !== '',
     ['hostnameOverride'],
-    'must not be blank; leave it out to use the name of the machine',
+    'must not be blank; omit it to use the host name',
   ),
   ...unless(
     ['', '1.35'].includes(showHiddenMetricsForVersion),
@@ -186,11 +187,11 @@ const checks: readonly Check[] = [
   ({ featureGates }) => lockedGateProblems(featureGates),
 ];
 
-/** What concerns several fields at once, or the mode of kube-proxy; kube-proxy-ipvs §1.2 has the rules. */
+/** Checks fields against each other, and the mode of kube-proxy (kube-proxy-ipvs §1.2). */
 export const validateKubeProxy = (configuration: KubeProxyConfiguration): readonly ConfigurationProblem[] =>
   checks.flatMap((check) => check(configuration));
 
-/** As validate, for our own document. */
+/** The same for the KubeIpvsConfiguration. */
 export const validateKubeIpvs = ({ drain }: KubeIpvsConfiguration): readonly ConfigurationProblem[] =>
   (['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
     unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { release } from 'node:os';
 import { createLogger, type ConfigurableLogger, type Logger } from '../base/log.js';
 import { sleep } from '../base/async.js';
-import { InputError } from '../base/errors.js';
+import { InputError, isExpectedError } from '../base/errors.js';
 import { version } from '../base/version.js';
 import { configDigest } from '../config/configuration-document.js';
 import type { Settings } from '../config/settings.js';
@@ -18,6 +18,7 @@ import { subscribeToKernel } from './kernel/subscribe-to-kernel.js';
 import { watchForwardPolicy } from './kernel/watch-forward-policy.js';
 import { openKernel, prepareKernel, type KernelAccess } from './kernel/kernel-access.js';
 import { ChangeableSettings } from './config/live-settings.js';
+import { exitOnProgrammingError, logProgrammingError } from './exit-on-programming-error.js';
 import { setOomScore } from './set-oom-score.js';
 import { repeatProblemEvents } from './events/problem-events.js';
 import type { EventSink, RecordedEvent } from './events/event-recorder.js';
@@ -33,18 +34,18 @@ const exitStatus = { done: 0, error: 1 } as const;
 interface Run extends Composition {
   readonly settings: ChangeableSettings;
   readonly events: EventSink;
-  /** Where everything is recorded: it passes it on to `events`. */
+  /** Records all events, and passes them on to `events`. */
   readonly recentEvents: RecentEvents;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
   readonly log: ConfigurableLogger;
-  /** Reads flags and config files once more. */
+  /** Reads flags and configuration files again. */
   readonly reloadSettings: () => Settings;
 }
 
 const stopSignals = ['SIGTERM', 'SIGINT'] as const;
 
-/** Aborts at the first SIGTERM or SIGINT, with its name as the reason. A second one, of either, ends the process at once. */
+/** Aborts at the first SIGTERM or SIGINT, with its name as the reason. A second signal ends the process at once. */
 const stopSignal = (): AbortSignal => {
   const controller = new AbortController();
   const stop = (name: NodeJS.Signals): void => {
@@ -57,16 +58,16 @@ const stopSignal = (): AbortSignal => {
 
 const untilStopped = async (signal: AbortSignal, log: Logger): Promise<void> => {
   if (!signal.aborted) await once(signal, 'abort');
-  log.info({ signal: signal.reason as unknown }, 'stopping; the kernel stays as it is');
+  log.info({ event: 'stopping', signal: signal.reason as unknown }, 'Stopping; the kernel keeps its state');
 };
 
-/** The work's exit status; 1 where it was stopped before its end. */
+/** The exit status of the work; 1 if a signal stopped it. */
 const unlessStopped = (work: Promise<number>, signal: AbortSignal, log: Logger): Promise<number> =>
   Promise.race([work, untilStopped(signal, log).then(() => exitStatus.error)]);
 
 /**
- * Resolves when the source has delivered its first full state. Manifests that cannot be read stay so until somebody mends
- * them, and nobody waits for that: an InputError with what is wrong. An API server is waited for.
+ * Resolves when the source has delivered its first full state. Waits for an API server, but not for manifests to be
+ * corrected: those reject with an InputError.
  */
 const sourceSynced = async (source: Source, { store, settings, signal }: Run): Promise<void> => {
   while (!store.synced) {
@@ -81,6 +82,7 @@ const logStart = (settings: Settings, log: Logger): void => {
   const { nodeName, scheduler, source } = settings;
   log.info(
     {
+      event: 'daemon-starting',
       version,
       kernel: release(),
       node: nodeName,
@@ -90,18 +92,23 @@ const logStart = (settings: Settings, log: Logger): void => {
       source: source.from === 'api' ? 'api' : source.path,
       runtime: process.versions.node,
     },
-    'kube-ipvs starts',
+    'Daemon starting',
   );
 };
 
-/** Without packet rules the table is right, and packets are not: said loudly, as nothing else tells. */
+const withoutPacketRules =
+  'no masquerading, no source ranges, no traffic policies; VIPs answer on every port';
+
+const nftablesRemedy = (family: Family): string =>
+  `Use a kernel with CONFIG_NF_TABLES_${family === 'IPv4' ? 'IPV4' : 'IPV6'}, or load its modules on the node (modprobe nf_tables).`;
+
+/** Without packet rules IPVS forwards, but wrongly: no other part of the daemon reports it. */
 const logMissingPacketRules = (packetFamilies: readonly Family[], log: Logger): void => {
   for (const family of servedFamilies())
     if (!packetFamilies.includes(family))
       log.error(
-        { family },
-        'this kernel has no nftables for this family: nothing is masqueraded, no source range and no traffic policy is enforced, and VIPs answer on every port. ' +
-          `Use a kernel with CONFIG_NF_TABLES_${family === 'IPv4' ? 'IPV4' : 'IPV6'}, or load its modules on the node (modprobe nf_tables)`,
+        { event: 'nftables-unavailable', family, effect: withoutPacketRules, remedy: nftablesRemedy(family) },
+        'No nftables in this kernel for an address family',
       );
 };
 
@@ -116,7 +123,7 @@ const printPlan = async (source: Source, kernel: KernelAccess, run: Run): Promis
 const programOnce = async (first: Promise<ReconcileReport>, source: Source, run: Run): Promise<number> => {
   await sourceSynced(source, run);
   const { applied, failed } = await first;
-  run.log.info({ applied, failed }, 'programmed the kernel once');
+  run.log.info({ event: 'once-finished', applied, failed }, 'Kernel programmed once');
   return failed === 0 ? exitStatus.done : exitStatus.error;
 };
 
@@ -125,7 +132,7 @@ const startedEvent = ({ nodeName }: Settings): RecordedEvent => ({
   type: 'Normal',
   reason: 'Starting',
   action: 'StartKubeProxy',
-  note: `kube-ipvs v${version} serves Services by IPVS`,
+  note: `kube-ipvs v${version} is programming IPVS for Services`,
 });
 
 const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<number> => {
@@ -145,45 +152,54 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   source.start(run.store);
   recentEvents.record(startedEvent(settings.now));
   using _reminders = repeatProblemEvents({ events: run.problemEvents, recorder: recentEvents });
-  using _lostNodes = run.deletedNodes.start(source);
+  using _lostNodes = run.deletedNodes.start(source, run.reconciler.drains);
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
   await using _config = followConfig(kernel, run);
   await untilStopped(signal, log);
   return exitStatus.done;
 };
 
-/** Runs the daemon until it is told to stop. Resolves to the exit status; rejects with an error whose message says what is missing. */
-export const runDaemon = async (initial: Settings, reloadSettings: () => Settings): Promise<number> => {
-  const signal = stopSignal();
-  const log = createLogger({ verbosity: initial.verbosity, format: initial.logFormat });
-  logStart(initial, log);
-  for (const warning of initial.warnings) log.warn({ warning }, 'configuration');
-  using kernel = await openKernel();
-  if (initial.initOnly) {
-    await prepareKernel(kernel, initial, log);
-    log.info({}, 'the kernel is set up; ending, as --init-only asks');
-    return exitStatus.done;
-  }
+/** The work of a process that is not `--init-only`. Disposed in reverse: the batch in progress ends, sources stop, Events are sent. */
+const runComposed = async (
+  kernel: KernelAccess,
+  initial: Settings,
+  { signal, log, reloadSettings }: Pick<Run, 'signal' | 'log' | 'reloadSettings'>,
+): Promise<number> => {
   logMissingPacketRules(kernel.packetFamilies, log);
   const settings = new ChangeableSettings(initial);
-  // Undone from the last to the first: the batch under way ends, nothing is watched any more, the last events are told.
   const metrics = createMetrics(initial);
   const upstream = await openUpstream(settings, metrics.requested, log);
   await using events = upstream.events;
   await using source = upstream.source;
   const recentEvents = new RecentEvents(events);
-  const run: Run = {
-    ...compose(settings, kernel, recentEvents, metrics, log),
-    settings,
-    events,
-    recentEvents,
-    metrics,
-    signal,
-    log,
-    reloadSettings,
-  };
+  const composition = compose(settings, kernel, recentEvents, metrics, log);
+  const run: Run = { ...composition, settings, events, recentEvents, metrics, signal, log, reloadSettings };
   await run.readInitialState();
-  await using _proxy = run.syncLoop;
+  await using _syncLoop = run.syncLoop;
   if (initial.dryRun) return await unlessStopped(printPlan(source, kernel, run), signal, log);
   return await serve(source, kernel, run);
+};
+
+/**
+ * Runs the daemon until a signal stops it. Resolves to the exit status; rejects with an error that says what is missing. A
+ * programming error ends the process with its stack and status 1.
+ */
+export const runDaemon = async (initial: Settings, reloadSettings: () => Settings): Promise<number> => {
+  const signal = stopSignal();
+  const log = createLogger({ verbosity: initial.verbosity, format: initial.logFormat });
+  exitOnProgrammingError(log);
+  logStart(initial, log);
+  for (const warning of initial.warnings)
+    log.warn({ event: 'configuration-warning', warning }, 'Configuration warning');
+  try {
+    using kernel = await openKernel();
+    if (!initial.initOnly) return await runComposed(kernel, initial, { signal, log, reloadSettings });
+    await prepareKernel(kernel, initial, log);
+    log.info({ event: 'init-finished' }, 'Kernel prepared; exiting because of --init-only');
+    return exitStatus.done;
+  } catch (error) {
+    if (isExpectedError(error)) throw error;
+    logProgrammingError(error, log);
+    return exitStatus.error;
+  }
 };

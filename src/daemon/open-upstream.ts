@@ -5,7 +5,7 @@ import type { Source } from '../watch/source.js';
 import { logEventSink, type EventSink } from './events/event-recorder.js';
 import type { LiveSettings } from './config/live-settings.js';
 
-/** Where objects come from, and where events about them go. */
+/** The source of objects, and the destination of events about them. */
 export interface Upstream {
   readonly source: Source;
   readonly events: EventSink;
@@ -20,7 +20,7 @@ const rateOf = (settings: LiveSettings): RateLimitOptions => ({
   },
 });
 
-/** What the settings name. Only its own code is loaded: the Kubernetes client is large. */
+/** Opens the source that the settings name. Loads only its code, as the Kubernetes client is large. */
 export const openUpstream = async (
   settings: LiveSettings,
   requested: RequestObserver,
@@ -47,7 +47,7 @@ export const openUpstream = async (
       rate: rateOf(settings),
       requestObserver: requested,
     }),
-    // A plan is no news to anybody else.
+    // A dry run sends no Events.
     events: dryRun
       ? logEventSink(log)
       : new ApiEventSink({ client: new ApiClient(credentials, undefined, requested), nodeName, log }),

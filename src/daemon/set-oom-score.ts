@@ -3,20 +3,21 @@ import { readKernelParameter, writeKernelParameter, type KernelParameter } from 
 
 const oomScoreAdj: KernelParameter = { name: 'oom_score_adj', file: '/proc/self/oom_score_adj' };
 
-/** Sets how soon the kernel ends this process when memory is short; a refusal is told, and nothing fails for it. */
+/** Sets how early the kernel kills this process when memory is short. A refusal is only logged. */
 export const setOomScore = (score: number, log: Logger): void => {
   const before = readKernelParameter(oomScoreAdj);
   if (before === score) return;
   const reason = writeKernelParameter(oomScoreAdj, score);
-  if (reason === undefined) log.info({ oomScoreAdj: score, before }, 'set oomScoreAdj of this process');
+  if (reason === undefined) log.info({ event: 'oom-score-set', oomScoreAdj: score, before }, 'OOM score set');
   else
     log.info(
       {
+        event: 'oom-score-refused',
         oomScoreAdj: score,
         now: before,
         reason,
-        remedy: `add the capability SYS_RESOURCE, or set oomScoreAdj: ${before}`,
+        remedy: `Add the capability SYS_RESOURCE, or set oomScoreAdj: ${before} in the configuration.`,
       },
-      'oomScoreAdj stays as it is',
+      'OOM score not set',
     );
 };

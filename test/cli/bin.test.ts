@@ -99,7 +99,7 @@ test('a wrong config ends with status 1 and the file, line, field and value', ()
   assert.deepEqual([status, stdout], [1, '']);
   assert.equal(
     stderr,
-    `kube-ipvs: ${config}:5: ipvs.syncPeriod must be a duration as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds); it is "soon"\n`,
+    `kube-ipvs: ${config}:5: ipvs.syncPeriod must be a duration, such as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds); it is "soon"\n`,
   );
   assert.match(run(['--config=/nowhere/config']).stderr, /^kube-ipvs: --config=\/nowhere\/config: ENOENT/);
 });

@@ -27,14 +27,14 @@ const failure = (texts: readonly string[], argv: readonly string[] = []): string
   return assert.fail('was taken');
 };
 
-const duration = 'must be a duration as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds)';
-const network = 'must be a network as "10.0.0.0/8" or "fd00::/64"';
+const duration = 'must be a duration, such as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds)';
+const network = 'must be a network, such as "10.0.0.0/8" or "fd00::/64"';
 const zeroOrMore = 'must be a whole number of 0 or more';
-const leave = "must be 0s (leave the kernel's) or more";
-const socket = 'must be IP:port as "0.0.0.0:10256" or "[::]:10256"';
-const oneOrTwo = 'must be one network, or one of IPv4 and one of IPv6';
+const leave = "must be 0s (do not change the kernel's) or more";
+const socket = 'must be IP:port, such as "0.0.0.0:10256" or "[::]:10256"';
+const oneOrTwo = 'must be one network, or an IPv4 and an IPv6 network';
 const networks =
-  'must be one network, or an IPv4 and an IPv6 one with a comma between and no space, as "10.244.0.0/16,fd00:10:244::/56"';
+  'must be one network, or an IPv4 and an IPv6 network separated by a comma without spaces, such as "10.244.0.0/16,fd00:10:244::/56"';
 
 /** A line of a file, and what is said of it (kube-proxy-ipvs §1.2, the column "validation"). */
 const refused: readonly (readonly [string, string])[] = [
@@ -51,7 +51,7 @@ const refused: readonly (readonly [string, string])[] = [
   ['ipvs: {excludeCIDRs: [10.0.0.0/8, 10.0.0.1]}', `ipvs.excludeCIDRs[1] ${network}; it is "10.0.0.1"`],
   ['ipvs: {excludeCIDRs: 10.0.0.0/8}', 'ipvs.excludeCIDRs must be a list; it is "10.0.0.0/8"'],
   ['ipvs: {strictARP: "yes"}', 'ipvs.strictARP must be true or false; it is "yes"'],
-  ['ipvs: {scheduler: 5}', 'ipvs.scheduler must be a text; put it in quotes; it is 5'],
+  ['ipvs: {scheduler: 5}', 'ipvs.scheduler must be a string; put it in quotes; it is 5'],
   ['ipvs: [rr]', 'ipvs must be a mapping of fields; it is ["rr"]'],
   ['clientConnection: {burst: -1}', `clientConnection.burst ${zeroOrMore}; it is -1`],
   ['clientConnection: {qps: fast}', 'clientConnection.qps must be a number; it is "fast"'],
@@ -64,7 +64,7 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     'logging: {format: json, vmodule: [{filePattern: a, verbosity: 2}]}',
-    'logging.vmodule must be empty where logging.format is json; it is [{"filePattern":"a","verbosity":2}]',
+    'logging.vmodule must be empty if logging.format is json; it is [{"filePattern":"a","verbosity":2}]',
   ],
   [
     'logging: {options: {text: {splitStream: true}}}',
@@ -72,15 +72,12 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     'logging: {options: {json: {infoBufferSize: big}}}',
-    'logging.options.json.infoBufferSize must be a quantity of bytes as "0", "512Ki" or "4Mi"; it is "big"',
+    'logging.options.json.infoBufferSize must be a quantity of bytes, such as "0", "512Ki" or "4Mi"; it is "big"',
   ],
-  [
-    'hostnameOverride: "  "',
-    'hostnameOverride must not be blank; leave it out to use the name of the machine; it is "  "',
-  ],
+  ['hostnameOverride: "  "', 'hostnameOverride must not be blank; omit it to use the host name; it is "  "'],
   [
     'bindAddress: "[::]"',
-    'bindAddress must be an IP address as "0.0.0.0" or "fd00::1", without brackets and without a port; it is "[::]"',
+    'bindAddress must be an IP address, such as "0.0.0.0" or "fd00::1", without brackets and without a port; it is "[::]"',
   ],
   ['healthzBindAddress: "[::1]"', `healthzBindAddress ${socket}; it is "[::1]"`],
   [
@@ -102,17 +99,17 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     'detectLocal: {bridgeInterface: ""}\ndetectLocalMode: BridgeInterface',
-    'detectLocal.bridgeInterface must name an interface where detectLocalMode is BridgeInterface; it is ""',
+    'detectLocal.bridgeInterface must name an interface if detectLocalMode is BridgeInterface; it is ""',
   ],
   [
     'detectLocal: {interfaceNamePrefix: ""}\ndetectLocalMode: InterfaceNamePrefix',
-    'detectLocal.interfaceNamePrefix must be a name prefix where detectLocalMode is InterfaceNamePrefix; it is ""',
+    'detectLocal.interfaceNamePrefix must be a name prefix if detectLocalMode is InterfaceNamePrefix; it is ""',
   ],
   ['clusterCIDR: "10.0.0.0/8, fd00::/64"', `clusterCIDR ${networks}; it is "10.0.0.0/8, fd00::/64"`],
   ['clusterCIDR: 10.0.0.0/8,11.0.0.0/8', `clusterCIDR ${oneOrTwo}; it is "10.0.0.0/8,11.0.0.0/8"`],
   [
     'nodePortAddresses: [primary, 10.0.0.0/8]',
-    'nodePortAddresses must hold "primary" alone or networks alone; it is ["primary","10.0.0.0/8"]',
+    'nodePortAddresses must contain either "primary" alone or only networks; it is ["primary","10.0.0.0/8"]',
   ],
   ['nodePortAddresses: [eth0]', `nodePortAddresses[0] ${network}, or "primary" alone; it is "eth0"`],
   ['oomScoreAdj: -1001', 'oomScoreAdj must be a whole number from -1000 to 1000; it is -1001'],
@@ -127,7 +124,7 @@ const refused: readonly (readonly [string, string])[] = [
   ],
   [
     'featureGates: {PreferSameTrafficDistribution: false}',
-    'featureGates.PreferSameTrafficDistribution must be true, to which this feature is locked; it is false. Leave it out',
+    'featureGates.PreferSameTrafficDistribution must be true, to which this feature is locked; it is false. Omit it.',
   ],
 ];
 
@@ -140,12 +137,12 @@ test('modes that are not ours are refused with what to do', () => {
   for (const mode of ['iptables', 'nftables', 'kernelspace'])
     assert.equal(
       failure([`${header}\nmode: ${mode}\n`]),
-      `c0.yaml:4: mode must be ipvs; it is "${mode}". kube-ipvs takes the place of kube-proxy in IPVS mode and in no other: ` +
+      `c0.yaml:4: mode must be ipvs; it is "${mode}". kube-ipvs replaces kube-proxy in IPVS mode only: ` +
         'set "mode: ipvs" (without a file: --proxy-mode=ipvs) to use it on this node, or keep kube-proxy here',
     );
   assert.match(
     failure([header]),
-    /^c0\.yaml:1: mode must be ipvs\. To kube-proxy a blank mode means iptables\. /,
+    /^c0\.yaml:1: mode must be ipvs\. In kube-proxy an empty mode means iptables\. /,
   );
 });
 
@@ -196,7 +193,7 @@ test('JSON is read as YAML is', () => {
   const object = { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', kind: 'KubeProxyConfiguration' };
   const text = JSON.stringify({ ...object, mode: 'ipvs', ipvs: { scheduler: 'sh' } }, undefined, 1);
   assert.equal(read([text]).scheduler, 'sh');
-  assert.match(failure([text.replace('"sh"', '7')]), /^c0\.yaml:6: ipvs\.scheduler must be a text/);
+  assert.match(failure([text.replace('"sh"', '7')]), /^c0\.yaml:6: ipvs\.scheduler must be a string/);
 });
 
 test('unknown fields warn with what was probably meant; duplicates warn, and the last one counts', () => {
@@ -205,7 +202,7 @@ test('unknown fields warn with what was probably meant; duplicates warn, and the
   ]);
   assert.equal(scheduler, 'sh');
   assert.deepEqual(warnings, [
-    'c0.yaml:7: scheduler stands twice; the last one counts',
+    'c0.yaml:7: scheduler is set twice; the last value applies',
     'c0.yaml:6: ipvs.syncperiod is unknown and ignored; did you mean ipvs.syncPeriod?',
     'c0.yaml:8: something is unknown and ignored',
   ]);
@@ -216,10 +213,10 @@ test('fields without effect are named once, and only where they are set', () => 
     `${withMode}configSyncPeriod: 5m\noomScoreAdj: -5\nportRange: 1-2\niptables: {syncPeriod: 30s, localhostNodePorts: false}\nlogging: {vmodule: [{filePattern: a, verbosity: 2}]}\n`,
   ]);
   assert.deepEqual(warnings, [
-    'configSyncPeriod has no effect: what a watch has delivered is not delivered again',
-    'logging.vmodule has no effect: logging.verbosity counts for all of kube-ipvs',
-    'iptables.localhostNodePorts has no effect: it belongs to the iptables mode',
-    'portRange has no effect: it belongs to the userspace mode, which is gone',
+    'configSyncPeriod has no effect: watches do not repeat objects',
+    'logging.vmodule has no effect: logging.verbosity applies to all of kube-ipvs',
+    'iptables.localhostNodePorts has no effect: only the iptables mode uses it',
+    'portRange has no effect: only the removed userspace mode used it',
   ]);
 });
 
@@ -266,7 +263,7 @@ test('unknown schedulers and feature gates warn and pass', () => {
     warnings.join('\n'),
     /feature gate AllowServiceExternalIP is unknown.*did you mean AllowServiceExternalIPs\?/,
   );
-  assert.match(warnings.join('\n'), /scheduler magic is none that Linux is known to have/);
+  assert.match(warnings.join('\n'), /scheduler magic is not a known Linux scheduler/);
 });
 
 test('gates that nothing here depends on are named; AllBeta counts for gates of that stage that are not named', () => {
@@ -322,14 +319,14 @@ test('metrics of single Services can be turned off and bounded', () => {
 test('other kinds, two of a kind, empty files and broken YAML are refused with their place', () => {
   assert.match(
     failure(['apiVersion: v1\nkind: ConfigMap\n']),
-    /^c0\.yaml:2: a config file holds .* this document has apiVersion: "v1", kind: "ConfigMap"$/,
+    /^c0\.yaml:2: a configuration file must contain .* this document has apiVersion: "v1", kind: "ConfigMap"$/,
   );
-  assert.match(failure(['mode: ipvs\n']), /^c0\.yaml:1: a config file holds .*kind: null$/);
+  assert.match(failure(['mode: ipvs\n']), /^c0\.yaml:1: a configuration file must contain .*kind: null$/);
   assert.equal(
     failure([withMode, withMode]),
     'c1.yaml:1: a second KubeProxyConfiguration; the first is at c0.yaml:1',
   );
-  assert.equal(failure(['# nothing\n']), 'c0.yaml: holds no configuration; it is empty');
+  assert.equal(failure(['# nothing\n']), 'c0.yaml: no configuration: the file is empty');
   assert.match(failure([`${withMode}ipvs: {a: [\n`]), /^c0\.yaml: line \d: /);
 });
 

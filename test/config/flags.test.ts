@@ -193,21 +193,21 @@ const wrongValues: readonly (readonly [readonly string[], string])[] = [
   [['--ipvs-strict-arp=maybe'], '--ipvs-strict-arp must be true or false; it is "maybe"'],
   [
     ['--ipvs-exclude-cidrs=10.0.0.0/8,x'],
-    '--ipvs-exclude-cidrs must be a network as "10.0.0.0/8" or "fd00::/64"; it is "x"',
+    '--ipvs-exclude-cidrs must be a network, such as "10.0.0.0/8" or "fd00::/64"; it is "x"',
   ],
   [
     ['--ipvs-sync-period=500ms'],
     '--ipvs-sync-period must be at least ipvs.minSyncPeriod, which is 1s; it is "500ms"',
   ],
-  [['--metrics-port=0'], '--metrics-port must be IP:port as "0.0.0.0:10256" or "[::]:10256"'],
+  [['--metrics-port=0'], '--metrics-port must be IP:port, such as "0.0.0.0:10256" or "[::]:10256"'],
   [
     ['--proxy-mode=iptables'],
-    '--proxy-mode must be ipvs; it is "iptables". kube-ipvs takes the place of kube-proxy in IPVS mode and in no other: ' +
+    '--proxy-mode must be ipvs; it is "iptables". kube-ipvs replaces kube-proxy in IPVS mode only: ' +
       'set "mode: ipvs" (without a file: --proxy-mode=ipvs) to use it on this node, or keep kube-proxy here',
   ],
   [
     ['--hostname-override= '],
-    '--hostname-override must not be blank; leave it out to use the name of the machine; it is " "',
+    '--hostname-override must not be blank; omit it to use the host name; it is " "',
   ],
 ];
 
@@ -236,7 +236,7 @@ test('beside a file only the flags of §1.3 count, and the others are named', ()
     ['a', 'b'],
   );
   assert.deepEqual(warnings.slice(0, 1), [
-    'ignored, because with a config file its fields count: --proxy-mode, --ipvs-scheduler; set them in c.yaml:1',
+    'ignored, because the fields of the configuration file apply: --proxy-mode, --ipvs-scheduler; set them in c.yaml:1',
   ]);
 });
 

@@ -100,7 +100,7 @@ test('a start after Services went away removes what is ours and only that', asyn
 
 test('SIGTERM ends the daemon with status 0 and leaves the kernel as it is', async () => {
   await using daemon = new DaemonProcess([`--source=${source}`]);
-  await eventually(() => assert.match(daemon.log, /kube-ipvs starts/));
+  await eventually(() => assert.match(daemon.log, /"daemon-starting"/));
   const before = savedTable();
   assert.equal(await daemon.stop('SIGTERM'), 0);
   assert.deepEqual(savedTable(), before);
@@ -142,7 +142,7 @@ test('--once and --dry-run that wait for an API server end with the signal, with
       `--kubeconfig=${kubeconfig()}`,
       flag,
     ]);
-    await eventually(() => assert.match(daemon.log, /kube-ipvs starts/));
+    await eventually(() => assert.match(daemon.log, /"daemon-starting"/));
     assert.equal(await daemon.stop('SIGTERM'), 1, daemon.log);
   }
 });

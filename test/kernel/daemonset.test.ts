@@ -116,7 +116,7 @@ const patience = 120_000;
 
 const synced = (container: { readonly log: string }): Promise<void> =>
   eventually(() => {
-    assert.match(container.log, /the admin socket listens|no admin socket/);
+    assert.match(container.log, /admin-socket-listening|admin-socket-unavailable/);
     assert.equal(savedTable().length, 2, container.log);
   }, patience);
 

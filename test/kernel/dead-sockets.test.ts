@@ -44,9 +44,12 @@ const nodeAddresses = ['lo 127.0.0.1/8', 'lo ::1/128', 'eth0 192.0.2.10/24'];
 const becomes = (world: ClusterStateName): Promise<void> =>
   eventually(async () => assert.deepEqual(await kernel.lines(), expectedKernelLines(world, nodeAddresses)));
 
-const isAboutSockets = ({ message }: LogLine): boolean =>
-  /of no use any more|ended; they are|there again/.test(message);
-const told = ({ level, message }: LogLine): string => `${level} ${message}`;
+const isAboutSockets = ({ fields }: LogLine): boolean =>
+  ['netlink-socket-reopened', 'subscription-failed', 'subscription-reopened'].includes(
+    String(fields['event']),
+  );
+const told = ({ level, fields: { event, subscription = '' } }: LogLine): string =>
+  `${level} ${String(event)} ${String(subscription)}`.trim();
 const toldOfSockets = (): readonly string[] => log.lines.filter(isAboutSockets).map(told);
 
 before(async () => {
@@ -76,7 +79,7 @@ test('a socket for commands that is dead is opened anew: nothing is lost, and it
     await eventually(() =>
       assert.deepEqual(
         log.lines.slice(before).filter(isAboutSockets).map(told),
-        ['warn a netlink socket was of no use any more; opened another one'],
+        ['warn netlink-socket-reopened'],
         `${protocol} ${index}`,
       ),
     );
@@ -97,9 +100,9 @@ test('what others do is taken in after that, and what the daemon does itself is 
 });
 
 const whatComes: Readonly<Record<'route' | 'netfilter' | 'generic', string>> = {
-  route: 'link and address events',
-  netfilter: 'packet rule events',
-  generic: 'events of the module ip_vs',
+  route: 'links and addresses',
+  netfilter: 'packet rules',
+  generic: 'module ip_vs',
 };
 
 for (const [protocol, what] of Object.entries(whatComes) as [keyof typeof whatComes, string][])
@@ -115,8 +118,8 @@ for (const [protocol, what] of Object.entries(whatComes) as [keyof typeof whatCo
     await becomes('full');
     await eventually(() =>
       assert.deepEqual(toldOfSockets().slice(before), [
-        `error ${what} ended; they are opened again, and the resync goes on`,
-        `info ${what} are there again`,
+        `error subscription-failed ${what}`,
+        `info subscription-reopened ${what}`,
       ]),
     );
     assert.equal(listening(protocol).length, 1);

@@ -159,7 +159,7 @@ test('what somebody changed of the IPVS table is shown, and the daemon repairs i
   assert.equal(repaired.status, 0);
   inNode('ipvsadm -D -t 10.96.0.99:80');
   await eventually(() => assert.deepEqual(savedTable('node'), before));
-  const told = /the kernel differs from what was left there; repairing/;
+  const told = /"event":"kernel-drifted"/;
   await eventually(() => assert.match(daemon?.log ?? '', told));
 });
 

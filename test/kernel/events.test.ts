@@ -173,6 +173,6 @@ test('with --once an interrupted run is an error, a finished one none', async ()
   assert.deepEqual(events(server), [starting, clash]);
   server.fail({ times: 1000, fault: { fault: 'no-answer' } });
   await using waiting = start(server, '--once');
-  await eventually(() => assert.match(waiting.log, /kube-ipvs starts/));
+  await eventually(() => assert.match(waiting.log, /"daemon-starting"/));
   assert.equal(await waiting.stop(), 1);
 });

@@ -35,7 +35,7 @@ interface Told {
 const told = (): readonly Told[] =>
   daemon.log
     .split('\n')
-    .filter((line) => /answers of pods/.test(line))
+    .filter((line) => /"event":"repl(ies-blocked|ies-unblocked)"/.test(line))
     .map((line): Told => JSON.parse(line));
 
 before(async () => {
@@ -154,7 +154,7 @@ test('where it is asked for, a rule of ours lets answers through, comes back aft
     onNode('nft list table inet firewall; nft list table ip filter').replaceAll(/packets \d+ bytes \d+/g, '');
   const before = others();
   daemon = new DaemonProcess([`--source=${manifest}`, `--config=${config}`], { namespace: 'node' });
-  await eventually(() => assert.match(daemon.log, /inserted a rule that accepts the answers of pods/));
+  await eventually(() => assert.match(daemon.log, /"accept-rule-inserted"/));
   assert.match(
     onNode('nft list chain inet firewall forward'),
     /policy drop;\n\s+ct state established,related counter packets \d+ bytes \d+ accept comment "kube-ipvs: answers of pods"\n\s+tcp dport 9 accept/,

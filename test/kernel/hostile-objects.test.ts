@@ -52,7 +52,7 @@ test('from an API server', async () => {
     server.put({ kind, metadata: { name: `hostile-${300 + index}` }, [wire]: object });
   for (const object of good) server.put(object);
   await assertServed(daemon);
-  assert.doesNotMatch(daemon.log, /cannot be rendered|a sync failed|TypeError|RangeError/);
+  assert.doesNotMatch(daemon.log, /rendering-failed|sync-failed|programming-error|TypeError|RangeError/);
   assert.equal(await daemon.stop(), 0, daemon.log.slice(-3_000));
 });
 
@@ -110,6 +110,6 @@ test('from manifests: the table is what render says of those that can be read', 
       [],
     ),
   );
-  assert.doesNotMatch(daemon.log, /cannot be rendered|a sync failed|TypeError|RangeError/);
+  assert.doesNotMatch(daemon.log, /rendering-failed|sync-failed|programming-error|TypeError|RangeError/);
   assert.equal(await daemon.stop(), 0, daemon.log.slice(-3_000));
 });

@@ -39,7 +39,7 @@ test('--init-only sets the kernel up, makes nothing, asks no API server, and end
   assert.equal(status, 0, stderr);
   assert.match(
     stderr,
-    /"kube-ipvs starts" version=.* kernel=.* node=.* mode="ipvs" scheduler="rr" config="[0-9a-f]{12}" source="api"/,
+    /"Daemon starting" event="daemon-starting" version=.* kernel=.* node=.* mode="ipvs" scheduler="rr" config="[0-9a-f]{12}" source="api"/,
   );
   assert.equal(sysctl('net.ipv4.vs.conntrack'), '1');
   assert.equal(sysctl('net.ipv4.conf.all.arp_announce'), '2');
@@ -82,5 +82,5 @@ test('oomScoreAdj is set at start and when it changes; where it is refused the d
     { encoding: 'utf8' },
   );
   assert.equal(status, 0, stderr);
-  assert.match(stderr, /"oomScoreAdj stays as it is" oomScoreAdj=-5 now=0 .*SYS_RESOURCE/);
+  assert.match(stderr, /event="oom-score-refused" oomScoreAdj=-5 now=0 .*SYS_RESOURCE/);
 });

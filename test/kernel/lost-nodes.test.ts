@@ -164,10 +164,7 @@ test('a Node that is deleted: the client of its pod is reset within 2 s, and a U
   assert.ok(reset < 2_000, `${reset} ms\n${daemon.log}`);
   await eventually(() => assert.ok(!savedTable('node').some((line) => line.includes(addressOf(1)))));
   await eventually(() => assert.match(udp.last, /^pod[25]$/));
-  assert.match(
-    daemon.log,
-    /"node":"node-of-1","realServers":\d,"msg":"a node is gone: what drains there is ended"/,
-  );
+  assert.match(daemon.log, /"event":"draining-node-deleted","node":"node-of-1","realServers":\d/);
   assert.match(daemon.log, /"realServer":"10\.244\.0\.11:8080","reason":"node-gone"/);
 });
 

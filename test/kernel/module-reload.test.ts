@@ -65,11 +65,11 @@ const told = (log: string): readonly string[] =>
   log
     .split('\n')
     .filter((line) => line.startsWith('{'))
-    .map((line): { level: string; msg: string; error?: string } => JSON.parse(line))
-    .filter(({ msg }) => /loaded anew|a sync failed|come to their end/.test(msg))
-    .map(({ level, msg, error }) => `${level} ${msg}${error === undefined ? '' : `: ${error}`}`);
+    .map((line): { level: string; event?: string; error?: string } => JSON.parse(line))
+    .filter(({ event = '' }) => ['ipvs-reloaded', 'sync-failed', 'sync-recovered'].includes(event))
+    .map(({ level, event, error }) => `${level} ${event}${error === undefined ? '' : `: ${error}`}`);
 
-const anew = 'warn IPVS was loaded anew: its settings and its table are made again';
+const anew = 'warn ipvs-reloaded';
 
 test('IPVS that is unloaded under the daemon is loaded, set up and filled again without waiting for a resync', async () => {
   await using daemon = new DaemonProcess([
@@ -94,7 +94,7 @@ afterEach(() => void runLine('ipvsadm -C'));
 
 test('while IPVS cannot be loaded the daemon says so once; when somebody loads it, it is filled again', async () => {
   await using daemon = new DaemonProcess([`--source=${source}`, '--ipvs-sync-period=1s']);
-  await eventually(() => assert.match(daemon.log, /"msg":"synced"/));
+  await eventually(() => assert.match(daemon.log, /"event":"synced"/));
   assert.deepEqual(savedTable(), whole);
   setLoading(false);
   await unload();
@@ -109,10 +109,7 @@ test('while IPVS cannot be loaded the daemon says so once; when somebody loads i
   await eventually(() => assert.deepEqual(savedTable(), whole));
   await eventually(() => assert.equal(told(daemon.log).length, 3));
   const [lost = '', ...found] = told(daemon.log);
-  assert.match(
-    lost,
-    /^error a sync failed and is tried again: this kernel has no IPVS any more: .*modprobe ip_vs/,
-  );
-  assert.deepEqual(found, [anew, 'info syncs come to their end again']);
+  assert.match(lost, /^error sync-failed: this kernel has no IPVS any more: .*modprobe ip_vs/);
+  assert.deepEqual(found, [anew, 'info sync-recovered']);
   assert.equal(await daemon.stop(), 0);
 });

@@ -84,7 +84,7 @@ after(async () => {
 test('while the Node has no podCIDRs everything is served, and every request to a ClusterIP is masqueraded', async () => {
   await holds(() => serving('10.244.9.1', '10.96.0.10:80', '192.0.2.10:30080'));
   assert.match(clusterIpRules(), /masqueradeAll/);
-  assert.match(daemon.log, /the Node has no spec\.podCIDRs yet/);
+  assert.match(daemon.log, /"pod-networks-unknown"/);
 });
 
 test('podCIDRs are followed in place when they come and when they change', async () => {

@@ -182,7 +182,7 @@ test('an invalid file, and a scheduler that the kernel lacks, change nothing', a
 test('what counts after a restart only is named, and the rest is done', async () => {
   configure('hostnameOverride: n2\nhealthzBindAddress: 127.0.0.1:1\nipvs: {scheduler: wlc}\n');
   await eventually(() => assert.ok(savedTable('node').includes(`-A -t ${virtual}:80 -s wlc`)));
-  await eventually(() => assert.match(daemon.log, /healthzBindAddress: .*after a restart only/));
+  await eventually(() => assert.match(daemon.log, /"configuration-needs-restart".*healthzBindAddress: /));
   assert.doesNotMatch(daemon.log, /hostnameOverride: /, 'the flag wins over the file, as before');
   await expectAnswer();
 });

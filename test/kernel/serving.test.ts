@@ -261,14 +261,14 @@ test('a port that another has: tried again until it is free; with bindAddressHar
   await new Promise<void>((resolve) => stranger.listen(10_256, '0.0.0.0', resolve));
   await using patient = start();
   await comesTo(check, 200);
-  assert.match(patient.log, /the health server is not there.*/);
+  assert.match(patient.log, /"server-not-listening","server":"health"/);
   await using hard = start('--bind-address-hard-fail', '--metrics-bind-address=127.0.0.1:10250');
   assert.equal(await hard.ended(), 1);
   assert.match(hard.log, /cannot listen at 0\.0\.0\.0:10256: the port is in use by another program/);
   const told = server.events.find(({ reason }) => reason === 'FailedToStartProxierHealthcheck');
   assert.deepEqual([told?.type, told?.regarding?.name], ['Warning', thisNode]);
   await elapse(5_500);
-  assert.equal(patient.log.match(/the health server is not there/g)?.length, 1);
+  assert.equal(patient.log.match(/"server-not-listening"/g)?.length, 1);
   await new Promise((resolve) => stranger.close(resolve));
   await comesTo(`${health}/healthz`, 200);
 });

@@ -26,7 +26,7 @@ test('on a node without IPv6 the IPv4 half of a dual-stack Service is served, an
   assert.equal(await daemon.ended(), 0, daemon.log);
   assert.deepEqual(savedTable(), ['-A -t 10.96.0.1:80 -s rr', '-a -t 10.96.0.1:80 -r 10.1.0.1:80 -m -w 1']);
   assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.1/32']);
-  assert.match(daemon.log, /this node has no IPv6/);
+  assert.match(daemon.log, /"ipv6-unavailable"/);
 });
 
 test('there the health server listens on IPv4, and knows no other family', async () => {

@@ -12,7 +12,8 @@ import {
 import { ChangeableSettings } from '../../src/daemon/config/live-settings.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
 import { startMetrics } from '../../src/daemon/metrics/start-metrics.js';
-import { compose, type Delays, type Composition } from '../../src/daemon/compose.js';
+import { compose, type Composition } from '../../src/daemon/compose.js';
+import type { Delays } from '../../src/daemon/composition/compose-reconcile.js';
 
 export interface InProcessDaemon extends AsyncDisposable {
   readonly wired: Composition;

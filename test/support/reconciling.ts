@@ -1,9 +1,7 @@
-import { DesiredNodeState } from '../../src/apply/state/desired-node-state.js';
+import { composeReconciler } from '../../src/daemon/composition/compose-reconciler.js';
 import { EngineState } from '../../src/apply/state/engine-state.js';
 import { OperationCounters } from '../../src/apply/counters/operation-counters.js';
 import type { FlowCleaner } from '../../src/apply/conntrack/reset-connections.js';
-import { Reconciler } from '../../src/apply/reconciler.js';
-import { Resync } from '../../src/apply/mirror/resync.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { DesiredState } from '../../src/plan/desired-state.js';
@@ -40,42 +38,26 @@ export const reconcilerParts = ({
   const clock = { now: 1_000 };
   const gone = new Set<string>();
   const interfaces = new Set<string>();
-  const isOnInterface = (address: string): boolean => interfaces.has(address);
-  const desiredNodeState = new DesiredNodeState({
-    services: desired,
-    state: observed,
-    isOnInterface,
-    isExcluded: (address) => address === excluded,
-  });
-  const isGiven = (identity: VirtualServerIdentity): boolean =>
-    desired.adoptForeign(virtualServerKey(identity));
-  const reconciler = new Reconciler({
+  const { reconciler, resync, orphaned, foreignVirtualServers } = composeReconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
-    state: observed,
-    desired: desiredNodeState,
-    services: desired,
-    formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
-    isOnInterface,
-    adoptForeign: isGiven,
-    endpoints: desired,
+    staleFlows,
+    observed,
+    desired,
+    isOnInterface: (address) => interfaces.has(address),
+    dummyAddresses: async () => [...kernel.addresses],
+    ownership: {
+      isExcluded: (address) => address === excluded,
+      isOurs: (identity) => isOurs(identity, observed) || desired.adoptForeign(virtualServerKey(identity)),
+      adoptForeign: (identity) => desired.adoptForeign(virtualServerKey(identity)),
+    },
     drainSettings: () => defaultDrainSettings,
     isNodeDeleted: (nodeName) => gone.has(nodeName),
     counters,
-    staleFlows,
     log,
     now: () => clock.now,
   });
-  const resync = new Resync({
-    ipvs: kernel,
-    state: observed,
-    dummyAddresses: async () => [...kernel.addresses],
-    isOurs: (identity) => isOurs(identity, observed) || isGiven(identity),
-    isDesired: (key) => desired.ownerOf(key) !== undefined,
-    onUnreadable: reconciler.onUnreadable,
-  });
-  const { orphaned: lingering, foreign: contested } = desiredNodeState;
   return {
     kernel,
     observed,
@@ -84,8 +66,8 @@ export const reconcilerParts = ({
     clock,
     gone,
     interfaces,
-    lingering,
-    contested,
+    lingering: orphaned,
+    contested: foreignVirtualServers,
     reconciler,
     resync,
   };

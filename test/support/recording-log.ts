@@ -34,6 +34,11 @@ export class RecordingLog implements Logger {
     return this.lines.filter((line) => line.level === level);
   }
 
+  /** The lines with this event id. */
+  of(event: string): readonly LogLine[] {
+    return this.lines.filter(({ fields }) => fields['event'] === event);
+  }
+
   #add(level: LogLine['level'], fields: object, message: string): void {
     this.lines.push({ level, fields: { ...fields }, message });
   }

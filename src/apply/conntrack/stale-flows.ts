@@ -1,6 +1,7 @@
-import { messageOf } from '../../base/errors.js';
+import { isExpectedError, messageOf } from '../../base/errors.js';
 import type { Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import type { Flow, FlowQuery } from '../../model/flow.js';
 import type { Outcome } from '../../model/operation.js';
 import type { VirtualServerIdentity, VirtualServerKey } from '../../model/virtual-server.js';
@@ -42,8 +43,8 @@ export class StaleFlows {
   readonly #counts = { deleted: 0, failed: 0 };
   /** What could not be cleaned. Its real servers may be others by the next try. */
   readonly #failed = new Map<VirtualServerKey, VirtualServerIdentity>();
-  /** By family and protocol, why the last try failed: told once. */
-  readonly #lastErrors = new Map<string, string>();
+  /** By family and protocol, why the last try failed. */
+  readonly #failures = new StateLog();
 
   constructor(private readonly parts: StaleFlowsParts) {}
 
@@ -85,6 +86,7 @@ export class StaleFlows {
       const outcomes = stale.length === 0 ? [] : await conntrack.delete(stale);
       return { problem: this.#count(outcomes), isFutile: false };
     } catch (error) {
+      if (!isExpectedError(error)) throw error;
       this.#counts.failed += 1;
       return {
         problem: messageOf(error),
@@ -106,17 +108,16 @@ export class StaleFlows {
   }
 
   #logResult(flows: string, problem: string | undefined): void {
-    const before = this.#lastErrors.get(flows);
-    if (problem === before) return;
-    if (problem === undefined) {
-      this.#lastErrors.delete(flows);
-      this.parts.log.info({ flows }, 'stale flows are deleted again');
-      return;
-    }
-    this.#lastErrors.set(flows, problem);
-    this.parts.log.warn(
-      { flows, problem },
-      'stale flows could not be deleted, so that their clients may get no answer; it is tried again at the next change',
+    const { log } = this.parts;
+    if (problem === undefined)
+      return this.#failures.end(flows, () =>
+        log.info({ event: 'stale-flows-recovered', flows }, 'Stale flows deleted after failures'),
+      );
+    this.#failures.begin(flows, problem, () =>
+      log.warn(
+        { event: 'stale-flows-failed', flows, problem },
+        'Deleting stale flows failed: their clients may get no replies; retrying at the next change',
+      ),
     );
   }
 }

@@ -1,4 +1,4 @@
-import { messageOf } from '../../base/errors.js';
+import { isExpectedError, messageOf } from '../../base/errors.js';
 import { families, type Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import {
@@ -106,6 +106,7 @@ export class PacketRules {
         if (this.#unreadable.has(family)) await this.#elements(family);
         this.#clearFailure(family);
       } catch (error) {
+        if (!isExpectedError(error)) throw error;
         this.#recordFailure(family, messageOf(error));
       }
     }
@@ -315,7 +316,11 @@ export class PacketRules {
     try {
       return (await this.#declare(family)) ? 'mended' : 'right';
     } catch (error) {
-      this.parts.log.warn({ error: messageOf(error) }, 'the packet rules could not be mended');
+      if (!isExpectedError(error)) throw error;
+      this.parts.log.warn(
+        { event: 'packet-rules-repair-failed', error: messageOf(error) },
+        'Packet rules not repaired',
+      );
       return 'wrong';
     }
   }

@@ -93,7 +93,7 @@ const virtualServers = (request: AdminRequest, parts: AdminParts): HttpResponse 
   ]);
 };
 
-/** Why there is nothing to tell of a Service. */
+/** The error of a Service that the daemon does not serve. */
 const missingServiceText = (service: ServiceKey, { descriptions }: AdminParts): string => {
   const orphaned = [...descriptions.allOrphaned(service)].map(
     ([
@@ -195,7 +195,7 @@ const parseRequest = (url: string): readonly [pathname: string, asked: AdminRequ
   }
 };
 
-/** Everything that the admin socket answers: questions, and the wish that the kernel is looked at now. */
+/** Answers every request on the admin socket: queries, and the request for a resync. */
 export const adminHandler =
   (parts: AdminParts): Handler =>
   ({ method, url = '/' }) => {

@@ -17,18 +17,18 @@ import type { Logger } from '../../base/log.js';
 import { serverFor, type Handler } from '../serving/http-response.js';
 import { closeServer } from '../serving/listen.js';
 
-/** The socket cannot be served; the message says why. */
+/** The socket is not available; the message says why. */
 export class AdminSocketError extends BaseError {
   constructor(
     message: string,
-    /** What lets us serve it, where the operator can help. */
+    /** What the operator can do about it. */
     readonly remedy?: string,
   ) {
     super(message);
   }
 }
 
-/** Errors that mean: this user may not make the directory or the socket. */
+/** This user may not create the directory or the socket. */
 const permissionErrors: readonly string[] = ['EACCES', 'EPERM', 'EROFS'];
 
 const socketError = (error: unknown, path: string): AdminSocketError => {
@@ -43,10 +43,10 @@ const socketError = (error: unknown, path: string): AdminSocketError => {
   );
 };
 
-/** There are few who ask: people, and one that waits is one too many soon. */
+/** Few clients connect: people and their tools. */
 const maximumConnections = 32;
 
-/** Who has not read an answer by then will not; the biggest takes a second. */
+/** The largest response takes a second; a client that has not read its response by then is disconnected. */
 const maximumResponseMilliseconds = 60_000;
 
 const statOf = (path: string): Stats | undefined => {
@@ -57,21 +57,21 @@ const statOf = (path: string): Stats | undefined => {
   }
 };
 
-/** Whether somebody listens there. */
+/** Whether a process listens at the path. */
 const isListening = async (path: string): Promise<boolean> => {
   const socket = connect(path);
   try {
     await once(socket, 'connect');
     return true;
   } catch (error) {
-    // Whoever is too busy to take us, or lets only others in, is there.
+    // A process that is too busy to accept, or accepts only other users, listens all the same.
     return codeOf(error) !== 'ECONNREFUSED';
   } finally {
     socket.destroy();
   }
 };
 
-/** Makes sure that the path is free, or held by a socket that nobody serves any more. */
+/** Throws unless the path is free or a socket that no process serves. */
 const checkPathIsFree = async (path: string): Promise<void> => {
   const present = statOf(path);
   if (present === undefined) return;
@@ -81,8 +81,9 @@ const checkPathIsFree = async (path: string): Promise<void> => {
 };
 
 /**
- * Listens in a new directory, which only this user may enter, and moves the socket to its place: no client meets one that is
- * not ready or has other rights, and what Node unlinks when it closes is not what another program may have put there since.
+ * Listens in a new directory that only this user may enter, and then moves the socket to its path: no client sees a socket
+ * that is not ready or has other permissions, and Node, when it closes the server, does not unlink the socket of another
+ * process.
  */
 const listenAt = async (server: Server, path: string): Promise<Stats> => {
   await checkPathIsFree(path);
@@ -102,8 +103,8 @@ const listenAt = async (server: Server, path: string): Promise<Stats> => {
 };
 
 /**
- * Those who are connected. Where one is too many, the one goes that has waited longest to ask anything, else the one whose
- * answer takes longest: whoever comes and asks is answered, however many dawdle.
+ * The connected clients. One too many closes the connection that has sent no request for longest, or else the one whose
+ * response has taken longest: a new request is answered however many connections are idle.
  */
 class AdminConnections {
   readonly #idle = new Set<Socket>();
@@ -149,7 +150,7 @@ export class AdminSocket implements AsyncDisposable {
     private readonly file: Stats,
   ) {}
 
-  /** Rejects with a AdminSocketError where the place is another's. A socket that nobody serves any more is replaced. */
+  /** Rejects with an AdminSocketError if another process serves the path. Replaces a socket that no process serves. */
   static async open(path: string, handler: Handler, log: Logger): Promise<AdminSocket> {
     const server = limitedServer(handler, log);
     try {
@@ -160,7 +161,7 @@ export class AdminSocket implements AsyncDisposable {
     }
   }
 
-  /** Takes the socket away, unless another process has put its own there. */
+  /** Removes the socket, unless another process has replaced it. */
   async [Symbol.asyncDispose](): Promise<void> {
     const present = statOf(this.path);
     if (present?.ino === this.file.ino && present.dev === this.file.dev) unlinkSync(this.path);

@@ -5,10 +5,10 @@ import type { LookupParts } from './lookup.js';
 
 type Store = LookupParts['store'];
 
-/** What a person can look through. */
+/** More than a person reads. */
 const maximumTargets = 1_000;
 
-/** How long a search may hold up everything else. */
+/** How long a search may block the event loop. */
 const maximumBlockingMilliseconds = 2;
 
 const portText = ({ name, port }: Service['ports'][number]): string => (name === '' ? String(port) : name);
@@ -31,12 +31,12 @@ function* targetsOfService(service: Service, prefix: string, store: Store): Iter
   if (!prefix.startsWith(`${namespace}/`)) return;
   for (const pod of podsOf(key, store)) {
     const target = serviceKey(namespace, pod);
-    // A name that a Service and a pod have means the Service.
+    // A name that both a Service and a pod have means the Service.
     if (store.service(target) === undefined) yield { target, about: `pod of ${key}` };
   }
 }
 
-/** Services, ports of one that is written out, and pods of a namespace that is: what could be meant by somebody who has begun so. */
+/** Completes a prefix: Services, the ports of a complete Service, and the pods of a complete namespace. */
 export const targetsWithPrefix = async (prefix: string, store: Store): Promise<readonly TargetResponse[]> => {
   const found = new Map<string, TargetResponse>();
   const yielder = new Yielder(maximumBlockingMilliseconds);
@@ -44,7 +44,7 @@ export const targetsWithPrefix = async (prefix: string, store: Store): Promise<r
     await yielder.yieldIfDue();
     const service = store.service(key);
     if (service === undefined) continue;
-    // A name that a Service and a pod have means the Service.
+    // A name that both a Service and a pod have means the Service.
     for (const target of targetsOfService(service, prefix, store))
       if (target.target.startsWith(prefix)) found.set(target.target, target);
     if (found.size >= maximumTargets) break;

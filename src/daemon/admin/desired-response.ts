@@ -21,9 +21,9 @@ import {
 } from './json-stream.js';
 
 export interface DesiredResponseParts {
-  /** What Services ask for. */
+  /** The desired state of Services. */
   readonly desired: DesiredState;
-  /** What of it, and of what lingers, this node is to have. */
+  /** The desired state of this node, orphaned virtual servers included. */
   readonly view: DesiredView;
   readonly orphaned: Pick<OrphanedVirtualServers, 'keys'>;
   readonly packetRules: Pick<PacketRules, 'inForce' | 'desiredText'>;
@@ -31,7 +31,7 @@ export interface DesiredResponseParts {
   readonly facts: KernelFacts;
 }
 
-/** The virtual servers that are wanted now. What is asked for later may be others by then: each is looked up as it is written. */
+/** The desired virtual servers. They may change while the response is written: each is looked up when it is written. */
 export const desiredKeys = (desired: DesiredState): readonly VirtualServerKey[] =>
   [...desired.virtualServers()].map(({ server }) => server.key);
 

@@ -10,19 +10,19 @@ import {
   virtualServerSettingsJson,
 } from '../../plan/output/ipvs-table-formats.js';
 
-/** How long writing an answer may hold up everything else. */
+/** How long writing a response may block the event loop. */
 const maximumBlockingMilliseconds = 2;
 
-/** What is handed to the socket at a time. */
+/** How much is passed to the socket at a time. */
 const chunkLength = 64 * 1024;
 
-/** A member of an object whose value is one thing, or a list or object that is written bit by bit. */
+/** A member of an object. Its value is a plain value, or the chunks of a list or object. */
 export type JsonMember = readonly [name: string, value: Plain | Iterable<string>];
 type Plain = string | number | boolean;
 
 const isIncremental = (value: JsonMember[1]): value is Iterable<string> => typeof value === 'object';
 
-/** The texts of a list's items, to be written bit by bit. */
+/** The chunks of a list. */
 export function* listItems(items: Iterable<unknown>): Iterable<string> {
   let mark = '[';
   for (const item of items) {
@@ -32,7 +32,7 @@ export function* listItems(items: Iterable<unknown>): Iterable<string> {
   yield mark === '[' ? '[]' : ']';
 }
 
-/** The texts of an object's members, to be written bit by bit. */
+/** The chunks of an object. */
 export function* objectMembers(entries: Iterable<readonly [string, unknown]>): Iterable<string> {
   let mark = '{';
   for (const [name, value] of entries) {
@@ -42,7 +42,7 @@ export function* objectMembers(entries: Iterable<readonly [string, unknown]>): I
   yield mark === '{' ? '{}' : '}';
 }
 
-/** The same of items that are written bit by bit themselves. */
+/** The chunks of a list of items that are chunks themselves. */
 export function* listChunks(items: Iterable<Iterable<string>>): Iterable<string> {
   let mark = '[';
   for (const item of items) {
@@ -53,7 +53,7 @@ export function* listChunks(items: Iterable<Iterable<string>>): Iterable<string>
   yield mark === '[' ? '[]' : ']';
 }
 
-/** The texts of an object whose members may be written bit by bit themselves. */
+/** The chunks of an object whose members may be chunks themselves. */
 export function* objectChunks(members: Iterable<JsonMember>): Iterable<string> {
   let mark = '{';
   for (const [name, value] of members) {
@@ -65,13 +65,13 @@ export function* objectChunks(members: Iterable<JsonMember>): Iterable<string> {
   yield mark === '{' ? '{}' : '}';
 }
 
-/** The members of an object, each written at once; what is undefined is left out. */
+/** The members of an object, without those that are undefined. */
 export const plainMembers = (value: object): readonly JsonMember[] =>
   Object.entries(value)
     .filter(([, member]) => member !== undefined)
     .map(([name, member]): JsonMember => [name, [JSON.stringify(member)]]);
 
-/** The texts of a virtual server in the JSON contract, of which some have thousands of real servers. */
+/** The chunks of a virtual server in the JSON contract; it may have thousands of real servers. */
 export const virtualServerChunks = (table: VirtualServerEntry): Iterable<string> =>
   objectChunks([
     ...plainMembers(virtualServerSettingsJson(table.server)),
@@ -101,14 +101,14 @@ function* lineOf(members: readonly JsonMember[]): Iterable<string> {
   yield '\n';
 }
 
-/** An object that may be big: made as it is read, so that it costs neither memory nor the time of others. */
+/** A response that may be large: it is rendered while the client reads, in small steps. */
 export const streamResponse = (members: readonly JsonMember[]): HttpResponse => ({
   status: 200,
   headers: jsonResponse('').headers,
   body: Readable.from(mergeChunks(lineOf(members)), { objectMode: false, highWaterMark: chunkLength }),
 });
 
-/** An answer that is there already, but may be long: its lists are written item by item. */
+/** Streams a value whose lists may be long. */
 export const listsResponse = (value: object): HttpResponse =>
   streamResponse(
     Object.entries(value)

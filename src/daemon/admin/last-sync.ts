@@ -18,7 +18,7 @@ const totalsOf = (counters: Pick<OperationCounters, 'counts'>): Totals => {
   return { applied, failed };
 };
 
-/** Remembers the last sync that ended, and what the kernel has done between the end of the one before and its end. */
+/** Remembers the last sync, and the operations since the sync before it. */
 export class LastSync implements SyncObserver {
   #before: Totals = { applied: 0, failed: 0 };
   #last: { readonly at: Instant; readonly sync: Omit<SyncResponse, 'at' | 'secondsAgo'> } | undefined;
@@ -47,7 +47,7 @@ export class LastSync implements SyncObserver {
     };
   }
 
-  /** Whether one came to its end without breaking. */
+  /** Whether a sync has succeeded. */
   get synced(): boolean {
     return this.#synced;
   }

@@ -15,10 +15,10 @@ export interface LookupParts {
 
 const maximumMatches = 1_000;
 
-/** How long a search may hold up everything else. */
+/** How long a search may block the event loop. */
 const maximumBlockingMilliseconds = 2;
 
-/** What somebody may search by. */
+/** A search text and what it may mean. */
 interface Query {
   readonly text: string;
   readonly address: ReturnType<typeof parseIp>;
@@ -37,7 +37,7 @@ const parseQuery = (text: string): Query => {
   };
 };
 
-/** The virtual servers at an address and port, without looking through all. */
+/** The virtual servers at an address and port; needs no search. */
 function* matchesAtAddressAndPort(
   { address, port }: Query,
   { descriptions }: LookupParts,
@@ -57,7 +57,7 @@ const addressKind = (service: Service, address: string): string | undefined => {
   return service.loadBalancerIps.some((one) => one === address) ? 'LoadBalancer' : undefined;
 };
 
-/** By what of its own a Service is found. */
+/** How a Service itself matches the query. */
 const serviceMatchReason = (service: Service, { text, address, port }: Query): string | undefined => {
   if (service.key === text || service.name === text) return `Service ${service.key}`;
   if (address !== undefined && port === undefined) {
@@ -69,7 +69,7 @@ const serviceMatchReason = (service: Service, { text, address, port }: Query): s
   return undefined;
 };
 
-/** By which of its endpoints a Service is found. */
+/** How an endpoint of a Service matches the query. */
 const endpointMatchReason = (
   key: ServiceKey,
   { text, address, port }: Query,
@@ -88,7 +88,10 @@ const endpointMatchReason = (
   return undefined;
 };
 
-/** Services by name, VIP, VIP:port, node port, or address or name of a pod; a search by anything but VIP:port looks through all. */
+/**
+ * Finds Services by name, VIP, VIP:port, node port, or the address or name of a pod. Only a search by VIP:port does not
+ * visit every Service.
+ */
 export const lookUp = async (text: string, parts: LookupParts): Promise<readonly LookupMatch[]> => {
   const query = parseQuery(text);
   const matches = [...matchesAtAddressAndPort(query, parts)];

@@ -97,7 +97,7 @@ const endpointResponse = (
   local,
 });
 
-/** The endpoints of a Service, those of a port worked out when the first of them is asked for. */
+/** The endpoints of a Service; those of a port are selected when the first of them is read. */
 class EndpointList {
   readonly #service: Service;
   readonly #slices: readonly EndpointSlice[];
@@ -121,7 +121,7 @@ class EndpointList {
       }
   }
 
-  /** How many they were; to be written behind them. */
+  /** How many endpoints `first` passed; written after them. */
   *count(): Iterable<string> {
     yield String(this.#count);
   }
@@ -204,7 +204,7 @@ function* addressResponses(
   for (const address of fragment?.addresses ?? []) yield { address, bound: observed.hasAddress(address) };
 }
 
-/** All about one Service, made as it is read; undefined where there is none. */
+/** The report about a Service, rendered while the client reads it; undefined if there is no such Service. */
 export const serviceReport = (key: ServiceKey, parts: ServiceReportParts): HttpResponse | undefined => {
   const { store, desiredStateUpdater, observed, descriptions } = parts;
   const service = store.service(key);

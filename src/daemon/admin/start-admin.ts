@@ -2,6 +2,7 @@ import { bootMilliseconds } from '../../base/boot-clock.js';
 import { messageOf } from '../../base/errors.js';
 import { SerialQueue } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import type { Source } from '../../watch/source.js';
 import type { RecentEvents } from '../events/recent-events.js';
 import type { LiveSettings } from '../config/live-settings.js';
@@ -20,7 +21,7 @@ export interface AdminStartParts {
   readonly log: Logger;
 }
 
-/** Says whose the daemon's things are. */
+/** Describes the virtual servers of the daemon. */
 export const describeVirtualServers = (
   {
     store,
@@ -66,15 +67,15 @@ const handlerOf = ({ settings, composition, source, recentEvents: events }: Admi
   });
 };
 
-/** How often a place that was another's is looked at again. */
+/** How often a path that was not available is tried again. */
 const retryMilliseconds = 10_000;
 
-/** Keeps the socket at a path. Where it cannot be, the daemon works without, and says so once for each reason. */
+/** Keeps the admin socket open. The daemon also works without it, and logs each reason once. */
 class RestartingAdminSocket implements AsyncDisposable {
   readonly #queue = new SerialQueue();
   #socket: AdminSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #lastError: string | undefined;
+  readonly #failure = new StateLog();
   #stopped = false;
 
   constructor(
@@ -89,8 +90,8 @@ class RestartingAdminSocket implements AsyncDisposable {
       if (this.#stopped) return;
       try {
         this.#socket = await AdminSocket.open(this.path, this.handler, this.log);
-        this.#lastError = undefined;
-        this.log.info({ path: this.path }, 'the admin socket listens');
+        this.#failure.end('');
+        this.log.info({ event: 'admin-socket-listening', path: this.path }, 'Admin socket listening');
       } catch (error) {
         this.#reportFailure(messageOf(error), error instanceof AdminSocketError ? error.remedy : undefined);
         this.#timer = setTimeout(() => void this.open(), retryMilliseconds);
@@ -99,12 +100,12 @@ class RestartingAdminSocket implements AsyncDisposable {
   }
 
   #reportFailure(error: string, remedy: string | undefined): void {
-    if (error !== this.#lastError)
+    this.#failure.begin('', error, () =>
       this.log.warn(
-        { trouble: error, ...(remedy !== undefined && { remedy }) },
-        'there is no admin socket: kube-ipvs dump and its like know no names here; it is tried again every 10 s',
-      );
-    this.#lastError = error;
+        { event: 'admin-socket-unavailable', error, ...(remedy !== undefined && { remedy }) },
+        'Admin socket unavailable: kube-ipvs status, explain and dump show no Service names; retrying every 10 s',
+      ),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,7 +115,7 @@ class RestartingAdminSocket implements AsyncDisposable {
   }
 }
 
-/** Serves the state of the daemon on the admin socket until it is disposed of. */
+/** Serves the state of the daemon on the admin socket until the result is disposed. */
 export const startAdmin = async (parts: AdminStartParts): Promise<AsyncDisposable> => {
   const { settings, log } = parts;
   const path = settings.now.adminSocket;

@@ -43,7 +43,7 @@ const maximumOrphans = 100;
 
 type Failures = ReturnType<Retries<unknown>['failures']>;
 
-/** As of a time of the clock of the failures. */
+/** `now` is a time of the clock of the failures. */
 export function* refusedOperationResponses(
   failures: Failures,
   now: number,
@@ -130,7 +130,7 @@ const processResponse = () => ({
   kernelRelease: release(),
 });
 
-/** How the daemon does. Costs one look at each virtual server. */
+/** The state of the daemon. Costs one visit to each virtual server. */
 export const statusResponse = ({
   composition,
   settings,

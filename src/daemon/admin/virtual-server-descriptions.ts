@@ -38,7 +38,7 @@ export interface VirtualServerDescriptionsParts {
   readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'conflictAt'>;
   /** As of the last sync. */
   readonly node: () => NodeFacts;
-  /** Milliseconds of the clock of `drains`. */
+  /** The clock of `drains`, in milliseconds. */
   readonly now: () => number;
 }
 
@@ -49,7 +49,7 @@ const frontendKinds: Readonly<Record<Frontend['kind'], FrontendKind>> = {
   'load-balancer-ip': 'LoadBalancer',
 };
 
-/** Where the thing is, as far as the cluster knows. */
+/** The pod, node and zone of an endpoint, as far as the cluster knows them. */
 export const endpointLocation = (
   endpoint: Endpoint | undefined,
   service: ServiceKey | undefined,
@@ -62,27 +62,27 @@ export const endpointLocation = (
   };
 };
 
-/** The traffic policy that counts for an address. */
+/** The traffic policy that applies to an address. */
 export const trafficPolicyOf = (service: Service, { kind }: ServedPort): 'Cluster' | 'Local' =>
   kind === 'cluster-ip' ? service.internalTrafficPolicy : service.externalTrafficPolicy;
 
-/** The names of a virtual server, those of its real servers one by one, as they are asked for. */
+/** The description of a virtual server; those of its real servers are made while they are read. */
 export interface StreamedDescription {
   readonly own: Omit<VirtualServerDescription, 'realServers'>;
   readonly realServers: Iterable<readonly [string, RealServerDescription]>;
 }
 
-/** Says whose virtual servers and real servers are. */
+/** Describes virtual servers and real servers by the Services and endpoints behind them. */
 export class VirtualServerDescriptions {
   constructor(private readonly parts: VirtualServerDescriptionsParts) {}
 
-  /** Undefined where the virtual server is nobody's that we know. */
+  /** Undefined if no Service that we know owns the virtual server. */
   of(key: VirtualServerKey): VirtualServerDescription | undefined {
     const entry = this.entryOf(key);
     return entry && { ...entry.own, realServers: Object.fromEntries(entry.realServers) };
   }
 
-  /** The same, real servers one by one: there may be thousands. */
+  /** The same with real servers that are described one by one: there may be thousands. */
   entryOf(key: VirtualServerKey): StreamedDescription | undefined {
     const { desired, store } = this.parts;
     const owner = desired.ownerOf(key);
@@ -96,7 +96,7 @@ export class VirtualServerDescriptions {
     return { own, realServers: Object.entries(realServers) };
   }
 
-  /** What lingers, of the Service where one is given. */
+  /** The orphaned virtual servers, or those of one Service. */
   *allOrphaned(
     service?: ServiceKey,
   ): Iterable<
@@ -112,7 +112,7 @@ export class VirtualServerDescriptions {
     }
   }
 
-  /** The names of a virtual server that lingers; undefined where it does not. */
+  /** The description of an orphaned virtual server; undefined for any other. */
   orphanedDescription(
     key: VirtualServerKey,
   ): (VirtualServerDescription & { readonly lingering: OrphanedResponse }) | undefined {
@@ -134,7 +134,7 @@ export class VirtualServerDescriptions {
     return { ...(service === undefined ? {} : { service }), lingering: span, realServers };
   }
 
-  /** The same of a virtual server that the Service asks for, be it its or another's. */
+  /** The description of a virtual server that the Service asks for, even if another Service owns it. */
   ofService(service: Service, key: VirtualServerKey): StreamedDescription | undefined {
     const entry = this.parts.desired.fragment(service.key)?.virtualServers.get(key);
     const served = entry && servedPort(service, entry.server.identity);
@@ -187,7 +187,7 @@ export class VirtualServerDescriptions {
     }
   }
 
-  /** The real servers that get nothing new, and that no Service asks for. */
+  /** The real servers with weight 0 that no Service asks for. */
   *#undesiredOf(key: VirtualServerKey): Iterable<readonly [RealServerKey, RealServer]> {
     const { desired, observed } = this.parts;
     const desiredServers = desired.virtualServer(key)?.realServers;
@@ -210,7 +210,7 @@ export class VirtualServerDescriptions {
     };
   }
 
-  /** What becomes of the endpoints behind a virtual server, all of which are of its family. */
+  /** Which endpoints of the virtual server's family are used, and why. */
   #verdictsOf(
     service: Service,
     { port }: ServedPort,

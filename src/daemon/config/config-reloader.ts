@@ -11,9 +11,9 @@ import { watchFiles } from './watch-files.js';
 
 export interface ConfigReloaderParts {
   readonly settings: ChangeableSettings;
-  /** Reads flags and config files as at start; throws where something is wrong. */
+  /** Reads flags and configuration files as at the start; throws if they are invalid. */
   readonly loadSettings: () => Settings;
-  /** Makes the kernel ready for settings that are about to count; rejects where it can't be. */
+  /** Prepares the kernel for settings before they take effect; rejects if the kernel refuses. */
   readonly prepareKernel: (next: Settings, before: Settings) => Promise<void>;
   readonly syncLoop: Pick<SyncLoop, 'changeSettings'>;
   readonly log: Logger;
@@ -29,16 +29,16 @@ const contentOf = (file: string): string => {
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Puts in force what a changed config file says, as far as a running process can; anything wrong with it changes nothing. */
+/** Applies a changed configuration file as far as a running process can. An invalid file changes nothing. */
 export class ConfigReloader {
   readonly #queue = new SerialQueue();
-  /** Undefined before the first look: what the settings in force were read from may have changed since. */
+  /** Undefined before the first check: the files may have changed since the settings were loaded. */
   #lastContents: readonly string[] | undefined;
   #stopped = false;
 
   constructor(private readonly parts: ConfigReloaderParts) {}
 
-  /** Follows the config files from what the settings in force were read from. What was under way when it is disposed has ended then. */
+  /** Follows the configuration files. Disposing waits for the check in progress. */
   start(): AsyncDisposable {
     const watching = watchFiles(this.parts.settings.now.configFiles, () => void this.check());
     void this.check();
@@ -51,7 +51,7 @@ export class ConfigReloader {
     };
   }
 
-  /** Reads the files; acts where any differs from what it was at the last look. Never rejects. */
+  /** Reads the files and applies them if they differ from the last check. Never rejects. */
   check(): Promise<void> {
     return this.#queue.run(async () => {
       const contents = this.#contents();
@@ -62,8 +62,12 @@ export class ConfigReloader {
         await this.#apply(this.parts.loadSettings(), isFirst);
       } catch (error) {
         this.parts.log.error(
-          { problem: messageOf(error), config: configDigest(this.parts.settings.now) },
-          'the config file changed and cannot be put in force; everything stays as it was',
+          {
+            event: 'configuration-rejected',
+            problem: messageOf(error),
+            config: configDigest(this.parts.settings.now),
+          },
+          'Configuration file changed but is not usable; the previous configuration stays in force',
         );
       }
     });
@@ -79,14 +83,24 @@ export class ConfigReloader {
     const change = settingsChange(before, next);
     if (change.changed.length > 0) await this.#replaceSettings(change.settings);
     for (const warning of next.warnings)
-      if (!before.warnings.includes(warning)) log.warn({ warning }, 'configuration');
+      if (!before.warnings.includes(warning))
+        log.warn({ event: 'configuration-warning', warning }, 'Configuration warning');
     const config = configDigest(settings.now);
     if (change.fixed.length > 0)
-      log.warn({ fields: change.fixed, config }, 'the config file changed what counts after a restart only');
+      log.warn(
+        { event: 'configuration-needs-restart', fields: change.fixed, config },
+        'Configuration file changed; some fields take effect after a restart',
+      );
     if (change.changed.length > 0)
-      log.info({ changed: change.changed, config }, 'the config file changed, and is in force');
+      log.info(
+        { event: 'configuration-changed', changed: change.changed, config },
+        'Configuration file changed; the new configuration is in force',
+      );
     else if (change.fixed.length === 0 && !isFirst)
-      log.info({ config }, 'the config file changed, but nothing that counts');
+      log.info(
+        { event: 'configuration-unchanged', config },
+        'Configuration file changed; no effective change',
+      );
   }
 
   async #replaceSettings(next: Settings): Promise<void> {

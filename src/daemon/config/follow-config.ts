@@ -8,19 +8,19 @@ import { ConfigReloader } from './config-reloader.js';
 
 export interface FollowConfigParts {
   readonly settings: ChangeableSettings;
-  /** Reads flags and config files once more. */
+  /** Reads flags and configuration files again. */
   readonly reloadSettings: () => Settings;
   readonly syncLoop: SyncLoop;
   readonly log: ConfigurableLogger;
 }
 
-/** From now on a changed config file is put in force. */
+/** Applies configuration files as they change, until the result is disposed. */
 export const followConfig = (
   kernel: KernelAccess,
   { settings, reloadSettings, syncLoop, log }: FollowConfigParts,
 ): AsyncDisposable => {
   settings.onChange(({ verbosity, logFormat, oomScoreAdj }, before) => {
-    // What was set on the metrics port stays where the file says nothing new.
+    // A verbosity that was set through the metrics port stays until the file changes it.
     if (verbosity !== before.verbosity || logFormat !== before.logFormat)
       log.set({ verbosity, format: logFormat });
     if (oomScoreAdj !== before.oomScoreAdj) setOomScore(oomScoreAdj, log);

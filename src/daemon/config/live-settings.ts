@@ -2,14 +2,14 @@ import type { Settings } from '../../config/settings.js';
 
 export type SettingsListener = (now: Settings, before: Settings) => void;
 
-/** The settings in force, which a changed config file may exchange while the daemon runs: ask for `now` where they are used. */
+/** The settings in force. A changed configuration file replaces them while the daemon runs: read `now` at each use. */
 export interface LiveSettings {
   readonly now: Settings;
-  /** The listener is called after each change, in the order of registration; it must not throw. */
+  /** Calls the listener after each change, in the order of registration; it must not throw. */
   onChange(listener: SettingsListener): void;
 }
 
-/** Those that the owner of the config files exchanges. */
+/** The settings as the configuration reloader replaces them. */
 export class ChangeableSettings implements LiveSettings {
   #now: Settings;
   readonly #listeners: SettingsListener[] = [];

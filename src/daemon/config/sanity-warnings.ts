@@ -10,11 +10,11 @@ export interface SanityInput {
     'nodePortAddresses' | 'clusterCidrs' | 'excludeCidrs' | 'podDetection' | 'configuration'
   >;
   readonly node: Pick<Node, 'addresses' | 'podCidrs'> | undefined;
-  /** Those that this machine has. */
+  /** The families that this machine has. */
   readonly served: readonly Family[];
 }
 
-/** The family that a cluster seems to prefer: that of bindAddress, or of the Node's first address (kube-proxy-ipvs §1.5). */
+/** The primary family of the cluster: that of bindAddress, or of the Node's first address (kube-proxy-ipvs §1.5). */
 const primaryFamily = ({ settings, node }: SanityInput): Family => {
   const bound = parseIp(settings.configuration.bindAddress);
   if (bound !== undefined && !isUnspecified(bound)) return familyOf(bound);
@@ -26,7 +26,7 @@ const nodePortWarnings = (input: SanityInput, primary: Family): readonly string[
   const { settings, node, served } = input;
   if (settings.nodePortAddresses !== 'primary' && settings.nodePortAddresses.length === 0)
     return [
-      'nodePortAddresses is empty: NodePorts answer on every address of this node; [primary] keeps them to the address that the cluster knows the node by',
+      'nodePortAddresses is empty: NodePorts are served on every address of this node; set [primary] to serve them on the addresses of the Node object only',
     ];
   const networks = nodePortNetworks(settings, node?.addresses ?? []);
   const only = onlyFamily(networks);
@@ -44,11 +44,9 @@ const podNetworkWarnings = ({ settings, node, served }: SanityInput, primary: Fa
   const wrong = (field: string, cidrs: readonly Cidr[], mode: Settings['podDetection']['mode']): string[] => {
     if (onlyFamily(cidrs) !== otherFamily(primary)) return [];
     const isEffective = settings.podDetection.mode === mode && served.includes(primary);
-    const effect = isEffective
-      ? `: nobody can tell ${primary} pods from others, and they are not masqueraded`
-      : '';
+    const effect = isEffective ? `: ${primary} traffic from pods is not recognized, and not masqueraded` : '';
     return [
-      `${field} holds ${otherFamily(primary)} networks alone, and this cluster is ${primary} first${effect}`,
+      `${field} contains only ${otherFamily(primary)} networks, but the primary family of this cluster is ${primary}${effect}`,
     ];
   };
   return [
@@ -57,7 +55,7 @@ const podNetworkWarnings = ({ settings, node, served }: SanityInput, primary: Fa
   ];
 };
 
-/** Of a machine with one family: what is said about the other means nothing. */
+/** Settings for a family that this machine does not have. */
 const singleFamilyWarnings = ({ settings, served }: SanityInput): readonly string[] => {
   const [family, second] = served;
   if (family === undefined || second !== undefined) return [];
@@ -66,7 +64,8 @@ const singleFamilyWarnings = ({ settings, served }: SanityInput): readonly strin
     const host = parseIp(endpoint.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''));
     return host !== undefined && !isUnspecified(host) && familyOf(host) !== family;
   };
-  const sentence = (field: string): string => `${field} is ${otherFamily(family)}, which this node has not`;
+  const sentence = (field: string): string =>
+    `${field} is ${otherFamily(family)}, which this node does not have`;
   return [
     ...(settings.excludeCidrs.length > 0 && onlyFamily(settings.excludeCidrs) === otherFamily(family)
       ? [sentence('ipvs.excludeCIDRs')]
@@ -76,7 +75,7 @@ const singleFamilyWarnings = ({ settings, served }: SanityInput): readonly strin
   ];
 };
 
-/** What is allowed and hardly meant, one line each (kube-proxy-ipvs §1.11). */
+/** Settings that are valid but probably a mistake, one line each (kube-proxy-ipvs §1.11). */
 export const sanityWarnings = (input: SanityInput): readonly string[] => {
   const primary = primaryFamily(input);
   return [

@@ -1,15 +1,15 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** A change often comes as several events, and a file that is written over is empty for a moment. */
+/** One change causes several events, and a file that is overwritten is empty for a moment. */
 const settleMilliseconds = 100;
 
-/** For what no event tells of: a link that leads out of the folder, a folder that was put in the place of another. */
+/** For changes without an event: behind a link that leads out of the folder, or of a folder that was replaced. */
 const pollMilliseconds = 10_000;
 
 /**
- * Calls back whenever one of the files may have changed, be it written, replaced, or a ConfigMap volume whose `..data` link was
- * swapped: their folders are watched. It also calls back now and then without a reason.
+ * Calls back when one of the files may have changed: it was written or replaced, or the `..data` link of its ConfigMap
+ * volume was swapped. It also calls back from time to time without a change.
  */
 export const watchFiles = (files: readonly string[], mayHaveChanged: () => void): Disposable => {
   const watchers = new Map<string, FSWatcher>();
@@ -30,7 +30,7 @@ export const watchFiles = (files: readonly string[], mayHaveChanged: () => void)
       watcher.on('error', () => forget(folder));
       watchers.set(folder, watcher);
     } catch {
-      // The folder has gone, or there are no inotify watches left: the poll tries again, and looks by itself.
+      // The folder does not exist, or no inotify watches are left: the poll retries, and reports possible changes meanwhile.
     }
   };
   const followAll = (): void => {

@@ -2,6 +2,7 @@ import { Backoff, sleep } from '../../base/async.js';
 import { readClocks, type Instant } from '../../base/instant.js';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import { RateLimiter } from '../../base/rate-limiter.js';
 import { ApiError, type ApiClient, type Change } from '../../watch/api/api-client.js';
 import { EventQueue, type EventQueueLimits, type QueuedEvent } from './event-queue.js';
@@ -10,15 +11,15 @@ import type { EventCounts, EventSink, RecordedEvent } from './event-recorder.js'
 
 /** Times are milliseconds. */
 export interface EventTiming extends EventQueueLimits {
-  /** What this node asks of the API server for events, however many there are. */
+  /** The rate limit of this node's requests about events. */
   readonly perSecond: number;
   readonly burst: number;
-  /** The API server's time to answer. */
+  /** The timeout of a request. */
   readonly requestTimeout: number;
   readonly backoff: { readonly first: number; readonly maximum: number };
-  /** An event that the API server fails at so often is given up; one that does not reach it waits on. */
+  /** An event that the API server fails to process so many times is dropped; one that does not reach it waits. */
   readonly attempts: number;
-  /** At the end, for what still waits. */
+  /** How long the end waits for pending events. */
   readonly flush: number;
 }
 
@@ -36,7 +37,7 @@ export const defaultEventTiming: EventTiming = {
 };
 
 export interface ApiEventsOptions {
-  /** Of its own, so that events hold up nothing else; disposed of at the end. */
+  /** A separate client: events do not delay other requests. The sink disposes it. */
   readonly client: Pick<ApiClient, 'change'> & Disposable;
   readonly nodeName: string;
   readonly log: Logger;
@@ -44,10 +45,10 @@ export interface ApiEventsOptions {
   readonly clocks?: () => Instant;
 }
 
-/** What keeps an event from being told; `its-own`: of the event, maybe, as others may pass. */
+/** Why an event was not delivered. `its-own`: the event may be the cause, and other events may be accepted. */
 type DeliveryFailure = 'none' | 'passing' | 'its-own' | 'final';
 
-/** Of a server that is not up, has too much to do, or does not know us yet. */
+/** The server is not up, is overloaded, or does not know our token yet. */
 const transientStatuses: readonly number[] = [401, 408, 429, 502, 503, 504];
 
 const deliveryFailureOf = (error: unknown): DeliveryFailure => {
@@ -56,8 +57,8 @@ const deliveryFailureOf = (error: unknown): DeliveryFailure => {
 };
 
 /**
- * Tells the API server of events, by events.k8s.io/v1: each piece of news once, and how often it came again. What comes before
- * the server can be reached waits; what would be too much is dropped and counted. Nobody ever waits for it.
+ * Sends Events to the API server (events.k8s.io/v1), repeated ones as a series. Events wait while the server is
+ * unreachable; those beyond the limits are dropped and counted. Recording an event never blocks.
  */
 export class ApiEventSink implements EventSink {
   readonly #options: ApiEventsOptions;
@@ -66,15 +67,15 @@ export class ApiEventSink implements EventSink {
   readonly #queue: EventQueue;
   readonly #rate: RateLimiter;
   readonly #backoff: Backoff;
-  /** From now on nothing waits: what is there is told, and that is it. */
+  /** Aborted at the end: pending events are sent at once, and no new ones are accepted. */
   readonly #flushing = new AbortController();
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
   #wakeUp: (() => void) | undefined;
   #counts = { sent: 0, failed: 0, dropped: 0 };
-  #loggedState = '';
+  readonly #failure = new StateLog();
 
-  /** Begins at once, in the background. */
+  /** Starts sending in the background. */
   constructor(options: ApiEventsOptions) {
     this.#options = options;
     this.#timing = { ...defaultEventTiming, ...options.timing };
@@ -89,7 +90,10 @@ export class ApiEventSink implements EventSink {
   record(event: RecordedEvent): void {
     if (this.#flushing.signal.aborted || !this.#queue.add(event, this.#clocks())) {
       this.#counts.dropped += 1;
-      this.#options.log.debug({ reason: event.reason, ...event.regarding }, 'an event too many is dropped');
+      this.#options.log.debug(
+        { event: 'event-dropped', reason: event.reason, ...event.regarding },
+        'Event dropped: queue full',
+      );
       return;
     }
     this.#wakeUp?.();
@@ -99,7 +103,7 @@ export class ApiEventSink implements EventSink {
     return { ...this.#counts, waiting: this.#queue.waiting };
   }
 
-  /** Tells what still waits, for as long as `timing.flush` at most. */
+  /** Sends pending events, for `timing.flush` at most. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#flushing.abort();
     this.#wakeUp?.();
@@ -122,7 +126,7 @@ export class ApiEventSink implements EventSink {
     }
   }
 
-  /** Until that time, or until something comes that may be told earlier. */
+  /** Waits until that time, or until an event is recorded that is due earlier. */
   async #waitUntil(due: number): Promise<void> {
     const wakeUp = new AbortController();
     this.#wakeUp = () => wakeUp.abort();
@@ -134,7 +138,9 @@ export class ApiEventSink implements EventSink {
     try {
       await this.#send(entry);
       this.#counts.sent += 1;
-      this.#logStateChange('', () => this.#options.log.info({}, 'events reach the API server again'));
+      this.#failure.end('', () =>
+        this.#options.log.info({ event: 'events-delivered' }, 'Events delivered after failures'),
+      );
       this.#backoff.reset();
       return 'none';
     } catch (error) {
@@ -165,7 +171,7 @@ export class ApiEventSink implements EventSink {
       await this.#request(entry, '', { method: 'POST', contentType: 'application/json', body });
       entry.name = name;
     } catch (error) {
-      // Another node has told it, or our own first try reached the server: it is there, and theirs to keep.
+      // Another node created the Event, or our own first try reached the server. Its creator updates it.
       if (!(error instanceof ApiError) || error.status !== 409) throw error;
       this.#queue.remove(entry);
     }
@@ -194,10 +200,10 @@ export class ApiEventSink implements EventSink {
     if (failure === 'final' || entry.failures >= this.#timing.attempts) {
       this.#counts.failed += 1;
       this.#queue.remove(entry);
-      this.#logFailure(entry, error, 'the API server takes an event no more; it is given up');
+      this.#logFailure(entry, error, 'event-rejected', 'Event rejected by the API server; not retried');
       return 'final';
     }
-    this.#logFailure(entry, error, 'events do not reach the API server; they wait');
+    this.#logFailure(entry, error, 'events-delayed', 'Events not delivered to the API server; retrying');
     await this.#pause(error);
     return failure;
   }
@@ -207,20 +213,18 @@ export class ApiEventSink implements EventSink {
     await sleep(Math.max(retryAfter, this.#backoff.next()), this.#flushing.signal);
   }
 
-  #logFailure({ event }: QueuedEvent, error: unknown, message: string): void {
+  #logFailure(
+    { event: { reason, regarding } }: QueuedEvent,
+    error: unknown,
+    event: string,
+    message: string,
+  ): void {
     const { status = 0 } = error instanceof ApiError ? error : {};
     const remedy =
       status === 403
-        ? 'let the service account of kube-ipvs create and patch events of events.k8s.io'
+        ? 'Allow the service account of kube-ipvs to create and patch events of events.k8s.io.'
         : undefined;
-    const fields = { event: event.reason, ...event.regarding, error: messageOf(error), remedy };
-    this.#logStateChange(`${message} ${status}`, () => this.#options.log.warn(fields, message));
-  }
-
-  /** Each state is told when it begins; '' is the good one, which nobody needs to hear of at first. */
-  #logStateChange(state: string, log: () => void): void {
-    if (state === this.#loggedState) return;
-    this.#loggedState = state;
-    log();
+    const fields = { event, reason, ...regarding, error: messageOf(error), remedy };
+    this.#failure.begin('', `${event} ${status}`, () => this.#options.log.warn(fields, message));
   }
 }

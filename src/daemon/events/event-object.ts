@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { RecordedEvent, RegardedObject } from './event-recorder.js';
 
-// The limits are those of pkg/apis/core/validation/events.go: a longer value is refused with the whole event.
+// The limits of pkg/apis/core/validation/events.go: the API server rejects an Event with a longer value.
 const noteBytes = 1024;
 const instanceBytes = 128;
 /** Of metadata.name: a DNS-1123 subdomain. */
 const nameBytes = 253;
 
-/** The one that dashboards and people know; so it stays. */
+/** The name that dashboards and people know from kube-proxy. */
 export const reportingController = 'kube-proxy';
 
-/** One that happened again. */
+/** An event that occurred again. */
 export interface EventSeries {
   /** At least 2. */
   readonly count: number;
@@ -44,7 +44,7 @@ export interface EventObject {
 export const microTime = (milliseconds: number): string =>
   new Date(milliseconds).toISOString().replace('Z', '000Z');
 
-/** As much of the text as fits, whole characters, with a sign that it goes on. */
+/** Shortens the text to whole characters, with an ellipsis. */
 const truncate = (text: string, bytes: number): string => {
   if (Buffer.byteLength(text) <= bytes) return text;
   const end = '…';
@@ -52,18 +52,18 @@ const truncate = (text: string, bytes: number): string => {
   return kept.toString('utf8').replace(/\uFFFD+$/, '') + end;
 };
 
-/** Events of what has no namespace are in `default`. */
+/** Events about objects without a namespace are in `default`. */
 export const namespaceOf = ({ namespace }: RegardedObject): string => namespace ?? 'default';
 
-/** Equal for events that are the same news: they become one with a count. */
+/** Equal for events that are the same: they become one Event with a count. */
 export const eventFingerprint = ({ regarding, type, reason, action, note }: RecordedEvent): string => {
   const { kind, namespace, name, uid } = regarding;
   return JSON.stringify([kind, namespace, name, uid, type, reason, action, note]);
 };
 
 /**
- * The name of an event. What is wrong with a Service each node finds alike, and a thousand nodes make one Event of it: the
- * name is made of what it says. What a node tells of itself has the time in its name, as client-go does it.
+ * The name of an Event. Every node finds the same problem with a Service, and a thousand nodes make one Event of it: its
+ * name is a hash of its content. The name of an Event about the node contains the time, as in client-go.
  */
 export const eventName = (event: RecordedEvent, milliseconds: number): string => {
   const suffix =
@@ -76,13 +76,13 @@ export const eventName = (event: RecordedEvent, milliseconds: number): string =>
 
 export interface EventFacts {
   readonly name: string;
-  /** When it was first seen, milliseconds since 1970. */
+  /** The time of the first occurrence, milliseconds since 1970. */
   readonly time: number;
   readonly nodeName: string;
   readonly series: EventSeries | undefined;
 }
 
-/** The kubelet gives the name of a Node for its uid in events, and `kubectl describe node` looks for that one too. */
+/** The kubelet uses the name of a Node as its uid in Events, and `kubectl describe node` selects by it too. */
 const uidOf = ({ kind, name, uid }: RegardedObject): string | undefined =>
   kind === 'Node' ? (uid ?? name) : uid;
 

@@ -3,37 +3,37 @@ import { namespaceOf, eventFingerprint } from './event-object.js';
 import type { RecordedEvent } from './event-recorder.js';
 
 export interface EventQueueLimits {
-  /** Events that are remembered: those that wait and those that may happen again. */
+  /** How many events are kept: those to send and those that may occur again. */
   readonly maximumEvents: number;
-  /** Different events about one object that may come at once … */
+  /** How many different events about one object may occur at once … */
   readonly burstPerObject: number;
-  /** … and the time after which one more may, milliseconds. */
+  /** … and after how many milliseconds one more may. */
   readonly refillPerObject: number;
-  /** Between two updates of an event that happens again and again, milliseconds. */
+  /** The time between two updates of a repeated event, milliseconds. */
   readonly seriesPause: number;
 }
 
-/** One piece of news, however often it came. */
+/** An event and how often it occurred. */
 export interface QueuedEvent {
   readonly event: RecordedEvent;
   readonly fingerprint: string;
-  /** Times since it was first told; milliseconds since 1970. */
+  /** The first occurrence that the Event counts; milliseconds since 1970. */
   firstAt: number;
   lastAt: number;
   count: number;
-  /** The event's name at the API server, where it is ours; undefined: it is still to be created. */
+  /** The name of the Event if this node created it; undefined before that. */
   name: string | undefined;
-  /** How many of `count` the API server knows of. */
+  /** How many of `count` the API server knows. */
   reportedCount: number;
-  /** When it may be told next, on the clock that nobody sets. */
+  /** When it may be sent next, on the monotonic clock. */
   dueAt: number;
   failures: number;
 }
 
-/** A token bucket that knows no timers. */
+/** A token bucket without a timer. */
 interface Bucket {
   tokens: number;
-  /** On the clock that nobody sets. */
+  /** On the monotonic clock. */
   at: number;
 }
 
@@ -41,24 +41,24 @@ const objectOf = ({ regarding }: RecordedEvent): string =>
   `${regarding.kind} ${namespaceOf(regarding)}/${regarding.name}`;
 
 /**
- * The events that wait to be told, and those that were told and may come again. It holds so many and no more, and lets no
- * object fill it.
+ * The events to send, and those that were sent and may occur again. Its size is limited, and so are the events about one
+ * object.
  */
 export class EventQueue {
-  /** In the order in which they came. */
+  /** In the order of their first occurrence. */
   readonly #events = new Map<string, QueuedEvent>();
   readonly #buckets = new Map<string, Bucket>();
 
   constructor(private readonly limits: EventQueueLimits) {}
 
-  /** How many wait to be told. */
+  /** How many events wait to be sent. */
   get waiting(): number {
     let waiting = 0;
     for (const { count, reportedCount } of this.#events.values()) if (count > reportedCount) waiting += 1;
     return waiting;
   }
 
-  /** Takes one in; false where there is no room for it, or its object has had its share. */
+  /** Adds an event. Returns false if the queue is full, or if there are too many events about its object. */
   add(event: RecordedEvent, { date, monotonic }: Instant): boolean {
     const fingerprint = eventFingerprint(event);
     const known = this.#events.get(fingerprint);
@@ -82,7 +82,7 @@ export class EventQueue {
     return true;
   }
 
-  /** The one that is to be told first, maybe only later; undefined: none waits. */
+  /** The event that is due first, now or later; undefined if none waits. */
   next(): QueuedEvent | undefined {
     let first: QueuedEvent | undefined;
     for (const entry of this.#events.values())
@@ -91,7 +91,7 @@ export class EventQueue {
     return first;
   }
 
-  /** The API server has the event under this name, with so many occurrences. */
+  /** The API server has the event under this name, with this count. */
   markReported(entry: QueuedEvent, name: string, count: number, { monotonic }: Instant): void {
     entry.name = name;
     entry.reportedCount = count;
@@ -99,7 +99,7 @@ export class EventQueue {
     entry.failures = 0;
   }
 
-  /** The API server has dropped the event: what it has not been told of is news again. */
+  /** The API server dropped the Event: unreported occurrences become a new one. */
   markExpired(entry: QueuedEvent): void {
     entry.name = undefined;
     entry.count -= entry.reportedCount;
@@ -111,7 +111,7 @@ export class EventQueue {
     this.#events.delete(entry.fingerprint);
   }
 
-  /** Where it is full, what waits for nothing but to happen again makes room. */
+  /** Removes an event that has been sent if the queue is full. */
   #makeRoom(): boolean {
     if (this.#events.size < this.limits.maximumEvents) return true;
     for (const entry of this.#events.values())
@@ -126,7 +126,7 @@ export class EventQueue {
     const { burstPerObject, refillPerObject, maximumEvents } = this.limits;
     const bucket = this.#buckets.get(object) ?? { tokens: burstPerObject, at: now };
     const tokens = Math.min(burstPerObject, bucket.tokens + (now - bucket.at) / refillPerObject);
-    // Whoever was not heard of for longest has its full share again.
+    // The object without events for longest is forgotten, and gets a full bucket again.
     this.#buckets.delete(object);
     const [oldest] = this.#buckets.keys();
     if (this.#buckets.size >= maximumEvents && oldest !== undefined) this.#buckets.delete(oldest);

@@ -1,6 +1,6 @@
 import type { Logger } from '../../base/log.js';
 
-/** What an event is about. */
+/** The object of an event. */
 export interface RegardedObject {
   readonly kind: 'Node' | 'Service';
   /** Of a Service. */
@@ -10,49 +10,49 @@ export interface RegardedObject {
   readonly uid?: string | undefined;
 }
 
-/** Something that somebody who looks at the object should know. */
+/** An Event for people who inspect the object. */
 export interface RecordedEvent {
   readonly regarding: RegardedObject;
   readonly type: 'Normal' | 'Warning';
   /** Why, in CamelCase: what dashboards and alerts select by. */
   readonly reason: string;
-  /** What was being done, in CamelCase. */
+  /** The action that the event interrupted, in CamelCase. */
   readonly action: string;
-  /** For people; what goes beyond 1024 bytes is cut off. */
+  /** For people; truncated to 1024 bytes. */
   readonly note: string;
 }
 
 export interface EventRecorder {
-  /** Takes an event to be told later. Never throws and never waits. */
+  /** Records an event to be sent later. Never throws and never waits. */
   record(event: RecordedEvent): void;
 }
 
 export const silentRecorder: EventRecorder = { record: () => {} };
 
-/** What became of events since the start; for metrics. */
+/** The number of events since the start, by outcome. */
 export interface EventCounts {
-  /** That the API server has, whether from us or from another node that found the same. */
+  /** Events that the API server has, from this node or from another one. */
   readonly sent: number;
-  /** That it refused for good. */
+  /** Events that the API server rejected. */
   readonly failed: number;
-  /** That had no room, were too many about one object, or could not be told before the end. */
+  /** The queue was full, or the event could not be sent before the end. */
   readonly dropped: number;
-  /** To be told. */
+  /** Events to be sent. */
   readonly waiting: number;
 }
 
-/** Where events go. */
+/** The destination of events. */
 export interface EventSink extends EventRecorder, AsyncDisposable {
   readonly counts: EventCounts;
 }
 
-/** Where no API server can be told: the log is. */
+/** Logs events instead of sending them. */
 export const logEventSink = (log: Logger): EventSink => ({
   counts: { sent: 0, failed: 0, dropped: 0, waiting: 0 },
   record: ({ regarding, type, reason, action, note }) => {
     const { kind, namespace, name } = regarding;
     const object = namespace === undefined ? name : `${namespace}/${name}`;
-    log.info({ type, reason, action, kind, object, note }, 'event');
+    log.info({ event: 'kubernetes-event', type, reason, action, kind, object, note }, 'Kubernetes event');
   },
   [Symbol.asyncDispose]: async () => {},
 });

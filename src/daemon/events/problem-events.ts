@@ -1,7 +1,7 @@
 import type { Problem } from '../../plan/render/fragment.js';
 import type { EventRecorder, RecordedEvent } from './event-recorder.js';
 
-/** The event that tells of a problem; `uid` is the Service's. */
+/** The event about a problem; `uid` is that of the Service. */
 export const problemEvent = (
   { service, reason, message }: Problem,
   uid: string | undefined,
@@ -17,16 +17,16 @@ export const problemEvent = (
 };
 
 export interface RepeatOptions {
-  /** What is wrong now. */
+  /** The problems that exist now. */
   readonly events: () => Iterable<RecordedEvent>;
   readonly recorder: EventRecorder;
-  /** Between these, at random, milliseconds: shorter than the hour that API servers keep an event. */
+  /** A random time between these, milliseconds: less than the hour for which API servers keep an Event. */
   readonly interval?: readonly [from: number, to: number];
-  /** At most so many at once: each node tells them. */
+  /** How many at once: every node repeats them. */
   readonly maximum?: number;
 }
 
-/** Tells again and again what stays wrong, so that it is seen by whoever looks hours later. */
+/** Repeats the events of problems that persist: the API server forgets an Event after an hour. */
 export const repeatProblemEvents = (options: RepeatOptions): Disposable => {
   const { events, recorder, interval = [20 * 60_000, 40 * 60_000], maximum = 25 } = options;
   const [from, to] = interval;

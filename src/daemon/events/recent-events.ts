@@ -1,7 +1,7 @@
 import type { ServiceKey } from '../../model/service.js';
 import type { EventRecorder, RecordedEvent } from './event-recorder.js';
 
-/** An event with when it came last, milliseconds since 1970. */
+/** An event and its last occurrence, milliseconds since 1970. */
 export interface RecentEvent {
   readonly at: number;
   readonly event: RecordedEvent;
@@ -12,7 +12,7 @@ const capacity = 500;
 const idOf = ({ regarding, reason, note }: RecordedEvent): string =>
   [regarding.kind, regarding.namespace, regarding.name, reason, note].join('\n');
 
-/** Passes events on, and remembers the last ones; what comes again stands once. */
+/** Passes events on and remembers the last ones, each repeated one once. */
 export class RecentEvents implements EventRecorder {
   /** The oldest first. */
   readonly #events = new Map<string, RecentEvent>();
@@ -28,7 +28,7 @@ export class RecentEvents implements EventRecorder {
     if (this.#events.size > capacity && oldest !== undefined) this.#events.delete(oldest);
   }
 
-  /** Those that are about the Service, the latest first. */
+  /** The events about the Service, the latest first. */
   of(service: ServiceKey): readonly RecentEvent[] {
     return [...this.#events.values()]
       .filter(

@@ -33,13 +33,13 @@ export interface KernelClients {
   readonly route: RtnetlinkClient;
   readonly nftables: NftablesClient;
   readonly conntrack: ConntrackClient;
-  /** Those for which this kernel has nftables. */
+  /** The families for which this kernel has nftables. */
   readonly packetFamilies: readonly Family[];
 }
 
 export type KernelAccess = KernelClients & Disposable;
 
-/** How the clients get their connections. */
+/** Opens the connections of the clients. */
 export type Connect = (protocol: ProtocolName) => Connection;
 
 const openIpvs = (connect: Connect): IpvsClient => {
@@ -50,7 +50,10 @@ const openIpvs = (connect: Connect): IpvsClient => {
   }
 };
 
-/** Opens the sockets the daemon works with. Throws PrerequisiteError where the kernel has no IPVS or refuses it to us. */
+/**
+ * Opens the netlink sockets of the daemon. Throws a PrerequisiteError if the kernel has no IPVS or does not permit us to
+ * use it.
+ */
 export const openKernel = async (
   connect: Connect = (protocol) => Connection.open(protocol),
 ): Promise<KernelAccess> => {
@@ -75,13 +78,14 @@ export const openKernel = async (
   };
 };
 
-/** Writes what the plan changes, and tells each; throws a PrerequisiteError that names everything needed that was refused. */
+/** Writes and logs the changes of the plan. Throws a PrerequisiteError that names every required setting that was refused. */
 const setKernelSettings = ({ changes, absent, warnings }: KernelSettingsPlan, log: Logger): void => {
-  for (const warning of warnings) log.warn({ warning }, 'kernel settings');
+  for (const warning of warnings)
+    log.warn({ event: 'kernel-setting-warning', warning }, 'Kernel setting warning');
   const unmet: string[] = [];
   const reportUnmet = (isRequired: boolean, problem: string): void => {
     if (isRequired) unmet.push(problem);
-    else log.warn({ problem }, 'a kernel setting is left as it is');
+    else log.warn({ event: 'kernel-setting-not-set', problem }, 'Kernel setting not set');
   };
   for (const setting of absent) reportUnmet(setting.required === true, absenceText(setting));
   const refused = new Set<KernelParameter>();
@@ -90,7 +94,10 @@ const setKernelSettings = ({ changes, absent, warnings }: KernelSettingsPlan, lo
     if (dependsOn !== undefined && refused.has(dependsOn)) continue;
     const reason = writeKernelParameter(setting, value);
     if (reason === undefined) {
-      log.info({ sysctl: setting.name, before: previous, now: value }, 'set a kernel setting');
+      log.info(
+        { event: 'kernel-setting-set', sysctl: setting.name, before: previous, now: value },
+        'Kernel setting changed',
+      );
       continue;
     }
     refused.add(setting);
@@ -115,11 +122,14 @@ const setIpvsTimeouts = async (
     await ipvs.setTimeouts(timeouts);
   } catch (error) {
     if (!(error instanceof NetlinkError)) throw error;
-    log.warn({ timeouts, error: messageOf(error) }, 'the kernel keeps its own IPVS timeouts');
+    log.warn(
+      { event: 'ipvs-timeouts-refused', timeouts, error: messageOf(error) },
+      'IPVS timeouts not set; the kernel keeps its own',
+    );
   }
 };
 
-/** This machine. */
+/** The facts of this machine. */
 export const kernelFacts = (): KernelFacts => ({
   release: release(),
   cpus: machineCpus(),
@@ -127,8 +137,8 @@ export const kernelFacts = (): KernelFacts => ({
 });
 
 /**
- * Makes sure the scheduler is there, and sets the kernel settings that are needed or configured and the IPVS timeouts, where
- * they differ. Throws PrerequisiteError for what is needed and can't be had.
+ * Loads the scheduler, and sets the required and configured kernel settings and the IPVS timeouts if they differ. Throws a
+ * PrerequisiteError that names what is missing.
  */
 export const prepareKernel = async (
   { ipvs }: { readonly ipvs: SchedulerProbe & Pick<IpvsClient, 'setTimeouts'> },
@@ -149,7 +159,7 @@ const fieldsThatAffectKernel = [
   'udpTimeout',
 ] as const;
 
-/** prepareKernel, where the settings to come ask anything of the kernel that those before did not. */
+/** Runs prepareKernel if the new settings change anything in the kernel. */
 export const prepareKernelIfChanged = async (
   kernel: Pick<KernelAccess, 'ipvs'>,
   { next, before }: { readonly next: Settings; readonly before: Settings },

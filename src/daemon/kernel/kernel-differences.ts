@@ -5,7 +5,7 @@ import { tableName, type TableDeclaration } from '../../nftables/declarations.js
 import type { TableState, WrongSetting } from '../../plan/output/node-plan.js';
 import { planKernelSettings, type KernelFacts } from './kernel-settings.js';
 
-/** The settings that we cannot do without and that are otherwise. */
+/** The required settings that differ. */
 export const settingDifferences = (
   settings: Pick<Settings, 'strictArp' | 'conntrack'>,
   facts: KernelFacts,
@@ -18,7 +18,7 @@ export const settingDifferences = (
       ...(before === 'unreadable' ? {} : { found: before }),
     }));
 
-/** How the kernel has our tables; `wanted` gives the text of what a family's is to be, beside what is there. */
+/** Compares our tables in the kernel with the text that `desiredText` returns for a family. */
 export const tableStates = async (
   families: readonly Family[],
   client: { table(family: Family, name: string): Promise<TableDeclaration | undefined> },

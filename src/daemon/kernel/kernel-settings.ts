@@ -2,23 +2,23 @@ import type { ConntrackSettings, Settings } from '../../config/settings.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
 import { sysctl, type KernelParameter, type KernelParameterValue } from '../../kernel/sysctl.js';
 
-/** A kernel setting and what it is to be. */
+/** A kernel setting and its desired value. */
 export interface KernelSetting {
   readonly setting: KernelParameter;
   readonly value: number;
-  /** What it is for: the end of a sentence. */
+  /** The reason; the end of a sentence. */
   readonly why: string;
-  /** A higher value of the kernel's own is fine. */
+  /** A higher value is accepted. */
   readonly isMinimum?: true;
-  /** Without it we would not keep our promises: where it is refused, we do not start. */
+  /** The daemon does not start without it. */
   readonly required?: true;
   /** The configuration that leaves the kernel's value alone. */
   readonly avoidedBy?: string;
-  /** Of use only where this one has its value. */
+  /** Effective only if this setting has its desired value. */
   readonly dependsOn?: KernelParameter;
 }
 
-/** What the decision knows of the machine. */
+/** The facts of the machine that decide about settings. */
 export interface KernelFacts {
   /** As `uname -r` has it. */
   readonly release: string;
@@ -31,15 +31,15 @@ export interface KernelSettingChange extends KernelSetting {
 }
 
 export interface KernelSettingsPlan {
-  /** What differs, in the order of writing. */
+  /** The settings that differ, in the order of writing. */
   readonly changes: readonly KernelSettingChange[];
-  /** What is asked for and does not exist here. */
+  /** The desired settings that this kernel does not have. */
   readonly absent: readonly KernelSetting[];
-  /** Lines for the log. */
+  /** Warnings for the log. */
   readonly warnings: readonly string[];
 }
 
-/** Milliseconds as the whole seconds that the kernel takes. Less than one is one: to the kernel 0 means something else. */
+/** Converts milliseconds to the whole seconds that the kernel takes. Less than a second becomes one: 0 has another meaning. */
 export const toWholeSeconds = (milliseconds: number): number =>
   milliseconds <= 0 ? 0 : Math.max(1, Math.trunc(milliseconds / 1000));
 
@@ -54,20 +54,20 @@ const requiredSetting = (name: string, why: string): KernelSetting => ({
 const alwaysRequired: readonly KernelSetting[] = [
   requiredSetting(
     'net.ipv4.vs.conntrack',
-    'without it what IPVS forwards is not tracked, and so not masqueraded',
+    'without it, connections through IPVS are not tracked, and so not masqueraded',
   ),
-  requiredSetting('net.ipv4.vs.expire_nodest_conn', 'without it connections to a pod that is gone hang'),
+  requiredSetting('net.ipv4.vs.expire_nodest_conn', 'without it, connections to a deleted pod hang'),
   requiredSetting(
     'net.ipv4.vs.expire_quiescent_template',
-    'without it session affinity sends clients to a pod that is leaving',
+    'without it, session affinity sends clients to a terminating pod',
   ),
-  requiredSetting('net.ipv4.ip_forward', 'without it the answers of pods do not reach their clients'),
+  requiredSetting('net.ipv4.ip_forward', 'without it, replies from pods do not reach their clients'),
 ];
 
 const strictArp = (name: string, value: number): KernelSetting => ({
   setting: sysctl(`net.ipv4.conf.all.${name}`),
   value,
-  why: 'strictARP: the node is to answer for the addresses of the interface that was asked, never for a VIP',
+  why: 'strictARP: the node must answer ARP requests for the addresses of the receiving interface only, never for a VIP',
   required: true,
   avoidedBy: 'ipvs.strictARP: false',
 });
@@ -75,10 +75,10 @@ const strictArp = (name: string, value: number): KernelSetting => ({
 const connReuseMode: KernelSetting = {
   setting: sysctl('net.ipv4.vs.conn_reuse_mode'),
   value: 0,
-  why: 'before Linux 5.9 a connection from a port that was used before waits a second without it',
+  why: 'without it, before Linux 5.9, a connection from a reused port waits a second',
 };
 
-/** The mode came with Linux 4.1; since 5.9 connections are reused without the delay that 0 avoids. */
+/** The setting exists since Linux 4.1; since 5.9 the kernel reuses connections without the delay that 0 avoids. */
 const needsConnReuseMode = ({ release, read }: KernelFacts): boolean => {
   const version = parseRelease(release);
   return (
@@ -92,31 +92,31 @@ const needsConnReuseMode = ({ release, read }: KernelFacts): boolean => {
 const releaseWarnings = ({ release }: KernelFacts): readonly string[] =>
   parseRelease(release) === undefined
     ? [
-        `"${release}" is no kernel release as 6.1.0 is: ${connReuseMode.setting.name} is left as it is; set it to 0 if this is a Linux before 5.9`,
+        `"${release}" is not a kernel release such as 6.1.0: ${connReuseMode.setting.name} is not changed. Set it to 0 if this is a Linux before 5.9`,
       ]
     : [];
 
 const conntrackMaximum = sysctl('net.netfilter.nf_conntrack_max');
 /**
- * The size of the hash table of connection tracking. The module parameter hashsize is the same number, but only root may read
- * or write it; this one any user may read, and CAP_NET_ADMIN may write it (in the host's network namespace, since Linux 4.8).
+ * The size of the conntrack hash table. The module parameter hashsize is the same number, but only root may read or write
+ * it. Any user may read this one, and CAP_NET_ADMIN may write it (in the host's network namespace, since Linux 4.8).
  */
 const conntrackBuckets = sysctl('net.netfilter.nf_conntrack_buckets');
 const largestScaledMaximum = 1_048_576;
 
-/** kube-proxy-ipvs §6.4: so many for each CPU, up to about a million, and at least conntrack.min. */
+/** kube-proxy-ipvs §6.4: maxPerCore for each CPU, up to about a million, and at least conntrack.min. */
 const limits = ({ maxPerCore, min }: ConntrackSettings, cpus: number): readonly KernelSetting[] => {
   if (maxPerCore === 0) return [];
   const scaled = maxPerCore * cpus;
   const value = scaled > largestScaledMaximum ? largestScaledMaximum : Math.max(scaled, min);
   const avoidedBy = 'conntrack.maxPerCore: 0';
   return [
-    { setting: conntrackMaximum, value, why: 'so many connections may be tracked at once', avoidedBy },
+    { setting: conntrackMaximum, value, why: 'the maximum of tracked connections', avoidedBy },
     {
       setting: conntrackBuckets,
       value: Math.trunc(value / 4),
       isMinimum: true,
-      why: 'with fewer buckets than a quarter of nf_conntrack_max tracking gets slow',
+      why: 'connection tracking is slow with fewer buckets than a quarter of nf_conntrack_max',
       avoidedBy,
       dependsOn: conntrackMaximum,
     },
@@ -136,18 +136,18 @@ const timeouts = (conntrack: ConntrackSettings): readonly KernelSetting[] =>
     .map((field) => ({
       setting: sysctl(`net.netfilter.${timeoutNames[field]}`),
       value: toWholeSeconds(conntrack[field]),
-      why: `conntrack.${field} asks for it`,
+      why: `conntrack.${field} requires it`,
       avoidedBy: `conntrack.${field}: 0s`,
     }));
 
 const liberal: KernelSetting = {
   setting: sysctl('net.netfilter.nf_conntrack_tcp_be_liberal'),
   value: 1,
-  why: 'conntrack.tcpBeLiberal asks for it',
+  why: 'conntrack.tcpBeLiberal requires it',
   avoidedBy: 'conntrack.tcpBeLiberal: false',
 };
 
-/** Every setting that this configuration wants of this kernel, whatever it is now. */
+/** Every setting of this configuration for this kernel, whatever its current value is. */
 const desiredSettings = (
   { strictArp: isStrict, conntrack }: Pick<Settings, 'strictArp' | 'conntrack'>,
   facts: KernelFacts,
@@ -160,7 +160,7 @@ const desiredSettings = (
   ...(conntrack.tcpBeLiberal ? [liberal] : []),
 ];
 
-/** Which kernel settings are to change (kube-proxy-ipvs §6.2, §6.4). Pure but for `facts.read`. */
+/** Decides which kernel settings change (kube-proxy-ipvs §6.2, §6.4). Pure except for `facts.read`. */
 export const planKernelSettings = (
   settings: Pick<Settings, 'strictArp' | 'conntrack'>,
   facts: KernelFacts,
@@ -187,10 +187,10 @@ export const refusalText = (change: KernelSettingChange, reason: string): string
 
 const absenceReason = (name: string): string =>
   name === 'net.ipv4.vs.conntrack'
-    ? 'its IPVS was built without CONFIG_IP_VS_NFCT; boot a kernel that has it'
-    : 'it does not exist, or not in this network namespace';
+    ? 'IPVS was built without CONFIG_IP_VS_NFCT; boot a kernel that has it'
+    : 'it does not exist in this kernel or network namespace';
 
-/** What it means that a setting does not exist. */
+/** Why a setting does not exist, and what to do. */
 export const absenceText = ({ setting, value, why, avoidedBy }: KernelSetting): string =>
-  `this kernel has no ${setting.name} to set to ${value}: ${absenceReason(setting.name)}; ${why}` +
+  `cannot set ${setting.name} to ${value}: ${absenceReason(setting.name)}; ${why}` +
   (avoidedBy === undefined ? '' : `. To do without it: ${avoidedBy}`);

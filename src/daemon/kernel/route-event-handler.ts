@@ -10,15 +10,15 @@ export interface RouteEventHandlerParts {
   readonly dummy: DummyInterface;
   readonly observed: EngineState;
   readonly nodeAddresses: NodeAddresses;
-  /** An address of a node interface came or went. */
+  /** An address of a node interface was added or removed. */
   readonly nodeChanged: () => void;
-  /** Addresses of kube-ipvs0 are not as we left them. */
+  /** Another program changed the addresses of kube-ipvs0. */
   readonly dummyChanged: (addresses: Iterable<IpAddress>) => void;
-  /** Which addresses are whose is not known any more: all of them are to be read again. */
+  /** The addresses may belong to other interfaces now: all of them must be read again. */
   readonly rereadAddresses: () => void;
 }
 
-/** Takes in what the kernel tells of links and addresses: kube-ipvs0 is ours, everything else is the node. */
+/** Applies link and address events: kube-ipvs0 is ours, every other interface is the node's. */
 export class RouteEventHandler {
   constructor(private readonly parts: RouteEventHandlerParts) {}
 
@@ -35,7 +35,7 @@ export class RouteEventHandler {
     }
   }
 
-  /** Somebody else may give our device another name, or its name to another device: then their addresses change hands too. */
+  /** Another program may rename our interface, or give its name to another one: then their addresses change owners too. */
   #linkChanged(link: Link): void {
     const { dummy, nodeAddresses, rereadAddresses } = this.parts;
     nodeAddresses.linkChanged(link);
@@ -56,7 +56,7 @@ export class RouteEventHandler {
     this.dummyReplaced();
   }
 
-  /** kube-ipvs0 has gone or is a new device: what it held is to be bound again. */
+  /** kube-ipvs0 was deleted or replaced: its addresses must be bound again. */
   dummyReplaced(): void {
     const { observed, dummyChanged } = this.parts;
     dummyChanged(observed.setAddresses([]));
@@ -69,7 +69,7 @@ export class RouteEventHandler {
       return;
     }
     if (!isVip(entry)) return;
-    // Our own operations on IPv6 addresses come back as events: they say nothing new.
+    // Our own operations on IPv6 addresses also cause events.
     if (observed.notifyAddress(entry.address, present)) this.parts.dummyChanged([entry.address]);
   }
 }

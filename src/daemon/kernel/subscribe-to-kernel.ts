@@ -10,18 +10,24 @@ import type { Composition } from '../compose.js';
 
 const delays = { firstMilliseconds: 250, maximumMilliseconds: 60_000 };
 
-/**
- * From now on what others do to links, addresses, our packet rules and the module ip_vs is taken in, but not what we do
- * ourselves. The sockets for it are looked at after each sync, and opened anew with those for commands, whose ports they leave out.
- */
-export const subscribeToKernel = (
-  { routeEvents, syncLoop, onSynced }: Pick<Composition, 'routeEvents' | 'syncLoop' | 'onSynced'>,
-  { ipvs, route, nftables, conntrack }: Omit<KernelClients, 'packetFamilies'>,
+type KernelListeners = Pick<Composition, 'routeEvents' | 'syncLoop'>;
+type EventClients = Omit<KernelClients, 'packetFamilies'>;
+
+interface Subscriptions {
+  readonly links: Subscription;
+  readonly rules: Subscription;
+  readonly presence: Subscription;
+}
+
+const openSubscriptions = (
+  { routeEvents, syncLoop }: KernelListeners,
+  { route, nftables }: EventClients,
   log: Logger,
-): Disposable => {
+): Subscriptions => {
   const rulesChanged = (): void => syncLoop.packetRulesChanged();
+  const ipvsChanged = (): void => syncLoop.ipvsChanged();
   const links = new Subscription({
-    description: 'link and address events',
+    description: 'links and addresses',
     open: (failed) =>
       watchRtnetlink(
         { event: (event) => routeEvents.handle(event), lost: () => syncLoop.eventsLost(), failed },
@@ -32,7 +38,7 @@ export const subscribeToKernel = (
     log,
   });
   const rules = new Subscription({
-    description: 'packet rule events',
+    description: 'packet rules',
     open: (failed) =>
       watchNftables(
         { changed: rulesChanged, lost: rulesChanged, failed },
@@ -42,36 +48,53 @@ export const subscribeToKernel = (
     delays,
     log,
   });
-  const ipvsChanged = (): void => syncLoop.ipvsChanged();
   const presence = new Subscription({
-    description: 'events of the module ip_vs',
+    description: 'module ip_vs',
     open: (failed) => watchIpvsPresence({ changed: ipvsChanged, lost: ipvsChanged, failed }),
     lost: ipvsChanged,
     delays,
     log,
   });
-  const subscriptions = [links, rules, presence];
-  onSynced(() => {
-    for (const each of subscriptions) each.check();
-  });
-  const clients = [
-    { socket: 'IPVS', client: ipvs },
-    { socket: 'links and addresses', client: route, events: links },
-    { socket: 'packet rules', client: nftables, events: rules },
-    { socket: 'connection tracking', client: conntrack },
+  return { links, rules, presence };
+};
+
+/** Logs each netlink socket that failed; its subscription is reopened with it, as it leaves out the events of its port. */
+const followReopenedSockets = (clients: EventClients, { links, rules }: Subscriptions, log: Logger): void => {
+  const sockets = [
+    { socket: 'IPVS', client: clients.ipvs },
+    { socket: 'links and addresses', client: clients.route, events: links },
+    { socket: 'packet rules', client: clients.nftables, events: rules },
+    { socket: 'connection tracking', client: clients.conntrack },
   ];
-  for (const { socket, client, events } of clients)
+  for (const { socket, client, events } of sockets)
     client.onReopened(({ error, previousWorked }) => {
       if (previousWorked)
         log.warn(
-          { socket, error: messageOf(error) },
-          'a netlink socket was of no use any more; opened another one',
+          { event: 'netlink-socket-reopened', socket, error: messageOf(error) },
+          'Netlink socket failed; reopened',
         );
       events?.reopen();
     });
+};
+
+/**
+ * Subscribes to the changes that other programs make to links, addresses, our packet rules and the module ip_vs; changes of our
+ * own are left out. Each sync checks that the sockets still work.
+ */
+export const subscribeToKernel = (
+  composition: KernelListeners & Pick<Composition, 'onSynced'>,
+  clients: EventClients,
+  log: Logger,
+): Disposable => {
+  const subscriptions = openSubscriptions(composition, clients, log);
+  const all: readonly Subscription[] = Object.values(subscriptions);
+  composition.onSynced(() => {
+    for (const each of all) each.check();
+  });
+  followReopenedSockets(clients, subscriptions, log);
   return {
     [Symbol.dispose](): void {
-      for (const each of subscriptions) each[Symbol.dispose]();
+      for (const each of all) each[Symbol.dispose]();
     },
   };
 };

@@ -1,45 +1,47 @@
 import { Backoff, type BackoffOptions } from '../../base/async.js';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 
 interface EventStream {
-  /** Reports it where it is of no use any more, and nothing else would tell. */
+  /** Calls `failed` if the socket is dead; no event would report that. */
   checkDescriptor(): void;
   close(): void;
 }
 
 export interface SubscriptionOptions {
-  /** For the log: what comes through, as `link and address events`. */
+  /** For the log, such as `links and addresses`. */
   readonly description: string;
-  /** Opens it; calls back when it is of no use any more. May throw. */
+  /** Opens the stream, and calls `failed` when it fails. May throw. */
   readonly open: (failed: (error: Error) => void) => EventStream;
-  /** What came while it was not open is gone. */
+  /** Events were missed while the stream was not open. */
   readonly lost: () => void;
   readonly delays: BackoffOptions;
   readonly log: Logger;
 }
 
-/** Something that is opened again, after a delay that grows, whenever it fails. */
+/** A stream of events that is reopened, with growing delays, whenever it fails. */
 export class Subscription implements Disposable {
   readonly #backoff: Backoff;
   #current: EventStream | undefined;
   #timer: NodeJS.Timeout | undefined;
+  readonly #failure = new StateLog();
   #failures = 0;
   #closed = false;
   #openedAt = performance.now();
 
-  /** Opens it now, and throws what that throws. */
+  /** Opens the stream, and throws if that fails. */
   constructor(private readonly parts: SubscriptionOptions) {
     this.#backoff = new Backoff(parts.delays);
     this.#current = this.#open();
   }
 
-  /** Whether it still is of use is looked at. */
+  /** Checks whether the stream still works. */
   check(): void {
     this.#current?.checkDescriptor();
   }
 
-  /** Another one is opened, in place of one that is as good but for what it was opened with. */
+  /** Replaces a working stream whose options are outdated. */
   reopen(): void {
     if (this.#closed || this.#current === undefined) return;
     this.#close();
@@ -52,7 +54,7 @@ export class Subscription implements Disposable {
     this.#close();
   }
 
-  /** What fails after it was closed is not the one that is in use. */
+  /** A stream that fails after it was closed is not the current one. */
   #open(): EventStream {
     const opened = this.parts.open((error) => {
       if (this.#current === opened) this.#failed(error);
@@ -69,16 +71,17 @@ export class Subscription implements Disposable {
     this.#close();
     const { description, log } = this.parts;
     this.#failures += 1;
-    if (this.#failures === 1)
+    this.#failure.begin('', '', () =>
       log.error(
-        { error: messageOf(error) },
-        `${description} ended; they are opened again, and the resync goes on`,
-      );
+        { event: 'subscription-failed', subscription: description, error: messageOf(error) },
+        'Subscription to kernel events failed; reopening it',
+      ),
+    );
     this.#scheduleOpen();
   }
 
   #scheduleOpen(): void {
-    // One that is given up as soon as it is open has no fresh start.
+    // A stream that fails at once after opening does not reset the delays.
     if (performance.now() - this.#openedAt > this.parts.delays.maximumMilliseconds) this.#backoff.reset();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#reopen(), this.#backoff.next());
@@ -91,7 +94,12 @@ export class Subscription implements Disposable {
     } catch (error) {
       return this.#failed(error);
     }
-    if (this.#failures > 0) log.info({ failures: this.#failures }, `${description} are there again`);
+    this.#failure.end('', () =>
+      log.info(
+        { event: 'subscription-reopened', subscription: description, failures: this.#failures },
+        'Subscription to kernel events reopened',
+      ),
+    );
     this.#failures = 0;
     this.#openedAt = performance.now();
     lost();

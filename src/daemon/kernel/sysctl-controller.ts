@@ -1,5 +1,6 @@
 import type { DriftCounters } from '../../apply/counters/drift-counters.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import type { Settings } from '../../config/settings.js';
 import type { KernelParameter } from '../../kernel/sysctl.js';
 import {
@@ -12,19 +13,18 @@ import {
 export interface SysctlControllerParts {
   readonly settings: () => Pick<Settings, 'strictArp' | 'conntrack'>;
   readonly facts: KernelFacts;
-  /** Gives undefined, or why the kernel refused. */
+  /** Returns undefined, or why the kernel refused. */
   readonly write: (setting: KernelParameter, value: number) => string | undefined;
   readonly drift: Pick<DriftCounters, 'count'>;
   readonly log: Logger;
 }
 
 /**
- * Looks at the kernel settings again, as somebody may have changed them since the start: what we cannot do without is set
- * again, and of the rest it is told once that it differs, for whoever set it may have meant it.
+ * Checks the kernel settings again, as another program may have changed them. Required settings are restored; any other is
+ * only logged, as the change may be intended.
  */
 export class SysctlController {
-  /** By setting, what was told last. */
-  readonly #reported = new Map<string, string>();
+  readonly #differences = new StateLog();
 
   constructor(private readonly parts: SysctlControllerParts) {}
 
@@ -32,10 +32,10 @@ export class SysctlController {
     const { settings, facts } = this.parts;
     const { changes } = planKernelSettings(settings(), facts);
     const differing = new Set(changes.map(({ setting }) => setting.name));
-    for (const name of this.#reported.keys()) if (!differing.has(name)) this.#reported.delete(name);
+    this.#differences.endOthers(differing);
     for (const change of changes) {
       if (change.required === true) this.#restore(change);
-      else this.#report(change, `it is ${change.previous}, not ${change.value}; ${change.why}`);
+      else this.#report(change, `the value is ${change.previous}, not ${change.value}; ${change.why}`);
     }
   }
 
@@ -45,15 +45,18 @@ export class SysctlController {
     const reason = write(setting, value);
     if (reason !== undefined) return this.#report(change, refusalText(change, reason));
     drift.count('kernel-setting', 'differs');
-    log.warn({ sysctl: setting.name, before, now: value }, 'somebody changed a kernel setting; set it again');
+    log.warn(
+      { event: 'kernel-setting-restored', sysctl: setting.name, before, now: value },
+      'Kernel setting changed by another program; restored',
+    );
   }
 
   #report({ setting }: KernelSettingChange, problem: string): void {
-    if (this.#reported.get(setting.name) === problem) return;
-    this.#reported.set(setting.name, problem);
-    this.parts.log.warn(
-      { sysctl: setting.name, problem },
-      'a kernel setting is not as it is to be; it is left',
+    this.#differences.begin(setting.name, problem, () =>
+      this.parts.log.warn(
+        { event: 'kernel-setting-differs', sysctl: setting.name, problem },
+        'Kernel setting differs from the configuration; not changed',
+      ),
     );
   }
 }

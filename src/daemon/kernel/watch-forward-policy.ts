@@ -1,6 +1,7 @@
 import { maxTimerDelayMilliseconds } from '../../base/async.js';
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import { insertAcceptRule } from '../../kernel/nftables/accept-rules.js';
 import { nftablesForwardFilters } from '../../kernel/nftables/forward-filters.js';
 import { legacyForwardFilters } from '../../kernel/xtables/legacy-forward-filter.js';
@@ -8,7 +9,7 @@ import type { ForwardFilter } from '../../model/forward-filter.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { dropsReplies, filterName, warningText, remedyFor } from '../../plan/packet-rules/forward-policy.js';
 
-/** Reads some of the filters that see what is forwarded. */
+/** Reads a part of the filters that forwarded packets pass. */
 interface ForwardFilterSource {
   /** For messages: `nftables`. */
   readonly name: string;
@@ -22,10 +23,10 @@ const allSources: readonly ForwardFilterSource[] = [
 
 const remedyOf = (error: unknown): object => {
   if (error instanceof NetlinkError && error.errno === 'EPERM')
-    return { remedy: 'run as root, or with the capability NET_ADMIN' };
+    return { remedy: 'Run as root, or with the capability NET_ADMIN.' };
   // The list of the tables of iptables-legacy (0440, root:root).
   return codeOf(error) === 'EACCES'
-    ? { remedy: 'run with the group root: in a pod securityContext.runAsGroup: 0' }
+    ? { remedy: 'Run with the group root; in a pod, set securityContext.runAsGroup: 0.' }
     : {};
 };
 
@@ -34,13 +35,13 @@ export interface ForwardPolicyOptions {
 }
 
 /**
- * Tells where somebody else's rules drop the answers of pods, and where they no longer do. It changes nothing unless the
- * options ask for it, and nothing fails for it.
+ * Logs where rules of other programs drop replies from pods, and where they no longer do. It changes nothing unless the
+ * options say so, and never fails the daemon.
  */
 class ForwardPolicyCheck {
-  /** By the filter's name, the source that told of it. */
-  readonly #reported = new Map<string, ForwardFilterSource>();
-  readonly #unreadable = new Set<ForwardFilterSource>();
+  /** By source, the filters that drop replies, by their names. */
+  readonly #blocking = new Map<ForwardFilterSource, StateLog>();
+  readonly #unreadable = new StateLog<ForwardFilterSource>();
 
   constructor(
     private readonly sources: readonly ForwardFilterSource[],
@@ -48,12 +49,12 @@ class ForwardPolicyCheck {
     private readonly log: Logger,
   ) {}
 
-  /** How many filters of others drop the answers of pods. */
+  /** How many filters of other programs drop replies from pods. */
   get blocking(): number {
-    return this.#reported.size;
+    return [...this.#blocking.values()].reduce((sum, filters) => sum + filters.size, 0);
   }
 
-  /** Looks once more; says only what is new. */
+  /** Checks again; logs only changes. */
   async check(): Promise<void> {
     for (const source of this.sources) {
       try {
@@ -62,50 +63,62 @@ class ForwardPolicyCheck {
           source,
           dropping.filter((filter) => !this.#acceptResponses(filter)),
         );
-        this.#unreadable.delete(source);
+        this.#unreadable.end(source);
       } catch (error) {
-        if (!this.#unreadable.has(source))
+        this.#unreadable.begin(source, '', () =>
           this.log.warn(
-            { rules: source.name, error: messageOf(error), ...remedyOf(error) },
-            "can't see whether rules of others drop the answers of pods",
-          );
-        this.#unreadable.add(source);
+            {
+              event: 'forward-policy-unreadable',
+              rules: source.name,
+              error: messageOf(error),
+              ...remedyOf(error),
+            },
+            'Forward policy of other programs unreadable; they may drop replies from pods',
+          ),
+        );
       }
     }
   }
 
-  /** Whether a rule of ours in the chain lets answers through from now on. */
+  /** Inserts a rule that accepts replies, if the options say so. Returns whether it is in the chain. */
   #acceptResponses(filter: ForwardFilter): boolean {
-    // iptables would no longer understand its own chain.
+    // iptables could no longer parse its own chain.
     if (!this.options().acceptInForeignChains || filter.by !== 'nftables') return false;
     const reason = insertAcceptRule(filter);
     if (reason === undefined)
-      this.log.info({ filter: filterName(filter) }, 'inserted a rule that accepts the answers of pods');
-    else this.log.warn({ filter: filterName(filter), reason }, 'could not let the answers of pods through');
+      this.log.info(
+        { event: 'accept-rule-inserted', filter: filterName(filter) },
+        'Rule inserted that accepts replies from pods',
+      );
+    else
+      this.log.warn(
+        { event: 'accept-rule-refused', filter: filterName(filter), reason },
+        'Rule that accepts replies from pods not inserted',
+      );
     return reason === undefined;
   }
 
   #reportChanges(source: ForwardFilterSource, dropping: readonly ForwardFilter[]): void {
     const current = new Map(dropping.map((filter) => [filterName(filter), filter]));
-    for (const [name, filter] of current) if (!this.#reported.has(name)) this.#reportBlocking(source, filter);
-    for (const [name, by] of this.#reported)
-      if (by === source && !current.has(name)) {
-        this.#reported.delete(name);
-        this.log.info({ filter: name }, 'the answers of pods pass again');
-      }
+    const filters = this.#blocking.get(source) ?? new StateLog();
+    this.#blocking.set(source, filters);
+    for (const [name, filter] of current) filters.begin(name, '', () => this.#logBlocking(filter));
+    filters.endOthers(current, (name) =>
+      this.log.info({ event: 'replies-unblocked', filter: name }, 'Replies from pods no longer dropped'),
+    );
   }
 
-  #reportBlocking(source: ForwardFilterSource, filter: ForwardFilter): void {
-    this.#reported.set(filterName(filter), source);
+  #logBlocking(filter: ForwardFilter): void {
     const { by, family, table, chain, priority, policy } = filter;
+    const advice = { problem: warningText(filter), remedy: remedyFor(filter) };
     this.log.warn(
-      { by, family, table, chain, priority, policy, problem: warningText(filter), remedy: remedyFor(filter) },
-      'rules of others drop the answers of pods',
+      { event: 'replies-blocked', by, family, table, chain, priority, policy, ...advice },
+      'Replies from pods dropped by rules of another program',
     );
   }
 }
 
-/** Looks now, tells what is found, and looks again after each period. What is asked for each time may change. Never rejects. */
+/** Checks now and after each sync period; the settings are read each time. Never rejects. */
 export const watchForwardPolicy = async (
   settings: () => ForwardPolicyOptions & { readonly syncPeriod: number },
   log: Logger,

@@ -3,7 +3,7 @@ import { componentMetrics, kubeProxyMetrics } from './kube-proxy-metrics.js';
 
 const servicePort = ['service_namespace', 'service_name', 'service_port', 'protocol'] as const;
 
-/** The kernel's statistics of single Services, summed over the addresses on which a port is served. */
+/** The kernel's statistics by Service, summed over the addresses of a port. */
 export const trafficMetrics = {
   serviceConnections: {
     name: 'kube_ipvs_service_connections_total',
@@ -49,7 +49,7 @@ export const trafficMetrics = {
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
-/** What it does to the kernel, and what it finds there. */
+/** Changes to the kernel, and what is in it. */
 export const workMetrics = {
   operations: {
     name: 'kube_ipvs_operations_total',
@@ -187,7 +187,7 @@ export const workMetrics = {
 
 const resource = ['resource'] as const;
 
-/** Where it gets its objects from. */
+/** The source of objects. */
 export const sourceMetrics = {
   following: {
     name: 'kube_ipvs_watch_following',
@@ -245,7 +245,7 @@ export const sourceMetrics = {
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
-/** Every metric of ours. prom-client adds process_* and nodejs_*. */
+/** Every metric of kube-ipvs. prom-client adds process_* and nodejs_*. */
 export const catalogue = {
   ...kubeProxyMetrics,
   ...componentMetrics,
@@ -256,7 +256,7 @@ export const catalogue = {
 
 export type MetricKey = keyof typeof catalogue;
 
-/** One value of a metric. Counters too come as what they have come to. */
+/** One value of a metric; that of a counter is its total. */
 export interface Sample {
   readonly metric: MetricKey;
   readonly labels?: Readonly<Record<string, string>>;

@@ -15,7 +15,7 @@ import type { DeletedNodes } from '../nodes/deleted-nodes.js';
 import type { EventCounts } from '../events/event-recorder.js';
 import type { MetricKey, Sample } from './catalogue.js';
 
-/** The parts of the daemon that count for themselves. */
+/** The parts of the daemon that have counters. */
 export interface DaemonSampleParts {
   readonly families: readonly Family[];
   readonly desired: Pick<DesiredState, 'localShortages' | 'serviceCount'>;
@@ -79,7 +79,7 @@ function* drains({ reconciler: { drains: now }, orphaned }: DaemonSampleParts): 
   }
 }
 
-/** What the daemon has counted, and what it holds. Costs one look at each virtual server. */
+/** The counters and sizes of the daemon. Costs one visit to each virtual server. */
 export function* daemonSamples(parts: DaemonSampleParts): Iterable<Sample> {
   const { desired, observed, foreignVirtualServers, drift, staleFlows } = parts;
   yield* shortages(parts);
@@ -101,13 +101,13 @@ export function* daemonSamples(parts: DaemonSampleParts): Iterable<Sample> {
   yield unlabelled('staleFlowFailures', staleFlows.counts.failed);
 }
 
-/** What became of events. */
+/** Events by outcome. */
 export function* eventSamples({ sent, failed, dropped }: EventCounts): Iterable<Sample> {
   for (const [outcome, value] of Object.entries({ sent, failed, dropped }))
     yield { metric: 'toldEvents', labels: { outcome }, value };
 }
 
-/** How following the cluster goes. */
+/** The state of the source. */
 export function* sourceSamples(source: Pick<Source, 'counts'>): Iterable<Sample> {
   const { resources, manifests } = source.counts();
   for (const [resource, counts] of resources) {

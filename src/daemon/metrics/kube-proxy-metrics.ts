@@ -7,7 +7,10 @@ const range = (first: number, last: number, step: number): readonly number[] =>
 const durations = range(0, 14, 1).map((exponent) => 0.001 * 2 ** exponent);
 const programmingDurations = [0.25, 0.5, ...range(1, 59, 1), ...range(60, 115, 5), ...range(120, 300, 30)];
 
-/** What kube-proxy has in IPVS mode, to its names, labels and buckets (kube-proxy-ipvs §7.3); both families are programmed by one sync. */
+/**
+ * The metrics of kube-proxy in IPVS mode, with its names, labels and buckets (kube-proxy-ipvs §7.3); one sync programs both
+ * families.
+ */
 export const kubeProxyMetrics = {
   syncDuration: {
     name: 'kubeproxy_sync_proxy_rules_duration_seconds',
@@ -98,7 +101,7 @@ export const kubeProxyMetrics = {
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
-/** What every component of Kubernetes has. */
+/** The metrics of every Kubernetes component. */
 export const componentMetrics = {
   restRequests: {
     name: 'rest_client_requests_total',

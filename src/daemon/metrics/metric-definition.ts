@@ -1,9 +1,9 @@
-/** One metric: its name never changes its meaning. */
+/** A metric. Its name and meaning never change. */
 export interface MetricDefinition {
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly labels: readonly string[];
   readonly help: string;
-  /** Upper bounds, of a histogram. */
+  /** The upper bounds of a histogram. */
   readonly buckets?: readonly number[];
 }

@@ -6,18 +6,18 @@ interface Trigger {
   readonly at: number;
 }
 
-/** While every sync breaks, no more than these are kept: the newest tell the least. */
+/** The limit while every sync fails; the newest are dropped. */
 const maximumTriggers = 10_000;
 
 /**
- * From the change of a pod to its being programmed: triggers are taken in as changes come, taken along by the sync that begins
- * after them, and measured when one such sync succeeds.
+ * Measures the time from the change of a pod until it is programmed: a trigger belongs to the sync that begins after it,
+ * and is measured when that sync, or a later one, succeeds.
  */
 export class ProgrammingLatency {
   #waiting: Trigger[] = [];
   #inSync: Trigger[] = [];
 
-  /** What was triggered before `since`, milliseconds since 1970, says when we were started and no more. */
+  /** Ignores triggers before `since` (milliseconds since 1970): they would measure the start of the daemon. */
   constructor(
     private readonly since: number,
     private readonly observe: (family: Family, seconds: number) => void,

@@ -8,25 +8,28 @@ import { catalogue, type MetricKey, type Sample } from './catalogue.js';
 import type { MetricDefinition } from './metric-definition.js';
 import { ProgrammingLatency } from './programming-latency.js';
 
-/** The answer of GET /metrics. */
+/** The response to GET /metrics. */
 export interface Page {
   readonly contentType: string;
   readonly text: string;
 }
 
-/** Gives values when a page is made; may take its time, but gives the event loop its turn. */
+/** Returns values for a page. It may take long, but must yield to the event loop. */
 export type SampleSource = () => Iterable<Sample> | Promise<Iterable<Sample>>;
 
 export interface MetricsOptions {
   readonly version: string;
-  /** Those that are served. */
+  /** The families that this node serves. */
   readonly families?: readonly Family[];
   readonly featureGates?: readonly {
     readonly name: string;
     readonly stage: string;
     readonly enabled: boolean;
   }[];
-  /** Whether prom-client's own about the process and the runtime are on the page; they watch the event loop and the garbage collector. */
+  /**
+   * Whether the page has prom-client's metrics of the process and the runtime; they observe the event loop and the garbage
+   * collector.
+   */
   readonly processMetrics?: boolean;
 }
 
@@ -50,30 +53,27 @@ const instrumentOf = (definition: MetricDefinition, registry: Registry): Instrum
   }
 };
 
-/** How often the event loop's delay is sampled, milliseconds: each sample wakes the process up. */
+/** The sampling interval of the event loop delay, milliseconds: each sample wakes the process. */
 const eventLoopSampling = 20;
 
-/** How long making a page may hold up everything else, once for each metric. */
+/** How long each metric of a page may block the event loop. */
 const maximumBlockingMilliseconds = 2;
 
 const ourNames: ReadonlySet<string> = new Set(Object.values(catalogue).map(({ name }) => name));
 
 const seconds = (): number => Date.now() / 1_000;
 
-/**
- * All metrics: one method for each thing that happens, and sources for what is counted elsewhere, which are asked only when a
- * page is made.
- */
+/** All metrics: a method for each event, and sources for counters of other parts, which are read only when a page is made. */
 export class Metrics implements SyncObserver, StoreObserver {
   readonly #registry = new Registry();
   readonly #instruments: Readonly<Record<MetricKey, Instrument>>;
   readonly #sources: SampleSource[] = [];
-  /** Those that a source gave once. */
+  /** The metrics that a source has returned. */
   readonly #collected = new Set<MetricKey>();
   readonly #families: readonly Family[];
   readonly #latency: ProgrammingLatency;
   readonly #changedServices = new Set<string>();
-  // Events come by the ten thousand: here they only count, and become values when a page is made.
+  // Tens of thousands of events may arrive at once: they are only counted here, and become values when a page is made.
   readonly #events = { services: 0, endpointSlices: 0, pendingEndpointSlices: 0 };
   #queuedAt: number | undefined;
   #page: Promise<Page> | undefined;
@@ -111,12 +111,12 @@ export class Metrics implements SyncObserver, StoreObserver {
     };
   }
 
-  /** Its values replace those of the page before: what it does not give any more is no longer on the page. */
+  /** Its values replace those of the previous page: a series that it no longer returns disappears. */
   addSource(source: SampleSource): void {
     this.#sources.push(source);
   }
 
-  /** The page in the text format 0.0.4. Asked for while one is being made: that one. */
+  /** The page in the text format 0.0.4. Requests that arrive while it is made share it. */
   page(): Promise<Page> {
     this.#page ??= this.#makePage().finally(() => (this.#page = undefined));
     return this.#page;
@@ -222,7 +222,7 @@ export class Metrics implements SyncObserver, StoreObserver {
     this.#add('conntrackDeleted', { ip_family: done.family }, done.deleted);
   }
 
-  /** By the HTTP status. */
+  /** `code` is the HTTP status. */
   healthzServed(code: number): void {
     this.#add('healthz', { code: String(code) }, 1);
   }

@@ -3,7 +3,7 @@ import type { Protocol, ServiceKey } from '../../model/service.js';
 import type { Statistics, VirtualServerKey } from '../../model/virtual-server.js';
 import type { Sample } from './catalogue.js';
 
-/** A port of a Service: the unit that series are kept for. */
+/** A port of a Service: each has its own series. */
 export interface ServicePortName {
   readonly service: ServiceKey;
   readonly port: number;
@@ -16,13 +16,13 @@ export interface VirtualServerStatistics {
 }
 
 export interface ServiceTrafficParts {
-  /** Asked for each time. */
+  /** Read each time. */
   readonly settings: () => { readonly enabled: boolean; readonly maximum: number };
-  /** All virtual servers, with one dump. */
+  /** Reads all virtual servers with one dump. */
   readonly read: () => Promise<readonly VirtualServerStatistics[]>;
-  /** Whose virtual server it is; undefined: no Service's. */
+  /** The port that the virtual server serves; undefined if it belongs to no Service. */
   readonly portOf: (key: VirtualServerKey) => ServicePortName | undefined;
-  /** Milliseconds of a clock that nobody sets. */
+  /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
 
@@ -35,14 +35,14 @@ const rateNames = [
   'outBytesPerSecond',
 ] as const;
 
-/** Totals as the kernel had them, in the order of `totalNames`. */
+/** The kernel's totals, in the order of `totalNames`. */
 type Totals = readonly number[];
 
-/** What one port is served on, and what it has come to. */
+/** The totals of one port. */
 interface Series {
   readonly name: ServicePortName;
   readonly totals: number[];
-  /** As each virtual server was read last. */
+  /** The last totals of each virtual server. */
   lastTotals: ReadonlyMap<VirtualServerKey, Totals>;
 }
 
@@ -51,10 +51,10 @@ interface PortStatistics {
   readonly servers: VirtualServerStatistics[];
 }
 
-/** How long an answer counts: several scrapers, or one in a hurry, cost the kernel no more than one. */
+/** How long a result is reused: several scrapers cost the kernel no more than one. */
 const cacheMilliseconds = 1_000;
 
-/** How long this may hold up everything else. */
+/** How long this may block the event loop. */
 const maximumBlockingMilliseconds = 2;
 
 const idOf = ({ service, port, protocol }: ServicePortName): string => `${service} ${protocol} ${port}`;
@@ -62,7 +62,7 @@ const totalsOf = (statistics: Statistics): Totals => totalNames.map((name) => Nu
 const connectionsOf = ({ servers }: PortStatistics): number =>
   servers.reduce((sum, { statistics }) => sum + Number(statistics.connections), 0);
 
-/** So many ports that have no series yet: those with the most connections. */
+/** The ports with the most connections that have no series yet. */
 const busiest = (
   found: ReadonlyMap<string, PortStatistics>,
   taken: ReadonlyMap<string, unknown>,
@@ -76,7 +76,7 @@ const busiest = (
   return others.slice(0, count).map(({ id, name }) => [id, name] as const);
 };
 
-/** A counter that went back began anew. */
+/** A counter that decreased was reset. */
 const growth = (before: number, now: number): number => (now >= before ? now - before : now);
 
 function* samplesOf({ name, totals }: Series, { servers }: PortStatistics): Iterable<Sample> {
@@ -105,8 +105,9 @@ function* samplesOf({ name, totals }: Series, { servers }: PortStatistics): Iter
 }
 
 /**
- * The kernel's statistics by ports of Services. A port that is served on several addresses, or whose virtual servers come and
- * go, has one series that never falls. Of more ports than the maximum those with the most connections get series, and keep them.
+ * The kernel's statistics by port of a Service. A port has one series that never decreases, even if it has several
+ * addresses or its virtual servers are replaced. Beyond the maximum, the ports with the most connections get series, and
+ * keep them.
  */
 export class ServiceTraffic {
   readonly #series = new Map<string, Series>();
@@ -117,7 +118,7 @@ export class ServiceTraffic {
     this.#now = parts.now ?? (() => performance.now());
   }
 
-  /** Reads the kernel, unless that was done just now. */
+  /** Reads the kernel, unless the last result is recent. */
   samples(): Promise<readonly Sample[]> {
     const { enabled, maximum } = this.parts.settings();
     if (!enabled) {
@@ -126,7 +127,7 @@ export class ServiceTraffic {
     }
     if (this.#last === undefined || this.#now() - this.#last.at >= cacheMilliseconds) {
       this.#last = { at: this.#now(), samples: this.#collect(maximum) };
-      // What failed is asked for again.
+      // A failure is not reused.
       this.#last.samples.catch(() => (this.#last = undefined));
     }
     return this.#last.samples;
@@ -163,7 +164,7 @@ export class ServiceTraffic {
     return found;
   }
 
-  /** Drops the series of ports that are gone, and gives their places to others. */
+  /** Drops the series of ports that no longer exist, and selects other ports instead. */
   #selectSeries(found: ReadonlyMap<string, PortStatistics>, maximum: number): void {
     for (const [id, series] of this.#series)
       if (!found.has(id) && !this.#isServed(series)) this.#series.delete(id);
@@ -173,7 +174,7 @@ export class ServiceTraffic {
       this.#series.set(id, { name, totals: totalNames.map(() => 0), lastTotals: new Map() });
   }
 
-  /** One that the dump has missed is served all the same. */
+  /** A dump may miss a virtual server that exists. */
   #isServed({ lastTotals }: Series): boolean {
     for (const key of lastTotals.keys()) if (this.parts.portOf(key) !== undefined) return true;
     return false;

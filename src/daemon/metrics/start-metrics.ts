@@ -22,7 +22,7 @@ export const createMetrics = ({ configuration }: Settings): Metrics =>
     featureGates: featureGateStates(configuration.featureGates),
   });
 
-/** Which port of a Service a virtual server serves, be it by its port or its node port. */
+/** Returns the port of a Service that a virtual server serves, by its port or its node port. */
 export const servicePortOf =
   (desired: DesiredStateUpdater['desired'], store: Pick<ClusterStore, 'service'>) =>
   (key: VirtualServerKey): ServicePortName | undefined => {
@@ -42,7 +42,7 @@ export interface MetricsParts {
   readonly events: { readonly counts: EventCounts };
 }
 
-/** From now on pages tell of all parts of the daemon. The kernel is asked when a page is, by a socket that nobody else uses. */
+/** Adds the metrics of all parts of the daemon. A page reads the kernel through a separate socket. */
 export const startMetrics = ({
   metrics,
   settings,

@@ -1,19 +1,20 @@
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
+import { Wakeups } from '../../base/wakeups.js';
 import type { NodeState } from '../../model/node.js';
 import type { DeletedNodeResponse } from '../../admin-api/responses.js';
 import type { Source } from '../../watch/source.js';
-import { NamedTimers } from '../../base/named-timers.js';
 
-/** Milliseconds. */
+/** Times are milliseconds. */
 export interface DeletedNodesTiming {
-  /** The first question about a node comes at random within this time: all nodes of a cluster lose it together. */
+  /** The first query about a node is sent at a random moment within this time, as all nodes of a cluster lose it together. */
   readonly spread: number;
-  /** From an answer to the next question, for as long as something of the node drains. */
+  /** From a result to the next query, while real servers of the node drain. */
   readonly recheckInterval: number;
-  /** So long `gone` counts: a node that comes back is not to lose what it serves then. */
+  /** How long a deletion counts: a node that is created again keeps the connections of its new pods. */
   readonly validity: number;
-  /** Questions that may be under way together. */
+  /** How many queries may run together. */
   readonly concurrency: number;
 }
 
@@ -27,46 +28,59 @@ const defaultTiming: DeletedNodesTiming = {
 const maximumHistory = 100;
 
 export interface DeletedNodesParts {
-  /** The nodes of which something drains that did not leave as pods do that are deleted. */
-  readonly suspects: () => ReadonlySet<string>;
-  /** How many real servers of the node drain. */
-  readonly drainCountOf: (nodeName: string) => number;
-  /** Is told that another node is gone. */
+  /** Called when another node is found to be deleted. */
   readonly deletionFound: () => void;
   readonly log: Logger;
   readonly timing?: DeletedNodesTiming;
-  /** Milliseconds of a clock that nobody sets; performance.now where nothing is said. */
+  /** A monotonic clock in milliseconds; `performance.now` by default. */
   readonly now?: () => number;
 }
 
+/** Draining real servers by node. */
+export interface DrainsByNode {
+  /** The nodes of real servers that drain although their pods were not deleted. */
+  nodesToCheck(): ReadonlySet<string>;
+  /** How many real servers of the node drain. */
+  countOnNode(nodeName: string): number;
+}
+
+interface Running {
+  readonly nodeState: (name: string) => Promise<NodeState>;
+  readonly drains: DrainsByNode;
+}
+
 /**
- * Asks the source of a node whether it is there, where endpoints left without a word and connections to them are open: what was
- * on a node that is gone does not come back. A normal rollout asks nothing.
+ * Queries the source for a node whose endpoints disappeared while connections to them were open. The pods of a deleted node do
+ * not come back. A normal rollout queries nothing.
  */
 export class DeletedNodes {
   readonly #timing: DeletedNodesTiming;
   readonly #now: () => number;
   readonly #deletedAt = new Map<string, number>();
-  readonly #timers = new NamedTimers();
+  readonly #wakeups: Wakeups;
   readonly #waiting = new Set<string>();
   readonly #querying = new Set<string>();
   readonly #results = { there: 0, gone: 0, failed: 0 };
   /** The oldest first. */
   readonly #history: { readonly node: string; readonly at: number; readonly realServers: number }[] = [];
-  #query: ((name: string) => Promise<NodeState>) | undefined;
-  #queryFailed = false;
+  readonly #queryFailure = new StateLog();
+  #running: Running | undefined;
 
   constructor(private readonly parts: DeletedNodesParts) {
     this.#timing = parts.timing ?? defaultTiming;
     this.#now = parts.now ?? (() => performance.now());
+    this.#wakeups = new Wakeups((name) => {
+      this.#waiting.add(name);
+      this.#startQueries();
+    }, this.#now);
   }
 
-  /** How many questions had which answer; `failed`: none, and so the node counts as there. */
+  /** How many queries had which result. `failed`: the node counts as present. */
   get results(): Readonly<Record<NodeState | 'failed', number>> {
     return this.#results;
   }
 
-  /** The nodes that were found to be gone while something of them drained, the latest first. */
+  /** The nodes that were found to be deleted while one of their real servers drained, the latest first. */
   deletedNodes(): readonly DeletedNodeResponse[] {
     const now = this.#now();
     return this.#history
@@ -74,14 +88,14 @@ export class DeletedNodes {
       .toReversed();
   }
 
-  /** From now on the source is asked; ended by what this gives. */
-  start(source: Pick<Source, 'nodeState'>): Disposable {
+  /** Queries the source about the nodes of these drains until the result is disposed. */
+  start(source: Pick<Source, 'nodeState'>, drains: DrainsByNode): Disposable {
     const stop = new AbortController();
-    this.#query = (name) => source.nodeState(name, stop.signal);
+    this.#running = { nodeState: (name) => source.nodeState(name, stop.signal), drains };
     return {
       [Symbol.dispose]: () => {
-        this.#query = undefined;
-        this.#timers.stop();
+        this.#running = undefined;
+        this.#wakeups.stop();
         stop.abort();
       },
     };
@@ -92,64 +106,60 @@ export class DeletedNodes {
     return deletedAt !== undefined && this.#now() - deletedAt < this.#timing.validity;
   }
 
-  /** To be called when something may have begun to drain. */
+  /** Schedules a query for each node that has none yet. */
   checkSuspects(): void {
-    if (this.#query === undefined) return;
-    for (const name of this.parts.suspects())
-      if (!this.#timers.has(name) && !this.#waiting.has(name) && !this.#querying.has(name))
-        this.#scheduleQuery(name, Math.random() * this.#timing.spread);
-  }
-
-  #scheduleQuery(name: string, milliseconds: number): void {
-    this.#timers.after(name, milliseconds, () => {
-      this.#waiting.add(name);
-      this.#startQueries();
-    });
+    for (const name of this.#running?.drains.nodesToCheck() ?? [])
+      if (!this.#wakeups.isScheduled(name) && !this.#waiting.has(name) && !this.#querying.has(name))
+        this.#wakeups.schedule(name, Math.random() * this.#timing.spread);
   }
 
   #startQueries(): void {
     for (const name of this.#waiting) {
-      if (this.#querying.size >= this.#timing.concurrency) return;
+      if (this.#running === undefined || this.#querying.size >= this.#timing.concurrency) return;
       this.#waiting.delete(name);
-      if (this.parts.suspects().has(name)) void this.#check(name);
+      if (this.#running.drains.nodesToCheck().has(name)) void this.#check(name, this.#running);
       else this.#deletedAt.delete(name);
     }
   }
 
-  async #check(name: string): Promise<void> {
+  async #check(name: string, running: Running): Promise<void> {
     this.#querying.add(name);
-    const result = await this.#resultOf(name);
+    const result = await this.#query(name, running);
     this.#querying.delete(name);
-    if (this.#query === undefined) return;
+    if (this.#running === undefined) return;
     this.#results[result] += 1;
-    this.#scheduleQuery(name, this.#timing.recheckInterval);
-    if (result === 'gone') this.#markDeleted(name);
+    this.#wakeups.schedule(name, this.#timing.recheckInterval);
+    if (result === 'gone') this.#markDeleted(name, running.drains);
     this.#startQueries();
   }
 
-  async #resultOf(name: string): Promise<NodeState | 'failed'> {
+  async #query(name: string, running: Running): Promise<NodeState | 'failed'> {
     try {
-      const state = await this.#query?.(name);
-      this.#queryFailed = false;
-      return state ?? 'failed';
+      const state = await running.nodeState(name);
+      this.#queryFailure.end('');
+      return state;
     } catch (error) {
-      if (this.#query !== undefined && !this.#queryFailed)
-        this.parts.log.info(
-          { node: name, error: messageOf(error) },
-          'cannot ask whether a node is gone: what drains there does so until its deadline',
+      if (this.#running !== undefined)
+        this.#queryFailure.begin('', 'failed', () =>
+          this.parts.log.info(
+            { event: 'node-query-failed', node: name, error: messageOf(error) },
+            'Querying a Node failed; its real servers drain until their deadline',
+          ),
         );
-      this.#queryFailed = true;
       return 'failed';
     }
   }
 
-  #markDeleted(name: string): void {
+  #markDeleted(name: string, drains: DrainsByNode): void {
     this.#deletedAt.set(name, this.#now());
-    const realServers = this.parts.drainCountOf(name);
+    const realServers = drains.countOnNode(name);
     if (realServers === 0) return;
     this.#history.push({ node: name, at: this.#now(), realServers });
     if (this.#history.length > maximumHistory) this.#history.shift();
-    this.parts.log.warn({ node: name, realServers }, 'a node is gone: what drains there is ended');
+    this.parts.log.warn(
+      { event: 'draining-node-deleted', node: name, realServers },
+      'Node deleted; its draining real servers are removed',
+    );
     this.parts.deletionFound();
   }
 }

@@ -1,5 +1,6 @@
 import type { Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import { podNetworksUnknown } from '../../config/pod-traffic.js';
 import type { Settings } from '../../config/settings.js';
 import type { Node } from '../../model/node.js';
@@ -13,29 +14,29 @@ export interface NodeReporterParts {
   readonly served: readonly Family[];
   readonly events: EventRecorder;
   readonly log: Logger;
-  /** How long a Node may be without podCIDRs where they are needed, milliseconds (kube-proxy-ipvs §1.6). */
+  /** How long a Node may lack required podCIDRs, milliseconds (kube-proxy-ipvs §1.6). */
   readonly podNetworkTimeoutMilliseconds?: number;
 }
 
-/** What people want to see of a Node. */
+/** The facts of a Node that are logged. */
 const factsOf = ({ addresses, zone, podCidrs }: Node) => ({
   addresses,
   zone,
   podCIDRs: podCidrs.map(({ text }) => text),
 });
 
-/** Says what is known of the Node, what changed of it, what is missing, and what does not fit the settings: each once. */
+/** Logs the facts of the Node, changes, missing facts, and settings that do not fit it, each once. */
 export class NodeReporter {
   #node: Node | undefined;
   #settings: Settings | undefined;
   #facts = '';
   #missingReported = false;
   #podNetworkTimer: NodeJS.Timeout | undefined;
-  #reportedWarnings: ReadonlySet<string> = new Set();
+  readonly #warnings = new StateLog();
 
   constructor(private readonly parts: NodeReporterParts) {}
 
-  /** To be called when the store or the settings may have changed; costs nothing where the Node has not. */
+  /** Runs when the store or the settings may have changed; costs nothing if they have not. */
   report(): void {
     const { store, settings } = this.parts;
     if (!store.synced) return;
@@ -53,8 +54,12 @@ export class NodeReporter {
     // Manifests need not hold a Node.
     if (source.from === 'api')
       this.parts.log.error(
-        { node: nodeName },
-        'the Node is not known: its zone, addresses and pod networks count once it is; see --hostname-override, and whether we may list and watch nodes',
+        {
+          event: 'node-unknown',
+          node: nodeName,
+          remedy: 'Check --hostname-override, and that kube-ipvs may list and watch nodes.',
+        },
+        'Node unknown: its zone, addresses and pod networks are not used until it appears',
       );
   }
 
@@ -63,8 +68,8 @@ export class NodeReporter {
     const text = JSON.stringify(facts);
     if (text === this.#facts) return;
     this.parts.log.info(
-      { node: node.name, ...facts },
-      this.#facts === '' ? 'the Node is known' : 'the Node changed',
+      { event: this.#facts === '' ? 'node-known' : 'node-changed', node: node.name, ...facts },
+      this.#facts === '' ? 'Node known' : 'Node changed',
     );
     this.#facts = text;
   }
@@ -76,12 +81,12 @@ export class NodeReporter {
     if (!isUnknown) {
       clearTimeout(this.#podNetworkTimer);
       this.#podNetworkTimer = undefined;
-      log.info({}, 'the networks of the pods of this node are known; the rules follow');
+      log.info({ event: 'pod-networks-known' }, 'Pod networks of this node known; updating the packet rules');
       return;
     }
     log.warn(
-      { node: settings.nodeName },
-      'detectLocalMode NodeCIDR, and the Node has no spec.podCIDRs yet: until it has, every request to a ClusterIP is masqueraded',
+      { event: 'pod-networks-unknown', node: settings.nodeName },
+      'detectLocalMode is NodeCIDR but the Node has no spec.podCIDRs: every connection to a ClusterIP is masqueraded',
     );
     const { podNetworkTimeoutMilliseconds = 5 * 60_000 } = this.parts;
     this.#podNetworkTimer = setTimeout(
@@ -92,9 +97,12 @@ export class NodeReporter {
   }
 
   #reportPodNetworksMissing(name: string): void {
-    const note =
-      'detectLocalMode is NodeCIDR, and nobody has given this Node spec.podCIDRs: every request to a ClusterIP is masqueraded. Let the controller manager allocate them (--allocate-node-cidrs), or set detectLocalMode: ClusterCIDR';
-    this.parts.log.error({ node: name }, note);
+    const problem =
+      'detectLocalMode is NodeCIDR but the Node has no spec.podCIDRs: every connection to a ClusterIP is masqueraded';
+    const remedy =
+      'Let the controller manager allocate them (--allocate-node-cidrs), or set detectLocalMode: ClusterCIDR.';
+    this.parts.log.error({ event: 'pod-networks-missing', node: name, remedy }, problem);
+    const note = `${problem}. ${remedy}`;
     const regarding = { kind: 'Node', name } as const;
     this.parts.events.record({
       regarding,
@@ -107,8 +115,10 @@ export class NodeReporter {
 
   #reportWarnings(settings: Settings): void {
     const warnings = sanityWarnings({ settings, node: this.#node, served: this.parts.served });
+    this.#warnings.endOthers(new Set(warnings));
     for (const warning of warnings)
-      if (!this.#reportedWarnings.has(warning)) this.parts.log.warn({ warning }, 'configuration');
-    this.#reportedWarnings = new Set(warnings);
+      this.#warnings.begin(warning, '', () =>
+        this.parts.log.warn({ event: 'configuration-warning', warning }, 'Configuration warning'),
+      );
   }
 }

@@ -1,5 +1,6 @@
 import { logSampled } from '../../base/log-sampled.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import type {
@@ -8,11 +9,12 @@ import type {
 } from '../../plan/ownership/foreign-virtual-servers.js';
 import type { Problem } from '../../plan/render/fragment.js';
 import { ipvsadmService } from '../../plan/output/ipvs-table-formats.js';
+import type { OwnershipChanges } from './ownership-changes.js';
 import { problemEvent } from '../events/problem-events.js';
 import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
 
 export interface OwnershipConflictReporterParts {
-  readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'conflicts'>;
+  readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'conflicts' | 'conflictAt'>;
   /** metadata.uid of a Service. */
   readonly uidOf: (service: ServiceKey) => string | undefined;
   readonly events: EventRecorder;
@@ -23,42 +25,44 @@ const problemOf = ({ key, identity, service }: OwnershipConflict): Problem => ({
   service,
   reason: 'ForeignVirtualServer',
   message:
-    `${key} is in the kernel and was not made by kube-ipvs: it is left alone, and ${service} is not served there. ` +
+    `${key} is in the kernel but was not created by kube-ipvs. It is not changed, and ${service} is not served there. ` +
     `Delete it on the node (ipvsadm -D ${ipvsadmService(identity)}), ` +
-    'or let kube-ipvs have it: annotate the Service with ipvs.kube-ipvs.dev/take-over-foreign: "true"',
+    'or let kube-ipvs take it over: annotate the Service with ipvs.kube-ipvs.dev/take-over-foreign: "true"',
 });
 
-/** Tells of virtual servers that Services ask for and somebody else has made: once when it is so, once when it is over. */
+/** Reports virtual servers that Services ask for and another program created: when a conflict begins, and when it ends. */
 export class OwnershipConflictReporter {
-  readonly #reported = new Map<VirtualServerKey, ServiceKey>();
+  /** The reason is the Service. */
+  readonly #conflicts = new StateLog<VirtualServerKey>();
 
   constructor(private readonly parts: OwnershipConflictReporterParts) {}
 
-  /** To be called after each sync. */
-  report(): void {
+  /** Costs one visit to each of the keys. */
+  report({ keys }: Pick<OwnershipChanges, 'keys'>): void {
     const { foreignVirtualServers, events, log } = this.parts;
+    const current = new Map<VirtualServerKey, OwnershipConflict>();
     const resolved: object[] = [];
-    const added: object[] = [];
-    const current = new Map([...foreignVirtualServers.conflicts()].map((each) => [each.key, each]));
-    for (const [key, service] of this.#reported) {
-      if (current.get(key)?.service === service) continue;
-      this.#reported.delete(key);
-      resolved.push({ service, virtualServer: key });
+    for (const key of keys) {
+      const conflict = foreignVirtualServers.conflictAt(key);
+      if (conflict !== undefined) current.set(key, conflict);
+      else this.#conflicts.end(key, (service) => resolved.push({ service, virtualServer: key }));
     }
     logSampled(resolved, (fields) =>
-      log.info(fields, 'no virtual server of somebody else is in the way any more'),
+      log.info({ event: 'ownership-conflict-resolved', ...fields }, 'Ownership conflict resolved'),
     );
-    for (const [key, each] of current) {
-      if (this.#reported.has(key)) continue;
-      this.#reported.set(key, each.service);
-      const { service, reason, message } = problemOf(each);
-      events.record(this.#eventOf(each));
-      added.push({ service, reason, problem: message });
-    }
-    logSampled(added, (fields) => log.warn(fields, 'a part of a Service is not served as it asks'));
+    const added: object[] = [];
+    for (const [key, conflict] of current)
+      this.#conflicts.begin(key, conflict.service, () => {
+        const { service, reason, message } = problemOf(conflict);
+        events.record(this.#eventOf(conflict));
+        added.push({ service, reason, problem: message });
+      });
+    logSampled(added, (fields) =>
+      log.warn({ event: 'service-problem', ...fields }, 'Service not fully served'),
+    );
   }
 
-  /** What is so now. */
+  /** The Events of the conflicts that exist now. */
   *problemEvents(): Iterable<RecordedEvent> {
     for (const each of this.parts.foreignVirtualServers.conflicts()) yield this.#eventOf(each);
   }

@@ -3,7 +3,7 @@ import type { FlagValues } from '../../config/parse-flags.js';
 import { fieldOf } from '../../config/ineffective-fields.js';
 import type { DebuggingPage } from './negotiate-format.js';
 
-/** The version of kube-proxy whose behaviour this program has. */
+/** The version of kube-proxy that this program emulates. */
 const emulatedVersion = '1.36';
 
 const notParseableWarning =
@@ -24,7 +24,7 @@ const twoDigits = (number: number): string => String(number).padStart(2, '0');
 const uptimeText = (seconds: number): string =>
   `${Math.floor(seconds / 3600)} hr ${twoDigits(Math.floor(seconds / 60) % 60)} min ${twoDigits(seconds % 60)} sec`;
 
-/** `/statusz`: what runs here, and since when. The runtime stands where kube-proxy has the version of Go. */
+/** `/statusz`: the version and start time of the program. The runtime takes the place of kube-proxy's Go version. */
 export const statuszPage = ({ startedAt, now, runtime, version, paths }: StatuszFacts): DebuggingPage => {
   const uptimeSeconds = Math.floor((now - startedAt) / 1000);
   const startTime = new Date(startedAt);
@@ -61,7 +61,10 @@ const defaultText = (value: unknown): string => {
   return value === undefined ? '' : `${value as string | number | boolean}`;
 };
 
-/** `/flagz`: every flag with the value it was given, else its default; what a config file says is in `/configz`. `defaults` is the configuration without any flag. */
+/**
+ * `/flagz`: every flag with its value or its default; the configuration file is in `/configz`. `defaults` is the
+ * configuration without any flag.
+ */
 export const flagzPage = (flags: FlagValues, defaults: object): DebuggingPage => {
   const values = flagTable
     .map(({ name, kind, field }): [string, string] => {
@@ -82,7 +85,7 @@ ${values.map(([name, value]) => `${name}=${value}\n`).join('')}`,
   };
 };
 
-/** The metrics of `/metrics/slis`: how often `/healthz` of the metrics port was asked, which always answers. */
+/** The metrics of `/metrics/slis`: the number of requests to `/healthz` of the metrics port, which always succeed. */
 export const slisText = (requestCount: number, startedAt: number): string =>
   `${
     requestCount === 0

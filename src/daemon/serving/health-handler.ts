@@ -2,19 +2,19 @@ import type { Node } from '../../model/node.js';
 import { jsonResponse, notFound, pathOf, type HttpResponse, type Handler } from './http-response.js';
 import type { HealthState } from './sync-health.js';
 
-/** Counts answers by their status; `/healthz` and `/livez` apart. */
+/** Counts responses by status, for `/healthz` and `/livez`. */
 export interface HealthCounters {
   healthzServed(status: number): void;
   livezServed(status: number): void;
 }
 
-/** The zero of Go's time. */
+/** The zero value of a time in Go. */
 const never = '0001-01-01T00:00:00Z';
 
 const timeText = (date: number | undefined): string =>
   date === undefined ? never : new Date(date).toISOString();
 
-/** kube-proxy-ipvs §7.1; `eligible` undefined where only the proxy itself is asked for (`/livez`). */
+/** kube-proxy-ipvs §7.1; `eligible` is undefined for `/livez`, which reports the proxy alone. */
 export const healthResponse = (
   health: HealthState,
   eligible: boolean | undefined,
@@ -23,7 +23,7 @@ export const healthResponse = (
   const isHealthy = health.healthy && eligible !== false;
   const states = Object.entries(health.families);
   const dates = states.map(([, { lastUpdated }]) => lastUpdated);
-  // As kube-proxy: a proxy that has nothing to do is up to date now.
+  // As in kube-proxy: a proxy without pending work is up to date now.
   const lastUpdated = isHealthy
     ? now
     : dates.reduce<number | undefined>((a, b) => Math.max(a ?? b, b), undefined);
@@ -41,7 +41,7 @@ export const healthResponse = (
   return jsonResponse(JSON.stringify(body), isHealthy ? 200 : 503);
 };
 
-/** Whether load balancers may send this node new connections. Without a Node they may not, unless there is no cluster that could have one. */
+/** Whether load balancers may send new connections to this node. Without a Node they may not, unless there is no cluster. */
 export const isEligible = (node: Node | undefined, withoutCluster: boolean): boolean =>
   node === undefined ? withoutCluster : !node.isBeingRemoved;
 
@@ -49,11 +49,11 @@ export interface HealthHandlerParts {
   readonly health: () => HealthState;
   readonly eligible: () => boolean;
   readonly counters: HealthCounters;
-  /** Milliseconds since 1970; Date.now where nothing is said. */
+  /** Milliseconds since 1970; `Date.now` by default. */
   readonly now?: () => number;
 }
 
-/** `/healthz` and `/livez`, by whatever method; nothing else is there. */
+/** Serves `/healthz` and `/livez`, for any method. */
 export const healthHandler =
   ({ health, eligible, counters, now = Date.now }: HealthHandlerParts): Handler =>
   (request) => {

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { BaseError, codeOf } from '../../base/errors.js';
 import { parseIp, type IpAddress } from '../../base/ip.js';
 
-/** A place to listen at. */
+/** An address to listen at. */
 export interface ListenAddress {
   readonly host: IpAddress;
   readonly port: number;
-  /** Of `::`: IPv4 is left to others. */
+  /** For `::`: do not listen on IPv4. */
   readonly ipv6Only: boolean;
 }
 
@@ -21,7 +21,7 @@ const remedies: Readonly<Record<string, string>> = {
 const addressText = ({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** Nobody can be served at an address; the message says why. */
+/** Listening at an address failed; the message says why. */
 export class ListenError extends BaseError {
   constructor(
     address: Pick<ListenAddress, 'host' | 'port'>,
@@ -32,7 +32,7 @@ export class ListenError extends BaseError {
   }
 }
 
-/** Resolves when connections are taken; a ListenError says why they can't be. */
+/** Resolves when the server accepts connections; rejects with a ListenError. */
 export const listen = async (server: Server, { host, port, ipv6Only }: ListenAddress): Promise<void> => {
   try {
     const listening = once(server, 'listening');
@@ -43,7 +43,7 @@ export const listen = async (server: Server, { host, port, ipv6Only }: ListenAdd
   }
 };
 
-/** `0.0.0.0:10256` or `[::]:10256`, which the configuration has checked. */
+/** Parses `0.0.0.0:10256` or `[::]:10256`, which the configuration has validated. */
 export const parseBindAddress = (text: string): Pick<ListenAddress, 'host' | 'port'> => {
   const at = text.lastIndexOf(':');
   const host = parseIp(text.slice(0, at).replace(/^\[|\]$/g, ''));
@@ -51,12 +51,12 @@ export const parseBindAddress = (text: string): Pick<ListenAddress, 'host' | 'po
   return { host, port: Number(text.slice(at + 1)) };
 };
 
-/** What `::` comes to where there is no IPv6. */
+/** The errors of `::` on a machine without IPv6. */
 const ipv6Unavailable: readonly string[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'];
 
 const unspecifiedAddresses = { IPv4: '0.0.0.0' as IpAddress, IPv6: '::' as IpAddress };
 
-/** Listens as Go does: an unspecified address means both families. On a machine without IPv6 it means IPv4. */
+/** Listens as Go does: an unspecified address means both families, or IPv4 on a machine without IPv6. */
 export const listenAtBindAddress = async (
   server: Server,
   { host, port }: Pick<ListenAddress, 'host' | 'port'>,
@@ -72,10 +72,10 @@ export const listenAtBindAddress = async (
   }
 };
 
-/** Ends the requests under way, but waits for none longer than this. */
+/** How long closing waits for the requests in progress. */
 const closeTimeoutMilliseconds = 500;
 
-/** Takes no connections from now on; resolves when the last one has ended. */
+/** Stops accepting connections; resolves when the last one is closed. */
 export const closeServer = async (server: Server): Promise<void> => {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const timer = setTimeout(() => server.closeAllConnections(), closeTimeoutMilliseconds);

@@ -13,7 +13,7 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
   return body;
 };
 
-/** `/debug/flags/v`: PUT of a number sets the verbosity, in the words of kube-proxy. */
+/** `/debug/flags/v`: PUT of a number sets the verbosity; the texts are those of kube-proxy. */
 export const logLevelResponse = async (
   request: IncomingMessage,
   setVerbosity: (verbosity: number) => void,

@@ -9,14 +9,14 @@ import { logLevelResponse } from './log-level.js';
 import { debuggingResponse } from './negotiate-format.js';
 import { profilingPages } from './profiling.js';
 
-/** What `/metrics` gives. */
+/** Renders `/metrics`. */
 export interface MetricsPage {
   page(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 export interface MetricsPortParts {
   readonly metrics: MetricsPage;
-  /** As they are now. */
+  /** The current settings. */
   readonly settings: () => Settings;
   readonly setVerbosity: (verbosity: number) => void;
 }
@@ -25,11 +25,11 @@ type Pages = Readonly<Record<string, Handler>>;
 
 const startedAt = performance.timeOrigin;
 
-/** The flags' own defaults, which a config file has no part in. */
+/** The defaults of the flags, without a configuration file. */
 const flagDefaults = (): object =>
   kubeProxyDocument(resolveSettings({ flags: new Map(), files: [], hostname: 'node' }));
 
-/** `/healthz` tells that somebody answers here, and nothing of the proxy: that is what the health server is for. */
+/** `/healthz` reports that the server responds, not the health of the proxy: the health server does that. */
 const pingPages = (): Pages => {
   let requestCount = 0;
   return {
@@ -70,7 +70,7 @@ const verbosityPages = ({ setVerbosity }: MetricsPortParts): Pages => ({
 const isGateOn = ({ configuration }: Settings, gate: string): boolean =>
   gateEnabled(configuration.featureGates, gate);
 
-/** The pages that tell of the others. */
+/** The pages about the program itself. */
 const debuggingPages = ({ settings }: MetricsPortParts, paths: () => readonly string[]): Pages => {
   const flagDefaultsOnce = flagDefaults();
   return {
@@ -94,7 +94,7 @@ const debuggingPages = ({ settings }: MetricsPortParts, paths: () => readonly st
   };
 };
 
-/** All that is served on metricsBindAddress (kube-proxy-ipvs §7.4). */
+/** Serves metricsBindAddress (kube-proxy-ipvs §7.4). */
 export const metricsPortHandler = (parts: MetricsPortParts): Handler => {
   const debugging: Pages = { ...profilingPages, ...verbosityPages(parts) };
   const paths = (): readonly string[] =>

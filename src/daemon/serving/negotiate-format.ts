@@ -1,7 +1,7 @@
 import { formatYaml } from '../../base/yaml.js';
 import { textResponse, type TextResponse } from './http-response.js';
 
-/** What a debugging page is asked to be: text for people, or an object of the group config.k8s.io. */
+/** The requested format of a debugging page: text, or an object of the group config.k8s.io. */
 export type PageFormat =
   | { readonly as: 'text' }
   | { readonly as: 'object'; readonly type: 'json' | 'yaml'; readonly version: 'v1beta1' | 'v1alpha1' };
@@ -36,7 +36,7 @@ const formatOf = ({ type, parameters }: MediaRange, kind: string): PageFormat | 
   return { as: 'object', type: objectType, version };
 };
 
-/** The first thing in an Accept header that a page of this kind (`Statusz`, `Flagz`) can be; undefined where there is none. */
+/** The first format in an Accept header that a page of this kind (`Statusz`, `Flagz`) has; undefined if there is none. */
 export const negotiate = (accept: string | undefined, kind: string): PageFormat | undefined =>
   accept === undefined || accept.trim() === ''
     ? { as: 'text' }
@@ -47,7 +47,7 @@ export const negotiate = (accept: string | undefined, kind: string): PageFormat 
 export interface DebuggingPage {
   readonly kind: 'Statusz' | 'Flagz';
   readonly text: string;
-  /** The fields beside kind, version and name. */
+  /** The fields other than kind, version and name. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
@@ -55,7 +55,7 @@ const deprecation = (kind: string): Readonly<Record<string, string>> => ({
   Warning: `299 - "config.k8s.io/v1alpha1 ${kind} is deprecated; use config.k8s.io/v1beta1 ${kind}"`,
 });
 
-/** The page as the Accept header has it, or 406 where that can't be. */
+/** The page in the format of the Accept header, or status 406. */
 export const debuggingResponse = (page: DebuggingPage, accept: string | undefined): TextResponse => {
   const { kind, text, fields } = page;
   const format = negotiate(accept, kind);

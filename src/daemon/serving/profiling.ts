@@ -40,7 +40,7 @@ const takeProfile = async (seconds: number): Promise<HttpResponse> => {
   try {
     await session.post('Profiler.enable');
     await session.post('Profiler.start');
-    // A daemon that is to stop does not wait for it.
+    // The profile must not delay the end of the daemon.
     await setTimeout(seconds * 1000, undefined, { ref: false });
     const { profile } = await session.post('Profiler.stop');
     return download('application/json', 'kube-ipvs.cpuprofile', JSON.stringify(profile));
@@ -60,7 +60,7 @@ const cpuProfile: Handler = (request) => {
   return profiling ? textResponse('a profile is being taken already\n', 503) : takeProfile(seconds);
 };
 
-/** The pages under `/debug/pprof`, by path. Whoever reaches them can read the memory of this process. */
+/** The pages under `/debug/pprof`, by path. A client that reaches them can read the memory of this process. */
 export const profilingPages: Readonly<Record<string, Handler>> = {
   '/debug/pprof': () => textResponse(index),
   '/debug/pprof/': () => textResponse(index),

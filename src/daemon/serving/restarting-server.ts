@@ -1,12 +1,13 @@
 import type { Server } from 'node:http';
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import type { Handler } from './http-response.js';
 import { serverFor } from './http-response.js';
 import { closeServer, listenAtBindAddress, parseBindAddress } from './listen.js';
 
 export interface RestartingServerOptions {
-  /** As `the health server`, for the log. */
+  /** For the log: `health` or `metrics`. */
   readonly name: string;
   /** As `0.0.0.0:10256`. */
   readonly bindAddress: string;
@@ -16,30 +17,27 @@ export interface RestartingServerOptions {
 
 const retryMilliseconds = 5_000;
 
-/** An HTTP server that listens as soon as it can. */
+/** An HTTP server that retries until it can listen. */
 export class RestartingServer implements AsyncDisposable {
   #server: Server | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #lastError: string | undefined;
+  readonly #failure = new StateLog();
   #stopped = false;
 
   constructor(private readonly options: RestartingServerOptions) {}
 
-  /** Resolves when it listens; a ListenError says why it can't. */
+  /** Resolves when the server listens; rejects with a ListenError. */
   async open(): Promise<void> {
     const { bindAddress, handler, log, name } = this.options;
     const server = serverFor(handler, log);
     this.#server = server;
     await listenAtBindAddress(server, parseBindAddress(bindAddress));
     if (this.#stopped) return closeServer(server);
-    log.info(
-      { address: bindAddress },
-      this.#lastError === undefined ? `${name} listens` : `${name} listens now`,
-    );
-    this.#lastError = undefined;
+    log.info({ event: 'server-listening', server: name, address: bindAddress }, 'Server listening');
+    this.#failure.end('');
   }
 
-  /** As open, but goes on trying, and tells once of each reason why it can't. */
+  /** Like `open`, but retries, and logs each reason once. */
   async openWithRetries(): Promise<void> {
     try {
       await this.open();
@@ -51,9 +49,12 @@ export class RestartingServer implements AsyncDisposable {
   #retry(error: string): void {
     const { log, name } = this.options;
     if (this.#stopped) return;
-    if (error !== this.#lastError)
-      log.error({ trouble: error }, `${name} is not there; it is tried again every 5 s`);
-    this.#lastError = error;
+    this.#failure.begin('', error, () =>
+      log.error(
+        { event: 'server-not-listening', server: name, error },
+        'Server cannot listen; retrying every 5 s',
+      ),
+    );
     this.#timer = setTimeout(() => void this.openWithRetries(), retryMilliseconds);
   }
 

@@ -10,14 +10,14 @@ import { jsonResponse, serverFor, type HttpResponse } from './http-response.js';
 import { closeServer, listen, type ListenAddress } from './listen.js';
 
 export interface ServiceHealthChecksParts {
-  /** Whether this proxy is healthy, whatever the Node is. */
+  /** Whether this proxy is healthy, regardless of the Node. */
   readonly healthy: () => boolean;
-  /** Somebody else has the port of a Service, or the like: told once until it is over. */
+  /** Called once when the port of a Service cannot be served, such as when another process uses it. */
   readonly onFailure: (service: ServiceKey, port: number, trouble: string) => void;
   readonly log: Logger;
 }
 
-/** Where health check ports are to be served. */
+/** The addresses that serve health check ports. */
 export type AddressesOf = (family: Family) => HealthCheckAddresses;
 
 const retryDelays = { firstMilliseconds: 1_000, maximumMilliseconds: 60_000 };
@@ -47,7 +47,7 @@ const wildcards = { IPv4: '0.0.0.0' as IpAddress, IPv6: '::' as IpAddress };
 const hostsOf = (family: Family, addresses: HealthCheckAddresses): readonly IpAddress[] =>
   addresses === 'all' ? [wildcards[family]] : addresses;
 
-/** One address on which the health check of a Service is answered, as soon as it can be. */
+/** One address that serves the health check of a Service; it retries until it can listen. */
 class Listener {
   readonly #backoff = new Backoff(retryDelays);
   #timer: NodeJS.Timeout | undefined;
@@ -87,6 +87,7 @@ class Listener {
 /** The health check of one Service, on all its addresses. */
 class HealthCheck {
   readonly #listeners = new Map<IpAddress, Listener>();
+  /** By address, why it cannot be served. */
   readonly #failures = new Map<IpAddress, string>();
 
   constructor(
@@ -103,7 +104,7 @@ class HealthCheck {
     this.check = check;
   }
 
-  /** Ends what is at other addresses than these, and gives what is to be opened. */
+  /** Closes the listeners at other addresses, and returns the new ones. */
   updateListeners(addressesOf: AddressesOf): readonly Listener[] {
     const desired = new Map<IpAddress, Family>();
     for (const family of families)
@@ -119,7 +120,7 @@ class HealthCheck {
     return added.map(([host, family]) => this.#add(host, family));
   }
 
-  /** Those that wait for somebody to give up their port. */
+  /** The listeners that wait for their port. */
   waiting(): readonly Listener[] {
     return [...this.#listeners.values()].filter((listener) => listener.waiting);
   }
@@ -147,16 +148,16 @@ class HealthCheck {
     if (before === 0 && failure !== undefined) this.parts.onFailure(this.service, this.port, failure);
     if (before > 0 && this.#failures.size === 0)
       this.parts.log.info(
-        { service: this.service, port: this.port },
-        'the health check of a Service is served now',
+        { event: 'health-check-served', service: this.service, port: this.port },
+        'Health check port of a Service available',
       );
   }
 }
 
 /**
- * Answers on the health check ports of Services, by which load balancers choose nodes that have endpoints of them (kube-proxy-ipvs
- * §7.2). A port that cannot be had is tried again with growing delays, and as soon as we give it up ourselves; other Services
- * do not notice. Unlike in kube-proxy it follows the addresses of the node.
+ * Serves the health check ports of Services, by which load balancers choose nodes with endpoints (kube-proxy-ipvs §7.2). A
+ * port in use is retried with growing delays, and as soon as another Service releases it. Unlike kube-proxy, it follows the
+ * addresses of the node.
  */
 export class ServiceHealthChecks implements AsyncDisposable {
   readonly #checks = new Map<ServiceKey, HealthCheck>();
@@ -171,7 +172,7 @@ export class ServiceHealthChecks implements AsyncDisposable {
     const addresses = JSON.stringify(families.map(addressesOf));
     const moved = addresses !== this.#addresses;
     this.#addresses = addresses;
-    // First the ports that are given up: another Service may want one of them.
+    // Ports are released first: another Service may need one of them.
     const hasFreedPorts =
       [...changed].filter(([service, check]) => this.#endUnlessOnPort(service, check?.port)).length > 0;
     for (const [service, check] of changed) if (check !== undefined) this.#put(service, check);
@@ -183,12 +184,15 @@ export class ServiceHealthChecks implements AsyncDisposable {
     for (const listener of [...toOpen, ...waiting]) void listener.open();
   }
 
-  /** Ends the health check of a Service unless it is on this port; whether there was one. */
+  /** Ends the health check of a Service unless it uses this port. Returns whether it ended one. */
   #endUnlessOnPort(service: ServiceKey, port: number | undefined): boolean {
     const check = this.#checks.get(service);
     if (check === undefined || check.port === port) return false;
     this.#checks.delete(service);
-    this.parts.log.debug({ service, port: check.port }, 'the health check of a Service ends');
+    this.parts.log.debug(
+      { event: 'health-check-removed', service, port: check.port },
+      'Health check of a Service removed',
+    );
     void check.close();
     return true;
   }
@@ -197,7 +201,10 @@ export class ServiceHealthChecks implements AsyncDisposable {
     const present = this.#checks.get(service);
     if (present !== undefined) return present.update(check);
     this.#checks.set(service, new HealthCheck(service, check, this.parts));
-    this.parts.log.debug({ service, port: check.port }, 'the health check of a Service begins');
+    this.parts.log.debug(
+      { event: 'health-check-added', service, port: check.port },
+      'Health check of a Service added',
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -38,7 +38,7 @@ const openServer = async (
   }
 };
 
-/** '' is a server that is turned off: what it would tell is there all the same. */
+/** An empty address turns the server off. */
 const healthServer = ({
   settings,
   composition,
@@ -49,7 +49,7 @@ const healthServer = ({
   if (healthzBindAddress === '') return undefined;
   const withoutCluster = settings.now.source.from === 'manifests';
   return new RestartingServer({
-    name: 'the health server',
+    name: 'health',
     bindAddress: healthzBindAddress,
     handler: healthHandler({
       health: () => composition.health.health(),
@@ -62,14 +62,14 @@ const healthServer = ({
 
 const metricsServer = ({ settings, metrics, log }: ServingParts): RestartingServer =>
   new RestartingServer({
-    name: 'the metrics server',
+    name: 'metrics',
     bindAddress: settings.now.configuration.metricsBindAddress,
     handler: metricsPortHandler({
       metrics,
       settings: () => settings.now,
       setVerbosity: (verbosity) => {
         log.set({ verbosity, format: settings.now.logFormat });
-        log.info({ verbosity }, 'the verbosity of the log was set on the metrics port');
+        log.info({ event: 'verbosity-set', verbosity }, 'Log verbosity changed through the metrics port');
       },
     }),
     log,
@@ -78,7 +78,10 @@ const metricsServer = ({ settings, metrics, log }: ServingParts): RestartingServ
 const serviceHealthChecks = ({ settings, composition, events, log }: ServingParts): ServiceHealthChecks => {
   const onFailure = (service: ServiceKey, port: number, trouble: string): void => {
     const [namespace = '', name = ''] = service.split('/');
-    log.warn({ service, port, trouble }, 'the health check of a Service is not served; it is tried again');
+    log.warn(
+      { event: 'health-check-not-served', service, port, error: trouble },
+      'Health check port of a Service not available; retrying',
+    );
     events.record({
       regarding: { kind: 'Service', namespace, name, uid: composition.store.service(service)?.uid },
       type: 'Warning',
@@ -101,8 +104,8 @@ const serviceHealthChecks = ({ settings, composition, events, log }: ServingPart
 };
 
 /**
- * Serves health and metrics, and the health checks of Services as they come. Where bindAddressHardFail is set, a ListenError
- * says which of them can't be. Ended, it is the first that the world sees of a daemon that stops.
+ * Serves health, metrics and the health checks of Services. With bindAddressHardFail it rejects with a ListenError. A
+ * daemon that stops closes these first.
  */
 export const startServing = async (parts: ServingParts): Promise<AsyncDisposable> => {
   const health = healthServer(parts);

@@ -8,36 +8,35 @@ export interface FamilyHealth {
   readonly healthy: boolean;
 }
 
-/** How the syncs of this proxy are doing. */
+/** The health of the syncs. */
 export interface HealthState {
   /** Whether every family is healthy. */
   readonly healthy: boolean;
-  /** Families whose syncs have not begun are absent. */
+  /** Without the families whose syncs have not begun. */
   readonly families: Readonly<Partial<Record<Family, FamilyHealth>>>;
 }
 
 export interface SyncHealthOptions {
-  /** Those that are served. */
+  /** The families that this node serves. */
   readonly families: readonly Family[];
-  /** Whether a family is not served as it should be, though its sync came to its end. */
+  /** Whether a family is not fully served although its sync succeeded. */
   readonly hasFailed: (family: Family) => boolean;
-  /** Milliseconds that a sync may be outstanding, as of now: twice ipvs.syncPeriod. */
+  /** How long a sync may be pending, milliseconds: twice ipvs.syncPeriod. */
   readonly timeout: () => number;
   readonly clocks?: () => Instant;
 }
 
 interface FamilyState {
   lastUpdated: number;
-  /** Since when a sync has been outstanding, on the clock that nobody sets. */
+  /** Since when a sync is pending, on the monotonic clock. */
   pendingSince: number | undefined;
-  /** The same of what was asked for after the sync under way had begun, which it may not contain. */
+  /** The same for changes after the current sync began: that sync may not contain them. */
   requestedSince: number | undefined;
 }
 
 /**
- * Knows whether the kernel is kept up with the cluster (kube-proxy-ipvs §7.1): a family is healthy while no sync of it has been
- * outstanding for too long. Unlike in kube-proxy, a periodic sync counts like any other: one that hangs or keeps failing is
- * seen, though nobody asked for it.
+ * Whether the kernel follows the cluster (kube-proxy-ipvs §7.1): a family is healthy while none of its syncs is pending for
+ * too long. Unlike in kube-proxy, a periodic sync counts too: one that hangs or keeps failing is noticed.
  */
 export class SyncHealth implements SyncObserver {
   readonly #states = new Map<Family, FamilyState>();

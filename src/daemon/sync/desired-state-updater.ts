@@ -2,6 +2,7 @@ import { Yielder } from '../../base/async.js';
 import { messageOf } from '../../base/errors.js';
 import type { Family, IpAddress } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
@@ -20,7 +21,7 @@ import type { ClusterStore } from '../../watch/store/cluster-store.js';
 import { problemEvent } from '../events/problem-events.js';
 import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
 
-/** A flood of changes leaves every Service to be rendered. */
+/** After a flood of changes every Service is rendered. */
 const maximumBlockingMilliseconds = 5;
 
 export interface DesiredStateUpdaterParts {
@@ -29,23 +30,22 @@ export interface DesiredStateUpdaterParts {
   readonly store: ClusterStore;
   readonly settings: () => RenderSettings;
   readonly nodeFacts: () => NodeFacts;
-  /** What the kernel holds, and orphans keep: a change of settings or of the node may concern all of it. */
+  /** What the kernel holds and orphans keep: a change of settings or of the node may concern all of it. */
   readonly retainedKeys: () => DirtyKeys;
-  /** Is told what keeps Services from being served as they ask. */
+  /** Records the problems of Services. */
   readonly events: EventRecorder;
   readonly log: Logger;
 }
 
-/** Health check ports as they are to be; undefined: the Service has none any more. */
+/** The desired health checks; undefined if the Service no longer has one. */
 export type ChangedHealthChecks = ReadonlyMap<ServiceKey, ServiceHealthCheck | undefined>;
 
 const textOf = (problem: Problem): string => `${problem.reason}: ${problem.message}`;
 
-/** Keeps what is wanted of this node in step with the store and the node's facts, and says once what can't be honoured. */
+/** Keeps the desired state of this node in step with the store and the facts of the node, and reports each problem once. */
 export class DesiredStateUpdater {
   readonly desired: DesiredState;
-  /** By virtual server, the clashes that were told. */
-  readonly #reported = new Map<VirtualServerKey, ReadonlySet<string>>();
+  readonly #clashes = new StateLog<VirtualServerKey>();
   #context: RenderContext | undefined;
   #interfaceAddresses: RenderContext['interfaceAddresses'] = new Map();
   #changedHealthChecks = new Map<ServiceKey, ServiceHealthCheck | undefined>();
@@ -64,13 +64,13 @@ export class DesiredStateUpdater {
     this.#context = undefined;
   }
 
-  /** Renders what changed since the last call. Gives the keys that may have changed with it. */
+  /** Renders what changed since the last call. Returns the keys that may have changed. */
   update(): DirtyKeys {
     const steps = this.#update();
     for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
   }
 
-  /** The same, while the event loop has its turns; what changes meanwhile is for the next call. */
+  /** The same, yielding to the event loop; later changes are for the next call. */
   async updateIncrementally(): Promise<DirtyKeys> {
     const yielder = new Yielder(maximumBlockingMilliseconds);
     const steps = this.#update();
@@ -80,7 +80,7 @@ export class DesiredStateUpdater {
     }
   }
 
-  /** A step is a Service. */
+  /** Each step renders one Service. */
   *#update(): Generator<void, DirtyKeys> {
     const { store, settings, nodeFacts } = this.parts;
     if (store.takeNodeChanged()) this.nodeChanged();
@@ -109,25 +109,25 @@ export class DesiredStateUpdater {
     return { virtualServers, addresses, elements };
   }
 
-  /** This node, as everything was rendered for it last. */
+  /** The facts of this node at the last rendering. */
   get node(): NodeFacts {
     return this.#context?.node ?? this.parts.nodeFacts();
   }
 
-  /** The health checks that are not as they were at the last call. */
+  /** The health checks that changed since the last call. */
   takeHealthChecks(): ChangedHealthChecks {
     const changed = this.#changedHealthChecks;
     this.#changedHealthChecks = new Map();
     return changed;
   }
 
-  /** Where health check ports are to be served, as of the last update. */
+  /** The addresses that serve health check ports, as of the last update. */
   healthCheckAddresses(family: Family): HealthCheckAddresses {
     const { node, settings } = this.#context ?? renderContext(this.parts.nodeFacts(), this.parts.settings());
     return healthCheckAddresses(family, node, settings.nodePortAddresses);
   }
 
-  /** What keeps Services from being served as they ask, now. */
+  /** The Events of the problems that Services have now. */
   *problemEvents(): Iterable<RecordedEvent> {
     for (const fragment of this.desired.fragments())
       for (const problem of fragment.problems) yield this.#eventOf(problem);
@@ -143,14 +143,17 @@ export class DesiredStateUpdater {
     return before !== undefined && !sameReservedAddresses(before, this.parts.nodeFacts().reserved);
   }
 
-  /** A Service that breaks the rendering keeps what it had, and holds up no other. */
+  /** A Service whose rendering throws keeps its previous state, and does not hold up other Services. */
   #render(key: ServiceKey, context: RenderContext): Fragment | undefined {
     const { store, log } = this.parts;
     const service = store.service(key);
     try {
       return service === undefined ? undefined : render(service, store.slicesOf(key), context);
     } catch (error) {
-      log.error({ service: key, error: messageOf(error) }, 'a Service cannot be rendered; what it had stays');
+      log.error(
+        { event: 'rendering-failed', service: key, error: messageOf(error) },
+        'Rendering a Service failed; its previous state stays',
+      );
       return this.desired.fragment(key);
     }
   }
@@ -163,18 +166,18 @@ export class DesiredStateUpdater {
 
   #reportClashes(key: VirtualServerKey): void {
     const clashes = this.desired.clashesAt(key);
-    const known = this.#reported.get(key);
-    for (const clash of clashes) if (known?.has(textOf(clash)) !== true) this.#warn(clash);
-    if (clashes.length > 0) this.#reported.set(key, new Set(clashes.map(textOf)));
-    else if (known !== undefined) this.#reported.delete(key);
+    if (clashes.length === 0) return this.#clashes.end(key);
+    this.#clashes.begin(key, clashes.map(textOf).join('\n'), () => {
+      for (const clash of clashes) this.#warn(clash);
+    });
   }
 
   #warn(problem: Problem): void {
     const { service, reason, message } = problem;
     this.parts.events.record(this.#eventOf(problem));
     this.parts.log.warn(
-      { service, reason, problem: message },
-      'a part of a Service is not served as it asks',
+      { event: 'service-problem', service, reason, problem: message },
+      'Service not fully served',
     );
   }
 }

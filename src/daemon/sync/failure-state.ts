@@ -1,6 +1,6 @@
 import { Backoff } from '../../base/async.js';
 import { messageOf } from '../../base/errors.js';
-import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 
 export interface SyncRetryDelays {
   readonly firstMilliseconds: number;
@@ -12,33 +12,35 @@ export const defaultSyncRetryDelays: SyncRetryDelays = {
   maximumMilliseconds: 60_000,
 };
 
-/** Work that breaks again and again: when it is tried next, and one line for each change of what is wrong. */
+/** How work that may fail is logged. */
+export interface FailureLog {
+  readonly failed: (error: string) => void;
+  readonly recovered: () => void;
+}
+
+/** Work that fails repeatedly: the delay before the next try, and one log line for each reason. */
 export class FailureState {
   readonly #backoff: Backoff;
-  #lastError: string | undefined;
+  readonly #failure = new StateLog();
 
-  /** `broken` and `mended` are what the log says. */
   constructor(
-    private readonly messages: { readonly failed: string; readonly recovered: string },
+    private readonly log: FailureLog,
     delays: SyncRetryDelays,
-    private readonly log: Logger,
   ) {
     this.#backoff = new Backoff(delays);
   }
 
-  /** The work broke; in how many milliseconds it is to be tried again. */
+  /** The work failed. Returns the milliseconds to wait before the next try. */
   failed(error: unknown): number {
     const message = messageOf(error);
-    if (message !== this.#lastError) this.log.error({ error: message }, this.messages.failed);
-    this.#lastError = message;
+    this.#failure.begin('', message, () => this.log.failed(message));
     return this.#backoff.next();
   }
 
-  /** The work came to its end. */
   succeeded(): void {
-    if (this.#lastError === undefined) return;
-    this.#lastError = undefined;
-    this.#backoff.reset();
-    this.log.info({}, this.messages.recovered);
+    this.#failure.end('', () => {
+      this.#backoff.reset();
+      this.log.recovered();
+    });
   }
 }

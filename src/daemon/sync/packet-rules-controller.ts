@@ -2,23 +2,24 @@ import type { EngineState } from '../../apply/state/engine-state.js';
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import { Backoff } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
+import type { Wakeups } from '../../base/wakeups.js';
 import type { ElementKey } from '../../nftables/declarations.js';
 import type { DirtyKeys, DesiredView } from '../../plan/operations/diff.js';
-import type { NamedTimers } from '../../base/named-timers.js';
 import { RepairBackoff } from './repair-backoff.js';
 import type { SyncRetryDelays } from './failure-state.js';
 
 export interface PacketRulesControllerParts {
   readonly packetRules: Pick<PacketRules, 'declare' | 'invalidate' | 'read' | 'inForce'>;
   readonly observed: Pick<EngineState, 'setElements' | 'element'>;
-  readonly timers: NamedTimers;
+  readonly wakeups: Pick<Wakeups<PacketRulesWakeup>, 'schedule' | 'isScheduled'>;
   readonly delays: SyncRetryDelays;
   readonly log: Logger;
-  /** Runs work on the kernel when it is its turn. */
-  readonly enqueue: (work: () => Promise<void>) => Promise<void>;
 }
 
-/** Keeps the packet rules declared and their elements known; a family whose rules are refused has no part in the rest. */
+/** `packet-rules-declare`: declare refused rules again; `packet-rules-repair`: check rules that another program changed. */
+export type PacketRulesWakeup = 'packet-rules-declare' | 'packet-rules-repair';
+
+/** Keeps the packet rules declared and their elements known. A family whose rules the kernel refuses does not hold up the other. */
 export class PacketRulesController {
   readonly #backoff: Backoff;
   readonly #repairBackoff: RepairBackoff;
@@ -28,7 +29,7 @@ export class PacketRulesController {
     this.#repairBackoff = new RepairBackoff(parts.log);
   }
 
-  /** False where the kernel refuses any: they are tried again alone, with growing delays. */
+  /** Returns false if the kernel refused the rules of a family; they are declared again after a delay that grows. */
   async declare(): Promise<boolean> {
     if (await this.parts.packetRules.declare()) {
       this.#backoff.reset();
@@ -39,14 +40,12 @@ export class PacketRulesController {
   }
 
   #scheduleDeclare(): void {
-    const { timers, enqueue } = this.parts;
-    if (!timers.has('refused packet rules'))
-      timers.after('refused packet rules', this.#backoff.next(), () => {
-        void enqueue(async () => void (await this.declare()));
-      });
+    const { wakeups } = this.parts;
+    if (!wakeups.isScheduled('packet-rules-declare'))
+      wakeups.schedule('packet-rules-declare', this.#backoff.next());
   }
 
-  /** Without the elements of families that have no rules. */
+  /** Drops the elements of families whose rules are not in force. */
   withElementsInForce(dirtyKeys: DirtyKeys, desired: Pick<DesiredView, 'element'>): DirtyKeys {
     const { packetRules, observed } = this.parts;
     const elements = [...dirtyKeys.elements].filter((key) => {
@@ -56,21 +55,26 @@ export class PacketRulesController {
     return { ...dirtyKeys, elements: new Set(elements) };
   }
 
-  /** Somebody changed our tables: `repair` is to be done, once for many events. */
-  scheduleRepair(repair: () => Promise<void>): void {
-    const { timers, enqueue } = this.parts;
-    if (timers.has('packet rules')) return;
-    timers.after('packet rules', this.#repairBackoff.next(), () => void enqueue(repair));
+  /** Another program changed our tables: they are repaired once for many events. */
+  scheduleRepair(): void {
+    const { wakeups } = this.parts;
+    if (!wakeups.isScheduled('packet-rules-repair'))
+      wakeups.schedule('packet-rules-repair', this.#repairBackoff.next());
   }
 
-  /** Makes the tables as they should be and reads their elements; gives those that are not as they were known. */
-  async declareAndRead(): Promise<ReadonlySet<ElementKey>> {
+  /** Declares the tables after comparing them with the kernel, whatever is known of them. */
+  async redeclare(): Promise<boolean> {
     this.parts.packetRules.invalidate();
-    await this.declare();
+    return this.declare();
+  }
+
+  /** Redeclares the tables and reads their elements. Returns the elements that differ from the observed state. */
+  async declareAndRead(): Promise<ReadonlySet<ElementKey>> {
+    await this.redeclare();
     return this.read();
   }
 
-  /** Reads the elements; gives those that are not as they were known. */
+  /** Returns the elements that differ from the observed state. */
   async read(): Promise<ReadonlySet<ElementKey>> {
     const { packetRules, observed } = this.parts;
     const before = packetRules.inForce;

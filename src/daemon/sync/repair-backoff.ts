@@ -1,23 +1,23 @@
 import type { Logger } from '../../base/log.js';
 
-/** What somebody does to our tables comes as many events. */
+/** One change of our tables causes many events. */
 const firstDelayMilliseconds = 50;
-/** So many repairs may be made at once, and one more for each second that passes. */
+/** How many repairs may be made at once; each second permits one more. */
 const freeRepairs = 10;
 const firstBackoffMilliseconds = 1_000;
 const maximumMilliseconds = 60_000;
-/** After so long without a repair, beyond the last pause, everything is forgotten. */
+/** After this time without a repair, beyond the last delay, the delays start again. */
 const quietMilliseconds = 10_000;
 
 /**
- * How long to wait before our packet rules are put right: next to nothing for somebody who changes them now and then, ever longer
- * against somebody who does so again and again, as another daemon of another configuration would.
+ * The delay before our packet rules are repaired: short after occasional changes, and growing against a program that
+ * changes them all the time, such as a second daemon with another configuration.
  */
 export class RepairBackoff {
-  /** Repairs that no second has paid for. */
+  /** Repairs beyond one a second. */
   #recentRepairs = 0;
   #lastAt = -Infinity;
-  /** How often it was too often, without a quiet time. */
+  /** Excessive repairs without a quiet time. */
   #excessiveRepairs = 0;
   #quietAt = -Infinity;
 
@@ -26,7 +26,7 @@ export class RepairBackoff {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** The pause before the next repair, in milliseconds. */
+  /** The delay before the next repair, in milliseconds. */
   next(): number {
     const now = this.now();
     if (now >= this.#quietAt) this.#excessiveRepairs = 0;
@@ -38,9 +38,11 @@ export class RepairBackoff {
     this.#quietAt = now + delay * 2 + quietMilliseconds;
     if (this.#excessiveRepairs === 1)
       this.log.warn(
-        {},
-        'somebody changes the packet rules again and again: does another kube-ipvs run here, with another configuration? ' +
-          'They are put right ever less often, at least once a minute',
+        {
+          event: 'packet-rules-contended',
+          remedy: 'Check whether a second kube-ipvs with another configuration runs on this node.',
+        },
+        'Packet rules repeatedly changed by another program; repairing less often, at least once a minute',
       );
     return delay;
   }

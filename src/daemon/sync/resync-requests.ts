@@ -1,18 +1,18 @@
 import { SyncRunner } from './sync-runner.js';
 
-/** The pause after a resync that was asked for: at least so long, and so many times as long as it took. */
+/** The pause after a requested resync: a minimum, and a multiple of the time that it took. */
 const minimumPauseMilliseconds = 1_000;
 const pauseFactor = 4;
 
 /**
- * Resyncs that somebody asks for: the first runs at once. Whoever asks on and on gets one after the other with pauses between
- * them, so that the changes of the cluster find their time.
+ * Runs requested resyncs: the first at once, repeated ones with pauses between them, which leave time for changes of the
+ * cluster.
  */
 export const resyncRequests = (resync: () => Promise<void>): SyncRunner => {
   let pause = minimumPauseMilliseconds;
   return new SyncRunner({
     minSyncPeriod: () => pause,
-    // Nobody asks: none.
+    // No resync without a request.
     syncPeriod: () => Infinity,
     run: async (reason) => {
       if (reason === 'periodic') return;

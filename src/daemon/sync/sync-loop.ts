@@ -1,86 +1,112 @@
-import { DummyInterfaceError } from '../../apply/addresses/dummy-interface.js';
+import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import type { ReconcileReport } from '../../apply/phase-runner.js';
 import { SerialQueue } from '../../base/async.js';
-import type { IpAddress } from '../../base/ip.js';
-import { firstOf } from '../../base/log-sampled.js';
-import { isEmpty, dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
+import { isExpectedError, raiseUncaught } from '../../base/errors.js';
+import { Wakeups } from '../../base/wakeups.js';
+import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Phase } from '../../plan/operations/phases.js';
-import { NamedTimers } from '../../base/named-timers.js';
-import type { SyncLoopParts } from './sync-loop-parts.js';
+import type { ClusterStore } from '../../watch/store/cluster-store.js';
+import { defaultSyncRetryDelays, FailureState, type SyncRetryDelays } from './failure-state.js';
+import { KernelSync, resyncSliceSize, type KernelSyncParts } from './kernel-sync.js';
+import { PacketRulesController, type PacketRulesWakeup } from './packet-rules-controller.js';
 import { resyncRequests } from './resync-requests.js';
-import { PacketRulesController } from './packet-rules-controller.js';
-import { observeSync } from './sync-observer.js';
-import { SyncRunner, type Urgency } from './sync-runner.js';
-import { defaultSyncRetryDelays, FailureState } from './failure-state.js';
+import { addressReadFailureLog, logFinished, syncFailureLog, type FinishedEvent } from './sync-log.js';
+import { observeSync, type SyncObserver } from './sync-observer.js';
+import { SyncRunner, type RunReason, type Urgency } from './sync-runner.js';
+import { nextState, type SyncEvent, type SyncState } from './sync-state.js';
+import type { SyncTrigger } from './sync-trigger.js';
 
-/** Virtual servers whose real servers one slice of the resync reads. */
-const resyncSliceSize = 100;
-
-/** What falls due within this time is tried again together. */
+/** Retries that fall due within this time are made together. */
 const minimumRetryDelayMilliseconds = 250;
 
+export interface SyncLoopParts extends KernelSyncParts {
+  readonly store: Pick<ClusterStore, 'synced'>;
+  readonly packetRules: Pick<PacketRules, 'declare' | 'invalidate' | 'read' | 'inForce'>;
+  /** Milliseconds; read each time, as settings change. */
+  readonly periods: () => { readonly minSyncPeriod: number; readonly syncPeriod: number };
+  readonly observer: SyncObserver;
+  readonly syncRetryDelays?: SyncRetryDelays | undefined;
+  /** Ends the process. */
+  readonly raise?: ((error: unknown) => void) | undefined;
+}
+
+type Wakeup = 'sync-retry' | 'retry' | 'drain' | 'slice' | 'address-read' | PacketRulesWakeup;
+
 /**
- * The sync loop: turns dirty Services and kernel events into reconciled keys. Everything that touches the kernel passes one
- * serial queue.
+ * The sync loop: turns dirty Services and kernel events into reconciled keys. All work on the kernel passes one serial queue,
+ * `sync-state.ts` says what the loop may do, and `nextWakeup` is when it acts next by itself.
  */
 export class SyncLoop implements AsyncDisposable {
   readonly #queue = new SerialQueue();
   readonly #runner: SyncRunner;
   readonly #resyncRequests: SyncRunner;
-  readonly #dirtyAddresses = new Set<IpAddress>();
-  readonly #timers = new NamedTimers();
+  readonly #wakeups = new Wakeups<Wakeup>((name) => this.#wake(name));
   readonly #packetRulesController: PacketRulesController;
+  readonly #sync: KernelSync;
   readonly #syncFailure: FailureState;
-  readonly #minimumRetryDelay: number;
   readonly #readFailure: FailureState;
-  #started = false;
-  #mirrorIsCurrent = false;
-  #rereadPending = false;
+  readonly #minimumRetryDelay: number;
+  #state: SyncState = 'not-started';
+  #addressReadQueued = false;
+  /** The delay between two slices of a resync, milliseconds. */
+  #sliceInterval = 0;
   #firstSync: { resolve: (report: ReconcileReport) => void } | undefined;
 
   constructor(private readonly parts: SyncLoopParts) {
-    const { syncRetryDelays: delays = defaultSyncRetryDelays, log } = parts;
+    const { syncRetryDelays: delays = defaultSyncRetryDelays, log, periods } = parts;
     this.#minimumRetryDelay = Math.min(minimumRetryDelayMilliseconds, delays.firstMilliseconds);
-    this.#syncFailure = new FailureState(
-      { failed: 'a sync failed and is tried again', recovered: 'syncs come to their end again' },
-      delays,
-      log,
-    );
-    this.#readFailure = new FailureState(
-      { failed: 'could not read links and addresses', recovered: 'links and addresses can be read again' },
-      delays,
-      log,
-    );
-    const enqueue = (work: () => Promise<void>): Promise<void> => this.#enqueue(work);
-    this.#packetRulesController = new PacketRulesController({
-      ...parts,
-      timers: this.#timers,
-      delays,
-      enqueue,
-    });
-    this.#resyncRequests = resyncRequests(() => enqueue(() => this.#resyncAll()));
+    this.#syncFailure = new FailureState(syncFailureLog(log), delays);
+    this.#readFailure = new FailureState(addressReadFailureLog(log), delays);
+    this.#packetRulesController = new PacketRulesController({ ...parts, wakeups: this.#wakeups, delays });
+    this.#sync = new KernelSync(parts, this.#packetRulesController);
+    this.#resyncRequests = resyncRequests(() => this.#enqueue(() => this.#resyncAll()));
     this.#runner = new SyncRunner({
-      minSyncPeriod: parts.minSyncPeriod,
-      syncPeriod: parts.syncPeriod,
-      run: (reason) => {
-        for (const observer of parts.observers) observer.due();
-        return this.#enqueue(() => (reason === 'periodic' ? this.#resync() : this.#sync()));
-      },
+      minSyncPeriod: () => periods().minSyncPeriod,
+      syncPeriod: () => periods().syncPeriod,
+      run: (reason) => this.#run(reason),
     });
+  }
+
+  get state(): SyncState {
+    return this.#state;
+  }
+
+  /** When the loop acts next without a request, by the clock of `performance.now`. */
+  get nextWakeup(): number | undefined {
+    return this.#wakeups.nextWakeup;
   }
 
   /** From now on the kernel follows the store. Resolves with the report of the first complete sync. */
   start(): Promise<ReconcileReport> {
-    this.#started = true;
-    for (const observer of this.parts.observers) observer.started();
+    this.#advance('started');
+    this.parts.observer.started();
     this.request();
     return new Promise((resolve) => (this.#firstSync = { resolve }));
   }
 
-  /** Something that rendering depends on changed; the sync follows as minSyncPeriod lets it. */
+  handle(trigger: SyncTrigger): void {
+    switch (trigger.kind) {
+      case 'cluster-changed':
+        return this.request(trigger.urgency);
+      case 'node-changed':
+        return this.nodeChanged();
+      case 'dummy-addresses-changed':
+        this.#sync.addDirtyAddresses(trigger.addresses);
+        return this.request();
+      case 'addresses-untrusted':
+        return this.rereadAddresses();
+      case 'packet-rules-untrusted':
+        return this.packetRulesChanged();
+      case 'node-deleted':
+        return this.#checkDrains();
+    }
+  }
+
+  /** A sync follows as soon as minSyncPeriod allows. */
   request(urgency: Urgency = 'ordinary'): void {
-    if (!this.#started || !this.parts.store.synced) return;
-    for (const observer of this.parts.observers) observer.queued();
+    if (this.#state === 'not-started' || !this.parts.store.synced) return;
+    this.#advance('sources-synced');
+    this.parts.observer.queued();
     this.#runner.request(urgency);
   }
 
@@ -90,8 +116,8 @@ export class SyncLoop implements AsyncDisposable {
   }
 
   /**
-   * Settings are to change: nothing else touches the kernel while `change` prepares it and puts them in force; then everything
-   * is rendered by them. Rejects where `change` does.
+   * Runs `change`, which prepares the kernel for new settings and puts them in force, while no other work touches the kernel;
+   * then renders every Service again. Rejects if `change` does.
    */
   async changeSettings(change: () => Promise<void>): Promise<void> {
     await this.#queue.run(change);
@@ -99,245 +125,216 @@ export class SyncLoop implements AsyncDisposable {
     this.nodeChanged();
   }
 
-  /** Which nodes are gone is not as it was: what drains is looked at now. */
-  deletedNodesChanged(): void {
+  /** The kernel dropped link and address events. */
+  eventsLost(): void {
+    if (this.#addressReadQueued) return;
+    this.parts.log.warn(
+      { event: 'address-events-lost' },
+      'Link and address events lost; reading all of them',
+    );
+    this.rereadAddresses();
+  }
+
+  /** Another program changed our nftables tables, or the kernel dropped events about them. */
+  packetRulesChanged(): void {
+    this.#packetRulesController.scheduleRepair();
+  }
+
+  /** The module ip_vs was unloaded or loaded. */
+  ipvsChanged(): void {
+    void this.#queue.run(async () => {
+      this.#loseObservedState();
+      this.request();
+    });
+  }
+
+  /** Reads all links and addresses; requests made before the read begins share it. */
+  rereadAddresses(): void {
+    if (this.#addressReadQueued) return;
+    this.#addressReadQueued = true;
+    void this.#queue.run(async () => {
+      this.#addressReadQueued = false;
+      try {
+        await this.#readAddresses();
+      } catch (error) {
+        if (!isExpectedError(error)) return this.#fail(error);
+        this.#wakeups.schedule('address-read', this.#readFailure.failed(error));
+      }
+    });
+  }
+
+  /** Reads and repairs the whole kernel at once, not slice by slice. Repeated requests are spread. */
+  resyncNow(): void {
+    this.#resyncRequests.request();
+  }
+
+  /** Returns what the first sync would do. Reads the kernel, changes nothing. */
+  plan(): Promise<readonly Phase[]> {
+    return this.#queue.run(() => this.#sync.plan());
+  }
+
+  /** Finishes the work in progress and leaves the kernel as it is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.parts.reconciler.stop();
+    this.#wakeups.stop();
+    await Promise.all([this.#runner.stop(), this.#resyncRequests.stop()]);
+    await this.#queue.run(async () => undefined);
+  }
+
+  #advance(event: SyncEvent): void {
+    this.#state = nextState(this.#state, event);
+  }
+
+  #wake(name: Wakeup): void {
+    if (name === 'address-read') return this.rereadAddresses();
+    if (name !== 'sync-retry') return void this.#enqueue(() => this.#dueWork(name));
+    this.#advance('retry-due');
+    this.#runner.request();
+  }
+
+  async #dueWork(name: Exclude<Wakeup, 'sync-retry' | 'address-read'>): Promise<void> {
+    const { reconciler } = this.parts;
+    switch (name) {
+      case 'retry':
+        return this.#finishQuietly(() => reconciler.reconcile(dirtyKeys()), 'retried');
+      case 'drain':
+        return this.#finishQuietly(() => reconciler.drainDue(), 'drained');
+      case 'slice':
+        await this.#repair(await this.#sync.resyncSlice());
+        return this.#scheduleSlice();
+      case 'packet-rules-declare':
+        return void (await this.#packetRulesController.declare());
+      case 'packet-rules-repair':
+        return this.#repairPacketRules();
+    }
+  }
+
+  /** Work on the kernel. If it fails, the observed state is lost and the retry reads the whole kernel. */
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    return this.#queue.run(async () => {
+      if (this.#state === 'failed') return;
+      try {
+        await work();
+      } catch (error) {
+        if (!isExpectedError(error)) return this.#fail(error);
+        this.#advance('sync-failed');
+        this.parts.packetRules.invalidate();
+        this.#wakeups.schedule('sync-retry', this.#syncFailure.failed(error));
+      }
+    });
+  }
+
+  /** A programming error would come again with each retry: the kernel keeps forwarding, and the kubelet restarts the process. */
+  #fail(error: unknown): void {
+    this.#advance('programming-error');
+    this.#wakeups.stop();
+    (this.parts.raise ?? raiseUncaught)(error);
+  }
+
+  #loseObservedState(): void {
+    this.#advance('observed-state-lost');
+    this.#wakeups.cancel('sync-retry');
+  }
+
+  #run(reason: RunReason): Promise<void> {
+    this.parts.observer.due();
+    return this.#enqueue(() => (reason === 'periodic' ? this.#resync() : this.#program()));
+  }
+
+  async #program(): Promise<void> {
+    const adopt = this.#state === 'adopting';
+    if (!adopt && this.#state !== 'in-sync') return;
+    const { observer } = this.parts;
+    await observeSync(observer, async () => {
+      const started = performance.now();
+      const report = await this.#sync.program({ adopt, onBegin: () => observer.began() });
+      this.#advance('synced');
+      this.#syncFailure.succeeded();
+      this.#finish(report, 'synced', started);
+    });
+  }
+
+  async #readAddresses(): Promise<void> {
+    if (await this.parts.readAddresses()) this.parts.desiredStateUpdater.nodeChanged();
+    if (this.#state === 'in-sync') await this.#sync.readDummyAddresses();
+    this.#readFailure.succeeded();
+    this.request();
+  }
+
+  #checkDrains(): void {
     const { reconciler } = this.parts;
     if (reconciler.drains.draining.size === 0) return;
     void this.#enqueue(() => this.#finishQuietly(() => reconciler.drainAll(), 'drained'));
   }
 
-  dummyChanged(addresses: Iterable<IpAddress>): void {
-    for (const address of addresses) this.#dirtyAddresses.add(address);
-    this.request();
-  }
-
-  /** Events were lost: everything about links and addresses is read again. */
-  eventsLost(): void {
-    if (this.#rereadPending) return;
-    this.parts.log.warn({}, 'the kernel dropped link and address events; reading all of them again');
-    this.rereadAddresses();
-  }
-
-  /** Somebody changed our nftables tables, or events about them were lost. */
-  packetRulesChanged(): void {
-    this.#packetRulesController.scheduleRepair(() => this.#repairPacketRules());
-  }
-
-  /** IPVS has gone, or is there again: everything is looked at now. */
-  ipvsChanged(): void {
-    void this.#queue.run(async () => {
-      this.#mirrorIsCurrent = false;
-      this.#timers.cancel('trouble');
-      this.request();
-    });
-  }
-
-  /** Reads all links and addresses; asked for several times before it begins, once. */
-  rereadAddresses(): void {
-    if (this.#rereadPending) return;
-    this.#rereadPending = true;
-    void this.#queue.run(async () => {
-      this.#rereadPending = false;
-      try {
-        if (await this.parts.readAddresses()) this.parts.desiredStateUpdater.nodeChanged();
-        if (this.#mirrorIsCurrent) this.dummyChanged(await this.parts.resync.readAddresses());
-        this.#readFailure.succeeded();
-        this.request();
-      } catch (error) {
-        this.#timers.after('events', this.#readFailure.failed(error), () => this.rereadAddresses());
-      }
-    });
-  }
-
-  /** All is read and repaired now, not slice by slice when its time has come; asked for again and again, now and then. */
-  resyncNow(): void {
-    this.#resyncRequests.request();
-  }
-
-  /** What the first sync would do. Reads the kernel, changes nothing. */
-  async plan(): Promise<readonly Phase[]> {
-    return this.#queue.run(async () => {
-      const { desiredStateUpdater, orphaned, reconciler } = this.parts;
-      const dirtyKeys = await reconciler.examine(await this.#readKernel(desiredStateUpdater.update()));
-      return reconciler.plan(this.#packetRulesController.withElementsInForce(dirtyKeys, orphaned));
-    });
-  }
-
-  /** Ends the work under way and leaves the kernel as it is. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.parts.reconciler.stop();
-    this.#timers.stop();
-    await Promise.all([this.#runner.stop(), this.#resyncRequests.stop()]);
-    await this.#queue.run(async () => undefined);
-  }
-
-  /** Work on the kernel. Where it breaks, what the kernel holds is not known any more, and the next sync reads all of it. */
-  #enqueue(work: () => Promise<void>): Promise<void> {
-    return this.#queue.run(async () => {
-      try {
-        await work();
-      } catch (error) {
-        this.#mirrorIsCurrent = false;
-        this.parts.packetRules.invalidate();
-        this.#timers.after('trouble', this.#syncFailure.failed(error), () => this.#runner.request());
-      }
-    });
-  }
-
-  async #sync(): Promise<void> {
-    // In trouble every sync reads the whole kernel: changes wait for the next try together.
-    if (!this.parts.store.synced || this.#timers.has('trouble')) return;
-    await observeSync(this.parts.observers, () => this.#program());
-  }
-
-  async #program(): Promise<void> {
-    const { desiredStateUpdater, reconciler } = this.parts;
-    const started = performance.now();
-    if (!this.#mirrorIsCurrent) await this.parts.ensureIpvs();
-    await this.#ensureDummy();
-    for (const observer of this.parts.observers) observer.began();
-    const changed = await desiredStateUpdater.updateIncrementally();
-    const drifted = this.#takeDriftedAddresses(changed);
-    const failedDeclarations = (await this.#packetRulesController.declare()) ? 0 : 1;
-    const dirtyKeys = { ...changed, addresses: new Set([...changed.addresses, ...drifted]) };
-    const report = await reconciler.reconcile(
-      this.#mirrorIsCurrent ? dirtyKeys : await this.#readKernel(dirtyKeys),
-    );
-    this.#syncFailure.succeeded();
-    if (!reconciler.isStopped) await this.parts.takeOver.end();
-    for (const address of drifted.filter((each) => !this.#differs(each)))
-      this.parts.drift.count('address', this.parts.isAddressDesired(address) ? 'missing' : 'extra');
-    this.#finish({ ...report, failed: report.failed + failedDeclarations }, 'synced', started);
-  }
-
-  /** Without the device the table follows all the same; each address that is wanted says what is wrong, and is tried again. */
-  async #ensureDummy(): Promise<void> {
-    try {
-      await this.parts.dummy.ensure();
-    } catch (error) {
-      if (!(error instanceof DummyInterfaceError)) throw error;
-    }
-  }
-
-  /** Reads the whole kernel table into the mirror: what stands there and is wanted stays as it is. */
-  async #readKernel(changed: DirtyKeys): Promise<DirtyKeys> {
-    const { resync, observed, orphaned, desiredStateUpdater } = this.parts;
-    await this.#packetRulesController.read();
-    await resync.begin({ ignoreKnown: true });
-    this.#mirrorIsCurrent = true;
-    return union(union(changed, desiredStateUpdater.desired.keys()), union(orphaned.keys(), observed.keys()));
-  }
-
   async #resyncAll(): Promise<void> {
-    this.#timers.cancel('trouble');
+    if (this.#state === 'retrying') this.#loseObservedState();
     await this.#resync();
     await this.#repairPacketRules();
-    const { resync } = this.parts;
-    while (resync.remaining > 0) await this.#repair(await resync.step(resyncSliceSize));
+    while (this.parts.resync.remaining > 0) await this.#repair(await this.#sync.resyncSlice());
   }
 
   async #resync(): Promise<void> {
-    if (!this.parts.store.synced || !this.#mirrorIsCurrent) return this.#sync();
-    await observeSync(this.parts.observers, () => this.#beginResync());
+    if (this.#state !== 'in-sync') return this.#program();
+    await observeSync(this.parts.observer, () => this.#beginResync());
   }
 
   async #beginResync(): Promise<void> {
-    this.parts.checkKernelSettings();
-    await this.#ensureDummy();
-    if (await this.parts.readAddresses()) this.nodeChanged();
-    this.parts.packetRules.invalidate();
-    await this.#packetRulesController.declare();
-    const drifted = await this.parts.resync.begin();
-    // Where virtual servers of others came or went, that is no drift of ours.
-    await this.#finishQuietly(() => this.parts.reconciler.reconcile(dirtyKeys()), 'synced');
+    const { reconciler, resync, periods } = this.parts;
+    if (await this.#sync.checkNode()) this.nodeChanged();
+    const drifted = await this.#sync.beginResync();
+    // A foreign virtual server that came or went is no drift of ours: it is reconciled before drift is counted.
+    await this.#finishQuietly(() => reconciler.reconcile(dirtyKeys()), 'synced');
     await this.#repair(drifted);
-    await this.parts.staleFlows.clean([]);
-    this.parts.reconciler.retryGivenUp();
+    await this.#sync.retryGivenUp();
     this.#scheduleRetries();
-    const { resync, syncPeriod } = this.parts;
-    this.#scheduleSlices(syncPeriod() / 2 / Math.ceil(resync.remaining / resyncSliceSize));
+    // The slices of a round take the first half of the sync period.
+    this.#sliceInterval = periods().syncPeriod / 2 / Math.ceil(resync.remaining / resyncSliceSize);
+    this.#scheduleSlice();
   }
 
   async #repairPacketRules(): Promise<void> {
-    if (!this.parts.store.synced || !this.#mirrorIsCurrent) return;
-    const elements = await this.#packetRulesController.declareAndRead();
-    const { resync } = this.parts;
-    // Names that could not be read before: without this they would go, as nothing of ours is to name what is somebody else's.
-    const adoptedKeys = resync.hasMisclassified ? await resync.begin() : dirtyKeys();
-    await this.#repair(union(adoptedKeys, dirtyKeys({ elements })));
-  }
-
-  /** Spreads the slices of a round over the first half of the sync period. */
-  #scheduleSlices(pause: number): void {
-    const { resync } = this.parts;
-    if (resync.remaining === 0) return;
-    this.#timers.after('slice', pause, () => {
-      void this.#enqueue(async () => {
-        await this.#repair(await resync.step(resyncSliceSize));
-        this.#scheduleSlices(pause);
-      });
-    });
+    if (this.#state === 'in-sync') await this.#repair(await this.#sync.checkPacketRules());
   }
 
   async #repair(drifted: DirtyKeys): Promise<void> {
-    if (isEmpty(drifted)) return this.#scheduleRetries();
     const started = performance.now();
-    this.parts.log.warn(
-      {
-        virtualServers: firstOf(drifted.virtualServers),
-        addresses: firstOf(drifted.addresses),
-        packetRules: firstOf(drifted.elements),
-      },
-      'the kernel differs from what was left there; repairing',
-    );
-    const { drift, reconciler } = this.parts;
-    this.#finish(await drift.countDuring(() => reconciler.reconcile(drifted)), 'repaired', started);
+    const report = await this.#sync.repair(drifted);
+    if (report === undefined) this.#scheduleRetries();
+    else this.#finish(report, 'repaired', started);
   }
 
-  #differs(address: IpAddress): boolean {
-    return this.parts.isAddressDesired(address) !== this.parts.observed.hasAddress(address);
-  }
-
-  /** Addresses that somebody else took away or bound, and that nothing else has changed. */
-  #takeDriftedAddresses(changed: DirtyKeys): readonly IpAddress[] {
-    const drifted = [...this.#dirtyAddresses].filter(
-      (address) => !changed.addresses.has(address) && this.#differs(address),
-    );
-    this.#dirtyAddresses.clear();
-    return drifted;
-  }
-
-  #finish(report: ReconcileReport, message: string, started: number, level: 'debug' | 'info' = 'info'): void {
-    const tookMs = Math.round((performance.now() - started) * 10) / 10;
-    if (report.applied + report.failed > 0) this.parts.log[level]({ ...report, tookMs }, message);
+  #finish(
+    report: ReconcileReport,
+    event: FinishedEvent,
+    started: number,
+    level: 'debug' | 'info' = 'info',
+  ): void {
+    logFinished(this.parts.log, event, report, { started, level });
     this.#firstSync?.resolve(report);
     this.#firstSync = undefined;
     this.#scheduleRetries();
     this.#scheduleDrain();
   }
 
+  async #finishQuietly(operation: () => Promise<ReconcileReport>, event: FinishedEvent): Promise<void> {
+    const started = performance.now();
+    const report = await operation();
+    // An operation that the kernel refuses again is not worth a line.
+    this.#finish(report, event, started, report.applied === 0 ? 'debug' : 'info');
+  }
+
   #scheduleRetries(): void {
     const due = this.parts.reconciler.nextRetry;
-    if (due === undefined) return;
-    this.#timers.after('retry', Math.max(due, this.#minimumRetryDelay), () => {
-      void this.#enqueue(() =>
-        this.#finishQuietly(() => this.parts.reconciler.reconcile(dirtyKeys()), 'retried'),
-      );
-    });
+    if (due !== undefined) this.#wakeups.schedule('retry', Math.max(due, this.#minimumRetryDelay));
   }
 
   #scheduleDrain(): void {
     const { drains } = this.parts.reconciler;
-    if (drains.draining.size === 0) return;
-    this.#timers.after('drain', Math.ceil(drains.nextCheckDelay), () => {
-      void this.#enqueue(() => this.#finishQuietly(() => this.parts.reconciler.drainDue(), 'drained'));
-    });
+    if (drains.draining.size > 0) this.#wakeups.schedule('drain', Math.ceil(drains.nextCheckDelay));
   }
 
-  async #finishQuietly(operation: () => Promise<ReconcileReport>, message: string): Promise<void> {
-    const started = performance.now();
-    const report = await operation();
-    // What is refused again is no news.
-    this.#finish(report, message, started, report.applied === 0 ? 'debug' : 'info');
+  #scheduleSlice(): void {
+    if (this.parts.resync.remaining > 0) this.#wakeups.schedule('slice', this.#sliceInterval);
   }
 }

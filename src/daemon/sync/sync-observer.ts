@@ -1,45 +1,72 @@
-/** What the sync loop tells those who watch it. Their methods cost next to nothing and never throw. */
+import { Listeners } from '../../base/listeners.js';
+
+/** What the sync loop reports. The methods are cheap and never throw. */
 export interface SyncObserver {
-  /** The loop begins. */
+  /** The loop starts. */
   started(): void;
-  /** Something asked for a sync. */
+  /** A sync was requested. */
   queued(): void;
-  /** A sync is to run now, asked for or not; work on the kernel that is under way may hold it up. */
+  /** A sync is to run now, requested or periodic; other work on the kernel may delay it. */
   due(): void;
-  /** Everything that changed until now is being programmed; what changes later is for the next sync. */
+  /** The sync programs everything that changed until now; later changes are for the next one. */
   began(): void;
-  /** A sync came to its end, or broke: then the next one does everything that this one was to do. */
+  /** A sync finished or failed. After a failure the next sync does all of its work. */
   ended(sync: SyncResult): void;
 }
 
 export interface SyncResult {
   readonly seconds: number;
-  /** Refusals of single operations do not count: they are tried again by themselves. */
+  /** An operation that the kernel refuses does not fail the sync: it is retried separately. */
   readonly succeeded: boolean;
 }
 
-/** Tells those who watch how long a sync took, and whether it broke. */
-export const observeSync = async (
-  observers: readonly SyncObserver[],
-  sync: () => Promise<void>,
-): Promise<void> => {
+/** Reports how long a sync took, and whether it failed. */
+export const observeSync = async (observer: SyncObserver, sync: () => Promise<void>): Promise<void> => {
   const started = performance.now();
   let succeeded = false;
   try {
     await sync();
     succeeded = true;
   } finally {
-    const seconds = (performance.now() - started) / 1_000;
-    for (const observer of observers) observer.ended({ seconds, succeeded });
+    observer.ended({ seconds: (performance.now() - started) / 1_000, succeeded });
   }
 };
 
-/** Calls listeners after each complete sync. */
+/** Passes every report on to each observer, in the order in which they were added. */
+export class SyncObservers implements SyncObserver {
+  readonly #observers: SyncObserver[] = [];
+
+  add(...observers: readonly SyncObserver[]): void {
+    this.#observers.push(...observers);
+  }
+
+  started(): void {
+    for (const observer of this.#observers) observer.started();
+  }
+
+  queued(): void {
+    for (const observer of this.#observers) observer.queued();
+  }
+
+  due(): void {
+    for (const observer of this.#observers) observer.due();
+  }
+
+  began(): void {
+    for (const observer of this.#observers) observer.began();
+  }
+
+  ended(result: SyncResult): void {
+    for (const observer of this.#observers) observer.ended(result);
+  }
+}
+
+/** Calls listeners after each sync that succeeded. */
 export class SyncListeners implements SyncObserver {
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners = new Listeners();
 
   add(listener: () => void): void {
-    this.#listeners.push(listener);
+    this.#listeners.add(listener);
   }
 
   started(): void {}
@@ -48,6 +75,6 @@ export class SyncListeners implements SyncObserver {
   began(): void {}
 
   ended({ succeeded }: SyncResult): void {
-    if (succeeded) for (const listener of this.#listeners) listener();
+    if (succeeded) this.#listeners.notify();
   }
 }

@@ -1,15 +1,15 @@
 import { maxTimerDelayMilliseconds } from '../../base/async.js';
 import { TokenBucket } from '../../base/rate-limiter.js';
 
-/** Why a run happens: something asked for it, or syncPeriod has passed since the last one. */
+/** Why a run happens: a request, or syncPeriod has passed since the last one. */
 export type RunReason = 'requested' | 'periodic';
 
 /** `urgent`: does not wait for minSyncPeriod, within bounds. */
 export type Urgency = 'ordinary' | 'urgent';
 
 /**
- * So many runs a minSyncPeriod may be urgent ones, all of them at once or one after the other. More urgent requests than that
- * are batched, in a tenth of the time of others.
+ * How many urgent runs a minSyncPeriod may have, at once or spread. More urgent requests are batched, in a tenth of the
+ * ordinary time.
  */
 const urgentRuns = 10;
 
@@ -18,15 +18,16 @@ export interface SyncRunnerOptions {
   readonly minSyncPeriod: () => number;
   /** Milliseconds after the end of the last run without a request. */
   readonly syncPeriod: () => number;
-  /** Must not reject: a failure is the run's own business. */
+  /** Must not reject. */
   readonly run: (reason: RunReason) => Promise<void>;
-  /** Milliseconds of a clock that nobody sets: with the time of day a step back would hold up every sync for as long. */
+  /** A monotonic clock in milliseconds: with the time of day a step back would delay every sync. */
   readonly now?: () => number;
 }
 
 /**
  * kube-proxy's rate limit (kube-proxy-ipvs §5.8): requests coalesce, the first runs at once, later ones wait until
- * minSyncPeriod after the end of the run before. Urgent requests pass them by, within bounds, and take along what waits.
+ * minSyncPeriod after the end of the previous run. Urgent requests do not wait, within limits, and include the waiting
+ * ones.
  */
 export class SyncRunner {
   #requested: Urgency | undefined;
@@ -48,12 +49,12 @@ export class SyncRunner {
     if (!this.#running) this.#schedule();
   }
 
-  /** The periods are others now: what waits does so by them. */
+  /** Applies changed periods to a run that waits. */
   reschedule(): void {
     if (this.#timer !== undefined && !this.#running) this.#schedule();
   }
 
-  /** No run starts after this; resolves when the one under way has ended. */
+  /** Starts no more runs; resolves when the current one has finished. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
@@ -75,7 +76,7 @@ export class SyncRunner {
     return urgency === 'urgent' ? Math.min(ordinary, this.#urgent.wait(now)) : ordinary;
   }
 
-  /** Takes a token where the run starts earlier than an ordinary one. */
+  /** Takes a token if the run starts earlier than an ordinary one would. */
   #countUrgent(): void {
     if (this.#requested !== 'urgent' || this.#wait('ordinary') === 0) return;
     this.#urgent.take(this.#now(), this.options.minSyncPeriod() / urgentRuns, urgentRuns);

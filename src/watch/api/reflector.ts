@@ -1,5 +1,6 @@
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
 import { ApiError, IdleTimeoutError, type ApiResponse, type ApiClient } from './api-client.js';
 import { ListBuffer, type Collection } from './collection.js';
 import { BrokenStream, JsonLines } from './json-lines.js';
@@ -99,7 +100,7 @@ export class Reflector<Key extends string, Value> {
   /** Since when the stream at hand has been followed, by the clock. */
   #followingSince: number | undefined;
   #lastError: string | undefined = 'not connected yet';
-  #loggedState = '';
+  readonly #state = new StateLog();
 
   constructor(options: ReflectorOptions<Key, Value>) {
     this.#options = options;
@@ -289,7 +290,7 @@ export class Reflector<Key extends string, Value> {
   #markFollowing(fields: object = {}): void {
     this.#lastError = undefined;
     this.#followingSince ??= this.#clock.now();
-    this.#logOncePerState('well', () =>
+    this.#state.begin('', 'following', () =>
       this.#options.logger.info({ resource: this.#options.collection.name, ...fields }, 'following'),
     );
   }
@@ -300,7 +301,7 @@ export class Reflector<Key extends string, Value> {
     // After a restart of the server this is what everybody is told.
     if (isStaleVersion(end) && this.#resumePoint.version !== undefined) {
       this.#lastError = 'listing again: the resource version expired';
-      this.#logOncePerState('expired', () =>
+      this.#state.begin('', 'expired', () =>
         this.#options.logger.info({ resource }, 'Resource version expired; listing again'),
       );
       return;
@@ -310,16 +311,9 @@ export class Reflector<Key extends string, Value> {
     this.#lastError = error === undefined ? 'the API server ended the stream early' : messageOf(error);
     const fields = { resource, cause, error: this.#lastError };
     const state = end.cause === 'refused' ? `refused ${end.status}` : cause;
-    this.#logOncePerState(state, () =>
+    this.#state.begin('', state, () =>
       this.#options.logger.warn(fields, 'not following: what is known stays, trying again'),
     );
-  }
-
-  /** Each state is told when it begins, not each time it is tried again. */
-  #logOncePerState(state: string, log: () => void): void {
-    if (state === this.#loggedState) return;
-    this.#loggedState = state;
-    log();
   }
 
   /** How far the attempt got that stopped; one that was followed for a while says nothing about the server as it is now. */

@@ -1,3 +1,4 @@
+import { BaseError } from '../../../src/base/errors.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NetlinkError } from '../../../src/netlink/errors.js';
@@ -31,7 +32,7 @@ const setUp = () => {
   const conntrack = {
     flows: async (query: FlowQuery): Promise<readonly Flow[]> => {
       asked.push(query);
-      if (state.refuses === 'dump') throw new Error('EINVAL');
+      if (state.refuses === 'dump') throw new BaseError('EINVAL');
       if (state.refuses === 'everything') throw new NetlinkError('list the flows', 22);
       return [...table];
     },
@@ -89,7 +90,7 @@ for (const refuses of ['dump', 'delete'] as const)
     state.refuses = undefined;
     await stale.clean([]);
     assert.equal(table.size, 0);
-    assert.deepEqual(told.slice(1), ['info {"flows":"IPv4 UDP"}']);
+    assert.deepEqual(told.slice(1), ['info {"event":"stale-flows-recovered","flows":"IPv4 UDP"}']);
     await stale.clean([]);
     assert.equal(told.length, 2);
   });

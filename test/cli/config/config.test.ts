@@ -77,7 +77,7 @@ test('what is printed is what is in force, and is read as the same', () => {
 
 test('validate says which NodePorts stay open where the configuration tells of both families', () => {
   const warning = (family: string) =>
-    `kube-ipvs: warning: nodePortAddresses holds no ${family} address: NodePorts answer on every ${family} address of this node\n`;
+    `kube-ipvs: warning: nodePortAddresses contains no ${family} network: NodePorts are served on every ${family} address of this node\n`;
   const both = 'clusterCIDR: "10.244.0.0/16,fd00:244::/56"';
   const rows: readonly (readonly [string, string])[] = [
     [`${both}\nnodePortAddresses: [192.0.2.0/24, 198.51.100.0/24]`, warning('IPv6')],
@@ -118,7 +118,7 @@ test('validate tells every problem of every file in the order of lines, of field
   const places = [
     `${wrong}:3: mode must be ipvs; it is "nftables". `,
     `${wrong}:5: ipvs.syncPeriod must be at least ipvs.minSyncPeriod, which is 1m0s`,
-    `${wrong}:6: ipvs.scheduler must be a text`,
+    `${wrong}:6: ipvs.scheduler must be a string`,
     `${wrong}:7: nodePortAddresses[0] must be`,
     `${wrong}:7: nodePortAddresses[2] must be`,
     `${wrong}:8: hostnameOveride is unknown and ignored; did you mean hostnameOverride?`,

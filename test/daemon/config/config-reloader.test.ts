@@ -39,13 +39,9 @@ const setUp = (argv: readonly string[], refuse?: (scheduler: string) => string |
   return { settings, reloader, log };
 };
 
-/** The fields of the first line of a level whose message has the word. */
-const fieldsAt = (
-  log: RecordingLog,
-  level: 'info' | 'warn' | 'error',
-  word = '',
-): Readonly<Record<string, unknown>> => ({
-  ...log.at(level).find(({ message }) => message.includes(word))?.fields,
+/** The fields of the first line of an event. */
+const fieldsAt = (log: RecordingLog, event: string): Readonly<Record<string, unknown>> => ({
+  ...log.of(event)[0]?.fields,
 });
 
 const file = (name: string, text: string): string => {
@@ -74,9 +70,14 @@ test('what can change does, and is told with both values; listeners hear of it',
   );
   assert.deepEqual(
     log.at('warn').map(({ fields }) => fields),
-    [{ warning: 'iptables.syncPeriod has no effect: it belongs to the iptables mode' }],
+    [
+      {
+        event: 'configuration-warning',
+        warning: 'iptables.syncPeriod has no effect: only the iptables mode uses it',
+      },
+    ],
   );
-  assert.deepEqual(fieldsAt(log, 'info').changed, [
+  assert.deepEqual(fieldsAt(log, 'configuration-changed').changed, [
     'clusterCIDR: "" → "10.244.0.0/16"',
     'ipvs.excludeCIDRs: [] → ["10.0.0.0/8"]',
     'ipvs.scheduler: "rr" → "lc"',
@@ -98,7 +99,7 @@ test('what needs a restart is named in one line and stays; the rest changes', as
   assert.deepEqual([nodeName, kubeconfig, qps, externalIpsAllowed], [name, undefined, 50, false]);
   assert.equal(configuration.healthzBindAddress, '0.0.0.0:10256');
   assert.deepEqual(configuration.featureGates, { AllowServiceExternalIPs: false });
-  assert.deepEqual(fieldsAt(log, 'warn', 'restart').fields, [
+  assert.deepEqual(fieldsAt(log, 'configuration-needs-restart').fields, [
     'clientConnection.kubeconfig: "" → "/k"',
     'healthzBindAddress: "0.0.0.0:10256" → "0.0.0.0:1"',
     'hostnameOverride: "" → "other"',
@@ -116,7 +117,7 @@ test('an invalid file changes nothing and is told once for each change of it', a
   assert.equal(settings.now, before);
   assert.equal(log.at('error').length, 1);
   assert.match(
-    String(fieldsAt(log, 'error').problem),
+    String(fieldsAt(log, 'configuration-rejected').problem),
     /invalid\.conf:4: ipvs\.syncPeriod must be a duration.*\n.*:5: oomScoreAdj must be/,
   );
   for (const text of ['', header.replace('ipvs', 'iptables')]) {
@@ -139,7 +140,7 @@ test('what the kernel refuses changes nothing', async () => {
   writeFileSync(config, `${header}ipvs: {scheduler: best}\n`);
   await reloader.check();
   assert.equal(settings.now, before);
-  assert.equal(fieldsAt(log, 'error').problem, 'no such scheduler');
+  assert.equal(fieldsAt(log, 'configuration-rejected').problem, 'no such scheduler');
 });
 
 test('a file that is written, replaced or swapped as a ConfigMap volume is followed', async () => {

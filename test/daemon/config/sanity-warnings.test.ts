@@ -32,7 +32,7 @@ const warnings = (flags: string, { node = '', pods = '', served = families }: Ar
   });
 
 const open = (family: Family): string =>
-  `nodePortAddresses holds no ${family} address: NodePorts answer on every ${family} address of this node`;
+  `nodePortAddresses contains no ${family} network: NodePorts are served on every ${family} address of this node`;
 
 test('NodePorts on every address are worth a word', () => {
   assert.match(warnings('').join(), /^nodePortAddresses is empty: .*\[primary\]/);
@@ -58,12 +58,12 @@ test('primary needs a Node with an address', () => {
 test('pod networks of the other family alone are told, with what they do', () => {
   const ports = '--nodeport-addresses=0.0.0.0/0,::/0';
   const text =
-    'holds IPv6 networks alone, and this cluster is IPv4 first: nobody can tell IPv4 pods from others, and they are not masqueraded';
+    'contains only IPv6 networks, but the primary family of this cluster is IPv4: IPv4 traffic from pods is not recognized, and not masqueraded';
   assert.deepEqual(warnings(`${ports} --cluster-cidr=fd00::/56`), [`clusterCIDR ${text}`]);
   const nodeCidr = `${ports} --detect-local-mode=NodeCIDR`;
   assert.deepEqual(warnings(nodeCidr, { pods: 'fd00::/64' }), [`spec.podCIDRs of the Node ${text}`]);
   assert.deepEqual(warnings(ports, { pods: 'fd00::/64' }), [
-    'spec.podCIDRs of the Node holds IPv6 networks alone, and this cluster is IPv4 first',
+    'spec.podCIDRs of the Node contains only IPv6 networks, but the primary family of this cluster is IPv4',
   ]);
   assert.deepEqual(warnings(nodeCidr, { pods: 'fd00::/64', node: 'fd00::1' }), []);
 });
@@ -72,8 +72,8 @@ test('what a node with one family is told of the other is told', () => {
   const flags =
     '--nodeport-addresses=10.0.0.0/8 --ipvs-exclude-cidrs=fd00::/64 --healthz-bind-address=[fd00::1]:10256 --metrics-bind-address=[::]:10249';
   assert.deepEqual(warnings(flags, { served: ['IPv4'] }), [
-    'ipvs.excludeCIDRs is IPv6, which this node has not',
-    'healthzBindAddress is IPv6, which this node has not',
+    'ipvs.excludeCIDRs is IPv6, which this node does not have',
+    'healthzBindAddress is IPv6, which this node does not have',
   ]);
   assert.deepEqual(warnings(flags), []);
 });

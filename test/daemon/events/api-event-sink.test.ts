@@ -160,7 +160,7 @@ test('events wait for a server that is not up yet, and for one that has too much
   assert.equal(server.events.length, 2);
   assert.equal(server.pendingFaults, 0);
   assert.deepEqual(daemon.events.counts, { sent: 2, failed: 0, dropped: 0, waiting: 0 });
-  assert.equal(daemon.log.at('info').at(-1)?.message, 'events reach the API server again');
+  assert.equal(daemon.log.at('info').at(-1)?.fields['event'], 'events-delivered');
 });
 
 test('429 with a time is not asked again before it', async () => {

@@ -118,7 +118,7 @@ test('conn_reuse_mode is left alone where it does not exist, and where the relea
   const unknown = machine(ipvsNeeds, { release: 'linux-next' });
   const { changes: planned, warnings } = planKernelSettings(settingsOf(...noConntrack), unknown);
   assert.deepEqual(planned, []);
-  assert.match(warnings.join(), /"linux-next" is no kernel release.*conn_reuse_mode is left as it is/);
+  assert.match(warnings.join(), /"linux-next" is not a kernel release.*conn_reuse_mode is not changed/);
 });
 
 const limits: readonly (readonly [what: string, argv: readonly string[], cpus: number, maximum: number])[] = [
@@ -183,13 +183,13 @@ test('what does not exist and what cannot be read is told apart', () => {
     machine({ ...ipvsNeeds, 'net.ipv4.vs.conntrack': 'absent', 'net.ipv4.ip_forward': 'unreadable' }),
   );
   assert.deepEqual(absent.map(absenceText), [
-    'this kernel has no net.ipv4.vs.conntrack to set to 1: its IPVS was built without CONFIG_IP_VS_NFCT; boot a kernel that has it; ' +
-      'without it what IPVS forwards is not tracked, and so not masqueraded',
+    'cannot set net.ipv4.vs.conntrack to 1: IPVS was built without CONFIG_IP_VS_NFCT; boot a kernel that has it; ' +
+      'without it, connections through IPVS are not tracked, and so not masqueraded',
   ]);
   assert.deepEqual(
     planned.map((change) => refusalText(change, 'EROFS')),
     [
-      'cannot set net.ipv4.ip_forward to 1 (it is unreadable): EROFS; without it the answers of pods do not reach their clients. ' +
+      'cannot set net.ipv4.ip_forward to 1 (it is unreadable): EROFS; without it, replies from pods do not reach their clients. ' +
         'Set it on the node: sysctl -w net.ipv4.ip_forward=1',
     ],
   );
@@ -203,9 +203,9 @@ test('a refused limit is explained with the value, the command and the setting t
   assert.deepEqual(
     planned.map((change) => refusalText(change, 'EACCES')),
     [
-      'cannot set net.netfilter.nf_conntrack_max to 131072 (it is 262144): EACCES; so many connections may be tracked at once. ' +
+      'cannot set net.netfilter.nf_conntrack_max to 131072 (it is 262144): EACCES; the maximum of tracked connections. ' +
         'Set it on the node: sysctl -w net.netfilter.nf_conntrack_max=131072, or leave it alone: conntrack.maxPerCore: 0',
-      'cannot set net.netfilter.nf_conntrack_buckets to 32768 (it is 4096): EACCES; with fewer buckets than a quarter of nf_conntrack_max tracking gets slow. ' +
+      'cannot set net.netfilter.nf_conntrack_buckets to 32768 (it is 4096): EACCES; connection tracking is slow with fewer buckets than a quarter of nf_conntrack_max. ' +
         'Set it on the node: sysctl -w net.netfilter.nf_conntrack_buckets=32768, or leave it alone: conntrack.maxPerCore: 0',
     ],
   );

@@ -17,21 +17,22 @@ const setUp = (context: TestContext) => {
   let release: (() => void) | undefined;
   let held: Promise<void> | undefined;
   const lost = new DeletedNodes({
-    suspects: () => new Set(suspects.keys()),
-    drainCountOf: (name) => suspects.get(name) ?? 0,
     deletionFound: () => void (found += 1),
     log,
     now: () => clock.now,
   });
-  const running = lost.start({
-    nodeState: async (name) => {
-      asked.push(name);
-      await held;
-      const state = states.get(name) ?? 'there';
-      if (state instanceof Error) throw state;
-      return state;
+  const running = lost.start(
+    {
+      nodeState: async (name) => {
+        asked.push(name);
+        await held;
+        const state = states.get(name) ?? 'there';
+        if (state instanceof Error) throw state;
+        return state;
+      },
     },
-  });
+    { nodesToCheck: () => new Set(suspects.keys()), countOnNode: (name) => suspects.get(name) ?? 0 },
+  );
   const pass = async (milliseconds: number): Promise<void> => {
     clock.now += milliseconds;
     context.mock.timers.tick(milliseconds);
@@ -82,8 +83,8 @@ test('a node that is gone is told of with what drains there, and counts as gone 
   await pass(1_000);
   assert.deepEqual([lost.isDeleted('n2'), lost.isDeleted('n3'), found()], [true, false, 1]);
   assert.deepEqual(
-    log.lines.map(({ level, fields, message }) => [level, fields, message]),
-    [['warn', { node: 'n2', realServers: 3 }, 'a node is gone: what drains there is ended']],
+    log.lines.map(({ level, fields }) => [level, fields]),
+    [['warn', { event: 'draining-node-deleted', node: 'n2', realServers: 3 }]],
   );
   await pass(4_990);
   assert.deepEqual(lost.deletedNodes(), [{ node: 'n2', secondsAgo: 4.99, realServers: 3 }]);
@@ -102,7 +103,7 @@ test('what cannot be asked counts as there, and is told of once', async (context
   assert.deepEqual([lost.isDeleted('n2'), found(), lost.results.failed], [false, 0, 2]);
   assert.deepEqual(
     log.lines.map(({ level, fields }) => [level, fields]),
-    [['info', { node: 'n2', error: 'no way' }]],
+    [['info', { event: 'node-query-failed', node: 'n2', error: 'no way' }]],
   );
 });
 

@@ -55,7 +55,7 @@ const setUp = (...flags: readonly string[]) => {
     news.report();
   };
   const take = (): readonly string[] =>
-    log.lines.splice(0).map(({ level, message }) => `${level}: ${message.split(',')[0]}`);
+    log.lines.splice(0).map(({ level, fields }) => `${level}: ${String(fields['event'])}`);
   return { news, events, log, become, reload, take };
 };
 
@@ -65,23 +65,24 @@ test('the Node is told once, and again when something changes that people want t
   assert.deepEqual(take(), []);
   become(node({ podCidr: '10.244.1.0/24' }));
   assert.deepEqual(log.lines[0]?.fields, {
+    event: 'node-known',
     node: 'n1',
     addresses: ['10.0.0.1'],
     zone: 'a',
     podCIDRs: ['10.244.1.0/24'],
   });
-  assert.deepEqual(take(), ['info: the Node is known']);
+  assert.deepEqual(take(), ['info: node-known']);
   become(node({ podCidr: '10.244.1.0/24', leaving: true }));
   assert.deepEqual(take(), []);
   become(node({ zone: 'b' }));
-  assert.deepEqual(take(), ['info: the Node changed']);
+  assert.deepEqual(take(), ['info: node-changed']);
 });
 
 test('a missing Node is an error, said once; in manifests it is none', () => {
   const { become, take } = setUp();
   become(undefined);
   become(undefined);
-  assert.deepEqual(take(), ['error: the Node is not known: its zone']);
+  assert.deepEqual(take(), ['error: node-unknown']);
   const manifests = setUp('--source=manifests');
   manifests.become(undefined);
   assert.deepEqual(manifests.take(), []);
@@ -90,15 +91,12 @@ test('a missing Node is an error, said once; in manifests it is none', () => {
 test('in NodeCIDR mode it is told that podCIDRs are waited for, and that they came', async () => {
   const { become, take, events } = setUp('--detect-local-mode=NodeCIDR');
   become(node({}));
-  const waiting = 'warn: detectLocalMode NodeCIDR';
-  assert.deepEqual(take(), ['info: the Node is known', waiting]);
+  const waiting = 'warn: pod-networks-unknown';
+  assert.deepEqual(take(), ['info: node-known', waiting]);
   become(node({ zone: 'b' }));
-  assert.deepEqual(take(), ['info: the Node changed']);
+  assert.deepEqual(take(), ['info: node-changed']);
   become(node({ podCidr: '10.244.1.0/24' }));
-  assert.deepEqual(take(), [
-    'info: the Node changed',
-    'info: the networks of the pods of this node are known; the rules follow',
-  ]);
+  assert.deepEqual(take(), ['info: node-changed', 'info: pod-networks-known']);
   await elapse(60);
   assert.deepEqual(events, []);
 });
@@ -108,7 +106,7 @@ test('podCIDRs that do not come become an error and an event of the Node', async
   become(node({}));
   take();
   await elapse(60);
-  assert.deepEqual(take(), ['error: detectLocalMode is NodeCIDR']);
+  assert.deepEqual(take(), ['error: pod-networks-missing']);
   assert.deepEqual(
     events.map(({ regarding, type, reason }) => [regarding, type, reason]),
     [[{ kind: 'Node', name: 'n1' }, 'Warning', 'PodCIDRsMissing']],
@@ -118,9 +116,9 @@ test('podCIDRs that do not come become an error and an event of the Node', async
 test('settings that do not fit the Node are told when they come into force, each once', () => {
   const { become, reload, take } = setUp();
   become(node({ podCidr: 'fd00::/64' }));
-  assert.deepEqual(take(), ['info: the Node is known', 'warn: configuration']);
+  assert.deepEqual(take(), ['info: node-known', 'warn: configuration-warning']);
   become(node({ podCidr: 'fd00::/64', zone: 'b' }));
-  assert.deepEqual(take(), ['info: the Node changed']);
+  assert.deepEqual(take(), ['info: node-changed']);
   reload('--cluster-cidr=fd00::/56');
-  assert.deepEqual(take(), ['warn: configuration']);
+  assert.deepEqual(take(), ['warn: configuration-warning']);
 });

@@ -2,51 +2,40 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DriftCounters } from '../../../src/apply/counters/drift-counters.js';
 import { DummyInterface } from '../../../src/apply/addresses/dummy-interface.js';
-import { DesiredNodeState } from '../../../src/apply/state/desired-node-state.js';
 import { EngineState } from '../../../src/apply/state/engine-state.js';
-import { OperationCounters } from '../../../src/apply/counters/operation-counters.js';
-import { Reconciler } from '../../../src/apply/reconciler.js';
-import { Resync } from '../../../src/apply/mirror/resync.js';
-import { families, type Family } from '../../../src/base/ip.js';
-import { silentLogger, type Logger } from '../../../src/base/log.js';
-import { SyncLoop } from '../../../src/daemon/sync/sync-loop.js';
-import type { SyncObserver } from '../../../src/daemon/sync/sync-observer.js';
-import { SyncHealth } from '../../../src/daemon/serving/sync-health.js';
-import { silentRecorder } from '../../../src/daemon/events/event-recorder.js';
-import type { SetElement } from '../../../src/nftables/declarations.js';
-import { DesiredStateUpdater } from '../../../src/daemon/sync/desired-state-updater.js';
-import { hasOwnershipMarker, packetClassElement } from '../../../src/plan/packet-rules/packet-elements.js';
 import { DesiredState } from '../../../src/plan/desired-state.js';
-import { defaultDrainSettings } from '../../../src/plan/drain/drain-step.js';
-import { ClusterStore } from '../../../src/watch/store/cluster-store.js';
+import { OperationCounters } from '../../../src/apply/counters/operation-counters.js';
+import { defaultRetryDelays } from '../../../src/apply/retry/retries.js';
+import { BaseError } from '../../../src/base/errors.js';
+import { families, type Family } from '../../../src/base/ip.js';
+import { Listeners } from '../../../src/base/listeners.js';
+import { parseFlags } from '../../../src/config/parse-flags.js';
+import { resolveSettings } from '../../../src/config/settings.js';
+import { composeCluster } from '../../../src/daemon/composition/compose-cluster.js';
+import { composeReconcile, type MirrorPort } from '../../../src/daemon/composition/compose-reconcile.js';
+import { ChangeableSettings } from '../../../src/daemon/config/live-settings.js';
+import { silentRecorder } from '../../../src/daemon/events/event-recorder.js';
+import { NodeNetwork } from '../../../src/daemon/nodes/node-network.js';
+import { SyncHealth } from '../../../src/daemon/serving/sync-health.js';
+import { defaultSyncRetryDelays } from '../../../src/daemon/sync/failure-state.js';
+import { SyncObservers, type SyncObserver } from '../../../src/daemon/sync/sync-observer.js';
+import type { SyncTrigger } from '../../../src/daemon/sync/sync-trigger.js';
+import type { SetElement } from '../../../src/nftables/declarations.js';
+import { packetClassElement } from '../../../src/plan/packet-rules/packet-elements.js';
 import { eventually } from '../../support/daemon-process.js';
 import { failed, FaultyKernel } from '../../support/faulty-kernel.js';
-import { nodeFacts, ready, service, settings, slice, type ServiceSpec } from '../../support/objects.js';
+import { ip, ready, service, slice, type ServiceSpec } from '../../support/objects.js';
+import { RecordingLog } from '../../support/recording-log.js';
 
-/** A proxy on a kernel that can be told to fail. */
-const setUp = ({ isNamedAsOurs = false } = {}) => {
-  const kernel = new FaultyKernel();
-  const errors: object[] = [];
-  const infos: string[] = [];
-  const log: Logger = {
-    ...silentLogger,
-    error: (fields) => void errors.push(fields),
-    info: (_, message) => void infos.push(message),
-  };
-  const store = new ClusterStore(() => proxy.request());
-  const desired = new DesiredState();
-  const observed = new EngineState(desired);
-  const facts = nodeFacts(['eth0 192.0.2.1/24']);
-  const wanted = new DesiredStateUpdater({
-    desired,
-    retainedKeys: () => observed.keys(),
-    store,
-    settings: () => settings(),
-    nodeFacts: () => facts,
-    events: silentRecorder,
-    log,
-  });
-  const dummy = new DummyInterface(
+/** The kernel mirror of a kernel that can be told to fail; `refused`: families whose packet rules it refuses. */
+const faultyMirror = (
+  kernel: FaultyKernel,
+  observed: EngineState,
+  log: RecordingLog,
+  { refused, elements }: { readonly refused: readonly Family[]; readonly elements: ReadonlySet<SetElement> },
+): MirrorPort => ({
+  observed,
+  dummy: new DummyInterface(
     {
       link: async () => ({ index: 7, kind: 'dummy' }),
       createDummy: async () => ({ status: 'applied' }),
@@ -55,9 +44,77 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
       apply: (_, operations) => kernel.apply(operations),
     },
     log,
+  ),
+  packetRules: {
+    ...kernel.packetRules,
+    declare: async () => refused.length === 0,
+    invalidate: () => {},
+    read: async () => {
+      kernel.read.push('packet rules');
+      return [...elements].filter(({ family }) => !refused.includes(family));
+    },
+    get inForce() {
+      return families.filter((family) => !refused.includes(family));
+    },
+  },
+  takeOver: { isInProgress: () => false, end: async () => {} },
+  readAddresses: async () => {
+    kernel.read.push('links and addresses');
+    return false;
+  },
+});
+
+const nodeNetwork = (): NodeNetwork => {
+  const network = new NodeNetwork();
+  const address = { address: ip('192.0.2.1'), prefixLength: 24, interfaceIndex: 2, interfaceName: 'eth0' };
+  network.replace([{ index: 2, name: 'eth0' }], [address], new Set());
+  return network;
+};
+
+const testSettings = (): ChangeableSettings =>
+  new ChangeableSettings(
+    resolveSettings({
+      flags: parseFlags(['--proxy-mode=ipvs', '--ipvs-min-sync-period=0s', '--ipvs-sync-period=60s']),
+      files: [],
+      hostname: 'n1',
+    }),
   );
+
+/** A sync loop, composed as the daemon composes it, on a kernel that can be told to fail. */
+const setUp = ({ isNamedAsOurs = false } = {}) => {
+  const kernel = new FaultyKernel();
+  const log = new RecordingLog();
+  const settings = testSettings();
+  const desired = new DesiredState();
+  const observed = new EngineState(desired);
+  const network = nodeNetwork();
   const counters = new OperationCounters();
   const drift = new DriftCounters(counters);
+  const triggers = new Listeners<[SyncTrigger]>();
+  const observers = new SyncObservers();
+  const raised: unknown[] = [];
+  const shared = { settings, families, network, observed, counters, drift, log, notify: triggers.notify };
+  const cluster = composeCluster({ ...shared, desired, events: silentRecorder });
+  const { store } = cluster;
+  /** Families whose packet rules the kernel refuses. */
+  const refused: Family[] = [];
+  /** What the packet rules of the kernel hold when they are read. */
+  const elements = new Set<SetElement>();
+  const { syncLoop: proxy, foreignVirtualServers: contested } = composeReconcile({
+    ...shared,
+    ipvs: kernel,
+    conntrack: { flows: async () => [], delete: async () => [] },
+    // Without nftables kube-ipvs0 tells what is ours.
+    packetFamilies: isNamedAsOurs ? families : [],
+    cluster,
+    mirror: faultyMirror(kernel, observed, log, { refused, elements }),
+    upkeep: { checkKernelSettings: () => {}, ensureIpvs: async () => {} },
+    onFlowsCleaned: () => {},
+    observer: observers,
+    delays: { retry: defaultRetryDelays, syncRetry: defaultSyncRetryDelays },
+    raise: (error) => void raised.push(error),
+  });
+  triggers.add((trigger) => proxy.handle(trigger));
   const told: string[] = [];
   const observer: SyncObserver = {
     started: () => void told.push('started'),
@@ -66,87 +123,15 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     began: () => void told.push('began'),
     ended: ({ succeeded }) => void told.push(succeeded ? 'succeeded' : 'failed'),
   };
-  const desiredNodeState = new DesiredNodeState({
-    services: desired,
-    state: observed,
-    isOnInterface: (address) => wanted.isOnInterface(address),
-    isExcluded: () => false,
-  });
-  const { orphaned } = desiredNodeState;
-  const reconciler = new Reconciler({
-    ipvs: kernel,
-    addresses: dummy,
-    packetRules: kernel.packetRules,
-    staleFlows: { clean: async () => {} },
-    state: observed,
-    desired: desiredNodeState,
-    services: desired,
-    formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
-    isOnInterface: (address) => wanted.isOnInterface(address),
-    adoptForeign: () => false,
-    drainSettings: () => defaultDrainSettings,
-    endpoints: desired,
-    isNodeDeleted: () => false,
-    counters,
-    log,
-  });
-  const resync = new Resync({
-    ipvs: kernel,
-    state: observed,
-    dummyAddresses: () => dummy.addresses(),
-    isOurs: (identity) =>
-      isNamedAsOurs
-        ? hasOwnershipMarker(identity, (key) => observed.element(key) !== undefined)
-        : identity.by === 'address' && observed.hasAddress(identity.address),
-    isDesired: (key) => desired.ownerOf(key) !== undefined,
-    onUnreadable: reconciler.onUnreadable,
-  });
   const clock = { date: 0, monotonic: 0 };
   const troubled: Family[] = [];
-  /** Families whose packet rules the kernel refuses. */
-  const refused: Family[] = [];
-  /** What the packet rules of the kernel hold when they are read. */
-  const elements = new Set<SetElement>();
   const health = new SyncHealth({
     families: ['IPv4', 'IPv6'],
     hasFailed: (family) => troubled.includes(family),
     timeout: () => 60_000,
     clocks: () => clock,
   });
-  const proxy: SyncLoop = new SyncLoop({
-    store,
-    desiredStateUpdater: wanted,
-    observed,
-    orphaned,
-    reconciler,
-    resync,
-    dummy,
-    packetRules: {
-      declare: async () => refused.length === 0,
-      invalidate: () => {},
-      read: async () => {
-        kernel.read.push('packet rules');
-        return [...elements].filter(({ family }) => !refused.includes(family));
-      },
-      get inForce() {
-        return families.filter((family) => !refused.includes(family));
-      },
-    },
-    isAddressDesired: (address) => desiredNodeState.hasAddress(address),
-    checkKernelSettings: () => {},
-    takeOver: { end: async () => {} },
-    staleFlows: { clean: async () => {} },
-    readAddresses: async () => {
-      kernel.read.push('links and addresses');
-      return false;
-    },
-    ensureIpvs: async () => {},
-    minSyncPeriod: () => 0,
-    syncPeriod: () => 60_000,
-    observers: [observer, health],
-    drift,
-    log,
-  });
+  observers.add(observer, health);
   let fields: ServiceSpec = {};
   /** Makes the Services exactly these, each with one endpoint. */
   const put = (...names: readonly string[]): void => {
@@ -168,7 +153,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
   const breakKernel = (): (() => void) => {
     const apply = kernel.apply.bind(kernel);
     kernel.apply = async () => {
-      throw new Error('the socket broke');
+      throw new BaseError('the socket broke');
     };
     return () => {
       kernel.apply = apply;
@@ -178,8 +163,8 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     kernel,
     store,
     proxy,
-    errors,
-    infos,
+    log,
+    raised,
     told,
     drift,
     put,
@@ -190,7 +175,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     troubled,
     refused,
     elements,
-    contested: desiredNodeState.foreign,
+    contested,
   };
 };
 
@@ -231,13 +216,16 @@ test('what stood in the kernel before us and is wanted by nobody goes only with 
 
 test('an exception in a sync is reported, and the next sync reads the kernel anew', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const { kernel, proxy, errors, put, breakKernel } = setUp();
+  const { kernel, proxy, log, put, breakKernel } = setUp();
   await using _stopped = proxy;
   const mend = breakKernel();
   put('web');
   const first = proxy.start();
   await turns();
-  assert.deepEqual(errors, [{ error: 'the socket broke' }]);
+  assert.deepEqual(
+    log.of('sync-failed').map(({ fields }) => fields['error']),
+    ['the socket broke'],
+  );
   mend();
   kernel.read.length = 0;
   context.mock.timers.tick(5_000);
@@ -259,7 +247,7 @@ test('a change during a sync is not lost', async () => {
 
 test('while syncs break, changes wait for the next try together', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const { kernel, proxy, errors, put, breakKernel } = setUp();
+  const { kernel, proxy, log, put, breakKernel } = setUp();
   await using _stopped = proxy;
   put('a');
   await proxy.start();
@@ -270,7 +258,7 @@ test('while syncs break, changes wait for the next try together', async (context
   await turns();
   put('a', 'b', 'c', 'd');
   await turns();
-  assert.equal(errors.length, 1);
+  assert.equal(log.of('sync-failed').length, 1);
   mend();
   context.mock.timers.tick(5_000);
   await turns();
@@ -297,7 +285,7 @@ test('what was ours before syncs broke is ours afterwards', async (context) => {
 
 test('what a slice of the resync found and could not repair is repaired with the next try', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const { kernel, proxy, errors, put, breakKernel } = setUp();
+  const { kernel, proxy, log, put, breakKernel } = setUp();
   await using _stopped = proxy;
   put('a');
   await proxy.start();
@@ -309,7 +297,7 @@ test('what a slice of the resync found and could not repair is repaired with the
   const mend = breakKernel();
   context.mock.timers.tick(30_000);
   await turns();
-  assert.equal(errors.length, 1);
+  assert.equal(log.of('sync-failed').length, 1);
   mend();
   context.mock.timers.tick(5_000);
   await turns();
@@ -332,12 +320,12 @@ test('events that are lost again and again make no queue of readings', async () 
 
 test('what the kernel goes on refusing is tried again a few times a second at most, without a word', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const { kernel, proxy, infos, put } = setUp();
+  const { kernel, proxy, log, put } = setUp();
   await using _stopped = proxy;
   kernel.fault = ({ kind }) => (kind === 'bind-address' ? failed('EACCES') : undefined);
   put(...Array.from({ length: 50 }, (_, index) => `s${index}`));
   await proxy.start();
-  const before = infos.length;
+  const before = log.at('info').length;
   let rounds = 0;
   const apply = kernel.apply.bind(kernel);
   kernel.apply = async (operations) => {
@@ -351,7 +339,7 @@ test('what the kernel goes on refusing is tried again a few times a second at mo
   }
   const seconds = (performance.now() - began) / 1_000;
   assert.ok(rounds >= 1 && rounds <= 5 * seconds, `${rounds} rounds in ${seconds} s`);
-  assert.equal(infos.length, before);
+  assert.equal(log.at('info').length, before);
 });
 
 test('those who watch are told of each request, of what a sync takes in, and how it ended', async (context) => {
@@ -478,7 +466,7 @@ test('periodic syncs that keep failing turn the proxy unhealthy, though nothing 
   await turns();
   const read = kernel.virtualServersIncrementally.bind(kernel);
   kernel.virtualServersIncrementally = async () => {
-    throw new Error('the socket broke');
+    throw new BaseError('the socket broke');
   };
   context.mock.timers.tick(60_000);
   await turns();
@@ -574,5 +562,67 @@ test('what could not be known as ours, as its names could not be read, is ours a
   );
   put('web', 'other');
   await turns();
+  assert.equal(kernel.tables.size, 2);
+});
+
+/** Breaks the code that applies operations, as a programming error would. */
+const breakCode = (kernel: FaultyKernel): void => {
+  kernel.apply = async () => {
+    throw new TypeError('undefined is not a function');
+  };
+};
+
+test('a programming error is raised, not retried: the loop does not touch the kernel any more', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, proxy, log, raised, put } = setUp();
+  await using _stopped = proxy;
+  put('a');
+  await proxy.start();
+  await turns();
+  breakCode(kernel);
+  put('a', 'b');
+  await turns();
+  assert.deepEqual(raised.map(String), ['TypeError: undefined is not a function']);
+  assert.deepEqual([proxy.state, proxy.nextWakeup, log.of('sync-failed')], ['failed', undefined, []]);
+  kernel.read.length = 0;
+  put('a', 'b', 'c');
+  context.mock.timers.tick(120_000);
+  await turns();
+  assert.deepEqual(kernel.read, []);
+  assert.equal(raised.length, 1);
+});
+
+test('the loop says where it is, and when it acts next', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const { kernel, store, proxy, put, breakKernel } = setUp();
+  await using _stopped = proxy;
+  const states = [proxy.state];
+  const first = proxy.start();
+  states.push(proxy.state);
+  put('a');
+  states.push(proxy.state);
+  await first;
+  await turns();
+  states.push(proxy.state);
+  assert.equal(store.synced, true);
+  assert.equal(proxy.nextWakeup, undefined);
+  const mend = breakKernel();
+  put('a', 'b');
+  await turns();
+  states.push(proxy.state);
+  const wait = (proxy.nextWakeup ?? 0) - performance.now();
+  assert.ok(wait > 0 && wait <= 1_500, `${wait} ms`);
+  mend();
+  context.mock.timers.tick(5_000);
+  await turns();
+  states.push(proxy.state);
+  assert.deepEqual(states, [
+    'not-started',
+    'waiting-for-sources',
+    'adopting',
+    'in-sync',
+    'retrying',
+    'in-sync',
+  ]);
   assert.equal(kernel.tables.size, 2);
 });

@@ -1,0 +1,166 @@
+import { DummyInterfaceError, type DummyInterface } from '../../apply/addresses/dummy-interface.js';
+import type { DriftCounters } from '../../apply/counters/drift-counters.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
+import type { Resync } from '../../apply/mirror/resync.js';
+import type { TakeOver } from '../../apply/ownership/take-over.js';
+import type { ReconcileReport } from '../../apply/phase-runner.js';
+import type { Reconciler } from '../../apply/reconciler.js';
+import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
+import type { IpAddress } from '../../base/ip.js';
+import { firstOf } from '../../base/log-sampled.js';
+import type { Logger } from '../../base/log.js';
+import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
+import { isEmpty, dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
+import type { Phase } from '../../plan/operations/phases.js';
+import type { KernelUpkeep } from '../kernel/kernel-upkeep.js';
+import type { DesiredStateUpdater } from './desired-state-updater.js';
+import type { PacketRulesController } from './packet-rules-controller.js';
+
+/** How many virtual servers one slice of a resync reads. */
+export const resyncSliceSize = 100;
+
+export interface KernelSyncParts {
+  readonly desiredStateUpdater: DesiredStateUpdater;
+  readonly observed: EngineState;
+  /** What Services ask for, with the virtual servers that stay for their open connections. */
+  readonly orphaned: OrphanedVirtualServers;
+  readonly reconciler: Reconciler;
+  readonly resync: Resync;
+  readonly dummy: Pick<DummyInterface, 'ensure'>;
+  readonly takeOver: Pick<TakeOver, 'end'>;
+  readonly staleFlows: Pick<StaleFlows, 'clean'>;
+  /** Whether kube-ipvs0 should have the address. */
+  readonly isAddressDesired: (address: IpAddress) => boolean;
+  readonly upkeep: KernelUpkeep;
+  /** Reads all links and addresses. Resolves to true if the node's own changed. */
+  readonly readAddresses: () => Promise<boolean>;
+  readonly drift: DriftCounters;
+  readonly log: Logger;
+}
+
+/** The steps of a sync. The sync loop decides when to take which; one at a time. */
+export class KernelSync {
+  readonly #dirtyAddresses = new Set<IpAddress>();
+
+  constructor(
+    private readonly parts: KernelSyncParts,
+    private readonly packetRules: PacketRulesController,
+  ) {}
+
+  addDirtyAddresses(addresses: Iterable<IpAddress>): void {
+    for (const address of addresses) this.#dirtyAddresses.add(address);
+  }
+
+  /** Programs what changed; with `adopt` it first reads the whole kernel. `onBegin` runs before the changes are collected. */
+  async program({ adopt, onBegin }: { adopt: boolean; onBegin: () => void }): Promise<ReconcileReport> {
+    const { desiredStateUpdater, reconciler, takeOver } = this.parts;
+    if (adopt) await this.parts.upkeep.ensureIpvs();
+    await this.#ensureDummy();
+    onBegin();
+    const changed = await desiredStateUpdater.updateIncrementally();
+    const drifted = this.#takeDriftedAddresses(changed);
+    const failedDeclarations = (await this.packetRules.declare()) ? 0 : 1;
+    const dirty = { ...changed, addresses: new Set([...changed.addresses, ...drifted]) };
+    const report = await reconciler.reconcile(adopt ? await this.#readKernel(dirty) : dirty);
+    if (!reconciler.isStopped) await takeOver.end();
+    this.#countRepaired(drifted);
+    return { ...report, failed: report.failed + failedDeclarations };
+  }
+
+  /** Returns what the first sync would do. Reads the kernel, changes nothing. */
+  async plan(): Promise<readonly Phase[]> {
+    const { desiredStateUpdater, orphaned, reconciler } = this.parts;
+    const dirty = await reconciler.examine(await this.#readKernel(desiredStateUpdater.update()));
+    return reconciler.plan(this.packetRules.withElementsInForce(dirty, orphaned));
+  }
+
+  /** Reads the whole kernel into the observed state. An object that is there and desired stays untouched. */
+  async #readKernel(changed: DirtyKeys): Promise<DirtyKeys> {
+    const { resync, observed, orphaned, desiredStateUpdater } = this.parts;
+    await this.packetRules.read();
+    await resync.begin({ ignoreKnown: true });
+    return union(union(changed, desiredStateUpdater.desired.keys()), union(orphaned.keys(), observed.keys()));
+  }
+
+  /** Without the interface the IPVS table is still programmed; each address reports the reason, and is retried. */
+  async #ensureDummy(): Promise<void> {
+    try {
+      await this.parts.dummy.ensure();
+    } catch (error) {
+      if (!(error instanceof DummyInterfaceError)) throw error;
+    }
+  }
+
+  /** Checks everything that is not in the observed state. Resolves to true if the node's own addresses changed. */
+  async checkNode(): Promise<boolean> {
+    this.parts.upkeep.checkKernelSettings();
+    await this.#ensureDummy();
+    return this.parts.readAddresses();
+  }
+
+  /** Declares the packet rules again and begins a round of the resync. Returns what differs, real servers excepted. */
+  async beginResync(): Promise<DirtyKeys> {
+    await this.packetRules.redeclare();
+    return this.parts.resync.begin();
+  }
+
+  /** Retries what was given up: flows that could not be deleted, and operations that waiting does not help. */
+  async retryGivenUp(): Promise<void> {
+    await this.parts.staleFlows.clean([]);
+    this.parts.reconciler.retryGivenUp();
+  }
+
+  /** Reads the addresses of kube-ipvs0 into the observed state and notes those that differ. */
+  async readDummyAddresses(): Promise<void> {
+    this.addDirtyAddresses(await this.parts.resync.readAddresses());
+  }
+
+  /** Returns what differs in the next virtual servers of the resync. */
+  resyncSlice(): Promise<DirtyKeys> {
+    return this.parts.resync.step(resyncSliceSize);
+  }
+
+  /** Declares the packet rules, reads them, and returns what differs. */
+  async checkPacketRules(): Promise<DirtyKeys> {
+    const { resync } = this.parts;
+    const elements = await this.packetRules.declareAndRead();
+    // Ownership markers that could not be read before: without a new round their virtual servers would count as foreign, and
+    // the markers would be deleted.
+    const adopted = resync.hasMisclassified ? await resync.begin() : dirtyKeys();
+    return union(adopted, dirtyKeys({ elements }));
+  }
+
+  /** Repairs what another program changed; undefined if there is nothing to repair. */
+  async repair(drifted: DirtyKeys): Promise<ReconcileReport | undefined> {
+    if (isEmpty(drifted)) return undefined;
+    const { drift, reconciler, log } = this.parts;
+    log.warn(
+      {
+        event: 'kernel-drifted',
+        virtualServers: firstOf(drifted.virtualServers),
+        addresses: firstOf(drifted.addresses),
+        packetRules: firstOf(drifted.elements),
+      },
+      'Kernel state changed by another program; repairing',
+    );
+    return drift.countDuring(() => reconciler.reconcile(drifted));
+  }
+
+  #differs(address: IpAddress): boolean {
+    return this.parts.isAddressDesired(address) !== this.parts.observed.hasAddress(address);
+  }
+
+  /** Addresses that another program bound or unbound, and that no Service changed. */
+  #takeDriftedAddresses(changed: DirtyKeys): readonly IpAddress[] {
+    const drifted = [...this.#dirtyAddresses].filter(
+      (address) => !changed.addresses.has(address) && this.#differs(address),
+    );
+    this.#dirtyAddresses.clear();
+    return drifted;
+  }
+
+  #countRepaired(drifted: readonly IpAddress[]): void {
+    for (const address of drifted.filter((each) => !this.#differs(each)))
+      this.parts.drift.count('address', this.parts.isAddressDesired(address) ? 'missing' : 'extra');
+  }
+}
