@@ -37,7 +37,7 @@ import { LastSync } from './admin/last-sync.js';
 import type { EventRecorder, RecordedEvent } from './events/event-recorder.js';
 import { kernelFacts, prepareKernel } from './kernel/kernel-access.js';
 import { RouteEventHandler } from './kernel/route-event-handler.js';
-import { SysctlController } from './kernel/sysctl-controller.js';
+import { SysctlController, type SysctlControllerParts } from './kernel/sysctl-controller.js';
 import type { LiveSettings } from './config/live-settings.js';
 import type { Metrics } from './metrics/registry.js';
 import { SyncLoop } from './sync/sync-loop.js';
@@ -55,6 +55,9 @@ export interface KernelPorts {
   readonly conntrack: StaleFlowsParts['conntrack'];
   /** Those for which this kernel has nftables. */
   readonly packetFamilies: readonly Family[];
+  /** The families that the kernel serves and the settings below /proc/sys: this machine's by default. */
+  readonly families?: readonly Family[];
+  readonly parameters?: Pick<SysctlControllerParts, 'facts' | 'write'>;
 }
 
 export interface Composition {
@@ -77,9 +80,7 @@ export interface Composition {
   readonly problemEvents: () => Iterable<RecordedEvent>;
   readonly packetRules: PacketRules;
   readonly lastSync: LastSync;
-  /** How the syncs are doing. */
   readonly health: SyncHealth;
-  /** The families that are served. */
   readonly families: readonly Family[];
   /** The listener is called after each complete sync. */
   readonly onSynced: (listener: () => void) => void;
@@ -98,7 +99,7 @@ export interface Delays {
 /** Connects the parts of the daemon: sources fill the store, the proxy follows it and the kernel's events. */
 export const compose = (
   settings: LiveSettings,
-  { ipvs, route, nftables, conntrack, packetFamilies }: KernelPorts,
+  { ipvs, route, nftables, conntrack, packetFamilies, ...ports }: KernelPorts,
   events: EventRecorder,
   metrics: Metrics,
   log: Logger,
@@ -118,7 +119,7 @@ export const compose = (
   });
   const counters = new OperationCounters();
   const drift = new DriftCounters(counters);
-  const families = servedFamilies();
+  const families = ports.families ?? servedFamilies();
   if (!families.includes('IPv6'))
     log.info({}, 'this node has no IPv6: what Services want of it is not served here');
   const nodeReporter = new NodeReporter({
@@ -272,8 +273,7 @@ export const compose = (
   };
   const sysctlController = new SysctlController({
     settings: () => settings.now,
-    facts: kernelFacts(),
-    write: writeKernelParameter,
+    ...(ports.parameters ?? { facts: kernelFacts(), write: writeKernelParameter }),
     drift,
     log,
   });
