@@ -20,6 +20,7 @@ import { tableName } from '../../src/nftables/declarations.js';
 import type { ObjectChange } from '../../src/watch/store/cluster-store.js';
 import { addressText, tableText, type ClusterObjects } from './desired-kernel.js';
 import { FakeKernel } from './fake-kernel/fake-kernel.js';
+import { OtherProgram } from './fake-kernel/other-program.js';
 import { nodeFacts, thisNode } from './objects.js';
 import { VirtualTimers } from './virtual-timers.js';
 
@@ -116,6 +117,7 @@ const openProcess = async (kernel: FakeKernel, settings: Settings, log: Logger):
 export class ProductionNode implements AsyncDisposable {
   readonly time = new VirtualTimers();
   readonly kernel = new FakeKernel();
+  readonly other = new OtherProgram(this.kernel.connectOther);
   readonly #services = new Map<ServiceKey, Service>();
   #slices = new Map<EndpointSliceKey, EndpointSlice>();
   #facts: NodeFacts;
@@ -202,7 +204,7 @@ export class ProductionNode implements AsyncDisposable {
     return this.act(() => this.composition.syncLoop.resyncNow());
   }
 
-  /** The process ends, and another one begins on what it left. */
+  /** The process ends, where it runs, and another one begins on what is there. */
   restart(): Promise<readonly string[]> {
     return this.act(async () => {
       await this.stop();

@@ -43,6 +43,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export class VirtualTimers implements Disposable {
   #now = 1_000_000;
   #order = 0;
+  #isSettling = false;
   readonly #timers = new Map<Handle, Timer>();
   readonly #restore: () => void;
 
@@ -75,8 +76,12 @@ export class VirtualTimers implements Disposable {
 
   /** Lets everything happen that needs no time. */
   async settle(): Promise<void> {
+    // Two would keep each other waiting.
+    if (this.#isSettling) throw new Error('a step of the test is not awaited');
+    this.#isSettling = true;
     do await turn();
     while (!isIdle() || this.#runDue(this.#now));
+    this.#isSettling = false;
   }
 
   /** Lets the time pass, and everything happen that falls into it, each at its moment. */
