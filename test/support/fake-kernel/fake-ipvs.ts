@@ -51,6 +51,9 @@ const counterNames = [
 const statistics64 = Object.fromEntries(counterNames.map((name) => [name, 0n]));
 const statistics = Object.fromEntries(counterNames.map((name) => [name, name.endsWith('Bytes') ? 0n : 0]));
 
+/** What the kernel tells of every real server, though it counts for tunnels alone. */
+const withoutTunnel = { tunnelType: 'ipip', tunnelPort: 0, tunnelFlags: 0 } as const;
+
 const addressLengths = { IPv4: 4, IPv6: 16, unspecified: 0 } as const;
 
 /** What the hash tables of ip_vs_ctl.c find a service or a real server by. */
@@ -144,8 +147,6 @@ export class FakeIpvs {
 
   #setTimeouts(message: Message): Answer {
     const { tcpSeconds, tcpFinSeconds, udpSeconds } = this.#family.decode(message);
-    if (tcpSeconds === undefined || tcpFinSeconds === undefined || udpSeconds === undefined)
-      throw new Refusal('EINVAL');
     const before = this.#timeouts;
     this.#timeouts = {
       tcpSeconds: tcpSeconds || before.tcpSeconds,
@@ -193,7 +194,7 @@ export class FakeIpvs {
         const activeConnections = this.#activeConnections(destination, of);
         const counts = { activeConnections, inactiveConnections: 0, persistentConnections: 0 };
         return this.#body(Command.newDestination, {
-          destination: { ...destination, ...counts, statistics, statistics64 },
+          destination: { ...withoutTunnel, ...destination, ...counts, statistics, statistics64 },
         });
       });
     };

@@ -90,15 +90,15 @@ export class FakeNftables {
     if (refusal !== undefined) return [[begin, refusal]];
     const endsAt = rest.findIndex(({ type }) => type === BatchMessage.end);
     const draft = this.#ruleset.draft();
-    const answers = rest
-      .slice(0, endsAt === -1 ? rest.length : endsAt)
-      .map((message) => [message, attempt(() => applyChange(draft, message))] as const);
+    const changed: Message[] = [];
+    const answers = rest.slice(0, endsAt === -1 ? rest.length : endsAt).map((message) => {
+      const problem = attempt(() => {
+        if (applyChange(draft, message)) changed.push(message);
+      });
+      return [message, problem] as const;
+    });
     if (endsAt !== -1 && answers.every(([, problem]) => problem === undefined))
-      this.#commit(
-        draft,
-        answers.map(([message]) => message),
-        portId,
-      );
+      this.#commit(draft, changed, portId);
     return answers.filter(
       ([{ flags }, problem]) => problem !== undefined || (flags & MessageFlag.acknowledge) !== 0,
     );

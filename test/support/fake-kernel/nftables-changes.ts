@@ -18,7 +18,8 @@ import type { Message } from '../../../src/netlink/message.js';
 import { Refusal } from './answer.js';
 import type { FakeChain, FakeRule, FakeTable, Ruleset } from './nftables-ruleset.js';
 
-type Change = (draft: Ruleset, message: Message) => void;
+/** Gives false where everything is as it was. */
+type Change = (draft: Ruleset, message: Message) => boolean;
 type Element = NonNullable<Decoded<typeof elementsShape.attributes>['elements']>[number];
 
 const has = ({ flags }: Message, flag: number): boolean => (flags & flag) !== 0;
@@ -58,13 +59,18 @@ const newTable: Change = (draft, message) => {
   if (found === undefined) {
     const family = header.family ?? 'unspecified';
     draft.put({ family, name, flags, handle: draft.handle(), chains: new Map(), sets: new Map() });
-  } else if (has(message, MessageFlag.exclusive)) throw new Refusal('EEXIST');
-  else draft.put({ ...draft.editable(header.family, name), flags });
+    return true;
+  }
+  if (has(message, MessageFlag.exclusive)) throw new Refusal('EEXIST');
+  if (found.flags === flags) return false;
+  draft.put({ ...draft.editable(header.family, name), flags });
+  return true;
 };
 
 const deleteTable: Change = (draft, message) => {
   const { header, attributes } = tableShape.read(message);
   draft.delete(draft.table(header.family, attributes.name));
+  return true;
 };
 
 const sameHook = (a: FakeChain['values'], b: FakeChain['values']): boolean =>
@@ -79,12 +85,13 @@ const newChain: Change = (draft, message) => {
     const policy = attributes.hook === undefined ? attributes.policy : (attributes.policy ?? 'accept');
     const values = { ...attributes, ...(policy === undefined ? {} : { policy }) };
     table.chains.set(attributes.name, { handle: draft.handle(), values, rules: [] });
-    return;
+    return true;
   }
   if (has(message, MessageFlag.exclusive) || !sameHook(found.values, attributes)) throw new Refusal('EEXIST');
   const { policy = found.values.policy } = attributes;
   const values = { ...found.values, ...(policy === undefined ? {} : { policy }) };
   table.chains.set(attributes.name, { ...found, values });
+  return true;
 };
 
 const deleteChain: Change = (draft, message) => {
@@ -93,6 +100,7 @@ const deleteChain: Change = (draft, message) => {
   requireChain(table, attributes.name);
   if (referencesIn(table).some(({ chain }) => chain === attributes.name)) throw new Refusal('EBUSY');
   table.chains.delete(attributes.name);
+  return true;
 };
 
 const newRule: Change = (draft, message) => {
@@ -107,6 +115,7 @@ const newRule: Change = (draft, message) => {
   const added: FakeRule = { handle: draft.handle(), values: attributes };
   const rules = has(message, MessageFlag.append) ? [...found.rules, added] : [added, ...found.rules];
   table.chains.set(found.values.name, { ...found, rules });
+  return true;
 };
 
 /** Without a chain all rules of the table, without a handle all of the chain. */
@@ -114,13 +123,16 @@ const deleteRule: Change = (draft, message) => {
   const { header, attributes } = ruleShape.read(message);
   const table = draft.editable(header.family, attributes.table);
   requireChain(table, attributes.chain);
+  let hasChanged = false;
   for (const [name, chain] of table.chains) {
     if (attributes.chain !== undefined && attributes.chain !== name) continue;
     const rules =
       attributes.handle === undefined ? [] : chain.rules.filter(({ handle }) => handle !== attributes.handle);
     if (attributes.handle !== undefined && rules.length === chain.rules.length) throw new Refusal('ENOENT');
+    hasChanged ||= rules.length < chain.rules.length;
     table.chains.set(name, { ...chain, rules });
   }
+  return hasChanged;
 };
 
 const newSet: Change = (draft, message) => {
@@ -135,10 +147,11 @@ const newSet: Change = (draft, message) => {
       found.values.keyLength === attributes.keyLength &&
       found.values.dataType === attributes.dataType;
     if (has(message, MessageFlag.exclusive) || !isSame) throw new Refusal('EEXIST');
-    return;
+    return false;
   }
   if (!has(message, MessageFlag.create)) throw new Refusal('ENOENT');
   table.sets.set(name, { handle: draft.handle(), values: attributes, elements: new Map() });
+  return true;
 };
 
 const deleteSet: Change = (draft, message) => {
@@ -148,6 +161,7 @@ const deleteSet: Change = (draft, message) => {
   if (!table.sets.has(name)) throw new Refusal('ENOENT');
   if (referencesIn(table).some(({ set }) => set === name)) throw new Refusal('EBUSY');
   table.sets.delete(name);
+  return true;
 };
 
 const sameData = (a: Element, b: Element): boolean =>
@@ -157,6 +171,7 @@ const newElements: Change = (draft, message) => {
   const { header, attributes } = elementsShape.read(message);
   const table = draft.editable(header.family, attributes.table);
   const { values, elements } = draft.editableSet(table, attributes.set);
+  const before = elements.size;
   for (const element of attributes.elements ?? []) {
     if (element.key?.value?.length !== values.keyLength) throw new Refusal('EINVAL');
     requireChain(table, element.data?.verdict?.chain);
@@ -165,6 +180,7 @@ const newElements: Change = (draft, message) => {
     if (found === undefined) elements.set(key, element);
     else if (has(message, MessageFlag.exclusive) || !sameData(found, element)) throw new Refusal('EEXIST');
   }
+  return elements.size > before;
 };
 
 /** Without elements all of the set. */
@@ -172,9 +188,11 @@ const deleteElements: Change = (draft, message) => {
   const { header, attributes } = elementsShape.read(message);
   const table = draft.editable(header.family, attributes.table);
   const { elements } = draft.editableSet(table, attributes.set);
+  const before = elements.size;
   if (attributes.elements === undefined) elements.clear();
   for (const element of attributes.elements ?? [])
     if (!elements.delete(keyText(element))) throw new Refusal('ENOENT');
+  return elements.size < before;
 };
 
 const changes: ReadonlyMap<number, Change> = new Map([
@@ -190,9 +208,9 @@ const changes: ReadonlyMap<number, Change> = new Map([
   [NftablesMessage.deleteElements, deleteElements],
 ]);
 
-/** Makes the change of one message in the draft; a Refusal where the kernel does not take it. */
-export const applyChange = (draft: Ruleset, message: Message): void => {
+/** Makes the change of one message in the draft; false where it changes nothing, a Refusal where the kernel does not take it. */
+export const applyChange = (draft: Ruleset, message: Message): boolean => {
   const change = changes.get(message.type);
   if (change === undefined) throw new Refusal('EINVAL');
-  change(draft, message);
+  return change(draft, message);
 };
