@@ -18,7 +18,7 @@ import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
 import { tableName } from '../../src/nftables/declarations.js';
 import type { ObjectChange } from '../../src/watch/store/cluster-store.js';
-import { addressText, tableText, type ClusterObjects } from './desired-kernel.js';
+import { addressText, elementText, tableText, type ClusterObjects } from './desired-kernel.js';
 import { FakeKernel } from './fake-kernel/fake-kernel.js';
 import { OtherProgram } from './fake-kernel/other-program.js';
 import { nodeFacts, thisNode } from './objects.js';
@@ -164,10 +164,8 @@ export class ProductionNode implements AsyncDisposable {
   }
 
   /** Takes the place of all objects. */
-  replace({ services, slices }: ClusterObjects): Promise<readonly string[]> {
-    this.#services.clear();
-    for (const service of services) this.#services.set(service.key, service);
-    this.#slices = new Map(slices.map((slice) => [slice.key, slice]));
+  replace(objects: ClusterObjects): Promise<readonly string[]> {
+    this.#setObjects(objects);
     return this.act(() => this.#deliver());
   }
 
@@ -177,7 +175,8 @@ export class ProductionNode implements AsyncDisposable {
     service: Service | undefined,
     slices: readonly EndpointSlice[],
   ): Promise<readonly string[]> {
-    const gone = [...this.#slices.values()].filter((slice) => slice.service === key);
+    const kept = new Set(slices.map((slice) => slice.key));
+    const gone = [...this.#slices.values()].filter((slice) => slice.service === key && !kept.has(slice.key));
     const changes: readonly ObjectChange[] = [
       { kind: 'service', key, value: service },
       ...gone.map((slice) => ({ kind: 'endpointSlice' as const, key: slice.key, value: undefined })),
@@ -204,10 +203,16 @@ export class ProductionNode implements AsyncDisposable {
     return this.act(() => this.composition.syncLoop.resyncNow());
   }
 
-  /** The process ends, where it runs, and another one begins on what is there. */
-  restart(): Promise<readonly string[]> {
+  /** The process ends, where it runs, and another one begins on what is there; perhaps with other objects, on another node. */
+  restart(
+    objects: ClusterObjects = this.objects,
+    facts: NodeFacts = this.#facts,
+  ): Promise<readonly string[]> {
     return this.act(async () => {
       await this.stop();
+      this.#setObjects(objects);
+      this.#facts = facts;
+      this.#setAddresses();
       await this.#begin();
     });
   }
@@ -232,6 +237,11 @@ export class ProductionNode implements AsyncDisposable {
     return addressText(this.kernel.route.dummyAddresses());
   }
 
+  /** Of the daemon's packet rules. */
+  get elements(): readonly string[] {
+    return elementText(this.kernel.nftables.elementsOf(tableName));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.stop();
@@ -245,6 +255,12 @@ export class ProductionNode implements AsyncDisposable {
     void this.composition.syncLoop.start();
     this.#deliver();
     await this.time.settle();
+  }
+
+  #setObjects({ services, slices }: ClusterObjects): void {
+    this.#services.clear();
+    for (const service of services) this.#services.set(service.key, service);
+    this.#slices = new Map(slices.map((slice) => [slice.key, slice]));
   }
 
   #deliver(): void {

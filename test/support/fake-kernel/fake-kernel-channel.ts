@@ -3,7 +3,7 @@ import type { CommandChannel } from '../../../src/netlink/command-socket.js';
 import { MessageFlag } from '../../../src/netlink/constants.js';
 import { readMessages, type Message } from '../../../src/netlink/message.js';
 import { acknowledgementBytes, doneBytes, messageBytes } from '../fake-channel.js';
-import { Refusal, type Answer } from './answer.js';
+import { Refusal, type Answer, type Body } from './answer.js';
 
 type Dump = Extract<Answer, { readonly kind: 'dump' }>;
 
@@ -43,6 +43,7 @@ const refusalBytes = (message: Message, { errno, explanation }: Refusal): Uint8A
 class DumpCursor {
   #told = 0;
   readonly #generation: number | undefined;
+  #objects: readonly Body[] | undefined;
   #interruption = 0;
 
   constructor(
@@ -55,9 +56,11 @@ class DumpCursor {
   /** The next datagram, and whether it is the last one. */
   next(): { readonly datagram: Uint8Array; readonly isLast: boolean } {
     const { sequence } = this.request;
-    if (this.dump.generation?.() !== this.#generation) this.#interruption = MessageFlag.dumpInterrupted;
+    const generation = this.dump.generation?.();
+    if (generation !== this.#generation) this.#interruption = MessageFlag.dumpInterrupted;
+    if (generation === undefined || this.#interruption !== 0) this.#objects = undefined;
     const flags = MessageFlag.multi | this.#interruption;
-    const objects = this.dump.objects();
+    const objects = (this.#objects ??= this.dump.objects());
     const parts: Uint8Array[] = [];
     for (let bytes = 0; this.#told < objects.length && bytes < dumpDatagramBytes; this.#told += 1) {
       const body = objects[this.#told];

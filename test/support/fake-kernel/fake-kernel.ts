@@ -1,4 +1,5 @@
 import { Subsystem, BatchMessage } from '../../../src/kernel/nfnetlink.js';
+import type { AddressOperation, IpvsOperation } from '../../../src/model/operation.js';
 import { formatOperation } from '../../../src/model/plan-entry.js';
 import { viewOf } from '../../../src/netlink/codec/bytes.js';
 import type { CommandChannel } from '../../../src/netlink/command-socket.js';
@@ -42,14 +43,16 @@ export class FakeKernel {
   /** What the IPVS table and the addresses of kube-ipvs0 went through, a line each, as `+ address 10.96.0.1/32`. */
   readonly changes: string[] = [];
   readonly received: ReceivedMessage[] = [];
+  /** Called before each of those changes. */
+  beforeChange: (operation: IpvsOperation | AddressOperation) => void = () => {};
   /** What goes wrong with messages of `connect`. */
   readonly faults = new SocketFaults((protocol) => this.channel(protocol));
   /** What becomes of notifications: `lost` is told to who listens, `unseen` is not. */
   notifications: 'delivered' | 'lost' | 'unseen' = 'delivered';
-  readonly ipvs = new FakeIpvs((operation) => this.changes.push(formatOperation(operation)));
+  readonly ipvs = new FakeIpvs((operation) => this.#change(operation));
   readonly route = new FakeRtnetlink(
     (notification) => this.#notify(notification),
-    (operation) => this.changes.push(formatOperation(operation)),
+    (operation) => this.#change(operation),
   );
   readonly nftables = new FakeNftables((notification) => this.#notify(notification));
   readonly #listeners = new Set<Listener>();
@@ -83,6 +86,11 @@ export class FakeKernel {
   listen(listener: Listener): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  #change(operation: IpvsOperation | AddressOperation): void {
+    this.beforeChange(operation);
+    this.changes.push(formatOperation(operation));
   }
 
   #handle(protocol: ProtocolName, message: Message, portId: number): Answer {

@@ -9,6 +9,8 @@ import {
   setShape,
   tableShape,
 } from '../../../src/kernel/nftables/attributes.js';
+import { elementFrom, setFrom } from '../../../src/kernel/nftables/convert.js';
+import type { SetElement } from '../../../src/nftables/declarations.js';
 import type { ReceivedExpression } from '../../../src/kernel/nftables/expression-attributes.js';
 import {
   BatchMessage,
@@ -56,6 +58,19 @@ export class FakeNftables {
 
   tables(): Iterable<FakeTable> {
     return this.#ruleset.tables();
+  }
+
+  /** Of the sets of all tables with this name. */
+  *elementsOf(tableName: string): Iterable<SetElement> {
+    for (const { family, name, sets } of this.#ruleset.tables()) {
+      const ipFamily = family === 'ip6' ? 'IPv6' : 'IPv4';
+      if (name !== tableName) continue;
+      for (const { values, elements } of sets.values()) {
+        const declaration = setFrom(values, ipFamily);
+        if (declaration === undefined) continue;
+        for (const element of elements.values()) yield elementFrom(element, declaration, ipFamily);
+      }
+    }
   }
 
   handle(message: Message): Answer {

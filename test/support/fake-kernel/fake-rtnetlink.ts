@@ -1,4 +1,10 @@
-import { familyOf, ipFromBytes, type Family, type IpAddress } from '../../../src/base/ip.js';
+import {
+  familyOf,
+  hostPrefixLength,
+  ipFromBytes,
+  type Family,
+  type IpAddress,
+} from '../../../src/base/ip.js';
 import {
   addressAttributes,
   addressHeader,
@@ -75,6 +81,13 @@ export class FakeRtnetlink {
     const { interfaceName, address, prefixLength } = interfaceAddress(text);
     const link = this.#linkNamed(interfaceName) ?? this.#addLink(interfaceName, undefined);
     this.#add({ index: link.index, address, prefixLength }, otherPort);
+  }
+
+  /** Another program binds it to kube-ipvs0, where that is there. */
+  bindDummyAddress(address: IpAddress): void {
+    const index = this.#linkNamed(dummyInterfaceName)?.index;
+    const added = { index: index ?? 0, address, prefixLength: hostPrefixLength(familyOf(address)) };
+    if (index !== undefined && this.#find(added) === undefined) this.#add(added, otherPort);
   }
 
   removeAddress(text: string): void {
