@@ -18,6 +18,7 @@ import type { IpvsOperation, Outcome } from '../../src/model/operation.js';
 import { dummyInterfaceName } from '../../src/model/node.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { Connection } from '../../src/netlink/connection.js';
+import type { ProtocolName } from '../../src/netlink/constants.js';
 import { setElement, type SetElement, type TableDeclaration } from '../../src/nftables/declarations.js';
 import { eventually } from '../support/eventually.js';
 import { FakeKernel } from '../support/fake-kernel/fake-kernel.js';
@@ -36,12 +37,12 @@ interface Clients {
   readonly nftables: NftablesClient;
 }
 
-const clients = (connect: typeof Connection.open): Clients => ({
+const clients = (connect: (protocol: ProtocolName) => Connection): Clients => ({
   ipvs: IpvsClient.open(connect('generic')),
   route: RtnetlinkClient.open(connect('route')),
   nftables: NftablesClient.open(connect('netfilter')),
 });
-const onReal = clients(Connection.open);
+const onReal = clients((protocol) => Connection.open(protocol));
 const onFake = clients(fake.connectOther);
 
 after(() => {
@@ -312,7 +313,7 @@ const changeAndUndo = async (own: Clients, other: Clients): Promise<void> => {
 test('notifications tell what others do, and of IPv6 addresses all', async () => {
   const unexpected = (error: Error): void => assert.fail(error);
   const told = { real: new Set<string>(), fake: new Set<string>() };
-  const other = clients(Connection.open);
+  const other = clients((protocol) => Connection.open(protocol));
   using _stop = {
     [Symbol.dispose]: () => {
       links.close();

@@ -115,7 +115,10 @@ class History {
       case 'crash':
         await this.#crash(one.messages, one.event);
         break;
-      default:
+      case 'put':
+      case 'delete':
+      case 'node':
+      case 'traffic':
         await this.#change(one);
     }
   }

@@ -51,7 +51,7 @@ export class VirtualTimers implements Disposable {
     const { setTimeout, clearTimeout } = globalThis;
     const { random } = Math;
     const performanceNow = performance.now.bind(performance);
-    const { bigint } = process.hrtime;
+    const bigint = process.hrtime.bigint.bind(process.hrtime);
     this.#restore = () => {
       Object.assign(globalThis, { setTimeout, clearTimeout });
       performance.now = performanceNow;

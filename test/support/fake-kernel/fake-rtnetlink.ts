@@ -270,7 +270,7 @@ export class FakeRtnetlink {
       this.gateways
         .filter((gateway) => familyOf(gateway) === family)
         .map((gateway) => (writer) => {
-          routeHeader.write(writer, { family: family as Family, type: 'unicast' });
+          routeHeader.write(writer, { family, type: 'unicast' });
           writeAllAttributes(writer, routeAttributes, { gateway });
         });
     return { kind: 'dump', type: RouteMessage.newRoute, objects, generation: () => this.#generation };
