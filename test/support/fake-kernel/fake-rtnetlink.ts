@@ -1,10 +1,4 @@
-import {
-  familyOf,
-  hostPrefixLength,
-  ipFromBytes,
-  type Family,
-  type IpAddress,
-} from '../../../src/base/ip.js';
+import { familyOf, hostPrefixLength, ipFromBytes, type IpAddress } from '../../../src/base/ip.js';
 import {
   addressAttributes,
   addressHeader,
