@@ -41,6 +41,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
  * are the same each time. A test under it has the same course on every machine.
  */
 export class VirtualTimers implements Disposable {
+  static #isInstalled = false;
   #now = 1_000_000;
   #order = 0;
   #isSettling = false;
@@ -48,11 +49,14 @@ export class VirtualTimers implements Disposable {
   readonly #restore: () => void;
 
   constructor() {
+    if (VirtualTimers.#isInstalled) throw new Error('the time is virtual already: one node at a time');
+    VirtualTimers.#isInstalled = true;
     const { setTimeout, clearTimeout } = globalThis;
     const { random } = Math;
     const performanceNow = performance.now.bind(performance);
     const bigint = process.hrtime.bigint.bind(process.hrtime);
     this.#restore = () => {
+      VirtualTimers.#isInstalled = false;
       Object.assign(globalThis, { setTimeout, clearTimeout });
       performance.now = performanceNow;
       process.hrtime.bigint = bigint;
