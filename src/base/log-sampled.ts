@@ -1,10 +1,16 @@
-/** How many objects of one kind of event get their own log line: the kernel may refuse a whole address family at once. */
+import type { LogFields } from './log.js';
+
+/** At most so many objects of one event are logged one by one: a whole family may be refused at once. */
 const maximumEntries = 10;
 
-/** Logs each object; of many only the first ones, then the number of the others. */
-export const logSampled = (objects: readonly object[], log: (fields: object) => void): void => {
-  for (const fields of objects.slice(0, maximumEntries)) log(fields);
-  if (objects.length > maximumEntries) log({ more: objects.length - maximumEntries });
+/** Logs an event of each object; of many objects only the first ones, and then how many more there are. */
+export const logSampled = (
+  event: string,
+  objects: readonly object[],
+  log: (fields: LogFields) => void,
+): void => {
+  for (const fields of objects.slice(0, maximumEntries)) log({ event, ...fields });
+  if (objects.length > maximumEntries) log({ event, more: objects.length - maximumEntries });
 };
 
 /** The first keys, for a log line; undefined for an empty list. */

@@ -2,11 +2,18 @@ import { pino, type Logger as Pino } from 'pino';
 import { klogLine, type LogLevel } from './klog.js';
 
 /** The logger that the program uses: constant messages, data in fields. */
+/** What a log line carries besides its message. */
+export interface LogFields {
+  /** What happened, in kebab case: stable, for tests and log pipelines. The message may change. */
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
 export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
   child(fields: object): Logger;
 }
 

@@ -97,7 +97,10 @@ export class DummyInterface {
     const outcome = await this.links.createDummy(dummyInterfaceName);
     const index = await this.find();
     if (index === undefined) throw createFailure(outcome);
-    this.log.info({ interface: dummyInterfaceName, index }, 'created the dummy interface');
+    this.log.info(
+      { event: 'dummy-interface-created', interface: dummyInterfaceName, index },
+      'Dummy interface created',
+    );
     this.onCreated();
     return index;
   }

@@ -27,12 +27,11 @@ export const resetConnections = async (
 ): Promise<void> => {
   if (purged.length === 0) return;
   const logEntries = purged.map(({ of, realServer, reason }) => ({
-    event: 'draining-real-server-deleted',
     virtualServer: virtualServerKey(of),
     realServer,
     reason,
   }));
-  logSampled(logEntries, (fields) =>
+  logSampled('draining-real-server-deleted', logEntries, (fields) =>
     log.info(fields, 'Draining real server deleted; its open connections are reset'),
   );
   const identities = new Map(purged.map(({ of }) => [virtualServerKey(of), of]));

@@ -46,9 +46,9 @@ export class Orphans {
       const end = orphan && orphanEnd(orphan, this.#facts);
       if (end === undefined || !reasons.includes(end)) continue;
       state.virtualServers.setOrphan(key, undefined);
-      released.push({ event: 'orphan-released', virtualServer: key, reason: end });
+      released.push({ virtualServer: key, reason: end });
     }
-    logSampled(released, (fields) => log.info(fields, 'Orphaned virtual server released'));
+    logSampled('orphan-released', released, (fields) => log.info(fields, 'Orphaned virtual server released'));
   }
 
   /** Keeps those of these virtual servers that no Service asks for any more and that have open connections. */
@@ -65,9 +65,11 @@ export class Orphans {
       for (const server of realServers) connections += server.activeConnections + server.inactiveConnections;
       if (connections === 0) continue;
       state.virtualServers.setOrphan(key, orphan);
-      retained.push({ event: 'virtual-server-orphaned', virtualServer: key, connections });
+      retained.push({ virtualServer: key, connections });
     }
-    logSampled(retained, (fields) => log.info(fields, 'Virtual server kept for its open connections'));
+    logSampled('virtual-server-orphaned', retained, (fields) =>
+      log.info(fields, 'Virtual server kept for its open connections'),
+    );
   }
 
   #candidates(keys: Iterable<VirtualServerKey>): readonly Orphan[] {

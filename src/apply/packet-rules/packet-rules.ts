@@ -13,6 +13,7 @@ import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import { elementChanges } from './element-changes.js';
 import type { PacketRulesClient } from './packet-rules-client.js';
 import { PacketRulesError } from './packet-rules-error.js';
+import { PacketRulesLog } from './packet-rules-log.js';
 import { isReadError } from '../mirror/kernel-reader.js';
 import { canUpdateInPlace, sameSet, cachedTableText } from './table-comparison.js';
 import {
@@ -67,7 +68,11 @@ export class PacketRules {
   readonly #present = new Set<Family>();
   readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
 
-  constructor(private readonly parts: PacketRulesParts) {}
+  readonly #log: PacketRulesLog;
+
+  constructor(private readonly parts: PacketRulesParts) {
+    this.#log = new PacketRulesLog(parts.log);
+  }
 
   /** Whether the kernel has a table of ours for the family already, and whether it is marked as taking over from another proxy. */
   async state(family: Family): Promise<'none' | 'taking-over' | 'ours'> {
@@ -200,19 +205,14 @@ export class PacketRules {
 
   #recordFailure(family: Family, problem: string): void {
     if (this.#failures.get(family) !== problem)
-      this.parts.log.error(
-        { table: tableName, family, problem },
-        this.#unreadable.has(family)
-          ? 'the packet rules cannot be read and stay as they are; it is tried again'
-          : 'the packet rules are not in force: nothing is masqueraded, no source range and no traffic policy is enforced; it is tried again',
-      );
+      this.#log[this.#unreadable.has(family) ? 'unreadable' : 'notInForce'](family, problem);
     this.#failures.set(family, problem);
   }
 
   #clearFailure(family: Family): void {
     if (!this.#failures.delete(family)) return;
     this.#unreadable.delete(family);
-    this.parts.log.info({ table: tableName, family }, 'the packet rules are in force again');
+    this.#log.inForce(family);
     this.parts.onUntrusted();
   }
 
@@ -233,13 +233,9 @@ export class PacketRules {
   }
 
   #logDeclared(family: Family, becauseOfUs: boolean): void {
-    const fields = { table: tableName, family };
-    if (becauseOfUs) this.parts.log.debug(fields, 'declared the packet rules as they are to be now');
-    else if (!this.#declaredBefore.has(family)) this.parts.log.info(fields, 'declared the packet rules');
-    else {
-      this.parts.log.warn(fields, 'somebody changed the packet rules; declared them anew');
-      this.parts.onEvent?.('mended', family);
-    }
+    const cause = becauseOfUs ? 'changed' : this.#declaredBefore.has(family) ? 'repaired' : 'first';
+    this.#log.declared(family, cause);
+    if (cause === 'repaired') this.parts.onEvent?.('mended', family);
     this.#declaredBefore.add(family);
   }
 
@@ -317,10 +313,7 @@ export class PacketRules {
       return (await this.#declare(family)) ? 'mended' : 'right';
     } catch (error) {
       if (!isExpectedError(error)) throw error;
-      this.parts.log.warn(
-        { event: 'packet-rules-repair-failed', error: messageOf(error) },
-        'Packet rules not repaired',
-      );
+      this.#log.repairFailed(family, messageOf(error));
       return 'wrong';
     }
   }

@@ -107,8 +107,8 @@ export class RefusedOperations {
     if (this.#retries.size === 0) return;
     const succeeded = [...tried.virtualServers, ...tried.addresses, ...tried.elements]
       .filter((key) => !this.isRefused(key) && this.#retries.recordSuccess(key))
-      .map((key) => ({ event: 'operation-succeeded-after-failures', key }));
-    logSampled(succeeded, (fields) =>
+      .map((key) => ({ key }));
+    logSampled('operation-succeeded-after-failures', succeeded, (fields) =>
       this.parts.log.info(fields, 'Operation succeeded after earlier failures'),
     );
   }
@@ -119,14 +119,11 @@ export class RefusedOperations {
     const { log } = this.parts;
     const fieldsOf = (givenUp: boolean): readonly object[] =>
       entries.filter((one) => one.givenUp === givenUp).map(({ fields }) => fields);
-    logSampled(fieldsOf(false), (fields) =>
-      log.warn(fields, 'the kernel refused an operation; it is tried again with growing delays'),
+    logSampled('operation-refused', fieldsOf(false), (fields) =>
+      log.warn(fields, 'Operation refused by the kernel; retrying with growing delays'),
     );
-    logSampled(fieldsOf(true), (fields) =>
-      log.warn(
-        fields,
-        'the kernel refused an operation, which waiting does not mend; it is tried again when it changes and with each resync',
-      ),
+    logSampled('operation-given-up', fieldsOf(true), (fields) =>
+      log.warn(fields, 'Operation refused by the kernel; retrying when it changes and with each resync'),
     );
   }
 }

@@ -1,5 +1,5 @@
 import { Backoff } from '../../base/async.js';
-import { DeadlineHeap } from '../../base/deadline-heap.js';
+import { DeadlineHeap } from '../../base/collections/deadline-heap.js';
 import type { Refusal } from './decisions.js';
 
 /** When what was refused is tried again. */

@@ -1,5 +1,5 @@
-import { CounterMap } from '../../base/counter-map.js';
-import { DeadlineHeap } from '../../base/deadline-heap.js';
+import { CounterMap } from '../../base/collections/counter-map.js';
+import { DeadlineHeap } from '../../base/collections/deadline-heap.js';
 import type { RealServerKey, VirtualServerKey } from '../../model/virtual-server.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { Draining, DrainingServer, DrainingServers } from '../../plan/drain/drain-step.js';

@@ -1,4 +1,4 @@
-import { CounterMap } from '../../base/counter-map.js';
+import { CounterMap } from '../../base/collections/counter-map.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';

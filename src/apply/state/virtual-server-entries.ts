@@ -1,4 +1,4 @@
-import { CounterMap } from '../../base/counter-map.js';
+import { CounterMap } from '../../base/collections/counter-map.js';
 import type { IpAddress } from '../../base/ip.js';
 import { operationIdentity, type IpvsOperation, type Outcome } from '../../model/operation.js';
 import {

@@ -15,7 +15,7 @@ const setUp = (held: () => DirtyKeys = dirtyKeys) => {
   const warned: string[] = [];
   const log: Logger = {
     ...silentLogger,
-    warn: (fields) => void warned.push((fields as { readonly service: string }).service),
+    warn: (fields) => void warned.push(String(fields['service'])),
   };
   const store = new ClusterStore(() => {});
   const facts = nodeFacts();

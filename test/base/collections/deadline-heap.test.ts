@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { array, assert as check, nat, property, tuple } from 'fast-check';
-import { DeadlineHeap } from '../../src/base/deadline-heap.js';
+import { DeadlineHeap } from '../../../src/base/collections/deadline-heap.js';
 
 test('items come in the order of their deadlines; those whose deadline no longer holds never come', () => {
   check(
