@@ -1,7 +1,7 @@
-// Compiles native-shims/netlink-socket.c to dist/native-shims.node with the machine's C compiler. Needs no headers of
-// Node (native-shims/node-api.h declares what is used) and no download. Does nothing where the binary is newer than its
-// sources; --force compiles anyway. `--arch arm64` (or x64) compiles for that architecture, with Debian's cross compiler
-// where it is another than this machine's, to dist/ARCH/native-shims.node.
+// Compiles native-shims/netlink-socket.c to dist/native-shims.node with this machine's C compiler. It needs no headers of Node.js
+// (native-shims/node-api.h has the declarations) and no download. It does nothing if the binary is newer than its sources, unless
+// --force is given. `--arch arm64` (or x64) compiles for that architecture to dist/ARCH/native-shims.node, with Debian's cross
+// compiler if necessary.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -59,7 +59,7 @@ const compile = (compiler) => {
       : '';
     fail(`${compiler} failed:\n${result.stderr}${hint}`);
   }
-  // Renamed into place, so that a running process keeps the file it has mapped.
+  // Renaming lets a running process keep the file that it has mapped.
   renameSync(temporary, target);
 };
 

@@ -1,5 +1,5 @@
-// Bundles src/cli/main.ts to dist/kube-ipvs.js, split so that a command loads only what it needs, and compiles
-// native-shims to dist/native-shims.node. dist/ needs nothing else but node_modules/netlink.
+// Bundles src/cli/main.ts to dist/kube-ipvs.js, in chunks so that a command loads only what it needs, and compiles native-shims to
+// dist/native-shims.node. At run time dist/ needs only node_modules/netlink.
 import {
   chmodSync,
   existsSync,
@@ -20,7 +20,7 @@ import { bundling } from './bundling.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 
-/** The day of the commit; where there is no repository, that of package.json. */
+/** The day of the commit; without a repository, the day of package.json. */
 const releaseDate = () => {
   const { status, stdout } = spawnSync('git', ['-C', root, 'log', '-1', '--format=%cs'], {
     encoding: 'utf8',
@@ -46,8 +46,8 @@ const { outputFiles } = await build({
   legalComments: 'none',
 });
 
-// A program that runs from dist/ meanwhile loads old files or new ones, whole: what is the same stays, the rest is renamed
-// into its place, the entry point last, and only then goes what nobody needs.
+// A program that runs from dist/ at the same time must load complete files. Unchanged files stay, others are renamed into place,
+// the entry point last; unused chunks are removed after that.
 const program = `${root}dist/kube-ipvs.js`;
 const chunks = `${root}dist/chunks`;
 mkdirSync(chunks, { recursive: true });

@@ -1,4 +1,4 @@
-// The esbuild options that make a bundle behave as the released one does; scripts/build.mjs, benchmarks and tests use them.
+// The esbuild options of the released bundle, for scripts/build.mjs, benchmarks and tests.
 import { readFileSync } from 'node:fs';
 import { builtinHttp } from './builtin-http.mjs';
 import { clientWithoutModels } from './client-without-models.mjs';

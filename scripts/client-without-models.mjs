@@ -1,6 +1,6 @@
-// An esbuild plugin: of the Kubernetes client only KubeConfig is used. Its generated models are most of its size (80 MB of
-// memory once loaded), and requests are sent by node:https, so that undici is never called. Of prom-client exemplars are not
-// used, and nothing else asks for OpenTelemetry.
+// An esbuild plugin that leaves out unused parts of packages. kube-ipvs uses only KubeConfig of the Kubernetes client, not its
+// generated models, which would take most of the memory (scripts/bench --memory); it sends requests with node:https, not with
+// undici; and it does not use the exemplars of prom-client, which need OpenTelemetry.
 const namespace = 'never-called';
 
 export const clientWithoutModels = {

@@ -1,11 +1,11 @@
-// Runs compiled tests: those of test/kernel, and others that need virtual time, each in a lab guest, on the Node that the
-// product is shipped with; the rest on this machine, on this Node and, if no files are chosen, on the product's too. The longest
-// come first.
+// Runs compiled tests. Tests in test/kernel, and others that need virtual time, run in a lab guest each, on the Node.js version
+// that kube-ipvs ships. All other tests run on this machine, on this Node.js and, if no files are named, also on the shipped one.
+// The longest run first.
 //   node scripts/run-tests.mjs [--report FILE] [--record] [FILE…]
-//     --report FILE   write what every file cost as JSON
-//     --record        keep how long files took in scripts/test-runner/durations.json, which decides what comes first
-// Ends with a table of the slowest files and the line `N passed, N failed`; a test that was skipped or is to be written counts
-// as failed, and so does a file that crashed, hung or had no test.
+//     --report FILE   write the cost of every file as JSON
+//     --record        store the durations in scripts/test-runner/durations.json, which decides the order
+// Ends with a table of the slowest files and the line `N passed, N failed`. A skipped test or a todo counts as failed, as does a
+// file that crashed, hung or had no test.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -19,24 +19,24 @@ import { judge } from './test-runner/tap.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
-/** A file that takes longer hangs: many times what the slowest takes, so that a busy machine is no hang. */
+/** A file that takes longer counts as hung. The slowest file takes a fraction of this, even on a busy machine. */
 const limitSeconds = Number(process.env.KUBE_IPVS_TEST_SECONDS ?? 900);
 
-// A guest's memory is cheap and its page faults are not: a larger young generation saves most of them.
+// Page faults are expensive in a guest: a larger young generation avoids most of them.
 const guestNode = ['--min-semi-space-size=32', '--max-semi-space-size=32'];
 
 // ---- test files
 
 const isKernelTest = (file) => file.startsWith(join('test', 'kernel') + '/');
-/** These run scripts, which find the Node that they need: once is enough. */
+/** These tests run scripts, which choose their Node.js themselves, so one run is enough. */
 const isScriptTest = (file) => /^test\/(scripts\/|deploy\/image)/.test(file);
-/** A test says in a line `// lab: OPTIONS` what kind of guest it needs, as `-K initcall_blacklist=ip_vs_init`. */
+/** The line `// lab: OPTIONS` of a test gives options for its guest, such as `-K initcall_blacklist=ip_vs_init`. */
 const labOptions = (file) => /^\/\/ lab: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(' ') ?? [];
-/** In virtual time a guest's clock stands still while anything computes: a busy machine makes no test wait too little. */
+/** In virtual time the guest's clock stops while a process computes, so a busy machine does not shorten any wait. */
 const virtualTime = ['-K', 'time-travel=inf-cpu'];
-/** A test that cannot do with virtual time says why in a line `// real time: REASON`. */
+/** The line `// real time: REASON` excludes a test from virtual time. */
 const clockOptions = (file) => (/^\/\/ real time: ./m.test(readFileSync(file, 'utf8')) ? [] : virtualTime);
-/** A test outside of test/kernel that measures time says in a line `// virtual time: REASON` that it is to run in a guest too. */
+/** The line `// virtual time: REASON` makes a test outside test/kernel run in a guest too. */
 const runsInLab = (file) => isKernelTest(file) || /^\/\/ virtual time: ./m.test(readFileSync(file, 'utf8'));
 const needsLab = (file) => runsInLab(file) || readFileSync(file, 'utf8').includes('scripts/lab');
 
@@ -59,7 +59,7 @@ const commandOf = (node, file) => {
   ];
 };
 
-/** Runs a file on a Node, says how it went, and shows the whole output where it failed. Programs that it starts find that Node. */
+/** Runs a file on a Node.js, prints the result, and the whole output if it failed. Programs that it starts find that Node.js. */
 const runFile = async ({ node, file }) => {
   const [command, args] = commandOf(node, file);
   const result = await executeAside(command, args, {
@@ -88,9 +88,9 @@ const inParallel = async (width, jobs, run) => {
   return results;
 };
 
-// ---- what they need
+// ---- preparation
 
-/** Bundles the program, which kernel tests start as it is shipped. */
+/** Bundles the program, because kernel tests start the shipped form. */
 const bundle = () =>
   !existsSync('scripts/build.mjs') ||
   spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: ['ignore', 2, 2] }).status === 0;
@@ -102,17 +102,17 @@ const prepareKernel = (...options) =>
     child.on('close', (status) => resolve(status === 0));
   });
 
-/** The kernel of the kernel tests; and a guest's, where the machine's own is that one, as some tests are about guests. */
+/** Prepares the kernel of the kernel tests. If that is this machine's own, prepares a guest too, because some tests need one. */
 const prepareLab = async () => (await prepareKernel()) && (await prepareKernel('--kernel', 'guest'));
 
-/** Which Nodes a file is run on. */
+/** The versions of Node.js on which a file runs. */
 const nodesFor = (file, product, isEverything) => {
   if (runsInLab(file)) return [product];
   if (isScriptTest(file) || !isEverything || product.version === ownNode.version) return [ownNode];
   return [ownNode, product];
 };
 
-/** The longest first, so that no core is without work while the last one runs. */
+/** The longest first, so that all cores are busy to the end. */
 const longestFirst = (runs) => {
   const recorded = readDurations();
   const expected = ({ file }) => recorded[file] ?? (needsLab(file) ? 2 : 1);
@@ -145,7 +145,7 @@ const labReady = labWanted && (await prepareLab());
 if (labWanted && !labReady) refuse('the kernel lab could not be prepared');
 if (!bundle()) refuse('the program could not be bundled');
 const product = isEverything || files.some(runsInLab) ? await productNode() : ownNode;
-if (product === undefined) refuse('the Node that the product is shipped with could not be fetched');
+if (product === undefined) refuse('the Node.js version that kube-ipvs ships could not be fetched');
 
 const possible = files.filter((file) => labReady || !needsLab(file));
 for (const file of files.filter((file) => !possible.includes(file))) refuse(`${file}: no kernel to run on`);

@@ -1,5 +1,5 @@
-// The floor of scripts/bench: sends the same messages as a full sync of kube-ipvs, made by C in 64 KiB batches with one
-// acknowledgement each. Prints {"virtualServers": seconds, "addresses": seconds} on one line.
+// The floor of scripts/bench: sends the same messages as a full sync of kube-ipvs, in 64 KiB batches with one acknowledgement
+// each. Prints {"virtualServers": seconds, "addresses": seconds} on one line.
 // Usage: floor SERVICES ENDPOINTS, in a fresh network namespace whose loopback is up.
 //        floor SERVICES ENDPOINTS --print: writes the messages to standard output instead, for the family number 28 and the
 //        interface 1; test/benchmark/floor.test.ts compares them with those of kube-ipvs.
@@ -185,7 +185,7 @@ static double send_virtual_servers(int services, int endpoints) {
   return seconds() - started;
 }
 
-/* Gives its index. */
+/* Returns its index. */
 static unsigned create_dummy(int fd) {
   if (prints) return 1;
   begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);

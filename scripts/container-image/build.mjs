@@ -1,4 +1,4 @@
-// Builds the container image: see scripts/image, which is how to call it.
+// Builds the container image; scripts/image starts this.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,10 +24,10 @@ const { values } = parseArgs({
 const name = fullName(values.name);
 const digestOf = (bytes) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 const json = (value) => Buffer.from(JSON.stringify(value));
-/** As the image specification names them (GOARCH). */
+/** The names of the image specification (GOARCH). */
 const architectures = { x64: 'amd64', arm64: 'arm64' };
 
-/** Unpacks the layers one over the other, with the capabilities of files. */
+/** Unpacks the layers in order, with file capabilities. */
 const writeRoot = (directory) => {
   mkdirSync(directory);
   for (const { entries } of imageLayers(values.arch)) {
@@ -91,7 +91,7 @@ const buildImage = () => {
     }),
   );
   const annotations = {
-    // The tag, by which skopeo and others choose within a layout.
+    // The tag, by which skopeo chooses an image in a layout.
     'org.opencontainers.image.ref.name': name.split(':').at(-1),
     // The name that ctr, podman and docker with containerd's store give an imported image.
     'io.containerd.image.name': name,
@@ -108,7 +108,7 @@ const buildImage = () => {
     ],
     ...blobs,
   ]);
-  // Beside the layout, for `docker load` and `podman load`: what `docker save` writes.
+  // In addition to the layout, the format of `docker save` for `docker load` and `podman load`.
   const path = ({ digest }) => `blobs/${digest.replace(':', '/')}`;
   const saved = [{ Config: path(config), RepoTags: [name], Layers: layers.map(({ blob }) => path(blob)) }];
   return { layout, archive: new Map([...layout, ['manifest.json', json(saved)]]), layers, manifest };

@@ -1,5 +1,5 @@
-// What is in the container image: two layers of tar entries (tar.mjs). The first is Node with what it needs, the second
-// kube-ipvs, so that a new version is a small layer on one that is there already.
+// The contents of the container image: two layers of tar entries (tar.mjs). The first has Node.js and its libraries, the second
+// kube-ipvs, so a new version changes only the small layer.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,11 +10,11 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const require = createRequire(join(root, 'package.json'));
 
-/** The user of the image; nobody's on a node. */
+/** The user of the image; no user of a node has this number. */
 const userId = 65532;
 /**
- * User and group. The group root may read which tables iptables-legacy has (/proc/net/ip_tables_names, 0440), and nothing
- * else that this image or a node gives the container needs it.
+ * User and group. Group root may read the names of the tables of iptables-legacy (/proc/net/ip_tables_names, 0440); nothing
+ * else in the container needs it.
  */
 export const imageUser = `${userId}:0`;
 const home = 'usr/lib/kube-ipvs';
@@ -29,9 +29,9 @@ const directory = (path, mode = 0o755, owner = 0) => ({ path, kind: 'directory',
 const link = (path, target) => ({ path, kind: 'link', mode: 0o777, target });
 
 /**
- * CAP_NET_ADMIN, permitted and effective, for whoever starts the file and may have it (struct vfs_cap_data of
- * include/uapi/linux/capability.h, revision 2). Kubernetes has no ambient capabilities: without this a container's user
- * other than root loses at exec what `capabilities.add` gave. Only this one, as exec fails where one is not to be had.
+ * CAP_NET_ADMIN as file capability, permitted and effective (struct vfs_cap_data of include/uapi/linux/capability.h,
+ * revision 2). Kubernetes has no ambient capabilities, so without it a user other than root loses the capabilities of
+ * `capabilities.add` at exec. The file has no other capability, because exec fails if one is not in the bounding set.
  */
 const netAdmin = () => {
   const [revision2, effective, capNetAdmin] = [0x02000000, 1, 12];
@@ -43,7 +43,7 @@ const netAdmin = () => {
 
 const output = (command, ...args) => execFileSync(command, args, { encoding: 'utf8' });
 
-/** How Debian calls an architecture's tools and libraries. */
+/** Debian's names of an architecture's tools and libraries. */
 const triples = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
 const stripped = (path, arch) => {
@@ -61,11 +61,11 @@ const stripped = (path, arch) => {
   }
 };
 
-/** Of this machine's architecture: the shared libraries of a binary and its loader, where they are here. */
+/** This machine's architecture: the paths of the shared libraries of a binary and of its loader. */
 const ownLibrariesOf = (path) =>
   [...output('ldd', path).matchAll(/(?:=> |^\s*)(\/\S+) \(0x/gm)].map(([, library]) => library);
 
-/** Of another architecture: the same by name, from what the binaries ask for; `folder` has the libraries. */
+/** Another architecture: the same, by the names that the binaries need; `folder` has the libraries. */
 const foreignLibrariesOf = (path, folder) => {
   const names = new Set();
   const visit = (binary) => {
@@ -102,7 +102,7 @@ const filesBelow = (path) =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
 
-/** The directories that a row of entries needs and does not have. */
+/** The parent directories that are missing among the entries. */
 const withParents = (entries) => {
   const paths = new Set(entries.map(({ path }) => path));
   const missing = new Set();
@@ -144,7 +144,7 @@ const programFiles = (arch) => [
 ];
 
 const nodeLayer = (nativeModules, arch) => {
-  // The locked one, whichever Node.js this machine has: the image's is the one that is tested.
+  // The locked version, which is the tested one, whatever this machine has.
   const node = output(join(root, 'scripts/runtime'), '--arch', arch).trim();
   const libraries = librariesOf([node, ...nativeModules], arch);
   return withParents([
@@ -152,17 +152,17 @@ const nodeLayer = (nativeModules, arch) => {
     ...[...libraries].map(([path, from]) => file(path, readFileSync(from), 0o755)),
     file('etc/passwd', `root:x:0:0::/:/none\nkube-ipvs:x:${userId}:${userId}::/:/none\n`),
     file('etc/group', `root:x:0:\nkube-ipvs:x:${userId}:\n`),
-    // For the name of an API server in a kubeconfig.
+    // To resolve the name of an API server in a kubeconfig.
     file('etc/nsswitch.conf', 'hosts: files dns\n'),
     directory('tmp', 0o1777),
-    // For the admin socket, where the root can be written and there is no volume, as in kubeadm's DaemonSet.
+    // For the admin socket if the root is writable and there is no volume, as in kubeadm's DaemonSet.
     directory('run/kube-ipvs', 0o700, userId),
-    // Where a read-only root gets its mounts.
+    // Mount points for a read-only root.
     ...['dev', 'proc', 'sys', 'var/lib/kube-proxy', 'etc/kube-ipvs'].map((path) => directory(path)),
   ]);
 };
 
-/** A script is started by the file that its first line names, and there is no /usr/bin/env. */
+/** The first line of the script must name a file of the image, which has no /usr/bin/env. */
 const programScript = (text) => text.replace(/^#!.*/, '#!/usr/bin/node');
 
 const programLayer = (netlinkFiles, arch) =>
@@ -174,11 +174,11 @@ const programLayer = (netlinkFiles, arch) =>
     ),
     file(`${home}/package.json`, '{ "type": "module" }\n'),
     link('usr/local/bin/kube-ipvs', '../../lib/kube-ipvs/dist/kube-ipvs.js'),
-    // By this name kubeadm's DaemonSet starts it.
+    // kubeadm's DaemonSet starts this name.
     link('usr/local/bin/kube-proxy', 'kube-ipvs'),
   ]);
 
-/** The layers for an architecture (x64, arm64), lowest first. Throws where dist/ is not built or a tool is missing. */
+/** The layers for an architecture (x64, arm64), lowest first. Throws if dist/ is not built or a tool is missing. */
 export const imageLayers = (arch) => {
   const { native, files } = netlinkPackage(arch);
   return [

@@ -1,4 +1,4 @@
-// Runs a container image by crun, without a daemon: see scripts/image --run, which is how to call it.
+// Runs a container image with crun, without a daemon; scripts/image --run starts this.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ const must = (command, ...args) => {
   if (status !== 0) throw new Error(`${command} ${args[0]}: ${error?.message ?? `status ${status}`}`);
 };
 
-/** Unpacks the layers and gives the image's configuration. */
+/** Unpacks the layers and returns the image's configuration. */
 const unpack = () => {
   const image = join(work, 'image');
   mkdirSync(image);
@@ -50,7 +50,7 @@ NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE S
 SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
 MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`.split(/\s+/);
 
-/** All that we may give: those of our own bounding set. */
+/** The capabilities that a container may get: those of this process's bounding set. */
 const allCapabilities = () => {
   const [, set] = /^CapBnd:\s+(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'));
   return capabilityNames
@@ -65,7 +65,7 @@ const wantedCapabilities = () => {
   return values.capability.filter((name) => name !== 'none');
 };
 
-/** What container runtimes hide from a container and protect in it, unless it is privileged. */
+/** The paths that container runtimes hide from a container or make read-only, unless it is privileged. */
 const protectedPaths = {
   maskedPaths: ['/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
   readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
@@ -100,10 +100,10 @@ const mounts = () => {
 const networkNamespace = () =>
   values.namespace === undefined ? [] : [{ type: 'network', path: `/run/netns/${values.namespace}` }];
 
-/** As a kubelet's runtime writes it for a container of a host network pod (opencontainers runtime-spec v1). */
+/** The configuration that a kubelet's runtime writes for a host network pod (opencontainers runtime-spec v1). */
 const bundleOf = ({ User, Env, Entrypoint, WorkingDir }) => {
   const user = values.user ?? (values.privileged ? '0' : User);
-  // Kubernetes' group of a runAsUser without runAsGroup is root.
+  // In Kubernetes, runAsUser without runAsGroup means group root.
   const [uid, gid = 0] = user.split(':').map(Number);
   const capabilities = wantedCapabilities();
   const command = values.command === undefined ? Entrypoint : [values.command];
@@ -115,7 +115,7 @@ const bundleOf = ({ User, Env, Entrypoint, WorkingDir }) => {
       args: [...command, ...positionals],
       env: Env,
       cwd: WorkingDir,
-      // What a runtime gives: none in the ambient set, which Kubernetes does not have.
+      // As a container runtime does: none in the ambient set, which Kubernetes does not support.
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
       noNewPrivileges: false,
     },
@@ -136,17 +136,17 @@ for (const signal of ['SIGTERM', 'SIGINT'])
     stop(signal);
   });
 
-/** crun wants to see cgroups of version 2 alone, even if it is to leave them be, which not every machine and namespace has. */
+/** crun insists on cgroups of version 2 even if it does not use them; not every machine and namespace has them. */
 const withCgroups = `
   [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit
   exec "$0" "$@"`;
 
-/** Gives the exit status. Signals go to the container's own process, as crun passes none on. */
+/** Returns the exit status. Sends signals to the process in the container, because crun does not forward them. */
 const start = () =>
   new Promise((done, fail) => {
     const name = `kube-ipvs-${process.pid}`;
     const global = [`--root=${join(work, 'state')}`, '--cgroup-manager=disabled'];
-    // In a process group of its own, or the keys of a terminal reach it a second time.
+    // A separate process group, or the terminal would send it each signal a second time.
     const options = { stdio: 'inherit', detached: true };
     const run = ['crun', ...global, 'run', `--bundle=${work}`, name];
     const crun = spawn('unshare', ['--mount', 'sh', '-c', withCgroups, ...run], options);

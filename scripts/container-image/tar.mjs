@@ -1,8 +1,8 @@
-// Tar archives that depend on their entries alone: no time, the owner root unless an entry has another, sorted by path.
+// Tar archives that depend only on their entries: no times, owner root unless an entry has another, sorted by path.
 
 const blockSize = 512;
 const octal = (value, length) => `${value.toString(8).padStart(length - 1, '0')}\0`;
-/** The bytes, not copied, as they are a hundred megabytes, and what fills their last block. */
+/** The bytes, not copied because they are large, and the padding of their last block. */
 const padded = (bytes) => [bytes, Buffer.alloc((blockSize - (bytes.length % blockSize)) % blockSize)];
 
 const typeFlags = { file: '0', link: '2', directory: '5', extended: 'x' };
@@ -28,7 +28,7 @@ const header = ({ path, kind, mode, size, target = '', owner = 0 }) => {
   return block;
 };
 
-/** A record of a pax header: its own length, the key, the value, which may be any bytes. */
+/** A record of a pax header: its length, the key, and the value, which may be any bytes. */
 const paxRecord = (key, value) => {
   const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
   let length = rest.length;

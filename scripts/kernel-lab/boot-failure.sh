@@ -18,7 +18,7 @@ boot_failure() {
       echo "The kernel \"$2\" panicked while it booted: ${text%.}. --log shows its log." ;;
     *'not an ELF'* | *'xec format error'* | *'No such file or directory'*)
       echo "The kernel \"$2\" cannot be started: $(last_line "$text")." ;;
-    '') echo "The kernel \"$2\" ended without a word before it started the command." ;;
+    '') echo "The kernel \"$2\" ended without output before it started the command." ;;
     *) echo "The kernel \"$2\" ended before it started the command: $(last_line "$text"). --log shows its log." ;;
   esac
 }

@@ -1,4 +1,4 @@
-// Inside the lab: runs each case in a network namespace of its own under strace, and writes the
+// Inside the lab: runs each case in a separate network namespace under strace, and writes the
 // datagrams it exchanged with the kernel as DIRECTORY/{ipvs,rtnetlink,nftables}/NAME.json.
 // Started by scripts/capture-netlink.
 import { execFileSync, spawnSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2034
 # Runs a command in a guest, User Mode Linux or QEMU; sourced by scripts/lab. A run has a directory that
-# host and guest share (init.c says what lies in it); the guest itself is started by uml.sh or qemu.sh.
+# host and guest share (init.c lists its files); the guest itself is started by uml.sh or qemu.sh.
 
 # The guest mounts over these directories, and its kernel's arguments are words.
 can_be_shared() { case $1/ in /run/* | /dev/* | /proc/* | /sys/* | *[[:space:]\"]*) return 1 ;; esac; }
@@ -18,7 +18,7 @@ check_paths() {
 
 stop_guest() { [ -z "$guest" ] || { kill "$guest"; wait "$guest"; end_leftovers; } 2>/dev/null; exit "$1"; }
 
-# The run directory carries our process id: what a killed run left is found by that and removed.
+# The name of the run directory has our process id, so that a later run finds and removes what a killed run left.
 make_run_directory() {
   local directory owner
   for directory in "$temporary"/kube-ipvs-lab.*; do
@@ -66,7 +66,7 @@ run_in_guest() { # COMMAND...
   fi
   started=$SECONDS cats=()
   "start_$machine_type" # sets guest and cats
-  # A `cat` that fails has lost its reader, as in `scripts/lab -- yes | head`; it ends well only after the guest.
+  # A `cat` that fails has lost its reader, as in `scripts/lab -- yes | head`. It succeeds only after the end of the guest.
   { wait -n -p first "$guest" "${cats[@]}" || [ "$first" = "$guest" ] || stop_guest 141; } 2>/dev/null
   { wait "$guest"; ended=$?; } 2>/dev/null # without the shell's own words on a guest that aborted
   guest=
@@ -76,8 +76,8 @@ run_in_guest() { # COMMAND...
   report_end
 }
 
-# A helper process of User Mode Linux can outlive it (seen waiting for a lock). It keeps our pipes
-# open, and a `cat` would wait for it forever. Its command line is the guest's, and the run directory in there is ours alone.
+# A helper process of User Mode Linux can outlive it (seen waiting for a lock). It keeps our pipes open, so a `cat` would wait
+# forever. Its command line is that of the guest, which names our run directory.
 end_leftovers() {
   local file
   for file in $(grep -slFzx "uml_dir=$run" /proc/[0-9]*/cmdline); do
@@ -86,7 +86,7 @@ end_leftovers() {
   done
 }
 
-# limited COMMAND...: the guest ends also when we are killed. Run in the background, for our traps to run at once.
+# limited COMMAND...: ends the guest also if this script is killed. Started in the background, so that our traps run at once.
 limited() {
   exec setpriv --pdeathsig TERM timeout ${terminal:+--foreground} -k 3 "$timeout" \
     setpriv --pdeathsig KILL ${pin[@]+"${pin[@]}"} "$@"

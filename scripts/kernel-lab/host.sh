@@ -2,7 +2,7 @@
 # Runs a command on this machine's own kernel; sourced by scripts/lab.
 
 run_on_host() { # COMMAND...
-  [ "$EUID" = 0 ] || fail "the host's kernel is for root only"
+  [ "$EUID" = 0 ] || fail "cannot use the host's kernel without root: run it as root"
   [ ${#arguments[@]} = 0 ] || fail "the host's kernel takes no arguments"
   # A process namespace, so that nothing is left running; a new /run, as `ip netns` keeps names there.
   # shellcheck disable=SC2016

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
-# Where the lab keeps what it made; sourced by `scripts/lab` and `prepare`. Every path carries a hash
-# of what it was made from, so a changed configuration or init is made anew beside the old one.
+# The paths of the lab's cache; sourced by `scripts/lab` and `prepare`. Every path has a hash of its inputs, so a changed
+# configuration or init is built beside the old one.
 
 lab_cache=${KUBE_IPVS_LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-~}/.cache}/kube-ipvs-lab}
 

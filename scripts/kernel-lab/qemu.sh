@@ -21,8 +21,7 @@ share_directories() {
   done
 }
 
-# What the command prints goes through files: what the guest has written when it powers off is not lost, and
-# `tail` hands it on at once.
+# The output of the command goes through files, so that nothing is lost when the guest powers off; `tail` passes it on at once.
 pass_output_on() {
   tail -c +1 -s 0.1 -f --pid="$guest" "$run/err" >&2 & cats=($!)
   [ -n "$terminal" ] || { tail -c +1 -s 0.1 -f --pid="$guest" "$run/out" & cats+=($!); }

@@ -49,7 +49,7 @@ start_uml() {
   [ "$cpu" != auto ] || take_cpu
   pin=(); [ "$cpu" = any ] || pin=(taskset -c "$cpu")
 
-  # The guest makes the descriptors that it is given non-blocking, hence a `cat` between it and our own.
+  # The guest makes its descriptors non-blocking, so a `cat` stands between it and our own.
   mkfifo "$run/out" "$run/err"
   cat "$run/err" >&2 & cats=($!)
   exec {err}>"$run/err"

@@ -1,9 +1,9 @@
-// The processor time of a command and everything that it starts. A guest's processes are not waited for by anything, so that only a
-// control group counts them; where none can be made, what the shell waited for is counted.
+// Measures the processor time of a command and all processes that it starts. No process waits for those of a guest, so only a
+// control group counts them. Without control groups, only processes that the shell waited for count.
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The kinds of control groups that count, and the seconds that a group has used. */
+/** The versions of control groups that count processor time, and how to read the seconds of a group. */
 const kinds = [
   {
     fits: (type, options) => type === 'cgroup' && options.includes('cpuacct'),
@@ -29,7 +29,7 @@ const removeGroup = (folder) => {
   try {
     rmdirSync(folder);
   } catch {
-    // Something still runs in it.
+    // A process still runs in it.
   }
 };
 
@@ -45,7 +45,7 @@ const kind = kinds
   )
   .find(({ folder }) => isWritable(folder));
 
-/** Groups of runs that were ended can be removed only when nothing runs in them any more. */
+/** Removes the groups of runs that were killed, as far as no process runs in them. */
 const removeOldGroups = () => {
   for (const name of kind === undefined ? [] : readdirSync(kind.folder)) {
     const owner = /^kube-ipvs-test-(\d+)-/.exec(name)?.[1];
@@ -55,7 +55,7 @@ const removeOldGroups = () => {
 
 let number = 0;
 
-/** A control group for a command; undefined where there are none. */
+/** Creates a control group for a command; undefined if that is not possible. */
 export const makeGroup = () => {
   if (kind === undefined) return undefined;
   if (number === 0) removeOldGroups();
@@ -68,7 +68,7 @@ export const makeGroup = () => {
   }
   return {
     folder,
-    /** The seconds used; to be asked once. */
+    /** Removes the group and returns the seconds that it used. */
     end: () => {
       const seconds = kind.seconds(folder);
       removeGroup(folder);
@@ -77,7 +77,7 @@ export const makeGroup = () => {
   };
 };
 
-/** Seconds of user and system time in what the shell's `times` wrote; the second line is that of its children. */
+/** Seconds of user and system time in the output of the shell's `times`; its second line is about the children. */
 export const secondsOfTimes = (times) =>
   [...(times.split('\n')[1] ?? '').matchAll(/(\d+)m([\d.]+)s/g)].reduce(
     (sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds),

@@ -1,18 +1,18 @@
-// Runs one command in a process group of its own, and measures what it used.
+// Runs one command in a separate process group and measures its processor time.
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, watch } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeGroup, secondsOfTimes } from './cpu-time.mjs';
 
-/** The end of an output tells what is wrong if the output is endless. */
+/** Only the end of a longer output is kept. */
 const longestOutput = 4_000_000;
 
-/** Enters the control group, runs the command, then writes its processor time to descriptor 3. It outlives a SIGTERM to do so. */
+/** Enters the control group, runs the command, and writes its processor time to descriptor 3, also after a SIGTERM. */
 const measured = `trap : TERM; [ -z "$1" ] || { echo $$ >"$1/cgroup.procs"; } 2>&-; shift
 "$@" 3>&-; status=$?; times >&3; exit "$status"`;
 
-/** The process groups of the commands that run now. */
+/** The process groups of running commands. */
 const running = new Set();
 const killGroup = (pid, signal) => {
   try {
@@ -35,7 +35,7 @@ const signalNames = Object.fromEntries(
   Object.entries(constants.signals).map(([name, number]) => [number, name]),
 );
 
-/** A shell reports the end by a signal as 128 and its number. */
+/** A shell reports an end by signal N as status 128 + N. */
 const endOf = (status) => (status > 128 ? (signalNames[status - 128] ?? status) : status);
 
 const collect = (result, key) => (text) => {
@@ -43,7 +43,7 @@ const collect = (result, key) => (text) => {
   if (result[key].length > 2 * longestOutput) result[key] = result[key].slice(-longestOutput);
 };
 
-/** Ends the child after the time, and what it left running, which keeps its output open. */
+/** Ends the child after this time, and then the processes that it left running, because they keep its output open. */
 const endInTime = (child, result, seconds) => {
   const timers = [
     setTimeout(() => {
@@ -58,13 +58,13 @@ const endInTime = (child, result, seconds) => {
   };
 };
 
-/** Runs a command: its exit status or signal, what it wrote, its processor time, and whether it took too long. */
+/** Runs a command. Resolves to its exit status or signal, its output, its processor time, and whether it took too long. */
 export const execute = (command, args, { seconds, environment = {} }) =>
   new Promise((resolve) => {
     const group = makeGroup();
     const child = spawn('bash', ['-c', measured, 'bash', group?.folder ?? '', command, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      // Without what `node --test` tells its own test files.
+      // Without the variable that `node --test` sets for its test files.
       env: { ...process.env, ...environment, NODE_TEST_CONTEXT: undefined },
       detached: true,
     });
@@ -83,17 +83,17 @@ export const execute = (command, args, { seconds, environment = {} }) =>
     child.on('close', (status, signal) => end(signal ?? endOf(status)));
   });
 
-/** Temporary directories of the commands that run now. */
+/** The temporary directories of running commands. */
 const folders = new Set();
 process.once('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs a command with a temporary directory of its own, in which every guest that it boots makes a directory. */
+/** Runs a command with a separate temporary directory, in which every guest that it boots creates a directory. */
 export const executeAside = async (command, args, { seconds, environment }) => {
   const folder = mkdtempSync(join(tmpdir(), 'kit-'));
   folders.add(folder);
-  // As /tmp is: some tests run programs as another user.
+  // The mode of /tmp: some tests run programs as another user.
   chmodSync(folder, 0o1777);
   const guests = new Set();
   const watcher = watch(folder, (_, name) => {

@@ -1,10 +1,10 @@
-// The versions of Node.js that tests run on.
+// The versions of Node.js on which tests run.
 import { execute } from './execute.mjs';
 
-/** The Node that runs us. */
+/** The Node.js of this process. */
 export const ownNode = { version: process.versions.node, program: process.execPath };
 
-/** The Node that kube-ipvs is shipped with: `scripts/runtime` prints its path. Undefined if it cannot be had. */
+/** The Node.js that kube-ipvs ships, whose path `scripts/runtime` prints. Undefined if it cannot be fetched. */
 export const productNode = async () => {
   const { status, stdout, stderr } = await execute('scripts/runtime', [], { seconds: 600 });
   const program = stdout.trim();

@@ -1,4 +1,4 @@
-// What the tests cost, file by file.
+// The cost of the tests by file.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const durationsFile = new URL('durations.json', import.meta.url);
@@ -26,7 +26,7 @@ const totals = (runs) => ({
   cpuSeconds: rounded(sum(runs.map(({ cpuSeconds }) => cpuSeconds))),
 });
 
-/** The table of the slowest runs, as lines, and what all of them cost. */
+/** The lines of a table of the slowest runs, and the total cost. */
 export const slowest = (runs, wallSeconds, count = 15) => {
   const { guests, cpuSeconds } = totals(runs);
   return [
@@ -36,17 +36,17 @@ export const slowest = (runs, wallSeconds, count = 15) => {
   ];
 };
 
-/** Writes everything that is known of every run as JSON. */
+/** Writes the results of all runs as JSON. */
 export const writeReport = (file, runs, wallSeconds) => {
   const listed = runs.toSorted((a, b) => b.seconds - a.seconds);
   const report = { wallSeconds: rounded(wallSeconds), ...totals(runs), files: listed };
   writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
 };
 
-/** Seconds that the slower files took when that was last recorded. */
+/** The recorded seconds of the slower files. */
 export const readDurations = () => JSON.parse(readFileSync(durationsFile, 'utf8'));
 
-/** Records what the slower files took, so that the next run starts with the longest. */
+/** Records the seconds of the slower files, so that the next run can start with the longest. */
 export const writeDurations = (runs) => {
   const entries = runs
     .filter(({ seconds }) => seconds >= 3)

@@ -1,9 +1,9 @@
-// Reads what a test file's run says of itself in TAP, and judges the run.
+// Reads the TAP output of a test file and decides whether the run passed.
 
 const counters = ['tests', 'pass', 'fail', 'cancelled', 'skipped', 'todo'];
 const noTests = Object.fromEntries(counters.map((word) => [word, 0]));
 
-/** The counts that a test file's TAP ends with; undefined where it did not come to its end. */
+/** The counts at the end of the TAP output; undefined if it is incomplete. */
 const summaryOf = (tap) => {
   const counts = counters.map(
     (word) => [...tap.matchAll(new RegExp(`^# ${word} (\\d+)$`, 'gm'))].at(-1)?.[1],
@@ -12,7 +12,7 @@ const summaryOf = (tap) => {
   return Object.fromEntries(counters.map((word, index) => [word, Number(counts[index])]));
 };
 
-/** What is wrong with a run beyond failed assertions; undefined where nothing is. */
+/** What is wrong with a run besides failed assertions; undefined if nothing is. */
 const flawOf = ({ status, late }, summary, limitSeconds) => {
   if (late) return `ended after ${limitSeconds} s`;
   if (summary === undefined) return `ended early: ${status}`;
@@ -21,7 +21,7 @@ const flawOf = ({ status, late }, summary, limitSeconds) => {
   return status === 0 || summary.fail + summary.cancelled > 0 ? undefined : `status ${status}`;
 };
 
-/** How many tests of a run passed and failed, and what else is wrong with it. A flaw counts as one failure. */
+/** The numbers of passed and failed tests of a run, and what else is wrong with it. A flaw counts as one failure. */
 export const judge = (result, limitSeconds) => {
   const summary = summaryOf(result.stdout);
   const flaw = flawOf(result, summary, limitSeconds);

@@ -1,7 +1,7 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
 
-// What a running daemon answers on its admin socket. deploy/ADMIN.md is made from this file: what stands here is what
+// What a running daemon answers on its admin socket. docs/admin-api.md is made from this file: what stands here is what
 // people read. Fields may be added within a version; none changes its meaning or goes.
 
 /** The version of all answers, which each of them has as `version`. */

@@ -1,6 +1,6 @@
 import { DummyInterface } from '../apply/addresses/dummy-interface.js';
-import { withoutDrainRecords } from '../apply/drain/drains.js';
-import { ObservedState } from '../apply/mirror/observed-state.js';
+import { withoutDrainRecords } from '../plan/drain/drain-records.js';
+import { EngineState } from '../apply/state/engine-state.js';
 import { PacketRules } from '../apply/packet-rules/packet-rules.js';
 import { Resync } from '../apply/mirror/resync.js';
 import { cidrContains, parseCidr, type IpAddress } from '../base/ip.js';
@@ -35,9 +35,9 @@ const readObservedState = async (
   kernel: KernelAccess,
   dummy: DummyInterface,
   { isDesired, isExcluded }: Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>,
-): Promise<ObservedState> => {
+): Promise<EngineState> => {
   const { ipvs, packetFamilies } = kernel;
-  const observed = new ObservedState();
+  const observed = new EngineState();
   observed.setElements(await readOnlyPacketRules(kernel).read());
   const isOurs = ownVirtualServers({
     observed,
@@ -50,7 +50,7 @@ const readObservedState = async (
   });
   const resync = new Resync({
     ipvs,
-    observed,
+    state: observed,
     dummyAddresses: () => dummy.addresses(),
     isOurs: (identity) => isDesired(virtualServerKey(identity)) || isOurs(identity),
     isDesired,
@@ -58,7 +58,6 @@ const readObservedState = async (
     onUnreadable: (_, error) => {
       throw error;
     },
-    foreign: { replace: () => {}, identities: () => [] },
   });
   await resync.begin({ ignoreKnown: true });
   return observed;

@@ -9,7 +9,7 @@ import type { Settings } from '../config/settings.js';
 import { servedFamilies } from '../kernel/ip-families.js';
 import type { Family } from '../base/ip.js';
 import { planText } from '../plan/output/plan-text.js';
-import type { ReconcileReport } from '../apply/reconciler.js';
+import type { ReconcileReport } from '../apply/phase-runner.js';
 import type { Source } from '../watch/source.js';
 import { startAdmin } from './admin/start-admin.js';
 import { planFirstSync } from './sync/plan-first-sync.js';

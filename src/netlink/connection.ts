@@ -1,27 +1,33 @@
+import { constants } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { Yielder } from '../base/async.js';
 import { ByteWriter, viewOf } from './codec/bytes.js';
 import { MessageFlag, Protocol, type ProtocolName } from './constants.js';
 import { RequestReplies, type Replies } from './request-replies.js';
-import { Exchange, type MessageOutcome } from './exchange.js';
+import { messageOutcomes, type MessageOutcome } from './message-outcome.js';
+import { RequestDatagram } from './request-datagram.js';
 import { NetlinkError, ProtocolError } from './errors.js';
-import { Errno } from './errno.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
 import type { MessagePattern } from './message-pattern.js';
 import { ReopeningChannel, type Reopened } from './reopening-channel.js';
 import { CommandSocket, type CommandChannel } from './command-socket.js';
-import { Transaction, type TransactionResult, type TransactionParts } from './transaction.js';
+import {
+  transactionDatagram,
+  transactionResult,
+  type TransactionParts,
+  type TransactionResult,
+} from './transaction.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
 export interface ConnectionOptions {
-  /** Wanted size of the kernel's buffers; net.core.rmem_max limits it without CAP_NET_ADMIN. */
+  /** Requested size of the kernel's buffers; net.core.rmem_max limits it without CAP_NET_ADMIN. */
   readonly bufferBytes?: number;
   readonly trace?: Tracer | undefined;
-  /** Opens what is used instead of a socket of the kernel's, for tests. */
+  /** Opens a replacement for the kernel's socket, for tests. */
   readonly channel?: () => CommandChannel;
 }
 
-/** How much was sent, for tests that count and for metrics. */
+/** For metrics and tests. */
 export interface SentCounts {
   readonly messages: number;
   readonly datagrams: number;
@@ -29,18 +35,19 @@ export interface SentCounts {
 
 const defaultBufferBytes = 4 << 20;
 const largestDatagram = 64 << 10;
-/** The kernel works inside `send`, on our thread: this bounds how long the event loop stands still. */
+/** The kernel works within `send`, on our thread: this bounds how long the event loop is blocked. */
 const maxMessages = 512;
-/** What the kernel charges for one acknowledgement with some text (768 without, doubled to be safe). */
+/** Receive buffer bytes for one acknowledgement with text (768 without, doubled for safety). */
 const acknowledgementCharge = 1536;
 const maxDumpPasses = 20;
-/** How long a dump that takes its time holds up everything else. */
+/** How long an incremental dump may block the event loop. */
 const yieldIntervalMilliseconds = 2;
 
 /**
- * A connection to one netlink protocol of the kernel. Requests and dumps are synchronous, as the kernel answers within
- * the system call; so they never interleave. Only batches and incremental dumps take turns with the event loop. Errors are NetlinkErrors (the
- * kernel's refusal) and ProtocolErrors (bytes that are not what they should be).
+ * A connection to one netlink protocol of the kernel. The kernel answers within the system call, so requests and dumps are
+ * synchronous and never interleave. Only batches and incremental dumps yield to the event loop; an incremental dump owns the
+ * connection until it ends: batches and other incremental dumps wait for it, and synchronous calls fail with EBUSY. Errors are
+ * NetlinkErrors (the kernel's refusal) and ProtocolErrors (malformed bytes).
  */
 export class Connection {
   readonly #socket: ReopeningChannel;
@@ -50,8 +57,8 @@ export class Connection {
   readonly #shapes: ShapeOf[] = [];
   #received = new Uint8Array(64 << 10);
   #sequence = 0;
-  /** Whether an incremental dump is between two pieces: what else came would take its messages. */
-  #isDumping = false;
+  /** Resolves at the end of the incremental dump that owns the connection: another exchange would take its messages. */
+  #dumping: Promise<void> | undefined;
   readonly #sent = { messages: 0, datagrams: 0 };
 
   private constructor(protocol: ProtocolName, options: ConnectionOptions) {
@@ -73,42 +80,43 @@ export class Connection {
     return this.#sent;
   }
 
-  /** The address that the kernel knows this connection by, until it is reopened. */
+  /** The kernel's address of this connection, until it is reopened. */
   get portId(): number {
     return this.#socket.portId;
   }
 
-  /** The listener is called when the socket was of no use any more and another one was opened. */
+  /** Calls the listener after a failed socket was replaced by another one. */
   onReopened(listener: (reopened: Reopened) => void): void {
     this.#socket.onReopened = listener;
   }
 
-  /** Lets traces name the attributes of messages of a family. */
+  /** Makes traces name the attributes of a family's messages. */
   registerShapes(shapeOf: ShapeOf): void {
     this.#shapes.push(shapeOf);
   }
 
-  /** Sends a request for one object, which one message answers, and gives what `decode` makes of it. */
+  /** Sends a request that one message answers, and returns the decoded message. */
   request<T>(request: Request, decode: (message: Message) => T): T {
     let reply = this.#exchange(request, request.flags);
-    // Where the answer did not fit the buffer, the second one does.
+    // A reply that did not fit the buffer fits the enlarged one.
     if (reply.truncated) reply = this.#exchange(request, request.flags);
     const [message] = reply.messages;
     if (message === undefined) throw noReply(request);
     return decode(message);
   }
 
-  /** Sends a request that is answered by an acknowledgement only. */
+  /** Sends a request that only an acknowledgement answers. */
   execute(request: Request): void {
     const { acknowledged } = this.#exchange(request, request.flags | MessageFlag.acknowledge);
     if (!acknowledged) throw noReply(request);
   }
 
   /**
-   * The messages of all objects that the request asks for, or of those that are like the pattern. A pass that is interrupted,
-   * by a change of what is read, begins again: the caller gets the messages of a whole one, and runs nothing during any.
+   * The messages of all objects, or of those that match the pattern. A pass that a change of the objects interrupts starts again,
+   * so the messages are those of one complete pass.
    */
   dump(request: Request, pattern?: MessagePattern): readonly Message[] {
+    this.#requireIdle();
     for (let pass = 0; pass < maxDumpPasses; pass += 1) {
       const messages = this.#completeDump(request, this.#sendRequest(request, dumpFlags(request), pattern));
       if (messages !== undefined) return messages;
@@ -117,142 +125,123 @@ export class Connection {
   }
 
   /**
-   * As `dump`, with a turn for the event loop after each piece that takes long. Until it is done every other use of the connection
-   * fails with EBUSY. What changes meanwhile may come as it was before or after, where the kernel does not say that it changed.
+   * As `dump`, but yields to the event loop between datagrams. Objects that change meanwhile may come as they were before or
+   * after, where the kernel does not report the change.
    */
-  async dumpIncrementally(request: Request): Promise<readonly Message[]> {
-    const yielder = new Yielder(yieldIntervalMilliseconds);
-    for (let pass = 0; pass < maxDumpPasses; pass += 1) {
-      const replies = this.#sendRequest(request, dumpFlags(request));
-      this.#isDumping = true;
-      try {
-        while (!replies.ended && this.#receiveOne(replies)) await yielder.yieldIfDue();
-      } finally {
-        this.#isDumping = false;
-      }
-      const messages = this.#completeDump(request, replies);
-      if (messages !== undefined) return messages;
+  async dumpIncrementally(request: Request, pattern?: MessagePattern): Promise<readonly Message[]> {
+    while (this.#dumping !== undefined) await this.#dumping;
+    let release = (): void => {};
+    this.#dumping = new Promise((resolve) => {
+      release = resolve;
+    });
+    try {
+      return await this.#dumpInPieces(request, pattern);
+    } finally {
+      this.#dumping = undefined;
+      release();
     }
-    throw alwaysInterrupted(request);
   }
 
   /**
-   * Sends a request for each item, packed into few datagrams, and tells what became of each, in their order. A failing
-   * one does not stop the others. Between datagrams the event loop gets its turn. Never rejects because of a request.
+   * Sends a request for each item, packed into few datagrams; gives one outcome for each, in their order. A failing request does
+   * not stop the others. Yields to the event loop between datagrams. Never rejects because of a request.
    */
   async batch<T>(items: readonly T[], requestFor: (item: T) => Request): Promise<readonly MessageOutcome[]> {
     const outcomes: MessageOutcome[] = [];
     while (outcomes.length < items.length) {
       if (outcomes.length > 0) await setImmediate();
-      // From here to the answers nothing awaits: the writer and the socket are ours alone.
-      const exchange = new Exchange(this.#sequence);
-      for (let index = outcomes.length; index < items.length; index += 1)
-        if (!this.#addToDatagram(exchange, requestFor(items[index] as T))) break;
-      this.#sendExchange(exchange);
-      exchange.addOutcomesTo(outcomes);
+      while (this.#dumping !== undefined) await this.#dumping;
+      // Nothing awaits until the replies are read, so no other call uses the writer and the socket.
+      const datagram = this.#fillDatagram(items, outcomes.length, requestFor);
+      datagram.acknowledgeLast();
+      this.#exchangeDatagram(datagram);
+      outcomes.push(...messageOutcomes(datagram));
     }
     return outcomes;
   }
 
   /**
-   * Sends requests as one datagram that the kernel performs as a whole or not at all, as it does batches of nfnetlink. Of
-   * several refusals the first is told, for the others may follow from it. Never throws because of a request.
+   * Sends requests as one datagram that the kernel performs as a whole or not at all, as it does batches of nfnetlink. Never
+   * throws because of a request.
    */
   transaction(parts: TransactionParts): TransactionResult {
-    const transaction = new Transaction(parts, this.#sequence);
-    this.#sequence = transaction.lastSequence;
-    if (transaction.unsendable !== undefined) return transaction.unsendable;
-    const { datagram } = transaction;
-    try {
-      const droppedBefore = this.#socket.dropped;
-      this.#send(datagram, transaction.messages);
-      this.#collect(transaction, viewOf(datagram));
-      if (this.#socket.dropped !== droppedBefore) transaction.markRepliesLost();
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      return { status: 'failed', error, requestIndex: undefined };
-    }
-    return transaction.result();
+    const datagram = transactionDatagram(parts, this.#sequence);
+    this.#sequence = datagram.lastSequence;
+    if (datagram.messageCount === datagram.requests.length) this.#exchangeDatagram(datagram);
+    return transactionResult(parts, datagram);
   }
 
   close(): void {
     this.#socket.close();
   }
 
-  /** Adds the request to the datagram; false where it is full. */
-  #addToDatagram(exchange: Exchange, request: Request): boolean {
-    if (exchange.size >= this.#window) return false;
-    const before = this.#writer.length;
-    try {
-      const start = writeMessage(
-        this.#writer,
-        request,
-        request.flags | MessageFlag.request,
-        exchange.nextSequence,
-      );
-      if (this.#writer.length > largestDatagram && before > 0) {
-        this.#writer.truncate(before);
-        return false;
-      }
-      exchange.add(request, start);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      exchange.addUnsendable(request, error);
+  async #dumpInPieces(request: Request, pattern: MessagePattern | undefined): Promise<readonly Message[]> {
+    const yielder = new Yielder(yieldIntervalMilliseconds);
+    for (let pass = 0; pass < maxDumpPasses; pass += 1) {
+      const replies = this.#sendRequest(request, dumpFlags(request), pattern);
+      while (!replies.ended && this.#receiveOne(replies)) await yielder.yieldIfDue();
+      const messages = this.#completeDump(request, replies);
+      if (messages !== undefined) return messages;
     }
-    return true;
+    throw alwaysInterrupted(request);
   }
 
-  /** Sends what was written, the last message with a wish for an acknowledgement, and hands the answers to the exchange. */
-  #sendExchange(exchange: Exchange): void {
-    this.#sequence = exchange.lastSequence;
-    const { lastMessage } = exchange;
-    if (lastMessage === undefined) return;
-    this.#writer.setU16(
-      lastMessage.offset + 6,
-      lastMessage.request.flags | MessageFlag.request | MessageFlag.acknowledge,
-    );
-    const datagram = this.#writer.written();
-    this.#writer.truncate(0);
+  /** A datagram with the requests of the items from `begin` on, as many as fit. */
+  #fillDatagram<T>(items: readonly T[], begin: number, requestFor: (item: T) => Request): RequestDatagram {
+    const datagram = new RequestDatagram(this.#sequence, this.#writer);
+    const end = Math.min(items.length, begin + this.#window);
+    for (let index = begin; index < end; index += 1) {
+      datagram.add(requestFor(items[index] as T));
+      if (datagram.byteLength <= largestDatagram || datagram.messageCount === 1) continue;
+      datagram.removeLast();
+      break;
+    }
+    this.#sequence = datagram.lastSequence;
+    return datagram;
+  }
+
+  /** Sends the datagram and reads the replies. Replies that cannot be read count as lost. */
+  #exchangeDatagram(datagram: RequestDatagram): void {
+    if (datagram.messageCount === 0) return;
     try {
+      this.#requireIdle();
       const droppedBefore = this.#socket.dropped;
-      this.#send(datagram, exchange.messages);
-      this.#collect(exchange, viewOf(datagram));
-      if (this.#socket.dropped !== droppedBefore) exchange.markRepliesLost();
+      this.#send(datagram.bytes, datagram.messageCount);
+      this.#receiveReplies(datagram);
+      if (this.#socket.dropped !== droppedBefore) datagram.repliesLost = true;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      exchange.markUnsent(error);
+      datagram.sendError = error;
     }
   }
 
-  /** Answers that cannot be read leave the messages they are about without an outcome. */
-  #collect(exchange: Exchange | Transaction, datagram: DataView): void {
+  #receiveReplies(datagram: RequestDatagram): void {
     try {
-      const onMessage = (message: Message): void => exchange.handleReply(message, datagram);
-      this.#receiveRest({
-        onMessage,
-        retainsMessages: false,
-        failure: undefined,
-        ended: false,
-        largestBytes: 0,
-      });
+      this.#receiveRest(datagram);
     } catch (error) {
       if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
-      exchange.markRepliesLost();
+      datagram.repliesLost = true;
     }
   }
 
-  /** One request and all its answers. */
+  #requireIdle(): void {
+    if (this.#dumping !== undefined)
+      throw refusal('send to the kernel', 'EBUSY', 'the connection is reading a dump');
+  }
+
+  /** Sends a request and reads all its replies. */
   #exchange(
     request: Request,
     flags: number,
   ): Pick<RequestReplies, 'messages' | 'acknowledged'> & { readonly truncated: boolean } {
+    this.#requireIdle();
     const replies = this.#sendRequest(request, flags);
     const truncated = this.#receiveRest(replies);
     const { messages, acknowledged } = replies;
     return { messages, acknowledged, truncated };
   }
 
-  /** Receives what is left of a pass; undefined where its messages may not be all, or not of one moment. */
+  /** Receives the rest of a pass; undefined where its messages may be incomplete or inconsistent. */
   #completeDump(request: Request, replies: RequestReplies): readonly Message[] | undefined {
     const truncated = this.#receiveRest(replies);
     if (replies.interrupted || truncated) return undefined;
@@ -260,7 +249,7 @@ export class Connection {
     return replies.messages;
   }
 
-  /** Sends a request; its answers are then to be received. */
+  /** Sends a request; the caller receives the replies. */
   #sendRequest(request: Request, flags: number, pattern?: MessagePattern): RequestReplies {
     this.#sequence = (this.#sequence + 1) >>> 0;
     this.#writer.truncate(0);
@@ -272,14 +261,13 @@ export class Connection {
   }
 
   #send(datagram: Uint8Array, messages: number): void {
-    if (this.#isDumping) throw refusal('send to the kernel', 'EBUSY', 'the connection is reading a dump');
     this.#trace?.('sent', datagram, this.#shapeOf);
     this.#socket.send(datagram);
     this.#sent.messages += messages;
     this.#sent.datagrams += 1;
   }
 
-  /** Hands over the messages of one queued datagram; false where there is none. */
+  /** Reads the messages of one queued datagram; false where none is queued. */
   #receiveOne(replies: Replies): boolean {
     const length = this.#socket.receive(this.#received);
     if (length === undefined) return false;
@@ -288,7 +276,8 @@ export class Connection {
     this.#trace?.('received', this.#received.subarray(0, length), this.#shapeOf);
     const bytes = replies.retainsMessages ? this.#received.slice(0, length) : this.#received;
     try {
-      for (const message of readMessages(viewOf(bytes), length)) replies.onMessage(message);
+      for (const message of readMessages(viewOf(bytes), length))
+        if (this.#isForUs(message)) replies.onMessage(message);
     } catch (error) {
       replies.failure ??= { error };
     }
@@ -296,8 +285,8 @@ export class Connection {
   }
 
   /**
-   * Hands over every queued message, or those up to the last one of an answer. What the handler throws comes once the queue is empty, so that nothing is left for
-   * the next request. True where a datagram was cut off: the buffer is then larger the next time.
+   * Reads every queued message, or those up to the last reply. An error of the handler is thrown once the queue is empty, so that no
+   * message is left for the next request. True where a datagram was truncated; the buffer is then enlarged.
    */
   #receiveRest(replies: Replies): boolean {
     while (!replies.ended && this.#receiveOne(replies));
@@ -305,6 +294,11 @@ export class Connection {
     if (truncated) this.#received = new Uint8Array(replies.largestBytes * 2);
     if (replies.failure !== undefined) throw replies.failure.error;
     return truncated;
+  }
+
+  /** The kernel puts the port id of the socket that asked into its replies; 0 stands for none. */
+  #isForUs({ portId }: Message): boolean {
+    return portId === 0 || portId === this.#socket.portId;
   }
 
   readonly #shapeOf: ShapeOf = (message) => {
@@ -316,11 +310,11 @@ export class Connection {
   };
 }
 
-const refusal = (operation: string, errno: keyof typeof Errno, text: string): NetlinkError =>
-  new NetlinkError(operation, Errno[errno], { text, attributePath: undefined });
+const refusal = (operation: string, errno: keyof typeof constants.errno, text: string): NetlinkError =>
+  new NetlinkError(operation, constants.errno[errno], { text, attributePath: undefined });
 
 const noReply = (request: Request): NetlinkError =>
-  refusal(request.operation(), 'ENOBUFS', 'the kernel gave no answer');
+  refusal(request.operation(), 'ENOBUFS', 'the kernel did not answer');
 
 const alwaysInterrupted = (request: Request): NetlinkError =>
   refusal(request.operation(), 'EINTR', `the dump was interrupted ${maxDumpPasses} times`);

@@ -5,25 +5,25 @@ import type {
   Expression,
   KeyField,
   KeyValue,
-  RegisterValue,
   Rule,
   TableDeclaration,
 } from './declarations.js';
-import type { Protocol } from '../model/service.js';
+import { registerBytesOf, registerNumberOf } from './register-value.js';
+import type { Protocol } from '../base/protocol.js';
 
-/** The first packet of a connection, as rules see it. */
+/** The first packet of a connection. */
 export interface Packet {
   readonly source: IpAddress;
   readonly destination: IpAddress;
   readonly protocol: Protocol | 'ICMP';
-  /** Where it goes to; 0 for ICMP. */
+  /** Destination port; 0 for ICMP. */
   readonly port: number;
-  /** Where it came in; '' where the node itself has sent it. */
+  /** Input interface; '' for a packet that this node sends. */
   readonly interfaceName: string;
   readonly mark: number;
 }
 
-/** The rules of a family with their elements, and what else they ask. */
+/** The rules of a family, their elements and the addresses of this machine. */
 export interface RuleEnvironment {
   readonly table: TableDeclaration;
   readonly hasElement: (set: string, fields: readonly KeyValue[]) => boolean;
@@ -33,7 +33,7 @@ export interface RuleEnvironment {
 
 export type PacketVerdict = 'accepted' | 'dropped' | 'tcp-reset' | 'port-unreachable';
 
-/** What the rules of one hook do to a packet. */
+/** The effect of one hook's rules on a packet. */
 export interface HookResult {
   readonly verdict: PacketVerdict;
   readonly mark: number;
@@ -54,16 +54,7 @@ const unicastType = 1;
 
 const registerBytes = 4;
 
-const numberBytes = (value: number): Uint8Array => {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
-  return bytes;
-};
-
-const bytesOf = (value: RegisterValue): Uint8Array =>
-  typeof value === 'number' ? numberBytes(value) : value;
-
-/** Runs rules as the kernel's virtual machine does, as far as ours need it: for the first packet of a connection. A step that is not known does not match. */
+/** Runs our rules as the kernel's virtual machine does, for the first packet of a connection. An unknown expression does not match. */
 class RuleInterpreter {
   readonly #registers = new Uint8Array(20 * registerBytes);
   readonly matchedRules: { chain: string; rule: Rule }[] = [];
@@ -115,17 +106,20 @@ class RuleInterpreter {
       case 'meta':
         return this.#put(expression.to, this.#meta(expression.key));
       case 'ct':
-        return this.#put(expression.to, numberBytes(expression.key === 'state' ? stateNew : 0));
+        return this.#put(expression.to, registerBytesOf(expression.key === 'state' ? stateNew : 0));
       case 'fib-type': {
         const address = expression.of === 'source' ? this.packet.source : this.packet.destination;
-        return this.#put(expression.to, numberBytes(this.rules.isLocal(address) ? localType : unicastType));
+        return this.#put(
+          expression.to,
+          registerBytesOf(this.rules.isLocal(address) ? localType : unicastType),
+        );
       }
       case 'immediate':
-        return this.#put(expression.to, bytesOf(expression.value));
+        return this.#put(expression.to, registerBytesOf(expression.value));
       case 'bitwise':
         return this.#bitwise(expression);
       case 'meta-set':
-        this.mark = new DataView(this.#read(expression.from, 4).buffer).getUint32(0, true);
+        this.mark = registerNumberOf(this.#read(expression.from, 4));
         return true;
       case 'compare':
         return this.#compare(expression);
@@ -168,7 +162,7 @@ class RuleInterpreter {
 
   #meta(key: Extract<Expression, { kind: 'meta' }>['key']): Uint8Array | undefined {
     const { protocol, destination, interfaceName } = this.packet;
-    if (key === 'mark') return numberBytes(this.mark);
+    if (key === 'mark') return registerBytesOf(this.mark);
     if (key === 'l4proto')
       return Uint8Array.of(
         protocol === 'ICMP' ? icmpNumbers[familyOf(destination)] : protocolNumbers[protocol],
@@ -180,8 +174,8 @@ class RuleInterpreter {
   }
 
   #bitwise({ from, to, mask, xor }: Extract<Expression, { kind: 'bitwise' }>): boolean {
-    const masks = bytesOf(mask);
-    const flips = bytesOf(xor);
+    const masks = registerBytesOf(mask);
+    const flips = registerBytesOf(xor);
     const value = this.#read(from, masks.length);
     return this.#put(
       to,
@@ -190,7 +184,7 @@ class RuleInterpreter {
   }
 
   #compare({ operator, from, value }: Extract<Expression, { kind: 'compare' }>): boolean {
-    const wanted = bytesOf(value);
+    const wanted = registerBytesOf(value);
     const isEqual = this.#read(from, wanted.length).every((byte, index) => byte === wanted[index]);
     if (operator === '==') return isEqual;
     return operator === '!=' && !isEqual;
@@ -220,7 +214,7 @@ class RuleInterpreter {
   }
 }
 
-/** What the chains of a hook do to the first packet of a connection. */
+/** Runs the chains of a hook for the first packet of a connection. */
 export const runHook = (rules: RuleEnvironment, hook: BaseChainHookName, packet: Packet): HookResult => {
   const interpreter = new RuleInterpreter(rules, packet);
   const chains = rules.table.chains

@@ -6,12 +6,12 @@ import { withStableNode, withStableVersions } from '../support/stand-ins.js';
 
 const versions = { node: 'v26.10.0', kernel: '6.18.44-cloud-amd64' };
 
-/** Documents and help texts: ordinary text, and outputs that have their stand-ins. ADMIN.md shows documents of a real daemon. */
+/** Pages and help texts: ordinary text, and outputs that have their stand-ins. admin-api.md shows responses of a real daemon. */
 const texts: readonly string[] = [
   'README.md',
-  ...readdirSync('deploy')
-    .filter((name) => name.endsWith('.md') && name !== 'ADMIN.md')
-    .map((name) => join('deploy', name)),
+  ...readdirSync('docs')
+    .filter((name) => name.endsWith('.md') && name !== 'admin-api.md')
+    .map((name) => join('docs', name)),
   ...readdirSync('test/fixtures/cli')
     .filter((name) => name.endsWith('.txt') || name.endsWith('.md'))
     .map((name) => join('test/fixtures/cli', name)),

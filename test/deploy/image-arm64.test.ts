@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
-// The image for arm64, and its files at work: as they are on arm64, else under qemu-user (package qemu-user-static).
+// Runs the files of the arm64 image, directly on arm64, else under qemu-user (package qemu-user-static).
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const work = mkdtempSync(join(tmpdir(), 'image-arm64-'));
@@ -36,7 +36,7 @@ const run = (...args: readonly string[]) => {
 };
 const program = (...args: readonly string[]) => run(join(files, 'usr/local/bin/kube-ipvs'), ...args);
 
-test('the image says that it is for arm64, and so is every binary in it', () => {
+test('the image declares arm64, and every binary in it is for arm64', () => {
   const { architecture } = z.object({ architecture: z.string() }).parse(json(saved().Config));
   assert.equal(architecture, 'arm64');
   const binaries = readdirSync(files, { recursive: true, withFileTypes: true })
@@ -57,7 +57,7 @@ test('the image says that it is for arm64, and so is every binary in it', () => 
     assert.ok(paths.includes(path), path);
 });
 
-test('--version and dump --help print what they print here', () => {
+test('--version and dump --help print the same text as on this machine', () => {
   for (const args of [['--version'], ['dump', '--help']]) {
     const { status, stdout, stderr } = program(...args);
     assert.equal(status, 0, stderr);
@@ -65,7 +65,7 @@ test('--version and dump --help print what they print here', () => {
   }
 });
 
-test('render gives the same plan as here', () => {
+test('render prints the same plan as on this machine', () => {
   const args = ['render', '-f', 'examples'];
   const { status, stdout, stderr } = program(...args);
   assert.equal(status, 0, stderr);

@@ -44,7 +44,7 @@ const pathOf = ({ digest }: Descriptor): string => `blobs/${digest.replace(':', 
 const layout = (path: string): Buffer => readFileSync(join(work, 'image', path));
 const json = (path: string): unknown => JSON.parse(layout(path).toString());
 
-/** A blob, after it was seen to be what its descriptor says. */
+/** A blob whose size and digest match its descriptor. */
 const blob = (of: Descriptor): Buffer => {
   const bytes = layout(pathOf(of));
   assert.equal(sha256(bytes), of.digest);
@@ -66,7 +66,7 @@ const image = () => {
 before(() => void build(work));
 after(() => rmSync(work, { recursive: true }));
 
-test('the layout is whole: every descriptor names the bytes that are there, and nothing else is', () => {
+test('the layout is complete: every descriptor matches its blob, and there are no other blobs', () => {
   const { top, manifest, config } = image();
   assert.deepEqual(
     manifest.layers.map((layer) => sha256(gunzipSync(blob(layer)))),
@@ -78,7 +78,7 @@ test('the layout is whole: every descriptor names the bytes that are there, and 
   assert.deepEqual(readdirSync(join(work, 'image/blobs/sha256')).toSorted(), named.toSorted());
 });
 
-test('it is stored by the name that a kubelet asks for: that of the manifests, with its registry', () => {
+test('its stored name is the one that a kubelet looks up: the name in the manifests, with the registry', () => {
   const [used] = readKustomization(join(root, 'deploy/base')).images;
   assert.equal(`docker.io/library/${used?.name}:${used?.newTag}`, storedName);
   assert.deepEqual(image().top.annotations, {
@@ -87,7 +87,7 @@ test('it is stored by the name that a kubelet asks for: that of the manifests, w
   });
 });
 
-test('a name is made full as container runtimes make it', () => {
+test('a name is completed as by container runtimes', () => {
   const names: readonly (readonly [given: string, full: string])[] = [
     ['kube-ipvs', 'docker.io/library/kube-ipvs:latest'],
     ['kube-ipvs:1.0', 'docker.io/library/kube-ipvs:1.0'],
@@ -101,7 +101,7 @@ test('a name is made full as container runtimes make it', () => {
   for (const [given, full] of names) assert.equal(fullName(given), full);
 });
 
-test('the archive is the layout with what docker load reads', () => {
+test('the archive contains the layout and the files that docker load reads', () => {
   const inArchive = (path: string): Buffer =>
     execFileSync('tar', ['-xOf', join(work, 'image.tar'), path], { maxBuffer: 1e9 });
   const { manifest } = image();
@@ -116,7 +116,7 @@ test('the archive is the layout with what docker load reads', () => {
   assert.deepEqual(inArchive('index.json'), layout('index.json'));
 });
 
-test('built again, it has the same digest', () => {
+test('a second build has the same digest', () => {
   const again = mkdtempSync(join(tmpdir(), 'image-test-'));
   try {
     assert.ok(build(again).includes(image().top.digest));
@@ -129,7 +129,7 @@ test('built again, it has the same digest', () => {
   }
 });
 
-test('it holds Node.js, the program by both names, and neither shell nor package manager', () => {
+test('it contains Node.js and the program under both names, but no shell and no package manager', () => {
   const files = image().manifest.layers.flatMap((layer) =>
     execFileSync('tar', ['-tz'], { input: blob(layer), encoding: 'utf8', maxBuffer: 1e9 })
       .trim()
@@ -145,11 +145,11 @@ test('it holds Node.js, the program by both names, and neither shell nor package
   ]);
 });
 
-test('it is small: 50 MB to fetch', () => {
+test('image.tar has less than 50 MB', () => {
   assert.ok(statSync(join(work, 'image.tar')).size < 50e6);
 });
 
-test('the Containerfile starts what scripts/image starts', () => {
+test('the Containerfile and scripts/image start the same program', () => {
   const lines = readFileSync(join(root, 'deploy/Containerfile'), 'utf8').split('\n');
   const last = (word: string): string | undefined =>
     lines.findLast((line) => line.startsWith(`${word} `))?.slice(word.length + 1);
@@ -158,14 +158,14 @@ test('the Containerfile starts what scripts/image starts', () => {
     { User: last('USER'), Env: [last('ENV')], Entrypoint: last('ENTRYPOINT'), WorkingDir: last('WORKDIR') },
     { User, Env, Entrypoint: JSON.stringify(Entrypoint), WorkingDir },
   );
-  // Its files are those of the same script, which test/kernel/image.test.ts starts from.
+  // scripts/image also writes its files; test/kernel/image.test.ts runs them.
   assert.ok(lines.some((line) => line.endsWith('scripts/image --root /image')));
   for (const line of lines)
     for (const source of /^COPY ((?!--).*) \S+$/.exec(line)?.[1]?.split(' ') ?? [])
       assert.ok(readdirSync(root).includes(source), source);
 });
 
-test('--help tells the options, and a wrong one is refused', () => {
+test('--help lists the options, and an unknown option is rejected', () => {
   assert.match(execFileSync(script, ['--help'], { encoding: 'utf8' }), /^Usage: scripts\/image/);
   for (const args of [['--nonsense'], ['--user', '1'], ['--image', 'x']]) {
     const { status, stderr } = spawnSync(script, args, { encoding: 'utf8' });

@@ -14,7 +14,7 @@ const base = readKustomization(join(root, 'deploy/base'));
 const monitoring = readKustomization(join(root, 'deploy/monitoring'));
 const program = join(root, 'build/src/cli/main.js');
 
-/** The API's types of what is applied. Those of monitoring.coreos.com belong to no Kubernetes release. */
+/** The API types of the manifests. Types of monitoring.coreos.com belong to no Kubernetes release. */
 const types: Readonly<Record<string, string>> = {
   'v1 ServiceAccount': 'V1ServiceAccount',
   'v1 ConfigMap': 'V1ConfigMap',
@@ -31,7 +31,7 @@ interface Kinds {
   readonly DaemonSet: V1DaemonSet;
 }
 
-/** The object of a kind, whose shape the first test has checked. */
+/** The only object of a kind. The first test has checked its shape. */
 const only = <Kind extends keyof Kinds>(kind: Kind): Kinds[Kind] => {
   const [found, ...more] = base.objects.filter((object) => object.kind === kind);
   assert.ok(found !== undefined && more.length === 0, kind);
@@ -45,7 +45,7 @@ test('every object has the fields and types of the Kubernetes API', () => {
     assert.deepEqual(faults(object, 'V1ConfigMap'), []);
 });
 
-test('that check finds a field of another name, of another type, and a missing one', () => {
+test('that check finds an unknown field, a field of the wrong type, and a missing field', () => {
   const broken = {
     apiVersion: 'apps/v1',
     spec: { template: {}, revisionHistoryLimit: 'three', replicas: 3 },
@@ -57,7 +57,7 @@ test('that check finds a field of another name, of another type, and a missing o
   ]);
 });
 
-test('names meet: namespaces, the service account, its role, labels, the ConfigMap, the image', () => {
+test('references match: namespaces, the service account, its role, labels, the ConfigMap, the image', () => {
   const { spec, metadata } = only('DaemonSet');
   const pod = spec?.template.spec;
   const binding = only('ClusterRoleBinding');
@@ -80,7 +80,7 @@ test('names meet: namespaces, the service account, its role, labels, the ConfigM
   assert.deepEqual(base.images, [{ name: 'kube-ipvs', newTag: version }]);
 });
 
-test('the container has what the image was shown to need, and no more', () => {
+test('the container has the privileges that test/kernel/image.test.ts shows to be necessary, and no more', () => {
   const pod = only('DaemonSet').spec?.template.spec;
   const [main] = pod?.containers ?? [];
   assert.deepEqual(main?.securityContext, {
@@ -97,7 +97,7 @@ test('the container has what the image was shown to need, and no more', () => {
   assert.deepEqual(init?.args, [...(main?.args ?? []), '--init-only']);
 });
 
-test('kubectl exec and logs take the daemon without -c, and say nothing of the init container', () => {
+test('kubectl exec and logs choose the daemon without -c and without a remark about the init container', () => {
   const template = only('DaemonSet').spec?.template;
   const name = template?.metadata?.annotations?.['kubectl.kubernetes.io/default-container'];
   assert.ok(name !== undefined);
@@ -107,7 +107,7 @@ test('kubectl exec and logs take the daemon without -c, and say nothing of the i
   );
 });
 
-test('its role is what it asks the API server for', () => {
+test('the role allows the requests that kube-ipvs makes, and no others', () => {
   const rules = only('ClusterRole').rules ?? [];
   const granted = rules.flatMap(({ apiGroups = [], resources = [], verbs }) =>
     resources.map((resource) => `${apiGroups.join()}/${resource}: ${verbs.join(' ')}`),
@@ -120,7 +120,7 @@ test('its role is what it asks the API server for', () => {
   ]);
 });
 
-test('its configuration is valid, its ports are those of probes and monitor', () => {
+test('the configuration is valid, and its ports are those of the probes and the monitor', () => {
   const { data = {} } = only('ConfigMap');
   const folder = mkdtempSync(join(tmpdir(), 'manifests-'));
   try {
@@ -138,7 +138,7 @@ test('its configuration is valid, its ports are those of probes and monitor', ()
     assert.match(data['config.conf'] ?? '', new RegExp(`^${name}BindAddress: .*:${containerPort}$`, 'm'));
   for (const probe of [main?.startupProbe, main?.livenessProbe, main?.readinessProbe])
     assert.equal(probe?.httpGet?.port, 10256);
-  // The kubeconfig it names is the file beside it.
+  // The kubeconfig that it names is in the same ConfigMap.
   const [mount] = main?.volumeMounts ?? [];
   assert.match(data['config.conf'] ?? '', new RegExp(`kubeconfig: ${mount?.mountPath}/kubeconfig.conf`));
   assert.ok('kubeconfig.conf' in data);

@@ -10,7 +10,7 @@ import { readKustomization } from '../support/kustomization.js';
 
 const folder = fileURLToPath(new URL('../../../deploy/monitoring', import.meta.url));
 
-// PrometheusRule and PodMonitor are not of Kubernetes: these are the fields of theirs that are used here.
+// PrometheusRule and PodMonitor are not Kubernetes types: these are the fields that the manifests use.
 const annotations = z.strictObject({ summary: z.string() });
 const ruleShape = z.strictObject({
   alert: z.string().regex(/^KubeIpvs[A-Z]\w+$/),
@@ -39,7 +39,7 @@ const queries = [
 
 const definitions = Object.values(catalogue);
 
-/** The series on a page, by the name that queries call them by. */
+/** The series on the metrics page, by the names that queries use. */
 const onThePage = async (): Promise<ReadonlySet<string>> => {
   const { text } = await new Metrics({ version: '0.0.0' }).page();
   const typed = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].flatMap(([, name = '', type]) =>
@@ -51,7 +51,7 @@ const onThePage = async (): Promise<ReadonlySet<string>> => {
 const metricNames = (expr: string): readonly string[] =>
   expr.match(/\b(?:kube_ipvs|kubeproxy|nodejs|process)_\w+/g) ?? [];
 
-test('every metric that a rule or a panel asks for is on the page', async () => {
+test('every metric in a rule or a panel is on the metrics page', async () => {
   const names = await onThePage();
   for (const { of, expr } of queries) {
     assert.notEqual(metricNames(expr).length, 0, of);
@@ -59,10 +59,10 @@ test('every metric that a rule or a panel asks for is on the page', async () => 
   }
 });
 
-/** Those that Prometheus adds. */
+/** The labels that Prometheus adds. */
 const targetLabels = ['instance', 'le'];
 
-test('every label that a query groups by is one of its metric', () => {
+test('a query groups only by labels of its metric', () => {
   for (const { of, expr } of queries) {
     const metric = definitions.find(({ name }) => metricNames(expr)[0]?.replace(/_bucket$/, '') === name);
     const known: readonly string[] = [...targetLabels, ...(metric?.labels ?? [])];
@@ -71,7 +71,7 @@ test('every label that a query groups by is one of its metric', () => {
   }
 });
 
-test('parentheses and braces of every query close', () => {
+test('parentheses, braces and brackets of every query are balanced', () => {
   for (const { of, expr } of queries)
     for (const [open, close] of [
       ['(', ')'],
@@ -81,7 +81,7 @@ test('parentheses and braces of every query close', () => {
       assert.equal(expr.split(open).length, expr.split(close).length, of);
 });
 
-test('there are alerts for what an operator has to know', () => {
+test('there is an alert for each state that needs an operator', () => {
   assert.deepEqual(
     rules.map(({ alert }) => alert.replace('KubeIpvs', '')),
     [

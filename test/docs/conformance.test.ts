@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { checkName, specs } from '../conformance/specs.js';
 
-// docs/conformance.md names the test that covers each spec: the file is there, and has a check of that name.
+// docs/conformance.md names the test that covers each spec. The file must exist and contain a check of that name.
 
 const checkFile = 'test/kernel/conformance.test.ts';
 const page = readFileSync('docs/conformance.md', 'utf8');
@@ -22,7 +22,7 @@ test('every test that the page names exists', () => {
   }
 });
 
-test('every check that is named after a spec is in the page', () => {
+test('the page has every check that is named after a spec', () => {
   const inPage = new Set(named.filter(({ file }) => file === checkFile).map(({ name }) => name));
   assert.deepEqual(
     specs.map(checkName).filter((name) => !inPage.has(name)),

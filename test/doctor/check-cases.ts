@@ -632,7 +632,7 @@ export const cases: readonly Case[] = [
     },
     result: 'fail',
     seen: 'the metrics port is served by kube-proxy, not by kube-ipvs',
-    remedy: 'kubectl -n kube-system delete daemonset kube-proxy, as deploy/MIGRATION.md has it',
+    remedy: 'kubectl -n kube-system delete daemonset kube-proxy, as docs/migration.md has it',
   },
   {
     what: 'leftovers of kube-proxy',

@@ -28,7 +28,7 @@ test('a connection of a deleted Service goes on, new ones are refused; when it e
   await lab.answers(client);
   lab.isRefused(vip, 80);
   assert.deepEqual(addressesOf('kube-ipvs0', 'node'), [`${vip}/32`]);
-  assert.match(lab.daemon.log, /it stays for its open connections/);
+  assert.match(lab.daemon.log, /"event":"virtual-server-orphaned"/);
   await elapse(2 * minute);
   await lab.answers(client);
   await client[Symbol.asyncDispose]();

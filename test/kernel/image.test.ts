@@ -1,4 +1,4 @@
-// lab: -m 1G
+// lab: -m 2G
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

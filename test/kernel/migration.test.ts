@@ -14,11 +14,11 @@ import { savedTable } from '../support/lab-guest.js';
 import { until } from '../support/eventually.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
-// The steps of deploy/MIGRATION.md under running requests. kube-proxy is what it leaves in the kernel when it is stopped.
+// The steps of docs/migration.md under running requests. kube-proxy is what it leaves in the kernel when it is stopped.
 
 const steadyClient = fileURLToPath(new URL('../support/steady-client.js', import.meta.url));
 
-const guide = readFileSync('deploy/MIGRATION.md', 'utf8');
+const guide = readFileSync('docs/migration.md', 'utf8');
 const virtual = '10.96.0.10';
 const nodePort = '192.0.2.1:30080';
 const urls = [`http://${virtual}/`, `http://${nodePort}/`];

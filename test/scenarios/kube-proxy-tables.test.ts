@@ -35,7 +35,7 @@ import {
   type ServiceSpec,
 } from '../support/objects.js';
 import { readObjects } from '../support/read-objects.js';
-import { SimulatedNode } from '../support/simulated-node.js';
+import { ProductionNode } from '../support/production-node.js';
 
 interface Row {
   /** Number in the list of scenarios. */
@@ -850,14 +850,14 @@ for (const { row, claim, given, node = [], zone, table, dummy, problems = [], ..
   ...affinity,
   ...slices,
 ] satisfies readonly Row[])
-  test(`${row}: ${claim}`, () => {
-    const simulated = new SimulatedNode(
-      nodeFacts([...loopback, ...node], zone),
-      settings('settings' in rest ? rest.settings : {}),
-    );
-    simulated.replace(readObjects(given));
-    assert.deepEqual(simulated.lines, table.toSorted());
-    assert.deepEqual(simulated.addresses, dummy.toSorted());
-    assert.deepEqual(simulated.problems, problems);
-    assert.deepEqual(simulated.resync(), [], 'a second look finds nothing to do');
+  test(`${row}: ${claim}`, async () => {
+    await using production = await ProductionNode.start({
+      facts: nodeFacts([...loopback, ...node], zone),
+      settings: settings('settings' in rest ? rest.settings : {}),
+    });
+    await production.replace(readObjects(given));
+    assert.deepEqual(production.lines, table.toSorted());
+    assert.deepEqual(production.addresses, dummy.toSorted());
+    assert.deepEqual(production.problems, problems);
+    assert.deepEqual(await production.resync(), [], 'a second look finds nothing to do');
   });

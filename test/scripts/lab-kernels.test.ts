@@ -154,7 +154,7 @@ test('where none works, the error names --doctor', () => {
   assert.equal(status, 125);
   assert.match(
     stderr,
-    /lab: no kernel with IPVS works here; "scripts\/lab --doctor" says why, and what to do\n$/,
+    /lab: no kernel with IPVS works here; run "scripts\/lab --doctor" to see why, and what to do\n$/,
   );
   assert.doesNotMatch(stderr, /Kernel panic/);
 });
@@ -254,7 +254,7 @@ for (const [log, sentence] of [
   ],
   ['linux: Exec format error', /cannot be started: linux: Exec format error\./],
   ['some other end', /ended before it started the command: some other end\. --log/],
-  ['', /ended without a word/],
+  ['', /ended without output/],
 ] as const)
   test(`the end of a boot in a sentence: ${log.split('\n').at(-1)}`, () => {
     writeProgram(join(folder, 'odd'), `cat <<'E'\n${log}\nE\nexit 1`);

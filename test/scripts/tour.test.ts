@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-for (const document of ['README.md', 'test/fixtures/cli/on-a-node.md'])
-  test(`the commands in ${document} print what stands there; if they shall print something else: scripts/tour --write ${document}`, () => {
+for (const document of ['docs/tour.md', 'test/fixtures/cli/on-a-node.md'])
+  test(`the commands in ${document} have the output shown there; to update it: scripts/tour --write ${document}`, () => {
     const { status, stdout, stderr } = spawnSync(join(root, 'scripts/tour'), [document], {
       encoding: 'utf8',
       timeout: 800_000,

@@ -11,11 +11,11 @@ import { isPacketClass } from '../../src/plan/packet-rules/packet-table.js';
 import { serviceWithSlices, type ServiceWithSlices } from '../support/arbitrary-cluster.js';
 import { isLie, SocketFaults, type Fault } from '../support/faulty-channel.js';
 import { runLine } from '../support/lab-guest.js';
-import { KernelLines, simulatedKernelLines } from '../support/kernel-lines.js';
+import { desiredLines, desiredState } from '../support/desired-kernel.js';
+import { KernelLines } from '../support/kernel-lines.js';
 import { startInProcessWith, type InProcessDaemon } from '../support/in-process-daemon.js';
 import { nodeFacts } from '../support/objects.js';
 import { Random } from '../support/random.js';
-import { SimulatedNode } from '../support/simulated-node.js';
 import { blotsRecord, foreignHands, foreignThings, isForeign, setUpForeignThings } from './foreign-hands.js';
 
 const stepsBetweenQuiet = 500;
@@ -258,9 +258,8 @@ export class RandomModel implements AsyncDisposable {
   }
 
   #wantedLines(): readonly string[] {
-    const node = new SimulatedNode(nodeFacts([...this.#nodeAddresses]));
-    node.replace({ services: [...this.#services.values()], slices: [...this.#slices.values()] });
-    return simulatedKernelLines(node);
+    const objects = { services: [...this.#services.values()], slices: [...this.#slices.values()] };
+    return desiredLines(desiredState(objects, nodeFacts([...this.#nodeAddresses])));
   }
 
   async #becomesQuiet(done: number): Promise<void> {

@@ -1,7 +1,6 @@
 import type { ClusterStore } from '../../src/watch/store/cluster-store.js';
-import { simulatedKernelLines } from './kernel-lines.js';
+import { desiredLines, desiredState, type ClusterObjects } from './desired-kernel.js';
 import { local, nodeFacts, ready, service, slice, type ServiceSpec } from './objects.js';
-import { SimulatedNode, type ClusterObjects } from './simulated-node.js';
 
 interface SampleService {
   readonly name: string;
@@ -120,8 +119,4 @@ export const putClusterState = (store: ClusterStore, world: ClusterStateName): v
 export const expectedKernelLines = (
   world: ClusterStateName,
   nodeAddresses: readonly string[],
-): readonly string[] => {
-  const node = new SimulatedNode(nodeFacts(nodeAddresses));
-  node.replace(clusterStates[world]);
-  return simulatedKernelLines(node);
-};
+): readonly string[] => desiredLines(desiredState(clusterStates[world], nodeFacts(nodeAddresses)));

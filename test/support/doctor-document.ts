@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { groups } from '../../src/doctor/check.js';
 import { checks } from '../../src/doctor/all-checks.js';
 
-// The tables of deploy/DOCTOR.md are made from the code: node build/test/support/doctor-document.js writes them.
+// The tables of docs/doctor.md are generated from the code: node build/test/support/doctor-document.js writes them.
 
-const file = fileURLToPath(new URL('../../../deploy/DOCTOR.md', import.meta.url));
+const file = fileURLToPath(new URL('../../../docs/doctor.md', import.meta.url));
 
 const tables = (): string =>
   groups
@@ -17,7 +17,7 @@ const tables = (): string =>
     })
     .join('\n\n');
 
-/** The document as it is, and as it is to be. */
+/** The page as it is, and as the code says it should be. */
 export const doctorDocument = (): { readonly present: string; readonly wanted: string } => {
   const present = readFileSync(file, 'utf8');
   const wanted = present.replace(

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { sectionTitles, type SectionId } from '../../src/cli/explain/facts.js';
 import { reportChecks } from '../../src/cli/explain/service-report.js';
 
-// The tables of deploy/EXPLAIN.md are made from the code: node build/test/support/explain-document.js writes them.
+// The tables of docs/explain.md are generated from the code: node build/test/support/explain-document.js writes them.
 
-const file = fileURLToPath(new URL('../../../deploy/EXPLAIN.md', import.meta.url));
+const file = fileURLToPath(new URL('../../../docs/explain.md', import.meta.url));
 
 const table = (): string =>
   [
@@ -16,11 +16,11 @@ const table = (): string =>
     ),
   ].join('\n');
 
-/** The document as it is, and as it is to be. */
+/** The page as it is, and as the code says it should be. */
 export const explainDocument = (): { readonly present: string; readonly wanted: string } => {
   const present = readFileSync(file, 'utf8');
   const wanted = present.replace(
-    /(<!-- judgements -->\n)[^]*?(<!-- end -->)/,
+    /(<!-- checks -->\n)[^]*?(<!-- end -->)/,
     (_, begin: string, end: string) => `${begin}\n${table()}\n\n${end}`,
   );
   return { present, wanted };

@@ -7,6 +7,7 @@ export const messageBytes = (options: {
   readonly type: number;
   readonly sequence: number;
   readonly flags?: number;
+  readonly portId?: number;
   readonly body?: (writer: ByteWriter) => void;
 }): Uint8Array => {
   const writer = new ByteWriter();
@@ -14,7 +15,7 @@ export const messageBytes = (options: {
   writer.u16(options.type);
   writer.u16(options.flags ?? 0);
   writer.u32(options.sequence);
-  writer.u32(0);
+  writer.u32(options.portId ?? 0);
   options.body?.(writer);
   writer.setU32(0, writer.length);
   writer.pad();

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { ByteWriter, bytesAt, viewOf } from '../../src/netlink/codec/bytes.js';
 import { Protocol, type ProtocolName } from '../../src/netlink/constants.js';
 import { errnoName } from '../../src/netlink/errno.js';
@@ -10,18 +11,20 @@ import { acknowledgementBytes } from './fake-channel.js';
  * What goes wrong with one message:
  * - a number: the kernel refuses it with that errno, and does not do it
  * - `unsent`: the system call fails, nothing of the datagram reaches the kernel
+ * - `dead`: so it does, and the socket is of no use from then on
  * - `lost`: the kernel does it, and its answers find no room
  * - `cut`, `twice`: the answer is cut off, or comes twice
  */
-export type Fault = number | 'unsent' | 'lost' | 'cut' | 'twice';
+export type Fault = number | 'unsent' | 'dead' | 'lost' | 'cut' | 'twice';
 
 /** Where the next fault strikes: at the so-manieth message from now on, or at the first of a kind. */
 export type Aim = { readonly position: number } | { readonly kind: string };
 
 const dumpFlags = 0x300;
+const { EBADF, ENOBUFS } = constants.errno;
 
 /** `ipvs 5` for command 5, `route 20 dump`, `netfilter 2561`. */
-const kindOf = (protocol: ProtocolName, { type, flags, view, bodyOffset }: Message): string => {
+export const kindOf = (protocol: ProtocolName, { type, flags, view, bodyOffset }: Message): string => {
   const isRead = protocol === 'route' ? (type & 3) === 2 : (flags & dumpFlags) === dumpFlags;
   const command =
     protocol === 'generic' && type !== 0x10 ? `ipvs ${view.getUint8(bodyOffset)}` : `${protocol} ${type}`;
@@ -42,6 +45,8 @@ const lies: ReadonlyMap<string, readonly string[]> = new Map([
 /** Whether the fault is such an answer to this kind of message. */
 export const isLie = (kind: string, fault: Fault): boolean =>
   typeof fault === 'number' && lies.get(kind)?.includes(errnoName(fault)) === true;
+
+const openSocket = (protocol: ProtocolName): CommandChannel => new CommandSocket(Protocol[protocol], 4 << 20);
 
 /** All sockets of a daemon: counts their messages, and makes one of them fail. */
 export class SocketFaults {
@@ -81,14 +86,17 @@ export class SocketFaults {
     return fault;
   }
 
-  readonly channel = (protocol: ProtocolName): CommandChannel => new FaultyChannel(protocol, this);
+  /** `open` opens the socket that has the faults: one of this kernel's where nothing is said. */
+  constructor(private readonly open: (protocol: ProtocolName) => CommandChannel = openSocket) {}
+
+  readonly channel = (protocol: ProtocolName): CommandChannel =>
+    new FaultyChannel(protocol, this, this.open(protocol));
 }
 
-/** A real netlink socket with the faults of `SocketFaults`. */
+/** A netlink socket with the faults of `SocketFaults`. */
 class FaultyChannel implements CommandChannel {
   readonly receiveBufferBytes: number;
   readonly portId: number;
-  readonly #socket: CommandSocket;
   #queue: Uint8Array[] = [];
   #losses = 0;
   #asked = '';
@@ -98,33 +106,33 @@ class FaultyChannel implements CommandChannel {
   constructor(
     private readonly protocol: ProtocolName,
     private readonly faults: SocketFaults,
+    private readonly socket: CommandChannel,
   ) {
-    this.#socket = new CommandSocket(Protocol[protocol], 4 << 20);
-    this.receiveBufferBytes = this.#socket.receiveBufferBytes;
-    this.portId = this.#socket.portId;
+    this.receiveBufferBytes = socket.receiveBufferBytes;
+    this.portId = socket.portId;
   }
 
   get dropped(): number {
-    return this.#socket.dropped + this.#losses;
+    return this.socket.dropped + this.#losses;
   }
 
   send(datagram: Uint8Array): void {
     this.#answers = undefined;
     const messages = [...readMessages(viewOf(datagram), datagram.length)];
     const refused = new Map<Message, number>();
-    let unsent = false;
+    let unsent: number | undefined;
     for (const message of messages) {
       const fault = this.faults.next(kindOf(this.protocol, message), message);
-      if (fault === 'unsent') unsent = true;
+      if (fault === 'unsent' || fault === 'dead') unsent = fault === 'dead' ? EBADF : ENOBUFS;
       else if (typeof fault === 'number') refused.set(message, fault);
       else this.#answers = fault ?? this.#answers;
     }
-    if (unsent) throw new NetlinkError('send to the kernel', 105);
+    if (unsent !== undefined) throw new NetlinkError('send to the kernel', unsent);
     if (refused.size > 0) return this.#refuse(messages, refused);
     const [first] = messages;
     this.#asked = first === undefined ? '' : kindOf(this.protocol, first);
     this.faults.meanwhile(this.#asked, 'sending');
-    this.#socket.send(datagram);
+    this.socket.send(datagram);
     this.faults.meanwhile(this.#asked, 'sent');
   }
 
@@ -134,11 +142,11 @@ class FaultyChannel implements CommandChannel {
       buffer.set(queued.subarray(0, buffer.length));
       return queued.length;
     }
-    let length = this.#socket.receive(buffer);
+    let length = this.socket.receive(buffer);
     if (length !== undefined) this.faults.meanwhile(this.#asked, 'received');
     while (length !== undefined && this.#answers === 'lost') {
       this.#losses += 1;
-      length = this.#socket.receive(buffer);
+      length = this.socket.receive(buffer);
     }
     if (length === undefined) this.#answers = undefined;
     else if (this.#answers === 'cut') {
@@ -149,7 +157,7 @@ class FaultyChannel implements CommandChannel {
   }
 
   close(): void {
-    this.#socket.close();
+    this.socket.close();
   }
 
   /** The others of its datagram are done, but for a transaction, which is done as a whole or not at all. */
@@ -161,7 +169,7 @@ class FaultyChannel implements CommandChannel {
       rest.bytes(bytesAt(view, bodyOffset - 16, bodyLength + 16));
       rest.pad();
     }
-    if (rest.length > 0) this.#socket.send(rest.written());
+    if (rest.length > 0) this.socket.send(rest.written());
     for (const [message, errno] of refused) this.#queue.push(acknowledgementBytes(message, errno));
   }
 }

@@ -48,7 +48,11 @@ export class FaultyKernel {
   breaksAfter = 0;
   fault: (operation: Operation) => Outcome | undefined = () => undefined;
 
-  async apply(operations: readonly (IpvsOperation | AddressOperation)[]): Promise<readonly Outcome[]> {
+  async apply(
+    operations: readonly (IpvsOperation | AddressOperation)[],
+    onSend: () => void = () => {},
+  ): Promise<readonly Outcome[]> {
+    onSend();
     const outcomes = operations.map((operation) => {
       this.operations.push(formatOperation(operation));
       const fault = this.fault(operation);

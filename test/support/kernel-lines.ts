@@ -4,13 +4,7 @@ import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import { dummyInterfaceName } from '../../src/model/node.js';
 import { tableName } from '../../src/nftables/declarations.js';
-import type { RealServer, VirtualServer } from '../../src/model/virtual-server.js';
-import type { SimulatedNode } from './simulated-node.js';
-
-const virtualLine = ({ key, scheduler, persistence, flags }: VirtualServer): string =>
-  [key, scheduler, persistence?.seconds ?? '-', ...flags].join(' ');
-
-const realLine = ({ key }: VirtualServer, real: RealServer): string => `${key} → ${real.key} ${real.weight}`;
+import { elementLine, virtualServerLines } from './desired-kernel.js';
 
 /** Sockets of the test's own, beside those of the daemon. */
 export class KernelLines implements Disposable {
@@ -22,16 +16,17 @@ export class KernelLines implements Disposable {
   async lines(): Promise<readonly string[]> {
     const lines: string[] = [];
     for (const server of await this.ipvs.virtualServers()) {
-      lines.push(virtualLine(server));
-      for (const real of await this.ipvs.realServers(server.identity)) lines.push(realLine(server, real));
+      const realServers = await this.ipvs.realServers(server.identity);
+      lines.push(
+        ...virtualServerLines({ server, realServers: new Map(realServers.map((real) => [real.key, real])) }),
+      );
     }
     const dummy = await this.route.link(dummyInterfaceName);
     for (const { interfaceIndex, address } of await this.route.addresses())
       if (interfaceIndex === dummy?.index) lines.push(address);
     for (const family of families)
       for (const set of (await this.nftables.table(family, tableName))?.sets ?? [])
-        for (const { fields, chain } of await this.nftables.elements(family, tableName, set))
-          lines.push(`${set.name} ${fields.join(' . ')} ${chain ?? ''}`);
+        lines.push(...(await this.nftables.elements(family, tableName, set)).map(elementLine));
     return lines.toSorted();
   }
 
@@ -41,15 +36,3 @@ export class KernelLines implements Disposable {
     this.nftables.close();
   }
 }
-
-/** The same of a simulated node. */
-export const simulatedKernelLines = ({ kernel }: SimulatedNode): readonly string[] => {
-  const lines: string[] = [...kernel.addresses()];
-  for (const { server, realServers } of kernel.tables()) {
-    lines.push(virtualLine(server));
-    for (const real of realServers.values()) lines.push(realLine(server, real));
-  }
-  for (const { set, fields, chain } of kernel.elements())
-    lines.push(`${set} ${fields.join(' . ')} ${chain ?? ''}`);
-  return lines.toSorted();
-};

@@ -5,9 +5,9 @@ import type { MetricDefinition } from '../../src/daemon/metrics/metric-definitio
 import { componentMetrics, kubeProxyMetrics } from '../../src/daemon/metrics/kube-proxy-metrics.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
 
-// The tables of deploy/METRICS.md are made from the code: node build/test/support/metrics-document.js writes them.
+// The tables of docs/metrics.md are generated from the code: node build/test/support/metrics-document.js writes them.
 
-const file = fileURLToPath(new URL('../../../deploy/METRICS.md', import.meta.url));
+const file = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url));
 
 const cell = (text: string): string => text.replaceAll('<', '&lt;').replaceAll('|', '\\|');
 
@@ -44,7 +44,7 @@ const sections = async (): Promise<Readonly<Record<string, string>>> => ({
   process: await processTable(),
 });
 
-/** The document as it is, and as it is to be. */
+/** The page as it is, and as the code says it should be. */
 export const metricsDocument = async (): Promise<{ readonly present: string; readonly wanted: string }> => {
   const present = readFileSync(file, 'utf8');
   let wanted = present;

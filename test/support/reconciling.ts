@@ -1,7 +1,7 @@
-import { ObservedState } from '../../src/apply/mirror/observed-state.js';
+import { composeReconciler } from '../../src/daemon/composition/compose-reconciler.js';
+import { EngineState } from '../../src/apply/state/engine-state.js';
 import { OperationCounters } from '../../src/apply/counters/operation-counters.js';
 import type { FlowCleaner } from '../../src/apply/conntrack/reset-connections.js';
-import { composeReconciler } from '../../src/daemon/composition/compose-reconciler.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { DesiredState } from '../../src/plan/desired-state.js';
@@ -9,7 +9,6 @@ import { type DirtyKeys } from '../../src/plan/operations/diff.js';
 import { defaultDrainSettings } from '../../src/plan/drain/drain-step.js';
 import { render, renderContext } from '../../src/plan/render/render.js';
 import { FaultyKernel } from './faulty-kernel.js';
-import { orphanedVirtualServersOver } from './orphaned-virtual-servers.js';
 import { mergeDirtyKeys } from './dirty-keys.js';
 import { nodeFacts, ready, service, settings, slice } from './objects.js';
 
@@ -21,7 +20,7 @@ interface Around {
   /** One address inside of ipvs.excludeCIDRs. */
   readonly excluded?: string;
   /** Whose what is new to us is; by default what stands on a VIP of ours is ours. */
-  readonly isOurs?: (identity: VirtualServerIdentity, observed: ObservedState) => boolean;
+  readonly isOurs?: (identity: VirtualServerIdentity, observed: EngineState) => boolean;
   readonly staleFlows?: FlowCleaner;
 }
 
@@ -33,32 +32,25 @@ export const reconcilerParts = ({
   isOurs = (identity) => identity.by === 'address' && kernel.addresses.has(identity.address),
   staleFlows = { clean: async () => {} },
 }: Around = {}) => {
-  const observed = new ObservedState();
   const desired = new DesiredState();
+  const observed = new EngineState(desired);
   const counters = new OperationCounters();
   const clock = { now: 1_000 };
   const gone = new Set<string>();
   const interfaces = new Set<string>();
-  const lingering = orphanedVirtualServersOver(desired, interfaces);
-  const isGiven = (identity: VirtualServerIdentity): boolean =>
-    desired.adoptForeign(virtualServerKey(identity));
-  const {
-    foreignVirtualServers: contested,
-    reconciler,
-    resync,
-  } = composeReconciler({
+  const { reconciler, resync, orphaned, foreignVirtualServers } = composeReconciler({
     ipvs: kernel,
     addresses: kernel,
     packetRules: kernel.packetRules,
     staleFlows,
     observed,
     desired,
-    orphaned: lingering,
+    isOnInterface: (address) => interfaces.has(address),
     dummyAddresses: async () => [...kernel.addresses],
     ownership: {
       isExcluded: (address) => address === excluded,
-      isOurs: (identity) => isOurs(identity, observed) || isGiven(identity),
-      adoptForeign: isGiven,
+      isOurs: (identity) => isOurs(identity, observed) || desired.adoptForeign(virtualServerKey(identity)),
+      adoptForeign: (identity) => desired.adoptForeign(virtualServerKey(identity)),
     },
     drainSettings: () => defaultDrainSettings,
     isNodeDeleted: (nodeName) => gone.has(nodeName),
@@ -74,8 +66,8 @@ export const reconcilerParts = ({
     clock,
     gone,
     interfaces,
-    lingering,
-    contested,
+    lingering: orphaned,
+    contested: foreignVirtualServers,
     reconciler,
     resync,
   };
@@ -116,4 +108,12 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
       ),
     );
   return { ...parts, warnings, cleaned, want, wantMany };
+};
+
+/** As if a new process knew nothing of the virtual servers. */
+export const forgetVirtualServers = (state: EngineState): void => {
+  for (const key of state.virtualServerKeys()) {
+    const identity = state.virtualServer(key)?.server.identity;
+    if (identity !== undefined) state.virtualServers.apply(identity, { kind: 'read-absent' });
+  }
 };

@@ -1,5 +1,5 @@
-// Golden files and the tour in the README show a stand-in for what differs from run to run and from machine to machine. A
-// pattern names the place and the shape of such a value, so that other text stays: test/cli/stand-ins.test.ts.
+// Golden files and the tour in docs/tour.md show a stand-in for each value that differs between runs or machines. A pattern names
+// the place and the shape of such a value, so that other text stays: test/cli/stand-ins.test.ts.
 
 /** The versions of this machine, as `process.version` and `os.release()` give them. */
 export interface MachineVersions {

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { withStableNode } from './stand-ins.js';
 
-// A tour in a document is its own list of commands: this runs those that stand there in the world of the quickstart, one after
-// the other, and prints the document with what they print now. To be run by scripts/tour.
-//   `    $ COMMAND`, `    client$ COMMAND`    on the node, on the client; the indented lines after it are what it prints
-//   `<!-- until COMMAND -->`                  waits until the command succeeds: a change takes its time
+// Runs the commands of the tour in a document, in the network of scripts/quickstart, and prints the document with the output
+// that they have now. scripts/tour starts this.
+//   `    $ COMMAND`, `    client$ COMMAND`    a command on the node or on the client; the indented lines after it are its output
+//   `<!-- until COMMAND -->`                  waits until the command succeeds
 
 const tourIn = /(?<=<!-- tour[^>]*-->\n)[^]*?(?=<!-- end of the tour -->)/;
 const command = /^ {4}(client)?\$ (.*)$/;
@@ -38,7 +38,7 @@ const waitUntil = (line: string): void => {
   }
 };
 
-/** The lines of the tour with what its commands print now, and without what they printed before. */
+/** The lines of the tour, with the present output of each command in place of the old one. */
 const walk = (lines: readonly string[]): readonly string[] => {
   const result: string[] = [];
   let inOutput = false;
@@ -61,7 +61,7 @@ const walk = (lines: readonly string[]): readonly string[] => {
   return result;
 };
 
-const document = process.argv[2] ?? 'README.md';
+const document = process.argv[2] ?? 'docs/tour.md';
 const present = readFileSync(document, 'utf8');
 if (!tourIn.test(present)) throw new Error(`${document} has no tour`);
 process.stdout.write(present.replace(tourIn, (tour) => `${walk(tour.trimEnd().split('\n')).join('\n')}\n\n`));

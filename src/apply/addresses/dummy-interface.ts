@@ -97,7 +97,10 @@ export class DummyInterface {
     const outcome = await this.links.createDummy(dummyInterfaceName);
     const index = await this.find();
     if (index === undefined) throw createFailure(outcome);
-    this.log.info({ interface: dummyInterfaceName, index }, 'created the dummy interface');
+    this.log.info(
+      { event: 'dummy-interface-created', interface: dummyInterfaceName, index },
+      'Dummy interface created',
+    );
     this.onCreated();
     return index;
   }
@@ -118,15 +121,23 @@ export class DummyInterface {
 
   /**
    * One outcome an operation, in order. A vanished device is created anew and the operations are sent once more; where that
-   * is not possible all of them have failed with ENODEV and the reason.
+   * is not possible all of them have failed with ENODEV and the reason. `onSend` is called each time just before they are sent.
    */
-  async apply(operations: readonly AddressOperation[]): Promise<readonly Outcome[]> {
+  async apply(
+    operations: readonly AddressOperation[],
+    onSend: () => void = () => {},
+  ): Promise<readonly Outcome[]> {
+    const send = async (): Promise<readonly Outcome[]> => {
+      const index = await this.ensure();
+      onSend();
+      return this.links.apply(index, operations);
+    };
     try {
-      const outcomes = await this.links.apply(await this.ensure(), operations);
+      const outcomes = await send();
       if (!operations.some((operation, index) => isDeviceMissing(operation, outcomes[index])))
         return outcomes;
       this.forget();
-      return await this.links.apply(await this.ensure(), operations);
+      return await send();
     } catch (error) {
       if (!(error instanceof DummyInterfaceError)) throw error;
       return operations.map(() => ({ status: 'failed', errno: 'ENODEV', message: error.message }));

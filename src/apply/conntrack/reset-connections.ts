@@ -3,7 +3,7 @@ import { virtualServerKey } from '../../model/virtual-server.js';
 import type { PurgedServer } from '../../plan/drain/drain-step.js';
 import type { ServedFrontend } from '../../plan/stale-flows.js';
 import { logSampled } from '../../base/log-sampled.js';
-import type { ObservedState } from '../mirror/observed-state.js';
+import type { ObservedView } from '../../plan/operations/diff.js';
 import { servedFrontend } from './served-frontend.js';
 
 /** What StaleFlows does. */
@@ -12,14 +12,14 @@ export interface FlowCleaner {
 }
 
 export interface ResetConnectionsParts {
-  readonly observed: ObservedState;
+  readonly observed: ObservedView;
   readonly staleFlows: FlowCleaner;
   readonly log: Logger;
 }
 
 /**
- * Tells of real servers that were deleted with open connections and deletes the entries of their flows: the next packet of
- * such a flow is new to the kernel, which has no connection for it and resets it.
+ * Logs real servers that were deleted with open connections, and deletes the conntrack entries of their flows: the next packet
+ * of such a flow is new to the kernel, which has no connection for it and resets it.
  */
 export const resetConnections = async (
   purged: readonly PurgedServer[],
@@ -31,8 +31,8 @@ export const resetConnections = async (
     realServer,
     reason,
   }));
-  logSampled(logEntries, (fields) =>
-    log.info(fields, 'a real server was deleted while it drained; its open connections are reset'),
+  logSampled('draining-real-server-deleted', logEntries, (fields) =>
+    log.info(fields, 'Draining real server deleted; its open connections are reset'),
   );
   const identities = new Map(purged.map(({ of }) => [virtualServerKey(of), of]));
   await staleFlows.clean([...identities.values()].map((identity) => servedFrontend(identity, observed)));

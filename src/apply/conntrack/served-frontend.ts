@@ -1,9 +1,9 @@
 import { virtualServerKey, type VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { ServedFrontend } from '../../plan/stale-flows.js';
-import type { ObservedState } from '../mirror/observed-state.js';
+import type { ObservedView } from '../../plan/operations/diff.js';
 
 /** A virtual server with the real servers that it has now; none where it is gone. */
-export const servedFrontend = (identity: VirtualServerIdentity, observed: ObservedState): ServedFrontend => ({
+export const servedFrontend = (identity: VirtualServerIdentity, observed: ObservedView): ServedFrontend => ({
   identity,
   realServers: new Set(observed.virtualServer(virtualServerKey(identity))?.realServers.keys()),
 });

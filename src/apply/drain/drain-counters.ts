@@ -1,11 +1,6 @@
-import type { Protocol } from '../../model/service.js';
-import {
-  protocolOfKey,
-  virtualServerKey,
-  type RealServerKey,
-  type VirtualServerKey,
-} from '../../model/virtual-server.js';
-import type { Draining, DrainStep, PurgedServer } from '../../plan/drain/drain-step.js';
+import type { Protocol } from '../../base/protocol.js';
+import { protocolOfKey, virtualServerKey, type VirtualServerKey } from '../../model/virtual-server.js';
+import type { DrainingServers, DrainStep, PurgedServer } from '../../plan/drain/drain-step.js';
 
 /** How a drain ends: without connections, by what purged it, or because the real server is wanted again or its virtual server went. */
 export type DrainEnd = 'idle' | PurgedServer['reason'] | 'withdrawn';
@@ -26,9 +21,6 @@ const zeroCounts = (): MutableDrainCounts => ({
   ended: { idle: 0, dead: 0, 'node-gone': 0, deadline: 0, withdrawn: 0 },
 });
 
-const isDraining = (draining: Draining, of: VirtualServerKey, realServer: RealServerKey): boolean =>
-  draining.get(of)?.has(realServer) === true;
-
 /** Counts drains as they begin and end. */
 export class DrainCounters {
   readonly #counts: Readonly<Record<Protocol, MutableDrainCounts>> = {
@@ -42,20 +34,22 @@ export class DrainCounters {
   }
 
   /** Takes in one look at what drained before it. */
-  recordStep(before: Draining, { delete: deletions, purged, stillDraining: keep }: DrainStep): void {
-    for (const [of, servers] of keep)
-      for (const realServer of servers.keys())
-        if (!isDraining(before, of, realServer)) this.#of(of).started += 1;
-    for (const [of, servers] of before)
-      for (const realServer of servers.keys())
-        if (!isDraining(keep, of, realServer)) this.#of(of).ended.withdrawn += 1;
+  recordStep(
+    drainingBefore: (key: VirtualServerKey) => DrainingServers,
+    { delete: deletions, purged, stillDraining }: DrainStep,
+  ): void {
+    for (const [of, servers] of stillDraining) {
+      const before = drainingBefore(of);
+      for (const realServer of servers.keys()) if (!before.has(realServer)) this.#of(of).started += 1;
+      for (const realServer of before.keys()) if (!servers.has(realServer)) this.#of(of).ended.withdrawn += 1;
+    }
     for (const operation of deletions) {
       if (operation.kind !== 'delete-real-server') continue;
       const of = virtualServerKey(operation.of);
       const counts = this.#of(of);
       counts.ended.idle += 1;
-      // What has no connections at the first look drained for no time.
-      if (isDraining(before, of, operation.server.key)) counts.ended.withdrawn -= 1;
+      // What has no connections at the first check drained for no time.
+      if (drainingBefore(of).has(operation.server.key)) counts.ended.withdrawn -= 1;
       else counts.started += 1;
     }
     for (const { of, reason } of purged) {

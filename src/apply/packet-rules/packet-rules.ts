@@ -1,4 +1,4 @@
-import { BaseError, isExpectedError, messageOf } from '../../base/errors.js';
+import { isExpectedError, messageOf } from '../../base/errors.js';
 import { families, type Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import {
@@ -7,11 +7,13 @@ import {
   type SetElement,
   type TableDeclaration,
 } from '../../nftables/declarations.js';
-import type { ElementOperation, Outcome } from '../../model/operation.js';
-import type { TransactionOutcome } from '../../kernel/nftables/client.js';
-import type { NftablesChange } from '../../kernel/nftables/requests.js';
+import type { DeferrableOutcome, ElementOperation, Outcome } from '../../model/operation.js';
+import type { TransactionOutcome } from '../../kernel/nftables/transaction-outcome.js';
+import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import { elementChanges } from './element-changes.js';
 import type { PacketRulesClient } from './packet-rules-client.js';
+import { PacketRulesError } from './packet-rules-error.js';
+import { PacketRulesLog } from './packet-rules-log.js';
 import { isReadError } from '../mirror/kernel-reader.js';
 import { canUpdateInPlace, sameSet, cachedTableText } from './table-comparison.js';
 import {
@@ -36,19 +38,9 @@ export interface PacketRulesParts {
   readonly log: Logger;
 }
 
-/** The kernel refused our tables; the message says which part. */
-export class PacketRulesError extends BaseError {
-  constructor(
-    message: string,
-    /** '': the kernel gave no answer. */
-    readonly errno: string,
-  ) {
-    super(message);
-  }
-}
-
 const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
+const deferred: DeferrableOutcome = { status: 'deferred' };
 
 const isOurs = (set: SetDeclaration): boolean => {
   const declared = setDeclaration(set.name);
@@ -76,7 +68,11 @@ export class PacketRules {
   readonly #present = new Set<Family>();
   readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
 
-  constructor(private readonly parts: PacketRulesParts) {}
+  readonly #log: PacketRulesLog;
+
+  constructor(private readonly parts: PacketRulesParts) {
+    this.#log = new PacketRulesLog(parts.log);
+  }
 
   /** Whether the kernel has a table of ours for the family already, and whether it is marked as taking over from another proxy. */
   async state(family: Family): Promise<'none' | 'taking-over' | 'ours'> {
@@ -106,7 +102,7 @@ export class PacketRules {
 
   /**
    * Makes the rules as they should be, where they are not known to be; false where the kernel refused any: to be tried again
-   * later. Until then the elements of that family are held to be there, so that everything else goes on.
+   * later. Until then the elements of that family are deferred, and everything else goes on.
    */
   async declare(): Promise<boolean> {
     for (const family of this.parts.families) {
@@ -176,43 +172,47 @@ export class PacketRules {
   }
 
   /** One outcome an operation, in order; each family's in one transaction. One bad element does not hold up the others. */
-  async apply(operations: readonly ElementOperation[]): Promise<readonly Outcome[]> {
-    const outcomes = new Map<ElementOperation, Outcome>();
+  async apply(operations: readonly ElementOperation[]): Promise<readonly DeferrableOutcome[]> {
+    const outcomes = new Map<ElementOperation, DeferrableOutcome>();
     for (const family of families) {
       const ofFamily = operations.filter(({ element }) => element.family === family);
-      if (!this.inForce.includes(family)) {
-        await this.#addMarkers(family, ofFamily);
-        for (const operation of ofFamily) outcomes.set(operation, applied);
-      } else if (ofFamily.length > 0) await this.#apply(family, ofFamily, outcomes);
+      if (ofFamily.length === 0) continue;
+      if (this.inForce.includes(family)) await this.#apply(family, ofFamily, outcomes);
+      else await this.#defer(family, ofFamily, outcomes);
     }
     return operations.map((operation) => outcomes.get(operation) ?? unknown);
   }
 
-  /** Also in trouble the table as it is there takes names: they tell the next process whose the virtual servers are. */
-  async #addMarkers(family: Family, operations: readonly ElementOperation[]): Promise<void> {
+  /**
+   * While the rules of a family are not in force, nothing is sent but ownership markers: a table of ours that exists takes them,
+   * and they tell the next process which virtual servers are ours.
+   */
+  async #defer(
+    family: Family,
+    operations: readonly ElementOperation[],
+    outcomes: Map<ElementOperation, DeferrableOutcome>,
+  ): Promise<void> {
+    for (const operation of operations) outcomes.set(operation, deferred);
+    if (!this.#present.has(family)) return;
     const markers = operations.filter(
       ({ kind, element }) => kind === 'add-element' && isPacketClass(element.set),
     );
-    if (markers.length === 0 || !this.#present.has(family)) return;
+    if (markers.length === 0) return;
     const elements = markers.map(({ element }) => element);
-    await this.parts.client.transaction(elementChanges('add-elements', family, elements));
+    const { status } = await this.parts.client.transaction(elementChanges('add-elements', family, elements));
+    if (status === 'applied') for (const operation of markers) outcomes.set(operation, applied);
   }
 
   #recordFailure(family: Family, problem: string): void {
     if (this.#failures.get(family) !== problem)
-      this.parts.log.error(
-        { table: tableName, family, problem },
-        this.#unreadable.has(family)
-          ? 'the packet rules cannot be read and stay as they are; it is tried again'
-          : 'the packet rules are not in force: nothing is masqueraded, no source range and no traffic policy is enforced; it is tried again',
-      );
+      this.#log[this.#unreadable.has(family) ? 'unreadable' : 'notInForce'](family, problem);
     this.#failures.set(family, problem);
   }
 
   #clearFailure(family: Family): void {
     if (!this.#failures.delete(family)) return;
     this.#unreadable.delete(family);
-    this.parts.log.info({ table: tableName, family }, 'the packet rules are in force again');
+    this.#log.inForce(family);
     this.parts.onUntrusted();
   }
 
@@ -233,13 +233,9 @@ export class PacketRules {
   }
 
   #logDeclared(family: Family, becauseOfUs: boolean): void {
-    const fields = { table: tableName, family };
-    if (becauseOfUs) this.parts.log.debug(fields, 'declared the packet rules as they are to be now');
-    else if (!this.#declaredBefore.has(family)) this.parts.log.info(fields, 'declared the packet rules');
-    else {
-      this.parts.log.warn(fields, 'somebody changed the packet rules; declared them anew');
-      this.parts.onEvent?.('mended', family);
-    }
+    const cause = becauseOfUs ? 'changed' : this.#declaredBefore.has(family) ? 'repaired' : 'first';
+    this.#log.declared(family, cause);
+    if (cause === 'repaired') this.parts.onEvent?.('mended', family);
     this.#declaredBefore.add(family);
   }
 
@@ -282,7 +278,7 @@ export class PacketRules {
   async #apply(
     family: Family,
     operations: readonly ElementOperation[],
-    outcomes: Map<ElementOperation, Outcome>,
+    outcomes: Map<ElementOperation, DeferrableOutcome>,
   ): Promise<void> {
     let [sent, outcome] = [operations, await this.#send(family, operations)];
     if (outcome.status !== 'applied') {
@@ -317,7 +313,7 @@ export class PacketRules {
       return (await this.#declare(family)) ? 'mended' : 'right';
     } catch (error) {
       if (!isExpectedError(error)) throw error;
-      this.parts.log.warn({ error: messageOf(error) }, 'the packet rules could not be mended');
+      this.#log.repairFailed(family, messageOf(error));
       return 'wrong';
     }
   }

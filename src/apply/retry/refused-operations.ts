@@ -68,8 +68,11 @@ export class RefusedOperations {
     refusal: Refusal,
     { operation, reason }: { readonly operation: string; readonly reason: string },
   ): void {
+    const name = retryTargetName(target);
+    // A real server of a virtual server that was itself refused says nothing new.
+    if (this.#retries.hasFailed(name)) return;
     const kind = retryKindOf(refusal);
-    if (this.#retries.recordFailure(retryTargetName(target), target, { kind, reason }, this.parts.now()))
+    if (this.#retries.recordFailure(name, target, { kind, reason }, this.parts.now()))
       this.#unlogged.push({ givenUp: kind === 'given-up', fields: { operation, reason } });
   }
 
@@ -78,12 +81,15 @@ export class RefusedOperations {
     this.#retries.retryGivenUp(this.parts.now());
   }
 
-  /** The touched keys together with those that are due. */
-  withDue(dirty: DirtyKeys): DirtyKeys {
+  /** Begins a run, and gives the dirty keys together with those whose retry is due. */
+  beginRun(dirty: DirtyKeys): DirtyKeys {
+    this.#retries.beginRun();
+    const due = this.#retries.takeDue(this.parts.now());
+    if (due.length === 0) return dirty;
     const virtualServers = new Set(dirty.virtualServers);
     const addresses = new Set(dirty.addresses);
     const elements = new Set(dirty.elements);
-    for (const item of this.#retries.due(this.parts.now())) {
+    for (const item of due) {
       if (item.kind === 'address') addresses.add(item.address);
       else if (item.kind === 'element') elements.add(item.key);
       else virtualServers.add(item.key);
@@ -91,14 +97,19 @@ export class RefusedOperations {
     return { virtualServers, addresses, elements };
   }
 
-  /** What was tried and not refused is as it should be: its backoff starts anew the next time. */
-  recordSuccesses(tried: DirtyKeys, refused: ReadonlySet<string>): void {
+  /** Whether the key was refused in this run. */
+  isRefused(key: string): boolean {
+    return this.#retries.hasFailed(key);
+  }
+
+  /** What was tried in this run and not refused is as desired: its backoff starts anew the next time. */
+  recordSuccesses(tried: DirtyKeys): void {
     if (this.#retries.size === 0) return;
     const succeeded = [...tried.virtualServers, ...tried.addresses, ...tried.elements]
-      .filter((key) => !refused.has(key) && this.#retries.recordSuccess(key))
+      .filter((key) => !this.isRefused(key) && this.#retries.recordSuccess(key))
       .map((key) => ({ key }));
-    logSampled(succeeded, (fields) =>
-      this.parts.log.info(fields, 'what the kernel refused before is done now'),
+    logSampled('operation-succeeded-after-failures', succeeded, (fields) =>
+      this.parts.log.info(fields, 'Operation succeeded after earlier failures'),
     );
   }
 
@@ -108,14 +119,11 @@ export class RefusedOperations {
     const { log } = this.parts;
     const fieldsOf = (givenUp: boolean): readonly object[] =>
       entries.filter((one) => one.givenUp === givenUp).map(({ fields }) => fields);
-    logSampled(fieldsOf(false), (fields) =>
-      log.warn(fields, 'the kernel refused an operation; it is tried again with growing delays'),
+    logSampled('operation-refused', fieldsOf(false), (fields) =>
+      log.warn(fields, 'Operation refused by the kernel; retrying with growing delays'),
     );
-    logSampled(fieldsOf(true), (fields) =>
-      log.warn(
-        fields,
-        'the kernel refused an operation, which waiting does not mend; it is tried again when it changes and with each resync',
-      ),
+    logSampled('operation-given-up', fieldsOf(true), (fields) =>
+      log.warn(fields, 'Operation refused by the kernel; retrying when it changes and with each resync'),
     );
   }
 }

@@ -1,4 +1,5 @@
 import { Backoff } from '../../base/async.js';
+import { DeadlineHeap } from '../../base/collections/deadline-heap.js';
 import type { Refusal } from './decisions.js';
 
 /** When what was refused is tried again. */
@@ -37,8 +38,10 @@ interface RetryEntry<Item> {
   readonly backoff: Backoff | undefined;
   readonly since: number;
   readonly reason: string;
-  /** Infinity: not by itself. */
+  /** Infinity: only when it changes, or with the next resync. */
   readonly dueAt: number;
+  /** The run in which it failed last. */
+  readonly run: number;
 }
 
 /** Something that failed and did not succeed since. Times are milliseconds of the clock of `failed`. */
@@ -51,9 +54,13 @@ export interface Failure {
   readonly dueAt: number;
 }
 
-/** What failed and is to be tried again, each with a backoff of its own, so that one bad object never holds up another. */
+/** What failed and is to be tried again, each with its own backoff: one bad object never delays another. */
 export class Retries<Item> {
   readonly #entries = new Map<string, RetryEntry<Item>>();
+  readonly #deadlines = new DeadlineHeap<string>((key, at) => this.#entries.get(key)?.dueAt === at);
+  #run = 0;
+  /** What was due in this run. */
+  #taken: readonly string[] = [];
 
   constructor(private readonly delays: RetryDelays = defaultRetryDelays) {}
 
@@ -61,12 +68,27 @@ export class Retries<Item> {
     return this.#entries.size;
   }
 
-  /** Those that are not tried again by themselves. */
+  /** Begins a run, in which each key fails once at most. What the run before did not come to is due again. */
+  beginRun(): void {
+    for (const key of this.#taken) {
+      const entry = this.#entries.get(key);
+      if (entry !== undefined && entry.run !== this.#run) this.#deadlines.push(key, entry.dueAt);
+    }
+    this.#taken = [];
+    this.#run += 1;
+  }
+
+  /** Whether the key failed in this run. */
+  hasFailed(key: string): boolean {
+    return this.#entries.get(key)?.run === this.#run;
+  }
+
+  /** Those that are tried again only when they change, or with the next resync. */
   *givenUp(): Iterable<Item> {
     for (const { kind, item } of this.#entries.values()) if (kind === 'given-up') yield item;
   }
 
-  /** Notes a failure at a time (milliseconds of a clock that nobody sets). Returns whether it is news: a first failure or one for another reason. */
+  /** Records a failure at `now`, milliseconds of a monotonic clock. Returns whether it is the first failure, or one for another reason. */
   recordFailure(
     key: string,
     item: Item,
@@ -74,22 +96,24 @@ export class Retries<Item> {
     now: number,
   ): boolean {
     const known = this.#entries.get(key);
-    const backoff =
-      kind === 'given-up'
-        ? undefined
-        : ((known?.kind === kind ? known.backoff : undefined) ?? new Backoff(this.delays[kind]));
-    this.#entries.set(key, {
-      item,
-      kind,
-      backoff,
-      since: known?.since ?? now,
-      reason,
-      dueAt: now + (backoff?.next() ?? Infinity),
-    });
+    const backoff = this.#backoff(known, kind);
+    const dueAt = now + (backoff?.next() ?? Infinity);
+    const since = known?.since ?? now;
+    this.#set(key, { item, kind, backoff, since, reason, dueAt, run: this.#run });
     return known?.reason !== reason;
   }
 
-  /** Notes that the key is as it should be, or no longer wanted. Returns whether it had failed before. */
+  #backoff(known: RetryEntry<Item> | undefined, kind: RetryKind): Backoff | undefined {
+    if (kind === 'given-up') return undefined;
+    return (known?.kind === kind ? known.backoff : undefined) ?? new Backoff(this.delays[kind]);
+  }
+
+  #set(key: string, entry: RetryEntry<Item>): void {
+    this.#entries.set(key, entry);
+    if (entry.dueAt !== Infinity) this.#deadlines.push(key, entry.dueAt);
+  }
+
+  /** Records that the key is as desired, or no longer desired. Returns whether it had failed before. */
   recordSuccess(key: string): boolean {
     return this.#entries.delete(key);
   }
@@ -97,21 +121,21 @@ export class Retries<Item> {
   /** What was given up is due now, once. */
   retryGivenUp(now: number): void {
     for (const [key, entry] of this.#entries)
-      if (entry.kind === 'given-up') this.#entries.set(key, { ...entry, dueAt: now });
+      if (entry.kind === 'given-up') this.#set(key, { ...entry, dueAt: now });
   }
 
   *failures(): Iterable<Failure> {
     for (const [what, { reason, since, dueAt }] of this.#entries) yield { what, reason, since, dueAt };
   }
 
-  due(now: number): readonly Item[] {
-    return [...this.#entries.values()].filter((entry) => entry.dueAt <= now).map((entry) => entry.item);
+  /** Takes what is due. It is due again only when it fails again. */
+  takeDue(now: number): readonly Item[] {
+    this.#taken = this.#deadlines.takeDue(now);
+    return this.#taken.flatMap((key) => this.#entries.get(key)?.item ?? []);
   }
 
-  /** When the next one is due, by the clock of `failed`; undefined where none is by itself. */
+  /** When the next one is due; undefined if none is. */
   get nextDue(): number | undefined {
-    let next = Infinity;
-    for (const { dueAt } of this.#entries.values()) next = Math.min(next, dueAt);
-    return next === Infinity ? undefined : next;
+    return this.#deadlines.next;
   }
 }

@@ -14,7 +14,7 @@ export const doctorCommand = defineCommand({
   description:
     'Every check is pass, warn, fail or unknown (it could not look, and says why). It changes nothing and starts no program; ' +
     'it asks the kernel, /proc, the API server and the daemon on this node, and what it may not see makes only those checks ' +
-    'unknown that need it. Without --config it reads /var/lib/kube-proxy/config.conf where there is one. deploy/DOCTOR.md ' +
+    'unknown that need it. Without --config it reads /var/lib/kube-proxy/config.conf where there is one. docs/doctor.md ' +
     'lists all checks.',
   options: {
     config: stringListOption('file', 'KubeProxyConfiguration and KubeIpvsConfiguration; repeatable', {

@@ -8,7 +8,7 @@ export const explainCommand = defineCommand({
   description:
     'What the API says, which endpoints get connections and why the others do not, whether the kernel has what it should, which packet rules ' +
     'apply, and the settings of this node that matter; at the end a verdict. With --from it follows a packet, by the rules and tables that ' +
-    'the kernel has now. It changes nothing. Without a daemon it tells what the kernel alone shows of an address. deploy/EXPLAIN.md ' +
+    'the kernel has now. It changes nothing. Without a daemon it tells what the kernel alone shows of an address. docs/explain.md ' +
     'lists what is judged and the keys of -o json.',
   operand: {
     name: 'target',

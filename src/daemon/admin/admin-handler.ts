@@ -1,5 +1,5 @@
 import type { Reconciler } from '../../apply/reconciler.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import { parseIp, type IpAddress } from '../../base/ip.js';
 import { serviceKey, type ServiceKey } from '../../model/service.js';
 import { formatEntry, planEntry } from '../../model/plan-entry.js';
@@ -38,7 +38,7 @@ export interface AdminParts extends DesiredResponseParts {
   readonly lookup: LookupParts;
   readonly descriptions: VirtualServerDescriptions;
   readonly syncLoop: Pick<SyncLoop, 'resyncNow'>;
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
   readonly reconciler: Pick<Reconciler, 'plan'>;
 }
 

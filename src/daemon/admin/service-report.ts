@@ -1,5 +1,5 @@
 import { bootMilliseconds } from '../../base/boot-clock.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { Endpoint, EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
@@ -44,7 +44,7 @@ import {
 export interface ServiceReportParts {
   readonly store: Pick<ClusterStore, 'service' | 'slicesOf'>;
   readonly desiredStateUpdater: Pick<DesiredStateUpdater, 'desired' | 'node'>;
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
   readonly reconciler: Pick<Reconciler, 'failures'>;
   readonly descriptions: VirtualServerDescriptions;
   readonly events: Pick<RecentEvents, 'of'>;
@@ -152,10 +152,7 @@ function* virtualServerMembers(
 
 const fieldText = (field: SetElement['fields'][number]): string => String(field);
 
-function* elementResponses(
-  fragment: Fragment | undefined,
-  observed: ObservedState,
-): Iterable<ElementResponse> {
+function* elementResponses(fragment: Fragment | undefined, observed: EngineState): Iterable<ElementResponse> {
   if (fragment === undefined) return;
   for (const { family, set, fields, key, chain } of [
     ...[...fragment.setElements.values()].flat(),
@@ -202,7 +199,7 @@ const refusedOperationsOf = (
 
 function* addressResponses(
   fragment: Fragment | undefined,
-  observed: ObservedState,
+  observed: EngineState,
 ): Iterable<ServiceReportResponse['addresses'][number]> {
   for (const address of fragment?.addresses ?? []) yield { address, bound: observed.hasAddress(address) };
 }

@@ -23,14 +23,21 @@ export interface AdminStartParts {
 
 /** Describes the virtual servers of the daemon. */
 export const describeVirtualServers = (
-  { store, desiredStateUpdater, observed, reconciler, foreignVirtualServers }: Omit<Composition, 'syncLoop'>,
+  {
+    store,
+    desiredStateUpdater,
+    observed,
+    reconciler,
+    foreignVirtualServers,
+    orphaned,
+  }: Omit<Composition, 'syncLoop'>,
   settings: LiveSettings,
 ): VirtualServerDescriptions =>
   new VirtualServerDescriptions({
     store,
     desired: desiredStateUpdater.desired,
     observed,
-    orphaned: desiredStateUpdater.orphaned,
+    orphaned,
     drains: reconciler.drains,
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     foreignVirtualServers,
@@ -39,7 +46,7 @@ export const describeVirtualServers = (
   });
 
 const handlerOf = ({ settings, composition, source, recentEvents: events }: AdminStartParts): Handler => {
-  const { store, desiredStateUpdater, observed, reconciler, foreignVirtualServers, packetRules } =
+  const { store, desiredStateUpdater, observed, reconciler, desiredNodeState, orphaned, packetRules } =
     composition;
   const { desired } = desiredStateUpdater;
   const descriptions = describeVirtualServers(composition, settings);
@@ -50,8 +57,8 @@ const handlerOf = ({ settings, composition, source, recentEvents: events }: Admi
     descriptions,
     syncLoop: composition.syncLoop,
     desired,
-    view: foreignVirtualServers,
-    orphaned: desiredStateUpdater.orphaned,
+    view: desiredNodeState.foreign,
+    orphaned,
     packetRules,
     settings: () => settings.now,
     facts: kernelFacts(),

@@ -26,6 +26,7 @@ export interface StatusParts {
     | 'foreignVirtualServers'
     | 'drift'
     | 'desiredStateUpdater'
+    | 'orphaned'
     | 'health'
     | 'families'
     | 'lastSync'
@@ -79,12 +80,11 @@ const problemCount = (desired: DesiredState): number => {
 const countsOf = ({
   observed,
   desiredStateUpdater,
+  orphaned,
   reconciler,
   foreignVirtualServers,
 }: StatusParts['composition']): StatusResponse['counts'] => {
   const { virtualServers, realServers, addresses, elements } = observed.sizes();
-  let draining = 0;
-  for (const servers of reconciler.drains.draining.values()) draining += servers.size;
   return {
     services: desiredStateUpdater.desired.serviceCount,
     virtualServers,
@@ -92,8 +92,8 @@ const countsOf = ({
     addresses,
     packetRuleElements: elements,
     foreignVirtualServers: foreignVirtualServers.size,
-    draining,
-    lingering: desiredStateUpdater.orphaned.size,
+    draining: reconciler.drains.size,
+    lingering: orphaned.size,
     problems: problemCount(desiredStateUpdater.desired),
   };
 };

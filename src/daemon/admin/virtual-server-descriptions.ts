@@ -1,5 +1,5 @@
 import type { Drains } from '../../apply/drain/drains.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServiceKey } from '../../model/service.js';
@@ -31,7 +31,7 @@ import type { ClusterStore } from '../../watch/store/cluster-store.js';
 export interface VirtualServerDescriptionsParts {
   readonly store: Pick<ClusterStore, 'service' | 'slicesOf'>;
   readonly desired: DesiredState;
-  readonly observed: Pick<ObservedState, 'virtualServer'>;
+  readonly observed: Pick<EngineState, 'virtualServer'>;
   readonly orphaned: Pick<OrphanedVirtualServers, 'has' | 'formerOwner' | 'virtualServer' | 'virtualServers'>;
   readonly drains: Pick<Drains, 'draining'>;
   readonly drainSettings: () => DrainSettings;

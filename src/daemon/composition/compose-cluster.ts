@@ -1,9 +1,11 @@
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Family } from '../../base/ip.js';
 import { Listeners } from '../sync/listeners.js';
 import type { Logger } from '../../base/log.js';
 import { nodePortNetworks } from '../../config/node-port-networks.js';
 import type { NodeFacts } from '../../model/node.js';
+import type { DesiredState } from '../../plan/desired-state.js';
+import { union } from '../../plan/operations/diff.js';
 import { apiServerService, reservedAddresses } from '../../plan/render/reserved-addresses.js';
 import { ClusterStore, type StoreChange, type StoreObserver } from '../../watch/store/cluster-store.js';
 import type { LiveSettings } from '../config/live-settings.js';
@@ -24,7 +26,8 @@ export interface ClusterParts {
   /** The families that this node serves. */
   readonly families: readonly Family[];
   readonly network: Pick<NodeNetwork, 'addresses' | 'gateways'>;
-  readonly observed: Pick<ObservedState, 'keys'>;
+  readonly desired: DesiredState;
+  readonly observed: Pick<EngineState, 'keys' | 'virtualServers'>;
   readonly storeObserver?: StoreObserver;
   readonly events: EventRecorder;
   readonly notify: NotifySyncLoop;
@@ -57,6 +60,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
     log,
   });
   const desiredStateUpdater = new DesiredStateUpdater({
+    desired: parts.desired,
     store,
     settings: () => ({
       scheduler: settings.now.scheduler,
@@ -65,7 +69,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
       nodePortAddresses: nodePortNetworks(settings.now, store.node?.addresses ?? []),
     }),
     nodeFacts: () => nodeFactsOf(parts, store),
-    observedKeys: () => observed.keys(),
+    retainedKeys: () => union(observed.virtualServers.orphans.keys(), observed.keys()),
     events,
     log,
   });

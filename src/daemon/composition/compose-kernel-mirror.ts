@@ -1,5 +1,5 @@
 import { DummyInterface, type DummyInterfaceLinks } from '../../apply/addresses/dummy-interface.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import { TakeOver } from '../../apply/ownership/take-over.js';
 import { PacketRules, type PacketRulesParts } from '../../apply/packet-rules/packet-rules.js';
 import type { PacketRulesClient } from '../../apply/packet-rules/packet-rules-client.js';
@@ -22,7 +22,7 @@ export type RoutePort = Omit<DummyInterfaceLinks, 'addresses'> &
 
 /** What the daemon knows of the kernel, and the interface and packet rules through which it changes it. */
 export interface KernelMirror {
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
   readonly dummy: DummyInterface;
   readonly packetRules: PacketRules;
   readonly takeOver: TakeOver;
@@ -42,7 +42,7 @@ export interface KernelMirrorParts {
   readonly packetFamilies: readonly Family[];
   /** The families that this node serves. */
   readonly families: readonly Family[];
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
   readonly network: NodeNetwork;
   readonly cluster: Cluster;
   readonly settings: LiveSettings;

@@ -91,7 +91,7 @@ const composeSyncLoop = (parts: ReconcileComposition, reconcile: Omit<Reconcile,
     ...cluster,
     ...mirror,
     ...reconcile,
-    isAddressDesired: (address) => reconcile.foreignVirtualServers.hasAddress(address),
+    isAddressDesired: (address) => reconcile.desiredNodeState.hasAddress(address),
     upkeep,
     periods: () => settings.now,
     observer: parts.observer,
@@ -105,7 +105,7 @@ const composeSyncLoop = (parts: ReconcileComposition, reconcile: Omit<Reconcile,
 /** Ownership, the reconciler, the resync, stale flows, and the sync loop that drives them. */
 export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
   const { cluster, mirror, settings, notify, log } = parts;
-  const { desired, orphaned } = cluster.desiredStateUpdater;
+  const { desired } = cluster.desiredStateUpdater;
   const staleFlows = new StaleFlows({
     frontendOf: (identity) => servedFrontend(identity, mirror.observed),
     conntrack: parts.conntrack,
@@ -120,7 +120,7 @@ export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
     staleFlows,
     observed: mirror.observed,
     desired,
-    orphaned,
+    isOnInterface: (address) => cluster.desiredStateUpdater.isOnInterface(address),
     dummyAddresses: () => mirror.dummy.addresses(),
     ownership: ownershipPort(parts),
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),

@@ -1,16 +1,19 @@
 import { Resync } from '../../apply/mirror/resync.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
-import { OwnershipConflicts } from '../../apply/ownership/ownership-conflicts.js';
+import { DesiredNodeState } from '../../apply/state/desired-node-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import { Reconciler, type ReconcilerParts } from '../../apply/reconciler.js';
 import type { IpAddress } from '../../base/ip.js';
-import { virtualServerKey, type VirtualServerIdentity } from '../../model/virtual-server.js';
+import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
-import { ExcludedByCidr } from '../../plan/ownership/excluded-by-cidr.js';
-import { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
+import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
 
 /** Makes the kernel hold the desired state, and finds what other programs changed. */
 export interface ReconcilerGraph {
+  /** What the kernel of this node is to hold. */
+  readonly desiredNodeState: DesiredNodeState;
+  /** Virtual servers that no Service asks for and that have open connections. */
+  readonly orphaned: OrphanedVirtualServers;
   readonly foreignVirtualServers: ForeignVirtualServers;
   readonly reconciler: Reconciler;
   readonly resync: Resync;
@@ -25,14 +28,14 @@ export interface ReconcilerGraphParts
     | 'staleFlows'
     | 'drainSettings'
     | 'isNodeDeleted'
+    | 'isOnInterface'
     | 'counters'
     | 'log'
     | 'now'
     | 'retryDelays'
   > {
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
   readonly desired: DesiredState;
-  readonly orphaned: OrphanedVirtualServers;
   /** The addresses on kube-ipvs0 now. */
   readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
   readonly ownership: OwnershipPort;
@@ -48,38 +51,30 @@ export interface OwnershipPort {
 }
 
 export const composeReconciler = (parts: ReconcilerGraphParts): ReconcilerGraph => {
-  const { ipvs, observed, desired, orphaned, ownership } = parts;
-  const foreignVirtualServers = new ForeignVirtualServers({
-    desired: new ExcludedByCidr({
-      desired: orphaned,
-      observed,
-      isExcluded: (address) => ownership.isExcluded(address),
-    }),
+  const { ipvs, observed, desired, isOnInterface, ownership } = parts;
+  const desiredNodeState = new DesiredNodeState({
     services: desired,
-    observed,
-  });
-  const conflicts = new OwnershipConflicts({
-    ipvs,
-    observed,
-    foreign: foreignVirtualServers,
-    adoptForeign: (identity) => ownership.adoptForeign(identity),
+    state: observed,
+    isOnInterface,
+    isExcluded: (address) => ownership.isExcluded(address),
   });
   const reconciler = new Reconciler({
     ...parts,
-    desired: foreignVirtualServers,
-    conflicts,
-    orphans: orphaned,
+    state: observed,
+    desired: desiredNodeState,
+    services: desired,
+    formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
+    adoptForeign: (identity) => ownership.adoptForeign(identity),
     endpoints: desired,
   });
   const resync = new Resync({
     ipvs,
-    observed,
+    state: observed,
     dummyAddresses: parts.dummyAddresses,
-    isOurs: (identity) => conflicts.mayBeOurs(virtualServerKey(identity)) || ownership.isOurs(identity),
+    isOurs: (identity) => ownership.isOurs(identity),
     isDesired: (key) => desired.ownerOf(key) !== undefined,
     onUnreadable: reconciler.onUnreadable,
-    onMissing: (missing) => conflicts.setMissing(missing),
-    foreign: foreignVirtualServers,
   });
-  return { foreignVirtualServers, reconciler, resync };
+  const { foreign: foreignVirtualServers, orphaned } = desiredNodeState;
+  return { desiredNodeState, foreignVirtualServers, orphaned, reconciler, resync };
 };

@@ -1,6 +1,6 @@
 import { isVip, type DummyInterface } from '../../apply/addresses/dummy-interface.js';
 import type { NodeAddresses } from '../../apply/addresses/node-addresses.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
 import { dummyInterfaceName } from '../../model/node.js';
@@ -8,7 +8,7 @@ import type { RtnetlinkEvent } from '../../kernel/rtnetlink/events.js';
 
 export interface RouteEventHandlerParts {
   readonly dummy: DummyInterface;
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
   readonly nodeAddresses: NodeAddresses;
   /** An address of a node interface was added or removed. */
   readonly nodeChanged: () => void;
@@ -59,9 +59,7 @@ export class RouteEventHandler {
   /** kube-ipvs0 was deleted or replaced: its addresses must be bound again. */
   dummyReplaced(): void {
     const { observed, dummyChanged } = this.parts;
-    const lost = [...observed.addresses()];
-    observed.setAddresses([]);
-    dummyChanged(lost);
+    dummyChanged(observed.setAddresses([]));
   }
 
   #addressChanged(entry: LinkAddress, present: boolean): void {
@@ -70,9 +68,8 @@ export class RouteEventHandler {
       if (nodeAddresses.addressChanged(entry, present)) this.parts.nodeChanged();
       return;
     }
+    if (!isVip(entry)) return;
     // Our own operations on IPv6 addresses also cause events.
-    if (!isVip(entry) || observed.hasAddress(entry.address) === present) return;
-    observed.setAddress(entry.address, present);
-    this.parts.dummyChanged([entry.address]);
+    if (observed.notifyAddress(entry.address, present)) this.parts.dummyChanged([entry.address]);
   }
 }

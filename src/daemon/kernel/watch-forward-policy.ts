@@ -2,8 +2,8 @@ import { maxTimerDelayMilliseconds } from '../../base/async.js';
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
-import { insertAcceptRule } from '../../kernel/nftables/accept-rules.js';
-import { nftablesForwardFilters } from '../../kernel/nftables/forward-filters.js';
+import { insertAcceptRule } from '../../kernel/nftables/foreign/accept-rules.js';
+import { nftablesForwardFilters } from '../../kernel/nftables/foreign/forward-filters.js';
 import { legacyForwardFilters } from '../../kernel/xtables/legacy-forward-filter.js';
 import type { ForwardFilter } from '../../model/forward-filter.js';
 import { NetlinkError } from '../../netlink/errors.js';
@@ -59,10 +59,9 @@ class ForwardPolicyCheck {
     for (const source of this.sources) {
       try {
         const dropping = (await source.read()).filter(dropsReplies);
-        this.#reportChanges(
-          source,
-          dropping.filter((filter) => !this.#acceptResponses(filter)),
-        );
+        const blocking: ForwardFilter[] = [];
+        for (const filter of dropping) if (!(await this.#acceptResponses(filter))) blocking.push(filter);
+        this.#reportChanges(source, blocking);
         this.#unreadable.end(source);
       } catch (error) {
         this.#unreadable.begin(source, '', () =>
@@ -81,10 +80,10 @@ class ForwardPolicyCheck {
   }
 
   /** Inserts a rule that accepts replies, if the options say so. Returns whether it is in the chain. */
-  #acceptResponses(filter: ForwardFilter): boolean {
+  async #acceptResponses(filter: ForwardFilter): Promise<boolean> {
     // iptables could no longer parse its own chain.
     if (!this.options().acceptInForeignChains || filter.by !== 'nftables') return false;
-    const reason = insertAcceptRule(filter);
+    const reason = await insertAcceptRule(filter);
     if (reason === undefined)
       this.log.info(
         { event: 'accept-rule-inserted', filter: filterName(filter) },

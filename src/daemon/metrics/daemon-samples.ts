@@ -1,11 +1,11 @@
 import { countByProtocol } from '../../apply/drain/drain-counters.js';
 import type { DriftCounters } from '../../apply/counters/drift-counters.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { OperationCounters } from '../../apply/counters/operation-counters.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
 import type { Family } from '../../base/ip.js';
-import { protocols, type Protocol } from '../../model/service.js';
+import { protocols, type Protocol } from '../../base/protocol.js';
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import type { Source } from '../../watch/source.js';
@@ -19,7 +19,7 @@ import type { MetricKey, Sample } from './catalogue.js';
 export interface DaemonSampleParts {
   readonly families: readonly Family[];
   readonly desired: Pick<DesiredState, 'localShortages' | 'serviceCount'>;
-  readonly observed: Pick<ObservedState, 'sizes'>;
+  readonly observed: Pick<EngineState, 'sizes'>;
   readonly reconciler: Pick<Reconciler, 'refused' | 'givenUp' | 'drains'>;
   readonly orphaned: Pick<OrphanedVirtualServers, 'virtualServers'>;
   readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'size' | 'conflicts'>;

@@ -62,7 +62,7 @@ export const startMetrics = ({
     daemonSamples({
       ...composition,
       desired: desiredStateUpdater.desired,
-      orphaned: desiredStateUpdater.orphaned,
+      orphaned: composition.orphaned,
     }),
   );
   metrics.addSource(() => sourceSamples(source));

@@ -1,5 +1,5 @@
 import { NodeAddresses } from '../../apply/addresses/node-addresses.js';
-import { sameElements } from '../../base/same-elements.js';
+import { sameElements } from '../../base/collections/same-elements.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
 

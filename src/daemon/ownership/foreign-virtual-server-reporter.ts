@@ -23,11 +23,8 @@ export class ForeignVirtualServerReporter {
       else if (this.#foreign.has(key) || this.foreignVirtualServers.conflictAt(key) === undefined)
         this.#foreign.begin(key, '', () => added.push({ virtualServer: key }));
     }
-    logSampled(added, (fields) =>
-      this.log.info(
-        { event: 'foreign-virtual-server-found', ...fields },
-        'Virtual server of another program found; not changed',
-      ),
+    logSampled('foreign-virtual-server-found', added, (fields) =>
+      this.log.info(fields, 'Virtual server of another program found; not changed'),
     );
   }
 }

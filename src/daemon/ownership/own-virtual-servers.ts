@@ -1,4 +1,4 @@
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Family } from '../../base/ip.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership.js';
@@ -6,7 +6,7 @@ import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
 
 export interface OwnVirtualServersParts
   extends Omit<OwnershipFacts, 'hasMarker' | 'canHaveMarker' | 'hasDummyAddress'> {
-  readonly observed: Pick<ObservedState, 'element' | 'hasAddress'>;
+  readonly observed: Pick<EngineState, 'element' | 'hasAddress'>;
   /** The families for which this kernel has nftables. */
   readonly packetFamilies: readonly Family[];
 }

@@ -47,8 +47,8 @@ export class OwnershipConflictReporter {
       if (conflict !== undefined) current.set(key, conflict);
       else this.#conflicts.end(key, (service) => resolved.push({ service, virtualServer: key }));
     }
-    logSampled(resolved, (fields) =>
-      log.info({ event: 'ownership-conflict-resolved', ...fields }, 'Ownership conflict resolved'),
+    logSampled('ownership-conflict-resolved', resolved, (fields) =>
+      log.info(fields, 'Ownership conflict resolved'),
     );
     const added: object[] = [];
     for (const [key, conflict] of current)
@@ -57,9 +57,7 @@ export class OwnershipConflictReporter {
         events.record(this.#eventOf(conflict));
         added.push({ service, reason, problem: message });
       });
-    logSampled(added, (fields) =>
-      log.warn({ event: 'service-problem', ...fields }, 'Service not fully served'),
-    );
+    logSampled('service-problem', added, (fields) => log.warn(fields, 'Service not fully served'));
   }
 
   /** The Events of the conflicts that exist now. */

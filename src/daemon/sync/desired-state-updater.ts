@@ -1,14 +1,13 @@
 import { Yielder } from '../../base/async.js';
 import { messageOf } from '../../base/errors.js';
-import type { Family } from '../../base/ip.js';
+import type { Family, IpAddress } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
-import { DesiredState } from '../../plan/desired-state.js';
-import { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
-import { dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
+import type { DesiredState } from '../../plan/desired-state.js';
+import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../../plan/render/render.js';
 import { apiServerService, sameReservedAddresses } from '../../plan/render/reserved-addresses.js';
@@ -26,11 +25,13 @@ import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
 const maximumBlockingMilliseconds = 5;
 
 export interface DesiredStateUpdaterParts {
+  /** Is kept in step. */
+  readonly desired: DesiredState;
   readonly store: ClusterStore;
   readonly settings: () => RenderSettings;
   readonly nodeFacts: () => NodeFacts;
-  /** The keys of the observed state, which are planned again when settings change; none by default. */
-  readonly observedKeys?: () => DirtyKeys;
+  /** What the kernel holds and orphans keep: a change of settings or of the node may concern all of it. */
+  readonly retainedKeys: () => DirtyKeys;
   /** Records the problems of Services. */
   readonly events: EventRecorder;
   readonly log: Logger;
@@ -43,19 +44,20 @@ const textOf = (problem: Problem): string => `${problem.reason}: ${problem.messa
 
 /** Keeps the desired state of this node in step with the store and the facts of the node, and reports each problem once. */
 export class DesiredStateUpdater {
-  readonly desired = new DesiredState();
-  /** The same with orphaned virtual servers, which no Service asks for but which have connections. */
-  readonly orphaned = new OrphanedVirtualServers({
-    desired: this.desired,
-    formerVirtualServer: (key) => this.desired.formerEndpoints.virtualServer(key),
-    isOnInterface: (address) => this.#interfaceAddresses.has(address),
-  });
+  readonly desired: DesiredState;
   readonly #clashes = new StateLog<VirtualServerKey>();
   #context: RenderContext | undefined;
   #interfaceAddresses: RenderContext['interfaceAddresses'] = new Map();
   #changedHealthChecks = new Map<ServiceKey, ServiceHealthCheck | undefined>();
 
-  constructor(private readonly parts: DesiredStateUpdaterParts) {}
+  constructor(private readonly parts: DesiredStateUpdaterParts) {
+    this.desired = parts.desired;
+  }
+
+  /** Whether an interface of this node other than kube-ipvs0 has the address, as of the last update. */
+  isOnInterface(address: IpAddress): boolean {
+    return this.#interfaceAddresses.has(address);
+  }
 
   /** The node's facts changed: everything is rendered again at the next `update`. */
   nodeChanged(): void {
@@ -84,9 +86,7 @@ export class DesiredStateUpdater {
     if (store.takeNodeChanged()) this.nodeChanged();
     const dirty = store.takeDirty();
     if (dirty.has(apiServerService) && this.#reservedChanged()) this.nodeChanged();
-    const { observedKeys = dirtyKeys } = this.parts;
-    const retainedKeys =
-      this.#context === undefined ? union(this.orphaned.keys(), observedKeys()) : dirtyKeys();
+    const retainedKeys = this.#context === undefined ? this.parts.retainedKeys() : dirtyKeys();
     const keys = this.#context === undefined ? new Set([...dirty, ...store.serviceKeys()]) : dirty;
     const context = (this.#context ??= renderContext(nodeFacts(), settings()));
     this.#interfaceAddresses = context.interfaceAddresses;

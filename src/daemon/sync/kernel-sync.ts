@@ -1,13 +1,15 @@
 import { DummyInterfaceError, type DummyInterface } from '../../apply/addresses/dummy-interface.js';
 import type { DriftCounters } from '../../apply/counters/drift-counters.js';
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Resync } from '../../apply/mirror/resync.js';
 import type { TakeOver } from '../../apply/ownership/take-over.js';
-import type { Reconciler, ReconcileReport } from '../../apply/reconciler.js';
+import type { ReconcileReport } from '../../apply/phase-runner.js';
+import type { Reconciler } from '../../apply/reconciler.js';
 import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
 import type { IpAddress } from '../../base/ip.js';
 import { firstOf } from '../../base/log-sampled.js';
 import type { Logger } from '../../base/log.js';
+import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
 import { isEmpty, dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Phase } from '../../plan/operations/phases.js';
 import type { KernelUpkeep } from '../kernel/kernel-upkeep.js';
@@ -19,7 +21,9 @@ export const resyncSliceSize = 100;
 
 export interface KernelSyncParts {
   readonly desiredStateUpdater: DesiredStateUpdater;
-  readonly observed: ObservedState;
+  readonly observed: EngineState;
+  /** What Services ask for, with the virtual servers that stay for their open connections. */
+  readonly orphaned: OrphanedVirtualServers;
   readonly reconciler: Reconciler;
   readonly resync: Resync;
   readonly dummy: Pick<DummyInterface, 'ensure'>;
@@ -65,20 +69,17 @@ export class KernelSync {
 
   /** Returns what the first sync would do. Reads the kernel, changes nothing. */
   async plan(): Promise<readonly Phase[]> {
-    const { desiredStateUpdater, reconciler } = this.parts;
-    const dirty = await reconciler.expandDirtyKeys(await this.#readKernel(desiredStateUpdater.update()));
-    return reconciler.plan(this.packetRules.withElementsInForce(dirty, desiredStateUpdater.orphaned));
+    const { desiredStateUpdater, orphaned, reconciler } = this.parts;
+    const dirty = await reconciler.examine(await this.#readKernel(desiredStateUpdater.update()));
+    return reconciler.plan(this.packetRules.withElementsInForce(dirty, orphaned));
   }
 
   /** Reads the whole kernel into the observed state. An object that is there and desired stays untouched. */
   async #readKernel(changed: DirtyKeys): Promise<DirtyKeys> {
-    const { resync, observed, desiredStateUpdater } = this.parts;
+    const { resync, observed, orphaned, desiredStateUpdater } = this.parts;
     await this.packetRules.read();
     await resync.begin({ ignoreKnown: true });
-    return union(
-      union(changed, desiredStateUpdater.desired.keys()),
-      union(desiredStateUpdater.orphaned.keys(), observed.keys()),
-    );
+    return union(union(changed, desiredStateUpdater.desired.keys()), union(orphaned.keys(), observed.keys()));
   }
 
   /** Without the interface the IPVS table is still programmed; each address reports the reason, and is retried. */

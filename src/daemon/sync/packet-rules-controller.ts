@@ -1,4 +1,4 @@
-import type { ObservedState } from '../../apply/mirror/observed-state.js';
+import type { EngineState } from '../../apply/state/engine-state.js';
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import { Backoff } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
@@ -10,7 +10,7 @@ import type { SyncRetryDelays } from './failure-state.js';
 
 export interface PacketRulesControllerParts {
   readonly packetRules: Pick<PacketRules, 'declare' | 'invalidate' | 'read' | 'inForce'>;
-  readonly observed: Pick<ObservedState, 'setElements' | 'element'>;
+  readonly observed: Pick<EngineState, 'setElements' | 'element'>;
   readonly wakeups: Pick<Wakeups<PacketRulesWakeup>, 'schedule' | 'isScheduled'>;
   readonly delays: SyncRetryDelays;
   readonly log: Logger;

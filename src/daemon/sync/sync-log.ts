@@ -1,4 +1,4 @@
-import type { ReconcileReport } from '../../apply/reconciler.js';
+import type { ReconcileReport } from '../../apply/phase-runner.js';
 import type { Logger } from '../../base/log.js';
 import type { FailureLog } from './failure-state.js';
 

@@ -1,5 +1,5 @@
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
-import type { ReconcileReport } from '../../apply/reconciler.js';
+import type { ReconcileReport } from '../../apply/phase-runner.js';
 import { SerialQueue } from '../../base/async.js';
 import { isExpectedError, raiseUncaught } from '../../base/errors.js';
 import { Wakeups } from './wakeups.js';

@@ -60,7 +60,7 @@ const twoProxies = ({ programs, metrics }: Facts): CheckResult =>
     if (isKubeProxy)
       return fail(
         'the metrics port is served by kube-proxy, not by kube-ipvs',
-        'kubectl -n kube-system delete daemonset kube-proxy, as deploy/MIGRATION.md has it',
+        'kubectl -n kube-system delete daemonset kube-proxy, as docs/migration.md has it',
       );
     return pass(
       found.length === 0

@@ -1,5 +1,6 @@
 import type { Family } from '../../base/ip.js';
-import type { Expression, RegisterValue, Verdict } from '../../nftables/declarations.js';
+import type { Expression, Verdict } from '../../nftables/declarations.js';
+import { registerBytesOf } from '../../nftables/register-value.js';
 import type { AttributeSet, Decoded, DecodedAttributes } from '../../netlink/codec/attributes.js';
 import { viewOf } from '../../netlink/codec/bytes.js';
 import { ProtocolError } from '../../netlink/errors.js';
@@ -30,70 +31,53 @@ import {
 /** include/uapi/linux/icmp.h: ICMP_PORT_UNREACH; include/uapi/linux/icmpv6.h: ICMPV6_PORT_UNREACH */
 const portUnreachable: Readonly<Record<Family, number>> = { IPv4: 3, IPv6: 4 };
 
-const bytesOf = (value: RegisterValue): Uint8Array =>
-  typeof value === 'number' ? new Uint8Array(Uint32Array.of(value).buffer) : value;
-
 const verdictData = (verdict: Verdict): { readonly code: Verdict['verdict']; readonly chain?: string } =>
   'chain' in verdict ? { code: verdict.verdict, chain: verdict.chain } : { code: verdict.verdict };
 
-/** What is sent for an expression of a rule in a table of the family. */
-export const valuesOf = (expression: Expression, family: Family): ExpressionValues => {
+type ExpressionOf<Kind extends Expression['kind']> = Extract<Expression, { readonly kind: Kind }>;
+
+/** Expressions that put a value into registers. */
+const loadValues = (
+  expression: ExpressionOf<'payload' | 'meta' | 'ct' | 'fib-type' | 'bitwise' | 'immediate'>,
+): ExpressionValues => {
+  const { to } = expression;
   switch (expression.kind) {
     case 'payload':
       return expressionValues(payload, expression);
     case 'meta':
-      return expressionValues(meta, { key: expression.key, to: expression.to });
-    case 'meta-set':
-      return expressionValues(meta, { key: expression.key, from: expression.from });
+      return expressionValues(meta, { key: expression.key, to });
     case 'ct':
-      return expressionValues(ct, { key: expression.key, to: expression.to });
+      return expressionValues(ct, { key: expression.key, to });
     case 'fib-type':
-      return expressionValues(fib, {
-        to: expression.to,
-        result: 'type',
-        flags: fibFlags[expression.of],
-      });
-    case 'bitwise': {
-      const mask = bytesOf(expression.mask);
-      return expressionValues(bitwise, {
-        from: expression.from,
-        to: expression.to,
-        length: mask.length,
-        mask: { value: mask },
-        xor: { value: bytesOf(expression.xor) },
-      });
-    }
-    case 'compare':
-      return expressionValues(compare, {
-        from: expression.from,
-        operator: expression.operator,
-        value: { value: bytesOf(expression.value) },
-      });
+      return expressionValues(fib, { to, result: 'type', flags: fibFlags[expression.of] });
     case 'immediate':
-      return expressionValues(immediate, {
-        to: expression.to,
-        value: { value: bytesOf(expression.value) },
-      });
-    case 'verdict':
-      return expressionValues(immediate, { to: 'verdict', value: { verdict: verdictData(expression) } });
-    case 'lookup':
-    case 'verdict-map':
-      return expressionValues(lookup, {
-        set: expression.set,
-        from: expression.from,
-        to: expression.kind === 'verdict-map' ? 'verdict' : undefined,
-        flags: expression.inverted === true ? lookupIsInverted : undefined,
-      });
-    case 'masquerade': {
-      const { ports } = expression;
-      const flags =
-        (ports === undefined ? 0 : NatFlag.ports) | (expression.fullyRandom ? NatFlag.fullyRandom : 0);
-      return expressionValues(masquerade, {
-        flags: flags === 0 ? undefined : flags,
-        lowestPort: ports?.from,
-        highestPort: ports?.to,
-      });
+      return expressionValues(immediate, { to, value: { value: registerBytesOf(expression.value) } });
+    case 'bitwise': {
+      const { from } = expression;
+      const mask = registerBytesOf(expression.mask);
+      const xor = { value: registerBytesOf(expression.xor) };
+      return expressionValues(bitwise, { from, to, length: mask.length, mask: { value: mask }, xor });
     }
+  }
+};
+
+const masqueradeValues = ({ ports, fullyRandom }: ExpressionOf<'masquerade'>): ExpressionValues => {
+  const flags = (ports === undefined ? 0 : NatFlag.ports) | (fullyRandom ? NatFlag.fullyRandom : 0);
+  return expressionValues(masquerade, {
+    flags: flags === 0 ? undefined : flags,
+    lowestPort: ports?.from,
+    highestPort: ports?.to,
+  });
+};
+
+/** Expressions that change or refuse the packet. */
+const packetValues = (
+  expression: ExpressionOf<'masquerade' | 'destination-nat' | 'reject'>,
+  family: Family,
+): ExpressionValues => {
+  switch (expression.kind) {
+    case 'masquerade':
+      return masqueradeValues(expression);
     case 'destination-nat':
       return expressionValues(nat, {
         type: 'destination',
@@ -104,6 +88,51 @@ export const valuesOf = (expression: Expression, family: Family): ExpressionValu
       return expression.with === 'tcp-reset'
         ? expressionValues(reject, { type: 'tcp-reset', code: 0 })
         : expressionValues(reject, { type: 'unreachable', code: portUnreachable[family] });
+  }
+};
+
+const lookupValues = ({
+  kind,
+  set,
+  from,
+  inverted,
+}: ExpressionOf<'lookup' | 'verdict-map'>): ExpressionValues =>
+  expressionValues(lookup, {
+    set,
+    from,
+    to: kind === 'verdict-map' ? 'verdict' : undefined,
+    flags: inverted === true ? lookupIsInverted : undefined,
+  });
+
+/** The attributes of an expression of a rule in a table of the family. */
+export const valuesOf = (expression: Expression, family: Family): ExpressionValues => {
+  switch (expression.kind) {
+    case 'payload':
+    case 'meta':
+    case 'ct':
+    case 'fib-type':
+    case 'bitwise':
+    case 'immediate':
+      return loadValues(expression);
+    case 'meta-set':
+      return expressionValues(meta, { key: expression.key, from: expression.from });
+    case 'compare': {
+      const { from, operator } = expression;
+      return expressionValues(compare, {
+        from,
+        operator,
+        value: { value: registerBytesOf(expression.value) },
+      });
+    }
+    case 'lookup':
+    case 'verdict-map':
+      return lookupValues(expression);
+    case 'verdict':
+      return expressionValues(immediate, { to: 'verdict', value: { verdict: verdictData(expression) } });
+    case 'masquerade':
+    case 'destination-nat':
+    case 'reject':
+      return packetValues(expression, family);
     case 'counter':
       return expressionValues(counter, { packets: expression.packets, bytes: expression.bytes });
     case 'unknown':
@@ -114,7 +143,7 @@ export const valuesOf = (expression: Expression, family: Family): ExpressionValu
 type AttributeSetSpecs = ConstructorParameters<typeof AttributeSet>[1];
 type Decoder = (bytes: Uint8Array, family: Family) => Expression | undefined;
 
-/** `convert` gives undefined for attributes that no expression of ours has. */
+/** `convert` returns undefined for attributes that none of our expressions has. */
 const decoder =
   <R extends AttributeSetSpecs>(
     table: AttributeSet<R>,
@@ -164,7 +193,7 @@ const compareFrom = ({ from, operator, value }: Decoded<typeof compare>): Expres
     ? { kind: 'compare', operator, from, value: value.value }
     : undefined;
 
-/** The verdict in a datum; undefined where there is none, or none of ours. */
+/** The verdict in a datum; undefined without one, and for an unknown one. */
 export const verdictFrom = (datum: Decoded<typeof data> | undefined): Verdict | undefined => {
   const { code, chain } = datum?.verdict ?? {};
   if (code === 'jump' || code === 'goto') return chain === undefined ? undefined : { verdict: code, chain };
@@ -234,9 +263,8 @@ const decoders = new Map<string, Decoder>([
 ]);
 
 /**
- * What the kernel says of an expression, in our words. What it adds by itself (flags of lookups and of address translation,
- * the end of a range of one address) is taken away, so that a declared expression comes back as it was. A ProtocolError
- * where the attributes are malformed.
+ * Decodes a received expression. Attributes that the kernel adds (flags of lookups and of address translation, the end of a range of
+ * one address) are dropped, so that a declared expression reads back unchanged. Malformed attributes are a ProtocolError.
  */
 export const expressionFrom = ({ name, data }: ReceivedExpression, family: Family): Expression =>
   decoders.get(name)?.(data, family) ?? { kind: 'unknown', name, content: describeData(name, data) };

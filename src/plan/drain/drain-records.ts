@@ -1,4 +1,5 @@
 import { familyOf } from '../../base/ip.js';
+import type { DirtyKeys } from '../operations/diff.js';
 import { setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
 import type { RealServer, VirtualServerIdentity } from '../../model/virtual-server.js';
 import { drainingSet } from '../packet-rules/packet-table.js';
@@ -48,6 +49,12 @@ export const recordedSince = (record: SetElement | undefined, now: number): numb
 export const recordedDeadline = (record: SetElement | undefined): number | undefined =>
   readComment(record, 'deadline');
 
-/** Whether it is of a drain: which of these are wanted is known after a look at what drains. */
+/** Whether the element records a drain. */
 export const isDrainRecord = (key: ElementKey): boolean =>
   key.startsWith(drainingSet, 'IPv4 '.length) && key.startsWith(' ', 'IPv4 '.length + drainingSet.length);
+
+/** Which drain records are desired is known only after a check of what drains. */
+export const withoutDrainRecords = (dirty: DirtyKeys): DirtyKeys => ({
+  ...dirty,
+  elements: new Set([...dirty.elements].filter((key) => !isDrainRecord(key))),
+});

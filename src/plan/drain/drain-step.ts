@@ -1,6 +1,7 @@
 import { familyOf, type Family } from '../../base/ip.js';
 import type { Endpoint } from '../../model/endpoint.js';
-import type { Protocol } from '../../model/service.js';
+import { departureOf } from '../endpoints/former-endpoints.js';
+import type { Protocol } from '../../base/protocol.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { IpvsOperation } from '../../model/operation.js';
 import { drainRecord, drainRecordKey, recordedSince } from './drain-records.js';
@@ -53,14 +54,19 @@ export interface DrainingServer {
   readonly since: number;
   /** When it is deleted whatever connections it has. */
   readonly until: number;
-  /** The element that keeps `since` when this process ends */
+  /** The element that keeps `since` when this process ends. */
   readonly record: SetElement;
+  /** The node that it was on, and whether that node may be deleted; undefined if it is not known. */
+  readonly node: { readonly name: string; readonly isSuspect: boolean } | undefined;
   /** Undefined where nothing tells whether it answers. */
   readonly liveness: LivenessState | undefined;
 }
 
-/** The real servers that drain, by virtual server. What is not here may drain nevertheless. */
-export type Draining = ReadonlyMap<VirtualServerKey, ReadonlyMap<RealServerKey, DrainingServer>>;
+/** The draining real servers of one virtual server. */
+export type DrainingServers = ReadonlyMap<RealServerKey, DrainingServer>;
+
+/** Draining real servers by virtual server. */
+export type Draining = ReadonlyMap<VirtualServerKey, DrainingServers>;
 
 /**
  * How long real servers of the virtual server may drain; 0: they are deleted at once. So it is with `dh`: it gives all clients
@@ -118,8 +124,11 @@ export const virtualServersWithDraining = (
 };
 
 export interface DrainInput {
-  readonly draining: Draining;
-  /** The real servers of those virtual servers that were read just now; [] where the virtual server is gone. */
+  /** The real servers of the virtual server that drained until now. */
+  readonly drainingOf: (key: VirtualServerKey) => DrainingServers;
+  /** The virtual servers that were to be checked and could not be read. */
+  readonly unreadable: Iterable<VirtualServerKey>;
+  /** The real servers of those virtual servers that were read just now; [] for one that is gone. */
   readonly observations: ReadonlyMap<VirtualServerKey, readonly RealServerObservation[]>;
   readonly desired: DesiredVirtualServers;
   /** Milliseconds of a clock that never goes back. */
@@ -129,7 +138,9 @@ export interface DrainInput {
   readonly recordOf: (key: ElementKey) => SetElement | undefined;
   /** What a real server was made of, where that is known. */
   readonly endpointOf: (of: VirtualServerKey, realServer: RealServerKey) => Endpoint | undefined;
-  /** Whether the node is known to be gone, and all connections to it with it. */
+  /** Whether no Service asks for the virtual server any more. */
+  readonly isOrphan: (key: VirtualServerKey) => boolean;
+  /** Whether the node is known to be deleted, and all connections to it with it. */
   readonly isNodeDeleted: (nodeName: string) => boolean;
 }
 
@@ -137,7 +148,7 @@ export interface DrainStep {
   readonly delete: readonly IpvsOperation[];
   /** Those of `delete` that still had connections: whoever uses them is to be told that they have ended. */
   readonly purged: readonly PurgedServer[];
-  /** What goes on draining: look again after `drainPeriodMilliseconds`. */
+  /** By checked virtual server, what goes on draining: check it again after `drainCheckIntervalMilliseconds`. */
   readonly stillDraining: Draining;
 }
 
@@ -228,17 +239,31 @@ const drainStateOf = (
   return watched?.isUnresponsive === true ? 'dead' : 'draining';
 };
 
-/** What is known of a real server that may drain, with this look. */
+/** The node of a draining real server. A pod that is deleted terminates; an endpoint that leaves otherwise may have lost its node. */
+const nodeOf = (
+  of: VirtualServerKey,
+  realServer: RealServerKey,
+  { endpointOf, isOrphan }: DrainInput,
+): DrainingServer['node'] => {
+  const endpoint = endpointOf(of, realServer);
+  if (endpoint?.nodeName === undefined) return undefined;
+  return { name: endpoint.nodeName, isSuspect: departureOf(endpoint) !== 'terminating' && !isOrphan(of) };
+};
+
+/** What is known of a real server that may drain, with this check. */
 const drainingServer = (
   of: ByAddress,
   desiredServer: DesiredVirtualServer,
   server: RealServerObservation,
-  { draining, recordOf: recorded, now, settings }: DrainInput,
+  input: DrainInput,
 ): DrainingServer => {
-  const before = draining.get(desiredServer.server.key)?.get(server.key);
-  const since = before?.since ?? recordedSince(recorded(drainRecordKey(of, server)), now) ?? now;
+  const { drainingOf, recordOf, now, settings } = input;
+  const { key } = desiredServer.server;
+  const before = drainingOf(key).get(server.key);
+  const since = before?.since ?? recordedSince(recordOf(drainRecordKey(of, server)), now) ?? now;
   return {
     since,
+    node: nodeOf(key, server.key, input),
     until: since + drainDeadline(desiredServer, settings),
     record: before?.record ?? drainRecord(of, server, since, desiredServer.drainMilliseconds),
     // Of other protocols a packet without an answer says nothing.
@@ -246,53 +271,58 @@ const drainingServer = (
   };
 };
 
-/** Forgets what is wanted again or has no virtual server any more: should it drain once more, it has its whole time. */
-const stillUndesired = (
-  draining: Draining,
-  desired: DesiredVirtualServers,
-): Map<VirtualServerKey, ReadonlyMap<RealServerKey, DrainingServer>> => {
-  const stillDraining = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, DrainingServer>>();
-  for (const [key, servers] of draining) {
-    const desiredServer = desired.virtualServer(key);
-    const unwanted = [...servers].filter(
-      ([realServer]) => desiredServer?.realServers.has(realServer) === false,
-    );
-    if (unwanted.length > 0) stillDraining.set(key, new Map(unwanted));
+/** Forgets what is desired again or has no virtual server any more: should it drain once more, it has its whole time. */
+const stillUndesired = (key: VirtualServerKey, { drainingOf, desired }: DrainInput): DrainingServers => {
+  const desiredServer = desired.virtualServer(key);
+  const undesired = [...drainingOf(key)].filter(
+    ([realServer]) => desiredServer?.realServers.has(realServer) === false,
+  );
+  return new Map(undesired);
+};
+
+interface Changes {
+  readonly operations: IpvsOperation[];
+  readonly purged: PurgedServer[];
+}
+
+/** What goes on draining of a virtual server that was read. */
+const checkVirtualServer = (
+  key: VirtualServerKey,
+  servers: readonly RealServerObservation[],
+  input: DrainInput,
+  { operations, purged }: Changes,
+): DrainingServers => {
+  const desiredServer = input.desired.virtualServer(key);
+  const drainingServers = new Map<RealServerKey, DrainingServer>();
+  // If nothing desires the virtual server, it goes as a whole, or it is not ours.
+  if (desiredServer?.server.identity.by !== 'address' || !isDrainable(desiredServer, input.settings))
+    return drainingServers;
+  const of = desiredServer.server.identity;
+  for (const server of servers) {
+    if (desiredServer.realServers.has(server.key)) continue;
+    const after = drainingServer(of, desiredServer, server, input);
+    const drainState = drainStateOf(desiredServer, server, after, input);
+    if (drainState === 'not-draining') continue;
+    if (drainState === 'draining') {
+      drainingServers.set(server.key, after);
+      continue;
+    }
+    operations.push({ kind: 'delete-real-server', of, server });
+    if (drainState !== 'idle') purged.push({ of, realServer: server.key, reason: drainState });
   }
-  return stillDraining;
+  return drainingServers;
 };
 
 /**
- * One look at the draining real servers: those without connections, past the deadline, dead (clients send, nothing comes
- * back) or with their node gone are deleted, the others kept. A real server that is wanted again or has a weight is never deleted; virtual servers that
- * were not read stay as they were. Do it after every change (with what `drainingAmong` finds in the keys it touched) and every
- * `drainPeriodMilliseconds` (with what it finds in the keys of `draining`).
+ * Checks draining real servers: those without connections, past their deadline, dead (clients send, nothing comes back), or on
+ * a deleted node are deleted; the others go on draining. A real server that is desired again or has a weight is never deleted.
+ * Costs what the checked virtual servers hold, whatever else drains.
  */
 export const drainStep = (input: DrainInput): DrainStep => {
-  const operations: IpvsOperation[] = [];
-  const purged: PurgedServer[] = [];
-  const stillDraining = stillUndesired(input.draining, input.desired);
-  for (const [key, servers] of input.observations) {
-    stillDraining.delete(key);
-    const desiredServer = input.desired.virtualServer(key);
-    // Nobody wants the virtual server: it goes as a whole, or it is not ours.
-    if (desiredServer?.server.identity.by !== 'address' || !isDrainable(desiredServer, input.settings))
-      continue;
-    const of = desiredServer.server.identity;
-    const drainingServers = new Map<RealServerKey, DrainingServer>();
-    for (const server of servers) {
-      if (desiredServer.realServers.has(server.key)) continue;
-      const after = drainingServer(of, desiredServer, server, input);
-      const drainState = drainStateOf(desiredServer, server, after, input);
-      if (drainState === 'not-draining') continue;
-      if (drainState === 'draining') {
-        drainingServers.set(server.key, after);
-        continue;
-      }
-      operations.push({ kind: 'delete-real-server', of, server });
-      if (drainState !== 'idle') purged.push({ of, realServer: server.key, reason: drainState });
-    }
-    if (drainingServers.size > 0) stillDraining.set(key, drainingServers);
-  }
-  return { delete: operations, purged, stillDraining };
+  const changes: Changes = { operations: [], purged: [] };
+  const stillDraining = new Map<VirtualServerKey, DrainingServers>();
+  for (const key of input.unreadable) stillDraining.set(key, stillUndesired(key, input));
+  for (const [key, servers] of input.observations)
+    stillDraining.set(key, checkVirtualServer(key, servers, input, changes));
+  return { delete: changes.operations, purged: changes.purged, stillDraining };
 };

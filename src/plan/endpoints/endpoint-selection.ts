@@ -3,28 +3,28 @@ import type { NodeFacts } from '../../model/node.js';
 import type { RealServerKey } from '../../model/virtual-server.js';
 import { clusterEndpoints, localEndpoints, type PortEndpoint, type PortEndpoints } from './endpoints.js';
 
-/** Why an endpoint gets connections. */
+/** Why an endpoint is used. */
 export type UsedReason =
-  /** It is ready. */
+  /** The endpoint is ready. */
   | 'ready'
-  /** It is ready, and hinted for this node. */
+  /** The endpoint is ready, and a topology hint names this node. */
   | 'hinted-for-node'
-  /** It is ready, and hinted for this node's zone. */
+  /** The endpoint is ready, and a topology hint names this node's zone. */
   | 'hinted-for-zone'
-  /** It terminates and still serves, and none is ready. */
+  /** The endpoint is terminating but still serving, and no endpoint is ready. */
   | 'last-resort';
 
-/** Why an endpoint gets none. */
+/** Why an endpoint is not used. */
 export type UnusedReason =
-  /** It is neither ready nor about to end. */
+  /** The endpoint is neither ready nor terminating. */
   | 'not-ready'
-  /** It is about to end, and others are ready, or it serves no more. */
+  /** The endpoint is terminating, and others are ready or it no longer serves. */
   | 'terminating'
-  /** It is on another node, and the policy is Local. */
+  /** The endpoint is on another node, and the traffic policy is Local. */
   | 'on-another-node'
-  /** Topology hints give it to other nodes, and give others to this one. */
+  /** Topology hints assign it to other nodes, and other endpoints to this node. */
   | 'hinted-for-other-nodes'
-  /** Topology hints give it to other zones, and give others to this one's. */
+  /** Topology hints assign it to other zones, and other endpoints to this node's zone. */
   | 'hinted-for-other-zones';
 
 export type SelectionResult =

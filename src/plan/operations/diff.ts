@@ -56,15 +56,12 @@ export const union = (a: DirtyKeys, b: DirtyKeys): DirtyKeys => ({
 export const isEmpty = ({ virtualServers, addresses, elements }: DirtyKeys): boolean =>
   virtualServers.size + addresses.size + elements.size === 0;
 
-/** The keys that are not among these. */
-export const without = (dirty: DirtyKeys, names: ReadonlySet<string>): DirtyKeys => {
-  if (names.size === 0) return dirty;
-  return {
-    virtualServers: new Set([...dirty.virtualServers].filter((key) => !names.has(key))),
-    addresses: new Set([...dirty.addresses].filter((address) => !names.has(address))),
-    elements: new Set([...dirty.elements].filter((key) => !names.has(key))),
-  };
-};
+/** The keys that are not to be left out. */
+export const without = (dirty: DirtyKeys, isLeftOut: (key: string) => boolean): DirtyKeys => ({
+  virtualServers: new Set([...dirty.virtualServers].filter((key) => !isLeftOut(key))),
+  addresses: new Set([...dirty.addresses].filter((address) => !isLeftOut(address))),
+  elements: new Set([...dirty.elements].filter((key) => !isLeftOut(key))),
+});
 
 const removeRealServer = (
   of: VirtualServerIdentity,

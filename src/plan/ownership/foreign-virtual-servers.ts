@@ -6,21 +6,21 @@ import type {
   VirtualServerKey,
   DesiredVirtualServer,
 } from '../../model/virtual-server.js';
-import { dirtyKeys, type DirtyKeys, type DesiredView } from '../operations/diff.js';
+import type { DesiredView } from '../operations/diff.js';
 import type { Urgency } from '../operations/phases.js';
-import { vipElement, virtualServerOf } from '../packet-rules/packet-elements.js';
+import { virtualServerOf } from '../packet-rules/packet-elements.js';
 
-/** What is asked of what Services want. */
+/** Which virtual servers and elements belong to which Service. */
 export interface VirtualServerOwners {
   /** The Service that has the virtual server. */
   ownerOf(key: VirtualServerKey): ServiceKey | undefined;
   /** The packet-rule elements of the virtual server. */
   elementsOf(key: VirtualServerKey): readonly SetElement[];
-  /** The virtual servers on an address that is to be bound; of others it need not tell. */
+  /** The virtual servers on an address that is to be bound. */
   virtualServersAt(address: IpAddress): Iterable<VirtualServerKey>;
 }
 
-/** A virtual server that a Service asks for, but that somebody else has made. */
+/** A virtual server that a Service asks for and another program made. */
 export interface OwnershipConflict {
   readonly key: VirtualServerKey;
   readonly identity: VirtualServerIdentity;
@@ -28,100 +28,58 @@ export interface OwnershipConflict {
 }
 
 export interface ForeignVirtualServersParts {
-  /** What is wanted, whoever has it. */
+  /** The virtual servers of the kernel that another program made. */
+  readonly foreign: ReadonlyMap<VirtualServerKey, VirtualServerIdentity>;
+  /** What is desired, whoever made it. */
   readonly desired: DesiredView & { readonly urgency: Urgency };
   readonly services: VirtualServerOwners;
   readonly observed: { hasAddress(address: IpAddress): boolean };
 }
 
 /**
- * What is wanted without what somebody else has: a virtual server that we did not make is not wanted, and neither is anything
- * for its sake, so that nothing touches it and nothing of ours names it. An address that has only such virtual servers stays as
- * it is, bound or not.
+ * What is desired without what another program made: a foreign virtual server is not desired, nor is anything for its sake, so
+ * nothing touches it and no element of ours marks it. An address that has only foreign virtual servers stays as it is, bound or
+ * not.
  */
 export class ForeignVirtualServers implements DesiredView {
-  /** The virtual servers of the kernel that are not ours, wanted or not. */
-  #foreign = new Map<VirtualServerKey, VirtualServerIdentity>();
-  /** Those that came or went since the last `take`. */
-  readonly #changed = new Map<VirtualServerKey, VirtualServerIdentity>();
-
   constructor(private readonly parts: ForeignVirtualServersParts) {}
 
-  /** How many virtual servers of the kernel are not ours. */
+  /** How many foreign virtual servers the kernel has. */
   get size(): number {
-    return this.#foreign.size;
+    return this.parts.foreign.size;
   }
 
   get urgency(): Urgency {
     return this.parts.desired.urgency;
   }
 
-  /** The virtual servers of the kernel that are not ours, wanted or not. */
+  /** All foreign virtual servers, desired or not. */
   keys(): Iterable<VirtualServerKey> {
-    return this.#foreign.keys();
+    return this.parts.foreign.keys();
   }
 
-  /** The same, as they are asked for. */
+  /** The identities of all foreign virtual servers. */
   identities(): Iterable<VirtualServerIdentity> {
-    return this.#foreign.values();
+    return this.parts.foreign.values();
   }
 
-  /** The virtual servers that Services ask for and do not get, as somebody else has made them. */
+  /** The virtual servers that Services ask for and do not get, because another program made them. */
   *conflicts(): Iterable<OwnershipConflict> {
-    for (const key of this.#foreign.keys()) {
+    for (const key of this.parts.foreign.keys()) {
       const conflict = this.conflictAt(key);
       if (conflict !== undefined) yield conflict;
     }
   }
 
-  /** The same of one virtual server. */
+  /** The conflict over one virtual server. */
   conflictAt(key: VirtualServerKey): OwnershipConflict | undefined {
-    const identity = this.#foreign.get(key);
+    const identity = this.parts.foreign.get(key);
     const service = identity && this.parts.services.ownerOf(key);
     return service && { key, identity, service };
   }
 
-  /** All that the kernel holds of others: what is not among them is there no more. */
-  replace(foreign: ReadonlyMap<VirtualServerKey, VirtualServerIdentity>): void {
-    const before = this.#foreign;
-    this.#foreign = new Map(foreign);
-    for (const [key, identity] of before) if (!foreign.has(key)) this.#changed.set(key, identity);
-    for (const [key, identity] of foreign) if (!before.has(key)) this.#changed.set(key, identity);
-  }
-
-  /** Somebody else has made it. */
-  add(key: VirtualServerKey, identity: VirtualServerIdentity): void {
-    if (this.#foreign.has(key)) return;
-    this.#foreign.set(key, identity);
-    this.#changed.set(key, identity);
-  }
-
-  /** It is gone, or ours now. */
-  delete(key: VirtualServerKey): void {
-    const identity = this.#foreign.get(key);
-    if (identity === undefined) return;
-    this.#foreign.delete(key);
-    this.#changed.set(key, identity);
-  }
-
-  /** What is wanted otherwise since the last call, as virtual servers of others came or went. */
-  takeDirtyKeys(): DirtyKeys {
-    const virtualServers = new Set<VirtualServerKey>();
-    const addresses = new Set<IpAddress>();
-    const elements = new Set<ElementKey>();
-    for (const [key, identity] of this.#changed) {
-      if (identity.by !== 'address' || this.parts.services.ownerOf(key) === undefined) continue;
-      virtualServers.add(key);
-      addresses.add(identity.address);
-      elements.add(vipElement(identity.address).key);
-      for (const element of this.parts.services.elementsOf(key)) elements.add(element.key);
-    }
-    this.#changed.clear();
-    return virtualServers.size === 0 ? dirtyKeys() : { virtualServers, addresses, elements };
-  }
-
   virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined {
-    return this.#foreign.has(key) ? undefined : this.parts.desired.virtualServer(key);
+    return this.parts.foreign.has(key) ? undefined : this.parts.desired.virtualServer(key);
   }
 
   hasAddress(address: IpAddress): boolean {
@@ -131,20 +89,20 @@ export class ForeignVirtualServers implements DesiredView {
 
   element(key: ElementKey): SetElement | undefined {
     const element = this.parts.desired.element(key);
-    if (element === undefined || this.#foreign.size === 0) return element;
+    if (element === undefined || this.parts.foreign.size === 0) return element;
     const virtualServer = virtualServerOf(element);
-    if (virtualServer !== undefined) return this.#foreign.has(virtualServer) ? undefined : element;
+    if (virtualServer !== undefined) return this.parts.foreign.has(virtualServer) ? undefined : element;
     return element.set === 'vips' && this.#isForeignAddress(element.fields[0] as IpAddress)
       ? undefined
       : element;
   }
 
-  /** Whether every virtual server for whose sake the address is wanted is somebody else's. */
+  /** Whether every virtual server that the address is desired for is foreign. */
   #isForeignAddress(address: IpAddress): boolean {
-    if (this.#foreign.size === 0) return false;
+    if (this.parts.foreign.size === 0) return false;
     let some = false;
     for (const key of this.parts.services.virtualServersAt(address)) {
-      if (!this.#foreign.has(key)) return false;
+      if (!this.parts.foreign.has(key)) return false;
       some = true;
     }
     return some;

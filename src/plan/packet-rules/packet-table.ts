@@ -60,11 +60,11 @@ export type PacketClass = (typeof packetClasses)[number];
 export const isPacketClass = (set: string): set is PacketClass => packetClasses.some((name) => name === set);
 
 const classDescriptions: Readonly<Record<PacketClass, string>> = {
-  'no-endpoints': 'services without endpoints',
+  'no-endpoints': 'Services without endpoints',
   'cluster-ip': 'ClusterIPs',
-  local: 'exposed, externalTrafficPolicy Local, endpoints on this node',
-  'local-elsewhere': 'exposed, externalTrafficPolicy Local, endpoints on other nodes alone',
-  external: 'exposed, externalTrafficPolicy Cluster',
+  local: 'externalTrafficPolicy Local, endpoints on this node',
+  'local-elsewhere': 'externalTrafficPolicy Local, endpoints only on other nodes',
+  external: 'externalTrafficPolicy Cluster',
 };
 
 const frontendKey: readonly KeyField[] = ['address', 'protocol', 'port'];
@@ -102,25 +102,25 @@ const fixedSets: readonly SetDeclaration[] = [
     name: 'health-check-ports',
     key: ['port'],
     verdicts: false,
-    comment: 'health check node ports of load balancers',
+    comment: 'health check node ports',
   },
   {
     name: 'restricted',
     key: frontendKey,
     verdicts: false,
-    comment: 'load balancer addresses with source ranges',
+    comment: 'load balancer addresses with loadBalancerSourceRanges',
   },
   {
     name: drainingSet,
     key: [...frontendKey, 'address', 'port'],
     verdicts: false,
-    comment: 'real servers that drain',
+    comment: 'draining real servers',
   },
   {
     name: takeOverSet,
     key: ['protocol'],
     verdicts: false,
-    comment: 'being taken over from another proxy, until the first sync is done',
+    comment: 'take-over from another proxy, until the first sync has completed',
   },
 ];
 
@@ -157,7 +157,7 @@ const baseChain = (
 
 const rejectRules: readonly Rule[] = [
   rule('TCP', loadProtocol(0), equals(tcp), counter, { kind: 'reject', with: 'tcp-reset' }),
-  rule('UDP, SCTP and all others', counter, { kind: 'reject', with: 'port-unreachable' }),
+  rule('UDP, SCTP and other protocols', counter, { kind: 'reject', with: 'port-unreachable' }),
 ];
 
 /** Which requests to a ClusterIP are masqueraded (kube-proxy-ipvs §4.6, rule 3). */
@@ -166,28 +166,26 @@ const clusterIpRules = (settings: PacketTableSettings): readonly Rule[] => {
   const mark = setMark(masqueradeMark, true);
   if (masqueradeAll) return [rule('masqueradeAll', mark)];
   if (podTraffic === undefined)
-    return [
-      rule('the node itself, which speaks with a VIP', loadAddress(family, 'source', 0), inSet('vips'), mark),
-    ];
-  const outside = rule('from outside of the pod network', fromPod(podTraffic, '!='), mark);
+    return [rule('source is a VIP: the node itself', loadAddress(family, 'source', 0), inSet('vips'), mark)];
+  const outside = rule('source outside the pod network', fromPod(podTraffic, '!='), mark);
   if (podTraffic.by === 'source') return [outside];
   // What the node itself sends has no input interface, which old kernels take for no match.
-  return [rule('from the node itself', fromThisNode, mark), outside];
+  return [rule('source is this node', fromThisNode, mark), outside];
 };
 
 /** externalTrafficPolicy Local where another node has the endpoints. */
 const localElsewhereRules = ({ masqueradeMark, podTraffic }: PacketTableSettings): readonly Rule[] => {
   const node = rule(
-    'the node itself, whose answer would go astray',
+    'source is this node: masquerade, so that the reply returns here',
     fromThisNode,
     setMark(masqueradeMark, true),
     acceptVerdict,
   );
-  if (podTraffic === undefined) return [node, rule('nobody knows pods from outside here', acceptVerdict)];
+  if (podTraffic === undefined) return [node, rule('pods cannot be recognized on this node', acceptVerdict)];
   return [
     node,
-    rule('pods', fromPod(podTraffic, '=='), acceptVerdict),
-    rule('from outside: no endpoint on this node', counter, dropVerdict),
+    rule('source is a pod', fromPod(podTraffic, '=='), acceptVerdict),
+    rule('source outside the pod network: no endpoint on this node', counter, dropVerdict),
   ];
 };
 
@@ -230,12 +228,16 @@ const classRules = (family: Family): readonly Rule[] =>
     ),
   );
 
-const acceptEstablishedRule: Rule = rule('judged when it was new', connectionState('!='), acceptVerdict);
+const acceptEstablishedRule: Rule = rule(
+  'established: already checked',
+  connectionState('!='),
+  acceptVerdict,
+);
 
 /** A null binding: the destination stays, and no later rule of anybody (a CNI's hostPort) gives it another. */
 const bypassHostPortRule = (family: Family): Rule =>
   rule(
-    'a VIP is a VIP: no hostPort takes its ports',
+    'destination is a VIP: bypass hostPort rules',
     loadAddress(family, 'destination', 0),
     inSet('vips'),
     loadAddress(family, 'destination', 0),
@@ -248,7 +250,7 @@ const masqueradeRules = (ports: PortRange): readonly Rule[] =>
 
 const hairpinRule = (family: Family): Rule =>
   rule(
-    'a pod that reached itself through a Service',
+    'hairpin: a pod reached itself through a Service',
     loadAddress(family, 'source', 0),
     loadDestinationKey(family, headerLayout[family].registers),
     inSet('hairpin'),
@@ -260,7 +262,7 @@ const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Ru
   acceptEstablishedRule,
   ...classRules(family),
   rule(
-    'health checks of load balancers',
+    'health check node port',
     loadProtocol(0),
     equals(tcp),
     loadDestinationPort(0),
@@ -268,7 +270,7 @@ const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Ru
     acceptVerdict,
   ),
   rule(
-    'a VIP has no other ports, but answers ping',
+    'VIP: refuse other ports, answer ping',
     loadAddress(family, 'destination', 0),
     inSet('vips'),
     loadProtocol(0),
@@ -293,8 +295,8 @@ export const packetTable = (settings: PacketTableSettings): TableDeclaration => 
     chains: [
       chain('refuse', ...rejectRules),
       chain('cluster-ip', ...clusterIpRules(settings)),
-      chain('external', rule('externalTrafficPolicy Cluster', setMark(masqueradeMark, true))),
-      chain('local', rule('externalTrafficPolicy Local: the client keeps its address', acceptVerdict)),
+      chain('external', rule('masquerade', setMark(masqueradeMark, true))),
+      chain('local', rule('keep the client address', acceptVerdict)),
       chain('local-elsewhere', ...localElsewhereRules(settings)),
       ...(restricted ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
       chain('masquerade-now', ...masqueradeRules(masqueradePorts)),
@@ -316,14 +318,14 @@ export const packetTable = (settings: PacketTableSettings): TableDeclaration => 
         'postrouting',
         95,
         hairpinRule(family),
-        rule('marked by the chains above', isMarked(masqueradeMark), goTo('masquerade-now')),
+        rule('marked for masquerading', isMarked(masqueradeMark), goTo('masquerade-now')),
       ),
       baseChain(
         'clear-mark',
         'filter',
         'postrouting',
         110,
-        rule('done with', isMarked(masqueradeMark), setMark(masqueradeMark, false)),
+        rule('clear the mark', isMarked(masqueradeMark), setMark(masqueradeMark, false)),
       ),
     ],
   };

@@ -11,27 +11,27 @@ import { ProblemLog } from '../problem-log.js';
 import type { Source } from '../source.js';
 
 export interface ManifestSourceOptions {
-  /** A file, or a folder whose `.yaml`, `.yml` and `.json` files are read (not those of folders in it). */
+  /** A file, or a folder whose `.yaml`, `.yml` and `.json` files are read, without subfolders. */
   readonly path: string;
-  /** The Node object of this name is taken for ours. */
+  /** The Node object of this name is this node. */
   readonly nodeName: string;
   readonly logger: Logger;
-  /** A file is read once it has not changed for so long, milliseconds: half a file can look like a whole one. */
+  /** A file is read once it has not changed for so long, milliseconds, because part of a file can be valid too. */
   readonly settleMilliseconds?: number;
-  /** How often files are looked at without having been told of a change, milliseconds. */
+  /** Interval of the check that does not depend on notifications, milliseconds. */
   readonly pollMilliseconds?: number;
 }
 
-/** More than the manifests of any cluster: what is larger would not fit into memory. */
+/** More than the manifests of any cluster; a larger file might not fit into memory. */
 const largestFileBytes = 128 * 1024 * 1024;
 
-/** What is known of a file. Fingerprints change with every write, rename or swapped symbolic link. */
+/** State of a file. Its fingerprint changes with every write, rename or replaced symbolic link. */
 interface KnownFile {
-  /** As of the last look; undefined: it was not there. */
+  /** From the last check; undefined: the file did not exist. */
   currentFingerprint: string | undefined;
-  /** Of what was read last; undefined: nothing yet. */
+  /** Of the content that was read last; undefined: none yet. */
   readFingerprint: string | undefined;
-  /** What was read last without an error. */
+  /** The last content that was read without an error. */
   manifest: Manifest | undefined;
 }
 
@@ -46,13 +46,13 @@ const fingerprint = async (file: string): Promise<string | undefined> => {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
   } catch (error) {
-    // Gone between listing and looking, or a link to nowhere; anything else comes up again when it is read.
+    // Deleted meanwhile, or a dangling link; any other error comes again when the file is read.
     const { code } = error as NodeJS.ErrnoException;
     return code === 'ENOENT' ? undefined : `unreadable: ${code}`;
   }
 };
 
-/** The text of a file. Throws where that would take for ever or all memory: a FIFO waits for somebody to write, and is read only where it was named. */
+/** The text of a file. Throws for one that is too large, and for a FIFO, which blocks until a program writes to it, unless it was named. */
 const textOf = async (file: string, wasNamed: boolean): Promise<string> => {
   const found = await stat(file);
   if (!found.isFile() && !wasNamed) throw new InputError(`${file} is not a regular file: move it elsewhere`);
@@ -61,7 +61,7 @@ const textOf = async (file: string, wasNamed: boolean): Promise<string> => {
   return await readFile(file, 'utf8');
 };
 
-/** Follows the manifests of a file or folder: what they say together reaches the store in one step after each change. */
+/** Follows the manifests of a file or folder: their merged objects reach the store in one step after each change. */
 class ManifestSource implements Source {
   readonly name: string;
   readonly #options: Required<ManifestSourceOptions>;
@@ -71,7 +71,7 @@ class ManifestSource implements Source {
   readonly #errors = new Map<string, string>();
   #store: ClusterStore | undefined;
   #watcher: FSWatcher | undefined;
-  /** The folder that is watched, by device and inode: its name may come to mean another. */
+  /** Device and inode of the watched folder: its name may refer to another folder later. */
   #watched: string | undefined;
   #poll: NodeJS.Timeout | undefined;
   #nextCheck: NodeJS.Timeout | undefined;
@@ -97,7 +97,7 @@ class ManifestSource implements Source {
     return { delivered: this.#delivered, lastError: [...this.#errors.values()][0] };
   }
 
-  /** A Node that no manifest has ever had says nothing: manifests need not hold Nodes. */
+  /** A Node that was never in a manifest counts as present: manifests need not contain Nodes. */
   async nodeState(name: string): Promise<NodeState> {
     return !this.#nodes.has(name) && this.#nodesSeen.has(name) ? 'gone' : 'there';
   }
@@ -117,7 +117,7 @@ class ManifestSource implements Source {
     await this.#queue.run(async () => {});
   }
 
-  /** Looks now; `settled`: files that changed need not prove that nobody writes to them. */
+  /** Checks now. `settled`: changed files are read at once, without waiting until they stop changing. */
   #check(options: { readonly settled?: boolean } = {}): void {
     void this.#queue.run(async () => {
       if (this.#stopped) return;
@@ -134,7 +134,7 @@ class ManifestSource implements Source {
     }, this.#options.settleMilliseconds);
   }
 
-  /** A file is watched by its folder: editors put a new file in its place. Where that fails, looking now and then has to do. */
+  /** A file is watched through its folder, because editors replace the file. Where watching fails, the periodic check remains. */
   async #watch(): Promise<void> {
     const { path } = this.#options;
     const folder = await stat(path).then(
@@ -152,7 +152,10 @@ class ManifestSource implements Source {
       this.#watcher.on('error', () => this.#unwatch());
       this.#watched = identity;
     } catch (error) {
-      this.#options.logger.debug({ folder, error: messageOf(error) }, 'cannot watch a folder');
+      this.#options.logger.debug(
+        { event: 'folder-not-watched', folder, error: messageOf(error) },
+        'Folder not watched; it is read periodically',
+      );
     }
   }
 
@@ -169,7 +172,7 @@ class ManifestSource implements Source {
       this.#report(path, undefined);
       return files;
     } catch (error) {
-      // Without the folder nobody knows what is wanted; that is not the same as wanting nothing.
+      // A missing folder leaves the desired state unknown; it does not mean an empty desired state.
       this.#report(path, `${path}: ${messageOf(error)}`);
       return undefined;
     }
@@ -194,7 +197,7 @@ class ManifestSource implements Source {
     if (changed || !this.#delivered) this.#deliver();
   }
 
-  /** Whether that made a difference. */
+  /** Whether the desired state may have changed. */
   async #read(file: string, known: KnownFile): Promise<boolean> {
     const had = known.manifest !== undefined;
     known.readFingerprint = known.currentFingerprint;
@@ -205,21 +208,21 @@ class ManifestSource implements Source {
     }
     try {
       const text = await textOf(file, file === this.#options.path);
-      // As a shell leaves it while the program that fills it begins.
+      // A shell empties the file before the program that writes it starts.
       if (text === '' && known.manifest !== undefined && known.manifest.objects.length > 0)
-        throw new InputError(`${file} is empty: delete it if nothing of it is wanted`);
+        throw new InputError(`${file} is empty: delete it if its objects are no longer wanted`);
       const manifest = readManifest({ name: file, text });
       known.manifest = manifest;
       this.#report(file, undefined, manifest.problems);
       return true;
     } catch (error) {
-      const stays = had ? 'what it said before stays' : 'nothing is known of what it wants';
+      const stays = had ? 'its last readable content stays in force' : 'its content is unknown';
       this.#report(file, messageOf(error), [`${messageOf(error)} (${stays})`]);
       return false;
     }
   }
 
-  /** The first state has to be complete: what a broken file may want must not be deleted from a kernel that has it. */
+  /** The first state must be complete: objects of an unreadable file must not be deleted from the kernel. */
   #deliver(): void {
     const manifests = [...this.#files.values()].map(({ manifest }) => manifest);
     if (!this.#delivered && manifests.includes(undefined)) return;
@@ -231,12 +234,13 @@ class ManifestSource implements Source {
     for (const name of nodes.keys()) this.#nodesSeen.add(name);
     this.#options.logger.info(
       {
+        event: 'manifests-read',
         files: readable.length,
         services: services.size,
         endpointSlices: endpointSlices.size,
         ignored: readable.reduce((sum, { ignored }) => sum + ignored, 0),
       },
-      'read manifests',
+      'Manifests read',
     );
     this.#store?.replaceAll({ services, endpointSlices, node: nodes.get(this.#options.nodeName) });
   }
@@ -252,7 +256,7 @@ class ManifestSource implements Source {
 }
 
 /**
- * A source that reads manifests and follows their changes. A broken file is reported and keeps what it said before; until
- * each file could be read once, nothing is delivered at all.
+ * A source that reads manifests and follows their changes. A broken file is reported, and its last readable content stays in
+ * force. Nothing is delivered until every file could be read once.
  */
 export const manifestSource = (options: ManifestSourceOptions): Source => new ManifestSource(options);

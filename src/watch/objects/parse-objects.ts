@@ -11,13 +11,8 @@ import {
 import { endpointSliceKey, type Endpoint, type EndpointPort } from '../../model/endpoint.js';
 import type { EndpointSlice, EndpointSliceKey } from '../../model/endpoint.js';
 import type { Node } from '../../model/node.js';
-import {
-  serviceKey,
-  type Protocol,
-  type Service,
-  type ServiceKey,
-  type ServicePort,
-} from '../../model/service.js';
+import { type Protocol } from '../../base/protocol.js';
+import { serviceKey, type Service, type ServiceKey, type ServicePort } from '../../model/service.js';
 import { Interner } from './interner.js';
 import {
   readEndpointSlice,
@@ -28,7 +23,7 @@ import {
   type ServiceShape,
 } from './schemas.js';
 
-/** What an object says. Parts that cannot be served are left out, each with a problem for people; an undefined value: not ours to serve. */
+/** A parsed object. Parts that cannot be served are left out, each with a problem; an undefined value is not served by kube-ipvs. */
 export interface Parsed<Key, Value> {
   readonly key: Key;
   readonly value: Value | undefined;
@@ -41,7 +36,7 @@ const protocols: ReadonlyMap<string, Protocol> = new Map([
   ['SCTP', 'SCTP'],
 ]);
 
-/** API defaults, for objects that no API server has filled in. */
+/** API defaults, for hand-written objects. */
 const defaultNamespace = 'default';
 const defaultProtocol = 'TCP';
 const defaultAffinitySeconds = 10_800;
@@ -52,10 +47,10 @@ const intern = (text: string): string => texts.intern(text, () => text);
 
 type Report = (problem: string) => void;
 
-/** Shared by all objects, which have many empty lists. */
+/** Shared, because objects have many empty lists. */
 const empty: readonly never[] = [];
 
-/** Parses what parses; of the rest all but blank texts are reported under the field's name. */
+/** Parses the valid items; invalid ones except blank ones are reported with the field's name. */
 const parseEach = <Value>(
   field: string,
   items: readonly string[] | null | undefined,
@@ -66,7 +61,7 @@ const parseEach = <Value>(
   return items.flatMap((item, index) => {
     const value = parse(item);
     if (value === undefined && item.trim() !== '')
-      report(`${field}[${index}]: ${quote(item)} is skipped: it cannot be parsed`);
+      report(`${field}[${index}]: ${quote(item)} is not valid; skipped`);
     return value === undefined ? [] : [value];
   });
 };
@@ -78,7 +73,9 @@ const servicePort = (
 ): ServicePort | undefined => {
   const protocol = protocols.get(entry.protocol || defaultProtocol);
   if (protocol === undefined) {
-    report(`spec.ports[${index}].protocol: ${quote(entry.protocol)} is none we serve; the port is skipped`);
+    report(
+      `spec.ports[${index}].protocol: ${quote(entry.protocol)} is not TCP, UDP or SCTP; the port is skipped`,
+    );
     return undefined;
   }
   return {
@@ -89,22 +86,12 @@ const servicePort = (
   };
 };
 
-/** Of two ports with one name and protocol the later wins, as everywhere in Kubernetes. */
 const servicePorts = (spec: ServiceShape['spec'], report: Report): readonly ServicePort[] => {
-  const ports = new Map<string, ServicePort>();
-  for (const [index, entry] of (spec.ports ?? []).entries()) {
-    const port = servicePort(entry, index, report);
-    if (port === undefined) continue;
-    const key = `${port.protocol}/${port.name}`;
-    if (ports.has(key))
-      report(`spec.ports[${index}]: replaces an earlier port of the same name and protocol`);
-    ports.set(key, port);
-  }
-  const list = [...ports.values()];
+  const list = (spec.ports ?? []).flatMap((entry, index) => servicePort(entry, index, report) ?? []);
   return servicePortLists.intern(JSON.stringify(list), () => list);
 };
 
-/** ipFamilies says which of clusterIPs is whose; where it is absent (old objects, hand-written ones) each address speaks for itself. */
+/** ipFamilies has the family of each of clusterIPs; where it is absent (old or hand-written objects) the address decides. */
 const clusterIpsOf = (spec: ServiceShape['spec'], report: Report): Service['clusterIps'] => {
   const written = spec.clusterIPs?.length ? spec.clusterIPs : [spec.clusterIP ?? ''];
   const clusterIps: { -readonly [Name in keyof Service['clusterIps']]: Service['clusterIps'][Name] } = {};
@@ -131,7 +118,7 @@ const loadBalancerIpsOf = (status: ServiceShape['status'], report: Report): read
     report,
   );
 
-/** A range of prefix length 0 admits everybody of its family, as if there were no range of that family. */
+/** A range of prefix length 0 admits all clients of its family, so its family has no restriction. */
 const sourceRangesOf = (spec: ServiceShape['spec'], report: Report): readonly Cidr[] => {
   const ranges = parseEach(
     'spec.loadBalancerSourceRanges',
@@ -157,16 +144,6 @@ const healthCheckNodePortOf = (spec: ServiceShape['spec'], report: Report): numb
   return spec.healthCheckNodePort || undefined;
 };
 
-/** IP_VS_SCHEDNAME_MAXLEN of include/uapi/linux/ip_vs.h is 16 with the final zero. */
-const schedulerName = /^[a-z0-9_-]{1,15}$/;
-
-const schedulerOf = (metadata: ServiceShape['metadata'], report: Report): string | undefined => {
-  const scheduler = metadata.annotations?.['ipvs.kube-ipvs.dev/scheduler'] ?? undefined;
-  if (scheduler === undefined || schedulerName.test(scheduler)) return scheduler;
-  report(`metadata.annotations[ipvs.kube-ipvs.dev/scheduler]: ${quote(scheduler)} is no scheduler's name`);
-  return undefined;
-};
-
 const takesOverForeignOf = (metadata: ServiceShape['metadata'], report: Report): boolean => {
   const value = metadata.annotations?.['ipvs.kube-ipvs.dev/take-over-foreign'] ?? 'false';
   if (value !== 'true' && value !== 'false')
@@ -180,7 +157,7 @@ const takesOverForeignOf = (metadata: ServiceShape['metadata'], report: Report):
 const createdAtOf = (metadata: ServiceShape['metadata']): number =>
   Date.parse(metadata.creationTimestamp ?? '') || 0;
 
-/** Why this proxy has nothing to do with a Service; '' where nobody needs to be told. Undefined: it serves it. */
+/** Why kube-ipvs does not serve a Service; '' where that is expected. Undefined: it serves it. */
 const reasonToSkip = ({ metadata, spec }: ServiceShape): string | undefined => {
   if (metadata.labels?.['service.kubernetes.io/service-proxy-name'] !== undefined) return '';
   if (spec.type === 'ExternalName' || spec.clusterIP === 'None') return '';
@@ -222,7 +199,7 @@ export const toService = (object: unknown): Parsed<ServiceKey, Service> => {
     loadBalancerIps: loadBalancerIpsOf(shape.status, report),
     loadBalancerSourceRanges: sourceRangesOf(spec, report),
     healthCheckNodePort: healthCheckNodePortOf(spec, report),
-    scheduler: schedulerOf(metadata, report),
+    scheduler: metadata.annotations?.['ipvs.kube-ipvs.dev/scheduler'] ?? undefined,
     drainDeadline: metadata.annotations?.['ipvs.kube-ipvs.dev/drain-deadline'] ?? undefined,
     takesOverForeign: takesOverForeignOf(metadata, report),
   };
@@ -244,7 +221,7 @@ const endpointPorts = (shape: EndpointSliceShape, report: Report): readonly Endp
     const protocol = protocols.get(entry.protocol ?? defaultProtocol);
     if (protocol === undefined || !entry.port)
       report(
-        `ports[${index}]: is skipped: ${entry.port ? 'its protocol is none we serve' : 'it has no number'}`,
+        `ports[${index}]: ${entry.port ? 'its protocol is not TCP, UDP or SCTP' : 'it has no number'}; skipped`,
       );
     else ports.push({ name: entry.name ?? '', protocol, port: entry.port });
   }
@@ -253,7 +230,7 @@ const endpointPorts = (shape: EndpointSliceShape, report: Report): readonly Endp
 
 type EndpointEntry = NonNullable<EndpointSliceShape['endpoints']>[number];
 
-/** A pod of another namespace than its Service's would be told by a wrong name. */
+/** The name of a pod in another namespace would be ambiguous. */
 const podOf = ({ targetRef }: EndpointEntry, namespace: string): string | undefined =>
   targetRef?.kind === 'Pod' && (targetRef.namespace || namespace) === namespace
     ? (targetRef.name ?? undefined)
@@ -271,7 +248,7 @@ const endpoint = (entry: EndpointEntry, address: IpAddress, namespace: string): 
   nodeHints: hintNames(entry.hints?.forNodes),
 });
 
-/** Only the first address of an endpoint counts: the API promises that all of them are the same pod. */
+/** Only the first address counts: the API guarantees that all addresses of an endpoint are those of one pod. */
 const endpointsOf = (shape: EndpointSliceShape, namespace: string, report: Report): readonly Endpoint[] =>
   (shape.endpoints ?? []).flatMap((entry, index) => {
     const [first] = entry.addresses ?? [];
@@ -279,7 +256,9 @@ const endpointsOf = (shape: EndpointSliceShape, namespace: string, report: Repor
     const address = parseIp(first);
     if (address !== undefined && familyOf(address) === shape.addressType)
       return [endpoint(entry, address, namespace)];
-    report(`endpoints[${index}].addresses[0]: ${quote(first)} is skipped: no ${shape.addressType} address`);
+    report(
+      `endpoints[${index}].addresses[0]: ${quote(first)} is not an ${shape.addressType} address; skipped`,
+    );
     return [];
   });
 
@@ -288,7 +267,7 @@ const triggeredAtOf = ({ annotations }: EndpointSliceShape['metadata']): number 
 
 /**
  * A discovery.k8s.io/v1 EndpointSlice; undefined where it is of a headless Service, of another address type or names no
- * Service. Duplicate endpoints are kept: what they mean is decided where endpoints are chosen. Throws MalformedObject.
+ * Service. Duplicate endpoints are kept for the code that chooses endpoints. Throws MalformedObject.
  */
 export const toEndpointSlice = (object: unknown): Parsed<EndpointSliceKey, EndpointSlice> => {
   const shape = readEndpointSlice(object);
@@ -327,7 +306,7 @@ const nodeAddresses = (status: NodeShape['status'], report: Report): readonly Ip
   return [...ofType('InternalIP'), ...ofType('ExternalIP')];
 };
 
-/** The cluster autoscaler puts it on a Node that it is about to remove. */
+/** The cluster autoscaler's taint for a Node that it is about to remove. */
 const removalTaint = 'ToBeDeletedByClusterAutoscaler';
 
 /** A core/v1 Node, keyed by its name. Throws MalformedObject. */

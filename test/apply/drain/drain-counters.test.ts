@@ -6,8 +6,9 @@ import {
   virtualServerKey,
   type RealServer,
   type RealServerKey,
+  type VirtualServerKey,
 } from '../../../src/model/virtual-server.js';
-import type { Draining, DrainStep } from '../../../src/plan/drain/drain-step.js';
+import type { Draining, DrainingServers, DrainStep } from '../../../src/plan/drain/drain-step.js';
 import { drainRecord } from '../../../src/plan/drain/drain-records.js';
 import { ip } from '../../support/objects.js';
 
@@ -27,9 +28,15 @@ const held = (number: number) => ({
   until: 0,
   record: drainRecord(of, server(number), 0, undefined),
   liveness: undefined,
+  node: undefined,
 });
 const draining = (...pods: readonly number[]): Draining =>
   new Map([[virtualServerKey(of), new Map(pods.map((number) => [pod(number), held(number)]))]]);
+/** What drained before a step. */
+const before =
+  (all: Draining) =>
+  (key: VirtualServerKey): DrainingServers =>
+    all.get(key) ?? new Map();
 const step = (
   keep: readonly number[],
   deleted: readonly number[],
@@ -42,9 +49,9 @@ const step = (
 
 test('every drain that starts ends in one way', () => {
   const counters = new DrainCounters();
-  counters.recordStep(new Map(), step([1, 2, 3], []));
+  counters.recordStep(before(new Map()), step([1, 2, 3], []));
   assert.equal(counters.counts.TCP.started, 3);
-  counters.recordStep(draining(1, 2, 3), step([3], [1, 2], [2]));
+  counters.recordStep(before(draining(1, 2, 3)), step([3], [1, 2], [2]));
   assert.deepEqual(counters.counts.TCP.ended, {
     idle: 1,
     dead: 1,
@@ -52,7 +59,7 @@ test('every drain that starts ends in one way', () => {
     deadline: 0,
     withdrawn: 0,
   });
-  counters.recordStep(draining(3), { stillDraining: new Map(), delete: [], purged: [] });
+  counters.recordStep(before(draining(3)), { stillDraining: draining(), delete: [], purged: [] });
   assert.deepEqual(counters.counts.TCP.ended, {
     idle: 1,
     dead: 1,
@@ -65,7 +72,7 @@ test('every drain that starts ends in one way', () => {
 
 test('what has no connections at the first look drained for no time', () => {
   const counters = new DrainCounters();
-  counters.recordStep(draining(1), step([1], [9]));
+  counters.recordStep(before(draining(1)), step([1], [9]));
   assert.deepEqual(
     [counters.counts.TCP.started, counters.counts.TCP.ended.idle, counters.counts.TCP.ended.withdrawn],
     [1, 1, 0],
@@ -75,7 +82,7 @@ test('what has no connections at the first look drained for no time', () => {
 test('each protocol is counted by itself', () => {
   const counters = new DrainCounters();
   const flows = { ...of, protocol: 'UDP' } as const;
-  counters.recordStep(draining(1), {
+  counters.recordStep(before(draining(1)), {
     stillDraining: draining(1),
     delete: [{ kind: 'delete-real-server', of: flows, server: server(1) }],
     purged: [{ of: flows, realServer: pod(1), reason: 'deadline' }],

@@ -128,7 +128,7 @@ test('after a restart it lingers on without a change, since when it did', async 
   const before = await serving();
   await before.reconciler.reconcile(before.want('web', vip, undefined));
   const after = setUp({ kernel: before.kernel });
-  after.observed.setElements(before.observed.elementsOf('IPv4'));
+  after.observed.setElements([...before.observed.elementsOf('IPv4')]);
   before.since();
   after.clock.now = 61_000;
   const touched = await after.resync.begin({ ignoreKnown: true });
@@ -169,7 +169,7 @@ test('the record of a real server that does not drain any more goes; one that wa
   ]);
 });
 
-test('a record that says nothing is taken away at the next look, and written at the one after it', async () => {
+test('a record that says something else is replaced at the next check', async () => {
   const { observed, reconciler, want, since } = await serving();
   await reconciler.reconcile(want('web', vip, ['10.1.0.2']));
   const place = 'draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80';
@@ -180,9 +180,7 @@ test('a record that says nothing is taken away at the next look, and written at 
   );
   since();
   await reconciler.drainAll();
-  assert.deepEqual(since(), [`- element IPv4 ${place}`]);
-  await reconciler.drainAll();
-  assert.deepEqual(since(), [`+ element IPv4 ${place}`]);
+  assert.deepEqual(since(), [`- element IPv4 ${place}`, `+ element IPv4 ${place}`]);
   await reconciler.drainAll();
   assert.deepEqual(since(), []);
   assert.equal(observed.element(`IPv4 ${place}` as never)?.comment, 'since 1 s after boot');

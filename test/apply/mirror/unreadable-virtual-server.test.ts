@@ -14,7 +14,7 @@ import { union } from '../../../src/plan/operations/diff.js';
 import { errnoNumber } from '../../support/errnos.js';
 import { FaultyKernel } from '../../support/faulty-kernel.js';
 import { ready, service, slice } from '../../support/objects.js';
-import { context, setUp } from '../../support/reconciling.js';
+import { forgetVirtualServers, context, setUp } from '../../support/reconciling.js';
 import { mergeDirtyKeys } from '../../support/dirty-keys.js';
 
 // One virtual server cannot be read, whatever the reason and whoever asks: it is left as it is, told of and tried again with
@@ -99,7 +99,7 @@ const situations: Readonly<Record<string, Situation>> = {
   'at the start': {
     before: async (all) => {
       await become(all, ['10.1.0.1', '10.1.0.2']);
-      for (const key of all.observed.virtualServerKeys()) all.observed.setVirtualServer(key, undefined);
+      forgetVirtualServers(all.observed);
     },
     act: (all) => all.adopt(),
   },
@@ -217,7 +217,7 @@ test('what nobody asks for any more and could not be read at the start keeps its
   const { kernel, reconciler, resync, observed, lingering, tryAgain } = all;
   await become(all, ['10.1.0.1', '10.1.0.2']);
   connect(all);
-  for (const key of observed.virtualServerKeys()) observed.setVirtualServer(key, undefined);
+  forgetVirtualServers(observed);
   all.wantMany(count, undefined);
   kernel.error = errors[0];
   await resync.begin({ ignoreKnown: true });

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { PacketRules } from '../../../src/apply/packet-rules/packet-rules.js';
 import type { PacketRulesClient } from '../../../src/apply/packet-rules/packet-rules-client.js';
 import type { Family } from '../../../src/base/ip.js';
-import type { TransactionOutcome } from '../../../src/kernel/nftables/client.js';
-import type { NftablesChange } from '../../../src/kernel/nftables/requests.js';
+import type { TransactionOutcome } from '../../../src/kernel/nftables/transaction-outcome.js';
+import type { NftablesChange } from '../../../src/kernel/nftables/changes.js';
 import {
   setElement,
   type ElementKey,
@@ -50,7 +50,7 @@ class Tables implements PacketRulesClient {
   #missing(change: NftablesChange, among: readonly NftablesChange[]): string | undefined {
     const isThere =
       change.kind === 'declare-table' ||
-      this.declared.has(change.family) ||
+      ('family' in change && this.declared.has(change.family)) ||
       among.some(({ kind }) => kind === 'declare-table');
     return isThere ? undefined : 'ENOENT';
   }
@@ -191,13 +191,13 @@ test('sets for source ranges that were read are declared anew with what they hel
   assert.ok(others.declared.get('IPv4')?.sets.some(({ name }) => name === 'sources-24'));
 });
 
-test('where the rules are refused everything else goes on; once they are taken, elements are in doubt', async () => {
+test('while the kernel refuses the rules, elements are deferred; once it takes them, elements are read again', async () => {
   const { tables, doubts, rules, log } = setUp();
   tables.fault = ({ kind }) => (kind === 'declare-table' ? 'EOPNOTSUPP' : undefined);
   assert.equal(await rules.declare(), false);
   assert.equal(await rules.declare(), false);
   assert.equal(log.at('error').length, 1, 'said once');
-  assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'applied');
+  assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'deferred');
   assert.equal(tables.held.size, 0);
   tables.fault = () => undefined;
   assert.equal(await rules.declare(), true);
@@ -329,7 +329,7 @@ test('a table that is gone and cannot be looked at costs what was sent, and thro
     assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'unknown');
 });
 
-test('in trouble the table that is there takes the names of virtual servers, and nothing else', async () => {
+test('while a table cannot be read, it takes ownership markers and nothing else', async () => {
   const { tables, rules } = setUp();
   await rules.declare();
   const named = packetClassElement(
@@ -340,7 +340,7 @@ test('in trouble the table that is there takes the names of virtual servers, and
   rules.invalidate();
   await rules.read();
   assert.equal(rules.hasFailed('IPv4'), true);
-  assert.equal(statuses(await rules.apply(adding([vip(1), named]))), 'applied applied');
+  assert.equal(statuses(await rules.apply(adding([vip(1), named]))), 'deferred applied');
   assert.deepEqual([...tables.held.values()], [named]);
   tables.declared.clear();
   tables.held.clear();

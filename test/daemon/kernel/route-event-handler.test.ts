@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { DummyInterface } from '../../../src/apply/addresses/dummy-interface.js';
 import { dummyInterfaceName } from '../../../src/model/node.js';
 import { NodeAddresses } from '../../../src/apply/addresses/node-addresses.js';
-import { ObservedState } from '../../../src/apply/mirror/observed-state.js';
+import { EngineState } from '../../../src/apply/state/engine-state.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { RouteEventHandler } from '../../../src/daemon/kernel/route-event-handler.js';
 import { ip } from '../../support/objects.js';
@@ -18,8 +18,8 @@ const setUp = async () => {
   };
   const dummy = new DummyInterface(links, silentLogger);
   await dummy.ensure();
-  const observed = new ObservedState();
-  observed.setAddress(ip('10.96.0.1'), true);
+  const observed = new EngineState();
+  observed.notifyAddress(ip('10.96.0.1'), true);
   const told: string[] = [];
   const events = new RouteEventHandler({
     dummy,

@@ -1,3 +1,4 @@
+import { DesiredState } from '../../../src/plan/desired-state.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger, type Logger } from '../../../src/base/log.js';
@@ -10,19 +11,20 @@ import { apiServerService, reservedAddresses } from '../../../src/plan/render/re
 import { ip, local, nodeFacts, ready, service, settings, slice } from '../../support/objects.js';
 
 /** Wanted state over a store, with the Services that it warned of. */
-const setUp = (held?: () => DirtyKeys) => {
+const setUp = (held: () => DirtyKeys = dirtyKeys) => {
   const warned: string[] = [];
   const log: Logger = {
     ...silentLogger,
-    warn: (fields) => void warned.push((fields as { readonly service: string }).service),
+    warn: (fields) => void warned.push(String(fields['service'])),
   };
   const store = new ClusterStore(() => {});
   const facts = nodeFacts();
   const wanted = new DesiredStateUpdater({
+    desired: new DesiredState(),
     store,
     settings: () => settings(),
     nodeFacts: () => facts,
-    ...(held === undefined ? {} : { observedKeys: held }),
+    retainedKeys: held,
     events: silentRecorder,
     log,
   });
@@ -98,6 +100,7 @@ test('a change looks at no clash but its own', (context) => {
 test('an endpoint of the API server is never bound: those who have its address are rendered again when it comes and goes', () => {
   const store = new ClusterStore(() => {});
   const wanted = new DesiredStateUpdater({
+    desired: new DesiredState(),
     store,
     settings: () => settings(),
     nodeFacts: () => ({
@@ -109,6 +112,7 @@ test('an endpoint of the API server is never bound: those who have its address a
         apiServerHost: store.apiServerHost,
       }),
     }),
+    retainedKeys: dirtyKeys,
     events: silentRecorder,
     log: silentLogger,
   });

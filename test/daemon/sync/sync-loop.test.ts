@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DriftCounters } from '../../../src/apply/counters/drift-counters.js';
 import { DummyInterface } from '../../../src/apply/addresses/dummy-interface.js';
-import { ObservedState } from '../../../src/apply/mirror/observed-state.js';
+import { EngineState } from '../../../src/apply/state/engine-state.js';
+import { DesiredState } from '../../../src/plan/desired-state.js';
 import { OperationCounters } from '../../../src/apply/counters/operation-counters.js';
 import { defaultRetryDelays } from '../../../src/apply/retry/retries.js';
 import { BaseError } from '../../../src/base/errors.js';
@@ -29,7 +30,7 @@ import { RecordingLog } from '../../support/recording-log.js';
 /** The kernel mirror of a kernel that can be told to fail; `refused`: families whose packet rules it refuses. */
 const faultyMirror = (
   kernel: FaultyKernel,
-  observed: ObservedState,
+  observed: EngineState,
   log: RecordingLog,
   { refused, elements }: { readonly refused: readonly Family[]; readonly elements: ReadonlySet<SetElement> },
 ): MirrorPort => ({
@@ -84,7 +85,8 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
   const kernel = new FaultyKernel();
   const log = new RecordingLog();
   const settings = testSettings();
-  const observed = new ObservedState();
+  const desired = new DesiredState();
+  const observed = new EngineState(desired);
   const network = nodeNetwork();
   const counters = new OperationCounters();
   const drift = new DriftCounters(counters);
@@ -92,7 +94,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
   const observers = new SyncObservers();
   const raised: unknown[] = [];
   const shared = { settings, families, network, observed, counters, drift, log, notify: triggers.notify };
-  const cluster = composeCluster({ ...shared, events: silentRecorder });
+  const cluster = composeCluster({ ...shared, desired, events: silentRecorder });
   const { store } = cluster;
   /** Families whose packet rules the kernel refuses. */
   const refused: Family[] = [];

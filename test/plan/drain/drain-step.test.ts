@@ -9,6 +9,7 @@ import {
   type RealServerObservation,
   type Statistics,
   type VirtualServerEntry,
+  type VirtualServerKey,
   type DesiredVirtualServer,
 } from '../../../src/model/virtual-server.js';
 import {
@@ -16,6 +17,7 @@ import {
   virtualServersWithDraining,
   drainStep,
   type Draining,
+  type DrainingServers,
 } from '../../../src/plan/drain/drain-step.js';
 import {
   drainRecord,
@@ -74,9 +76,17 @@ const held = (last: number, since: number) => ({
   until: since + 15 * minute,
   record: drainRecord(identity, observed(last), since, undefined),
   liveness: undefined,
+  node: undefined,
 });
 
+const drainingBefore =
+  (draining: Draining) =>
+  (of: VirtualServerKey): DrainingServers =>
+    draining.get(of) ?? new Map();
+
 const nothingKnown = {
+  unreadable: [],
+  isOrphan: () => false,
   recordOf: () => undefined,
   endpointOf: () => undefined,
   isNodeDeleted: () => false,
@@ -84,7 +94,7 @@ const nothingKnown = {
 
 const step = (servers: readonly RealServerObservation[], draining: Draining = new Map(), now = 0) =>
   drainStep({
-    draining,
+    drainingOf: drainingBefore(draining),
     observations: new Map([[key, servers]]),
     desired: wanted,
     now,
@@ -135,22 +145,26 @@ test('what was not read goes on draining, unless it is wanted again or its virtu
     ],
   ]);
   const unread = {
-    draining,
+    drainingOf: drainingBefore(draining),
     observations: new Map(),
     now: 10,
     settings: defaultDrainSettings,
     ...nothingKnown,
+    unreadable: [key],
   };
   assert.deepEqual(
     drainStep({ ...unread, desired: wanted }).stillDraining,
     new Map([[key, new Map([[observed(1).key, since5]])]]),
   );
-  assert.deepEqual(drainStep({ ...unread, desired: holding(undefined) }).stillDraining, new Map());
+  assert.deepEqual(
+    drainStep({ ...unread, desired: holding(undefined) }).stillDraining,
+    new Map([[key, new Map()]]),
+  );
 });
 
 test('nothing is deleted of a virtual server that nobody wants', () => {
   const input = {
-    draining: new Map(),
+    drainingOf: drainingBefore(new Map()),
     observations: new Map([[key, [observed(1)]]]),
     now: 0,
     ...nothingKnown,
@@ -385,7 +399,8 @@ test('whose node is gone it is purged with its connections; others, and those wh
     [observed(2).key, ready('10.1.0.2', { on: 'alive' })],
   ]);
   const { purged, stillDraining: keep } = drainStep({
-    draining: new Map(),
+    ...nothingKnown,
+    drainingOf: drainingBefore(new Map()),
     observations: new Map([[key, busy]]),
     desired: wanted,
     now: 0,
@@ -411,7 +426,7 @@ test('the start is taken from the record of an earlier process; one that cannot 
   const busy = observed(1, { activeConnections: 1 });
   const sinceBy = (comment: string | undefined) => {
     const { stillDraining: keep } = drainStep({
-      draining: new Map(),
+      drainingOf: drainingBefore(new Map()),
       observations: new Map([[key, [busy]]]),
       desired: wanted,
       now: 100_000,
@@ -433,7 +448,7 @@ test('the start is taken from the record of an earlier process; one that cannot 
 test('what is recorded is read as it was, with the time that its Service gives', () => {
   const busy = observed(1, { activeConnections: 1 });
   const { stillDraining: keep } = drainStep({
-    draining: new Map(),
+    drainingOf: drainingBefore(new Map()),
     observations: new Map([[key, [busy]]]),
     desired: holding({ ...tableOf(observed(9)), drainMilliseconds: 90_000 }),
     now: 1_234_567,

@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { phaseOperations, phases } from '../../../src/plan/operations/phases.js';
 import { diff } from '../../../src/plan/operations/diff.js';
 import { ready, service, slice } from '../../support/objects.js';
-import { SimulatedNode } from '../../support/simulated-node.js';
+import { desiredState } from '../../support/desired-kernel.js';
+import { DesiredState } from '../../../src/plan/desired-state.js';
+import { ProductionNode } from '../../support/production-node.js';
 
 const cluster = {
   services: [
@@ -17,9 +19,9 @@ const cluster = {
   ],
 };
 
-test('what everything else needs is complete before the rest begins', () => {
-  const node = new SimulatedNode();
-  assert.deepEqual(node.replace(cluster), [
+test('what everything else needs is complete before the rest begins', async () => {
+  await using node = await ProductionNode.start();
+  assert.deepEqual(await node.replace(cluster), [
     '+ virtual server UDP 10.96.0.10:53 rr',
     '+ virtual server TCP 10.96.0.1:443 rr',
     '+ real server TCP 10.96.0.1:443 → 10.200.0.1:6443 masquerade weight 1',
@@ -31,25 +33,23 @@ test('what everything else needs is complete before the rest begins', () => {
   ]);
 });
 
-test('removals make room first; a virtual server goes before its address', () => {
-  const node = new SimulatedNode();
-  node.replace(cluster);
+test('removals make room first; a virtual server goes before its address', async () => {
+  await using node = await ProductionNode.start();
+  await node.replace(cluster);
   const moved = service('web', { clusterIP: '10.96.0.99' });
-  assert.deepEqual(node.change(moved.key, moved, [slice('web', [ready('10.1.0.1')])]), [
+  assert.deepEqual(await node.change(moved.key, moved, [slice('web', [ready('10.1.0.1')])]), [
     '- virtual server TCP 10.96.0.9:80',
-    '- address 10.96.0.9/32',
     '+ virtual server TCP 10.96.0.99:80 rr',
     '+ real server TCP 10.96.0.99:80 → 10.1.0.1:80 masquerade weight 1',
+    '- address 10.96.0.9/32',
     '+ address 10.96.0.99/32',
   ]);
 });
 
 test('phases have names, hold one sort of operation, and lose and double nothing', () => {
-  const wanted = new SimulatedNode();
-  wanted.replace(cluster);
-  const empty = new SimulatedNode();
-  const operations = diff(wanted.desired, empty.kernel, wanted.desired.keys());
-  const ordered = phases(operations, wanted.desired.urgency);
+  const desired = desiredState(cluster);
+  const operations = diff(desired, new DesiredState(), desired.keys());
+  const ordered = phases(operations, desired.urgency);
   assert.deepEqual(
     ordered.map(({ name }) => name),
     [
@@ -70,11 +70,8 @@ test('phases have names, hold one sort of operation, and lose and double nothing
 });
 
 test('a real server leaves in a phase after those that come', () => {
-  const node = new SimulatedNode();
-  node.replace(cluster);
-  const target = new SimulatedNode();
-  target.replace({ ...cluster, slices: [slice('web', [ready('10.1.0.2')])] });
-  const operations = diff(target.desired, node.kernel, target.desired.keys());
+  const target = desiredState({ ...cluster, slices: [slice('web', [ready('10.1.0.2')])] });
+  const operations = diff(target, desiredState(cluster), target.keys());
   assert.deepEqual(
     phases(operations.toReversed()).map((phase) => [phase.name, phaseOperations(phase).length]),
     [

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SimulatedNode } from '../../support/simulated-node.js';
+import { Command } from '../../../src/kernel/ipvs/attributes.js';
+import { desiredElements, desiredState } from '../../support/desired-kernel.js';
+import { ProductionNode } from '../../support/production-node.js';
 import {
   deadTerminating,
   ip,
@@ -21,12 +23,11 @@ const elementsOf = (
   endpoints: readonly EndpointSpec[],
   ownFacts = facts,
 ): readonly string[] => {
-  const node = new SimulatedNode(ownFacts);
-  node.replace({
+  const objects = {
     services: [service('web', { clusterIP: '10.96.0.1', ...fields })],
     slices: [slice('web', endpoints)],
-  });
-  return node.elements;
+  };
+  return desiredElements(desiredState(objects, ownFacts));
 };
 
 const loadBalancer = {
@@ -133,8 +134,8 @@ test('ranges of the other family, or one that is open to all, restrict nothing',
     );
 });
 
-test('of two Services on one address and port only the rules of the one that has it count', () => {
-  const node = new SimulatedNode(facts);
+test('of two Services on one address and port only the rules of the one that has it count', async () => {
+  await using node = await ProductionNode.start({ facts });
   const older = service('older', {
     clusterIP: '10.96.0.1',
     externalIPs: ['203.0.113.10'],
@@ -148,25 +149,28 @@ test('of two Services on one address and port only the rules of the one that has
   });
   const restrictions = (): readonly string[] =>
     node.elements.filter((element) => /restricted|sources/.test(element));
-  node.replace({ services: [older, younger], slices: [] });
+  await node.replace({ services: [older, younger], slices: [] });
   assert.deepEqual(restrictions(), []);
-  node.replace({ services: [younger], slices: [] });
+  await node.replace({ services: [younger], slices: [] });
   assert.equal(restrictions().length, 2);
-  node.replace({ services: [older, younger], slices: [] });
+  await node.replace({ services: [older, younger], slices: [] });
   assert.deepEqual(restrictions(), []);
 });
 
-test('an endpoint that comes or goes changes no rule; the first and the last one do', () => {
-  const node = new SimulatedNode(facts);
+test('an endpoint that comes or goes changes no rule; the first and the last one do', async () => {
+  await using node = await ProductionNode.start({ facts });
   const web = service('web', { clusterIP: '10.96.0.1' });
-  node.change(web.key, web, [slice('web', [ready('10.1.0.1')])]);
-  node.change(web.key, web, [slice('web', [ready('10.1.0.1'), ready('10.1.0.2')])]);
-  assert.deepEqual(node.ruleLines, []);
-  node.change(web.key, web, [slice('web', [])]);
-  assert.deepEqual(node.ruleLines, [
-    '+ element IPv4 no-endpoints 10.96.0.1 . TCP . 80',
-    '- element IPv4 cluster-ip 10.96.0.1 . TCP . 80',
-  ]);
+  await node.change(web.key, web, [slice('web', [ready('10.1.0.1')])]);
+  assert.deepEqual(node.elements, ['IPv4 cluster-ip 10.96.0.1 . TCP . 80', 'IPv4 vips 10.96.0.1']);
+  const { received } = node.kernel;
+  const before = received.length;
+  await node.change(web.key, web, [slice('web', [ready('10.1.0.1'), ready('10.1.0.2')])]);
+  assert.deepEqual(
+    received.slice(before).map(({ kind }) => kind),
+    [`ipvs ${Command.newDestination}`],
+  );
+  await node.change(web.key, web, [slice('web', [])]);
+  assert.deepEqual(node.elements, ['IPv4 no-endpoints 10.96.0.1 . TCP . 80', 'IPv4 vips 10.96.0.1']);
 });
 
 test('source ranges restrict a load balancer address that is an external IP too', () => {

@@ -1,3 +1,5 @@
+import { dirtyKeys } from '../../../src/plan/operations/diff.js';
+import { DesiredState } from '../../../src/plan/desired-state.js';
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -67,6 +69,8 @@ test('whatever can be read can be rendered', () => {
   fc.assert(
     fc.property(fc.array(damagedObject, { minLength: 1, maxLength: 8 }), (objects) => {
       const wanted = new DesiredStateUpdater({
+        desired: new DesiredState(),
+        retainedKeys: dirtyKeys,
         store: stored(objects),
         settings: () => settings(),
         nodeFacts: () => nodeFacts(['eth0 192.0.2.1/24', 'eth0 2001:db8::1/64']),
@@ -211,7 +215,7 @@ test('what is beyond all measure is told of in few words, and holds up nobody', 
   const of = (name: string): unknown =>
     lines.find(({ fields }) => fields['object'] === `services default/${name}`)?.fields['problems'];
   assert.deepEqual((of('bad-ips') as readonly string[]).slice(-2), [
-    'spec.externalIPs[19]: "10.0.0.256.19" is skipped: it cannot be parsed',
+    'spec.externalIPs[19]: "10.0.0.256.19" is not valid; skipped',
     '… and 19980 more',
   ]);
   assert.deepEqual(of('control\u0007'), [

@@ -1,0 +1,51 @@
+import type { Family } from '../../base/ip.js';
+import type { Logger } from '../../base/log.js';
+import { tableName } from '../../nftables/declarations.js';
+
+/** Why the rules of a family were declared: for the first time, because of a change of ours, or of another program. */
+export type DeclarationCause = 'first' | 'changed' | 'repaired';
+
+/** The log lines of the packet rules. */
+export class PacketRulesLog {
+  constructor(private readonly log: Logger) {}
+
+  notInForce(family: Family, problem: string): void {
+    this.log.error(
+      { event: 'packet-rules-not-in-force', table: tableName, family, problem },
+      'Packet rules not in force: no masquerading, source ranges or traffic policies; retrying',
+    );
+  }
+
+  unreadable(family: Family, problem: string): void {
+    this.log.error(
+      { event: 'packet-rules-unreadable', table: tableName, family, problem },
+      'Packet rules unreadable; they stay as they are; retrying',
+    );
+  }
+
+  inForce(family: Family): void {
+    this.log.info(
+      { event: 'packet-rules-in-force', table: tableName, family },
+      'Packet rules in force again',
+    );
+  }
+
+  declared(family: Family, cause: DeclarationCause): void {
+    const fields = { table: tableName, family };
+    if (cause === 'repaired')
+      this.log.warn(
+        { event: 'packet-rules-repaired', ...fields },
+        'Packet rules changed by another program; declared again',
+      );
+    else if (cause === 'first')
+      this.log.info({ event: 'packet-rules-declared', ...fields }, 'Packet rules declared');
+    else this.log.debug({ event: 'packet-rules-updated', ...fields }, 'Packet rules updated');
+  }
+
+  repairFailed(family: Family, problem: string): void {
+    this.log.warn(
+      { event: 'packet-rules-repair-failed', table: tableName, family, problem },
+      'Packet rules not repaired',
+    );
+  }
+}

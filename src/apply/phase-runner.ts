@@ -1,0 +1,143 @@
+import {
+  operationIdentity,
+  operationKey,
+  type AddressOperation,
+  type DeferrableOutcome,
+  type ElementOperation,
+  type IpvsOperation,
+  type Operation,
+  type Outcome,
+} from '../model/operation.js';
+import { formatOperation } from '../model/plan-entry.js';
+import {
+  virtualServerKey,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+} from '../model/virtual-server.js';
+import { phaseOperations, type Phase } from '../plan/operations/phases.js';
+import type { ServedFrontend } from '../plan/stale-flows.js';
+import { servedFrontend } from './conntrack/served-frontend.js';
+import type { OperationCounters } from './counters/operation-counters.js';
+import { decide, type Decision } from './retry/decisions.js';
+import { retryTargetOf, type RefusedOperations } from './retry/refused-operations.js';
+import type { EngineState } from './state/engine-state.js';
+
+/** The clients that send operations to the kernel: one outcome an operation, in order. */
+export interface OperationSenders {
+  readonly ipvs: { apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> };
+  readonly addresses: {
+    /** Calls `onSend` just before the operations are sent. */
+    apply(operations: readonly AddressOperation[], onSend: () => void): Promise<readonly Outcome[]>;
+  };
+  readonly packetRules: {
+    apply(operations: readonly ElementOperation[]): Promise<readonly DeferrableOutcome[]>;
+  };
+}
+
+export interface PhaseRunnerParts extends OperationSenders {
+  readonly state: EngineState;
+  readonly refused: RefusedOperations;
+  readonly counters: OperationCounters;
+}
+
+export interface ReconcileReport {
+  readonly applied: number;
+  /** Operations that the kernel refused; each is tried again later. */
+  readonly failed: number;
+}
+
+const applied: Outcome = { status: 'applied' };
+const unknown: Outcome = { status: 'unknown' };
+
+const failureReason = (outcome: Outcome): string =>
+  outcome.status === 'failed' ? outcome.message : 'no answer';
+
+/** Sends the phases of one run to the kernel, and records every outcome in the engine's state. */
+export class PhaseRunner {
+  #applied = 0;
+  #failed = 0;
+  /** UDP virtual servers whose clients may have flows to a real server that is not theirs any more. */
+  readonly #udpVirtualServers = new Map<VirtualServerKey, VirtualServerIdentity>();
+
+  constructor(private readonly parts: PhaseRunnerParts) {}
+
+  get report(): ReconcileReport {
+    return { applied: this.#applied, failed: this.#failed };
+  }
+
+  async run(all: Phase): Promise<void> {
+    const phase = this.#withoutContended(all);
+    const outcomes = await this.#send(phase);
+    for (const [index, operation] of phaseOperations(phase).entries())
+      this.#take(operation, outcomes[index] ?? unknown);
+  }
+
+  #take(operation: Operation, outcome: DeferrableOutcome): void {
+    if (outcome.status !== 'deferred') this.#count(this.#record(operation, outcome));
+    else if ('element' in operation) this.parts.state.recordElement(operation, outcome);
+  }
+
+  /** The UDP frontends, as they are now, whose flows are to be checked. Nothing but its client's silence ends such a flow. */
+  udpFrontends(): readonly ServedFrontend[] {
+    return [...this.#udpVirtualServers.values()].map((identity) =>
+      servedFrontend(identity, this.parts.state),
+    );
+  }
+
+  /** Nothing is done for the sake of a virtual server that exists although we were to create it, until it has been read. */
+  #withoutContended(phase: Phase): Phase {
+    const { virtualServers } = this.parts.state;
+    if (virtualServers.unconfirmed.size === 0) return phase;
+    if ('ipvs' in phase)
+      return { ...phase, ipvs: phase.ipvs.filter((each) => !virtualServers.isContended(operationKey(each))) };
+    if (!('addresses' in phase)) return phase;
+    const addresses = phase.addresses.filter(({ address }) => !virtualServers.hasContended(address));
+    return { ...phase, addresses };
+  }
+
+  async #send(phase: Phase): Promise<readonly DeferrableOutcome[]> {
+    const { ipvs, addresses, packetRules, state } = this.parts;
+    if ('elements' in phase) return packetRules.apply(phase.elements);
+    if ('addresses' in phase)
+      return addresses.apply(phase.addresses, () => state.sendAddresses(phase.addresses));
+    try {
+      return await ipvs.apply(phase.ipvs);
+    } catch (error) {
+      for (const operation of phase.ipvs) state.record(operation, unknown);
+      throw error;
+    }
+  }
+
+  #count(decision: Decision): void {
+    if (decision === 'applied') this.#applied += 1;
+    else if (decision !== 'reread') this.#failed += 1;
+  }
+
+  #record(operation: Operation, outcome: Outcome): Decision {
+    const { state, counters, refused } = this.parts;
+    const decision = decide(operation, outcome);
+    counters.count(operation.kind, outcome);
+    state.record(operation, decision === 'applied' ? applied : outcome);
+    if (decision === 'applied') {
+      this.#noteUdp(operation);
+      return decision;
+    }
+    const target = retryTargetOf(operation);
+    // Virtual servers alone are read one by one.
+    if (decision === 'reread' && target.kind === 'virtual-server') return decision;
+    const failure = { operation: formatOperation(operation), reason: failureReason(outcome) };
+    refused.record(target, decision, failure);
+    return decision;
+  }
+
+  /** A real server that joins others takes no flow from them. */
+  #noteUdp(operation: Operation): void {
+    if ('element' in operation || 'address' in operation || operation.kind.startsWith('update')) return;
+    const identity = operationIdentity(operation);
+    if (identity.by !== 'address' || identity.protocol !== 'UDP') return;
+    const key = virtualServerKey(identity);
+    const realServers = this.parts.state.virtualServer(key)?.realServers;
+    const joinsOthers = operation.kind === 'add-real-server' && (realServers?.size ?? 0) > 1;
+    if (!joinsOthers) this.#udpVirtualServers.set(key, identity);
+  }
+}

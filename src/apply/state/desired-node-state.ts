@@ -1,0 +1,65 @@
+import type { IpAddress } from '../../base/ip.js';
+import type { DesiredVirtualServer, VirtualServerKey } from '../../model/virtual-server.js';
+import type { ElementKey, SetElement } from '../../nftables/declarations.js';
+import type { DesiredView } from '../../plan/operations/diff.js';
+import type { Urgency } from '../../plan/operations/phases.js';
+import { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
+import { ExcludedByCidr } from '../../plan/ownership/excluded-by-cidr.js';
+import {
+  ForeignVirtualServers,
+  type VirtualServerOwners,
+} from '../../plan/ownership/foreign-virtual-servers.js';
+import type { EngineState } from './engine-state.js';
+
+export interface DesiredNodeStateParts {
+  /** What Services ask for. */
+  readonly services: DesiredView & VirtualServerOwners & { readonly urgency: Urgency };
+  readonly state: EngineState;
+  /** Whether an interface of this node other than kube-ipvs0 has the address. */
+  readonly isOnInterface: (address: IpAddress) => boolean;
+  /** Whether the address is inside of ipvs.excludeCIDRs. */
+  readonly isExcluded: (address: IpAddress) => boolean;
+}
+
+/**
+ * What the kernel of this node is to hold: what Services ask for and orphans keep, what is inside of ipvs.excludeCIDRs as it is,
+ * nothing for the sake of foreign virtual servers, and the records of drains. Each look asks the engine's state; nothing is
+ * stored.
+ */
+export class DesiredNodeState implements DesiredView {
+  readonly orphaned: OrphanedVirtualServers;
+  readonly foreign: ForeignVirtualServers;
+  readonly #state: EngineState;
+
+  constructor({ services, state, isOnInterface, isExcluded }: DesiredNodeStateParts) {
+    const { orphans, foreign } = state.virtualServers;
+    this.#state = state;
+    this.orphaned = new OrphanedVirtualServers({ desired: services, orphans, isOnInterface });
+    const desired = new ExcludedByCidr({ desired: this.orphaned, observed: state, isExcluded });
+    this.foreign = new ForeignVirtualServers({ desired, services, foreign, observed: state });
+  }
+
+  get urgency(): Urgency {
+    return this.foreign.urgency;
+  }
+
+  virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined {
+    return this.foreign.virtualServer(key);
+  }
+
+  hasAddress(address: IpAddress): boolean {
+    return this.foreign.hasAddress(address);
+  }
+
+  element(key: ElementKey): SetElement | undefined {
+    return this.#drainRecord(key) ?? this.foreign.element(key);
+  }
+
+  /** A record that says something else in the kernel goes first; its removal makes its key dirty again. */
+  #drainRecord(key: ElementKey): SetElement | undefined {
+    const record = this.#state.virtualServers.drains.record(key);
+    if (record === undefined) return undefined;
+    const observed = this.#state.element(key);
+    return observed === undefined || observed.comment === record.comment ? record : undefined;
+  }
+}

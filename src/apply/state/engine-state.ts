@@ -1,0 +1,129 @@
+import type { Family, IpAddress } from '../../base/ip.js';
+import type {
+  AddressOperation,
+  DeferrableOutcome,
+  ElementOperation,
+  Operation,
+  Outcome,
+} from '../../model/operation.js';
+import type { VirtualServerKey } from '../../model/virtual-server.js';
+import type { ElementKey, SetElement } from '../../nftables/declarations.js';
+import { dirtyKeys, type DirtyKeys, type ObservedView } from '../../plan/operations/diff.js';
+import type { VirtualServerOwners } from '../../plan/ownership/foreign-virtual-servers.js';
+import { AddressEntries } from './address-entries.js';
+import { DirtyKeySet } from './dirty-key-set.js';
+import { ElementEntries } from './element-entries.js';
+import { VirtualServerEntries, type ObservedVirtualServer } from './virtual-server-entries.js';
+
+const noServices: Pick<VirtualServerOwners, 'ownerOf' | 'elementsOf'> = {
+  ownerOf: () => undefined,
+  elementsOf: () => [],
+};
+
+/**
+ * The state of the engine: what the kernel is known to hold, and the status of each virtual server, address and element. It
+ * changes only by what the kernel said: outcomes of operations, reads and notifications.
+ */
+export class EngineState implements ObservedView {
+  readonly #dirty = new DirtyKeySet();
+  readonly virtualServers: VirtualServerEntries;
+  readonly #addresses = new AddressEntries();
+  readonly #elements = new ElementEntries();
+
+  constructor(services = noServices) {
+    this.virtualServers = new VirtualServerEntries(this.#dirty, services);
+  }
+
+  virtualServer(key: VirtualServerKey): ObservedVirtualServer | undefined {
+    return this.virtualServers.observed(key);
+  }
+
+  virtualServerKeys(): Iterable<VirtualServerKey> {
+    return this.virtualServers.observedKeys();
+  }
+
+  hasAddress(address: IpAddress): boolean {
+    return this.#addresses.has(address);
+  }
+
+  addresses(): Iterable<IpAddress> {
+    return this.#addresses.present();
+  }
+
+  element(key: ElementKey): SetElement | undefined {
+    return this.#elements.get(key);
+  }
+
+  *elementsOf(family: Family): Iterable<SetElement> {
+    for (const element of this.#elements.present()) if (element.family === family) yield element;
+  }
+
+  *elementKeys(): Iterable<ElementKey> {
+    for (const { key } of this.#elements.present()) yield key;
+  }
+
+  /** Everything that the kernel is known to hold. */
+  keys(): DirtyKeys {
+    return dirtyKeys({
+      virtualServers: new Set(this.virtualServerKeys()),
+      addresses: new Set(this.addresses()),
+      elements: new Set(this.elementKeys()),
+    });
+  }
+
+  /** How many things the kernel holds; looks at each virtual server. */
+  sizes(): Readonly<Record<'virtualServers' | 'realServers' | 'addresses' | 'elements', number>> {
+    let realServers = 0;
+    for (const observed of this.virtualServers.observedServers()) realServers += observed.realServers.size;
+    return {
+      virtualServers: this.virtualServers.observedCount,
+      realServers,
+      addresses: this.#addresses.size,
+      elements: this.#elements.size,
+    };
+  }
+
+  /** The keys that are desired differently since the last call, by what changed in this state. */
+  takeDirty(): DirtyKeys {
+    return this.#dirty.take();
+  }
+
+  /** Takes in all elements that the kernel has of these families; gives the keys to diff. */
+  setElements(elements: readonly SetElement[], families?: readonly Family[]): ReadonlySet<ElementKey> {
+    const { drains } = this.virtualServers;
+    for (const { key, comment } of elements) {
+      const record = drains.size === 0 ? undefined : drains.record(key);
+      if (record !== undefined && record.comment !== comment) this.#dirty.addElement(key);
+    }
+    return this.#elements.read(elements, families);
+  }
+
+  /** Takes in all addresses of kube-ipvs0; gives those that came or went. */
+  setAddresses(addresses: Iterable<IpAddress>): ReadonlySet<IpAddress> {
+    return this.#addresses.read(addresses);
+  }
+
+  /** The kernel notified that kube-ipvs0 got or lost an address. Gives whether our own operations do not lead to that. */
+  notifyAddress(address: IpAddress, present: boolean): boolean {
+    return this.#addresses.notify(address, present);
+  }
+
+  /** Operations on addresses are about to be sent: what is notified from now on is newer than they are. */
+  sendAddresses(operations: readonly AddressOperation[]): void {
+    this.#addresses.send(operations);
+  }
+
+  record(operation: Operation, outcome: Outcome): void {
+    if ('address' in operation) this.#addresses.record(operation, outcome);
+    else if ('element' in operation) this.recordElement(operation, outcome);
+    else this.virtualServers.record(operation, outcome);
+  }
+
+  /** A record of a drain that says something else is removed first, and then added again. */
+  recordElement(operation: ElementOperation, outcome: DeferrableOutcome): void {
+    this.#elements.record(operation, outcome);
+    const { key } = operation.element;
+    if (operation.kind === 'delete-element' && this.virtualServers.drains.record(key) !== undefined)
+      this.#dirty.addElement(key);
+  }
+}

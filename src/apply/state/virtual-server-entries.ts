@@ -1,0 +1,333 @@
+import { CounterMap } from '../../base/collections/counter-map.js';
+import type { IpAddress } from '../../base/ip.js';
+import { operationIdentity, type IpvsOperation, type Outcome } from '../../model/operation.js';
+import {
+  virtualServerKey,
+  type RealServer,
+  type RealServerKey,
+  type VirtualServer,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+} from '../../model/virtual-server.js';
+import type { ElementKey } from '../../nftables/declarations.js';
+import type { DrainingServers } from '../../plan/drain/drain-step.js';
+import { orphanKeys, type Orphan } from '../../plan/drain/orphan.js';
+import type { VirtualServerOwners } from '../../plan/ownership/foreign-virtual-servers.js';
+import { vipElement } from '../../plan/packet-rules/packet-elements.js';
+import type { DirtyKeySet } from './dirty-key-set.js';
+import { DrainIndex } from './drain-index.js';
+import { OrphanIndex } from './orphan-index.js';
+import {
+  nextStatus,
+  unknownToUs,
+  type VirtualServerEvent,
+  type VirtualServerStatus,
+} from './virtual-server-status.js';
+
+/** What the kernel is known to hold of one virtual server. */
+export interface ObservedVirtualServer {
+  readonly server: VirtualServer;
+  readonly realServers: ReadonlyMap<RealServerKey, RealServer>;
+}
+
+/** All that is known of one virtual server besides what Services ask for. */
+interface Entry {
+  readonly key: VirtualServerKey;
+  readonly identity: VirtualServerIdentity;
+  status: VirtualServerStatus;
+  /** Undefined: the kernel does not have it, or it is not ours. */
+  observed: { server: VirtualServer; readonly realServers: Map<RealServerKey, RealServer> } | undefined;
+  orphan: Orphan | undefined;
+  /** Ownership markers that go only with the virtual server. */
+  markers: Set<ElementKey> | undefined;
+  /** Counts what was observed: an observation that began before the last one is stale. */
+  revision: number;
+}
+
+type Services = Pick<VirtualServerOwners, 'ownerOf' | 'elementsOf'>;
+
+const addressOf = (identity: VirtualServerIdentity): IpAddress | undefined =>
+  identity.by === 'address' ? identity.address : undefined;
+
+/** Whether the kernel may hold something of ours. */
+const mayHold = ({ kind }: VirtualServerStatus): boolean =>
+  kind === 'in-sync' || kind === 'unconfirmed' || kind === 'unreadable';
+
+/** What an outcome other than success says of the virtual server. */
+const eventOf = (operation: IpvsOperation, outcome: Outcome): VirtualServerEvent => {
+  const isCreation = operation.kind === 'add-virtual-server';
+  if (outcome.status !== 'failed') return { kind: isCreation ? 'creation-unanswered' : 'unanswered' };
+  return { kind: isCreation && outcome.errno === 'EEXIST' ? 'exists' : 'refused' };
+};
+
+/**
+ * The virtual servers of the kernel, each with its status. All that is known of one is in its entry; the indexes follow from the
+ * entries and are kept here, in one place. What is desired differently when an entry changes is added to the dirty keys.
+ */
+export class VirtualServerEntries {
+  readonly #entries = new Map<VirtualServerKey, Entry>();
+  /** The entries by status, for the statuses that are rare. */
+  readonly #byStatus = {
+    unconfirmed: new Map<VirtualServerKey, VirtualServerIdentity>(),
+    unreadable: new Map<VirtualServerKey, VirtualServerIdentity>(),
+    foreign: new Map<VirtualServerKey, VirtualServerIdentity>(),
+  };
+  /** Addresses with an unreadable virtual server, and with one that exists although we are to create it. */
+  readonly #unreadableAddresses = new CounterMap<IpAddress>();
+  readonly #contendedAddresses = new CounterMap<IpAddress>();
+  readonly orphans = new OrphanIndex();
+  readonly drains = new DrainIndex((key) => this.#byStatus.unreadable.has(key));
+  #observedCount = 0;
+  /** Operations on real servers come in runs on one virtual server: its key is put together once for the run. */
+  #lastKey: { readonly identity: VirtualServerIdentity; readonly key: VirtualServerKey } | undefined;
+
+  constructor(
+    private readonly dirty: DirtyKeySet,
+    private readonly services: Services,
+  ) {}
+
+  // ---- what is known
+
+  observed(key: VirtualServerKey): ObservedVirtualServer | undefined {
+    return this.#entries.get(key)?.observed;
+  }
+
+  status(key: VirtualServerKey): VirtualServerStatus {
+    return this.#entries.get(key)?.status ?? unknownToUs;
+  }
+
+  /** Stamps an observation of the virtual server that begins now; see `read`. */
+  revision(key: VirtualServerKey): number {
+    return this.#entries.get(key)?.revision ?? 0;
+  }
+
+  /** How many virtual servers of ours the kernel has. */
+  get observedCount(): number {
+    return this.#observedCount;
+  }
+
+  /** Those that the kernel has of ours. */
+  *observedKeys(): Iterable<VirtualServerKey> {
+    for (const { key, observed } of this.#entries.values()) if (observed !== undefined) yield key;
+  }
+
+  *observedServers(): Iterable<ObservedVirtualServer> {
+    for (const { observed } of this.#entries.values()) if (observed !== undefined) yield observed;
+  }
+
+  /** Those that are to be read before anything else is done to them. */
+  get unconfirmed(): ReadonlyMap<VirtualServerKey, VirtualServerIdentity> {
+    return this.#byStatus.unconfirmed;
+  }
+
+  get foreign(): ReadonlyMap<VirtualServerKey, VirtualServerIdentity> {
+    return this.#byStatus.foreign;
+  }
+
+  /** Whether the address has a virtual server that cannot be read, and so may have connections. */
+  hasUnreadable(address: IpAddress): boolean {
+    return this.#unreadableAddresses.has(address);
+  }
+
+  /** Whether the kernel refused to create the virtual server because one exists, and it was not read since. */
+  isContended(key: VirtualServerKey): boolean {
+    const status = this.status(key);
+    return status.kind === 'unconfirmed' && status.exists;
+  }
+
+  hasContended(address: IpAddress): boolean {
+    return this.#contendedAddresses.has(address);
+  }
+
+  /** Whether a request of ours may have created it; what came of that is not known. */
+  mayBeOurs(key: VirtualServerKey): boolean {
+    const status = this.status(key);
+    return 'mayBeOurs' in status && status.mayBeOurs;
+  }
+
+  // ---- what changes it
+
+  record(operation: IpvsOperation, outcome: Outcome): void {
+    const identity = operationIdentity(operation);
+    const entry = this.#entryOf(identity);
+    entry.revision += 1;
+    if (outcome.status === 'applied') this.#recordApplied(entry, operation);
+    else this.#moveTo(entry, eventOf(operation, outcome));
+    this.#dropIfEmpty(entry);
+  }
+
+  #recordApplied(entry: Entry, operation: IpvsOperation): void {
+    switch (operation.kind) {
+      case 'add-virtual-server':
+        this.#setObserved(entry, { server: operation.server, realServers: new Map() });
+        return this.#moveTo(entry, { kind: 'created' });
+      case 'update-virtual-server':
+        if (entry.observed !== undefined) entry.observed.server = operation.server;
+        return this.#moveTo(entry, { kind: 'changed' });
+      case 'delete-virtual-server':
+        this.#setObserved(entry, undefined);
+        return this.#moveTo(entry, { kind: 'deleted' });
+      case 'add-real-server':
+      case 'update-real-server':
+        entry.observed?.realServers.set(operation.server.key, operation.server);
+        return undefined;
+      case 'delete-real-server':
+        entry.observed?.realServers.delete(operation.server.key);
+        return undefined;
+    }
+  }
+
+  /** Takes in what was read of a virtual server; undefined: the kernel does not have it. A stale observation changes nothing. */
+  read(
+    identity: VirtualServerIdentity,
+    found: { readonly server: VirtualServer; readonly realServers: Iterable<RealServer> } | undefined,
+    { isAdopted, revision }: { readonly isAdopted: boolean; readonly revision: number },
+  ): void {
+    const entry = this.#entryOf(identity);
+    if (entry.revision !== revision) return;
+    this.#moveTo(entry, found === undefined ? { kind: 'read-absent' } : { kind: 'read-present', isAdopted });
+    if (found !== undefined && mayHold(entry.status)) {
+      const realServers = new Map([...found.realServers].map((each) => [each.key, each]));
+      this.#setObserved(entry, { server: found.server, realServers });
+    }
+    this.#dropIfEmpty(entry);
+  }
+
+  /** The same of one that a dump of all lists, where nothing else is known of it but `server`. */
+  list(server: VirtualServer): void {
+    const entry = this.#entryOf(server.identity);
+    const realServers = entry.observed?.realServers ?? new Map<RealServerKey, RealServer>();
+    this.#setObserved(entry, { server, realServers });
+    this.#moveTo(entry, { kind: 'listed-ours' });
+  }
+
+  apply(identity: VirtualServerIdentity, event: VirtualServerEvent): void {
+    const entry = this.#entryOf(identity);
+    this.#moveTo(entry, event);
+    this.#dropIfEmpty(entry);
+  }
+
+  /** The virtual servers that a dump of all lists as another program's: all others are none any more. */
+  setForeign(listed: ReadonlyMap<VirtualServerKey, VirtualServerIdentity>): void {
+    for (const [key, identity] of this.#byStatus.foreign)
+      if (!listed.has(key)) this.apply(identity, { kind: 'not-listed' });
+    for (const identity of listed.values()) this.apply(identity, { kind: 'listed-foreign' });
+  }
+
+  /** What a dump of all tells of those in doubt that it does not list: the kernel does not have them. */
+  endDoubt(isListed: (key: VirtualServerKey) => boolean): void {
+    for (const [key, identity] of this.#byStatus.unconfirmed)
+      if (!isListed(key) && this.observed(key) === undefined) this.apply(identity, { kind: 'read-absent' });
+  }
+
+  /** It is the time to try the unreadable ones among these again. */
+  retryUnreadable(keys: Iterable<VirtualServerKey>, isRefused: (key: VirtualServerKey) => boolean): void {
+    if (this.#byStatus.unreadable.size === 0) return;
+    for (const key of keys) {
+      const identity = this.#byStatus.unreadable.get(key);
+      if (identity !== undefined && !isRefused(key)) this.apply(identity, { kind: 'retry-due' });
+    }
+  }
+
+  setOrphan(key: VirtualServerKey, orphan: Orphan | undefined): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.orphans.replace(key, entry.orphan, orphan);
+    for (const each of [entry.orphan, orphan]) if (each !== undefined) this.#addDirty(orphanKeys(each));
+    entry.orphan = orphan;
+    this.#dropIfEmpty(entry);
+  }
+
+  setDraining(key: VirtualServerKey, servers: DrainingServers): void {
+    for (const record of this.drains.replace(key, servers)) this.dirty.addElement(record);
+  }
+
+  /** The marker stays until the virtual server goes: without it the next process would take the virtual server for foreign. */
+  holdMarker(key: VirtualServerKey, marker: ElementKey): void {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) (entry.markers ??= new Set()).add(marker);
+  }
+
+  /** Adds the markers that are held for these virtual servers to the dirty keys. */
+  releaseMarkers(keys: Iterable<VirtualServerKey>): void {
+    for (const key of keys) this.#releaseMarkers(this.#entries.get(key));
+  }
+
+  // ---- the entries and their indexes
+
+  #entryOf(identity: VirtualServerIdentity): Entry {
+    if (this.#lastKey?.identity !== identity) this.#lastKey = { identity, key: virtualServerKey(identity) };
+    const { key } = this.#lastKey;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      const [observed, orphan, markers] = [undefined, undefined, undefined];
+      entry = { key, identity, status: unknownToUs, observed, orphan, markers, revision: 0 };
+      this.#entries.set(key, entry);
+    }
+    return entry;
+  }
+
+  #setObserved(entry: Entry, observed: Entry['observed']): void {
+    this.#observedCount += Number(observed !== undefined) - Number(entry.observed !== undefined);
+    entry.observed = observed;
+    entry.revision += 1;
+    if (observed === undefined) this.#releaseMarkers(entry);
+  }
+
+  #releaseMarkers(entry: Entry | undefined): void {
+    for (const marker of entry?.markers ?? []) this.dirty.addElement(marker);
+    if (entry !== undefined) entry.markers = undefined;
+  }
+
+  #moveTo(entry: Entry, event: VirtualServerEvent): void {
+    const before = entry.status;
+    const after = nextStatus(before, event);
+    if (before === after) return;
+    entry.status = after;
+    this.#index(entry, before, -1);
+    this.#index(entry, after, 1);
+    if (!mayHold(after)) this.#setObserved(entry, undefined);
+    if ((before.kind === 'foreign') !== (after.kind === 'foreign')) this.#addDirtyOwned(entry);
+    if (before.kind === 'unreadable' && after.kind !== 'unreadable') this.#endUnreadable(entry);
+  }
+
+  #index({ key, identity }: Entry, status: VirtualServerStatus, difference: 1 | -1): void {
+    if (status.kind === 'absent' || status.kind === 'in-sync' || status.kind === 'missing') return;
+    const index = this.#byStatus[status.kind];
+    if (difference > 0) index.set(key, identity);
+    else index.delete(key);
+    const address = addressOf(identity);
+    if (address === undefined) return;
+    if (status.kind === 'unreadable') this.#unreadableAddresses.add(address, difference);
+    if (status.kind === 'unconfirmed' && status.exists) this.#contendedAddresses.add(address, difference);
+  }
+
+  /** An address waits while it has an unreadable virtual server. */
+  #endUnreadable({ key, identity }: Entry): void {
+    this.drains.restoreDeadlines(key);
+    const address = addressOf(identity);
+    if (address === undefined) return;
+    this.dirty.addAddress(address);
+    this.dirty.addElement(vipElement(address).key);
+  }
+
+  /** A virtual server that came to be foreign, or is no longer, changes what its Service gets. */
+  #addDirtyOwned({ key, identity }: Entry): void {
+    const address = addressOf(identity);
+    if (address === undefined || this.services.ownerOf(key) === undefined) return;
+    this.dirty.addVirtualServer(key);
+    this.dirty.addAddress(address);
+    this.dirty.addElement(vipElement(address).key);
+    for (const element of this.services.elementsOf(key)) this.dirty.addElement(element.key);
+  }
+
+  #addDirty({ virtualServers, addresses, elements }: ReturnType<typeof orphanKeys>): void {
+    for (const key of virtualServers) this.dirty.addVirtualServer(key);
+    for (const address of addresses) this.dirty.addAddress(address);
+    for (const key of elements) this.dirty.addElement(key);
+  }
+
+  #dropIfEmpty({ key, status, observed, orphan }: Entry): void {
+    if (status.kind === 'absent' && observed === undefined && orphan === undefined) this.#entries.delete(key);
+  }
+}

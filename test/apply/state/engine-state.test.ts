@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EngineState } from '../../../src/apply/state/engine-state.js';
+import { virtualServerKey, type VirtualServer } from '../../../src/model/virtual-server.js';
+import { setElement } from '../../../src/nftables/declarations.js';
+import { ip } from '../../support/objects.js';
+
+const vip = ip('10.96.0.1');
+const identity = { by: 'address', protocol: 'TCP', address: vip, port: 80 } as const;
+const server: VirtualServer = {
+  key: virtualServerKey(identity),
+  identity,
+  scheduler: 'rr',
+  persistence: undefined,
+  flags: [],
+};
+const bind = { kind: 'bind-address', address: vip } as const;
+const applied = { status: 'applied' } as const;
+
+test('an address that another program removes while we bind it is absent, whatever the outcome says', () => {
+  const state = new EngineState();
+  state.sendAddresses([bind]);
+  assert.equal(state.notifyAddress(vip, false), true, 'that is not what our operation leads to');
+  state.record(bind, applied);
+  assert.equal(state.hasAddress(vip), false);
+});
+
+test('our own operation comes back as a notification and says nothing new', () => {
+  const state = new EngineState();
+  state.sendAddresses([bind]);
+  assert.equal(state.notifyAddress(vip, true), false);
+  state.record(bind, applied);
+  assert.equal(state.hasAddress(vip), true);
+  assert.equal(state.notifyAddress(vip, false), true);
+  assert.equal(state.hasAddress(vip), false);
+});
+
+test('an address whose device vanishes while it is bound is lost with the others', () => {
+  const state = new EngineState();
+  const other = { kind: 'bind-address', address: ip('10.96.0.2') } as const;
+  state.sendAddresses([other]);
+  state.record(other, applied);
+  state.sendAddresses([bind]);
+  assert.deepEqual([...state.setAddresses([])].toSorted(), ['10.96.0.1', '10.96.0.2']);
+});
+
+test('a read that began before an operation was recorded is stale', () => {
+  const state = new EngineState();
+  const { virtualServers } = state;
+  const revision = virtualServers.revision(server.key);
+  state.record({ kind: 'add-virtual-server', server }, applied);
+  virtualServers.read(identity, undefined, { isAdopted: false, revision });
+  assert.equal(state.virtualServer(server.key)?.server, server);
+  virtualServers.read(identity, undefined, {
+    isAdopted: false,
+    revision: virtualServers.revision(server.key),
+  });
+  assert.equal(state.virtualServer(server.key), undefined);
+});
+
+test('a deferred element is not in the kernel, and is dirty once its family is read', () => {
+  const state = new EngineState();
+  const added = setElement('IPv4', 'vips', [vip]);
+  const removed = setElement('IPv4', 'vips', [ip('10.96.0.2')]);
+  state.setElements([removed]);
+  state.recordElement({ kind: 'add-element', element: added }, { status: 'deferred' });
+  state.recordElement({ kind: 'delete-element', element: removed }, { status: 'deferred' });
+  assert.deepEqual([state.element(added.key), state.element(removed.key)], [undefined, removed]);
+  assert.deepEqual([...state.setElements([removed])].toSorted(), [added.key, removed.key].toSorted());
+  assert.deepEqual([...state.setElements([removed])], []);
+});

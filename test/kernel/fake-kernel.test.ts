@@ -1,0 +1,367 @@
+// The fake kernel of test/support/fake-kernel does what this one does: the same script on both, the same outcomes and dumps.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { families, type Family } from '../../src/base/ip.js';
+import { IpvsClient } from '../../src/kernel/ipvs/client.js';
+import { NetfilterGroup } from '../../src/kernel/nfnetlink.js';
+import { NftablesClient } from '../../src/kernel/nftables/client.js';
+import { tableOfEvent, watchNftables } from '../../src/kernel/nftables/events.js';
+import type { NftablesChange } from '../../src/kernel/nftables/changes.js';
+import { RouteGroup } from '../../src/kernel/rtnetlink/attributes.js';
+import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
+import {
+  rtnetlinkEventFrom,
+  watchRtnetlink,
+  type RtnetlinkEvent,
+} from '../../src/kernel/rtnetlink/events.js';
+import type { IpvsOperation, Outcome } from '../../src/model/operation.js';
+import { dummyInterfaceName } from '../../src/model/node.js';
+import type { RealServer, VirtualServer, VirtualServerIdentity } from '../../src/model/virtual-server.js';
+import { Connection } from '../../src/netlink/connection.js';
+import type { ProtocolName } from '../../src/netlink/constants.js';
+import { setElement, type SetElement, type TableDeclaration } from '../../src/nftables/declarations.js';
+import { eventually } from '../support/eventually.js';
+import { FakeKernel } from '../support/fake-kernel/fake-kernel.js';
+import { runLine } from '../support/lab-guest.js';
+import { ip } from '../support/objects.js';
+import { everything, sampleAddress, serviceElement, services, vips } from '../support/packet-rules.js';
+import { at, everyOption, real, virtual } from '../support/virtual-server-entries.js';
+
+runLine('ip link set lo up');
+
+const fake = new FakeKernel();
+
+interface Clients {
+  readonly ipvs: IpvsClient;
+  readonly route: RtnetlinkClient;
+  readonly nftables: NftablesClient;
+}
+
+const clients = (connect: (protocol: ProtocolName) => Connection): Clients => ({
+  ipvs: IpvsClient.open(connect('generic')),
+  route: RtnetlinkClient.open(connect('route')),
+  nftables: NftablesClient.open(connect('netfilter')),
+});
+const onReal = clients((protocol) => Connection.open(protocol));
+const onFake = clients(fake.connectOther);
+
+after(() => {
+  for (const client of Object.values(onReal)) client.close();
+});
+
+/** Gives what the script saw, step by step. */
+type Script = (kernel: Clients) => AsyncIterable<unknown>;
+
+const played = async (script: Script, kernel: Clients): Promise<readonly unknown[]> => {
+  const seen: unknown[] = [];
+  for await (const step of script(kernel)) seen.push(step);
+  return seen;
+};
+
+/** The texts of kernels differ from version to version: errno names do not. */
+const summary = (outcome: Outcome): string => (outcome.status === 'failed' ? outcome.errno : outcome.status);
+
+const errnoOf = async (work: Promise<unknown>): Promise<unknown> => {
+  try {
+    return (await work) ?? 'nothing';
+  } catch (error) {
+    return error instanceof Error && 'errno' in error ? error.errno : error;
+  }
+};
+
+const sameOnBoth = (name: string, script: Script): void => {
+  test(name, async () => assert.deepEqual(await played(script, onFake), await played(script, onReal)));
+};
+
+// ---- IPVS
+
+const web = at('TCP', '10.0.0.1', 80);
+const missing = at('TCP', '10.0.0.99', 80);
+const six = at('UDP', 'fd00::1', 53);
+const add = (identity: VirtualServerIdentity, fields: Partial<VirtualServer> = {}): IpvsOperation => ({
+  kind: 'add-virtual-server',
+  server: virtual(identity, fields),
+});
+const update = (identity: VirtualServerIdentity, fields: Partial<VirtualServer> = {}): IpvsOperation => ({
+  kind: 'update-virtual-server',
+  server: virtual(identity, fields),
+});
+const onRealServer = (
+  kind: 'add-real-server' | 'update-real-server' | 'delete-real-server',
+  of: VirtualServerIdentity,
+  server: RealServer,
+): IpvsOperation => ({ kind, of, server });
+
+const ipvsOperations: readonly IpvsOperation[] = [
+  add(web),
+  add(web),
+  add(at('TCP', '10.0.0.2', 80), { scheduler: 'nonesuch' }),
+  update(web, { scheduler: 'sh', flags: ['sh-fallback'], persistence: { seconds: 600, prefixLength: 24 } }),
+  update(web, { scheduler: 'nonesuch' }),
+  update(missing),
+  { kind: 'delete-virtual-server', server: missing },
+  onRealServer('add-real-server', web, real('10.1.0.1', 8080)),
+  onRealServer('add-real-server', web, real('10.1.0.1', 8080)),
+  onRealServer('add-real-server', web, real('10.1.0.2', 8080, { weight: 0 })),
+  onRealServer('add-real-server', web, real('10.1.0.3', 8080, { weight: 0x80000000 })),
+  onRealServer('add-real-server', web, real('10.1.0.3', 8080, { upperThreshold: 5, lowerThreshold: 6 })),
+  onRealServer('add-real-server', web, real('224.0.0.1', 8080)),
+  onRealServer('add-real-server', web, real('0.0.0.0', 8080)),
+  onRealServer('add-real-server', web, real('fd00::2', 8080)),
+  onRealServer('add-real-server', missing, real('10.1.0.1', 8080)),
+  onRealServer('update-real-server', web, real('10.1.0.1', 8080, { weight: 7, upperThreshold: 9 })),
+  onRealServer('update-real-server', web, real('10.1.0.9', 8080)),
+  onRealServer('update-real-server', web, real('10.1.0.1', 8080, { weight: 0x80000000 })),
+  onRealServer('update-real-server', missing, real('10.1.0.9', 8080)),
+  onRealServer('delete-real-server', web, real('10.1.0.9', 8080)),
+  onRealServer('delete-real-server', missing, real('10.1.0.1', 8080)),
+  onRealServer('delete-real-server', web, real('10.1.0.2', 8080)),
+  add(six),
+  onRealServer('add-real-server', six, real('fd00::2', 53)),
+  onRealServer('add-real-server', six, real('ff02::1', 53)),
+  onRealServer('add-real-server', six, real('10.1.0.1', 53)),
+  { kind: 'delete-virtual-server', server: six },
+  { kind: 'delete-virtual-server', server: six },
+];
+
+const byKey = <T extends { readonly key: string }>(values: readonly T[]): readonly T[] =>
+  values.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+
+const tableOf = async ({ ipvs }: Clients): Promise<unknown> => {
+  const table: unknown[] = [];
+  for (const server of byKey(await ipvs.virtualServers()))
+    table.push(server, byKey(await ipvs.realServers(server.identity)));
+  return table;
+};
+
+sameOnBoth('what IPVS says to operations, one by one, and what it holds then', async function* (kernel) {
+  for (const [index, operation] of ipvsOperations.entries()) {
+    const [outcome] = await kernel.ipvs.apply([operation]);
+    yield [index, operation.kind, outcome && summary(outcome)];
+  }
+  yield await tableOf(kernel);
+  yield (await kernel.ipvs.virtualServer(web)) ?? 'none';
+  yield (await kernel.ipvs.virtualServer(missing)) ?? 'none';
+  yield await kernel.ipvs.realServers(missing);
+});
+
+sameOnBoth('the operations of one datagram are done each for itself', async function* (kernel) {
+  yield (await kernel.ipvs.apply(ipvsOperations)).map(summary);
+  yield await tableOf(kernel);
+});
+
+sameOnBoth('every option of virtual servers and real servers', async function* (kernel) {
+  for (const { server, realServers } of everyOption) {
+    yield (await kernel.ipvs.apply([{ kind: 'add-virtual-server', server }])).map(summary);
+    for (const one of realServers.values())
+      yield (await kernel.ipvs.apply([{ kind: 'add-real-server', of: server.identity, server: one }])).map(
+        summary,
+      );
+  }
+  yield await tableOf(kernel);
+  for (const { key, identity } of await kernel.ipvs.virtualServers())
+    yield [key, ...(await kernel.ipvs.apply([{ kind: 'delete-virtual-server', server: identity }]))].length;
+  yield await tableOf(kernel);
+});
+
+sameOnBoth('time-outs of IPVS', async function* ({ ipvs }) {
+  await ipvs.setTimeouts({ tcpSeconds: 1_000, tcpFinSeconds: 0, udpSeconds: 77 });
+  yield await ipvs.timeouts();
+  yield await errnoOf(ipvs.setTimeouts({ tcpSeconds: 1 }));
+});
+
+// ---- links and addresses
+
+const addressLines = async ({ route }: Clients): Promise<unknown> =>
+  (await route.addresses())
+    .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
+    .map(({ address, prefixLength }) => `${address}/${prefixLength}`)
+    .toSorted();
+
+sameOnBoth('links and addresses', async function* (kernel) {
+  const { route } = kernel;
+  yield (await route.link(dummyInterfaceName)) ?? 'none';
+  yield summary(await route.createDummy(dummyInterfaceName));
+  yield summary(await route.createDummy(dummyInterfaceName));
+  const { index = 0, ...dummy } = (await route.link(dummyInterfaceName)) ?? {};
+  yield dummy;
+  const [bind, unbind] = (['bind-address', 'unbind-address'] as const).map((kind) => (address: string) => ({
+    kind,
+    address: ip(address),
+  }));
+  assert.ok(bind && unbind);
+  yield (
+    await route.apply(index, [
+      bind('10.96.0.1'),
+      bind('10.96.0.1'),
+      bind('fd00::1'),
+      bind('fd00::1'),
+      unbind('10.96.0.2'),
+      unbind('fd00::2'),
+      bind('10.96.0.3'),
+      unbind('10.96.0.3'),
+    ])
+  ).map(summary);
+  yield (await route.apply(9_999, [bind('10.96.0.1'), unbind('10.96.0.1'), bind('fd00::1')])).map(summary);
+  yield await addressLines(kernel);
+  yield summary(await route.deleteLink(index));
+  yield summary(await route.deleteLink(index));
+  yield await addressLines(kernel);
+});
+
+// ---- nftables
+
+const table = 'kube-ipvs';
+const declare = (declaration: TableDeclaration): NftablesChange => ({ kind: 'declare-table', declaration });
+const remove = (family: Family): NftablesChange => ({ kind: 'delete-table', family, name: table });
+const elements = (
+  kind: 'add-elements' | 'delete-elements',
+  family: Family,
+  set: typeof services,
+  ...changed: readonly SetElement[]
+): NftablesChange => ({ kind, family, table, set, elements: changed });
+
+for (const family of families) {
+  const { declaration } = everything(family);
+  const vip = setElement(family, 'vips', [sampleAddress[family]]);
+  const [chain = '', otherChain = ''] = declaration.chains
+    .filter(({ hook }) => hook === undefined)
+    .map(({ name }) => name);
+  const service = (port: number, to: string): SetElement =>
+    serviceElement(family, [sampleAddress[family], 'TCP', port], to);
+  const transactions: readonly (readonly NftablesChange[])[] = [
+    [remove(family)],
+    [elements('add-elements', family, vips, vip)],
+    [declare(declaration)],
+    [declare(declaration)],
+    [elements('add-elements', family, vips, vip)],
+    [elements('add-elements', family, vips, vip)],
+    [elements('add-elements', family, services, service(80, chain))],
+    [elements('add-elements', family, services, service(80, otherChain))],
+    [elements('add-elements', family, services, service(81, 'nonesuch'))],
+    [elements('delete-elements', family, services, service(99, chain))],
+    [elements('delete-elements', family, vips, vip)],
+    [elements('delete-elements', family, vips, vip)],
+    [elements('add-elements', family, { ...vips, name: 'nonesuch' }, vip)],
+    // All or nothing: the first part would be done.
+    [
+      elements('add-elements', family, vips, vip),
+      elements('delete-elements', family, services, service(99, chain)),
+    ],
+  ];
+
+  sameOnBoth(`transactions of nftables, ${family}`, async function* ({ nftables }) {
+    const held = async (): Promise<unknown> => [
+      await nftables.table(family, table),
+      ...(await Promise.all(
+        [vips, services].map(async (set) =>
+          errnoOf(
+            nftables
+              .elements(family, table, set)
+              .then((found) => found.map(({ key, chain: to }) => `${key} ${to}`).toSorted()),
+          ),
+        ),
+      )),
+    ];
+    for (const [index, changes] of transactions.entries()) {
+      const before = await nftables.generation();
+      const outcome = await nftables.transaction(changes);
+      const generations = (await nftables.generation()) - before;
+      yield outcome.status === 'failed'
+        ? [index, outcome.errno, outcome.culprit, generations]
+        : [index, outcome.status, generations];
+      yield await held();
+    }
+    yield await nftables.check([remove(family)]);
+    yield await nftables.supports(family);
+    yield await held();
+    yield (await nftables.chains()).filter((one) => one.table === table);
+    yield await nftables.transaction([remove(family)]);
+    yield await held();
+  });
+}
+
+// ---- notifications
+
+const textOf = (event: RtnetlinkEvent): string =>
+  'link' in event
+    ? `${event.kind} ${event.link.name}`
+    : `${event.kind} ${event.address.address}/${event.address.prefixLength}`;
+
+/** Two programs change things; what the first one is told. */
+const changeAndUndo = async (own: Clients, other: Clients): Promise<void> => {
+  await own.route.createDummy('mine');
+  const { index = 0 } = (await own.route.link('mine')) ?? {};
+  const [first, second, sixth] = ['192.0.2.1', '192.0.2.2', 'fd00::9'].map(ip);
+  assert.ok(first && second && sixth);
+  await own.route.apply(index, [
+    { kind: 'bind-address', address: first },
+    { kind: 'bind-address', address: sixth },
+  ]);
+  await other.route.apply(index, [
+    { kind: 'bind-address', address: second },
+    { kind: 'unbind-address', address: second },
+  ]);
+  const { declaration } = everything('IPv4');
+  await own.nftables.transaction([declare({ ...declaration, family: 'IPv6', sets: [], chains: [] })]);
+  await own.nftables.transaction([{ kind: 'delete-table', family: 'IPv6', name: table }]);
+  await other.nftables.transaction([declare({ ...declaration, sets: [], chains: [] })]);
+  await other.nftables.transaction([remove('IPv4')]);
+  await other.route.createDummy('last');
+};
+
+test('notifications tell what others do, and of IPv6 addresses all', async () => {
+  const unexpected = (error: Error): void => assert.fail(error);
+  const told = { real: new Set<string>(), fake: new Set<string>() };
+  const other = clients((protocol) => Connection.open(protocol));
+  using _stop = {
+    [Symbol.dispose]: () => {
+      links.close();
+      rules.close();
+      for (const client of Object.values(other)) client.close();
+      for (const name of ['mine', 'last']) runLine(`ip link delete ${name}`);
+    },
+  };
+  const links = watchRtnetlink(
+    {
+      event: (event) => void told.real.add(textOf(event)),
+      lost: () => assert.fail('lost'),
+      failed: unexpected,
+    },
+    { ignoredPortId: onReal.route.portId },
+  );
+  const rules = watchNftables(
+    {
+      changed: (name, family) => void told.real.add(`${family} ${name}`),
+      lost: () => assert.fail('lost'),
+      failed: unexpected,
+    },
+    { table, ignoredPortId: onReal.nftables.portId },
+  );
+  const names = new Map<number, string>();
+  fake.listen({
+    protocol: 'route',
+    groups: Object.values(RouteGroup),
+    ignoredPortId: () => onFake.route.portId,
+    message: (message) => {
+      const event = rtnetlinkEventFrom(message, names);
+      if (event !== undefined) told.fake.add(textOf(event));
+    },
+    lost: () => assert.fail('lost'),
+  });
+  fake.listen({
+    protocol: 'netfilter',
+    groups: [NetfilterGroup.nftables],
+    ignoredPortId: () => onFake.nftables.portId,
+    message: (message) => {
+      const of = tableOfEvent(message);
+      if (of !== undefined) told.fake.add(`${of.family} ${of.table}`);
+    },
+    lost: () => assert.fail('lost'),
+  });
+  await changeAndUndo(onReal, other);
+  await changeAndUndo(onFake, clients(fake.connectOther));
+  const last = 'link last';
+  await eventually(() => assert.ok(told.real.has(last) && told.fake.has(last)));
+  await eventually(() => assert.deepEqual([...told.fake].toSorted(), [...told.real].toSorted()));
+});

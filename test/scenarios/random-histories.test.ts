@@ -1,0 +1,216 @@
+// Random histories of the daemon's own composition over the fake kernel: changes of the cluster and of the node, foreign hands between
+// any two messages, lost answers, dead sockets, lost notifications, ends and crashes of the process, in any order.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { Command } from '../../src/kernel/ipvs/attributes.js';
+import { events, type ClusterEvent } from '../support/arbitrary-cluster.js';
+import { errnoNumber } from '../support/errnos.js';
+import { isLie, type Fault } from '../support/faulty-channel.js';
+import {
+  foreignHands,
+  foreignObjects,
+  isForeignLine,
+  setUpForeignObjects,
+  takesMarkers,
+  type ForeignHandName,
+} from '../support/foreign-hands.js';
+import { held, oracle, wanted } from '../support/node-oracle.js';
+import { ProductionNode } from '../support/production-node.js';
+
+const minute = 60_000;
+/** The longest deadline is 15 minutes; the rest is for resyncs, and for retries with their growing delays. */
+const quiet = 30 * minute;
+
+interface Hand {
+  readonly name: ForeignHandName;
+  readonly pick: number;
+}
+
+type Happening =
+  | ClusterEvent
+  | { readonly kind: 'time'; readonly milliseconds: number }
+  | { readonly kind: 'fault'; readonly position: number; readonly fault: Fault }
+  | { readonly kind: 'foreign'; readonly hand: Hand }
+  /** The hand strikes once so many datagrams were sent or received. */
+  | { readonly kind: 'meanwhile'; readonly datagrams: number; readonly hand: Hand }
+  /** Nobody hears of what the hand does; that elements changed no resync finds by itself, so there it is heard that something was lost. */
+  | { readonly kind: 'deaf'; readonly how: 'lost' | 'unseen'; readonly hand: Hand }
+  | { readonly kind: 'restart' }
+  /** The process dies: after so many messages nothing reaches the kernel any more. */
+  | { readonly kind: 'crash'; readonly messages: number; readonly event: ClusterEvent };
+
+const errnos = ['EPERM', 'ESRCH', 'EINTR', 'EAGAIN', 'ENOMEM', 'EBUSY', 'EEXIST', 'EINVAL', 'ENOBUFS'];
+const fault = fc.constantFrom<Fault>('lost', 'unsent', 'dead', 'cut', 'twice', ...errnos.map(errnoNumber));
+const hand: fc.Arbitrary<Hand> = fc.record({
+  name: fc.constantFrom(...(Object.keys(foreignHands) as ForeignHandName[])),
+  pick: fc.nat(7),
+});
+const clusterEvent = events.map(([first]) => first).filter((event) => event !== undefined);
+
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  { weight: 8, arbitrary: clusterEvent },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('time' as const), milliseconds: fc.nat(3 * minute) }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('fault' as const), position: fc.nat(12), fault }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('foreign' as const), hand }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('meanwhile' as const), datagrams: fc.nat(12), hand }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('deaf' as const),
+      how: fc.constantFrom('lost' as const, 'unseen' as const),
+      hand,
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('crash' as const), messages: fc.nat(8), event: clusterEvent }),
+  },
+);
+
+/** What the kernel says only where it is so. EEXIST of a virtual server is that too, where nobody else makes any. */
+const isUntrue = (kind: string, struck: Fault): boolean =>
+  isLie(kind, struck) || (kind === `ipvs ${Command.newService}` && struck === errnoNumber('EEXIST'));
+
+/** One history. */
+class History {
+  /** Whether what says which virtual servers are ours may not be there: a foreign hand took it away, or the kernel refused it. */
+  #lacksMarkers = false;
+
+  constructor(private readonly node: ProductionNode) {}
+
+  async happen(one: Happening): Promise<void> {
+    const { node } = this;
+    switch (one.kind) {
+      case 'time':
+        await node.advance(one.milliseconds);
+        break;
+      case 'fault':
+        this.#lacksMarkers = true;
+        node.kernel.faults.aim([{ position: one.position }], (kind) =>
+          isUntrue(kind, one.fault) ? 'lost' : one.fault,
+        );
+        break;
+      case 'foreign':
+        await node.act(() => this.#strike(one.hand));
+        break;
+      case 'meanwhile':
+        this.#strikeAfter(one.datagrams, one.hand);
+        break;
+      case 'deaf':
+        node.kernel.notifications = one.hand.name.endsWith('an element') ? 'lost' : one.how;
+        await node.act(() => this.#strike(one.hand));
+        node.kernel.notifications = 'delivered';
+        break;
+      case 'restart':
+        await this.#restart();
+        break;
+      case 'crash':
+        await this.#crash(one.messages, one.event);
+        break;
+      case 'put':
+      case 'delete':
+      case 'node':
+      case 'traffic':
+        await this.#change(one);
+    }
+  }
+
+  /** No more faults and no more foreign hands. */
+  async becomeQuiet(): Promise<void> {
+    this.#calm();
+    await this.node.advance(quiet);
+    this.#lacksMarkers = false;
+  }
+
+  async #change(event: ClusterEvent): Promise<void> {
+    if (event.kind === 'put')
+      await this.node.change(event.object.service.key, event.object.service, event.object.slices);
+    else if (event.kind === 'delete') await this.node.change(event.key, undefined, []);
+    else if (event.kind === 'node') await this.node.setFacts(event.facts);
+    else this.node.kernel.ipvs.busy = event.flows;
+  }
+
+  #strike({ name, pick }: Hand): void {
+    if (takesMarkers.has(name)) this.#lacksMarkers = true;
+    foreignHands[name](this.node, pick);
+  }
+
+  #strikeAfter(datagrams: number, chosen: Hand): void {
+    const { faults } = this.node.kernel;
+    let left = datagrams;
+    faults.meanwhile = () => {
+      left -= 1;
+      if (left > 0) return;
+      faults.meanwhile = () => {};
+      this.#strike(chosen);
+    };
+  }
+
+  /** What stands unmarked when a process ends is to the next one as if others had made it: not a matter of this test. */
+  async #restoreMarkers(): Promise<void> {
+    if (this.#lacksMarkers) await this.becomeQuiet();
+  }
+
+  #calm(): void {
+    const { faults } = this.node.kernel;
+    faults.aim([]);
+    faults.meanwhile = () => {};
+  }
+
+  /** A process that meets a fault while it starts ends with an error, and the next one starts. */
+  async #restart(): Promise<void> {
+    await this.#restoreMarkers();
+    this.#calm();
+    await this.node.restart();
+  }
+
+  async #crash(messages: number, event: ClusterEvent): Promise<void> {
+    await this.#restoreMarkers();
+    this.#calm();
+    const { faults } = this.node.kernel;
+    let left = messages;
+    faults.always = () => {
+      left -= 1;
+      return left < 0 ? 'unsent' : undefined;
+    };
+    await this.#change(event);
+    await this.node.stop();
+    faults.always = () => undefined;
+    await this.node.restart();
+  }
+}
+
+const ours = (node: ProductionNode) => {
+  const all = held(node);
+  return { ...all, lines: all.lines.filter((line) => !isForeignLine(line)) };
+};
+
+test('once it is quiet the kernel is as the objects want it, whatever happened, and foreign objects are as they were', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(happening, { minLength: 2, maxLength: 16 }),
+      fc.boolean(),
+      async (all, busy) => {
+        await using node = await ProductionNode.start({ settings: { syncPeriod: 5 * minute } });
+        await setUpForeignObjects(node);
+        const foreign = await foreignObjects(node);
+        const history = new History(node);
+        for (const one of all) await history.happen(one);
+        // With connections that never end it is deadlines that bring it about.
+        node.kernel.ipvs.busy = busy;
+        await history.becomeQuiet();
+        assert.deepEqual(ours(node), wanted(oracle(node)));
+        assert.deepEqual(await foreignObjects(node), foreign);
+      },
+    ),
+    { seed: Number(process.env['KUBE_IPVS_SEED'] ?? 20_261_129), numRuns: 50 },
+  );
+});

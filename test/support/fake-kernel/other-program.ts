@@ -1,0 +1,39 @@
+import { IpvsClient } from '../../../src/kernel/ipvs/client.js';
+import { NftablesClient } from '../../../src/kernel/nftables/client.js';
+import type { NftablesChange } from '../../../src/kernel/nftables/changes.js';
+import { RtnetlinkClient } from '../../../src/kernel/rtnetlink/client.js';
+import { dummyInterfaceName } from '../../../src/model/node.js';
+import type { AddressOperation, IpvsOperation } from '../../../src/model/operation.js';
+import type { Connection } from '../../../src/netlink/connection.js';
+import type { ProtocolName } from '../../../src/netlink/constants.js';
+
+const isAboutAddress = (operation: IpvsOperation | AddressOperation): operation is AddressOperation =>
+  'address' in operation;
+
+/** Another program on the node, or its administrator, with sockets of its own. What the kernel refuses it is an error. */
+export class OtherProgram {
+  readonly ipvs: IpvsClient;
+  readonly route: RtnetlinkClient;
+  readonly nftables: NftablesClient;
+
+  constructor(connect: (protocol: ProtocolName) => Connection) {
+    this.ipvs = IpvsClient.open(connect('generic'));
+    this.route = RtnetlinkClient.open(connect('route'));
+    this.nftables = NftablesClient.open(connect('netfilter'));
+  }
+
+  /** Of addresses: those of kube-ipvs0. */
+  async apply(...operations: readonly (IpvsOperation | AddressOperation)[]): Promise<void> {
+    for (const operation of operations) {
+      const [outcome] = isAboutAddress(operation)
+        ? await this.route.apply((await this.route.link(dummyInterfaceName))?.index ?? 0, [operation])
+        : await this.ipvs.apply([operation]);
+      if (outcome?.status !== 'applied') throw new Error(JSON.stringify(outcome));
+    }
+  }
+
+  async changeRules(...changes: readonly NftablesChange[]): Promise<void> {
+    const outcome = await this.nftables.transaction(changes);
+    if (outcome.status !== 'applied') throw new Error(JSON.stringify(outcome));
+  }
+}
