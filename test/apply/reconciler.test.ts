@@ -206,7 +206,7 @@ test('a whole family that the kernel refuses is told of in a few lines', async (
   const touched = Array.from({ length: 50 }, (_, index) => want(`s${index}`, `10.96.0.${index + 1}`, []));
   await reconciler.reconcile(mergeDirtyKeys(touched));
   assert.equal(warnings.length, 11);
-  assert.deepEqual(warnings.at(-1), { more: 40 });
+  assert.deepEqual(warnings.at(-1), { event: 'operation-refused', more: 40 });
 });
 
 test('a virtual server that cannot even be read holds up nothing else', async () => {

@@ -141,12 +141,9 @@ test('a table that somebody deleted is declared anew; what comes is there at onc
   assert.equal(statuses(outcomes), 'applied unknown applied');
   assert.equal(doubts.length, 1);
   assert.deepEqual([...tables.held.values()], [vip(1), vip(2)]);
-  assert.match(
-    log
-      .at('warn')
-      .map(({ message }) => message)
-      .join(),
-    /somebody changed the packet rules/,
+  assert.deepEqual(
+    log.at('warn').map(({ fields }) => fields['event']),
+    ['packet-rules-repaired'],
   );
 });
 
@@ -301,8 +298,8 @@ test('elements that cannot be read put their family in trouble until they can, s
   assert.deepEqual(rules.inForce, []);
   for (let round = 0; round < 3; round += 1) assert.equal(await rules.declare(), false);
   assert.deepEqual(
-    log.at('error').map(({ message }) => message),
-    ['the packet rules cannot be read and stay as they are; it is tried again'],
+    log.at('error').map(({ fields }) => fields['event']),
+    ['packet-rules-unreadable'],
   );
   tables.unreadable = false;
   assert.equal(await rules.declare(), true);
