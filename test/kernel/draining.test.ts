@@ -35,7 +35,12 @@ test('a connection of a deleted Service goes on, new ones are refused; when it e
   await lab.isGone(vip, 5 * minute);
   await eventually(() => assert.deepEqual(addressesOf('kube-ipvs0', 'node'), []));
   await eventually(() => assert.ok(!lab.rules().includes(vip), lab.rules()));
-  await eventually(() => assert.match(lab.daemon.log, /"virtualServer":"TCP 10\.96\.0\.10:80","end":"idle"/));
+  await eventually(() =>
+    assert.match(
+      lab.daemon.log,
+      /"event":"orphan-released","virtualServer":"TCP 10\.96\.0\.10:80","reason":"idle"/,
+    ),
+  );
 });
 
 test('so it is with a deleted port and a deleted external IP; the rest of the Service serves on', async () => {

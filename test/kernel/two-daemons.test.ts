@@ -21,7 +21,7 @@ test('two daemons of different configuration do not declare their rules against 
   await eventually(() => assert.match(one.log, /"synced"/));
   await using other = new DaemonProcess([...args, '--metrics-bind-address=']);
   await eventually(() => assert.match(one.log + other.log, /"packet-rules-contended"/));
-  const mended = (): number => (one.log + other.log).match(/somebody changed the packet rules/g)?.length ?? 0;
+  const mended = (): number => (one.log + other.log).match(/"packet-rules-repaired"/g)?.length ?? 0;
   await elapse(3_000);
   const before = mended();
   await elapse(10_000);
