@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/base': [],
   'src/model': ['src/nftables', 'src/base'],
-  'src/nftables': ['src/model', 'src/base'],
+  'src/nftables': ['src/base'],
   'src/netlink': ['src/base', 'native-shims'],
   'src/kernel': ['src/netlink', 'src/nftables', 'src/model', 'src/base'],
   'src/watch': ['src/model', 'src/base'],

@@ -1,6 +1,6 @@
 import { familyOf, hostPrefixLength, parseIp, type Family, type IpAddress } from '../base/ip.js';
 import { setElement, type ElementKey, type KeyValue, type SetElement } from '../nftables/declarations.js';
-import type { Protocol } from '../model/service.js';
+import type { Protocol } from '../base/protocol.js';
 import {
   realServerKey,
   virtualServerKey,

@@ -1,6 +1,6 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
-import type { Protocol } from '../model/service.js';
+import type { Protocol } from '../base/protocol.js';
 import { adminSocketPath, type Environment } from './admin-socket.js';
 import {
   documentOrigin,

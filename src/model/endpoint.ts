@@ -1,6 +1,7 @@
 import type { Brand } from '../base/brand.js';
 import type { Family, IpAddress } from '../base/ip.js';
-import type { Protocol, ServiceKey } from './service.js';
+import type { Protocol } from '../base/protocol.js';
+import type { ServiceKey } from './service.js';
 
 /** `namespace/name`, of an EndpointSlice. */
 export type EndpointSliceKey = Brand<string, 'EndpointSliceKey'>;

@@ -1,5 +1,5 @@
 import type { Family, IpAddress } from '../base/ip.js';
-import type { Protocol } from './service.js';
+import type { Protocol } from '../base/protocol.js';
 
 /** Addresses and ports of the packets of one direction. */
 export interface FlowDirection {

@@ -1,5 +1,5 @@
 import type { Family } from '../base/ip.js';
-import type { Protocol } from './service.js';
+import type { Protocol } from '../base/protocol.js';
 
 /** Chains that kube-proxy makes in iptables and the kubelet does not. */
 const chainPattern =

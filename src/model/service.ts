@@ -1,14 +1,12 @@
 import type { Brand } from '../base/brand.js';
 import type { Cidr, Family, IpAddress } from '../base/ip.js';
+import type { Protocol } from '../base/protocol.js';
 
 /** `namespace/name`, of a Service. */
 export type ServiceKey = Brand<string, 'ServiceKey'>;
 export const serviceKey = (namespace: string, name: string): ServiceKey =>
   `${namespace}/${name}` as ServiceKey;
 
-export type Protocol = 'TCP' | 'UDP' | 'SCTP';
-
-export const protocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
 export type TrafficPolicy = 'Cluster' | 'Local';
 
 export interface ServicePort {

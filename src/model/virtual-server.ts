@@ -1,7 +1,7 @@
 import type { Brand } from '../base/brand.js';
 import { formatSocketAddress, type Family, type IpAddress } from '../base/ip.js';
 import type { Endpoint } from './endpoint.js';
-import { protocols, type Protocol } from './service.js';
+import { protocols, type Protocol } from '../base/protocol.js';
 
 /** `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`: one text an identity. */
 export type VirtualServerKey = Brand<string, 'VirtualServerKey'>;

@@ -1,6 +1,6 @@
 import type { Brand } from '../base/brand.js';
 import type { Family, IpAddress } from '../base/ip.js';
-import type { Protocol } from '../model/service.js';
+import type { Protocol } from '../base/protocol.js';
 
 /**
  * One 32-bit register of the virtual machine that runs the rules, 0 to 15 (NFT_REG32_00 is 0). A value takes as many in a row

@@ -5,11 +5,11 @@ import type {
   Expression,
   KeyField,
   KeyValue,
-  RegisterValue,
   Rule,
   TableDeclaration,
 } from './declarations.js';
-import type { Protocol } from '../model/service.js';
+import { registerBytesOf, registerNumberOf } from './register-value.js';
+import type { Protocol } from '../base/protocol.js';
 
 /** The first packet of a connection, as rules see it. */
 export interface Packet {
@@ -53,15 +53,6 @@ const localType = 2;
 const unicastType = 1;
 
 const registerBytes = 4;
-
-const numberBytes = (value: number): Uint8Array => {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
-  return bytes;
-};
-
-const bytesOf = (value: RegisterValue): Uint8Array =>
-  typeof value === 'number' ? numberBytes(value) : value;
 
 /** Runs rules as the kernel's virtual machine does, as far as ours need it: for the first packet of a connection. A step that is not known does not match. */
 class RuleInterpreter {
@@ -115,17 +106,20 @@ class RuleInterpreter {
       case 'meta':
         return this.#put(expression.to, this.#meta(expression.key));
       case 'ct':
-        return this.#put(expression.to, numberBytes(expression.key === 'state' ? stateNew : 0));
+        return this.#put(expression.to, registerBytesOf(expression.key === 'state' ? stateNew : 0));
       case 'fib-type': {
         const address = expression.of === 'source' ? this.packet.source : this.packet.destination;
-        return this.#put(expression.to, numberBytes(this.rules.isLocal(address) ? localType : unicastType));
+        return this.#put(
+          expression.to,
+          registerBytesOf(this.rules.isLocal(address) ? localType : unicastType),
+        );
       }
       case 'immediate':
-        return this.#put(expression.to, bytesOf(expression.value));
+        return this.#put(expression.to, registerBytesOf(expression.value));
       case 'bitwise':
         return this.#bitwise(expression);
       case 'meta-set':
-        this.mark = new DataView(this.#read(expression.from, 4).buffer).getUint32(0, true);
+        this.mark = registerNumberOf(this.#read(expression.from, 4));
         return true;
       case 'compare':
         return this.#compare(expression);
@@ -168,7 +162,7 @@ class RuleInterpreter {
 
   #meta(key: Extract<Expression, { kind: 'meta' }>['key']): Uint8Array | undefined {
     const { protocol, destination, interfaceName } = this.packet;
-    if (key === 'mark') return numberBytes(this.mark);
+    if (key === 'mark') return registerBytesOf(this.mark);
     if (key === 'l4proto')
       return Uint8Array.of(
         protocol === 'ICMP' ? icmpNumbers[familyOf(destination)] : protocolNumbers[protocol],
@@ -180,8 +174,8 @@ class RuleInterpreter {
   }
 
   #bitwise({ from, to, mask, xor }: Extract<Expression, { kind: 'bitwise' }>): boolean {
-    const masks = bytesOf(mask);
-    const flips = bytesOf(xor);
+    const masks = registerBytesOf(mask);
+    const flips = registerBytesOf(xor);
     const value = this.#read(from, masks.length);
     return this.#put(
       to,
@@ -190,7 +184,7 @@ class RuleInterpreter {
   }
 
   #compare({ operator, from, value }: Extract<Expression, { kind: 'compare' }>): boolean {
-    const wanted = bytesOf(value);
+    const wanted = registerBytesOf(value);
     const isEqual = this.#read(from, wanted.length).every((byte, index) => byte === wanted[index]);
     if (operator === '==') return isEqual;
     return operator === '!=' && !isEqual;

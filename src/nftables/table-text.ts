@@ -1,7 +1,6 @@
 import type { Family } from '../base/ip.js';
 import {
   bigEndian,
-  registerBytesOf,
   comparisonText,
   formatValue,
   hexBytes,
@@ -11,6 +10,7 @@ import {
   type LoadedValue,
   type ValueKind,
 } from './value-text.js';
+import { registerBytesOf } from './register-value.js';
 import type {
   Expression,
   KeyField,

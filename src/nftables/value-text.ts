@@ -1,5 +1,5 @@
 import { ipFromBytes } from '../base/ip.js';
-import type { RegisterValue } from './declarations.js';
+import { registerNumberOf } from './register-value.js';
 
 export type ValueKind =
   | 'address'
@@ -30,13 +30,6 @@ export interface LoadedValue {
 
 /** How many registers a value of so many bytes takes up. */
 export const registerCountOf = (length: number): number => Math.ceil(length / 4);
-
-/** The bytes that a value has in registers. */
-export const registerBytesOf = (value: RegisterValue): Uint8Array =>
-  typeof value === 'number' ? new Uint8Array(Uint32Array.of(value).buffer) : value;
-
-/** Four bytes as the machine reads them. */
-const uint32Of = (bytes: Uint8Array): number => new Uint32Array(bytes.slice().buffer)[0] ?? 0;
 
 const hexUint32 = (word: number): string => `0x${(word >>> 0).toString(16).padStart(8, '0')}`;
 export const hexBytes = (bytes: Uint8Array): string =>
@@ -110,13 +103,13 @@ export const formatValue = (kind: ValueKind, length: number, bytes: Uint8Array):
     case 'ethernet type':
       return ethernetTypes[bigEndian(bytes)] ?? hexBytes(bytes);
     case 'address type':
-      return addressTypes[uint32Of(bytes)] ?? String(uint32Of(bytes));
+      return addressTypes[registerNumberOf(bytes)] ?? String(registerNumberOf(bytes));
     case 'interface index':
-      return String(uint32Of(bytes));
+      return String(registerNumberOf(bytes));
     case 'mark':
     case 'state':
     case 'status':
-      return hexUint32(uint32Of(bytes));
+      return hexUint32(registerNumberOf(bytes));
     case 'bytes':
       return hexBytes(bytes);
     case 'constant':
@@ -153,7 +146,7 @@ export const comparisonText = (
   if (!isZero(masked.xor)) return undefined;
   const names = { state: stateBits, status: statusBits }[kind as string];
   if (names !== undefined && operator === '!=' && isZero(value)) {
-    const bits = bitNames(uint32Of(masked.mask), names);
+    const bits = bitNames(registerNumberOf(masked.mask), names);
     if (bits !== undefined) return `${text} ${bits}`;
   }
   const prefix = kind === 'address' ? prefixLength(masked.mask) : undefined;
@@ -173,10 +166,10 @@ export const markValueText = ({
   value,
 }: LoadedValue): string | undefined => {
   if (length !== 4) return undefined;
-  if (value !== undefined) return masked === undefined ? hexUint32(uint32Of(value)) : undefined;
+  if (value !== undefined) return masked === undefined ? hexUint32(registerNumberOf(value)) : undefined;
   if (kind !== 'mark') return undefined;
   if (masked === undefined) return text;
-  const [mask, xor] = [uint32Of(masked.mask), uint32Of(masked.xor)];
+  const [mask, xor] = [registerNumberOf(masked.mask), registerNumberOf(masked.xor)];
   if (xor === 0) return `${text} & ${hexUint32(mask)}`;
   if (mask === ~xor >>> 0) return `${text} | ${hexUint32(xor)}`;
   if (mask === 0xffffffff) return `${text} ^ ${hexUint32(xor)}`;

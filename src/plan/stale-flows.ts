@@ -1,6 +1,6 @@
 import { familyOf, type Family, type IpAddress } from '../base/ip.js';
 import type { Flow, FlowQuery } from '../model/flow.js';
-import type { Protocol } from '../model/service.js';
+import type { Protocol } from '../base/protocol.js';
 import {
   realServerKey,
   virtualServerKey,

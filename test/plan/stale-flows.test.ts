@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Flow } from '../../src/model/flow.js';
-import type { Protocol } from '../../src/model/service.js';
+import type { Protocol } from '../../src/base/protocol.js';
 import type { RealServerKey } from '../../src/model/virtual-server.js';
 import { frontendGroups, staleFlows, type ServedFrontend } from '../../src/plan/stale-flows.js';
 import { ip } from '../support/objects.js';

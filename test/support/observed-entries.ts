@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { parseIp, type IpAddress } from '../../src/base/ip.js';
 import type { ObservedVirtualServer } from '../../src/cli/kernel/kernel-snapshot.js';
-import type { Protocol } from '../../src/model/service.js';
+import type { Protocol } from '../../src/base/protocol.js';
 import {
   realServerKey,
   virtualServerKey,

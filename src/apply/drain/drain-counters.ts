@@ -1,4 +1,4 @@
-import type { Protocol } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
 import {
   protocolOfKey,
   virtualServerKey,

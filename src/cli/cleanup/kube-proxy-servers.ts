@@ -10,7 +10,7 @@ import {
 import { IpsetClient } from '../../kernel/ipset/client.js';
 import { kubeProxyNodePortSet } from '../../model/kube-proxy-names.js';
 import { dummyInterfaceName } from '../../model/node.js';
-import type { Protocol } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { KernelClients } from '../kernel/kernel-clients.js';
 import { ifSupported, virtualServersInOrder } from './removal.js';

@@ -1,6 +1,6 @@
 import type { IpAddress } from '../../base/ip.js';
 import { runHook, type RuleEnvironment, type HookResult } from '../../nftables/rule-interpreter.js';
-import type { Protocol } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
 import type { RealServerObservation } from '../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 

@@ -1,5 +1,5 @@
 import { familyOf, parseCidr, type Cidr, type Family } from '../../base/ip.js';
-import type { Protocol } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
 import type { ServedVirtualServerResponse } from '../../admin-api/responses.js';
 import { parseAddressTarget } from '../target/target.js';
 import { packetSourceFor, podTrafficFromRules, type SourceOption } from './packet-source.js';

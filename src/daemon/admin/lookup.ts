@@ -1,6 +1,7 @@
 import { Yielder } from '../../base/async.js';
 import { parseIp } from '../../base/ip.js';
-import { protocols, type Service, type ServiceKey } from '../../model/service.js';
+import { protocols } from '../../base/protocol.js';
+import { type Service, type ServiceKey } from '../../model/service.js';
 import { realServerKey, virtualServerKey, type VirtualServerKey } from '../../model/virtual-server.js';
 import type { LookupMatch } from '../../admin-api/responses.js';
 import type { DesiredState } from '../../plan/desired-state.js';

@@ -5,7 +5,7 @@ import type { OperationCounters } from '../../apply/counters/operation-counters.
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
 import type { Family } from '../../base/ip.js';
-import { protocols, type Protocol } from '../../model/service.js';
+import { protocols, type Protocol } from '../../base/protocol.js';
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import type { Source } from '../../watch/source.js';

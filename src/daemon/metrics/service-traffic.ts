@@ -1,5 +1,6 @@
 import { Yielder } from '../../base/async.js';
-import type { Protocol, ServiceKey } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
+import type { ServiceKey } from '../../model/service.js';
 import type { Statistics, VirtualServerKey } from '../../model/virtual-server.js';
 import type { Sample } from './catalogue.js';
 

@@ -1,5 +1,6 @@
 import type { Family } from '../../base/ip.js';
-import type { Expression, RegisterValue, Verdict } from '../../nftables/declarations.js';
+import type { Expression, Verdict } from '../../nftables/declarations.js';
+import { registerBytesOf } from '../../nftables/register-value.js';
 import type { AttributeSet, Decoded, DecodedAttributes } from '../../netlink/codec/attributes.js';
 import { viewOf } from '../../netlink/codec/bytes.js';
 import { ProtocolError } from '../../netlink/errors.js';
@@ -30,9 +31,6 @@ import {
 /** include/uapi/linux/icmp.h: ICMP_PORT_UNREACH; include/uapi/linux/icmpv6.h: ICMPV6_PORT_UNREACH */
 const portUnreachable: Readonly<Record<Family, number>> = { IPv4: 3, IPv6: 4 };
 
-const bytesOf = (value: RegisterValue): Uint8Array =>
-  typeof value === 'number' ? new Uint8Array(Uint32Array.of(value).buffer) : value;
-
 const verdictData = (verdict: Verdict): { readonly code: Verdict['verdict']; readonly chain?: string } =>
   'chain' in verdict ? { code: verdict.verdict, chain: verdict.chain } : { code: verdict.verdict };
 
@@ -54,25 +52,25 @@ export const valuesOf = (expression: Expression, family: Family): ExpressionValu
         flags: fibFlags[expression.of],
       });
     case 'bitwise': {
-      const mask = bytesOf(expression.mask);
+      const mask = registerBytesOf(expression.mask);
       return expressionValues(bitwise, {
         from: expression.from,
         to: expression.to,
         length: mask.length,
         mask: { value: mask },
-        xor: { value: bytesOf(expression.xor) },
+        xor: { value: registerBytesOf(expression.xor) },
       });
     }
     case 'compare':
       return expressionValues(compare, {
         from: expression.from,
         operator: expression.operator,
-        value: { value: bytesOf(expression.value) },
+        value: { value: registerBytesOf(expression.value) },
       });
     case 'immediate':
       return expressionValues(immediate, {
         to: expression.to,
-        value: { value: bytesOf(expression.value) },
+        value: { value: registerBytesOf(expression.value) },
       });
     case 'verdict':
       return expressionValues(immediate, { to: 'verdict', value: { verdict: verdictData(expression) } });

@@ -1,8 +1,8 @@
 import type { ForeignRule } from '../../model/forward-filter.js';
 import type { Expression, RegisterValue, Verdict } from '../../nftables/declarations.js';
+import { registerNumberOf } from '../../nftables/register-value.js';
 import { attributes, attr, optional } from '../../netlink/codec/attributes.js';
 import { viewOf } from '../../netlink/codec/bytes.js';
-import { hostIsLittleEndian } from '../../netlink/constants.js';
 import { be32, cstring, rawBytes } from '../../netlink/codec/scalars.js';
 import { matchesEstablished } from '../xtables/entries.js';
 import type { ReceivedExpression } from './expression-attributes.js';
@@ -32,7 +32,7 @@ const numberIn = (value: RegisterValue | undefined): number =>
   value === undefined || typeof value === 'number'
     ? (value ?? 0)
     : value.length === 4
-      ? viewOf(value).getUint32(0, hostIsLittleEndian)
+      ? registerNumberOf(value)
       : Number.NaN;
 
 const compares = (value: number, operator: '==' | '!=' | '<' | '<=' | '>' | '>=', other: number): boolean =>

@@ -1,6 +1,6 @@
 import { ipFromBytes, writeIp, type Family, type IpAddress } from '../../base/ip.js';
 import type { KeyField, KeyValue } from '../../nftables/declarations.js';
-import type { Protocol } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
 import { align } from '../../netlink/constants.js';
 import { ProtocolError } from '../../netlink/errors.js';
 

@@ -1,6 +1,6 @@
 import { familyOf, type Family } from '../../base/ip.js';
 import type { Endpoint } from '../../model/endpoint.js';
-import type { Protocol } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { IpvsOperation } from '../../model/operation.js';
 import { drainRecord, drainRecordKey, recordedSince } from './drain-records.js';

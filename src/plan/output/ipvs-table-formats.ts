@@ -5,7 +5,7 @@ import {
   type Family,
   type IpAddress,
 } from '../../base/ip.js';
-import type { Protocol } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
 import type {
   Forwarding,
   Persistence,

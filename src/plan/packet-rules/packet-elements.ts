@@ -9,7 +9,8 @@ import {
 } from '../../base/ip.js';
 import type { NodeFacts } from '../../model/node.js';
 import { setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
-import { protocols, type Protocol, type Service } from '../../model/service.js';
+import { protocols, type Protocol } from '../../base/protocol.js';
+import { type Service } from '../../model/service.js';
 import {
   virtualServerKey,
   type VirtualServerIdentity,

@@ -1,7 +1,8 @@
 import { parseDuration } from '../../base/duration.js';
 import { familyOf, isHostAddress } from '../../base/ip.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint.js';
-import type { Protocol, Service, ServicePort } from '../../model/service.js';
+import type { Protocol } from '../../base/protocol.js';
+import type { Service, ServicePort } from '../../model/service.js';
 import type { Problem } from './fragment.js';
 
 /** A Service that holds nothing the kernel would refuse; its scheduler and how long it drains are decided. */

@@ -11,13 +11,8 @@ import {
 import { endpointSliceKey, type Endpoint, type EndpointPort } from '../../model/endpoint.js';
 import type { EndpointSlice, EndpointSliceKey } from '../../model/endpoint.js';
 import type { Node } from '../../model/node.js';
-import {
-  serviceKey,
-  type Protocol,
-  type Service,
-  type ServiceKey,
-  type ServicePort,
-} from '../../model/service.js';
+import { type Protocol } from '../../base/protocol.js';
+import { serviceKey, type Service, type ServiceKey, type ServicePort } from '../../model/service.js';
 import { Interner } from './interner.js';
 import {
   readEndpointSlice,
