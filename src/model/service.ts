@@ -40,7 +40,7 @@ export interface Service {
   readonly loadBalancerIps: readonly IpAddress[];
   readonly loadBalancerSourceRanges: readonly Cidr[];
   readonly healthCheckNodePort: number | undefined;
-  /** From the annotation `ipvs.kube-ipvs.dev/scheduler`; undefined: the configured one. */
+  /** From the annotation `ipvs.kube-ipvs.dev/scheduler`, as it is written; undefined: the configured one. */
   readonly scheduler: string | undefined;
   /** From the annotation `ipvs.kube-ipvs.dev/drain-deadline`, as it is written; undefined: the configured ones. */
   readonly drainDeadline: string | undefined;

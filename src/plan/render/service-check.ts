@@ -1,5 +1,6 @@
 import { parseDuration } from '../../base/duration.js';
 import { familyOf, isHostAddress } from '../../base/ip.js';
+import { quote } from '../../base/text.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint.js';
 import type { Protocol } from '../../base/protocol.js';
 import type { Service, ServicePort } from '../../model/service.js';
@@ -38,7 +39,7 @@ const checkScheduler = (service: Service, configured: string, report: ReportProb
   report(
     'InvalidScheduler',
     'metadata.annotations[ipvs.kube-ipvs.dev/scheduler]',
-    `${JSON.stringify(service.scheduler)} is no scheduler's name; ${configured} is used`,
+    `${quote(service.scheduler)} is no scheduler's name; ${configured} is used`,
   );
   return configured;
 };
@@ -50,7 +51,7 @@ const checkDrainDeadline = ({ drainDeadline }: Service, report: ReportProblem): 
   report(
     'InvalidDrainDeadline',
     'metadata.annotations[ipvs.kube-ipvs.dev/drain-deadline]',
-    `${JSON.stringify(drainDeadline)} is no duration such as 90s or 1h30m; what is configured is used`,
+    `${quote(drainDeadline)} is no duration such as 90s or 1h30m; what is configured is used`,
   );
   return undefined;
 };

@@ -84,18 +84,8 @@ const servicePort = (
   };
 };
 
-/** Of two ports with one name and protocol the later wins, as everywhere in Kubernetes. */
 const servicePorts = (spec: ServiceShape['spec'], report: Report): readonly ServicePort[] => {
-  const ports = new Map<string, ServicePort>();
-  for (const [index, entry] of (spec.ports ?? []).entries()) {
-    const port = servicePort(entry, index, report);
-    if (port === undefined) continue;
-    const key = `${port.protocol}/${port.name}`;
-    if (ports.has(key))
-      report(`spec.ports[${index}]: replaces an earlier port of the same name and protocol`);
-    ports.set(key, port);
-  }
-  const list = [...ports.values()];
+  const list = (spec.ports ?? []).flatMap((entry, index) => servicePort(entry, index, report) ?? []);
   return servicePortLists.intern(JSON.stringify(list), () => list);
 };
 
@@ -150,16 +140,6 @@ const healthCheckNodePortOf = (spec: ServiceShape['spec'], report: Report): numb
   if (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local') return undefined;
   if (!spec.healthCheckNodePort) report('spec.healthCheckNodePort: absent, so no health check is served');
   return spec.healthCheckNodePort || undefined;
-};
-
-/** IP_VS_SCHEDNAME_MAXLEN of include/uapi/linux/ip_vs.h is 16 with the final zero. */
-const schedulerName = /^[a-z0-9_-]{1,15}$/;
-
-const schedulerOf = (metadata: ServiceShape['metadata'], report: Report): string | undefined => {
-  const scheduler = metadata.annotations?.['ipvs.kube-ipvs.dev/scheduler'] ?? undefined;
-  if (scheduler === undefined || schedulerName.test(scheduler)) return scheduler;
-  report(`metadata.annotations[ipvs.kube-ipvs.dev/scheduler]: ${quote(scheduler)} is no scheduler's name`);
-  return undefined;
 };
 
 const takesOverForeignOf = (metadata: ServiceShape['metadata'], report: Report): boolean => {
@@ -217,7 +197,7 @@ export const toService = (object: unknown): Parsed<ServiceKey, Service> => {
     loadBalancerIps: loadBalancerIpsOf(shape.status, report),
     loadBalancerSourceRanges: sourceRangesOf(spec, report),
     healthCheckNodePort: healthCheckNodePortOf(spec, report),
-    scheduler: schedulerOf(metadata, report),
+    scheduler: metadata.annotations?.['ipvs.kube-ipvs.dev/scheduler'] ?? undefined,
     drainDeadline: metadata.annotations?.['ipvs.kube-ipvs.dev/drain-deadline'] ?? undefined,
     takesOverForeign: takesOverForeignOf(metadata, report),
   };

@@ -97,7 +97,7 @@ const readings: readonly [row: string, spec: Fields, other: Fields, expected: Pa
     { ports: [{ name: '', protocol: 'SCTP', port: 9, nodePort: undefined }] },
   ],
   [
-    'of two ports with one key the later wins; nodePort 0 is none',
+    'two ports with one key both stay for the check that reports it; nodePort 0 is none',
     {
       ports: [
         { name: 'a', port: 1 },
@@ -108,6 +108,7 @@ const readings: readonly [row: string, spec: Fields, other: Fields, expected: Pa
     {},
     {
       ports: [
+        { name: 'a', protocol: 'TCP', port: 1, nodePort: undefined },
         { name: 'a', protocol: 'TCP', port: 2, nodePort: undefined },
         { name: 'a', protocol: 'UDP', port: 3, nodePort: 30001 },
       ],
@@ -212,10 +213,10 @@ const readings: readonly [row: string, spec: Fields, other: Fields, expected: Pa
     { scheduler: 'sh' },
   ],
   [
-    'a scheduler that cannot be one',
+    'an invalid scheduler stays for the check that reports it',
     {},
     { metadata: { name: 'web', annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'round robin' } } },
-    { scheduler: undefined },
+    { scheduler: 'round robin' },
   ],
   [
     'the annotation says how long endpoints drain',
