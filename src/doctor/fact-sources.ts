@@ -1,7 +1,7 @@
 import { release } from 'node:os';
 import type { Settings } from '../config/settings.js';
 import { machineCpus } from '../kernel/cpus.js';
-import { nftablesForwardFilters } from '../kernel/nftables/forward-filters.js';
+import { nftablesForwardFilters } from '../kernel/nftables/foreign/forward-filters.js';
 import { legacyForwardFilters } from '../kernel/xtables/legacy-forward-filter.js';
 import type { Service } from '../model/service.js';
 import { tableName } from '../nftables/declarations.js';

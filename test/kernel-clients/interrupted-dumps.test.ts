@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { ConntrackClient } from '../../src/kernel/conntrack/client.js';
 import { IpsetClient } from '../../src/kernel/ipset/client.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
-import { acceptRules } from '../../src/kernel/nftables/accept-rules.js';
+import { acceptRules } from '../../src/kernel/nftables/foreign/accept-rules.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
-import { foreignChains } from '../../src/kernel/nftables/foreign-chains.js';
-import { nftablesForwardFilters } from '../../src/kernel/nftables/forward-filters.js';
+import { foreignChains } from '../../src/kernel/nftables/foreign/foreign-chains.js';
+import { nftablesForwardFilters } from '../../src/kernel/nftables/foreign/forward-filters.js';
 import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import type { VirtualServerIdentity, VirtualServerObservation } from '../../src/model/virtual-server.js';
 import { Connection } from '../../src/netlink/connection.js';
@@ -28,6 +28,7 @@ const identity: VirtualServerIdentity = {
   port: 80,
 };
 const states = { name: 'states', key: ['address'], verdicts: false, comment: '' } as const;
+const opening = (connection: Connection) => () => NftablesClient.open(connection);
 const ofKubeProxy = (chain: string): boolean => chain.startsWith('KUBE-');
 
 const reads: Readonly<Record<string, Read>> = {
@@ -44,10 +45,15 @@ const reads: Readonly<Record<string, Read>> = {
   'a table with sets, chains and rules': (connection) =>
     NftablesClient.open(connection).table('IPv4', dumpedTable),
   elements: (connection) => NftablesClient.open(connection).elements('IPv4', dumpedTable, states),
+  tables: (connection) => NftablesClient.open(connection).tables(),
   chains: (connection) => NftablesClient.open(connection).chains(),
-  'chains of kube-proxy with the jumps to them': (connection) => foreignChains(ofKubeProxy, () => connection),
-  'our rules in chains of others': (connection) => acceptRules(() => connection),
-  'forward filters': (connection) => nftablesForwardFilters(() => connection),
+  rules: (connection) => NftablesClient.open(connection).rules(),
+  'rules of a chain': (connection) =>
+    NftablesClient.open(connection).rules({ family: 'ip', table: dumpedTable, chain: 'KUBE-2' }),
+  'chains of kube-proxy with the jumps to them': (connection) =>
+    foreignChains(ofKubeProxy, opening(connection)),
+  'our rules in chains of others': (connection) => acceptRules(opening(connection)),
+  'forward filters': (connection) => nftablesForwardFilters(opening(connection)),
 };
 
 const readFrom = async (read: Read, kernel: DumpingKernel): Promise<unknown> =>
@@ -74,7 +80,7 @@ test('what is told of the objects is theirs', async () => {
     ['TCP 10.96.0.2:80', 'TCP 10.96.0.3:80'],
   );
   assert.deepEqual(
-    await readFrom((connection) => foreignChains(ofKubeProxy, () => connection), interrupting()),
+    await readFrom((connection) => foreignChains(ofKubeProxy, opening(connection)), interrupting()),
     [
       {
         family: 'ip',
@@ -102,10 +108,7 @@ test('every dump of the sources is read above', () => {
     'kernel/conntrack/client.ts': 1,
     'kernel/ipset/client.ts': 2,
     'kernel/ipvs/client.ts': 3,
-    'kernel/nftables/accept-rules.ts': 1,
-    'kernel/nftables/client.ts': 5,
-    'kernel/nftables/foreign-chains.ts': 2,
-    'kernel/nftables/forward-filters.ts': 4,
+    'kernel/nftables/client.ts': 7,
     'kernel/rtnetlink/client.ts': 3,
   });
 });

@@ -11,7 +11,8 @@ import {
 } from '../../src/kernel/nftables/attributes.js';
 import { elementFrom, hookFrom, ruleFrom, setFrom } from '../../src/kernel/nftables/convert.js';
 import { tableOfEvent } from '../../src/kernel/nftables/events.js';
-import { requestsFor, type NftablesChange } from '../../src/kernel/nftables/requests.js';
+import type { NftablesChange } from '../../src/kernel/nftables/changes.js';
+import { requestsFor } from '../../src/kernel/nftables/requests.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { ByteWriter, viewOf } from '../../src/netlink/codec/bytes.js';
 import { readMessages, writeMessage, type Message } from '../../src/netlink/message.js';

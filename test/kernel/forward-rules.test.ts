@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { nftablesForwardFilters } from '../../src/kernel/nftables/forward-filters.js';
+import { nftablesForwardFilters } from '../../src/kernel/nftables/foreign/forward-filters.js';
 import { legacyForwardFilter } from '../../src/kernel/xtables/legacy-forward-filter.js';
 import { dropsReplies } from '../../src/plan/packet-rules/forward-policy.js';
 import { run } from '../support/lab-guest.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { beforeEach, test } from 'node:test';
-import { deleteForeignChains, foreignChains } from '../../src/kernel/nftables/foreign-chains.js';
+import { deleteForeignChains, foreignChains } from '../../src/kernel/nftables/foreign/foreign-chains.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { SocketFaults } from '../support/faulty-channel.js';
@@ -10,7 +10,8 @@ import { run } from '../support/lab-guest.js';
 // Another program changes nftables while we read it: the kernel says so, and each dump begins again.
 
 const faults = new SocketFaults();
-const open = (): Connection => Connection.open('netfilter', { channel: () => faults.channel('netfilter') });
+const open = (): NftablesClient =>
+  NftablesClient.open(Connection.open('netfilter', { channel: () => faults.channel('netfilter') }));
 const isOfKubeProxy = (chain: string): boolean => chain.startsWith('KUBE-');
 
 const chainsDump = 'netfilter 2564 dump';
@@ -56,13 +57,13 @@ for (const [kind, what] of [
   [chainsDump, 'chains'],
   [rulesDump, 'rules'],
 ] as const)
-  test(`chains of kube-proxy and the jumps to them are found once, though ${what} change while they are listed`, () => {
+  test(`chains of kube-proxy and the jumps to them are found once, though ${what} change while they are listed`, async () => {
     const dumps = changingIn(kind, [
       'add chain ip nat others',
       'add rule ip nat others counter accept',
       'add chain ip nat KUBE-LATE',
     ]);
-    const [place, ...others] = foreignChains(isOfKubeProxy, open);
+    const [place, ...others] = await foreignChains(isOfKubeProxy, open);
     assert.deepEqual(others, []);
     assert.equal(dumps(), 4);
     const late = kind === chainsDump ? ['KUBE-LATE'] : [];
@@ -72,7 +73,7 @@ for (const [kind, what] of [
   });
 
 test('a table is read with each of its rules once', async () => {
-  const client = NftablesClient.open(open());
+  const client = open();
   const before = await client.table('IPv4', 'nat');
   assert.equal(before?.chains.length, names.length + 1);
   const dumps = changingIn(rulesDump, ['add table ip other', 'add chain ip other c']);
@@ -82,8 +83,8 @@ test('a table is read with each of its rules once', async () => {
   client.close();
 });
 
-test('chains that another program deletes just before us are no failure, and the others go', () => {
-  const [place] = foreignChains(isOfKubeProxy, open);
+test('chains that another program deletes just before us are no failure, and the others go', async () => {
+  const [place] = await foreignChains(isOfKubeProxy, open);
   assert.ok(place !== undefined);
   const changes = ['flush chain ip nat PREROUTING', 'delete chain ip nat KUBE-SVC-7'];
   faults.meanwhile = (kind, when) => {
@@ -91,7 +92,7 @@ test('chains that another program deletes just before us are no failure, and the
     const change = changes.shift();
     if (change !== undefined) run('nft', ...change.split(' '));
   };
-  assert.equal(deleteForeignChains(place, isOfKubeProxy, open), undefined);
+  assert.equal(await deleteForeignChains(place, isOfKubeProxy, open), undefined);
   assert.deepEqual(changes, []);
   assert.equal(run('nft', 'list', 'chains').match(/KUBE-/g), null);
 });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { families, type Family, type IpAddress } from '../../src/base/ip.js';
-import { NftablesClient, type TransactionOutcome } from '../../src/kernel/nftables/client.js';
-import type { NftablesChange } from '../../src/kernel/nftables/requests.js';
+import { NftablesClient } from '../../src/kernel/nftables/client.js';
+import type { TransactionOutcome } from '../../src/kernel/nftables/transaction-outcome.js';
+import type { NftablesChange } from '../../src/kernel/nftables/changes.js';
 import {
   setElement,
   type Chain,

@@ -1,5 +1,5 @@
 import type { Family } from '../../base/ip.js';
-import type { NftablesChange } from '../../kernel/nftables/requests.js';
+import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import { tableName, type SetElement } from '../../nftables/declarations.js';
 import { setDeclaration } from '../../plan/packet-rules/packet-table.js';
 

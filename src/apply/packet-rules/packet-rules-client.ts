@@ -1,6 +1,6 @@
 import type { Family } from '../../base/ip.js';
-import type { TransactionOutcome } from '../../kernel/nftables/client.js';
-import type { NftablesChange } from '../../kernel/nftables/requests.js';
+import type { TransactionOutcome } from '../../kernel/nftables/transaction-outcome.js';
+import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import type { SetDeclaration, SetElement, TableDeclaration } from '../../nftables/declarations.js';
 
 /** The part of the nftables client that the packet rules need. */

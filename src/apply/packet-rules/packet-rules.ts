@@ -8,8 +8,8 @@ import {
   type TableDeclaration,
 } from '../../nftables/declarations.js';
 import type { ElementOperation, Outcome } from '../../model/operation.js';
-import type { TransactionOutcome } from '../../kernel/nftables/client.js';
-import type { NftablesChange } from '../../kernel/nftables/requests.js';
+import type { TransactionOutcome } from '../../kernel/nftables/transaction-outcome.js';
+import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import { elementChanges } from './element-changes.js';
 import type { PacketRulesClient } from './packet-rules-client.js';
 import { isReadError } from '../mirror/kernel-reader.js';

@@ -9,7 +9,8 @@ import {
   type IpAddress,
 } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
-import { acceptRules, deleteAcceptRule, type AcceptRule } from '../../kernel/nftables/accept-rules.js';
+import { acceptRules, deleteAcceptRule } from '../../kernel/nftables/foreign/accept-rules.js';
+import type { RuleId } from '../../kernel/nftables/object-ids.js';
 import type { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
 import { tableName, type ElementKey } from '../../nftables/declarations.js';
@@ -50,7 +51,7 @@ interface CleanupScope {
   /** Of kube-ipvs0, those that are somebody else's, or serve what is: they keep the device. */
   readonly keptAddresses: readonly LinkAddress[];
   readonly tables: readonly Family[];
-  readonly rules: readonly AcceptRule[];
+  readonly rules: readonly RuleId[];
 }
 
 interface OwnedTables {

@@ -4,7 +4,7 @@ import { codeOf, messageOf } from '../../base/errors.js';
 import { formatCount } from '../../base/text.js';
 import { onNode } from '../../doctor/check-result.js';
 import { IpsetClient } from '../../kernel/ipset/client.js';
-import { deleteForeignChains, foreignChains } from '../../kernel/nftables/foreign-chains.js';
+import { deleteForeignChains, foreignChains } from '../../kernel/nftables/foreign/foreign-chains.js';
 import { legacyTables, type LegacyTable } from '../../kernel/xtables/legacy-tables.js';
 import {
   kubeProxyChain,

@@ -1,8 +1,8 @@
 import { maxTimerDelayMilliseconds } from '../../base/async.js';
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
-import { insertAcceptRule } from '../../kernel/nftables/accept-rules.js';
-import { nftablesForwardFilters } from '../../kernel/nftables/forward-filters.js';
+import { insertAcceptRule } from '../../kernel/nftables/foreign/accept-rules.js';
+import { nftablesForwardFilters } from '../../kernel/nftables/foreign/forward-filters.js';
 import { legacyForwardFilters } from '../../kernel/xtables/legacy-forward-filter.js';
 import type { ForwardFilter } from '../../model/forward-filter.js';
 import { NetlinkError } from '../../netlink/errors.js';
@@ -58,10 +58,9 @@ class ForwardPolicyCheck {
     for (const source of this.sources) {
       try {
         const dropping = (await source.read()).filter(dropsReplies);
-        this.#reportChanges(
-          source,
-          dropping.filter((filter) => !this.#acceptResponses(filter)),
-        );
+        const blocking: ForwardFilter[] = [];
+        for (const filter of dropping) if (!(await this.#acceptResponses(filter))) blocking.push(filter);
+        this.#reportChanges(source, blocking);
         this.#unreadable.delete(source);
       } catch (error) {
         if (!this.#unreadable.has(source))
@@ -75,10 +74,10 @@ class ForwardPolicyCheck {
   }
 
   /** Whether a rule of ours in the chain lets answers through from now on. */
-  #acceptResponses(filter: ForwardFilter): boolean {
+  async #acceptResponses(filter: ForwardFilter): Promise<boolean> {
     // iptables would no longer understand its own chain.
     if (!this.options().acceptInForeignChains || filter.by !== 'nftables') return false;
-    const reason = insertAcceptRule(filter);
+    const reason = await insertAcceptRule(filter);
     if (reason === undefined)
       this.log.info({ filter: filterName(filter) }, 'inserted a rule that accepts the answers of pods');
     else this.log.warn({ filter: filterName(filter), reason }, 'could not let the answers of pods through');

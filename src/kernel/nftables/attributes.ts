@@ -88,7 +88,7 @@ export const rule = attributes('rule', {
   chain: optional(2, cstring),
   expressions: optional(4, list(1, expression)),
   userData: optional(7, userData),
-  handle: received(3, be64),
+  handle: optional(3, be64),
   position: received(6, be64),
 });
 

@@ -6,15 +6,17 @@ import type {
   SetDeclaration,
   SetElement,
   TableDeclaration,
+  Verdict,
 } from '../../nftables/declarations.js';
+import type { Decoded } from '../../netlink/codec/attributes.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import type { Request } from '../../netlink/message.js';
-import type { TransactionResult } from '../../netlink/transaction.js';
 import { batchFrame, netfilterFamilies, Subsystem } from '../nfnetlink.js';
 import {
   chainShape,
+  type element,
   elementsShape,
   generationShape,
   nftablesShapeOf,
@@ -23,71 +25,58 @@ import {
   tableIsDormant,
   tableShape,
 } from './attributes.js';
+import type { NftablesChange } from './changes.js';
 import { elementFrom, hookFrom, ruleFrom, setFrom } from './convert.js';
-import { meaningOf } from './errno-meaning.js';
+import type { ReceivedExpression } from './expression-attributes.js';
+import { verdictFrom } from './expressions.js';
+import { formatTable, isTableFamily, type ChainId, type RuleId, type TableId } from './object-ids.js';
+import { probeTable, unsupportedErrnos } from './probe-table.js';
 import {
+  getAllRulesRequest,
+  getChainRulesRequest,
   getChainsRequest,
   getElementsRequest,
   getGenerationRequest,
-  getRulesRequest,
   getSetsRequest,
   getTableRequest,
-  requestsFor,
-  type NftablesChange,
-} from './requests.js';
+  getTableRulesRequest,
+  getTablesRequest,
+} from './queries.js';
+import { requestsFor } from './requests.js';
+import { transactionOutcome, type TransactionOutcome } from './transaction-outcome.js';
+import { commentFrom, UserData } from './user-data.js';
 
-/** What became of a transaction: all of it, or nothing. `culprit` is the place of the change at fault, undefined where it is none of them. */
-export type TransactionOutcome =
-  | { readonly status: 'applied' }
-  | {
-      readonly status: 'failed';
-      readonly errno: string;
-      readonly message: string;
-      readonly culprit: number | undefined;
-    }
-  | { readonly status: 'unknown' };
+export interface TableInfo extends TableId {
+  /** Packets do not enter the chains of a dormant table. */
+  readonly isDormant: boolean;
+}
 
-/** A chain of anybody's table. */
-export interface ChainInfo {
-  readonly family: 'ip' | 'ip6' | 'inet';
-  readonly table: string;
-  readonly chain: string;
+export interface ChainInfo extends ChainId {
   /** Undefined: entered only from other chains. */
   readonly hook: BaseChainHook | undefined;
 }
 
+export interface RuleInfo extends RuleId {
+  readonly comment: string | undefined;
+  /** As the kernel has them: rules of other programs hold expressions that we do not know. */
+  readonly expressions: readonly ReceivedExpression[];
+}
+
+/** An element of any set or map, undecoded. */
+export interface RawElement {
+  readonly key: Uint8Array;
+  /** Of a map from keys to verdicts. */
+  readonly verdict: Verdict | undefined;
+}
+
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
-
-/** What a kernel answers that has no nftables, not for the family, or not that kind of chain. */
-const unsupported: ReadonlySet<string> = new Set([
-  'EOPNOTSUPP',
-  'EAFNOSUPPORT',
-  'EPROTONOSUPPORT',
-  'ENOENT',
-  'EINVAL',
-]);
-
-const hookOf = (type: BaseChainHook['type']): BaseChainHook => ({
-  type,
-  hook: 'output',
-  priority: 0,
-  policy: 'accept',
-});
-
-/** A table that is only ever tried: chains of the kinds that packet rules need. */
-const probe = (family: Family): TableDeclaration => ({
-  family,
-  name: 'kube-ipvs-probe',
-  sets: [],
-  chains: [
-    { name: 'filter', hook: hookOf('filter'), rules: [] },
-    { name: 'nat', hook: hookOf('nat'), rules: [] },
-  ],
-});
 
 const maxReads = 20;
 
-/** The nftables of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
+/**
+ * The nftables of the network namespace that the process was in when the client was opened: tables of the families ip, ip6
+ * and inet, ours and other programs'. Its methods reject with NetlinkError and ProtocolError.
+ */
 export class NftablesClient {
   readonly #connection: Connection;
 
@@ -105,52 +94,59 @@ export class NftablesClient {
     return this.#connection.sent;
   }
 
-  /** The listener is called when its socket was of no use any more and another one was opened. */
+  /** Calls the listener after a failed socket was replaced by another one. */
   onReopened(listener: (reopened: Reopened) => void): void {
     this.#connection.onReopened(listener);
   }
 
-  /** For `watchNftables`, to leave out what this client does. */
+  /** For `watchNftables`, to leave out the changes that this client makes. */
   get portId(): number {
     return this.#connection.portId;
   }
 
-  /** A number that every transaction, of anybody, raises. */
+  /** A number that every transaction of any program raises. */
   async generation(): Promise<number> {
     return this.#generation();
   }
 
   /**
-   * Whether the kernel has tables of the family with filter and nat chains. Asked by trying to make them, so modules are
-   * loaded; nothing stays, and nobody is told. Rejects where the kernel does not let us (EPERM) or does not say.
+   * Whether the kernel has tables of the family with filter and nat chains. The kernel tries to make them, which loads
+   * modules, and undoes them without a notification. Rejects where the kernel refuses (EPERM) or does not answer.
    */
   async supports(family: Family): Promise<boolean> {
-    const outcome = await this.check([{ kind: 'declare-table', declaration: probe(family) }]);
+    const outcome = await this.check([{ kind: 'declare-table', declaration: probeTable(family) }]);
     if (outcome.status === 'applied') return true;
-    if (outcome.status === 'failed' && unsupported.has(outcome.errno)) return false;
+    if (outcome.status === 'failed' && unsupportedErrnos.has(outcome.errno)) return false;
     throw new ProtocolError(
-      outcome.status === 'failed' ? outcome.message : 'nftables gave no answer to an attempt to make a table',
+      outcome.status === 'failed' ? outcome.message : 'nftables did not answer an attempt to make a table',
     );
   }
 
-  /** The table as the kernel has it, without elements; undefined where there is none. The chains of a dormant table have no hooks, for packets do not enter them. */
+  /**
+   * The table as the kernel has it, without elements; undefined where there is none. The chains of a dormant table have no
+   * hooks, because packets do not enter them.
+   */
   async table(family: Family, name: string): Promise<TableDeclaration | undefined> {
+    const id = { family: netfilterFamilies[family], table: name };
     for (let read = 0; read < maxReads; read += 1) {
       const before = this.#generation();
-      const table = this.#readTable(family, name);
+      const table = this.#readTable(id, family);
       if (this.#generation() === before) return table;
     }
-    throw new ProtocolError(
-      `table ${netfilterFamilies[family]} ${name} changed each of ${maxReads} times while it was read`,
-    );
+    throw new ProtocolError(`${formatTable(id)} changed during each of ${maxReads} attempts to read it`);
   }
 
   /** A NetlinkError ENOENT where the table has no such set. */
   async elements(family: Family, table: string, set: SetDeclaration): Promise<readonly SetElement[]> {
-    return this.#connection
-      .dump(getElementsRequest(family, table, set.name))
-      .flatMap((message) => elementsShape.read(message).attributes.elements ?? [])
-      .map((element) => elementFrom(element, set, family));
+    const id = { family: netfilterFamilies[family], table };
+    return this.#elements(id, set.name).map((element) => elementFrom(element, set, family));
+  }
+
+  /** As `elements`, for any set of any table. */
+  async rawElements(id: TableId, set: string): Promise<readonly RawElement[]> {
+    return this.#elements(id, set).flatMap(({ key, data }) =>
+      key?.value === undefined ? [] : [{ key: key.value, verdict: verdictFrom(data) }],
+    );
   }
 
   /** Makes the changes in their order, all or none. Never rejects because of a change. */
@@ -163,21 +159,49 @@ export class NftablesClient {
     return this.#transaction(changes, 'undo');
   }
 
-  /** The chains of all tables, everybody's, that handle IPv4 and IPv6 packets (families ip, ip6 and inet). */
+  /** All tables that see IPv4 or IPv6 packets. */
+  async tables(): Promise<readonly TableInfo[]> {
+    return this.#connection.dump(getTablesRequest).flatMap((message): readonly TableInfo[] => {
+      const { header, attributes } = tableShape.read(message);
+      const { name, flags = 0 } = attributes;
+      return isTableFamily(header.family)
+        ? [{ family: header.family, table: name, isDormant: (flags & tableIsDormant) !== 0 }]
+        : [];
+    });
+  }
+
+  /** The chains of those tables. */
   async chains(): Promise<readonly ChainInfo[]> {
+    return this.#connection.dump(getChainsRequest('unspecified')).flatMap((message): readonly ChainInfo[] => {
+      const { header, attributes } = chainShape.read(message);
+      const { table, name: chain } = attributes;
+      return isTableFamily(header.family)
+        ? [{ family: header.family, table, chain, hook: hookFrom(attributes) }]
+        : [];
+    });
+  }
+
+  /** The rules of a chain, or of all chains of those tables, in their order. */
+  async rules(chain?: ChainId): Promise<readonly RuleInfo[]> {
+    const request = chain === undefined ? getAllRulesRequest : getChainRulesRequest(chain);
     return this.#connection
-      .dump(getChainsRequest())
-      .map((message): ChainInfo | undefined => {
-        const { header, attributes } = chainShape.read(message);
-        const { family } = header;
-        if (family !== 'ip' && family !== 'ip6' && family !== 'inet') return undefined;
-        return { family, table: attributes.table, chain: attributes.name, hook: hookFrom(attributes) };
+      .dump(request)
+      .flatMap((message): readonly RuleInfo[] => {
+        const { header, attributes } = ruleShape.read(message);
+        const { table, chain: name, handle, userData, expressions = [] } = attributes;
+        if (!isTableFamily(header.family) || name === undefined || handle === undefined) return [];
+        const comment = commentFrom(userData, UserData.ruleComment);
+        return [{ family: header.family, table, chain: name, handle, comment, expressions }];
       })
-      .filter(isPresent);
+      .filter((rule) => chain === undefined || (rule.table === chain.table && rule.chain === chain.chain));
   }
 
   close(): void {
     this.#connection.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   #generation(): number {
@@ -187,20 +211,26 @@ export class NftablesClient {
     );
   }
 
-  #readTable(family: Family, name: string): TableDeclaration | undefined {
-    const flags = this.#tableFlags(family, name);
+  #elements(id: TableId, set: string): readonly Decoded<typeof element>[] {
+    return this.#connection
+      .dump(getElementsRequest(id, set))
+      .flatMap((message) => elementsShape.read(message).attributes.elements ?? []);
+  }
+
+  #readTable(id: TableId, family: Family): TableDeclaration | undefined {
+    const flags = this.#tableFlags(id);
     if (flags === undefined) return undefined;
     const isDormant = (flags & tableIsDormant) !== 0;
     const sets = this.#connection
-      .dump(getSetsRequest(family, name))
+      .dump(getSetsRequest(id))
       .map((message) => setFrom(setShape.read(message).attributes, family))
       .filter(isPresent);
-    const rules = this.#rules(family, name);
+    const rules = this.#rulesByChain(id, family);
     const chains = this.#connection
-      .dump(getChainsRequest(family))
+      .dump(getChainsRequest(id.family))
       .map((message): Chain | undefined => {
         const { attributes } = chainShape.read(message);
-        if (attributes.table !== name) return undefined;
+        if (attributes.table !== id.table) return undefined;
         return {
           name: attributes.name,
           hook: isDormant ? undefined : hookFrom(attributes),
@@ -208,13 +238,13 @@ export class NftablesClient {
         };
       })
       .filter(isPresent);
-    return { family, name, sets, chains };
+    return { family, name: id.table, sets, chains };
   }
 
-  #tableFlags(family: Family, name: string): number | undefined {
+  #tableFlags(id: TableId): number | undefined {
     try {
       return this.#connection.request(
-        getTableRequest(family, name),
+        getTableRequest(id),
         (message) => tableShape.read(message).attributes.flags ?? 0,
       );
     } catch (error) {
@@ -223,12 +253,12 @@ export class NftablesClient {
     }
   }
 
-  /** By their chains, in their order. */
-  #rules(family: Family, table: string): ReadonlyMap<string, readonly Rule[]> {
+  /** In their order. */
+  #rulesByChain(id: TableId, family: Family): ReadonlyMap<string, readonly Rule[]> {
     const byChain = new Map<string, Rule[]>();
-    for (const message of this.#connection.dump(getRulesRequest(family, table))) {
+    for (const message of this.#connection.dump(getTableRulesRequest(id))) {
       const { attributes } = ruleShape.read(message);
-      if (attributes.table !== table || attributes.chain === undefined) continue;
+      if (attributes.table !== id.table || attributes.chain === undefined) continue;
       const rules = byChain.get(attributes.chain) ?? [];
       rules.push(ruleFrom(attributes, family));
       byChain.set(attributes.chain, rules);
@@ -238,7 +268,6 @@ export class NftablesClient {
 
   #transaction(changes: readonly NftablesChange[], ending: 'commit' | 'undo'): TransactionOutcome {
     const requests: Request[] = [];
-    /** Of each request, the place of its change. */
     const changeIndexes: number[] = [];
     for (const [changeIndex, change] of changes.entries())
       for (const request of requestsFor(change)) {
@@ -255,31 +284,6 @@ export class NftablesClient {
       requests,
       end: ending === 'commit' ? end : undefined,
     });
-    return outcomeOf(result, requests, changeIndexes);
+    return transactionOutcome(result, requests, changeIndexes);
   }
 }
-
-const outcomeOf = (
-  result: TransactionResult,
-  requests: readonly Request[],
-  changeIndexes: readonly number[],
-): TransactionOutcome => {
-  if (result.status !== 'failed') return result;
-  const { error, requestIndex } = result;
-  const request = requestIndex === undefined ? undefined : requests[requestIndex];
-  const culprit = requestIndex === undefined ? undefined : changeIndexes[requestIndex];
-  if (error instanceof ProtocolError)
-    return {
-      status: 'failed',
-      errno: 'EDOM',
-      message: `${request?.operation() ?? 'make a transaction'}: ${error.message}`,
-      culprit,
-    };
-  const meaning = meaningOf(request, error.errno);
-  return {
-    status: 'failed',
-    errno: error.errno,
-    message: meaning === undefined ? error.message : `${error.message}: ${meaning}`,
-    culprit,
-  };
-};

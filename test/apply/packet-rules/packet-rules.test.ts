@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { PacketRules } from '../../../src/apply/packet-rules/packet-rules.js';
 import type { PacketRulesClient } from '../../../src/apply/packet-rules/packet-rules-client.js';
 import type { Family } from '../../../src/base/ip.js';
-import type { TransactionOutcome } from '../../../src/kernel/nftables/client.js';
-import type { NftablesChange } from '../../../src/kernel/nftables/requests.js';
+import type { TransactionOutcome } from '../../../src/kernel/nftables/transaction-outcome.js';
+import type { NftablesChange } from '../../../src/kernel/nftables/changes.js';
 import {
   setElement,
   type ElementKey,
@@ -50,7 +50,7 @@ class Tables implements PacketRulesClient {
   #missing(change: NftablesChange, among: readonly NftablesChange[]): string | undefined {
     const isThere =
       change.kind === 'declare-table' ||
-      this.declared.has(change.family) ||
+      ('family' in change && this.declared.has(change.family)) ||
       among.some(({ kind }) => kind === 'declare-table');
     return isThere ? undefined : 'ENOENT';
   }

@@ -1,12 +1,12 @@
-import type { ForeignRule } from '../../model/forward-filter.js';
-import type { Expression, RegisterValue, Verdict } from '../../nftables/declarations.js';
-import { registerNumberOf } from '../../nftables/register-value.js';
-import { attributes, attr, optional } from '../../netlink/codec/attributes.js';
-import { viewOf } from '../../netlink/codec/bytes.js';
-import { be32, cstring, rawBytes } from '../../netlink/codec/scalars.js';
-import { matchesEstablished } from '../xtables/entries.js';
-import type { ReceivedExpression } from './expression-attributes.js';
-import { expressionFrom } from './expressions.js';
+import type { ForeignRule } from '../../../model/forward-filter.js';
+import type { Expression, RegisterValue, Verdict } from '../../../nftables/declarations.js';
+import { registerNumberOf } from '../../../nftables/register-value.js';
+import { attributes, attr, optional } from '../../../netlink/codec/attributes.js';
+import { viewOf } from '../../../netlink/codec/bytes.js';
+import { be32, cstring, rawBytes } from '../../../netlink/codec/scalars.js';
+import { matchesEstablished } from '../../xtables/entries.js';
+import type { ReceivedExpression } from '../expression-attributes.js';
+import { expressionFrom } from '../expressions.js';
 
 /** NFTA_MATCH_*, NFTA_TARGET_*: an extension of iptables within nftables, as iptables-nft writes it */
 const extension = attributes('extension', {
@@ -18,12 +18,11 @@ const extension = attributes('extension', {
 /** include/uapi/linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_BIT(IP_CT_ESTABLISHED) */
 const establishedState = 0x2;
 
-/** What a rule that is for packets of open connections finds in a set of connection states. */
-export interface StateSets {
-  has(set: string, state: number): boolean;
-  /** Of a map from states to verdicts. */
-  verdict(set: string, state: number): Verdict | undefined;
-}
+/** Of a set or map by connection state: the states in it, with the verdicts of a map. */
+export type StateSet = ReadonlyMap<number, Verdict | undefined>;
+
+/** Reads a set that a rule looks the connection's state up in. */
+export type ReadStateSet = (set: string) => Promise<StateSet>;
 
 /** Expressions that every packet passes. */
 const passThroughExpressions: readonly string[] = ['counter', 'log', 'nftrace', 'notrack'];
@@ -38,28 +37,43 @@ const numberIn = (value: RegisterValue | undefined): number =>
 const compares = (value: number, operator: '==' | '!=' | '<' | '<=' | '>' | '>=', other: number): boolean =>
   operator === '==' ? value === other : operator === '!=' ? value !== other : false;
 
-/** What one expression makes of a packet of an open connection: goes on, is not for it (or not certainly), or ends the rule. */
+/** What one expression does with a packet of an open connection: continues, does not match (or not certainly), or ends the rule. */
 type Step = 'on' | 'some' | ForeignRule['action'];
 
 const actionOf = (verdict: Verdict): ForeignRule['action'] =>
   'chain' in verdict ? { verdict: verdict.verdict, chain: verdict.chain } : { verdict: verdict.verdict };
 
-/** Runs a rule for a packet of an open connection, as far as it asks for nothing but the connection's state. */
+type Lookup = Extract<Expression, { readonly inverted?: boolean }>;
+
+const isLookup = (expression: Expression): expression is Lookup =>
+  expression.kind === 'lookup' || expression.kind === 'verdict-map';
+
+/** Runs a rule for a packet of an open connection, as far as the rule depends on the connection's state alone. */
 class EstablishedPacket {
   /** By register, the connection's state, whole or masked. */
   readonly #states = new Map<number, number>();
 
-  constructor(private readonly sets: StateSets) {}
+  constructor(private readonly readSet: ReadStateSet) {}
 
-  step(received: ReceivedExpression): Step {
+  async step(received: ReceivedExpression): Promise<Step> {
     if (passThroughExpressions.includes(received.name)) return 'on';
     if (received.name === 'match' || received.name === 'target') return this.#extension(received);
-    // Whatever it answers, the packet does not pass.
+    // The packet does not pass, whatever the client is sent.
     if (received.name === 'reject') return { verdict: 'drop' };
-    return this.#known(expressionFrom(received, 'IPv4'));
+    const expression = expressionFrom(received, 'IPv4');
+    return isLookup(expression) ? this.#lookup(expression) : this.#known(expression);
   }
 
-  #known(expression: Expression): Step {
+  async #lookup({ kind, set, from, inverted }: Lookup): Promise<Step> {
+    const state = this.#states.get(from);
+    if (state === undefined) return 'some';
+    const elements = await this.readSet(set);
+    if (kind === 'lookup') return elements.has(state) === (inverted !== true) ? 'on' : 'some';
+    const verdict = elements.get(state);
+    return verdict === undefined ? 'some' : actionOf(verdict);
+  }
+
+  #known(expression: Exclude<Expression, Lookup>): Step {
     switch (expression.kind) {
       case 'ct':
         if (expression.key === 'state') this.#states.set(expression.to, establishedState);
@@ -76,16 +90,6 @@ class EstablishedPacket {
         const matches =
           state !== undefined && compares(state, expression.operator, numberIn(expression.value));
         return matches ? 'on' : 'some';
-      }
-      case 'lookup': {
-        const state = this.#states.get(expression.from);
-        if (state === undefined) return 'some';
-        return this.sets.has(expression.set, state) === (expression.inverted !== true) ? 'on' : 'some';
-      }
-      case 'verdict-map': {
-        const state = this.#states.get(expression.from);
-        const verdict = state === undefined ? undefined : this.sets.verdict(expression.set, state);
-        return verdict === undefined ? 'some' : actionOf(verdict);
       }
       case 'verdict':
         return actionOf(expression);
@@ -110,11 +114,14 @@ class EstablishedPacket {
   }
 }
 
-/** What a rule of anybody does with packets of open connections. */
-export const foreignRule = (expressions: readonly ReceivedExpression[], sets: StateSets): ForeignRule => {
-  const packet = new EstablishedPacket(sets);
+/** What a rule of another program does with packets of open connections. */
+export const foreignRule = async (
+  expressions: readonly ReceivedExpression[],
+  readSet: ReadStateSet,
+): Promise<ForeignRule> => {
+  const packet = new EstablishedPacket(readSet);
   for (const expression of expressions) {
-    const step = packet.step(expression);
+    const step = await packet.step(expression);
     if (step === 'some') return { scope: 'some', action: { verdict: 'continue' } };
     if (step !== 'on') return { scope: 'all', action: step };
   }
