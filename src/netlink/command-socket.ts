@@ -1,4 +1,5 @@
 import { nativeShims } from '../../native-shims/index.js';
+import { codeOf } from '../base/errors.js';
 import { NetlinkOption, SocketLevel, SocketOption } from './constants.js';
 import { fromSystemCall, NetlinkError } from './errors.js';
 
@@ -31,21 +32,18 @@ const datagramOverhead = 32;
 export const disableOverrunErrors = (descriptor: number): void =>
   nativeShims().setOption(descriptor, SocketLevel.netlink, NetlinkOption.noOverrunErrors, 1);
 
-/** Options that kernels before 4.12 or 4.20 lack; all we lose there is text in errors. */
-const optionalOptions = [
-  NetlinkOption.cappedAcknowledgements,
-  NetlinkOption.extendedAcknowledgements,
-  NetlinkOption.strictChecking,
-];
-
-const setOptions = (descriptor: number): void => {
-  const shims = nativeShims();
-  disableOverrunErrors(descriptor);
-  for (const option of optionalOptions)
+/**
+ * Requires the options that the connection depends on (overruns that are counted; acknowledgements short enough that those of a
+ * full datagram fit the receive buffer). Kernels before 4.12 and 4.20 lack the other two (ENOPROTOOPT): errors then have no text.
+ */
+export const setConnectionOptions = (setOption: (option: number) => void): void => {
+  setOption(NetlinkOption.noOverrunErrors);
+  setOption(NetlinkOption.cappedAcknowledgements);
+  for (const option of [NetlinkOption.extendedAcknowledgements, NetlinkOption.strictChecking])
     try {
-      shims.setOption(descriptor, SocketLevel.netlink, option, 1);
-    } catch {
-      // an old kernel
+      setOption(option);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOPROTOOPT') throw error;
     }
 };
 
@@ -80,11 +78,12 @@ export class CommandSocket implements CommandChannel {
   ) {
     const shims = nativeShims();
     try {
-      this.#descriptor = shims.openSocket(protocol);
-      setOptions(this.#descriptor);
-      this.#sendBufferBytes = setSendBuffer(this.#descriptor, bufferBytes);
-      this.receiveBufferBytes = setReceiveBuffer(this.#descriptor, bufferBytes);
-      this.portId = shims.portId(this.#descriptor);
+      const descriptor = shims.openSocket(protocol);
+      this.#descriptor = descriptor;
+      setConnectionOptions((option) => shims.setOption(descriptor, SocketLevel.netlink, option, 1));
+      this.#sendBufferBytes = setSendBuffer(descriptor, bufferBytes);
+      this.receiveBufferBytes = setReceiveBuffer(descriptor, bufferBytes);
+      this.portId = shims.portId(descriptor);
     } catch (error) {
       this.close();
       throw fromSystemCall('open a netlink socket', error);

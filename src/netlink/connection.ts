@@ -3,14 +3,20 @@ import { Yielder } from '../base/async.js';
 import { ByteWriter, viewOf } from './codec/bytes.js';
 import { MessageFlag, Protocol, type ProtocolName } from './constants.js';
 import { RequestReplies, type Replies } from './request-replies.js';
-import { Exchange, type MessageOutcome } from './exchange.js';
+import { messageOutcomes, type MessageOutcome } from './message-outcome.js';
+import { RequestDatagram } from './request-datagram.js';
 import { NetlinkError, ProtocolError } from './errors.js';
 import { Errno } from './errno.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
 import type { MessagePattern } from './message-pattern.js';
 import { ReopeningChannel, type Reopened } from './reopening-channel.js';
 import { CommandSocket, type CommandChannel } from './command-socket.js';
-import { Transaction, type TransactionResult, type TransactionParts } from './transaction.js';
+import {
+  transactionDatagram,
+  transactionResult,
+  type TransactionParts,
+  type TransactionResult,
+} from './transaction.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
 export interface ConnectionOptions {
@@ -38,9 +44,10 @@ const maxDumpPasses = 20;
 const yieldIntervalMilliseconds = 2;
 
 /**
- * A connection to one netlink protocol of the kernel. Requests and dumps are synchronous, as the kernel answers within
- * the system call; so they never interleave. Only batches and incremental dumps take turns with the event loop. Errors are NetlinkErrors (the
- * kernel's refusal) and ProtocolErrors (bytes that are not what they should be).
+ * A connection to one netlink protocol of the kernel. The kernel answers within the system call, so requests and dumps are
+ * synchronous and never interleave. Only batches and incremental dumps yield to the event loop; an incremental dump owns the
+ * connection until it ends: batches and other incremental dumps wait for it, and synchronous calls fail with EBUSY. Errors are
+ * NetlinkErrors (the kernel's refusal) and ProtocolErrors (malformed bytes).
  */
 export class Connection {
   readonly #socket: ReopeningChannel;
@@ -50,8 +57,8 @@ export class Connection {
   readonly #shapes: ShapeOf[] = [];
   #received = new Uint8Array(64 << 10);
   #sequence = 0;
-  /** Whether an incremental dump is between two pieces: what else came would take its messages. */
-  #isDumping = false;
+  /** Resolves at the end of the incremental dump that owns the connection: another exchange would take its messages. */
+  #dumping: Promise<void> | undefined;
   readonly #sent = { messages: 0, datagrams: 0 };
 
   private constructor(protocol: ProtocolName, options: ConnectionOptions) {
@@ -109,6 +116,7 @@ export class Connection {
    * by a change of what is read, begins again: the caller gets the messages of a whole one, and runs nothing during any.
    */
   dump(request: Request, pattern?: MessagePattern): readonly Message[] {
+    this.#requireIdle();
     for (let pass = 0; pass < maxDumpPasses; pass += 1) {
       const messages = this.#completeDump(request, this.#sendRequest(request, dumpFlags(request), pattern));
       if (messages !== undefined) return messages;
@@ -117,128 +125,108 @@ export class Connection {
   }
 
   /**
-   * As `dump`, with a turn for the event loop after each piece that takes long. Until it is done every other use of the connection
-   * fails with EBUSY. What changes meanwhile may come as it was before or after, where the kernel does not say that it changed.
+   * As `dump`, but yields to the event loop between datagrams. Objects that change meanwhile may come as they were before or
+   * after, where the kernel does not report the change.
    */
-  async dumpIncrementally(request: Request): Promise<readonly Message[]> {
-    const yielder = new Yielder(yieldIntervalMilliseconds);
-    for (let pass = 0; pass < maxDumpPasses; pass += 1) {
-      const replies = this.#sendRequest(request, dumpFlags(request));
-      this.#isDumping = true;
-      try {
-        while (!replies.ended && this.#receiveOne(replies)) await yielder.yieldIfDue();
-      } finally {
-        this.#isDumping = false;
-      }
-      const messages = this.#completeDump(request, replies);
-      if (messages !== undefined) return messages;
+  async dumpIncrementally(request: Request, pattern?: MessagePattern): Promise<readonly Message[]> {
+    while (this.#dumping !== undefined) await this.#dumping;
+    let release = (): void => {};
+    this.#dumping = new Promise((resolve) => {
+      release = resolve;
+    });
+    try {
+      return await this.#dumpInPieces(request, pattern);
+    } finally {
+      this.#dumping = undefined;
+      release();
     }
-    throw alwaysInterrupted(request);
   }
 
   /**
-   * Sends a request for each item, packed into few datagrams, and tells what became of each, in their order. A failing
-   * one does not stop the others. Between datagrams the event loop gets its turn. Never rejects because of a request.
+   * Sends a request for each item, packed into few datagrams; gives one outcome for each, in their order. A failing request does
+   * not stop the others. Yields to the event loop between datagrams. Never rejects because of a request.
    */
   async batch<T>(items: readonly T[], requestFor: (item: T) => Request): Promise<readonly MessageOutcome[]> {
     const outcomes: MessageOutcome[] = [];
     while (outcomes.length < items.length) {
       if (outcomes.length > 0) await setImmediate();
-      // From here to the answers nothing awaits: the writer and the socket are ours alone.
-      const exchange = new Exchange(this.#sequence);
-      for (let index = outcomes.length; index < items.length; index += 1)
-        if (!this.#addToDatagram(exchange, requestFor(items[index] as T))) break;
-      this.#sendExchange(exchange);
-      exchange.addOutcomesTo(outcomes);
+      while (this.#dumping !== undefined) await this.#dumping;
+      // Nothing awaits until the replies are read, so no other call uses the writer and the socket.
+      const datagram = this.#fillDatagram(items, outcomes.length, requestFor);
+      datagram.acknowledgeLast();
+      this.#exchangeDatagram(datagram);
+      outcomes.push(...messageOutcomes(datagram));
     }
     return outcomes;
   }
 
   /**
-   * Sends requests as one datagram that the kernel performs as a whole or not at all, as it does batches of nfnetlink. Of
-   * several refusals the first is told, for the others may follow from it. Never throws because of a request.
+   * Sends requests as one datagram that the kernel performs as a whole or not at all, as it does batches of nfnetlink. Never
+   * throws because of a request.
    */
   transaction(parts: TransactionParts): TransactionResult {
-    const transaction = new Transaction(parts, this.#sequence);
-    this.#sequence = transaction.lastSequence;
-    if (transaction.unsendable !== undefined) return transaction.unsendable;
-    const { datagram } = transaction;
-    try {
-      const droppedBefore = this.#socket.dropped;
-      this.#send(datagram, transaction.messages);
-      this.#collect(transaction, viewOf(datagram));
-      if (this.#socket.dropped !== droppedBefore) transaction.markRepliesLost();
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      return { status: 'failed', error, requestIndex: undefined };
-    }
-    return transaction.result();
+    const datagram = transactionDatagram(parts, this.#sequence);
+    this.#sequence = datagram.lastSequence;
+    if (datagram.messageCount === datagram.requests.length) this.#exchangeDatagram(datagram);
+    return transactionResult(parts, datagram);
   }
 
   close(): void {
     this.#socket.close();
   }
 
-  /** Adds the request to the datagram; false where it is full. */
-  #addToDatagram(exchange: Exchange, request: Request): boolean {
-    if (exchange.size >= this.#window) return false;
-    const before = this.#writer.length;
-    try {
-      const start = writeMessage(
-        this.#writer,
-        request,
-        request.flags | MessageFlag.request,
-        exchange.nextSequence,
-      );
-      if (this.#writer.length > largestDatagram && before > 0) {
-        this.#writer.truncate(before);
-        return false;
-      }
-      exchange.add(request, start);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      exchange.addUnsendable(request, error);
+  async #dumpInPieces(request: Request, pattern: MessagePattern | undefined): Promise<readonly Message[]> {
+    const yielder = new Yielder(yieldIntervalMilliseconds);
+    for (let pass = 0; pass < maxDumpPasses; pass += 1) {
+      const replies = this.#sendRequest(request, dumpFlags(request), pattern);
+      while (!replies.ended && this.#receiveOne(replies)) await yielder.yieldIfDue();
+      const messages = this.#completeDump(request, replies);
+      if (messages !== undefined) return messages;
     }
-    return true;
+    throw alwaysInterrupted(request);
   }
 
-  /** Sends what was written, the last message with a wish for an acknowledgement, and hands the answers to the exchange. */
-  #sendExchange(exchange: Exchange): void {
-    this.#sequence = exchange.lastSequence;
-    const { lastMessage } = exchange;
-    if (lastMessage === undefined) return;
-    this.#writer.setU16(
-      lastMessage.offset + 6,
-      lastMessage.request.flags | MessageFlag.request | MessageFlag.acknowledge,
-    );
-    const datagram = this.#writer.written();
-    this.#writer.truncate(0);
+  /** A datagram with the requests of the items from `begin` on, as many as fit. */
+  #fillDatagram<T>(items: readonly T[], begin: number, requestFor: (item: T) => Request): RequestDatagram {
+    const datagram = new RequestDatagram(this.#sequence, this.#writer);
+    const end = Math.min(items.length, begin + this.#window);
+    for (let index = begin; index < end; index += 1) {
+      datagram.add(requestFor(items[index] as T));
+      if (datagram.byteLength <= largestDatagram || datagram.messageCount === 1) continue;
+      datagram.removeLast();
+      break;
+    }
+    this.#sequence = datagram.lastSequence;
+    return datagram;
+  }
+
+  /** Sends the datagram and reads the replies. Replies that cannot be read count as lost. */
+  #exchangeDatagram(datagram: RequestDatagram): void {
+    if (datagram.messageCount === 0) return;
     try {
+      this.#requireIdle();
       const droppedBefore = this.#socket.dropped;
-      this.#send(datagram, exchange.messages);
-      this.#collect(exchange, viewOf(datagram));
-      if (this.#socket.dropped !== droppedBefore) exchange.markRepliesLost();
+      this.#send(datagram.bytes, datagram.messageCount);
+      this.#receiveReplies(datagram);
+      if (this.#socket.dropped !== droppedBefore) datagram.repliesLost = true;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      exchange.markUnsent(error);
+      datagram.sendError = error;
     }
   }
 
-  /** Answers that cannot be read leave the messages they are about without an outcome. */
-  #collect(exchange: Exchange | Transaction, datagram: DataView): void {
+  #receiveReplies(datagram: RequestDatagram): void {
     try {
-      const onMessage = (message: Message): void => exchange.handleReply(message, datagram);
-      this.#receiveRest({
-        onMessage,
-        retainsMessages: false,
-        failure: undefined,
-        ended: false,
-        largestBytes: 0,
-      });
+      this.#receiveRest(datagram);
     } catch (error) {
       if (!(error instanceof NetlinkError) && !(error instanceof ProtocolError)) throw error;
-      exchange.markRepliesLost();
+      datagram.repliesLost = true;
     }
+  }
+
+  #requireIdle(): void {
+    if (this.#dumping !== undefined)
+      throw refusal('send to the kernel', 'EBUSY', 'the connection is reading a dump');
   }
 
   /** One request and all its answers. */
@@ -246,6 +234,7 @@ export class Connection {
     request: Request,
     flags: number,
   ): Pick<RequestReplies, 'messages' | 'acknowledged'> & { readonly truncated: boolean } {
+    this.#requireIdle();
     const replies = this.#sendRequest(request, flags);
     const truncated = this.#receiveRest(replies);
     const { messages, acknowledged } = replies;
@@ -272,7 +261,6 @@ export class Connection {
   }
 
   #send(datagram: Uint8Array, messages: number): void {
-    if (this.#isDumping) throw refusal('send to the kernel', 'EBUSY', 'the connection is reading a dump');
     this.#trace?.('sent', datagram, this.#shapeOf);
     this.#socket.send(datagram);
     this.#sent.messages += messages;
@@ -288,7 +276,8 @@ export class Connection {
     this.#trace?.('received', this.#received.subarray(0, length), this.#shapeOf);
     const bytes = replies.retainsMessages ? this.#received.slice(0, length) : this.#received;
     try {
-      for (const message of readMessages(viewOf(bytes), length)) replies.onMessage(message);
+      for (const message of readMessages(viewOf(bytes), length))
+        if (this.#isForUs(message)) replies.onMessage(message);
     } catch (error) {
       replies.failure ??= { error };
     }
@@ -305,6 +294,11 @@ export class Connection {
     if (truncated) this.#received = new Uint8Array(replies.largestBytes * 2);
     if (replies.failure !== undefined) throw replies.failure.error;
     return truncated;
+  }
+
+  /** The kernel puts the port id of the socket that asked into its replies; 0 stands for none. */
+  #isForUs({ portId }: Message): boolean {
+    return portId === 0 || portId === this.#socket.portId;
   }
 
   readonly #shapeOf: ShapeOf = (message) => {

@@ -1,7 +1,7 @@
 import { readAcknowledgement } from './acknowledgement.js';
 import { viewOf } from './codec/bytes.js';
 import { MessageFlag, MessageType } from './constants.js';
-import { refusedRequestError } from './exchange.js';
+import { refusedRequestError } from './refused-request.js';
 import { copyOf, type Message, type Request } from './message.js';
 import type { MessagePattern } from './message-pattern.js';
 

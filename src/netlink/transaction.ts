@@ -1,9 +1,8 @@
-import { readAcknowledgement } from './acknowledgement.js';
 import { ByteWriter } from './codec/bytes.js';
-import { MessageFlag, MessageType } from './constants.js';
-import { ProtocolError, type NetlinkError } from './errors.js';
-import { refusedRequestError } from './exchange.js';
-import { writeMessage, type Message, type Request } from './message.js';
+import { MessageFlag } from './constants.js';
+import type { NetlinkError, ProtocolError } from './errors.js';
+import type { Request } from './message.js';
+import { RequestDatagram } from './request-datagram.js';
 
 /** Messages that the kernel performs as a whole. */
 export interface TransactionParts {
@@ -14,7 +13,7 @@ export interface TransactionParts {
   readonly end: Request | undefined;
 }
 
-/** What became of a transaction. `failed`: nothing was done; `place` is that of the request at fault, undefined where it is none of them. */
+/** `failed`: nothing was done; `requestIndex` is that of the request at fault, undefined where the kernel blames none. */
 export type TransactionResult =
   | { readonly status: 'applied' }
   | {
@@ -25,93 +24,51 @@ export type TransactionResult =
   | { readonly status: 'unknown' };
 
 /**
- * The one datagram of a transaction and its answers. The acknowledgement is asked of the last request: not every kernel
- * acknowledges the end. It alone does not mean success, for it also comes where the commit fails, which the kernel tells
- * under the number of the beginning; so any refusal outweighs it.
+ * The datagram of a transaction. It asks for an acknowledgement of the last request, because not every kernel acknowledges the
+ * end.
  */
-export class Transaction {
-  readonly #all: readonly Request[];
-  readonly #writer = new ByteWriter();
-  readonly #offsets: number[] = [];
-  readonly #refusals = new Map<number, NetlinkError>();
-  #acknowledged = false;
-  #lost = false;
-  /** The answer where a request could not be written: a value does not fit its attribute. */
-  readonly unsendable: TransactionResult | undefined;
+export const transactionDatagram = (
+  { begin, requests, end }: TransactionParts,
+  previousSequence: number,
+): RequestDatagram => {
+  const datagram = new RequestDatagram(previousSequence, new ByteWriter());
+  datagram.add(begin);
+  for (const [index, request] of requests.entries())
+    datagram.add(request, index === requests.length - 1 ? MessageFlag.acknowledge : 0);
+  if (end !== undefined) datagram.add(end);
+  return datagram;
+};
 
-  /** Messages get the numbers after `previousSequence`. */
-  constructor(
-    private readonly parts: TransactionParts,
-    private readonly previousSequence: number,
-  ) {
-    this.#all = [parts.begin, ...parts.requests, ...(parts.end === undefined ? [] : [parts.end])];
-    this.unsendable = this.#write();
-  }
-
-  get messages(): number {
-    return this.#all.length;
-  }
-
-  get lastSequence(): number {
-    return (this.previousSequence + this.#all.length) >>> 0;
-  }
-
-  get datagram(): Uint8Array {
-    return this.#writer.written();
-  }
-
-  handleReply(message: Message, datagram: DataView): void {
-    if (message.type !== MessageType.error) return;
-    const index = (message.sequence - this.previousSequence - 1) >>> 0;
-    const request = this.#all[index];
-    const offset = this.#offsets[index];
-    if (request === undefined || offset === undefined) return;
-    const acknowledgement = readAcknowledgement(message);
-    if (acknowledgement.errno !== 0)
-      this.#refusals.set(index, refusedRequestError(request, acknowledgement, datagram, offset));
-    else if (index === this.parts.requests.length) this.#acknowledged = true;
-  }
-
-  /** Something found no place in the receive buffer: it may have been a refusal. */
-  markRepliesLost(): void {
-    this.#lost = true;
-  }
-
-  result(): TransactionResult {
-    const [first] = [...this.#refusals].toSorted(([one], [other]) => rank(one) - rank(other));
-    if (first !== undefined) {
-      const [index, error] = first;
-      const requestIndex = index - 1;
-      return {
-        status: 'failed',
-        error,
-        requestIndex:
-          requestIndex >= 0 && requestIndex < this.parts.requests.length ? requestIndex : undefined,
-      };
-    }
-    return { status: this.#acknowledged && !this.#lost ? 'applied' : 'unknown' };
-  }
-
-  #write(): TransactionResult | undefined {
-    for (const [index, request] of this.#all.entries()) {
-      const acknowledge = index === this.parts.requests.length ? MessageFlag.acknowledge : 0;
-      try {
-        this.#offsets.push(
-          writeMessage(
-            this.#writer,
-            request,
-            request.flags | MessageFlag.request | acknowledge,
-            (this.previousSequence + 1 + index) >>> 0,
-          ),
-        );
-      } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error;
-        return { status: 'failed', error, requestIndex: index - 1 };
-      }
-    }
-    return undefined;
-  }
-}
-
-/** A refusal of the whole, under the number of the beginning, comes after those of single requests. */
+/** A refusal of the whole, which has the number of the beginning, ranks after those of single requests. */
 const rank = (index: number): number => (index === 0 ? Number.POSITIVE_INFINITY : index);
+
+const firstError = (
+  datagram: RequestDatagram,
+): { error: NetlinkError | ProtocolError; index: number } | undefined => {
+  const errors = datagram.requests.flatMap((_, index) => {
+    const reply = datagram.replyTo(index);
+    const error = datagram.unsendableError(index) ?? (reply === 'acknowledged' ? undefined : reply);
+    return error === undefined ? [] : [{ error, index }];
+  });
+  return errors.toSorted((one, other) => rank(one.index) - rank(other.index))[0];
+};
+
+/**
+ * Of several refusals the first one counts, for the others may follow from it. Any refusal outweighs the acknowledgement, which
+ * also comes where the commit fails.
+ */
+export const transactionResult = (
+  { requests }: TransactionParts,
+  datagram: RequestDatagram,
+): TransactionResult => {
+  const first = firstError(datagram);
+  if (first !== undefined) {
+    const requestIndex = first.index - 1;
+    const isOfRequest = requestIndex >= 0 && requestIndex < requests.length;
+    return { status: 'failed', error: first.error, requestIndex: isOfRequest ? requestIndex : undefined };
+  }
+  if (datagram.sendError !== undefined)
+    return { status: 'failed', error: datagram.sendError, requestIndex: undefined };
+  const isAcknowledged = datagram.replyTo(requests.length) === 'acknowledged';
+  return { status: isAcknowledged && !datagram.repliesLost ? 'applied' : 'unknown' };
+};

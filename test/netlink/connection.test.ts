@@ -232,36 +232,136 @@ describe('an incremental dump', () => {
     assert.equal(channel.datagrams.length, 20);
   });
 
-  test('has the connection for itself: whatever else is asked until it is done is EBUSY', async () => {
+  /** A kernel whose dumps have 50 datagrams, each of which takes longer than the connection goes without a turn. */
+  const slowKernel = (): FakeChannel => {
     const channel = new FakeChannel((messages) => {
       const sequence = sequenceOf(messages);
       if (messages[0]?.flags !== 0x301) return acknowledgeLast(messages);
       return [...Array.from({ length: 50 }, (_, index) => thing(sequence, index)), doneBytes(sequence)];
     });
-    // Each piece takes longer than a turn.
     const receive = channel.receive.bind(channel);
     channel.receive = (buffer) => {
       const until = performance.now() + 3;
       while (performance.now() < until);
       return receive(buffer);
     };
-    const connection = connect(channel);
+    return channel;
+  };
+  const fifty = Array.from({ length: 50 }, (_, index) => index);
+
+  test('owns the connection: what cannot wait until it ends fails with EBUSY', async () => {
+    const connection = connect(slowKernel());
     const dumping = connection.dumpIncrementally(list);
     assert.equal(errorOf(() => connection.request(setThing(1), thingOf)).errno, 'EBUSY');
     assert.equal(errorOf(() => connection.execute(setThing(1))).errno, 'EBUSY');
     assert.equal(errorOf(() => connection.dump(list)).errno, 'EBUSY');
-    await assert.rejects(connection.dumpIncrementally(list), { errno: 'EBUSY' });
-    const [outcome] = await connection.batch([setThing(1)], same);
-    assert.equal(outcome?.status === 'failed' && outcome.errno, 'EBUSY');
     const frame = { begin: setThing(0), requests: [setThing(1)], end: setThing(2) };
     const answer = connection.transaction(frame);
     assert.ok(answer.status === 'failed' && answer.error instanceof NetlinkError);
     assert.equal(answer.error.errno, 'EBUSY');
-    assert.deepEqual(
-      (await dumping).map(thingOf),
-      Array.from({ length: 50 }, (_, index) => index),
-    );
+    assert.deepEqual((await dumping).map(thingOf), fifty);
     connection.execute(setThing(1));
+  });
+
+  test('owns the connection: batches and other incremental dumps wait until it ends', async () => {
+    const channel = slowKernel();
+    const connection = connect(channel);
+    const ended: string[] = [];
+    const note = async <T>(name: string, work: Promise<T>): Promise<T> => {
+      const result = await work;
+      ended.push(name);
+      return result;
+    };
+    const [first, outcomes, second, third] = await Promise.all([
+      note('first dump', connection.dumpIncrementally(list)),
+      note('batch', connection.batch([setThing(1)], same)),
+      note('second dump', connection.dumpIncrementally(list)),
+      note('third dump', connection.dumpIncrementally(list)),
+    ]);
+    for (const messages of [first, second, third]) assert.deepEqual(messages.map(thingOf), fifty);
+    assert.deepEqual(outcomes, [{ status: 'applied' }]);
+    assert.deepEqual(ended, ['first dump', 'batch', 'second dump', 'third dump']);
+    assert.equal(channel.datagrams.length, 4);
+  });
+
+  test('that fails lets the next one have the connection', async () => {
+    let dumps = 0;
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      dumps += 1;
+      return dumps === 1 ? [doneBytes(sequence, 1)] : [thing(sequence, 1), doneBytes(sequence)];
+    });
+    const connection = connect(channel);
+    const [first, second] = await Promise.allSettled([
+      connection.dumpIncrementally(list),
+      connection.dumpIncrementally(list),
+    ]);
+    assert.equal(first.status, 'rejected');
+    assert.ok(second.status === 'fulfilled');
+    assert.deepEqual(second.value.map(thingOf), [1]);
+  });
+
+  test('yields after each two milliseconds', async (context) => {
+    let clock = 0;
+    context.mock.method(performance, 'now', () => clock);
+    let turns = 0;
+    const turnsAt: number[] = [];
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      return [...Array.from({ length: 100 }, (_, index) => thing(sequence, index)), doneBytes(sequence)];
+    });
+    const receive = channel.receive.bind(channel);
+    channel.receive = (buffer) => {
+      clock += 1;
+      turnsAt.push(turns);
+      return receive(buffer);
+    };
+    let isOver = false;
+    const countTurn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(countTurn);
+    };
+    setImmediate(countTurn);
+    assert.equal((await connect(channel).dumpIncrementally(list)).length, 100);
+    isOver = true;
+    const receives = turnsAt.map((turn) => turnsAt.filter((other) => other === turn).length);
+    assert.equal(Math.max(...receives), 2);
+  });
+
+  test('keeps only the messages that are like a pattern', async () => {
+    const shape = family.shape(2);
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      return [thing(sequence, 1), thing(sequence, 2), thing(sequence, 2), doneBytes(sequence)];
+    });
+    const pattern = MessagePattern.of(shape, { thing: { size: 2 } });
+    assert.deepEqual((await connect(channel).dumpIncrementally(list, pattern)).map(thingOf), [2, 2]);
+  });
+});
+
+describe('a reply', () => {
+  const withPortId = (bytes: Uint8Array, portId: number): Uint8Array => {
+    new DataView(bytes.buffer).setUint32(12, portId, true);
+    return bytes;
+  };
+
+  test('to another port is not taken for the one that was asked for', () => {
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      return [
+        withPortId(thing(sequence, 1, 0), 4711),
+        withPortId(acknowledgementBytes({ sequence, type: 40 }, 5), 4711),
+        withPortId(thing(sequence, 2, 0), channel.portId),
+      ];
+    });
+    assert.equal(connect(channel).request(setThing(9), thingOf), 2);
+  });
+
+  test('to another port leaves an outcome unknown', async () => {
+    const channel: FakeChannel = new FakeChannel(([message]) => [
+      withPortId(acknowledgementBytes(message as Message, 0), 4711),
+    ]);
+    assert.deepEqual(await connect(channel).batch([setThing(1)], same), [{ status: 'unknown' }]);
   });
 });
 

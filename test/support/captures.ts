@@ -93,12 +93,13 @@ const answersTo = (capture: Capture, body: string): readonly Uint8Array[] | unde
   return groups[index];
 };
 
-/** Datagrams with the sequence number changed to the asker's. */
-const renumbered = (datagram: Uint8Array, sequence: number): Uint8Array => {
+/** The datagram with the sequence number of the request and the port id of its socket. */
+const addressed = (datagram: Uint8Array, sequence: number, portId: number): Uint8Array => {
   const copy = datagram.slice();
   let at = 0;
   for (const message of messagesIn(copy)) {
     viewOf(copy).setUint32(at + 8, sequence, true);
+    viewOf(copy).setUint32(at + 12, portId, true);
     at += Math.ceil((16 + message.bodyLength) / 4) * 4;
   }
   return copy;
@@ -111,7 +112,7 @@ const controller = 0x10;
  * that the tool got. It also knows the family IPVS by the number 20 of the captures. Every other question fails.
  */
 export const replay = (capture: Capture): FakeChannel =>
-  new FakeChannel((messages) => {
+  new FakeChannel((messages, { portId }) => {
     const [message] = messages;
     if (message === undefined || messages.length > 1) throw new Error('one message at a time');
     if (message.type === controller)
@@ -131,5 +132,5 @@ export const replay = (capture: Capture): FakeChannel =>
     const body = Buffer.from(bodyOf(message)).toString('hex');
     const answers = answersTo(capture, body);
     if (answers === undefined) return [acknowledgementBytes(message, 524)];
-    return answers.map((datagram) => renumbered(datagram, message.sequence));
+    return answers.map((datagram) => addressed(datagram, message.sequence, portId));
   });

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setConnectionOptions } from '../../src/netlink/command-socket.js';
+import { NetlinkOption } from '../../src/netlink/constants.js';
+
+const failure = (code: string): Error => Object.assign(new Error(code), { code });
+
+/** The options that a kernel was asked for that fails one of them. */
+const askedFor = (failing: number, code: string): readonly number[] => {
+  const asked: number[] = [];
+  setConnectionOptions((option) => {
+    asked.push(option);
+    if (option === failing) throw failure(code);
+  });
+  return asked;
+};
+
+test('a kernel that lacks an option that only adds text to errors is good enough', () => {
+  const all = Object.values(NetlinkOption).toSorted((a, b) => a - b);
+  for (const option of [NetlinkOption.extendedAcknowledgements, NetlinkOption.strictChecking])
+    assert.deepEqual(
+      askedFor(option, 'ENOPROTOOPT').toSorted((a, b) => a - b),
+      all,
+    );
+});
+
+test('any other failure of an option is an error', () => {
+  for (const option of Object.values(NetlinkOption))
+    assert.throws(() => askedFor(option, 'EPERM'), { code: 'EPERM' });
+});
+
+test('an option that the connection depends on may not be missing', () => {
+  for (const option of [NetlinkOption.noOverrunErrors, NetlinkOption.cappedAcknowledgements])
+    assert.throws(() => askedFor(option, 'ENOPROTOOPT'), { code: 'ENOPROTOOPT' });
+});
