@@ -1,3 +1,4 @@
+import { mapWithYields } from '../../base/async.js';
 import type { Flow, FlowQuery } from '../../model/flow.js';
 import type { Outcome } from '../../model/operation.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
@@ -7,12 +8,15 @@ import { deleteFlowRequest, flowFrom, flowPattern, listFlowsRequest } from './co
 
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
 
-/** An entry that is not there is as deleted as it can be. */
+/** How long decoding may hold up the event loop. */
+const yieldIntervalMilliseconds = 2;
+
+/** An entry that does not exist counts as deleted. */
 const treatMissingAsApplied = (outcome: Outcome): Outcome =>
   outcome.status === 'failed' && outcome.errno === 'ENOENT' ? { status: 'applied' } : outcome;
 
 /**
- * Connection tracking of the network namespace that the process was in when it was opened. Its methods reject with
+ * Connection tracking of the network namespace that the process was in when the client was opened. Its methods reject with
  * NetlinkError (EINVAL where the kernel has no nf_conntrack_netlink) and ProtocolError.
  */
 export class ConntrackClient {
@@ -32,20 +36,26 @@ export class ConntrackClient {
     return this.#connection.sent;
   }
 
-  /** The listener is called when its socket was of no use any more and another one was opened. */
+  /** Calls the listener after a failed socket was replaced by another one. */
   onReopened(listener: (reopened: Reopened) => void): void {
     this.#connection.onReopened(listener);
   }
 
-  /** The kernel walks its whole table for it, whatever the query. */
+  /**
+   * The kernel walks its whole table, whatever the query; the event loop gets turns meanwhile. A flow that begins or ends
+   * meanwhile may be missing, and one may come twice.
+   */
   async flows(query: FlowQuery): Promise<readonly Flow[]> {
-    return this.#connection
-      .dump(listFlowsRequest(query), flowPattern(query))
-      .map((message) => flowFrom(message, query))
-      .filter(isPresent);
+    const messages = await this.#connection.dumpIncrementally(listFlowsRequest(query), flowPattern(query));
+    const flows = await mapWithYields(
+      messages,
+      (message) => flowFrom(message, query),
+      yieldIntervalMilliseconds,
+    );
+    return flows.filter(isPresent);
   }
 
-  /** One outcome for each, in their order. A flow that has gone meanwhile is `applied`. */
+  /** One outcome for each, in their order. A flow that has ended meanwhile is `applied`. */
   async delete(flows: readonly Flow[]): Promise<readonly Outcome[]> {
     const outcomes = await this.#connection.batch(flows, deleteFlowRequest);
     return outcomes.map(treatMissingAsApplied);

@@ -35,16 +35,16 @@ const directionFrom = (family: Family, tuple: Tuple): FlowDirection => ({
   destinationPort: present(tuple.protocol.destinationPort, 'destination-port'),
 });
 
-/** What is kept of the flows that the kernel tells of: before 5.8 that may be all of a large table. */
+/** Keeps the flows that may match the query: kernels before 5.8 send all flows of the family. */
 export const flowPattern = ({ protocol, destinationPort }: FlowQuery): MessagePattern =>
   MessagePattern.of(flowShape, { original: { protocol: { number: protocol, destinationPort } } });
 
-/** The flow in a message, undefined where it is none that the query asks for: kernels before 5.8 tell of all of a family. */
+/** The flow in a message; undefined where it does not match the query. */
 export const flowFrom = (message: Message, query: FlowQuery): Flow | undefined => {
   const { header, attributes } = flowShape.read(message);
   const { family, protocol } = query;
   const { number, destinationPort } = attributes.original.protocol;
-  // Before an address is made text: most of a large table falls here.
+  // Before an address is converted to text: most of a large table ends here.
   if (header.family !== netfilterFamilies[family] || number !== protocol) return undefined;
   if (query.destinationPort !== undefined && query.destinationPort !== destinationPort) return undefined;
   const original = directionFrom(family, attributes.original);
@@ -67,8 +67,8 @@ const describeQuery = ({ family, protocol, destination, destinationPort }: FlowQ
   ].join(' ');
 
 /**
- * A dump of the flows of a query, chosen in the kernel where it knows how to (5.8). IPv6 addresses it does not compare: given
- * one, ctnetlink_filter_match_tuple gives all flows but those (a comparison the wrong way round, seen in 6.1).
+ * A dump of the flows of a query. Kernels from 5.8 on filter by CTA_FILTER; older ones ignore it and send all flows of the
+ * family. IPv6 addresses are left out of the filter, because ctnetlink_filter_match_tuple inverts their comparison (seen in 6.1).
  */
 export const listFlowsRequest = (query: FlowQuery): Request => {
   const { family, protocol, destinationPort } = query;
@@ -101,7 +101,7 @@ export const listFlowsRequest = (query: FlowQuery): Request => {
 export const formatFlow = ({ protocol, original }: Flow): string =>
   `${protocol} ${formatSocketAddress(original.source, original.sourcePort)} → ${formatSocketAddress(original.destination, original.destinationPort)}`;
 
-/** Deletes just this entry: ENOENT where it has gone, also if another one has its addresses and ports now (and another place in memory, by which the kernel makes ids). */
+/** Deletes exactly this entry: ENOENT where it has ended, even if another flow has its addresses and ports by now (and therefore another id). */
 export const deleteFlowRequest = (flow: Flow): Request => ({
   type: ConntrackMessage.delete,
   flags: 0,
