@@ -3,48 +3,46 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Netlink sockets by file descriptor (native-shims/netlink-socket.c). Nothing blocks. Where a system call fails, an Error
- * with `errno` (a positive number) and `code` (its name) is thrown.
+ * Netlink sockets by file descriptor (native-shims/netlink-socket.c). No function blocks. Where a system call fails, an Error
+ * with `errno` (a positive number) is thrown.
  */
 export interface NativeShims {
   /** A non-blocking netlink socket of the protocol (NETLINK_*), bound to a port id that the kernel chooses. */
   openSocket(protocol: number): number;
-  /** The address that the kernel knows the socket by. */
+  /** The kernel's address of the netlink socket; any other descriptor fails. */
   portId(descriptor: number): number;
   /** setsockopt of an integer. */
   setOption(descriptor: number, level: number, name: number, value: number): void;
   /** getsockopt of an integer. */
   getOption(descriptor: number, level: number, name: number): number;
   /**
-   * getsockopt on a datagram socket of the domain (AF_*), which is opened for it: `bytes` holds the question and then the
-   * answer, whose length it gives.
+   * getsockopt on a datagram socket of the domain (AF_*), which is opened for it: `bytes` holds the query and then the
+   * answer, whose length it returns.
    */
   querySocketOption(domain: number, level: number, name: number, bytes: Uint8Array): number;
-  /** SO_ATTACH_FILTER: `program` is a row of struct sock_filter; the kernel queues only the datagrams that it accepts. */
+  /** SO_ATTACH_FILTER: `program` is an array of struct sock_filter; the kernel queues only the datagrams that it accepts. */
   attachFilter(descriptor: number, program: Uint8Array): void;
   /** Datagrams that the kernel could not queue since the socket was opened (SO_MEMINFO); counts modulo 2^32. */
   dropped(descriptor: number): number;
-  /** Sends one datagram; the kernel has executed its messages and queued the answers when this returns. */
+  /** Sends one datagram; the kernel has executed its messages and queued the replies when this returns. */
   send(descriptor: number, datagram: Uint8Array): void;
   /**
    * The length of the next datagram from the kernel, written to `buffer`. More than the buffer's length: its rest is
-   * lost. Negative (-EAGAIN): nothing is queued.
+   * lost. Negative (-EAGAIN): none is queued.
    */
   receive(descriptor: number, buffer: Uint8Array): number;
   close(descriptor: number): void;
-  /** The descriptor of this process's netlink socket with that port id; ENOENT where there is none. */
-  socketDescriptor(protocol: number, portId: number): number;
 }
 
 /** Beside a bundle (dist/), beside its chunks (dist/chunks/), and for compiled files (build/native-shims/). */
-const places = ['./native-shims.node', '../native-shims.node', '../../dist/native-shims.node'];
+const candidates = ['./native-shims.node', '../native-shims.node', '../../dist/native-shims.node'];
 
 let loaded: NativeShims | undefined;
 
-/** Loads the binary once. An Error that says how to build it where there is none or this Node cannot load it. */
+/** Loads the binary once. Throws an Error with the command that builds it where it is missing or does not load. */
 export const nativeShims = (): NativeShims => {
   if (loaded !== undefined) return loaded;
-  const found = places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find(existsSync);
+  const found = candidates.map((path) => fileURLToPath(new URL(path, import.meta.url))).find(existsSync);
   if (found === undefined)
     throw new Error(
       'native-shims.node is missing. Build it with: node scripts/build-native.mjs (needs a C compiler; on Debian: apt-get install gcc libc6-dev linux-libc-dev)',

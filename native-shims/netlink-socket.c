@@ -1,17 +1,15 @@
 /*
- * Netlink sockets for Node: a socket of our own for commands (open, send, receive, close), and socket options for
- * sockets that the npm package `netlink` opened; and questions to the kernel that are asked as an option of an IP
- * socket, as x_tables has them. Everything is synchronous and nothing blocks: the kernel executes a
- * netlink request within sendmsg and has queued its answers when that returns.
+ * Netlink sockets for Node: our own socket for commands (open, send, receive, close), socket options for sockets that the
+ * npm package `netlink` opened, and queries that x_tables answers as an option of an IP socket. Every function is
+ * synchronous and none blocks: the kernel executes a netlink request within sendto and has queued its replies when
+ * sendto returns.
  *
- * Plain C and Node-API, so `cc -shared -fPIC` builds it (scripts/build-native.mjs). Every system call that fails throws
- * an Error with `errno` (a positive number) and `code` (its name).
+ * Plain C and Node-API, so `cc -shared -fPIC` builds it (scripts/build-native.mjs). A system call that fails throws an
+ * Error with `errno`, a positive number.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,30 +25,12 @@
 /* include/uapi/linux/sock_diag.h: SK_MEMINFO_DROPS, SK_MEMINFO_VARS */
 enum { MEMINFO_DROPS = 8, MEMINFO_WORDS = 9 };
 
-#define NAME(number) \
-  case number:       \
-    return #number;
-
-/* What socket calls on AF_NETLINK can answer; glibc has names only from 2.32 on. */
-static const char *errno_name(int number) {
-  switch (number) {
-    NAME(EPERM) NAME(ENOENT) NAME(EINTR) NAME(EIO) NAME(EBADF) NAME(EAGAIN) NAME(ENOMEM) NAME(EACCES) NAME(EFAULT)
-    NAME(EBUSY) NAME(ENODEV) NAME(EINVAL) NAME(ENFILE) NAME(EMFILE) NAME(EDOM) NAME(ERANGE) NAME(ENOTSOCK)
-    NAME(EDESTADDRREQ) NAME(EMSGSIZE) NAME(EPROTOTYPE) NAME(ENOPROTOOPT) NAME(EPROTONOSUPPORT)
-    NAME(ESOCKTNOSUPPORT) NAME(EOPNOTSUPP) NAME(EAFNOSUPPORT) NAME(EADDRINUSE) NAME(EADDRNOTAVAIL)
-    NAME(ENETDOWN) NAME(ECONNRESET) NAME(ENOBUFS) NAME(EISCONN) NAME(ENOTCONN) NAME(ECONNREFUSED) NAME(EPIPE)
-    default:
-      return "EUNKNOWN";
-  }
-}
-
 static napi_value fail(napi_env env, const char *operation, int number) {
   char text[160];
-  napi_value code, message, error, value;
-  snprintf(text, sizeof text, "%s: %s (%s)", operation, errno_name(number), strerror(number));
-  if (napi_create_string_utf8(env, errno_name(number), NAPI_AUTO_LENGTH, &code) == napi_ok &&
-      napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) == napi_ok &&
-      napi_create_error(env, code, message, &error) == napi_ok &&
+  napi_value message, error, value;
+  snprintf(text, sizeof text, "%s: %s", operation, strerror(number));
+  if (napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &message) == napi_ok &&
+      napi_create_error(env, NULL, message, &error) == napi_ok &&
       napi_create_int32(env, number, &value) == napi_ok &&
       napi_set_named_property(env, error, "errno", value) == napi_ok)
     napi_throw(env, error);
@@ -97,13 +77,14 @@ static napi_value open_socket(napi_env env, napi_callback_info info) {
   return number(env, descriptor);
 }
 
-/* portId(descriptor) -> the address that the kernel knows the socket by. */
+/* portId(descriptor) -> the kernel's address of the netlink socket. Any other descriptor fails. */
 static napi_value port_id(napi_env env, napi_callback_info info) {
   int32_t descriptor;
   if (!arguments(env, info, 1, &descriptor, NULL, NULL)) return NULL;
   struct sockaddr_nl address = {0};
   socklen_t length = sizeof address;
   if (getsockname(descriptor, (struct sockaddr *)&address, &length) < 0) return fail(env, "getsockname", errno);
+  if (address.nl_family != AF_NETLINK) return fail(env, "getsockname", EAFNOSUPPORT);
   return number(env, address.nl_pid);
 }
 
@@ -128,8 +109,8 @@ static napi_value get_option(napi_env env, napi_callback_info info) {
 
 /*
  * querySocketOption(domain, level, name, bytes) -> length of the answer: getsockopt on a socket that is opened for it.
- * `bytes` holds the question and, when this returns, the answer. The kernel answers on any socket of the domain; a
- * datagram socket, other than the raw one of iptables, needs no CAP_NET_RAW.
+ * `bytes` holds the query and, when this returns, the answer. The kernel answers on any socket of the domain; unlike the
+ * raw socket of iptables, a datagram socket needs no CAP_NET_RAW.
  */
 static napi_value query_socket_option(napi_env env, napi_callback_info info) {
   int32_t given[3];
@@ -145,7 +126,7 @@ static napi_value query_socket_option(napi_env env, napi_callback_info info) {
   return result < 0 ? fail(env, "getsockopt", reason) : number(env, answered);
 }
 
-/* attachFilter(descriptor, program): struct sock_filter in a row; the kernel hands over only what the program accepts. */
+/* attachFilter(descriptor, program): an array of struct sock_filter; the kernel queues only what the program accepts. */
 static napi_value attach_filter(napi_env env, napi_callback_info info) {
   int32_t descriptor;
   uint8_t *bytes;
@@ -157,7 +138,7 @@ static napi_value attach_filter(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* dropped(descriptor) -> how many datagrams the kernel could not queue since the socket was opened. */
+/* dropped(descriptor) -> the number of datagrams that the kernel could not queue since the socket was opened. */
 static napi_value dropped(napi_env env, napi_callback_info info) {
   int32_t descriptor;
   if (!arguments(env, info, 1, &descriptor, NULL, NULL)) return NULL;
@@ -184,7 +165,7 @@ static napi_value send_datagram(napi_env env, napi_callback_info info) {
 
 /*
  * receive(descriptor, bytes) -> length of the next datagram from the kernel; more than bytes.length where it did not
- * fit (its rest is lost); -EAGAIN where none is queued. Datagrams of other processes are dropped.
+ * fit (its rest is lost); -EAGAIN where none is queued. Datagrams from other processes are dropped.
  */
 static napi_value receive_datagram(napi_env env, napi_callback_info info) {
   int32_t descriptor;
@@ -211,40 +192,6 @@ static napi_value close_socket(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static bool is_netlink_socket(int descriptor, int protocol, uint32_t port) {
-  struct sockaddr_nl address = {0};
-  socklen_t length = sizeof address;
-  if (getsockname(descriptor, (struct sockaddr *)&address, &length) < 0) return false;
-  if (address.nl_family != AF_NETLINK || address.nl_pid != port) return false;
-  int actual = -1;
-  length = sizeof actual;
-  return getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &actual, &length) == 0 && actual == protocol;
-}
-
-/* socketDescriptor(protocol, portId) -> descriptor of this process's netlink socket bound there; ENOENT where none is. */
-static napi_value socket_descriptor(napi_env env, napi_callback_info info) {
-  napi_value values[2];
-  size_t count = 2;
-  int32_t protocol;
-  uint32_t port;
-  if (napi_get_cb_info(env, info, &count, values, NULL, NULL) != napi_ok || count < 2 ||
-      napi_get_value_int32(env, values[0], &protocol) != napi_ok ||
-      napi_get_value_uint32(env, values[1], &port) != napi_ok) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "expected a protocol and a port id");
-    return NULL;
-  }
-  DIR *folder = opendir("/proc/self/fd");
-  if (folder == NULL) return fail(env, "open /proc/self/fd", errno);
-  int found = -1;
-  for (struct dirent *entry; found < 0 && (entry = readdir(folder)) != NULL;) {
-    char *end;
-    long descriptor = strtol(entry->d_name, &end, 10);
-    if (end != entry->d_name && *end == 0 && is_netlink_socket((int)descriptor, protocol, port)) found = (int)descriptor;
-  }
-  closedir(folder);
-  return found < 0 ? fail(env, "find the netlink socket", ENOENT) : number(env, found);
-}
-
 __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   static const struct {
     const char *name;
@@ -254,8 +201,7 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
       {"setOption", set_option},     {"getOption", get_option},
       {"dropped", dropped},          {"send", send_datagram},
       {"receive", receive_datagram}, {"close", close_socket},
-      {"socketDescriptor", socket_descriptor}, {"attachFilter", attach_filter},
-      {"querySocketOption", query_socket_option},
+      {"attachFilter", attach_filter}, {"querySocketOption", query_socket_option},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -29,7 +29,6 @@ napi_status napi_set_named_property(napi_env env, napi_value object, const char 
 napi_status napi_get_cb_info(napi_env env, napi_callback_info info, size_t *count, napi_value *values,
                              napi_value *self, void **data);
 napi_status napi_get_value_int32(napi_env env, napi_value value, int32_t *result);
-napi_status napi_get_value_uint32(napi_env env, napi_value value, uint32_t *result);
 napi_status napi_create_int32(napi_env env, int32_t value, napi_value *result);
 napi_status napi_create_uint32(napi_env env, uint32_t value, napi_value *result);
 napi_status napi_create_string_utf8(napi_env env, const char *text, size_t length, napi_value *result);

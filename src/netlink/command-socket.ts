@@ -1,7 +1,7 @@
+import { constants } from 'node:os';
 import { nativeShims } from '../../native-shims/index.js';
-import { codeOf } from '../base/errors.js';
 import { NetlinkOption, SocketLevel, SocketOption } from './constants.js';
-import { fromSystemCall, NetlinkError } from './errors.js';
+import { errnoOf, fromSystemCall, NetlinkError } from './errors.js';
 
 const setBufferSize = (descriptor: number, force: number, plain: number, bytes: number): void => {
   const shims = nativeShims();
@@ -43,7 +43,7 @@ export const setConnectionOptions = (setOption: (option: number) => void): void 
     try {
       setOption(option);
     } catch (error) {
-      if (codeOf(error) !== 'ENOPROTOOPT') throw error;
+      if (errnoOf(error) !== constants.errno.ENOPROTOOPT) throw error;
     }
 };
 

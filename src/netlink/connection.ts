@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { Yielder } from '../base/async.js';
 import { ByteWriter, viewOf } from './codec/bytes.js';
@@ -6,7 +7,6 @@ import { RequestReplies, type Replies } from './request-replies.js';
 import { messageOutcomes, type MessageOutcome } from './message-outcome.js';
 import { RequestDatagram } from './request-datagram.js';
 import { NetlinkError, ProtocolError } from './errors.js';
-import { Errno } from './errno.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
 import type { MessagePattern } from './message-pattern.js';
 import { ReopeningChannel, type Reopened } from './reopening-channel.js';
@@ -310,8 +310,8 @@ export class Connection {
   };
 }
 
-const refusal = (operation: string, errno: keyof typeof Errno, text: string): NetlinkError =>
-  new NetlinkError(operation, Errno[errno], { text, attributePath: undefined });
+const refusal = (operation: string, errno: keyof typeof constants.errno, text: string): NetlinkError =>
+  new NetlinkError(operation, constants.errno[errno], { text, attributePath: undefined });
 
 const noReply = (request: Request): NetlinkError =>
   refusal(request.operation(), 'ENOBUFS', 'the kernel gave no answer');

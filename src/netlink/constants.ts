@@ -36,6 +36,7 @@ export const SocketOption = {
   receiveBuffer: 8,
   sendBufferForce: 32,
   receiveBufferForce: 33,
+  protocol: 38,
 } as const;
 
 /** include/uapi/linux/netlink.h: NETLINK_*, options of the level SOL_NETLINK */

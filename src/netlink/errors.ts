@@ -62,8 +62,12 @@ export class NetlinkError extends BaseError {
   }
 }
 
-/** The NetlinkError of a system call that native-shims made. Anything else is returned as it is. */
-export const fromSystemCall = (operation: string, error: unknown): unknown =>
-  error instanceof Error && 'errno' in error && typeof error.errno === 'number'
-    ? new NetlinkError(operation, error.errno, undefined, { cause: error })
-    : error;
+/** The error number of a system call that native-shims made; undefined for any other error. */
+export const errnoOf = (error: unknown): number | undefined =>
+  error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? error.errno : undefined;
+
+/** The NetlinkError of a system call that native-shims made. Any other error is returned unchanged. */
+export const fromSystemCall = (operation: string, error: unknown): unknown => {
+  const errno = errnoOf(error);
+  return errno === undefined ? error : new NetlinkError(operation, errno, undefined, { cause: error });
+};

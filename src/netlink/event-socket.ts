@@ -1,10 +1,12 @@
+import { constants } from 'node:os';
 // The package's index would load its tables of every family too.
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { nativeShims } from '../../native-shims/index.js';
 import { viewOf } from './codec/bytes.js';
 import { Protocol, type ProtocolName } from './constants.js';
-import { fromSystemCall } from './errors.js';
+import { fromSystemCall, NetlinkError } from './errors.js';
 import { readMessages, type Message } from './message.js';
+import { socketDescriptor } from './socket-descriptor.js';
 import { ignorePort } from './socket-filter.js';
 import { disableOverrunErrors, setReceiveBuffer } from './command-socket.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
@@ -22,6 +24,14 @@ export interface EventListener {
 }
 
 const defaultBufferBytes = 4 << 20;
+
+/** The package does not tell the descriptor of its socket. */
+const descriptorOf = (socket: RawNetlinkSocket, protocol: ProtocolName): number => {
+  const descriptor = socketDescriptor(Protocol[protocol], socket.address().port);
+  if (descriptor === undefined)
+    throw new NetlinkError('find the descriptor of a netlink socket', constants.errno.EBADF);
+  return descriptor;
+};
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
@@ -47,7 +57,7 @@ export class EventSocket {
     this.#trace = tracerFromEnvironment(protocol);
     this.#socket = new RawNetlinkSocket(Protocol[protocol]);
     try {
-      this.#descriptor = nativeShims().socketDescriptor(Protocol[protocol], this.#socket.address().port);
+      this.#descriptor = descriptorOf(this.#socket, protocol);
       disableOverrunErrors(this.#descriptor);
       setReceiveBuffer(this.#descriptor, listener.receiveBufferBytes ?? defaultBufferBytes);
       this.#dropped = nativeShims().dropped(this.#descriptor);

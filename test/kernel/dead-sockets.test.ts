@@ -5,6 +5,7 @@ import { nativeShims } from '../../native-shims/index.js';
 import type { Connect } from '../../src/daemon/kernel/kernel-access.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { Protocol, type ProtocolName } from '../../src/netlink/constants.js';
+import { socketDescriptor } from '../../src/netlink/socket-descriptor.js';
 import { eventually } from '../support/daemon-process.js';
 import { expectedKernelLines, putClusterState, type ClusterStateName } from '../support/cluster-states.js';
 import { runLine } from '../support/lab-guest.js';
@@ -22,8 +23,11 @@ const connect: Connect = (protocol) => {
 };
 
 /** Closes the descriptor of a socket of this process. */
-const kill = (protocol: ProtocolName, portId: number): void =>
-  nativeShims().close(nativeShims().socketDescriptor(Protocol[protocol], portId));
+const kill = (protocol: ProtocolName, portId: number): void => {
+  const descriptor = socketDescriptor(Protocol[protocol], portId);
+  assert.ok(descriptor !== undefined);
+  nativeShims().close(descriptor);
+};
 
 /** Port ids of the sockets of a protocol that are in multicast groups. */
 const listening = (protocol: ProtocolName): readonly number[] =>
