@@ -1,5 +1,5 @@
 import { pino, type Logger as Pino } from 'pino';
-import { klogLine } from './klog.js';
+import { klogLine, type LogLevel } from './klog.js';
 
 /** What the rest of the program may ask of a logger: constant messages, data in fields. */
 export interface Logger {
@@ -22,36 +22,48 @@ export interface ConfigurableLogger extends Logger {
   set(options: LogOptions): void;
 }
 
-class PinoLogger implements Logger {
+interface Output {
+  options: LogOptions;
+  readonly write: (line: string) => void;
+}
+
+/** Writes JSON by pino and text directly. */
+class FormattingLogger implements Logger {
   constructor(
     private readonly pino: Pino,
-    private readonly options: () => LogOptions,
+    private readonly output: Output,
+    private readonly bindings: object = {},
   ) {}
 
   debug(fields: object, message: string): void {
-    if (this.options().verbosity >= 4) this.pino.debug(fields, message);
+    if (this.output.options.verbosity >= 4) this.#log('debug', fields, message);
   }
   info(fields: object, message: string): void {
-    this.pino.info(fields, message);
+    this.#log('info', fields, message);
   }
   warn(fields: object, message: string): void {
-    this.pino.warn(fields, message);
+    this.#log('warn', fields, message);
   }
   error(fields: object, message: string): void {
-    this.pino.error(fields, message);
+    this.#log('error', fields, message);
   }
   child(fields: object): Logger {
-    return new PinoLogger(this.pino.child(fields), this.options);
+    return new FormattingLogger(this.pino.child(fields), this.output, { ...this.bindings, ...fields });
+  }
+
+  #log(level: LogLevel, fields: object, message: string): void {
+    if (this.output.options.format === 'json') this.pino[level](fields, message);
+    else
+      this.output.write(
+        klogLine({ level, time: new Date(), message, fields: { ...this.bindings, ...fields } }),
+      );
   }
 }
 
 /** Writes lines to standard error, each at once. */
-export const createLogger = (initial: LogOptions): ConfigurableLogger => {
-  let options = initial;
+export const createLogger = (options: LogOptions): ConfigurableLogger => {
   const destination = pino.destination({ fd: 2, sync: true });
-  const write = (line: string): void => {
-    destination.write(options.format === 'json' ? line : klogLine(line));
-  };
+  const output: Output = { options, write: (line) => void destination.write(line) };
   const root = pino(
     {
       level: 'debug',
@@ -59,11 +71,11 @@ export const createLogger = (initial: LogOptions): ConfigurableLogger => {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write },
+    destination,
   );
-  return Object.assign(new PinoLogger(root, () => options), {
+  return Object.assign(new FormattingLogger(root, output), {
     set(next: LogOptions): void {
-      options = next;
+      output.options = next;
     },
   });
 };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { klogLine } from '../../src/base/klog.js';
+import { klogLine, type LogLevel } from '../../src/base/klog.js';
 
 const log = fileURLToPath(new URL('../../src/base/log.js', import.meta.url));
 
@@ -16,22 +16,29 @@ const written = (options: string, body: string): readonly string[] => {
 };
 
 test("text lines are klog's: severity, time, process, and fields as key=value, each on one line", () => {
-  const line = (level: string): string =>
-    klogLine(
-      JSON.stringify({
-        level,
-        time: '2026-11-03T07:05:09.012Z',
-        applied: 3,
-        error: 'a "b"\nc',
-        msg: 'synced',
-      }),
-    );
+  const line = (level: LogLevel): string =>
+    klogLine({
+      level,
+      time: new Date('2026-11-03T07:05:09.012Z'),
+      message: 'synced',
+      fields: { applied: 3, left: undefined, error: 'a "b"\nc' },
+    });
   const shape =
     /^I110[234] \d\d:\d\d:09\.012000 +\d+ kube-ipvs\] "synced" applied=3 error="a \\"b\\"\\nc"\n$/;
   assert.match(line('info'), shape);
   assert.deepEqual(
-    ['debug', 'info', 'warn', 'error'].map((level) => line(level)[0]),
+    (['debug', 'info', 'warn', 'error'] as const).map((level) => line(level)[0]),
     ['I', 'I', 'W', 'E'],
+  );
+});
+
+test('a field that JSON cannot hold does not make the log call throw', () => {
+  const circular: Record<string, unknown> = {};
+  circular['self'] = circular;
+  const fields = { bytes: 10n, circular, rest: 1 };
+  assert.match(
+    klogLine({ level: 'info', time: new Date(), message: 'm', fields }),
+    /"m" bytes="10" circular="\[not serializable\]" rest=1\n$/,
   );
 });
 

@@ -22,8 +22,7 @@ test('of JSON it makes JSON with the same meaning', () => {
 });
 
 test('a line of the log gives no orders either', () => {
-  const line = klogLine(
-    JSON.stringify({ level: 'warn', time: '2026-01-01', msg: 'm', pod: 'a\u001b[2J\u009bc' }),
-  );
+  const fields = { pod: 'a\u001b[2J\u009bc' };
+  const line = klogLine({ level: 'warn', time: new Date(), message: 'm', fields });
   assert.match(line, /"m" pod="a\\u001b\[2J\\u009bc"\n$/);
 });
