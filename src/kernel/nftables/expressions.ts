@@ -34,64 +34,50 @@ const portUnreachable: Readonly<Record<Family, number>> = { IPv4: 3, IPv6: 4 };
 const verdictData = (verdict: Verdict): { readonly code: Verdict['verdict']; readonly chain?: string } =>
   'chain' in verdict ? { code: verdict.verdict, chain: verdict.chain } : { code: verdict.verdict };
 
-/** What is sent for an expression of a rule in a table of the family. */
-export const valuesOf = (expression: Expression, family: Family): ExpressionValues => {
+type ExpressionOf<Kind extends Expression['kind']> = Extract<Expression, { readonly kind: Kind }>;
+
+/** Expressions that put a value into registers. */
+const loadValues = (
+  expression: ExpressionOf<'payload' | 'meta' | 'ct' | 'fib-type' | 'bitwise' | 'immediate'>,
+): ExpressionValues => {
+  const { to } = expression;
   switch (expression.kind) {
     case 'payload':
       return expressionValues(payload, expression);
     case 'meta':
-      return expressionValues(meta, { key: expression.key, to: expression.to });
-    case 'meta-set':
-      return expressionValues(meta, { key: expression.key, from: expression.from });
+      return expressionValues(meta, { key: expression.key, to });
     case 'ct':
-      return expressionValues(ct, { key: expression.key, to: expression.to });
+      return expressionValues(ct, { key: expression.key, to });
     case 'fib-type':
-      return expressionValues(fib, {
-        to: expression.to,
-        result: 'type',
-        flags: fibFlags[expression.of],
-      });
-    case 'bitwise': {
-      const mask = registerBytesOf(expression.mask);
-      return expressionValues(bitwise, {
-        from: expression.from,
-        to: expression.to,
-        length: mask.length,
-        mask: { value: mask },
-        xor: { value: registerBytesOf(expression.xor) },
-      });
-    }
-    case 'compare':
-      return expressionValues(compare, {
-        from: expression.from,
-        operator: expression.operator,
-        value: { value: registerBytesOf(expression.value) },
-      });
+      return expressionValues(fib, { to, result: 'type', flags: fibFlags[expression.of] });
     case 'immediate':
-      return expressionValues(immediate, {
-        to: expression.to,
-        value: { value: registerBytesOf(expression.value) },
-      });
-    case 'verdict':
-      return expressionValues(immediate, { to: 'verdict', value: { verdict: verdictData(expression) } });
-    case 'lookup':
-    case 'verdict-map':
-      return expressionValues(lookup, {
-        set: expression.set,
-        from: expression.from,
-        to: expression.kind === 'verdict-map' ? 'verdict' : undefined,
-        flags: expression.inverted === true ? lookupIsInverted : undefined,
-      });
-    case 'masquerade': {
-      const { ports } = expression;
-      const flags =
-        (ports === undefined ? 0 : NatFlag.ports) | (expression.fullyRandom ? NatFlag.fullyRandom : 0);
-      return expressionValues(masquerade, {
-        flags: flags === 0 ? undefined : flags,
-        lowestPort: ports?.from,
-        highestPort: ports?.to,
-      });
+      return expressionValues(immediate, { to, value: { value: registerBytesOf(expression.value) } });
+    case 'bitwise': {
+      const { from } = expression;
+      const mask = registerBytesOf(expression.mask);
+      const xor = { value: registerBytesOf(expression.xor) };
+      return expressionValues(bitwise, { from, to, length: mask.length, mask: { value: mask }, xor });
     }
+  }
+};
+
+const masqueradeValues = ({ ports, fullyRandom }: ExpressionOf<'masquerade'>): ExpressionValues => {
+  const flags = (ports === undefined ? 0 : NatFlag.ports) | (fullyRandom ? NatFlag.fullyRandom : 0);
+  return expressionValues(masquerade, {
+    flags: flags === 0 ? undefined : flags,
+    lowestPort: ports?.from,
+    highestPort: ports?.to,
+  });
+};
+
+/** Expressions that change or refuse the packet. */
+const packetValues = (
+  expression: ExpressionOf<'masquerade' | 'destination-nat' | 'reject'>,
+  family: Family,
+): ExpressionValues => {
+  switch (expression.kind) {
+    case 'masquerade':
+      return masqueradeValues(expression);
     case 'destination-nat':
       return expressionValues(nat, {
         type: 'destination',
@@ -102,6 +88,51 @@ export const valuesOf = (expression: Expression, family: Family): ExpressionValu
       return expression.with === 'tcp-reset'
         ? expressionValues(reject, { type: 'tcp-reset', code: 0 })
         : expressionValues(reject, { type: 'unreachable', code: portUnreachable[family] });
+  }
+};
+
+const lookupValues = ({
+  kind,
+  set,
+  from,
+  inverted,
+}: ExpressionOf<'lookup' | 'verdict-map'>): ExpressionValues =>
+  expressionValues(lookup, {
+    set,
+    from,
+    to: kind === 'verdict-map' ? 'verdict' : undefined,
+    flags: inverted === true ? lookupIsInverted : undefined,
+  });
+
+/** The attributes of an expression of a rule in a table of the family. */
+export const valuesOf = (expression: Expression, family: Family): ExpressionValues => {
+  switch (expression.kind) {
+    case 'payload':
+    case 'meta':
+    case 'ct':
+    case 'fib-type':
+    case 'bitwise':
+    case 'immediate':
+      return loadValues(expression);
+    case 'meta-set':
+      return expressionValues(meta, { key: expression.key, from: expression.from });
+    case 'compare': {
+      const { from, operator } = expression;
+      return expressionValues(compare, {
+        from,
+        operator,
+        value: { value: registerBytesOf(expression.value) },
+      });
+    }
+    case 'lookup':
+    case 'verdict-map':
+      return lookupValues(expression);
+    case 'verdict':
+      return expressionValues(immediate, { to: 'verdict', value: { verdict: verdictData(expression) } });
+    case 'masquerade':
+    case 'destination-nat':
+    case 'reject':
+      return packetValues(expression, family);
     case 'counter':
       return expressionValues(counter, { packets: expression.packets, bytes: expression.bytes });
     case 'unknown':

@@ -238,58 +238,69 @@ export interface List<Out, In> extends Codec<readonly Out[], readonly In[]> {
   readonly item: Codec<Out, In>;
 }
 
-export const list = <Out, In>(type: number, item: Codec<Out, In>): List<Out, In> => {
-  const wireType = wireTypeOf(type, item);
-  const visitItems = (
-    view: DataView,
-    offset: number,
-    length: number,
-    visit: (start: number, size: number, index: number) => void,
-  ): void => {
+type Visit = (start: number, size: number, index: number) => void;
+
+class AttributeList<Out, In> implements List<Out, In> {
+  readonly nested = true;
+  readonly name: string;
+  readonly #wireType: number;
+
+  constructor(
+    readonly type: number,
+    readonly item: Codec<Out, In>,
+  ) {
+    this.name = `list of ${item.name}`;
+    this.#wireType = wireTypeOf(type, item);
+  }
+
+  write(writer: ByteWriter, values: readonly In[]): void {
+    let index = 0;
+    for (const value of values) {
+      writeAttribute(writer, this.#wireType, this.item, value, index);
+      index += 1;
+    }
+  }
+
+  read(view: DataView, offset: number, length: number): readonly Out[] {
+    const values: Out[] = [];
+    this.#visitItems(view, offset, length, (start, size, index) => {
+      try {
+        values.push(this.item.read(view, start, size));
+      } catch (error) {
+        throw error instanceof ProtocolError ? error.within(String(index)) : error;
+      }
+    });
+    return values;
+  }
+
+  describe(view: DataView, offset: number, length: number): string {
+    const parts: string[] = [];
+    this.#visitItems(view, offset, length, (start, size) =>
+      parts.push(describeValue(this.item, view, start, size)),
+    );
+    return `[${parts.join(' ')}]`;
+  }
+
+  pathAt(view: DataView, offset: number, length: number, target: number): string {
+    let path = '';
+    this.#visitItems(view, offset, length, (start, size, index) => {
+      if (target < start - attributeHeaderLength || target >= start + Math.max(size, 1)) return;
+      const inner = target < start ? '' : (this.item.pathAt?.(view, start, size, target) ?? '');
+      path = inner === '' ? String(index) : `${index}.${inner}`;
+    });
+    return path;
+  }
+
+  #visitItems(view: DataView, offset: number, length: number, visit: Visit): void {
     let index = 0;
     const visitOne = (found: number, start: number, size: number): void => {
-      if (found !== type) return;
+      if (found !== this.type) return;
       visit(start, size, index);
       index += 1;
     };
     walk(view, offset, length, visitOne, () => String(index));
-  };
-  return {
-    name: `list of ${item.name}`,
-    nested: true,
-    type,
-    item,
-    write: (writer, values) => {
-      let index = 0;
-      for (const value of values) {
-        writeAttribute(writer, wireType, item, value, index);
-        index += 1;
-      }
-    },
-    read: (view, offset, length) => {
-      const values: Out[] = [];
-      visitItems(view, offset, length, (start, size, index) => {
-        try {
-          values.push(item.read(view, start, size));
-        } catch (error) {
-          throw error instanceof ProtocolError ? error.within(String(index)) : error;
-        }
-      });
-      return values;
-    },
-    describe: (view, offset, length) => {
-      const parts: string[] = [];
-      visitItems(view, offset, length, (start, size) => parts.push(describeValue(item, view, start, size)));
-      return `[${parts.join(' ')}]`;
-    },
-    pathAt: (view, offset, length, target) => {
-      let path = '';
-      visitItems(view, offset, length, (start, size, index) => {
-        if (target < start - attributeHeaderLength || target >= start + Math.max(size, 1)) return;
-        const inner = target < start ? '' : (item.pathAt?.(view, start, size, target) ?? '');
-        path = inner === '' ? String(index) : `${index}.${inner}`;
-      });
-      return path;
-    },
-  };
-};
+  }
+}
+
+export const list = <Out, In>(type: number, item: Codec<Out, In>): List<Out, In> =>
+  new AttributeList(type, item);

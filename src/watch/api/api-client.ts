@@ -1,5 +1,10 @@
 import type { RateLimiter } from '../../base/rate-limiter.js';
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -265,42 +270,61 @@ export class ApiClient implements Disposable {
     credentials: RequestCredentials,
     options: OpenOptions,
   ): Promise<StartedResponse> {
-    const { server } = this.credentials;
-    const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
-    const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
+    const agent = credentials.agent ?? this.#pool(credentials.tls);
+    const request = this.#startRequest(path, change, { agent, headers: credentials.headers, options });
+    const deadline = new Deadline((reason) => request.destroy(reason));
+    deadline.set(options.milliseconds);
     return new Promise((resolve, reject) => {
-      const agent = credentials.agent ?? this.#pool(credentials.tls);
-      const body = change && JSON.stringify(change.body);
-      const headers = {
-        accept: 'application/json',
-        ...(change && { 'content-type': change.contentType }),
-        ...credentials.headers,
-      };
-      const method = change?.method ?? 'GET';
-      const request = send(url, { agent, method, headers, signal: options.signal });
-      const deadline = new Deadline((reason) => request.destroy(reason));
-      deadline.set(options.milliseconds);
-      request.on('socket', (socket) => {
-        socket.setKeepAlive(true, keepAliveMilliseconds);
-        limitConnectTime(socket, server, (reason) => request.destroy(reason));
-      });
       let hasResponse = false;
       request.on('response', (response) => {
         hasResponse = true;
         resolve({ response, deadline });
       });
       request.on('error', (error: NodeJS.ErrnoException) => {
-        // Once the answer has begun, its reader is told.
+        // Once the response has begun, its reader gets the error.
         if (hasResponse) return;
         deadline.clear();
-        // The server had closed a connection of the pool; nobody has seen the request.
-        const stale = request.reusedSocket && error.code === 'ECONNRESET';
+        // The server had closed a pooled connection before it read the request.
+        const isStale = request.reusedSocket && error.code === 'ECONNRESET';
         closeIdleConnections(agent);
-        if (stale) resolve(this.#send(path, change, credentials, options));
+        if (isStale) resolve(this.#send(path, change, credentials, options));
         else reject(error);
       });
-      request.end(body);
+      request.end(change && JSON.stringify(change.body));
     });
+  }
+
+  #startRequest(
+    path: string,
+    change: Change | undefined,
+    {
+      agent,
+      headers,
+      options,
+    }: {
+      readonly agent: HttpAgent;
+      readonly headers: RequestCredentials['headers'];
+      readonly options: OpenOptions;
+    },
+  ): ClientRequest {
+    const { server } = this.credentials;
+    const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
+    const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
+    const request = send(url, {
+      agent,
+      method: change?.method ?? 'GET',
+      headers: {
+        accept: 'application/json',
+        ...(change && { 'content-type': change.contentType }),
+        ...headers,
+      },
+      signal: options.signal,
+    });
+    request.on('socket', (socket) => {
+      socket.setKeepAlive(true, keepAliveMilliseconds);
+      limitConnectTime(socket, server, (reason) => request.destroy(reason));
+    });
+    return request;
   }
 
   /** Renewed certificates get new connections; streams on the old ones go on until they end. */

@@ -12,7 +12,7 @@ import { ProblemLog } from '../problem-log.js';
 import { Reflector } from './reflector.js';
 import type { ReflectorTiming } from './reflector-timing.js';
 import { RetryPacer } from './retry-pacer.js';
-import type { Source } from '../source.js';
+import type { Source, SourceCounts, SourceHealth } from '../source.js';
 
 export interface ApiSourceOptions {
   readonly credentials: CredentialSource;
@@ -118,64 +118,87 @@ const readNodeState = async (client: ApiClient, name: string, signal: AbortSigna
   }
 };
 
-/** A source that follows the Services, EndpointSlices and one Node of an API server, whatever befalls the connection. */
-export const apiSource = (options: ApiSourceOptions): Source => {
-  const { credentials, logger, timing, rate, requestObserver } = options;
-  const { nodeTimeoutMilliseconds = defaultNodeTimeoutMilliseconds } = options;
-  const client = new ApiClient(credentials, rate && new RateLimiter(rate), requestObserver);
-  const stop = new AbortController();
-  const problems = new ProblemLog(logger);
-  const reports: Reports = (collection) => (object, found) =>
-    problems.report(`${collection} ${object}`, found);
-  const reflectors = new Map<string, Pick<Reflector<string, unknown>, 'counters' | 'lastError'>>();
-  const runs: Promise<void>[] = [];
-  const pacer = new RetryPacer();
-  let targetStore: ClusterStore | undefined;
-  let nodeTimer: NodeJS.Timeout | undefined;
-  const follow = <Key extends string, Value>(collection: Collection<Key, Value>): void => {
-    const reflector = new Reflector({ client, collection, logger, pacer, ...(timing && { timing }) });
-    reflectors.set(collection.name, reflector);
-    runs.push(reflector.run(stop.signal));
-  };
-  return {
-    name: `API server ${credentials.server.host}`,
-    start: (store) => {
-      targetStore = store;
-      store.apiServerHost = credentials.server.hostname;
-      // The zone and the primary addresses decide what is served: without them a restart would serve otherwise for a moment.
-      store.awaitNode();
-      const ofServices = services(store, reports);
-      follow({
-        ...ofServices,
-        replace: (objects) => {
-          ofServices.replace(objects);
-          nodeTimer ??= setTimeout(() => store.markNodeDelivered(), nodeTimeoutMilliseconds);
-        },
-      });
-      follow(endpointSlices(store, reports));
-      follow(nodes(store, reports, options));
-    },
-    health: () => ({
-      delivered: targetStore?.synced ?? false,
-      lastError: [...reflectors.values()]
-        .map(({ lastError }) => lastError)
-        .find((text) => text !== undefined),
-    }),
-    counts: () => ({
-      resources: new Map(
-        [...reflectors].map(([name, { counters, lastError }]) => [
-          name,
-          { ...counters, following: lastError === undefined },
-        ]),
-      ),
-      manifests: undefined,
-    }),
-    nodeState: (name, signal) => readNodeState(client, name, AbortSignal.any([signal, stop.signal])),
-    [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      clearTimeout(nodeTimer);
-      await Promise.all(runs);
-      client[Symbol.dispose]();
-    },
-  };
-};
+type AnyReflector = Pick<Reflector<string, unknown>, 'counters' | 'lastError'>;
+
+class ApiSource implements Source {
+  readonly name: string;
+  readonly #client: ApiClient;
+  readonly #stop = new AbortController();
+  readonly #reports: Reports;
+  readonly #pacer = new RetryPacer();
+  readonly #reflectors = new Map<string, AnyReflector>();
+  readonly #runs: Promise<void>[] = [];
+  #store: ClusterStore | undefined;
+  #nodeTimer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: ApiSourceOptions) {
+    const { credentials, logger, rate, requestObserver } = options;
+    this.name = `API server ${credentials.server.host}`;
+    this.#client = new ApiClient(credentials, rate && new RateLimiter(rate), requestObserver);
+    const problems = new ProblemLog(logger);
+    this.#reports = (collection) => (object, found) => problems.report(`${collection} ${object}`, found);
+  }
+
+  start(store: ClusterStore): void {
+    const { credentials, nodeTimeoutMilliseconds = defaultNodeTimeoutMilliseconds } = this.options;
+    this.#store = store;
+    store.apiServerHost = credentials.server.hostname;
+    // The zone and the primary addresses decide what is served: without the Node a restart would serve other virtual servers at first.
+    store.awaitNode();
+    const ofServices = services(store, this.#reports);
+    this.#follow({
+      ...ofServices,
+      replace: (objects) => {
+        ofServices.replace(objects);
+        this.#nodeTimer ??= setTimeout(() => store.markNodeDelivered(), nodeTimeoutMilliseconds);
+      },
+    });
+    this.#follow(endpointSlices(store, this.#reports));
+    this.#follow(nodes(store, this.#reports, this.options));
+  }
+
+  health(): SourceHealth {
+    const errors = Array.from(this.#reflectors.values(), ({ lastError }) => lastError);
+    return {
+      delivered: this.#store?.synced ?? false,
+      lastError: errors.find((text) => text !== undefined),
+    };
+  }
+
+  counts(): SourceCounts {
+    const resources = new Map(
+      Array.from(this.#reflectors, ([name, { counters, lastError }]) => [
+        name,
+        { ...counters, following: lastError === undefined },
+      ]),
+    );
+    return { resources, manifests: undefined };
+  }
+
+  nodeState(name: string, signal: AbortSignal): Promise<NodeState> {
+    return readNodeState(this.#client, name, AbortSignal.any([signal, this.#stop.signal]));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    clearTimeout(this.#nodeTimer);
+    await Promise.all(this.#runs);
+    this.#client[Symbol.dispose]();
+  }
+
+  #follow<Key extends string, Value>(collection: Collection<Key, Value>): void {
+    const { logger, timing } = this.options;
+    const reflector = new Reflector({
+      client: this.#client,
+      collection,
+      logger,
+      pacer: this.#pacer,
+      ...(timing && { timing }),
+    });
+    this.#reflectors.set(collection.name, reflector);
+    this.#runs.push(reflector.run(this.#stop.signal));
+  }
+}
+
+/** A source that follows the Services, EndpointSlices and one Node of an API server, and reconnects after every failure. */
+export const apiSource = (options: ApiSourceOptions): Source => new ApiSource(options);
