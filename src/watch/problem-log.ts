@@ -1,21 +1,24 @@
 import type { Logger } from '../base/log.js';
 import { shorten } from '../base/text.js';
 
-/** Of one object, so many are told; objects are remembered up to a number: whoever fills it is told of twice at worst. */
+/** At most so many problems are logged of one object. At most so many objects are remembered: a forgotten one may be logged again. */
 const limits = { problems: 20, objects: 10_000 } as const;
 
-/** Tells once what is wrong with an object, however often it comes, and once when it has become right. */
+/** Logs the problems of an object when they change, and once when it has none any more. */
 export class ProblemLog {
   readonly #reported = new Map<string, string>();
 
   constructor(private readonly logger: Logger) {}
 
-  /** `object` names it for people, as `services default/web`; no problems: it is right. */
+  /** `object` names it for people, as `services default/web`. */
   report(object: string, problems: readonly string[]): void {
     const before = this.#reported.get(object);
     if (problems.length === 0) {
       if (this.#reported.delete(object))
-        this.logger.info({ object: shorten(object) }, 'nothing is wrong with this object any more');
+        this.logger.info(
+          { event: 'object-problems-resolved', object: shorten(object) },
+          'Object has no problems any more',
+        );
       return;
     }
     const shown = problems.slice(0, limits.problems).map((problem) => shorten(problem, 1_000));
@@ -25,6 +28,9 @@ export class ProblemLog {
     const [oldest] = this.#reported.keys();
     if (this.#reported.size >= limits.objects && oldest !== undefined) this.#reported.delete(oldest);
     this.#reported.set(object, text);
-    this.logger.warn({ object: shorten(object), problems: shown }, 'an object cannot be used as it is');
+    this.logger.warn(
+      { event: 'object-problems-found', object: shorten(object), problems: shown },
+      'Object has problems',
+    );
   }
 }

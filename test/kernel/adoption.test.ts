@@ -19,7 +19,7 @@ const follows = (...resources: readonly string[]): Promise<void> =>
   eventually(() => {
     const told = logWithoutTrace(daemon.log);
     for (const resource of resources)
-      assert.ok(new RegExp(`"resource":"${resource}".*"msg":"following"`).test(told), told);
+      assert.ok(new RegExp(`"event":"resource-followed","resource":"${resource}"`).test(told), told);
   }, 2 * answerMilliseconds);
 
 const synced = async (): Promise<void> => {

@@ -147,7 +147,7 @@ test('twenty minutes in which packets to the server vanish: the same, and not ev
     await elapse(5 * minute);
     assert.equal(await asked('pod2'), 'pod2', `${minutes} minutes`);
   }
-  assert.match(daemon.log.slice(from), /not following: what is known stays/);
+  assert.match(daemon.log.slice(from), /resource-not-followed/);
   assert.deepEqual(mutationsIn(daemon.log.slice(from)), []);
   runLine('nft delete table ip cut');
   await becomes(false, pod(3), '-w 1');

@@ -82,12 +82,10 @@ test('the table stays, addresses are followed, memory and log are still; then on
   // One line a resource says why it is listed, and that is no warning.
   assert.deepEqual(
     linesOf(daemon, back)
-      .filter(({ msg }) => msg !== 'following' && !msg.startsWith('not following'))
-      .map(({ level, msg, resource }) => `${level} ${resource}: ${msg}`)
+      .filter(({ event }) => event !== 'resource-followed' && event !== 'resource-not-followed')
+      .map(({ level, event, resource }) => `${level} ${resource}: ${event}`)
       .toSorted(),
-    ['endpointslices', 'nodes', 'services'].map(
-      (resource) => `info ${resource}: Resource version expired; listing again`,
-    ),
+    ['endpointslices', 'nodes', 'services'].map((resource) => `info ${resource}: resource-version-expired`),
   );
   second.put(sampleSlice('web', ['10.244.0.2']));
   await serves(second);

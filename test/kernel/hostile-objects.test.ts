@@ -47,7 +47,7 @@ test('from an API server', async () => {
     '--hostname-override=node-1',
     '--ipvs-min-sync-period=0s',
   ]);
-  await eventually(() => assert.match(daemon.log, /"synced"|"following"/));
+  await eventually(() => assert.match(daemon.log, /"synced"|"resource-followed"/));
   for (const [index, { kind, object }] of samples.slice(300).entries())
     server.put({ kind, metadata: { name: `hostile-${300 + index}` }, [wire]: object });
   for (const object of good) server.put(object);

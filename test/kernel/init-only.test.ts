@@ -72,7 +72,7 @@ test('oomScoreAdj is set at start and when it changes; where it is refused the d
   const args = ['--source=examples', `--config=${config}`];
   await using daemon = new DaemonProcess(args);
   await eventually(() => assert.equal(score(daemon.pid), '-999'));
-  await eventually(() => assert.match(daemon.log, /read manifests/));
+  await eventually(() => assert.match(daemon.log, /manifests-read/));
   configure('oomScoreAdj: -5\n');
   await eventually(() => assert.equal(score(daemon.pid), '-5'));
   assert.equal(await daemon.stop(), 0, daemon.log);

@@ -105,7 +105,7 @@ test('the primary address and the zone are followed in place', async () => {
 
 test('a Node that is deleted, and one that comes back bare, change nothing', async () => {
   server.delete('Node', 'n1');
-  await holds(() => assert.match(daemon.log, /the Node was deleted/));
+  await holds(() => assert.match(daemon.log, /node-deleted/));
   server.put(node({ addresses: [], zone: 'b' }));
   const marker: ApiObject = {
     ...service,

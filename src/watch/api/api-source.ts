@@ -16,11 +16,11 @@ import type { Source, SourceCounts, SourceHealth } from '../source.js';
 
 export interface ApiSourceOptions {
   readonly credentials: CredentialSource;
-  /** The Node that this program runs on; only that one is watched. */
+  /** The Node that this program runs on; no other Node is watched. */
   readonly nodeName: string;
   readonly logger: Logger;
   readonly timing?: ReflectorTiming;
-  /** How long after the Services the Node may come, milliseconds: where we may not read it, all endpoints are better than none. */
+  /** How long to wait for the Node after the Services came, milliseconds. Where RBAC forbids reading it, all endpoints are better than none. */
   readonly nodeTimeoutMilliseconds?: number;
   /** Requests to the API server (clientConnection.qps and .burst); undefined: no limit. */
   readonly rate?: RateLimitOptions;
@@ -59,14 +59,14 @@ const endpointSlices = (
   report: reports('endpointslices'),
 });
 
-/** A Node that comes back gets its addresses and the networks of its pods a little later; till then they are as they were. */
+/** A Node that was created again gets its addresses and pod CIDRs a little later; until then the last known ones count. */
 const withLastKnown = (now: Node, before: Node | undefined): Node => ({
   ...now,
   addresses: now.addresses.length > 0 ? now.addresses : (before?.addresses ?? []),
   podCidrs: now.podCidrs.length > 0 ? now.podCidrs : (before?.podCidrs ?? []),
 });
 
-/** A Node that is deleted keeps its last state here: this machine still is where it was. */
+/** A deleted Node keeps its last state here: this machine still has its addresses and pods. */
 const nodes = (
   store: ClusterStore,
   reports: Reports,
@@ -75,7 +75,10 @@ const nodes = (
   let isDeleted = false;
   const update = (value: Node | undefined): void => {
     if (value === undefined && store.node !== undefined && !isDeleted)
-      logger.warn({ node: nodeName }, 'the Node was deleted; what was known of it stays in force');
+      logger.warn(
+        { event: 'node-deleted', node: nodeName },
+        'Node deleted; its last known state stays in force',
+      );
     isDeleted = value === undefined;
     if (value !== undefined) store.apply([{ kind: 'node', value: withLastKnown(value, store.node) }]);
   };
@@ -96,7 +99,7 @@ const nodes = (
   };
 };
 
-/** For each piece of the answer about one Node, milliseconds. */
+/** Time limit for each chunk of the response about one Node. */
 const nodeResponseMilliseconds = 5_000;
 
 const readNodeState = async (client: ApiClient, name: string, signal: AbortSignal): Promise<NodeState> => {
@@ -108,11 +111,11 @@ const readNodeState = async (client: ApiClient, name: string, signal: AbortSigna
       body.add(chunk);
       response.setDeadline(nodeResponseMilliseconds);
     }
-    // An answer of something else in between is not one of a Node.
+    // A proxy or load balancer on the way may answer with something else than a Node.
     toNode(parseJson(body.take()));
     return 'there';
   } catch (error) {
-    // Whatever else is not found (an API that is not served yet, a path of a load balancer) says nothing of a Node.
+    // Another 404 (an API that is not served yet, a path of a load balancer) says nothing about the Node.
     if (error instanceof ApiError && error.missing === `nodes/${name}`) return 'gone';
     throw error;
   }

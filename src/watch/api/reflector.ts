@@ -290,32 +290,38 @@ export class Reflector<Key extends string, Value> {
     this.#lastError = undefined;
     this.#followingSince ??= this.#clock.now();
     this.#logOncePerState('well', () =>
-      this.#options.logger.info({ resource: this.#options.collection.name, ...fields }, 'following'),
+      this.#options.logger.info(
+        { event: 'resource-followed', resource: this.#options.collection.name, ...fields },
+        'Following resource',
+      ),
     );
   }
 
   #record(end: StreamEnd, error: unknown): void {
     if (end.cause === 'ended' && end.life !== 'early' && this.#resumePoint.version !== undefined) return;
     const resource = this.#options.collection.name;
-    // After a restart of the server this is what everybody is told.
+    // A restarted API server answers every client so.
     if (isStaleVersion(end) && this.#resumePoint.version !== undefined) {
       this.#lastError = 'listing again: the resource version expired';
       this.#logOncePerState('expired', () =>
-        this.#options.logger.info({ resource }, 'Resource version expired; listing again'),
+        this.#options.logger.info(
+          { event: 'resource-version-expired', resource },
+          'Resource version expired; listing again',
+        ),
       );
       return;
     }
     const cause: FailureCause = end.cause === 'ended' ? 'ended-early' : end.cause;
     this.#failures[cause] = (this.#failures[cause] ?? 0) + 1;
     this.#lastError = error === undefined ? 'the API server ended the stream early' : messageOf(error);
-    const fields = { resource, cause, error: this.#lastError };
+    const fields = { event: 'resource-not-followed', resource, cause, error: this.#lastError };
     const state = end.cause === 'refused' ? `refused ${end.status}` : cause;
     this.#logOncePerState(state, () =>
-      this.#options.logger.warn(fields, 'not following: what is known stays, trying again'),
+      this.#options.logger.warn(fields, 'Resource not followed; last known state stays in force'),
     );
   }
 
-  /** Each state is told when it begins, not each time it is tried again. */
+  /** Logs each state when it begins, not with each retry. */
   #logOncePerState(state: string, log: () => void): void {
     if (state === this.#loggedState) return;
     this.#loggedState = state;

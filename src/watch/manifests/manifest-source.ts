@@ -117,7 +117,7 @@ class ManifestSource implements Source {
     await this.#queue.run(async () => {});
   }
 
-  /** Looks now; `settled`: files that changed need not prove that nobody writes to them. */
+  /** Checks now. `settled`: changed files are read at once, without waiting until they stop changing. */
   #check(options: { readonly settled?: boolean } = {}): void {
     void this.#queue.run(async () => {
       if (this.#stopped) return;
@@ -134,7 +134,7 @@ class ManifestSource implements Source {
     }, this.#options.settleMilliseconds);
   }
 
-  /** A file is watched by its folder: editors put a new file in its place. Where that fails, looking now and then has to do. */
+  /** A file is watched through its folder, because editors replace the file. Where watching fails, the periodic check remains. */
   async #watch(): Promise<void> {
     const { path } = this.#options;
     const folder = await stat(path).then(
@@ -152,7 +152,10 @@ class ManifestSource implements Source {
       this.#watcher.on('error', () => this.#unwatch());
       this.#watched = identity;
     } catch (error) {
-      this.#options.logger.debug({ folder, error: messageOf(error) }, 'cannot watch a folder');
+      this.#options.logger.debug(
+        { event: 'folder-not-watched', folder, error: messageOf(error) },
+        'Folder not watched; it is read periodically',
+      );
     }
   }
 
@@ -169,7 +172,7 @@ class ManifestSource implements Source {
       this.#report(path, undefined);
       return files;
     } catch (error) {
-      // Without the folder nobody knows what is wanted; that is not the same as wanting nothing.
+      // A missing folder leaves the desired state unknown; it does not mean an empty desired state.
       this.#report(path, `${path}: ${messageOf(error)}`);
       return undefined;
     }
@@ -194,7 +197,7 @@ class ManifestSource implements Source {
     if (changed || !this.#delivered) this.#deliver();
   }
 
-  /** Whether that made a difference. */
+  /** Whether the desired state may have changed. */
   async #read(file: string, known: KnownFile): Promise<boolean> {
     const had = known.manifest !== undefined;
     known.readFingerprint = known.currentFingerprint;
@@ -205,21 +208,21 @@ class ManifestSource implements Source {
     }
     try {
       const text = await textOf(file, file === this.#options.path);
-      // As a shell leaves it while the program that fills it begins.
+      // A shell empties the file before the program that writes it starts.
       if (text === '' && known.manifest !== undefined && known.manifest.objects.length > 0)
-        throw new InputError(`${file} is empty: delete it if nothing of it is wanted`);
+        throw new InputError(`${file} is empty: delete it if its objects are no longer wanted`);
       const manifest = readManifest({ name: file, text });
       known.manifest = manifest;
       this.#report(file, undefined, manifest.problems);
       return true;
     } catch (error) {
-      const stays = had ? 'what it said before stays' : 'nothing is known of what it wants';
+      const stays = had ? 'its last readable content stays in force' : 'its content is unknown';
       this.#report(file, messageOf(error), [`${messageOf(error)} (${stays})`]);
       return false;
     }
   }
 
-  /** The first state has to be complete: what a broken file may want must not be deleted from a kernel that has it. */
+  /** The first state must be complete: objects of an unreadable file must not be deleted from the kernel. */
   #deliver(): void {
     const manifests = [...this.#files.values()].map(({ manifest }) => manifest);
     if (!this.#delivered && manifests.includes(undefined)) return;
@@ -231,12 +234,13 @@ class ManifestSource implements Source {
     for (const name of nodes.keys()) this.#nodesSeen.add(name);
     this.#options.logger.info(
       {
+        event: 'manifests-read',
         files: readable.length,
         services: services.size,
         endpointSlices: endpointSlices.size,
         ignored: readable.reduce((sum, { ignored }) => sum + ignored, 0),
       },
-      'read manifests',
+      'Manifests read',
     );
     this.#store?.replaceAll({ services, endpointSlices, node: nodes.get(this.#options.nodeName) });
   }
@@ -252,7 +256,7 @@ class ManifestSource implements Source {
 }
 
 /**
- * A source that reads manifests and follows their changes. A broken file is reported and keeps what it said before; until
- * each file could be read once, nothing is delivered at all.
+ * A source that reads manifests and follows their changes. A broken file is reported, and its last readable content stays in
+ * force. Nothing is delivered until every file could be read once.
  */
 export const manifestSource = (options: ManifestSourceOptions): Source => new ManifestSource(options);

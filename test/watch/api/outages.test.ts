@@ -132,10 +132,10 @@ test('a version that expired is no warning, and what it says is told once an out
   await followed();
   await end();
   assert.equal(log.at('warn').length, resources.length);
-  const told = log.at('info').map(({ message }) => message);
+  const told = log.at('info').map(({ fields }) => fields['event']);
   assert.deepEqual(
     told.slice(resources.length).toSorted(),
-    resources.flatMap(() => ['Resource version expired; listing again', 'following']).toSorted(),
+    resources.flatMap(() => ['resource-version-expired', 'resource-followed']).toSorted(),
   );
 });
 

@@ -421,9 +421,9 @@ test('each state is logged once, not each time it is tried again', async () => {
   const lines: string[] = [];
   const note =
     (level: string) =>
-    (fields: object, message: string): void => {
-      const { resource, cause } = fields as { resource?: string; cause?: string };
-      if (resource === 'services') lines.push([level, message, cause].filter(Boolean).join(': '));
+    (fields: object): void => {
+      const { event, resource, cause } = fields as { event?: string; resource?: string; cause?: string };
+      if (resource === 'services') lines.push([level, event, cause].filter(Boolean).join(': '));
     };
   const logger = {
     debug: note('debug'),
@@ -439,10 +439,10 @@ test('each state is logged once, not each time it is tried again', async () => {
   server.put(sampleService('later'));
   await converged(follower, server);
   assert.deepEqual(lines, [
-    'info: following',
-    'warn: not following: what is known stays, trying again: connection',
-    'warn: not following: what is known stays, trying again: refused',
-    'info: following',
+    'info: resource-followed',
+    'warn: resource-not-followed: connection',
+    'warn: resource-not-followed: refused',
+    'info: resource-followed',
   ]);
   assert.equal(follower.source.counts().resources.get('services')?.failures.refused, 5);
 });
@@ -479,9 +479,9 @@ test('a Node that is deleted, and one that comes back bare, keep what was known'
   await until('the Node', () => follower.store.node?.zone === 'zone-a');
   const before = known();
   server.delete('Node', 'node-1');
-  const warnings = (): readonly string[] => log.at('warn').map(({ message }) => message);
+  const warnings = (): readonly unknown[] => log.at('warn').map(({ fields }) => fields['event']);
   await until('it is told', () => warnings().length === 1);
-  assert.deepEqual(warnings(), ['the Node was deleted; what was known of it stays in force']);
+  assert.deepEqual(warnings(), ['node-deleted']);
   assert.equal(known(), before);
   server.put(sampleService('later'));
   server.compact();
@@ -495,7 +495,7 @@ test('a Node that is deleted, and one that comes back bare, keep what was known'
   assert.equal(known(), before.replace('zone-a', 'zone-b'));
   server.put({ ...whole, spec: { podCIDRs: ['10.244.2.0/24'] } });
   await until('the new network', () => follower.store.node?.podCidrs[0]?.text === '10.244.2.0/24');
-  assert.equal(warnings().filter((text) => text.startsWith('the Node')).length, 1);
+  assert.equal(warnings().filter((event) => event === 'node-deleted').length, 1);
 });
 
 test('disposing of a source ends its requests at once', async () => {

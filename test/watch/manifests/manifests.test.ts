@@ -224,7 +224,7 @@ test('a broken file is reported with its place, and what it said before stays un
   await state(it, 'a=10.96.0.1 b=10.96.0.4');
   assert.match(
     it.problems.join('\n'),
-    /a\.yaml:17: document 2: Service default\/a: spec\.ports\[0\]\.port: .*what it said before stays/,
+    /a\.yaml:17: document 2: Service default\/a: spec\.ports\[0\]\.port: .*its last readable content stays in force/,
   );
   it.write('a.yaml', service('a', '10.96.0.6'));
   await state(it, 'a=10.96.0.6 b=10.96.0.4');
