@@ -18,7 +18,7 @@ const residentKilobytes = (daemon: DaemonProcess): number =>
 const linesOf = (
   daemon: DaemonProcess,
   from: number,
-): readonly { readonly level: string; readonly msg: string; readonly resource?: string }[] =>
+): readonly { readonly level: string; readonly event?: string; readonly resource?: string }[] =>
   daemon.log
     .slice(from)
     .split('\n')
