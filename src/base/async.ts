@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Node takes a longer delay of a timer for none at all. */
+/** Node treats a longer timer delay as 1 ms. */
 export const maxTimerDelayMilliseconds = 2 ** 31 - 1;
 
 /** Resolves after the time or as soon as the signal aborts; never rejects. */
@@ -8,7 +8,7 @@ export const sleep = async (milliseconds: number, signal?: AbortSignal): Promise
   try {
     await delay(milliseconds, undefined, signal === undefined ? {} : { signal });
   } catch {
-    // aborted: the caller looks at its signal
+    // aborted: the caller checks its signal
   }
 };
 
@@ -19,14 +19,14 @@ export interface BackoffOptions {
   readonly random?: () => number;
 }
 
-/** Over ±50 %, so that nodes do not march in step; `random` is from 0 to 1. */
+/** Spread over ±50 %, so that nodes do not act in step; `random` is from 0 to 1. */
 export const jittered = (milliseconds: number, random: number): number => milliseconds * (0.5 + random);
 
-/** The delay after so many attempts before: doubled with each of them, up to a maximum, and scattered. */
+/** The delay after so many earlier attempts: doubled with each of them, up to a maximum, then spread. */
 export const exponentialDelay = (attempts: number, first: number, maximum: number, random: number): number =>
   jittered(Math.min(maximum, first * 2 ** attempts), random);
 
-/** Exponential delays, one after the other. */
+/** A sequence of exponential delays. */
 export class Backoff {
   #attempt = 0;
   constructor(private readonly options: BackoffOptions) {}
@@ -43,7 +43,7 @@ export class Backoff {
   }
 }
 
-/** Runs jobs one after the other in the order they came; a job's failure is its caller's alone. */
+/** Runs jobs one after the other, in order. Only the caller of a failed job gets its error. */
 export class SerialQueue {
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -54,13 +54,13 @@ export class SerialQueue {
   }
 }
 
-/** For long work in small steps: `turn` gives the event loop its turn where the last one was so many milliseconds ago. */
+/** For long work in small steps: yields to the event loop when the last yield is so many milliseconds ago. */
 export class Yielder {
   #lastYieldAt = performance.now();
 
   constructor(private readonly intervalMilliseconds: number) {}
 
-  /** Whether `turn` would do anything: where steps are many and small, waiting for nothing costs more than they do. */
+  /** Whether `yieldIfDue` would yield: awaiting it after each of many small steps costs more than the steps. */
   get isDue(): boolean {
     return performance.now() - this.#lastYieldAt >= this.intervalMilliseconds;
   }
@@ -72,10 +72,10 @@ export class Yielder {
   }
 }
 
-/** Items between two looks at the clock, which costs as much as mapping a few of them where clocks are slow. */
+/** Items between two reads of the clock, which can cost as much as mapping a few items. */
 const itemsPerClockCheck = 16;
 
-/** As `items.map(map)`, with a turn for the event loop each so many milliseconds. */
+/** As `items.map(map)`, but yields to the event loop after each so many milliseconds. */
 export const mapWithYields = async <A, B>(
   items: readonly A[],
   map: (item: A) => B,
@@ -90,5 +90,5 @@ export const mapWithYields = async <A, B>(
   return mapped;
 };
 
-/** Lets timers and sockets have their turn. */
+/** Lets due timers and sockets run. */
 export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -9,7 +9,7 @@ const nanosecondsOf: Readonly<Record<string, number>> = {
   h: 3600e9,
 };
 
-/** Reads Go's duration syntax (`30s`, `1m30s`, `1.5h`, `-5ms`, `0`) as milliseconds. Undefined where it is none. */
+/** Reads Go's duration syntax (`30s`, `1m30s`, `1.5h`, `-5ms`, `0`) as milliseconds. Undefined for any other text. */
 export const parseDuration = (text: string): number | undefined => {
   const [, sign = '', rest = ''] = /^([+-]?)(.*)$/s.exec(text) ?? [];
   if (rest === '0') return 0;

@@ -1,4 +1,4 @@
-/** A moment on two clocks: one that people read and anybody may set, and one that nobody sets, for how long things take. Milliseconds. */
+/** A moment on two clocks, in milliseconds: the wall clock, which can be set, and a monotonic one, for durations. */
 export interface Instant {
   /** Since 1970. */
   readonly date: number;

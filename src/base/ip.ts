@@ -2,7 +2,7 @@ import ipaddr from 'ipaddr.js';
 import type { Brand } from './brand.js';
 import { BaseError } from './errors.js';
 
-/** Canonical text: IPv4 as four decimals, IPv6 as RFC 5952 has it; so `===` and Map keys compare addresses. */
+/** Canonical text: IPv4 as four decimals, IPv6 as in RFC 5952. Equal addresses are equal strings. */
 export type IpAddress = Brand<string, 'IpAddress'>;
 
 export type Family = 'IPv4' | 'IPv6';
@@ -28,12 +28,12 @@ const parseIpv4 = (text: string): IpAddress | undefined => {
 const parseIpv6 = (text: string): IpAddress | undefined => {
   if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
   const address = ipaddr.IPv6.parse(text);
-  // Go, and so Kubernetes, takes an IPv4-mapped address for the IPv4 address in it.
+  // Go, and so Kubernetes, reads an IPv4-mapped address as the IPv4 address in it.
   if (address.isIPv4MappedAddress()) return address.toIPv4Address().toString() as IpAddress;
   return address.toRFC5952String() as IpAddress;
 };
 
-/** Parses as kube-proxy does: leading zeros of IPv4 octets are decimal, zones are refused. Undefined where it is no address. */
+/** Parses as kube-proxy does: IPv4 octets with leading zeros are decimal, zones are refused. Undefined for an invalid address. */
 export const parseIp = (text: string): IpAddress | undefined => parseIpv4(text) ?? parseIpv6(text);
 
 export const familyOf = (address: IpAddress): Family => (address.includes(':') ? 'IPv6' : 'IPv4');
@@ -82,7 +82,7 @@ const ipv6ToBytes = (address: string, bytes: Uint8Array): void => {
   if (gap !== -1) bytes.copyWithin(16 - (at - gap), gap, at).fill(0, gap, 16 - (at - gap));
 };
 
-/** Writes an address in network order over bytes that are as many as its family has. Relies on the canonical form. */
+/** Writes an address in network order into 4 or 16 bytes, as its family needs. Relies on the canonical form. */
 export const writeIp = (address: IpAddress, bytes: Uint8Array): void => {
   if (familyOf(address) === 'IPv4') ipv4ToBytes(address, bytes);
   else ipv6ToBytes(address, bytes);
@@ -99,14 +99,14 @@ export const ipToBytes = (address: IpAddress): Uint8Array => {
 export const ipFromBytes = (bytes: Uint8Array): IpAddress => {
   if (bytes.length === 4) return bytes.join('.') as IpAddress;
   if (bytes.length !== 16) throw new BaseError(`an IP address of ${bytes.length} bytes`);
-  // toRFC5952String keeps ::ffff:a.b.c.d an IPv6 address: what the kernel says is IPv6 stays so.
+  // toRFC5952String keeps ::ffff:a.b.c.d an IPv6 address, as the kernel has it.
   return new ipaddr.IPv6([...bytes]).toRFC5952String() as IpAddress;
 };
 
 const maskTo = (bytes: Uint8Array, prefixLength: number): Uint8Array =>
   bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefixLength - index * 8))));
 
-/** Parses `ADDRESS/LENGTH`; host bits are masked off as Go does. Undefined where it is no CIDR. */
+/** Parses `ADDRESS/LENGTH`; host bits are masked off as Go does. Undefined for an invalid CIDR. */
 export const parseCidr = (text: string): Cidr | undefined => {
   const [host, length, ...rest] = text.split('/');
   if (host === undefined || length === undefined || rest.length > 0 || !/^\d{1,3}$/.test(length))

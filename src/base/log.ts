@@ -1,7 +1,7 @@
 import { pino, type Logger as Pino } from 'pino';
 import { klogLine, type LogLevel } from './klog.js';
 
-/** What the rest of the program may ask of a logger: constant messages, data in fields. */
+/** The logger that the program uses: constant messages, data in fields. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -11,13 +11,13 @@ export interface Logger {
 }
 
 export interface LogOptions {
-  /** As klog's -v: 0 and up is info, from 4 on debug. */
+  /** As klog's -v: info at every level, debug from 4 on. */
   readonly verbosity: number;
-  /** `text`: lines as klog has them; `json`: an object a line. */
+  /** `text`: lines as klog writes them; `json`: one object per line. */
   readonly format: 'text' | 'json';
 }
 
-/** A logger whose options may change while it is used; its children change with it. */
+/** A logger whose options can change while it is used; they apply to its children too. */
 export interface ConfigurableLogger extends Logger {
   set(options: LogOptions): void;
 }
@@ -82,7 +82,7 @@ export const createLogger = (options: LogOptions): ConfigurableLogger => {
 
 const ignore = (): void => {};
 
-/** A logger for tests and pure runs: says nothing. */
+/** A logger that discards everything. */
 export const silentLogger: Logger = {
   debug: ignore,
   info: ignore,

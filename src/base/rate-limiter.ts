@@ -1,24 +1,24 @@
 import { sleep } from './async.js';
 
-/** Read anew for each caller: they may change. */
+/** Read again for each caller, because they can change. */
 export interface RateLimitOptions {
-  /** As for client-go, a negative rate is none. */
+  /** As in client-go, a negative rate means no limit. */
   readonly perSecond: number;
-  /** How many may come at once after a quiet time; at least 1. */
+  /** How many callers may pass at once after a quiet period; at least 1. */
   readonly burst: number;
 }
 
-/** A token bucket, as client-go has it; times are milliseconds of the caller's clock. */
+/** A token bucket as in client-go; times are milliseconds of the caller's clock. */
 export class TokenBucket {
-  /** When the next token would be there if there were no burst. */
+  /** When the next token would be available without a burst. */
   #next = Number.NEGATIVE_INFINITY;
 
-  /** How long it takes until a token is there. */
+  /** How long until a token is available. */
   wait(now: number): number {
     return Math.max(0, this.#next - now);
   }
 
-  /** Takes a token, one of which comes each interval, and says how long to wait for it. */
+  /** Takes a token, of which each interval adds one, and returns how long to wait for it. */
   take(now: number, interval: number, burst: number): number {
     const earliest = Math.max(this.#next, now - (burst - 1) * interval);
     this.#next = earliest + interval;
@@ -26,13 +26,13 @@ export class TokenBucket {
   }
 }
 
-/** Callers wait for their turn, in the order in which they came. */
+/** Callers wait for a token in the order of their calls. */
 export class RateLimiter {
   readonly #bucket = new TokenBucket();
 
   constructor(private readonly options: RateLimitOptions) {}
 
-  /** Resolves when it is this caller's turn, or as soon as the signal aborts. */
+  /** Resolves when this caller has a token, or as soon as the signal aborts. */
   async acquire(signal: AbortSignal): Promise<void> {
     const { perSecond, burst } = this.options;
     if (perSecond <= 0) return;

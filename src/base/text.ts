@@ -1,8 +1,8 @@
-/** A text for people: of a long one the beginning, and how long it is. */
+/** Text for people: a long one is cut and its length appended. */
 export const shorten = (text: string, maxLength = 200): string =>
   text.length <= maxLength ? text : `${text.slice(0, maxLength)}… (${text.length} characters)`;
 
-/** The same in quotes, as JSON has it. */
+/** The same as a JSON string. */
 export const quote = (text: unknown): string =>
   JSON.stringify(typeof text === 'string' ? shorten(text) : text);
 
@@ -10,18 +10,18 @@ export const quote = (text: unknown): string =>
 export const formatCount = (number: number, word: string): string =>
   `${number} ${word}${number === 1 ? '' : word.endsWith('s') ? 'es' : 's'}`;
 
-/** What a terminal obeys instead of showing it: controls, line separators, and what turns the direction of writing. */
+/** Characters that a terminal executes instead of displaying: controls, line separators and text direction marks. */
 const controlCharacters = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
 
 const escapeCharacter = (letter: string): string =>
   `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** Nearly all texts, and quickly found to be harmless. */
+/** A quick check that accepts almost every text. */
 const printableAscii = /^[ -~]*$/;
 
-/** The same in one line for a terminal: what others have written, as the name of a pod, gives it no orders. */
+/** Text for one line of a terminal, with control characters escaped: names and messages may come from other users. */
 export const printable = (text: string): string =>
   printableAscii.test(text) ? text : text.replaceAll(controlCharacters, escapeCharacter);
 
-/** The same of several lines. */
+/** The same for several lines. */
 export const printableLines = (text: string): string => text.split('\n').map(printable).join('\n');

@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 
-/** Node.js 26 brings V8 14; older versions do not know all of these flags and would complain on standard error. */
+/** Node.js 26 brings V8 14; older versions lack some of these flags and would print errors. */
 const flagsByMajor: readonly (readonly [major: number, flag: string])[] = [
-  // Its code and what it allocates while it compiles take 10 MB. Turbofan still optimizes what is hot, as in Node.js 20.
+  // Maglev's code and allocations take 10 MB. Turbofan still optimizes hot functions, as in Node.js 20.
   [26, '--no-maglev'],
-  // Collects garbage earlier and keeps the space for young objects small.
+  // Collects garbage earlier and keeps the young generation small.
   [26, '--memory-saver-mode'],
 ];
 

@@ -1,8 +1,8 @@
 declare const KUBE_IPVS_VERSION: string | undefined;
 declare const KUBE_IPVS_DATE: string | undefined;
 
-/** The version in package.json, put here by the build; `development` where the program runs unbundled. */
+/** The version in package.json, inserted by the build; `development` in an unbundled program. */
 export const version: string = typeof KUBE_IPVS_VERSION === 'string' ? KUBE_IPVS_VERSION : 'development';
 
-/** The day of the commit that was built, as 2026-11-23; the first of all where the program runs unbundled. */
+/** The date of the built commit, as 2026-11-23; 1970-01-01 in an unbundled program. */
 export const releaseDate: string = typeof KUBE_IPVS_DATE === 'string' ? KUBE_IPVS_DATE : '1970-01-01';

@@ -8,9 +8,9 @@ export type DocumentPath = readonly (string | number)[];
 export interface YamlDocument {
   /** Plain objects, arrays and scalars; null for an empty document. */
   readonly value: unknown;
-  /** The 1-based line, in the whole text, of the value at the path, or of the nearest value around it that is there. */
+  /** The 1-based line of the value at the path within the whole text, or of the nearest enclosing value that exists. */
   line(path: DocumentPath): number;
-  /** Keys that stand twice in one mapping; the last one counts. */
+  /** Keys that occur twice in one mapping; the last one counts. */
   duplicateKeys(): readonly { readonly key: string; readonly line: number }[];
 }
 
@@ -65,7 +65,7 @@ const fromYaml = (text: string): readonly YamlDocument[] => {
   });
 };
 
-// JSON.parse is many times faster than a YAML parser; positions are worked out only when someone asks for them.
+// JSON.parse is many times faster than a YAML parser; positions are computed only on demand.
 const fromJson = (text: string): readonly YamlDocument[] | undefined => {
   if (!/^\s*[{[]/.test(text)) return undefined;
   let value: unknown;
@@ -85,12 +85,12 @@ const fromJson = (text: string): readonly YamlDocument[] | undefined => {
   ];
 };
 
-/** Reads every document of a YAML (1.2) or JSON text. A text that is neither is an InputError that names the line. */
+/** Reads every document of a YAML (1.2) or JSON text. Invalid text is an InputError that names the line. */
 export const parseYaml = (text: string): readonly YamlDocument[] => fromJson(text) ?? fromYaml(text);
 
-/** What a YAML reader of any version takes for the text that it is, without quotes. */
+/** Text that every YAML version reads as a string without quotes. */
 const unquotedScalar = /^[\w/.][\w./ -]*(?:[:=][\w./-]+)*$/;
-/** Words that some version of YAML takes for something else, and what looks like a number, a time or a date. */
+/** Words that some YAML version reads as another type, and text that looks like a number, a time or a date. */
 const ambiguousScalar =
   /^(?:~|null|true|false|yes|no|on|off|y|n|[-+.]?(?:inf|nan)|0[xob][\da-f_]*|[-+]?[\d_]*\.?[\d_]*(?:e[-+]?\d+)?|\d+(?::\d+)+(?:\.\d*)?|\d{4}-\d.*|\.+)$/i;
 
@@ -108,7 +108,7 @@ const scalarOf = (value: unknown): string | undefined => {
   return Array.isArray(value) ? '[]' : '{}';
 };
 
-/** The value at the end of a line that has begun, or in lines of its own. */
+/** The value after a key on the same line, or on the following lines. */
 const addValue = (value: unknown, indent: string, lines: string[], prefix: string): void => {
   const scalar = scalarOf(value);
   if (scalar !== undefined) lines.push(`${prefix} ${scalar}`);
@@ -133,7 +133,7 @@ const addLines = (value: object, indent: string, lines: string[]): void => {
     if (inner !== undefined) addValue(inner, `${indent}  `, lines, `${indent}${quoteIfNeeded(key)}:`);
 };
 
-/** One YAML document with a final line break; keys in the order of the value, which is as JSON has it. */
+/** A JSON value as one YAML document with a final line break; keys keep their order. */
 export const formatYaml = (value: unknown): string => {
   const lines: string[] = [];
   const scalar = scalarOf(value);

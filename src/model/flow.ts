@@ -13,21 +13,21 @@ export interface FlowDirection {
 export interface Flow {
   readonly family: Family;
   readonly protocol: Protocol;
-  /** As the client sends. */
+  /** The packets that the client sends. */
   readonly original: FlowDirection;
-  /** As the answers come: from the real server where IPVS chose one, from `original.destination` where nobody changed it. */
+  /** The packets that the server sends: from the real server that IPVS chose, or from `original.destination` without translation. */
   readonly reply: FlowDirection;
-  /** The kernel's name of just this entry: another flow with the same addresses and ports later has another one. */
+  /** The kernel's id of this entry: a later flow with the same addresses and ports has another one. */
   readonly id: number | undefined;
-  /** Flows of different zones may have the same addresses and ports; 0 unless somebody's rules say otherwise. */
+  /** Flows of different zones may have the same addresses and ports; 0 unless packet rules set a zone. */
   readonly zone: number;
 }
 
-/** Which flows to read. */
+/** Selects flows. */
 export interface FlowQuery {
   readonly family: Family;
   readonly protocol: Protocol;
-  /** Only those to this original destination. */
+  /** The original destination address. */
   readonly destination?: IpAddress | undefined;
   readonly destinationPort?: number | undefined;
 }

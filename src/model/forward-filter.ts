@@ -1,10 +1,10 @@
 /**
- * Which of the packets of open connections a rule is for: all of them, or, as far as we can tell, some. A rule for
- * established connections is for all of them.
+ * Whether a rule matches all packets of open connections or, as far as we can tell, only some. A rule for established
+ * connections matches all of them.
  */
 export type RuleScope = 'all' | 'some';
 
-/** A rule of somebody else, as far as it matters to a packet of an open connection. */
+/** A rule of another program, as far as it affects packets of open connections. */
 export interface ForeignRule {
   readonly scope: RuleScope;
   readonly action:
@@ -12,15 +12,15 @@ export interface ForeignRule {
     | { readonly verdict: 'jump' | 'goto'; readonly chain: string };
 }
 
-/** Where somebody else's rules see every packet that is forwarded: a base chain at the hook forward. */
+/** A base chain of another program at the hook forward: it sees every forwarded packet. */
 export interface ForwardFilter {
   readonly by: 'nftables' | 'iptables-nft' | 'iptables-legacy';
-  /** As nft has it; iptables-legacy: ip or ip6. */
+  /** The family in nft's words; of iptables-legacy ip or ip6. */
   readonly family: 'ip' | 'ip6' | 'inet';
   readonly table: string;
   readonly chain: string;
   readonly priority: number;
   readonly policy: 'accept' | 'drop';
-  /** The rules of this chain and of those that it leads to, by the chain's name. */
+  /** The rules of this chain and of the chains that it jumps to, by the chain's name. */
   readonly chains: ReadonlyMap<string, readonly ForeignRule[]>;
 }

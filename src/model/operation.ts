@@ -19,28 +19,28 @@ export type AddressOperation =
   | { readonly kind: 'bind-address'; readonly address: IpAddress }
   | { readonly kind: 'unbind-address'; readonly address: IpAddress };
 
-/** Of the sets of our nftables tables. */
+/** Changes a set of our nftables tables. */
 export interface ElementOperation {
   readonly kind: 'add-element' | 'delete-element';
   readonly element: SetElement;
 }
 
-/** The only vocabulary between thinking and doing. */
+/** What the planner decides and the executor performs. */
 export type Operation = IpvsOperation | AddressOperation | ElementOperation;
 
-/** What became of an operation. `unknown`: no answer, so its key must be read again. Errors go by errno name, as `EEXIST`. */
+/** The result of an operation. `unknown`: the answer was lost, so its key must be read again. `errno` is a name, as `EEXIST`. */
 export type Outcome =
   | { readonly status: 'applied' }
   | { readonly status: 'failed'; readonly errno: string; readonly message: string }
   | { readonly status: 'unknown' };
 
-/** The virtual server that an IPVS operation is about. */
+/** The virtual server of an IPVS operation. */
 export const operationIdentity = (operation: IpvsOperation): VirtualServerIdentity => {
   if ('of' in operation) return operation.of;
   return operation.kind === 'delete-virtual-server' ? operation.server : operation.server.identity;
 };
 
-/** The same by its key, which is put together only where the operation does not hold it. */
+/** Its key, which is built only where the operation does not hold it. */
 export const operationKey = (operation: IpvsOperation): VirtualServerKey =>
   'of' in operation || operation.kind === 'delete-virtual-server'
     ? virtualServerKey(operationIdentity(operation))

@@ -2,24 +2,24 @@ import { familyOf, hostPrefixLength, type Family } from '../base/ip.js';
 import { operationKey, type Operation } from './operation.js';
 import type { RealServer, VirtualServer, VirtualServerKey, VirtualServerEntry } from './virtual-server.js';
 
-/** What is to be so of a thing, or is; what is not set is absent. */
+/** Fields of an object, desired or observed; a field that is not set is absent. */
 export type PlanFields = Readonly<Record<string, string | number>>;
 
-/** One step from the kernel as it is to the kernel as it is wanted, as programs read it (`diff -o json`). */
+/** One step from the observed to the desired state of the kernel, for programs (`diff -o json`). */
 export interface PlanEntry {
   readonly op: 'add' | 'change' | 'remove';
   readonly kind: 'virtual-server' | 'real-server' | 'address' | 'element' | 'table' | 'link' | 'sysctl';
-  /** Of a real server, the virtual server that it is of. */
+  /** The virtual server of a real server. */
   readonly virtualServer?: string;
   /** As `TCP 10.96.0.1:443`, `10.244.1.5:8080`, `10.96.0.1/32`, `IPv4 external 192.0.2.10 . TCP . 30080`. */
   readonly key: string;
-  /** Of what is added all fields; of what is changed those that differ, or all where it is not known which. */
+  /** All fields of an added object; of a changed one those that differ, or all where the difference is unknown. */
   readonly wanted?: PlanFields;
-  /** Of what is changed, the same fields as they are; absent where that is not known. */
+  /** The observed values of the same fields of a changed object; absent where unknown. */
   readonly found?: PlanFields;
 }
 
-/** What the kernel has now. */
+/** The observed state of the kernel. */
 export interface ObservedVirtualServers {
   virtualServer(key: VirtualServerKey): VirtualServerEntry | undefined;
 }
@@ -75,7 +75,7 @@ const foundFields = (operation: UpdateOperation, found: ObservedVirtualServers):
   return server && realServerFields(server);
 };
 
-/** The operation as a step of a plan; `found` tells what it changes. */
+/** The operation as a step of a plan; `found` is the observed state that it changes. */
 export const planEntry = (
   operation: Operation,
   found: ObservedVirtualServers = nothingObserved,
@@ -142,7 +142,7 @@ const kindWords: Readonly<Record<PlanEntry['kind'], string>> = {
   sysctl: 'sysctl',
 };
 
-/** Fields whose values say for themselves what they are. */
+/** Fields whose values need no name in text. */
 const selfExplanatoryFields: readonly string[] = ['scheduler', 'flags', 'forwarding', 'kind'];
 
 const spacedWords = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
@@ -159,12 +159,12 @@ const changesText = (wanted: PlanFields, found: PlanFields): string =>
     .map((name) => `${spacedWords(name)} ${found[name] ?? 'none'} → ${wanted[name] ?? 'none'}`)
     .join(', ');
 
-/** One stable line, as `~ virtual server TCP 10.96.0.1:443: scheduler rr → lc`: the language of every plan. */
+/** One line in a stable format, as `~ virtual server TCP 10.96.0.1:443: scheduler rr → lc`. */
 export const formatEntry = ({ op, kind, virtualServer, key, wanted, found }: PlanEntry): string => {
   const name = `${signs[op]} ${kindWords[kind]} ${virtualServer === undefined ? '' : `${virtualServer} → `}${key}`;
   if (wanted === undefined) return name;
   return found === undefined ? `${name}${fieldsText(wanted)}` : `${name}: ${changesText(wanted, found)}`;
 };
 
-/** The operation in the same language: logs and test expectations use it. */
+/** The operation in the same format, for logs and tests. */
 export const formatOperation = (operation: Operation): string => formatEntry(planEntry(operation));

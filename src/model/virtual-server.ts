@@ -3,7 +3,7 @@ import { formatSocketAddress, type Family, type IpAddress } from '../base/ip.js'
 import type { Endpoint } from './endpoint.js';
 import { protocols, type Protocol } from '../base/protocol.js';
 
-/** `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`: one text an identity. */
+/** `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`: one text per identity. */
 export type VirtualServerKey = Brand<string, 'VirtualServerKey'>;
 /** `10.244.0.7:8080`, `[fd00::7]:8080`. */
 export type RealServerKey = Brand<string, 'RealServerKey'>;
@@ -30,7 +30,7 @@ export type VirtualServerIdentity =
 
 export interface Persistence {
   readonly seconds: number;
-  /** Clients within one network of this prefix length stick together; 32 or 128: each client alone. */
+  /** Clients within one network of this prefix length share their real server; 32 or 128: each client has its own. */
   readonly prefixLength: number;
 }
 
@@ -49,7 +49,7 @@ export interface RealServer {
   readonly key: RealServerKey;
   readonly address: IpAddress;
   readonly port: number;
-  /** 0: takes no new connections. */
+  /** 0: gets no new connections. */
   readonly weight: number;
   readonly forwarding: Forwarding;
   /** Connections; 0: no limit. */
@@ -57,12 +57,12 @@ export interface RealServer {
   readonly lowerThreshold: number;
 }
 
-/** A real server that is wanted, with what it is made of. */
+/** A desired real server, with the endpoint that it stands for. */
 export interface DesiredRealServer extends RealServer {
   readonly endpoint: Endpoint;
 }
 
-/** Statistics as the kernel keeps them (IPVS_STATS_ATTR_*): totals since creation, rates a second. */
+/** Statistics of the kernel (IPVS_STATS_ATTR_*): totals since creation, and rates per second. */
 export interface Statistics {
   readonly connections: bigint;
   readonly inPackets: bigint;
@@ -89,27 +89,27 @@ export interface RealServerObservation extends RealServer {
   readonly activeConnections: number;
   readonly inactiveConnections: number;
   readonly persistentConnections: number;
-  /** Only where forwarding is `tunnel` and the kernel (5.3 on) tells it. */
+  /** Only for forwarding `tunnel`, from kernel 5.3 on. */
   readonly tunnel?: Tunnel | undefined;
   readonly statistics: Statistics | undefined;
 }
 
 export interface VirtualServerObservation extends VirtualServer {
-  /** ipvsadm's --pe, as `sip`: another's, we set none. */
+  /** ipvsadm's --pe, as `sip`; kube-ipvs sets none. */
   readonly persistenceEngine?: string | undefined;
   readonly statistics: Statistics | undefined;
 }
 
-/** A virtual server with all of its real servers. */
+/** A virtual server with all its real servers. */
 export interface VirtualServerEntry<Server extends RealServer = RealServer> {
   readonly server: VirtualServer;
   readonly realServers: ReadonlyMap<RealServerKey, Server>;
 }
 
-/** A virtual server that is wanted. */
+/** A desired virtual server. */
 export interface DesiredVirtualServer<Server extends RealServer = RealServer>
   extends VirtualServerEntry<Server> {
-  /** How long its real servers may drain; undefined: as is configured for the protocol. */
+  /** How long its real servers may drain; undefined: as configured for the protocol. */
   readonly drainMilliseconds?: number | undefined;
 }
 
@@ -118,7 +118,7 @@ export const virtualServerKey = (identity: VirtualServerIdentity): VirtualServer
     ? `${identity.protocol} ${formatSocketAddress(identity.address, identity.port)}`
     : `FWM ${identity.fwmark} ${identity.family}`) as VirtualServerKey;
 
-/** The protocol of the virtual server; undefined where it goes by mark. */
+/** The protocol of the virtual server; undefined for one with a firewall mark. */
 export const protocolOfKey = (key: VirtualServerKey): Protocol | undefined =>
   protocols.find((protocol) => key.startsWith(`${protocol} `));
 
@@ -128,14 +128,14 @@ export const realServerKey = (address: IpAddress, port: number): RealServerKey =
 const sameFlags = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((flag, index) => flag === b[index]);
 
-/** Whether two virtual servers of one key are set up alike. */
+/** Whether two virtual servers with the same key have the same settings. */
 export const sameVirtualServer = (a: VirtualServer, b: VirtualServer): boolean =>
   a.scheduler === b.scheduler &&
   a.persistence?.seconds === b.persistence?.seconds &&
   a.persistence?.prefixLength === b.persistence?.prefixLength &&
   sameFlags(a.flags, b.flags);
 
-/** Whether two real servers of one key are set up alike. */
+/** Whether two real servers with the same key have the same settings. */
 export const sameRealServer = (a: RealServer, b: RealServer): boolean =>
   a.weight === b.weight &&
   a.forwarding === b.forwarding &&

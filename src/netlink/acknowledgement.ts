@@ -20,21 +20,21 @@ export const acknowledgementAttributes = attributes('acknowledgement', {
   missingNest: received(6, u32),
 });
 
-/** What NLMSG_ERROR and NLMSG_DONE say. */
+/** The content of NLMSG_ERROR and NLMSG_DONE. */
 export interface Acknowledgement {
-  /** 0: done; else a positive error number. */
+  /** 0: success; otherwise a positive error number. */
   readonly errno: number;
   readonly text: string | undefined;
-  /** Where in the request the culprit lies, counted from its netlink header. */
+  /** Offset of the attribute at fault, from the request's netlink header. */
   readonly offset: number | undefined;
-  /** The type of an attribute that the kernel misses in the request. */
+  /** The type of an attribute that is missing from the request. */
   readonly missingType: number | undefined;
 }
 
 const errorNumber = (message: Message): number =>
   Math.abs(message.view.getInt32(message.bodyOffset, hostIsLittleEndian));
 
-/** The request that an NLMSG_ERROR quotes: its header only where the answer is capped or tells of success. */
+/** The length of the request in an NLMSG_ERROR: only its header where the message is capped or reports success. */
 const quotedLength = (message: Message, errno: number): number => {
   if (message.bodyLength < 4 + messageHeaderLength)
     throw new ProtocolError(`an acknowledgement of ${message.bodyLength} bytes`);
@@ -42,7 +42,7 @@ const quotedLength = (message: Message, errno: number): number => {
   return align(message.view.getUint32(message.bodyOffset + 4, hostIsLittleEndian));
 };
 
-/** Reads an NLMSG_ERROR or NLMSG_DONE. A ProtocolError where it is malformed. */
+/** Reads an NLMSG_ERROR or NLMSG_DONE; a malformed one is a ProtocolError. */
 export const readAcknowledgement = (message: Message): Acknowledgement => {
   if (message.type === MessageType.done && message.bodyLength < 4) return plain(0);
   if (message.bodyLength < 4) throw new ProtocolError(`an acknowledgement of ${message.bodyLength} bytes`);

@@ -8,12 +8,12 @@ const setBufferSize = (descriptor: number, force: number, plain: number, bytes: 
   try {
     shims.setOption(descriptor, SocketLevel.socket, force, bytes);
   } catch {
-    // Without CAP_NET_ADMIN the system's maximum applies, which makes batches smaller and nothing else.
+    // Without CAP_NET_ADMIN net.core.{r,w}mem_max applies; it only makes batches smaller.
     shims.setOption(descriptor, SocketLevel.socket, plain, bytes);
   }
 };
 
-/** Sets the receive buffer, beyond net.core.rmem_max where we may, and gives what the kernel made of it. */
+/** Sets the receive buffer, beyond net.core.rmem_max with CAP_NET_ADMIN, and returns the size that the kernel chose. */
 export const setReceiveBuffer = (descriptor: number, bytes: number): number => {
   setBufferSize(descriptor, SocketOption.receiveBufferForce, SocketOption.receiveBuffer, bytes);
   return nativeShims().getOption(descriptor, SocketLevel.socket, SocketOption.receiveBuffer);
@@ -28,7 +28,7 @@ const setSendBuffer = (descriptor: number, bytes: number): number => {
 /** net/netlink/af_netlink.c: netlink_sendmsg takes datagrams that are 32 bytes shorter than the send buffer. */
 const datagramOverhead = 32;
 
-/** An overrun then counts as dropped datagrams and is no error of the socket. */
+/** An overrun then only counts dropped datagrams; the socket reports no error. */
 export const disableOverrunErrors = (descriptor: number): void =>
   nativeShims().setOption(descriptor, SocketLevel.netlink, NetlinkOption.noOverrunErrors, 1);
 
@@ -47,23 +47,23 @@ export const setConnectionOptions = (setOption: (option: number) => void): void 
     }
 };
 
-/** What a connection needs of a socket. */
+/** The part of a socket that a connection uses. */
 export interface CommandChannel {
   readonly receiveBufferBytes: number;
-  /** The address that the kernel knows the socket by: notifications of what was asked here carry it. */
+  /** The kernel's address of the socket. Notifications of changes that were requested here carry it. */
   readonly portId: number;
-  /** Datagrams from the kernel that found the receive buffer full, since the socket was opened. */
+  /** Datagrams that the kernel dropped since the socket was opened, because the receive buffer was full. */
   readonly dropped: number;
-  /** Sends one datagram, of any length where we have CAP_NET_ADMIN; a NetlinkError where the kernel did not take it. */
+  /** Sends one datagram, with CAP_NET_ADMIN of any length; a NetlinkError where the kernel did not take it. */
   send(datagram: Uint8Array): void;
-  /** The length of the next datagram, more than the buffer's where it was cut off; undefined where none is queued. */
+  /** The length of the next datagram, larger than the buffer if it was truncated; undefined where none is queued. */
   receive(buffer: Uint8Array): number | undefined;
   close(): void;
 }
 
 /**
- * A netlink socket for commands. The kernel executes a datagram within `send` and has queued every answer (but the later
- * parts of a dump, which come as the earlier ones are received) when it returns; so nothing here ever waits.
+ * A netlink socket for commands. The kernel executes a datagram within `send` and has queued every reply when it returns, except
+ * the later parts of a dump, which it queues as the earlier ones are received. So no method waits.
  */
 export class CommandSocket implements CommandChannel {
   readonly receiveBufferBytes: number;
@@ -94,7 +94,7 @@ export class CommandSocket implements CommandChannel {
     try {
       return nativeShims().dropped(this.#open());
     } catch (error) {
-      throw this.#failed('look at a netlink socket', error);
+      throw this.#failed('read the drop counter of a netlink socket', error);
     }
   }
 
@@ -124,7 +124,7 @@ export class CommandSocket implements CommandChannel {
     nativeShims().close(descriptor);
   }
 
-  /** A descriptor that is none, or none of a socket, is not ours: somebody else may have its number by now, so it is not closed. */
+  /** A closed descriptor is not closed again: another file may have its number by now. */
   #failed(operation: string, cause: unknown): unknown {
     const error = fromSystemCall(operation, cause);
     if (error instanceof NetlinkError && (error.errno === 'EBADF' || error.errno === 'ENOTSOCK'))
@@ -133,7 +133,7 @@ export class CommandSocket implements CommandChannel {
   }
 
   #open(): number {
-    // -1 makes the system call answer EBADF, an error like any other.
+    // -1 makes the system call fail with EBADF.
     return this.#descriptor ?? -1;
   }
 }

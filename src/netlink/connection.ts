@@ -20,14 +20,14 @@ import {
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
 export interface ConnectionOptions {
-  /** Wanted size of the kernel's buffers; net.core.rmem_max limits it without CAP_NET_ADMIN. */
+  /** Requested size of the kernel's buffers; net.core.rmem_max limits it without CAP_NET_ADMIN. */
   readonly bufferBytes?: number;
   readonly trace?: Tracer | undefined;
-  /** Opens what is used instead of a socket of the kernel's, for tests. */
+  /** Opens a replacement for the kernel's socket, for tests. */
   readonly channel?: () => CommandChannel;
 }
 
-/** How much was sent, for tests that count and for metrics. */
+/** For metrics and tests. */
 export interface SentCounts {
   readonly messages: number;
   readonly datagrams: number;
@@ -35,12 +35,12 @@ export interface SentCounts {
 
 const defaultBufferBytes = 4 << 20;
 const largestDatagram = 64 << 10;
-/** The kernel works inside `send`, on our thread: this bounds how long the event loop stands still. */
+/** The kernel works within `send`, on our thread: this bounds how long the event loop is blocked. */
 const maxMessages = 512;
-/** What the kernel charges for one acknowledgement with some text (768 without, doubled to be safe). */
+/** Receive buffer bytes for one acknowledgement with text (768 without, doubled for safety). */
 const acknowledgementCharge = 1536;
 const maxDumpPasses = 20;
-/** How long a dump that takes its time holds up everything else. */
+/** How long an incremental dump may block the event loop. */
 const yieldIntervalMilliseconds = 2;
 
 /**
@@ -80,40 +80,40 @@ export class Connection {
     return this.#sent;
   }
 
-  /** The address that the kernel knows this connection by, until it is reopened. */
+  /** The kernel's address of this connection, until it is reopened. */
   get portId(): number {
     return this.#socket.portId;
   }
 
-  /** The listener is called when the socket was of no use any more and another one was opened. */
+  /** Calls the listener after a failed socket was replaced by another one. */
   onReopened(listener: (reopened: Reopened) => void): void {
     this.#socket.onReopened = listener;
   }
 
-  /** Lets traces name the attributes of messages of a family. */
+  /** Makes traces name the attributes of a family's messages. */
   registerShapes(shapeOf: ShapeOf): void {
     this.#shapes.push(shapeOf);
   }
 
-  /** Sends a request for one object, which one message answers, and gives what `decode` makes of it. */
+  /** Sends a request that one message answers, and returns the decoded message. */
   request<T>(request: Request, decode: (message: Message) => T): T {
     let reply = this.#exchange(request, request.flags);
-    // Where the answer did not fit the buffer, the second one does.
+    // A reply that did not fit the buffer fits the enlarged one.
     if (reply.truncated) reply = this.#exchange(request, request.flags);
     const [message] = reply.messages;
     if (message === undefined) throw noReply(request);
     return decode(message);
   }
 
-  /** Sends a request that is answered by an acknowledgement only. */
+  /** Sends a request that only an acknowledgement answers. */
   execute(request: Request): void {
     const { acknowledged } = this.#exchange(request, request.flags | MessageFlag.acknowledge);
     if (!acknowledged) throw noReply(request);
   }
 
   /**
-   * The messages of all objects that the request asks for, or of those that are like the pattern. A pass that is interrupted,
-   * by a change of what is read, begins again: the caller gets the messages of a whole one, and runs nothing during any.
+   * The messages of all objects, or of those that match the pattern. A pass that a change of the objects interrupts starts again,
+   * so the messages are those of one complete pass.
    */
   dump(request: Request, pattern?: MessagePattern): readonly Message[] {
     this.#requireIdle();
@@ -229,7 +229,7 @@ export class Connection {
       throw refusal('send to the kernel', 'EBUSY', 'the connection is reading a dump');
   }
 
-  /** One request and all its answers. */
+  /** Sends a request and reads all its replies. */
   #exchange(
     request: Request,
     flags: number,
@@ -241,7 +241,7 @@ export class Connection {
     return { messages, acknowledged, truncated };
   }
 
-  /** Receives what is left of a pass; undefined where its messages may not be all, or not of one moment. */
+  /** Receives the rest of a pass; undefined where its messages may be incomplete or inconsistent. */
   #completeDump(request: Request, replies: RequestReplies): readonly Message[] | undefined {
     const truncated = this.#receiveRest(replies);
     if (replies.interrupted || truncated) return undefined;
@@ -249,7 +249,7 @@ export class Connection {
     return replies.messages;
   }
 
-  /** Sends a request; its answers are then to be received. */
+  /** Sends a request; the caller receives the replies. */
   #sendRequest(request: Request, flags: number, pattern?: MessagePattern): RequestReplies {
     this.#sequence = (this.#sequence + 1) >>> 0;
     this.#writer.truncate(0);
@@ -267,7 +267,7 @@ export class Connection {
     this.#sent.datagrams += 1;
   }
 
-  /** Hands over the messages of one queued datagram; false where there is none. */
+  /** Reads the messages of one queued datagram; false where none is queued. */
   #receiveOne(replies: Replies): boolean {
     const length = this.#socket.receive(this.#received);
     if (length === undefined) return false;
@@ -285,8 +285,8 @@ export class Connection {
   }
 
   /**
-   * Hands over every queued message, or those up to the last one of an answer. What the handler throws comes once the queue is empty, so that nothing is left for
-   * the next request. True where a datagram was cut off: the buffer is then larger the next time.
+   * Reads every queued message, or those up to the last reply. An error of the handler is thrown once the queue is empty, so that no
+   * message is left for the next request. True where a datagram was truncated; the buffer is then enlarged.
    */
   #receiveRest(replies: Replies): boolean {
     while (!replies.ended && this.#receiveOne(replies));
@@ -314,7 +314,7 @@ const refusal = (operation: string, errno: keyof typeof constants.errno, text: s
   new NetlinkError(operation, constants.errno[errno], { text, attributePath: undefined });
 
 const noReply = (request: Request): NetlinkError =>
-  refusal(request.operation(), 'ENOBUFS', 'the kernel gave no answer');
+  refusal(request.operation(), 'ENOBUFS', 'the kernel did not answer');
 
 const alwaysInterrupted = (request: Request): NetlinkError =>
   refusal(request.operation(), 'EINTR', `the dump was interrupted ${maxDumpPasses} times`);

@@ -50,7 +50,7 @@ export const NetlinkOption = {
 /** include/uapi/asm-generic/socket.h and linux/socket.h: AF_* */
 export const AddressFamily = { unspecified: 0, IPv4: 2, IPv6: 10 } as const;
 
-/** Netlink is in the byte order of the machine but for what is named be16, be32. */
+/** Netlink uses the machine's byte order, except for codecs named be16, be32 and be64. */
 export const hostIsLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** NLMSG_ALIGN and NLA_ALIGN: up to the next multiple of four. */

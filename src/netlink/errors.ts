@@ -2,7 +2,7 @@ import { getSystemErrorMap } from 'node:util';
 import { BaseError } from '../base/errors.js';
 import { errnoName } from './errno.js';
 
-/** Bytes that are not what their table says, or a value that its attribute cannot hold. `path` names the attribute, as `service.port`; '' for the message itself. */
+/** Malformed bytes, or a value that does not fit its attribute. `path` names the attribute, as `service.port`; '' for the message itself. */
 export class ProtocolError extends BaseError {
   constructor(
     readonly problem: string,
@@ -11,7 +11,7 @@ export class ProtocolError extends BaseError {
     super(path === '' ? problem : `${path}: ${problem}`);
   }
 
-  /** The same error as the set that contains the attribute sees it. */
+  /** The same error with the path from the set that contains the attribute. */
   within(name: string): ProtocolError {
     return new ProtocolError(this.problem, this.path === '' ? name : `${name}.${this.path}`);
   }
@@ -28,7 +28,7 @@ const meaningOf = (errnoNumber: number): string => {
   return known === undefined ? '' : ` (${known[1]})`;
 };
 
-/** What a system call says on a socket that is of no use any more, however long we wait. */
+/** Errors of a system call that mean that the socket has failed permanently. */
 export const deadSocketErrnos = [
   'EBADF',
   'ENOTSOCK',
@@ -39,7 +39,7 @@ export const deadSocketErrnos = [
   'ESHUTDOWN',
 ] as const;
 
-/** The kernel refused an operation, or the socket failed. Decide by `errno`, the name of the error, as `EEXIST`. */
+/** The kernel refused an operation, or the socket failed. `errno` is the name of the error, as `EEXIST`. */
 export class NetlinkError extends BaseError {
   readonly errno: string;
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-// The package's index would load its tables of every family too.
+// The package's index would load the tables of every family too.
 import { RawNetlinkSocket } from 'netlink/dist/raw.js';
 import { nativeShims } from '../../native-shims/index.js';
 import { viewOf } from './codec/bytes.js';
@@ -12,20 +12,20 @@ import { disableOverrunErrors, setReceiveBuffer } from './command-socket.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
 export interface EventListener {
-  /** A message of one of the groups; decode it at once. What this throws goes to `failed`. */
+  /** A message of one of the groups; its memory is reused, so decode it at once. Errors go to `failed`. */
   message(message: Message): void;
-  /** The receive buffer was full and events are gone. */
+  /** The receive buffer was full and events were dropped. */
   lost(): void;
   failed(error: Error): void;
   readonly shapeOf: ShapeOf;
   readonly receiveBufferBytes?: number;
-  /** What this port asked the kernel to do is not told: who asked has the answers already. */
+  /** Changes that this port requested are left out: its connection has the replies. */
   readonly ignoredPortId?: number;
 }
 
 const defaultBufferBytes = 4 << 20;
 
-/** The package does not tell the descriptor of its socket. */
+/** The package does not expose the descriptor of its socket. */
 const descriptorOf = (socket: RawNetlinkSocket, protocol: ProtocolName): number => {
   const descriptor = socketDescriptor(Protocol[protocol], socket.address().port);
   if (descriptor === undefined)
@@ -36,9 +36,9 @@ const descriptorOf = (socket: RawNetlinkSocket, protocol: ProtocolName): number 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /**
- * A socket for multicast groups. The npm package that waits on it aborts the process when a receive overruns and when a
- * listener throws, and must not be closed from within one: so overruns are counted instead of reported, its listener only
- * queues, and everything of ours runs in macrotasks of its own.
+ * A socket for multicast groups. The npm package that polls it aborts the process when a receive overruns or a listener throws, and
+ * must not be closed from within a listener. So overruns are only counted, the package's listener only queues, and our code runs in
+ * its own macrotasks.
  */
 export class EventSocket {
   readonly #socket: RawNetlinkSocket;
@@ -70,7 +70,7 @@ export class EventSocket {
     }
   }
 
-  /** A NetlinkError where the socket cannot be opened or a group not be joined. */
+  /** A NetlinkError where the kernel refuses the socket or a group. */
   static open(protocol: ProtocolName, groups: readonly number[], listener: EventListener): EventSocket {
     try {
       return new EventSocket(protocol, groups, listener);
@@ -79,33 +79,33 @@ export class EventSocket {
     }
   }
 
-  /** Whether the descriptor still is that of this socket: of one that somebody closed nothing is ever told. A failure is reported. */
+  /** Reports a failure if the descriptor is no longer that of this socket: a closed socket delivers nothing and reports nothing. */
   checkDescriptor(): void {
     try {
       if (nativeShims().portId(this.#descriptor) === this.#socket.address().port) return;
     } catch (error) {
-      return this.#fail(fromSystemCall('look at a netlink socket for events', error));
+      return this.#fail(fromSystemCall('check a netlink socket for events', error));
     }
-    this.#fail(new Error('its descriptor is that of another socket'));
+    this.#fail(new Error('check a netlink socket for events: its descriptor belongs to another socket'));
   }
 
-  /** No callback comes after this. */
+  /** No callback is called afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#queue = [];
-    // Never from within the package's own callback: a fresh macrotask.
+    // In its own macrotask, never from within the package's callback.
     setImmediate(() => this.#socket.close());
   }
 
-  /** These run on the package's stack: nothing may be thrown, nothing of ours may be called. */
+  /** The listeners run on the package's stack: they must not throw or call our code. */
   #listen(): void {
     const enqueue = (bytes: Uint8Array, information: { readonly port: number }): void => {
       try {
         if (information.port === 0) this.#queue.push(bytes);
         this.#schedule();
       } catch {
-        // out of memory at worst: the counter of drops stays as it is, the process lives
+        // out of memory at worst
       }
     };
     this.#socket.on('message', enqueue);
@@ -139,7 +139,7 @@ export class EventSocket {
     }
   }
 
-  /** Drops happen only while datagrams are queued, so a look after each delivery misses none. */
+  /** Drops happen only while datagrams are queued, so checking after each delivery misses none. */
   #checkDrops(): void {
     if (this.#closed) return;
     try {
@@ -152,7 +152,6 @@ export class EventSocket {
     }
   }
 
-  /** What a listener throws at being told of a failure has nobody left to take it. */
   #fail(error: unknown): void {
     if (this.#closed) return;
     this.listener.failed(asError(error));

@@ -30,12 +30,12 @@ export const controlAttributes = attributes('family', {
 
 type AttributeSetSpecs = ConstructorParameters<typeof AttributeSet>[1];
 
-/** A generic-netlink family under the number that the kernel gave it, all of whose messages share one table. */
+/** A generic netlink family with the id that the kernel assigned. All its messages share one table. */
 export class GenericFamily<R extends AttributeSetSpecs> {
   readonly #shapes = new Map<number, MessageShape<typeof headerFields, R>>();
   readonly #unnamed: MessageShape<typeof headerFields, R>;
 
-  /** `commands` gives names to messages in traces. */
+  /** `commands` names messages in traces. */
   constructor(
     readonly id: number,
     readonly version: number,
@@ -47,7 +47,7 @@ export class GenericFamily<R extends AttributeSetSpecs> {
       this.#shapes.set(command, new MessageShape(`${table.name} ${name}`, genericHeader, table));
   }
 
-  /** `values` are asked for when the message is written, so that what does not fit fails that message alone. */
+  /** `values` is called when the message is written, so that a value that does not fit fails only that message. */
   request(
     command: number,
     options: { readonly flags?: number; readonly operation: () => string },
@@ -72,22 +72,22 @@ export class GenericFamily<R extends AttributeSetSpecs> {
   ): ReturnType<MessageShape<typeof headerFields, R>['read']>['attributes'] =>
     this.#unnamed.read(message).attributes;
 
-  /** For traces: the shape of a message that is of this family. */
+  /** For traces: the shape of a message of this family. */
   readonly shapeOf = (message: Message): MessageShape<typeof headerFields, R> | undefined => {
     if (message.type !== this.id || message.bodyLength < 1) return undefined;
     return this.shape(message.view.getUint8(message.bodyOffset));
   };
 
-  /** What messages of a command are made of. */
+  /** The shape of a command's messages. */
   shape(command: number): MessageShape<typeof headerFields, R> {
     return this.#shapes.get(command) ?? this.#unnamed;
   }
 }
 
-/** The controller itself, the one family whose number is fixed. */
+/** The controller, the only family with a fixed id. */
 export const controlFamily = new GenericFamily(controlFamilyId, 1, controlAttributes, ControlCommand);
 
-/** The number of a family. Asking makes the kernel load the module; a NetlinkError ENOENT where it has none. */
+/** The id of a family. The kernel loads its module; a NetlinkError ENOENT where it has none. */
 export const lookUpFamily = (connection: Connection, familyName: string): number => {
   connection.registerShapes(controlFamily.shapeOf);
   const operation = (): string => `find the generic netlink family ${familyName}`;

@@ -1,7 +1,7 @@
 import type { DecodedAttributes } from './codec/attributes.js';
 import type { HeaderFields, Message, MessageShape, AttributeSetSpecs } from './message.js';
 
-/** Part of a value: what is left out, or undefined, may be anything. */
+/** Part of a value; a field that is missing or undefined matches anything. */
 type Part<T> = T extends object ? { readonly [Name in keyof T]?: Part<T[Name]> | undefined } : T;
 
 const isLike = (value: unknown, part: unknown): boolean => {
@@ -11,7 +11,7 @@ const isLike = (value: unknown, part: unknown): boolean => {
   return Object.entries(part).every(([name, inner]) => inner === undefined || isLike(found.get(name), inner));
 };
 
-/** Chooses messages by data, so that choosing runs no code of the caller. */
+/** Selects messages by data, so that reading a dump runs no code of the caller. */
 export class MessagePattern {
   readonly #read: (message: Message) => unknown;
   readonly #part: unknown;
@@ -21,7 +21,7 @@ export class MessagePattern {
     this.#part = part;
   }
 
-  /** Messages of the shape whose attributes have all that `part` has. */
+  /** Messages of the shape whose attributes contain `part`. */
   static of<Fields extends HeaderFields, R extends AttributeSetSpecs>(
     shape: MessageShape<Fields, R>,
     part: Part<DecodedAttributes<R>>,

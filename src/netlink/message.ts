@@ -4,19 +4,19 @@ import { align, hostIsLittleEndian, messageHeaderLength } from './constants.js';
 import { ProtocolError } from './errors.js';
 import type { Struct, StructValue } from './codec/struct.js';
 
-/** A message in a buffer. The buffer may be used again unless the message is one of an answer, which has its own copy. */
+/** A message in a buffer, which may be reused; returned replies have their own copy. */
 export interface Message {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
   readonly portId: number;
   readonly view: DataView;
-  /** Where the body, what follows the netlink header, lies in the view. */
+  /** Offset of the body, which follows the netlink header. */
   readonly bodyOffset: number;
   readonly bodyLength: number;
 }
 
-/** The messages of a datagram of the given length. A ProtocolError where a header does not fit the bytes. */
+/** The messages of a datagram of the given length. A header that does not fit the bytes is a ProtocolError. */
 export function* readMessages(view: DataView, length: number): Generator<Message, void, undefined> {
   let at = 0;
   while (at < length) {
@@ -38,18 +38,18 @@ export function* readMessages(view: DataView, length: number): Generator<Message
   }
 }
 
-/** The message in memory of its own. */
+/** The message with its own copy of the bytes. */
 export const copyOf = (message: Message): Message => {
   const start = message.bodyOffset - messageHeaderLength;
   const bytes = bytesAt(message.view, start, messageHeaderLength + message.bodyLength).slice();
   return { ...message, view: viewOf(bytes), bodyOffset: messageHeaderLength };
 };
 
-/** What can be said of a message's body without knowing its value types. */
+/** The layout of a message's body, without its value types. */
 export interface BodyShape {
   readonly name: string;
   describe(message: Message): string;
-  /** The path of the attribute at an offset from the beginning of the netlink header; undefined where none lies there. */
+  /** The path of the attribute at an offset from the netlink header; undefined where there is none. */
   pathAt(message: Message, offsetFromHeader: number): string | undefined;
 }
 
@@ -70,7 +70,7 @@ export class MessageShape<Fields extends HeaderFields, R extends AttributeSetSpe
     this.attributes.write(writer, values);
   }
 
-  /** A ProtocolError with the path of the attribute that is wrong. */
+  /** A malformed message is a ProtocolError with the path of the attribute. */
   read(message: Message): {
     readonly header: StructValue<Fields>;
     readonly attributes: DecodedAttributes<R>;
@@ -114,14 +114,14 @@ export class MessageShape<Fields extends HeaderFields, R extends AttributeSetSpe
 /** A message to send: `write` appends the body; `operation` names it in errors. */
 export interface Request {
   readonly type: number;
-  /** NLM_F_REQUEST is added when it is sent. */
+  /** NLM_F_REQUEST is added when the message is written. */
   readonly flags: number;
   operation(): string;
   readonly shape: BodyShape;
   write(writer: ByteWriter): void;
 }
 
-/** Appends a request with its netlink header; gives the offset where it begins. A ProtocolError leaves the writer as it was. */
+/** Appends a request with its netlink header and returns its offset. A ProtocolError leaves the writer unchanged. */
 export const writeMessage = (
   writer: ByteWriter,
   request: Request,

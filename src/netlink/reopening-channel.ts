@@ -3,37 +3,37 @@ import type { CommandChannel } from './command-socket.js';
 
 const dead: ReadonlySet<string> = new Set(deadSocketErrnos);
 
-/** After so many failures in a row to receive the socket is dead, whatever they say. */
+/** After so many consecutive failures to receive the socket counts as failed, whatever the error. */
 const maxFailures = 3;
 
-/** The socket was of no use any more, and there is another one, under another port id. */
+/** A failed socket was replaced by another one, with another port id. */
 export interface Reopened {
-  /** Why. */
+  /** Why it failed. */
   readonly error: NetlinkError;
-  /** Whether the one before had answered; else this is more of the same trouble. */
+  /** Whether the failed socket had answered; otherwise the earlier failure persists. */
   readonly previousWorked: boolean;
 }
 
 /**
- * A channel that opens another socket where the one it has is dead. What could not be sent is sent there, for nothing of it had
- * reached the kernel; where it was answers that could not be received, whoever waits for them gets the error. A socket that
- * cannot be opened is an error of what was to be sent, and is tried with what is sent next.
+ * A channel that replaces a failed socket. A datagram that could not be sent is sent on the new socket, because none of it had
+ * reached the kernel; a failure to receive is an error for the caller that waits for replies. If no socket can be opened, `send`
+ * fails, and the next `send` tries again.
  */
 export class ReopeningChannel implements CommandChannel {
-  /** Called once there is another socket. */
+  /** Called after the socket was replaced. */
   onReopened: (reopened: Reopened) => void = () => {};
   #channel: CommandChannel | undefined;
   #last: Pick<CommandChannel, 'receiveBufferBytes' | 'portId'>;
-  /** Why there is no socket, or the last one was closed. */
+  /** Why the last socket was closed. */
   #error: NetlinkError | undefined;
   #hasReceived = false;
   #failures = 0;
-  /** Of all sockets until the last look. */
+  /** Total of all sockets when it was last read. */
   #dropped = 0;
   #channelDropped = 0;
   #closed = false;
 
-  /** Opens the first one; a NetlinkError where that fails. */
+  /** Opens the first socket; a NetlinkError where that fails. */
   constructor(private readonly open: () => CommandChannel) {
     this.#channel = open();
     this.#last = this.#channel;
@@ -47,7 +47,7 @@ export class ReopeningChannel implements CommandChannel {
     return this.#last.portId;
   }
 
-  /** Datagrams that a socket took to its grave are no drops: who waited for them was told. */
+  /** Datagrams that were queued on a failed socket do not count: the caller that waited for them got an error. */
   get dropped(): number {
     try {
       const channelDropped = this.#channel?.dropped ?? this.#channelDropped;
@@ -87,7 +87,7 @@ export class ReopeningChannel implements CommandChannel {
     this.#channel?.close();
   }
 
-  /** Lets go of the socket where the error says that it is dead; whether it does. */
+  /** Closes the socket and returns true where the error means that it has failed permanently. */
   #closeIfDead(error: unknown): boolean {
     if (this.#closed || this.#channel === undefined || !(error instanceof NetlinkError)) return false;
     if (!dead.has(error.errno) && this.#failures < maxFailures) return false;

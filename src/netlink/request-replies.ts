@@ -5,19 +5,19 @@ import { refusedRequestError } from './refused-request.js';
 import { copyOf, type Message, type Request } from './message.js';
 import type { MessagePattern } from './message-pattern.js';
 
-/** What is done with what comes, and what has come. */
+/** Receives the messages of one exchange. */
 export interface Replies {
   readonly onMessage: (message: Message) => void;
-  /** Whether messages are kept after `onMessage`, which needs memory that is not used again. */
+  /** Whether messages are kept after `onMessage`, which requires a copy of each datagram. */
   readonly retainsMessages: boolean;
   failure: { readonly error: unknown } | undefined;
-  /** Whether the last message there will be has come: the kernel need not be asked for more. */
+  /** Whether the last message of the exchange has come. */
   ended: boolean;
-  /** Bytes of the largest datagram. */
+  /** Length of the largest datagram. */
   largestBytes: number;
 }
 
-/** One request, and the messages that answer it. */
+/** One request and its replies. */
 export class RequestReplies implements Replies {
   readonly messages: Message[] = [];
   readonly retainsMessages: boolean;
@@ -25,10 +25,10 @@ export class RequestReplies implements Replies {
   ended = false;
   largestBytes = 0;
   acknowledged = false;
-  /** Whether what the kernel tells of changed while it told of it: the messages may have something twice, or not at all. */
+  /** Whether the objects changed during the dump: one may be missing or come twice. */
   interrupted = false;
 
-  /** `wanted`: which messages are kept; all of them where it is undefined. */
+  /** `pattern` selects the messages to keep; undefined: all. */
   constructor(
     private readonly request: Request,
     private readonly sequence: number,

@@ -5,20 +5,20 @@ import { hostIsLittleEndian } from './constants.js';
 /** include/uapi/linux/bpf_common.h: BPF_LD | BPF_W | BPF_ABS, BPF_JMP | BPF_JEQ | BPF_K, BPF_RET | BPF_K */
 const Instruction = { loadWord: 0x20, jumpIfEqual: 0x15, returnValue: 0x06 } as const;
 
-/** struct nlmsghdr: nlmsg_pid, in notifications the port of whose request made the change; 0 where nobody's did. */
+/** Offset in struct nlmsghdr of nlmsg_pid: in notifications the port that requested the change, 0 for none. */
 const portOffset = 12;
 
 const dropAll = 0;
 const acceptAll = 0xffffffff;
 
-/** A filter loads words in network order; the header has them in the machine's. */
+/** A filter loads words in network order; the header has the machine's order. */
 const toFilterOrder = (word: number): number => {
   const bytes = new Uint8Array(4);
   viewOf(bytes).setUint32(0, word, hostIsLittleEndian);
   return viewOf(bytes).getUint32(0, false);
 };
 
-/** The program that drops every datagram whose first message the port caused: struct sock_filter in a row. */
+/** An array of struct sock_filter that drops every datagram whose first message reports a change that the port requested. */
 export const ignorePortProgram = (portId: number): Uint8Array => {
   const writer = new ByteWriter(32);
   const instruction = (code: number, whenTrue: number, whenFalse: number, operand: number): void => {
@@ -34,6 +34,6 @@ export const ignorePortProgram = (portId: number): Uint8Array => {
   return writer.written();
 };
 
-/** From now on the socket gets no notification of what the port asked the kernel to do. */
+/** The socket then gets no notifications of changes that the port requested. */
 export const ignorePort = (descriptor: number, portId: number): void =>
   nativeShims().attachFilter(descriptor, ignorePortProgram(portId));

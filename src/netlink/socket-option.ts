@@ -2,8 +2,8 @@ import { nativeShims } from '../../native-shims/index.js';
 import { fromSystemCall } from './errors.js';
 
 /**
- * Asks the kernel by getsockopt on a socket of the domain (AF_*): `bytes` holds the question and then the answer, whose
- * length it gives. A NetlinkError where the kernel refuses.
+ * Queries the kernel by getsockopt on a socket of the domain (AF_*): `bytes` holds the query and then the answer, whose length it
+ * returns. A NetlinkError where the kernel refuses.
  */
 export const querySocketOption = (
   operation: string,

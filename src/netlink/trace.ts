@@ -5,12 +5,12 @@ import { MessageFlag, MessageType } from './constants.js';
 import { ProtocolError } from './errors.js';
 import { readMessages, type BodyShape, type Message } from './message.js';
 
-/** Finds the table of a message's body; undefined where nobody knows it. */
+/** Finds the layout of a message's body; undefined where it is unknown. */
 export type ShapeOf = (message: Message) => BodyShape | undefined;
 
 export type Direction = 'sent' | 'received';
 
-/** Takes every datagram that passes a socket. */
+/** Called with every datagram that a socket sends or receives. */
 export type Tracer = (direction: Direction, datagram: Uint8Array, shapeOf: ShapeOf) => void;
 
 const commonFlags: readonly (readonly [string, number])[] = [
@@ -45,7 +45,7 @@ const describeBody = (message: Message, shapeOf: ShapeOf): string => {
   return `type ${message.type} ${hex(bytesAt(message.view, message.bodyOffset, message.bodyLength))}`;
 };
 
-/** One line a message: direction, sequence number, flags, and the body annotated from its table. Never throws. */
+/** One line per message: direction, sequence number, flags, and the body annotated from its table. Never throws. */
 export const describeDatagram = (
   direction: Direction,
   datagram: Uint8Array,
@@ -65,7 +65,7 @@ export const describeDatagram = (
   return lines;
 };
 
-/** The tracer that the environment variable KUBE_IPVS_TRACE (a list with commas) asks for by the word `netlink`; it writes to standard error. */
+/** Writes to standard error where the comma-separated list in the environment variable KUBE_IPVS_TRACE contains `netlink`; otherwise undefined. */
 export const tracerFromEnvironment = (protocolName: string): Tracer | undefined => {
   if (!(process.env['KUBE_IPVS_TRACE'] ?? '').split(',').includes('netlink')) return undefined;
   return (direction, datagram, shapeOf) => {

@@ -9,7 +9,7 @@ export interface TransactionParts {
   readonly begin: Request;
   /** At least one. */
   readonly requests: readonly Request[];
-  /** Without it the kernel tries the requests, answers, and undoes them. */
+  /** Without it the kernel tries the requests, answers and undoes them. */
   readonly end: Request | undefined;
 }
 
@@ -54,7 +54,7 @@ const firstError = (
 };
 
 /**
- * Of several refusals the first one counts, for the others may follow from it. Any refusal outweighs the acknowledgement, which
+ * Of several refusals the first one counts, because the others may follow from it. Any refusal outweighs the acknowledgement, which
  * also comes where the commit fails.
  */
 export const transactionResult = (

@@ -3,20 +3,20 @@ import type { Family, IpAddress } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
 
 /**
- * One 32-bit register of the virtual machine that runs the rules, 0 to 15 (NFT_REG32_00 is 0). A value takes as many in a row
- * as it is long: an IPv6 address four, all others one.
+ * A 32-bit register of the virtual machine that runs the rules, 0 to 15 (NFT_REG32_00 is 0). An IPv6 address takes four
+ * consecutive ones, every other value one.
  */
 export type Register = number;
 
-/** What a packet is to do next; `chain` is another chain of the same table. */
+/** What happens next to a packet; `chain` is another chain of the same table. */
 export type Verdict =
   | { readonly verdict: 'accept' | 'drop' | 'continue' | 'return' }
   | { readonly verdict: 'jump' | 'goto'; readonly chain: string };
 
-/** Words of one value: a number is written in the machine's byte order (marks, states), bytes as they are (what packets hold). */
+/** A number is written in the machine's byte order (marks, states), bytes as they are (packet fields). */
 export type RegisterValue = number | Uint8Array;
 
-/** One step of a rule, as the kernel has them (include/uapi/linux/netfilter/nf_tables.h). A step that does not match ends the rule. */
+/** One expression of a rule (include/uapi/linux/netfilter/nf_tables.h). An expression that does not match ends the rule. */
 export type Expression =
   | {
       readonly kind: 'payload';
@@ -34,7 +34,7 @@ export type Expression =
   | { readonly kind: 'meta-set'; readonly key: 'mark'; readonly from: Register }
   | { readonly kind: 'ct'; readonly key: 'state' | 'status' | 'mark'; readonly to: Register }
   | {
-      /** What kind of address it is to this machine (RTN_*: 2 is local). */
+      /** The address type on this machine (RTN_*: 2 is local). */
       readonly kind: 'fib-type';
       readonly of: 'source' | 'destination';
       readonly to: Register;
@@ -55,7 +55,7 @@ export type Expression =
     }
   | { readonly kind: 'immediate'; readonly to: Register; readonly value: RegisterValue }
   | {
-      /** Matches what is in the set; `verdict-map`: takes the verdict of the map's element. */
+      /** Matches if the key is in the set; `verdict-map`: takes the verdict of the map's element. */
       readonly kind: 'lookup' | 'verdict-map';
       readonly set: string;
       readonly from: Register;
@@ -71,7 +71,7 @@ export type Expression =
   | { readonly kind: 'destination-nat'; readonly address: Register }
   | { readonly kind: 'reject'; readonly with: 'tcp-reset' | 'port-unreachable' }
   | { readonly kind: 'counter'; readonly packets: bigint; readonly bytes: bigint }
-  /** Of others: what we do not know, or know but not with these attributes; `content` tells them apart. */
+  /** An expression of another program that is unknown, or has unknown attributes; `content` distinguishes them. */
   | { readonly kind: 'unknown'; readonly name: string; readonly content: string };
 
 export type BaseChainHookName = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
@@ -86,7 +86,7 @@ export interface BaseChainHook {
 
 export interface Rule {
   readonly expressions: readonly Expression[];
-  /** What it is for, for people; at most 127 bytes, shown by nft. */
+  /** Its purpose, shown by nft; at most 127 bytes. */
   readonly comment: string | undefined;
 }
 
@@ -99,16 +99,16 @@ export interface Chain {
 
 export type KeyField = 'address' | 'protocol' | 'port';
 
-/** A set, or where `verdicts` a map from keys to verdicts. Its elements are not part of it: there may be a hundred thousand. */
+/** A set or, where `verdicts`, a map from keys to verdicts, without its elements: there may be a hundred thousand. */
 export interface SetDeclaration {
   readonly name: string;
-  /** A key is these, one after the other; addresses are of the table's family. */
+  /** The fields of a key; addresses are of the table's family. */
   readonly key: readonly KeyField[];
   readonly verdicts: boolean;
   readonly comment: string;
 }
 
-/** What one family's table holds besides elements. */
+/** A table without the elements of its sets. */
 export interface TableDeclaration {
   readonly family: Family;
   readonly name: string;
@@ -118,7 +118,7 @@ export interface TableDeclaration {
 
 export type KeyValue = IpAddress | Protocol | number;
 
-/** `IPv4 services 10.96.0.1 . TCP . 443`: one text for each place of an element. */
+/** `IPv4 services 10.96.0.1 . TCP . 443`: family, set and fields of an element. */
 export type ElementKey = Brand<string, 'ElementKey'>;
 
 /** An element of one of our sets. */
@@ -127,9 +127,9 @@ export interface SetElement {
   readonly family: Family;
   readonly set: string;
   readonly fields: readonly KeyValue[];
-  /** Of a map: the chain that the packet goes to (`goto`). */
+  /** In a map: the chain that the packet goes to (`goto`). */
   readonly chain: string | undefined;
-  /** What is kept with it, for people and the next process; at most 127 bytes, shown by nft. Elements are told apart by their keys alone. */
+  /** Kept with the element for people and the next process, shown by nft; at most 127 bytes. Not part of the element's identity. */
   readonly comment?: string | undefined;
 }
 
@@ -146,8 +146,8 @@ export const setElement = (
   chain,
 });
 
-/** The set that a key is of. */
+/** The name of the set in a key. */
 export const setNameOfKey = (key: ElementKey): string => key.split(' ', 2)[1] ?? '';
 
-/** The name of our table, in both families. */
+/** The name of our tables, in both families. */
 export const tableName = 'kube-ipvs';

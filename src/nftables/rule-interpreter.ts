@@ -11,19 +11,19 @@ import type {
 import { registerBytesOf, registerNumberOf } from './register-value.js';
 import type { Protocol } from '../base/protocol.js';
 
-/** The first packet of a connection, as rules see it. */
+/** The first packet of a connection. */
 export interface Packet {
   readonly source: IpAddress;
   readonly destination: IpAddress;
   readonly protocol: Protocol | 'ICMP';
-  /** Where it goes to; 0 for ICMP. */
+  /** Destination port; 0 for ICMP. */
   readonly port: number;
-  /** Where it came in; '' where the node itself has sent it. */
+  /** Input interface; '' for a packet that this node sends. */
   readonly interfaceName: string;
   readonly mark: number;
 }
 
-/** The rules of a family with their elements, and what else they ask. */
+/** The rules of a family, their elements and the addresses of this machine. */
 export interface RuleEnvironment {
   readonly table: TableDeclaration;
   readonly hasElement: (set: string, fields: readonly KeyValue[]) => boolean;
@@ -33,7 +33,7 @@ export interface RuleEnvironment {
 
 export type PacketVerdict = 'accepted' | 'dropped' | 'tcp-reset' | 'port-unreachable';
 
-/** What the rules of one hook do to a packet. */
+/** The effect of one hook's rules on a packet. */
 export interface HookResult {
   readonly verdict: PacketVerdict;
   readonly mark: number;
@@ -54,7 +54,7 @@ const unicastType = 1;
 
 const registerBytes = 4;
 
-/** Runs rules as the kernel's virtual machine does, as far as ours need it: for the first packet of a connection. A step that is not known does not match. */
+/** Runs our rules as the kernel's virtual machine does, for the first packet of a connection. An unknown expression does not match. */
 class RuleInterpreter {
   readonly #registers = new Uint8Array(20 * registerBytes);
   readonly matchedRules: { chain: string; rule: Rule }[] = [];
@@ -214,7 +214,7 @@ class RuleInterpreter {
   }
 }
 
-/** What the chains of a hook do to the first packet of a connection. */
+/** Runs the chains of a hook for the first packet of a connection. */
 export const runHook = (rules: RuleEnvironment, hook: BaseChainHookName, packet: Packet): HookResult => {
   const interpreter = new RuleInterpreter(rules, packet);
   const chains = rules.table.chains

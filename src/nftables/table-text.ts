@@ -63,7 +63,7 @@ const metaKinds = {
 
 const ctKinds = { state: 'state', status: 'status', mark: 'mark' } as const;
 
-/** The values that were loaded and not used yet, by their first registers. */
+/** Loaded values that are not used yet, by their first registers. */
 class Registers {
   readonly #values = new Map<Register, LoadedValue>();
 
@@ -71,7 +71,7 @@ class Registers {
     return this.#values.size === 0;
   }
 
-  /** False where it overwrites what was not used. */
+  /** False where it overwrites an unused value. */
   put(register: Register, held: LoadedValue): boolean {
     const end = register + registerCountOf(held.length);
     for (const [first, { length }] of this.#values)
@@ -86,7 +86,7 @@ class Registers {
     return held;
   }
 
-  /** One after the other from the register on, as many as there are. */
+  /** All consecutive values from the register on. */
   takeConsecutive(register: Register): readonly LoadedValue[] {
     const run: LoadedValue[] = [];
     for (let at = register; ; ) {
@@ -177,7 +177,7 @@ const destinationText = (held: LoadedValue | undefined, family: Family): string 
   return address === undefined ? undefined : `dnat to ${address}`;
 };
 
-/** The words of a step that uses what was loaded; undefined where nft's words cannot say it. */
+/** The text of an expression that uses loaded values; undefined where nft's syntax cannot express it. */
 const statementText = (
   expression: StatementExpression,
   family: Family,
@@ -214,7 +214,7 @@ const statementText = (
   }
 };
 
-/** nft's words; undefined where they would leave something out: values that are never used, used twice or cut off. */
+/** The rule in nft's syntax; undefined where the syntax would lose something: values that are unused, used twice or truncated. */
 const nftStatements = (
   family: Family,
   expressions: readonly Expression[],
@@ -245,7 +245,7 @@ const partText = (value: unknown): string => {
     : String(value);
 };
 
-/** Every part of an expression: `[ payload base network offset 12 length 4 to 0 ]`. */
+/** All fields of an expression: `[ payload base network offset 12 length 4 to 0 ]`. */
 const bracketedText = (expression: Expression, counters: boolean): string => {
   if (expression.kind === 'counter')
     return `[ ${statementText(expression, 'IPv4', new Registers(), counters)} ]`;
@@ -259,9 +259,8 @@ const bracketedText = (expression: Expression, counters: boolean): string => {
 };
 
 /**
- * A rule of a table of the family as nft would print it. Two rules have the same text without counters if and only if they
- * do the same: what nft's words cannot say (`ip saddr & 255.255.255.0` inside of a concatenation they cannot either, but it
- * is clear) is told step by step in brackets.
+ * A rule of a table of the family as nft would print it. Two rules have the same text without counters if and only if they do the
+ * same: a rule that nft's syntax cannot express is printed expression by expression in brackets.
  */
 export const ruleText = (
   family: Family,
@@ -300,7 +299,7 @@ const setLines = (
   '\t}',
 ];
 
-/** A table close to what `nft list table` prints; `elements` are those of each set, by its name. */
+/** A table almost as `nft list table` prints it; `elements` by the name of their set. */
 export const tableText = (
   { family, name, sets, chains }: TableDeclaration,
   elements: ReadonlyMap<string, readonly SetElement[]> = new Map(),

@@ -15,20 +15,20 @@ export type ValueKind =
   | 'bytes'
   | 'constant';
 
-/** What was loaded and awaits its use. */
+/** A value in registers that no expression has used yet. */
 export interface LoadedValue {
-  /** Words for where it comes from. */
+  /** nft's name of its source, as `ip saddr`. */
   readonly text: string;
   readonly kind: ValueKind;
-  /** Bytes. */
+  /** In bytes. */
   readonly length: number;
-  /** (value & mask) ^ xor, where a bitwise step followed. */
+  /** (value & mask) ^ xor, after a bitwise expression. */
   readonly bitwise: { readonly mask: Uint8Array; readonly xor: Uint8Array } | undefined;
-  /** Of a constant. */
+  /** Only for a constant. */
   readonly value: Uint8Array | undefined;
 }
 
-/** How many registers a value of so many bytes takes up. */
+/** How many registers a value of so many bytes takes. */
 export const registerCountOf = (length: number): number => Math.ceil(length / 4);
 
 const hexUint32 = (word: number): string => `0x${(word >>> 0).toString(16).padStart(8, '0')}`;
@@ -81,7 +81,7 @@ const bitNames = (word: number, names: Readonly<Record<number, string>>): string
 
 const quotableName = /^[\w.:@-]+$/;
 
-/** A whole name has sixteen bytes, with NULs at its end; of a prefix there are only its bytes. */
+/** A complete name has sixteen bytes, padded with NULs; a prefix has only its own bytes. */
 const interfaceName = (bytes: Uint8Array): string | undefined => {
   const text = String.fromCharCode(...bytes);
   if (bytes.length < 16) return quotableName.test(text) ? `"${text}*"` : undefined;
@@ -89,7 +89,7 @@ const interfaceName = (bytes: Uint8Array): string | undefined => {
   return name.length < 16 && quotableName.test(name) ? `"${name}"` : undefined;
 };
 
-/** A value next to a thing of the kind; undefined where it is no such value. */
+/** The text of a constant that is compared with a value of the kind; undefined where it does not fit. */
 export const formatValue = (kind: ValueKind, length: number, bytes: Uint8Array): string | undefined => {
   if (kind === 'interface name') return bytes.length <= 16 ? interfaceName(bytes) : undefined;
   if (bytes.length !== length) return undefined;
@@ -119,13 +119,13 @@ export const formatValue = (kind: ValueKind, length: number, bytes: Uint8Array):
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
-/** The length of the prefix that a mask is; undefined where it is none. */
+/** The prefix length of a mask; undefined for a mask with holes. */
 const prefixLength = (mask: Uint8Array): number | undefined => {
   const bits = Array.from(mask, (byte) => byte.toString(2).padStart(8, '0')).join('');
   return /^1*0*$/.test(bits) ? bits.replace(/0+$/, '').length : undefined;
 };
 
-/** A held value as an operand; undefined where nft's words cannot say it. */
+/** A loaded value as an operand; undefined where nft's syntax cannot express it. */
 export const operandText = ({ text, kind, length, bitwise: masked }: LoadedValue): string | undefined => {
   if (kind === 'constant') return undefined;
   if (masked === undefined) return text;
@@ -157,7 +157,7 @@ export const comparisonText = (
   return left === undefined ? undefined : `${left} ${operator} ${right}`;
 };
 
-/** What a mark is set to. */
+/** The value that a mark is set to. */
 export const markValueText = ({
   text,
   kind,

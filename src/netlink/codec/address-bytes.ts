@@ -13,10 +13,10 @@ const describeBytes = (bytes: Uint8Array): string => {
 const describe = (view: DataView, offset: number, length: number): string =>
   describeBytes(unpadded.read(view, offset, length));
 
-/** Each used for one address at a time, so that writing one allocates nothing. */
+/** Reused, so that writing an address allocates nothing. */
 const scratch = { IPv4: new Uint8Array(4), IPv6: new Uint8Array(16) };
 
-/** Appends the address and gives its length; a ProtocolError where the bytes are none. */
+/** Appends the address and returns its length; bytes of another length are a ProtocolError. */
 const append = (writer: ByteWriter, value: Uint8Array | IpAddress): number => {
   if (typeof value === 'string') {
     const bytes = scratch[familyOf(value)];
@@ -41,8 +41,8 @@ export const addressBytes: Codec<Uint8Array, Uint8Array | IpAddress> = {
 };
 
 /**
- * union nf_inet_addr: the same, always sent as 16 bytes; IPv4 is in the first four. Which it is another attribute says,
- * so all bytes are read. Traces take one with twelve zeros at its end for IPv4.
+ * union nf_inet_addr: always sent as 16 bytes, an IPv4 address in the first four. Another attribute has the family, so all bytes
+ * are read. Traces show an address that ends with twelve zeros as IPv4.
  */
 export const paddedAddressBytes: Codec<Uint8Array, Uint8Array | IpAddress> = {
   ...addressBytes,

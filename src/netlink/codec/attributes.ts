@@ -5,21 +5,21 @@ import { describeValue, type Codec } from './scalars.js';
 
 type Presence = 'required' | 'optional' | 'received';
 
-/** One row of a table: the attribute's number, how its value lies on the wire, and whether it must be there. */
+/** One row of a table: the attribute's type, its codec, and whether it is required. */
 export interface AttributeSpec<Out, In, P extends Presence> {
   readonly type: number;
   readonly codec: Codec<Out, In>;
   readonly presence: P;
 }
 
-/** Always sent; its absence in what is received is a ProtocolError. */
+/** Always sent; a received set without it is a ProtocolError. */
 export const attr = <Out, In>(type: number, codec: Codec<Out, In>): AttributeSpec<Out, In, 'required'> => ({
   type,
   codec,
   presence: 'required',
 });
 
-/** Sent unless undefined; may be absent in what is received. */
+/** Sent unless undefined; a received set may lack it. */
 export const optional = <Out, In>(
   type: number,
   codec: Codec<Out, In>,
@@ -29,7 +29,7 @@ export const optional = <Out, In>(
   presence: 'optional',
 });
 
-/** From the kernel to us only; may be absent. */
+/** Only received; may be absent. */
 export const received = <Out, In>(
   type: number,
   codec: Codec<Out, In>,
@@ -49,12 +49,12 @@ type InOf<R> = R extends { readonly codec: { write(writer: ByteWriter, value: in
   ? In
   : never;
 
-/** What decoding a table of these rows gives. */
+/** The decoded values of a table with these rows. */
 export type DecodedAttributes<R> = { readonly [Name in NamesOf<R, 'required'>]: OutOf<R[Name]> } & {
   readonly [Name in NamesOf<R, 'optional' | 'received'>]?: OutOf<R[Name]>;
 };
 
-/** What encoding a table of these rows takes. */
+/** The values to encode with a table of these rows. */
 export type EncodedAttributes<R> = { readonly [Name in NamesOf<R, 'required'>]: InOf<R[Name]> } & {
   readonly [Name in NamesOf<R, 'optional'>]?: InOf<R[Name]> | undefined;
 };
@@ -67,13 +67,13 @@ interface NamedAttributeSpec {
   readonly type: number;
   readonly codec: Codec<unknown>;
   readonly presence: Presence;
-  /** The type as it is written: with NLA_F_NESTED where the value is a set. */
+  /** The type on the wire: with NLA_F_NESTED where the value is a set. */
   readonly wireType: number;
 }
 
 /**
- * A set of netlink attributes. The order of the rows is the order on the wire. Reading skips attributes that no row
- * names, and those that are skipped; where one comes twice the last counts, as in the kernel. A table is a codec, so sets nest.
+ * A set of netlink attributes, written in the order of the rows. Reading ignores attributes without a row and those in `skipped`;
+ * of repeated attributes the last counts, as in the kernel. A set is a codec, so sets nest.
  */
 export class AttributeSet<R extends AttributeSpecs>
   implements Codec<DecodedAttributes<R>, EncodedAttributes<R>>
@@ -123,7 +123,7 @@ export class AttributeSet<R extends AttributeSpecs>
     return values as DecodedAttributes<R>;
   }
 
-  /** `{port=80 service={…} #99=00 01}`: every attribute, also those that no row names. */
+  /** `{port=80 service={…} #99=00 01}`: every attribute, including those without a row. */
   describe(view: DataView, offset: number, length: number): string {
     const parts: string[] = [];
     try {
@@ -232,7 +232,7 @@ export const attributes = <R extends AttributeSpecs>(
   skipped: readonly (NamesOf<R, 'received'> & string)[] = [],
 ): AttributeSet<R> => new AttributeSet(name, rows, skipped);
 
-/** Any number of attributes of one type, each an item. Those of other types are skipped. */
+/** Any number of attributes of one type, each an item. Attributes of other types are ignored. */
 export interface List<Out, In> extends Codec<readonly Out[], readonly In[]> {
   readonly type: number;
   readonly item: Codec<Out, In>;

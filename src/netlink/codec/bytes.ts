@@ -1,8 +1,8 @@
 import { hostIsLittleEndian } from '../constants.js';
 
 /**
- * A growing buffer in the machine's byte order, but for the be… methods. It is used again after `reset`, so `pad`
- * writes its zeros.
+ * A growing buffer in the machine's byte order, except for the be… methods. It is reused after `truncate`, so padding is written
+ * explicitly.
  */
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -18,12 +18,12 @@ export class ByteWriter {
     return this.#length;
   }
 
-  /** What was written; valid until the next write. */
+  /** The written bytes, not copied; valid until the next write. */
   written(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Forgets what was written after the offset. */
+  /** Discards the bytes after the offset. */
   truncate(offset: number): void {
     this.#length = offset;
   }
@@ -70,7 +70,7 @@ export class ByteWriter {
 
   zeros(count: number): void {
     const offset = this.#grow(count);
-    // Few at a time: padding mostly. `fill` costs more to call than this.
+    // Mostly padding of a few bytes, for which a call of `fill` costs more.
     for (let at = offset; at < offset + count; at += 1) this.#bytes[at] = 0;
   }
 
@@ -80,17 +80,17 @@ export class ByteWriter {
     if (missing > 0) this.zeros(missing);
   }
 
-  /** Overwrites two bytes that were written before. */
+  /** Overwrites two written bytes. */
   setU16(offset: number, value: number): void {
     this.#view.setUint16(offset, value, hostIsLittleEndian);
   }
 
-  /** Overwrites four bytes that were written before. */
+  /** Overwrites four written bytes. */
   setU32(offset: number, value: number): void {
     this.#view.setUint32(offset, value, hostIsLittleEndian);
   }
 
-  /** The offset of `count` new bytes. Growing changes the view, so callers take the offset before they touch it. */
+  /** Reserves `count` bytes and returns their offset. It may replace the view, so callers call it first. */
   #grow(count: number): number {
     const offset = this.#length;
     const needed = offset + count;
@@ -105,7 +105,7 @@ export class ByteWriter {
   }
 }
 
-/** The bytes that a view shows from the offset on, not copied. */
+/** Bytes of a view, not copied. */
 export const bytesAt = (view: DataView, offset: number, length: number): Uint8Array =>
   new Uint8Array(view.buffer, view.byteOffset + offset, length);
 

@@ -2,18 +2,18 @@ import { bytesAt, hex, type ByteWriter } from './bytes.js';
 import { hostIsLittleEndian } from '../constants.js';
 import { ProtocolError } from '../errors.js';
 
-/** How one value lies on the wire. `Out` is what reading gives, `In` what writing takes. */
+/** The wire format of one value: reading returns `Out`, writing takes `In`. */
 export interface Codec<Out, In = Out> {
   readonly name: string;
-  /** Whether attributes of it carry NLA_F_NESTED. */
+  /** Whether its attributes carry NLA_F_NESTED. */
   readonly nested?: boolean;
-  /** A ProtocolError where the value does not fit. */
+  /** A value that does not fit is a ProtocolError. */
   write(writer: ByteWriter, value: In): void;
-  /** Reads exactly the `length` bytes at the offset, which lie inside of the view. A ProtocolError where they are no such value. */
+  /** Reads exactly the `length` bytes at the offset, which are within the view. Invalid bytes are a ProtocolError. */
   read(view: DataView, offset: number, length: number): Out;
-  /** One line for traces, of bytes that `read` accepts. */
+  /** One line for traces. The bytes are valid for `read`. */
   describe?(view: DataView, offset: number, length: number): string;
-  /** The path of what lies at an absolute offset within; '' for the value itself. */
+  /** The path of the attribute at an absolute offset within the value; '' for the value itself. */
   pathAt?(view: DataView, offset: number, length: number, target: number): string;
 }
 
@@ -122,7 +122,7 @@ const integer64 = (
 export const u64 = integer64('u64', (writer, value) => writer.u64(value), hostIsLittleEndian);
 export const be64 = integer64('be64', (writer, value) => writer.be64(value), false);
 
-/** A string with its NUL. Bytes after the first NUL are ignored, and a missing NUL is forgiven, as the kernel does. */
+/** A string with its NUL. As in the kernel, bytes after the first NUL are ignored and the NUL may be missing. */
 export const cstring: Codec<string> = {
   name: 'cstring',
   write: (writer, value) => {
@@ -145,7 +145,7 @@ export const cstring: Codec<string> = {
   describe: (view, offset, length) => JSON.stringify(cstring.read(view, offset, length)),
 };
 
-/** Bytes as they are; between the two lengths. Reading copies. */
+/** Between `minimum` and `maximum` bytes. Reading copies them. */
 export const rawBytes = (minimum: number, maximum: number = minimum): Codec<Uint8Array> => ({
   name: `bytes(${minimum}..${maximum})`,
   write: (writer, value) => {
@@ -165,7 +165,7 @@ export interface Enumeration<Word extends string> extends FixedCodec<Word | unde
   readonly words: Readonly<Record<Word, number>>;
 }
 
-/** An integer that stands for a word. A number without a word is read as undefined, so that a newer kernel is no error. */
+/** An integer with a name for each value. Other values, which newer kernels may send, are read as undefined. */
 export const enumeration = <Word extends string>(
   codec: FixedCodec<number>,
   words: Readonly<Record<Word, number>>,
@@ -184,7 +184,7 @@ export const enumeration = <Word extends string>(
   };
 };
 
-/** Reads with the codec and gives the value as text. */
+/** Reads with the codec and returns the value as text. */
 export const describeValue = <Out>(
   codec: Codec<Out, never>,
   view: DataView,

@@ -6,12 +6,12 @@ type StructFields = Readonly<Record<string, FixedCodec<unknown, never>>>;
 
 type Value<Field> = Field extends FixedCodec<infer Out, never> ? Out : never;
 
-/** Names of padding begin with an underscore; nobody sees it. */
+/** Names of padding begin with an underscore; it is not read. */
 type NamedField<Fields> = Exclude<keyof Fields, `_${string}`>;
 
 export type StructValue<Fields> = { readonly [Name in NamedField<Fields>]: Value<Fields[Name]> };
 
-/** A C struct of scalars without implicit padding. Fields left out when writing are zero. */
+/** A C struct of scalars without implicit padding. Missing fields are written as zero. */
 export class Struct<Fields extends StructFields>
   implements FixedCodec<StructValue<Fields>, Partial<StructValue<Fields>>>
 {
