@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
-/** How many CPUs a list of the kernel holds, as `0-3,8`; undefined where it is none. */
+/** The number of CPUs in a kernel list, as `0-3,8`; undefined for other text. */
 export const countCpuList = (text: string): number | undefined => {
   const ranges = text
     .trim()
@@ -23,5 +23,5 @@ const onlineCpus = (): number | undefined => {
   }
 };
 
-/** The CPUs of the machine that are on, also where we may use a part of them only; without sysfs, those that we may use. */
+/** The number of online CPUs of the machine, even if this process may use only some; without sysfs, those that it may use. */
 export const machineCpus = (): number => onlineCpus() ?? availableParallelism();

@@ -1,10 +1,10 @@
-/** The first two numbers of a kernel's release. */
+/** The first two numbers of a kernel release. */
 export interface KernelVersion {
   readonly major: number;
   readonly minor: number;
 }
 
-/** From a release as `uname -r` has it: `5.4.0-1012-gke`, `4.18.0-553.el8`, `6.1.192-lab`, `7.2`. Undefined where it is none. */
+/** Parses a release of `uname -r`: `5.4.0-1012-gke`, `4.18.0-553.el8`, `6.1.192-lab`, `7.2`. Undefined for other text. */
 export const parseRelease = (release: string): KernelVersion | undefined => {
   const [, major, minor] = /^(\d+)\.(\d+)(?![\d])/.exec(release.trim()) ?? [];
   return major === undefined || minor === undefined

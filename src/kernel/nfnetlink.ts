@@ -16,7 +16,7 @@ const netfilterFamily = enumeration(u8, {
 });
 export type NetfilterFamily = keyof typeof netfilterFamily.words;
 
-/** The families as netfilter and nft name them. */
+/** netfilter's and nft's names of the families. */
 export const netfilterFamilies: Readonly<Record<Family, 'ip' | 'ip6'>> = { IPv4: 'ip', IPv6: 'ip6' };
 
 /** include/uapi/linux/netfilter/nfnetlink.h: struct nfgenmsg */
@@ -54,7 +54,7 @@ const frame = (type: 16 | 17, subsystem: number, operation: string): Request => 
   write: (writer) => batchShapes[type].write(writer, { family: 'unspecified', resourceId: subsystem }, {}),
 });
 
-/** What encloses the messages of a transaction of a subsystem; `operation` names the transaction in errors. */
+/** The messages that begin and end a transaction of a subsystem; `operation` names the transaction in errors. */
 export const batchFrame = (
   subsystem: number,
   operation: string,

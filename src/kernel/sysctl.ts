@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { messageOf } from '../base/errors.js';
 
-/** A number that the kernel keeps in a file. */
+/** A kernel setting with a numeric value. */
 export interface KernelParameter {
-  /** As people call it: `net.ipv4.conf.all.arp_ignore`. */
+  /** `net.ipv4.conf.all.arp_ignore`. */
   readonly name: string;
   readonly file: string;
 }
@@ -14,10 +14,10 @@ export const sysctl = (name: string): KernelParameter => ({
   file: `/proc/sys/${name.replaceAll('.', '/')}`,
 });
 
-/** `absent`: this kernel has no such setting, or does not show it to this network namespace. `unreadable`: it is no number, or not for us to read. */
+/** `absent`: the kernel has no such setting, or hides it from this network namespace. `unreadable`: it is no number, or reading it is not permitted. */
 export type KernelParameterValue = number | 'absent' | 'unreadable';
 
-// Synchronous on purpose: a thread of the pool could be in another network namespace.
+// Synchronous, because a thread of the pool may be in another network namespace.
 
 /** Reads a setting; never throws. */
 export const readKernelParameter = ({ file }: KernelParameter): KernelParameterValue => {
@@ -30,7 +30,7 @@ export const readKernelParameter = ({ file }: KernelParameter): KernelParameterV
   }
 };
 
-/** Writes a setting. Gives undefined, or why the kernel refused. */
+/** Writes a setting. Undefined where that succeeded; otherwise the reason. */
 export const writeKernelParameter = ({ file }: KernelParameter, value: number): string | undefined => {
   try {
     writeFileSync(file, String(value), { flag: 'r+' });

@@ -2,15 +2,15 @@ import type { NodeState } from '../model/node.js';
 import type { ReflectorCounters } from './api/reflector.js';
 import type { ClusterStore } from './store/cluster-store.js';
 
-/** How a source does, for logs, metrics and `--once`. */
+/** Health of a source, for logs, metrics and `--once`. */
 export interface SourceHealth {
   /** Whether its first full state has reached the store. */
   readonly delivered: boolean;
-  /** What keeps it from following its objects now, for people; undefined while all is well. */
+  /** Why it cannot follow its objects now; undefined while it follows them. */
   readonly lastError: string | undefined;
 }
 
-/** What a source counts; what does not concern it is empty. */
+/** Counters of a source; those of the other kind of source are empty. */
 export interface SourceCounts {
   /** By resource: `services`, `endpointslices`, `nodes`. */
   readonly resources: ReadonlyMap<string, ReflectorCounters & { readonly following: boolean }>;
@@ -18,19 +18,19 @@ export interface SourceCounts {
 }
 
 export interface ManifestCounts {
-  /** How often a file, or the folder, could not be read or understood. */
+  /** How often a file or the folder could not be read or parsed. */
   readonly failures: number;
-  /** How many are so now. */
+  /** How many files cannot be read or parsed now. */
   readonly broken: number;
 }
 
-/** Where objects come from: an API server or manifests. It fills the store it is started with until it is disposed of. */
+/** A source of objects: an API server or manifests. It updates the store until it is disposed. */
 export interface Source extends AsyncDisposable {
   readonly name: string;
-  /** Begins to fill the store, at once and in the background; to be called once. */
+  /** Starts to update the store, in the background. Call it once. */
   start(store: ClusterStore): void;
   health(): SourceHealth;
   counts(): SourceCounts;
-  /** Whether a node of this name is in the cluster, asked now; rejects where that is not known. */
+  /** Whether the cluster has a node of this name now; rejects where that is unknown. */
   nodeState(name: string, signal: AbortSignal): Promise<NodeState>;
 }

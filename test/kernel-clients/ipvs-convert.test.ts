@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { ipFromBytes, type Family, type IpAddress } from '../../src/base/ip.js';
 import { Command, messageAttributes } from '../../src/kernel/ipvs/attributes.js';
-import { requestFor } from '../../src/kernel/ipvs/client.js';
+import { requestFor } from '../../src/kernel/ipvs/operation-request.js';
 import {
   netmaskBytes,
   prefixLengthOf,

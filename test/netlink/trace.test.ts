@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { Command, messageAttributes } from '../../src/kernel/ipvs/attributes.js';
-import { requestFor } from '../../src/kernel/ipvs/client.js';
+import { requestFor } from '../../src/kernel/ipvs/operation-request.js';
 import { realServerKey } from '../../src/model/virtual-server.js';
 import type { IpAddress } from '../../src/base/ip.js';
 import { ByteWriter } from '../../src/netlink/codec/bytes.js';

@@ -13,7 +13,7 @@ const Command = {
   list: messageType(Subsystem.ipset, 7),
 } as const;
 
-/** IPSET_PROTOCOL_MIN: that of every kernel of today */
+/** IPSET_PROTOCOL_MIN, supported by every current kernel */
 const protocol = 6;
 /** IPSET_FLAG_LIST_SETNAME */
 const namesOnly = 1 << 1;
@@ -45,11 +45,11 @@ const request = (
   write: (writer) => setShape.write(writer, { family: 'unspecified' }, { protocol, ...values }),
 });
 
-/** Whether the kernel has ip_set. The kernel loads it when it is asked for sets, which whoever only looks must not bring about. */
+/** Whether ip_set is loaded. A query for sets would load it, which a read-only command must not do. */
 export const hasIpset = (modules = '/sys/module'): boolean =>
   !existsSync(modules) || existsSync(join(modules, 'ip_set'));
 
-/** The sets of ipset in the network namespace that the process was in when it was opened. */
+/** The ipset sets of the network namespace that the process was in when the client was opened. */
 export class IpsetClient implements Disposable {
   readonly #connection: Connection;
 
@@ -70,7 +70,7 @@ export class IpsetClient implements Disposable {
       .flatMap((message) => setShape.read(message).attributes.name ?? []);
   }
 
-  /** The ports of the members of a set, whatever else they have. A NetlinkError ENOENT where there is no such set. */
+  /** The ports of the members of a set, whatever other fields they have. A NetlinkError ENOENT where there is no such set. */
   ports(name: string): readonly number[] {
     return this.#connection
       .dump(request(Command.list, `list the members of set ${name}`, { name }))
@@ -78,7 +78,7 @@ export class IpsetClient implements Disposable {
       .flatMap(({ port }) => port ?? []);
   }
 
-  /** Undefined where the set is gone; otherwise why not. */
+  /** Undefined where the set no longer exists; otherwise the reason. */
   destroy(name: string): string | undefined {
     try {
       this.#connection.execute(request(Command.destroy, `destroy set ${name}`, { name }));

@@ -43,7 +43,7 @@ const forwarding = enumeration(u32, { masquerade: 0, local: 1, tunnel: 2, direct
 /** include/uapi/linux/ip_vs.h: IP_VS_CONN_F_TUNNEL_TYPE_* */
 const tunnelType = enumeration(u8, { ipip: 0, gue: 1, gre: 2 });
 
-/** struct ip_vs_flags: bits under the mask are set to the flags, others stay. */
+/** struct ip_vs_flags: the kernel sets the bits in the mask to the flags and keeps the others. */
 const flagsAndMask = struct('flags', { flags: u32, mask: u32 });
 
 /** include/uapi/linux/ip_vs.h: IPVS_STATS_ATTR_*, as IPVS_SVC_ATTR_STATS64 and IPVS_DEST_ATTR_STATS64 hold them */
@@ -60,7 +60,7 @@ export const statistics64 = attributes('statistics64', {
   outBytesPerSecond: attr(10, u64),
 });
 
-/** The same as kernels before 4.1 tell it: counters that wrap. */
+/** The same from kernels before 4.1, with counters that wrap. */
 export const statistics32 = attributes('statistics', {
   connections: attr(1, u32),
   inPackets: attr(2, u32),
@@ -101,7 +101,7 @@ const destinationRows = {
   weight: optional(4, u32),
   upperThreshold: optional(5, u32),
   lowerThreshold: optional(6, u32),
-  /** Kernels before 3.18 do not tell it: then it is the service's. */
+  /** Kernels before 3.18 leave it out: the service's family then. */
   family: optional(11, addressFamily),
   tunnelType: optional(13, tunnelType),
   tunnelPort: optional(14, be16),
@@ -127,7 +127,7 @@ const messageAttributeSet = (services: typeof service, destinations: typeof dest
 /** include/uapi/linux/ip_vs.h: IPVS_CMD_ATTR_*, the outermost attributes of every message but the answer to GET_INFO */
 export const messageAttributes = messageAttributeSet(service, destination);
 
-/** For who reads a big table and looks at no counters, which are most of it. */
+/** Without the counters, which are most of a large table. */
 export const messageAttributesWithoutStatistics = messageAttributeSet(
   attributes('service', serviceRows, ['statistics', 'statistics64']),
   attributes('destination', destinationRows, ['statistics', 'statistics64']),

@@ -1,7 +1,6 @@
 import { mapWithYields } from '../../base/async.js';
 import { BaseError } from '../../base/errors.js';
 import type { IpvsOperation, Outcome } from '../../model/operation.js';
-import { formatOperation } from '../../model/plan-entry.js';
 import {
   virtualServerKey,
   type RealServerObservation,
@@ -11,12 +10,11 @@ import {
   type VirtualServerObservation,
 } from '../../model/virtual-server.js';
 import type { AttributeSet } from '../../netlink/codec/attributes.js';
-import type { ByteWriter } from '../../netlink/codec/bytes.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import { GenericFamily, lookUpFamily } from '../../netlink/generic-family.js';
-import type { BodyShape, Message, Request } from '../../netlink/message.js';
+import type { Message, Request } from '../../netlink/message.js';
 import { withErrnoMeaning } from './errno-meaning.js';
 import {
   Command,
@@ -26,14 +24,8 @@ import {
   messageAttributes,
   messageAttributesWithoutStatistics,
 } from './attributes.js';
-import {
-  identityValues,
-  realServerFrom,
-  realServerIdentityValues,
-  realServerValues,
-  virtualServerFrom,
-  virtualServerValues,
-} from './convert.js';
+import { identityValues, realServerFrom, virtualServerFrom } from './convert.js';
+import { requestFor, type IpvsFamily } from './operation-request.js';
 
 /** Seconds after which IPVS forgets idle connections. */
 export interface IpvsTimeouts {
@@ -50,12 +42,11 @@ export interface IpvsInformation {
 }
 
 type RowsOf<Table> = Table extends AttributeSet<infer R> ? R : never;
-type IpvsFamily = GenericFamily<RowsOf<typeof messageAttributes>>;
 type InfoFamily = GenericFamily<RowsOf<typeof infoAttributes>>;
 
 /**
- * IPVS is not the one that it was: its module was unloaded, and perhaps loaded again. What it held is gone, the virtual servers,
- * their connections and the settings net.ipv4.vs.*; nothing of what was asked was done.
+ * The module ip_vs was unloaded, and perhaps loaded again. Its virtual servers, connections and settings net.ipv4.vs.* are lost, and
+ * the requested operation was not performed.
  */
 export class IpvsUnloadedError extends BaseError {}
 
@@ -73,12 +64,12 @@ const valueForErrno = <T>(errno: string, value: T, error: unknown): T => {
   throw error;
 };
 
-/** How long decoding holds up everything else. */
+/** How long decoding may block the event loop. */
 const yieldIntervalMilliseconds = 2;
 
 const listOperation = (): string => 'list the virtual servers';
 
-/** The IPVS table of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
+/** The IPVS table of the network namespace that the process was in when the client was opened. Its methods reject with NetlinkError and ProtocolError. */
 export class IpvsClient {
   readonly #connection: Connection;
   #family: IpvsFamily;
@@ -100,7 +91,7 @@ export class IpvsClient {
     );
   }
 
-  /** A NetlinkError ENOENT where the kernel has no IPVS and cannot load it. Without `statistics` those of all it reads are undefined. */
+  /** A NetlinkError ENOENT where the kernel has no IPVS and cannot load it. Without `statistics` all statistics are read as undefined. */
   static open(
     connection: Connection = Connection.open('generic'),
     { statistics } = { statistics: true },
@@ -117,19 +108,19 @@ export class IpvsClient {
     return this.#connection.sent;
   }
 
-  /** The listener is called when its socket was of no use any more and another one was opened. */
+  /** Calls the listener after a failed socket was replaced by another one. */
   onReopened(listener: (reopened: Reopened) => void): void {
     this.#connection.onReopened(listener);
   }
 
-  /** How often IPVS was found loaded anew since this client was opened. */
+  /** How often IPVS was reloaded since this client was opened. */
   get reloads(): number {
     return this.#reloads;
   }
 
   /**
-   * Asks for the number of the family again, for with each load of the module it has another one. An IpvsUnloadedError where the
-   * kernel has no IPVS and cannot load it.
+   * Reads the id of the family again, which changes with each load of the module. An IpvsUnloadedError where the kernel has no IPVS
+   * and cannot load it.
    */
   refreshFamily(): void {
     let id: number;
@@ -138,7 +129,7 @@ export class IpvsClient {
     } catch (cause) {
       if (!(cause instanceof NetlinkError) || cause.errno !== 'ENOENT') throw cause;
       const advice = 'the module ip_vs was unloaded and could not be loaded again (modprobe ip_vs)';
-      throw new IpvsUnloadedError(`this kernel has no IPVS any more: ${advice}`, { cause });
+      throw new IpvsUnloadedError(`IPVS was unloaded: ${advice}`, { cause });
     }
     if (id === this.#family.id) return;
     const families = familiesOf(id, this.attributes);
@@ -171,7 +162,7 @@ export class IpvsClient {
     });
   }
 
-  /** Timeouts that are left out, or 0, stay. */
+  /** Timeouts that are missing or 0 are not changed. */
   async setTimeouts(timeouts: Partial<IpvsTimeouts>): Promise<void> {
     const operation = (): string => 'set the IPVS timeouts';
     const request = this.#family.request(Command.setConfig, { operation }, () => timeouts);
@@ -184,8 +175,8 @@ export class IpvsClient {
   }
 
   /**
-   * The same with turns for the event loop: whatever else is asked of this client until it is done fails with EBUSY. What comes or goes
-   * meanwhile, and what has its place beside that, may be missing or be there twice.
+   * The same, but yields to the event loop; synchronous requests of this client fail with EBUSY until it ends. Where virtual servers
+   * are added or deleted meanwhile, others may be missing or come twice.
    */
   async virtualServersIncrementally(): Promise<readonly VirtualServerObservation[]> {
     const request = this.#family.request(Command.getService, { operation: listOperation }, () => ({}));
@@ -193,8 +184,7 @@ export class IpvsClient {
   }
 
   /**
-   * The statistics of all virtual servers with one dump, during which the event loop has its turns: whatever else is asked of
-   * this client until it is done fails with EBUSY. What comes or goes meanwhile may be missing or be there twice.
+   * The statistics of all virtual servers, in one dump that yields to the event loop as virtualServersIncrementally does.
    */
   async statistics(): Promise<
     readonly { readonly key: VirtualServerKey; readonly statistics: Statistics }[]
@@ -218,7 +208,7 @@ export class IpvsClient {
     }
   }
 
-  /** Empty also where the virtual server does not exist. One dump for each virtual server: the costly part of observing. */
+  /** Empty also where the virtual server does not exist. The kernel needs one dump per virtual server, the costly part of observing. */
   async realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]> {
     const operation = (): string => `list the real servers of ${virtualServerKey(of)}`;
     const request = this.#family.request(Command.getDestination, { operation }, () => ({
@@ -238,7 +228,7 @@ export class IpvsClient {
 
   /**
    * Performs the operations in their order, with few system calls; one outcome for each. A failing one does not stop the others.
-   * Rejects with an IpvsUnloadedError where it was IPVS itself that was not there.
+   * Rejects with an IpvsUnloadedError where IPVS was unloaded.
    */
   async apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> {
     const outcomes = await this.#connection.batch(operations, (operation) =>
@@ -271,7 +261,7 @@ export class IpvsClient {
     }
   }
 
-  /** ENOENT is what the kernel answers to the number of a family that has gone, and means little else. */
+  /** The kernel answers ENOENT to the id of an unregistered family. */
   #rethrow(error: unknown): never {
     if (error instanceof NetlinkError && error.errno === 'ENOENT') this.#checkForReload();
     throw error;
@@ -280,7 +270,7 @@ export class IpvsClient {
   #checkForReload(): void {
     const before = this.#reloads;
     this.refreshFamily();
-    if (this.#reloads !== before) throw new IpvsUnloadedError('IPVS is empty: its module was loaded anew');
+    if (this.#reloads !== before) throw new IpvsUnloadedError('IPVS is empty: its module was reloaded');
   }
 
   readonly #virtualServer = (message: Message): VirtualServerObservation => {
@@ -289,61 +279,3 @@ export class IpvsClient {
     return virtualServerFrom(service);
   };
 }
-
-const commands: Readonly<Record<IpvsOperation['kind'], number>> = {
-  'add-virtual-server': Command.newService,
-  'update-virtual-server': Command.setService,
-  'delete-virtual-server': Command.deleteService,
-  'add-real-server': Command.newDestination,
-  'update-real-server': Command.setDestination,
-  'delete-real-server': Command.deleteDestination,
-};
-
-const valuesFor = (operation: IpvsOperation): Parameters<IpvsFamily['write']>[2] => {
-  switch (operation.kind) {
-    case 'add-virtual-server':
-    case 'update-virtual-server':
-      return { service: virtualServerValues(operation.server) };
-    case 'delete-virtual-server':
-      return { service: identityValues(operation.server) };
-    case 'add-real-server':
-    case 'update-real-server':
-      return { service: identityValues(operation.of), destination: realServerValues(operation.server) };
-    case 'delete-real-server':
-      return {
-        service: identityValues(operation.of),
-        destination: realServerIdentityValues(operation.server),
-      };
-  }
-};
-
-/** A class rather than an object of closures: a full sync makes one for each real server. */
-class OperationRequest implements Request {
-  readonly flags = 0;
-  readonly type: number;
-  readonly #command: number;
-
-  constructor(
-    readonly family: IpvsFamily,
-    readonly ipvsOperation: IpvsOperation,
-  ) {
-    this.type = family.id;
-    this.#command = commands[ipvsOperation.kind];
-  }
-
-  get shape(): BodyShape {
-    return this.family.shape(this.#command);
-  }
-
-  operation(): string {
-    return formatOperation(this.ipvsOperation);
-  }
-
-  write(writer: ByteWriter): void {
-    this.family.write(writer, this.#command, valuesFor(this.ipvsOperation));
-  }
-}
-
-/** The message that performs an operation. Values that do not fit become a failed outcome when it is written. */
-export const requestFor = (family: IpvsFamily, operation: IpvsOperation): Request =>
-  new OperationRequest(family, operation);

@@ -16,7 +16,7 @@ import { ProtocolError } from '../../netlink/errors.js';
 import type { Destination, DestinationValues, Service, ServiceValues } from './attributes.js';
 import { flagBits, flagWords, ServiceFlag } from './flags.js';
 
-/** The family of all that belongs to a virtual server's own address. */
+/** The family of a virtual server's address. */
 export const identityFamily = (identity: VirtualServerIdentity): Family =>
   identity.by === 'fwmark' ? identity.family : familyOf(identity.address);
 
@@ -34,20 +34,20 @@ export const netmaskBytes = (family: Family, prefixLength: number): Uint8Array =
   return uint32Bytes(prefixLength === 0 ? 0 : (0xffffffff << (32 - prefixLength)) >>> 0, false);
 };
 
-/** Of a single client, by far the most frequent. */
+/** The netmask of single clients, by far the most frequent. */
 const hostNetmask: Readonly<Record<Family, Uint8Array>> = {
   IPv4: netmaskBytes('IPv4', 32),
   IPv6: netmaskBytes('IPv6', 128),
 };
 
-/** The reverse. A mask with holes, which `ipvsadm` can make, counts its ones. */
+/** The reverse. A mask with holes, which ipvsadm can set, counts its one bits. */
 export const prefixLengthOf = (family: Family, netmask: Uint8Array): number => {
   const view = new DataView(netmask.buffer, netmask.byteOffset, 4);
   if (family === 'IPv6') return view.getUint32(0, hostIsLittleEndian);
   return view.getUint32(0, false).toString(2).replaceAll('0', '').length;
 };
 
-/** What every request about a virtual server names it by. */
+/** The attributes that identify a virtual server in a request. */
 export const identityValues = (identity: VirtualServerIdentity): ServiceValues =>
   identity.by === 'fwmark'
     ? { family: identity.family, fwmark: identity.fwmark }
@@ -58,7 +58,7 @@ export const identityValues = (identity: VirtualServerIdentity): ServiceValues =
         port: identity.port,
       };
 
-/** The complete set, which the kernel wants for adding and for changing. */
+/** All attributes, which the kernel requires for adding and changing. */
 export const virtualServerValues = (server: VirtualServer): ServiceValues => {
   const { persistence } = server;
   const family = identityFamily(server.identity);
@@ -82,7 +82,7 @@ export const realServerValues = (server: RealServer): DestinationValues => ({
   family: familyOf(server.address),
 });
 
-/** Names the real server for its removal. */
+/** The attributes that identify a real server for its removal. */
 export const realServerIdentityValues = (server: RealServer): DestinationValues => ({
   address: server.address,
   port: server.port,
@@ -126,7 +126,7 @@ const persistenceFrom = (service: Service, family: Family): Persistence | undefi
   };
 };
 
-/** A ProtocolError where the kernel left out what it always tells. */
+/** A ProtocolError where an attribute that the kernel always sends is missing. */
 export const virtualServerFrom = (service: Service): VirtualServerObservation => {
   const identity = identityFrom(service);
   const scheduler = required(service.scheduler, 'service.scheduler');
@@ -150,7 +150,7 @@ const tunnelFrom = (destination: Destination): Tunnel | undefined => {
   };
 };
 
-/** `of` gives the family where an old kernel does not tell it. A ProtocolError where the kernel left out what it always tells. */
+/** `of` has the family where an old kernel leaves it out. A ProtocolError where an attribute that the kernel always sends is missing. */
 export const realServerFrom = (
   destination: Destination,
   of: VirtualServerIdentity,

@@ -30,7 +30,7 @@ const meaningOf = (operation: IpvsOperation, errno: string): string | undefined 
   return meanings[operation.kind][errno];
 };
 
-/** The outcome of an operation with what its error number means in IPVS; others as they are. */
+/** The outcome of an operation, with the meaning of its error number in IPVS. */
 export const withErrnoMeaning = (operation: IpvsOperation | undefined, outcome: Outcome): Outcome => {
   if (outcome.status !== 'failed' || operation === undefined) return outcome;
   const meaning = meaningOf(operation, outcome.errno);

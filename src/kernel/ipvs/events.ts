@@ -3,15 +3,15 @@ import { ControlCommand, controlFamily, genericHeader } from '../../netlink/gene
 import type { Message } from '../../netlink/message.js';
 import { familyName } from './attributes.js';
 
-/** net/netlink/genetlink.c: the controller's group "notify" has the number of the controller. */
+/** net/netlink/genetlink.c: the id of the controller's group "notify" is that of the controller. */
 const notifyGroup = controlFamily.id;
 
 export interface IpvsPresenceListener {
   /** The module ip_vs was loaded, or is being unloaded. */
   changed(): void;
-  /** The kernel had no room for some events. */
+  /** The kernel dropped events because the receive buffer was full. */
   lost(): void;
-  /** The socket is of no use any more, or what was called here threw. */
+  /** The socket failed, or a method of the listener threw. */
   failed(error: Error): void;
 }
 
@@ -24,7 +24,7 @@ const isAboutIpvs = (message: Message): boolean => {
   );
 };
 
-/** Tells when IPVS comes and goes as a whole. Throws a NetlinkError where the socket cannot be opened. */
+/** Watches for loads and unloads of IPVS. Throws a NetlinkError where the socket cannot be opened. */
 export const watchIpvsPresence = (listener: IpvsPresenceListener): EventSocket => {
   return EventSocket.open('generic', [notifyGroup], {
     shapeOf: controlFamily.shapeOf,

@@ -3,7 +3,7 @@ import type { VirtualServerFlag } from '../../model/virtual-server.js';
 /** include/uapi/linux/ip_vs.h: IP_VS_SVC_F_* */
 export const ServiceFlag = {
   persistent: 0x1,
-  /** The kernel's own: set on every service in its table. */
+  /** Set by the kernel on every service in its table. */
   hashed: 0x2,
   onePacket: 0x4,
   scheduler1: 0x8,
@@ -30,11 +30,11 @@ const schedulerWords = (scheduler: string): readonly VirtualServerFlag[] => {
   return ['flag-1', 'flag-2', 'flag-3'];
 };
 
-/** The bits of the words. A word of another scheduler stands for its bit all the same, as in ipvsadm. */
+/** The bits of the words. As in ipvsadm, a word of another scheduler stands for its bit too. */
 export const flagBits = (flags: readonly VirtualServerFlag[]): number =>
   flags.reduce((bits, flag) => bits | (bitOf.get(flag) ?? 0), 0);
 
-/** The words of the bits that a user can set, sorted; which word a scheduler's bit has the scheduler says. */
+/** The words of the bits that a user can set, sorted; those of the scheduler's bits depend on the scheduler. */
 export const flagWords = (bits: number, scheduler: string): readonly VirtualServerFlag[] => {
   if ((bits & ~(ServiceFlag.persistent | ServiceFlag.hashed)) === 0) return [];
   return [...schedulerWords(scheduler), 'ops' as const]

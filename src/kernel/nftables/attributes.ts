@@ -40,7 +40,7 @@ export const NftablesMessage = Object.fromEntries(
   Object.entries(Command).map(([name, command]) => [name, messageType(Subsystem.nftables, command)]),
 ) as Readonly<Record<Command, number>>;
 
-/** include/uapi/linux/netfilter/nf_tables.h: NFT_TABLE_F_DORMANT: its chains are not called. */
+/** include/uapi/linux/netfilter/nf_tables.h: NFT_TABLE_F_DORMANT: packets do not enter its chains. */
 export const tableIsDormant = 0x1;
 
 /** include/uapi/linux/netfilter/nf_tables.h: NFT_SET_MAP */
@@ -133,7 +133,7 @@ export const generation = attributes('generation', {
   processName: received(3, cstring),
 });
 
-/** What messages about every kind of object have in common: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, … are all 1. `set`: of elements. */
+/** The attributes that messages about all kinds of objects share: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, … are all 1. `set`: of elements. */
 const owner = attributes('owner', { table: optional(1, cstring), set: optional(2, cstring) });
 
 export const tableShape = new MessageShape('table', nfnetlinkHeader, table);

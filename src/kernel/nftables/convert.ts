@@ -17,7 +17,7 @@ import { commentFrom, UserData } from './user-data.js';
 const isChainType = (type: string | undefined): type is BaseChainHook['type'] =>
   type === 'filter' || type === 'nat' || type === 'route';
 
-/** Undefined for a chain that is entered only from others, and for one on a hook that we do not know. */
+/** Undefined for a chain that is entered only from others, and for an unknown hook. */
 export const hookFrom = ({ hook, type, policy }: Decoded<typeof chain>): BaseChainHook | undefined =>
   hook?.hook === undefined || !isChainType(type)
     ? undefined
@@ -28,7 +28,7 @@ export const ruleFrom = ({ expressions = [], userData }: Decoded<typeof rule>, f
   comment: commentFrom(userData, UserData.ruleComment),
 });
 
-/** Undefined for a set that we could not have declared: of other fields, with time-outs, intervals or another kind of data. */
+/** Undefined for a set that we could not have declared: with other fields, timeouts, intervals or another kind of data. */
 export const setFrom = (values: Decoded<typeof set>, family: Family): SetDeclaration | undefined => {
   const { name, flags = 0, keyType = 0, keyLength: length, dataType } = values;
   const key = keyFromType(keyType, family);

@@ -41,7 +41,7 @@ const meanings: ReadonlyMap<number, Meanings> = new Map<number, Meanings>([
   [NftablesMessage.deleteElements, { ENOENT: 'there is no such set, or an element is not in it' }],
 ]);
 
-/** What to know of a refusal; undefined where its number says it all. `request` is the message at fault, if it is one. */
+/** The meaning of a refusal; undefined where its name says enough. `request` is the message at fault, if known. */
 export const meaningOf = (request: Request | undefined, errno: string): string | undefined => {
   if (errno === 'EPERM') return 'this needs CAP_NET_ADMIN';
   if (request === undefined) return errno === 'EOPNOTSUPP' ? noNftables : undefined;

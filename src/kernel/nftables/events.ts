@@ -5,15 +5,15 @@ import { NetfilterGroup, Subsystem } from '../nfnetlink.js';
 import { NftablesMessage, nftablesShapeOf, ownerShape } from './attributes.js';
 
 export interface NftablesListener {
-  /** Something of the table changed; called once for each object that did, so often for one transaction. */
+  /** Called for each changed object of the table, so often for one transaction. */
   changed(table: string, family: Family): void;
-  /** The kernel had no room for some events: read everything again. */
+  /** The kernel dropped events because the receive buffer was full: read everything again. */
   lost(): void;
-  /** The socket is of no use any more, or what was called here threw. */
+  /** The socket failed, or a method of the listener threw. */
   failed(error: Error): void;
 }
 
-/** The table that an event is about; undefined for those of other families and those of no table. */
+/** The table of an event; undefined for other families and for events without a table. */
 export const tableOfEvent = (
   message: Message,
 ): { readonly table: string; readonly family: Family } | undefined => {
@@ -26,8 +26,8 @@ export const tableOfEvent = (
 };
 
 /**
- * Tells of every change of the tables of that name, IPv4's and IPv6's, from now on, but for those that `exceptPort` asked
- * for. Throws a NetlinkError where the socket cannot be opened.
+ * Watches for changes of the IPv4 and IPv6 tables of that name, except those that `ignoredPortId` requested. Throws a NetlinkError
+ * where the socket cannot be opened.
  */
 export const watchNftables = (
   listener: NftablesListener,

@@ -160,13 +160,13 @@ export const reject = attributes('reject', {
 /** NFTA_COUNTER_* */
 export const counter = attributes('counter', { bytes: optional(1, be64), packets: optional(2, be64) });
 
-/** An expression to send: it knows its own table. */
+/** An expression to send, with its table. */
 export interface ExpressionValues {
   readonly name: string;
   write(writer: ByteWriter): void;
 }
 
-/** An expression of the kernel's: its name and the attributes that its name gives their meaning. */
+/** A received expression: its name, and the attributes, whose meaning depends on the name. */
 export interface ReceivedExpression {
   readonly name: string;
   readonly data: Uint8Array;
@@ -194,7 +194,7 @@ export const expressionValues = <R extends AttributeSetSpecs>(
   write: (writer) => frameOf(table).write(writer, { name: table.name, data: values }),
 });
 
-/** Which table describes the attributes is said by the name before them. */
+/** The name, which precedes the attributes, selects their table. */
 export const expression: Codec<ReceivedExpression, ExpressionValues> = {
   name: 'expression',
   nested: true,
@@ -216,6 +216,6 @@ export const expression: Codec<ReceivedExpression, ExpressionValues> = {
 
 const anonymous = attributes('unknown', {});
 
-/** The attributes of an expression in words, those of unknown ones as bytes: `{to=0 base=network offset=16 length=4}`. */
+/** The attributes of an expression as text, unknown ones as bytes: `{to=0 base=network offset=16 length=4}`. */
 export const describeData = (name: string, bytes: Uint8Array): string =>
   (attributeSets.get(name) ?? anonymous).describe(viewOf(bytes), 0, bytes.length);

@@ -143,7 +143,7 @@ export const valuesOf = (expression: Expression, family: Family): ExpressionValu
 type AttributeSetSpecs = ConstructorParameters<typeof AttributeSet>[1];
 type Decoder = (bytes: Uint8Array, family: Family) => Expression | undefined;
 
-/** `convert` gives undefined for attributes that no expression of ours has. */
+/** `convert` returns undefined for attributes that none of our expressions has. */
 const decoder =
   <R extends AttributeSetSpecs>(
     table: AttributeSet<R>,
@@ -193,7 +193,7 @@ const compareFrom = ({ from, operator, value }: Decoded<typeof compare>): Expres
     ? { kind: 'compare', operator, from, value: value.value }
     : undefined;
 
-/** The verdict in a datum; undefined where there is none, or none of ours. */
+/** The verdict in a datum; undefined without one, and for an unknown one. */
 export const verdictFrom = (datum: Decoded<typeof data> | undefined): Verdict | undefined => {
   const { code, chain } = datum?.verdict ?? {};
   if (code === 'jump' || code === 'goto') return chain === undefined ? undefined : { verdict: code, chain };
@@ -263,9 +263,8 @@ const decoders = new Map<string, Decoder>([
 ]);
 
 /**
- * What the kernel says of an expression, in our words. What it adds by itself (flags of lookups and of address translation,
- * the end of a range of one address) is taken away, so that a declared expression comes back as it was. A ProtocolError
- * where the attributes are malformed.
+ * Decodes a received expression. Attributes that the kernel adds (flags of lookups and of address translation, the end of a range of
+ * one address) are dropped, so that a declared expression reads back unchanged. Malformed attributes are a ProtocolError.
  */
 export const expressionFrom = ({ name, data }: ReceivedExpression, family: Family): Expression =>
   decoders.get(name)?.(data, family) ?? { kind: 'unknown', name, content: describeData(name, data) };

@@ -24,7 +24,7 @@ const isProtocol = (value: unknown): value is Protocol =>
 export const keyType = (key: readonly KeyField[], family: Family): number =>
   key.reduce((sum, field) => sum * (1 << typeBits) + dataTypes[kindOf(field, family)], 0);
 
-/** The reverse; undefined where a field is none that we know. */
+/** The reverse; undefined for an unknown field. */
 export const keyFromType = (type: number, family: Family): readonly KeyField[] | undefined => {
   const known = new Map<number, KeyField>([
     [dataTypes[family], 'address'],
@@ -40,14 +40,14 @@ export const keyFromType = (type: number, family: Family): readonly KeyField[] |
   return fields;
 };
 
-/** Bytes of a key: in a concatenation each field takes up whole registers, alone it does not. */
+/** Length of a key: in a concatenation each field takes whole registers, alone it does not. */
 export const keyLength = (key: readonly KeyField[], family: Family): number => {
   const [only] = key;
   if (key.length === 1 && only !== undefined) return lengths[kindOf(only, family)];
   return key.reduce((sum, field) => sum + align(lengths[kindOf(field, family)]), 0);
 };
 
-/** What is wrong with a value, if anything. */
+/** Why a value does not fit its field; undefined for a valid one. */
 const problemOf = (field: KeyField, value: KeyValue | undefined, family: Family): string | undefined => {
   if (field === 'port')
     return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff
@@ -62,7 +62,7 @@ const problemOf = (field: KeyField, value: KeyValue | undefined, family: Family)
     : `${value} is no address of ${family}`;
 };
 
-/** The bytes of a key. A ProtocolError where the values are not of its fields. */
+/** The bytes of a key. Values that do not fit its fields are a ProtocolError. */
 export const keyBytes = (
   key: readonly KeyField[],
   fields: readonly KeyValue[],
@@ -94,7 +94,7 @@ const protocolFrom = (number: number): Protocol | number => {
   return number;
 };
 
-/** The reverse. A protocol that is none of ours is its number. A ProtocolError where the length is not the key's. */
+/** The reverse. An unknown protocol stays a number. Bytes of another length are a ProtocolError. */
 export const fieldsFrom = (
   bytes: Uint8Array,
   key: readonly KeyField[],

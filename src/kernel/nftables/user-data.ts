@@ -1,6 +1,6 @@
 import { ProtocolError } from '../../netlink/errors.js';
 
-/** libnftnl, include/libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT, NFTNL_UDATA_SET_ELEM_COMMENT and NFTNL_UDATA_SET_*: what nft keeps in our objects for itself. */
+/** libnftnl, include/libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT, NFTNL_UDATA_SET_ELEM_COMMENT and NFTNL_UDATA_SET_*: data that nft keeps in objects. */
 export const UserData = { ruleComment: 0, elementComment: 0, setKeyByteOrder: 0, setComment: 7 } as const;
 
 /** nft, include/datatype.h: BYTEORDER_INVALID, for concatenations, and BYTEORDER_BIG_ENDIAN, in the machine's order */
@@ -13,7 +13,7 @@ export const writeUserData = (entries: readonly (readonly [type: number, value: 
 
 const maxCommentBytes = 127;
 
-/** The value of a comment: its text with a NUL. A ProtocolError where nft could not show it. */
+/** The value of a comment: its text with a NUL. A comment that nft cannot show is a ProtocolError. */
 export const commentBytes = (comment: string): Uint8Array => {
   const bytes = new TextEncoder().encode(comment);
   if (bytes.length > maxCommentBytes)
@@ -21,7 +21,7 @@ export const commentBytes = (comment: string): Uint8Array => {
   return Uint8Array.of(...bytes, 0);
 };
 
-/** The comment among user data; undefined where there is none, also where they are not nft's. */
+/** The comment in user data; undefined without one, and for data that is not in nft's format. */
 export const commentFrom = (userData: Uint8Array | undefined, type: number): string | undefined => {
   const bytes = userData ?? new Uint8Array(0);
   let at = 0;

@@ -21,7 +21,7 @@ import {
 
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
 
-/** Interfaces and addresses of the network namespace that the process was in when it was opened. Its methods reject with NetlinkError and ProtocolError. */
+/** Interfaces and addresses of the network namespace that the process was in when the client was opened. Its methods reject with NetlinkError and ProtocolError. */
 export class RtnetlinkClient {
   readonly #connection: Connection;
 
@@ -39,12 +39,12 @@ export class RtnetlinkClient {
     return this.#connection.sent;
   }
 
-  /** The listener is called when its socket was of no use any more and another one was opened. */
+  /** Calls the listener after a failed socket was replaced by another one. */
   onReopened(listener: (reopened: Reopened) => void): void {
     this.#connection.onReopened(listener);
   }
 
-  /** For `watchRoute`, to leave out what this client does. */
+  /** For `watchRoute`, to leave out the changes that this client makes. */
   get portId(): number {
     return this.#connection.portId;
   }
@@ -63,7 +63,7 @@ export class RtnetlinkClient {
     }
   }
 
-  /** Fails with EEXIST where the name is taken, with EOPNOTSUPP where the kernel has no dummy driver. */
+  /** Fails with EEXIST for a name in use, with EOPNOTSUPP where the kernel has no dummy driver. */
   async createDummy(name: string): Promise<Outcome> {
     return this.#perform(createDummyRequest(name));
   }
@@ -83,7 +83,7 @@ export class RtnetlinkClient {
       .filter(isPresent);
   }
 
-  /** Where the routes of the families lead over another machine: of all tables and paths. */
+  /** The gateways of all routes of the families, in all tables and paths. */
   async gateways(families: readonly Family[]): Promise<ReadonlySet<IpAddress>> {
     return new Set(
       families.flatMap((family) => this.#connection.dump(getRoutesRequest(family)).flatMap(gatewaysFrom)),

@@ -23,12 +23,12 @@ export interface Link {
   readonly up: boolean;
 }
 
-/** An address of one of this machine's interfaces; the name may be '' in events, where only the index is sure. */
+/** An address of an interface of this machine. In events, the name is '' for an interface that is not known yet. */
 export interface LinkAddress extends InterfaceAddress {
   readonly interfaceIndex: number;
 }
 
-/** Undefined for what other families (bridges) say about a link with the same message types. */
+/** Undefined for messages of other families (bridges), which use the same types. */
 export const linkFrom = (message: Message): Link | undefined => {
   const { header, attributes } = linkShape.read(message);
   if (header.family !== 'unspecified') return undefined;
@@ -60,7 +60,7 @@ export const addressFrom = (
   };
 };
 
-/** What brings or takes a host address: /32 or /128, as kube-proxy has them. */
+/** Binds or unbinds a host address: /32 or /128, as kube-proxy does. */
 export const addressRequest = (interfaceIndex: number, operation: AddressOperation): Request => {
   const binds = operation.kind === 'bind-address';
   return {
@@ -79,7 +79,7 @@ export const addressRequest = (interfaceIndex: number, operation: AddressOperati
   };
 };
 
-/** A dummy device without a transmit queue, down, as kube-proxy makes it. */
+/** A dummy device without a transmit queue, down, as kube-proxy creates it. */
 export const createDummyRequest = (name: string): Request => ({
   type: RouteMessage.newLink,
   flags: MessageFlag.create | MessageFlag.exclusive,
@@ -97,7 +97,7 @@ export const deleteLinkRequest = (index: number): Request => ({
   write: (writer) => linkShape.write(writer, { index }, {}),
 });
 
-/** One interface by its name; without a name all, in a dump. */
+/** One interface by its name; without a name a dump of all. */
 export const getLinkRequest = (name?: string): Request => ({
   type: RouteMessage.getLink,
   flags: 0,
@@ -114,7 +114,7 @@ export const getAddressesRequest: Request = {
   write: (writer) => addressShape.write(writer, {}, {}),
 };
 
-/** Routes of a family, of all tables. Kernels before 4.20 also tell of those of other types, such as one for every own address. */
+/** Routes of a family, in all tables. Kernels before 4.20 also send routes of other types, such as one for every local address. */
 export const getRoutesRequest = (family: Family): Request => ({
   type: RouteMessage.getRoute,
   flags: 0,
@@ -123,7 +123,7 @@ export const getRoutesRequest = (family: Family): Request => ({
   write: (writer) => routeShape.write(writer, { family, type: 'unicast' }, {}),
 });
 
-/** struct rtvia: a family (two bytes), then an address of it. */
+/** struct rtvia: a family (two bytes), then an address. */
 const viaHeaderLength = 2;
 
 const gatewayOf = ({ gateway, via }: NextHop): readonly IpAddress[] => {
@@ -131,7 +131,7 @@ const gatewayOf = ({ gateway, via }: NextHop): readonly IpAddress[] => {
   return bytes?.length === 4 || bytes?.length === 16 ? [ipFromBytes(bytes)] : [];
 };
 
-/** The gateways of a route: none where it leads to a link or nowhere, several where it is spread over paths. */
+/** The gateways of a route: none for a directly connected or unreachable one, several for a multipath one. */
 export const gatewaysFrom = (message: Message): readonly IpAddress[] => {
   const { header, attributes } = routeShape.read(message);
   if (header.type !== 'unicast') return [];

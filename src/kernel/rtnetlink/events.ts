@@ -3,16 +3,16 @@ import type { Message } from '../../netlink/message.js';
 import { RouteGroup, routeShapeOf, RouteMessage } from './attributes.js';
 import { addressFrom, linkFrom, type Link, type LinkAddress } from './convert.js';
 
-/** A change of an interface or an address; `interfaceName` of an address is '' until its link was told of. */
+/** A change of an interface or an address; `interfaceName` of an address is '' until an event of its link came. */
 export type RtnetlinkEvent =
   | { readonly kind: 'link' | 'link-gone'; readonly link: Link }
   | { readonly kind: 'address' | 'address-gone'; readonly address: LinkAddress };
 
 export interface RtnetlinkListener {
   event(event: RtnetlinkEvent): void;
-  /** The kernel had no room for some events: read everything again. */
+  /** The kernel dropped events because the receive buffer was full: read everything again. */
   lost(): void;
-  /** The socket is of no use any more, or what was called here threw. */
+  /** The socket failed, or a method of the listener threw. */
   failed(error: Error): void;
 }
 
@@ -24,7 +24,7 @@ const addressEvent = (
   address: LinkAddress | undefined,
 ): RtnetlinkEvent | undefined => (address === undefined ? undefined : { kind, address });
 
-/** The event in a message of the groups that are watched; undefined for what is none. `names` learns interfaces from it. */
+/** The event in a message of the watched groups; undefined for other messages. It updates `names`. */
 export const rtnetlinkEventFrom = (
   message: Message,
   names: Map<number, string>,
@@ -51,9 +51,9 @@ export const rtnetlinkEventFrom = (
 };
 
 /**
- * Tells of every change of links and addresses from now on, but for those that `exceptPort` asked for: it has its answers, and
- * ten thousand addresses would come back as ten thousand events. (Of IPv6 addresses the kernel does not say who asked, so
- * these come all the same.) Throws a NetlinkError where the socket cannot be opened.
+ * Watches for changes of links and addresses, except those that `ignoredPortId` requested: otherwise ten thousand bound addresses would
+ * cause ten thousand events. Events of IPv6 addresses do not carry the port, so they come in any case. Throws a NetlinkError
+ * where the socket cannot be opened.
  */
 export const watchRtnetlink = (
   listener: RtnetlinkListener,

@@ -4,7 +4,7 @@ import { align, hostIsLittleEndian } from '../../netlink/constants.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import { rawBytes, type Codec } from '../../netlink/codec/scalars.js';
 
-/** Where a route goes on: `gateway` of its own family, or `via`, a struct rtvia, of the other. */
+/** A next hop: `gateway` of the route's family, or `via`, a struct rtvia, of the other family. */
 export interface NextHop {
   readonly gateway?: Uint8Array;
   readonly via?: Uint8Array;

@@ -54,7 +54,7 @@ const text = (view: DataView, offset: number, length: number): string => {
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 };
 
-/** Whether a match is for all packets of open connections: `info` is what the extension keeps. */
+/** Whether a match accepts all packets of open connections; `info` is the extension's data. */
 export const matchesEstablished = (name: string, revision: number, info: DataView): boolean => {
   switch (name) {
     case 'comment':
@@ -95,16 +95,16 @@ const extensionAt = (view: DataView, offset: number, limit: number): Extension =
   };
 };
 
-/** Targets that end a packet's way as a drop does. */
+/** Targets that end the processing of a packet as a drop does. */
 const droppingTargets: readonly string[] = ['DROP', 'REJECT', 'TARPIT'];
 
-/** -NF_REPEAT - 1: back to the chain before. */
+/** -NF_REPEAT - 1: return to the calling chain. */
 const returnVerdict = -5;
 
 const standardVerdict = (verdict: number, isGoto: boolean): ForeignRule['action'] => {
   if (verdict >= 0) return { verdict: isGoto ? 'goto' : 'jump', chain: String(verdict) };
   if (verdict === returnVerdict) return { verdict: 'return' };
-  // Others than -NF_DROP - 1 and -NF_ACCEPT - 1 (queue) hand the packet to a program, which decides.
+  // Other values than -NF_DROP - 1 and -NF_ACCEPT - 1 (queue) let a program decide.
   return { verdict: verdict === -1 ? 'drop' : verdict === -2 ? 'accept' : 'continue' };
 };
 
@@ -134,7 +134,7 @@ const scopeOf = (
   return 'all';
 };
 
-/** One entry of a table: where it stands, and the rule that it is, or the chain that it is the head of (target ERROR). */
+/** One entry of a table: its offset, and either a rule or the name of the chain that begins after it (target ERROR). */
 export interface Entry {
   readonly offset: number;
   readonly rule: ForeignRule | undefined;
@@ -142,7 +142,7 @@ export interface Entry {
   readonly head: string | undefined;
 }
 
-/** Reads the entries of a table, as IPT_SO_GET_ENTRIES gives them. A ProtocolError where they are not what the header says. */
+/** Reads the entries of a table from IPT_SO_GET_ENTRIES. Entries that do not match their sizes are a ProtocolError. */
 export const readEntries = (family: 'ip' | 'ip6', table: Uint8Array): readonly Entry[] => {
   const layout = entryLayouts[family];
   const view = viewOf(table);

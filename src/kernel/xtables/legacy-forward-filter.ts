@@ -8,8 +8,8 @@ const forwardChain = 'FORWARD';
 const filterPriority = 0;
 
 /**
- * The chain of the hook, with the chains that its rules may lead to. Chains lie one after the other; a jump names the place
- * where its chain begins, which is behind the entry that names the chain.
+ * The chain of the hook, with the chains that its rules may jump to. Chains follow one another; a jump holds the offset of the first
+ * rule of its chain, which follows the entry with the chain's name.
  */
 const chainsOf = (entries: readonly Entry[], first: number, policyAt: number): ForwardFilter['chains'] => {
   const chains = new Map<string, ForeignRule[]>();
@@ -26,9 +26,8 @@ const chainsOf = (entries: readonly Entry[], first: number, policyAt: number): F
 };
 
 /**
- * The chain FORWARD of iptables' own table filter (x_tables, "legacy"), if there is one. Undefined where nobody uses it; then
- * nothing is loaded by asking. Throws where we may not look: EACCES for who is neither user nor group root, a NetlinkError
- * without CAP_NET_ADMIN.
+ * The chain FORWARD of the table filter of iptables-legacy (x_tables). Undefined where the table does not exist; it is not created.
+ * Throws without permission: EACCES for a process of neither user nor group root, a NetlinkError without CAP_NET_ADMIN.
  */
 export const legacyForwardFilter = (family: 'ip' | 'ip6'): ForwardFilter | undefined => {
   const name = { family, table: tableName } as const;
@@ -48,6 +47,6 @@ export const legacyForwardFilter = (family: 'ip' | 'ip6'): ForwardFilter | undef
   };
 };
 
-/** Both families' chain FORWARD of iptables-legacy, where there is one. As legacyForwardFilter. */
+/** As legacyForwardFilter, for both families. */
 export const legacyForwardFilters = async (): Promise<readonly ForwardFilter[]> =>
   (['ip', 'ip6'] as const).flatMap((family) => legacyForwardFilter(family) ?? []);

@@ -1,7 +1,7 @@
 import { readEntries } from './entries.js';
 import { hasTable, readTable, type TableName } from './table.js';
 
-/** The chains that somebody made in a table of iptables-legacy, and what its chain INPUT does with what no rule decides. */
+/** The user-defined chains of an iptables-legacy table, and the policy of its chain INPUT. */
 export interface LegacyTable extends TableName {
   readonly chains: readonly string[];
   /** Undefined in a table without that chain. */
@@ -23,8 +23,8 @@ const readLegacyTable = (name: TableName): LegacyTable => {
 };
 
 /**
- * The tables filter and nat of iptables-legacy, of both families, where somebody uses them; nothing is loaded by asking. Throws
- * where we may not look: EACCES for who is neither user nor group root, a NetlinkError without CAP_NET_ADMIN.
+ * The existing tables filter and nat of iptables-legacy, of both families; none is created. Throws without permission: EACCES for a
+ * process of neither user nor group root, a NetlinkError without CAP_NET_ADMIN.
  */
 export const legacyTables = (): readonly LegacyTable[] =>
   (['ip', 'ip6'] as const)

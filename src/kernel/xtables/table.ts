@@ -33,18 +33,18 @@ const query = ({ family, table }: TableName, name: number, bytes: Uint8Array): v
   querySocketOption(`read table ${table} of ${family}_tables`, { domain, level, name }, bytes);
 };
 
-/** Whether the table exists already. Asking for another one would make the kernel load it. */
+/** Whether the table exists. A query for a missing table would make the kernel create it. */
 export const hasTable = ({ family, table }: TableName): boolean => {
   try {
     return readFileSync(sockets[family].tables, 'utf8').split('\n').includes(table);
   } catch (error) {
-    // No ip_tables in this kernel. The list of its tables is for the user root and the group root.
+    // The kernel has no ip_tables. Only user root and group root may read the list of its tables.
     if (codeOf(error) === 'ENOENT') return false;
     throw error;
   }
 };
 
-/** Where the chain of a hook begins, and where its policy stands: offsets into the table. */
+/** Offsets into the table of a hook's chain and of its policy. */
 interface BuiltInChain {
   readonly first: number;
   readonly policy: number;
@@ -77,10 +77,10 @@ const readEntries = (name: TableName, { size }: TableInfo): Uint8Array => {
   return reply.subarray(entriesLayout.table);
 };
 
-/** Somebody may change the table between the question for its size and the one for the rest; the kernel then answers EAGAIN. */
+/** Another program may change the table between the query for its size and the one for its entries; the kernel then answers EAGAIN. */
 const maxAttempts = 5;
 
-/** A table as the kernel has it. Throws where we may not look: a NetlinkError without CAP_NET_ADMIN. */
+/** Reads a table. Throws a NetlinkError without CAP_NET_ADMIN. */
 export const readTable = (
   name: TableName,
   attempt = 1,

@@ -13,7 +13,7 @@ import { readStatus, type Status } from '../objects/schemas.js';
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** What TLS needs to know of a server and of us. */
+/** TLS options of a server and of this client. */
 export interface TlsMaterial {
   readonly ca?: string | Buffer | undefined;
   readonly cert?: string | Buffer | undefined;
@@ -22,31 +22,31 @@ export interface TlsMaterial {
   readonly rejectUnauthorized?: boolean | undefined;
 }
 
-/** What a request needs beside its path. */
+/** Credentials of a request. */
 export interface RequestCredentials {
   readonly headers: Headers;
   readonly tls: TlsMaterial;
-  /** Set where requests go through a proxy. */
+  /** Set for requests through a proxy. */
   readonly agent?: HttpAgent | undefined;
 }
 
-/** Who we are for the API server, and where it is. */
+/** The address of the API server and the credentials for it. */
 export interface CredentialSource {
   readonly server: URL;
-  /** Called for each request: files may have been renewed meanwhile. */
+  /** Called for each request, because files may have been renewed. */
   current(): Promise<RequestCredentials>;
-  /** Called after the server did not accept us: whatever is kept of tokens has to be fetched anew. */
+  /** Called after the server rejected the credentials: cached tokens must be fetched again. */
   refresh(): Promise<void>;
 }
 
-/** The API server answered with a failure, by its HTTP status or in an ERROR event. */
+/** The API server reported a failure, by its HTTP status or in an ERROR event. */
 export class ApiError extends BaseError {
   readonly status: number;
-  /** As `Expired`, `TooManyRequests`; '' where it gave none. */
+  /** As `Expired`, `TooManyRequests`; '' without one. */
   readonly reason: string;
   readonly tooLargeVersion: boolean;
   readonly retryAfterSeconds: number | undefined;
-  /** The one object that does not exist, as `nodes/n1`; undefined where something else was not found, or wrong. */
+  /** The object that does not exist, as `nodes/n1`; undefined for any other failure. */
   readonly missing: string | undefined;
 
   constructor(httpStatus: number, status: Status, retryAfter?: string) {
@@ -62,42 +62,42 @@ export class ApiError extends BaseError {
   }
 }
 
-/** Nothing came within the time that was allowed for it. */
+/** No data came before the deadline. */
 export class IdleTimeoutError extends BaseError {}
 
-/** An answer with a 2xx status. Its bytes come by iteration: to be begun at once; leaving it closes the connection, the deadline ends it with a IdleTimeoutError. */
+/** A response with a 2xx status. Iterate over its bytes at once. Leaving the loop closes the connection; the deadline ends it with an IdleTimeoutError. */
 export interface ApiResponse extends AsyncIterable<Buffer> {
-  /** Moves the deadline to so many milliseconds from now. */
+  /** Sets the deadline to so many milliseconds from now. */
   setDeadline(milliseconds: number): void;
 }
 
-/** Told of each request when its answer begins; must not throw. */
+/** Called for each request when its response begins; must not throw. */
 export type RequestObserver = (request: {
   readonly method: string;
   readonly host: string;
-  /** The HTTP status; `<error>` where there was no answer, as client-go has it. */
+  /** The HTTP status; `<error>` without a response, as in client-go. */
   readonly code: string;
 }) => void;
 
 export interface OpenOptions {
   readonly signal: AbortSignal;
-  /** Time for the answer to begin, milliseconds; the deadline of its body until `within` moves it. */
+  /** Time until the response begins, milliseconds; also the deadline of its body until `setDeadline`. */
   readonly milliseconds: number;
 }
 
-/** What is sent with a request that changes something. */
+/** Method and body of a request that changes an object. */
 export interface Change {
   readonly method: 'POST' | 'PATCH';
   readonly contentType: 'application/json' | 'application/merge-patch+json';
   readonly body: unknown;
 }
 
-/** A dead peer is noticed after this and ten probes a second each, however long a stream is silent. */
+/** A dead peer is detected after this and ten probes, one per second, even on a silent stream. */
 const keepAliveMilliseconds = 5_000;
 
-/** Packets to a server that is away may vanish, and TCP would try for minutes. */
+/** Packets to an unreachable server may be lost, and TCP would retry for minutes. */
 const connectMilliseconds = 2_000;
-/** TLS included: a server that all nodes come back to takes its time over that. */
+/** Including TLS, which is slow on a server that all nodes reconnect to. */
 const secureMilliseconds = 10_000;
 
 const largestStatusBytes = 64 * 1024;
@@ -105,7 +105,7 @@ const largestStatusBytes = 64 * 1024;
 const fingerprint = ({ ca, cert, key, servername, rejectUnauthorized }: TlsMaterial): string =>
   JSON.stringify([ca?.toString(), cert?.toString(), key?.toString(), servername, rejectUnauthorized]);
 
-/** Kills a request when its time is over; the time can be moved. */
+/** Destroys a request when its deadline passes; the deadline can be moved. */
 class Deadline {
   #timer: NodeJS.Timeout | undefined;
   #expired: IdleTimeoutError | undefined;
@@ -124,13 +124,13 @@ class Deadline {
     clearTimeout(this.#timer);
   }
 
-  /** What really went wrong: a killed request only says that it was aborted. */
+  /** The actual cause: a destroyed request only reports that it was aborted. */
   explain(error: unknown): unknown {
     return this.#expired ?? error;
   }
 }
 
-/** Calls `late` where the socket takes too long to connect once the name of the server is resolved. */
+/** Calls `late` where the socket takes too long to connect after the server's name was resolved. */
 const limitConnectTime = (
   socket: Socket,
   { hostname }: URL,
@@ -152,7 +152,7 @@ const limitConnectTime = (
     socket.once(end, () => clearTimeout(timer));
 };
 
-/** Whatever took a connection away may have taken the idle ones without a word. */
+/** The cause of a lost connection may have broken idle ones without notice. */
 const closeIdleConnections = ({ freeSockets }: HttpAgent): void => {
   for (const socket of Object.values(freeSockets).flat()) socket?.destroy();
 };
@@ -183,7 +183,7 @@ const statusOf = async (response: ApiResponse): Promise<Status> => {
   try {
     return readStatus(JSON.parse(text));
   } catch {
-    // A load balancer in between answers in HTML or not at all; the HTTP status says enough.
+    // A load balancer may answer in HTML or without a body; the HTTP status is enough.
     return {};
   }
 };
@@ -193,12 +193,12 @@ interface StartedResponse {
   readonly deadline: Deadline;
 }
 
-/** Asks one API server over one pool of connections that stay open. */
+/** Sends requests to one API server over a pool of persistent connections. */
 export class ApiClient implements Disposable {
   #agent: HttpAgent | undefined;
   #fingerprint = '';
 
-  /** `limit` holds requests back; without it they go out as they come. */
+  /** `limit` delays requests; without it they are sent at once. */
   constructor(
     private readonly credentials: CredentialSource,
     private readonly limit?: RateLimiter,
@@ -206,16 +206,16 @@ export class ApiClient implements Disposable {
   ) {}
 
   /**
-   * The answer to a GET of a path with query. Credentials that are not accepted are fetched anew once. Throws ApiError for
-   * a failure status, IdleTimeoutError, the abort reason, or what the connection failed with.
+   * The response to a GET of a path with query. Rejected credentials are refreshed once. Throws ApiError for a failure status,
+   * IdleTimeoutError, the abort reason, or the error of the connection.
    */
   open(path: string, options: OpenOptions): Promise<ApiResponse> {
     return this.#requestWithRefresh(path, undefined, options);
   }
 
   /**
-   * Changes something and drops the answer's body. It may reach the server twice, where a connection breaks: to be made so that
-   * this does no harm. Throws as `open`.
+   * Sends a change and discards the response body. The change must be idempotent: where a connection breaks, the server may get it
+   * twice. Throws as `open`.
    */
   async change(path: string, change: Change, options: OpenOptions): Promise<void> {
     for await (const _chunk of await this.#requestWithRefresh(path, change, options));
@@ -327,7 +327,7 @@ export class ApiClient implements Disposable {
     return request;
   }
 
-  /** Renewed certificates get new connections; streams on the old ones go on until they end. */
+  /** Renewed certificates need new connections; streams on old connections continue until they end. */
   #pool(tls: TlsMaterial): HttpAgent {
     const currentFingerprint = fingerprint(tls);
     if (this.#agent !== undefined && this.#fingerprint === currentFingerprint) return this.#agent;

@@ -7,9 +7,9 @@ export interface KeyedChange<Key, Value> {
   readonly value: Value | undefined;
 }
 
-/** The objects of one kind: where the API server has them and where they are kept here. */
+/** The objects of one kind: their path on the API server, and the store that keeps them. */
 export interface Collection<Key extends string, Value> {
-  /** For people and metrics, as `services`. */
+  /** For logs and metrics, as `services`. */
   readonly name: string;
   /** As `/api/v1/services`. */
   readonly path: string;
@@ -17,22 +17,22 @@ export interface Collection<Key extends string, Value> {
   readonly selectors: Readonly<Record<string, string>>;
   /** Throws MalformedObject. */
   read(object: unknown): Parsed<Key, Value>;
-  /** What is kept under this key now. */
+  /** The object in the store with this key. */
   current(key: Key): Value | undefined;
-  /** Makes the kept objects exactly these, in one step. */
+  /** Replaces all objects in the store, in one step. */
   replace(objects: ReadonlyMap<Key, Value>): void;
-  /** Takes in all changes in one step. */
+  /** Applies all changes in one step. */
   apply(changes: readonly KeyedChange<Key, Value>[]): void;
-  /** Told of everything that is wrong with an object each time it comes; an empty list: nothing. */
+  /** Called with all problems of an object each time it comes, also when it has none. */
   report(object: string, problems: readonly string[]): void;
 }
 
-/** What came of an object: a change, or the key (if that much could be read) of one too malformed to know what it says. */
+/** A parsed object: a change, or the key, if it could be read, of a malformed one. */
 type Reading<Key, Value> =
   | { readonly change: KeyedChange<Key, Value> }
   | { readonly malformed: string | undefined };
 
-/** Takes in objects as they arrive: single ones as changes, the ones of a list together at its end. */
+/** Passes objects on to the store: single ones as changes, those of a list together at its end. */
 export class ListBuffer<Key extends string, Value> {
   #listed: Map<Key, Value> | undefined;
   #changes: KeyedChange<Key, Value>[] = [];
@@ -45,7 +45,7 @@ export class ListBuffer<Key extends string, Value> {
     return this.#malformed;
   }
 
-  /** From now on objects are those of a new list, until `deliver` or `drop`. */
+  /** The following objects belong to a new list, until `commitList` or `discardList`. */
   beginList(): void {
     this.#listed = new Map();
   }
@@ -54,14 +54,14 @@ export class ListBuffer<Key extends string, Value> {
     return this.#listed !== undefined;
   }
 
-  /** An object that is there. One too malformed to be read keeps what it was before. */
+  /** An added or changed object. A malformed one keeps its last state in the store. */
   upsert(object: unknown): void {
     const reading = this.#read(object);
     if ('change' in reading) this.#add(reading.change);
     else if (reading.malformed !== undefined) this.#keepCurrent(reading.malformed as Key);
   }
 
-  /** An object that is gone, as it was before or after that. */
+  /** A deleted object, in its last state. */
   remove(object: unknown): void {
     const reading = this.#read(object);
     const key = 'change' in reading ? reading.change.key : (reading.malformed as Key | undefined);
@@ -70,7 +70,7 @@ export class ListBuffer<Key extends string, Value> {
     this.#add({ key, value: undefined });
   }
 
-  /** Passes on what has come since the last time. */
+  /** Passes on the changes since the last call. */
   flush(): void {
     const changes = this.#changes;
     if (changes.length === 0) return;
@@ -78,7 +78,7 @@ export class ListBuffer<Key extends string, Value> {
     this.collection.apply(changes);
   }
 
-  /** Ends a list: its objects are all there are. Returns how many. */
+  /** Ends a list, whose objects replace all others. Returns their number. */
   commitList(): number {
     const listed = this.#listed ?? new Map<Key, Value>();
     this.#listed = undefined;
@@ -86,7 +86,7 @@ export class ListBuffer<Key extends string, Value> {
     return listed.size;
   }
 
-  /** Forgets a list that did not come to its end. */
+  /** Discards an incomplete list. */
   discardList(): void {
     this.#listed = undefined;
   }
@@ -115,7 +115,7 @@ export class ListBuffer<Key extends string, Value> {
     else this.#listed.set(change.key, this.#reuseIfEqual(change.key, change.value));
   }
 
-  /** A list that says what is known already must not be kept twice in memory while it comes. */
+  /** Reuses known equal objects, so that a list does not keep a second copy of them in memory. */
   #reuseIfEqual(key: Key, value: Value): Value {
     const current = this.collection.current(key);
     return current !== undefined && sameStructure(current, value) ? current : value;

@@ -8,15 +8,15 @@ import { parseYaml } from '../../base/yaml.js';
 import type { CredentialSource, Headers, RequestCredentials } from './api-client.js';
 
 export interface CredentialOptions {
-  /** A kubeconfig file; undefined: the service account of the pod we run in. */
+  /** A kubeconfig file; undefined: the service account of this pod. */
   readonly kubeconfig?: string | undefined;
-  /** An API server's URL that goes before the one of the kubeconfig (`--master`). */
+  /** URL of the API server, which overrides that of the kubeconfig (`--master`). */
   readonly master?: string | undefined;
-  /** Where `var/run/secrets/kubernetes.io/serviceaccount` is found; '' (the root) outside of tests. */
+  /** The directory with `var/run/secrets/kubernetes.io/serviceaccount`; '' (the root) except in tests. */
   readonly serviceAccountRoot?: string;
 }
 
-/** The time an exec plugin has to hand out a credential, milliseconds. */
+/** Time limit for an exec plugin, milliseconds. */
 const credentialMilliseconds = 60_000;
 
 const loadKubeconfig = (file: string): KubeConfig => {
@@ -52,14 +52,14 @@ const loadMaster = (server: string): KubeConfig => {
   return config;
 };
 
-/** The client drops `tokenFile` of a kubeconfig's user, which bound service account tokens need; it can re-read one elsewhere. */
+/** The client ignores `tokenFile` of a kubeconfig's user, which bound service account tokens need; it re-reads a token file elsewhere. */
 const useTokenFile = (config: KubeConfig, file: string): void => {
   const user = config.getCurrentUser();
   if (user === null) return;
   const tokenFile = tokenFileOf(readFileSync(file, 'utf8'), user.name);
   if (tokenFile === undefined) return;
   const path = isAbsolute(tokenFile) ? tokenFile : join(dirname(file), tokenFile);
-  // As in client-go, the file goes before a token that is written out.
+  // As in client-go, the file overrides an inline token.
   const { token: _, ...rest } = user;
   replaceUser(config, { ...rest, authProvider: { name: 'tokenFile', config: { tokenFile: path } } });
 };
@@ -77,7 +77,7 @@ const tokenFileOf = (kubeconfig: string, userName: string): string | undefined =
   return typeof tokenFile === 'string' ? tokenFile : undefined;
 };
 
-/** Exec plugins ask KUBERNETES_EXEC_INFO for the version they shall answer in; the client does not set it. */
+/** Exec plugins read the requested API version from KUBERNETES_EXEC_INFO, which the client does not set. */
 const setExecPluginInfo = (config: KubeConfig): void => {
   const user = config.getCurrentUser();
   const exec: unknown = user?.exec;
@@ -126,11 +126,11 @@ const load = (options: CredentialOptions): KubeConfig => {
   const server = master ?? cluster?.server ?? '';
   config.clusters = config.clusters.map((other) =>
     other.name === cluster?.name
-      ? // The client refuses plain HTTP unless it is told that nothing need be verified; there is nothing to verify then.
+      ? // The client refuses plain HTTP unless verification is off; plain HTTP has nothing to verify.
         { ...other, server, skipTLSVerify: other.skipTLSVerify || server.startsWith('http:') }
       : other,
   );
-  // Without a user the client does not even look at the cluster's certificate authority.
+  // Without a user the client ignores the cluster's certificate authority.
   if (config.getCurrentUser() === null) {
     config.users = [...config.users, { name: 'nobody' }];
     config.contexts = config.contexts.map((context) =>
@@ -148,7 +148,7 @@ const serverUrl = (config: KubeConfig): URL => {
 
 const headersOf = (options: RequestOptions): Headers => {
   const headers: Record<string, string> = {};
-  // A token that was read from a file ends with a line break, which no header may hold.
+  // A token file ends with a line break, which a header must not contain.
   for (const [name, value] of Object.entries(options.headers ?? {}))
     if (typeof value === 'string') headers[name] = value.trim();
   if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
@@ -196,7 +196,7 @@ class KubeConfigCredentials implements CredentialSource {
     };
   }
 
-  /** A new KubeConfig has no cached tokens; a kubeconfig that was rewritten meanwhile counts as it is now. */
+  /** A new KubeConfig has no cached tokens and reads the kubeconfig file again. */
   async refresh(): Promise<void> {
     this.#config = load(this.options);
   }
@@ -204,7 +204,7 @@ class KubeConfigCredentials implements CredentialSource {
 
 /**
  * Credentials from a kubeconfig (tokens, token files, certificates, exec plugins, passwords, proxies) or a pod's service
- * account. An InputError where there are none or they make no sense.
+ * account. Missing or invalid ones are an InputError.
  */
 export const loadCredentials = (options: CredentialOptions): CredentialSource =>
   new KubeConfigCredentials(options);

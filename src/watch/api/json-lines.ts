@@ -1,12 +1,12 @@
 import { BaseError, messageOf } from '../../base/errors.js';
 
-/** No object of an API server comes near this: etcd takes 1.5 MB at most. What is larger is a fault, not an object. */
+/** Far more than any object: etcd stores 1.5 MB at most. */
 export const largestObjectBytes = 16 * 1024 * 1024;
 
-/** The bytes of an answer are not what they must be: cut off, garbled or beyond all measure. */
+/** A response is truncated, malformed or too large. */
 export class BrokenStream extends BaseError {}
 
-/** Parses one JSON text; a text that is none is a BrokenStream that shows its beginning. */
+/** Parses one JSON text; invalid text is a BrokenStream that quotes its beginning. */
 export const parseJson = (bytes: Buffer): unknown => {
   try {
     return JSON.parse(bytes.toString('utf8')) as unknown;
@@ -16,7 +16,7 @@ export const parseJson = (bytes: Buffer): unknown => {
   }
 };
 
-/** Bytes that came in pieces and belong together, up to a limit. */
+/** Collects chunks of one text, up to a limit. */
 export class Chunks {
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -27,7 +27,7 @@ export class Chunks {
     return this.#bytes === 0;
   }
 
-  /** Keeps a piece; more bytes than the limit are a BrokenStream. */
+  /** Adds a chunk; more bytes than the limit are a BrokenStream. */
   add(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.#bytes += chunk.length;
@@ -36,7 +36,7 @@ export class Chunks {
     this.#chunks.push(chunk);
   }
 
-  /** All pieces as one, and forgets them. */
+  /** Returns all chunks as one and removes them. */
   take(): Buffer {
     const [first, ...rest] = this.#chunks;
     const whole = first !== undefined && rest.length === 0 ? first : Buffer.concat(this.#chunks);
@@ -48,7 +48,7 @@ export class Chunks {
 
 const newline = 0x0a;
 
-/** Cuts a stream of bytes into lines of JSON. Blank lines are nothing; a line that is no JSON or too long is a BrokenStream. */
+/** Splits a stream of bytes into lines of JSON. Blank lines are ignored; an invalid or too long line is a BrokenStream. */
 export class JsonLines {
   readonly #partial: Chunks;
 
@@ -56,7 +56,7 @@ export class JsonLines {
     this.#partial = new Chunks(limitBytes);
   }
 
-  /** The values of the lines that end in this chunk, one by one, so that those before a broken line are not lost. */
+  /** Yields the values of the lines that end in this chunk, so that those before a broken line are not lost. */
   *push(chunk: Buffer): Generator {
     let start = 0;
     for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
@@ -67,7 +67,7 @@ export class JsonLines {
     this.#partial.add(chunk.subarray(start));
   }
 
-  /** To be called at the end of the stream: a line without an end is a BrokenStream. */
+  /** Call at the end of the stream: an incomplete last line is a BrokenStream. */
   finish(): void {
     if (!this.#partial.isEmpty) throw new BrokenStream('the last line has no end');
   }

@@ -9,8 +9,8 @@ const closeBracket = 0x5d;
 const itemsKey = Buffer.from(JSON.stringify('items'));
 
 /**
- * Takes a list of an API server apart while it arrives: each of `items` by itself, the rest around them at the end. A
- * server may answer with the whole cluster in one body; this way no more than one object of it is held as text.
+ * Parses a list while it arrives: each of `items` separately, the rest around them at the end. A server may send the whole cluster
+ * in one body; the splitter holds the text of only one object.
  */
 export class ListSplitter {
   readonly #item: Chunks;
@@ -19,7 +19,7 @@ export class ListSplitter {
   #inString = false;
   #escaped = false;
   #inItems = false;
-  /** How many bytes of `"items"` the latest string directly in the list has matched; -1: it is another one. */
+  /** How many bytes of `"items"` the last string at the top level has matched; -1: it is another string. */
   #matched = -1;
 
   constructor(limitBytes: number = largestObjectBytes) {
@@ -27,7 +27,7 @@ export class ListSplitter {
     this.#envelope = new Chunks(limitBytes);
   }
 
-  /** The items that end in this chunk. What is no JSON is a BrokenStream. */
+  /** Yields the items that end in this chunk. Invalid JSON is a BrokenStream. */
   *push(chunk: Buffer): Generator {
     let start = 0;
     for (let index = 0; index < chunk.length; index += 1) {
@@ -67,7 +67,7 @@ export class ListSplitter {
     this.#keepRest(chunk.subarray(start));
   }
 
-  /** The list without its items. A list that has not ended is a BrokenStream. */
+  /** The list without its items. An incomplete list is a BrokenStream. */
   finish(): unknown {
     if (this.#depth !== 0 || this.#inString || this.#envelope.isEmpty)
       throw new BrokenStream('the list has no end');
@@ -82,7 +82,7 @@ export class ListSplitter {
     else if (byte === quote) this.#inString = false;
   }
 
-  /** Between two items there is nothing worth keeping. */
+  /** The text between two items is not needed. */
   #keepRest(rest: Buffer): void {
     if (!this.#inItems) this.#envelope.add(Buffer.from(rest));
     else if (this.#depth > 2) this.#item.add(rest);

@@ -1,12 +1,12 @@
-/** Where a reflector stands: what to ask the API server next. */
+/** The state of a reflector, which decides its next request. */
 export interface ResumePoint {
-  /** The version that the store has; undefined: everything has to be listed. */
+  /** The resource version of the store; undefined: list everything. */
   readonly version: string | undefined;
-  /** `stream`: a watch that begins with all objects (WatchList). `pages`: list, then watch; for servers that cannot do the former. */
+  /** `stream`: a watch that begins with all objects (WatchList). `pages`: list, then watch, for servers without WatchList. */
   readonly lister: 'stream' | 'pages';
-  /** `any`: what the server has at hand, in pages. `latest`: what etcd says now, in one piece; once something is known, so that it never goes back in time. */
+  /** `any`: from the server's cache, in pages. `latest`: from etcd, in one piece, so that the store never goes back in time. */
   readonly freshness: 'any' | 'latest';
-  /** Broken streams in a row from this version: the broken line may be one that comes each time. */
+  /** Consecutive broken streams from this version: the same line may break each of them. */
   readonly brokenStreams: number;
 }
 
@@ -19,50 +19,50 @@ export const initialResumePoint: ResumePoint = {
 
 /** Why listing or watching stopped. */
 export type StreamEnd =
-  /** The server said so, by an HTTP status or an ERROR event. */
+  /** The server reported a failure, by an HTTP status or an ERROR event. */
   | {
       readonly cause: 'refused';
       readonly status: number;
-      /** The version asked for is newer than what this server has. */
+      /** The requested version is newer than the server's. */
       readonly tooLargeVersion: boolean;
       readonly retryAfterSeconds: number | undefined;
-      /** In an ERROR event, after the answer had begun. */
+      /** In an ERROR event, after the response had begun. */
       readonly begun: boolean;
     }
-  /** No connection, or it was reset; `begun`: after the answer had begun. */
+  /** No connection, or it was reset; `begun`: after the response had begun. */
   | { readonly cause: 'connection'; readonly begun: boolean }
-  /** Nothing came when something was due: a half-open connection or a stuck server. */
+  /** The stream was silent for too long: a half-open connection or a blocked server. */
   | { readonly cause: 'silence'; readonly begun: boolean }
-  /** The bytes were no lines of JSON. */
+  /** The stream had invalid JSON. */
   | { readonly cause: 'broken' }
-  /** The server ended the stream in order; `mute`: without a single event or bookmark in all its time; `early`: it had hardly begun. */
+  /** The server ended the stream; `mute`: without any event or bookmark; `early`: soon after its beginning. */
   | { readonly cause: 'ended'; readonly life: 'normal' | 'mute' | 'early' }
-  /** The server does not know streaming lists: it began like a plain watch. */
+  /** The server does not support streaming lists: it began a plain watch. */
   | { readonly cause: 'unsupported' };
 
-/** What a failed attempt says about the API server; retry-delay.ts decides by it how long to wait. */
+/** The state of the API server after a failed attempt; retry-delay.ts derives the delay from it. */
 export type FailureKind =
-  /** It did not answer at all. */
+  /** No response. */
   | 'unreachable'
-  /** It answered that it cannot serve now, or a watch broke off: asking again costs little. */
+  /** It reported that it cannot serve now, or a watch broke: another attempt is cheap. */
   | 'unavailable'
-  /** It does not let us in, or does not know the resource: a server that starts has not loaded its rules yet. */
+  /** It denied access or does not know the resource: a starting server has not loaded its rules yet. */
   | 'denied'
-  /** It serves, but what it sends is of no use, or a list broke off: asking again is expensive. */
+  /** It serves, but its data is unusable or a list broke: another attempt is expensive. */
   | 'misbehaving'
-  /** It serves, but our version is too old for it, as after each restart: everybody has to list. */
+  /** It serves, but our version is too old, as after each restart: every client must list. */
   | 'expired';
 
 export interface NextStep {
   readonly resumePoint: ResumePoint;
-  /** `none`: go on at once. Seconds: what the server asked for. */
+  /** `none`: continue at once. Seconds: the server's Retry-After. */
   readonly pause: 'none' | FailureKind | { readonly seconds: number };
 }
 
-/** A version that brought this many broken streams in a row is given up: a list may get past the broken line. */
+/** After this many consecutive broken streams the version is dropped: a list may avoid the broken line. */
 const maxBrokenStreams = 3;
 
-/** Statuses with which servers answer to a parameter they do not know. */
+/** Statuses of servers that do not know a parameter. */
 const unsupportedParameterStatuses: ReadonlySet<number> = new Set([400, 405, 406, 415, 422, 501]);
 
 const goneStatus = 410;
@@ -76,7 +76,7 @@ const relist = (resumePoint: ResumePoint): ResumePoint => ({
 
 const deniedStatuses: ReadonlySet<number> = new Set([401, 403, 404]);
 
-/** Whether the server found the version too old or too new, so that everything has to be listed. */
+/** Whether the version is too old or too new for the server, so that everything must be listed. */
 export const isStaleVersion = (end: StreamEnd): boolean =>
   end.cause === 'refused' && (end.status === goneStatus || end.tooLargeVersion);
 
@@ -102,7 +102,7 @@ const pauseOf = (end: StreamEnd, kind: FailureKind = failureKindOf(end)): NextSt
 
 const hasResponseStarted = (end: StreamEnd): boolean => 'begun' in end && end.begun;
 
-/** After a list stopped before it was whole. */
+/** After an incomplete list. */
 const afterList = (resumePoint: ResumePoint, end: StreamEnd): NextStep => {
   if (isStaleVersion(end)) return { resumePoint: relist(resumePoint), pause: pauseOf(end, 'misbehaving') };
   const refusal = end.cause === 'refused' && unsupportedParameterStatuses.has(end.status);
@@ -111,10 +111,10 @@ const afterList = (resumePoint: ResumePoint, end: StreamEnd): NextStep => {
     const pages: ResumePoint = { ...resumePoint, lister: 'pages' };
     if (refusal || end.cause === 'unsupported' || end.cause === 'ended')
       return { resumePoint: pages, pause: 'none' };
-    // Silence before the answer begins is an outage and says nothing about streaming lists.
+    // Silence before the response begins is an outage and says nothing about streaming lists.
     if (end.cause === 'silence' && end.begun) return { resumePoint: pages, pause };
   }
-  // The one parameter of a paged list that a server can find wrong is its own continue token.
+  // The only parameter of a paged list that a server can reject is its own continue token.
   return { resumePoint: refusal ? relist(resumePoint) : resumePoint, pause };
 };
 
@@ -123,7 +123,7 @@ const afterWatch = (resumePoint: ResumePoint, end: StreamEnd): NextStep => {
   const unchanged = { ...resumePoint, brokenStreams: 0 };
   switch (end.cause) {
     case 'ended':
-      // A server whose version lies behind ours (etcd restored from a copy) keeps silent until it has caught up.
+      // A server with an older version than ours (etcd restored from a backup) stays silent until it catches up.
       if (end.life === 'mute') return { resumePoint: relist(resumePoint), pause: 'expired' };
       return { resumePoint: unchanged, pause: end.life === 'early' ? 'unavailable' : 'none' };
     case 'broken':
@@ -144,6 +144,6 @@ const afterWatch = (resumePoint: ResumePoint, end: StreamEnd): NextStep => {
   }
 };
 
-/** What to do after listing (no version yet) or watching stopped. */
+/** The next step after a list (no version yet) or a watch stopped. */
 export const nextStep = (resumePoint: ResumePoint, end: StreamEnd): NextStep =>
   resumePoint.version === undefined ? afterList(resumePoint, end) : afterWatch(resumePoint, end);

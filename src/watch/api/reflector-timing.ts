@@ -1,21 +1,21 @@
 import type { RetryTiming } from './retry-delay.js';
 import type { IdleTiming } from './watch-liveness.js';
 
-/** How long a reflector waits for what; milliseconds where nothing else is said. */
+/** Time limits of a reflector, in milliseconds unless stated otherwise. */
 export interface ReflectorTiming extends RetryTiming, IdleTiming {
-  /** How long the server shall keep a watch, seconds: between these, at random, so that nodes do not come back together. */
+  /** Requested duration of a watch, seconds: random between these, so that nodes do not reconnect together. */
   readonly watchSeconds: readonly [from: number, to: number];
-  /** How much later than that a watch counts as dead. */
+  /** How long after that a watch counts as dead. */
   readonly slack: number;
-  /** For an answer to begin, and for each further piece of a list. */
+  /** Until a response begins, and for each further chunk of a list. */
   readonly response: number;
-  /** For a watch to begin: a server answers it at once, or after the time for which it queues requests. */
+  /** Until a watch begins: a server answers at once, or after the time for which it queues requests. */
   readonly watchResponse: number;
-  /** For each further piece of a streaming list before its end mark. */
+  /** For each further chunk of a streaming list before its end. */
   readonly initialIdle: number;
   /**
-   * After a stream was followed for so long the next failure is a first one. Not less than the longest pause: so a server that
-   * loses us again and again is not asked more often than if it never took us.
+   * After a stream of this duration the delays start from the beginning. Not shorter than the longest delay, so that a server that
+   * drops connections repeatedly gets no more requests than one that refuses them.
    */
   readonly healthy: number;
   /** A stream that ended within this time counts as a failure. */

@@ -38,26 +38,26 @@ export interface ReflectorOptions<Key extends string, Value> {
   readonly timing?: ReflectorTiming;
   /** From 0 (inclusive) to 1 (exclusive), as Math.random. */
   readonly random?: () => number;
-  /** Shared by all that follow the same server; its own where absent. */
+  /** Shared by all reflectors of one server; a separate one where absent. */
   readonly pacer?: RetryPacer;
 }
 
 type FailureCause = Exclude<StreamEnd['cause'], 'ended'> | 'ended-early';
 
-/** What a reflector has done so far, for metrics. */
+/** Counters for metrics. */
 export interface ReflectorCounters {
   readonly lists: number;
   readonly watches: number;
   readonly events: number;
   readonly malformed: number;
-  /** When the last event came, milliseconds since 1970; bookmarks count. */
+  /** Time of the last event or bookmark, milliseconds since 1970. */
   readonly lastEventAt: number | undefined;
   readonly failures: Readonly<Partial<Record<FailureCause, number>>>;
-  /** The resource version that the store has; undefined before the first list and while listing anew. */
+  /** The resource version of the store; undefined before the first list and while listing again. */
   readonly version: string | undefined;
 }
 
-/** The server began a streaming list as if it were a plain watch. */
+/** The server began a plain watch instead of a streaming list. */
 class UnsupportedError extends BrokenStream {}
 
 const pageSize = 500;
@@ -74,8 +74,8 @@ const streamEndOf = (error: unknown, begun: boolean): StreamEnd => {
 };
 
 /**
- * Keeps a collection equal to the API server's objects of one kind: lists, watches, and after whatever failure goes on
- * from where it was, or lists again. It never gives up; only its signal ends it.
+ * Keeps a collection equal to the API server's objects of one kind: lists, watches, and after every failure resumes or lists again.
+ * Only its signal ends it.
  */
 export class Reflector<Key extends string, Value> {
   readonly #options: ReflectorOptions<Key, Value>;
@@ -88,15 +88,15 @@ export class Reflector<Key extends string, Value> {
   readonly #failures: Partial<Record<FailureCause, number>> = {};
   #resumePoint: ResumePoint = initialResumePoint;
   #history: FailureHistory = noFailures;
-  /** What the last list held. */
+  /** Number of objects in the last list. */
   #listedObjects = 0;
-  /** When the answer at hand began, by the clock. */
+  /** When the current response began. */
   #responseStartedAt: number | undefined;
   #lists = 0;
   #watches = 0;
   #events = 0;
   #lastEventAt: number | undefined;
-  /** Since when the stream at hand has been followed, by the clock. */
+  /** Since when the current stream has been followed. */
   #followingSince: number | undefined;
   #lastError: string | undefined = 'not connected yet';
   #loggedState = '';
@@ -123,7 +123,7 @@ export class Reflector<Key extends string, Value> {
     };
   }
 
-  /** Why it does not follow its objects at the moment; undefined while it does. */
+  /** Why it does not follow its objects now; undefined while it does. */
   get lastError(): string | undefined {
     return this.#lastError;
   }
@@ -136,7 +136,7 @@ export class Reflector<Key extends string, Value> {
       const { streamEnd, error } = await this.#follow(signal);
       if (signal.aborted) return;
       if (streamEnd === undefined) continue;
-      // Waiting for an answer is no sign of health, however long it took.
+      // Waiting for a response does not count as following.
       const followed = this.#clock.now() - (this.#followingSince ?? Infinity);
       if (followed >= this.#timing.healthy) this.#history = noFailures;
       if (streamEnd.cause === 'silence') this.#liveness.idleTimedOut();
@@ -147,7 +147,7 @@ export class Reflector<Key extends string, Value> {
     }
   }
 
-  /** One list or one stream; no stop: go on at once. */
+  /** One list or one stream; undefined: continue at once. */
   async #follow(signal: AbortSignal): Promise<{ readonly streamEnd?: StreamEnd; readonly error?: unknown }> {
     try {
       if (this.#resumePoint.version !== undefined || this.#resumePoint.lister === 'stream')
@@ -221,7 +221,7 @@ export class Reflector<Key extends string, Value> {
     if (type === 'BOOKMARK') this.#handleBookmark(endsInitialEvents);
     else if (type === 'DELETED') this.#buffer.remove(object);
     else this.#buffer.upsert(object);
-    // Before the end mark versions come in no order, and without the whole list none is worth keeping.
+    // Before the end of the list the versions have no order, and an incomplete list has no usable version.
     if (version && !this.#buffer.isListing)
       this.#resumePoint = { ...this.#resumePoint, version, brokenStreams: 0 };
   }
@@ -328,7 +328,7 @@ export class Reflector<Key extends string, Value> {
     log();
   }
 
-  /** How far the attempt got that stopped; one that was followed for a while says nothing about the server as it is now. */
+  /** How far the attempt got; a stream that was followed for a while says nothing about the present state of the server. */
   #reach(end: StreamEnd): Reach {
     if (this.#responseStartedAt === undefined) return end.cause === 'refused' ? 1 : 0;
     return this.#clock.now() - this.#responseStartedAt < this.#timing.early ? 2 : 0;

@@ -1,9 +1,9 @@
 import { exponentialDelay, jittered } from '../../base/async.js';
 import type { FailureKind } from './next-step.js';
 
-/** When a reflector tries again; milliseconds. */
+/** Delays of a reflector, in milliseconds. */
 export interface RetryTiming {
-  /** Exponential delays for what is expensive to ask again: from `first`, doubled up to `maximum`. */
+  /** Exponential delays for expensive attempts: from `first`, doubled up to `maximum`. */
   readonly backoff: { readonly first: number; readonly maximum: number };
   /**
    * The longest mean delay between two attempts while the server is away, however long that is. Together with the spread of lists
@@ -57,14 +57,14 @@ export const afterFailure = (history: FailureHistory, kind: FailureKind, now: nu
   }
 };
 
-/** When to try again. */
+/** When to make the next attempt. */
 export interface RetryDelay {
-  /** What the server asked for; nothing ends it early. The rest follows. */
+  /** The server's Retry-After, which nothing ends early. The rest follows it. */
   readonly serverDelay: number;
   readonly milliseconds: number;
-  /** Whether the resources of a source take turns, so that a server that is away gets one attempt at a time. */
+  /** Whether the resources of a source take turns, so that an unreachable server gets one attempt at a time. */
   readonly takesTurns: boolean;
-  /** Whether another resource that gets further with the server ends the delay. */
+  /** Whether the delay ends when an attempt for another resource gets further. */
   readonly endsEarly: boolean;
 }
 
@@ -84,7 +84,7 @@ export const retryDelay = (
     case 'expired': {
       const { perObject, maximum: most } = timing.relistSpread;
       const spread = Math.min(most, objects * perObject) * random;
-      // A list whose version expires again before anything else happens is of no use.
+      // A list whose version expires at once is useless.
       const backoff = history.expired < 2 ? 0 : exponentialDelay(history.expired - 2, first, maximum, random);
       return { milliseconds: Math.max(spread, backoff), ...alone };
     }
@@ -105,10 +105,10 @@ export const retryDelay = (
   }
 };
 
-/** The longest time that a server may ask for: one that asks for hours is mistaken. */
+/** Upper limit of a server's Retry-After. */
 const maxServerDelay = 60_000;
 
-/** The same delay where the server asked for so many seconds: a little later at random, as everyone who was refused was given the same time. */
+/** The same delay after a Retry-After of so many seconds, randomly extended, because every refused client got the same time. */
 export const withServerDelay = (delay: RetryDelay, seconds: number, random: number): RetryDelay => ({
   ...delay,
   serverDelay: Math.min(seconds * 1_000, maxServerDelay) * (1 + 0.1 * random),

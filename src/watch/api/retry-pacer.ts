@@ -11,7 +11,7 @@ export interface Clock {
 
 export const realClock: Clock = { now: () => performance.now(), sleep };
 
-/** How far an attempt got with the API server: 0 no answer, 1 it refused, 2 its answer began. */
+/** How far an attempt got: 0 no response, 1 refused, 2 the response began. */
 export type Reach = 0 | 1 | 2;
 
 interface Waiter {
@@ -20,17 +20,17 @@ interface Waiter {
 }
 
 /**
- * Paces the attempts of all resources that are followed at one API server. While it is away the resources take turns, so that it
- * gets one cheap attempt at a time; as soon as one of them gets further than the others did, these try at once.
+ * Schedules the attempts for all resources of one API server. While it is unreachable the resources take turns, so that it gets one
+ * cheap attempt at a time; when one attempt gets further than the others did, the others try at once.
  */
 export class RetryPacer {
   readonly #waiting = new Set<Waiter>();
-  /** When the last turn that was given out begins. */
+  /** When the last scheduled turn begins. */
   #lastTurn = Number.NEGATIVE_INFINITY;
 
   constructor(readonly clock: Clock = realClock) {}
 
-  /** To be called for each answer: resources whose last attempt did not get as far try at once. */
+  /** Call for each response: resources whose last attempt did not get as far try at once. */
   reached(reach: Reach): void {
     const behind = [...this.#waiting].filter((waiter) => waiter.reach < reach);
     if (behind.length === 0) return;
@@ -38,7 +38,7 @@ export class RetryPacer {
     for (const waiter of behind) waiter.wake.abort();
   }
 
-  /** Waits after an attempt that got so far; ends early when the signal aborts. */
+  /** Waits after an attempt; ends early when the signal aborts. */
   async pause(delay: RetryDelay, reach: Reach, signal: AbortSignal): Promise<void> {
     if (delay.serverDelay > 0) await this.clock.sleep(delay.serverDelay, signal);
     const rest = Math.max(0, delay.milliseconds - delay.serverDelay);
@@ -50,7 +50,7 @@ export class RetryPacer {
     this.#waiting.delete(waiter);
   }
 
-  /** Not before the time has passed, and so long after the turn before. */
+  /** Waits until the time has passed, and at least so long after the previous turn. */
   #nextTurn(milliseconds: number, gap: number): number {
     const now = this.clock.now();
     this.#lastTurn = Math.max(now + milliseconds, this.#lastTurn + gap);

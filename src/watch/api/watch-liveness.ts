@@ -1,12 +1,12 @@
-/** How long a watch may be silent; milliseconds. */
+/** Limits for the silence of a watch, in milliseconds. */
 export interface IdleTiming {
-  /** A server that sends bookmarks has to send something within this time, or within 2.5 times the longest pause between two of them. */
+  /** A server that sends bookmarks must send something within this time, or within 2.5 times the longest interval between two bookmarks. */
   readonly bookmark: number;
 }
 
 /**
- * Learns from the bookmarks of a server how long a watch of it is silent at most. A connection whose server is gone (a
- * proxy in between keeps it open) is noticed by this. Servers without regular bookmarks are not judged.
+ * Learns from a server's bookmarks how long its watches are silent at most, to detect a connection that a proxy keeps open although
+ * the server has stopped. Servers without regular bookmarks have no limit.
  */
 export class WatchLiveness {
   #longestPause: number | undefined;
@@ -25,12 +25,12 @@ export class WatchLiveness {
     this.#lastBookmark = now;
   }
 
-  /** The stream was silent for too long: the next server may not send bookmarks. */
+  /** The stream was silent for too long. The next server may not send bookmarks. */
   idleTimedOut(): void {
     this.#longestPause = undefined;
   }
 
-  /** Milliseconds; Infinity where nothing is known. */
+  /** Milliseconds; Infinity where unknown. */
   get idleLimit(): number {
     if (this.#longestPause === undefined) return Infinity;
     return Math.max(this.timing.bookmark, 2.5 * this.#longestPause);

@@ -11,27 +11,27 @@ import { ProblemLog } from '../problem-log.js';
 import type { Source } from '../source.js';
 
 export interface ManifestSourceOptions {
-  /** A file, or a folder whose `.yaml`, `.yml` and `.json` files are read (not those of folders in it). */
+  /** A file, or a folder whose `.yaml`, `.yml` and `.json` files are read, without subfolders. */
   readonly path: string;
-  /** The Node object of this name is taken for ours. */
+  /** The Node object of this name is this node. */
   readonly nodeName: string;
   readonly logger: Logger;
-  /** A file is read once it has not changed for so long, milliseconds: half a file can look like a whole one. */
+  /** A file is read once it has not changed for so long, milliseconds, because part of a file can be valid too. */
   readonly settleMilliseconds?: number;
-  /** How often files are looked at without having been told of a change, milliseconds. */
+  /** Interval of the check that does not depend on notifications, milliseconds. */
   readonly pollMilliseconds?: number;
 }
 
-/** More than the manifests of any cluster: what is larger would not fit into memory. */
+/** More than the manifests of any cluster; a larger file might not fit into memory. */
 const largestFileBytes = 128 * 1024 * 1024;
 
-/** What is known of a file. Fingerprints change with every write, rename or swapped symbolic link. */
+/** State of a file. Its fingerprint changes with every write, rename or replaced symbolic link. */
 interface KnownFile {
-  /** As of the last look; undefined: it was not there. */
+  /** From the last check; undefined: the file did not exist. */
   currentFingerprint: string | undefined;
-  /** Of what was read last; undefined: nothing yet. */
+  /** Of the content that was read last; undefined: none yet. */
   readFingerprint: string | undefined;
-  /** What was read last without an error. */
+  /** The last content that was read without an error. */
   manifest: Manifest | undefined;
 }
 
@@ -46,13 +46,13 @@ const fingerprint = async (file: string): Promise<string | undefined> => {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
   } catch (error) {
-    // Gone between listing and looking, or a link to nowhere; anything else comes up again when it is read.
+    // Deleted meanwhile, or a dangling link; any other error comes again when the file is read.
     const { code } = error as NodeJS.ErrnoException;
     return code === 'ENOENT' ? undefined : `unreadable: ${code}`;
   }
 };
 
-/** The text of a file. Throws where that would take for ever or all memory: a FIFO waits for somebody to write, and is read only where it was named. */
+/** The text of a file. Throws for one that is too large, and for a FIFO, which blocks until a program writes to it, unless it was named. */
 const textOf = async (file: string, wasNamed: boolean): Promise<string> => {
   const found = await stat(file);
   if (!found.isFile() && !wasNamed) throw new InputError(`${file} is not a regular file: move it elsewhere`);
@@ -61,7 +61,7 @@ const textOf = async (file: string, wasNamed: boolean): Promise<string> => {
   return await readFile(file, 'utf8');
 };
 
-/** Follows the manifests of a file or folder: what they say together reaches the store in one step after each change. */
+/** Follows the manifests of a file or folder: their merged objects reach the store in one step after each change. */
 class ManifestSource implements Source {
   readonly name: string;
   readonly #options: Required<ManifestSourceOptions>;
@@ -71,7 +71,7 @@ class ManifestSource implements Source {
   readonly #errors = new Map<string, string>();
   #store: ClusterStore | undefined;
   #watcher: FSWatcher | undefined;
-  /** The folder that is watched, by device and inode: its name may come to mean another. */
+  /** Device and inode of the watched folder: its name may refer to another folder later. */
   #watched: string | undefined;
   #poll: NodeJS.Timeout | undefined;
   #nextCheck: NodeJS.Timeout | undefined;
@@ -97,7 +97,7 @@ class ManifestSource implements Source {
     return { delivered: this.#delivered, lastError: [...this.#errors.values()][0] };
   }
 
-  /** A Node that no manifest has ever had says nothing: manifests need not hold Nodes. */
+  /** A Node that was never in a manifest counts as present: manifests need not contain Nodes. */
   async nodeState(name: string): Promise<NodeState> {
     return !this.#nodes.has(name) && this.#nodesSeen.has(name) ? 'gone' : 'there';
   }

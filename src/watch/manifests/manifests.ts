@@ -6,7 +6,7 @@ import type { Service, ServiceKey } from '../../model/service.js';
 import { toEndpointSlice, toNode, toService, type Parsed } from '../objects/parse-objects.js';
 import { MalformedObject } from '../objects/schemas.js';
 
-/** A file's name (for people, and for the order of files) and what it holds. */
+/** A file's name, which also defines the order of files, and its text. */
 export interface ManifestText {
   readonly name: string;
   readonly text: string;
@@ -19,26 +19,26 @@ type ManifestObject =
 
 const manifestName = /^[^.].*\.(ya?ml|json)$/;
 
-/** Whether a file in a folder of manifests is one: `.yaml`, `.yml`, `.json`, and not hidden. */
+/** Whether a file in a folder is a manifest: `.yaml`, `.yml` or `.json`, and not hidden. */
 export const isManifestName = (name: string): boolean => manifestName.test(name);
 
-/** What one file says. */
+/** The content of one file. */
 export interface Manifest {
   readonly name: string;
   readonly objects: readonly ManifestObject[];
-  /** Objects of kinds that are of no use here. */
+  /** Number of objects of other kinds. */
   readonly ignored: number;
-  /** Parts that are skipped, each with file, line and field. */
+  /** Skipped parts, each with file, line and field. */
   readonly problems: readonly string[];
 }
 
-/** What all files say together. */
+/** The merged content of all files. */
 export interface ManifestState {
   readonly services: ReadonlyMap<ServiceKey, Service>;
   readonly endpointSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice>;
   /** By name. */
   readonly nodes: ReadonlyMap<string, Node>;
-  /** Objects that stand in two places. */
+  /** Objects that occur twice. */
   readonly problems: readonly string[];
 }
 
@@ -51,7 +51,7 @@ const readers: ReadonlyMap<string, (object: unknown) => ManifestObject> = new Ma
   ['v1 Node', (object: unknown): ManifestObject => ({ kind: 'Node', ...toNode(object) })],
 ]);
 
-/** An object in a file, and where it stands. */
+/** An object in a file, with its position. */
 interface LocatedObject {
   readonly value: unknown;
   readonly document: YamlDocument;
@@ -68,7 +68,7 @@ const locationOf = (
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The objects of a v1 List, or of a ServiceList and the like, whose items need not repeat their kind; any other object itself. */
+/** The items of a v1 List, or of a ServiceList and the like, whose items may omit their kind; any other object itself. */
 const unfold = (found: LocatedObject): readonly LocatedObject[] => {
   const { value, path } = found;
   if (!isRecord(value) || typeof value['kind'] !== 'string' || !value['kind'].endsWith('List'))
@@ -85,7 +85,7 @@ const unfold = (found: LocatedObject): readonly LocatedObject[] => {
   );
 };
 
-/** The number of the document that has a line of the text, from 1. */
+/** The number of the document that contains a line of the text, from 1. */
 const documentAt = (text: string, line: number): number => {
   const separators = text
     .split('\n', line)
@@ -123,7 +123,7 @@ const readObject = (file: string, found: LocatedObject): ManifestObject | undefi
 
 const describe = ({ kind, key }: ManifestObject): string => `${kind} ${key}`;
 
-/** Reads one file: YAML or JSON, several documents, Lists. One wrong object makes it an InputError with file, line, document and field. */
+/** Reads one file: YAML or JSON, several documents, Lists. An invalid object is an InputError with file, line, document and field. */
 export const readManifest = (manifest: ManifestText): Manifest => {
   const { name } = manifest;
   const found = parseDocuments(manifest)
@@ -143,7 +143,7 @@ export const readManifest = (manifest: ManifestText): Manifest => {
   return { name, objects, ignored, problems };
 };
 
-/** Takes files together. Of an object that stands in two places the first counts: by file name, then from top to bottom. */
+/** Merges files. Of an object that occurs twice the first counts, by file name, then from top to bottom. */
 export const mergeManifests = (manifests: readonly Manifest[]): ManifestState => {
   const services = new Map<ServiceKey, Service>();
   const endpointSlices = new Map<EndpointSliceKey, EndpointSlice>();
@@ -169,7 +169,7 @@ const addObject = <Key, Value>(into: Map<Key, Value>, { key, value }: Parsed<Key
   if (value !== undefined) into.set(key, value);
 };
 
-/** Reads files together; the first that is wrong is an InputError. `problems` has what is skipped in good ones. */
+/** Reads and merges files. The first invalid one is an InputError; `problems` has the skipped parts of valid ones. */
 export const readManifests = (texts: readonly ManifestText[]): ManifestState => {
   const manifests = texts.map(readManifest);
   const state = mergeManifests(manifests);

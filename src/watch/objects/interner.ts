@@ -1,11 +1,11 @@
-/** Beyond this many texts an interner starts anew: it saves memory, it must never become a leak. */
+/** Beyond this many texts an interner is cleared, so that it never becomes a leak. */
 const capacity = 50_000;
 
-/** Keeps one copy of each value that comes again and again: node names, port lists, zone hints of a cluster are few, their mentions many. */
+/** Keeps one copy of each frequent value: a cluster has few node names, port lists and zone hints, in many objects. */
 export class Interner<Value> {
   readonly #values = new Map<string, Value>();
 
-  /** The value kept for this text, made on first sight. */
+  /** The value for this text, created on its first use. */
   intern(text: string, make: () => Value): Value {
     const existing = this.#values.get(text);
     if (existing !== undefined) return existing;

@@ -23,7 +23,7 @@ import {
   type ServiceShape,
 } from './schemas.js';
 
-/** What an object says. Parts that cannot be served are left out, each with a problem for people; an undefined value: not ours to serve. */
+/** A parsed object. Parts that cannot be served are left out, each with a problem; an undefined value is not served by kube-ipvs. */
 export interface Parsed<Key, Value> {
   readonly key: Key;
   readonly value: Value | undefined;
@@ -36,7 +36,7 @@ const protocols: ReadonlyMap<string, Protocol> = new Map([
   ['SCTP', 'SCTP'],
 ]);
 
-/** API defaults, for objects that no API server has filled in. */
+/** API defaults, for hand-written objects. */
 const defaultNamespace = 'default';
 const defaultProtocol = 'TCP';
 const defaultAffinitySeconds = 10_800;
@@ -47,10 +47,10 @@ const intern = (text: string): string => texts.intern(text, () => text);
 
 type Report = (problem: string) => void;
 
-/** Shared by all objects, which have many empty lists. */
+/** Shared, because objects have many empty lists. */
 const empty: readonly never[] = [];
 
-/** Parses what parses; of the rest all but blank texts are reported under the field's name. */
+/** Parses the valid items; invalid ones except blank ones are reported with the field's name. */
 const parseEach = <Value>(
   field: string,
   items: readonly string[] | null | undefined,
@@ -61,7 +61,7 @@ const parseEach = <Value>(
   return items.flatMap((item, index) => {
     const value = parse(item);
     if (value === undefined && item.trim() !== '')
-      report(`${field}[${index}]: ${quote(item)} is skipped: it cannot be parsed`);
+      report(`${field}[${index}]: ${quote(item)} is not valid; skipped`);
     return value === undefined ? [] : [value];
   });
 };
@@ -73,7 +73,9 @@ const servicePort = (
 ): ServicePort | undefined => {
   const protocol = protocols.get(entry.protocol || defaultProtocol);
   if (protocol === undefined) {
-    report(`spec.ports[${index}].protocol: ${quote(entry.protocol)} is none we serve; the port is skipped`);
+    report(
+      `spec.ports[${index}].protocol: ${quote(entry.protocol)} is not TCP, UDP or SCTP; the port is skipped`,
+    );
     return undefined;
   }
   return {
@@ -89,7 +91,7 @@ const servicePorts = (spec: ServiceShape['spec'], report: Report): readonly Serv
   return servicePortLists.intern(JSON.stringify(list), () => list);
 };
 
-/** ipFamilies says which of clusterIPs is whose; where it is absent (old objects, hand-written ones) each address speaks for itself. */
+/** ipFamilies has the family of each of clusterIPs; where it is absent (old or hand-written objects) the address decides. */
 const clusterIpsOf = (spec: ServiceShape['spec'], report: Report): Service['clusterIps'] => {
   const written = spec.clusterIPs?.length ? spec.clusterIPs : [spec.clusterIP ?? ''];
   const clusterIps: { -readonly [Name in keyof Service['clusterIps']]: Service['clusterIps'][Name] } = {};
@@ -116,7 +118,7 @@ const loadBalancerIpsOf = (status: ServiceShape['status'], report: Report): read
     report,
   );
 
-/** A range of prefix length 0 admits everybody of its family, as if there were no range of that family. */
+/** A range of prefix length 0 admits all clients of its family, so its family has no restriction. */
 const sourceRangesOf = (spec: ServiceShape['spec'], report: Report): readonly Cidr[] => {
   const ranges = parseEach(
     'spec.loadBalancerSourceRanges',
@@ -155,7 +157,7 @@ const takesOverForeignOf = (metadata: ServiceShape['metadata'], report: Report):
 const createdAtOf = (metadata: ServiceShape['metadata']): number =>
   Date.parse(metadata.creationTimestamp ?? '') || 0;
 
-/** Why this proxy has nothing to do with a Service; '' where nobody needs to be told. Undefined: it serves it. */
+/** Why kube-ipvs does not serve a Service; '' where that is expected. Undefined: it serves it. */
 const reasonToSkip = ({ metadata, spec }: ServiceShape): string | undefined => {
   if (metadata.labels?.['service.kubernetes.io/service-proxy-name'] !== undefined) return '';
   if (spec.type === 'ExternalName' || spec.clusterIP === 'None') return '';
@@ -219,7 +221,7 @@ const endpointPorts = (shape: EndpointSliceShape, report: Report): readonly Endp
     const protocol = protocols.get(entry.protocol ?? defaultProtocol);
     if (protocol === undefined || !entry.port)
       report(
-        `ports[${index}]: is skipped: ${entry.port ? 'its protocol is none we serve' : 'it has no number'}`,
+        `ports[${index}]: ${entry.port ? 'its protocol is not TCP, UDP or SCTP' : 'it has no number'}; skipped`,
       );
     else ports.push({ name: entry.name ?? '', protocol, port: entry.port });
   }
@@ -228,7 +230,7 @@ const endpointPorts = (shape: EndpointSliceShape, report: Report): readonly Endp
 
 type EndpointEntry = NonNullable<EndpointSliceShape['endpoints']>[number];
 
-/** A pod of another namespace than its Service's would be told by a wrong name. */
+/** The name of a pod in another namespace would be ambiguous. */
 const podOf = ({ targetRef }: EndpointEntry, namespace: string): string | undefined =>
   targetRef?.kind === 'Pod' && (targetRef.namespace || namespace) === namespace
     ? (targetRef.name ?? undefined)
@@ -246,7 +248,7 @@ const endpoint = (entry: EndpointEntry, address: IpAddress, namespace: string): 
   nodeHints: hintNames(entry.hints?.forNodes),
 });
 
-/** Only the first address of an endpoint counts: the API promises that all of them are the same pod. */
+/** Only the first address counts: the API guarantees that all addresses of an endpoint are those of one pod. */
 const endpointsOf = (shape: EndpointSliceShape, namespace: string, report: Report): readonly Endpoint[] =>
   (shape.endpoints ?? []).flatMap((entry, index) => {
     const [first] = entry.addresses ?? [];
@@ -254,7 +256,9 @@ const endpointsOf = (shape: EndpointSliceShape, namespace: string, report: Repor
     const address = parseIp(first);
     if (address !== undefined && familyOf(address) === shape.addressType)
       return [endpoint(entry, address, namespace)];
-    report(`endpoints[${index}].addresses[0]: ${quote(first)} is skipped: no ${shape.addressType} address`);
+    report(
+      `endpoints[${index}].addresses[0]: ${quote(first)} is not an ${shape.addressType} address; skipped`,
+    );
     return [];
   });
 
@@ -263,7 +267,7 @@ const triggeredAtOf = ({ annotations }: EndpointSliceShape['metadata']): number 
 
 /**
  * A discovery.k8s.io/v1 EndpointSlice; undefined where it is of a headless Service, of another address type or names no
- * Service. Duplicate endpoints are kept: what they mean is decided where endpoints are chosen. Throws MalformedObject.
+ * Service. Duplicate endpoints are kept for the code that chooses endpoints. Throws MalformedObject.
  */
 export const toEndpointSlice = (object: unknown): Parsed<EndpointSliceKey, EndpointSlice> => {
   const shape = readEndpointSlice(object);
@@ -302,7 +306,7 @@ const nodeAddresses = (status: NodeShape['status'], report: Report): readonly Ip
   return [...ofType('InternalIP'), ...ofType('ExternalIP')];
 };
 
-/** The cluster autoscaler puts it on a Node that it is about to remove. */
+/** The cluster autoscaler's taint for a Node that it is about to remove. */
 const removalTaint = 'ToBeDeletedByClusterAutoscaler';
 
 /** A core/v1 Node, keyed by its name. Throws MalformedObject. */

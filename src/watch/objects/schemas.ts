@@ -2,13 +2,13 @@ import * as z from 'zod';
 import { InputError } from '../../base/errors.js';
 import { shorten } from '../../base/text.js';
 
-// The shapes hold only what we use; everything else is dropped here and never kept. Go writes an absent list as null.
+// The shapes contain only the fields that we use; all others are dropped here. Go writes an absent list as null.
 
 const port = z.int().min(0).max(65535);
 const text = z.string().nullish();
 const texts = z.array(z.string()).nullish();
 
-/** No more than what names our objects everywhere needs of them: an API server asks for more. */
+/** Only the restrictions on names that our code relies on: an API server has more. */
 const objectName = z.string().regex(/^[^/%\s\p{C}]{1,253}$/u, 'no name of an object');
 
 const metadataShape = z.object({
@@ -35,7 +35,7 @@ const metadataShape = z.object({
     .nullish(),
 });
 
-// '' where the API takes it for an absent value. Of internalTrafficPolicy, addressType and an EndpointSlice's protocols it does not.
+// '' where the API reads it as an absent value. It does not for internalTrafficPolicy, addressType and an EndpointSlice's protocols.
 const serviceShape = z.object({
   metadata: metadataShape,
   spec: z.object({
@@ -138,24 +138,24 @@ export type NodeShape = z.infer<typeof nodeShape>;
 /** One line of a watch. */
 export interface WatchEvent {
   readonly type: z.infer<typeof watchEventShape>['type'];
-  /** As it came. */
+  /** Unparsed. */
   readonly object: unknown;
   readonly version: string | undefined;
-  /** Of a bookmark: everything that existed when the watch began has come. */
+  /** In a bookmark: all objects that existed when the watch began have come. */
   readonly endsInitialEvents: boolean;
 }
 
 export type Status = z.infer<typeof statusShape>;
 
-/** An object that is not what its kind must be. It names the object and, in `field`, the first field that is wrong (as `spec.ports[0].port`). */
+/** An invalid object. `field` names the first invalid field, as `spec.ports[0].port`. */
 export class MalformedObject extends InputError {
   constructor(
     /** `Service`, `EndpointSlice`, … */
     readonly kind: string,
-    /** `namespace/name` (of a Node its name), or undefined where even that cannot be read. */
+    /** `namespace/name` (the name of a Node); undefined where it cannot be read. */
     readonly object: string | undefined,
     readonly field: string,
-    /** The same as steps from the object. */
+    /** The same as a path from the object. */
     readonly path: readonly (string | number)[],
     problem: string,
   ) {
@@ -188,7 +188,7 @@ const reader =
     throw new MalformedObject(kind, nameOf(kind, object), formatPath(path), path, issue?.message ?? '');
   };
 
-/** Each takes what JSON or YAML gave and returns the fields we use; anything else is a MalformedObject. */
+/** Each takes a parsed JSON or YAML value and returns the fields that we use; an invalid value is a MalformedObject. */
 export const readService = reader('Service', serviceShape);
 export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape);
 export const readNode = reader('Node', nodeShape);
@@ -196,7 +196,7 @@ export const readList = reader('list', listShape);
 
 const readEventFrame = reader('watch event', watchEventShape);
 
-/** A line of a watch; what is none is a MalformedObject. An object that makes no sense is its reader's business: the stream is whole. */
+/** A line of a watch; an invalid one is a MalformedObject. Its object is not validated here: an invalid object does not break the stream. */
 export const readWatchEvent = (line: unknown): WatchEvent => {
   const { type, object } = readEventFrame(line);
   const metadata = eventMetadataShape.safeParse(object).data?.metadata;
@@ -208,5 +208,5 @@ export const readWatchEvent = (line: unknown): WatchEvent => {
   };
 };
 
-/** A Status of the API server; an empty one where the value is none. */
+/** A Status of the API server; an empty one for any other value. */
 export const readStatus = (value: unknown): Status => statusShape.safeParse(value).data ?? {};

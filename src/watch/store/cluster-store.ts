@@ -4,7 +4,7 @@ import type { Service, ServiceKey } from '../../model/service.js';
 import { losesEndpoint } from './endpoint-loss.js';
 import { sameSlice, sameStructure, withKnownEndpoints } from './structural-equality.js';
 
-/** One object as it is now; an undefined value: it is gone, or nothing we serve. */
+/** The present state of one object; an undefined value: it was deleted, or kube-ipvs does not serve it. */
 export type ObjectChange =
   | { readonly kind: 'service'; readonly key: ServiceKey; readonly value: Service | undefined }
   | {
@@ -14,41 +14,41 @@ export type ObjectChange =
     }
   | { readonly kind: 'node'; readonly value: Node | undefined };
 
-/** A whole cluster, as a source that reads everything at once delivers it. */
+/** A complete cluster, from a source that reads everything at once. */
 export interface ClusterState {
   readonly services: ReadonlyMap<ServiceKey, Service>;
   readonly endpointSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice>;
   readonly node: Node | undefined;
 }
 
-/** What is said of a change beside that there is one. */
+/** Details of a change. */
 export interface StoreChange {
-  /** An endpoint that may take new connections takes fewer from now on. */
+  /** An endpoint that may get new connections gets fewer from now on. */
   readonly losesEndpoint: boolean;
 }
 
-/** Is told of each object that came or went. Its methods cost next to nothing and never throw. */
+/** Called for each added, changed or deleted object. Its methods must be cheap and must not throw. */
 export interface StoreObserver {
-  /** `changed`: not only that it came again. */
+  /** `changed`: the object differs from the last one. */
   service(key: ServiceKey, changed: boolean): void;
-  /** Where it went, the slice as it was. */
+  /** For a deleted slice, its last state. */
   endpointSlice(slice: EndpointSlice, change: 'none' | 'changed' | 'gone'): void;
 }
 
 const noSlices: readonly EndpointSlice[] = [];
 
 /**
- * What is known of the cluster, and which Services have changed since somebody last asked. Every method leaves it whole:
- * nobody ever sees half of a change. Objects that came again without a difference in what we use change nothing.
+ * The known state of the cluster, and the Services that changed since the last `takeDirty`. Every method leaves it consistent.
+ * Objects that come again with the same content change nothing.
  */
 export class ClusterStore {
   readonly #services = new Map<ServiceKey, Service>();
   readonly #slices = new Map<EndpointSliceKey, EndpointSlice>();
-  /** Sorted by their keys. Most Services have one: an array for each takes a quarter of the memory of a Map. */
+  /** Sorted by key. Most Services have one slice: an array takes a quarter of the memory of a Map. */
   readonly #slicesByService = new Map<ServiceKey, readonly EndpointSlice[]>();
   readonly #awaited = new Set<'services' | 'endpointSlices' | 'node'>(['services', 'endpointSlices']);
   readonly #onDirty: (change: StoreChange) => void;
-  /** The host by which the source reaches the API server; undefined where it follows none. */
+  /** The host of the API server; undefined for manifests. */
   apiServerHost: string | undefined;
   #node: Node | undefined;
   #nodeChanged = false;
@@ -56,7 +56,7 @@ export class ClusterStore {
   #revision = 0;
   #losesEndpoint = false;
 
-  /** `onDirty` is called at most once per apply or replace that changed anything we use, or that made the store synced. */
+  /** `onDirty` is called at most once per `apply` or `replace` that changed something or made the store synced. */
   constructor(
     onDirty: (change: StoreChange) => void,
     private readonly observer?: StoreObserver,
@@ -64,14 +64,14 @@ export class ClusterStore {
     this.#onDirty = onDirty;
   }
 
-  /** Takes in all changes, then says so once. */
+  /** Applies all changes, then calls `onDirty` once. */
   apply(changes: readonly ObjectChange[]): void {
     this.#notifyAfter(() => {
       for (const change of changes) this.#applyOne(change);
     });
   }
 
-  /** Makes the objects of a kind exactly these: what is not among them is deleted. The kind counts as delivered from then on. */
+  /** Replaces all objects of a kind, which then counts as delivered. */
   replace(kind: 'services', objects: ReadonlyMap<ServiceKey, Service>): void;
   replace(kind: 'endpointSlices', objects: ReadonlyMap<EndpointSliceKey, EndpointSlice>): void;
   replace(
@@ -85,17 +85,17 @@ export class ClusterStore {
     });
   }
 
-  /** Makes the store wait for the Node too before it is synced: what is near depends on it. To be called before anything is delivered. */
+  /** Makes the store wait for the Node too before it is synced, because topology depends on it. Call it before anything is delivered. */
   awaitNode(): void {
     this.#awaited.add('node');
   }
 
-  /** The Node is known, or is not to be waited for any longer. */
+  /** The Node is known, or the time to wait for it is over. */
   markNodeDelivered(): void {
     this.#notifyAfter(() => this.#markDelivered('node'));
   }
 
-  /** Replaces everything in one step, and everything counts as delivered. */
+  /** Replaces everything in one step; everything then counts as delivered. */
   replaceAll(state: ClusterState): void {
     this.#notifyAfter(() => {
       this.#replaceServices(state.services);
@@ -105,19 +105,19 @@ export class ClusterStore {
     });
   }
 
-  /** Whether everything awaited has been delivered in full once: before that nothing may be deleted from a kernel. */
+  /** Whether everything has been delivered completely once: before that nothing may be deleted from the kernel. */
   get synced(): boolean {
     return this.#awaited.size === 0;
   }
 
-  /** The Services whose rendering may have changed since the last call (deleted ones too), and forgets them. */
+  /** Returns and clears the Services, including deleted ones, whose rendering may have changed since the last call. */
   takeDirty(): ReadonlySet<ServiceKey> {
     const dirty = this.#dirty;
     this.#dirty = new Set();
     return dirty;
   }
 
-  /** Whether the Node has changed since the last call in what we use of it, and forgets that. */
+  /** Returns and clears whether the used fields of the Node have changed since the last call. */
   takeNodeChanged(): boolean {
     const changed = this.#nodeChanged;
     this.#nodeChanged = false;
@@ -228,7 +228,7 @@ export class ClusterStore {
     const before = this.#node;
     if (sameStructure(before, node)) return;
     this.#node = node;
-    // Whether it is leaving concerns nobody but those who ask for it.
+    // A change of isBeingRemoved affects no Service.
     const { isBeingRemoved } = node ?? {};
     if (before !== undefined && sameStructure({ ...before, isBeingRemoved }, node)) return;
     this.#nodeChanged = true;

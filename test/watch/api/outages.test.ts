@@ -132,7 +132,7 @@ test('a version that expired is no warning, and what it says is told once an out
   await followed();
   await end();
   assert.equal(log.at('warn').length, resources.length);
-  const told = log.at('info').map(({ fields }) => fields['event']);
+  const told = log.at('info').map(({ fields }) => String(fields['event']));
   assert.deepEqual(
     told.slice(resources.length).toSorted(),
     resources.flatMap(() => ['resource-version-expired', 'resource-followed']).toSorted(),

@@ -211,7 +211,7 @@ test('what is beyond all measure is told of in few words, and holds up nobody', 
   const of = (name: string): unknown =>
     lines.find(({ fields }) => fields['object'] === `services default/${name}`)?.fields['problems'];
   assert.deepEqual((of('bad-ips') as readonly string[]).slice(-2), [
-    'spec.externalIPs[19]: "10.0.0.256.19" is skipped: it cannot be parsed',
+    'spec.externalIPs[19]: "10.0.0.256.19" is not valid; skipped',
     '… and 19980 more',
   ]);
   assert.deepEqual(of('control\u0007'), [

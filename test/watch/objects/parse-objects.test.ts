@@ -258,7 +258,7 @@ test('an empty text that the API refuses is refused: the API fills in what is ab
   );
   const { value, problems } = slice({ ports: [{ port: 80, protocol: '' }] });
   assert.deepEqual(value?.ports, []);
-  assert.deepEqual(problems, ['ports[0]: is skipped: its protocol is none we serve']);
+  assert.deepEqual(problems, ['ports[0]: its protocol is not TCP, UDP or SCTP; skipped']);
   assert.match(slice({ addressType: '' }).problems.join(), /^addressType: "" is not served/);
 });
 
