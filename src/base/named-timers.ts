@@ -1,4 +1,4 @@
-/** Timers by name: setting one again replaces it. */
+/** Timers by name: one that is set again takes the place of the earlier one. */
 export class NamedTimers {
   readonly #timers = new Map<string, NodeJS.Timeout>();
   #stopped = false;
@@ -22,7 +22,7 @@ export class NamedTimers {
     this.#timers.delete(name);
   }
 
-  /** Permanently: timers that are set afterwards never fire. */
+  /** For good: what is set afterwards never comes. */
   stop(): void {
     this.#stopped = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
