@@ -62,7 +62,7 @@ describe('values that do not fit', () => {
         problem(() => codec.write(new ByteWriter(), value)),
         {
           path: '',
-          problem: `${value} is no ${name}`,
+          problem: `${value} is not a valid ${name}`,
         },
       );
     });
@@ -70,7 +70,7 @@ describe('values that do not fit', () => {
   test('u64 refuses 2^64', () => {
     assert.equal(
       problem(() => u64.write(new ByteWriter(), 1n << 64n)).problem,
-      '18446744073709551616 is no u64',
+      '18446744073709551616 is not a valid u64',
     );
   });
 
