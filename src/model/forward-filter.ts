@@ -1,5 +1,5 @@
 /**
- * Whether a rule matches all packets of open connections or, as far as we can tell, only some. A rule for established
+ * Whether a rule certainly matches all packets of open connections, or possibly only some. A rule for established
  * connections matches all of them.
  */
 export type RuleScope = 'all' | 'some';

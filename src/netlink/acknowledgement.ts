@@ -37,7 +37,7 @@ const errorNumber = (message: Message): number =>
 /** The length of the request in an NLMSG_ERROR: only its header where the message is capped or reports success. */
 const quotedLength = (message: Message, errno: number): number => {
   if (message.bodyLength < 4 + messageHeaderLength)
-    throw new ProtocolError(`an acknowledgement of ${message.bodyLength} bytes`);
+    throw new ProtocolError(`an acknowledgement has only ${message.bodyLength} bytes`);
   if (errno === 0 || (message.flags & AcknowledgementFlag.capped) !== 0) return messageHeaderLength;
   return align(message.view.getUint32(message.bodyOffset + 4, hostIsLittleEndian));
 };
@@ -45,7 +45,8 @@ const quotedLength = (message: Message, errno: number): number => {
 /** Reads an NLMSG_ERROR or NLMSG_DONE; a malformed one is a ProtocolError. */
 export const readAcknowledgement = (message: Message): Acknowledgement => {
   if (message.type === MessageType.done && message.bodyLength < 4) return plain(0);
-  if (message.bodyLength < 4) throw new ProtocolError(`an acknowledgement of ${message.bodyLength} bytes`);
+  if (message.bodyLength < 4)
+    throw new ProtocolError(`an acknowledgement has only ${message.bodyLength} bytes`);
   const errno = errorNumber(message);
   const start = 4 + (message.type === MessageType.error ? quotedLength(message, errno) : 0);
   if ((message.flags & AcknowledgementFlag.attributes) === 0 || start >= message.bodyLength)

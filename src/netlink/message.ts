@@ -24,7 +24,7 @@ export function* readMessages(view: DataView, length: number): Generator<Message
       throw new ProtocolError(`${length - at} bytes are left, too few for a message`);
     const size = view.getUint32(at, hostIsLittleEndian);
     if (size < messageHeaderLength || at + size > length)
-      throw new ProtocolError(`a message says it has ${size} bytes, where ${length - at} are left`);
+      throw new ProtocolError(`a message has a length of ${size} bytes, but ${length - at} are left`);
     yield {
       type: view.getUint16(at + 4, hostIsLittleEndian),
       flags: view.getUint16(at + 6, hostIsLittleEndian),

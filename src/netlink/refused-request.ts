@@ -10,8 +10,7 @@ const explanationOf = (
   offset: number,
 ): KernelExplanation => {
   const { text, missingType } = acknowledgement;
-  const explained =
-    text ?? (missingType === undefined ? undefined : `the kernel misses attribute ${missingType}`);
+  const explained = text ?? (missingType === undefined ? undefined : `attribute ${missingType} is missing`);
   if (acknowledgement.offset === undefined) return { text: explained, attributePath: undefined };
   const length = datagram.getUint32(offset, hostIsLittleEndian);
   const message: Message = {

@@ -5,7 +5,7 @@ import { shorten } from '../base/text.js';
 /** At most so many problems are logged of one object. At most so many objects are remembered: a forgotten one may be logged again. */
 const limits = { problems: 20, objects: 10_000 } as const;
 
-/** Logs the problems of an object when they change, and once when it has none any more. */
+/** Logs the problems of an object when they change, and once when they are resolved. */
 export class ProblemLog {
   readonly #problems = new StateLog(limits.objects);
 
@@ -17,7 +17,7 @@ export class ProblemLog {
       return this.#problems.end(object, () =>
         this.logger.info(
           { event: 'object-problems-resolved', object: shorten(object) },
-          'Object has no problems any more',
+          'Object problems resolved',
         ),
       );
     const shown = problems.slice(0, limits.problems).map((problem) => shorten(problem, 1_000));

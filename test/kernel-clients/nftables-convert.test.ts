@@ -70,11 +70,11 @@ describe('keys', () => {
 
   test('values that are none of their fields are ProtocolErrors', () => {
     const wrong: readonly (readonly [readonly KeyValue[], RegExp])[] = [
-      [[sampleAddress.IPv6, 'TCP', 80], /^fd00:96::10 is no address of IPv4$/],
-      [['TCP', 'TCP', 80], /^TCP is no address of IPv4$/],
-      [[sampleAddress.IPv4, 80, 'TCP'], /^TCP is no port$/],
-      [[sampleAddress.IPv4, 'TCP', 65536], /^65536 is no port$/],
-      [[sampleAddress.IPv4, 256, 80], /^256 is no protocol$/],
+      [[sampleAddress.IPv6, 'TCP', 80], /^fd00:96::10 is not an IPv4 address$/],
+      [['TCP', 'TCP', 80], /^TCP is not an IPv4 address$/],
+      [[sampleAddress.IPv4, 80, 'TCP'], /^TCP is not a valid port$/],
+      [[sampleAddress.IPv4, 'TCP', 65536], /^65536 is not a valid port$/],
+      [[sampleAddress.IPv4, 256, 80], /^256 is not a valid protocol$/],
       [[sampleAddress.IPv4, 'TCP'], /^a key of address . protocol . port has 3 values, here 2$/],
     ];
     for (const [fields, message] of wrong)

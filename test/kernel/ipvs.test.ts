@@ -271,13 +271,13 @@ const errors: readonly (readonly [string, IpvsOperation, string, RegExp])[] = [
     'a weight that is no number of 32 bits',
     addReal(web, real('10.244.0.12', 80, { weight: -1 })),
     'EDOM',
-    /destination\.weight: -1 is no u32/,
+    /destination\.weight: -1 is not a valid u32/,
   ],
   [
     'a netmask beyond the family',
     add(virtual(missing, { persistence: { seconds: 1, prefixLength: 33 } })),
     'EDOM',
-    /service\.netmask: 33 is no prefix length of IPv4/,
+    /service\.netmask: 33 is not a valid prefix length for IPv4/,
   ],
 ];
 

@@ -289,7 +289,7 @@ describe('transactions', () => {
     assert.deepEqual([outcome.errno, outcome.culprit], ['EDOM', 1]);
     assert.match(
       outcome.message,
-      /^add element fd00:96::10 . TCP . 80 to .*: fd00:96::10 is no address of IPv4$/,
+      /^add element fd00:96::10 . TCP . 80 to .*: fd00:96::10 is not an IPv4 address$/,
     );
   });
 

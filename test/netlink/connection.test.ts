@@ -438,7 +438,7 @@ describe('a batch', () => {
     assert.deepEqual(bad, {
       status: 'failed',
       errno: 'EDOM',
-      message: 'set thing -1: thing.size: -1 is no u32',
+      message: 'set thing -1: thing.size: -1 is not a valid u32',
     });
     assert.equal(channel.datagrams[0]?.length, 2);
   });

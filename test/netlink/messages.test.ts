@@ -46,12 +46,12 @@ describe('messages of a datagram', () => {
     [
       'a length of zero, which would never end',
       new Uint8Array(16),
-      'a message says it has 0 bytes, where 16 are left',
+      'a message has a length of 0 bytes, but 16 are left',
     ],
     [
       'a message cut off',
       messageBytes({ type: 20, sequence: 1, body: (writer) => writer.u32(9) }).subarray(0, 18),
-      'a message says it has 20 bytes, where 18 are left',
+      'a message has a length of 20 bytes, but 18 are left',
     ],
   ] as const;
   for (const [name, bytes, problem] of wrong)

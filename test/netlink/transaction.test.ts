@@ -122,7 +122,7 @@ describe('a transaction', () => {
 
   test('with a value that does not fit is not sent', () => {
     const { answer, channel } = perform(answering([3, 0]), [1, 256, 3]);
-    assert.deepEqual(failureOf(answer), ['number: 256 is no u8', 'ProtocolError', 1]);
+    assert.deepEqual(failureOf(answer), ['number: 256 is not a valid u8', 'ProtocolError', 1]);
     assert.ok(answer.status === 'failed' && answer.error instanceof ProtocolError);
     assert.deepEqual(channel.datagrams, []);
   });

@@ -29,7 +29,7 @@ const uint32Bytes = (value: number, littleEndian: boolean): Uint8Array => {
 /** IPVS_SVC_ATTR_NETMASK: IPv4 has a mask in network order there, IPv6 a prefix length in host order. */
 export const netmaskBytes = (family: Family, prefixLength: number): Uint8Array => {
   if (!Number.isInteger(prefixLength) || prefixLength < 0 || prefixLength > hostPrefixLength(family))
-    throw new ProtocolError(`${prefixLength} is no prefix length of ${family}`, 'service.netmask');
+    throw new ProtocolError(`${prefixLength} is not a valid prefix length for ${family}`, 'service.netmask');
   if (family === 'IPv6') return uint32Bytes(prefixLength, hostIsLittleEndian);
   return uint32Bytes(prefixLength === 0 ? 0 : (0xffffffff << (32 - prefixLength)) >>> 0, false);
 };

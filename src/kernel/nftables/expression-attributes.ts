@@ -21,7 +21,7 @@ import {
 
 /**
  * include/uapi/linux/netfilter/nf_tables.h: enum nft_registers. A number is a 32-bit register, 0 to 15. Where four in a row
- * begin the kernel tells the old number, of a 128-bit register (nft_dump_register), and we write it as it does.
+ * begin the kernel sends the old number, of a 128-bit register (nft_dump_register), and we write it the same way.
  */
 export const register: FixedCodec<number | 'verdict'> = {
   name: 'register',
@@ -29,7 +29,7 @@ export const register: FixedCodec<number | 'verdict'> = {
   write: (writer, value) => {
     if (value === 'verdict') be32.write(writer, 0);
     else if (!Number.isInteger(value) || value < 0 || value > 15)
-      throw new ProtocolError(`${value} is no register`);
+      throw new ProtocolError(`${value} is not a valid register`);
     else be32.write(writer, value % 4 === 0 ? 1 + value / 4 : 8 + value);
   },
   read: (view, offset, length) => {
@@ -37,7 +37,7 @@ export const register: FixedCodec<number | 'verdict'> = {
     if (value === 0) return 'verdict';
     if (value <= 4) return (value - 1) * 4;
     if (value >= 8 && value < 24) return value - 8;
-    throw new ProtocolError(`${value} is no register`);
+    throw new ProtocolError(`${value} is not a valid register`);
   },
 };
 

@@ -52,14 +52,14 @@ const problemOf = (field: KeyField, value: KeyValue | undefined, family: Family)
   if (field === 'port')
     return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff
       ? undefined
-      : `${value} is no port`;
+      : `${value} is not a valid port`;
   if (field === 'protocol')
     return value !== undefined && (isProtocol(value) || (typeof value === 'number' && value <= 0xff))
       ? undefined
-      : `${value} is no protocol`;
+      : `${value} is not a valid protocol`;
   return typeof value === 'string' && !isProtocol(value) && value.includes(':') === (family === 'IPv6')
     ? undefined
-    : `${value} is no address of ${family}`;
+    : `${value} is not an ${family} address`;
 };
 
 /** The bytes of a key. Values that do not fit its fields are a ProtocolError. */
@@ -75,7 +75,8 @@ export const keyBytes = (
   for (const [index, field] of key.entries()) {
     const value = fields[index];
     const problem = problemOf(field, value, family);
-    if (problem !== undefined || value === undefined) throw new ProtocolError(problem ?? 'no value');
+    if (problem !== undefined || value === undefined)
+      throw new ProtocolError(problem ?? 'a value is missing');
     const length = lengths[kindOf(field, family)];
     if (field === 'address') writeIp(value as IpAddress, bytes.subarray(at, at + length));
     else {

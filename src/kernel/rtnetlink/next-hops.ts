@@ -30,7 +30,7 @@ export const nextHops: Codec<readonly NextHop[]> = {
     for (let at = offset; at < end; ) {
       const size = end - at < headerLength ? 0 : view.getUint16(at, hostIsLittleEndian);
       if (size < headerLength || at + size > end)
-        throw new ProtocolError(`a next hop of ${size} bytes, where ${end - at} are left`);
+        throw new ProtocolError(`a next hop has a length of ${size} bytes, but ${end - at} are left`);
       found.push(nextHopAttributes.read(view, at + headerLength, size - headerLength));
       at += align(size);
     }

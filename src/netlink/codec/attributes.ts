@@ -179,7 +179,7 @@ const walk = (
     const size = view.getUint16(at, hostIsLittleEndian);
     const type = view.getUint16(at + 2, hostIsLittleEndian) & AttributeBits.typeMask;
     if (size < attributeHeaderLength || at + size > end)
-      throw new ProtocolError(`says it has ${size} bytes, where ${end - at} are left`, nameOf(type));
+      throw new ProtocolError(`has a length of ${size} bytes, but ${end - at} are left`, nameOf(type));
     visit(type, at + attributeHeaderLength, size - attributeHeaderLength);
     at += align(size);
   }

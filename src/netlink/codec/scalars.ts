@@ -37,7 +37,7 @@ const integer = (
   length,
   write: (writer, value) => {
     if (!Number.isInteger(value) || value < range.minimum || value > range.maximum)
-      throw new ProtocolError(`${value} is no ${name}`);
+      throw new ProtocolError(`${value} is not a valid ${name}`);
     write(writer, value);
   },
   read: (view, offset, given) => {
@@ -110,7 +110,7 @@ const integer64 = (
   name,
   length: 8,
   write: (writer, value) => {
-    if (value < 0n || value >= 1n << 64n) throw new ProtocolError(`${value} is no ${name}`);
+    if (value < 0n || value >= 1n << 64n) throw new ProtocolError(`${value} is not a valid ${name}`);
     write(writer, value);
   },
   read: (view, offset, length) => {
@@ -150,12 +150,12 @@ export const rawBytes = (minimum: number, maximum: number = minimum): Codec<Uint
   name: `bytes(${minimum}..${maximum})`,
   write: (writer, value) => {
     if (value.length < minimum || value.length > maximum)
-      throw new ProtocolError(`${value.length} bytes, where ${minimum} to ${maximum} belong`);
+      throw new ProtocolError(`has ${value.length} bytes, not ${minimum} to ${maximum}`);
     writer.bytes(value);
   },
   read: (view, offset, length) => {
     if (length < minimum || length > maximum)
-      throw new ProtocolError(`${length} bytes, where ${minimum} to ${maximum} belong`);
+      throw new ProtocolError(`has ${length} bytes, not ${minimum} to ${maximum}`);
     return bytesAt(view, offset, length).slice();
   },
   describe: (view, offset, length) => hex(bytesAt(view, offset, length)),

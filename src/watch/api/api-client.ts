@@ -115,7 +115,7 @@ class Deadline {
   set(milliseconds: number): void {
     this.clear();
     this.#timer = setTimeout(() => {
-      this.#expired = new IdleTimeoutError(`nothing came within ${milliseconds / 1000} s`);
+      this.#expired = new IdleTimeoutError(`no data within ${milliseconds / 1000} s`);
       this.kill(this.#expired);
     }, milliseconds);
   }

@@ -143,7 +143,7 @@ const load = (options: CredentialOptions): KubeConfig => {
 const serverUrl = (config: KubeConfig): URL => {
   const server = config.getCurrentCluster()?.server ?? '';
   if (/^https?:\/\//.test(server) && URL.canParse(server)) return new URL(server);
-  throw new InputError(`the API server's address ${JSON.stringify(server)} is no http or https URL`);
+  throw new InputError(`API server address ${JSON.stringify(server)}: not an http or https URL`);
 };
 
 const headersOf = (options: RequestOptions): Headers => {

@@ -12,7 +12,7 @@ export const parseJson = (bytes: Buffer): unknown => {
     return JSON.parse(bytes.toString('utf8')) as unknown;
   } catch (error) {
     const beginning = bytes.subarray(0, 60).toString('utf8');
-    throw new BrokenStream(`no JSON: ${JSON.stringify(beginning)} (${messageOf(error)})`);
+    throw new BrokenStream(`invalid JSON: ${JSON.stringify(beginning)} (${messageOf(error)})`);
   }
 };
 
@@ -69,6 +69,6 @@ export class JsonLines {
 
   /** Call at the end of the stream: an incomplete last line is a BrokenStream. */
   finish(): void {
-    if (!this.#partial.isEmpty) throw new BrokenStream('the last line has no end');
+    if (!this.#partial.isEmpty) throw new BrokenStream('the last line is incomplete');
   }
 }

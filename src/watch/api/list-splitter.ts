@@ -70,7 +70,7 @@ export class ListSplitter {
   /** The list without its items. An incomplete list is a BrokenStream. */
   finish(): unknown {
     if (this.#depth !== 0 || this.#inString || this.#envelope.isEmpty)
-      throw new BrokenStream('the list has no end');
+      throw new BrokenStream('the list is incomplete');
     return parseJson(this.#envelope.take());
   }
 

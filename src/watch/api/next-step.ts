@@ -134,8 +134,8 @@ const afterWatch = (resumePoint: ResumePoint, end: StreamEnd): NextStep => {
         pause: 'misbehaving',
       };
     case 'refused': {
-      const anew = isStaleVersion(end) || unsupportedParameterStatuses.has(end.status);
-      return { resumePoint: anew ? relist(resumePoint) : unchanged, pause: pauseOf(end) };
+      const isRelistDue = isStaleVersion(end) || unsupportedParameterStatuses.has(end.status);
+      return { resumePoint: isRelistDue ? relist(resumePoint) : unchanged, pause: pauseOf(end) };
     }
     case 'connection':
     case 'silence':

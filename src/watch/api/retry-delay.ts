@@ -6,23 +6,23 @@ export interface RetryTiming {
   /** Exponential delays for expensive attempts: from `first`, doubled up to `maximum`. */
   readonly backoff: { readonly first: number; readonly maximum: number };
   /**
-   * The longest mean delay between two attempts while the server is away, however long that is. Together with the spread of lists
-   * it leaves a second for the list and the sync within the five that a change may take after an outage.
+   * The longest mean delay between two attempts while the server is unreachable. With the spread of lists it leaves one second for the
+   * list and the sync of the five that a change may take after an outage.
    */
   readonly probe: number;
-  /** A server that denies us for longer than this is configured so: it is asked as rarely as `backoff.maximum` says. */
+  /** A server that denies access for longer than this is assumed to be configured so; attempts are then `backoff.maximum` apart. */
   readonly denied: number;
-  /** After a restart all nodes list at once: the more a list holds, the longer the time over which lists are spread at random. */
+  /** After a restart all nodes list at once, so lists are randomly delayed, the longer the more objects a list has. */
   readonly relistSpread: { readonly perObject: number; readonly maximum: number };
 }
 
-/** The failures of one resource since it was followed for a while. */
+/** The failures of one resource since it was last followed for a while. */
 export interface FailureHistory {
-  /** Attempts in a row that were no more than probes. */
+  /** Consecutive attempts that were only probes. */
   readonly probes: number;
   readonly misbehaving: number;
   readonly expired: number;
-  /** Since when the server has denied us without interruption. */
+  /** Since when the server has denied access without interruption. */
   readonly deniedSince: number | undefined;
 }
 
@@ -33,12 +33,12 @@ export const noFailures: FailureHistory = {
   deniedSince: undefined,
 };
 
-/** So many probes in a row that fail make an outage. */
+/** After so many consecutive failed probes the server is considered unreachable. */
 const outageProbes = 2;
 
 /**
- * The history with one failure more. A server that was away is a new one when it is back: what it did before does not count any
- * more. So the tenth outage is like the first.
+ * The history with one more failure. After an outage the earlier failures no longer count, so the tenth outage is handled like the
+ * first.
  */
 export const afterFailure = (history: FailureHistory, kind: FailureKind, now: number): FailureHistory => {
   const probes = history.probes + 1;

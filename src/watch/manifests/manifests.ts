@@ -111,7 +111,7 @@ const readObject = (file: string, found: LocatedObject): ManifestObject | undefi
   const { value } = found;
   if (!isRecord(value) || typeof value['apiVersion'] !== 'string' || typeof value['kind'] !== 'string')
     throw new InputError(
-      `${locationOf(file, found)}: this is no Kubernetes object: it lacks apiVersion and kind`,
+      `${locationOf(file, found)}: not a Kubernetes object: apiVersion and kind are missing`,
     );
   try {
     return readers.get(`${value['apiVersion']} ${value['kind']}`)?.(value);

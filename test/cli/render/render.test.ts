@@ -161,7 +161,7 @@ test('what cannot be read is told with file, line, object and field; nothing is 
     [file('broken.yaml', 'a: [1\n'), /broken\.yaml:2: document 1: /],
     [
       file('kind.yaml', `${service}---\nname: x\n`),
-      /kind\.yaml:9: document 2: this is no Kubernetes object: it lacks apiVersion and kind/,
+      /kind\.yaml:9: document 2: not a Kubernetes object: apiVersion and kind are missing/,
     ],
     [
       file('port.yaml', `${service}---\n${service.replace('port: 80,', 'port: eighty,')}`),

@@ -62,7 +62,7 @@ describe('values that do not fit', () => {
         problem(() => codec.write(new ByteWriter(), value)),
         {
           path: '',
-          problem: `${value} is no ${name}`,
+          problem: `${value} is not a valid ${name}`,
         },
       );
     });
@@ -70,7 +70,7 @@ describe('values that do not fit', () => {
   test('u64 refuses 2^64', () => {
     assert.equal(
       problem(() => u64.write(new ByteWriter(), 1n << 64n)).problem,
-      '18446744073709551616 is no u64',
+      '18446744073709551616 is not a valid u64',
     );
   });
 
@@ -84,7 +84,7 @@ describe('values that do not fit', () => {
   test('the error names the attribute by its path', () => {
     assert.deepEqual(
       problem(() => outer.write(new ByteWriter(), { mode: 1, inner: { port: 70000 } })),
-      { path: 'inner.port', problem: '70000 is no be16' },
+      { path: 'inner.port', problem: '70000 is not a valid be16' },
     );
   });
 
@@ -139,17 +139,17 @@ describe('reading attributes', () => {
     [
       'a length beyond the end',
       '0c 00 01 00 07 00 00 00',
-      { path: 'mode', problem: 'says it has 12 bytes, where 8 are left' },
+      { path: 'mode', problem: 'has a length of 12 bytes, but 8 are left' },
     ],
     [
       'a length below the header',
       '03 00 63 00 07 00 00 00',
-      { path: '#99', problem: 'says it has 3 bytes, where 8 are left' },
+      { path: '#99', problem: 'has a length of 3 bytes, but 8 are left' },
     ],
     [
       'a nested length beyond its set',
       '06 00 01 00 07 00 00 00 08 00 02 80 08 00 04 00',
-      { path: 'inner.port', problem: 'says it has 8 bytes, where 4 are left' },
+      { path: 'inner.port', problem: 'has a length of 8 bytes, but 4 are left' },
     ],
     ['half a header', '06 00 01', { path: '', problem: '3 bytes are left, too few for an attribute' }],
   ];

@@ -244,7 +244,7 @@ test('what makes no sense is an InputError that says what to do', () => {
     [{ kubeconfig: join(folder, 'missing') }, /^kubeconfig .*missing: .*ENOENT/],
     [{ kubeconfig: file('broken', 'clusters: [') }, /^kubeconfig .*broken: /],
     [{ kubeconfig: file('empty', '{}') }, /names no context with a cluster/],
-    [{ master: 'nonsense' }, /"nonsense" is no http or https URL/],
+    [{ master: 'nonsense' }, /"nonsense": not an http or https URL/],
     [{ serviceAccountRoot: join(folder, 'nowhere') }, /give --kubeconfig or --master/],
   ];
   for (const [options, message] of cases)

@@ -95,10 +95,10 @@ test('errors name file, line, document, object and field', () => {
       /^0\.yaml:17: document 2: Service default\/b: spec\.ports\[0\]\.port: /,
     ],
     [`${service('a', '10.96.0.1')}---\nkind: [unclosed\n`, /^0\.yaml:1\d: document 2: /],
-    ['just text', /^0\.yaml:1: document 1: this is no Kubernetes object: it lacks apiVersion and kind/],
+    ['just text', /^0\.yaml:1: document 1: not a Kubernetes object: apiVersion and kind are missing/],
     [
       'apiVersion: v1\nmetadata: {name: x}\n',
-      /^0\.yaml:1: document 1: this is no Kubernetes object: it lacks apiVersion and kind/,
+      /^0\.yaml:1: document 1: not a Kubernetes object: apiVersion and kind are missing/,
     ],
     [
       '{"apiVersion": "v1",\n"kind": "Service", "metadata": {"name": 7}}',
