@@ -1,4 +1,4 @@
-// The fake kernel tells of what others do as this one does.
+// The fake kernel sends the same notifications as the real one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NetfilterGroup } from '../../src/kernel/nfnetlink.js';
@@ -28,7 +28,7 @@ const textOf = (event: RtnetlinkEvent): string =>
     ? `${event.kind} ${event.link.name}`
     : `${event.kind} ${event.address.address}/${event.address.prefixLength}`;
 
-/** Two programs change things; what the first one is told. */
+/** Two programs change links, addresses and tables. */
 const changeAndUndo = async (own: OtherProgram, other: OtherProgram): Promise<void> => {
   await own.route.createDummy('mine');
   const { index = 0 } = (await own.route.link('mine')) ?? {};
@@ -49,7 +49,7 @@ const changeAndUndo = async (own: OtherProgram, other: OtherProgram): Promise<vo
   await other.route.createDummy('last');
 };
 
-test('notifications tell what others do, and of IPv6 addresses all', async () => {
+test('notifications cover the changes of other programs, and all changes of IPv6 addresses', async () => {
   const unexpected = (error: Error): void => assert.fail(error);
   const told = { real: new Set<string>(), fake: new Set<string>() };
   const other = new OtherProgram((protocol) => Connection.open(protocol));

@@ -1,4 +1,4 @@
-// The fake kernel of test/support/fake-kernel does what this one does: the same script on both, the same outcomes and dumps.
+// The fake kernel behaves as the real one: the same script gives the same outcomes and dumps on both.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { families, type Family } from '../../src/base/ip.js';

@@ -34,7 +34,7 @@ type Happening =
   | { readonly kind: 'foreign'; readonly hand: Hand }
   /** The hand strikes once so many datagrams were sent or received. */
   | { readonly kind: 'meanwhile'; readonly datagrams: number; readonly hand: Hand }
-  /** Nobody hears of what the hand does; that elements changed no resync finds by itself, so there it is heard that something was lost. */
+  /** The notifications of the change are lost. A periodic resync does not read elements, so for those the loss is always reported. */
   | { readonly kind: 'deaf'; readonly how: 'lost' | 'unseen'; readonly hand: Hand }
   | { readonly kind: 'restart' }
   /** The process dies: after so many messages nothing reaches the kernel any more. */
@@ -83,7 +83,7 @@ const anything = historyOf(
   [1, restart],
   [1, crash],
 );
-/** Nothing that only a resync finds. */
+/** Only events that the daemon recovers from without a resync. */
 const withoutForeignHands = historyOf(
   [8, clusterEvent],
   [2, time],
@@ -92,13 +92,13 @@ const withoutForeignHands = historyOf(
   [1, crash],
 );
 
-/** What the kernel says only where it is so. EEXIST of a virtual server is that too, where nobody else makes any. */
+/** Errors that the real kernel returns only if they are true. EEXIST for a virtual server is one: no other program adds one here. */
 const isUntrue = (kind: string, struck: Fault): boolean =>
   isLie(kind, struck) || (kind === `ipvs ${Command.newService}` && struck === errnoNumber('EEXIST'));
 
 /** One history. */
 class History {
-  /** Whether what says which virtual servers are ours may not be there: a foreign hand took it away, or the kernel refused it. */
+  /** Whether ownership markers may be missing: another program deleted them, or the kernel refused them. */
   #lacksMarkers = false;
 
   constructor(private readonly node: ProductionNode) {}
@@ -171,7 +171,7 @@ class History {
     };
   }
 
-  /** What stands unmarked when a process ends is to the next one as if others had made it: not a matter of this test. */
+  /** The next process takes a virtual server without an ownership marker for a foreign one, by design. */
   async #restoreMarkers(): Promise<void> {
     if (this.#lacksMarkers) await this.becomeQuiet();
   }
@@ -230,14 +230,14 @@ const played = async (
   assert.deepEqual(await foreignObjects(node), foreignBefore);
 };
 
-test('once it is quiet the kernel is as the objects want it, whatever happened, and foreign objects are as they were', async () => {
+test('after a quiet time the kernel holds what the objects ask for, whatever happened, and foreign objects are unchanged', async () => {
   const property = fc.asyncProperty(anything, fc.boolean(), (happenings, busy) =>
     played(happenings, { busy, syncPeriod: 5 * minute }),
   );
   await fc.assert(property, { seed, numRuns: 40 });
 });
 
-test('without foreign hands it takes no resync', async () => {
+test('without foreign changes the kernel gets there without a resync', async () => {
   const property = fc.asyncProperty(withoutForeignHands, fc.boolean(), (happenings, busy) =>
     played(happenings, { busy, syncPeriod: 1_000 * minute }),
   );

@@ -10,7 +10,7 @@ import type { ProtocolName } from '../../../src/netlink/constants.js';
 const isAboutAddress = (operation: IpvsOperation | AddressOperation): operation is AddressOperation =>
   'address' in operation;
 
-/** Another program on the node, or its administrator, with sockets of its own. What the kernel refuses it is an error. */
+/** Another program on the node, with separate sockets. An operation that the kernel refuses throws. */
 export class OtherProgram implements Disposable {
   readonly ipvs: IpvsClient;
   readonly route: RtnetlinkClient;
