@@ -1,27 +1,15 @@
-// The fake kernel of test/support/fake-kernel does what this one does: the same script on both, the same outcomes and dumps.
+// The fake kernel behaves as the real one: the same script gives the same outcomes and dumps on both.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { families, type Family } from '../../src/base/ip.js';
-import { IpvsClient } from '../../src/kernel/ipvs/client.js';
-import { NetfilterGroup } from '../../src/kernel/nfnetlink.js';
-import { NftablesClient } from '../../src/kernel/nftables/client.js';
-import { tableOfEvent, watchNftables } from '../../src/kernel/nftables/events.js';
 import type { NftablesChange } from '../../src/kernel/nftables/changes.js';
-import { RouteGroup } from '../../src/kernel/rtnetlink/attributes.js';
-import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
-import {
-  rtnetlinkEventFrom,
-  watchRtnetlink,
-  type RtnetlinkEvent,
-} from '../../src/kernel/rtnetlink/events.js';
 import type { IpvsOperation, Outcome } from '../../src/model/operation.js';
 import { dummyInterfaceName } from '../../src/model/node.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { Connection } from '../../src/netlink/connection.js';
-import type { ProtocolName } from '../../src/netlink/constants.js';
 import { setElement, type SetElement, type TableDeclaration } from '../../src/nftables/declarations.js';
-import { eventually } from '../support/eventually.js';
 import { FakeKernel } from '../support/fake-kernel/fake-kernel.js';
+import { OtherProgram } from '../support/fake-kernel/other-program.js';
 import { runLine } from '../support/lab-guest.js';
 import { ip } from '../support/objects.js';
 import { everything, sampleAddress, serviceElement, services, vips } from '../support/packet-rules.js';
@@ -31,28 +19,14 @@ runLine('ip link set lo up');
 
 const fake = new FakeKernel();
 
-interface Clients {
-  readonly ipvs: IpvsClient;
-  readonly route: RtnetlinkClient;
-  readonly nftables: NftablesClient;
-}
-
-const clients = (connect: (protocol: ProtocolName) => Connection): Clients => ({
-  ipvs: IpvsClient.open(connect('generic')),
-  route: RtnetlinkClient.open(connect('route')),
-  nftables: NftablesClient.open(connect('netfilter')),
-});
-const onReal = clients((protocol) => Connection.open(protocol));
-const onFake = clients(fake.connectOther);
-
-after(() => {
-  for (const client of Object.values(onReal)) client.close();
-});
+const onReal = new OtherProgram((protocol) => Connection.open(protocol));
+const onFake = new OtherProgram(fake.connectOther);
+after(() => onReal[Symbol.dispose]());
 
 /** Gives what the script saw, step by step. */
-type Script = (kernel: Clients) => AsyncIterable<unknown>;
+type Script = (kernel: OtherProgram) => AsyncIterable<unknown>;
 
-const played = async (script: Script, kernel: Clients): Promise<readonly unknown[]> => {
+const played = async (script: Script, kernel: OtherProgram): Promise<readonly unknown[]> => {
   const seen: unknown[] = [];
   for await (const step of script(kernel)) seen.push(step);
   return seen;
@@ -127,7 +101,7 @@ const ipvsOperations: readonly IpvsOperation[] = [
 const byKey = <T extends { readonly key: string }>(values: readonly T[]): readonly T[] =>
   values.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 
-const tableOf = async ({ ipvs }: Clients): Promise<unknown> => {
+const tableOf = async ({ ipvs }: OtherProgram): Promise<unknown> => {
   const table: unknown[] = [];
   for (const server of byKey(await ipvs.virtualServers()))
     table.push(server, byKey(await ipvs.realServers(server.identity)));
@@ -172,7 +146,7 @@ sameOnBoth('time-outs of IPVS', async function* ({ ipvs }) {
 
 // ---- links and addresses
 
-const addressLines = async ({ route }: Clients): Promise<unknown> =>
+const addressLines = async ({ route }: OtherProgram): Promise<unknown> =>
   (await route.addresses())
     .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`)
@@ -280,88 +254,3 @@ for (const family of families) {
     yield await held();
   });
 }
-
-// ---- notifications
-
-const textOf = (event: RtnetlinkEvent): string =>
-  'link' in event
-    ? `${event.kind} ${event.link.name}`
-    : `${event.kind} ${event.address.address}/${event.address.prefixLength}`;
-
-/** Two programs change things; what the first one is told. */
-const changeAndUndo = async (own: Clients, other: Clients): Promise<void> => {
-  await own.route.createDummy('mine');
-  const { index = 0 } = (await own.route.link('mine')) ?? {};
-  const [first, second, sixth] = ['192.0.2.1', '192.0.2.2', 'fd00::9'].map(ip);
-  assert.ok(first && second && sixth);
-  await own.route.apply(index, [
-    { kind: 'bind-address', address: first },
-    { kind: 'bind-address', address: sixth },
-  ]);
-  await other.route.apply(index, [
-    { kind: 'bind-address', address: second },
-    { kind: 'unbind-address', address: second },
-  ]);
-  const { declaration } = everything('IPv4');
-  await own.nftables.transaction([declare({ ...declaration, family: 'IPv6', sets: [], chains: [] })]);
-  await own.nftables.transaction([{ kind: 'delete-table', family: 'IPv6', name: table }]);
-  await other.nftables.transaction([declare({ ...declaration, sets: [], chains: [] })]);
-  await other.nftables.transaction([remove('IPv4')]);
-  await other.route.createDummy('last');
-};
-
-test('notifications tell what others do, and of IPv6 addresses all', async () => {
-  const unexpected = (error: Error): void => assert.fail(error);
-  const told = { real: new Set<string>(), fake: new Set<string>() };
-  const other = clients((protocol) => Connection.open(protocol));
-  using _stop = {
-    [Symbol.dispose]: () => {
-      links.close();
-      rules.close();
-      for (const client of Object.values(other)) client.close();
-      for (const name of ['mine', 'last']) runLine(`ip link delete ${name}`);
-    },
-  };
-  const links = watchRtnetlink(
-    {
-      event: (event) => void told.real.add(textOf(event)),
-      lost: () => assert.fail('lost'),
-      failed: unexpected,
-    },
-    { ignoredPortId: onReal.route.portId },
-  );
-  const rules = watchNftables(
-    {
-      changed: (name, family) => void told.real.add(`${family} ${name}`),
-      lost: () => assert.fail('lost'),
-      failed: unexpected,
-    },
-    { table, ignoredPortId: onReal.nftables.portId },
-  );
-  const names = new Map<number, string>();
-  fake.listen({
-    protocol: 'route',
-    groups: Object.values(RouteGroup),
-    ignoredPortId: () => onFake.route.portId,
-    message: (message) => {
-      const event = rtnetlinkEventFrom(message, names);
-      if (event !== undefined) told.fake.add(textOf(event));
-    },
-    lost: () => assert.fail('lost'),
-  });
-  fake.listen({
-    protocol: 'netfilter',
-    groups: [NetfilterGroup.nftables],
-    ignoredPortId: () => onFake.nftables.portId,
-    message: (message) => {
-      const of = tableOfEvent(message);
-      if (of !== undefined) told.fake.add(`${of.family} ${of.table}`);
-    },
-    lost: () => assert.fail('lost'),
-  });
-  await changeAndUndo(onReal, other);
-  await changeAndUndo(onFake, clients(fake.connectOther));
-  const last = 'link last';
-  await eventually(() => assert.ok(told.real.has(last) && told.fake.has(last)));
-  await eventually(() => assert.deepEqual([...told.fake].toSorted(), [...told.real].toSorted()));
-});

@@ -73,7 +73,7 @@ test('after any events the kernel is as if it had been programmed from scratch',
 const virtualServers = (node: ProductionNode): ReadonlyMap<VirtualServerKey, VirtualServerEntry> =>
   new Map(node.kernel.ipvs.tables().map((entry) => [entry.server.key, entry]));
 
-test('so it is with draining, once the connections have gone; nothing that is wanted is ever without weight', async () => {
+test('with draining the kernel gets there once the connections have ended, and every wanted real server has weight 1', async () => {
   await fc.assert(
     fc.asyncProperty(events, (sequence) =>
       withNode({}, async (node) => {
@@ -91,7 +91,7 @@ test('so it is with draining, once the connections have gone; nothing that is wa
   );
 });
 
-test('with connections everywhere only what nobody wants is without weight, and its deadline ends it', async () => {
+test('while all real servers have connections, only those that no Service wants have weight 0, and only until the deadline', async () => {
   await fc.assert(
     fc.asyncProperty(events, (sequence) =>
       withNode({}, async (node) => {

@@ -54,7 +54,7 @@ test('in a transaction it refuses all', async () => {
   assert.deepEqual([...kernel.nftables.tables()], []);
 });
 
-test('answers that are lost leave what was done, and nobody knows', async () => {
+test('if the answers are lost, the operations are done and their outcomes are unknown', async () => {
   const { kernel, ipvs } = setUp();
   kernel.faults.aim([{ position: 0 }], () => 'lost');
   assert.deepEqual(await statuses(ipvs.apply([added(1), added(2)])), ['unknown', 'unknown']);

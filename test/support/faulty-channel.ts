@@ -100,6 +100,7 @@ class FaultyChannel implements CommandChannel {
   #queue: Uint8Array[] = [];
   #losses = 0;
   #asked = '';
+  #isDead = false;
   /** What is done with the answers to come. */
   #answers: 'lost' | 'cut' | 'twice' | undefined;
 
@@ -117,13 +118,15 @@ class FaultyChannel implements CommandChannel {
   }
 
   send(datagram: Uint8Array): void {
+    if (this.#isDead) throw new NetlinkError('send to the kernel', EBADF);
     this.#answers = undefined;
     const messages = [...readMessages(viewOf(datagram), datagram.length)];
     const refused = new Map<Message, number>();
     let unsent: number | undefined;
     for (const message of messages) {
       const fault = this.faults.next(kindOf(this.protocol, message), message);
-      if (fault === 'unsent' || fault === 'dead') unsent = fault === 'dead' ? EBADF : ENOBUFS;
+      if (fault === 'dead') this.#isDead = true;
+      if (fault === 'unsent' || fault === 'dead') unsent = this.#isDead ? EBADF : ENOBUFS;
       else if (typeof fault === 'number') refused.set(message, fault);
       else this.#answers = fault ?? this.#answers;
     }

@@ -36,7 +36,7 @@ interface Process extends AsyncDisposable {
 }
 
 const families = ['IPv4', 'IPv6'] as const;
-/** One for all: nobody looks at it. */
+/** Shared by all nodes: no test reads it. */
 const metrics = new Metrics({ version: '0.0.0', processMetrics: false });
 
 const defaults = resolveSettings({

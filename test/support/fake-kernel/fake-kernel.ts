@@ -15,7 +15,7 @@ import { FakeKernelChannel, type ChannelKernel } from './fake-kernel-channel.js'
 import { FakeNftables } from './fake-nftables.js';
 import { FakeRtnetlink } from './fake-rtnetlink.js';
 
-/** A socket for multicast groups, as far as who listens sees it. */
+/** A program that listens to multicast groups. */
 export interface Listener {
   readonly protocol: ProtocolName;
   readonly groups: readonly number[];
@@ -36,18 +36,18 @@ export interface ReceivedMessage {
 const conntrackGet = (Subsystem.conntrack << 8) | 1;
 
 /**
- * A kernel behind the bytes of netlink: IPVS, links and addresses, nftables. What it answers is proven to be what the real one
- * does in test/kernel/fake-kernel.test.ts. Connection tracking is empty.
+ * A kernel behind the bytes of netlink: IPVS, links, addresses and nftables. test/kernel/fake-kernel.test.ts compares it with the
+ * real kernel. Its connection tracking table is empty.
  */
 export class FakeKernel {
-  /** What the IPVS table and the addresses of kube-ipvs0 went through, a line each, as `+ address 10.96.0.1/32`. */
+  /** The changes of the IPVS table and of the addresses of kube-ipvs0, such as `+ address 10.96.0.1/32`. */
   readonly changes: string[] = [];
   readonly received: ReceivedMessage[] = [];
   /** Called before each of those changes. */
   beforeChange: (operation: IpvsOperation | AddressOperation) => void = () => {};
-  /** What goes wrong with messages of `connect`. */
+  /** The faults of connections that `connect` opens. */
   readonly faults = new SocketFaults((protocol) => this.channel(protocol));
-  /** What becomes of notifications: `lost` is told to who listens, `unseen` is not. */
+  /** What happens to notifications: listeners learn of `lost` ones, and not of `unseen` ones. */
   notifications: 'delivered' | 'lost' | 'unseen' = 'delivered';
   readonly ipvs = new FakeIpvs((operation) => this.#change(operation));
   readonly route = new FakeRtnetlink(
@@ -103,7 +103,7 @@ export class FakeKernel {
     return this.nftables.handle(message);
   }
 
-  /** As a socket would: who listens is told in a turn of the event loop of its own. */
+  /** Listeners are called in a later turn of the event loop, as with a socket. */
   #notify({ protocol, group, type, portId, body }: Notification): void {
     if (this.notifications === 'unseen') return;
     const bytes = messageBytes({ type, sequence: 0, portId, body });

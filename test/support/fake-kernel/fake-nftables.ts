@@ -132,7 +132,7 @@ export class FakeNftables {
     this.#generation += 1;
     for (const message of messages) {
       const { header, attributes: owner } = ownerShape.read(message);
-      // Of the object no more than whose it is: nobody who listens reads more.
+      // The daemon reads only the table and the set of a notification, so the rest of the object is left out.
       this.#tell(message.type, portId, (writer) => ownerShape.write(writer, header, owner));
     }
     this.#tell(NftablesMessage.newGeneration, portId, this.#generationBody());

@@ -250,7 +250,7 @@ export class FakeRtnetlink {
     this.#notifyAddress(RouteMessage.deleteAddress, address, portId);
   }
 
-  /** Of IPv6 addresses the kernel does not say who asked. */
+  /** For IPv6 addresses the kernel does not report the port that made the change. */
   #notifyAddress(type: number, address: Address, asker: number): void {
     this.#generation += 1;
     const family = familyOf(address.address);

@@ -10,8 +10,8 @@ import type { ProtocolName } from '../../../src/netlink/constants.js';
 const isAboutAddress = (operation: IpvsOperation | AddressOperation): operation is AddressOperation =>
   'address' in operation;
 
-/** Another program on the node, or its administrator, with sockets of its own. What the kernel refuses it is an error. */
-export class OtherProgram {
+/** Another program on the node, with separate sockets. An operation that the kernel refuses throws. */
+export class OtherProgram implements Disposable {
   readonly ipvs: IpvsClient;
   readonly route: RtnetlinkClient;
   readonly nftables: NftablesClient;
@@ -20,6 +20,10 @@ export class OtherProgram {
     this.ipvs = IpvsClient.open(connect('generic'));
     this.route = RtnetlinkClient.open(connect('route'));
     this.nftables = NftablesClient.open(connect('netfilter'));
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of [this.ipvs, this.route, this.nftables]) client.close();
   }
 
   /** Of addresses: those of kube-ipvs0. */
