@@ -5,7 +5,7 @@ import { PacketRules } from '../apply/packet-rules/packet-rules.js';
 import { Resync } from '../apply/mirror/resync.js';
 import { cidrContains, parseCidr, type IpAddress } from '../base/ip.js';
 import { silentLogger } from '../base/log.js';
-import { tableName } from '../nftables/declarations.js';
+import { tableName, type ElementKey, type SetElement } from '../nftables/declarations.js';
 import { virtualServerKey } from '../model/virtual-server.js';
 import type { DesiredResponse } from '../admin-api/desired-response.js';
 import { diff, union, type DirtyKeys } from '../plan/operations/diff.js';
@@ -19,41 +19,52 @@ import { DesiredFromResponse } from '../admin-api/desired-response.js';
 import { openKernel, type KernelAccess } from '../daemon/kernel/kernel-access.js';
 import { tableStates } from '../daemon/kernel/kernel-differences.js';
 
-/** What is there now, read by the same code as the daemon's resync; ours is what it wants, and what its packet rules name. */
-const readObservedState = async (
-  { ipvs, nftables, packetFamilies }: KernelAccess,
-  dummy: DummyInterface,
-  facts: (observed: ObservedState) => Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>,
-): Promise<ObservedState> => {
-  const observed = new ObservedState();
-  const packetRules = new PacketRules({
+type DesiredFacts = Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>;
+
+/** Ownership by the packet rules and the desired state alone: no take-over, no adoption. */
+const ownershipFactsFor = (
+  observed: ObservedState,
+  { packetFamilies }: KernelAccess,
+  { isDesired, isExcluded }: DesiredFacts,
+): OwnershipFacts => ({
+  hasMarker: (identity) => hasOwnershipMarker(identity, (key) => observed.element(key) !== undefined),
+  canHaveMarker: (family) => packetFamilies.includes(family),
+  isTakingOver: () => false,
+  isDesired,
+  adoptForeign: () => false,
+  hasDummyAddress: (address) => observed.hasAddress(address),
+  hasNodeAddress: () => false,
+  isExcluded,
+});
+
+const readPacketRules = ({ nftables, packetFamilies }: KernelAccess): ReturnType<PacketRules['read']> =>
+  new PacketRules({
     client: nftables,
     families: packetFamilies,
     declaration: (family) => ({ family, name: tableName, sets: [], chains: [] }),
     initialElements: () => [],
     onUntrusted: () => {},
     log: silentLogger,
-  });
-  observed.setElements(await packetRules.read());
-  const { isDesired: isWanted, isExcluded } = facts(observed);
+  }).read();
+
+/** Reads the kernel with the code of the daemon's resync. */
+const readObservedState = async (
+  kernel: KernelAccess,
+  dummy: DummyInterface,
+  facts: DesiredFacts,
+): Promise<ObservedState> => {
+  const observed = new ObservedState();
+  observed.setElements(await readPacketRules(kernel));
+  const { isDesired } = facts;
+  const ownership = ownershipFactsFor(observed, kernel, facts);
   const resync = new Resync({
-    ipvs,
+    ipvs: kernel.ipvs,
     observed,
     dummyAddresses: () => dummy.addresses(),
     isOurs: (identity) =>
-      isWanted(virtualServerKey(identity)) ||
-      ownershipOf(identity, {
-        hasMarker: (named) => hasOwnershipMarker(named, (key) => observed.element(key) !== undefined),
-        canHaveMarker: (family) => packetFamilies.includes(family),
-        isTakingOver: () => false,
-        isDesired: isWanted,
-        adoptForeign: () => false,
-        hasDummyAddress: (address) => observed.hasAddress(address),
-        hasNodeAddress: () => false,
-        isExcluded,
-      }) === 'ours',
-    isDesired: isWanted,
-    // Half a picture would show differences that are none.
+      isDesired(virtualServerKey(identity)) || ownershipOf(identity, ownership) === 'ours',
+    isDesired,
+    // An incomplete state would show false differences.
     onUnreadable: (_, error) => {
       throw error;
     },
@@ -63,14 +74,22 @@ const readObservedState = async (
   return observed;
 };
 
-const withSupportedElements = (dirtyKeys: DirtyKeys, { packetFamilies }: KernelAccess): DirtyKeys => ({
+/** Without the elements of families that have no nftables here. */
+const withSupportedElements = (
+  dirtyKeys: DirtyKeys,
+  { packetFamilies }: KernelAccess,
+  elementOf: (key: ElementKey) => SetElement | undefined,
+): DirtyKeys => ({
   ...dirtyKeys,
   elements: new Set(
-    [...dirtyKeys.elements].filter((key) => packetFamilies.some((family) => key.startsWith(`${family} `))),
+    [...dirtyKeys.elements].filter((key) => {
+      const family = elementOf(key)?.family;
+      return family !== undefined && packetFamilies.includes(family);
+    }),
   ),
 });
 
-/** How the kernel differs from what the daemon says that it should hold. Changes nothing. */
+/** Compares the kernel with the desired state of the daemon. Changes nothing. */
 export const compareWithDaemon = async (
   response: DesiredResponse,
   owners: ServiceOwners,
@@ -80,12 +99,16 @@ export const compareWithDaemon = async (
   const excluded = response.excludeCidrs.flatMap((text) => parseCidr(text) ?? []);
   const isExcluded = (address: IpAddress): boolean => excluded.some((cidr) => cidrContains(cidr, address));
   const dummy = new DummyInterface(kernel.route, silentLogger);
-  const observed = await readObservedState(kernel, dummy, () => ({
+  const observed = await readObservedState(kernel, dummy, {
     isExcluded,
     isDesired: (key) => desired.virtualServer(key) !== undefined,
-  }));
+  });
   const view = new ExcludedByCidr({ desired, observed, isExcluded });
-  const keys = withSupportedElements(withoutDrainRecords(union(desired.keys(), observed.keys())), kernel);
+  const keys = withSupportedElements(
+    withoutDrainRecords(union(desired.keys(), observed.keys())),
+    kernel,
+    (key) => desired.element(key) ?? observed.element(key),
+  );
   const operations = diff(view, observed, keys, desired.drainSettings);
   return [
     ...nodePlanGroups({

@@ -165,6 +165,7 @@ function* elementResponses(
       family,
       set,
       element: `${fields.map(fieldText).join(' . ')}${chain === undefined ? '' : ` : goto ${chain}`}`,
+      fields,
       inKernel: observed.element(key) !== undefined,
     };
 }
