@@ -89,6 +89,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   yaml: ['src/base/yaml.ts'],
   commander: ['src/cli/framework/run-command-line.ts'],
   'prom-client': ['src/daemon/metrics/registry.ts'],
+  'string-width': ['src/cli/output/display-width.ts'],
 };
 
 /** Folders that hold decisions only: no package, no node:*, no clock, no socket. */

@@ -15,29 +15,29 @@ import type { DrainSettings } from '../plan/drain/drain-step.js';
 import type { Urgency } from '../plan/operations/phases.js';
 import type { RealServerJson, VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 
-/** `GET /v1/wanted`: what this node should hold, in the words of `render -o json`. What drains and what lingers is not among it. */
+/** `GET /v1/wanted`: the desired state of this node in the format of `render -o json`, without draining real servers. */
 export interface DesiredResponse {
   readonly version: 1;
   readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
   readonly dummyAddresses: readonly string[];
-  /** Of the packet rules, as `IPv4 external 192.0.2.10 . TCP . 30080`. */
+  /** Elements of the packet rules: `IPv4 external 192.0.2.10 . TCP . 30080`. */
   readonly elements: readonly string[];
-  /** What no Service asks for any more and that stays for its open connections. */
+  /** Objects that no Service requests any more; they stay until their connections are closed. */
   readonly lingering: {
     readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
     readonly dummyAddresses: readonly string[];
     readonly elements: readonly string[];
   };
-  /** How long real servers may drain; 0: not at all. Virtual servers that go by their protocol are absent. */
+  /** How long real servers may drain; 0: not at all. `byVirtualServer` has those that differ from their protocol. */
   readonly drainSeconds: {
     readonly byProtocol: { readonly TCP: number; readonly UDP: number; readonly SCTP: number };
     readonly byVirtualServer: Readonly<Record<string, number>>;
   };
-  /** What nobody asks for in these networks is left alone. */
+  /** kube-ipvs does not change other programs' objects in these networks. */
   readonly excludeCidrs: readonly string[];
-  /** By family, the packet rules without their elements, nearly as `nft list table` shows them. */
+  /** By family: the packet rules without their elements, similar to `nft list table`. */
   readonly packetTables: Readonly<Record<string, string>>;
-  /** Those that are needed and have another value now; `found` is absent where it cannot be read. */
+  /** Required settings that have another value; `found` is absent if it cannot be read. */
   readonly kernelSettings: readonly {
     readonly name: string;
     readonly wanted: number;
@@ -45,11 +45,11 @@ export interface DesiredResponse {
   }[];
 }
 
-/** `10.0.0.1:80` and `[fd00::1]:80`, as we write them. */
-const parseSocketAddress = (text: string): { readonly address: IpAddress; readonly port: number } => {
+/** Reads `10.0.0.1:80` and `[fd00::1]:80`. */
+export const parseSocketAddress = (text: string): { readonly address: IpAddress; readonly port: number } => {
   const at = text.lastIndexOf(':');
   const address = parseIp(text.slice(0, at).replaceAll(/[[\]]/g, ''));
-  if (address === undefined) throw new TypeError(`${text} is no address with a port`);
+  if (address === undefined) throw new TypeError(`"${text}" is not a valid address with a port`);
   return { address, port: Number(text.slice(at + 1)) };
 };
 
@@ -67,7 +67,7 @@ const toRealServer = (key: string, json: RealServerJson): RealServer => {
   };
 };
 
-/** What a key of ours names; undefined for what is no virtual server by address. */
+/** Reads `TCP 10.96.0.1:443`; undefined for the key of a virtual server that is not identified by an address. */
 export const parseVirtualServerKey = (
   key: string,
 ): Extract<VirtualServerIdentity, { by: 'address' }> | undefined => {
@@ -82,7 +82,8 @@ const toDesiredVirtualServer = (
   drainSeconds: number | undefined,
 ): DesiredVirtualServer => {
   const identity = parseVirtualServerKey(key);
-  if (identity === undefined) throw new TypeError(`${key} is no virtual server by address`);
+  if (identity === undefined)
+    throw new TypeError(`"${key}" is not a valid key of a virtual server by address`);
   const realServers = Object.entries(json.realServers).map(([real, of]) => toRealServer(real, of));
   const whole = hostPrefixLength(familyOf(identity.address));
   return {
@@ -104,16 +105,16 @@ const toDesiredVirtualServer = (
 const parseField = (text: string): KeyValue =>
   /^\d+$/.test(text) ? Number(text) : (text as IpAddress | Protocol);
 
-/** The element that a key names; its chain follows from its set, and is not told. */
+/** Reads the key of an element. The key does not contain the chain, which depends on the set. */
 export const parseElementKey = (key: string): SetElement => {
   const [family = '', set = '', ...fields] = key.split(' ');
   return setElement(family as Family, set, fields.filter((field) => field !== '.').map(parseField));
 };
 
-/** Nothing comes before anything else. */
+/** No object takes precedence. */
 const noUrgency: Urgency = { virtualServer: () => false, address: () => false, element: () => false };
 
-/** What a daemon says that this node should hold, what lingers for its open connections included. */
+/** The desired state that a daemon reports, orphaned virtual servers included. */
 export class DesiredFromResponse implements DesiredView {
   readonly #virtualServers: ReadonlyMap<VirtualServerKey, DesiredVirtualServer>;
   readonly #addresses: ReadonlySet<IpAddress>;

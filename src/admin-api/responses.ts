@@ -1,95 +1,94 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
 
-// What a running daemon answers on its admin socket. docs/admin-api.md is made from this file: what stands here is what
-// people read. Fields may be added within a version; none changes its meaning or goes.
+// docs/admin-api.md is generated from this file. Fields may be added within a version; none changes its meaning or is removed.
 
-/** The version of all answers, which each of them has as `version`. */
+/** The version of the API: the field `version` of every response. */
 export const adminVersion = 1;
 
-/** How an address came to be a Service's, in the words of the API. */
+/** The kind of address that a Service is exposed on, as the Kubernetes API names it. */
 export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer';
 
-/** What is under way with a real server that gets no new connections any more. */
+/** The draining of a real server: it gets no new connections. */
 export interface DrainResponse {
   /** Seconds since it began. */
   readonly seconds: number;
-  /** Seconds until its connections are cut, where it has not become idle before. */
+  /** Seconds until its connections are cut, unless it is idle before. */
   readonly secondsLeft: number;
-  /** Why it is not used any more: it is no endpoint now (`gone`), or what `endpoints` of its Service says of it. */
+  /** Why it is no longer used: it is not an endpoint any more (`gone`), or the reason in `endpoints` of its Service. */
   readonly reason: UnusedReason | 'gone';
 }
 
-/** A real server, as far as the cluster knows of it; what nobody has told is absent. */
+/** A real server as the cluster describes it; unknown fields are absent. */
 export interface RealServerDescription {
-  /** The pod behind it, as `namespace/name`. */
+  /** Its pod, `namespace/name`. */
   readonly pod?: string;
   readonly node?: string;
   readonly zone?: string;
-  /** `ready`: it is wanted; `last-resort`: it ends, but none is ready; `draining`: not wanted, and it gets nothing new. */
+  /** `ready`: it is used; `last-resort`: it terminates, but no endpoint is ready; `draining`: it is not used and gets no new connections. */
   readonly state: 'ready' | 'last-resort' | 'draining';
-  /** Where the state is `draining`, as soon as the daemon has looked at it. */
+  /** With `draining`, once the daemon has read its connections. */
   readonly drain?: DrainResponse;
 }
 
-/** What is under way with a virtual server that no Service asks for any more: it stays for its open connections. */
+/** A virtual server that no Service requests any more. It stays until its connections are closed. */
 export interface OrphanedResponse {
-  /** Seconds since the first of its real servers drains. */
+  /** Seconds since the first of its real servers began to drain. */
   readonly seconds: number;
-  /** Seconds until all its connections are cut, where it has not become idle before. */
+  /** Seconds until all its connections are cut, unless it is idle before. */
   readonly secondsLeft: number;
 }
 
-/** Whose a virtual server is. */
+/** The Service and the endpoints behind a virtual server. */
 export interface VirtualServerDescription {
-  /** As `namespace/name`. Absent only where it lingers since before the daemon started, so that nobody knows it. */
+  /** `namespace/name`. Absent only if no Service requests the virtual server since before the daemon started. */
   readonly service?: string;
-  /** The port of the Service; `name` is '' where it has none. Absent where it lingers. */
+  /** The port of the Service; `name` is '' if the port has none. Absent with `lingering`. */
   readonly port?: { readonly name: string; readonly port: number };
-  /** Absent where it lingers. */
+  /** Absent with `lingering`. */
   readonly frontend?: FrontendKind;
-  /** Where it lingers. */
+  /** Present if no Service requests the virtual server any more. */
   readonly lingering?: OrphanedResponse;
-  /** Somebody else has made it, and it is left alone. */
+  /** Another program created the virtual server; kube-ipvs does not change it. */
   readonly contested?: true;
-  /** By address and port, as `10.244.1.5:8080`, `[fd00::5]:8080`. */
+  /** By address and port: `10.244.1.5:8080`, `[fd00::5]:8080`. */
   readonly realServers: Readonly<Record<string, RealServerDescription>>;
 }
 
-/** `GET /v1/virtual-servers`: whose everything is. `?service=NAMESPACE/NAME` and `?address=IP` narrow it. */
+/** `GET /v1/virtual-servers`: the Services and endpoints behind all virtual servers. `?service=NAMESPACE/NAME` and `?address=IP` select some. */
 export interface VirtualServersResponse {
   readonly version: 1;
-  /** By `TCP 10.96.0.1:443`, as in `dump -o json`. Virtual servers of others are absent. */
+  /** By key, `TCP 10.96.0.1:443`, as in `dump -o json`. Virtual servers of other programs are absent. */
   readonly virtualServers: Readonly<Record<string, VirtualServerDescription>>;
 }
 
-/** The last sync that came to an end. */
+/** The last sync that ended. */
 export interface SyncResponse {
-  /** As `2026-11-23T10:00:00.000Z`. */
+  /** For example `2026-11-23T10:00:00.000Z`. */
   readonly at: string;
   readonly secondsAgo: number;
   readonly tookSeconds: number;
-  /** Whether it came to its end; what the kernel refused of it is in `refused`. */
+  /** Whether it was completed. The operations that the kernel refused are in `refused`. */
   readonly succeeded: boolean;
-  /** Operations that the kernel did, and did not. */
+  /** Operations that the kernel accepted, and refused. */
   readonly applied: number;
   readonly failed: number;
 }
 
-/** Something that the kernel refused and that is tried again. */
+/** An object that the kernel refused and that kube-ipvs tries again. */
 export interface RefusedOperationResponse {
-  /** A virtual server, an address or an element of the packet rules. */
+  /** The key of a virtual server, an address, or an element of the packet rules. */
   readonly what: string;
   readonly reason: string;
-  /** Seconds since it was refused first. */
+  /** Seconds since it was first refused. */
   readonly seconds: number;
-  /** Seconds until it is tried again; absent where that happens only when something changes. */
+  /** Seconds until the next attempt; absent if there is none before a change. */
   readonly nextTrySeconds?: number;
 }
 
-/** Something that was not as it was left. */
+/** Objects of kube-ipvs that another program changed. */
 export interface DriftResponse {
-  /** As `address`, `virtual-server`, `packet-rule`; and how it was wrong, as `missing`, `differs`. */
+  /** Their kind: `address`, `virtual-server`, `packet-rule`; and what was wrong: `missing`, `differs`. */
   readonly object: string;
   readonly drift: string;
   readonly count: number;
@@ -98,88 +97,85 @@ export interface DriftResponse {
 /** The packet rules of one family. */
 export interface PacketRulesResponse {
   readonly inForce: boolean;
-  /** Why not. */
   readonly trouble?: string;
 }
 
 export interface OrphanedVirtualServerResponse extends OrphanedResponse {
-  /** As `TCP 10.96.0.1:443`. */
+  /** Its key, `TCP 10.96.0.1:443`. */
   readonly virtualServer: string;
   readonly service?: string;
 }
 
-/** A node that was gone when the daemon asked for it. */
+/** A node that the daemon looked up and that no longer exists. */
 export interface DeletedNodeResponse {
   readonly node: string;
   readonly secondsAgo: number;
-  /** Draining real servers that were deleted for it. */
+  /** Its draining real servers, which were deleted. */
   readonly realServers: number;
 }
 
-/** `GET /v1/status`: how the daemon does. */
+/** `GET /v1/status`: the status of the daemon. */
 export interface StatusResponse {
   readonly version: 1;
-  /** Of kube-ipvs. */
   readonly programVersion: string;
   readonly pid: number;
-  /** As `2026-11-23T10:00:00.000Z`. */
   readonly startedAt: string;
   readonly uptimeSeconds: number;
-  /** The name of this Node, and its zone where it has one. */
+  /** The name of the Node, and its zone if it has one. */
   readonly node: string;
   readonly zone?: string;
   /** `uname -r`. */
   readonly kernelRelease: string;
   readonly scheduler: string;
-  /** Twelve digits that differ where the effective configuration does, but for the names and addresses of nodes; the log has the same ones. */
+  /** Identifies the effective configuration, without the names and addresses of nodes; the log has it too. */
   readonly configDigest: string;
   readonly configFiles: readonly string[];
   readonly source: {
-    /** As `API server https://192.0.2.9:6443`, or `manifests` and their full path. */
+    /** For people: `API server https://192.0.2.9:6443`, or `manifests` and their full path. */
     readonly name: string;
-    /** Whether its first full state has come. */
+    /** The full path of the manifests; absent if objects come from the API server. */
+    readonly manifests?: string;
+    /** Whether it has delivered its first full state. */
     readonly delivered: boolean;
-    /** What keeps it from following the cluster now. */
+    /** Why it cannot follow the cluster at present. */
     readonly trouble?: string;
   };
-  /** Whether the kernel was brought up to date once, and no sync has been outstanding for too long: what `/livez` says. */
+  /** `synced`: a sync has been completed since start. `healthy`: and none has been outstanding for too long, as `/livez` reports. */
   readonly synced: boolean;
   readonly healthy: boolean;
   readonly lastSync?: SyncResponse;
-  /** What there is: Services from the cluster, everything else in the kernel. */
+  /** Services are counted in the cluster, everything else in the kernel. */
   readonly counts: {
     readonly services: number;
     readonly virtualServers: number;
     readonly realServers: number;
     readonly addresses: number;
     readonly packetRuleElements: number;
-    /** Virtual servers of somebody else. */
     readonly foreignVirtualServers: number;
-    /** Real servers. */
     readonly draining: number;
-    /** Virtual servers that no Service asks for any more. */
+    /** Virtual servers that no Service requests any more. */
     readonly lingering: number;
-    /** What keeps parts of Services from being served, clashes among them. */
+    /** Reasons why parts of Services cannot be served, address conflicts included. */
     readonly problems: number;
   };
   /** The first 100. */
   readonly refused: readonly RefusedOperationResponse[];
   readonly refusedCount: number;
-  /** Virtual servers that Services ask for and that somebody else has made: left alone. */
+  /** Virtual servers that Services request and that another program created; kube-ipvs does not change them. */
   readonly contested: readonly { readonly virtualServer: string; readonly service: string }[];
-  /** Virtual servers that no Service asks for any more: the first 100. `service` as in `virtual-servers`. */
+  /** Virtual servers that no Service requests any more: the first 100. `service` as in `virtual-servers`. */
   readonly lingering: readonly OrphanedVirtualServerResponse[];
-  /** Nodes that were found to be gone while something of them drained, the latest first; at most 100. */
+  /** Nodes that were deleted while real servers on them drained, the latest first; at most 100. */
   readonly lostNodes: readonly DeletedNodeResponse[];
-  /** What somebody else had changed and was put right, since the start; what never happened is absent. */
+  /** Changes by other programs that kube-ipvs repaired since it started. */
   readonly drift: readonly DriftResponse[];
-  /** By family: `IPv4`, `IPv6`. A family that this node does not serve is absent. */
+  /** By family: `IPv4`, `IPv6`. Families that this node does not serve are absent. */
   readonly packetRules: Readonly<Record<string, PacketRulesResponse>>;
-  /** Where `health` and `metrics` are served, as the configuration says; one that is turned off is absent. */
+  /** The configured addresses of `health` and `metrics`; a port that is turned off is absent. */
   readonly ports: Readonly<Record<string, string>>;
 }
 
-/** Why an endpoint is used or not. */
+/** Whether and why an endpoint is used. */
 export interface EndpointSelectionResponse {
   readonly used: boolean;
   readonly reason: UsedReason | UnusedReason;
@@ -187,9 +183,9 @@ export interface EndpointSelectionResponse {
 
 /** An endpoint of a Service on one of its ports. */
 export interface EndpointResponse {
-  /** The real server that it is or would be, as `10.244.1.5:8080`. */
+  /** The key of its real server, `10.244.1.5:8080`. */
   readonly realServer: string;
-  /** The port of the Service, by its name ('' where it has none) and protocol. */
+  /** The name of the port of the Service ('' if it has none) and its protocol. */
   readonly port: string;
   readonly protocol: string;
   /** As `namespace/name`. */
@@ -201,53 +197,57 @@ export interface EndpointResponse {
   readonly terminating: boolean;
   readonly zoneHints?: readonly string[];
   readonly nodeHints?: readonly string[];
-  /** What traffic policy Cluster makes of it on this node, and Local. */
+  /** The selection on this node with traffic policy Cluster, and with Local. */
   readonly cluster: EndpointSelectionResponse;
   readonly local: EndpointSelectionResponse;
 }
 
 /** A virtual server of a Service. */
 export interface ServedVirtualServerResponse extends VirtualServerDescription {
-  /** As `TCP 10.96.0.1:443`. */
+  /** For example `TCP 10.96.0.1:443`. */
   readonly key: string;
-  /** The traffic policy that counts for this address. */
+  /** The traffic policy that applies to this address. */
   readonly policy: 'Cluster' | 'Local';
-  /** As it is to be, in the words of `render -o json`; absent where an older Service has the address. */
+  /** The desired state in the format of `render -o json`; absent if an older Service has the address and port. */
   readonly wanted?: VirtualServerJson;
-  /** As the kernel is known to have it. */
+  /** The last known state of the kernel. */
   readonly kernel?: VirtualServerJson;
-  /** How packets to it are treated: the map of the packet rules that names it. */
+  /** How packets to it are handled: the name of the set of the packet rules that contains it. */
   readonly packetClass: string;
 }
+
+export type ElementField = string | number;
 
 /** An element of the packet rules. */
 export interface ElementResponse {
   readonly family: string;
-  /** The set, and the fields as nft shows them. */
+  /** The set, and the element as nft prints it. */
   readonly set: string;
   readonly element: string;
+  /** The fields of its key: addresses, protocols and ports. */
+  readonly fields?: readonly ElementField[];
   readonly inKernel: boolean;
 }
 
-/** Something that keeps a part of a Service from being served as it asks. */
+/** Why a part of a Service cannot be served as requested. */
 export interface ProblemResponse {
-  /** As the reasons of events. */
+  /** As the reason of the Event. */
   readonly reason: string;
   readonly message: string;
 }
 
-/** Something that was told as an event of the API, or would have been. */
+/** An Event of the Kubernetes API, sent or only logged. */
 export interface EventResponse {
-  /** As `2026-11-23T10:00:00.000Z`. */
+  /** For example `2026-11-23T10:00:00.000Z`. */
   readonly at: string;
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly note: string;
 }
 
-/** The Service as it was understood. */
+/** The Service as kube-ipvs reads it. */
 export interface ServiceResponse {
-  /** As `namespace/name`. */
+  /** `namespace/name`. */
   readonly name: string;
   readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer';
   readonly createdAt: string;
@@ -265,45 +265,50 @@ export interface ServiceResponse {
   readonly externalTrafficPolicy: 'Cluster' | 'Local';
   /** Seconds of ClientIP affinity. */
   readonly affinitySeconds?: number;
-  /** By annotation. */
   readonly scheduler?: string;
   readonly healthCheckNodePort?: number;
 }
 
-/** `GET /v1/services/NAMESPACE/NAME`: all about one Service. 404 where there is none, with what lingers of it in the words of the error. */
+/** `GET /v1/services/NAMESPACE/NAME`: everything about one Service. 404 if there is none; `error` mentions virtual servers that it left. */
 export interface ServiceReportResponse {
   readonly version: 1;
   readonly service: ServiceResponse;
-  /** This node, which the choice of endpoints depends on. */
+  /** This node; the selection of endpoints depends on it. */
   readonly node: { readonly name: string; readonly zone?: string };
-  /** EndpointSlices, as `namespace/name`. */
+  /** EndpointSlices, `namespace/name`. */
   readonly slices: readonly string[];
-  /** The first 5000 by port and address. */
+  /** The first 5000, by port and address. */
   readonly endpoints: readonly EndpointResponse[];
   readonly endpointCount: number;
   readonly virtualServers: readonly ServedVirtualServerResponse[];
-  /** Its virtual servers that it does not ask for any more, for a port or an address that it had, by their keys. */
+  /** Virtual servers that it no longer requests, by key. */
   readonly lingering: Readonly<Record<string, VirtualServerDescription>>;
-  /** On kube-ipvs0. */
+  /** Its addresses, and whether they are on kube-ipvs0. */
   readonly addresses: readonly { readonly address: string; readonly bound: boolean }[];
   readonly elements: readonly ElementResponse[];
-  /** What its health check port says of this node. */
+  /** The response of its health check port on this node. */
   readonly healthCheck?: { readonly port: number; readonly localEndpoints: Readonly<Record<string, number>> };
   readonly problems: readonly ProblemResponse[];
-  /** Those of the last 500 of all Services that are about this one, the latest first. */
+  /** The Events of this Service among the last 500 of all Services, the latest first. */
   readonly events: readonly EventResponse[];
   readonly refused: readonly RefusedOperationResponse[];
 }
 
-/** What a search has found: a Service, and why. */
+/** A Service that a search found. */
 export interface LookupMatch {
-  /** As `namespace/name`. */
+  /** `namespace/name`. */
   readonly service: string;
-  /** As `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`, `endpoint 10.244.1.5`, `pod default/web-1`. */
+  /** Why it was found, for people: `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`, `endpoint 10.244.1.5`, `pod default/web-1`. */
   readonly because: string;
+  /** What the search matched. */
+  readonly matched?: 'service' | 'address' | 'virtual-server' | 'node-port' | 'endpoint' | 'pod';
+  /** With `virtual-server`: its protocol. */
+  readonly protocol?: 'TCP' | 'UDP' | 'SCTP';
+  /** With `pod`: its `namespace/name`; with `endpoint`: its address, or its address and port. */
+  readonly endpoint?: string;
 }
 
-/** `GET /v1/lookup?q=TEXT`: Services by name, VIP, VIP:port, node port, or address or name of a pod. */
+/** `GET /v1/lookup?q=TEXT`: finds Services by name, VIP, VIP:port, node port, or the name or address of a pod. */
 export interface LookupResponse {
   readonly version: 1;
   readonly query: string;
@@ -311,35 +316,34 @@ export interface LookupResponse {
   readonly matches: readonly LookupMatch[];
 }
 
-/** What a command can be asked about. */
+/** A target of a command, for example `shop/web`, `shop/web:http`, or a pod, `shop/web-1`. */
 export interface TargetResponse {
-  /** As `shop/web`, `shop/web:http`, and of a pod `shop/web-1`. */
   readonly target: string;
-  /** A few words, as `ClusterIP 10.96.0.1 http`. */
+  /** A short description, for example `ClusterIP 10.96.0.1 http`. */
   readonly about: string;
 }
 
-/** `GET /v1/targets?start=TEXT`: what begins so, for completion: Services, ports of a Service and pods of a namespace that are written out. */
+/** `GET /v1/targets?start=TEXT`: targets with this prefix, for shell completion: Services; with a whole Service its ports, with a whole namespace its pods. */
 export interface TargetsResponse {
   readonly version: 1;
   /** The first 1000. */
   readonly targets: readonly TargetResponse[];
 }
 
-/** `GET /v1/plan`: what the daemon would do now, by what it knows of the kernel. Empty where all is done. */
+/** `GET /v1/plan`: the operations that the daemon would do now, by what it knows of the kernel. Empty if the kernel is in sync. */
 export interface PlanResponse {
   readonly version: 1;
-  /** Lines of the language of `--dry-run` and `diff`. */
+  /** Lines in the format of `--dry-run` and `diff`. */
   readonly operations: readonly string[];
 }
 
-/** `POST /v1/resync`: the kernel is read and repaired now, without waiting for the next resync. The answer does not wait for its end. */
+/** `POST /v1/resync`: read and repair the kernel now instead of at the next resync. The response does not wait for the end. */
 export interface ResyncResponse {
   readonly version: 1;
   readonly accepted: true;
 }
 
-/** What an error (400, 404, 405) answers. */
+/** The response to an error (400, 404, 405). */
 export interface ErrorResponse {
   readonly version: 1;
   readonly error: string;

@@ -6,12 +6,11 @@ import { exitStatus } from './framework/command.js';
 import { printDaemonHelp, runDaemonCommand } from './commands/run.js';
 import { handleOutputError, printDiagnostic } from './output/standard-output.js';
 
-/** Whether the words call the daemon: called as kube-proxy, `run`, flags only, or nothing at all. */
+/** The daemon runs if the program is called as kube-proxy, with `run`, with flags only, or without arguments. */
 const isDaemonInvocation = (calledAs: string, argv: readonly string[]): boolean =>
   calledAs === 'kube-proxy' || argv[0] === undefined || argv[0] === 'run' || argv[0].startsWith('-');
 
-// Every command's code is imported when the command is called: none pays for another, and only the daemon's loads the
-// Kubernetes client.
+// Each command imports its own code when it runs; only the daemon loads the Kubernetes client.
 const main = async (calledAs: string, argv: readonly string[]): Promise<number> => {
   if (argv.length === 2 && argv[0] === 'run' && argv[1] === 'help') return printDaemonHelp();
   if (isDaemonInvocation(calledAs, argv))
@@ -22,7 +21,7 @@ const main = async (calledAs: string, argv: readonly string[]): Promise<number> 
     const { completeForShell } = await import('./completion/complete-for-shell.js');
     const { findTargets } = await import('./completion/find-targets.js');
     const completions = await completeForShell(commands, argv.slice(1), findTargets);
-    // What was not found in time may still be looked for: nobody waits for that.
+    // A lookup that missed its timeout may still be running: exit without it.
     process.stdout.write(completions, () => process.exit(exitStatus.success));
     return exitStatus.success;
   }

@@ -5,7 +5,7 @@ import { PacketRules } from '../apply/packet-rules/packet-rules.js';
 import { Resync } from '../apply/mirror/resync.js';
 import { cidrContains, parseCidr, type IpAddress } from '../base/ip.js';
 import { silentLogger } from '../base/log.js';
-import { tableName } from '../nftables/declarations.js';
+import { tableName, type ElementKey, type SetElement } from '../nftables/declarations.js';
 import { virtualServerKey } from '../model/virtual-server.js';
 import type { DesiredResponse } from '../admin-api/desired-response.js';
 import { diff, union, type DirtyKeys } from '../plan/operations/diff.js';
@@ -63,14 +63,22 @@ const readObservedState = async (
   return observed;
 };
 
-const withSupportedElements = (dirtyKeys: DirtyKeys, { packetFamilies }: KernelAccess): DirtyKeys => ({
+/** Without the elements of families that have no nftables here. */
+const withSupportedElements = (
+  dirtyKeys: DirtyKeys,
+  { packetFamilies }: KernelAccess,
+  elementOf: (key: ElementKey) => SetElement | undefined,
+): DirtyKeys => ({
   ...dirtyKeys,
   elements: new Set(
-    [...dirtyKeys.elements].filter((key) => packetFamilies.some((family) => key.startsWith(`${family} `))),
+    [...dirtyKeys.elements].filter((key) => {
+      const family = elementOf(key)?.family;
+      return family !== undefined && packetFamilies.includes(family);
+    }),
   ),
 });
 
-/** How the kernel differs from what the daemon says that it should hold. Changes nothing. */
+/** Compares the kernel with the desired state of the daemon. Changes nothing. */
 export const compareWithDaemon = async (
   response: DesiredResponse,
   owners: ServiceOwners,
@@ -85,7 +93,11 @@ export const compareWithDaemon = async (
     isDesired: (key) => desired.virtualServer(key) !== undefined,
   });
   const view = new ExcludedByCidr({ desired, observed, isExcluded });
-  const keys = withSupportedElements(withoutDrainRecords(union(desired.keys(), observed.keys())), kernel);
+  const keys = withSupportedElements(
+    withoutDrainRecords(union(desired.keys(), observed.keys())),
+    kernel,
+    (key) => desired.element(key) ?? observed.element(key),
+  );
   const operations = diff(view, observed, keys, desired.drainSettings);
   return [
     ...nodePlanGroups({

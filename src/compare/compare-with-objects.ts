@@ -16,7 +16,7 @@ import { planFirstSync } from '../daemon/sync/plan-first-sync.js';
 
 type ClusterState = Parameters<ClusterStore['replaceAll']>[0];
 
-/** What a node is to serve, as files have it. */
+/** The objects in files. */
 export interface NodeObjects extends Omit<ClusterState, 'node'> {
   readonly nodes: ReadonlyMap<string, Node>;
 }
@@ -24,21 +24,21 @@ export interface NodeObjects extends Omit<ClusterState, 'node'> {
 export interface ObjectsParts {
   readonly settings: Settings;
   readonly objects: NodeObjects;
-  /** Undefined: this machine's. */
+  /** The node's addresses; undefined: those of this machine. */
   readonly addresses: readonly InterfaceAddress[] | undefined;
 }
 
-/** How the kernel differs from what files ask for. */
+/** The differences between the kernel and the desired state of files. */
 export interface ObjectsComparison {
   readonly groups: readonly PlanGroup[];
   readonly contested: StatusResponse['contested'];
-  /** By virtual server, whose it is. */
+  /** The Service and endpoints behind each virtual server, by key. */
   readonly names: Readonly<Record<string, VirtualServerDescription>>;
-  /** What can't be served as it is asked for. */
+  /** What cannot be served as requested. */
   readonly problems: readonly string[];
 }
 
-/** The kernel with other addresses on the node, but for those on kube-ipvs0. */
+/** The kernel with other addresses on the node; those on kube-ipvs0 stay. */
 const withAddresses = (
   kernel: KernelAccess,
   addresses: readonly InterfaceAddress[] | undefined,
@@ -77,11 +77,11 @@ interface NodeComposition extends AsyncDisposable {
   readonly kernel: KernelAccess;
   readonly live: ChangeableSettings;
   readonly composition: Composition;
-  /** Gives the objects to the store. */
+  /** Puts the objects into the store. */
   readonly deliver: () => void;
 }
 
-/** The parts of a daemon that has no source and follows nothing. */
+/** Composes a daemon without a source. */
 const composeNode = async ({ settings, objects, addresses }: ObjectsParts): Promise<NodeComposition> => {
   const kernel = await openKernel();
   const live = new ChangeableSettings(settings);
@@ -108,7 +108,7 @@ const composeNode = async ({ settings, objects, addresses }: ObjectsParts): Prom
   };
 };
 
-/** What `--dry-run` of a daemon with these objects would tell. Changes nothing. */
+/** Compares the kernel with the objects, as a daemon with --dry-run does. Changes nothing. */
 export const compareWithObjects = async (parts: ObjectsParts): Promise<ObjectsComparison> => {
   await using node = await composeNode(parts);
   const { composition, kernel, live } = node;
@@ -135,7 +135,7 @@ export const compareWithObjects = async (parts: ObjectsParts): Promise<ObjectsCo
   };
 };
 
-/** Does what `--once` of a daemon with these objects would; gives what the kernel refused. */
+/** Programs the objects, as a daemon with --once does; resolves to the objects that the kernel refused. */
 export const programObjects = async (
   parts: ObjectsParts,
   limitMilliseconds: number,

@@ -11,7 +11,7 @@ import { settingsChecks } from './checks/settings.js';
 import type { Facts } from './facts.js';
 import type { CheckResult } from './check-result.js';
 
-/** All of them, in the order of the report. */
+/** All checks, in the order of the report. */
 export const checks: readonly Check[] = [
   ...kernelChecks,
   ...ipvsChecks,
@@ -26,6 +26,6 @@ export const checks: readonly Check[] = [
 
 export interface CheckReport extends Omit<Check, 'run'>, CheckResult {}
 
-/** What these checks come to, in their order. */
+/** The results of these checks, in their order. */
 export const evaluateChecks = (facts: Facts, selected: readonly Check[] = checks): readonly CheckReport[] =>
   selected.map(({ run, ...check }) => ({ ...check, ...run(facts) }));

@@ -1,33 +1,46 @@
-/** What a check came to. `unknown`: it could not look, and says why. */
+import type { Remedy } from './remedy.js';
+
+/** `unknown`: the check could not be made. */
 export type CheckStatus = 'pass' | 'warn' | 'fail' | 'unknown';
 
 export interface CheckResult {
   readonly result: CheckStatus;
-  /** The figures, or why there are none. */
+  /** What the check found; of `unknown`, why it could not be made. */
   readonly seen: string;
-  /** A command to run or a line to write; '' where there is nothing to do. */
-  readonly remedy: string;
+  /** Empty where there is nothing to do. */
+  readonly remedies: readonly Remedy[];
 }
 
-/** Something that was looked at; `unavailable`: why it could not be, with what helps. */
-export type Fact<T> = { readonly value: T } | { readonly unavailable: string; readonly remedy: string };
+/** A value that was read, or why it could not be and what to do about that. */
+export type Fact<T> =
+  | { readonly value: T }
+  | { readonly unavailable: string; readonly remedies: readonly Remedy[] };
 
-export const pass = (seen: string): CheckResult => ({ result: 'pass', seen, remedy: '' });
-export const warn = (seen: string, remedy: string): CheckResult => ({ result: 'warn', seen, remedy });
-export const fail = (seen: string, remedy: string): CheckResult => ({ result: 'fail', seen, remedy });
-export const unknown = (seen: string, remedy: string): CheckResult => ({ result: 'unknown', seen, remedy });
+export const pass = (seen: string): CheckResult => ({ result: 'pass', seen, remedies: [] });
+export const warn = (seen: string, ...remedies: readonly Remedy[]): CheckResult => ({
+  result: 'warn',
+  seen,
+  remedies,
+});
+export const fail = (seen: string, ...remedies: readonly Remedy[]): CheckResult => ({
+  result: 'fail',
+  seen,
+  remedies,
+});
+export const unknown = (seen: string, ...remedies: readonly Remedy[]): CheckResult => ({
+  result: 'unknown',
+  seen,
+  remedies,
+});
 
-/** A remedy: the command that shows on the node what could not be seen here. */
-export const onNode = (command: string): string => `as root on the node: ${command}`;
-
-/** What the value means; unknown where nobody could look. */
+/** Checks the value; `unknown` where it could not be read. */
 export const checkFact = <T>(fact: Fact<T>, check: (value: T) => CheckResult): CheckResult =>
-  'value' in fact ? check(fact.value) : unknown(fact.unavailable, fact.remedy);
+  'value' in fact ? check(fact.value) : unknown(fact.unavailable, ...fact.remedies);
 
-/** The value; undefined where nobody could look. */
+/** The value; undefined where it could not be read. */
 export const valueOf = <T>(fact: Fact<T>): T | undefined => ('value' in fact ? fact.value : undefined);
 
-/** The first few, and how many more there are. */
+/** The first few items, and how many more there are. */
 export const abbreviatedList = (items: readonly string[], limit = 5): string =>
   items.length <= limit
     ? items.join(', ')

@@ -16,11 +16,11 @@ export const groups = [
 
 export type Group = (typeof groups)[number];
 
-/** One question to the node. Pure: everything it knows is in the facts. */
+/** Checks one aspect of the node. Pure: it reads the facts and nothing else. */
 export interface Check {
   readonly id: string;
   readonly group: Group;
-  /** What is looked at. */
+  /** What it checks: a noun phrase. */
   readonly title: string;
   /** Why it matters: a sentence. */
   readonly why: string;

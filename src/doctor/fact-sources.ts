@@ -34,19 +34,24 @@ import {
   programs,
 } from './collect/proc.js';
 import type { Facts, FactSources } from './facts.js';
-import { onNode, valueOf, type Fact } from './check-result.js';
+import { valueOf, type Fact } from './check-result.js';
+import { advise, runOnNode, seeChecks, type Remedy } from './remedy.js';
 
 export interface CollectOptions {
   readonly configuration: Facts['configuration'];
-  /** Goes before that of the configuration. */
+  /** Takes precedence over that of the configuration. */
   readonly kubeconfig: string | undefined;
-  /** The Services of manifests, where no API server is to be asked. */
+  /** Reads the Services from manifests instead of the API server. */
   readonly manifests: (() => readonly Service[]) | undefined;
-  /** Asks the daemon's admin socket. */
+  /** Queries the daemon's admin socket. */
   readonly status: () => Promise<
     { readonly response: StatusResponse } | { readonly response: undefined; readonly reason: string }
   >;
 }
+
+const giveKubeconfig = advise(
+  'Give a kubeconfig with --kubeconfig=FILE, for example /etc/kubernetes/kubelet.conf.',
+);
 
 const credentialsOf = async (
   { kubeconfig }: CollectOptions,
@@ -54,21 +59,21 @@ const credentialsOf = async (
 ): Promise<Fact<CredentialSource>> =>
   collectFact(
     async () => {
-      // It brings a big package, which only those wait for who ask an API server.
+      // Its package is large: it is loaded only when an API server is queried.
       const { loadCredentials } = await import('../watch/api/credentials.js');
       return loadCredentials({ kubeconfig: kubeconfig ?? settings.kubeconfig, master: settings.master });
     },
     'the kubeconfig',
-    '--kubeconfig=FILE, as /etc/kubernetes/kubelet.conf',
+    giveKubeconfig,
   );
 
-/** Done when it is first asked for, and then known. */
+/** Computes the value on first use and keeps it. */
 const memoize = <T>(compute: () => T): (() => T) => {
   let cached: { readonly value: T } | undefined;
   return () => (cached ??= { value: compute() }).value;
 };
 
-/** What is asked of the API server; each of its looks says why where none can be. */
+/** The facts that come from the API server, or from manifests in its place. */
 const apiSources = (
   options: CollectOptions,
 ): Pick<FactSources, 'api' | 'apiServerAddress'> & { services: () => Promise<Facts['services']> } => {
@@ -76,29 +81,30 @@ const apiSources = (
   if (manifests !== undefined)
     return {
       api: () => ({ value: 'files' }),
-      services: memoize(() => collectFact(manifests, 'the manifests', 'kube-ipvs render -f PATH')),
+      services: memoize(() =>
+        collectFact(manifests, 'the manifests', advise('Check the manifests.', 'kube-ipvs render -f PATH')),
+      ),
       apiServerAddress: () => undefined,
     };
   const credentials = memoize(() => credentialsOf(options, configuration.settings));
   const collect = async <T>(
     query: (options: ApiOptions) => T | Promise<T>,
     what: string,
-    remedy: string,
+    ...remedies: readonly Remedy[]
   ): Promise<Fact<T>> => {
     const found = await credentials();
     if (!('value' in found)) return found;
-    const asked = { credentials: found.value, nodeName: configuration.settings.nodeName };
-    return collectFact(() => query(asked), what, remedy);
+    const api = { credentials: found.value, nodeName: configuration.settings.nodeName };
+    return collectFact(() => query(api), what, ...remedies);
   };
   return {
-    api: () => collect(apiFacts, 'the credential', '--kubeconfig=FILE, as /etc/kubernetes/kubelet.conf'),
-    services: memoize(() => collect(apiServices, 'the Services', 'see the checks api-server and rights')),
-    apiServerAddress: async () =>
-      valueOf(await collect(apiServerAddress, 'the address of the API server', '')),
+    api: () => collect(apiFacts, 'the credential', giveKubeconfig),
+    services: memoize(() => collect(apiServices, 'the Services', seeChecks('api-server', 'rights'))),
+    apiServerAddress: async () => valueOf(await collect(apiServerAddress, 'the address of the API server')),
   };
 };
 
-/** Each scheduler that somebody wants, with the first who does. */
+/** Each requested scheduler, with the first object that requests it. */
 const requestedSchedulers = (
   settings: Settings,
   services: readonly Service[],
@@ -109,63 +115,70 @@ const requestedSchedulers = (
   return requesters;
 };
 
-/** Prints the tables that there are. Unlike iptables-legacy -S it makes the kernel load none. */
+/** Unlike iptables-legacy -S, it does not make the kernel load tables. */
 const legacySaveCommand = 'iptables-legacy-save && ip6tables-legacy-save';
 
 const kernelSources = {
-  ipvs: () => collectFact(ipvsTable, 'the IPVS table', onNode('ipvsadm -Ln')),
-  ipvsTimeouts: () => collectFact(ipvsTimeouts, 'the timeouts of IPVS', onNode('ipvsadm -L --timeout')),
-  virtualServers: () => collectFact(virtualServers, 'the virtual servers', onNode('ipvsadm -Ln')),
-  conntrackNetlink: () => collectFact(conntrackNetlink, 'conntrack over netlink', onNode('conntrack -C')),
-  nftables: () => collectFact(nftablesFamilies, 'which chains nftables takes', onNode('nft list tables')),
-  chains: () => collectFact(nftablesChains, 'the chains of nftables', onNode('nft list chains')),
-  legacyChains: () => collectFact(legacyChains, 'the chains of iptables-legacy', onNode(legacySaveCommand)),
-  ipsets: () => collectFact(ipsetNames, 'the sets of ipset', onNode('ipset list -name')),
-  ownRules: () => collectFact(ownRules, 'the packet rules', onNode(`nft list table ip ${tableName}`)),
+  ipvs: () => collectFact(ipvsTable, 'the IPVS table', runOnNode('ipvsadm -Ln')),
+  ipvsTimeouts: () => collectFact(ipvsTimeouts, 'the timeouts of IPVS', runOnNode('ipvsadm -L --timeout')),
+  virtualServers: () => collectFact(virtualServers, 'the virtual servers', runOnNode('ipvsadm -Ln')),
+  conntrackNetlink: () => collectFact(conntrackNetlink, 'conntrack over netlink', runOnNode('conntrack -C')),
+  nftables: () =>
+    collectFact(nftablesFamilies, 'which chains nftables supports', runOnNode('nft list tables')),
+  chains: () => collectFact(nftablesChains, 'the chains of nftables', runOnNode('nft list chains')),
+  legacyChains: () =>
+    collectFact(legacyChains, 'the chains of iptables-legacy', runOnNode(legacySaveCommand)),
+  ipsets: () => collectFact(ipsetNames, 'the ipsets', runOnNode('ipset list -name')),
+  ownRules: () => collectFact(ownRules, 'the packet rules', runOnNode(`nft list table ip ${tableName}`)),
   forwarding: () =>
-    collectFact(nftablesForwardFilters, 'what nftables does at the hook forward', onNode('nft list ruleset')),
+    collectFact(
+      nftablesForwardFilters,
+      'the chains of nftables at the hook forward',
+      runOnNode('nft list ruleset'),
+    ),
   legacyForwarding: () =>
-    collectFact(legacyForwardFilters, 'the chain FORWARD of iptables-legacy', onNode(legacySaveCommand)),
-  network: () => collectFact(networkFacts, 'interfaces, addresses and routes', onNode('ip address')),
-  dummyDriver: () => collectFact(dummyDriver, 'whether there is a dummy driver', onNode('modprobe -n dummy')),
+    collectFact(legacyForwardFilters, 'the chain FORWARD of iptables-legacy', runOnNode(legacySaveCommand)),
+  network: () => collectFact(networkFacts, 'interfaces, addresses and routes', runOnNode('ip address')),
+  dummyDriver: () =>
+    collectFact(dummyDriver, 'whether the kernel has a dummy driver', runOnNode('modprobe -n dummy')),
 } as const;
 
 const procSources = () => {
   const runningPrograms = memoize(() =>
-    collectFact(programs, 'which programs run', onNode('ps -eo pid,args')),
+    collectFact(programs, 'which programs run', runOnNode('ps -eo pid,args')),
   );
   const daemon = async () => valueOf(await runningPrograms())?.find(({ name }) => name === 'kube-ipvs')?.pid;
   return {
     programs: runningPrograms,
-    listening: () => collectFact(listeningPorts, 'the ports that are listened at', onNode('ss -lnt')),
+    listening: () => collectFact(listeningPorts, 'the listening ports', runOnNode('ss -lnt')),
     localPorts: () =>
       collectFact(
         localPorts,
         'the range of local ports',
-        onNode('sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports'),
+        runOnNode('sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports'),
       ),
     process: () =>
       collectFact(
         async () => processFacts(await daemon()),
         'the user and limits of the daemon',
-        onNode('cat /proc/$(pgrep -of kube-ipvs)/{status,limits}'),
+        runOnNode('cat /proc/$(pgrep -of kube-ipvs)/{status,limits}'),
       ),
     memory: () =>
       collectFact(
         async () => memoryFacts(await daemon()),
         'the memory of the daemon',
-        onNode('systemd-cgtop -m -n 1'),
+        runOnNode('systemd-cgtop -m -n 1'),
       ),
   };
 };
 
 const statusResponse = async ({ status }: CollectOptions): Promise<StatusResponse> => {
   const result = await status();
-  if (result.response === undefined) throw new FactUnavailableError(result.reason, 'see the check daemon');
+  if (result.response === undefined) throw new FactUnavailableError(result.reason, seeChecks('daemon'));
   return result.response;
 };
 
-/** How to look at each thing; nothing that fails stops the rest. Changes nothing and starts no program. */
+/** How to collect each fact. Changes nothing and starts no program. */
 export const factSourcesFor = (options: CollectOptions): FactSources => {
   const { settings } = options.configuration;
   const { healthzBindAddress, metricsBindAddress } = settings.configuration;
@@ -184,13 +197,13 @@ export const factSourcesFor = (options: CollectOptions): FactSources => {
       const services = valueOf(await api.services()) ?? [];
       return collectFact(
         () => schedulers(requestedSchedulers(settings, services)),
-        'which schedulers there are',
-        onNode(`modprobe -n ip_vs_${settings.scheduler}`),
+        'which schedulers are available',
+        runOnNode(`modprobe -n ip_vs_${settings.scheduler}`),
       );
     },
     daemon: () =>
-      collectFact(() => daemonFacts(healthzBindAddress), 'the health port', 'see the check configuration'),
-    status: () => collectFact(() => statusResponse(options), 'what the daemon tells', 'see the check daemon'),
-    metrics: () => collectFact(() => metricsFacts(metricsBindAddress), 'the metrics', 'see the check daemon'),
+      collectFact(() => daemonFacts(healthzBindAddress), 'the health port', seeChecks('configuration')),
+    status: () => collectFact(() => statusResponse(options), 'the status of the daemon', seeChecks('daemon')),
+    metrics: () => collectFact(() => metricsFacts(metricsBindAddress), 'the metrics', seeChecks('daemon')),
   };
 };

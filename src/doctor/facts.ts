@@ -10,15 +10,15 @@ import type { VirtualServerIdentity } from '../model/virtual-server.js';
 import type { StatusResponse } from '../admin-api/responses.js';
 import type { Fact } from './check-result.js';
 
-/** /proc/net/ip_vs: what anybody may read of IPVS. */
+/** /proc/net/ip_vs: the state of IPVS that every user may read. */
 export interface IpvsTable {
-  /** As `1.2.1`. */
+  /** For example `1.2.1`. */
   readonly version: string;
   /** Buckets of the connection table. */
   readonly buckets: number;
   readonly virtualServers: number;
   readonly realServers: number;
-  /** Active and inactive ones of all real servers. */
+  /** Active and inactive connections of all real servers. */
   readonly connections: number;
 }
 
@@ -34,18 +34,18 @@ export interface VirtualServerFact {
 
 export interface SchedulerFact {
   readonly name: string;
-  /** Who wants it: `the configuration`, `Service default/web`. */
+  /** `the configuration` or, for example, `Service default/web`. */
   readonly requestedBy: string;
   readonly present: boolean;
 }
 
-/** A chain of anybody's table; iptables-legacy has tables of its own, ip and ip6. */
+/** A chain of any program; iptables-legacy has separate tables, ip and ip6. */
 export interface ChainFact {
   readonly by: 'nftables' | 'iptables-legacy';
   readonly family: 'ip' | 'ip6' | 'inet';
   readonly table: string;
   readonly chain: string;
-  /** Undefined: entered only from other chains, or not looked at. */
+  /** Undefined: only other chains enter it, or the hook was not read. */
   readonly hook: BaseChainHook | undefined;
 }
 
@@ -63,7 +63,7 @@ export interface NetworkFacts {
 }
 
 export interface ProgramFact {
-  /** As `kube-proxy`, `keepalived`. */
+  /** For example `kube-proxy`. */
   readonly name: string;
   readonly pid: number;
 }
@@ -72,9 +72,9 @@ export interface ProcessFacts {
   /** `this process` or `the daemon (process 12)`. */
   readonly processName: string;
   readonly user: number;
-  /** Effective, as `NET_ADMIN`. */
+  /** The effective ones, for example `NET_ADMIN`. */
   readonly capabilities: readonly string[];
-  /** Descriptors that it may have open. */
+  /** The limit of open file descriptors. */
   readonly openFiles: number;
 }
 
@@ -85,9 +85,9 @@ export interface MemoryFacts {
 }
 
 export interface Permission {
-  /** As `list`. */
+  /** For example `list`. */
   readonly verb: string;
-  /** As `endpointslices.discovery.k8s.io`. */
+  /** For example `endpointslices.discovery.k8s.io`. */
   readonly resource: string;
   readonly allowed: boolean;
 }
@@ -96,16 +96,16 @@ export interface Permission {
 export interface ApiFacts {
   readonly reached: true;
   readonly server: string;
-  /** As `v1.36.2`. */
+  /** For example `v1.36.2`. */
   readonly version: string;
-  /** For the answer to begin. */
+  /** Until the response began. */
   readonly milliseconds: number;
-  /** Our clock less the server's, seconds; undefined where it says no time. */
+  /** Seconds by which the local clock is ahead of the server's; undefined where the server reports no time. */
   readonly clockAhead: number | undefined;
-  /** When our credential ends, milliseconds since 1970; undefined: it does not say. */
+  /** `ends`: when it expires, milliseconds since 1970; undefined: it has no expiry time. */
   readonly credential: { readonly kind: 'certificate' | 'token'; readonly ends: number } | undefined;
   readonly permissions: Fact<readonly Permission[]>;
-  /** Whether there is a Node of our name. */
+  /** Whether the Node object of this node exists. */
   readonly hasNode: Fact<boolean>;
 }
 
@@ -115,28 +115,29 @@ export interface UnreachableApi {
   readonly reason: string;
 }
 
-/** How the daemon's own pages answer. */
+/** The response of the daemon's health port. */
 export interface DaemonFacts {
-  /** Of /healthz. */
+  /** The HTTP status of /healthz; 0: no connection. */
   readonly status: number;
-  /** As `nodeEligible: false`. */
+  /** `nodeEligible` in the body. */
   readonly eligible: boolean | undefined;
   readonly healthy: boolean | undefined;
 }
 
-/** Everything that the checks know. Each part stands for itself: where one could not be looked at, the others still are. */
+/** Everything that the checks read. One fact that cannot be read does not affect the others. */
 export interface Facts {
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** As `uname -r` has it. */
+  /** As `uname -r` prints it. */
   readonly release: string;
   readonly cpus: number;
   readonly configuration: {
-    /** As they were given, or found. */
+    /** From --config, or the default file. */
     readonly files: readonly string[];
-    /** Defaults where there is a problem. */
+    /** The defaults where the configuration is not valid. */
     readonly settings: Settings;
-    readonly problem: string | undefined;
+    /** One for each invalid field; empty where the configuration is valid. */
+    readonly problems: readonly string[];
   };
   /** Kernel settings by their dotted name. */
   readonly kernelSettings: ReadonlyMap<string, KernelParameterValue>;
@@ -149,31 +150,31 @@ export interface Facts {
   readonly schedulers: Fact<readonly SchedulerFact[]>;
   readonly conntrackNetlink: Fact<boolean>;
   readonly nftables: Fact<readonly Family[]>;
-  /** Everybody's chains. */
+  /** Of all programs but kube-ipvs. */
   readonly chains: Fact<readonly ChainFact[]>;
   readonly legacyChains: Fact<readonly ChainFact[]>;
-  /** Names of everybody's sets of ipset. */
+  /** Names of the ipsets of all programs. */
   readonly ipsets: Fact<readonly string[]>;
   readonly ownRules: Fact<readonly OwnRules[]>;
   readonly forwarding: Fact<readonly ForwardFilter[]>;
   readonly legacyForwarding: Fact<readonly ForwardFilter[]>;
   readonly network: Fact<NetworkFacts>;
   readonly programs: Fact<readonly ProgramFact[]>;
-  /** TCP ports that somebody listens at in this network namespace. */
+  /** TCP ports on which a process of this network namespace listens. */
   readonly listening: Fact<readonly number[]>;
   readonly process: Fact<ProcessFacts>;
   readonly memory: Fact<MemoryFacts>;
   readonly services: Fact<readonly Service[]>;
-  /** `files`: the Services come from files, and no API server is needed. */
+  /** `files`: the Services come from files, no API server is needed. */
   readonly api: Fact<ApiFacts | UnreachableApi | 'files'>;
-  /** Where the API server is reached, if that is an address. */
+  /** The address of the API server; undefined where it is a name. */
   readonly apiServerAddress: IpAddress | undefined;
   readonly daemon: Fact<DaemonFacts>;
-  /** What the daemon says of itself on its admin socket. */
+  /** From the daemon's admin socket. */
   readonly status: Fact<StatusResponse>;
-  /** Samples of the metrics page, summed over their labels but for those that the checks ask for: `name` or `name{resource="nodes"}`. */
+  /** Samples of the metrics page, summed over their labels as `name`; those with the label `resource` also as `name{resource="nodes"}`. */
   readonly metrics: Fact<ReadonlyMap<string, number>>;
 }
 
-/** How to look at each part of the facts. */
+/** How to collect each fact. */
 export type FactSources = { readonly [Part in keyof Facts]: () => Facts[Part] | Promise<Facts[Part]> };

@@ -2,16 +2,16 @@ import type { Check } from './check.js';
 import { checks, evaluateChecks, type CheckReport } from './all-checks.js';
 import type { Facts, FactSources } from './facts.js';
 
-/** A check has asked for a part of the facts that nobody has looked at yet. */
+/** A check read a fact that is not collected yet. */
 class FactNotCollectedError extends Error {
   constructor(readonly part: keyof Facts) {
-    super(`nobody has looked at ${part}`);
+    super(`${part} is not collected yet`);
   }
 }
 
 /**
- * What these checks come to, in their order. A part of the facts is looked at when the first check asks for it, so that a check
- * alone costs no more than its own looks: the check, which is pure, is then made again.
+ * The results of these checks, in their order. A fact is collected when the first check reads it, and the check, which is pure,
+ * then runs again: a single check collects only its own facts.
  */
 export const runChecks = async (
   sources: FactSources,

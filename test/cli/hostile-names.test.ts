@@ -34,7 +34,7 @@ const told: Readonly<Record<string, () => string>> = {
           why: name,
           result: 'fail',
           seen: name,
-          remedy: `kubectl get ${name}`,
+          remedies: [{ advice: name, command: `kubectl get ${name}` }],
         },
       ],
       false,

@@ -50,11 +50,12 @@ test('versions of this machine get their stand-ins, in text and JSON', () => {
 test('what differs from run to run gets its stand-in', () => {
   for (const [given, wanted] of [
     ['TIME_WAIT     119s  shop/web', 'TIME_WAIT     118s  shop/web'],
-    ['13s ago, took 1.5 s, 3 operations done', '2s ago, took 20 ms, 0 operations done'],
+    ['13s ago, took 1.5 s, 3 operations applied', '2s ago, took 20 ms, 0 operations applied'],
     ['process  77, up 1h2m', 'process  1234, up 1m'],
     ['runs here (process 77) and', 'runs here (process 1234) and'],
     ['{"pid":77,"applied": 12.5}\n  uptimeSeconds: 3\n', '{"pid":1,"applied": 1}\n  uptimeSeconds: 1\n'],
     ['manifests /tmp/tmp.x1/examples', 'manifests /root/examples'],
+    ['"manifests": "/tmp/tmp.x1/examples"', '"manifests": "/root/examples"'],
     ['at 2026-11-29T18:42:35.123Z', 'at 2026-11-23T10:00:00Z'],
   ] as const)
     assert.equal(withStableNode(given, versions), wanted);

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checks, evaluateChecks } from '../../src/doctor/all-checks.js';
+import { advise, type Remedy } from '../../src/doctor/remedy.js';
 import { blindFacts, goodFacts } from '../support/doctor-facts.js';
 import { cases } from './check-cases.js';
 
 test('on a good node every check passes, and there is nothing to do', () => {
-  const wrong = evaluateChecks(goodFacts).filter(({ result, remedy }) => result !== 'pass' || remedy !== '');
+  const wrong = evaluateChecks(goodFacts).filter(
+    ({ result, remedies }) => result !== 'pass' || remedies.length > 0,
+  );
   assert.deepEqual(wrong, []);
 });
 
@@ -20,10 +23,19 @@ test('ids are words of their own, and every check tells why it matters in a sent
   }
 });
 
-for (const { what, id, wrong, result, seen, remedy } of cases)
+const commandsOf = (remedies: readonly Remedy[]): readonly string[] =>
+  remedies.flatMap(({ command }) => command ?? []);
+
+for (const { what, id, wrong, result, shows, advises = [], commands } of cases)
   test(`${id}: ${what}`, () => {
-    const check = checks.find((other) => other.id === id);
-    assert.deepEqual(check?.run({ ...goodFacts, ...wrong }), { result, seen, remedy });
+    const report = checks.find((other) => other.id === id)?.run({ ...goodFacts, ...wrong });
+    assert.ok(report);
+    assert.equal(report.result, result);
+    for (const text of shows) assert.ok(report.seen.includes(text), `${report.seen} shows ${text}`);
+    const advice = report.remedies.map((remedy) => remedy.advice).join(' ');
+    for (const text of advises) assert.ok(advice.includes(text), `${advice} has ${text}`);
+    assert.deepEqual(commandsOf(report.remedies), commands);
+    for (const remedy of report.remedies) assert.match(remedy.advice, /^[A-Z].*[.:]$/);
   });
 
 test('every check has a case in which it does not pass', () => {
@@ -40,8 +52,8 @@ test('where nothing may be looked at no check throws, and what needs no look is 
     outcomes.filter(({ result }) => result !== 'unknown').map(({ id, result }) => `${result} ${id}`),
     ['pass kernel-version', 'pass network-namespace', 'pass configuration'],
   );
-  for (const { id, seen, remedy } of outcomes.filter(({ result }) => result === 'unknown'))
-    assert.ok(seen !== '' && remedy !== '', `${id} says why and what helps`);
+  for (const { id, seen, remedies } of outcomes.filter(({ result }) => result === 'unknown'))
+    assert.ok(seen !== '' && remedies.length > 0, `${id} says why and what helps`);
 });
 
 test('where the Services come from files, no API server is missed', () => {
@@ -54,7 +66,7 @@ test('where the Services come from files, no API server is missed', () => {
 test('one look that fails makes only those checks unknown that need it', () => {
   const outcomes = evaluateChecks({
     ...goodFacts,
-    chains: { unavailable: 'EPERM', remedy: 'run it as root' },
+    chains: { unavailable: 'EPERM', remedies: [advise('Run as root.')] },
   });
   assert.deepEqual(
     outcomes

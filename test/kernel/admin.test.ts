@@ -71,7 +71,7 @@ test('a daemon tells its state on a socket that only its user may use, and takes
   const status = await client.status();
   assert.deepEqual(
     [status.pid, status.node, status.healthy, status.source, status.refused, status.counts.services],
-    [daemon.pid, thisNode, true, { name: `manifests ${manifests}`, delivered: true }, [], 1],
+    [daemon.pid, thisNode, true, { name: `manifests ${manifests}`, manifests, delivered: true }, [], 1],
   );
   assert.deepEqual(status.packetRules, { IPv4: { inForce: true }, IPv6: { inForce: true } });
   assert.equal((status.lastSync?.applied ?? 0) > 10, true);
@@ -124,7 +124,7 @@ test('curl gets JSON; nothing but GET is answered, and a wrong question gets an 
   assert.deepEqual(JSON.parse(curl('http://localhost/v1/lookup?q=30080').body), {
     version: 1,
     query: '30080',
-    matches: [{ service: 'default/web', because: 'node port 30080' }],
+    matches: [{ service: 'default/web', because: 'node port 30080', matched: 'node-port' }],
   });
   assert.deepEqual(
     [
@@ -142,7 +142,7 @@ test('a socket that a killed daemon left is replaced', async () => {
   await synced();
   await first.stop('SIGKILL');
   assert.equal(existsSync(path), true);
-  await assert.rejects(client.status(), /has ended/);
+  await assert.rejects(client.status(), /connection refused/);
   await using second = start();
   await eventually(async () => assert.equal((await client.status()).pid, second.pid));
 });
@@ -264,13 +264,16 @@ test('dump knows names where a daemon runs, by Service, pod and namespace, and s
     const { status, stdout, stderr } = dump(...of, 'default/wbe');
     assert.deepEqual(
       [status, stdout, stderr],
-      [1, '', 'There is no Service or pod default/wbe here; did you mean default/web?\n'],
+      [1, '', 'kube-ipvs: Service or pod default/wbe not found. Did you mean default/web?\n'],
     );
   }
   assert.match(dumped('--rules', 'default/web'), /elements = \{ 192\.0\.2\.10 \. tcp \. 30080/);
   await daemon.stop();
   const without = dump('10.96.0.1');
   assert.equal(without.status, 0);
-  assert.match(without.stderr, /^Without names: nobody answers at .*admin\.sock: no kube-ipvs runs here/);
+  assert.match(
+    without.stderr,
+    /^No names: cannot connect to the kube-ipvs daemon at .*admin\.sock: no such file/,
+  );
   assert.match(without.stdout, /^SERVER +SCHEDULER +WEIGHT/);
 });

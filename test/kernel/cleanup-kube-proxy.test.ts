@@ -131,7 +131,7 @@ beforeEach(() => {
 test('where nothing is left, nothing is done', () => {
   const before = kernel();
   const { status, stdout, stderr } = cli('cleanup', '--kube-proxy');
-  assert.deepEqual([status, stdout, stderr], [0, 'nothing of kube-proxy is here\n', '']);
+  assert.deepEqual([status, stdout, stderr], [0, 'kube-proxy left nothing on this node\n', '']);
   assert.deepEqual(kernel(), before);
 });
 
@@ -155,14 +155,14 @@ test('mode ipvs: everything of both families goes, and nothing of others; a dry 
     'removed virtual server TCP 192.0.2.10:30080',
     'removed virtual server TCP 192.0.2.10:40000',
     'removed virtual server SCTP 192.0.2.10:30090',
-    'removed set KUBE-6-NODE-PORT-LOCAL-SCTP-HAS of ipset',
-    'left alone 4 virtual servers of others: TCP 192.0.2.10:80, TCP 192.0.2.10:30081, UDP 192.0.2.99:30999, FWM 5 IPv4',
+    'removed ipset KUBE-6-NODE-PORT-LOCAL-SCTP-HAS',
+    'kept 4 virtual servers of other programs: TCP 192.0.2.10:80, TCP 192.0.2.10:30081, UDP 192.0.2.99:30999, FWM 5 IPv4',
     'removed interface kube-ipvs0 with 2 addresses',
-    'removed set KUBE-6-IPVS-IPS of ipset',
-    'removed set KUBE-CLUSTER-IP of ipset',
+    'removed ipset KUBE-6-IPVS-IPS',
+    'removed ipset KUBE-CLUSTER-IP',
   ])
     assert.ok(stdout.split('\n').includes(line), `${line} is not in\n${stdout}`);
-  assert.equal(cli('cleanup', '--kube-proxy').stdout, 'nothing of kube-proxy is here\n');
+  assert.equal(cli('cleanup', '--kube-proxy').stdout, 'kube-proxy left nothing on this node\n');
 });
 
 test('where its sets are gone, node ports are told by address and port, and that this is assumed', () => {
@@ -172,7 +172,7 @@ test('where its sets are gone, node ports are told by address and port, and that
   assert.match(stdout, /^removed virtual server TCP 192\.0\.2\.10:30081$/m);
   assert.ok(
     stdout.includes(
-      'assumed to be node ports of kube-proxy, by address and port alone, as its sets that tell them are gone: ' +
+      'assumed to be node ports of kube-proxy, because its ipsets no longer exist: ' +
         'TCP 192.0.2.10:30080, TCP 192.0.2.10:30081, SCTP 192.0.2.10:30090\n',
     ),
     stdout,
@@ -209,7 +209,7 @@ test('beside kube-ipvs the virtual servers and kube-ipvs0 stay', () => {
   leaveRules('nft');
   const { status, stdout } = cli('cleanup', '--kube-proxy');
   assert.equal(status, 0);
-  assert.match(stdout, /^left alone the virtual servers and kube-ipvs0, which are those of kube-ipvs/m);
+  assert.match(stdout, /^kept the virtual servers and kube-ipvs0: /m);
   assert.deepEqual(kernel(), before);
   assert.ok(before.ipvs.some((line) => line.startsWith('-A -t 10.96.0.10:80')));
 });
@@ -234,11 +234,12 @@ test('rules of iptables-legacy are told, with the commands that remove them and 
   assert.deepEqual([plan.status, status], [1, 1]);
   const obstacles = stderr.replaceAll(/^.*a rule or a set uses it.*\n/gm, '');
   assert.equal(obstacles.replaceAll('could not', 'cannot'), plan.stderr);
-  const commands = [...stderr.matchAll(/only ip6?tables-legacy can; run as root: (.*)$/gm)].map(
-    (match) => match[1] ?? '',
-  );
+  const { failed } = JSON.parse(cli('cleanup', '--kube-proxy', '--dry-run', '-o', 'json').stdout) as {
+    readonly failed: readonly { readonly remedy?: { readonly command: string } }[];
+  };
+  const commands = failed.flatMap(({ remedy }) => remedy?.command ?? []);
   assert.equal(commands.length, 4, stderr);
-  assert.match(stderr, /could not remove set KUBE-CLUSTER-IP of ipset: a rule or a set uses it/);
+  assert.match(stderr, /could not remove ipset KUBE-CLUSTER-IP: a rule or a set uses it/);
   for (const command of commands) sh(command);
   assert.equal(cli('cleanup', '--kube-proxy').status, 0);
   assert.deepEqual(kernel(), before);
@@ -258,7 +259,7 @@ test('who may not see iptables-legacy removes the rest, and is told the command 
   assert.equal(status, 1);
   assert.match(
     stderr,
-    /iptables-legacy may have: .*EACCES.*; as root on the node: iptables-legacy-save \| grep /,
+    /rules of iptables-legacy: .*EACCES.* Run as root on the node: iptables-legacy-save \| grep /,
   );
   assert.deepEqual(kernel(), before);
 });

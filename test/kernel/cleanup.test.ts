@@ -67,7 +67,7 @@ test('where nothing is ours, nothing is done', () => {
   assert.deepEqual([status, stderr], [0, '']);
   assert.equal(
     stdout,
-    'nothing of kube-ipvs is here\nleft alone 3 virtual servers of others: UDP 192.0.2.10:30999, TCP 192.0.2.80:80, FWM 5 IPv4\n',
+    'kube-ipvs left nothing on this node\nkept 3 virtual servers of other programs: UDP 192.0.2.10:30999, TCP 192.0.2.80:80, FWM 5 IPv4\n',
   );
   assert.deepEqual(kernel(), untouched);
 });
@@ -106,7 +106,7 @@ test("kube-proxy's own flag does the same, and removes what is left where a part
   assert.equal(status, 0, stderr);
   assert.match(stdout, /removed virtual server UDP 10\.96\.0\.10:53/);
   // Neither packet rules nor kube-ipvs0 tell whose the IPv6 virtual servers are.
-  assert.match(stdout, /left alone 5 virtual servers of others: .*TCP \[fd00:96::10\]:80/);
+  assert.match(stdout, /kept 5 virtual servers of other programs: .*TCP \[fd00:96::10\]:80/);
   run('ipvsadm', '-D', '-t', '[fd00:96::10]:80');
   run('ipvsadm', '-D', '-u', '[fd00:96::10]:53');
   assert.deepEqual(kernel(), untouched);
@@ -127,7 +127,7 @@ test('virtual servers and addresses in excludeCIDRs stay', () => {
   );
   assert.deepEqual(addressesOf('kube-ipvs0'), ['10.96.0.11/32']);
   assert.match(stdout, /^removed address 10\.96\.0\.10\/32 of kube-ipvs0$/m);
-  assert.match(stdout, /^left alone kube-ipvs0 with 1 address of others: 10\.96\.0\.11$/m);
+  assert.match(stdout, /^kept kube-ipvs0 with 1 address of other programs: 10\.96\.0\.11$/m);
   run('ipvsadm', '-D', '-t', '10.96.0.11:80');
   run('ip', 'link', 'delete', 'kube-ipvs0');
   assert.deepEqual(kernel(), untouched);
@@ -163,7 +163,7 @@ test('an interface of that name which is no dummy device is left and told', () =
   run('ip', 'link', 'add', 'kube-ipvs0', 'type', 'bridge');
   const { status, stderr } = cli('cleanup');
   assert.equal(status, 1);
-  assert.match(stderr, /could not remove interface kube-ipvs0: it is no dummy device \(bridge\)/);
+  assert.match(stderr, /could not remove interface kube-ipvs0: it is not a dummy device \(kind bridge\)/);
   assert.match(run('ip', 'link', 'show', 'kube-ipvs0'), /kube-ipvs0/);
   run('ip', 'link', 'delete', 'kube-ipvs0');
 });
@@ -188,13 +188,13 @@ test('beside a daemon it says that everything comes back', async () => {
     assert.match(stdout, /would remove virtual server TCP 10\.96\.0\.10:80/);
     assert.match(
       stderr,
-      new RegExp(`warning: kube-ipvs runs here \\(process ${daemon.pid}\\) and brings back`),
+      new RegExp(`warning: kube-ipvs runs on this node \\(process ${daemon.pid}\\) and restores`),
     );
   });
   const { notes } = JSON.parse(cli('cleanup', '--dry-run', '-o', 'json').stdout) as {
     readonly notes: readonly string[];
   };
-  assert.match(notes[0] ?? '', /stop it first/);
+  assert.match(notes[0] ?? '', /Stop it first/);
   assert.equal(await daemon.stop(), 0);
   assert.equal(cli('cleanup').stderr, '');
 });

@@ -178,9 +178,12 @@ test('deploy/base starts without a warning, tells names inside and to root on th
     unknown.map(({ id }) => id),
     ['forward-policy', 'input-policy', 'kube-proxy-leftovers', 'other-dataplanes', 'host-ports'],
   );
-  for (const { seen, remedy } of unknown) {
+  for (const { seen, remedies } of unknown) {
     assert.match(seen, /^cannot read the chains? .*iptables-legacy: EACCES/);
-    assert.equal(remedy, 'as root on the node: iptables-legacy-save && ip6tables-legacy-save');
+    assert.deepEqual(
+      remedies.map(({ command }) => command),
+      ['iptables-legacy-save && ip6tables-legacy-save'],
+    );
   }
   await daemon.stop();
   assert.deepEqual(warnings(first.log + daemon.log), []);

@@ -56,7 +56,7 @@ const diff = (...args: readonly string[]) => command('diff', args);
 const fromFiles = (...args: readonly string[]) =>
   diff('-f', manifest, '--hostname-override=n1', '--node-addresses=10.0.0.5/24', ...args);
 
-const equal = { status: 0, stdout: 'no difference: the kernel is as wanted\n', stderr: '' };
+const equal = { status: 0, stdout: 'no differences: the kernel is in sync\n', stderr: '' };
 
 /** A daemon that looks at the kernel by itself in an hour only; what the kernel tells it, it repairs at once. */
 const start = async (): Promise<void> => {
@@ -116,7 +116,7 @@ const expected = `# virtual servers
 + real server UDP [${v6}]:53 → [fd00:244::11]:5353 masquerade weight 1                # default/web
 
 # remove real servers
-~ real server TCP ${vip}:80 → 192.0.2.7:8080: weight 1 → 0  # default/web: it drains
+~ real server TCP ${vip}:80 → 192.0.2.7:8080: weight 1 → 0  # default/web: draining
 
 3 to add, 3 to change, 0 to remove
 `;
@@ -153,7 +153,7 @@ test('what somebody changed of the IPVS table is shown, and the daemon repairs i
   const repaired = diff('--repair');
   assert.equal(
     repaired.stdout,
-    `${expected}\nrepaired: the daemon was asked to, and the kernel is as wanted now\n`,
+    `${expected}\nrepaired by the daemon: the kernel is in sync now\n`,
     daemon?.log ?? 'no daemon',
   );
   assert.equal(repaired.status, 0);
@@ -177,7 +177,7 @@ test('a target that is none is told with what was meant, by the daemon and by fi
     assert.deepEqual([told.status, told.stdout], [2, '']);
     assert.equal(
       told.stderr,
-      'kube-ipvs: there is no Service or pod default/wbe among what is wanted here; did you mean default/web?\n',
+      'kube-ipvs: Service or pod default/wbe not found in the desired state. Did you mean default/web?\n',
     );
   }
 });
@@ -206,7 +206,7 @@ test('beside a daemon files may be compared with, but not put in force', () => {
   assert.equal(refused.status, 2);
   assert.match(
     refused.stderr,
-    /^kube-ipvs: a kube-ipvs runs here \(process \d+\) .*: stop it first, or repair without -f\n$/,
+    /^kube-ipvs: cannot repair from files: a kube-ipvs daemon runs on this node \(process \d+\)/,
   );
   assert.equal(diff('--repair').status, 0);
 });
@@ -224,7 +224,7 @@ const differs = (lines: readonly string[]): void => {
 
 const isRepaired = (): void => {
   const { status, stdout, stderr } = fromFiles('--repair');
-  assert.match(stdout, /\n\nrepaired: this command has tried to, and the kernel is as wanted now\n$/);
+  assert.match(stdout, /\n\nrepaired by this command: the kernel is in sync now\n$/);
   assert.deepEqual([status, stderr], [0, '']);
   assert.deepEqual(fromFiles(), equal);
 };
@@ -233,7 +233,7 @@ test('without a daemon: files are compared with, in every part, and put in force
   await daemon?.stop();
   const none = diff();
   assert.deepEqual([none.status, none.stdout], [2, '']);
-  assert.match(none.stderr, /^kube-ipvs: nobody answers at /);
+  assert.match(none.stderr, /^kube-ipvs: cannot connect to the kube-ipvs daemon at /);
   assert.deepEqual(fromFiles(), equal);
   inNode(
     ...byHand.slice(-1),
@@ -266,7 +266,7 @@ test('what is contested is told, and left alone by a repair', async () => {
   assert.equal(told.status, 0, told.stdout);
   assert.equal(
     told.stdout,
-    `! TCP ${vip}:80, which default/web asks for, is somebody else's and left alone\n${equal.stdout}`,
+    `! another program created TCP ${vip}:80, which Service default/web requests; it is not compared\n${equal.stdout}`,
   );
   assert.ok(savedTable('node').includes(`-A -t ${vip}:80 -s sed`));
 });

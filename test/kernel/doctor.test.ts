@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { queryDaemon } from '../../src/cli/admin/admin-client.js';
 import type { Check } from '../../src/doctor/check.js';
+import type { CheckStatus } from '../../src/doctor/check-result.js';
+import type { Remedy } from '../../src/doctor/remedy.js';
 import { checks, type CheckReport } from '../../src/doctor/all-checks.js';
 import { factSourcesFor } from '../../src/doctor/fact-sources.js';
 import { runChecks } from '../../src/doctor/run-checks.js';
@@ -20,7 +22,7 @@ import { readableProgram } from '../support/readable-program.js';
 import { kubeconfigFor } from '../support/kubeconfig.js';
 import { MinimalApiServer, type MinimalApiServerOptions } from '../support/minimal-api-server.js';
 
-// What a check is about is really brought about, and where its remedy is a command, that command is run and mends it.
+// Each test breaks the node, runs the commands of the remedies and checks that the node is restored.
 
 const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
 const manifest = join(folder, 'world.json');
@@ -70,7 +72,7 @@ const examined = async (
   { kubeconfig, more = [] }: Given = {},
 ): Promise<ReadonlyMap<string, CheckReport>> => {
   const sources = factSourcesFor({
-    configuration: { files: [], settings: settingsOf('--ipvs-tcp-timeout=3h'), problem: undefined },
+    configuration: { files: [], settings: settingsOf('--ipvs-tcp-timeout=3h'), problems: [] },
     kubeconfig,
     status: () => queryDaemon(socket, (client) => client.status()),
     manifests:
@@ -105,10 +107,10 @@ test('on a node that kube-ipvs serves from files every check passes', async () =
   );
   const seen = new Map(outcomes.map((outcome) => [outcome.id, outcome.seen]));
   assert.equal(seen.get('ipvs'), 'IPVS 1.2.1, 2 virtual servers, 2 real servers');
-  assert.equal(seen.get('foreign-servers'), 'all 2 virtual servers are ours');
+  assert.match(seen.get('foreign-servers') ?? '', /\ball 2 virtual servers$/);
   assert.match(seen.get('sync') ?? '', /^the last sync was \d+ s ago and took \d+\.\d+ s$/);
   assert.equal(seen.get('dummy-interface'), 'kube-ipvs0 has 2 addresses');
-  assert.equal(seen.get('two-proxies'), 'no proxy is seen in this process namespace');
+  assert.match(seen.get('two-proxies') ?? '', /^no service proxy /);
   assert.match(
     seen.get('packet-rules') ?? '',
     /^table ip kube-ipvs: \d+ hooks, \d+ elements; table ip6 kube-ipvs: /,
@@ -119,8 +121,10 @@ interface Provocation {
   readonly id: string;
   /** A line for a shell that breaks something. */
   readonly make: string;
-  readonly told: string;
-  /** Where the remedy is no command that mends it all: the line that puts it back. */
+  readonly result: CheckStatus;
+  /** Names and numbers in what the check found. */
+  readonly shows?: readonly string[];
+  /** The line that restores the node where the commands of the remedies do not. */
   readonly back?: string;
 }
 
@@ -130,132 +134,155 @@ const provocations: readonly Provocation[] = [
   {
     id: 'vs-conntrack',
     make: `sysctl -w ${vs}.conntrack=0`,
-    told: `fail: ${vs}.conntrack is 0`,
-    back: `sysctl -w ${vs}.conntrack=1`,
+    result: 'fail',
+    shows: [`${vs}.conntrack`, '0'],
   },
   {
     id: 'expire-nodest-conn',
     make: `sysctl -w ${vs}.expire_nodest_conn=0`,
-    told: `fail: ${vs}.expire_nodest_conn is 0`,
-    back: `sysctl -w ${vs}.expire_nodest_conn=1`,
+    result: 'fail',
+    shows: [`${vs}.expire_nodest_conn`, '0'],
   },
   {
     id: 'ipv4-forwarding',
     make: 'sysctl -w net.ipv4.ip_forward=0',
-    told: 'fail: net.ipv4.ip_forward is 0',
-    back: 'sysctl -w net.ipv4.ip_forward=1',
+    result: 'fail',
+    shows: ['net.ipv4.ip_forward', '0'],
   },
   {
     id: 'connection-reuse',
     make: `sysctl -w ${vs}.conn_reuse_mode=0`,
-    told: `warn: ${vs}.conn_reuse_mode is 0 on Linux `,
+    result: 'warn',
+    shows: [`${vs}.conn_reuse_mode`, '0'],
   },
   {
     id: 'defences',
     make: `sysctl -w ${vs}.drop_entry=1 ${vs}.secure_tcp=3`,
-    told: 'warn: drop_packet 0, drop_entry 1, secure_tcp 3',
+    result: 'warn',
+    shows: ['drop_packet', '0', 'drop_entry', '1', 'secure_tcp', '3'],
   },
-  { id: 'tunnel-mtu', make: `sysctl -w ${vs}.pmtu_disc=0`, told: `warn: ${vs}.pmtu_disc is 0: ` },
+  {
+    id: 'tunnel-mtu',
+    make: `sysctl -w ${vs}.pmtu_disc=0`,
+    result: 'warn',
+    shows: [`${vs}.pmtu_disc`, '0'],
+  },
   {
     id: 'estimators',
     make: `sysctl -w ${vs}.run_estimation=0`,
-    told: `warn: ${vs}.run_estimation is 0: `,
-    back: `sysctl -w ${vs}.run_estimation=1`,
+    result: 'warn',
+    shows: [`${vs}.run_estimation`, '0'],
   },
   {
     id: 'route-localnet',
     make: 'sysctl -w net.ipv4.conf.all.route_localnet=1',
-    told: 'warn: net.ipv4.conf.all.route_localnet is 1, ',
-    back: 'sysctl -w net.ipv4.conf.all.route_localnet=0',
+    result: 'warn',
+    shows: ['net.ipv4.conf.all.route_localnet', '1'],
   },
   {
     id: 'tcp-timeout',
     make: 'ipvsadm --set 900 120 300',
-    told: 'warn: IPVS forgets idle TCP connections after 900 s; keepalive probes begin after 7200 s',
+    result: 'warn',
+    shows: ['900', '7200'],
     back: 'ipvsadm --set 10800 120 300',
   },
   {
     id: 'local-ports',
     make: "sysctl -w net.ipv4.ip_local_port_range='20000 60999'",
-    told: 'warn: local ports 20000-60999, node ports 30000-32767: connections of this node may take a node port as their own',
+    result: 'warn',
+    shows: ['20000-60999', '30000-32767'],
   },
   {
     id: 'bridge-netfilter',
     make: 'ip link add cni0 type bridge; ip link set cni0 up; sysctl -w net.bridge.bridge-nf-call-iptables=0',
-    told: 'warn: bridges cni0, and net.bridge.bridge-nf-call-iptables is 0',
+    result: 'warn',
+    shows: ['cni0', 'net.bridge.bridge-nf-call-iptables', '0'],
   },
   {
     id: 'forward-policy',
     make: "nft 'table inet firewall { chain forward { type filter hook forward priority filter; policy drop; }; }'",
-    told: 'fail: the answers of pods are dropped, unless a rule accepts them, in chain forward of table inet firewall (nftables, hook forward, priority 0)',
+    result: 'fail',
+    shows: ['0'],
   },
   {
     id: 'input-policy',
     make: 'iptables-legacy -P INPUT DROP; iptables-legacy -I INPUT -i lo -j ACCEPT',
-    told: 'warn: what no rule accepts is dropped in ip filter INPUT (iptables-legacy): packets to Services pass there before IPVS',
+    result: 'warn',
+    shows: ['iptables-legacy'],
     back: 'iptables-legacy -P INPUT ACCEPT; iptables-legacy -F INPUT',
   },
   {
     id: 'vip-elsewhere',
     make: 'ip address add 10.96.0.10/32 dev eth0',
-    told: 'warn: 10.96.0.10 is on eth0 too',
+    result: 'warn',
+    shows: ['10.96.0.10', 'eth0'],
   },
   {
     id: 'foreign-servers',
     make: 'ipvsadm -A -t 192.0.2.10:8443 -s wlc',
-    told: 'warn: 1 of 3 virtual servers are of others: TCP 192.0.2.10:8443',
-    back: 'ipvsadm -D -t 192.0.2.10:8443',
+    result: 'warn',
+    shows: ['1', '3', '192.0.2.10:8443'],
   },
   {
     id: 'kube-proxy-leftovers',
     make: 'sed s,@PODS@,10.244.0.0/16, test/fixtures/migration/kube-proxy-iptables.rules > /tmp/rules; iptables-nft-restore --noflush < /tmp/rules; ipset create KUBE-CLUSTER-IP hash:ip,port',
-    told: 'warn: ',
+    result: 'warn',
   },
   {
     id: 'kube-proxy-leftovers',
     make: 'ipset create KUBE-6-NODE-PORT-TCP bitmap:port range 0-65535',
-    told: 'warn: 1 set of ipset: KUBE-6-NODE-PORT-TCP',
+    result: 'warn',
+    shows: ['1', 'KUBE-6-NODE-PORT-TCP'],
   },
   {
     id: 'kube-proxy-leftovers',
     make: 'iptables-legacy -t nat -N KUBE-SERVICES',
-    told: 'warn: 1 chain of kube-proxy in ip nat (iptables-legacy)',
+    result: 'warn',
+    shows: ['1', 'kube-proxy', 'iptables-legacy'],
     back: 'iptables-legacy -t nat -X KUBE-SERVICES',
   },
   {
     id: 'kube-proxy-leftovers',
     make: "nft 'table ip6 kube-proxy { chain services { return; }; }'",
-    told: 'warn: 1 chain of kube-proxy in ip6 kube-proxy (nftables)',
+    result: 'warn',
+    shows: ['1', 'kube-proxy', 'ip6'],
   },
   {
     id: 'host-ports',
     make: 'iptables-legacy -t nat -N CNI-HOSTPORT-DNAT',
-    told: 'warn: rules for hostPorts in ip nat (iptables-legacy): ',
+    result: 'warn',
+    shows: ['iptables-legacy'],
     back: 'iptables-legacy -t nat -X CNI-HOSTPORT-DNAT',
   },
   {
     id: 'other-dataplanes',
     make: 'iptables-nft -N KUBE-ROUTER-INPUT',
-    told: 'warn: 1 chain of kube-router in ip filter (nftables)',
+    result: 'warn',
+    shows: ['1', 'kube-router'],
     back: 'iptables-nft -X KUBE-ROUTER-INPUT',
   },
   {
     id: 'configured-settings',
     make: 'sysctl -w net.netfilter.nf_conntrack_max=70000',
-    told: 'warn: net.netfilter.nf_conntrack_max is 70000, wanted 131072',
+    result: 'warn',
+    shows: ['net.netfilter.nf_conntrack_max', '70000', '131072'],
   },
 ];
 
-for (const { id, make, told: expected, back } of provocations)
+const commandsOf = (remedies: readonly Remedy[]): readonly string[] =>
+  remedies.flatMap(({ command }) => command ?? []);
+
+for (const { id, make, result: expected, shows = [], back } of provocations)
   test(`${id}: ${make.slice(0, 70)}`, async () => {
     const before = await told(id);
     assert.match(before, /^pass: /);
     shell(make);
-    const { result, seen, remedy } = await look(id);
-    assert.ok(`${result}: ${seen}`.startsWith(expected), `${result}: ${seen}`);
-    assert.notEqual(remedy, '');
-    shell(back ?? remedy);
-    assert.match(await told(id), /^pass: /, 'the remedy mends it');
+    const { result, seen, remedies } = await look(id);
+    assert.equal(result, expected, seen);
+    for (const text of shows) assert.ok(seen.includes(text), `${seen} shows ${text}`);
+    assert.notEqual(remedies.length, 0);
+    for (const line of back === undefined ? commandsOf(remedies) : [back]) shell(line);
+    assert.match(await told(id), /^pass: /, 'the remedies restore the node');
   });
 
 test('conntrack-limit: connection tracking that is full', async () => {
@@ -263,10 +290,10 @@ test('conntrack-limit: connection tracking that is full', async () => {
   const used = readFileSync('/proc/sys/net/netfilter/nf_conntrack_count', 'utf8').trim();
   assert.notEqual(used, '0', 'the looks at the health port before are tracked');
   shell(`sysctl -w net.netfilter.nf_conntrack_max=${used}`);
-  const { result, seen, remedy } = await look('conntrack-limit');
+  const { result, seen, remedies } = await look('conntrack-limit');
   shell(`sysctl -w net.netfilter.nf_conntrack_max=${most}`);
   assert.equal(result, 'fail', seen);
-  assert.match(remedy, new RegExp(`^sysctl -w net\\.netfilter\\.nf_conntrack_max=${2 * Number(used)}, `));
+  assert.deepEqual(commandsOf(remedies), [`sysctl -w net.netfilter.nf_conntrack_max=${2 * Number(used)}`]);
 });
 
 test('schedulers: a Service that asks for one that this kernel lacks', async () => {
@@ -274,22 +301,17 @@ test('schedulers: a Service that asks for one that this kernel lacks', async () 
     clusterIP: '10.96.0.99',
     annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'mh' },
   });
-  const { result, seen, remedy } = await look('schedulers', { more: [odd] });
-  assert.deepEqual(
-    [result, seen, remedy],
-    [
-      'fail',
-      'missing: mh, which Service default/odd wants',
-      'modprobe ip_vs_mh; or choose another, as ipvs.scheduler: rr',
-    ],
-  );
+  const { result, seen, remedies } = await look('schedulers', { more: [odd] });
+  assert.equal(result, 'fail');
+  assert.match(seen, /\bmh\b.*Service default\/odd$/);
+  assert.deepEqual(commandsOf(remedies), ['modprobe ip_vs_mh']);
 });
 
 test('vip-clash: a Service that wants the gateway as an external address', async () => {
   const greedy = serviceObject('greedy', { clusterIP: '10.96.0.98', externalIPs: ['192.0.2.1'] });
   assert.equal(
     await told('vip-clash', { more: [greedy] }),
-    'fail: Service default/greedy wants 192.0.2.1, a gateway of this node',
+    'fail: Service default/greedy requests 192.0.2.1, a gateway of this node',
   );
 });
 
@@ -297,9 +319,9 @@ test('vip-clash: a Service that wants the gateway as an external address', async
 const actor = (name: string): ChildProcess => spawn('sleep', ['600'], { argv0: name, stdio: 'ignore' });
 
 for (const [name, id, expected] of [
-  ['kube-proxy', 'two-proxies', /^pass: one proxy: kube-proxy \(process \d+\)$/],
-  ['speaker', 'strict-arp', /^fail: arp_ignore is 0, arp_announce is 0, and speaker announces addresses/],
-  ['keepalived', 'ipvs-managers', /^warn: keepalived \(process \d+\) manages virtual servers/],
+  ['kube-proxy', 'two-proxies', /^pass: .*\bkube-proxy \(process \d+\)$/],
+  ['speaker', 'strict-arp', /^fail: arp_ignore is 0, arp_announce is 0, and speaker announces/],
+  ['keepalived', 'ipvs-managers', /^warn: keepalived \(process \d+\) /],
 ] as const)
   test(`${id}: a program called ${name}`, async () => {
     const program = actor(name);
@@ -341,7 +363,7 @@ test('an API server that lets us do what we need', async () => {
     'pass node-object',
     'pass memory',
   ]);
-  assert.equal(outcomes.get('credential')?.seen.slice(0, 36), 'the token ends 2096-10-02T07:06Z, in');
+  assert.match(outcomes.get('credential')?.seen ?? '', /\btoken\b.* 2096-10-02T07:06Z, in /);
 });
 
 test('an API server that refuses, has another time, and does not know us; a token that has ended', async () => {
@@ -358,10 +380,7 @@ test('an API server that refuses, has another time, and does not know us; a toke
     'pass memory',
   ]);
   assert.equal(outcomes.get('rights')?.seen, 'not allowed: watch endpointslices.discovery.k8s.io');
-  assert.match(
-    outcomes.get('clock')?.seen ?? '',
-    /^this clock is (299|300|301) s behind that of the API server$/,
-  );
+  assert.match(outcomes.get('clock')?.seen ?? '', / (299|300|301) s behind /);
 });
 
 test('an API server that is not there', async () => {
@@ -369,9 +388,9 @@ test('an API server that is not there', async () => {
   writeFileSync(kubeconfig, kubeconfigFor('http://127.0.0.1:1', 'token'));
   const outcomes = await everything({ kubeconfig });
   assert.equal(outcomes.get('api-server')?.result, 'fail');
-  assert.equal(
-    outcomes.get('api-server')?.seen,
-    'http://127.0.0.1:1 serves us nothing: connect ECONNREFUSED 127.0.0.1:1',
+  assert.match(
+    outcomes.get('api-server')?.seen ?? '',
+    /http:\/\/127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1$/,
   );
   assert.equal(outcomes.get('rights')?.result, 'unknown');
 });
@@ -408,7 +427,7 @@ test('without --source and --kubeconfig the Services are those that the daemon s
     [main, 'doctor', `--admin-socket=${socket}`, '--only=kubernetes'],
     { encoding: 'utf8' },
   );
-  assert.match(stdout, /✓ pass {5}api-server: no API server is needed: the Services come from\s+files\n/);
+  assert.match(stdout, /✓ pass {5}api-server: the Services come from files: /);
   assert.match(stdout, /\n6 checks: 6 pass, /);
 });
 
@@ -446,22 +465,24 @@ test('contested-servers: somebody else makes what a Service is about to ask for'
   await eventually(async () =>
     assert.equal(
       await told('contested-servers'),
-      'fail: TCP 10.96.0.77:80 of Service default/late is of somebody else',
+      'fail: another program created TCP 10.96.0.77:80, which Service default/late requests',
     ),
   );
-  const { remedy } = await look('contested-servers');
-  assert.equal(remedy, 'kubectl -n default annotate service late ipvs.kube-ipvs.dev/take-over-foreign=true');
+  const { remedies } = await look('contested-servers');
+  assert.deepEqual(commandsOf(remedies), [
+    'kubectl -n default annotate service late ipvs.kube-ipvs.dev/take-over-foreign=true',
+  ]);
   shell('ipvsadm -D -t 10.96.0.77:80');
 });
 
 test('when the daemon is gone, what it left is looked at', async () => {
   assert.equal(await daemon.stop(), 0);
   shell('ip address add 10.96.7.7/32 dev kube-ipvs0; nft delete table ip6 kube-ipvs');
-  assert.equal(await told('daemon'), 'fail: nobody answers at 0.0.0.0:10256');
-  assert.equal(await told('watches'), 'unknown: nobody answers at 127.0.0.1:10249');
-  assert.match(await told('packet-rules'), /^warn: table ip kube-ipvs: .*; there is no table ip6 kube-ipvs$/);
-  const { seen, remedy } = await look('unwanted-addresses');
-  assert.equal(seen, 'no virtual server stands on 10.96.7.7/32');
-  shell(remedy);
+  assert.match(await told('daemon'), /^fail: .*0\.0\.0\.0:10256/);
+  assert.match(await told('watches'), /^unknown: .*127\.0\.0\.1:10249/);
+  assert.match(await told('packet-rules'), /^warn: table ip kube-ipvs: .*missing: table ip6 kube-ipvs$/);
+  const { seen, remedies } = await look('unwanted-addresses');
+  assert.match(seen, /\b10\.96\.7\.7 on kube-ipvs0$/);
+  for (const line of commandsOf(remedies)) shell(line);
   assert.match(await told('unwanted-addresses'), /^pass: /);
 });

@@ -14,7 +14,10 @@ const dumped = (...args: readonly string[]): string => {
 
 before(() => {
   const { status, stdout, stderr } = cli('dump', '--rules');
-  assert.deepEqual([status, stdout, stderr], [0, '', 'There are no packet rules of kube-ipvs here.\n']);
+  assert.deepEqual(
+    [status, stdout, stderr],
+    [0, '', 'kube-ipvs: no packet rules of kube-ipvs on this node\n'],
+  );
   assert.equal(cli('--source=examples/my-nginx.yaml', '--once').status, 0);
 });
 
@@ -67,5 +70,5 @@ test('JSON and YAML hold tables, sets with their elements, chains and rules', ()
 test('ipvsadm is no format of rules', () => {
   const { status, stderr } = cli('dump', '--rules', '-o', 'ipvsadm');
   assert.equal(status, 2);
-  assert.match(stderr, /--rules goes with -o table, json or yaml/);
+  assert.match(stderr, /--rules supports only -o table, json and yaml/);
 });

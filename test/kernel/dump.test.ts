@@ -123,7 +123,7 @@ test('a target narrows to its virtual servers', () => {
   assert.equal(lines('10.96.0.1:443'), 3);
   const nothing = dump('10.96.0.1:444');
   assert.equal(nothing.status, 1);
-  assert.match(nothing.stderr, /no virtual server at 10\.96\.0\.1:444/);
+  assert.match(nothing.stderr, /virtual server at 10\.96\.0\.1:444 not found/);
   assert.equal(nothing.stdout, '');
 });
 
@@ -145,7 +145,7 @@ test('an empty table says so on standard error, and is an empty table in every f
   for (const format of ['table', 'wide', 'ipvsadm']) {
     const { status, stdout, stderr } = dump('-o', format);
     assert.deepEqual([status, stdout], [0, '']);
-    assert.match(stderr, /The IPVS table is empty/);
+    assert.match(stderr, /the IPVS table is empty/);
   }
   assert.deepEqual(JSON.parse(dump('-o', 'json').stdout), { virtualServers: {}, dummyAddresses: [] });
 });

@@ -78,7 +78,7 @@ const explain = (...args: readonly string[]) =>
 /** What differs from run to run and from kernel to kernel is left out: ages, and the settings of this node. */
 const normalised = (text: string): string =>
   text
-    .replaceAll(/^This node\n(?: .*\n)+\n/gm, '')
+    .replaceAll(/^Node\n(?: .*\n)+\n/gm, '')
     .replaceAll(/\bkube-ipvs (?:\d+\.\d+\.\d+\S*|development) on n1\b/g, 'kube-ipvs VERSION on n1')
     .replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, 'TIME');
 
@@ -118,12 +118,12 @@ before(async () => {
 });
 after(async () => daemon.stop());
 
-test('a Service that is well is told whole, and its verdict says so', () => {
+test('a Service without problems has a verdict without problems', () => {
   tells('well', 0, 'default/web');
   tells('ipv6', 0, '[fd00:10:96::1]:80', '--from', 'outside');
 });
 
-test('a packet is followed from outside, from a pod and from the node', () => {
+test('a packet is traced from outside, from a pod and from the node', () => {
   tells('from-outside', 0, ':30080', '--from', 'outside=172.31.0.7');
   tells('from-pod', 0, 'TCP 10.96.0.1:80', '--from', '10.244.1.1');
   tells('from-node', 0, '10.96.0.1', '--from', 'node');
@@ -138,15 +138,15 @@ test('traffic policy Local without an endpoint here, and source ranges', () => {
   tells('local-elsewhere', 0, 'elsewhere', '--from', 'outside');
 });
 
-test('a pod that is not ready is told why it gets nothing', () => {
+test('the report of a pod that is not ready says why it gets no connections', () => {
   tells('pod', 1, 'pod/web-3', '-n', 'default');
 });
 
-test('a virtual server that somebody else has made is contested', () => {
+test('a virtual server that another program created is contested', () => {
   tells('contested', 1, 'default/mine');
 });
 
-test('what drains is told with its reason', async () => {
+test('a draining real server is listed with its reason', async () => {
   const server = createServer((socket) => socket.resume()).listen(8080, '192.0.2.10');
   await once(server, 'listening');
   // One of them goes to the endpoint that is here.
@@ -154,18 +154,18 @@ test('what drains is told with its reason', async () => {
   await eventually(() => assert.match(runLine('ipvsadm -Ln'), /192\.0\.2\.10:8080\s+\S+\s+1\s+1\s/));
   write(rollingEndpoints.slice(1));
   await eventually(async () => {
-    const { report: story } = await client.service('default', 'rolling');
-    const known = story?.virtualServers[0]?.realServers['192.0.2.10:8080'];
+    const { report } = await client.service('default', 'rolling');
+    const known = report?.virtualServers[0]?.realServers['192.0.2.10:8080'];
     assert.notEqual(known?.drain, undefined);
   });
   const { stdout } = explain('rolling');
   for (const socket of sockets) socket.destroy();
   server.close();
   assert.match(stdout, /192\.0\.2\.10:8080 {2}rolling-1 {2}draining \w+, 1\dm\w* left \(gone\)/);
-  assert.match(stdout, /2 active and 0 inactive connections[^]*Verdict: ✓ all is well/);
+  assert.match(stdout, /2 active and 0 inactive connections[^]*Verdict: ✓ no problems found/);
 });
 
-test('a kernel that was changed behind the daemon is told with its differences', () => {
+test('changes of the kernel behind the daemon are listed as differences', () => {
   runLine('ipvsadm -e -t 10.96.0.1:80 -r 10.244.1.1:8080 -m -w 7');
   runLine('ipvsadm -d -t 10.96.0.1:80 -r 10.244.2.1:8080');
   runLine('ipvsadm -a -t 10.96.0.1:80 -r 192.0.2.99:80 -m');
@@ -173,19 +173,19 @@ test('a kernel that was changed behind the daemon is told with its differences',
   tells('changed', 1, 'default/web');
 });
 
-test('a setting of the node that is wrong is the verdict where all else is well', () => {
+test('a wrong setting of the node is the verdict if there is no other problem', () => {
   runLine('sysctl -w net.ipv4.vs.expire_nodest_conn=0');
   const { stdout, status } = explain('[fd00:10:96::1]:80');
   assert.match(stdout, /✗ expire-nodest-conn: net\.ipv4\.vs\.expire_nodest_conn is 0\./);
   assert.match(
     stdout,
-    /Verdict: ✗ something is wrong\n {2}expire-nodest-conn[^]*→ sysctl -w net\.ipv4\.vs\.expire_nodest_conn=1\n/,
+    /Verdict: ✗ 1 error\n {2}expire-nodest-conn[^]*\n {6}sysctl -w net\.ipv4\.vs\.expire_nodest_conn=1\n/,
   );
   assert.equal(status, 1);
   runLine('sysctl -w net.ipv4.vs.expire_nodest_conn=1');
 });
 
-test('JSON has the same judgements, the path, and what they were made from', () => {
+test('JSON has the same checks, the trace, and the facts', () => {
   const { stdout } = explain('shop/web', '--from', 'pod', '-o', 'json');
   const report = JSON.parse(stdout) as {
     readonly version: number;
@@ -206,26 +206,26 @@ test('JSON has the same judgements, the path, and what they were made from', () 
   assert.deepEqual(Object.keys(story?.kernel.virtualServers ?? {}), ['TCP 10.96.0.2:80']);
 });
 
-test('a name that is several is listed, one that is none gets the nearest', () => {
+test('several Services of a name are listed, for an unknown name a similar one is suggested', () => {
   const several = explain('web');
   assert.equal(several.status, 1);
   assert.match(
     several.stderr,
-    /web may mean 2 Services[^]*kube-ipvs explain default\/web [^]*kube-ipvs explain shop\/web /,
+    /"web" matches 2 Services[^]*kube-ipvs explain default\/web [^]*kube-ipvs explain shop\/web /,
   );
   const wrong = explain('default/wbe');
   assert.equal(wrong.status, 1);
-  assert.match(wrong.stderr, /did you mean default\/web\?/);
+  assert.match(wrong.stderr, /Did you mean default\/web\?/);
   const nowhere = explain('192.0.2.200:99');
   assert.equal(nowhere.status, 1);
-  assert.match(nowhere.stderr, /There is no 192\.0\.2\.200:99/);
-  assert.equal(explain('web', '--from', 'somebody').status, 2);
+  assert.match(nowhere.stderr, /target "192\.0\.2\.200:99" not found/);
+  assert.equal(explain('web', '--from', 'anyone').status, 2);
 });
 
-test('without a daemon the kernel alone tells of an address, and a name cannot be asked for', async () => {
+test('without the daemon an address is explained by the kernel alone, and a name is rejected', async () => {
   assert.equal(await daemon.stop(), 0);
   tells('without-daemon', 0, '10.96.0.2:80', '--from', 'pod');
   const named = explain('default/web');
   assert.equal(named.status, 1);
-  assert.match(named.stderr, /without a daemon only an address or a node port can be explained/);
+  assert.match(named.stderr, /Without the daemon, explain accepts only an address or a node port/);
 });

@@ -165,6 +165,6 @@ test('where it is asked for, a rule of ours lets answers through, comes back aft
   assert.deepEqual(families.map(answer), ['answered', 'answered']);
   await daemon.stop();
   const cleaned = onNode(`${process.execPath} dist/kube-ipvs.js cleanup`);
-  assert.match(cleaned, /^removed our rule in chain forward of table inet firewall$/m);
+  assert.match(cleaned, /^removed rule of kube-ipvs in chain forward of table inet firewall$/m);
   assert.equal(others(), before);
 });

@@ -116,7 +116,7 @@ const stepsToRemove = (variant: Variant): readonly string[] => {
   const { status, stdout, stderr } = spawnSync('ip', args, { encoding: 'utf8' });
   assert.equal(status, variant === 'nft' ? 0 : 1, stderr);
   if (variant === 'nft') assert.match(stdout, /6 chains KUBE-.* in table ip filter/);
-  return [...stderr.matchAll(/run as root: (.*)$/gm)].map((match) => match[1] ?? '');
+  return [...stderr.matchAll(/Run as root on the node: (.*)$/gm)].map((match) => match[1] ?? '');
 };
 
 interface Told {

@@ -43,7 +43,7 @@ test('top', async (t) => {
       screen.press('Enter');
       await screen.shows(/Services › TCP 10\.96\.0\.1:443\n/);
       screen.press('Enter');
-      const real = await screen.shows(/10\.200\.0\.2:6443 \(drains\) {2}weight 0/);
+      const real = await screen.shows(/10\.200\.0\.2:6443 \(draining\) {2}weight/);
       assert.equal(real[2], 'Services › TCP 10.96.0.1:443 › TCP 10.96.0.1:443');
       screen.press('Left', 'Left');
       await screen.shows(/^Services$/m);
@@ -91,7 +91,7 @@ test('top', async (t) => {
   });
 
   await t.test('a terminal without colours gets none, and the marked line is told by its sign', async () => {
-    const drains = /^ 10\.200\.0\.2:6443 \(drains\)/m;
+    const drains = /^ 10\.200\.0\.2:6443 \(draining\)/m;
     using coloured = new TerminalScreen(`${top} --by real`);
     await coloured.shows(drains);
     assert.equal(coloured.colours, 1);
@@ -144,7 +144,7 @@ test('top', async (t) => {
   await t.test('without a terminal it says what to do', () => {
     const { status, stderr } = spawnSync(process.execPath, [main, 'top'], { encoding: 'utf8' });
     assert.equal(status, 1);
-    assert.match(stderr, /^kube-ipvs: top needs a terminal for its screen; `kube-ipvs top --batch` prints/);
+    assert.match(stderr, /^kube-ipvs: top needs a terminal\. Run `kube-ipvs top --batch`/);
   });
 
   await t.test('--batch prints so many looks', () => {

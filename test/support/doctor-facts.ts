@@ -1,6 +1,7 @@
 import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
 import type { ApiFacts, ChainFact, Facts, NetworkFacts } from '../../src/doctor/facts.js';
+import { advise } from '../../src/doctor/remedy.js';
 import { requiredPermissions } from '../../src/doctor/collect/api.js';
 import type { KernelParameterValue } from '../../src/kernel/sysctl.js';
 import type { ForwardFilter } from '../../src/model/forward-filter.js';
@@ -193,7 +194,7 @@ export const goodFacts: Facts = {
   now,
   release: '6.12.48',
   cpus: 4,
-  configuration: { files: ['config.conf'], settings: settingsOf(), problem: undefined },
+  configuration: { files: ['config.conf'], settings: settingsOf(), problems: [] },
   kernelSettings: numbers(),
   localPorts: { value: { first: 32_768, last: 60_999, reserved: '' } },
   initialNetwork: true,
@@ -249,7 +250,7 @@ export const goodFacts: Facts = {
   },
 };
 
-/** What nobody may look at, in every part of the facts that can be so. */
+/** Facts of a process that may read nothing. */
 export const blindFacts: Facts = {
   ...goodFacts,
   kernelSettings: new Map(Object.keys(goodNumbers).map((name) => [name, 'unreadable'])),
@@ -259,6 +260,6 @@ export const blindFacts: Facts = {
         ([, part]: readonly [string, unknown]) =>
           typeof part === 'object' && part !== null && 'value' in part,
       )
-      .map(([name]) => [name, { unavailable: `no ${name}`, remedy: 'look as root' }]),
+      .map(([name]) => [name, { unavailable: `no ${name}`, remedies: [advise('Run as root.')] }]),
   ) as Partial<Facts>),
 };

@@ -1,11 +1,13 @@
-import type { KernelFacts, ReportFacts } from '../../src/cli/explain/facts.js';
+import {
+  serviceEndpoint,
+  servedVirtualServer,
+  type KernelFacts,
+  type ReportFacts,
+  type ServedVirtualServer,
+} from '../../src/cli/explain/facts.js';
 import { checks, evaluateChecks } from '../../src/doctor/all-checks.js';
 import type { RuleEnvironment } from '../../src/nftables/rule-interpreter.js';
-import type {
-  EndpointResponse,
-  ServedVirtualServerResponse,
-  ServiceReportResponse,
-} from '../../src/admin-api/responses.js';
+import type { EndpointResponse, ServiceReportResponse } from '../../src/admin-api/responses.js';
 import { packetTable } from '../../src/plan/packet-rules/packet-table.js';
 import { virtualServerJson } from '../../src/plan/output/ipvs-table-formats.js';
 import { goodFacts } from './doctor-facts.js';
@@ -19,7 +21,7 @@ export const goodTable = entry(
   real('10.244.2.1', 8080, 1),
 );
 
-export const goodServed: ServedVirtualServerResponse = {
+export const goodServed: ServedVirtualServer = servedVirtualServer({
   key: 'TCP 10.96.0.1:80',
   service: 'shop/web',
   port: { name: 'http', port: 80 },
@@ -31,7 +33,7 @@ export const goodServed: ServedVirtualServerResponse = {
   },
   wanted: virtualServerJson(goodTable),
   packetClass: 'cluster-ip',
-};
+});
 
 export const endpoint = (
   realServer: string,
@@ -74,8 +76,14 @@ export const goodService: ServiceReportResponse = {
   lingering: {},
   addresses: [{ address: '10.96.0.1', bound: true }],
   elements: [
-    { family: 'IPv4', set: 'cluster-ip', element: '10.96.0.1 . TCP . 80', inKernel: true },
-    { family: 'IPv4', set: 'vips', element: '10.96.0.1', inKernel: true },
+    {
+      family: 'IPv4',
+      set: 'cluster-ip',
+      element: '10.96.0.1 . TCP . 80',
+      fields: ['10.96.0.1', 'TCP', 80],
+      inKernel: true,
+    },
+    { family: 'IPv4', set: 'vips', element: '10.96.0.1', fields: ['10.96.0.1'], inKernel: true },
   ],
   problems: [],
   events: [],
@@ -113,6 +121,7 @@ export const goodStory: ReportFacts = {
   target: 'shop/web',
   service: goodService,
   served: [goodServed],
+  endpoints: goodService.endpoints.map(serviceEndpoint),
   pod: undefined,
   kernel: { value: goodKernel },
   node: evaluateChecks(

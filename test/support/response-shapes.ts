@@ -28,7 +28,7 @@ export const responseTypesSource = (): string => {
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
   return [
-    text.slice(text.indexOf('/** How an address came')).trim(),
+    text.slice(text.lastIndexOf('/**', text.indexOf('export type FrontendKind'))).trim(),
     ...elsewhere.map(([from, name]) => declarationIn(readFileSync(from, 'utf8'), name)),
   ].join('\n\n');
 };

@@ -35,10 +35,10 @@ const nodeStandIns: readonly StandIn[] = [
   [/\b\d+s ago\b/g, '2s ago'],
   [/\btook \d+(?:\.\d+)? (?:ms|s)\b/g, 'took 20 ms'],
   [new RegExp(String.raw`(?<=(?:^ *|")(?:${countKeys})"?: ?)\d+(?:\.\d+)?\b`, 'gm'), '1'],
-  [/\b\d+ operations? done\b/g, '0 operations done'],
+  [/\b\d+ operations? applied\b/g, '0 operations applied'],
   [/(?<=\bprocess +)\d+, up (?:\d+[dhms])+\b/g, '1234, up 1m'],
   [/(?<=\(process )\d+(?=\))/g, '1234'],
-  [/(?<=\bmanifests )\/tmp\/[\w./-]+/g, '/root/examples'],
+  [/(?<=\bmanifests(?:"?: ?"?| ))\/tmp\/[\w./-]+/g, '/root/examples'],
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '2026-11-23T10:00:00Z'],
 ];
 

@@ -53,6 +53,9 @@ const addressOf = (identity: VirtualServerIdentity): IpAddress | undefined =>
 const mayHold = ({ kind }: VirtualServerStatus): boolean =>
   kind === 'in-sync' || kind === 'unconfirmed' || kind === 'unreadable';
 
+const isContended = (status: VirtualServerStatus): boolean =>
+  status.kind === 'unconfirmed' && status.exists;
+
 /** What an outcome other than success says of the virtual server. */
 const eventOf = (operation: IpvsOperation, outcome: Outcome): VirtualServerEvent => {
   const isCreation = operation.kind === 'add-virtual-server';
@@ -131,8 +134,7 @@ export class VirtualServerEntries {
 
   /** Whether the kernel refused to create the virtual server because one exists, and it was not read since. */
   isContended(key: VirtualServerKey): boolean {
-    const status = this.status(key);
-    return status.kind === 'unconfirmed' && status.exists;
+    return isContended(this.status(key));
   }
 
   hasContended(address: IpAddress): boolean {
@@ -289,6 +291,7 @@ export class VirtualServerEntries {
     if (!mayHold(after)) this.#setObserved(entry, undefined);
     if ((before.kind === 'foreign') !== (after.kind === 'foreign')) this.#addDirtyOwned(entry);
     if (before.kind === 'unreadable' && after.kind !== 'unreadable') this.#endUnreadable(entry);
+    if (isContended(before) && !isContended(after)) this.#addDirtyAddress(entry);
   }
 
   #index({ key, identity }: Entry, status: VirtualServerStatus, difference: 1 | -1): void {
@@ -299,12 +302,17 @@ export class VirtualServerEntries {
     const address = addressOf(identity);
     if (address === undefined) return;
     if (status.kind === 'unreadable') this.#unreadableAddresses.add(address, difference);
-    if (status.kind === 'unconfirmed' && status.exists) this.#contendedAddresses.add(address, difference);
+    if (isContended(status)) this.#contendedAddresses.add(address, difference);
   }
 
   /** An address waits while it has an unreadable virtual server. */
-  #endUnreadable({ key, identity }: Entry): void {
-    this.drains.restoreDeadlines(key);
+  #endUnreadable(entry: Entry): void {
+    this.drains.restoreDeadlines(entry.key);
+    this.#addDirtyAddress(entry);
+  }
+
+  /** What waited for the virtual server may be done to its address. */
+  #addDirtyAddress({ identity }: Entry): void {
     const address = addressOf(identity);
     if (address === undefined) return;
     this.dirty.addAddress(address);

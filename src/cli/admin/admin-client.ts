@@ -14,11 +14,12 @@ import {
 } from '../../admin-api/responses.js';
 import type { DesiredResponse } from '../../admin-api/desired-response.js';
 import { containerSocket } from './container-socket.js';
+import { completeMatch, completeSource } from './older-daemon.js';
 
-/** Nobody answers for the daemon; the message says why and what to do. */
+/** The daemon cannot be reached or understood; the message says why and what to do. */
 export class DaemonUnavailableError extends BaseError {}
 
-/** The daemon has answered that it cannot tell. */
+/** The daemon answered with an error. */
 export class AdminApiError extends BaseError {
   constructor(
     readonly status: number,
@@ -28,27 +29,27 @@ export class AdminApiError extends BaseError {
   }
 }
 
-/** What there is to tell of a Service, or why there is nothing. */
+/** The report of a Service, or the daemon's message that there is none. */
 type ServiceLookup =
   | { readonly report: ServiceReportResponse; readonly missing: undefined }
   | { readonly report: undefined; readonly missing: string };
 
-/** A daemon that is alive answers at once; one that is stopped must not hold a person up. */
+/** A running daemon answers at once. */
 const responseTimeoutMilliseconds = 5_000;
 
 const maximumResponseLength = 512 * 1024 * 1024;
 
 const connectionErrorReasons: Readonly<Record<string, string>> = {
-  ENOENT: 'no kube-ipvs runs here, or without an admin socket',
-  ECONNREFUSED: 'the kube-ipvs that served it has ended',
-  EACCES: 'only the user that kube-ipvs runs as, and root, may ask it',
-  ENOTSOCK: 'it is no socket',
+  ENOENT: 'no such file. Is it running on this node, with an admin socket?',
+  ECONNREFUSED: 'connection refused. Is it running on this node?',
+  EACCES: 'permission denied. Run the command as root or as the user of kube-ipvs.',
+  ENOTSOCK: 'not a socket.',
 };
 
 const connectionErrorReason = (error: unknown): string =>
-  connectionErrorReasons[codeOf(error) ?? ''] ?? messageOf(error);
+  connectionErrorReasons[codeOf(error) ?? ''] ?? `${messageOf(error)}.`;
 
-/** Errors that mean: no daemon serves this path. */
+/** Errors of a path that no daemon serves. */
 const noListenerCodes: readonly string[] = ['ENOENT', 'ECONNREFUSED'];
 
 const readText = async (response: IncomingMessage): Promise<string> => {
@@ -57,7 +58,8 @@ const readText = async (response: IncomingMessage): Promise<string> => {
   for await (const chunk of response as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > maximumResponseLength) throw new BaseError('the answer has no end');
+    if (length > maximumResponseLength)
+      throw new BaseError(`the response is longer than ${maximumResponseLength} bytes`);
   }
   return Buffer.concat(chunks).toString('utf8');
 };
@@ -102,26 +104,27 @@ const requiredDesiredFields = [
   'kernelSettings',
 ] as const;
 
-/** Asks the daemon of this machine, which is trusted. */
+/** Queries the daemon on this node. Its responses are trusted. */
 export class AdminClient {
-  /** `elsewhere`: another path to ask where no daemon serves this one. */
+  /** `fallbackPath`: another path to try if no daemon serves the first one. */
   constructor(
     private path: string,
     private readonly fallbackPath: () => string | undefined = () => undefined,
   ) {}
 
-  status(): Promise<StatusResponse> {
-    return this.#fetch('/v1/status', requiredStatusFields);
+  async status(): Promise<StatusResponse> {
+    const response = await this.#fetch<StatusResponse>('/v1/status', requiredStatusFields);
+    return { ...response, source: completeSource(response.source) };
   }
 
-  /** Of all Services, or of what is given. */
+  /** All virtual servers, or those of a Service or an address. */
   virtualServers(
     filter: { readonly service?: string; readonly address?: string } = {},
   ): Promise<VirtualServersResponse> {
     return this.#fetch(`/v1/virtual-servers${queryString({ ...filter })}`, ['virtualServers']);
   }
 
-  /** Where there is no such Service, what is told of it instead: what lingers of it. */
+  /** If there is no such Service, the daemon's message, which mentions virtual servers that it left. */
   async service(namespace: string, name: string): Promise<ServiceLookup> {
     try {
       const path = `/v1/services/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
@@ -136,11 +139,12 @@ export class AdminClient {
     }
   }
 
-  lookUp(text: string): Promise<LookupResponse> {
-    return this.#fetch(`/v1/lookup${queryString({ q: text })}`, ['matches']);
+  async lookUp(text: string): Promise<LookupResponse> {
+    const response = await this.#fetch<LookupResponse>(`/v1/lookup${queryString({ q: text })}`, ['matches']);
+    return { ...response, matches: response.matches.map(completeMatch) };
   }
 
-  /** What begins so. */
+  /** Targets with this prefix. */
   targets(prefix: string): Promise<TargetsResponse> {
     return this.#fetch(`/v1/targets${queryString({ start: prefix })}`, ['targets']);
   }
@@ -153,12 +157,12 @@ export class AdminClient {
     return this.#fetch('/v1/wanted', requiredDesiredFields);
   }
 
-  /** Asks for a resync now; resolves before it has ended. */
+  /** Requests a resync; resolves before it has finished. */
   resync(): Promise<ResyncResponse> {
     return this.#fetch('/v1/resync', [], 'POST');
   }
 
-  /** `needs`: what this program cannot do without, be it that an older daemon does not tell it. */
+  /** `requiredFields`: fields that this program needs; an older daemon may lack them. */
   async #fetch<Response extends { readonly version: number }>(
     path: string,
     requiredFields: readonly (keyof Response & string)[],
@@ -168,22 +172,22 @@ export class AdminClient {
     const body = await this.#parse(response);
     const { statusCode = 0 } = response;
     const isUnknown = statusCode === 405 || (statusCode === 404 && !path.startsWith('/v1/services/'));
-    if (isUnknown) throw this.#versionMismatch(`does not answer ${method} ${path.replace(/\?.*/, '')}`);
+    if (isUnknown) throw this.#versionMismatch(`it does not support ${method} ${path.replace(/\?.*/, '')}`);
     const { error, version } = body;
     if (statusCode !== 200)
-      throw new AdminApiError(statusCode, typeof error === 'string' ? error : 'an error');
+      throw new AdminApiError(statusCode, typeof error === 'string' ? error : `HTTP status ${statusCode}`);
     if (version !== adminVersion)
       throw this.#versionMismatch(
-        `answers in version ${JSON.stringify(version)}, and this one reads version ${adminVersion}`,
+        `it uses API version ${JSON.stringify(version)}, this program version ${adminVersion}`,
       );
     const missing = requiredFields.find((name) => body[name] === undefined);
-    if (missing !== undefined) throw this.#versionMismatch(`does not tell ${missing}`);
+    if (missing !== undefined) throw this.#versionMismatch(`its response has no field ${missing}`);
     return body as unknown as Response;
   }
 
   #versionMismatch(difference: string): DaemonUnavailableError {
     return new DaemonUnavailableError(
-      `the kube-ipvs at ${this.path} is another than this one: it ${difference}; use the program of the daemon's own version`,
+      `the kube-ipvs daemon at ${this.path} has another version: ${difference}. Use the program of the daemon's version.`,
     );
   }
 
@@ -193,7 +197,7 @@ export class AdminClient {
       text = await readText(response);
     } catch (error) {
       throw new DaemonUnavailableError(
-        `the kube-ipvs at ${this.path} broke off its answer: ${connectionErrorReason(error)}; try again`,
+        `the kube-ipvs daemon at ${this.path} closed the connection: ${messageOf(error)}. Try again.`,
       );
     }
     try {
@@ -201,10 +205,10 @@ export class AdminClient {
       if (typeof body === 'object' && body !== null) return body as Readonly<Record<string, unknown>>;
     } catch {
       if (response.statusCode === 500)
-        throw new AdminApiError(500, `the kube-ipvs at ${this.path} could not answer; its log says why`);
+        throw new AdminApiError(500, `internal error of the kube-ipvs daemon at ${this.path}. See its log.`);
     }
     throw new DaemonUnavailableError(
-      `what answers at ${this.path} is no kube-ipvs (--admin-socket says where else)`,
+      `the program at ${this.path} is not kube-ipvs. Set another path with --admin-socket.`,
     );
   }
 
@@ -216,7 +220,7 @@ export class AdminClient {
       timeout: responseTimeoutMilliseconds,
       agent: false,
     });
-    clientRequest.on('timeout', () => clientRequest.destroy(new BaseError('it does not answer')));
+    clientRequest.on('timeout', () => clientRequest.destroy(new BaseError('timeout: no response')));
     clientRequest.end();
     const [response] = (await once(clientRequest, 'response')) as [IncomingMessage];
     return response;
@@ -232,31 +236,34 @@ export class AdminClient {
         return this.#send(path, method);
       }
       throw new DaemonUnavailableError(
-        `nobody answers at ${this.path}: ${connectionErrorReason(error)} (--admin-socket or $${adminSocketVariable} says where else)`,
+        `cannot connect to the kube-ipvs daemon at ${this.path}: ${connectionErrorReason(error)} ` +
+          `Set another path with --admin-socket or $${adminSocketVariable}.`,
       );
     }
   }
 }
 
-/** A client for the daemon of this machine; undefined where the socket is turned off. */
+export const adminSocketDisabled = 'the admin socket is turned off: its path is empty.';
+
+/** A client of the daemon on this node; undefined where the admin socket is turned off. */
 export const adminClient = (adminSocket: string | undefined): AdminClient | undefined => {
   const path = adminSocketPath(adminSocket, process.env);
   if (path === '') return undefined;
   return path === defaultAdminSocket ? new AdminClient(path, containerSocket) : new AdminClient(path);
 };
 
-/** What the daemon says, or why it says nothing: then the caller does without. */
+/** The response of the daemon, or why there is none. */
 export type DaemonQueryResult<Response> =
   | { readonly response: Response; readonly reason: undefined }
   | { readonly response: undefined; readonly reason: string };
 
-/** Asks where a daemon answers. An error that is not for want of a daemon is the caller's. */
+/** Queries the daemon if there is one. Rejects for any error but an unavailable daemon. */
 export const queryDaemon = async <Response>(
   adminSocket: string | undefined,
   query: (client: AdminClient) => Promise<Response>,
 ): Promise<DaemonQueryResult<Response>> => {
   const client = adminClient(adminSocket);
-  if (client === undefined) return { response: undefined, reason: 'the admin socket is turned off' };
+  if (client === undefined) return { response: undefined, reason: adminSocketDisabled };
   try {
     return { response: await query(client), reason: undefined };
   } catch (error) {

@@ -6,22 +6,22 @@ const isSocket = (path: string): boolean => {
   try {
     return lstatSync(path).isSocket();
   } catch {
-    return false; // it has ended, has none, or is not for us to see
+    return false; // the process has ended, has no socket, or may not be read
   }
 };
 
-/** A process that may program the kernel of this node has no need to lie about it. */
+/** A process with NET_ADMIN can program the kernel anyway: trusting it gives it no further power. */
 const hasNetAdmin = (pid: number): boolean => {
   try {
     return processFacts(pid).capabilities.includes('NET_ADMIN');
   } catch {
-    return false; // it has ended
+    return false; // the process has ended
   }
 };
 
 /**
- * The admin socket of a daemon that runs in a container, as root of its node sees it from outside. Only a process of this network
- * namespace with the capability NET_ADMIN is trusted. Undefined where there is none.
+ * The admin socket of a daemon in a container, as root on the node reaches it. Only a process of this network namespace with the
+ * capability NET_ADMIN is trusted. Undefined where there is none.
  */
 export const containerSocket = (): string | undefined =>
   programs()

@@ -4,11 +4,11 @@ import type {
   VirtualServersResponse,
 } from '../../admin-api/responses.js';
 
-/** Whose things in the kernel are, as far as somebody has told. */
+/** The Services behind virtual servers, as the daemon describes them. */
 export interface ServiceIndex {
   /** By the key of a virtual server. */
   get(virtualServer: string): VirtualServerDescription | undefined;
-  /** All there are. */
+  /** Of all virtual servers that the daemon described. */
   keys(): Iterable<string>;
 }
 
@@ -19,7 +19,7 @@ export const buildServiceIndex = ({ virtualServers }: VirtualServersResponse): S
   return { get: (key) => names.get(key), keys: () => names.keys() };
 };
 
-/** `default/web:http`, `default/web:80` where the port has no name, `default/web` where it has that port no more; '' where nobody knows. */
+/** `default/web:http`, `default/web:80` if the port has no name, `default/web` if the Service no longer has the port; '' where unknown. */
 export const servicePortText = ({ service = '', port }: VirtualServerDescription): string =>
   port === undefined ? service : `${service}:${port.name === '' ? port.port : port.name}`;
 
@@ -33,7 +33,7 @@ export const durationText = (seconds: number): string => {
     : `${Math.floor(minutes / 60)}h${minutes % 60 === 0 ? '' : `${minutes % 60}m`}`;
 };
 
-/** What is to be known of a real server that is not simply in use: `draining 42s, 14m18s left (gone)`. */
+/** `draining 42s, 14m18s left (gone)`; '' for a real server in normal use. */
 export const realServerStateText = ({ state, drain }: RealServerDescription): string => {
   if (state === 'ready') return '';
   if (state === 'last-resort') return 'terminating, last resort';
@@ -41,9 +41,9 @@ export const realServerStateText = ({ state, drain }: RealServerDescription): st
   return `draining ${durationText(drain.seconds)}, ${durationText(drain.secondsLeft)} left (${drain.reason})`;
 };
 
-/** What is to be known of a virtual server that is not simply in use: `lingering 42s, 14m18s left`. */
+/** `orphaned 42s, 14m18s left`; '' for a virtual server in normal use. */
 export const virtualServerStateText = ({ contested, lingering }: VirtualServerDescription): string => {
   if (lingering !== undefined)
-    return `lingering ${durationText(lingering.seconds)}, ${durationText(lingering.secondsLeft)} left`;
-  return contested === true ? 'made by somebody else, left alone' : '';
+    return `orphaned ${durationText(lingering.seconds)}, ${durationText(lingering.secondsLeft)} left`;
+  return contested === true ? 'created by another program' : '';
 };

@@ -9,6 +9,7 @@ import {
   type IpAddress,
 } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
+import { advise } from '../../doctor/remedy.js';
 import { acceptRules, deleteAcceptRule } from '../../kernel/nftables/foreign/accept-rules.js';
 import type { RuleId } from '../../kernel/nftables/object-ids.js';
 import type { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
@@ -35,20 +36,20 @@ import {
 } from './removal.js';
 
 export interface CleanupOptions {
-  /** Virtual servers and addresses inside are left alone. */
+  /** Virtual servers and addresses in these networks are kept. */
   readonly excludeCidrs: readonly Cidr[];
-  /** Only say what would be removed. */
+  /** Print what would be removed, and remove nothing. */
   readonly dryRun: boolean;
 }
 
-/** All that is ours, and what stands beside it. */
+/** The objects of kube-ipvs, and those of other programs beside them. */
 interface CleanupScope {
   readonly virtualServers: readonly VirtualServerIdentity[];
   readonly foreign: readonly VirtualServerIdentity[];
   readonly dummy: Link | undefined;
-  /** Of kube-ipvs0, those that are to go. */
+  /** Of kube-ipvs0, those to remove. */
   readonly addresses: readonly LinkAddress[];
-  /** Of kube-ipvs0, those that are somebody else's, or serve what is: they keep the device. */
+  /** Of kube-ipvs0, those that other programs added or whose virtual servers other programs created: the interface stays for them. */
   readonly keptAddresses: readonly LinkAddress[];
   readonly tables: readonly Family[];
   readonly rules: readonly RuleId[];
@@ -57,7 +58,7 @@ interface CleanupScope {
 interface OwnedTables {
   readonly tables: readonly Family[];
   readonly markedElements: ReadonlySet<ElementKey>;
-  /** The families for which this kernel has nftables: what our tables do not name there is not ours. */
+  /** Families for which this kernel has nftables: virtual servers of these without a marker are of other programs. */
   readonly supportedFamilies: ReadonlySet<Family>;
 }
 
@@ -110,7 +111,7 @@ const readCleanupScope = async (
     !(identity.by === 'address' && isExcluded(identity.address)) && ownershipOf(identity, facts) === 'ours';
   const foreign = all.filter((identity) => !isOurs(identity));
   const used = new Set(foreign.map((identity) => (identity.by === 'address' ? identity.address : undefined)));
-  // A link-local address is the kernel's, and goes with the device.
+  // The kernel adds the link-local address and removes it with the interface.
   const isKept = ({ address, prefixLength }: LinkAddress): boolean =>
     !isIpv6LinkLocal(address) &&
     (prefixLength !== hostPrefixLength(familyOf(address)) || isExcluded(address) || used.has(address));
@@ -134,7 +135,7 @@ const virtualServerRemovals = ({ ipvs }: KernelClients, scope: CleanupScope): re
   let outcomes: Promise<readonly Outcome[]> | undefined;
   return scope.virtualServers.map((identity, index) => ({
     what: `virtual server ${virtualServerKey(identity)}`,
-    // All at once, when the first one is to go.
+    // All in one transaction, with the first removal.
     remove: async () => failureReason((await (outcomes ??= ipvs?.apply(operations)))?.[index], ['ESRCH']),
   }));
 };
@@ -163,7 +164,8 @@ const interfaceRemovals = (
     return [
       {
         what: `interface ${dummyInterfaceName}`,
-        obstacle: `it is no dummy device (${dummy.kind ?? 'of another kind'}), so kube-ipvs has not made it; if nobody needs it: ip link delete ${dummyInterfaceName}`,
+        obstacle: `it is not a dummy device (kind ${dummy.kind ?? 'unknown'}): kube-ipvs did not create it.`,
+        remedy: advise('If no program needs it, delete it.', `ip link delete ${dummyInterfaceName}`),
       },
     ];
   if (keptAddresses.length > 0) return addressRemovals(route, dummy, addresses);
@@ -186,25 +188,25 @@ const tableRemovals = ({ nftables }: KernelClients, { tables }: CleanupScope): r
 
 const ruleRemovals = ({ rules }: CleanupScope): readonly Removal[] =>
   rules.map((rule) => ({
-    what: `our rule in chain ${rule.chain} of table ${rule.family} ${rule.table}`,
+    what: `rule of kube-ipvs in chain ${rule.chain} of table ${rule.family} ${rule.table}`,
     remove: async () => deleteAcceptRule(rule),
   }));
 
-/** A daemon that runs beside us brings everything back. */
+/** A running daemon restores everything. */
 const warnIfDaemonRuns = async (report: RemovalReport): Promise<void> => {
   const { response: daemon } = await queryDaemon(undefined, (client) => client.status()).catch(() => ({
     response: undefined,
   }));
   if (daemon !== undefined)
     report.warn(
-      `kube-ipvs runs here (process ${daemon.pid}) and brings back what is removed; stop it first, where it is a DaemonSet by kubectl -n kube-system delete daemonset kube-ipvs`,
+      `kube-ipvs runs on this node (process ${daemon.pid}) and restores what is removed. Stop it first. If it is a DaemonSet: kubectl -n kube-system delete daemonset kube-ipvs`,
     );
 };
 
 /**
- * Removes what kube-ipvs made: its virtual servers, then kube-ipvs0 with its addresses and its rules in chains of others, then
- * its packet rules, which say what is ours. Asks no API server. 0: nothing of ours is left; 1: something is, told on standard error. Rejects with
- * KernelAccessError where we may not look.
+ * Removes what kube-ipvs created: its virtual servers, then kube-ipvs0 with its addresses and its rules in chains of other programs,
+ * then its packet rules, which record what it created. 0: nothing is left; 1: something is, reported on standard error. Rejects with
+ * KernelAccessError without the permission to read.
  */
 export const cleanup = async (
   { excludeCidrs, dryRun }: CleanupOptions,
@@ -220,22 +222,22 @@ export const cleanup = async (
     const tables = tableRemovals(clients, scope);
     const rules = ruleRemovals(scope);
     if ([...virtualServers, ...links, ...tables, ...rules].length === 0)
-      report.note('nothing of kube-ipvs is here');
+      report.note('kube-ipvs left nothing on this node');
     const remainingServers = await report.perform(virtualServers);
     const remaining = remainingServers + (await report.perform([...links, ...rules]));
-    // The tables are the record of what is ours: they stay as long as something is to be found by them.
+    // The tables record which virtual servers kube-ipvs created: they stay until all of these are removed.
     const remainingTables = remainingServers === 0 ? await report.perform(tables) : tables.length;
     if (remainingServers > 0 && remainingTables > 0)
       process.stderr.write(
-        'kube-ipvs: kept the packet rules, by which the next cleanup knows the virtual servers that are left\n',
+        'kube-ipvs: kept the packet rules: the next cleanup needs them to find the remaining virtual servers\n',
       );
     if (scope.foreign.length > 0)
       report.note(
-        `left alone ${formatCount(scope.foreign.length, 'virtual server')} of others: ${serverList(scope.foreign)}`,
+        `kept ${formatCount(scope.foreign.length, 'virtual server')} of other programs: ${serverList(scope.foreign)}`,
       );
     if (scope.keptAddresses.length > 0)
       report.note(
-        `left alone ${dummyInterfaceName} with ${formatCount(scope.keptAddresses.length, 'address')} of others: ${scope.keptAddresses
+        `kept ${dummyInterfaceName} with ${formatCount(scope.keptAddresses.length, 'address')} of other programs: ${scope.keptAddresses
           .map(({ address }) => address)
           .toSorted()
           .join(', ')}`,

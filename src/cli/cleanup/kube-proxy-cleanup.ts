@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { families, type Cidr, type Family } from '../../base/ip.js';
 import { codeOf, messageOf } from '../../base/errors.js';
 import { formatCount } from '../../base/text.js';
-import { onNode } from '../../doctor/check-result.js';
+import { runOnNode } from '../../doctor/remedy.js';
 import { IpsetClient } from '../../kernel/ipset/client.js';
 import { deleteForeignChains, foreignChains } from '../../kernel/nftables/foreign/foreign-chains.js';
 import { legacyTables, type LegacyTable } from '../../kernel/xtables/legacy-tables.js';
@@ -30,13 +30,13 @@ import {
 } from './removal.js';
 
 export interface KubeProxyCleanupOptions {
-  /** Virtual servers inside are left alone. */
+  /** Virtual servers in these networks are kept. */
   readonly excludeCidrs: readonly Cidr[];
   readonly dryRun: boolean;
   readonly output: CleanupFormat;
 }
 
-/** Whether kube-ipvs serves here, or has left what it made: then the virtual servers and kube-ipvs0 are its own. */
+/** Whether kube-ipvs runs on this node or left its tables: then the virtual servers and kube-ipvs0 are its own. */
 const isManagedByKubeIpvs = async ({ nftables }: KernelClients): Promise<boolean> => {
   if ((await queryDaemon(undefined, (daemon) => daemon.status())).response !== undefined) return true;
   const tables = families.map((family) => ifSupported(() => nftables?.table(family, tableName)));
@@ -87,7 +87,7 @@ const tableRemovals = async ({ nftables }: KernelClients): Promise<readonly Remo
   }));
 };
 
-/** The kernel lets go of a set some time after the rule that used it has gone. */
+/** The kernel releases a set some time after the last rule that used it was deleted. */
 const destroyRetry = { attempts: 20, milliseconds: 50 } as const;
 
 const destroySet = async (name: string): Promise<string | undefined> => {
@@ -108,12 +108,12 @@ const setRemovals = async (): Promise<readonly Removal[]> => {
   return (names ?? [])
     .filter((name) => kubeProxySet.test(name))
     .toSorted()
-    .map((name) => ({ what: `set ${name} of ipset`, remove: () => destroySet(name) }));
+    .map((name) => ({ what: `ipset ${name}`, remove: () => destroySet(name) }));
 };
 
 /**
- * Rules of iptables-legacy: the kernel only takes whole tables there, without telling whether somebody has changed one
- * meanwhile. So it is left to iptables, and said how.
+ * iptables-legacy replaces whole tables and does not detect that another program changed the table meanwhile. Only the iptables
+ * program holds the lock against that: the remedy is its command.
  */
 const legacyRemovalsIn = (tables: readonly LegacyTable[]): readonly Removal[] =>
   tables
@@ -127,11 +127,12 @@ const legacyRemovalsIn = (tables: readonly LegacyTable[]): readonly Removal[] =>
       const command = `${program}-save -c -t ${table} | grep -vE '${kubeProxyRuleLine}' | ${program}-restore -c -T ${table}`;
       return {
         what: `${formatCount(chains, 'chain')} KUBE-* in table ${table} of ${program}`,
-        obstacle: `only ${program} can; run as root: ${command}`,
+        obstacle: `only ${program} can remove it.`,
+        remedy: runOnNode(command),
       };
     });
 
-/** Where this user may not even see them, how root on the node does. */
+/** Where the user may not read the tables, the remedy is the command that does. */
 const legacyRemovals = (): readonly Removal[] => {
   try {
     return legacyRemovalsIn(legacyTables());
@@ -140,8 +141,9 @@ const legacyRemovals = (): readonly Removal[] => {
     const command = `iptables-legacy-save | grep -E '${kubeProxyRuleLine}'`;
     return [
       {
-        what: 'what iptables-legacy may have',
-        obstacle: `cannot read which tables it has: ${messageOf(error)}; ${onNode(command)}`,
+        what: 'rules of iptables-legacy',
+        obstacle: `cannot read its tables: ${messageOf(error)}.`,
+        remedy: runOnNode(command),
       },
     ];
   }
@@ -153,18 +155,18 @@ const reportServers = (
 ): void => {
   if (assumed.length > 0)
     report.note(
-      `assumed to be node ports of kube-proxy, by address and port alone, as its sets that tell them are gone: ${serverList(assumed)}`,
+      `assumed to be node ports of kube-proxy, because its ipsets no longer exist: ${serverList(assumed)}`,
     );
   if (others.length > 0 && dummy !== undefined)
     report.note(
-      `left alone ${formatCount(others.length, 'virtual server')} of others: ${serverList(others)}`,
+      `kept ${formatCount(others.length, 'virtual server')} of other programs: ${serverList(others)}`,
     );
 };
 
 /**
- * Removes what kube-proxy left, of whichever mode: virtual servers and kube-ipvs0 unless kube-ipvs has them, its chains in the
- * tables of iptables-nft with the jumps to them, its nftables tables and its sets. 0: nothing is left; 1: something is, told
- * on standard error. Rejects with KernelAccessError where we may not look.
+ * Removes what kube-proxy left in any of its modes: virtual servers and kube-ipvs0 unless kube-ipvs owns them, its chains in the
+ * tables of iptables-nft with the jumps to them, its nftables tables and its ipsets. 0: nothing is left; 1: something is, reported
+ * on standard error. Rejects with KernelAccessError without the permission to read.
  */
 export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promise<number> => {
   const { excludeCidrs, dryRun, output } = options;
@@ -182,14 +184,14 @@ export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promis
       await listOrObstacle('chains KUBE-* of iptables-nft', ruleRemovals),
       await listOrObstacle(`tables ${kubeProxyTable}`, () => tableRemovals(clients)),
       servers === undefined || 'obstacle' in servers ? (servers ?? []) : ipvsRemovals(clients, servers),
-      await listOrObstacle('sets KUBE-* of ipset', setRemovals),
+      await listOrObstacle('ipsets KUBE-*', setRemovals),
     ].flat();
-    if (removals.length + legacy.length === 0) report.note('nothing of kube-proxy is here');
-    // Rules of iptables-legacy may hold sets: they come first, so that the reason is read first.
+    if (removals.length + legacy.length === 0) report.note('kube-proxy left nothing on this node');
+    // Rules of iptables-legacy may use ipsets: the cause is reported before the effect.
     const remaining = (await report.perform(legacy)) + (await report.perform(removals));
     if (servers === undefined)
       report.note(
-        `left alone the virtual servers and ${dummyInterfaceName}, which are those of kube-ipvs; kube-ipvs cleanup removes them`,
+        `kept the virtual servers and ${dummyInterfaceName}: they belong to kube-ipvs (kube-ipvs cleanup removes them)`,
       );
     else if (!('obstacle' in servers)) reportServers(report, servers);
     report.end();

@@ -15,25 +15,25 @@ import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { KernelClients } from '../kernel/kernel-clients.js';
 import { ifSupported, virtualServersInOrder } from './removal.js';
 
-/** The API server's range of node ports, unless somebody has changed it. */
+/** The default range of node ports of the API server. */
 const defaultNodePorts = { first: 30_000, last: 32_767 } as const;
 
-/** Which virtual servers are kube-proxy's, where kube-ipvs has none. */
+/** The virtual servers of kube-proxy on a node without kube-ipvs. */
 export interface KubeProxyServers {
   readonly virtualServers: readonly VirtualServerIdentity[];
-  /** Those of them that are taken for node ports by address and port alone: the set that would tell is gone. */
+  /** Those that are taken for node ports because of their address and port: the ipset that lists node ports no longer exists. */
   readonly assumed: readonly VirtualServerIdentity[];
   readonly foreign: readonly VirtualServerIdentity[];
   /** The dummy device kube-ipvs0. */
   readonly dummy: { readonly index: number; readonly addresses: number } | undefined;
 }
 
-/** `assumed`: kube-proxy, as far as address and port tell. */
+/** `assumed`: kube-proxy, judging by address and port. */
 type Owner = 'kube-proxy' | 'assumed' | 'others';
 
 type NodePorts = (family: Family, protocol: Protocol) => ReadonlySet<number> | undefined;
 
-/** kube-proxy's node ports by its sets; undefined where the set is gone. */
+/** The node ports in kube-proxy's ipsets; undefined where the ipset no longer exists. */
 const readNodePorts = async (): Promise<NodePorts> => {
   const found = await ifSupported(() => {
     using ipset = IpsetClient.open();

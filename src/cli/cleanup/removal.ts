@@ -2,11 +2,12 @@ import type { IpvsClient } from '../../kernel/ipvs/client.js';
 import type { Outcome } from '../../model/operation.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../../model/virtual-server.js';
 import { BaseError, messageOf } from '../../base/errors.js';
+import { remedyText, type Remedy } from '../../doctor/remedy.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 import { inIdentityOrder } from '../../plan/output/sort-order.js';
 import { ignoreOutputErrors } from '../output/standard-output.js';
 
-/** What a kernel answers that lacks IPVS, nftables, nftables for a family, or ipset. */
+/** Errors of a kernel without IPVS, nftables, nftables for a family, or ipset. */
 const unsupportedErrnos: readonly string[] = [
   'ENOENT',
   'EPROTONOSUPPORT',
@@ -15,7 +16,7 @@ const unsupportedErrnos: readonly string[] = [
   'EINVAL',
 ];
 
-/** Undefined where the kernel lacks what is asked for, and so has nothing of it. */
+/** Undefined where the kernel does not support the operation. */
 export const ifSupported = async <T>(operation: () => T | Promise<T>): Promise<T | undefined> => {
   try {
     return await operation();
@@ -27,7 +28,7 @@ export const ifSupported = async <T>(operation: () => T | Promise<T>): Promise<T
 
 const isPermissionDenied = ({ errno }: NetlinkError): boolean => errno === 'EPERM' || errno === 'EACCES';
 
-/** What `find` finds, or that it cannot be listed, which does not keep other things. A missing right is about all of them: it rejects. */
+/** The list, or the obstacle that it cannot be read. Rejects for a missing capability, which affects every list. */
 export const listOrObstacle = async <T>(what: string, list: () => Promise<T>): Promise<T | Obstacle> => {
   try {
     return await list();
@@ -38,7 +39,7 @@ export const listOrObstacle = async <T>(what: string, list: () => Promise<T>): P
   }
 };
 
-/** Everybody's virtual servers, in the order in which tables are printed; none where there is no IPVS. */
+/** The virtual servers of all programs in print order; none without IPVS. */
 export const virtualServersInOrder = async (
   ipvs: IpvsClient | undefined,
 ): Promise<readonly VirtualServerIdentity[]> =>
@@ -51,37 +52,38 @@ export const virtualServersInOrder = async (
 export const serverList = (servers: readonly VirtualServerIdentity[]): string =>
   servers.map(virtualServerKey).join(', ');
 
-/** Something that stays. */
+/** An object that cannot be removed. */
 export interface Obstacle {
   readonly what: string;
-  /** Why it can't be removed, known beforehand: a dry run says so too. */
+  /** Why not; a dry run reports it too. */
   readonly obstacle: string;
+  readonly remedy?: Remedy;
 }
 
-/** Something that is to go: what it is, and how it goes. */
+/** An object to remove. */
 export type Removal =
   | Obstacle
   | {
       readonly what: string;
-      /** Undefined: it has gone. Otherwise why it can't be removed. */
+      /** Resolves to undefined, or to the reason why the object cannot be removed. */
       readonly remove: () => Promise<string | undefined>;
     };
 
-/** `gone`: errno names that mean that there is nothing to remove any more. */
+/** `absentErrnos`: errors of a kernel that no longer has the object. */
 export const failureReason = (
   outcome: Outcome | undefined,
   absentErrnos: readonly string[],
 ): string | undefined => {
-  if (outcome === undefined || outcome.status === 'unknown') return 'the kernel gave no answer; try again';
+  if (outcome === undefined || outcome.status === 'unknown') return 'the kernel did not answer. Try again.';
   return outcome.status === 'applied' || absentErrnos.includes(outcome.errno) ? undefined : outcome.message;
 };
 
 export type CleanupFormat = 'text' | 'json';
 
-/** Removes things, or says that it would, and tells of each: a line at once, or all as one object at the end. */
+/** Removes objects, or only reports them in a dry run: as text one line each, as JSON all at the end. */
 export class RemovalReport {
   readonly #removed: string[] = [];
-  readonly #failed: { readonly what: string; readonly reason: string }[] = [];
+  readonly #failed: { readonly what: string; readonly reason: string; readonly remedy?: Remedy }[] = [];
   readonly #notes: string[] = [];
 
   constructor(
@@ -91,7 +93,7 @@ export class RemovalReport {
     ignoreOutputErrors();
   }
 
-  /** Gives how many are left, or would be. */
+  /** Resolves to the number of objects that remain, or would remain. */
   async perform(removals: readonly Removal[]): Promise<number> {
     let remaining = 0;
     for (const removal of removals) {
@@ -102,16 +104,17 @@ export class RemovalReport {
         this.#print(`${this.dryRun ? 'would remove' : 'removed'} ${what}`);
       } else {
         remaining += 1;
-        this.#failed.push({ what, reason });
+        const remedy = 'remedy' in removal ? removal.remedy : undefined;
+        this.#failed.push({ what, reason, ...(remedy === undefined ? {} : { remedy }) });
         process.stderr.write(
-          `kube-ipvs: ${this.dryRun ? 'cannot' : 'could not'} remove ${what}: ${reason}\n`,
+          `kube-ipvs: ${this.dryRun ? 'cannot' : 'could not'} remove ${what}: ${reason}${remedy === undefined ? '' : ` ${remedyText([remedy])}`}\n`,
         );
       }
     }
     return remaining;
   }
 
-  /** What cannot be removed does not keep what comes after it. */
+  /** A failure does not stop the removals after it. */
   async #remove(removal: Removal): Promise<string | undefined> {
     if ('obstacle' in removal) return removal.obstacle;
     if (this.dryRun) return undefined;
@@ -128,7 +131,7 @@ export class RemovalReport {
     this.#print(line);
   }
 
-  /** Something that people should know before they believe the rest. */
+  /** Printed on standard error at once. */
   warn(line: string): void {
     this.#notes.push(line);
     process.stderr.write(`kube-ipvs: warning: ${line}\n`);

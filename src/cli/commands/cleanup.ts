@@ -2,36 +2,37 @@ import { defineCommand, booleanOption, outputOption, stringListOption } from '..
 
 export const cleanupCommand = defineCommand({
   name: 'cleanup',
-  summary: 'Removes from this node what kube-ipvs has made, and nothing else.',
-  description: `Removes its virtual servers (those that its packet rules name, and those on addresses of kube-ipvs0), the interface
-kube-ipvs0 with its addresses, its rules in chains of others (forwarding.acceptInForeignChains), and the nftables tables
-ip and ip6 kube-ipvs. Virtual servers, addresses and tables of others stay, and so do kernel settings (sysctl). Asks no API
-server. Stop the daemon first: it would put everything back.
+  summary: 'Remove everything that kube-ipvs created on this node, and nothing else',
+  description: `Removes the virtual servers of kube-ipvs (those in its packet rules, and those on addresses of kube-ipvs0), the
+interface kube-ipvs0 with its addresses, its rules in chains of other programs (forwarding.acceptInForeignChains), and the nftables
+tables ip and ip6 kube-ipvs. Virtual servers, addresses and tables of other programs stay, and so do kernel settings (sysctl). It
+does not need the API server. Stop the daemon first: it restores everything.
 
---kube-proxy removes the chains KUBE-* of kube-proxy in the tables of iptables-nft with the jumps to them, its nftables tables
-ip and ip6 kube-proxy, its sets of ipset, and, unless kube-ipvs runs or has run here, kube-ipvs0 and the virtual servers on it
-and on its node ports. Those its sets KUBE-NODE-PORT-* tell; where they are gone, ports 30000 to 32767 of the node's addresses
-are assumed to be, and it says of which. It may run beside the daemon. Chains of the kubelet and of others stay. Rules in
-iptables-legacy it cannot remove: it prints the command that does. Stop kube-proxy first.`,
+With --kube-proxy, it removes what kube-proxy created instead: the chains KUBE-* in the tables of iptables-nft with the jumps to
+them, the nftables tables ip and ip6 kube-proxy, and its ipsets. If kube-ipvs does not run on this node and left nothing, it also
+removes kube-ipvs0 with the virtual servers on its addresses and on node ports. It reads the node ports from the ipsets
+KUBE-NODE-PORT-*; if these no longer exist, it assumes ports 30000 to 32767 of the node's addresses and lists them. Chains of the
+kubelet and of other programs stay. It cannot remove rules of iptables-legacy, but prints the command that does. Stop kube-proxy
+first; the kube-ipvs daemon may keep running.`,
   options: {
-    kubeProxy: booleanOption('remove what kube-proxy left instead, of its modes ipvs, iptables and nftables'),
-    dryRun: booleanOption('print what would be removed and touch nothing'),
-    config: stringListOption('file', 'KubeProxyConfiguration; repeatable', { completion: 'file' }),
+    kubeProxy: booleanOption('remove what kube-proxy created, in its modes ipvs, iptables and nftables'),
+    dryRun: booleanOption('print what would be removed, and remove nothing'),
+    config: stringListOption('file', 'KubeProxyConfiguration file; repeatable', { completion: 'file' }),
     output: outputOption(['text', 'json'], 'text'),
   },
   examples: [
-    ['kube-ipvs cleanup --dry-run', 'what would go'],
-    ['kube-ipvs cleanup'],
-    ['kube-ipvs cleanup --config=config.conf', 'leave virtual servers in its ipvs.excludeCIDRs'],
-    ['kube-ipvs cleanup --kube-proxy --dry-run', 'what kube-proxy left here'],
+    ['kube-ipvs cleanup --dry-run', 'show what would be removed'],
+    ['kube-ipvs cleanup', 'remove it'],
+    ['kube-ipvs cleanup --config=config.conf', 'keep virtual servers in its ipvs.excludeCIDRs'],
+    ['kube-ipvs cleanup --kube-proxy --dry-run', 'show what kube-proxy left'],
     ['kube-ipvs cleanup --kube-proxy'],
-    ['kube-proxy --cleanup', 'removes what is of kube-ipvs, where it is called as kube-proxy'],
+    ['kube-proxy --cleanup', 'the same where the program is installed as kube-proxy'],
   ],
   requirements: 'Needs CAP_NET_ADMIN.',
   exitStatuses: [
-    'nothing is left (with --dry-run: nothing would be)',
-    'something is or would be, and why, or another error',
-    'called wrongly',
+    'nothing is left (with --dry-run: nothing would be left)',
+    'something is left, or another error',
+    'invalid command line',
   ],
   run: async (_, { kubeProxy, dryRun, config, output }) => {
     const { parseFlags } = await import('../../config/parse-flags.js');

@@ -3,23 +3,24 @@ import { completionScripts, shells, type Shell } from '../completion/completion-
 
 export const completionCommand = defineCommand({
   name: 'completion',
-  summary: 'Prints what makes a shell complete commands, options, their values, files, Services and VIPs.',
+  summary: 'Print a completion script for a shell',
+  description: 'The script completes commands, options and their values, files, Services and VIPs.',
   operand: { name: 'shell', summary: 'bash, zsh or fish', mandatory: true, choices: shells },
   options: {},
   examples: [
-    ['source <(kube-ipvs completion bash)', 'for this bash; in ~/.bashrc for all'],
+    ['source <(kube-ipvs completion bash)', 'in this bash; add it to ~/.bashrc for all'],
     [
       'kube-ipvs completion bash > /etc/bash_completion.d/kube-ipvs',
-      'for every user, with the package bash-completion',
+      'for all users, with the package bash-completion',
     ],
-    ['source <(kube-ipvs completion zsh)', 'for this zsh, after compinit; in ~/.zshrc for all'],
-    ['kube-ipvs completion zsh > "${fpath[1]}/_kube-ipvs"', 'for every zsh to come'],
-    ['kube-ipvs completion fish > ~/.config/fish/completions/kube-ipvs.fish', 'for every fish to come'],
+    ['source <(kube-ipvs completion zsh)', 'in this zsh, after compinit; add it to ~/.zshrc for all'],
+    ['kube-ipvs completion zsh > "${fpath[1]}/_kube-ipvs"', 'for every new zsh'],
+    ['kube-ipvs completion fish > ~/.config/fish/completions/kube-ipvs.fish', 'for every new fish'],
   ],
-  requirements: 'Services and VIPs are completed only for who may read them: root.',
-  exitStatuses: ['done', 'an error', 'called wrongly'],
+  requirements: 'Completing Services and VIPs needs root.',
+  exitStatuses: ['success', 'error', 'invalid command line'],
   run: async ([shell]) => {
-    // Commander has refused every other word.
+    // Commander rejects every other word.
     process.stdout.write(completionScripts[shell as Shell]);
     return 0;
   },

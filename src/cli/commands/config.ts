@@ -1,13 +1,13 @@
 import { defineCommand, outputOption, type CommandGroup } from '../framework/command.js';
 
-const exitStatuses = ['done', 'something is wrong with a configuration', 'called wrongly'];
+const exitStatuses = ['success', 'a configuration is not valid', 'invalid command line'];
 
 const printCommand = defineCommand({
   name: 'print',
-  summary: 'Prints the configuration that flags and files make, with all defaults.',
-  description: `Takes the flags of the daemon (--config=FILE among them) and prints the documents KubeProxyConfiguration and
-KubeIpvsConfiguration that are in force with them, every default filled in.`,
-  operand: { name: 'flags', summary: "the daemon's", variadic: true, completion: 'daemon-flag' },
+  summary: 'Print the effective configuration of flags and files, with all defaults',
+  description: `Takes the flags of the daemon, --config=FILE included, and prints the documents KubeProxyConfiguration and
+KubeIpvsConfiguration with every field set.`,
+  operand: { name: 'flags', summary: 'flags of the daemon', variadic: true, completion: 'daemon-flag' },
   options: { output: outputOption(['yaml', 'json'], 'yaml') },
   allowsUnknownOptions: true,
   examples: [
@@ -24,11 +24,11 @@ KubeIpvsConfiguration that are in force with them, every default filled in.`,
 
 const validateCommand = defineCommand({
   name: 'validate',
-  summary: 'Tells what is wrong with config files, or that they are valid.',
-  description: "Tells each file's problems by line.",
+  summary: 'Check configuration files',
+  description: 'Prints the problems of each file with their line numbers.',
   operand: {
     name: 'file',
-    summary: 'each by itself; - is standard input',
+    summary: 'files to check separately; - is standard input',
     mandatory: true,
     variadic: true,
     completion: 'file',
@@ -44,7 +44,7 @@ const validateCommand = defineCommand({
 
 const defaultsCommand = defineCommand({
   name: 'defaults',
-  summary: 'Prints a config file with every field at its default.',
+  summary: 'Print a configuration file with every field at its default',
   options: { output: outputOption(['yaml', 'json'], 'yaml') },
   examples: [['kube-ipvs config defaults > config.conf']],
   exitStatuses,
@@ -58,7 +58,7 @@ const commands = [printCommand, validateCommand, defaultsCommand];
 
 export const configCommand: CommandGroup = {
   name: 'config',
-  summary: 'Shows and checks the configuration; touches nothing.',
+  summary: 'Show and check the configuration',
   commands,
   examples: commands.flatMap(({ examples }) => examples),
   exitStatuses,

@@ -14,63 +14,66 @@ const defaultTimeoutSeconds = 30;
 const limitMilliseconds = (given: string | undefined): number => {
   const seconds = given === undefined ? defaultTimeoutSeconds : Number(given);
   if (!Number.isFinite(seconds) || seconds <= 0)
-    throw new UsageError(`--timeout must be a number of seconds, as 30; here ${JSON.stringify(given)}`);
+    throw new UsageError(
+      `--timeout: ${JSON.stringify(given)} is not a valid number of seconds (expected, for example, 30)`,
+    );
   return seconds * 1_000;
 };
 
 export const diffCommand = defineCommand({
   name: 'diff',
-  summary: 'Shows how the kernel differs from what is wanted, line by line, and repairs it.',
-  description: `+ is missing, - is too much, ~ is there and otherwise. What is wanted is what the daemon on this node says, or with -f what
-Services, EndpointSlices and Nodes in files ask for. Virtual servers and real servers, addresses on kube-ipvs0, packet rules
-and needed kernel settings are compared. What drains or lingers for its open connections is no difference, and neither is what
-others have made; where a Service asks for that, it is told. A difference to the daemon is one that is there twice within half a
-second: addresses and packet rules it repairs by itself in that time.
+  summary: 'Show how the kernel differs from the desired state, and repair it',
+  description: `Each line is a difference: + the object is missing, - it is not desired, ~ it has other settings. The desired state
+comes from the daemon on this node, or with -f from Services, EndpointSlices and Nodes in files. The command compares virtual
+servers, real servers, addresses on kube-ipvs0, packet rules and required kernel settings. Draining real servers, orphaned virtual
+servers and the objects of other programs are not differences; if a Service requests a virtual server that another program
+created, the command says so. It compares twice within half a second and shows only differences that persist, because the daemon
+repairs addresses and packet rules by itself in that time.
 
---repair asks the daemon, which alone writes to the kernel, to read it and to repair it now, and looks until nothing differs. With
--f and without a daemon it programs the kernel itself, as --once does.`,
+--repair makes the daemon read and repair the kernel now, and waits until nothing differs. With -f, and only if no daemon runs, the
+command programs the kernel itself, as --once does.`,
   operand: {
     name: 'target',
-    summary: 'only this Service, VIP, VIP with a port, or pod, as for dump',
+    summary: 'a Service, a VIP, a VIP with a port, or a pod, as for dump',
     variadic: true,
     completion: 'target',
   },
   options: {
     filename: stringListOption(
       'path',
-      'compare with a file or folder of manifests; - is standard input; repeatable',
+      'file or directory of manifests to compare with; - is standard input; repeatable',
       {
         short: 'f',
         completion: 'file',
       },
     ),
-    repair: booleanOption('make it as it is wanted, and say what cannot be'),
-    timeout: stringOption('seconds', `how long a repair may take (default: ${defaultTimeoutSeconds})`),
-    quiet: booleanOption('nothing but errors: the exit status tells', { short: 'q' }),
+    repair: booleanOption('repair the differences'),
+    timeout: stringOption('seconds', `maximum duration of a repair (default: ${defaultTimeoutSeconds})`),
+    quiet: booleanOption('print errors only; use the exit status', { short: 'q' }),
     output: outputOption(['text', 'json'], 'text'),
     color: colorOption,
-    namespace: stringOption('name', 'of the targets; without one, all of this namespace', { short: 'n' }),
-    config: stringListOption('file', 'with -f: KubeProxyConfiguration; repeatable', { completion: 'file' }),
-    nodeAddresses: stringOption('list', "with -f: the node's addresses, as 10.0.0.5/24,fd00::5/64"),
-    hostnameOverride: stringOption(
-      'name',
-      'with -f: the name of the Node (default: the name of this machine)',
-    ),
-    ipvsScheduler: stringOption('name', 'with -f: the scheduler of Services that name none (default: rr)'),
+    namespace: stringOption('name', 'namespace of the targets; without a target, the whole namespace', {
+      short: 'n',
+    }),
+    config: stringListOption('file', 'with -f: KubeProxyConfiguration file; repeatable', {
+      completion: 'file',
+    }),
+    nodeAddresses: stringOption('list', "with -f: the node's addresses, for example 10.0.0.5/24,fd00::5/64"),
+    hostnameOverride: stringOption('name', 'with -f: the name of the Node (default: the host name)'),
+    ipvsScheduler: stringOption('name', 'with -f: the default scheduler of Services (default: rr)'),
     adminSocket: stringOption('path', adminSocketHelp, { completion: 'file' }),
   },
   examples: [
-    ['kube-ipvs diff', 'has somebody changed anything?'],
+    ['kube-ipvs diff', 'check whether another program changed anything'],
     ['kube-ipvs diff --quiet || kube-ipvs diff --repair', 'in a script'],
-    ['kube-ipvs diff shop/web 10.96.0.10', 'of a Service and of a VIP'],
+    ['kube-ipvs diff shop/web 10.96.0.10', 'compare one Service and one VIP'],
     ['kube-ipvs diff -o json | jq \'.operations[] | select(.kind == "real-server")\''],
-    ['kube-ipvs diff -f manifests/', 'what a first start with these would change here'],
+    ['kube-ipvs diff -f manifests/', 'show what a first start with these manifests would change'],
   ],
   requirements: 'Needs CAP_NET_ADMIN.',
-  exitStatuses: ['equal, or repaired', 'different, or left so', 'an error, or called wrongly'],
+  exitStatuses: ['no differences, or all repaired', 'differences', 'error or invalid command line'],
   run: async (targets, { timeout, ...options }) => {
-    const asked = { ...options, targets, limitMilliseconds: limitMilliseconds(timeout) };
     const { diff } = await import('../diff/diff.js');
-    return diff(asked);
+    return diff({ ...options, targets, limitMilliseconds: limitMilliseconds(timeout) });
   },
 });

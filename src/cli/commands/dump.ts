@@ -14,17 +14,17 @@ const outputOf = (given: string): string => {
   if (formats.some((format) => format === given) || given.startsWith('custom-columns=')) return given;
   const near = nearest(given, formats);
   throw new UsageError(
-    `-o ${JSON.stringify(given)} is no format${near === undefined ? '.' : `; is ${near} meant?`} There are ${formats.join(', ')} and custom-columns=TITLE:FIELD,…`,
+    `-o: unknown output format ${JSON.stringify(given)} (expected ${formats.join(', ')} or custom-columns=TITLE:FIELD,…)` +
+      (near === undefined ? '' : `; did you mean ${near}?`),
   );
 };
 
 export const dumpCommand = defineCommand({
   name: 'dump',
-  summary:
-    "Shows the kernel's IPVS table: virtual servers, their real servers and connections; or the packet rules.",
+  summary: 'Show the IPVS table of the kernel, its connections, or the packet rules',
   description:
-    'Where a daemon runs here, Services, pods, nodes and what drains are told by name: it is asked on its admin socket. Without it ' +
-    'there are addresses alone.',
+    'Shows virtual servers with their real servers and numbers of connections. If the daemon runs on this node, the table also ' +
+    'shows Services, pods, nodes and draining real servers, which it reads from the admin socket; otherwise addresses only.',
   operand: {
     name: 'target',
     summary:
@@ -35,7 +35,7 @@ export const dumpCommand = defineCommand({
     output: {
       ...stringOption(
         'format',
-        `how to print it: ${formats.join(', ')}, custom-columns=TITLE:FIELD,… (default: table)`,
+        `output format: ${formats.join(', ')}, custom-columns=TITLE:FIELD,… (default: table)`,
         {
           short: 'o',
         },
@@ -44,48 +44,53 @@ export const dumpCommand = defineCommand({
     },
     sortBy: stringOption(
       'field',
-      'numbers from the largest on, texts from A on; a wrong name tells which fields there are',
+      'sort by this field: numbers in descending, texts in ascending order; an unknown name prints the list of fields',
     ),
-    namespace: stringOption('name', 'of the target; without one, everything of this namespace', {
+    namespace: stringOption('name', 'namespace of the target; without a target, the whole namespace', {
       short: 'n',
     }),
-    stats: booleanOption('connections, packets and bytes since a server was added'),
-    rate: booleanOption('connections, packets and bytes a second'),
-    rules: booleanOption('the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table'),
-    watch: booleanOption('the table, and from then on what changes in it; -o json: an object a line', {
+    stats: booleanOption('show connections, packets and bytes since the server was added'),
+    rate: booleanOption('show connections, packets and bytes per second'),
+    rules: booleanOption(
+      'show the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table',
+    ),
+    watch: booleanOption('show the table, then its changes; with -o json one object per line', {
       short: 'w',
     }),
-    connections: booleanOption(
-      "the kernel's connection table instead: client, virtual server, real server, state",
+    connections: booleanOption('show the connections instead: client, virtual server, real server, state'),
+    client: stringOption(
+      'address',
+      'only connections from this client or network: 10.0.0.1, 10.0.0.0/8, 10.0.0.1:4711',
     ),
-    client: stringOption('address', 'connections of these clients: 10.0.0.1, 10.0.0.0/8, 10.0.0.1:4711'),
-    real: stringOption('address', 'connections to these real servers, in the same forms'),
-    inState: stringListOption('state', 'connections in this state, as ESTABLISHED or TIME_WAIT'),
-    noHeaders: booleanOption('no line of column titles'),
+    real: stringOption('address', 'only connections to this real server or network, in the same forms'),
+    inState: stringListOption('state', 'only connections in this state, for example ESTABLISHED; repeatable'),
+    noHeaders: booleanOption('hide the column titles'),
     color: colorOption,
-    adminSocket: stringOption('path', "the daemon's admin socket; empty: ask none", { completion: 'file' }),
+    adminSocket: stringOption('path', "the daemon's admin socket; empty: do not use it", {
+      completion: 'file',
+    }),
   },
   examples: [
-    ['kube-ipvs dump', 'everything, by address'],
+    ['kube-ipvs dump', 'all virtual servers, by address'],
     ['kube-ipvs dump shop/web', 'one Service'],
-    ['kube-ipvs dump svc/web:http -n shop', 'one port of it, written as for kubectl'],
+    ['kube-ipvs dump svc/web:http -n shop', 'one port of it, in the syntax of kubectl'],
     ['kube-ipvs dump -n kube-system -o wide', 'every Service of a namespace, with every column'],
     ['kube-ipvs dump 10.96.0.10', 'all ports of one VIP'],
     ["kube-ipvs dump '[fd00::a]:53' --stats", 'one virtual server with its totals'],
-    ['kube-ipvs dump --rate --sort-by inBytesPerSecond', 'what flows now, the most first'],
-    ['kube-ipvs dump -o custom-columns=POD:pod,NODE:node,ACTIVE:active', 'one line a real server'],
+    ['kube-ipvs dump --rate --sort-by inBytesPerSecond', 'current rates, the largest first'],
+    ['kube-ipvs dump -o custom-columns=POD:pod,NODE:node,ACTIVE:active', 'one line for each real server'],
     ["kube-ipvs dump -o json | jq '.virtualServers | length'"],
-    ['kube-ipvs dump --rules shop/web', 'the packet rules, and of the elements those of one Service'],
+    ['kube-ipvs dump --rules shop/web', 'the packet rules with the elements of one Service'],
     [
       'kube-ipvs dump --connections shop/web --in-state ESTABLISHED',
-      'who is connected to a Service, and to which pod',
+      'the clients of a Service and their pods',
     ],
-    ['kube-ipvs dump --connections --client 192.0.2.0/24', 'what clients of a network have open'],
-    ['kube-ipvs dump -w shop/web', 'one Service, and what changes in the kernel as its pods roll'],
-    ['kube-ipvs dump -o ipvsadm > table', 'and ipvsadm -R < table restores it'],
+    ['kube-ipvs dump --connections --client 192.0.2.0/24', 'the connections of the clients in a network'],
+    ['kube-ipvs dump -w shop/web', 'one Service during a rollout'],
+    ['kube-ipvs dump -o ipvsadm > table', 'restore it with ipvsadm -R < table'],
   ],
   requirements: 'Needs CAP_NET_ADMIN, as ipvsadm does.',
-  exitStatuses: ['done', 'an error or nothing at the target', 'called wrongly'],
+  exitStatuses: ['success', 'error, or the target was not found', 'invalid command line'],
   run: async ([target], given) => {
     const {
       output = 'table',
@@ -112,9 +117,9 @@ export const dumpCommand = defineCommand({
       return dumpConnections({ ...options, client, real, states: inState });
     }
     if (client !== undefined || real !== undefined || inState.length > 0)
-      throw new UsageError('--client, --real and --in-state go with --connections');
+      throw new UsageError('--client, --real and --in-state require --connections');
     if (watch) {
-      if (rest.rules) throw new UsageError('--watch goes without --rules');
+      if (rest.rules) throw new UsageError('--watch and --rules cannot be combined');
       const { watchDump } = await import('../dump/dump-watch.js');
       return watchDump(options);
     }

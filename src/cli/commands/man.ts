@@ -3,13 +3,13 @@ import { defineCommand } from '../framework/command.js';
 
 export const manCommand = defineCommand({
   name: 'man',
-  summary: 'Prints the man page kube-ipvs(8): every command, flag, file and exit status.',
+  summary: 'Print the man page kube-ipvs(8)',
   options: {},
   examples: [
-    ['kube-ipvs man | man -l -', 'to read it'],
-    ['kube-ipvs man > /usr/local/share/man/man8/kube-ipvs.8', 'so that man kube-ipvs finds it'],
+    ['kube-ipvs man | man -l -', 'read it'],
+    ['kube-ipvs man > /usr/local/share/man/man8/kube-ipvs.8', 'install it for man kube-ipvs'],
   ],
-  exitStatuses: ['done', 'an error', 'called wrongly'],
+  exitStatuses: ['success', 'error', 'invalid command line'],
   run: async () => {
     const { manPage } = await import('../help/man-page.js');
     const { commands } = await import('./registry.js');

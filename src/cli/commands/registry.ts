@@ -12,7 +12,7 @@ import { statusCommand } from './status.js';
 import { topCommand } from './top.js';
 import { versionCommand } from './version.js';
 
-/** Every command but the daemon, in the order of help and man page. */
+/** All commands except the daemon, in the order of help and man page. */
 export const commands: readonly Command[] = [
   dumpCommand,
   explainCommand,

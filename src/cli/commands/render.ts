@@ -2,12 +2,12 @@ import { defineCommand, outputOption, stringOption, stringListOption } from '../
 
 export const renderCommand = defineCommand({
   name: 'render',
-  summary: 'Shows what a node would program for these Services, EndpointSlices and Nodes.',
-  description: 'Pure: asks no cluster and no kernel.',
+  summary: 'Show what a node would program for Services, EndpointSlices and Nodes in files',
+  description: 'Reads neither a cluster nor the kernel.',
   options: {
     filename: stringListOption(
       'path',
-      'a file or folder of manifests, YAML or JSON; - is standard input; repeatable',
+      'file or directory of manifests, YAML or JSON; - is standard input; repeatable',
       {
         short: 'f',
         mandatory: true,
@@ -15,13 +15,13 @@ export const renderCommand = defineCommand({
       },
     ),
     output: outputOption(['json', 'ipvsadm', 'plan'], 'json'),
-    config: stringListOption('file', 'KubeProxyConfiguration; repeatable', { completion: 'file' }),
+    config: stringListOption('file', 'KubeProxyConfiguration file; repeatable', { completion: 'file' }),
     nodeAddresses: stringOption(
       'list',
-      "the node's addresses, as 10.0.0.5/24,fd00::5/64 (default: this machine's)",
+      "the node's addresses, for example 10.0.0.5/24,fd00::5/64 (default: those of this machine)",
     ),
-    hostnameOverride: stringOption('name', 'the name of the Node (default: the name of this machine)'),
-    ipvsScheduler: stringOption('name', 'the scheduler of Services that name none (default: rr)'),
+    hostnameOverride: stringOption('name', 'the name of the Node (default: the host name)'),
+    ipvsScheduler: stringOption('name', 'the default scheduler of Services (default: rr)'),
   },
   examples: [
     ['kube-ipvs render -f service.yaml -f slices.yaml'],
@@ -30,7 +30,7 @@ export const renderCommand = defineCommand({
     ],
     ['kube-ipvs render -f manifests/ --node-addresses=10.0.0.5/24,fd00::5/64 -o ipvsadm'],
   ],
-  exitStatuses: ['done', 'an error', 'called wrongly'],
+  exitStatuses: ['success', 'error', 'invalid command line'],
   run: async (_, options) => {
     const { render } = await import('../render/render.js');
     return render(options);

@@ -2,7 +2,7 @@ import { version } from '../../base/version.js';
 import { flagIsSet, parseFlags } from '../../config/parse-flags.js';
 import { exitStatus } from '../framework/command.js';
 
-/** Prints the help of the daemon, which is that of the whole program. */
+/** Prints the help of the daemon and of the whole program. */
 export const printDaemonHelp = async (): Promise<number> => {
   const { daemonHelp } = await import('../help/daemon-help.js');
   const { commands } = await import('./registry.js');
@@ -10,7 +10,7 @@ export const printDaemonHelp = async (): Promise<number> => {
   return exitStatus.success;
 };
 
-/** The daemon; its flags are kube-proxy's, read as kube-proxy reads them. */
+/** Runs the daemon. It parses its flags as kube-proxy does. */
 export const runDaemonCommand = async (argv: readonly string[]): Promise<number> => {
   const flags = parseFlags(argv);
   if (flagIsSet(flags, 'help')) return printDaemonHelp();

@@ -11,7 +11,7 @@ import {
 import { paletteFor, plainPalette } from '../output/palette.js';
 import { groupings, sortFields } from '../top/rows.js';
 
-/** The kernel sums its counters up every two seconds: more often there is nothing new to see. */
+/** The kernel updates its counters every two seconds. */
 const defaultInterval = '2s';
 const minimumIntervalMilliseconds = 100;
 
@@ -19,7 +19,7 @@ const intervalOf = (given: string): number => {
   const milliseconds = parseDuration(given);
   if (milliseconds === undefined || milliseconds < minimumIntervalMilliseconds)
     throw new UsageError(
-      `--interval must be a duration of 100ms or more, as 2s; here ${JSON.stringify(given)}`,
+      `--interval: ${JSON.stringify(given)} is not a valid duration (expected 100ms or more, for example 2s)`,
     );
   return milliseconds;
 };
@@ -28,49 +28,55 @@ const countOf = (given: string | undefined): number | undefined => {
   if (given === undefined) return undefined;
   const count = Number(given);
   if (!Number.isSafeInteger(count) || count < 1)
-    throw new UsageError(`--iterations must be a whole number, 1 or more; here ${JSON.stringify(given)}`);
+    throw new UsageError(
+      `--iterations: ${JSON.stringify(given)} is not a valid number (expected a whole number, 1 or more)`,
+    );
   return count;
 };
 
 export const topCommand = defineCommand({
   name: 'top',
-  summary:
-    'Shows live what flows: connections and bytes a second by Service, virtual server and real server.',
+  summary: 'Show live traffic by Service, virtual server and real server',
   description:
-    'Fills the screen of a terminal, 80×24 or larger, until q. ↑↓ move, Enter opens a Service, its virtual servers and their real ' +
-    'servers, ← goes back, Tab changes what a row stands for, s sorts, / filters, p pauses, ? helps. The rates are ' +
-    "differences of the kernel's totals between two looks. Looking takes at most a fifth of the time: with a large table " +
-    'there are fewer looks.',
+    'Runs full-screen in a terminal of 80×24 or larger until you press q. ↑↓ move, Enter opens a Service, a virtual server or a ' +
+    'real server, ← goes back, Tab groups the rows differently, s sorts, / filters, p pauses, ? shows help. Rates are the ' +
+    "differences of the kernel's counters between two samples. Sampling takes at most a fifth of the time: a large table is sampled " +
+    'less often.',
   options: {
-    interval: stringOption('duration', `from one look to the next (default: ${defaultInterval})`, {
+    interval: stringOption('duration', `time between two samples (default: ${defaultInterval})`, {
       short: 'd',
     }),
-    by: choiceOption('rows', groupings, 'service', 'what a row stands for'),
-    sort: choiceOption('column', sortFields, 'connections', 'the largest first; name: from A on'),
-    filter: stringOption('text', 'only rows with this text'),
-    batch: booleanOption('print the rows at each look instead of filling the screen', { short: 'b' }),
-    iterations: stringOption('count', 'end after so many looks', { short: 'n' }),
+    by: choiceOption('rows', groupings, 'service', 'what to group rows by'),
+    sort: choiceOption(
+      'column',
+      sortFields,
+      'connections',
+      'sort by this column: numbers in descending order, names in ascending order',
+    ),
+    filter: stringOption('text', 'show only rows that contain this text'),
+    batch: booleanOption('print the rows of each sample instead of running full-screen', { short: 'b' }),
+    iterations: stringOption('count', 'exit after this many samples', { short: 'n' }),
     output: outputOption(['table', 'json'], 'table'),
     color: colorOption,
-    adminSocket: stringOption('path', "the daemon's admin socket, which tells names; empty: ask none", {
+    adminSocket: stringOption('path', "the daemon's admin socket, for names; empty: do not use it", {
       completion: 'file',
     }),
   },
   examples: [
-    ['kube-ipvs top'],
-    ['kube-ipvs top --by real --sort active', 'real servers, those with the most open connections first'],
-    ['kube-ipvs top --filter kube-system/', 'Services of one namespace'],
-    ['kube-ipvs top --batch -n 1', 'what flows in two seconds, as text'],
-    ['kube-ipvs top --batch -o json --by virtual', 'an object a line at each look, for programs'],
+    ['kube-ipvs top', 'all Services'],
+    ['kube-ipvs top --by real --sort active', 'real servers by active connections'],
+    ['kube-ipvs top --filter kube-system/', 'the Services of one namespace'],
+    ['kube-ipvs top --batch -n 1', 'the traffic of two seconds, as text'],
+    ['kube-ipvs top --batch -o json --by virtual', 'one JSON object per sample'],
   ],
   requirements: 'Needs CAP_NET_ADMIN, as ipvsadm does.',
-  exitStatuses: ['done', 'an error', 'called wrongly'],
+  exitStatuses: ['success', 'error', 'invalid command line'],
   run: async (
     _,
     { interval = defaultInterval, by, sort, filter = '', batch, iterations, output, color, adminSocket },
   ) => {
     const options = { intervalMilliseconds: intervalOf(interval), iterations: countOf(iterations) };
-    if (output === 'json' && !batch) throw new UsageError('-o json goes with --batch');
+    if (output === 'json' && !batch) throw new UsageError('-o json requires --batch');
     const { top } = await import('../top/top.js');
     const { daemonNames } = await import('../top/daemon-names.js');
     const colours = paletteFor(process.stdout, process.env, color) !== plainPalette;

@@ -4,10 +4,10 @@ import { defineCommand, outputOption } from '../framework/command.js';
 
 export const versionCommand = defineCommand({
   name: 'version',
-  summary: 'Tells the version of the program, of Node.js and of the kernel.',
+  summary: 'Print the versions of kube-ipvs, Node.js and the kernel',
   options: { output: outputOption(['text', 'json'], 'text') },
   examples: [['kube-ipvs version'], ['kube-ipvs version -o json | jq -r .version']],
-  exitStatuses: ['done', 'an error', 'called wrongly'],
+  exitStatuses: ['success', 'error', 'invalid command line'],
   run: async (_, { output }) => {
     const versions = { version, date: releaseDate, node: process.version, kernel: release() };
     process.stdout.write(

@@ -1,4 +1,4 @@
-/** A command line up to the cursor, as bash will read it. */
+/** A command line up to the cursor, as bash reads it. */
 export interface BashLine {
   /** Without quotes and escapes. */
   readonly words: readonly string[];
@@ -8,7 +8,7 @@ export interface BashLine {
   readonly written: string;
 }
 
-/** Splits what stands before the cursor. Expansions stay as they are: nobody knows what they will be. */
+/** Splits the line before the cursor into words. Expansions stay as they are: their value is unknown. */
 export const parseBashLine = (line: string): BashLine => {
   const words: string[] = [];
   let word = '';
@@ -31,7 +31,7 @@ export const parseBashLine = (line: string): BashLine => {
   return { words, current: word, written: began < 0 ? '' : line.slice(began) };
 };
 
-/** What bash replaces of a word: readline takes only what follows the last of its word breaks, unless the word is quoted. */
+/** The part of a word that bash replaces: the part after the last word break, unless the word is quoted. */
 export const replacedPart = (word: string, { written }: BashLine, wordBreaks: string): string => {
   if (/^['"]/.test(written)) return word;
   const last = Math.max(

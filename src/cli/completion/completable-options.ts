@@ -3,19 +3,19 @@ import { flagTable } from '../../config/flag-table.js';
 import { kernelSchedulers, detectLocalModes } from '../../config/known-values.js';
 import { longOptionName, type RunnableCommand, type CompletionKind } from '../framework/command.js';
 
-/** An option as a shell sees it. */
+/** An option as a shell completes it. */
 export interface CompletableOption {
   /** `-o` and `--output`. */
   readonly names: readonly string[];
   readonly summary: string;
-  /** What its value may be; undefined: it has none. */
+  /** The completion of its value; undefined: it takes none. */
   readonly value: { readonly words: readonly string[]; readonly completion: CompletionKind } | undefined;
   readonly repeatable: boolean;
 }
 
 export const helpOption: CompletableOption = {
   names: ['-h', '--help'],
-  summary: 'what the command does, with examples',
+  summary: 'show help',
   value: undefined,
   repeatable: false,
 };
@@ -29,7 +29,7 @@ export const optionsOf = ({ options }: RunnableCommand): readonly CompletableOpt
     ]) => ({
       names: [...(short === undefined ? [] : [`-${short}`]), longOptionName(name)],
       summary,
-      // The word after one that may stand without its value is another's.
+      // The word after an option with an optional value is not its value.
       value:
         placeholder === undefined || isValueOptional === true
           ? undefined

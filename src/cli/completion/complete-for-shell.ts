@@ -3,15 +3,15 @@ import type { Command } from '../framework/command.js';
 import { parseBashLine, replacedPart } from './bash-line.js';
 import { complete, type CompletionCandidate } from './complete.js';
 
-/** Looks up the targets whose names begin so. */
+/** Looks up the targets with this prefix. */
 export type FindTargets = (prefix: string) => Promise<readonly CompletionCandidate[]>;
 
 const oneLine = (words: string): string => printable(words.replaceAll(/\s+/g, ' '));
 
-/** What no shell takes for anything but a word: all that a Service or a pod can be called in truth. */
+/** A word without characters that are special to a shell. Valid names of Services and pods have none. */
 const isPlainWord = ({ word }: CompletionCandidate): boolean => /^[\w.:/[\]-]+$/.test(word);
 
-/** How a word is given back: bash replaces only a part of it. */
+/** Shortens a word to the part that the shell replaces. */
 type Shorten = (word: string) => string;
 
 const completionText = async (
@@ -33,8 +33,8 @@ const completionText = async (
 };
 
 /**
- * Answers a shell that asks by `kube-ipvs __complete SHELL …`: bash gives the command line up to the cursor and its word
- * breaks; the others give the words after the program's name, the last of them being completed.
+ * Answers `kube-ipvs __complete SHELL …`. bash passes the command line up to the cursor and its word breaks; the other shells pass
+ * the words after the program name, the last of which is to be completed.
  */
 export const completeForShell = async (
   commands: readonly Command[],

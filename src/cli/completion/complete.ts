@@ -1,22 +1,22 @@
 import type { RunnableCommand, Command, CompletionKind, Operand } from '../framework/command.js';
 import { daemonOptions, optionsOf, type CompletableOption } from './completable-options.js';
 
-/** A word that could stand there. */
+/** A word that completes the command line. */
 export interface CompletionCandidate {
   readonly word: string;
   readonly summary: string;
 }
 
-/** What could stand at a place of the command line. */
+/** The completions of a word of the command line. */
 export interface Completions {
   readonly candidates: readonly CompletionCandidate[];
-  /** What else the place takes, which the caller must look up. */
+  /** Further candidates that the caller must look up. */
   readonly lookup: CompletionKind;
-  /** What of the word is certain, as `--config=`: it stands before each of what `also` names. */
+  /** The fixed beginning of the word, for example `--config=`: it precedes the candidates of `lookup`. */
   readonly prefix: string;
 }
 
-/** What a command line may have from its command on. */
+/** The options and the operand of a command. */
 interface Grammar {
   readonly options: readonly CompletableOption[];
   readonly operand: Operand | undefined;
@@ -45,7 +45,7 @@ const valuesOf = ({ value }: CompletableOption, current: string, prefix: string)
   prefix,
 });
 
-/** Which options stand there already, how many operands, and the option that waits for its value. */
+/** The options used so far, the number of operands, and the option whose value is next. */
 const parseWords = (words: readonly string[], { options }: Grammar) => {
   const used = new Set<CompletableOption>();
   let operands = 0;
@@ -72,7 +72,7 @@ const optionNames = (
     current,
     options
       .filter((option) => option.repeatable || !used.has(option))
-      // The short name is offered only to who begins with it.
+      // A short name is offered only if it was typed.
       .flatMap(({ names, summary }) =>
         names
           .filter((name) => name.startsWith('--') || current === name || names.length === 1)
@@ -108,8 +108,8 @@ const named = (
 });
 
 const builtIn = [
-  { name: 'run', summary: 'The daemon; needs not be said: flags alone are its.' },
-  { name: 'help', summary: 'Tells what a command does.' },
+  { name: 'run', summary: 'Run the daemon (the default with flags only)' },
+  { name: 'help', summary: 'Show help for a command' },
 ];
 
 const completeCommand = (command: Command, words: readonly string[], current: string): Completions => {
@@ -132,7 +132,7 @@ const completeHelp = (
     : noCompletions;
 };
 
-/** What could stand in the place of `current`, after the words between the program's name and it. */
+/** The completions of `current` after these words. */
 export const complete = (
   commands: readonly Command[],
   words: readonly string[],

@@ -1,8 +1,7 @@
-// Each script only asks the program (`kube-ipvs __complete`), so that what is offered is always what the program knows. An
-// answer is a line for each candidate: the word, a tab and what it means. Where a path may stand, the last line is
-// `:file|BEFORE|START`: what stands before the path in the same word, and how the path begins.
+// Each script calls `kube-ipvs __complete`, which prints a line for each candidate: the word, a tab and its description. Where a path
+// is valid, the last line is `:file|BEFORE|START`: the part of the word before the path, and the beginning of the path.
 
-const bash = `# bash completion for kube-ipvs. Put it into force with:
+const bash = `# bash completion for kube-ipvs. Load it with:
 #   source <(kube-ipvs completion bash)
 _kube_ipvs() {
   local line prefix
@@ -23,12 +22,12 @@ complete -F _kube_ipvs kube-ipvs
 `;
 
 const zsh = `#compdef kube-ipvs
-# zsh completion for kube-ipvs. Put it into force with:
-#   source <(kube-ipvs completion zsh)    after compinit; or write it to a file _kube-ipvs in a folder of $fpath
+# zsh completion for kube-ipvs. Load it with:
+#   source <(kube-ipvs completion zsh)    after compinit; or write it to a file _kube-ipvs in a directory of $fpath
 _kube-ipvs() {
   local word summary
   local -a candidates given
-  # Within a quote that is open, only PREFIX is free of it.
+  # Inside an open quote, only PREFIX is without it.
   given=("\${(@Q)words[1,CURRENT-1]}" "\${(Q)PREFIX}")
   while IFS=$'\\t' read -r word summary; do
     if [[ $word == ':file|'* ]]; then
@@ -47,7 +46,7 @@ else
 fi
 `;
 
-const fish = `# fish completion for kube-ipvs. Put it into force with:
+const fish = `# fish completion for kube-ipvs. Load it with:
 #   kube-ipvs completion fish | source    or write it to ~/.config/fish/completions/kube-ipvs.fish
 function __kube_ipvs_complete
     set -l words (commandline -opc)
@@ -66,9 +65,9 @@ end
 complete -c kube-ipvs -f -k -a '(__kube_ipvs_complete)'
 `;
 
-/** The shells that can complete our commands. */
+/** The supported shells. */
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
 
-/** What a shell reads to complete them. */
+/** The completion script of each shell. */
 export const completionScripts: Readonly<Record<Shell, string>> = { bash, zsh, fish };

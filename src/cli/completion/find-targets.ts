@@ -6,10 +6,10 @@ import { adminClient } from '../admin/admin-client.js';
 import { readVirtualServers } from '../kernel/read-kernel.js';
 import type { CompletionCandidate } from './complete.js';
 
-/** Who has pressed Tab waits no longer. */
+/** A user who pressed Tab should not wait longer. */
 const lookupTimeoutMilliseconds = 400;
 
-/** VIPs; and a VIP's ports, once it is written. */
+/** VIPs; for a complete VIP its ports too. */
 const addressTargets = async (start: string): Promise<readonly CompletionCandidate[]> => {
   const protocols = new Map<IpAddress, Map<number, string[]>>();
   for (const { identity } of inIdentityOrder(await readVirtualServers(), (server) => server.identity)) {
@@ -28,13 +28,13 @@ const addressTargets = async (start: string): Promise<readonly CompletionCandida
   return candidates.filter(({ word }) => word.startsWith(start));
 };
 
-/** Services, their ports and pods, as the daemon knows them. */
+/** Services, their ports and pods, from the daemon. */
 const namedTargets = async (start: string): Promise<readonly CompletionCandidate[]> => {
   const response = await adminClient(undefined)?.targets(start);
   return (response?.targets ?? []).map(({ target, about }) => ({ word: target, summary: about }));
 };
 
-/** Nothing where it can't be looked up, or not in time: a shell has no place for errors. */
+/** Empty where the lookup fails or is too slow: completion cannot show errors. */
 const withinTimeout = async (
   lookup: Promise<readonly CompletionCandidate[]>,
 ): Promise<readonly CompletionCandidate[]> => {
@@ -51,7 +51,7 @@ const withinTimeout = async (
   }
 };
 
-/** What commands may be asked about and begins so. */
+/** The targets with this prefix. */
 export const findTargets = async (start: string): Promise<readonly CompletionCandidate[]> => {
   const found = await Promise.all([withinTimeout(namedTargets(start)), withinTimeout(addressTargets(start))]);
   return found.flat();

@@ -8,7 +8,7 @@ import { kubeIpvsDocument, kubeProxyDocument, yamlDocuments } from '../../config
 import { resolveSettings, type Settings } from '../../config/settings.js';
 import { printDiagnostic } from '../output/standard-output.js';
 
-/** How both documents are printed. */
+/** The format of both documents. */
 export type ConfigFormat = 'yaml' | 'json';
 
 const print = (settings: Settings, format: ConfigFormat): void => {
@@ -21,7 +21,7 @@ const printWarnings = (warnings: readonly string[]): void => {
   for (const warning of warnings) printDiagnostic(`warning: ${warning}`);
 };
 
-/** Prints what these flags and their files make, every default filled in. InputError where something is wrong. */
+/** Prints the effective configuration of these flags and their files. InputError where it is not valid. */
 export const printConfig = (flags: FlagValues, format: ConfigFormat): number => {
   const settings = loadSettings(flags);
   printWarnings(settings.warnings);
@@ -29,7 +29,7 @@ export const printConfig = (flags: FlagValues, format: ConfigFormat): number => 
   return 0;
 };
 
-/** Prints what a file is that says nothing but its kinds and mode: ipvs. */
+/** Prints the configuration with every field at its default. */
 export const printDefaults = (format: ConfigFormat): number => {
   const text = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n';
   print(
@@ -41,12 +41,12 @@ export const printDefaults = (format: ConfigFormat): number => {
 
 const lineNumberOf = (problem: string): number => Number(/:(\d+): /.exec(problem)?.[1] ?? 0);
 
-/** Undefined where the file is fine; else all that is wrong with it, in the order of its lines. */
+/** Undefined where the file is valid; else its problems, in the order of its lines. */
 const configurationProblems = (name: string): readonly string[] | undefined => {
   try {
     const files = [{ name, text: readFileSync(name === '-' ? 0 : name, 'utf8') }];
     const settings = resolveSettings({ flags: new Map(), files, hostname: hostname() });
-    // A daemon tells of networks once it knows its Node.
+    // The daemon reports these once it knows its Node.
     printWarnings([...settings.warnings, ...networkWarnings(settings)]);
     return undefined;
   } catch (error) {
@@ -56,7 +56,7 @@ const configurationProblems = (name: string): readonly string[] | undefined => {
   }
 };
 
-/** Looks at each file by itself; what is wrong goes to standard error, a line each. Gives the exit status. */
+/** Checks each file separately; problems go to standard error, one a line. Returns the exit status. */
 export const validateConfig = (names: readonly string[]): number => {
   let status = 0;
   for (const name of names) {
@@ -70,7 +70,7 @@ export const validateConfig = (names: readonly string[]): number => {
   return status;
 };
 
-/** --write-config-to: the configuration as a file that --config takes; with our own document where it says anything. */
+/** --write-config-to: writes the configuration as a file for --config; KubeIpvsConfiguration only if it was given. */
 export const writeConfig = (settings: Settings, file: string): number => {
   printWarnings(settings.warnings);
   const documents = [kubeProxyDocument(settings)];

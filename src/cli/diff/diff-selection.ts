@@ -1,22 +1,21 @@
 import { InputError } from '../../base/errors.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { PlanGroup, PlanStep } from '../../plan/output/plan-text.js';
-import { virtualServerOf } from '../../plan/packet-rules/packet-elements.js';
-import { parseElementKey, parseVirtualServerKey } from '../../admin-api/desired-response.js';
+import { parseVirtualServerKey } from '../../admin-api/desired-response.js';
 import type { ServiceIndex } from '../admin/service-index.js';
 import { nearestTarget, describeTarget } from '../target/nearest-target.js';
 import { targetMatcher, parseTarget, type Target } from '../target/target.js';
 
-/** What of a comparison somebody asks for. */
+/** The part of a comparison that the user selected. */
 export interface DiffSelection {
   filterGroups(groups: readonly PlanGroup[]): readonly PlanGroup[];
-  /** Whether the virtual server is meant. */
+  /** Whether the virtual server is selected. */
   includes(key: string): boolean;
 }
 
 const addressOf = (key: string): IpAddress | undefined => parseVirtualServerKey(key)?.address;
 
-/** Which virtual servers somebody asks for, and the addresses that they are on. */
+/** The virtual servers of a target, and their addresses. */
 interface TargetSelection {
   readonly matches: (key: string) => boolean;
   readonly addresses: ReadonlySet<string>;
@@ -29,21 +28,16 @@ const selectTarget = (target: Target, names: ServiceIndex): TargetSelection => {
   const keys = [...names.keys()].filter(matches);
   if (keys.length > 0) return { matches, addresses: new Set(keys.flatMap((key) => addressOf(key) ?? [])) };
   const meant = nearestTarget(target, { names, virtualServers: names.keys() });
-  const hint = meant === undefined ? 'kube-ipvs dump shows what is served' : `did you mean ${meant}?`;
-  throw new InputError(`there is no ${describeTarget(target)} among what is wanted here; ${hint}`);
+  const hint = meant === undefined ? 'Run `kube-ipvs dump` to list all.' : `Did you mean ${meant}?`;
+  throw new InputError(`${describeTarget(target)} not found in the desired state. ${hint}`);
 };
 
-const isSelected = (step: PlanStep, { matches, addresses }: TargetSelection): boolean => {
-  if (step.kind === 'virtual-server') return matches(step.key);
-  if (step.kind === 'real-server') return matches(step.virtualServer ?? '');
-  if (step.kind === 'address') return addresses.has(step.key.split('/', 1)[0] ?? '');
-  if (step.kind !== 'element') return false;
-  const element = parseElementKey(step.key);
-  const of = virtualServerOf(element);
-  return of === undefined ? addresses.has(String(element.fields[0])) : matches(of);
+const isSelected = ({ subject }: PlanStep, { matches, addresses }: TargetSelection): boolean => {
+  if (subject?.virtualServer !== undefined) return matches(subject.virtualServer);
+  return subject?.address !== undefined && addresses.has(subject.address);
 };
 
-/** What is about one of the targets; where there are none about the namespace, else everything. InputError for one that is none. */
+/** Selects the targets; without targets the namespace, without both everything. InputError for a target that is not found. */
 export const selectTargets = (
   targets: readonly string[],
   namespace: string | undefined,

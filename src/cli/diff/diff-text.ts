@@ -5,24 +5,25 @@ import {
   planText,
   stepsOf,
   type PlanGroup,
+  type PlanStep,
   type PlanStyle,
 } from '../../plan/output/plan-text.js';
 import type { Palette } from '../output/palette.js';
 
-/** What was done about the differences. */
+/** The result of a repair. */
 export interface Repair {
-  /** Who has done it. */
+  /** The program that repaired. */
   readonly by: 'daemon' | 'diff';
-  /** What still differs. */
+  /** The remaining differences. */
   readonly remaining: readonly PlanGroup[];
-  /** What the kernel refused, and why. */
+  /** Objects that the kernel refused, and why. */
   readonly refused: readonly { readonly what: string; readonly reason: string }[];
 }
 
 export interface DiffResult {
   readonly groups: readonly PlanGroup[];
   readonly contested: StatusResponse['contested'];
-  /** Undefined: none was asked for, or there was nothing to repair. */
+  /** Undefined: not requested, or nothing to repair. */
   readonly repair?: Repair | undefined;
 }
 
@@ -32,28 +33,33 @@ const paintOf = (palette: Palette): PlanStyle => {
 };
 
 const repairText = ({ by, remaining, refused }: Repair, palette: Palette): string => {
-  const who = by === 'daemon' ? 'the daemon was asked to' : 'this command has tried to';
-  if (remaining.length === 0) return `repaired: ${who}, and the kernel is as wanted now\n`;
+  const who = by === 'daemon' ? 'the daemon' : 'this command';
+  if (remaining.length === 0) return `repaired by ${who}: the kernel is in sync now\n`;
   const reasons = refused.map(({ what, reason }) => `${palette.danger(printable(`! ${what}: ${reason}`))}\n`);
-  return `NOT repaired: ${who}, and this still differs:\n\n${planText(remaining, paintOf(palette))}${reasons.join('')}`;
+  return `NOT repaired: ${who} tried, but these differences remain:\n\n${planText(remaining, paintOf(palette))}${reasons.join('')}`;
 };
 
-/** The differences for people: as a plan, with what was done about them. */
+/** The differences as a plan, and the result of the repair. */
 export const diffText = ({ groups, contested, repair }: DiffResult, palette: Palette): string => {
   const notices = contested.map(
     ({ virtualServer, service }) =>
-      `${palette.warning(printable(`! ${virtualServer}, which ${service} asks for, is somebody else's and left alone`))}\n`,
+      `${palette.warning(printable(`! another program created ${virtualServer}, which Service ${service} requests; it is not compared`))}\n`,
   );
   const plan =
-    groups.length === 0 ? 'no difference: the kernel is as wanted\n' : planText(groups, paintOf(palette));
+    groups.length === 0 ? 'no differences: the kernel is in sync\n' : planText(groups, paintOf(palette));
   const done = repair === undefined ? '' : `\n${repairText(repair, palette)}`;
   return `${notices.join('')}${plan}${done}`;
 };
 
-const operationsJson = (groups: readonly PlanGroup[]): readonly object[] =>
-  groups.flatMap(({ name, steps }) => steps.map((step) => ({ group: name, ...step })));
+const stepJson = (step: PlanStep): object => {
+  const { subject: _, ...entry } = step;
+  return entry;
+};
 
-/** The same for programs. */
+const operationsJson = (groups: readonly PlanGroup[]): readonly object[] =>
+  groups.flatMap(({ name, steps }) => steps.map((step) => ({ group: name, ...stepJson(step) })));
+
+/** The same as JSON. */
 export const diffJson = ({ groups, contested, repair }: DiffResult): object => ({
   equal: groups.length === 0,
   summary: planSummary(stepsOf(groups)),

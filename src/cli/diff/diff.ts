@@ -8,7 +8,7 @@ import { formatEntry } from '../../model/plan-entry.js';
 import type { StatusResponse } from '../../admin-api/responses.js';
 import { stepsOf, type PlanGroup } from '../../plan/output/plan-text.js';
 import { parseVirtualServerKey } from '../../admin-api/desired-response.js';
-import { adminClient, queryDaemon, type AdminClient } from '../admin/admin-client.js';
+import { adminClient, adminSocketDisabled, queryDaemon, type AdminClient } from '../admin/admin-client.js';
 import { selectTargets } from './diff-selection.js';
 import { diffJson, diffText, type DiffResult, type Repair } from './diff-text.js';
 import { buildServiceIndex, type ServiceIndex } from '../admin/service-index.js';
@@ -33,7 +33,7 @@ export interface DiffOptions extends Omit<RenderOptions, 'output'> {
 
 const exitStatuses = { equal: 0, different: 1, error: 2 } as const;
 
-/** What is looked at twice in this time and differs both times is not just being changed. */
+/** Only a difference that persists for this time counts: the daemon may just be applying it. */
 const confirmationDelayMilliseconds = 500;
 
 interface Comparison {
@@ -41,15 +41,15 @@ interface Comparison {
   readonly contested: StatusResponse['contested'];
 }
 
-/** What somebody holds to be wanted, and how the kernel is brought there. */
+/** A source of the desired state, and how to bring the kernel there. */
 interface DesiredSource {
   readonly by: Repair['by'];
   compare(): Promise<Comparison>;
-  /** Resolves when it is under way or done; gives what the kernel refused. */
+  /** Resolves when the repair has started or is done; to the objects that the kernel refused. */
   repair(): Promise<Repair['refused']>;
 }
 
-/** The steps of both. */
+/** The steps in both comparisons. */
 const persistentDifferences = (
   first: readonly PlanGroup[],
   second: readonly PlanGroup[],
@@ -85,16 +85,16 @@ const keysByAddress = (names: ServiceIndex): ReadonlyMap<IpAddress, readonly Vir
 };
 
 const daemonSource = async (client: AdminClient, options: DiffOptions): Promise<DesiredSource> => {
-  const { compareWithDaemon: compareWithAnswer } = await import('../../compare/compare-with-daemon.js');
+  const { compareWithDaemon } = await import('../../compare/compare-with-daemon.js');
   const compareOnce = async (): Promise<Comparison> => {
     const { source, synced, contested } = await client.status();
     if (!source.delivered || !synced)
       throw new BaseError(
-        'the daemon has not programmed the kernel yet: kube-ipvs status --wait waits for it, and tells what keeps it',
+        'the daemon has not programmed the kernel yet. Run `kube-ipvs status --wait` to wait for it and to see what it waits for.',
       );
     const names = buildServiceIndex(await client.virtualServers());
     const keysAt = keysByAddress(names);
-    const groups = await compareWithAnswer(await client.desired(), {
+    const groups = await compareWithDaemon(await client.desired(), {
       ownerOf: (key) => names.get(key)?.service,
       virtualServersAt: (address) => keysAt.get(address) ?? [],
     });
@@ -120,7 +120,7 @@ const requireNoDaemon = async ({ adminSocket }: DiffOptions): Promise<void> => {
   const { response: daemon } = await queryDaemon(adminSocket, (client) => client.status());
   if (daemon !== undefined)
     throw new BaseError(
-      `a kube-ipvs runs here (process ${daemon.pid}) and would undo what files say: stop it first, or repair without -f`,
+      `cannot repair from files: a kube-ipvs daemon runs on this node (process ${daemon.pid}) and would undo the changes. Stop it first, or repair without -f.`,
     );
 };
 
@@ -160,11 +160,11 @@ const desiredSourceFor = (options: DiffOptions): Promise<DesiredSource> => {
   if (options.filename.length > 0) return manifestSource(options);
   const client = adminClient(options.adminSocket);
   if (client === undefined)
-    throw new UsageError('the admin socket is turned off: -f FILE says what is wanted instead');
+    throw new UsageError(`${adminSocketDisabled} Give the desired state with -f FILE.`);
   return daemonSource(client, options);
 };
 
-/** Repairs, and looks until nothing differs or the time is over. */
+/** Repairs, and compares until nothing differs or the time is over. */
 const repairDifferences = async (
   source: DesiredSource,
   { limitMilliseconds, adminSocket }: DiffOptions,
@@ -172,7 +172,7 @@ const repairDifferences = async (
   const end = performance.now() + limitMilliseconds;
   const refused = await source.repair();
   let { groups: remaining } = await source.compare();
-  // The daemon answers before it has ended; what we did ourselves is done.
+  // The daemon answers before its repair is done.
   while (remaining.length > 0 && source.by === 'daemon' && performance.now() < end)
     ({ groups: remaining } = await source.compare());
   if (remaining.length === 0 || source.by === 'diff') return { by: source.by, remaining, refused };
@@ -193,7 +193,7 @@ const print = (result: DiffResult, { quiet, output, color }: DiffOptions): void 
   );
 };
 
-/** Prints how the kernel differs from what is wanted, and repairs it where that is asked for. */
+/** Prints how the kernel differs from the desired state, and repairs it on request. */
 export const diff = async (options: DiffOptions): Promise<number> => {
   try {
     const source = await desiredSourceFor(options);

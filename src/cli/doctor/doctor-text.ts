@@ -1,10 +1,10 @@
-import { formatCount } from '../../base/text.js';
 import { groups } from '../../doctor/check.js';
-import { printable } from '../../base/text.js';
+import { formatCount, printable } from '../../base/text.js';
 import type { CheckReport } from '../../doctor/all-checks.js';
-import { onNode, type CheckStatus } from '../../doctor/check-result.js';
+import type { CheckStatus } from '../../doctor/check-result.js';
+import type { Remedy } from '../../doctor/remedy.js';
 
-/** A sign and the word, so that neither colour nor Unicode is needed to tell them apart. */
+/** A sign and a word: readable without colour and without Unicode. */
 const statusMarks: Readonly<Record<CheckStatus, string>> = {
   pass: '✓ pass',
   warn: '! warn',
@@ -16,7 +16,7 @@ export const screenWidth = 80;
 const markWidth = 11;
 const indent = ' '.repeat(2 + markWidth);
 
-/** Lines that fit behind the indentation; a word that is longer stays whole. */
+/** Breaks a text into lines of this width; a longer word stays whole. */
 export const wrapLines = (text: string, width: number): readonly string[] => {
   const lines: string[] = [];
   for (const word of printable(text).split(' ')) {
@@ -28,26 +28,14 @@ export const wrapLines = (text: string, width: number): readonly string[] => {
   return lines;
 };
 
-/** A command stays in one line, to be copied. */
-const isCommand = (text: string): boolean =>
-  text.startsWith(onNode('')) ||
-  /^(kube-ipvs|sysctl|modprobe|nft|ip|ip6?tables(-nft|-legacy)?|kubectl|echo|curl|helm|chronyc|ulimit|nsenter|ipvsadm|deploy\/\S+) \S/.test(
-    text,
-  );
+/** An arrow and the advice, below it the command. A command is not wrapped: it can be copied. */
+export const remedyLines = (remedies: readonly Remedy[], width: number): readonly string[] =>
+  remedies.flatMap(({ advice, command }) => [
+    ...wrapLines(advice, width - 2).map((line, index) => (index === 0 ? `→ ${line}` : `  ${line}`)),
+    ...(command === undefined ? [] : [`    ${printable(command)}`]),
+  ]);
 
-/** The steps of a remedy, an arrow each, in lines of this width. */
-export const remedyLines = (remedy: string, width: number): readonly string[] =>
-  remedy === ''
-    ? []
-    : remedy
-        .split('; ')
-        .flatMap((step) =>
-          isCommand(step)
-            ? [`→ ${printable(step)}`]
-            : wrapLines(step, width - 2).map((line, index) => (index === 0 ? `→ ${line}` : `  ${line}`)),
-        );
-
-const reportLines = ({ id, result, seen, why, remedy }: CheckReport): readonly string[] => {
+const reportLines = ({ id, result, seen, why, remedies }: CheckReport): readonly string[] => {
   const width = screenWidth - indent.length;
   const [first = '', ...rest] = wrapLines(`${id}: ${seen}`, width);
   return [
@@ -55,27 +43,26 @@ const reportLines = ({ id, result, seen, why, remedy }: CheckReport): readonly s
     ...[
       ...rest,
       ...(result === 'warn' || result === 'fail' ? wrapLines(why, width) : []),
-      ...remedyLines(remedy, width),
+      ...remedyLines(remedies, width),
     ].map((line) => indent + line),
   ];
 };
 
 export type Summary = Readonly<Record<CheckStatus, number>>;
 
-export const summarize = (outcomes: readonly CheckReport[]): Summary => {
-  const number = (result: CheckStatus): number =>
-    outcomes.filter((outcome) => outcome.result === result).length;
+export const summarize = (reports: readonly CheckReport[]): Summary => {
+  const number = (result: CheckStatus): number => reports.filter((report) => report.result === result).length;
   return { pass: number('pass'), warn: number('warn'), fail: number('fail'), unknown: number('unknown') };
 };
 
-/** The checks by group; what is not pass with why it matters and what to do. `quiet` leaves out what is pass. */
-export const doctorText = (outcomes: readonly CheckReport[], quiet: boolean): string => {
-  const { pass, warn, fail, unknown } = summarize(outcomes);
-  const shown = quiet ? outcomes.filter(({ result }) => result !== 'pass') : outcomes;
+/** The checks by group; warnings and failures with why they matter and what to do. `quiet` leaves out checks that pass. */
+export const doctorText = (reports: readonly CheckReport[], quiet: boolean): string => {
+  const { pass, warn, fail, unknown } = summarize(reports);
+  const shown = quiet ? reports.filter(({ result }) => result !== 'pass') : reports;
   const parts = groups
-    .map((group) => ({ group, members: shown.filter((outcome) => outcome.group === group) }))
+    .map((group) => ({ group, members: shown.filter((report) => report.group === group) }))
     .filter(({ members }) => members.length > 0)
     .map(({ group, members }) => [group, ...members.flatMap(reportLines), ''].join('\n'));
-  const summary = `${formatCount(outcomes.length, 'check')}: ${pass} pass, ${warn} warn, ${fail} fail, ${unknown} unknown`;
+  const summary = `${formatCount(reports.length, 'check')}: ${pass} pass, ${warn} warn, ${fail} fail, ${unknown} unknown`;
   return [...parts, summary, ''].join('\n');
 };

@@ -10,13 +10,14 @@ import type { Facts } from '../../doctor/facts.js';
 import { runChecks } from '../../doctor/run-checks.js';
 import type { StatusResponse } from '../../admin-api/responses.js';
 import { queryDaemon } from '../admin/admin-client.js';
+import { remedyText } from '../../doctor/remedy.js';
 import { doctorText, summarize } from './doctor-text.js';
 import { readObjects } from '../input/read-objects.js';
 
 export interface DoctorOptions {
   readonly config: readonly string[];
   readonly kubeconfig: string | undefined;
-  /** The name of our Node. */
+  /** The name of the Node. */
   readonly hostnameOverride: string | undefined;
   /** `api`, or a file or folder of manifests. */
   readonly source: string | undefined;
@@ -28,7 +29,7 @@ export interface DoctorOptions {
   readonly output: 'table' | 'json' | 'yaml';
 }
 
-/** Where kubeadm and our own manifests put it. */
+/** The path that kubeadm and deploy/base use. */
 const defaultConfigurationPath = '/var/lib/kube-proxy/config.conf';
 
 const readConfiguration = ({ config, hostnameOverride }: DoctorOptions): Facts['configuration'] => {
@@ -37,21 +38,21 @@ const readConfiguration = ({ config, hostnameOverride }: DoctorOptions): Facts['
   const flags = name === undefined ? [] : [`--hostname-override=${name}`];
   try {
     const settings = loadSettings(parseFlags([...flags, ...files.map((file) => `--config=${file}`)]));
-    return { files, settings, problem: undefined };
+    return { files, settings, problems: [] };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    return { files, settings: loadSettings(parseFlags(flags)), problem: error.message };
+    return { files, settings: loadSettings(parseFlags(flags)), problems: error.message.split('\n') };
   }
 };
 
-/** The manifests with the Services: as asked, else those that the daemon serves. */
+/** The manifests with the Services: from --source, else those that the daemon serves. */
 const manifestPathFor = (
   { source, kubeconfig }: DoctorOptions,
   status: StatusResponse | undefined,
 ): string | undefined => {
   if (source !== undefined) return source === 'api' ? undefined : source;
   if (kubeconfig !== undefined) return undefined;
-  return /^manifests (.*)$/s.exec(status?.source.name ?? '')?.[1];
+  return status?.source.manifests;
 };
 
 const checkSelectors: readonly string[] = [...groups, ...checks.map(({ id }) => id)];
@@ -62,7 +63,10 @@ const selectChecks = (only: readonly string[]): readonly Check[] => {
   if (unknownWord !== undefined) {
     const suggestion = nearest(unknownWord, checkSelectors);
     throw new UsageError(
-      `--only=${unknownWord} is no check and no group${suggestion === undefined ? `; the groups are ${groups.join(', ')}` : `; did you mean ${suggestion}?`}`,
+      `--only: unknown check or group "${unknownWord}"` +
+        (suggestion === undefined
+          ? ` (the groups are ${groups.join(', ')})`
+          : `; did you mean ${suggestion}?`),
     );
   }
   return requested.length === 0
@@ -70,26 +74,30 @@ const selectChecks = (only: readonly string[]): readonly Check[] => {
     : checks.filter(({ id, group }) => requested.includes(id) || requested.includes(group));
 };
 
-const format = async (
-  outcomes: readonly CheckReport[],
-  { output, quiet }: DoctorOptions,
-): Promise<string> => {
-  if (output === 'table') return doctorText(outcomes, quiet);
+/** `remedy` is the text of all `remedies`. */
+const reportJson = ({ remedies, ...report }: CheckReport): object => ({
+  ...report,
+  remedy: remedyText(remedies),
+  remedies,
+});
+
+const format = async (reports: readonly CheckReport[], { output, quiet }: DoctorOptions): Promise<string> => {
+  if (output === 'table') return doctorText(reports, quiet);
   const report = {
-    checks: outcomes.filter(({ result }) => !quiet || result !== 'pass'),
-    summary: summarize(outcomes),
+    checks: reports.filter(({ result }) => !quiet || result !== 'pass').map(reportJson),
+    summary: summarize(reports),
   };
   if (output === 'json') return `${JSON.stringify(report, undefined, 2)}\n`;
   const { formatYaml } = await import('../../base/yaml.js');
   return formatYaml(report);
 };
 
-/** Prints what the checks come to. 1: a check fails, or with `strict` warns. Rejects with a UsageError for a check that there is not. */
+/** Runs the checks and prints the results. 1: a check fails, or with `strict` warns. Rejects with a UsageError for an unknown check. */
 export const doctor = async (options: DoctorOptions): Promise<number> => {
   const { kubeconfig, only, strict, adminSocket } = options;
   const selected = selectChecks(only);
   const statusQuery = queryDaemon(adminSocket, (client) => client.status());
-  // An error of it is the finding of those checks that need the answer.
+  // If the query fails, the checks that need the status report it.
   const path = manifestPathFor(
     options,
     await statusQuery.then(

@@ -11,17 +11,17 @@ import {
 } from '../../base/ip.js';
 import { inSocketOrder } from '../../plan/output/sort-order.js';
 
-/** A connection that IPVS knows: a line of the kernel's table. */
+/** A line of the kernel's table of IPVS connections. */
 export interface Connection {
-  /** As the kernel writes it: `TCP`, `UDP`, `SCTP`; `IP` for what holds clients of a fwmark to a real server. */
+  /** As the kernel writes it: `TCP`, `UDP`, `SCTP`; `IP` for a persistence template of a fwmark. */
   readonly protocol: string;
-  /** Client, virtual server and real server, as `10.0.0.1:80`, `[fd00::1]:80`. */
+  /** Client, virtual server and real server: `10.0.0.1:80`, `[fd00::1]:80`. */
   readonly client: string;
   readonly virtual: string;
   readonly real: string;
-  /** As `ESTABLISHED`; `NONE` for what holds a client to its real server. */
+  /** For example `ESTABLISHED`; `NONE` for a persistence template. */
   readonly state: string;
-  /** Seconds until it is forgotten, unless a packet comes. */
+  /** Seconds until it expires without further packets. */
   readonly expiresSeconds: number;
 }
 
@@ -39,7 +39,7 @@ const socketOf = (address = '', port = ''): string | undefined => {
     : formatSocketAddress(parsed, Number.parseInt(port, 16));
 };
 
-/** Reads a line of /proc/net/ip_vs_conn (ip_vs_conn_seq_show); undefined for titles and what is none. */
+/** Reads a line of /proc/net/ip_vs_conn (ip_vs_conn_seq_show); undefined for titles and other lines. */
 export const parseConnection = (line: string): Connection | undefined => {
   const [protocol = '', from, fromPort, to, toPort, destination, port, state = '', expires = ''] = line
     .trim()
@@ -56,13 +56,11 @@ const file = '/proc/net/ip_vs_conn';
 const withRemedy = (error: unknown): unknown => {
   const code = codeOf(error);
   if (code === 'ENOENT')
-    return new BaseError(`${file} is not there: IPVS is not loaded, or the kernel has no CONFIG_PROC_FS`, {
+    return new BaseError(`${file}: no such file. IPVS is not loaded, or the kernel has no CONFIG_PROC_FS.`, {
       cause: error,
     });
   if (code === 'EACCES' || code === 'EPERM')
-    return new BaseError(
-      `${file} may be read by root alone; run it as root (sudo kube-ipvs dump --connections)`,
-    );
+    return new BaseError(`${file}: permission denied. Run as root: sudo kube-ipvs dump --connections`);
   return error;
 };
 
@@ -74,7 +72,7 @@ const socketIn = (socket: string): readonly [IpAddress, number] => [
   Number(socket.slice(socket.lastIndexOf(':') + 1)),
 ];
 
-/** All connections, one at a time: there may be a million. */
+/** Yields connections one at a time: there may be a million. */
 export async function* readConnections(path = file): AsyncIterable<Connection> {
   const table = await open(path).catch((error: unknown) => {
     throw withRemedy(error);
@@ -89,7 +87,7 @@ export async function* readConnections(path = file): AsyncIterable<Connection> {
   }
 }
 
-/** So many are held in memory to be sorted; who has more looks for one, or counts. */
+/** More connections than this are not sorted, which saves memory. */
 const maximumSorted = 50_000;
 
 const inOrder = (connections: readonly Connection[]): readonly Connection[] =>
@@ -98,7 +96,7 @@ const inOrder = (connections: readonly Connection[]): readonly Connection[] =>
     ({ virtual, client, real }) => [virtual, client, real].map(socketIn),
   );
 
-/** Sorted by virtual server, then client, as far as they are few enough: the kernel has them by hash. `tooMany` is called where the rest, and all, come in the kernel's order. */
+/** Sorts by virtual server, then client. Above the limit it calls `onLimitExceeded` and yields all in the kernel's order, by hash. */
 export async function* sortedConnections(
   connections: AsyncIterable<Connection>,
   onLimitExceeded: (most: number) => void,
@@ -123,7 +121,7 @@ export interface ConnectionFilter {
   readonly client: string | undefined;
   readonly real: string | undefined;
   readonly states: readonly string[];
-  /** By `TCP 10.96.0.1:443`. */
+  /** Matches keys such as `TCP 10.96.0.1:443`. */
   readonly matchesVirtualServer: (virtualServer: string) => boolean;
 }
 
@@ -145,12 +143,12 @@ const socketMatcher = (option: string, text: string | undefined): Matcher => {
   const withPort = parseIp(host.replace(/^\[(.*)\]$/, '$1'));
   if (withPort === undefined)
     throw new InputError(
-      `--${option} takes an address, a network or address:port; ${JSON.stringify(text)} is none`,
+      `--${option}: ${JSON.stringify(text)} is not a valid address, network or address:port`,
     );
   return (socket) => socket === formatSocketAddress(withPort, Number(port));
 };
 
-/** Says whether a connection is asked for. Throws an InputError for a filter that is none. */
+/** Makes the filter. InputError for a filter that is not valid. */
 export const connectionMatcher = ({
   client,
   real,

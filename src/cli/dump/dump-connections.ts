@@ -9,7 +9,7 @@ import {
 import { servicePortText } from '../admin/service-index.js';
 import { targetMatcher, parseAddressTarget } from '../target/target.js';
 import { UsageError } from '../../config/parse-flags.js';
-import { writeText } from '../output/standard-output.js';
+import { printDiagnostic, writeText } from '../output/standard-output.js';
 
 export interface ConnectionOptions extends DumpOptions {
   readonly client: string | undefined;
@@ -17,7 +17,7 @@ export interface ConnectionOptions extends DumpOptions {
   readonly states: readonly string[];
 }
 
-/** Lines that are held back to find out how wide columns must be; what is wider later on is not cut. */
+/** Rows are collected before printing to find the widths of columns; later rows may be wider. */
 const rowsPerFlush = 1_000;
 
 const columns: readonly Column[] = [
@@ -38,8 +38,8 @@ const namesOf = (connection: Connection, { names }: DumpQuery) => {
   return { known, real: known?.realServers[connection.real] };
 };
 
-const row = (connection: Connection, asked: DumpQuery, withNames: boolean): readonly string[] => {
-  const { known, real } = namesOf(connection, asked);
+const row = (connection: Connection, query: DumpQuery, withNames: boolean): readonly string[] => {
+  const { known, real } = namesOf(connection, query);
   const { protocol, client, virtual, real: to, state, expiresSeconds } = connection;
   return [
     protocol,
@@ -52,8 +52,8 @@ const row = (connection: Connection, asked: DumpQuery, withNames: boolean): read
   ];
 };
 
-const jsonLine = (connection: Connection, asked: DumpQuery): string => {
-  const { known, real } = namesOf(connection, asked);
+const jsonLine = (connection: Connection, query: DumpQuery): string => {
+  const { known, real } = namesOf(connection, query);
   return JSON.stringify({
     ...connection,
     ...(known?.service === undefined ? {} : { service: known.service }),
@@ -63,11 +63,11 @@ const jsonLine = (connection: Connection, asked: DumpQuery): string => {
   });
 };
 
-/** Writes them as they come; gives how many there were. */
-const writeJson = async (connections: AsyncIterable<Connection>, asked: DumpQuery): Promise<number> => {
+/** Writes connections as they arrive; resolves to their number. */
+const writeJson = async (connections: AsyncIterable<Connection>, query: DumpQuery): Promise<number> => {
   let count = 0;
   for await (const connection of connections) {
-    await writeText(`${count === 0 ? '{"connections": [\n' : ',\n'}${jsonLine(connection, asked)}`);
+    await writeText(`${count === 0 ? '{"connections": [\n' : ',\n'}${jsonLine(connection, query)}`);
     count += 1;
   }
   await writeText(count === 0 ? '{"connections": []}\n' : '\n]}\n');
@@ -76,10 +76,10 @@ const writeJson = async (connections: AsyncIterable<Connection>, asked: DumpQuer
 
 const writeTable = async (
   connections: AsyncIterable<Connection>,
-  asked: DumpQuery,
+  query: DumpQuery,
   titles: boolean,
 ): Promise<number> => {
-  const withNames = [...asked.names.keys()].length > 0;
+  const withNames = [...query.names.keys()].length > 0;
   const shown = withNames ? [...columns, ...nameColumns] : columns;
   let widths: readonly number[] = shown.map(({ title }) => (titles ? title.length : 0));
   let rows: (readonly string[])[] = [];
@@ -93,7 +93,7 @@ const writeTable = async (
     rows = [];
   };
   for await (const connection of connections) {
-    rows.push(row(connection, asked, withNames));
+    rows.push(row(connection, query, withNames));
     count += 1;
     if (rows.length === rowsPerFlush) await flush();
   }
@@ -101,12 +101,12 @@ const writeTable = async (
   return count;
 };
 
-async function* matching(asked: DumpQuery, options: ConnectionOptions): AsyncIterable<Connection> {
-  const isTarget = targetMatcher(asked.target, asked.names);
+async function* matching(query: DumpQuery, options: ConnectionOptions): AsyncIterable<Connection> {
+  const isTarget = targetMatcher(query.target, query.names);
   const matches = connectionMatcher({
     ...options,
     matchesVirtualServer: (key) => {
-      if (asked.target?.by !== 'address') return isTarget(undefined, key);
+      if (query.target?.by !== 'address') return isTarget(undefined, key);
       const [protocol = '', socket = ''] = key.split(' ');
       const at = parseAddressTarget(socket);
       return (
@@ -118,28 +118,26 @@ async function* matching(asked: DumpQuery, options: ConnectionOptions): AsyncIte
   for await (const connection of readConnections()) if (matches(connection)) yield connection;
 }
 
-/** Prints the connections that the kernel knows, or those that are asked for; 1 where there is none of those. */
+/** Prints the connections of the kernel that match; 1 where none matches the target. */
 export const dumpConnections = async (options: ConnectionOptions): Promise<number> => {
   if (options.output !== 'table' && options.output !== 'wide' && options.output !== 'json')
-    throw new UsageError('--connections goes with -o table or json');
-  const asked = await resolveQuery(options);
-  const found = sortedConnections(matching(asked, options), (most) =>
-    process.stderr.write(
-      `There are more than ${most} connections: they come in the order in which the kernel has them.\n`,
-    ),
+    throw new UsageError('--connections supports only -o table and -o json');
+  const query = await resolveQuery(options);
+  const found = sortedConnections(matching(query, options), (most) =>
+    printDiagnostic(`more than ${most} connections: printed in the order of the kernel, not sorted`),
   );
   const count =
     options.output === 'json'
-      ? await writeJson(found, asked)
-      : await writeTable(found, asked, options.titles);
+      ? await writeJson(found, query)
+      : await writeTable(found, query, options.titles);
   if (count > 0) return 0;
-  const { target, names } = asked;
+  const { target, names } = query;
   const isNamed = target !== undefined && target.by !== 'address';
   if (isNamed && ![...names.keys()].some((key) => targetMatcher(target, names)(undefined, key)))
-    return reportNothingFound(asked, options);
+    return reportNothingFound(query, options);
   const { client, real, states } = options;
   const isNarrow =
-    asked.target !== undefined || client !== undefined || real !== undefined || states.length > 0;
-  process.stderr.write(isNarrow ? 'There is no such connection.\n' : 'There are no connections.\n');
+    query.target !== undefined || client !== undefined || real !== undefined || states.length > 0;
+  printDiagnostic(isNarrow ? 'no matching connections' : 'no connections');
   return target === undefined ? 0 : 1;
 };

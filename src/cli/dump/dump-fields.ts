@@ -8,13 +8,13 @@ import { servicePortText, realServerStateText, type ServiceIndex } from '../admi
 
 type Value = string | number | undefined;
 
-/** A fact of a virtual server, of a real server, or of both. What is not known is undefined. */
+/** A field of virtual servers, of real servers, or of both. An unknown value is undefined. */
 interface DumpField {
   readonly virtual?: (entry: ObservedVirtualServer, names: ServiceIndex) => Value;
   readonly real?: (server: RealServerObservation, entry: ObservedVirtualServer, names: ServiceIndex) => Value;
-  /** Whether it comes from the counters. */
+  /** Whether it is computed from the counters. */
   readonly needsStatistics?: true;
-  /** Whether it needs the real servers where it is told of a virtual server. */
+  /** Whether the value of a virtual server needs its real servers. */
   readonly needsRealServers?: true;
 }
 
@@ -37,7 +37,7 @@ const counter = (name: keyof Statistics): DumpField => {
 const realServerNames = (server: RealServerObservation, entry: ObservedVirtualServer, names: ServiceIndex) =>
   names.get(entry.server.key)?.realServers[server.key];
 
-/** What `-o custom-columns` may show and `--sort-by` may sort by. */
+/** The fields of `-o custom-columns` and `--sort-by`. */
 export const dumpFields = {
   server: { virtual: ({ server }) => server.key },
   service: { virtual: ({ server }, names) => names.get(server.key)?.service },
@@ -86,14 +86,14 @@ export type FieldName = keyof typeof dumpFields;
 
 const names: readonly string[] = Object.keys(dumpFields);
 
-/** The field of that name, in whatever case; as in kubectl it may have a dot before it. */
+/** Finds a field by name, ignoring case; as in kubectl, a dot may precede it. */
 export const fieldName = (text: string): FieldName => {
   const plain = text.replace(/^\{?\.?/, '').replace(/\}$/, '');
   const found = names.find((name) => name.toLowerCase() === plain.toLowerCase());
   if (found !== undefined) return found as FieldName;
   const suggestion = nearest(plain, names);
   throw new UsageError(
-    `there is no field ${JSON.stringify(text)}${suggestion === undefined ? '' : `; is ${suggestion} meant`}? There are ${names.join(', ')}`,
+    `unknown field ${JSON.stringify(text)}${suggestion === undefined ? '' : `; did you mean ${suggestion}?`} (fields: ${names.join(', ')})`,
   );
 };
 
@@ -114,7 +114,7 @@ export const customColumns = (output: string): readonly CustomColumn[] | undefin
       const at = column.indexOf(':');
       if (at < 1)
         throw new UsageError(
-          `-o custom-columns takes TITLE:FIELD,TITLE:FIELD; ${JSON.stringify(column)} is none. There are the fields ${names.join(', ')}`,
+          `-o custom-columns: ${JSON.stringify(column)} is not a valid column (expected TITLE:FIELD; fields: ${names.join(', ')})`,
         );
       return { title: column.slice(0, at), field: fieldName(column.slice(at + 1)) };
     });
@@ -122,7 +122,7 @@ export const customColumns = (output: string): readonly CustomColumn[] | undefin
 
 const fieldOf = (name: FieldName): DumpField => dumpFields[name];
 
-/** What must be read of the kernel to show some fields, a line a real server where one is of these alone. */
+/** What must be read of the kernel to show these fields. */
 export const readScopeFor = (fields: readonly FieldName[]): ReadScope => {
   const known = fields.map(fieldOf);
   return {
@@ -131,7 +131,7 @@ export const readScopeFor = (fields: readonly FieldName[]): ReadScope => {
   };
 };
 
-/** Texts from A on, numbers from the largest on; what is not known last. */
+/** Texts ascending, numbers descending; unknown values last. */
 const compare = (a: Value, b: Value): number => {
   if (a === b) return 0;
   if (a === undefined || b === undefined) return a === undefined ? 1 : -1;
@@ -142,32 +142,32 @@ const compare = (a: Value, b: Value): number => {
 const sortedReal = (
   entry: ObservedVirtualServer,
   name: FieldName,
-  book: ServiceIndex,
+  index: ServiceIndex,
 ): ObservedVirtualServer => {
   const { real } = fieldOf(name);
   if (real === undefined) return entry;
   const servers = [...entry.realServers.values()].map((server) => ({
     server,
-    value: real(server, entry, book),
+    value: real(server, entry, index),
   }));
   servers.sort((a, b) => compare(a.value, b.value));
   return { ...entry, realServers: new Map(servers.map(({ server }) => [server.key, server])) };
 };
 
-/** Sorted by a field; what is alike stays in order. A virtual server stands where its first real server does where it has no value itself. */
+/** Sorts by a field, stably. A virtual server without a value of the field is sorted by its first real server. */
 export const sortTables = (
   virtualServers: readonly ObservedVirtualServer[],
   name: FieldName,
-  book: ServiceIndex,
+  index: ServiceIndex,
 ): readonly ObservedVirtualServer[] => {
   const { virtual, real } = fieldOf(name);
   const valueOf = (entry: ObservedVirtualServer): Value => {
-    if (virtual !== undefined) return virtual(entry, book);
+    if (virtual !== undefined) return virtual(entry, index);
     const [first] = entry.realServers.values();
-    return first && real?.(first, entry, book);
+    return first && real?.(first, entry, index);
   };
   return virtualServers
-    .map((entry) => sortedReal(entry, name, book))
+    .map((entry) => sortedReal(entry, name, index))
     .map((entry) => ({ table: entry, value: valueOf(entry) }))
     .toSorted((a, b) => compare(a.value, b.value))
     .map(({ table: entry }) => entry);
@@ -175,20 +175,20 @@ export const sortTables = (
 
 const cell = (value: Value): string => (value === undefined || value === '' ? '<none>' : String(value));
 
-/** A row for each real server, or where no column is of them for each virtual server. */
+/** A row for each real server; if no column needs them, for each virtual server. */
 export const customColumnsLines = (
   virtualServers: readonly ObservedVirtualServer[],
-  book: ServiceIndex,
+  index: ServiceIndex,
   columns: readonly CustomColumn[],
   titles: boolean,
 ): Iterable<string> => {
   const fields = columns.map(({ field }) => fieldOf(field));
   const perReal = fields.some(({ virtual }) => virtual === undefined);
   const virtualRow = (entry: ObservedVirtualServer): readonly string[] =>
-    fields.map(({ virtual }) => cell(virtual?.(entry, book)));
+    fields.map(({ virtual }) => cell(virtual?.(entry, index)));
   const realRow = (entry: ObservedVirtualServer, server: RealServerObservation): readonly string[] =>
     fields.map(({ virtual, real }) =>
-      cell(real === undefined ? virtual?.(entry, book) : real(server, entry, book)),
+      cell(real === undefined ? virtual?.(entry, index) : real(server, entry, index)),
     );
   const rows = virtualServers.flatMap((entry) =>
     perReal && entry.realServers.size > 0

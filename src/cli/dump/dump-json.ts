@@ -11,7 +11,7 @@ import { emptyServiceIndex, type ServiceIndex } from '../admin/service-index.js'
 export interface DumpJsonOptions {
   readonly statistics: boolean;
   readonly rates: boolean;
-  /** Nothing where no daemon tells any. */
+  /** Absent without a daemon. */
   readonly names?: ServiceIndex;
 }
 
@@ -45,7 +45,7 @@ const observedJson = (server: RealServerObservation): object => ({
   },
 });
 
-/** All but the real servers, which have theirs. */
+/** Without the real servers. */
 const namesJson = (names: VirtualServerDescription | undefined): object => {
   if (names === undefined) return {};
   const { realServers: _, ...own } = names;
@@ -70,7 +70,7 @@ const realServersJson = (
   return members;
 };
 
-/** The JSON contract with `connections` of every real server, whose they are where a daemon tells it, what foreign servers have beyond ours (`tunnel`, `persistenceEngine`), and `statistics` and `perSecond` where they are asked for. */
+/** The JSON contract with names, the `connections` of each real server, settings of foreign servers (`tunnel`, `persistenceEngine`), and on request `statistics` and `perSecond`. */
 const dumpedServer = (entry: ObservedVirtualServer, options: DumpJsonOptions): object => {
   const { persistenceEngine, statistics } = entry.server;
   const known = (options.names ?? emptyServiceIndex).get(entry.server.key);
@@ -86,7 +86,7 @@ const dumpedServer = (entry: ObservedVirtualServer, options: DumpJsonOptions): o
 const documentStart = '{\n  "virtualServers": {';
 const documentEnd = '\n  }\n}';
 
-/** The table as JSON in the order given, a virtual server at a time: there may be tens of thousands. */
+/** The table as JSON in the given order, one virtual server at a time: there may be tens of thousands. */
 export function* dumpJsonTexts(
   { virtualServers, dummyAddresses }: KernelSnapshot,
   options: DumpJsonOptions,

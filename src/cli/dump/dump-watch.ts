@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { sleep } from '../../base/async.js';
 import { printable } from '../../base/text.js';
 import { UsageError } from '../../config/parse-flags.js';
@@ -15,7 +16,7 @@ import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 import { buildServiceIndex, servicePortText } from '../admin/service-index.js';
 import { writeTexts } from '../output/standard-output.js';
 
-/** A virtual server, or a real server of one, as far as it is set up: what flows is no change (`top` shows that). */
+/** The settings of a virtual server or real server. Counters are not watched: `top` shows them. */
 export interface WatchedServer {
   readonly virtualServer: string;
   readonly realServer?: string;
@@ -31,7 +32,7 @@ type WatchedServers = ReadonlyMap<string, WatchedServer>;
 
 const withoutTimes = (names: object): object => ({ ...names, drain: undefined });
 
-/** What is watched of the tables, by what it is. */
+/** The watched servers by key. */
 export const watchedServers = (
   virtualServers: readonly ObservedVirtualServer[],
   { names }: Pick<DumpQuery, 'names'>,
@@ -63,13 +64,13 @@ export const watchedServers = (
   return watched;
 };
 
-/** What is not as it was, in the order of what there is now; what went comes last. */
+/** The changes, in the order of the current servers; removed servers come last. */
 export const changesBetween = (before: WatchedServers, now: WatchedServers): readonly Change[] => {
   const changes: Change[] = [];
   for (const [key, server] of now) {
     const known = before.get(key);
     if (known === undefined) changes.push({ change: 'added', server });
-    else if (JSON.stringify(known) !== JSON.stringify(server)) changes.push({ change: 'changed', server });
+    else if (!isDeepStrictEqual(known, server)) changes.push({ change: 'changed', server });
   }
   for (const [key, server] of before) if (!now.has(key)) changes.push({ change: 'removed', server });
   return changes;
@@ -92,7 +93,7 @@ export const changeLine = ({ change, server }: Change, time: Date): string => {
 const jsonLine = ({ change, server }: Change, time: Date): string =>
   `${JSON.stringify({ time: time.toISOString(), change, ...server })}\n`;
 
-/** The kernel tells nobody of what changes in its table: it is read again and again, in a part of the time that nobody feels. */
+/** The kernel sends no notifications of changes in the IPVS table: it is polled, for at most a fifth of the time. */
 const pauseMilliseconds = 1_000;
 const pauseShare = 4;
 
@@ -103,7 +104,7 @@ const abortOnSignal = (): AbortSignal => {
   return controller.signal;
 };
 
-/** Names as they are now; while the daemon is away or has just started, as they were: nothing has changed for that. */
+/** The current names. While the daemon is down or has just started, the last ones: its restart is not a change. */
 export const refreshQuery = async (last: DumpQuery, adminSocket: string | undefined): Promise<DumpQuery> => {
   const result = await queryDaemon(adminSocket, async (client) =>
     (await client.status()).synced ? fetchServiceNames(client, last.target) : undefined,
@@ -111,11 +112,11 @@ export const refreshQuery = async (last: DumpQuery, adminSocket: string | undefi
   return result.response === undefined ? last : { ...last, names: buildServiceIndex(result.response) };
 };
 
-/** Prints what there is, and from then on what changes, until it is told to stop. */
+/** Prints the table, then its changes until a signal. */
 export const watchDump = async (options: DumpOptions): Promise<number> => {
   const { output } = options;
   if (output !== 'table' && output !== 'wide' && output !== 'json')
-    throw new UsageError('--watch goes with -o table, wide or json');
+    throw new UsageError('--watch supports only -o table, wide and json');
   const ended = abortOnSignal();
   let before: WatchedServers | undefined;
   let query: DumpQuery | undefined;

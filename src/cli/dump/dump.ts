@@ -1,6 +1,6 @@
 import { InputError } from '../../base/errors.js';
-import { printableLines } from '../../base/text.js';
 import { UsageError } from '../../config/parse-flags.js';
+import { parseVirtualServerKey } from '../../admin-api/desired-response.js';
 import { ipvsadmLines } from '../../plan/output/ipvs-table-formats.js';
 import { queryDaemon, type AdminClient } from '../admin/admin-client.js';
 import { customColumns, customColumnsLines, fieldName, readScopeFor, sortTables } from './dump-fields.js';
@@ -12,34 +12,28 @@ import { notFoundMessage, describeTarget } from '../target/nearest-target.js';
 import { paletteFor, type ColorMode } from '../output/palette.js';
 import type { ReadScope } from '../kernel/read-kernel.js';
 import { tableLines } from './table-text.js';
-import {
-  targetMatcher,
-  parseAddressTarget,
-  parseTarget,
-  type AddressTarget,
-  type Target,
-} from '../target/target.js';
-import { writeTexts } from '../output/standard-output.js';
+import { targetMatcher, parseTarget, type AddressTarget, type Target } from '../target/target.js';
+import { printDiagnostic, writeTexts } from '../output/standard-output.js';
 
 export interface DumpOptions {
-  /** The packet rules instead of the IPVS table. */
+  /** Print the packet rules instead of the IPVS table. */
   readonly rules: boolean;
   /** As the user wrote it; undefined: everything. */
   readonly target: string | undefined;
   readonly namespace: string | undefined;
   readonly output: string;
-  /** A field's name; undefined: by address. */
+  /** The name of a field; undefined: sort by address. */
   readonly sortBy: string | undefined;
   readonly statistics: boolean;
   readonly rates: boolean;
-  /** A line of column titles. */
+  /** Print column titles. */
   readonly titles: boolean;
   readonly color: ColorMode;
-  /** Where the daemon is asked; undefined: at the usual place. */
+  /** The path of the admin socket; undefined: the default. */
   readonly adminSocket: string | undefined;
 }
 
-/** What is asked for, with the names that the daemon told. */
+/** The target, and the names that the daemon reported. */
 export interface DumpQuery {
   readonly target: Target | undefined;
   readonly names: ServiceIndex;
@@ -50,27 +44,29 @@ const targetOf = ({ target, namespace }: DumpOptions): Target | undefined => {
   return namespace === undefined ? undefined : { by: 'namespace', namespace };
 };
 
-/** Whose things are costs the daemon least where the question is narrow. */
+/** Asks the daemon for no more names than the target needs. */
 export const fetchServiceNames = (client: AdminClient, target: Target | undefined) => {
   if (target?.by === 'address') return client.virtualServers({ address: target.address });
   if (target?.by !== 'service') return client.virtualServers();
   return client.virtualServers({ service: `${target.namespace}/${target.name}` });
 };
 
-/** Names where a daemon tells them; without, a target must be an address, and people are told why. */
+/** Reads the names from the daemon. Without a daemon, the target must be an address, and standard error says why names are missing. */
 export const resolveQuery = async (options: DumpOptions): Promise<DumpQuery> => {
   const target = targetOf(options);
   const result = await queryDaemon(options.adminSocket, (client) => fetchServiceNames(client, target));
   if (result.reason === undefined) return { target, names: buildServiceIndex(result.response) };
   const { reason } = result;
   if (target !== undefined && target.by !== 'address')
-    throw new InputError(`${reason}; without it only addresses can be asked for, as 10.96.0.1:443`);
+    throw new InputError(
+      `${reason} Without the daemon, the target must be an address, for example 10.96.0.1:443.`,
+    );
   const { faint } = paletteFor(process.stderr, process.env, options.color);
-  process.stderr.write(`${faint(`Without names: ${reason}.`)}\n`);
+  process.stderr.write(`${faint(`No names: ${reason}`)}\n`);
   return { target, names: emptyServiceIndex };
 };
 
-/** The table in the format that is asked for, bit by bit. */
+/** The table in the selected format, in pieces. */
 export const formatSnapshot = async (
   snapshot: KernelSnapshot,
   { names }: DumpQuery,
@@ -100,26 +96,29 @@ export const formatSnapshot = async (
   }
 };
 
-/** The addresses that a target means; undefined: everything. */
+/** The addresses of a target; undefined: everything. */
 const addressesOf = ({ target, names }: DumpQuery): readonly AddressTarget[] | undefined => {
   if (target === undefined) return undefined;
   if (target.by === 'address') return [target];
   const matches = targetMatcher(target, names);
   return [...names.keys()]
     .filter((key) => matches(undefined, key))
-    .flatMap((key) => parseAddressTarget(key.split(' ')[1] ?? '') ?? []);
+    .flatMap((key) => {
+      const identity = parseVirtualServerKey(key);
+      return identity === undefined ? [] : [identity];
+    });
 };
 
-/** Tells why there is nothing at the target. */
-export const reportNothingFound = async (asked: DumpQuery, options: DumpOptions): Promise<number> => {
-  process.stderr.write(printableLines(await nothingFoundMessage(asked, options)));
+/** Prints why the target has no virtual server. */
+export const reportNothingFound = async (query: DumpQuery, options: DumpOptions): Promise<number> => {
+  printDiagnostic(await nothingFoundMessage(query, options));
   return 1;
 };
 
 const dumpRules = async (options: DumpOptions): Promise<number> => {
   const { output } = options;
   if (output !== 'table' && output !== 'json' && output !== 'yaml')
-    throw new UsageError('--rules goes with -o table, json or yaml');
+    throw new UsageError('--rules supports only -o table, json and yaml');
   const { packetRulesText } = await import('./packet-rules-text.js');
   const target = targetOf(options);
   const query =
@@ -129,12 +128,12 @@ const dumpRules = async (options: DumpOptions): Promise<number> => {
   const addresses = addressesOf(query);
   if (addresses?.length === 0) return reportNothingFound(query, options);
   const text = await packetRulesText(output, addresses);
-  if (text === undefined) process.stderr.write('There are no packet rules of kube-ipvs here.\n');
+  if (text === undefined) printDiagnostic('no packet rules of kube-ipvs on this node');
   else process.stdout.write(text);
   return 0;
 };
 
-/** Of the kernel only what will be shown is read: most of a big table takes long. */
+/** Reads only what is printed: reading all of a large table takes long. */
 const readScopeOf = ({ output, sortBy, statistics, rates }: DumpOptions): ReadScope => {
   const sorted = sortBy === undefined ? [] : [fieldName(sortBy)];
   const columns = output === 'name' ? [] : customColumns(output)?.map(({ field }) => field);
@@ -142,7 +141,7 @@ const readScopeOf = ({ output, sortBy, statistics, rates }: DumpOptions): ReadSc
   return { realServers: true, statistics: statistics || rates || readScopeFor(sorted).statistics };
 };
 
-/** What the kernel has of what is asked for, in the order that is asked for. */
+/** Reads the virtual servers of the target, in the selected order. */
 export const readMatching = async (
   { target, names }: DumpQuery,
   options: DumpOptions,
@@ -155,12 +154,12 @@ export const readMatching = async (
   return { ...snapshot, virtualServers: field === undefined ? ordered : sortTables(ordered, field, names) };
 };
 
-/** Why there is nothing: asks for all that there is, which takes long only where nothing was found. */
+/** Why nothing was found. It reads all virtual servers to suggest a target. */
 const nothingFoundMessage = async ({ target, names }: DumpQuery, options: DumpOptions): Promise<string> => {
-  if (target === undefined) return 'The IPVS table is empty: there is no virtual server.\n';
+  if (target === undefined) return 'the IPVS table is empty';
   const matches = targetMatcher(target, names);
   if (target.by !== 'address' && [...names.keys()].some((key) => matches(undefined, key)))
-    return `The daemon knows the ${describeTarget(target)}, but the kernel has no virtual server of it; \`kube-ipvs doctor\` looks for the reason.\n`;
+    return `the daemon serves ${describeTarget(target)}, but the kernel has no virtual server of it. Run \`kube-ipvs doctor\` to find the cause.`;
   const { readVirtualServers } = await import('../kernel/read-kernel.js');
   const result = await queryDaemon(options.adminSocket, (client) => client.virtualServers());
   const virtualServers = (await readVirtualServers()).map(({ key }) => key);
@@ -168,17 +167,17 @@ const nothingFoundMessage = async ({ target, names }: DumpQuery, options: DumpOp
     names: result.reason === undefined ? buildServiceIndex(result.response) : emptyServiceIndex,
     virtualServers,
   };
-  return `${notFoundMessage(target, present)}\n`;
+  return notFoundMessage(target, present);
 };
 
-/** Prints the kernel's table, or the part that the target names; 1 where the target has no virtual server. Rejects with an InputError for a target that is none, and where the kernel can't be read. */
+/** Prints the IPVS table, or the target's part of it; 1 where the target has no virtual server. Rejects with an InputError for a target that is not valid. */
 export const dump = async (options: DumpOptions): Promise<number> => {
   if (options.rules) return dumpRules(options);
   const query = await resolveQuery(options);
   const snapshot = await readMatching(query, options);
   const empty = snapshot.virtualServers.length === 0;
   const forPrograms = options.output === 'json' || options.output === 'yaml' || options.output === 'ipvsadm';
-  if (empty) process.stderr.write(printableLines(await nothingFoundMessage(query, options)));
+  if (empty) printDiagnostic(await nothingFoundMessage(query, options));
   if (!empty || forPrograms) await writeTexts(await formatSnapshot(snapshot, query, options));
   return empty && query.target !== undefined ? 1 : 0;
 };

@@ -10,7 +10,7 @@ import {
 import { withRemedy } from '../kernel/read-kernel.js';
 import type { AddressTarget } from '../target/target.js';
 
-/** One of our tables with what it holds. */
+/** A table of kube-ipvs with its elements. */
 interface PacketTable {
   readonly declaration: TableDeclaration;
   /** By the name of the set. */
@@ -57,7 +57,7 @@ const readTable = async (
   return { declaration, elements };
 };
 
-/** Our tables as this kernel has them, of the elements those that the targets name. Rejects with KernelAccessError where we may not read. */
+/** Reads the tables of kube-ipvs with the elements of the targets. Rejects with KernelAccessError without the permission to read. */
 const readPacketRules = async (targets: Targets): Promise<readonly PacketTable[]> => {
   try {
     const client = NftablesClient.open();
@@ -97,7 +97,7 @@ const json = ({ declaration: { family, name, sets, chains }, elements }: PacketT
   })),
 });
 
-/** Our packet rules, as nft would list them or in JSON or YAML; undefined where there are none. */
+/** The packet rules of kube-ipvs as nft lists them, or as JSON or YAML; undefined where there are none. */
 export const packetRulesText = async (output: string, targets: Targets): Promise<string | undefined> => {
   const tables = await readPacketRules(targets);
   if (output === 'json') return `${JSON.stringify({ tables: tables.map(json) }, undefined, 2)}\n`;

@@ -18,24 +18,24 @@ import {
 import type { Palette } from '../output/palette.js';
 
 export interface TableTextOptions {
-  /** Forwarding, persistent connections and thresholds too; bytes exact. */
+  /** With forwarding, persistent connections and thresholds; exact bytes. */
   readonly wide: boolean;
   /** Totals since the server was added. */
   readonly statistics: boolean;
-  /** What the kernel's estimator says a second holds now. */
+  /** Rates of the kernel's estimator. */
   readonly rates: boolean;
   readonly titles: boolean;
-  /** Nothing where no daemon tells any. */
+  /** Absent without a daemon. */
   readonly names?: ServiceIndex;
   readonly palette: Palette;
 }
 
-/** A virtual server with its real servers, and whose it is. */
+/** A virtual server with its real servers and names. */
 interface DisplayedServer extends ObservedVirtualServer {
   readonly known: VirtualServerDescription | undefined;
 }
 
-/** A column with what it shows of a virtual server and of one of its real servers. */
+/** A column with its cells for a virtual server and for a real server. */
 interface TableField extends Column {
   virtual(shown: DisplayedServer): Cell;
   real(server: RealServerObservation, palette: Palette, shown: DisplayedServer): Cell;
@@ -50,7 +50,7 @@ const field = (
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
 
-/** `0 B`, `1.5 KiB`, `12 MiB`: three digits at most where there is a unit. */
+/** `0 B`, `1.5 KiB`, `12.0 MiB`, `123 MiB`. */
 export const formatBytes = (bytes: bigint): string => {
   let amount = Number(bytes);
   let unit = 0;
@@ -176,7 +176,7 @@ const stateField = field(
   },
 );
 
-/** Whether every one is simply in use. */
+/** Whether all are in normal use. */
 const hasNoState = (names: VirtualServerDescription): boolean =>
   virtualServerStateText(names) === '' &&
   Object.values(names.realServers).every(({ state }) => state === 'ready');
@@ -216,10 +216,10 @@ function* rowsOf(
   for (const server of shown.realServers.values())
     yield fields.map((each) => each.real(server, palette, shown));
   if (shown.realServers.size === 0)
-    yield [{ text: '  no real server: refuses connections', paint: palette.danger }];
+    yield [{ text: '  no real servers: connections are refused', paint: palette.danger }];
 }
 
-/** The table for people, in the order given: a line a virtual server with the sums of its real servers, which follow with a line each. */
+/** The table as text, in the given order: a line for each virtual server with the sums of its real servers, then a line for each of these. */
 export const tableLines = (
   virtualServers: readonly ObservedVirtualServer[],
   options: TableTextOptions,

@@ -6,6 +6,7 @@ import { messageOf } from '../../base/errors.js';
 import { checks, type CheckReport } from '../../doctor/all-checks.js';
 import { parseFlags } from '../../config/parse-flags.js';
 import { loadSettings } from '../../config/load-settings.js';
+import { advise } from '../../doctor/remedy.js';
 import { NftablesClient } from '../../kernel/nftables/client.js';
 import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import { dummyInterfaceName } from '../../model/node.js';
@@ -40,7 +41,7 @@ const readRuleSource = async (
   const table = await client.table(family, tableName);
   if (table === undefined) return undefined;
   const elements = new Set<ElementKey>();
-  // What drains is of no rule.
+  // No rule reads the set of draining real servers.
   for (const set of table.sets)
     if (set.name !== drainingSet)
       for (const { key } of await client.elements(family, tableName, set)) elements.add(key);
@@ -62,7 +63,7 @@ const readRules = async (isLocal: RuleEnvironment['isLocal']): Promise<KernelFac
   }
 };
 
-/** What the kernel has now: virtual servers that match, addresses, packet rules. */
+/** Reads the state of the kernel: virtual servers that match, addresses, packet rules. */
 export const readKernelFacts = async (
   matches: (identity: VirtualServerIdentity, key: string) => boolean,
 ): Promise<ReportFacts['kernel']> => {
@@ -81,12 +82,12 @@ export const readKernelFacts = async (
   } catch (error) {
     return {
       unavailable: messageOf(withRemedy(error)),
-      remedy: 'kube-ipvs doctor --only kernel,ipvs,process',
+      remedies: [advise('Find the cause.', 'kube-ipvs doctor --only kernel,ipvs,process')],
     };
   }
 };
 
-/** Those checks of the doctor that bear on packets to these virtual servers; they look at no more than they need. */
+/** Runs the doctor's checks that concern packets to these virtual servers; they collect only the facts they read. */
 export const runNodeChecks = (
   kernel: ReportFacts['kernel'],
   status: ReportFacts['status'],
@@ -96,10 +97,10 @@ export const runNodeChecks = (
     ({ server: { identity, scheduler } }) => ({ identity, scheduler, ours: true }),
   );
   const sources = factSourcesFor({
-    configuration: { files: [], settings, problem: undefined },
+    configuration: { files: [], settings, problems: [] },
     kubeconfig: undefined,
     manifests: () => [],
-    // It has been asked already: see below.
+    // Queried before: it replaces this source below.
     status: async () => ({ response: undefined, reason: '' }),
   });
   return runChecks(

@@ -1,23 +1,27 @@
 import { InputError } from '../../base/errors.js';
-import { printableLines } from '../../base/text.js';
 import { UsageError } from '../../config/parse-flags.js';
-import type {
-  ServedVirtualServerResponse,
-  ServiceReportResponse,
-  VirtualServersResponse,
-} from '../../admin-api/responses.js';
+import type { ServiceReportResponse, VirtualServersResponse } from '../../admin-api/responses.js';
+import { advise, remedyText, type Remedy } from '../../doctor/remedy.js';
+import { protocols } from '../../base/protocol.js';
 import { queryDaemon, type AdminClient } from '../admin/admin-client.js';
 import { dumpJsonTexts } from '../dump/dump-json.js';
 import { exitStatus } from '../framework/command.js';
 import { virtualServersInOrder } from '../../plan/output/sort-order.js';
 import { paletteFor } from '../output/palette.js';
+import { printDiagnostic } from '../output/standard-output.js';
 import { parseSourceOption, type SourceOption } from './packet-source.js';
-import type { ReportFacts } from './facts.js';
+import {
+  serviceEndpoint,
+  servedVirtualServer,
+  type AddressIdentity,
+  type ReportFacts,
+  type ServedVirtualServer,
+} from './facts.js';
 import {
   findServices,
   isNumericTarget,
   orphanedServices,
-  keyMatcherFor,
+  identityMatcherFor,
   parseExplainTarget,
   suggestName,
   type FoundService,
@@ -27,26 +31,25 @@ import { readKernelFacts, runNodeChecks } from './collect-facts.js';
 import { buildServiceReport, type ServiceReport } from './service-report.js';
 import { serviceReportText } from './service-report-text.js';
 import { maximumTraces, traceTargets } from './trace-targets.js';
-import type { Destination } from './trace-packet.js';
 
 export interface ExplainOptions {
   readonly namespace: string | undefined;
-  /** Who sends the packet that is traced; undefined: none is. */
+  /** The sender of the packet to trace; undefined: no trace. */
   readonly from: string | undefined;
   readonly output: 'text' | 'json' | 'yaml';
   readonly adminSocket: string | undefined;
 }
 
-/** Stories of so many Services are told at once. */
+/** At most this many Services are explained at once. */
 const maximumReports = 5;
 
-/** What the daemon knows of the wish. */
+/** What the daemon knows of the target. */
 interface DaemonFindings {
   readonly services: readonly FoundService[];
   readonly reports: readonly (readonly [FoundService, ServiceReportResponse])[];
-  /** Of Services that are gone, what the daemon says of what lingers of them. */
+  /** The daemon's messages about deleted Services with virtual servers left. */
   readonly gone: readonly string[];
-  /** Where nothing was found. */
+  /** All virtual servers, if the target was not found. */
   readonly all: VirtualServersResponse | undefined;
 }
 
@@ -72,42 +75,40 @@ const sourceOptionOf = ({ from }: ExplainOptions): SourceOption | undefined => {
   const parsed = parseSourceOption(from);
   if (parsed === undefined)
     throw new UsageError(
-      `--from=${from} is nobody: pod, node, outside, an address, or pod=ADDRESS, outside=ADDRESS`,
+      `--from: invalid value "${from}" (expected pod, node, outside, an address, pod=ADDRESS or outside=ADDRESS)`,
     );
   return parsed;
 };
 
-/** A name that stands for several Services, each as it is to be asked for. */
+/** For a name that several Services have: the command for each. */
 const ambiguous = (target: string, found: readonly FoundService[]): string =>
   [
-    `${target} may mean ${found.length} Services; ask for one of them:`,
+    `"${target}" matches ${found.length} Services; name one of them:`,
     ...found.slice(0, 20).map(({ service, because }) => `  kube-ipvs explain ${service}   (${because})`),
     ...(found.length > 20 ? [`  and ${found.length - 20} more`] : []),
-    '',
   ].join('\n');
-
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.\n`;
 
 const notFoundMessage = (
   target: string,
   { gone: orphanMessages, all }: Pick<DaemonFindings, 'gone' | 'all'>,
   parsed: ExplainTarget,
 ): string => {
-  if (orphanMessages.length > 0) return orphanMessages.map(sentence).join('');
+  if (orphanMessages.length > 0) return orphanMessages.join('\n');
   const meant = all && suggestName(all, parsed);
-  return `There is no ${target} that kube-ipvs serves here (headless and ExternalName Services and those with a service-proxy-name are not its)${
-    meant === undefined ? '; `kube-ipvs dump` shows what there is' : `; did you mean ${meant}?`
-  }\n`;
+  const hint =
+    meant === undefined ? 'Run `kube-ipvs dump` to list the virtual servers.' : `Did you mean ${meant}?`;
+  return (
+    `target "${target}" not found. ${hint}\n` +
+    'kube-ipvs does not serve headless and ExternalName Services and Services with a service-proxy-name label.'
+  );
 };
 
-const destinationOf = (target: ExplainTarget): Destination | undefined => {
+/** Of a target that no Service requests. */
+const identityOf = (target: ExplainTarget): AddressIdentity | undefined => {
   if (target.by !== 'address' || target.target.port === undefined) return undefined;
-  const { protocol } = target;
-  return {
-    address: target.target.address,
-    port: target.target.port,
-    protocol: protocol === 'UDP' || protocol === 'SCTP' ? protocol : 'TCP',
-  };
+  const { address, port } = target.target;
+  const protocol = protocols.find((one) => one === target.protocol) ?? 'TCP';
+  return { by: 'address', protocol, address, port };
 };
 
 const kernelJson = ({ kernel }: ReportFacts): unknown => {
@@ -123,6 +124,18 @@ const kernelJson = ({ kernel }: ReportFacts): unknown => {
   return JSON.parse([...texts].join(''));
 };
 
+/** `next` and `remedies` are absent where there is nothing to do. */
+const withRemediesJson = ({ remedies = [], ...rest }: { readonly remedies?: readonly Remedy[] }): object => ({
+  ...rest,
+  ...(remedies.length === 0 ? {} : { next: remedyText(remedies), remedies }),
+});
+
+const reportJson = ({ sections, verdict, ...report }: ServiceReport): object => ({
+  ...report,
+  sections: sections.map(({ lines, ...section }) => ({ ...section, lines: lines.map(withRemediesJson) })),
+  verdict: withRemediesJson(verdict),
+});
+
 const reportsJson = (
   target: string,
   reports: readonly (readonly [ReportFacts, ServiceReport])[],
@@ -130,7 +143,7 @@ const reportsJson = (
   version: 1,
   target,
   stories: reports.map(([facts, report]) => ({
-    ...report,
+    ...reportJson(report),
     service: facts.service,
     kernel: kernelJson(facts),
   })),
@@ -144,7 +157,7 @@ const print = async (
   if (output === 'text') {
     const palette = paletteFor(process.stdout, process.env);
     process.stdout.write(
-      reports.map(([, story]) => serviceReportText(story, palette)).join(`\n${'─'.repeat(40)}\n\n`),
+      reports.map(([, report]) => serviceReportText(report, palette)).join(`\n${'─'.repeat(40)}\n\n`),
     );
     return;
   }
@@ -154,11 +167,11 @@ const print = async (
   process.stdout.write(formatYaml(JSON.parse(JSON.stringify(report))));
 };
 
-/** The virtual servers that the target means; of a node port that has several addresses all. */
+/** The virtual servers that the target selects; of a node port on several addresses all. */
 const servedOf = (
-  { matches: means }: FoundService,
-  story: ServiceReportResponse,
-): readonly ServedVirtualServerResponse[] => story.virtualServers.filter(means);
+  { matches }: FoundService,
+  { virtualServers }: ServiceReportResponse,
+): readonly ServedVirtualServer[] => virtualServers.map(servedVirtualServer).filter(matches);
 
 interface ExplainRequest {
   readonly target: string;
@@ -167,19 +180,32 @@ interface ExplainRequest {
   readonly findings: DaemonFindings | undefined;
 }
 
+const readStatus = async (adminSocket: string | undefined): Promise<ReportFacts['status']> => {
+  const { response, reason } = await queryDaemon(adminSocket, (client) => client.status());
+  if (reason === undefined) return { value: response };
+  return {
+    unavailable: reason,
+    remedies: [
+      advise('Start kube-ipvs on this node.'),
+      advise(
+        'Where it runs in a pod, run the command in the pod.',
+        'kubectl -n kube-system exec POD -- kube-ipvs explain TARGET',
+      ),
+    ],
+  };
+};
+
 const buildReports = async (
-  { target, parsed: wish, source: from, findings: told }: ExplainRequest,
+  { target, parsed, source, findings }: ExplainRequest,
   options: ExplainOptions,
 ): Promise<readonly (readonly [ReportFacts, ServiceReport])[]> => {
-  const reports = told?.reports ?? [];
-  const keys = new Set(reports.flatMap(([found, story]) => servedOf(found, story).map(({ key }) => key)));
-  const isNamed = keyMatcherFor(wish);
-  const kernel = await readKernelFacts((_, key) => keys.has(key) || (reports.length === 0 && isNamed(key)));
-  const statusResult = await queryDaemon(options.adminSocket, (client) => client.status());
-  const status: ReportFacts['status'] =
-    statusResult.reason === undefined
-      ? { value: statusResult.response }
-      : { unavailable: statusResult.reason, remedy: 'start kube-ipvs on this node' };
+  const reports = findings?.reports ?? [];
+  const keys = new Set(reports.flatMap(([found, report]) => servedOf(found, report).map(({ key }) => key)));
+  const isTarget = identityMatcherFor(parsed);
+  const kernel = await readKernelFacts(
+    (identity, key) => keys.has(key) || (reports.length === 0 && isTarget(identity)),
+  );
+  const status = await readStatus(options.adminSocket);
   const node = await runNodeChecks(kernel, status);
   const facts = (
     found: FoundService | undefined,
@@ -188,6 +214,7 @@ const buildReports = async (
     target,
     service,
     served: found === undefined || service === undefined ? [] : servedOf(found, service),
+    endpoints: (service?.endpoints ?? []).map(serviceEndpoint),
     pod: found?.pod,
     kernel,
     node,
@@ -196,14 +223,14 @@ const buildReports = async (
   const all =
     reports.length === 0
       ? [facts(undefined, undefined)]
-      : reports.map(([found, story]) => facts(found, story));
+      : reports.map(([found, report]) => facts(found, report));
   return all.map((each) => [
     each,
-    buildServiceReport(each, from === undefined ? [] : traceTargets(each, from, destinationOf(wish))),
+    buildServiceReport(each, source === undefined ? [] : traceTargets(each, source, identityOf(parsed))),
   ]);
 };
 
-/** Whether the kernel has something that only addresses tell. */
+/** Whether the kernel has a virtual server at the target. */
 const isInKernel = (reports: readonly (readonly [ReportFacts, ServiceReport])[]): boolean =>
   reports.some(
     ([{ kernel, served }]) =>
@@ -215,53 +242,72 @@ const printLimits = (
   found: readonly FoundService[],
 ): void => {
   if (found.length > maximumReports)
-    process.stderr.write(
-      `${found.length - maximumReports} more Services are meant: ${found
+    printDiagnostic(
+      `${found.length - maximumReports} more Services match: ${found
         .slice(maximumReports, 20)
         .map(({ service }) => service)
-        .join(', ')}\n`,
+        .join(', ')}`,
     );
   if (
     reports.some(
       ([{ served }, { traces }]) => traces.length === maximumTraces && served.length > maximumTraces,
     )
   )
-    process.stderr.write(`Only ${maximumTraces} paths are traced; name an address and port for another.\n`);
+    printDiagnostic(
+      `only ${maximumTraces} packets are traced. Name an address and port to trace another one.`,
+    );
 };
 
-/** Tells the story of a target; 1 where something of it is wrong, or there is no such thing. Rejects with an InputError for a target that is none, and for a name where no daemon tells any. */
+/** Several Services have the name, or none: what is printed instead of a report; undefined where there is one. */
+const unresolvedMessage = (
+  target: string,
+  parsed: ExplainTarget,
+  findings: DaemonFindings | undefined,
+): string | undefined => {
+  if (findings === undefined) return undefined;
+  const { services, reports } = findings;
+  const isAmbiguous = parsed.by === 'bare-name' && services.length > 1 && reports[0]?.[0].pod === undefined;
+  if (isAmbiguous) return ambiguous(target, services);
+  return reports.length === 0 && !isNumericTarget(parsed)
+    ? notFoundMessage(target, findings, parsed)
+    : undefined;
+};
+
+const queryFindings = async (
+  target: string,
+  parsed: ExplainTarget,
+  { adminSocket }: ExplainOptions,
+): Promise<DaemonFindings | undefined> => {
+  const { response, reason } = await queryDaemon(adminSocket, (client) => findReports(client, parsed));
+  if (reason !== undefined && !isNumericTarget(parsed))
+    throw new InputError(
+      `${reason} Without the daemon, explain accepts only an address or a node port, for example 10.96.0.1:443. ` +
+        `In a cluster, run it in the pod: kubectl -n kube-system exec POD -- kube-ipvs explain ${target}`,
+    );
+  return response;
+};
+
+/** Explains a target; 1 where something is wrong with it, or it is not found. Rejects with an InputError for an invalid target, and for a name without a daemon. */
 export const explain = async (target: string, options: ExplainOptions): Promise<number> => {
   const parsed = parseExplainTarget(target, options.namespace);
   const source = sourceOptionOf(options);
-  const result = await queryDaemon(options.adminSocket, (client) => findReports(client, parsed));
-  if (result.reason !== undefined && !isNumericTarget(parsed))
-    throw new InputError(
-      `${result.reason}; without a daemon only an address or a node port can be explained, by what the kernel has: kube-ipvs explain 10.96.0.1:443. In a cluster ask in the pod: kubectl -n kube-system exec POD -- kube-ipvs explain ${target}`,
-    );
-  const findings = result.response;
-  const isList =
-    parsed.by === 'bare-name' &&
-    (findings?.services.length ?? 0) > 1 &&
-    findings?.reports[0]?.[0].pod === undefined;
-  if (findings !== undefined && (isList || (findings.reports.length === 0 && !isNumericTarget(parsed)))) {
-    process.stderr.write(
-      printableLines(
-        isList ? ambiguous(target, findings.services) : notFoundMessage(target, findings, parsed),
-      ),
-    );
+  const findings = await queryFindings(target, parsed, options);
+  const message = unresolvedMessage(target, parsed, findings);
+  if (message !== undefined) {
+    printDiagnostic(message);
     return exitStatus.error;
   }
   const reports = await buildReports({ target, parsed, source, findings }, options);
   if (findings?.services.length === 0 && !isInKernel(reports) && source === undefined) {
-    process.stderr.write(notFoundMessage(target, findings, parsed));
+    printDiagnostic(notFoundMessage(target, findings, parsed));
     return exitStatus.error;
   }
-  for (const text of findings?.gone ?? []) process.stderr.write(printableLines(sentence(text)));
+  for (const text of findings?.gone ?? []) printDiagnostic(text);
   await print(target, reports, options);
   printLimits(reports, findings?.services ?? []);
   if (source !== undefined && reports.every(([, { traces }]) => traces.length === 0))
-    process.stderr.write(
-      `No path is traced: ${target} has no address of the family of ${options.from}, or the kernel cannot be read.\n`,
+    printDiagnostic(
+      `no packet is traced: ${target} has no address of the family of ${options.from}, or the kernel cannot be read`,
     );
   return reports.some(([, { verdict }]) => verdict.mark === 'fail') ? exitStatus.error : exitStatus.success;
 };

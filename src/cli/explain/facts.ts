@@ -1,68 +1,96 @@
-import type { Family, IpAddress } from '../../base/ip.js';
-import type { CheckReport } from '../../doctor/all-checks.js';
-import type { Fact } from '../../doctor/check-result.js';
-import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
+import { parseSocketAddress, parseVirtualServerKey } from '../../admin-api/desired-response.js';
 import type {
+  EndpointResponse,
   ServedVirtualServerResponse,
   ServiceReportResponse,
   StatusResponse,
 } from '../../admin-api/responses.js';
+import type { Family, IpAddress } from '../../base/ip.js';
+import type { CheckReport } from '../../doctor/all-checks.js';
+import type { Fact } from '../../doctor/check-result.js';
+import type { Remedy } from '../../doctor/remedy.js';
+import type { VirtualServerIdentity } from '../../model/virtual-server.js';
+import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 
-/** What the kernel itself has, read just now. */
+export type AddressIdentity = Extract<VirtualServerIdentity, { by: 'address' }>;
+
+/** A virtual server of the Service, with what its key says. */
+export interface ServedVirtualServer extends ServedVirtualServerResponse {
+  readonly identity: AddressIdentity;
+}
+
+export const servedVirtualServer = (response: ServedVirtualServerResponse): ServedVirtualServer => {
+  const identity = parseVirtualServerKey(response.key);
+  if (identity === undefined) throw new TypeError(`"${response.key}" is not a valid virtual server key`);
+  return { ...response, identity };
+};
+
+/** An endpoint of the Service, with the address in its key. */
+export interface ServiceEndpoint extends EndpointResponse {
+  readonly address: IpAddress;
+}
+
+export const serviceEndpoint = (response: EndpointResponse): ServiceEndpoint => ({
+  ...response,
+  address: parseSocketAddress(response.realServer).address,
+});
+
+/** The state of the kernel, read just now. */
 export interface KernelFacts {
-  /** By the keys of virtual servers: those that the story is about. */
+  /** By key: the virtual servers of the report. */
   readonly virtualServers: ReadonlyMap<string, ObservedVirtualServer>;
-  /** On kube-ipvs0, and on every interface. */
+  /** On kube-ipvs0. */
   readonly dummyAddresses: ReadonlySet<IpAddress>;
+  /** On every interface. */
   readonly addresses: ReadonlySet<IpAddress>;
-  /** Our packet rules; a family without them is absent. */
+  /** The packet rules of kube-ipvs; a family without them is absent. */
   readonly rules: Readonly<Partial<Record<Family, RuleEnvironment>>>;
 }
 
-/** All that a story is made of. */
+/** Everything that a report is made from. */
 export interface ReportFacts {
   /** As the user wrote it. */
   readonly target: string;
-  /** What the daemon tells of the Service; undefined: no Service asks for the target, or no daemon runs. */
+  /** The daemon's report; undefined: no Service requests the target, or no daemon runs. */
   readonly service: ServiceReportResponse | undefined;
-  /** The virtual servers of the Service that the target means. */
-  readonly served: readonly ServedVirtualServerResponse[];
-  /** The pod that was asked for, as `namespace/name`. */
+  /** The virtual servers of the Service that the target selects. */
+  readonly served: readonly ServedVirtualServer[];
+  readonly endpoints: readonly ServiceEndpoint[];
+  /** The pod that is the target: `namespace/name`, its address, or its address and port. */
   readonly pod: string | undefined;
   readonly kernel: Fact<KernelFacts>;
-  /** Checks of the doctor that bear on packets. */
+  /** The doctor's checks that concern packets. */
   readonly node: readonly CheckReport[];
   readonly status: Fact<StatusResponse>;
 }
 
-/** `ok`: as it should be; `note`: only told; `warn`: works, but look at it; `fail`: does not work. */
+/** `ok`: as it should be; `note`: for information; `warn`: works, but needs attention; `fail`: does not work. */
 export type Mark = 'ok' | 'note' | 'warn' | 'fail';
 
 export interface CheckLine {
   readonly mark: Mark;
   readonly text: string;
-  /** Lines under it, as they are. */
+  /** Printed below the text as they are. */
   readonly details?: readonly string[];
-  /** What to do about it: a sentence or a command. */
-  readonly next?: string;
+  readonly remedies?: readonly Remedy[];
 }
 
 export const sectionTitles = {
-  service: 'What the API says',
+  service: 'Service',
   endpoints: 'Endpoints',
-  kernel: 'In the kernel',
+  kernel: 'Kernel',
   'packet-rules': 'Packet rules',
-  node: 'This node',
-  daemon: 'The daemon',
+  node: 'Node',
+  daemon: 'Daemon',
 } as const;
 
 export type SectionId = keyof typeof sectionTitles;
 
-/** One thing to judge of a target. Pure: everything it knows is in the facts. */
+/** Checks one aspect of a target. Pure: it reads the facts and nothing else. */
 export interface ReportCheck {
   readonly id: string;
-  /** What it looks at, for the documentation. */
+  /** What it checks, for the documentation. */
   readonly title: string;
   readonly check: (facts: ReportFacts) => readonly CheckLine[];
 }
@@ -77,15 +105,13 @@ export const note = (text: string, details: readonly string[] = []): CheckLine =
   text,
   details,
 });
-export const warn = (text: string, next: string, details: readonly string[] = []): CheckLine => ({
-  mark: 'warn',
-  text,
-  next,
-  details,
-});
-export const fail = (text: string, next: string, details: readonly string[] = []): CheckLine => ({
-  mark: 'fail',
-  text,
-  next,
-  details,
-});
+export const warn = (
+  text: string,
+  remedies: readonly Remedy[],
+  details: readonly string[] = [],
+): CheckLine => ({ mark: 'warn', text, remedies, details });
+export const fail = (
+  text: string,
+  remedies: readonly Remedy[],
+  details: readonly string[] = [],
+): CheckLine => ({ mark: 'fail', text, remedies, details });

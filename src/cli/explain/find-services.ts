@@ -1,183 +1,164 @@
 import { InputError } from '../../base/errors.js';
-import { parseIp } from '../../base/ip.js';
+import { formatSocketAddress } from '../../base/ip.js';
 import { nearest } from '../../config/nearest.js';
-import type {
-  LookupMatch,
-  ServedVirtualServerResponse,
-  ServiceReportResponse,
-  VirtualServersResponse,
-} from '../../admin-api/responses.js';
+import type { LookupMatch, VirtualServersResponse } from '../../admin-api/responses.js';
+import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { AdminClient } from '../admin/admin-client.js';
 import { parseAddressTarget, parseTarget, type AddressTarget, type NameTarget } from '../target/target.js';
+import type { ServedVirtualServer } from './facts.js';
 
-/** What somebody wants explained. */
+/** The target of `explain`. */
 export type ExplainTarget =
   | { readonly by: 'address'; readonly target: AddressTarget; readonly protocol: string | undefined }
   | { readonly by: 'node-port'; readonly port: number; readonly protocol: string | undefined }
   | { readonly by: 'name'; readonly target: NameTarget }
-  /** A name in whatever namespace, perhaps with a port. */
+  /** A name in any namespace. */
   | { readonly by: 'bare-name'; readonly name: string; readonly port: string | undefined };
 
-/** `TCP 10.96.0.1:443` as we write it, `10.96.0.1:443/TCP` and `443/TCP` as kubectl does: the protocol, and what is left. */
-const splitProtocol = (text: string): readonly [protocol: string | undefined, place: string] => {
+/** Splits `TCP 10.96.0.1:443`, and `10.96.0.1:443/TCP` and `443/TCP` as kubectl prints them. */
+const splitProtocol = (text: string): readonly [protocol: string | undefined, rest: string] => {
   const [, before, behind = ''] = /^(tcp|udp|sctp)[ :/]\s*(.+)$/i.exec(text) ?? [];
   if (before !== undefined) return [before.toUpperCase(), behind];
-  const [, place = text, after] = /^(.*\d)\/(tcp|udp|sctp)$/i.exec(text) ?? [];
-  return [after?.toUpperCase(), place];
+  const [, rest = text, after] = /^(.*\d)\/(tcp|udp|sctp)$/i.exec(text) ?? [];
+  return [after?.toUpperCase(), rest];
 };
 
-/** Reads `TCP 10.96.0.1:443`, `10.96.0.1:443/TCP`, `:30080`, `30080`, `web`, `web:http`, and all that `parseTarget` reads. InputError for anything else. */
+/** Reads `TCP 10.96.0.1:443`, `10.96.0.1:443/TCP`, `:30080`, `30080`, `web`, `web:http`, and every form of `parseTarget`. InputError for anything else. */
 export const parseExplainTarget = (text: string, namespace: string | undefined): ExplainTarget => {
-  const [protocol, place] = splitProtocol(text.trim());
-  const [, nodePort] = /^:?(\d+)$/.exec(place) ?? [];
+  const [protocol, rest] = splitProtocol(text.trim());
+  const [, nodePort] = /^:?(\d+)$/.exec(rest) ?? [];
   if (nodePort !== undefined) {
     if (Number(nodePort) > 65_535)
-      throw new InputError(`"${place}" is no node port; ports are numbers up to 65535`);
+      throw new InputError(`"${rest}" is not a valid node port: a port is a number up to 65535`);
     return { by: 'node-port', port: Number(nodePort), protocol };
   }
-  const address = parseAddressTarget(place);
+  const address = parseAddressTarget(rest);
   if (address !== undefined) return { by: 'address', target: address, protocol };
-  const [, name, port] = /^([a-z0-9][a-z0-9.-]*)(?::([a-z0-9-]+))?$/.exec(place) ?? [];
+  const [, name, port] = /^([a-z0-9][a-z0-9.-]*)(?::([a-z0-9-]+))?$/.exec(rest) ?? [];
   if (name !== undefined && namespace === undefined) return { by: 'bare-name', name, port };
-  const target = parseTarget(place, namespace);
+  const target = parseTarget(rest, namespace);
   return target.by === 'address' ? { by: 'address', target, protocol } : { by: 'name', target };
 };
 
-/** A Service with the part of it that is meant. */
+/** A Service, and which part of it the target selects. */
 export interface FoundService {
-  /** As `namespace/name`. */
+  /** `namespace/name`. */
   readonly service: string;
+  /** Why the daemon found it, for people. */
   readonly because: string;
-  /** The pod that was asked for, as `namespace/name`, or its address. */
+  /** The pod that is the target: `namespace/name`, its address, or its address and port. */
   readonly pod: string | undefined;
-  readonly matches: (served: ServedVirtualServerResponse) => boolean;
+  readonly matches: (served: ServedVirtualServer) => boolean;
 }
 
 const everything = (): boolean => true;
 
-const queryOf = (wish: ExplainTarget): string => {
-  switch (wish.by) {
+const queryOf = (target: ExplainTarget): string => {
+  switch (target.by) {
     case 'address': {
-      const { address, port } = wish.target;
-      if (port === undefined) return address;
-      return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+      const { address, port } = target.target;
+      return port === undefined ? address : formatSocketAddress(address, port);
     }
     case 'node-port':
-      return String(wish.port);
+      return String(target.port);
     case 'bare-name':
-      return wish.name;
+      return target.name;
     case 'name':
-      return `${wish.target.namespace}/${wish.target.name}`;
+      return `${target.target.namespace}/${target.target.name}`;
   }
 };
 
-const hasPort = ({ port }: ServedVirtualServerResponse, wanted: string | undefined): boolean =>
-  wanted === undefined || port?.name === wanted || String(port?.port) === wanted;
+const hasPort = ({ port }: ServedVirtualServer, requested: string | undefined): boolean =>
+  requested === undefined || port?.name === requested || String(port?.port) === requested;
 
-const keyOf = (wish: ExplainTarget): ((key: string) => boolean) => {
-  if (wish.by !== 'address' && wish.by !== 'node-port') return everything;
-  const protocol = wish.protocol === undefined ? '' : `${wish.protocol} `;
-  if (wish.by === 'node-port') return (key) => key.startsWith(protocol) && key.endsWith(`:${wish.port}`);
-  const { address, port } = wish.target;
-  return (key) => {
-    const target = parseAddressTarget(key.split(' ')[1] ?? '');
-    return (
-      key.startsWith(protocol) && target?.address === address && (port === undefined || target.port === port)
-    );
-  };
+type NumericTarget = Extract<ExplainTarget, { by: 'address' | 'node-port' }>;
+
+const matchesIdentity = (target: NumericTarget, identity: VirtualServerIdentity): boolean => {
+  if (identity.by !== 'address') return false;
+  if (target.protocol !== undefined && target.protocol !== identity.protocol) return false;
+  if (target.by === 'node-port') return identity.port === target.port;
+  const { address, port } = target.target;
+  return identity.address === address && (port === undefined || port === identity.port);
 };
 
-const isEndpoint = (because: string): boolean => /^(pod|endpoint) /.test(because);
+export const isNumericTarget = (target: ExplainTarget): target is NumericTarget =>
+  target.by === 'address' || target.by === 'node-port';
 
-const foundService = (wish: ExplainTarget, { service, because }: LookupMatch): FoundService => {
-  const base = { service, because };
-  if (isEndpoint(because)) {
-    const of = because.replace(/^(pod|endpoint) /, '');
-    return { ...base, pod: of, matches: everything };
+const isEndpoint = ({ matched }: LookupMatch): boolean => matched === 'pod' || matched === 'endpoint';
+
+const matcherFor = (target: ExplainTarget): FoundService['matches'] => {
+  switch (target.by) {
+    case 'name':
+      return (served) => hasPort(served, target.target.port);
+    case 'bare-name':
+      return (served) => hasPort(served, target.port);
+    case 'node-port':
+      return (served) => served.frontend === 'NodePort' && matchesIdentity(target, served.identity);
+    case 'address':
+      return ({ identity }) => matchesIdentity(target, identity);
   }
-  if (wish.by === 'name')
-    return { ...base, pod: undefined, matches: (served) => hasPort(served, wish.target.port) };
-  if (wish.by === 'bare-name')
-    return { ...base, pod: undefined, matches: (served) => hasPort(served, wish.port) };
-  const isKey = keyOf(wish);
-  return {
-    ...base,
-    pod: undefined,
-    matches: ({ key, frontend }) => isKey(key) && (wish.by !== 'node-port' || frontend === 'NodePort'),
-  };
 };
 
-const isOfKind = (wish: ExplainTarget, { because }: LookupMatch): boolean => {
-  if (wish.by === 'name' && wish.target.by !== 'service-or-pod')
-    return wish.target.by === 'pod' ? because.startsWith('pod ') : because.startsWith('Service ');
-  return true;
+const foundService = (target: ExplainTarget, match: LookupMatch): FoundService => {
+  const { service, because, endpoint } = match;
+  return isEndpoint(match)
+    ? { service, because, pod: endpoint, matches: everything }
+    : { service, because, pod: undefined, matches: matcherFor(target) };
 };
 
-/** What the daemon finds. What has a Service's and a pod's name means the Service. */
+const isOfKind = (target: ExplainTarget, { matched }: LookupMatch): boolean => {
+  if (target.by !== 'name' || target.target.by === 'service-or-pod') return true;
+  return matched === target.target.by;
+};
+
+/** Looks the target up in the daemon. A name that a Service and a pod share means the Service. */
 export const findServices = async (
   client: Pick<AdminClient, 'lookUp'>,
-  wish: ExplainTarget,
+  target: ExplainTarget,
 ): Promise<readonly FoundService[]> => {
-  const { matches } = await client.lookUp(queryOf(wish));
-  const fitting = matches.filter((match) => isOfKind(wish, match));
-  const services = fitting.filter(({ because }) => !isEndpoint(because));
+  const { matches } = await client.lookUp(queryOf(target));
+  const fitting = matches.filter((match) => isOfKind(target, match));
+  const services = fitting.filter((match) => !isEndpoint(match));
   const chosen = services.length > 0 ? services : fitting;
-  const protocol = wish.by === 'address' || wish.by === 'node-port' ? wish.protocol : undefined;
+  const requested = isNumericTarget(target) ? target.protocol : undefined;
   return chosen
-    .filter(
-      ({ because }) =>
-        protocol === undefined || !/ (TCP|UDP|SCTP) /.test(because) || because.includes(` ${protocol} `),
-    )
-    .map((match) => foundService(wish, match));
+    .filter(({ protocol }) => requested === undefined || protocol === undefined || protocol === requested)
+    .map((match) => foundService(target, match));
 };
 
-/** The name that was probably meant. */
+/** The name that the user most likely meant. */
 export const suggestName = (
   { virtualServers }: VirtualServersResponse,
-  wish: ExplainTarget,
+  target: ExplainTarget,
 ): string | undefined => {
   const all = Object.values(virtualServers);
   const services = new Set(all.flatMap(({ service }) => service ?? []));
-  if (wish.by === 'bare-name') {
+  if (target.by === 'bare-name') {
     const short = new Map([...services].map((service) => [service.split('/')[1] ?? '', service]));
-    const meant = nearest(wish.name, short.keys());
+    const meant = nearest(target.name, short.keys());
     return meant === undefined ? undefined : short.get(meant);
   }
-  if (wish.by !== 'name') return undefined;
+  if (target.by !== 'name') return undefined;
   const pods = new Set(
     all.flatMap(({ realServers }) => Object.values(realServers).flatMap(({ pod }) => pod ?? [])),
   );
-  return nearest(`${wish.target.namespace}/${wish.target.name}`, [...services, ...pods]);
+  return nearest(`${target.target.namespace}/${target.target.name}`, [...services, ...pods]);
 };
 
-/** The Services of that name that are gone, but of which something lingers. */
+/** Deleted Services of that name that still have virtual servers. */
 export const orphanedServices = (
   { virtualServers }: VirtualServersResponse,
-  wish: ExplainTarget,
+  target: ExplainTarget,
 ): readonly string[] => {
   const isMeant = (service: string): boolean =>
-    (wish.by === 'name' &&
-      wish.target.by !== 'pod' &&
-      service === `${wish.target.namespace}/${wish.target.name}`) ||
-    (wish.by === 'bare-name' && service.endsWith(`/${wish.name}`));
-  const orphaned = Object.values(virtualServers).filter((names) => names.lingering !== undefined);
+    (target.by === 'name' &&
+      target.target.by !== 'pod' &&
+      service === `${target.target.namespace}/${target.target.name}`) ||
+    (target.by === 'bare-name' && service.endsWith(`/${target.name}`));
+  const orphaned = Object.values(virtualServers).filter(({ lingering }) => lingering !== undefined);
   return [...new Set(orphaned.flatMap(({ service }) => service ?? []))].filter(isMeant);
 };
 
-/** Whether the kernel's virtual server is meant; only addresses and ports can say so without names. */
-export const keyMatcherFor = (wish: ExplainTarget): ((key: string) => boolean) =>
-  wish.by === 'address' || wish.by === 'node-port' ? keyOf(wish) : () => false;
-
-export const isNumericTarget = (wish: ExplainTarget): boolean =>
-  wish.by === 'address' || wish.by === 'node-port';
-
-/** The node that a pod of this address is on, as far as the Service tells. */
-export const isPodLocal = (
-  { endpoints, node }: ServiceReportResponse,
-  address: string,
-): boolean | undefined => {
-  const found = endpoints.find(
-    ({ realServer }) => parseAddressTarget(realServer)?.address === parseIp(address),
-  );
-  return found && found.node === node.name;
-};
+/** Whether the target selects a virtual server of the kernel; without names only addresses and ports can. */
+export const identityMatcherFor = (target: ExplainTarget): ((identity: VirtualServerIdentity) => boolean) =>
+  isNumericTarget(target) ? (identity) => matchesIdentity(target, identity) : () => false;

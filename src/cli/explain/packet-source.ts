@@ -13,13 +13,13 @@ import type { PodTraffic } from '../../model/pod-traffic.js';
 import type { Expression, TableDeclaration } from '../../nftables/declarations.js';
 import type { PacketSource } from './trace-packet.js';
 
-/** What `--from` says. */
+/** The value of `--from`. */
 export interface SourceOption {
   readonly who: 'pod' | 'node' | 'outside' | 'address';
   readonly address: IpAddress | undefined;
 }
 
-/** Reads `pod`, `node`, `outside`, an address, or `pod=ADDRESS`, `outside=ADDRESS`; undefined where it is none of them. */
+/** Reads `pod`, `node`, `outside`, an address, or `pod=ADDRESS`, `outside=ADDRESS`; undefined for anything else. */
 export const parseSourceOption = (text: string): SourceOption | undefined => {
   const bare = parseIp(text);
   if (bare !== undefined) return { who: 'address', address: bare };
@@ -47,13 +47,13 @@ const nameOf = (steps: readonly Expression[]): PodTraffic | undefined => {
   const [load, compare] = steps;
   if (load?.kind !== 'meta' || load.key !== 'iifname') return undefined;
   if (compare?.kind !== 'compare' || typeof compare.value === 'number') return undefined;
-  // All bytes without a zero: a name that no interface has.
+  // No zero byte at the end: no interface has such a name.
   if (compare.value.length === 16 && compare.value.at(-1) !== 0) return undefined;
   const name = new TextDecoder().decode(compare.value).replace(/\0+$/, '');
   return compare.value.length === 16 ? { by: 'interface', name } : { by: 'interface-prefix', prefix: name };
 };
 
-/** How the rules that a node has tell pods from others; undefined where they do not. */
+/** How the packet rules recognize traffic from this node's pods; undefined where they do not. */
 export const podTrafficFromRules = ({ family, chains }: TableDeclaration): PodTraffic | undefined => {
   const rules = chains
     .filter(({ name }) => name === 'local-elsewhere' || name === 'cluster-ip')
@@ -65,13 +65,13 @@ export const podTrafficFromRules = ({ family, chains }: TableDeclaration): PodTr
   return undefined;
 };
 
-/** RFC 5737 and RFC 3849: addresses of nobody. */
+/** From the documentation networks of RFC 5737 and RFC 3849. */
 const unassignedAddresses: Readonly<Record<Family, IpAddress>> = {
   IPv4: '192.0.2.250' as IpAddress,
   IPv6: '2001:db8::fa' as IpAddress,
 };
 
-/** An address high up in a network, where hardly anybody is. */
+/** An address near the end of a network, which is rarely in use. */
 const addressInside = ({ address, prefixLength }: Cidr): IpAddress => {
   const bytes = ipToBytes(address);
   const last = bytes.length - 1;
@@ -85,9 +85,9 @@ export interface PacketSourceFacts {
   readonly podTraffic: PodTraffic | undefined;
   /** Addresses of this machine. */
   readonly isLocal: (address: IpAddress) => boolean;
-  /** Whether the pod of an address is on this node; undefined: no pod of that address is known. */
+  /** Whether the pod with this address is on this node; undefined: no such pod is known. */
   readonly isPodLocal: (address: IpAddress) => boolean | undefined;
-  /** Who alone may come in from outside; [] where all may. */
+  /** The only clients admitted from outside; [] where all are. */
   readonly ranges: readonly Cidr[];
 }
 
@@ -131,7 +131,7 @@ const ofAddress = (address: IpAddress, facts: PacketSourceFacts): PacketSource =
     : outside(address, true);
 };
 
-/** Who asks, in one family; undefined where the address that was given is of the other one. Who has given none gets an address that stands for all others. */
+/** The source of the packet in one family; undefined where the given address is of the other family. Without a given address, an example address stands for all. */
 export const packetSourceFor = (
   { who, address }: SourceOption,
   facts: PacketSourceFacts,

@@ -2,7 +2,7 @@ import type { Paint } from '../output/columns.js';
 import { remedyLines, screenWidth, wrapLines } from '../doctor/doctor-text.js';
 import type { Palette } from '../output/palette.js';
 import { formatSocketAddress } from '../../base/ip.js';
-import { printable } from '../../base/text.js';
+import { formatCount, printable } from '../../base/text.js';
 import type { CheckLine, Mark } from './facts.js';
 import type { Section, ServiceReport, Verdict } from './service-report.js';
 import type { Trace } from './trace-packet.js';
@@ -14,9 +14,9 @@ const paintOf = (mark: Mark, palette: Palette): Paint => {
   return mark === 'warn' ? palette.warning : (text) => text;
 };
 
-/** A sign, the text beside it, and what belongs to it under it. */
+/** The sign and the text; below them the details and remedies. */
 const lineText = (
-  { mark, text, details = [], next = '' }: CheckLine,
+  { mark, text, details = [], remedies = [] }: CheckLine,
   palette: Palette,
 ): readonly string[] => {
   const paint = paintOf(mark, palette);
@@ -25,7 +25,7 @@ const lineText = (
     `  ${paint(signs[mark])} ${paint(first)}`,
     ...rest.map((line) => `    ${paint(line)}`),
     ...details.map((line) => `      ${palette.faint(printable(line))}`),
-    ...remedyLines(next, screenWidth - 4).map((line) => `    ${line}`),
+    ...remedyLines(remedies, screenWidth - 4).map((line) => `    ${line}`),
   ];
 };
 
@@ -36,16 +36,16 @@ const sectionText = ({ title, lines }: Section, palette: Palette): readonly stri
 ];
 
 const endTexts: Readonly<Record<Trace['end'], readonly [Mark, string]>> = {
-  answered: ['ok', 'it is answered'],
-  refused: ['fail', 'it is refused'],
-  dropped: ['fail', 'it is dropped: the asker waits until it gives up'],
-  nowhere: ['fail', 'it does not reach IPVS on this node'],
-  node: ['note', 'IPVS has no part in it'],
+  answered: ['ok', 'the client gets a reply'],
+  refused: ['fail', 'the connection is refused'],
+  dropped: ['fail', 'the packet is dropped: the client waits until it times out'],
+  nowhere: ['fail', 'the packet does not reach IPVS on this node'],
+  node: ['note', 'IPVS does not handle the packet'],
 };
 
 const traceTitle = ({ to, from }: Trace): string => {
-  const whom = { pod: 'a pod', node: 'the node itself', outside: 'outside' }[from.who];
-  return `A packet from ${whom} to ${to.protocol} ${formatSocketAddress(to.address, to.port)}`;
+  const sender = { pod: 'a pod', node: 'this node', outside: 'outside the cluster' }[from.who];
+  return `Packet from ${sender} to ${to.protocol} ${formatSocketAddress(to.address, to.port)}`;
 };
 
 const traceText = (trace: Trace, palette: Palette): readonly string[] => {
@@ -55,26 +55,31 @@ const traceText = (trace: Trace, palette: Palette): readonly string[] => {
     palette.strong(traceTitle(trace)),
     ...trace.steps.flatMap((step) => lineText(step, palette)),
     ...lineText(
-      lost ? { mark: 'warn', text: 'it arrives, but the answer may be lost' } : { mark, text: `so ${end}` },
+      lost
+        ? { mark: 'warn', text: 'Result: the packet arrives, but the reply may be lost' }
+        : { mark, text: `Result: ${end}` },
       palette,
     ),
     '',
   ];
 };
 
-const verdictWords: Readonly<Record<Verdict['mark'], string>> = {
-  ok: '✓ all is well',
-  warn: '! look at it',
-  fail: '✗ something is wrong',
+const summaryText = ({ mark, errors, warnings }: Verdict): string => {
+  if (mark === 'ok') return `${signs.ok} no problems found`;
+  const counts = [
+    ...(errors > 0 ? [formatCount(errors, 'error')] : []),
+    ...(warnings > 0 ? [formatCount(warnings, 'warning')] : []),
+  ];
+  return `${signs[mark]} ${counts.join(', ')}`;
 };
 
-const verdictText = ({ mark, text, next = '' }: Verdict, palette: Palette): readonly string[] => [
-  `${palette.strong('Verdict')}: ${paintOf(mark, palette)(verdictWords[mark])}`,
-  ...wrapLines(text, screenWidth - 2).map((line) => `  ${line}`),
-  ...remedyLines(next, screenWidth - 2).map((line) => `  ${line}`),
+const verdictText = (verdict: Verdict, palette: Palette): readonly string[] => [
+  `${palette.strong('Verdict')}: ${paintOf(verdict.mark, palette)(summaryText(verdict))}`,
+  ...wrapLines(verdict.text, screenWidth - 2).map((line) => `  ${line}`),
+  ...remedyLines(verdict.remedies, screenWidth - 2).map((line) => `  ${line}`),
 ];
 
-/** A story for people. */
+/** The report as text. */
 export const serviceReportText = (
   { subject, sections, traces, verdict }: ServiceReport,
   palette: Palette,

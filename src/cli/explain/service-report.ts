@@ -13,9 +13,10 @@ import {
 import { kernelChecks, packetRuleChecks } from './checks/kernel-checks.js';
 import { daemonChecks, nodeChecks } from './checks/node-checks.js';
 import { serviceChecks } from './checks/service-checks.js';
+import type { Remedy } from '../../doctor/remedy.js';
 import type { Trace } from './trace-packet.js';
 
-/** All of them, in the order of the story. */
+/** All checks, in the order of the report: causes come before their effects. */
 export const reportChecks: Readonly<Record<SectionId, readonly ReportCheck[]>> = {
   service: serviceChecks,
   endpoints: endpointChecks,
@@ -26,7 +27,7 @@ export const reportChecks: Readonly<Record<SectionId, readonly ReportCheck[]>> =
 };
 
 export interface ReportLine extends CheckLine {
-  /** Of the judgement. */
+  /** Of the check. */
   readonly id: string;
 }
 
@@ -39,12 +40,14 @@ export interface Section {
 export interface Verdict {
   readonly mark: Exclude<Mark, 'note'>;
   readonly text: string;
-  /** What to do next; absent where there is nothing to do. */
-  readonly next?: string;
+  /** How many lines of the report are errors and warnings. */
+  readonly errors: number;
+  readonly warnings: number;
+  readonly remedies: readonly Remedy[];
 }
 
 export interface ServiceReport {
-  /** What it is about: `shop/web`, or the target where no Service asks for it. */
+  /** The Service, `shop/web`, or the target where no Service requests it. */
   readonly subject: string;
   readonly sections: readonly Section[];
   readonly traces: readonly Trace[];
@@ -63,26 +66,28 @@ const activeText = ({ virtualServers }: KernelFacts, served: ReportFacts['served
   const active = served
     .flatMap(({ key }) => [...(virtualServers.get(key)?.realServers.values() ?? [])])
     .reduce((sum, { activeConnections }) => sum + activeConnections, 0);
-  return ` in the kernel as wanted, with ${formatCount(active, 'active connection')}`;
+  return `in the kernel as desired, with ${formatCount(active, 'active connection')}`;
 };
 
 const healthyText = ({ served, service, kernel, target }: ReportFacts): string => {
-  if (service === undefined) return `${target} is in the kernel; whether that is right nobody can tell here`;
+  if (service === undefined)
+    return `${target} is in the kernel; without the daemon the desired state is unknown`;
   const [subject, verb] =
-    served.length === 1 ? ['its virtual server', 'is'] : [`all ${served.length} virtual servers`, 'are'];
-  const where = 'value' in kernel ? activeText(kernel.value, served) : ' as the daemon wants';
-  return `${service.service.name} is well: ${subject} ${verb}${where}`;
+    served.length === 1 ? ['the virtual server', 'is'] : [`all ${served.length} virtual servers`, 'are'];
+  const state =
+    'value' in kernel ? activeText(kernel.value, served) : 'in the kernel, as far as the daemon knows';
+  return `${subject} of ${service.service.name} ${verb} ${state}`;
 };
 
-const endWords: Readonly<Record<Trace['end'], string>> = {
-  answered: 'perhaps not answered',
-  refused: 'refused',
-  dropped: 'dropped',
-  nowhere: 'not delivered',
-  node: 'not taken by IPVS',
+const endTexts: Readonly<Record<Trace['end'], string>> = {
+  answered: 'may get no reply',
+  refused: 'is refused',
+  dropped: 'is dropped',
+  nowhere: 'does not reach IPVS',
+  node: 'is not handled by IPVS',
 };
 
-/** A packet that is not answered, be it as it should: it was asked about. */
+/** A traced packet that gets no reply is a finding even if the configuration demands it: the user traced it. */
 const stoppedPacketLines = ({ to, from, end, steps }: Trace): readonly CheckLine[] => {
   const step =
     steps.find(({ mark }) => mark === 'fail') ??
@@ -92,35 +97,27 @@ const stoppedPacketLines = ({ to, from, end, steps }: Trace): readonly CheckLine
   return [
     {
       mark: 'warn',
-      text: `a packet of ${who} to ${to.protocol} ${formatSocketAddress(to.address, to.port)} is ${endWords[end]}: ${step.text}`,
+      text: `a packet from ${who} to ${to.protocol} ${formatSocketAddress(to.address, to.port)} ${endTexts[end]}: ${step.text}`,
     },
   ];
 };
 
-/** The worst that was found, the first of it: what comes first in the story is the cause of what follows. */
+/** The first of the worst lines: a cause comes before its effects. */
 const verdictOf = (facts: ReportFacts, sections: readonly Section[], traces: readonly Trace[]): Verdict => {
   const lines: readonly CheckLine[] = [
     ...sections.flatMap((section) => section.lines),
     ...traces.flatMap(stoppedPacketLines),
   ];
-  for (const mark of ['fail', 'warn'] as const) {
-    const found = lines.filter((line) => line.mark === mark);
-    const [worst] = found;
-    if (worst === undefined) continue;
-    const more =
-      found.length > 1
-        ? ` (and ${found.length - 1} more ${mark === 'fail' ? 'wrong' : 'to look at'}, above)`
-        : '';
-    return {
-      mark,
-      text: `${worst.text}${more}`,
-      ...(worst.next === undefined ? {} : { next: worst.next }),
-    };
-  }
-  return { mark: 'ok', text: healthyText(facts) };
+  const failed = lines.filter(({ mark }) => mark === 'fail');
+  const warned = lines.filter(({ mark }) => mark === 'warn');
+  const counts = { errors: failed.length, warnings: warned.length };
+  const worst = failed[0] ?? warned[0];
+  if (worst === undefined) return { mark: 'ok', text: healthyText(facts), ...counts, remedies: [] };
+  const mark = failed.length > 0 ? 'fail' : 'warn';
+  return { mark, text: worst.text, ...counts, remedies: worst.remedies ?? [] };
 };
 
-/** What there is to tell of a target. */
+/** Makes the report of a target. */
 export const buildServiceReport = (facts: ReportFacts, traces: readonly Trace[]): ServiceReport => {
   const ids = Object.keys(reportChecks) as SectionId[];
   const sections = ids.map((id) => sectionOf(id, facts)).filter(({ lines }) => lines.length > 0);

@@ -4,20 +4,20 @@ import type { Protocol } from '../../base/protocol.js';
 import type { RealServerObservation } from '../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 
-/** Who asks. */
+/** The sender of the packet. */
 export interface PacketSource {
   readonly who: 'pod' | 'node' | 'outside';
-  /** Undefined: the node, which speaks with the address that it speaks to. */
+  /** Undefined: the node, which uses the destination address as its source. */
   readonly address: IpAddress | undefined;
-  /** On this node. */
+  /** Whether it is on this node. */
   readonly here: boolean;
-  /** Whether somebody named the address, or it stands for any. */
+  /** Whether the user gave the address; otherwise it is an example. */
   readonly given: boolean;
-  /** Where its packets come in; '' for the node itself. */
+  /** The interface that its packets arrive on; '' for the node itself. */
   readonly interfaceName: string;
 }
 
-/** Where a packet goes to. */
+/** The destination of the packet. */
 export interface Destination {
   readonly address: IpAddress;
   readonly protocol: Protocol | 'ICMP';
@@ -27,18 +27,18 @@ export interface Destination {
 export interface TraceFacts {
   readonly to: Destination;
   readonly from: PacketSource;
-  /** Of the family; undefined: they are not in force. */
+  /** The packet rules of the family; undefined: not in force. */
   readonly rules: RuleEnvironment | undefined;
-  /** Whether the address is one of this machine, and whether it is on kube-ipvs0. */
+  /** Whether an interface of this node has the address, and whether kube-ipvs0 has it. */
   readonly isLocal: (address: IpAddress) => boolean;
   readonly isVip: (address: IpAddress) => boolean;
-  /** As the kernel has it; undefined: it has none there. */
+  /** At the destination; undefined: the kernel has none. */
   readonly virtualServer: ObservedVirtualServer | undefined;
-  /** Whose a real server is, as `default/web-1 on n2`; '' where nobody told. */
+  /** The pod and node of a real server, `web-1 on n2`; '' where unknown. */
   readonly nameOf: (realServer: RealServerObservation) => string;
-  /** Whether it is on this node; undefined: nobody told. */
+  /** Whether a real server is on this node; undefined: unknown. */
   readonly isOnThisNode: (realServer: RealServerObservation) => boolean | undefined;
-  /** What on this node keeps packets from being passed on, a sentence each. */
+  /** What keeps this node from forwarding packets. */
   readonly obstacles: readonly string[];
 }
 
@@ -49,57 +49,49 @@ export interface TraceStep {
   readonly text: string;
 }
 
-/** Who may answer, and what of the asker it sees. */
+/** A real server that may answer, and the source address that it sees. */
 export interface Candidate {
   readonly realServer: string;
   readonly name: string;
-  /** `own`: the asker's address; `node`: this node's, masqueraded; `destination`: the address that was asked; `local`: it is a process of this node. */
+  /** `own`: the client's address; `node`: this node's, masqueraded; `destination`: the destination address; `local`: it is a process on this node. */
   readonly sees: 'own' | 'node' | 'destination' | 'local';
-  /** Its answer finds no way back to the asker. */
+  /** Its reply does not return through this node, and the client does not recognize it. */
   readonly lost: boolean;
 }
 
 export interface Trace {
   readonly from: PacketSource;
   readonly to: Destination;
-  /** `answered`: by one of the candidates; `node`: IPVS has no part in it, a process of this node may answer. */
+  /** `answered`: by one of the candidates; `node`: not by IPVS, but a process on this node may answer. */
   readonly end: 'answered' | 'refused' | 'dropped' | 'nowhere' | 'node';
   readonly candidates: readonly Candidate[];
   readonly steps: readonly TraceStep[];
 }
 
 const sourceText = ({ from, to }: TraceFacts): string => {
-  if (from.who === 'node') return `this node itself, which speaks with ${to.address} as its own address`;
-  const who = from.who === 'pod' ? `a pod of ${from.here ? 'this' : 'another'} node` : 'a client outside';
-  if (from.given) return `${who}, ${from.address}`;
-  return `${who} (as ${from.address}, which stands for any)`;
+  if (from.who === 'node') return `from this node, with source address ${to.address}`;
+  const who =
+    from.who === 'pod' ? `a pod on ${from.here ? 'this' : 'another'} node` : 'a client outside the cluster';
+  return from.given ? `from ${who}, ${from.address}` : `from ${who}, for example ${from.address}`;
 };
 
 const arrivalStep = (facts: TraceFacts): TraceStep => {
   const { to, isVip, isLocal } = facts;
-  if (isVip(to.address))
+  const source = sourceText(facts);
+  if (!isLocal(to.address) && !isVip(to.address))
     return {
       id: 'arrive',
-      mark: 'ok',
-      text: `${sourceText(facts)}: delivered here, ${to.address} is on kube-ipvs0`,
+      mark: 'fail',
+      text: `${source}: no interface of this node has ${to.address}; the packet is routed elsewhere and never reaches IPVS`,
     };
-  return isLocal(to.address)
-    ? {
-        id: 'arrive',
-        mark: 'ok',
-        text: `${sourceText(facts)}: delivered here, ${to.address} is an address of this node`,
-      }
-    : {
-        id: 'arrive',
-        mark: 'fail',
-        text: `${sourceText(facts)}: ${to.address} is on no interface of this node, so that the packet goes where routes lead and never meets IPVS`,
-      };
+  const where = isVip(to.address) ? 'on kube-ipvs0' : 'an address of this node';
+  return { id: 'arrive', mark: 'ok', text: `${source}: delivered to this node, ${to.address} is ${where}` };
 };
 
-/** The rules that decided something, in the words of their comments. */
-const decidingRules = ({ matchedRules: met }: HookResult): string => {
-  const named = met
-    // That an address stays as it is decides nothing.
+/** The comments of the rules that decided. */
+const decidingRules = ({ matchedRules }: HookResult): string => {
+  const named = matchedRules
+    // These rules translate an address to itself and decide nothing.
     .filter(({ rule }) => rule.expressions.every(({ kind }) => kind !== 'destination-nat'))
     .map(({ rule }) => rule.comment)
     .filter((comment) => comment !== undefined);
@@ -113,35 +105,35 @@ const rulesStep = (rules: RuleEnvironment | undefined, walked: HookResult | unde
     return {
       id: 'rules',
       mark: 'warn',
-      text: 'there are no packet rules of kube-ipvs here: nothing is masqueraded, dropped or refused by them',
+      text: 'the packet rules of kube-ipvs are missing: nothing is masqueraded, dropped or refused',
     };
   const deciding = decidingRules(walked);
   const because = deciding === '' ? '' : `: ${deciding}`;
   if (walked.verdict === 'dropped')
-    return { id: 'rules', mark: 'fail', text: `packet rules drop it${because}` };
+    return { id: 'rules', mark: 'fail', text: `the packet rules drop it${because}` };
   if (walked.verdict !== 'accepted')
     return {
       id: 'rules',
       mark: 'fail',
-      text: `packet rules refuse it with ${refusalTexts[walked.verdict]}${because}`,
+      text: `the packet rules refuse it with ${refusalTexts[walked.verdict]}${because}`,
     };
   return {
     id: 'rules',
     mark: 'ok',
-    text: deciding === '' ? 'no packet rule is about it' : `packet rules let it pass${because}`,
+    text: deciding === '' ? 'no packet rule matches it' : `the packet rules accept it${because}`,
   };
 };
 
 const schedulerTexts: Readonly<Record<string, string>> = {
-  rr: 'one after the other (rr)',
-  wrr: 'one after the other, by weight (wrr)',
+  rr: 'in turn (rr)',
+  wrr: 'in turn, by weight (wrr)',
   lc: 'with the fewest connections (lc)',
   wlc: 'with the fewest connections for its weight (wlc)',
-  sh: 'by the address of the client (sh)',
-  dh: 'by the destination (dh)',
-  mh: 'by a hash of the client that changes little (mh)',
-  sed: 'that answers soonest (sed)',
-  nq: 'that is idle, or answers soonest (nq)',
+  sh: 'by a hash of the source address (sh)',
+  dh: 'by a hash of the destination address (dh)',
+  mh: 'by a consistent hash of the source address (mh)',
+  sed: 'with the shortest expected delay (sed)',
+  nq: 'that is idle or has the shortest expected delay (nq)',
 };
 
 const weightText = ({ weight }: RealServerObservation, all: readonly RealServerObservation[]): string =>
@@ -150,11 +142,15 @@ const weightText = ({ weight }: RealServerObservation, all: readonly RealServerO
 const ipvsStep = (facts: TraceFacts, open: readonly RealServerObservation[]): TraceStep => {
   const { virtualServer, nameOf } = facts;
   if (virtualServer === undefined) {
-    const text = 'IPVS has no virtual server there: only a process of this node may answer';
+    const text = 'IPVS has no virtual server there: only a process on this node can answer';
     return { id: 'ipvs', mark: facts.isVip(facts.to.address) ? 'fail' : 'note', text };
   }
   if (open.length === 0)
-    return { id: 'ipvs', mark: 'fail', text: 'IPVS has no real server that takes connections: it refuses' };
+    return {
+      id: 'ipvs',
+      mark: 'fail',
+      text: 'IPVS has no real server that accepts connections: the connection is refused',
+    };
   const { persistence, scheduler } = virtualServer.server;
   const shown = open
     .slice(0, 8)
@@ -164,9 +160,13 @@ const ipvsStep = (facts: TraceFacts, open: readonly RealServerObservation[]): Tr
     );
   const more = open.length > shown.length ? ` and ${open.length - shown.length} more` : '';
   const sticky =
-    persistence === undefined ? '' : `; whoever asked within ${persistence.seconds} s gets the one of before`;
+    persistence === undefined
+      ? ''
+      : `; a client that connected within ${persistence.seconds} s gets the same one again`;
   const choice =
-    open.length === 1 ? 'takes' : `picks one of ${open.length}, ${schedulerTexts[scheduler] ?? scheduler},`;
+    open.length === 1
+      ? 'forwards it to'
+      : `picks one of ${open.length} real servers, ${schedulerTexts[scheduler] ?? scheduler}:`;
   return { id: 'ipvs', mark: 'ok', text: `IPVS ${choice} ${shown.join(', ')}${more}${sticky}` };
 };
 
@@ -187,7 +187,7 @@ const candidateFor = (facts: TraceFacts, real: RealServerObservation, mark: numb
     }).masqueraded;
   if (masqueraded) return { ...base, sees: 'node', lost: false };
   const isFar = facts.isOnThisNode(real) === false;
-  // The other node answers the asker itself; it cannot know that this node has changed the address.
+  // The real server replies directly to the client; it does not know that this node translated the address.
   if (from.who === 'node') return { ...base, sees: 'destination', lost: isFar };
   return { ...base, sees: 'own', lost: isFar && !from.here };
 };
@@ -199,17 +199,14 @@ const listed = (candidates: readonly Candidate[]): string => {
     : names.join(', ');
 };
 
-/** Of one, and of several. */
+/** For one real server, and for several. */
 const seesTexts: Readonly<Record<Candidate['sees'], readonly [string, string]>> = {
-  own: ["sees the asker's own address", "see the asker's own address"],
+  own: ["sees the client's address", "see the client's address"],
   node: ["sees this node's address (masqueraded)", "see this node's address (masqueraded)"],
-  destination: [
-    'sees the address that was asked as the source',
-    'see the address that was asked as the source',
-  ],
+  destination: ['sees the destination address as the source', 'see the destination address as the source'],
   local: [
-    'is a process of this node: the packet does not leave it, and is not masqueraded',
-    'are processes of this node: the packet does not leave it, and is not masqueraded',
+    'is a process on this node: the packet does not leave the node and is not masqueraded',
+    'are processes on this node: the packet does not leave the node and is not masqueraded',
   ],
 };
 
@@ -219,7 +216,7 @@ const sourceSteps = (candidates: readonly Candidate[]): readonly TraceStep[] =>
     if (group.length === 0) return [];
     const [one, several] = seesTexts[sees];
     if (group.length === 1) return [{ id: 'source', mark: 'ok', text: `${listed(group)} ${one}` }];
-    const who = group.length === candidates.length ? 'all of them' : listed(group);
+    const who = group.length === candidates.length ? 'all backends' : listed(group);
     return [{ id: 'source', mark: 'ok', text: `${who} ${several}` }];
   });
 
@@ -229,17 +226,17 @@ const replyStep = (facts: TraceFacts, candidates: readonly Candidate[]): TraceSt
     return {
       id: 'answer',
       mark: 'warn',
-      text: `${listed(lost)} on another node would answer past this node: the asker does not know that answer, unless its route back leads through here`,
+      text: `${listed(lost)} on another node would reply directly: the client does not recognize the reply unless it is routed through this node`,
     };
   const masqueraded = candidates.some(({ sees }) => sees === 'node');
   return {
     id: 'answer',
     mark: 'ok',
-    text: `the answer comes back through this node${masqueraded ? ', which it is addressed to' : ''}: IPVS gives it ${facts.to.address} as its source again`,
+    text: `the reply comes back through this node${masqueraded ? ', to which it is addressed' : ''}: IPVS sets its source to ${facts.to.address}`,
   };
 };
 
-/** What the rules say before IPVS takes the packet, or a process of the node does. */
+/** Runs the rules that the packet passes before IPVS, or a process on the node, receives it. */
 const walkPacketRules = ({ from, to, rules, virtualServer: entry }: TraceFacts): HookResult | undefined => {
   if (rules === undefined) return undefined;
   const packet = {
@@ -251,19 +248,19 @@ const walkPacketRules = ({ from, to, rules, virtualServer: entry }: TraceFacts):
   };
   if (from.who !== 'node') return runHook(rules, 'input', { ...packet, interfaceName: from.interfaceName });
   const sent = runHook(rules, 'output', { ...packet, interfaceName: '' });
-  // What IPVS does not take on its way out comes back in by the loopback interface.
+  // A packet that IPVS does not handle on output arrives again on the loopback interface.
   return sent.verdict === 'accepted' && entry === undefined
     ? runHook(rules, 'input', { ...packet, interfaceName: 'lo' })
     : sent;
 };
 
-/** In an order that does not change with the kernel's. */
+/** Independent of the kernel's order. */
 const byKey = (a: RealServerObservation, b: RealServerObservation): number =>
   a.key < b.key ? -1 : Number(a.key > b.key);
 
 const isOpen = (real: RealServerObservation): boolean => real.weight > 0;
 
-/** What becomes of the first packet of a connection, step by step, as the kernel's own tables decide. */
+/** Follows the first packet of a connection step by step through the kernel's tables. */
 export const tracePacket = (facts: TraceFacts): Trace => {
   const { to, from, rules, virtualServer } = facts;
   const steps: TraceStep[] = [arrivalStep(facts)];

@@ -1,26 +1,15 @@
 import { familyOf, parseCidr, type Cidr, type Family } from '../../base/ip.js';
-import type { Protocol } from '../../base/protocol.js';
-import type { ServedVirtualServerResponse } from '../../admin-api/responses.js';
-import { parseAddressTarget } from '../target/target.js';
+import { virtualServerKey } from '../../model/virtual-server.js';
 import { packetSourceFor, podTrafficFromRules, type SourceOption } from './packet-source.js';
-import type { KernelFacts, ReportFacts } from './facts.js';
-import { isPodLocal } from './find-services.js';
+import type { AddressIdentity, KernelFacts, ReportFacts, ServedVirtualServer } from './facts.js';
 import { tracePacket, type Destination, type Trace } from './trace-packet.js';
 
-/** So many virtual servers are traced. */
+/** At most this many virtual servers are traced. */
 export const maximumTraces = 8;
-
-export const destinationOf = (key: string): Destination | undefined => {
-  const [protocol = '', place = ''] = key.split(' ');
-  const target = parseAddressTarget(place);
-  if (target?.port === undefined) return undefined;
-  // Keys of virtual servers begin with nothing else.
-  return { address: target.address, port: target.port, protocol: protocol as Protocol };
-};
 
 const rangesOf = (
   { service }: ReportFacts,
-  served: ServedVirtualServerResponse | undefined,
+  served: ServedVirtualServer | undefined,
   to: Destination,
 ): readonly Cidr[] => {
   if (service === undefined || served === undefined || served.frontend === 'NodePort') return [];
@@ -35,30 +24,33 @@ const obstaclesOf = ({ node }: ReportFacts, family: Family): readonly string[] =
   return node.filter(({ id, result }) => result === 'fail' && ids.includes(id)).map(({ seen }) => seen);
 };
 
-const locationText = (names: ServedVirtualServerResponse['realServers'][string] | undefined): string =>
+const locationText = (names: ServedVirtualServer['realServers'][string] | undefined): string =>
   [names?.pod?.split('/')[1], names?.node === undefined ? undefined : `on ${names.node}`]
     .filter((part) => part !== undefined)
     .join(' ');
 
 const traceTo = (
-  to: Destination,
-  key: string,
+  to: AddressIdentity,
   from: SourceOption,
   facts: ReportFacts,
   kernel: KernelFacts,
 ): Trace | undefined => {
   const family = familyOf(to.address);
+  const key = virtualServerKey(to);
   const rules = kernel.rules[family];
-  const { service } = facts;
+  const { service, endpoints } = facts;
   const served = facts.served.find((one) => one.key === key);
-  const ranges = rangesOf(facts, served, to);
   const isLocal = (address: typeof to.address): boolean => kernel.addresses.has(address);
+  const isThisNode = (node: string | undefined): boolean => node === service?.node.name;
   const source = packetSourceFor(from, {
     family,
     podTraffic: rules && podTrafficFromRules(rules.table),
     isLocal,
-    isPodLocal: (address) => service && isPodLocal(service, address),
-    ranges,
+    isPodLocal: (address) => {
+      const endpoint = endpoints.find((one) => one.address === address);
+      return endpoint && isThisNode(endpoint.node);
+    },
+    ranges: rangesOf(facts, served, to),
   });
   if (source === undefined) return undefined;
   return tracePacket({
@@ -71,26 +63,28 @@ const traceTo = (
     nameOf: ({ key: real }) => locationText(served?.realServers[real]),
     isOnThisNode: ({ key: real }) => {
       const node = served?.realServers[real]?.node;
-      return node === undefined ? undefined : node === service?.node.name;
+      return node === undefined ? undefined : isThisNode(node);
     },
     obstacles: obstaclesOf(facts, family),
   });
 };
 
-/** The path of a packet to each virtual server that is meant; to the target itself where there is none. */
+const identitiesOf = ({ served }: ReportFacts, kernel: KernelFacts): readonly AddressIdentity[] =>
+  served.length > 0
+    ? served.map(({ identity }) => identity)
+    : [...kernel.virtualServers.values()].flatMap(({ server: { identity } }) =>
+        identity.by === 'address' ? [identity] : [],
+      );
+
+/** Traces a packet to each selected virtual server; to the target itself if there is none. */
 export const traceTargets = (
   facts: ReportFacts,
   from: SourceOption,
-  otherwise: Destination | undefined,
+  target: AddressIdentity | undefined,
 ): readonly Trace[] => {
   if (!('value' in facts.kernel)) return [];
   const kernel = facts.kernel.value;
-  const keys =
-    facts.served.length > 0 ? facts.served.map(({ key }) => key) : [...kernel.virtualServers.keys()];
-  const traces = keys.flatMap((key) => {
-    const to = destinationOf(key);
-    return to === undefined ? [] : (traceTo(to, key, from, facts, kernel) ?? []);
-  });
-  if (keys.length > 0 || otherwise === undefined) return traces.slice(0, maximumTraces);
-  return [traceTo(otherwise, '', from, facts, kernel) ?? []].flat();
+  const identities = identitiesOf(facts, kernel);
+  const destinations = identities.length > 0 || target === undefined ? identities : [target];
+  return destinations.flatMap((to) => traceTo(to, from, facts, kernel) ?? []).slice(0, maximumTraces);
 };

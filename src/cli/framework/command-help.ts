@@ -1,6 +1,6 @@
 import type { Command, Operand } from './command.js';
 
-/** Breaks a text into lines of at most so many letters; all but the first are indented. */
+/** Breaks a text into lines of this width; all but the first are indented. */
 export const wrapText = (text: string, width: number, indent: string): string => {
   const lines: string[] = [''];
   for (const word of text.split(/\s+/)) {
@@ -11,7 +11,7 @@ export const wrapText = (text: string, width: number, indent: string): string =>
   return lines.join(`\n${indent}`);
 };
 
-/** `<file...>`, or `[target]` where it may be left out. */
+/** `<file...>`, or `[target]` where it is optional. */
 export const operandUsage = ({ name, mandatory, variadic }: Operand): string => {
   const word = `${name}${variadic === true ? '...' : ''}`;
   return mandatory === true ? `<${word}>` : `[${word}]`;
@@ -29,13 +29,13 @@ export const examplesText = (examples: Command['examples']): string => {
   return `Examples:\n${lines.join('\n')}`;
 };
 
-/** `Exit status: 0 done, 1 an error, 2 called wrongly.` */
+/** `Exit status: 0 success, 1 error, 2 invalid command line.` */
 export const exitStatusText = (meanings: readonly string[]): string =>
   `Exit status: ${meanings.map((meaning, status) => `${status} ${meaning}`).join(', ')}.`;
 
 const textWidth = 110;
 
-/** What stands below the options in a command's --help. */
+/** The text below the options in the help of a command. */
 export const helpFooter = ({ description, examples, requirements, exitStatuses }: Command): string => {
   const paragraphs = (description ?? '').split('\n\n').filter((paragraph) => paragraph !== '');
   const last = [requirements, exitStatusText(exitStatuses)]

@@ -1,27 +1,28 @@
 import { colorModes } from '../output/palette.js';
 
-/** As --help and the README tell; `diff` has its own meaning for 1 and 2. */
+/** As --help and the README list them; `diff` and `status` define 1 and 2 differently. */
 export const exitStatus = { success: 0, error: 1, usage: 2 } as const;
 
-/** What may stand at a place of the command line; a shell completes it with this. */
+/** What a shell completes a word of the command line with. */
 export type CompletionKind = 'nothing' | 'file' | 'target' | 'daemon-flag';
 
-/** An option of a command, and how its value is read from what commander gives. */
+/** An option of a command. */
 export interface OptionDefinition<Value> {
   /** One letter. */
   readonly short?: string;
   readonly summary: string;
-  /** What stands for the value in help; undefined: it takes none. */
+  /** The name of its value in help; undefined: it takes none. */
   readonly placeholder?: string;
-  /** It may stand without its value. */
+  /** Its value may be omitted. */
   readonly isValueOptional?: boolean;
   readonly choices?: readonly string[];
-  /** What a shell offers where there are more values than can be listed. */
+  /** Values that a shell offers where others are valid too. */
   readonly suggestions?: readonly string[];
   readonly defaultValue?: string;
   readonly repeatable?: boolean;
   readonly mandatory?: boolean;
   readonly completion: CompletionKind;
+  /** Converts the value of commander. */
   readonly parse: (given: unknown) => Value;
 }
 
@@ -30,7 +31,7 @@ interface OptionDetails {
   readonly completion?: CompletionKind;
 }
 
-/** An option without a value: it was given or not. */
+/** An option without a value. */
 export const booleanOption = (summary: string, details: OptionDetails = {}): OptionDefinition<boolean> => ({
   completion: 'nothing',
   ...details,
@@ -40,7 +41,7 @@ export const booleanOption = (summary: string, details: OptionDetails = {}): Opt
 
 const textOf = (given: unknown): string | undefined => (typeof given === 'string' ? given : undefined);
 
-/** An option with a text. */
+/** An option with a text value. */
 export const stringOption = (
   placeholder: string,
   summary: string,
@@ -53,7 +54,7 @@ export const stringOption = (
   parse: textOf,
 });
 
-/** An option with a text, which is '' where it is given without one; one that is given stands after `=`. */
+/** An option with a text value that may be omitted: '' then. A value follows after `=`. */
 export const optionalStringOption = (
   placeholder: string,
   summary: string,
@@ -64,7 +65,7 @@ export const optionalStringOption = (
   parse: (given) => (given === true ? '' : textOf(given)),
 });
 
-/** An option that may be given several times; every text counts. */
+/** An option that may be repeated; it collects all values. */
 export const stringListOption = (
   placeholder: string,
   summary: string,
@@ -78,7 +79,7 @@ export const stringListOption = (
   parse: (given) => (Array.isArray(given) ? given.map(String) : []),
 });
 
-/** An option with one of some words. */
+/** An option with a fixed set of values. */
 export const choiceOption = <const Word extends string, const Default extends Word | undefined>(
   placeholder: string,
   choices: readonly Word[],
@@ -92,25 +93,25 @@ export const choiceOption = <const Word extends string, const Default extends Wo
   placeholder,
   choices,
   ...(defaultValue === undefined ? {} : { defaultValue }),
-  // Commander has refused every other word, and puts the standard where none was given.
+  // Commander rejects every other value and sets the default.
   parse: (given) => (textOf(given) ?? defaultValue) as Default extends undefined ? Word | undefined : Word,
 });
 
-/** How the data of a command is printed, as everywhere in kubectl. */
+/** The output format, as in kubectl. */
 export const outputOption = <const Word extends string, const Default extends Word>(
   choices: readonly Word[],
   defaultValue: Default,
-) => choiceOption('format', choices, defaultValue, 'how to print it', { short: 'o' });
+) => choiceOption('format', choices, defaultValue, 'output format', { short: 'o' });
 
-/** Whether a command that paints does. */
+/** Whether the output has colours. */
 export const colorOption = choiceOption(
   'when',
   colorModes,
   'auto',
-  'colours; auto: on a terminal, unless NO_COLOR is set',
+  'when to use colours; auto: on a terminal, unless NO_COLOR is set',
 );
 
-/** What stands after the command's name and options. */
+/** The argument of a command after its options. */
 export interface Operand {
   readonly name: string;
   readonly summary: string;
@@ -120,18 +121,18 @@ export interface Operand {
   readonly completion?: CompletionKind;
 }
 
-/** What help and the man page tell of a command. */
+/** The description of a command in help and in the man page. */
 interface CommandDescription {
   readonly name: string;
   /** One sentence. */
   readonly summary: string;
   /** Paragraphs. */
   readonly description?: string;
-  /** A command line, and what it does. */
+  /** Command lines, and what they do. */
   readonly examples: readonly (readonly [command: string, effect?: string])[];
-  /** What it takes to run it; a sentence. */
+  /** What is needed to run it: a sentence. */
   readonly requirements?: string;
-  /** What each exit status means, from 0 on. */
+  /** The meaning of each exit status, from 0 on. */
   readonly exitStatuses: readonly string[];
 }
 
@@ -140,27 +141,27 @@ type OptionValues<Given extends OptionDefinitions> = {
   readonly [Name in keyof Given]: ReturnType<Given[Name]['parse']>;
 };
 
-/** A command that does something. Its options are named in camelCase: `dryRun` is --dry-run. */
+/** A command without subcommands. Its options are named in camelCase: `dryRun` is --dry-run. */
 export interface RunnableCommand extends CommandDescription {
   readonly operand?: Operand;
   readonly options: OptionDefinitions;
-  /** Options that it does not know are operands. */
+  /** Passes unknown options on as operands. */
   readonly allowsUnknownOptions?: boolean;
-  /** Resolves to the exit status. The implementation is imported only here, so that no command pays for another. */
+  /** Resolves to the exit status. It imports the implementation: a command loads no code of others. */
   readonly run: (
     operands: readonly string[],
     rawValues: Readonly<Record<string, unknown>>,
   ) => Promise<number>;
 }
 
-/** A command of commands. */
+/** A command with subcommands. */
 export interface CommandGroup extends CommandDescription {
   readonly commands: readonly RunnableCommand[];
 }
 
 export type Command = RunnableCommand | CommandGroup;
 
-/** Makes a command; `run` gets its options read. */
+/** Defines a command; `run` receives the parsed options. */
 export const defineCommand = <Given extends OptionDefinitions>(
   definition: Omit<RunnableCommand, 'options' | 'run'> & {
     readonly options: Given;
@@ -177,6 +178,6 @@ export const defineCommand = <Given extends OptionDefinitions>(
   },
 });
 
-/** `dryRun` as it is written on the command line: `--dry-run`. */
+/** `--dry-run` for `dryRun`. */
 export const longOptionName = (name: string): string =>
   `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

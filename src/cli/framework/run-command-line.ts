@@ -12,7 +12,7 @@ import { helpFooter, operandUsage } from './command-help.js';
 
 const appendValue = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
-/** Refuses what is none of the words, with the one that was meant and all that there are. */
+/** Rejects a word that is not one of the choices, with a suggestion. */
 const choiceParser =
   (choices: readonly string[]) =>
   (word: string): string => {
@@ -42,7 +42,7 @@ const argumentFor = (operand: Operand): Argument => {
     : argument.choices([...operand.choices]).argParser(choiceParser(operand.choices));
 };
 
-/** Commander calls `--no-headers` headers, true unless it is given; ours is called noHeaders. */
+/** Commander stores `--no-headers` as `headers: false`; here it is `noHeaders: true`. */
 const readOptionValues = (
   names: readonly string[],
   values: Readonly<Record<string, unknown>>,
@@ -78,7 +78,7 @@ const addCommand = (root: Parser, command: Command, finish: (status: number) => 
   for (const action of command.commands) addAction(group, action, finish);
 };
 
-/** `dump help` as `dump --help`. */
+/** Turns `dump help` into `dump --help`. */
 const withHelpOption = (commands: readonly Command[], argv: readonly string[]): readonly string[] => {
   if (argv.at(-1) !== 'help') return argv;
   const [name, subcommand] = argv.slice(0, -1);
@@ -89,7 +89,7 @@ const withHelpOption = (commands: readonly Command[], argv: readonly string[]): 
   return isPath ? [...argv.slice(0, -1), '--help'] : argv;
 };
 
-/** Calls one of the commands with the words of a command line. Resolves to the exit status. */
+/** Runs the command of a command line. Resolves to the exit status. */
 export const runCommandLine = async (
   commands: readonly Command[],
   argv: readonly string[],
@@ -97,7 +97,7 @@ export const runCommandLine = async (
   let status: number = exitStatus.success;
   const root = new Parser('kube-ipvs')
     .exitOverride()
-    .showHelpAfterError('(add --help for what there is)')
+    .showHelpAfterError('Add --help for usage.')
     .configureOutput({ outputError: (words, write) => write(words.replace(/^error: /, 'kube-ipvs: ')) });
   for (const one of commands)
     addCommand(root, one, (result) => {
@@ -107,7 +107,7 @@ export const runCommandLine = async (
     await root.parseAsync(withHelpOption(commands, argv), { from: 'user' });
     return status;
   } catch (error) {
-    // Commander has told it already.
+    // Commander has printed it.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.success : exitStatus.usage;
     throw error;
   }

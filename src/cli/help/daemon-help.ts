@@ -4,15 +4,14 @@ import type { Command } from '../framework/command.js';
 import { examplesText, exitStatusText, wrapText } from '../framework/command-help.js';
 import { programDescription } from './program-description.js';
 
-const usage = `Usage: kube-ipvs [run] [flags]               the daemon
+const usage = `Usage: kube-ipvs [run] [flags]               run the daemon
        kube-ipvs COMMAND [TARGET] [options]`;
 
-/** How wide the text may be. */
 const textWidth = 120;
 
-const flagWords = ({ name, kind, placeholder, appliesWithFile: besideFile }: Flag): string => {
+const flagWords = ({ name, kind, placeholder, appliesWithFile }: Flag): string => {
   const dashed = name === 'v' ? '-v, --v' : `--${name}`;
-  return `  ${besideFile ? '*' : ' '} ${kind === 'boolean' ? dashed : `${dashed}=${placeholder}`}`;
+  return `  ${appliesWithFile ? '*' : ' '} ${kind === 'boolean' ? dashed : `${dashed}=${placeholder}`}`;
 };
 
 const flagText = (flag: Flag): string => {
@@ -67,6 +66,6 @@ ${groups.join('')}
 ${environmentText()}
 
 ${wrapText(flagNotes, textWidth, '')}
-More of a command: kube-ipvs help COMMAND. All of it as a man page: kube-ipvs man | man -l -
+Help for a command: kube-ipvs help COMMAND. Man page: kube-ipvs man | man -l -
 `;
 };

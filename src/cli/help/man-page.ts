@@ -9,8 +9,8 @@ import {
 import { operandUsage, wrapText } from '../framework/command-help.js';
 import { programDescription } from './program-description.js';
 
-// In roff a backslash, and a dot or quote that begins a line, mean something; a bare hyphen or quote is printed as another
-// letter, so that a copied command would not work.
+// In roff, backslashes and a dot or quote at the start of a line are special. Bare hyphens and quotes are printed as other
+// characters, which breaks copied commands.
 
 const roffEscapes: Readonly<Record<string, string>> = {
   '\\': '\\e',
@@ -32,13 +32,13 @@ const escapeRoff = (text: string): string =>
     .replaceAll(/\s*\n\s*/g, ' ')
     .replace(/^\./, '\\&.');
 
-/** Prose: short lines, which roff fills anew. */
+/** Prose in short lines, which roff fills. */
 const prose = (text: string): string => wrapText(escapeRoff(text), 79, '').replaceAll(/^\./gm, '\\&.');
 const bold = (text: string): string => `\\fB${escapeRoff(text)}\\fR`;
 const italic = (text: string): string => `\\fI${escapeRoff(text)}\\fR`;
 const section = (title: string): string => `.SH ${escapeRoff(title.toUpperCase())}`;
 const subsection = (title: string): string => `.SS ${escapeRoff(title)}`;
-/** A term, and what it is. */
+/** A term and its definition. */
 const definition = (term: string, text: string): readonly string[] => ['.TP', term, prose(text)];
 
 const optionItem = ([name, option]: readonly [string, OptionDefinition<unknown>]): readonly string[] => {
@@ -66,16 +66,10 @@ const exampleItem = ([line, effect]: Command['examples'][number]): readonly stri
 const statusItems = (meanings: readonly string[]): readonly string[] =>
   meanings.flatMap((meaning, status) => definition(bold(String(status)), meaning));
 
-const flagItem = ({
-  name,
-  kind,
-  placeholder,
-  help,
-  appliesWithFile: besideFile,
-}: Flag): readonly string[] => {
+const flagItem = ({ name, kind, placeholder, help, appliesWithFile }: Flag): readonly string[] => {
   const words = name === 'v' ? `${bold('-v')}, ${bold('--v')}` : bold(`--${name}`);
   const value = kind === 'boolean' ? '' : `=${italic(placeholder)}`;
-  return definition(`${words}${value}${besideFile ? ' *' : ''}`, help);
+  return definition(`${words}${value}${appliesWithFile ? ' *' : ''}`, help);
 };
 
 const synopsis = (path: string, action: RunnableCommand): string => {
@@ -84,7 +78,7 @@ const synopsis = (path: string, action: RunnableCommand): string => {
   return `${bold(`kube-ipvs ${path}`)}${operand}${options}`;
 };
 
-/** `[path, action]` of each thing that can be done. */
+/** `[path, action]` of each runnable command. */
 const actionsOf = (commands: readonly Command[]): readonly (readonly [string, RunnableCommand])[] =>
   commands.flatMap((command) =>
     'commands' in command
@@ -115,7 +109,7 @@ const actionSection = ([path, action]: readonly [string, RunnableCommand]): read
 const definitions = (entries: readonly (readonly [string, string])[]): readonly string[] =>
   entries.flatMap(([name, text]) => definition(bold(name), text));
 
-/** The man page kube-ipvs(8) in roff: all that --help tells of the program and its commands. `date` is as 2026-11-23. */
+/** The man page kube-ipvs(8) in roff, with everything in --help. `date`: for example 2026-11-23. */
 export const manPage = (
   commands: readonly Command[],
   { version, date }: { readonly version: string; readonly date: string },
@@ -145,7 +139,7 @@ export const manPage = (
     section('Exit status'),
     ...statusItems(exitStatuses),
     ...paragraphs(daemonStatuses),
-    ...paragraphs('What else it means for a command stands with the command.'),
+    ...paragraphs('Some commands define further statuses: see the command.'),
     section('Files'),
     ...definitions(files),
     section('Environment'),

@@ -1,54 +1,54 @@
 import { adminSocketVariable, defaultAdminSocket } from '../../config/admin-socket.js';
 
-/** What the whole program is; --help and the man page tell it. */
+/** The description of the program in --help and in the man page. */
 export const programDescription = {
-  summary: "programs Services into the kernel's IPVS table, and shows what is there",
+  summary: "programs Kubernetes Services into the kernel's IPVS table and shows the result",
   about:
-    'A successor of kube-proxy --proxy-mode=ipvs. Without a command it is the daemon: it takes kube-proxy’s flags and --config ' +
-    'file; called as kube-proxy it is the daemon only.',
+    'It replaces kube-proxy --proxy-mode=ipvs. Without a command it runs the daemon, which accepts the flags and the --config file ' +
+    'of kube-proxy. If the program is called as kube-proxy, it always runs the daemon.',
   examples: [
     [
       'kube-ipvs --config=/var/lib/kube-proxy/config.conf --hostname-override=node-1',
-      'in the place of kube-proxy',
+      'run in place of kube-proxy',
     ],
-    ['kube-ipvs --kubeconfig=admin.conf --ipvs-scheduler=lc -v 2', 'with a kubeconfig, by least connections'],
-    ['kube-ipvs --source=manifests/ --once', 'from files, without a cluster'],
-    ['kube-ipvs --source=manifests/ --dry-run', 'what it would change here'],
-    ['kube-ipvs config validate config.conf', 'every problem of a config file, by line'],
-    ['kube-ipvs dump 10.96.0.1:443 --stats', 'one virtual server with its counters'],
-    ['kube-ipvs dump --rules', 'the packet rules, as nft would list them'],
-    ['kube-ipvs render -f service.yaml -o ipvsadm', 'as commands of ipvsadm'],
-  ],
-  exitStatuses: ['done', 'an error (the last line says which)', 'called wrongly'],
-  daemonStatuses:
-    'Of the daemon: 0 it was stopped by SIGTERM or SIGINT, or did all that --once, --init-only, --write-config-to or --cleanup ' +
-    'asked; 1 a wrong configuration, something the node lacks, or a part refused by the kernel with --once or left over by ' +
-    '--cleanup. A changed config file ends nothing: what can change does so in place.',
-  flagNotes:
-    'Flags marked * count beside --config; all others are ignored there, as kube-proxy does. Underscores stand for dashes.',
-  files: [
-    [defaultAdminSocket, 'where the daemon tells its state to root, read-only'],
-    ['/var/lib/kube-proxy/config.conf', 'where kubeadm’s DaemonSet has the file for --config'],
     [
-      '/var/run/secrets/kubernetes.io/serviceaccount',
-      'with what a pod asks the API server, where there is no --kubeconfig',
+      'kube-ipvs --kubeconfig=admin.conf --ipvs-scheduler=lc -v 2',
+      'run with a kubeconfig and the scheduler lc',
     ],
+    ['kube-ipvs --source=manifests/ --once', 'program Services from files, without a cluster, and exit'],
+    ['kube-ipvs --source=manifests/ --dry-run', 'show what it would change on this node'],
+    ['kube-ipvs config validate config.conf', 'check a configuration file'],
+    ['kube-ipvs dump 10.96.0.1:443 --stats', 'show one virtual server with its counters'],
+    ['kube-ipvs dump --rules', 'show the packet rules as nft lists them'],
+    ['kube-ipvs render -f service.yaml -o ipvsadm', 'print the commands of ipvsadm for a Service'],
+  ],
+  exitStatuses: ['success', 'error (see the last line)', 'invalid command line'],
+  daemonStatuses:
+    'The daemon exits with 0 after SIGTERM or SIGINT, and after --once, --init-only, --write-config-to or --cleanup succeeded. It ' +
+    'exits with 1 if the configuration is not valid, if the node lacks a requirement, if the kernel refused an operation with ' +
+    '--once, or if --cleanup could not remove everything. A changed configuration file does not end it.',
+  flagNotes:
+    'With --config, only the flags marked * apply; the others are ignored, as in kube-proxy. Underscores are accepted for dashes.',
+  files: [
+    [defaultAdminSocket, 'the admin socket, on which root can read the state of the daemon'],
+    ['/var/lib/kube-proxy/config.conf', 'the configuration file in the DaemonSet of kubeadm'],
+    ['/var/run/secrets/kubernetes.io/serviceaccount', 'the credentials of a pod, used without --kubeconfig'],
   ],
   environment: [
     [
       adminSocketVariable,
-      `where the admin socket is, for the daemon and the commands that ask it, instead of ${defaultAdminSocket}; empty: there is none. --admin-socket counts before it`,
+      `path of the admin socket, for the daemon and the commands (default ${defaultAdminSocket}); empty: no admin socket. --admin-socket takes precedence`,
     ],
     [
       'NO_COLOR',
-      'anything but empty: no colours. There are none either where the output is no terminal, or TERM is dumb',
+      'if not empty: no colours. Output that is not a terminal, or with TERM=dumb, has none anyway',
     ],
     [
       'FORCE_COLOR',
-      'colours everywhere, whatever NO_COLOR says; 0 or false: nowhere. --color counts before both',
+      'always use colours, even with NO_COLOR; 0 or false: never. --color takes precedence over both',
     ],
-    ['KUBE_IPVS_TRACE', 'netlink: every message to and from the kernel goes to standard error, in words'],
-    ['NODE_NAME', 'the name of the Node, for doctor where there is no --hostname-override'],
-    ['KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT', 'where the API server is, in a pod'],
+    ['KUBE_IPVS_TRACE', 'netlink: print every message to and from the kernel on standard error'],
+    ['NODE_NAME', 'the name of the Node, for doctor without --hostname-override'],
+    ['KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT', 'the address of the API server, in a pod'],
   ],
 } as const;

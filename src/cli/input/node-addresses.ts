@@ -3,7 +3,7 @@ import { InputError } from '../../base/errors.js';
 import { parseCidr, parseIp } from '../../base/ip.js';
 import { dummyInterfaceName, type InterfaceAddress } from '../../model/node.js';
 
-/** Reads `10.0.0.5/24,fd00::5/64`, as one interface of its own; InputError where one is no address with a length. */
+/** Reads `10.0.0.5/24,fd00::5/64`; InputError where one is not an address with a prefix length. */
 export const parseNodeAddresses = (text: string): readonly InterfaceAddress[] =>
   text
     .split(',')
@@ -13,7 +13,7 @@ export const parseNodeAddresses = (text: string): readonly InterfaceAddress[] =>
       const network = parseCidr(part.trim());
       if (address === undefined || network === undefined)
         throw new InputError(
-          `--node-addresses: "${part.trim()}" must be an address with its prefix length as "10.0.0.5/24" or "fd00::5/64"`,
+          `--node-addresses: "${part.trim()}" is not a valid address with a prefix length (expected, for example, 10.0.0.5/24 or fd00::5/64)`,
         );
       return { address, prefixLength: network.prefixLength, interfaceName: 'node' };
     });

@@ -10,7 +10,7 @@ const filesOf = (path: string): readonly string[] =>
         .map((name) => join(path, name))
     : [path];
 
-/** What `work` gives; its failure becomes an InputError that begins with the name. */
+/** Turns a failure into an InputError that begins with the name. */
 const withFileName = <Result>(name: string, read: () => Result): Result => {
   try {
     return read();
@@ -20,8 +20,8 @@ const withFileName = <Result>(name: string, read: () => Result): Result => {
 };
 
 /**
- * Reads Services, EndpointSlices and Nodes from files, the manifests of folders, and `-`, standard input. A file that can't
- * be read whole is an InputError with file and line.
+ * Reads Services, EndpointSlices and Nodes from files, from the manifests in directories, and from `-`, standard input. InputError
+ * with file and line for a file that is not valid.
  */
 export const readObjects = (paths: readonly string[]): ManifestState => {
   const texts = paths.flatMap((path) => {

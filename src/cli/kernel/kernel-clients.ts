@@ -3,14 +3,14 @@ import { NftablesClient } from '../../kernel/nftables/client.js';
 import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import { ifSupported } from '../cleanup/removal.js';
 
-/** A part of the kernel; undefined where this kernel does not have it, and so nothing to remove. */
+/** A client is undefined where this kernel does not have that part. */
 export interface KernelClients extends Disposable {
   readonly ipvs: IpvsClient | undefined;
   readonly route: RtnetlinkClient;
   readonly nftables: NftablesClient | undefined;
 }
 
-/** Opens what there is. */
+/** Opens a client for each part that the kernel has. */
 export const openKernelClients = async (): Promise<KernelClients> => {
   const ipvs = await ifSupported(() => IpvsClient.open());
   const route = RtnetlinkClient.open();

@@ -11,7 +11,7 @@ export interface ObservedVirtualServer {
   readonly realServers: ReadonlyMap<RealServerKey, RealServerObservation>;
 }
 
-/** What the kernel holds: virtual servers, and the addresses on kube-ipvs0. */
+/** The virtual servers of the kernel, and the addresses on kube-ipvs0. */
 export interface KernelSnapshot {
   readonly virtualServers: readonly ObservedVirtualServer[];
   readonly dummyAddresses: readonly IpAddress[];

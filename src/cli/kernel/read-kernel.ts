@@ -14,18 +14,16 @@ import { Connection } from '../../netlink/connection.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import type { KernelSnapshot, ObservedVirtualServer } from './kernel-snapshot.js';
 
-/** The kernel lacks something, or we lack a right: the message says what and how to get it. */
+/** The kernel lacks a feature, or the process lacks a capability; the message says which and how to get it. */
 export class KernelAccessError extends BaseError {}
 
-/** A refusal of the kernel's with what to do about it; anything else as it is. */
+/** Adds the remedy to an error of the kernel that has one. */
 export const withRemedy = (error: unknown): unknown => {
   if (!(error instanceof NetlinkError)) return error;
   switch (error.errno) {
     case 'EPERM':
     case 'EACCES':
-      return new KernelAccessError(
-        `the kernel does not let us read what kube-ipvs programs; ${missingCapability}`,
-      );
+      return new KernelAccessError(`the kernel does not permit reading IPVS; ${missingCapability}`);
     case 'ENOENT':
       return new KernelAccessError(`this kernel has no IPVS: ${missingIpvs}`);
     default:
@@ -35,7 +33,7 @@ export const withRemedy = (error: unknown): unknown => {
 
 /** How much is read of each virtual server. */
 export interface ReadScope {
-  /** Its real servers: each of these costs a question to the kernel. */
+  /** Its real servers: one request to the kernel for each virtual server. */
   readonly realServers: boolean;
   readonly statistics: boolean;
 }
@@ -45,7 +43,7 @@ const readRealServers = async (
   server: ObservedVirtualServer['server'],
 ): Promise<ObservedVirtualServer | undefined> => {
   const realServers = await client.realServers(server.identity);
-  // None may also mean that the virtual server has just gone.
+  // The virtual server may have just been deleted.
   if (realServers.length === 0 && (await client.virtualServer(server.identity)) === undefined)
     return undefined;
   return {
@@ -67,10 +65,10 @@ export const readVirtualServers = async (): Promise<readonly VirtualServerObserv
   }
 };
 
-/** So long keys and signals wait at most. */
+/** How long the event loop is blocked at most. */
 const maximumBlockMilliseconds = 20;
 
-/** Virtual servers between two looks at the clock, which costs as much as asking about one where clocks are slow. */
+/** On machines with a slow clock, reading it costs as much as reading a virtual server. */
 const serversPerClockCheck = 16;
 
 const readMatchingVirtualServers = async (
@@ -107,7 +105,7 @@ const readDummyAddresses = async (): Promise<KernelSnapshot['dummyAddresses']> =
   }
 };
 
-/** Reads the virtual servers that match, and the addresses on kube-ipvs0. Rejects with KernelAccessError where IPVS or the right is missing. */
+/** Reads the virtual servers that match, and the addresses on kube-ipvs0. Rejects with KernelAccessError where IPVS or the capability is missing. */
 export const readKernelSnapshot = async (
   matches: (identity: VirtualServerIdentity, key: string) => boolean,
   reading: ReadScope = { realServers: true, statistics: true },

@@ -1,17 +1,17 @@
 import { printable } from '../../base/text.js';
 import { displayWidth } from './display-width.js';
 
-/** How a text looks on a terminal; it must not change the text's width. */
+/** Styles a text for a terminal without changing its width. */
 export type Paint = (text: string) => string;
 
 export interface Column {
   readonly title: string;
   readonly align: 'left' | 'right';
-  /** How wide it is at least. */
+  /** In terminal columns. */
   readonly minimumWidth?: number;
 }
 
-/** A text, or a text with its look. */
+/** A text, or a text with its style. */
 export type Cell = string | { readonly text: string; readonly paint: Paint };
 
 const textOf = (cell: Cell | undefined): string =>
@@ -39,8 +39,8 @@ const widthsOf = (columns: readonly Column[], lines: readonly Line[]): readonly 
 };
 
 /**
- * Lines of aligned cells, two spaces between columns and none at the end, one by one; with a line of titles unless `titles`
- * is false. A row of a single cell is a note that may be wider than its column.
+ * Yields lines of aligned cells, two spaces between columns and none at the end; with a line of titles unless `titles` is false.
+ * A row of a single cell is a note, which may be wider than its column.
  */
 export function* columnLines(
   columns: readonly Column[],

@@ -1,6 +1,7 @@
+import { styleText } from 'node:util';
 import type { Paint } from './columns.js';
 
-/** The few looks we use. */
+/** The styles of all commands. */
 export interface Palette {
   readonly strong: Paint;
   readonly faint: Paint;
@@ -11,7 +12,7 @@ export interface Palette {
 
 const plain: Paint = (text) => text;
 
-/** Everything as it is: for files and pipes. */
+/** For files and pipes. */
 export const plainPalette: Palette = {
   strong: plain,
   faint: plain,
@@ -20,18 +21,26 @@ export const plainPalette: Palette = {
   success: plain,
 };
 
-const sequence =
-  (code: number): Paint =>
+const paint =
+  (format: Parameters<typeof styleText>[0]): Paint =>
   (text) =>
-    `\u001b[${code}m${text}\u001b[0m`;
+    styleText(format, text, { validateStream: false });
 
-/** What --color says. */
+const colorPalette: Palette = {
+  strong: paint('bold'),
+  faint: paint('dim'),
+  warning: paint('yellow'),
+  danger: paint('red'),
+  success: paint('green'),
+};
+
+/** The values of --color. */
 export const colorModes = ['auto', 'always', 'never'] as const;
 export type ColorMode = (typeof colorModes)[number];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What was asked for on the command line counts, then FORCE_COLOR and NO_COLOR (no-color.org), as for Node itself; then what there is. */
+/** The command line takes precedence, then FORCE_COLOR and NO_COLOR (no-color.org), as in Node itself, then the terminal. */
 const usesColor = (isTerminal: boolean, environment: Environment, mode: ColorMode): boolean => {
   if (mode !== 'auto') return mode === 'always';
   const { FORCE_COLOR: forced, NO_COLOR: none, TERM: terminal } = environment;
@@ -39,18 +48,9 @@ const usesColor = (isTerminal: boolean, environment: Environment, mode: ColorMod
   return isTerminal && !none && terminal !== 'dumb';
 };
 
-/** Colours on a terminal, unless somebody wishes otherwise. */
+/** Colours for a terminal, unless the user or the environment turns them off. */
 export const paletteFor = (
   { isTTY = false }: { readonly isTTY?: boolean },
   environment: Environment,
   mode: ColorMode = 'auto',
-): Palette =>
-  usesColor(isTTY, environment, mode)
-    ? {
-        strong: sequence(1),
-        faint: sequence(2),
-        warning: sequence(33),
-        danger: sequence(31),
-        success: sequence(32),
-      }
-    : plainPalette;
+): Palette => (usesColor(isTTY, environment, mode) ? colorPalette : plainPalette);

@@ -1,4 +1,5 @@
 import type { Settings } from '../../config/settings.js';
+import { formatCount } from '../../base/text.js';
 import { nodePortNetworks } from '../../config/node-port-networks.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { InterfaceAddress, Node } from '../../model/node.js';
@@ -7,11 +8,11 @@ import { DesiredState } from '../../plan/desired-state.js';
 import { diff, type ObservedView } from '../../plan/operations/diff.js';
 import { phases } from '../../plan/operations/phases.js';
 import { planGroups, planText } from '../../plan/output/plan-text.js';
-import { render, renderContext } from '../../plan/render/render.js';
+import { render, renderContext, type RenderContext } from '../../plan/render/render.js';
 import { apiServerService, reservedAddresses } from '../../plan/render/reserved-addresses.js';
 import { ipvsadmText, ipvsTableJson } from '../../plan/output/ipvs-table-formats.js';
 
-/** What files hold of a cluster. */
+/** The objects of a cluster in files. */
 export interface ClusterObjects {
   readonly services: Iterable<Service>;
   readonly slices: Iterable<EndpointSlice>;
@@ -20,8 +21,14 @@ export interface ClusterObjects {
 
 export interface RenderedNode {
   readonly desired: DesiredState;
-  /** What can't be served, or is odd, a line each. */
+  /** What cannot be served as requested, one a line. */
   readonly warnings: readonly string[];
+}
+
+interface IndexedObjects {
+  readonly services: readonly Service[];
+  readonly slices: ReadonlyMap<ServiceKey, readonly EndpointSlice[]>;
+  readonly node: Node | undefined;
 }
 
 const slicesByService = (
@@ -36,17 +43,12 @@ const slicesByService = (
   return byService;
 };
 
-/** All that the objects ask of the node that the settings name. */
-export const renderNode = (
-  objects: ClusterObjects,
+const contextOf = (
+  { services, slices, node }: IndexedObjects,
   settings: Settings,
   addresses: readonly InterfaceAddress[],
-): RenderedNode => {
-  const nodes = [...objects.nodes];
-  const services = [...objects.services];
-  const slices = slicesByService(objects.slices);
-  const node = nodes.find(({ name }) => name === settings.nodeName);
-  const context = renderContext(
+): RenderContext =>
+  renderContext(
     {
       name: settings.nodeName,
       zone: node?.zone ?? '',
@@ -65,6 +67,18 @@ export const renderNode = (
       externalIpsAllowed: settings.externalIpsAllowed,
     },
   );
+
+/** The desired state of the node that the settings name. */
+export const renderNode = (
+  objects: ClusterObjects,
+  settings: Settings,
+  addresses: readonly InterfaceAddress[],
+): RenderedNode => {
+  const nodes = [...objects.nodes];
+  const services = [...objects.services];
+  const slices = slicesByService(objects.slices);
+  const node = nodes.find(({ name }) => name === settings.nodeName);
+  const context = contextOf({ services, slices, node }, settings, addresses);
   const desired = new DesiredState();
   const problems: string[] = [];
   for (const service of services) {
@@ -75,7 +89,7 @@ export const renderNode = (
   const unknownNode =
     nodes.length > 0 && node === undefined
       ? [
-          `none of the ${nodes.length} nodes in the files is ${settings.nodeName}: no endpoint is local, and the zone is unknown; --hostname-override=${nodes[0]?.name} names one`,
+          `the files contain ${formatCount(nodes.length, 'Node')}, but not ${settings.nodeName}: no endpoint is local, and the zone is unknown. Select a Node, for example --hostname-override=${nodes[0]?.name}`,
         ]
       : [];
   return {

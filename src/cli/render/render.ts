@@ -16,7 +16,7 @@ export interface RenderOptions {
   readonly ipvsScheduler: string | undefined;
 }
 
-/** The flags of the daemon that the options stand for. */
+/** The daemon's flags with the same meaning as the options. */
 export const renderFlags = ({
   config,
   hostnameOverride,
@@ -36,7 +36,7 @@ const warn = (text: string): void => {
   printDiagnostic(`warning: ${text}`);
 };
 
-/** Prints what the node would program for the objects in the files; remarks go to standard error. Resolves to the exit status; rejects with InputError. */
+/** Prints what the node would program for the objects in the files; warnings go to standard error. Resolves to the exit status; rejects with InputError. */
 export const render = async (options: RenderOptions): Promise<number> => {
   const settings = loadSettings(renderFlags(options));
   const addresses =
@@ -51,7 +51,7 @@ export const render = async (options: RenderOptions): Promise<number> => {
     settings,
     addresses,
   );
-  for (const remark of [...settings.warnings, ...objects.problems, ...warnings]) warn(remark);
+  for (const warning of [...settings.warnings, ...objects.problems, ...warnings]) warn(warning);
   process.stdout.write(formatRendered(desired, options.output));
   return 0;
 };

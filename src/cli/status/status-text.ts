@@ -4,7 +4,7 @@ import { formatColumns, type Cell } from '../output/columns.js';
 import { durationText } from '../admin/service-index.js';
 import type { Palette } from '../output/palette.js';
 
-/** Why the daemon is not healthy and synced; none where it is. */
+/** Why the daemon is not healthy and synced; empty where it is. */
 export const healthProblems = ({
   source,
   synced,
@@ -14,29 +14,29 @@ export const healthProblems = ({
 }: StatusResponse): readonly string[] => {
   if (!source.delivered)
     return [
-      `${source.name} has not told what there is yet${source.trouble === undefined ? '' : `: ${source.trouble}`}`,
+      `${source.name} has not delivered its objects yet${source.trouble === undefined ? '' : `: ${source.trouble}`}`,
     ];
   if (!synced)
     return [
       lastSync === undefined
-        ? 'the first sync has not ended yet'
-        : 'no sync has come to its end yet; the log says what breaks them',
+        ? 'the first sync has not finished yet'
+        : 'no sync has succeeded yet; see the log for the cause',
     ];
   if (healthy) return [];
   const refused = Object.entries(packetRules).filter(([, { inForce }]) => !inForce);
   return refused.length === 0
-    ? ['a sync has been outstanding for too long; the log says what keeps it']
+    ? ['a sync has been outstanding for too long; see the log for the cause']
     : refused.map(([family, { trouble }]) => `the packet rules for ${family} are not in force: ${trouble}`);
 };
 
-/** A line, and whether somebody should look at it. */
+/** A line, marked if it needs attention. */
 interface StatusLine {
   readonly title: string;
   readonly text: string;
   readonly mark?: 'warning' | 'danger' | undefined;
 }
 
-/** So many of a list fit on a screen that has other things to tell. */
+/** At most this many items of a list are shown. */
 const maximumListed = 3;
 
 const listLines = (title: string, total: number, items: readonly string[]): readonly StatusLine[] => {
@@ -51,8 +51,8 @@ const listLines = (title: string, total: number, items: readonly string[]): read
 const refusalText = ({ what, reason, seconds, nextTrySeconds }: RefusedOperationResponse): string => {
   const next =
     nextTrySeconds === undefined
-      ? 'tried again when it changes'
-      : `tried again in ${durationText(nextTrySeconds)}`;
+      ? 'next attempt after a change'
+      : `next attempt in ${durationText(nextTrySeconds)}`;
   return `${what}, for ${durationText(seconds)}: ${reason} (${next})`;
 };
 
@@ -70,10 +70,9 @@ const syncLine = ({ lastSync, synced }: StatusResponse): StatusLine => {
   if (lastSync === undefined) return { title: 'last sync', text: 'none yet', mark: 'danger' };
   const { secondsAgo, tookSeconds, succeeded, applied, failed } = lastSync;
   const took = `${Math.round(tookSeconds * 1_000)} ms`;
-  const end = succeeded ? '' : ', and did not come to its end';
   return {
     title: 'last sync',
-    text: `${durationText(secondsAgo)} ago, took ${took}: ${formatCount(applied, 'operation')} done, ${failed} refused${end}`,
+    text: `${succeeded ? '' : 'failed '}${durationText(secondsAgo)} ago, took ${took}: ${formatCount(applied, 'operation')} applied, ${failed} refused`,
     mark: synced && succeeded ? undefined : 'danger',
   };
 };
@@ -89,27 +88,28 @@ const rulesLine = ({ packetRules }: StatusResponse): StatusLine => ({
 const countLines = ({ counts }: StatusResponse): readonly StatusLine[] => [
   { title: 'Services', text: String(counts.services) },
   {
-    title: 'in the kernel',
+    title: 'kernel',
     text: [
       formatCount(counts.virtualServers, 'virtual server'),
       formatCount(counts.realServers, 'real server'),
       formatCount(counts.addresses, 'address'),
-      formatCount(counts.packetRuleElements, 'packet-rule element'),
+      formatCount(counts.packetRuleElements, 'packet rule element'),
     ].join(', '),
   },
-  { title: 'of others', text: formatCount(counts.foreignVirtualServers, 'virtual server') },
+  {
+    title: 'foreign',
+    text: `${formatCount(counts.foreignVirtualServers, 'virtual server')} of other programs`,
+  },
   {
     title: 'draining',
     text: [
       formatCount(counts.draining, 'real server'),
-      ...(counts.lingering === 0
-        ? []
-        : [`${formatCount(counts.lingering, 'virtual server')} that no Service asks for any more`]),
+      ...(counts.lingering === 0 ? [] : [formatCount(counts.lingering, 'orphaned virtual server')]),
     ].join(', '),
   },
   {
     title: 'problems',
-    text: counts.problems === 0 ? 'none' : `${counts.problems} (events of the Services tell them)`,
+    text: counts.problems === 0 ? 'none' : `${counts.problems} (see the Events of the Services)`,
     mark: counts.problems === 0 ? undefined : 'warning',
   },
 ];
@@ -122,14 +122,14 @@ const lostNodeLines = ({ lostNodes }: StatusResponse): readonly StatusLine[] =>
         lostNodes.length,
         lostNodes.map(
           ({ node, secondsAgo, realServers }) =>
-            `${node}, ${durationText(secondsAgo)} ago, and ${formatCount(realServers, 'draining real server')} with it`,
+            `${node}, ${durationText(secondsAgo)} ago, with ${formatCount(realServers, 'draining real server')}`,
         ),
       );
 
 const driftText = ({ drift }: StatusResponse): string =>
   drift.length === 0
     ? 'none'
-    : `${drift.map(({ object, drift: how, count: times }) => `${object} ${how} ${times}×`).join(', ')}; put right`;
+    : `${drift.map(({ object, drift: how, count: times }) => `${object} ${how} ${times}×`).join(', ')}; repaired`;
 
 const linesOf = (status: StatusResponse): readonly StatusLine[] => [
   sourceLine(status),
@@ -145,7 +145,8 @@ const linesOf = (status: StatusResponse): readonly StatusLine[] => [
     'contested',
     status.contested.length,
     status.contested.map(
-      ({ virtualServer, service }) => `${virtualServer}, which ${service} asks for, is somebody else's`,
+      ({ virtualServer, service }) =>
+        `another program created ${virtualServer}, which Service ${service} requests`,
     ),
   ),
   ...lostNodeLines(status),
@@ -172,7 +173,7 @@ const headline = (status: StatusResponse, { strong, danger }: Palette): string =
   return `kube-ipvs v${status.programVersion} on ${status.node}${zone}: ${state}`;
 };
 
-/** One screen for people; `!` stands before what somebody should look at. */
+/** The status as text; `!` marks lines that need attention. */
 export const statusText = (status: StatusResponse, palette: Palette): string => {
   const rows = linesOf(status).map(({ title, text, mark }): readonly Cell[] => [
     mark === undefined ? '' : { text: '!', paint: palette[mark] },

@@ -1,7 +1,12 @@
 import { sleep } from '../../base/async.js';
 import { messageOf } from '../../base/errors.js';
 import type { StatusResponse } from '../../admin-api/responses.js';
-import { adminClient, DaemonUnavailableError, type AdminClient } from '../admin/admin-client.js';
+import {
+  adminClient,
+  adminSocketDisabled,
+  DaemonUnavailableError,
+  type AdminClient,
+} from '../admin/admin-client.js';
 import { paletteFor, type ColorMode } from '../output/palette.js';
 import { healthProblems, statusText } from './status-text.js';
 import { printDiagnostic } from '../output/standard-output.js';
@@ -10,7 +15,7 @@ export interface StatusOptions {
   readonly output: 'text' | 'json' | 'yaml';
   readonly quiet: boolean;
   readonly color: ColorMode;
-  /** How long to wait for a daemon that is healthy. */
+  /** How long to wait until the daemon is healthy. */
   readonly waitMilliseconds: number;
   readonly adminSocket: string | undefined;
 }
@@ -19,7 +24,7 @@ const exitStatuses = { healthy: 0, notHealthy: 1, error: 2 } as const;
 
 const pauseMilliseconds = 200;
 
-/** Asks until the daemon is healthy or the time is over; its last answer. */
+/** Polls the daemon until it is healthy or the time is over; resolves to its last status. */
 const waitUntilHealthy = async (client: AdminClient, waitMilliseconds: number): Promise<StatusResponse> => {
   const end = performance.now() + waitMilliseconds;
   for (;;) {
@@ -44,7 +49,7 @@ const format = async (
   return formatYaml(status);
 };
 
-/** Prints how the daemon of this machine does. What keeps it from being healthy is told on standard error too. */
+/** Prints the status of the daemon on this node. With --quiet, and for programs, problems go to standard error too. */
 export const status = async ({
   output,
   quiet,
@@ -54,7 +59,7 @@ export const status = async ({
 }: StatusOptions): Promise<number> => {
   const client = adminClient(adminSocket);
   if (client === undefined) {
-    printDiagnostic('the admin socket is turned off: there is no way to ask');
+    printDiagnostic(adminSocketDisabled);
     return exitStatuses.error;
   }
   try {

@@ -3,16 +3,16 @@ import { nearest } from '../../config/nearest.js';
 import type { ServiceIndex } from '../admin/service-index.js';
 import { parseAddressTarget, type AddressTarget, type NameTarget, type Target } from './target.js';
 
-/** What there is: whose things are, and the keys of virtual servers, as `TCP 10.96.0.1:443`. */
+/** The targets on this node: names from the daemon, and keys of virtual servers, `TCP 10.96.0.1:443`. */
 export interface AvailableTargets {
   readonly names: ServiceIndex;
   readonly virtualServers: Iterable<string>;
 }
 
-/** Long names are alike in most letters without being meant. */
+/** Long names share many letters by chance. */
 const maximumNameDistance = 3;
 
-/** One address is like many others: only what a slip of the finger makes of it is meant. */
+/** Addresses differ in few digits: only a typing error counts. */
 const maximumAddressDistance = 2;
 
 const nearestAddress = (
@@ -32,7 +32,7 @@ const nearestAddress = (
   return near === undefined ? meant : formatSocketAddress(meant, Number(near));
 };
 
-/** What is written alike, else the same name in another namespace. */
+/** A similar name, else the same name in another namespace. */
 const nearestName = (name: string, candidates: ReadonlySet<string>): string | undefined => {
   const bare = name.slice(name.indexOf('/'));
   return (
@@ -87,7 +87,7 @@ const nearestNamed = (target: NameTarget, { names }: AvailableTargets): string |
   (target.by === 'pod' ? undefined : nearestService(target, names, servicesOf(names))) ??
   (target.by === 'service' ? undefined : nearestPod(target, names));
 
-/** What was most likely meant by a target that means nothing here, as it is to be written; undefined where nothing is near. */
+/** The existing target that the user most likely meant, as it is written on the command line; undefined where none is similar. */
 export const nearestTarget = (target: Target, present: AvailableTargets): string | undefined => {
   if (target.by === 'address') return nearestAddress(target, present);
   if (target.by !== 'namespace') return nearestNamed(target, present);
@@ -98,11 +98,11 @@ export const nearestTarget = (target: Target, present: AvailableTargets): string
 
 const kindNames: Readonly<Record<NameTarget['by'], string>> = {
   service: 'Service',
-  pod: 'pod behind a Service,',
+  pod: 'pod of a Service,',
   'service-or-pod': 'Service or pod',
 };
 
-/** `Service shop/web`, `virtual server at 10.96.0.1:443`: what a target asks for, after "There is no". */
+/** `Service shop/web`, `virtual server at 10.96.0.1:443`. */
 export const describeTarget = (target: Target): string => {
   if (target.by === 'namespace') return `virtual server of a Service in namespace ${target.namespace}`;
   if (target.by !== 'address') {
@@ -113,9 +113,9 @@ export const describeTarget = (target: Target): string => {
   return `virtual server at ${port === undefined ? address : formatSocketAddress(address, port)}`;
 };
 
-/** `There is no Service shop/wbe here; did you mean shop/web?` */
+/** `Service shop/wbe not found. Did you mean shop/web?` */
 export const notFoundMessage = (target: Target, present: AvailableTargets): string => {
   const meant = nearestTarget(target, present);
-  const hint = meant === undefined ? '`kube-ipvs dump` shows all.' : `did you mean ${meant}?`;
-  return `There is no ${describeTarget(target)} here; ${hint}`;
+  const hint = meant === undefined ? 'Run `kube-ipvs dump` to list all.' : `Did you mean ${meant}?`;
+  return `${describeTarget(target)} not found. ${hint}`;
 };

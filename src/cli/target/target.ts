@@ -3,7 +3,7 @@ import { parseIp, type IpAddress } from '../../base/ip.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { ServiceIndex } from '../admin/service-index.js';
 
-/** Which virtual servers somebody asks for by address. */
+/** Virtual servers by address. */
 export interface AddressTarget {
   readonly by: 'address';
   readonly address: IpAddress;
@@ -11,7 +11,7 @@ export interface AddressTarget {
   readonly port: number | undefined;
 }
 
-/** Which somebody asks for by a name that only a daemon knows. */
+/** Virtual servers by a name, which only the daemon knows. */
 export interface NameTarget {
   readonly by: 'service' | 'pod' | 'service-or-pod';
   readonly namespace: string;
@@ -34,10 +34,10 @@ const targetForms =
 const parsePort = (text: string): number => {
   const port = Number(text);
   if (/^\d+$/.test(text) && port <= 65535) return port;
-  throw new InputError(`"${text}" is no port; ports are numbers up to 65535`);
+  throw new InputError(`"${text}" is not a valid port: a port is a number up to 65535`);
 };
 
-/** Reads an address with or without a port; undefined where the text is none. */
+/** Reads an address with or without a port; undefined for any other text. */
 export const parseAddressTarget = (text: string): AddressTarget | undefined => {
   const bare = parseIp(text);
   if (bare !== undefined) return { by: 'address', address: bare, port: undefined };
@@ -68,7 +68,7 @@ const parseName = (text: string, namespace: string | undefined): NameTarget | un
 
 /**
  * Reads `10.96.0.1`, `10.96.0.1:443`, `[fd00::1]:443`, `shop/web`, `shop/web:http`, `svc/web`, `pod/web-1`, and `web` where a
- * namespace is given. Anything else is an InputError that says what can be asked for.
+ * namespace is given. InputError for anything else.
  */
 export const parseTarget = (text: string, namespace?: string): AddressTarget | NameTarget => {
   const target = parseAddressTarget(text) ?? parseName(text, namespace);
@@ -76,8 +76,8 @@ export const parseTarget = (text: string, namespace?: string): AddressTarget | N
   const inDefault = parseName(text, 'default');
   throw new InputError(
     inDefault === undefined
-      ? `"${text}" is nothing that can be asked for: ask for ${targetForms}`
-      : `"${text}" has no namespace: ask for "default/${text}", or with -n NAMESPACE`,
+      ? `"${text}" is not a valid target (expected ${targetForms})`
+      : `"${text}" has no namespace: use "default/${text}" or -n NAMESPACE`,
   );
 };
 
@@ -99,7 +99,7 @@ const matchesName = (target: NameTarget | NamespaceTarget, key: string, names: S
   );
 };
 
-/** Says whether the target means a virtual server. What has a Service's and a pod's name means the Service. */
+/** Whether the target selects a virtual server. A name that a Service and a pod share means the Service. */
 export const targetMatcher = (
   target: Target | undefined,
   names: ServiceIndex,

@@ -23,7 +23,7 @@ const titles: Readonly<Record<Grouping, string>> = {
   real: 'REAL SERVER',
 };
 
-/** One place after the point says enough of a rate. */
+/** Rates are rounded to one decimal place. */
 const exact = (amount: number): number => Math.round(amount * 10) / 10;
 
 const asTable = (rows: readonly Row[], grouping: Grouping): string => {
@@ -35,7 +35,7 @@ const asTable = (rows: readonly Row[], grouping: Grouping): string => {
   const lines = rows.map(({ name, note, load, isDraining }) => [
     name,
     ...columns.map(([, of]) => String(exact(of(load)))),
-    [isDraining ? 'drains' : '', note].filter((part) => part !== '').join(' '),
+    [isDraining ? 'draining' : '', note].filter((part) => part !== '').join(' '),
   ]);
   return `${formatColumns(head, lines, { titles: true })}\n`;
 };
@@ -45,7 +45,7 @@ const roundedLoad = (load: Load): Load => {
   return { ...load, ...Object.fromEntries(entries) };
 };
 
-/** One look: a table and an empty line, or one JSON object on a line. */
+/** One sample: a table and an empty line, or one JSON object on a line. */
 export const batchText = (rows: readonly Row[], { output, grouping }: BatchOptions): string =>
   output === 'table'
     ? asTable(rows, grouping)

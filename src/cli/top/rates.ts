@@ -3,12 +3,12 @@ import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 
 /** The kernel's table at one moment. */
 export interface Sample {
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly at: number;
   readonly tables: readonly ObservedVirtualServer[];
 }
 
-/** What flows, a second; connections that are open. */
+/** Rates per second, and open connections. */
 export interface Load {
   readonly connectionsPerSecond: number;
   readonly inPacketsPerSecond: number;
@@ -55,11 +55,11 @@ export const addLoads = (a: Load, b: Load): Load => ({
 
 type Flow = Omit<Load, 'activeConnections' | 'inactiveConnections'>;
 
-/** Zero where a counter went back: the server was made anew, or somebody set its counters to zero. */
+/** Zero where a counter decreased: the server was created again, or its counters were reset. */
 const perSecond = (before: bigint, now: bigint, seconds: number): number =>
   now > before ? Number(now - before) / seconds : 0;
 
-/** From totals, not from the kernel's own rates: those lag by seconds, and stand still with net.ipv4.vs.run_estimation = 0. */
+/** Computed from totals: the kernel's own rates lag by seconds, and do not change with net.ipv4.vs.run_estimation = 0. */
 const flowBetween = (before: Statistics | undefined, now: Statistics | undefined, seconds: number): Flow => {
   if (before === undefined || now === undefined || seconds <= 0) return noLoad;
   return {
@@ -100,7 +100,7 @@ const tableLoad = (
   };
 };
 
-/** What flowed between two samples. What is new in the second has no rates yet; without a first sample nothing has. */
+/** The load between two samples. A server that is new in the second has no rates yet; without a first sample none has. */
 export const loadsBetween = (before: Sample | undefined, now: Sample): readonly VirtualServerLoad[] => {
   const known = new Map(before?.tables.map((entry) => [entry.server.key, entry]));
   const seconds = before === undefined ? 0 : (now.at - before.at) / 1_000;

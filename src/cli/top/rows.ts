@@ -1,10 +1,10 @@
 import { addLoads, type Load, type VirtualServerLoad } from './rates.js';
 
-/** What a row stands for. */
+/** What the rows are grouped by. */
 export const groupings = ['service', 'virtual', 'real'] as const;
 export type Grouping = (typeof groupings)[number];
 
-/** What a look at the daemon told; nothing where no daemon answers. */
+/** The names from the daemon; undefined without a daemon. */
 export interface NameLookup {
   /** `namespace/name` of the Service that has the virtual server. */
   serviceOf(virtualServer: string): string | undefined;
@@ -15,28 +15,28 @@ export interface NameLookup {
 }
 
 export interface Row {
-  /** Unique on its screen. */
+  /** Unique among the rows of a view. */
   readonly key: string;
   readonly name: string;
-  /** What else is to be known of it: what it contains, or what it is. */
+  /** What it contains, or what it is. */
   readonly note: string;
-  /** No new connections are given to it. */
+  /** It gets no new connections. */
   readonly isDraining: boolean;
   readonly load: Load;
 }
 
-/** Where one is: everything, or what is inside of the rows that were opened one after the other. */
+/** The rows to show: all, or those inside the opened rows. */
 export interface View {
   readonly grouping: Grouping;
-  /** The Service that was opened. */
+  /** The opened Service. */
   readonly service?: string | undefined;
-  /** The virtual server that was opened. */
+  /** The opened virtual server. */
   readonly virtual?: string | undefined;
-  /** The real server that was opened where all stood together: its virtual servers. */
+  /** The opened real server: the rows are its virtual servers. */
   readonly real?: string | undefined;
 }
 
-/** Adds up what has the same key, in the order of first sight. */
+/** Adds up rows with the same key, in the order of their first row; the first note that is not empty counts. */
 const merge = (rows: Iterable<Row>, noteOf: (merged: number, last: Row) => string): readonly Row[] => {
   const merged = new Map<string, { row: Row; parts: number }>();
   for (const row of rows) {
@@ -48,6 +48,7 @@ const merge = (rows: Iterable<Row>, noteOf: (merged: number, last: Row) => strin
         : {
             row: {
               ...before.row,
+              note: before.row.note === '' ? row.note : before.row.note,
               isDraining: before.row.isDraining && row.isDraining,
               load: addLoads(before.row.load, row.load),
             },
@@ -58,7 +59,7 @@ const merge = (rows: Iterable<Row>, noteOf: (merged: number, last: Row) => strin
   return [...merged.values()].map(({ row, parts }) => ({ ...row, note: noteOf(parts, row) }));
 };
 
-/** A virtual server of no known Service stands for itself. */
+/** A virtual server without a known Service has its own row. */
 const serviceRow = (loads: VirtualServerLoad, names: NameLookup): Row => {
   const service = names.serviceOf(loads.key);
   return {
@@ -70,7 +71,7 @@ const serviceRow = (loads: VirtualServerLoad, names: NameLookup): Row => {
   };
 };
 
-/** `inside`: its Service is known by where one is. */
+/** Inside a Service, the note does not repeat its name. */
 const virtualRow = (loads: VirtualServerLoad, names: NameLookup, isInsideService = false): Row => {
   const service = isInsideService ? undefined : names.serviceOf(loads.key);
   const frontend = names.frontendOf(loads.key);
@@ -107,7 +108,7 @@ const realRowsOf = (virtualServer: VirtualServerLoad, names: NameLookup): readon
     load,
   }));
 
-/** What one real server does in each of its virtual servers. */
+/** The load of one real server in each of its virtual servers. */
 const virtualServerRowsOf = (
   real: string,
   tables: readonly VirtualServerLoad[],
@@ -119,7 +120,7 @@ const virtualServerRowsOf = (
       .map(({ weight, load }) => ({ ...virtualRow(virtualServer, names), isDraining: weight === 0, load })),
   );
 
-/** The rows of a place, in the order of the kernel's table. */
+/** The rows of a view, in the order of the kernel's table. */
 export const rowsIn = (view: View, all: readonly VirtualServerLoad[], names: NameLookup): readonly Row[] => {
   const { grouping, service, virtual, real } = view;
   const members = all.filter(
@@ -165,7 +166,7 @@ const amountOf: Readonly<Record<Exclude<SortField, 'name'>, (load: Load) => numb
 
 const byName = (a: Row, b: Row): number => a.name.localeCompare(b.name, 'en', { numeric: true });
 
-/** The largest first, names from A on; `reversed`: the other way round. What is equal goes by name, so that rows stand still. */
+/** Numbers descending, names ascending; `reversed`: the other way round. Equal rows are sorted by name and do not jump. */
 export const sortRows = (rows: readonly Row[], field: SortField, reversed: boolean): readonly Row[] => {
   const sign = reversed ? -1 : 1;
   if (field === 'name') return rows.toSorted((a, b) => sign * byName(a, b));
@@ -173,10 +174,10 @@ export const sortRows = (rows: readonly Row[], field: SortField, reversed: boole
   return rows.toSorted((a, b) => sign * (amount(b.load) - amount(a.load)) || byName(a, b));
 };
 
-/** Those that have the text in their name or note; upper and lower case are the same. */
+/** The rows with the text in their name or note, ignoring case. */
 export const filterRows = (rows: readonly Row[], text: string): readonly Row[] => {
-  const wanted = text.toLowerCase();
-  return wanted === ''
+  const searched = text.toLowerCase();
+  return searched === ''
     ? rows
-    : rows.filter(({ name, note }) => `${name} ${note}`.toLowerCase().includes(wanted));
+    : rows.filter(({ name, note }) => `${name} ${note}`.toLowerCase().includes(searched));
 };

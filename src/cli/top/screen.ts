@@ -17,20 +17,20 @@ export interface ScreenSize {
   readonly rows: number;
 }
 
-/** A line of the screen, as wide as the screen or narrower. */
+/** A line of the screen, at most as wide as the screen. */
 export interface ScreenLine {
   readonly text: string;
   readonly style: 'plain' | 'strong' | 'faint' | 'title' | 'marked' | 'draining';
 }
 
-/** What else the screen tells. */
+/** Other texts on the screen. */
 export interface ScreenFacts {
   readonly node: string;
   /** `10:15:03` */
   readonly time: string;
   /** `2s` */
   readonly interval: string;
-  /** Something to be told, as why there are no names. */
+  /** A message, for example why there are no names. */
   readonly note: string | undefined;
 }
 
@@ -50,7 +50,7 @@ export const shortNumber = (amount: number): string => {
     value /= 1_000;
     unit += 1;
   }
-  // A whole number of things, or one that is not worth a fraction.
+  // Whole numbers, and numbers too large for a fraction.
   const exact = value >= 99.95 || (unit === 0 && Number.isInteger(value));
   return `${exact ? Math.round(value) : value.toFixed(1)}${units[unit]}`;
 };
@@ -70,7 +70,7 @@ const outBytes = column('OUT B/S', 'out-bytes', 8, (load) => load.outBytesPerSec
 const inPackets = column('IN P/S', 'in-packets', 7, (load) => load.inPacketsPerSecond);
 const outPackets = column('OUT P/S', 'out-packets', 8, (load) => load.outPacketsPerSecond);
 
-/** From this many characters on there is room for packets too. */
+/** Screens of this width also show packets. */
 const wideColumns = 110;
 
 const columnsFor = (columns: number): readonly Column[] =>
@@ -78,7 +78,7 @@ const columnsFor = (columns: number): readonly Column[] =>
     ? [connections, active, inactive, inPackets, outPackets, inBytes, outBytes]
     : [connections, active, inactive, inBytes, outBytes];
 
-/** Exactly so many columns; what does not fit ends with a dot dot dot of one column. */
+/** Pads or cuts the text to this width; a cut text ends with an ellipsis. */
 export const fitWidth = (whole: string, width: number): string => {
   if (width <= 0) return '';
   const text = printable(whole);
@@ -109,7 +109,7 @@ const titleLine = (state: TopState, columns: readonly Column[], nameWidth: numbe
   ].join(' ');
 
 const rowLine = (row: Row, isMarked: boolean, columns: readonly Column[], nameWidth: number): string => {
-  const drains = row.isDraining ? ' (drains)' : '';
+  const drains = row.isDraining ? ' (draining)' : '';
   const note = row.note === '' ? '' : `  ${row.note}`;
   return [
     `${isMarked ? '>' : ' '}${fitWidth(`${row.name}${drains}${note}`, nameWidth)}`,
@@ -134,23 +134,23 @@ const help: readonly string[] = [
   '⏎ →              open: a Service, then its virtual servers, then their real servers',
   '← Esc Backspace  back',
   'Tab              Services, virtual servers, real servers',
-  's                sort by the next column; r turns the order round',
-  '/                filter by a text, until Esc',
+  's                sort by the next column; r reverses the order',
+  '/                filter by text; Esc clears the filter',
   'p Space          pause',
   'q Ctrl-C         quit',
   '',
-  'CONN/S, B/S and P/S are what flowed between the last two looks at the',
-  "kernel's counters. ACTIVE connections are established, INACTIVE ones are",
-  'closing, or of UDP. A real server that drains gets no new connections.',
+  "CONN/S, B/S and P/S are rates between the last two samples of the kernel's",
+  'counters. ACTIVE connections are established, INACTIVE ones are closing or',
+  'UDP. A draining real server gets no new connections.',
 ];
 
-/** Which of the rows are on the screen: the marked one always is. */
+/** The rows on the screen, the marked one included. */
 const visibleRows = (rows: readonly Row[], marked: number, room: number): readonly Row[] => {
   const first = Math.max(0, Math.min(marked - Math.floor(room / 2), rows.length - room));
   return rows.slice(first, first + room);
 };
 
-/** The rows that the state lets through, in its order. */
+/** The rows that the state selects, in its order. */
 export const shownRows = (
   state: TopState,
   loads: readonly VirtualServerLoad[],
@@ -177,18 +177,16 @@ const frameLines = 5;
 /** How many rows fit. */
 export const visibleRowCount = (size: ScreenSize): number => Math.max(1, size.rows - frameLines);
 
-const viewLine = ({ view: place, filter, isTyping }: TopState, note: string | undefined): string => {
+const viewLine = ({ view, filter, isTyping }: TopState, note: string | undefined): string => {
   const filtered = isTyping ? `  / ${filter}_` : `  / ${filter}`;
   const noteText = note === undefined ? '' : `  (${note})`;
-  return `${viewPath(place)}${isTyping || filter !== '' ? filtered : ''}${noteText}`;
+  return `${viewPath(view)}${isTyping || filter !== '' ? filtered : ''}${noteText}`;
 };
 
 const bodyLines = (state: TopState, rows: readonly Row[], size: ScreenSize): readonly ScreenLine[] => {
   if (state.showsHelp) return help.map((text) => ({ text, style: 'plain' }));
   if (rows.length === 0)
-    return [
-      { text: state.filter === '' ? ' nothing here' : ' nothing has this in its name', style: 'faint' },
-    ];
+    return [{ text: state.filter === '' ? ' no rows' : ' no matching rows', style: 'faint' }];
   const columns = columnsFor(size.columns);
   const nameWidth = size.columns - 1 - columns.reduce((sum, { width }) => sum + width + 1, 0);
   const marked = Math.max(

@@ -1,14 +1,14 @@
 import { groupings, sortFields, type Grouping, type View, type Row, type SortField } from './rows.js';
 
-/** What a screen shows and how; what flows comes from elsewhere. */
+/** What the screen shows and how. The load is not part of it. */
 export interface TopState {
   readonly view: View;
   readonly sort: SortField;
   readonly reversed: boolean;
   readonly filter: string;
-  /** Whether what is typed goes to the filter. */
+  /** Whether keys edit the filter. */
   readonly isTyping: boolean;
-  /** Of the row that is marked; the first one where it is not there (any more). */
+  /** The key of the marked row; if there is no such row, the first row is marked. */
   readonly selected: string | undefined;
   readonly isPaused: boolean;
   readonly showsHelp: boolean;
@@ -27,7 +27,7 @@ export const initialState = (
   showsHelp: false,
 });
 
-/** A key as node:readline tells it: its name, or the text it types. */
+/** A key as node:readline reports it: its name, or the text it types. */
 export interface Key {
   readonly name: string | undefined;
   readonly text: string | undefined;
@@ -47,7 +47,7 @@ const move = (state: TopState, rows: readonly Row[], by: number): TopState => {
   return { ...state, selected: rows[to]?.key };
 };
 
-/** Whether the rows of a place can be opened, and where that leads. */
+/** The view inside a row; undefined where rows cannot be opened. */
 const openedView = (view: View, key: string): View | undefined => {
   if (view.virtual !== undefined || view.real !== undefined) return undefined;
   if (view.grouping === 'real') return { ...view, real: key };
@@ -57,11 +57,11 @@ const openedView = (view: View, key: string): View | undefined => {
 
 const open = (state: TopState, rows: readonly Row[]): TopState => {
   const row = rows.find(({ key }) => key === state.selected) ?? rows[0];
-  const place = row === undefined ? undefined : openedView(state.view, row.key);
-  return place === undefined ? state : { ...state, view: place, selected: undefined, filter: '' };
+  const view = row === undefined ? undefined : openedView(state.view, row.key);
+  return view === undefined ? state : { ...state, view, selected: undefined, filter: '' };
 };
 
-/** Out of what was opened last, onto its row. */
+/** Closes the row that was opened last, and marks it. */
 const goBack = (state: TopState): TopState => {
   const { grouping, service, virtual, real } = state.view;
   if (virtual !== undefined) return { ...state, view: { grouping, service }, selected: virtual, filter: '' };
@@ -118,7 +118,7 @@ const actions: Readonly<Record<string, Action>> = {
   '?': helpAction,
 };
 
-/** The state after a key; undefined: it asks to end. `rows` are those on the screen, in their order; `page` is how many fit. */
+/** The state after a key; undefined: quit. `rows` are those on the screen in their order, `page` is how many fit. */
 export const afterKey = (
   state: TopState,
   key: Key,

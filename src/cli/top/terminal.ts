@@ -1,27 +1,30 @@
 import { emitKeypressEvents } from 'node:readline';
 import type { ReadStream, WriteStream } from 'node:tty';
+import { styleText } from 'node:util';
 import type { ScreenLine, ScreenSize } from './screen.js';
 import type { Key } from './state.js';
 
-/** What node:readline tells of a key. */
+/** A key event of node:readline. */
 interface Keypress {
   readonly name?: string;
   readonly ctrl?: boolean;
 }
 
 const escape = '\u001b[';
-/** xterm's, which all terminals of today know: a screen of our own, so that what was there comes back; no cursor. */
+/** Sequences of xterm, which all current terminals support: the alternate screen, and no cursor. */
 const enter = `${escape}?1049h${escape}?25l${escape}2J`;
 const leave = `${escape}?25h${escape}?1049l`;
 
-/** Reverse is no colour: the marked line is seen on every terminal, and by its > on those without. */
-const styles: Readonly<Record<ScreenLine['style'], readonly [code: string, isColour: boolean]>> = {
-  plain: ['', false],
-  strong: ['1', false],
-  faint: ['2', false],
-  title: ['1', false],
-  marked: ['7', false],
-  draining: ['33', true],
+type Format = Parameters<typeof styleText>[0];
+
+/** Only `draining` has a colour: the others are styles that every terminal shows. */
+const formats: Readonly<Record<ScreenLine['style'], Format | undefined>> = {
+  plain: undefined,
+  strong: 'bold',
+  faint: 'dim',
+  title: 'bold',
+  marked: 'inverse',
+  draining: 'yellow',
 };
 
 export interface TerminalParts {
@@ -32,7 +35,7 @@ export interface TerminalParts {
   readonly onResize: () => void;
 }
 
-/** A terminal as a full screen, until it is disposed of: then it is as it was before. */
+/** Runs a terminal full-screen; disposing restores its previous content. */
 export class Terminal implements Disposable {
   #drawn: readonly string[] = [];
   #isOpen = false;
@@ -49,7 +52,7 @@ export class Terminal implements Disposable {
     return { columns: this.parts.output.columns, rows: this.parts.output.rows };
   }
 
-  /** Writes the lines that are not there yet. */
+  /** Writes the lines that changed. */
   draw(lines: readonly ScreenLine[]): void {
     if (!this.#isOpen) return;
     const texts = lines.map((line) => this.#painted(line));
@@ -69,10 +72,10 @@ export class Terminal implements Disposable {
   }
 
   #painted({ text, style }: ScreenLine): string {
-    const [code, isColour] = styles[style];
-    if (code === '' || (isColour && !this.parts.colours)) return text;
+    const format = formats[style];
+    if (format === undefined || (style === 'draining' && !this.parts.colours)) return text;
     const wide = style === 'marked' ? text.padEnd(this.size.columns) : text;
-    return `${escape}${code}m${wide}${escape}0m`;
+    return styleText(format, wide, { validateStream: false });
   }
 
   #open(): void {
@@ -101,7 +104,7 @@ export class Terminal implements Disposable {
     this.parts.onResize();
   };
 
-  /** As every program does at Ctrl-Z, the terminal given back meanwhile. */
+  /** Ctrl-Z: restores the terminal while the program is suspended. */
   #suspend(): void {
     this.#close();
     process.kill(process.pid, 'SIGTSTP');

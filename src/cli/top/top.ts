@@ -15,21 +15,21 @@ export interface TopOptions {
   readonly grouping: Grouping;
   readonly sort: SortField;
   readonly filter: string;
-  /** Print the rows instead of filling the screen. */
+  /** Print the rows instead of running full-screen. */
   readonly batch: boolean;
-  /** Looks until it ends by itself; undefined: never. */
+  /** Samples until it exits; undefined: no limit. */
   readonly iterations: number | undefined;
   readonly output: 'table' | 'json';
   readonly colours: boolean;
 }
 
-/** Names as they are now, with what is to be told where there are none. */
+/** The current names, or a note why there are none. */
 export interface CurrentNames {
   readonly names: NameLookup;
   readonly note: string | undefined;
 }
 
-/** Looking takes no more than one part in so many of the time, however large the table is. */
+/** Sampling takes at most a fifth of the time, however large the table is. */
 const pauseFactor = 4;
 
 const takeSample = async (): Promise<Sample> => {
@@ -37,7 +37,7 @@ const takeSample = async (): Promise<Sample> => {
   return { at: performance.now(), tables: virtualServers };
 };
 
-/** What flowed between two looks, the next look an interval after the one before, or later where looking takes long. The first one has no rates. */
+/** The load between two samples, taken an interval apart, or later if sampling takes long. The first one has no rates. */
 async function* loads(
   intervalMilliseconds: number,
   signal: AbortSignal,
@@ -53,7 +53,7 @@ async function* loads(
   }
 }
 
-/** The screen of a terminal: what flows, what the user does, and what both look like. */
+/** Connects the load, the keys of the user and the terminal. */
 class TopScreen implements Disposable {
   readonly #terminal: Terminal;
   #state: TopState;
@@ -86,7 +86,7 @@ class TopScreen implements Disposable {
     this.#draw();
   }
 
-  /** What is on the screen stays there, and says why it does not change. */
+  /** Keeps the rows on the screen and shows the error. */
   showError(message: string): void {
     this.#lastError = message;
     this.#draw();
@@ -129,7 +129,7 @@ const abortOnSignal = (): AbortController => {
 const fillScreen = async (options: TopOptions, namesNow: () => Promise<CurrentNames>): Promise<void> => {
   if (!process.stdin.isTTY || !process.stdout.isTTY)
     throw new InputError(
-      'top needs a terminal for its screen; `kube-ipvs top --batch` prints the same rows to a file or pipe',
+      'top needs a terminal. Run `kube-ipvs top --batch` to print the rows to a file or pipe.',
     );
   const ended = abortOnSignal();
   using screen = new TopScreen(options, await namesNow(), () => ended.abort());
@@ -150,7 +150,7 @@ const printRows = async (options: TopOptions, namesNow: () => Promise<CurrentNam
   const state = initialState(options);
   let samples = 0;
   for await (const loaded of loads(options.intervalMilliseconds, ended.signal)) {
-    // The first look is what the second one is compared with.
+    // Rates need two samples.
     if (samples > 0) {
       const { names } = await namesNow();
       process.stdout.write(batchText(shownRows(state, loaded, names), options));
@@ -160,11 +160,11 @@ const printRows = async (options: TopOptions, namesNow: () => Promise<CurrentNam
   }
 };
 
-/** Shows what flows until the user or a signal ends it. Rejects where the kernel can't be read at the start, and without a terminal. */
+/** Shows the load until the user or a signal ends it. Rejects where the kernel cannot be read at the start, and without a terminal. */
 export const top = async (options: TopOptions, namesNow: () => Promise<CurrentNames>): Promise<number> => {
   if (options.batch) await printRows(options, namesNow);
   else {
-    // Before the screen is taken: what is missing is to be seen when it has been given back.
+    // Reports a missing capability before the terminal switches to full-screen.
     await readKernelSnapshot(() => false);
     await fillScreen(options, namesNow);
   }

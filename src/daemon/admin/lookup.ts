@@ -48,7 +48,12 @@ function* matchesAtAddressAndPort(
     const key: VirtualServerKey = virtualServerKey({ by: 'address', protocol, address, port });
     const { service, frontend, lingering } = descriptions.entryOf(key)?.own ?? {};
     if (service !== undefined)
-      yield { service, because: `${lingering === undefined ? frontend : 'lingering'} ${key}` };
+      yield {
+        service,
+        because: `${lingering === undefined ? frontend : 'lingering'} ${key}`,
+        matched: 'virtual-server',
+        protocol,
+      };
   }
 }
 
@@ -58,33 +63,43 @@ const addressKind = (service: Service, address: string): string | undefined => {
   return service.loadBalancerIps.some((one) => one === address) ? 'LoadBalancer' : undefined;
 };
 
-/** How a Service itself matches the query. */
-const serviceMatchReason = (service: Service, { text, address, port }: Query): string | undefined => {
-  if (service.key === text || service.name === text) return `Service ${service.key}`;
+type MatchReason = Omit<LookupMatch, 'service'>;
+
+/** By what of its own a Service is found. */
+const serviceMatchReason = (service: Service, { text, address, port }: Query): MatchReason | undefined => {
+  if (service.key === text || service.name === text)
+    return { because: `Service ${service.key}`, matched: 'service' };
   if (address !== undefined && port === undefined) {
     const kind = addressKind(service, address);
-    return kind && `${kind} ${address}`;
+    return kind === undefined ? undefined : { because: `${kind} ${address}`, matched: 'address' };
   }
   if (address === undefined && port !== undefined && service.ports.some(({ nodePort }) => nodePort === port))
-    return `node port ${port}`;
+    return { because: `node port ${port}`, matched: 'node-port' };
   return undefined;
 };
 
-/** How an endpoint of a Service matches the query. */
+const endpointReason = (matched: 'endpoint' | 'pod', endpoint: string): MatchReason => ({
+  because: `${matched} ${endpoint}`,
+  matched,
+  endpoint,
+});
+
+/** By which of its endpoints a Service is found. */
 const endpointMatchReason = (
   key: ServiceKey,
   { text, address, port }: Query,
   { store }: LookupParts,
-): string | undefined => {
+): MatchReason | undefined => {
   const [namespace] = key.split('/', 1);
   for (const { endpoints, ports } of store.slicesOf(key))
     for (const endpoint of endpoints) {
       const { pod } = endpoint;
       if (pod !== undefined && (pod === text || `${namespace}/${pod}` === text))
-        return `pod ${namespace}/${pod}`;
+        return endpointReason('pod', `${namespace}/${pod}`);
       if (endpoint.address !== address) continue;
-      if (port === undefined) return `endpoint ${address}`;
-      if (ports.some((one) => one.port === port)) return `endpoint ${realServerKey(address, port)}`;
+      if (port === undefined) return endpointReason('endpoint', address);
+      if (ports.some((one) => one.port === port))
+        return endpointReason('endpoint', realServerKey(address, port));
     }
   return undefined;
 };
@@ -103,8 +118,8 @@ export const lookUp = async (text: string, parts: LookupParts): Promise<readonly
     await yielder.yieldIfDue();
     const service = parts.store.service(key);
     if (service === undefined) continue;
-    const because = serviceMatchReason(service, query) ?? endpointMatchReason(key, query, parts);
-    if (because !== undefined) matches.push({ service: key, because });
+    const reason = serviceMatchReason(service, query) ?? endpointMatchReason(key, query, parts);
+    if (reason !== undefined) matches.push({ service: key, ...reason });
     if (matches.length === maximumMatches) break;
   }
   return matches;

@@ -162,6 +162,7 @@ function* elementResponses(fragment: Fragment | undefined, observed: EngineState
       family,
       set,
       element: `${fields.map(fieldText).join(' . ')}${chain === undefined ? '' : ` : goto ${chain}`}`,
+      fields,
       inKernel: observed.element(key) !== undefined,
     };
 }

@@ -1,5 +1,6 @@
 import { bootMilliseconds } from '../../base/boot-clock.js';
 import { release } from 'node:os';
+import { resolve } from 'node:path';
 import type { Retries } from '../../apply/retry/retries.js';
 import { version } from '../../base/version.js';
 import { configDigest } from '../../config/configuration-document.js';
@@ -112,9 +113,15 @@ const orphanResponses = (descriptions: StatusParts['descriptions']): StatusRespo
   return responses;
 };
 
-const sourceResponse = (source: StatusParts['source']): StatusResponse['source'] => {
+const sourceResponse = ({ source, settings }: StatusParts): StatusResponse['source'] => {
   const { delivered, lastError: trouble } = source.health();
-  return { name: source.name, delivered, ...(trouble === undefined ? {} : { trouble }) };
+  const { source: configured } = settings.now;
+  return {
+    name: source.name,
+    ...(configured.from === 'manifests' ? { manifests: resolve(configured.path) } : {}),
+    delivered,
+    ...(trouble === undefined ? {} : { trouble }),
+  };
 };
 
 const portsResponse = ({ now: { configuration } }: LiveSettings): StatusResponse['ports'] => {
@@ -131,12 +138,8 @@ const processResponse = () => ({
 });
 
 /** The state of the daemon. Costs one visit to each virtual server. */
-export const statusResponse = ({
-  composition,
-  settings,
-  source,
-  descriptions,
-}: StatusParts): StatusResponse => {
+export const statusResponse = (parts: StatusParts): StatusResponse => {
+  const { composition, settings, descriptions } = parts;
   const { store, reconciler, lastSync, health } = composition;
   const refused = [...refusedOperationResponses(reconciler.failures(), bootMilliseconds())];
   const sync = lastSync.toResponse();
@@ -149,7 +152,7 @@ export const statusResponse = ({
     scheduler: settings.now.scheduler,
     configDigest: configDigest(settings.now),
     configFiles: settings.now.configFiles,
-    source: sourceResponse(source),
+    source: sourceResponse(parts),
     synced: lastSync.synced,
     healthy: health.health().healthy,
     ...(sync === undefined ? {} : { lastSync: sync }),

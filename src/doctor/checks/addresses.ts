@@ -5,6 +5,7 @@ import { dummyInterfaceName } from '../../model/node.js';
 import { checksInGroup } from '../check.js';
 import type { Facts, NetworkFacts } from '../facts.js';
 import { fail, checkFact, pass, abbreviatedList, valueOf, warn, type CheckResult } from '../check-result.js';
+import { advise, type Remedy } from '../remedy.js';
 
 const onDummy = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
   addresses.filter(({ interfaceName }) => interfaceName === dummyInterfaceName);
@@ -12,32 +13,40 @@ const onDummy = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
 const onOtherInterfaces = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
   addresses.filter(({ interfaceName }) => interfaceName !== dummyInterfaceName);
 
-const removeCommands = (addresses: readonly string[]): string =>
+/** For the first three: an operator does the rest alike. */
+const removalsOf = (addresses: readonly LinkAddress[]): readonly Remedy[] =>
   addresses
     .slice(0, 3)
-    .map((address) => `ip address del ${address} dev ${dummyInterfaceName}`)
-    .join('; ');
+    .map(({ address, prefixLength, interfaceName }) =>
+      advise(
+        `Remove ${address} from ${interfaceName}.`,
+        `ip address del ${address}/${prefixLength} dev ${interfaceName}`,
+      ),
+    );
 
 const dummyInterface = ({ network: fact }: Facts): CheckResult =>
   checkFact(fact, (network) => {
     const link = network.links.find(({ name }) => name === dummyInterfaceName);
     if (link === undefined)
-      return warn(`there is no interface ${dummyInterfaceName}`, 'start kube-ipvs, which makes it');
+      return warn(
+        `the interface ${dummyInterfaceName} does not exist`,
+        advise('Start kube-ipvs, which creates it.'),
+      );
     if (link.kind !== 'dummy')
       return fail(
-        `${dummyInterfaceName} is a ${link.kind ?? 'device of hardware'}, not a dummy`,
-        `ip link del ${dummyInterfaceName}, then restart kube-ipvs`,
+        `${dummyInterfaceName} is a ${link.kind ?? 'hardware device'}, not a dummy device`,
+        advise('Delete it, then restart kube-ipvs.', `ip link del ${dummyInterfaceName}`),
       );
     return pass(`${dummyInterfaceName} has ${formatCount(onDummy(network).length, 'address')}`);
   });
 
-/** Addresses that must stay other machines', with what they are. */
+/** Addresses of other machines, with what each is. */
 const reservedAddresses = (facts: Facts, { gateways }: NetworkFacts): ReadonlyMap<IpAddress, string> => {
   const server = facts.apiServerAddress;
   const isOurs = server === undefined || clusterIps(facts).has(server);
   return new Map([
     ...gateways.map((address) => [address, 'a gateway of this node'] as const),
-    ...(isOurs ? [] : [[server, 'where this node reaches the API server'] as const]),
+    ...(isOurs ? [] : [[server, 'the address of the API server'] as const]),
   ]);
 };
 
@@ -51,20 +60,21 @@ const reservedVips = (facts: Facts): CheckResult =>
     const bound = onDummy(network).filter(({ address }) => taken.has(address));
     if (bound.length > 0)
       return fail(
-        `on ${dummyInterfaceName}: ${abbreviatedList(bound.map(({ address }) => `${address}, ${taken.get(address) ?? ''}`))}`,
-        `${removeCommands(bound.map(({ address, prefixLength }) => `${address}/${prefixLength}`))}; take it out of spec.externalIPs or status.loadBalancer of the Service`,
+        `${dummyInterfaceName} has ${abbreviatedList(bound.map(({ address }) => `${address}, ${taken.get(address) ?? ''}`))}`,
+        ...removalsOf(bound),
+        advise('Remove the address from spec.externalIPs or status.loadBalancer of the Service.'),
       );
     const conflicts = (valueOf(facts.services) ?? []).flatMap(({ key, externalIps, loadBalancerIps }) =>
       [...externalIps, ...loadBalancerIps]
         .filter((address) => taken.has(address))
-        .map((address) => `Service ${key} wants ${address}, ${taken.get(address) ?? ''}`),
+        .map((address) => `Service ${key} requests ${address}, ${taken.get(address) ?? ''}`),
     );
     return conflicts.length > 0
       ? fail(
           abbreviatedList(conflicts),
-          'take the address out of spec.externalIPs of that Service; kube-ipvs does not bind it',
+          advise('Remove the address from spec.externalIPs of the Service. kube-ipvs does not bind it.'),
         )
-      : pass('no VIP is a gateway or the API server');
+      : pass('no VIP is the address of a gateway or of the API server');
   });
 
 const duplicateVips = (facts: Facts): CheckResult =>
@@ -75,15 +85,9 @@ const duplicateVips = (facts: Facts): CheckResult =>
       ? pass('no VIP is on another interface')
       : warn(
           abbreviatedList(
-            duplicates.map(({ address, interfaceName }) => `${address} is on ${interfaceName} too`),
+            duplicates.map(({ address, interfaceName }) => `${address} is also on ${interfaceName}`),
           ),
-          duplicates
-            .slice(0, 3)
-            .map(
-              ({ address, prefixLength, interfaceName }) =>
-                `ip address del ${address}/${prefixLength} dev ${interfaceName}`,
-            )
-            .join('; '),
+          ...removalsOf(duplicates),
         );
   });
 
@@ -94,12 +98,13 @@ const unusedAddresses = (facts: Facts): CheckResult =>
         servers.flatMap(({ identity }) => (identity.by === 'address' ? [identity.address] : [])),
       );
       const named = clusterIps(facts);
-      const unused = onDummy(network)
-        .filter(({ address }) => !served.has(address) && !named.has(address))
-        .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
+      const unused = onDummy(network).filter(({ address }) => !served.has(address) && !named.has(address));
       return unused.length === 0
-        ? pass('every address of kube-ipvs0 has a virtual server')
-        : warn(`no virtual server stands on ${abbreviatedList(unused)}`, removeCommands(unused));
+        ? pass(`every address on ${dummyInterfaceName} has a virtual server`)
+        : warn(
+            `no virtual server uses ${abbreviatedList(unused.map(({ address }) => address))} on ${dummyInterfaceName}`,
+            ...removalsOf(unused),
+          );
     }),
   );
 
@@ -110,7 +115,7 @@ const nodeLocalDns = ({ network: fact, programs }: Facts): CheckResult =>
   checkFact(fact, (network) => {
     const runs = (valueOf(programs) ?? []).some(({ name }) => name === 'node-cache');
     const link = network.links.find(({ name }) => name === 'nodelocaldns');
-    if (!runs && link === undefined) return pass('there is no NodeLocal DNSCache here');
+    if (!runs && link === undefined) return pass('NodeLocal DNSCache does not run on this node');
     const bound = new Set(onDummy(network).map(({ address }) => address));
     const own = onOtherInterfaces(network).filter(({ interfaceName }) => interfaceName === 'nodelocaldns');
     const shared = own.filter(
@@ -119,11 +124,14 @@ const nodeLocalDns = ({ network: fact, programs }: Facts): CheckResult =>
     );
     return shared.length === 0
       ? pass(
-          `NodeLocal DNSCache serves ${own.length === 0 ? 'no address yet' : abbreviatedList(own.map(({ address }) => address))}`,
+          own.length === 0
+            ? 'NodeLocal DNSCache has no address yet'
+            : `NodeLocal DNSCache serves ${abbreviatedList(own.map(({ address }) => address))}`,
         )
       : fail(
-          `NodeLocal DNSCache and IPVS both have ${abbreviatedList(shared.map(({ address }) => address))}`,
-          `give node-cache -localip ${nodeLocalDnsAddress} alone, and the kubelet clusterDNS: [${nodeLocalDnsAddress}]`,
+          `NodeLocal DNSCache and IPVS both use ${abbreviatedList(shared.map(({ address }) => address))}`,
+          advise(`Start node-cache with -localip ${nodeLocalDnsAddress} only.`),
+          advise(`Set clusterDNS: [${nodeLocalDnsAddress}] in the configuration of the kubelet.`),
         );
   });
 
@@ -131,31 +139,31 @@ export const addressChecks = checksInGroup('addresses', [
   {
     id: 'dummy-interface',
     title: 'the interface kube-ipvs0',
-    why: 'It holds the addresses of Services, so that the kernel delivers packets for them to IPVS.',
+    why: 'It holds the addresses of Services: the kernel delivers packets for them to IPVS.',
     run: dummyInterface,
   },
   {
     id: 'vip-clash',
-    title: 'VIPs that are gateways or the API server',
-    why: 'A node that takes such an address for its own is cut off.',
+    title: 'VIPs that are the address of a gateway or of the API server',
+    why: 'A node that takes such an address as its own loses its connection to that machine.',
     run: reservedVips,
   },
   {
     id: 'vip-elsewhere',
     title: 'VIPs on other interfaces',
-    why: 'An address that two programs manage is taken away by one of them, and the Service with it.',
+    why: 'If two programs manage an address, one of them may remove it, and the Service with it.',
     run: duplicateVips,
   },
   {
     id: 'unwanted-addresses',
-    title: 'addresses on kube-ipvs0 that nobody needs',
-    why: 'The node takes packets for them as its own, and the real owner cannot be reached from here.',
+    title: 'unused addresses on kube-ipvs0',
+    why: 'The node takes packets for them as its own and cannot reach the machine that owns the address.',
     run: unusedAddresses,
   },
   {
     id: 'node-local-dns',
     title: 'NodeLocal DNSCache beside IPVS',
-    why: 'It cannot listen at the address of the DNS Service, which IPVS has.',
+    why: 'It cannot listen on the address of the DNS Service, which IPVS serves.',
     run: nodeLocalDns,
   },
 ]);

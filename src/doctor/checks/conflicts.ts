@@ -12,8 +12,10 @@ import {
   warn,
   type CheckResult,
 } from '../check-result.js';
+import { advise } from '../remedy.js';
+import { takeOverRemedy } from '../take-over-remedy.js';
 
-/** Chains of both looks, as far as they were possible. */
+/** Chains of both frontends, as far as they could be read. */
 const chainsOf = ({ chains, legacyChains }: Facts): readonly ChainFact[] => [
   ...(valueOf(chains) ?? []),
   ...(valueOf(legacyChains) ?? []),
@@ -29,13 +31,10 @@ const checkChains = (
 ): CheckResult => {
   const matching = chainsOf(facts).filter(matches);
   if (matching.length > 0) return found(matching);
-  const missing =
-    'unavailable' in facts.chains
-      ? facts.chains
-      : 'unavailable' in facts.legacyChains
-        ? facts.legacyChains
-        : undefined;
-  return missing === undefined ? pass(none) : unknown(missing.unavailable, missing.remedy);
+  const missing = [facts.chains, facts.legacyChains].find((fact) => 'unavailable' in fact);
+  return missing === undefined || 'value' in missing
+    ? pass(none)
+    : unknown(missing.unavailable, ...missing.remedies);
 };
 
 const proxyNames: readonly string[] = ['kube-ipvs', 'kube-proxy'];
@@ -43,14 +42,14 @@ const proxyNames: readonly string[] = ['kube-ipvs', 'kube-proxy'];
 const twoProxies = ({ programs, metrics }: Facts): CheckResult =>
   checkFact(programs, (all) => {
     const found = all.filter(({ name }) => proxyNames.includes(name));
-    const text = found.map(({ name, pid }) => `${name} (process ${pid})`);
+    const text = abbreviatedList(found.map(({ name, pid }) => `${name} (process ${pid})`));
     if (found.length > 1)
       return fail(
-        `${formatCount(found.length, 'proxy')} run here: ${abbreviatedList(text)}`.replace(
-          'proxys',
-          'proxies',
+        `${found.length} service proxies run on this node: ${text}`,
+        advise(
+          'Keep the DaemonSet kube-proxy off this node.',
+          'kubectl -n kube-system patch daemonset kube-proxy -p \'{"spec":{"template":{"spec":{"nodeSelector":{"kube-proxy":"nowhere"}}}}}\'',
         ),
-        'kubectl -n kube-system patch daemonset kube-proxy -p \'{"spec":{"template":{"spec":{"nodeSelector":{"kube-proxy":"nowhere"}}}}}\'',
       );
     const page = valueOf(metrics);
     const isKubeProxy =
@@ -59,13 +58,16 @@ const twoProxies = ({ programs, metrics }: Facts): CheckResult =>
       page.has('kubeproxy_sync_proxy_rules_duration_seconds_count');
     if (isKubeProxy)
       return fail(
-        'the metrics port is served by kube-proxy, not by kube-ipvs',
-        'kubectl -n kube-system delete daemonset kube-proxy, as docs/migration.md has it',
+        'kube-proxy, not kube-ipvs, serves the metrics port',
+        advise(
+          'Delete the DaemonSet kube-proxy as docs/migration.md describes.',
+          'kubectl -n kube-system delete daemonset kube-proxy',
+        ),
       );
     return pass(
       found.length === 0
-        ? 'no proxy is seen in this process namespace'
-        : `one proxy: ${abbreviatedList(text)}`,
+        ? 'no service proxy is visible in this process namespace'
+        : `only one service proxy runs: ${text}`,
     );
   });
 
@@ -80,14 +82,15 @@ const kubeProxyLeftovers = (facts: Facts): CheckResult => {
       ? [`${formatCount(chains.length, 'chain')} of kube-proxy in ${tableNames(chains)}`]
       : []),
     ...(sets.length > 0
-      ? [`${formatCount(sets.length, 'set')} of ipset: ${abbreviatedList(sets.toSorted(), 3)}`]
+      ? [`${formatCount(sets.length, 'ipset')} of kube-proxy: ${abbreviatedList(sets.toSorted(), 3)}`]
       : []),
   ];
-  if (found.length > 0) return warn(found.join('; '), 'kube-ipvs cleanup --kube-proxy');
-  const missing = [facts.chains, facts.legacyChains, facts.ipsets].find((look) => 'unavailable' in look);
+  if (found.length > 0)
+    return warn(found.join('; '), advise('Remove them.', 'kube-ipvs cleanup --kube-proxy'));
+  const missing = [facts.chains, facts.legacyChains, facts.ipsets].find((fact) => 'unavailable' in fact);
   return missing === undefined || 'value' in missing
-    ? pass('no chain and no set of kube-proxy is left')
-    : unknown(missing.unavailable, missing.remedy);
+    ? pass('kube-proxy left no chain and no ipset')
+    : unknown(missing.unavailable, ...missing.remedies);
 };
 
 const otherProxies = (facts: Facts): CheckResult =>
@@ -99,20 +102,25 @@ const otherProxies = (facts: Facts): CheckResult =>
       const isRouter = chains.some(({ chain }) => chain.startsWith('KUBE-ROUTER-'));
       return warn(
         `${formatCount(chains.length, 'chain')} of ${isRouter ? 'kube-router' : 'Cilium'} in ${tableNames(chains)}${running.length > 0 ? `, and ${abbreviatedList(running)} runs` : ''}`,
-        isRouter
-          ? 'start kube-router with --run-service-proxy=false; what is left of it: kube-router --cleanup-config'
-          : 'helm upgrade cilium with kubeProxyReplacement=false',
+        ...(isRouter
+          ? [
+              advise('Start kube-router with --run-service-proxy=false.'),
+              advise('Remove what it left behind.', 'kube-router --cleanup-config'),
+            ]
+          : [advise('Upgrade the Helm release of Cilium with kubeProxyReplacement=false.')]),
       );
     },
-    none: 'nothing of kube-router or Cilium is here',
+    none: 'neither kube-router nor Cilium has chains on this node',
   });
 
 const hostPorts = (facts: Facts): CheckResult =>
   checkChains(facts, ({ chain }) => /^(CNI-HOSTPORT-DNAT|KUBE-HOSTPORTS)$|^hostports/.test(chain), {
     found: (chains) =>
       warn(
-        `rules for hostPorts in ${tableNames(chains)}: they take packets to local addresses before IPVS, VIPs on kube-ipvs0 among them`,
-        'give pods with hostPort a port that no Service has, or a hostIP: the address of the node',
+        `rules for hostPorts in ${tableNames(chains)}: they redirect packets to local addresses, VIPs on kube-ipvs0 included, before IPVS sees them`,
+        advise(
+          'Give pods with a hostPort a port that no Service uses, or set hostIP to the address of the node.',
+        ),
       ),
     none: 'no rules for hostPorts',
   });
@@ -120,20 +128,15 @@ const hostPorts = (facts: Facts): CheckResult =>
 const foreignVirtualServers = ({ status }: Facts): CheckResult =>
   checkFact(status, ({ contested: all }) =>
     all.length === 0
-      ? pass('no Service is kept from its virtual server by somebody else')
+      ? pass('another program holds none of the virtual servers that Services request')
       : fail(
           abbreviatedList(
             all.map(
-              ({ virtualServer, service }) => `${virtualServer} of Service ${service} is of somebody else`,
+              ({ virtualServer, service }) =>
+                `another program created ${virtualServer}, which Service ${service} requests`,
             ),
           ),
-          all
-            .slice(0, 3)
-            .map(({ service }) => {
-              const [namespace = '', name = ''] = service.split(/[/:]/);
-              return `kubectl -n ${namespace} annotate service ${name} ipvs.kube-ipvs.dev/take-over-foreign=true`;
-            })
-            .join('; '),
+          ...all.slice(0, 3).map(({ service }) => takeOverRemedy(service)),
         ),
   );
 
@@ -141,48 +144,50 @@ const ipvsManagers = ({ programs }: Facts): CheckResult =>
   checkFact(programs, (all) => {
     const found = all.filter(({ name }) => name === 'keepalived' || name === 'kube-vip');
     return found.length === 0
-      ? pass('no other program that manages IPVS is seen')
+      ? pass('no other program that manages IPVS is visible')
       : warn(
-          `${abbreviatedList(found.map(({ name, pid }) => `${name} (process ${pid})`))} manages virtual servers of its own here`,
-          'list its addresses in ipvs.excludeCIDRs, so that no Service can take them',
+          `${abbreviatedList(found.map(({ name, pid }) => `${name} (process ${pid})`))} may manage virtual servers on this node`,
+          advise(
+            'List its addresses in ipvs.excludeCIDRs in the configuration: no Service can take them then.',
+          ),
         );
   });
 
 export const conflictChecks = checksInGroup('conflicts', [
   {
     id: 'two-proxies',
-    title: 'other proxies that run here',
-    why: 'Two proxies undo what the other one does, and connections break each time.',
+    title: 'other service proxies on this node',
+    why: "Two proxies undo each other's changes, and connections break each time.",
     run: twoProxies,
   },
   {
     id: 'kube-proxy-leftovers',
-    title: 'rules and sets that kube-proxy left',
-    why: 'They catch packets before IPVS and send them to pods that are long gone.',
+    title: 'rules and ipsets that kube-proxy left behind',
+    why: 'They redirect packets before IPVS sees them, to pods that no longer exist.',
     run: kubeProxyLeftovers,
   },
   {
     id: 'other-dataplanes',
     title: 'rules of kube-router and Cilium',
-    why: 'Both can serve Services by themselves; then packets never come to IPVS.',
+    why: 'Both can serve Services themselves; packets never reach IPVS then.',
     run: otherProxies,
   },
   {
     id: 'host-ports',
-    title: "the CNI's rules for hostPorts",
-    why: 'A hostPort that equals the port of a Service draws the packets of its VIP to that pod.',
+    title: "the CNI plugin's rules for hostPorts",
+    why: 'A hostPort with the number of a Service port receives the packets for the VIP of that Service.',
     run: hostPorts,
   },
   {
     id: 'contested-servers',
-    title: 'virtual servers of others that Services ask for',
-    why: 'What somebody else made is left alone: such a Service goes where the other one sends it.',
+    title: 'virtual servers of other programs that Services request',
+    why: 'Connections to the Service go where the other program sends them: kube-ipvs does not change its virtual servers.',
     run: foreignVirtualServers,
   },
   {
     id: 'ipvs-managers',
     title: 'other programs that manage IPVS',
-    why: 'They keep virtual servers in the same table, and what one of them takes a Service cannot have.',
+    why: 'They add virtual servers to the same table; a Service cannot use an address and port that they hold.',
     run: ipvsManagers,
   },
 ]);

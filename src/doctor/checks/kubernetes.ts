@@ -11,44 +11,51 @@ import {
   warn,
   type CheckResult,
 } from '../check-result.js';
+import { advise, seeChecks } from '../remedy.js';
 
-const apiNotNeeded = pass('no API server is needed: the Services come from files');
+const apiNotNeeded = pass('the Services come from files: no API server is needed');
 
 const reachability = ({ api }: Facts): CheckResult =>
   checkFact(api, (apiServer) => {
     if (apiServer === 'files') return apiNotNeeded;
     if (!apiServer.reached)
       return fail(
-        `${apiServer.server} serves us nothing: ${apiServer.reason}`,
-        `curl -k ${apiServer.server}/livez; then the address and the credential in the kubeconfig`,
+        `cannot use the API server ${apiServer.server}: ${apiServer.reason}`,
+        advise('Check that the API server answers.', `curl -k ${apiServer.server}/livez`),
+        advise('Check the address and the credential in the kubeconfig.'),
       );
     const { server, version, milliseconds } = apiServer;
     const text = `${server} (${version}) answers in ${Math.round(milliseconds)} ms`;
     return milliseconds > 1000
       ? warn(
           text,
-          'look at the load of the API server and the way to it: a change that comes late is programmed late',
+          advise('Check the load of the API server and the network to it: kube-ipvs sees changes late.'),
         )
       : pass(text);
   });
 
 const withApiServer = ({ api }: Facts, check: (answer: ApiFacts) => CheckResult): CheckResult => {
-  if (!('value' in api)) return unknown('no API server was asked', 'see the check api-server');
+  if (!('value' in api)) return unknown('no API server was queried', seeChecks('api-server'));
   if (api.value === 'files') return apiNotNeeded;
   return api.value.reached
     ? check(api.value)
-    : unknown('the API server serves us nothing', 'see the check api-server');
+    : unknown('the API server cannot be used', seeChecks('api-server'));
 };
+
+const setClock = [
+  advise('Turn on time synchronization.', 'timedatectl set-ntp true'),
+  advise('Where chrony runs, set the clock at once.', 'chronyc makestep'),
+] as const;
 
 const clock = (facts: Facts): CheckResult =>
   withApiServer(facts, ({ clockAhead }) => {
-    if (clockAhead === undefined) return pass('the API server says no time');
-    if (clockAhead === 0) return pass('this clock agrees with that of the API server');
-    const text = `this clock is ${Math.abs(clockAhead)} s ${clockAhead < 0 ? 'behind' : 'ahead of'} that of the API server`;
+    if (clockAhead === undefined) return pass('the API server reports no time');
+    if (clockAhead === 0) return pass('the clocks of this node and of the API server agree');
+    const text = `the clock of this node is ${Math.abs(clockAhead)} s ${clockAhead < 0 ? 'behind' : 'ahead of'} that of the API server`;
     return Math.abs(clockAhead) > 30
-      ? fail(text, 'chronyc makestep, or timedatectl set-ntp true')
+      ? fail(text, ...setClock)
       : Math.abs(clockAhead) > 5
-        ? warn(text, 'chronyc makestep, or timedatectl set-ntp true')
+        ? warn(text, ...setClock)
         : pass(text);
   });
 
@@ -61,13 +68,13 @@ const durationText = (milliseconds: number): string =>
 
 const credential = (facts: Facts): CheckResult =>
   withApiServer(facts, ({ credential: held }) => {
-    if (held === undefined) return pass('the credential does not say when it ends');
+    if (held === undefined) return pass('the credential has no expiry time');
     const remaining = held.ends - facts.now;
-    const text = `the ${held.kind} ends ${new Date(held.ends).toISOString().slice(0, 16)}Z`;
+    const text = `the ${held.kind} ${remaining <= 0 ? 'expired' : 'expires'} at ${new Date(held.ends).toISOString().slice(0, 16)}Z`;
     const remedy =
       held.kind === 'certificate'
-        ? 'renew it: kubeadm certs renew all, or what made the kubeconfig'
-        : 'use a kubeconfig with tokenFile: and a projected service account token, which is renewed';
+        ? advise('Renew the certificate. In a cluster of kubeadm:', 'kubeadm certs renew all')
+        : advise('Use a kubeconfig with tokenFile and a projected service account token, which is renewed.');
     if (remaining <= 0) return fail(`${text}, ${durationText(-remaining)} ago`, remedy);
     const isShort = held.kind === 'certificate' && remaining < 7 * 24 * hour;
     return isShort
@@ -85,8 +92,8 @@ const rights = (facts: Facts): CheckResult =>
         missing.map(({ verb, resource }) => `${verb} ${resource}`),
         8,
       )}`;
-      const remedy = 'kubectl apply -f deploy/base/rbac.yaml';
-      // Events are for people; nothing is served otherwise without them.
+      const remedy = advise('Apply the RBAC rules of kube-ipvs.', 'kubectl apply -f deploy/base/rbac.yaml');
+      // Without Events, Services are served all the same.
       return missing.every(({ resource }) => resource.startsWith('events'))
         ? warn(text, remedy)
         : fail(text, remedy);
@@ -98,15 +105,15 @@ const ownNode = (facts: Facts): CheckResult =>
     checkFact(hasNode, (found) => {
       const name = facts.configuration.settings.nodeName;
       return found
-        ? pass(`there is a Node ${name}`)
+        ? pass(`the Node ${name} exists`)
         : fail(
-            `there is no Node ${name}: zone, pod networks and primary addresses are unknown`,
-            '--hostname-override=NAME with a name of: kubectl get nodes -o name',
+            `the Node ${name} does not exist: its zone, pod networks and primary addresses are unknown`,
+            advise('Set --hostname-override to the name of an existing Node:', 'kubectl get nodes -o name'),
           );
     }),
   );
 
-/** Roughly what 10,000 Services with 100,000 endpoints take (deploy/base/daemonset.yaml), and what there is without any. */
+/** Memory without any Service, and for each Service: measured with 10,000 Services and 100,000 endpoints (deploy/base/daemonset.yaml). */
 const baseBytes = 70e6;
 const serviceBytes = 10e3;
 
@@ -115,11 +122,16 @@ const memory = ({ memory: fact, services }: Facts): CheckResult =>
     const number = valueOf(services)?.length;
     const required = baseBytes + (number ?? 0) * serviceBytes;
     const mega = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
-    if (limit === undefined) return pass(`no memory limit; ${mega(used)} are used`);
-    const of = number === undefined ? 'however few Services there are' : formatCount(number, 'Service');
-    const text = `${mega(used)} of ${mega(limit)} are used; for ${of} it takes about ${mega(required)}`;
+    if (limit === undefined) return pass(`no memory limit; the daemon uses ${mega(used)}`);
+    const load = number === undefined ? 'without Services' : `with ${formatCount(number, 'Service')}`;
+    const text = `the daemon uses ${mega(used)} of ${mega(limit)}; ${load} it needs about ${mega(required)}`;
     return limit < required * 1.25
-      ? warn(text, `resources.limits.memory: ${Math.ceil((required * 1.5) / 1e6)}M, or no limit`)
+      ? warn(
+          text,
+          advise(
+            `Set resources.limits.memory: ${Math.ceil((required * 1.5) / 1e6)}M for the container, or remove the limit.`,
+          ),
+        )
       : pass(text);
   });
 
@@ -127,37 +139,37 @@ export const kubernetesChecks = checksInGroup('kubernetes', [
   {
     id: 'api-server',
     title: 'the API server',
-    why: 'Services and endpoints come from it; what changes while it cannot be reached is not programmed.',
+    why: 'It delivers Services and endpoints: while it cannot be reached, kube-ipvs programs no changes.',
     run: reachability,
   },
   {
     id: 'clock',
-    title: "this clock against the API server's",
-    why: 'Certificates and tokens are judged by the clock, and so is what is old in an Event.',
+    title: 'the clock of this node against that of the API server',
+    why: 'The clock decides whether certificates and tokens are valid, and how old an Event is.',
     run: clock,
   },
   {
     id: 'credential',
-    title: 'when our certificate or token ends',
-    why: 'With an expired credential every watch ends, and no change arrives any more.',
+    title: 'when the certificate or token of kube-ipvs expires',
+    why: 'With an expired credential every watch ends, and kube-ipvs sees no more changes.',
     run: credential,
   },
   {
     id: 'rights',
-    title: 'what the API server lets us do',
-    why: 'A right that is missing is a resource that is not followed.',
+    title: 'the permissions of kube-ipvs at the API server',
+    why: 'A missing permission keeps kube-ipvs from following that resource.',
     run: rights,
   },
   {
     id: 'node-object',
-    title: 'the Node of our name',
-    why: 'Topology, NodeCIDR and primary node port addresses are taken from it.',
+    title: 'the Node object of this node',
+    why: 'It holds the zone, the pod CIDR (NodeCIDR) and the primary addresses for node ports.',
     run: ownNode,
   },
   {
     id: 'memory',
     title: 'the memory limit against the number of Services',
-    why: 'A daemon that is killed for its memory starts over and over, and programs nothing in between.',
+    why: 'A daemon that the kernel kills for lack of memory restarts again and again, and programs nothing in between.',
     run: memory,
   },
 ]);

@@ -16,19 +16,27 @@ import {
   type CheckResult,
   type Fact,
 } from '../check-result.js';
+import { advise, type Remedy } from '../remedy.js';
+
+const loadNftables = advise(
+  'Load the kernel modules of nftables.',
+  'modprobe -a nf_tables nft_masq nft_chain_nat',
+);
 
 const nftables = ({ nftables: fact }: Facts): CheckResult =>
   checkFact(fact, (families) => {
     const missing = (['IPv4', 'IPv6'] as const).filter((family) => !families.includes(family));
-    if (missing.length === 0) return pass('nftables takes filter and nat chains of IPv4 and IPv6');
+    if (missing.length === 0) return pass('nftables supports filter and nat chains for IPv4 and IPv6');
     return families.includes('IPv4')
       ? warn(
-          'nftables takes no chains of IPv6',
-          'modprobe nf_tables nft_masq nft_chain_nat, or a kernel with CONFIG_NF_TABLES_IPV6',
+          'nftables does not support chains for IPv6',
+          loadNftables,
+          advise('Or boot a kernel with CONFIG_NF_TABLES_IPV6.'),
         )
       : fail(
-          `nftables takes no chains of ${missing.join(' and ')}`,
-          'modprobe nf_tables nft_masq nft_chain_nat, or a kernel with CONFIG_NF_TABLES',
+          `nftables does not support chains for ${missing.join(' and ')}`,
+          loadNftables,
+          advise('Or boot a kernel with CONFIG_NF_TABLES.'),
         );
   });
 
@@ -36,23 +44,24 @@ const tableDescription = (family: Family): string => `table ${family === 'IPv4' 
 
 const ownRules = ({ ownRules: fact, nftables: supported }: Facts): CheckResult =>
   checkFact(fact, (tables) => {
-    const remedy = 'start kube-ipvs, or restart it: it writes its rules at start and every ipvs.syncPeriod';
+    const remedy = advise(
+      'Start or restart kube-ipvs, which writes its rules at start and every ipvs.syncPeriod.',
+    );
     const expected = valueOf(supported) ?? ['IPv4'];
-    if (tables.length === 0)
-      return fail(`there is no ${expected.map(tableDescription).join(' and no ')}`, remedy);
+    if (tables.length === 0) return fail(`missing: ${expected.map(tableDescription).join(', ')}`, remedy);
     const missing = expected.filter((family) => !tables.some((own) => own.family === family));
     const dormant = tables.filter(({ hooks }) => hooks === 0);
     const text = tables.map(
       ({ family, hooks, elements }) =>
         `${tableDescription(family)}: ${formatCount(hooks, 'hook')}, ${formatCount(elements, 'element')}`,
     );
-    if (dormant.length > 0) return fail(`${text.join('; ')}: no packet enters`, remedy);
+    if (dormant.length > 0) return fail(`${text.join('; ')}: no packet enters a table without hooks`, remedy);
     return missing.length > 0
-      ? warn(`${text.join('; ')}; there is no ${missing.map(tableDescription).join(' and no ')}`, remedy)
+      ? warn(`${text.join('; ')}; missing: ${missing.map(tableDescription).join(', ')}`, remedy)
       : pass(text.join('; '));
   });
 
-/** Both looks as one; what could not be looked at makes the rest no less true. */
+/** Checks several facts as one; a fact that could not be read only turns a pass into unknown. */
 const checkFacts = <T>(
   facts: readonly Fact<readonly T[]>[],
   check: (values: readonly T[]) => CheckResult,
@@ -61,21 +70,23 @@ const checkFacts = <T>(
   const missing = facts.find((fact) => 'unavailable' in fact);
   return missing === undefined || !('unavailable' in missing) || result.result !== 'pass'
     ? result
-    : unknown(missing.unavailable, missing.remedy);
+    : unknown(missing.unavailable, ...missing.remedies);
 };
 
 const forwardPolicy = ({ forwarding: modern, legacyForwarding }: Facts): CheckResult =>
   checkFacts([modern, legacyForwarding], (filters) => {
     const dropping = filters.filter(dropsReplies);
     return dropping.length === 0
-      ? pass(`${formatCount(filters.length, 'chain')} at the hook forward; none drops the answers of pods`)
+      ? pass(`${formatCount(filters.length, 'chain')} at the hook forward; none drops the replies of pods`)
       : fail(
-          `the answers of pods are dropped, unless a rule accepts them, in ${abbreviatedList(dropping.map(filterName), 3)}`,
-          dropping.map(remedyFor).join('; '),
+          `the replies of pods are dropped unless a rule accepts them: ${abbreviatedList(dropping.map(filterName), 3)}`,
+          ...dropping.map((filter) =>
+            advise('Accept packets of established connections.', remedyFor(filter)),
+          ),
         );
   });
 
-/** The addresses that packets to Services go to: those of kube-ipvs0. */
+/** The addresses on kube-ipvs0, which packets to Services go to. */
 const virtualAddresses = (facts: Facts, chain: ChainFact): readonly string[] =>
   (valueOf(facts.network)?.addresses ?? [])
     .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
@@ -101,17 +112,22 @@ const chainDescription = ({ by, family, table: of, chain }: ChainFact): string =
 const inputPolicy = (facts: Facts): CheckResult =>
   checkFacts([facts.chains, facts.legacyChains], (chains) => {
     const dropping = chains.filter(({ hook }) => hook?.hook === 'input' && hook.policy === 'drop');
-    if (dropping.length === 0) return pass('no chain at the hook input drops by its policy');
+    if (dropping.length === 0) return pass('no chain at the hook input has the policy drop');
     const ports = [
       ...new Set(
         (valueOf(facts.services) ?? []).flatMap(({ healthCheckNodePort }) => healthCheckNodePort ?? []),
       ),
     ];
-    const health =
-      ports.length === 0 ? '' : `, and for the health check ports: tcp dport { ${ports.join(', ')} } accept`;
+    const remedies: readonly Remedy[] = [
+      ...dropping.map((chain) => advise('Accept packets to Services.', acceptCommand(facts, chain))),
+      advise('Do the same for each network of Services.'),
+      ...(ports.length === 0
+        ? []
+        : [advise(`Accept the health check ports: tcp dport { ${ports.join(', ')} } accept.`)]),
+    ];
     return warn(
-      `what no rule accepts is dropped in ${abbreviatedList(dropping.map(chainDescription), 3)}: packets to Services pass there before IPVS`,
-      `${dropping.map((chain) => acceptCommand(facts, chain)).join('; ')}; the same for each network of Services${health}`,
+      `packets that no rule accepts are dropped before they reach IPVS: ${abbreviatedList(dropping.map(chainDescription), 3)}`,
+      ...remedies,
     );
   });
 
@@ -125,19 +141,19 @@ export const packetRuleChecks = checksInGroup('packet-rules', [
   {
     id: 'packet-rules',
     title: 'the packet rules of kube-ipvs',
-    why: 'Without them answers go astray, source ranges are open, and every port of the node is reachable by a VIP.',
+    why: 'Without them replies get lost, source ranges are not enforced, and every port of the node is reachable through a VIP.',
     run: ownRules,
   },
   {
     id: 'forward-policy',
-    title: 'chains of others that see what is forwarded',
-    why: 'A policy that drops loses the answers of pods, and no other rule can bring them back.',
+    title: 'chains of other programs at the hook forward',
+    why: 'A chain that drops the replies of pods cannot be overruled by rules in another table.',
     run: forwardPolicy,
   },
   {
     id: 'input-policy',
-    title: 'chains of others that see what comes in',
-    why: 'Packets to a VIP and to health check ports pass the hook input first: a policy that drops hides Services.',
+    title: 'chains of other programs at the hook input',
+    why: 'Packets to VIPs and health check ports pass these chains first: the policy drop makes Services unreachable.',
     run: inputPolicy,
   },
 ]);

@@ -8,7 +8,6 @@ import type { Facts } from '../facts.js';
 import {
   fail,
   checkFact,
-  onNode,
   pass,
   abbreviatedList,
   unknown,
@@ -16,24 +15,27 @@ import {
   warn,
   type CheckResult,
 } from '../check-result.js';
+import { advise, loadModule, runOnNode, seeChecks, setKernelParameter } from '../remedy.js';
 
-/** What it means that a setting is not there or not for us to read. */
+/** For a setting that does not exist or cannot be read. */
 const unavailableSetting = (name: string, value: 'absent' | 'unreadable' | undefined): CheckResult =>
   value === 'unreadable'
-    ? unknown(`${name} cannot be read`, onNode(`sysctl ${name}`))
+    ? unknown(`${name} cannot be read`, runOnNode(`sysctl ${name}`))
     : unknown(
-        `there is no ${name} here`,
-        name.startsWith('net.ipv4.vs.') ? 'see the check ipvs' : `sysctl ${name}`,
+        `${name} does not exist`,
+        name.startsWith('net.ipv4.vs.') ? seeChecks('ipvs') : runOnNode(`sysctl ${name}`),
       );
+
+/** The daemon sets it too. */
+const setAtStart = (name: string) =>
+  advise(`Set ${name} to 1. kube-ipvs does so when it starts.`, `sysctl -w ${name}=1`);
 
 const checkEnabled =
   (name: string) =>
   ({ kernelSettings: numbers }: Facts): CheckResult => {
     const value = numbers.get(name);
     if (typeof value !== 'number') return unavailableSetting(name, value);
-    return value === 1
-      ? pass(`${name} is 1`)
-      : fail(`${name} is ${value}`, `sysctl -w ${name}=1; kube-ipvs sets it when it starts`);
+    return value === 1 ? pass(`${name} is 1`) : fail(`${name} is ${value}`, setAtStart(name));
   };
 
 const connectionReuseSetting = 'net.ipv4.vs.conn_reuse_mode';
@@ -43,21 +45,27 @@ const connectionReuse = ({ kernelSettings: numbers, release }: Facts): CheckResu
   if (typeof value !== 'number') return unavailableSetting(connectionReuseSetting, value);
   const version = parseRelease(release);
   if (version === undefined)
-    return unknown(`${connectionReuseSetting} is ${value}; "${release}" is no release`, 'uname -r');
+    return unknown(
+      `${connectionReuseSetting} is ${value}; "${release}" is not a kernel release`,
+      runOnNode('uname -r'),
+    );
   const text = `${connectionReuseSetting} is ${value} on Linux ${version.major}.${version.minor}`;
   if (isAtLeast(version, 5, 9))
     return value === 0
       ? warn(
-          `${text}: a new connection from a reused port goes to the old real server, even one that drains`,
-          `sysctl -w ${connectionReuseSetting}=1`,
+          `${text}: a new connection from a reused port goes to the previous real server, even if that is draining`,
+          setKernelParameter(connectionReuseSetting, 1),
         )
       : pass(text);
   return value === 0
     ? pass(text)
-    : fail(`${text}: a reused port waits a second`, `sysctl -w ${connectionReuseSetting}=0`);
+    : fail(
+        `${text}: connections from reused ports are delayed by a second`,
+        setKernelParameter(connectionReuseSetting, 0),
+      );
 };
 
-/** Whether a Service has IPv6; undefined where nobody could look. */
+/** Whether a Service has an IPv6 address; undefined where neither virtual servers nor Services could be read. */
 const servesIpv6 = ({ virtualServers, services }: Facts): boolean | undefined => {
   const sources = [valueOf(virtualServers), valueOf(services)].filter((list) => list !== undefined);
   if (sources.length === 0) return undefined;
@@ -75,12 +83,12 @@ const ipv6Forwarding = (facts: Facts): CheckResult => {
   if (serves === false) return pass('no Service has an IPv6 address');
   if (typeof value !== 'number') return unavailableSetting(name, value);
   if (value > 0) return pass(`${name} is ${value}`);
-  const remedy = `sysctl -w ${name}=1`;
+  const remedy = setKernelParameter(name, 1);
   return serves === true
-    ? fail(`${name} is 0, and Services have IPv6 addresses`, remedy)
+    ? fail(`${name} is 0, but Services have IPv6 addresses`, remedy)
     : warn(
         `${name} is 0; whether Services have IPv6 addresses is unknown`,
-        `${remedy}; not needed in a cluster of IPv4 alone`,
+        advise('If the cluster uses IPv6, set it to 1.', `sysctl -w ${name}=1`),
       );
 };
 
@@ -91,12 +99,12 @@ const routeLocalnet = ({ kernelSettings: numbers }: Facts): CheckResult => {
   return value === 0
     ? pass(`${name} is 0`)
     : warn(
-        `${name} is ${value}, as kube-proxy's mode iptables leaves it: neighbours reach what listens at 127.0.0.1`,
-        `sysctl -w ${name}=0; kube-ipvs does not need it`,
+        `${name} is ${value}, as kube-proxy in iptables mode leaves it: neighbouring machines can reach ports on 127.0.0.1`,
+        advise('Set it to 0. kube-ipvs does not need it.', `sysctl -w ${name}=0`),
       );
 };
 
-/** Interfaces of hardware (and veths are not) with an address that others reach. */
+/** Hardware interfaces, bonds and VLANs with an IPv4 address. */
 const uplinks = (facts: Facts): readonly string[] => {
   const network = valueOf(facts.network);
   if (network === undefined) return [];
@@ -121,10 +129,10 @@ const reversePath = (facts: Facts): CheckResult => {
   if (value !== 1) return pass(`${name} is ${value}`);
   return links.length > 1
     ? warn(
-        `${name} is 1 (strict) with ${formatCount(links.length, 'uplink')} (${abbreviatedList(links)}): packets that come by one and go by another are dropped`,
-        `sysctl -w ${name}=2`,
+        `${name} is 1 (strict) with ${formatCount(links.length, 'uplink')} (${abbreviatedList(links)}): packets that arrive on one and are answered on another are dropped`,
+        setKernelParameter(name, 2),
       )
-    : pass(`${name} is 1 (strict) with ${links.length === 1 ? 'one uplink' : 'no uplink that is seen'}`);
+    : pass(`${name} is 1 (strict) with ${links.length === 1 ? 'one uplink' : 'no visible uplink'}`);
 };
 
 /** Programs that answer ARP for the addresses of load balancers. */
@@ -142,20 +150,25 @@ const strictArp = ({ kernelSettings: numbers, programs, services, configuration 
     .map(({ name }) => name);
   const addresses = (valueOf(services) ?? []).flatMap(({ loadBalancerIps }) => loadBalancerIps);
   const { strictArp: isConfigured } = configuration.settings;
-  const remedy = 'ipvs.strictARP: true in the configuration';
+  const remedy = advise('Set ipvs.strictARP: true in the configuration.');
   if (isConfigured)
-    return fail(`${text}, and ipvs.strictARP is true`, 'restart kube-ipvs, which sets both at start');
+    return fail(
+      `${text}, but ipvs.strictARP is true`,
+      advise('Restart kube-ipvs, which sets both when it starts.'),
+    );
   if (found.length > 0)
     return fail(
-      `${text}, and ${abbreviatedList(found)} announces addresses that are on ${dummyInterfaceName} too`,
+      `${text}, and ${abbreviatedList(found)} announces addresses that are also on ${dummyInterfaceName}`,
       remedy,
     );
   return addresses.length > 0
     ? warn(
         `${text}, and Services have ${formatCount(addresses.length, 'load balancer address')}`,
-        `${remedy}, if MetalLB (L2), kube-vip or keepalived announces them`,
+        advise(
+          'If MetalLB (L2), kube-vip or keepalived announces them, set ipvs.strictARP: true in the configuration.',
+        ),
       )
-    : pass(`${text}, and nothing here announces addresses of load balancers`);
+    : pass(`${text}, and no program on this node announces load balancer addresses`);
 };
 
 const bridgeSettings: Readonly<Record<'iptables' | 'ip6tables', string>> = {
@@ -169,11 +182,12 @@ const bridges = ({ kernelSettings: numbers, network }: Facts): CheckResult =>
     if (found.length === 0) return pass('no bridge is up');
     const off = Object.values(bridgeSettings).filter((name) => numbers.get(name) !== 1);
     if (off.length === 0)
-      return pass(`bridges ${abbreviatedList(found)}; their packets pass the packet rules`);
+      return pass(`packets on the bridges ${abbreviatedList(found)} pass the packet rules`);
     const isAbsent = off.some((name) => numbers.get(name) === 'absent');
     return warn(
-      `bridges ${abbreviatedList(found)}, and ${off.map((name) => `${name} is ${numbers.get(name) ?? 'absent'}`).join(', ')}`,
-      `${isAbsent ? 'modprobe br_netfilter; ' : ''}sysctl -w ${off.map((name) => `${name}=1`).join(' ')}`,
+      `packets on the bridges ${abbreviatedList(found)} do not pass the packet rules: ${off.map((name) => `${name} is ${numbers.get(name) ?? 'absent'}`).join(', ')}`,
+      ...(isAbsent ? [loadModule('br_netfilter')] : []),
+      ...off.map((name) => setKernelParameter(name, 1)),
     );
   });
 
@@ -193,14 +207,17 @@ const localPorts = ({ localPorts: fact, services }: Facts): CheckResult =>
       return from <= lowest && to >= highest;
     });
     return isReserved
-      ? pass(`${text}, which are reserved`)
+      ? pass(`${text}: the node ports are reserved`)
       : warn(
-          `${text}: connections of this node may take a node port as their own`,
-          `sysctl -w net.ipv4.ip_local_reserved_ports=${reserved === '' ? '' : `${reserved},`}${lowest}-${highest}`,
+          `${text}: connections of this node may use a node port as their source port`,
+          advise(
+            'Reserve the node ports.',
+            `sysctl -w net.ipv4.ip_local_reserved_ports=${reserved === '' ? '' : `${reserved},`}${lowest}-${highest}`,
+          ),
         );
   });
 
-/** Settings that have checks of their own. */
+/** Settings that other checks cover. */
 const separatelyChecked: readonly string[] = [
   'net.ipv4.vs.conntrack',
   'net.ipv4.vs.expire_nodest_conn',
@@ -223,102 +240,102 @@ const configuredSettings = ({
     read: ({ name }) => numbers.get(name) ?? 'absent',
   });
   const differing = changes.filter(({ setting }) => !separatelyChecked.includes(setting.name));
-  const unavailable = differing.filter(({ previous: before }) => before === 'unreadable');
-  const different = differing.filter(({ previous: before }) => before !== 'unreadable');
+  const unavailable = differing.filter(({ previous }) => previous === 'unreadable');
+  const different = differing.filter(({ previous }) => previous !== 'unreadable');
   if (different.length > 0)
     return warn(
       abbreviatedList(
         different.map(
-          ({ setting, previous: before, value }) => `${setting.name} is ${before}, wanted ${value}`,
+          ({ setting, previous, value }) => `${setting.name} is ${previous}, configured ${value}`,
         ),
       ),
-      different.map(({ setting, value }) => `sysctl -w ${setting.name}=${value}`).join('; '),
+      ...different.map(({ setting, value }) => setKernelParameter(setting.name, value)),
     );
   if (unavailable.length > 0)
     return unknown(
       `cannot be read: ${abbreviatedList(unavailable.map(({ setting }) => setting.name))}`,
-      onNode(`sysctl ${unavailable.map(({ setting }) => setting.name).join(' ')}`),
+      runOnNode(`sysctl ${unavailable.map(({ setting }) => setting.name).join(' ')}`),
     );
   const missing = absent.filter(({ setting }) => !separatelyChecked.includes(setting.name));
   return missing.length > 0
     ? unknown(
-        `not here: ${abbreviatedList(missing.map(({ setting }) => setting.name))}`,
-        'modprobe nf_conntrack',
+        `missing: ${abbreviatedList(missing.map(({ setting }) => setting.name))}`,
+        loadModule('nf_conntrack'),
       )
-    : pass('what the configuration asks of conntrack is set');
+    : pass('all configured conntrack settings are in force');
 };
 
 export const settingsChecks = checksInGroup('settings', [
   {
     id: 'vs-conntrack',
     title: 'net.ipv4.vs.conntrack',
-    why: 'Without it what IPVS forwards is not tracked and so not masqueraded, and NetworkPolicy sees strangers.',
+    why: 'Without it, forwarded connections are neither tracked nor masqueraded, and NetworkPolicy does not recognize them.',
     run: checkEnabled('net.ipv4.vs.conntrack'),
   },
   {
     id: 'connection-reuse',
     title: 'net.ipv4.vs.conn_reuse_mode for this kernel',
-    why: 'With the wrong mode connections from a port that was used before wait a second or go to a pod that leaves.',
+    why: 'With the wrong mode, connections from reused ports are delayed by a second or go to a terminating pod.',
     run: connectionReuse,
   },
   {
     id: 'expire-nodest-conn',
     title: 'net.ipv4.vs.expire_nodest_conn',
-    why: 'Without it connections to a pod that is gone hang instead of ending.',
+    why: 'Without it, connections to a removed pod hang instead of ending.',
     run: checkEnabled('net.ipv4.vs.expire_nodest_conn'),
   },
   {
     id: 'expire-quiescent-template',
     title: 'net.ipv4.vs.expire_quiescent_template',
-    why: 'Without it session affinity sends clients to a pod that is leaving.',
+    why: 'Without it, session affinity keeps sending clients to a terminating pod.',
     run: checkEnabled('net.ipv4.vs.expire_quiescent_template'),
   },
   {
     id: 'ipv4-forwarding',
     title: 'net.ipv4.ip_forward',
-    why: 'Without it the kernel does not pass the packets of others on, and no pod is reached.',
+    why: 'Without it, the kernel forwards no packets, and clients cannot reach pods.',
     run: checkEnabled('net.ipv4.ip_forward'),
   },
   {
     id: 'ipv6-forwarding',
-    title: 'net.ipv6.conf.all.forwarding, where the node has IPv6',
-    why: 'Without it the kernel does not pass IPv6 packets on, and no IPv6 pod is reached.',
+    title: 'net.ipv6.conf.all.forwarding, if Services have IPv6 addresses',
+    why: 'Without it, the kernel forwards no IPv6 packets, and clients cannot reach IPv6 pods.',
     run: ipv6Forwarding,
   },
   {
     id: 'route-localnet',
     title: 'net.ipv4.conf.all.route_localnet',
-    why: 'With it what listens at 127.0.0.1 alone can be reached from the network (CVE-2020-8558).',
+    why: 'With it, other machines can reach ports that listen on 127.0.0.1 only (CVE-2020-8558).',
     run: routeLocalnet,
   },
   {
     id: 'reverse-path',
     title: 'net.ipv4.conf.all.rp_filter with several uplinks',
-    why: 'The strict filter drops packets that come by another interface than answers go.',
+    why: 'The strict filter drops packets that arrive on another interface than replies leave by.',
     run: reversePath,
   },
   {
     id: 'strict-arp',
     title: 'arp_ignore and arp_announce with MetalLB, kube-vip, keepalived',
-    why: 'A node that answers ARP for load balancer addresses draws their traffic away from the node that announces them.',
+    why: 'A node that answers ARP for load balancer addresses takes traffic away from the node that announces them.',
     run: strictArp,
   },
   {
     id: 'bridge-netfilter',
-    title: 'bridge-nf-call-iptables, where there are bridges',
-    why: 'Without it the answer of a pod to a neighbour on the same bridge passes IPVS by and is not recognised.',
+    title: 'bridge-nf-call-iptables, if the node has bridges',
+    why: 'Without it, the reply of a pod to a pod on the same bridge bypasses IPVS, and the client does not recognize it.',
     run: bridges,
   },
   {
     id: 'local-ports',
     title: 'ip_local_port_range against node ports',
-    why: 'A connection of the node that takes a node port as its own port has its answers caught by IPVS.',
+    why: 'If a connection of the node uses a node port as its source port, IPVS intercepts the replies.',
     run: localPorts,
   },
   {
     id: 'configured-settings',
-    title: 'the conntrack settings that the configuration asks for',
-    why: 'A limit or timeout that is configured and not in force is found out under load.',
+    title: 'the conntrack settings of the configuration',
+    why: 'A configured limit or timeout that is not in force shows only under load.',
     run: configuredSettings,
   },
 ]);

@@ -1,15 +1,23 @@
 import { X509Certificate } from 'node:crypto';
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { once } from 'node:events';
+import {
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { BaseError, messageOf } from '../../base/errors.js';
 import { parseIp } from '../../base/ip.js';
 import type { Service } from '../../model/service.js';
 import type { CredentialSource, RequestCredentials } from '../../watch/api/api-client.js';
 import { toService } from '../../watch/objects/parse-objects.js';
 import type { ApiFacts, Facts, Permission, UnreachableApi } from '../facts.js';
+import { advise } from '../remedy.js';
 import { collectFact } from './collect-fact.js';
 
-/** For a whole answer; a doctor does not wait as a daemon does. */
+/** For a whole response. */
 const requestTimeoutMilliseconds = 5_000;
 /** A list of tens of thousands of Services takes longer. */
 const listTimeoutMilliseconds = 20_000;
@@ -25,61 +33,58 @@ interface ApiResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** Until the answer began. */
+  /** Until the response began. */
   readonly milliseconds: number;
 }
 
-/** Asks once: no retry, no pool, whatever the status. ApiClient, which the daemon has, hides just what is looked at here. */
-const sendRequest = (
+const openRequest = (
   server: URL,
   { headers, tls, agent }: RequestCredentials,
-  apiRequest: ApiRequest,
-): Promise<ApiResponse> =>
-  new Promise((resolve, reject) => {
-    const { method, path, body, timeoutMilliseconds = requestTimeoutMilliseconds } = apiRequest;
-    const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
-    const startedAt = performance.now();
-    const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
-    const request = send(url, {
-      ...tls,
-      agent: agent ?? false,
-      method,
-      headers: {
-        accept: 'application/json',
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      signal: AbortSignal.timeout(timeoutMilliseconds),
-    });
-    request.on('response', (response) => {
-      const elapsed = performance.now() - startedAt;
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          body: Buffer.concat(chunks).toString('utf8'),
-          milliseconds: elapsed,
-        }),
-      );
-    });
-    request.on('error', (error) =>
-      reject(
-        error.name === 'TimeoutError' || error.name === 'AbortError'
-          ? new BaseError(`no answer within ${timeoutMilliseconds / 1000} s`)
-          : error,
-      ),
-    );
-    request.end(body === undefined ? undefined : JSON.stringify(body));
+  { method, path, body, timeoutMilliseconds = requestTimeoutMilliseconds }: ApiRequest,
+): ClientRequest => {
+  const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
+  const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
+  return send(url, {
+    ...tls,
+    agent: agent ?? false,
+    method,
+    headers: {
+      accept: 'application/json',
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    signal: AbortSignal.timeout(timeoutMilliseconds),
   });
+};
+
+/** Sends one request, without retries or a pool, whatever its status: the daemon's ApiClient hides what the doctor checks. */
+const sendRequest = async (
+  server: URL,
+  credentials: RequestCredentials,
+  apiRequest: ApiRequest,
+): Promise<ApiResponse> => {
+  const { body, timeoutMilliseconds = requestTimeoutMilliseconds } = apiRequest;
+  const startedAt = performance.now();
+  const request = openRequest(server, credentials, apiRequest);
+  // An error after the response has begun is an error of the response too.
+  request.on('error', () => {});
+  request.end(body === undefined ? undefined : JSON.stringify(body));
+  try {
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const milliseconds = performance.now() - startedAt;
+    const { statusCode = 0, headers } = response;
+    return { status: statusCode, headers, body: await text(response), milliseconds };
+  } catch (error) {
+    const isTimeout = error instanceof Error && ['TimeoutError', 'AbortError'].includes(error.name);
+    throw isTimeout ? new BaseError(`no response within ${timeoutMilliseconds / 1000} s`) : error;
+  }
+};
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const fieldsOf = (text: string): Readonly<Record<string, unknown>> => {
-  const value: unknown = JSON.parse(text);
+const fieldsOf = (json: string): Readonly<Record<string, unknown>> => {
+  const value: unknown = JSON.parse(json);
   return isRecord(value) ? value : {};
 };
 
@@ -88,7 +93,7 @@ const bodyOf = (response: ApiResponse): Readonly<Record<string, unknown>> => {
   throw new BaseError(`the API server answered ${response.status}`);
 };
 
-/** Every right that the daemon uses, as deploy/base/rbac.yaml grants them. */
+/** Every permission that the daemon uses; deploy/base/rbac.yaml grants them. */
 export const requiredPermissions = [
   ...(['list', 'watch'] as const).flatMap((verb) => [
     { verb, group: '', resource: 'services' },
@@ -100,7 +105,7 @@ export const requiredPermissions = [
   { verb: 'patch', group: 'events.k8s.io', resource: 'events' },
 ] as const;
 
-type SendRequest = (question: ApiRequest) => Promise<ApiResponse>;
+type SendRequest = (request: ApiRequest) => Promise<ApiResponse>;
 
 const reviewPermission = async (
   send: SendRequest,
@@ -124,7 +129,7 @@ const hasNode = async (send: SendRequest, name: string): Promise<boolean> => {
   return Array.isArray(items) && items.length > 0;
 };
 
-/** The payload of a JSON Web Token; the end of its life in seconds since 1970. */
+/** When a JSON Web Token expires, milliseconds since 1970; undefined for other tokens. */
 const tokenEnd = (authorization: string): number | undefined => {
   const [, payload] = /^Bearer [^.]+\.([\w-]+)\.[\w-]*$/.exec(authorization) ?? [];
   if (payload === undefined) return undefined;
@@ -132,7 +137,7 @@ const tokenEnd = (authorization: string): number | undefined => {
     const { exp } = fieldsOf(Buffer.from(payload, 'base64url').toString('utf8'));
     return typeof exp === 'number' ? exp * 1000 : undefined;
   } catch {
-    return undefined; // no token of that kind
+    return undefined; // not a JSON Web Token
   }
 };
 
@@ -154,7 +159,7 @@ export interface ApiOptions {
   readonly nodeName: string;
 }
 
-/** How the API server answers, and what it lets us do. Rejects only where the credential cannot be had. */
+/** How the API server answers, and what it permits. Rejects only if the credential cannot be loaded. */
 export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<ApiFacts | UnreachableApi> => {
   const server = credentials.server.origin;
   const requestCredentials = await credentials.current();
@@ -163,7 +168,7 @@ export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<A
     const response = await send({ method: 'GET', path: '/version' });
     const now = Date.now();
     if (response.status === 401)
-      return { reached: false, server, reason: 'it does not accept our credential (401 Unauthorized)' };
+      return { reached: false, server, reason: 'it rejects the credential (401 Unauthorized)' };
     const version = response.status === 200 ? fieldsOf(response.body)['gitVersion'] : undefined;
     return {
       reached: true,
@@ -174,17 +179,24 @@ export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<A
       credential: credentialOf(requestCredentials),
       permissions: await collectFact(
         () => Promise.all(requiredPermissions.map((permission) => reviewPermission(send, permission))),
-        'what the API server allows',
-        'kubectl auth can-i --list --as=system:serviceaccount:kube-system:kube-ipvs',
+        'the permissions of kube-ipvs',
+        advise(
+          'List them with kubectl.',
+          'kubectl auth can-i --list --as=system:serviceaccount:kube-system:kube-ipvs',
+        ),
       ),
-      hasNode: await collectFact(() => hasNode(send, nodeName), 'the Nodes', `kubectl get node ${nodeName}`),
+      hasNode: await collectFact(
+        () => hasNode(send, nodeName),
+        'the Nodes',
+        advise('Look for the Node with kubectl.', `kubectl get node ${nodeName}`),
+      ),
     };
   } catch (error) {
     return { reached: false, server, reason: messageOf(error) };
   }
 };
 
-/** The Services that a proxy serves, from the cache of the API server. */
+/** The Services that a service proxy serves, from the cache of the API server. */
 export const apiServices = async ({ credentials }: ApiOptions): Promise<readonly Service[]> => {
   const selectors = new URLSearchParams({
     resourceVersion: '0',

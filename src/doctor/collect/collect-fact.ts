@@ -1,34 +1,33 @@
 import { BaseError, messageOf } from '../../base/errors.js';
 import type { Fact } from '../check-result.js';
+import type { Remedy } from '../remedy.js';
 
-/** Why something could not be looked at, with what helps. */
+/** The fact cannot be read; the message says why. */
 export class FactUnavailableError extends BaseError {
-  constructor(
-    message: string,
-    readonly remedy: string,
-  ) {
+  readonly remedies: readonly Remedy[];
+
+  constructor(message: string, ...remedies: readonly Remedy[]) {
     super(message);
+    this.remedies = remedies;
   }
 }
 
-/**
- * What the work gives; where it fails, what could not be read (the end of a sentence), why, and the remedy. A failure here makes
- * nothing else unknown.
- */
+/** Collects a fact; if that fails, the fact is unavailable: `cannot read WHAT: REASON`. Other facts do not depend on it. */
 export const collectFact = async <T>(
   collect: () => T | Promise<T>,
   what: string,
-  remedy: string,
+  ...remedies: readonly Remedy[]
 ): Promise<Fact<T>> => {
   try {
     return { value: await collect() };
   } catch (error) {
-    if (error instanceof FactUnavailableError) return { unavailable: error.message, remedy: error.remedy };
-    return { unavailable: `cannot read ${what}: ${messageOf(error)}`, remedy };
+    if (error instanceof FactUnavailableError)
+      return { unavailable: error.message, remedies: error.remedies };
+    return { unavailable: `cannot read ${what}: ${messageOf(error)}`, remedies };
   }
 };
 
-/** A client of the kernel that is closed when the work is done. */
+/** Closes the client when the work is done. */
 export const withClient = async <C extends { close(): void }, T>(
   open: () => C,
   use: (client: C) => Promise<T>,

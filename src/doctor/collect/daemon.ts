@@ -1,5 +1,6 @@
 import { get } from 'node:http';
 import type { DaemonFacts } from '../facts.js';
+import { advise, seeChecks } from '../remedy.js';
 import { FactUnavailableError } from './collect-fact.js';
 
 const requestTimeoutMilliseconds = 3_000;
@@ -24,34 +25,41 @@ const fetchPage = (url: string): Promise<Page> =>
     request.on('error', reject);
   });
 
-/** Where to ask a server that listens at this address; undefined: it is turned off. */
+/** The URL of a page of a server that listens on this address; undefined where it is turned off. */
 export const localUrl = (address: string, path: string): string | undefined =>
   address === ''
     ? undefined
     : `http://${address.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:')}${path}`;
 
-const booleanIn = (body: string, field: string): boolean | undefined => {
-  const [, value] = new RegExp(`"${field}":\\s*(true|false)`).exec(body) ?? [];
-  return value === undefined ? undefined : value === 'true';
+const fieldsOf = (body: string): Readonly<Record<string, unknown>> => {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {}; // the page of another program
+  }
 };
 
-/** Status 0: nobody answers. */
+const booleanOf = (value: unknown): boolean | undefined => (typeof value === 'boolean' ? value : undefined);
+
+/** Status 0: no connection. */
 export const daemonFacts = async (healthzBindAddress: string): Promise<DaemonFacts> => {
   const url = localUrl(healthzBindAddress, '/healthz');
   if (url === undefined)
     throw new FactUnavailableError(
       'healthzBindAddress is turned off',
-      'healthzBindAddress: 0.0.0.0:10256 in the configuration',
+      advise('Set healthzBindAddress: 0.0.0.0:10256 in the configuration.'),
     );
   try {
     const { status, body } = await fetchPage(url);
-    return { status, eligible: booleanIn(body, 'nodeEligible'), healthy: booleanIn(body, 'healthy') };
+    const { nodeEligible, healthy } = fieldsOf(body);
+    return { status, eligible: booleanOf(nodeEligible), healthy: booleanOf(healthy) };
   } catch {
     return { status: 0, eligible: undefined, healthy: undefined };
   }
 };
 
-/** Samples by name, summed over their labels; where a resource is named, also one by one. */
+/** Samples by name, summed over their labels; those with the label `resource` also one by one. */
 export const parseMetrics = (page: string): ReadonlyMap<string, number> => {
   const samples = new Map<string, number>();
   for (const [, name = '', labels = '', value = ''] of page.matchAll(
@@ -69,11 +77,11 @@ export const metricsFacts = async (metricsBindAddress: string): Promise<Readonly
   if (url === undefined)
     throw new FactUnavailableError(
       'metricsBindAddress is turned off',
-      'metricsBindAddress: 127.0.0.1:10249 in the configuration',
+      advise('Set metricsBindAddress: 127.0.0.1:10249 in the configuration.'),
     );
   try {
     return parseMetrics((await fetchPage(url)).body);
   } catch {
-    throw new FactUnavailableError(`nobody answers at ${metricsBindAddress}`, 'see the check daemon');
+    throw new FactUnavailableError(`cannot connect to ${metricsBindAddress}`, seeChecks('daemon'));
   }
 };

@@ -12,6 +12,7 @@ import { NetlinkError } from '../../netlink/errors.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
 import { isPacketClass } from '../../plan/packet-rules/packet-table.js';
 import type { ChainFact, NetworkFacts, OwnRules, SchedulerFact, VirtualServerFact } from '../facts.js';
+import { seeChecks } from '../remedy.js';
 import { FactUnavailableError, withClient } from './collect-fact.js';
 import { dummyModule, mtuOf } from './proc.js';
 
@@ -40,14 +41,14 @@ const openIpvs = (): IpvsClient => {
     return IpvsClient.open();
   } catch (error) {
     if (hasErrno(error, ['ENOENT']))
-      throw new FactUnavailableError('there is no IPVS here', 'see the check ipvs');
+      throw new FactUnavailableError('this kernel has no IPVS', seeChecks('ipvs'));
     throw error;
   }
 };
 
 export const ipvsTimeouts = async () => withClient(openIpvs, (client) => client.timeouts());
 
-/** What a kernel answers that has no nftables, or not for a family. */
+/** Errors of a kernel without nftables, or without nftables for a family. */
 const nftablesMissingErrnos = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
 
 interface OwnTables {
@@ -101,27 +102,27 @@ export const virtualServers = async (): Promise<readonly VirtualServerFact[]> =>
   );
 };
 
-/** Tries each of the schedulers by an attempt that cannot succeed; the kernel loads what it has, as it would for a Service. */
+/** Tries each scheduler with a request that cannot succeed; the kernel loads its module as it would for a Service. */
 export const schedulers = async (
   requesters: ReadonlyMap<string, string>,
 ): Promise<readonly SchedulerFact[]> =>
   withClient(openIpvs, async (client) => {
-    // Fails by itself where we have no right: a scheduler that we may not ask for is not missing.
+    // Rejects without CAP_NET_ADMIN: a scheduler that we may not query is not missing.
     await client.timeouts();
     const facts: SchedulerFact[] = [];
-    for (const [name, wantedBy] of requesters) {
+    for (const [name, requestedBy] of requesters) {
       try {
         await requireScheduler(client, name);
-        facts.push({ name, requestedBy: wantedBy, present: true });
+        facts.push({ name, requestedBy, present: true });
       } catch (error) {
         if (!(error instanceof PrerequisiteError)) throw error;
-        facts.push({ name, requestedBy: wantedBy, present: false });
+        facts.push({ name, requestedBy, present: false });
       }
     }
     return facts;
   });
 
-/** Whether the kernel answers a question for flows; one that has none, so that the answer is short. */
+/** Whether the kernel answers a query for flows; no flow matches this one, which keeps the reply short. */
 export const conntrackNetlink = async (): Promise<boolean> =>
   withClient(
     () => ConntrackClient.open(),
@@ -136,7 +137,7 @@ export const conntrackNetlink = async (): Promise<boolean> =>
     },
   );
 
-/** Families of which nftables takes chains; tried by a transaction that is undone. */
+/** Families for which nftables supports chains: tried with a transaction that the kernel rolls back. */
 export const nftablesFamilies = async (): Promise<readonly Family[]> => {
   try {
     return await withClient(

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { BaseError } from '../../base/errors.js';
 import { readKernelParameter, sysctl, type KernelParameterValue } from '../../kernel/sysctl.js';
 import type { Ipvs, MemoryFacts, ProcessFacts, ProgramFact } from '../facts.js';
-import { onNode } from '../check-result.js';
+import { runOnNode } from '../remedy.js';
 import { FactUnavailableError } from './collect-fact.js';
 
 const readText = (file: string): string => readFileSync(file, 'utf8');
@@ -25,7 +25,7 @@ const kernelSettingNames: readonly string[] = [
   'net.bridge.bridge-nf-call-ip6tables',
 ];
 
-/** Every kernel setting that a check asks for. */
+/** Every kernel setting that a check reads. */
 export const readKernelSettings = (): ReadonlyMap<string, KernelParameterValue> =>
   new Map(kernelSettingNames.map((name) => [name, readKernelParameter(sysctl(name))]));
 
@@ -36,11 +36,11 @@ export const localPorts = (): {
 } => {
   const [first, last] = readText('/proc/sys/net/ipv4/ip_local_port_range').trim().split(/\s+/).map(Number);
   if (first === undefined || last === undefined)
-    throw new BaseError('ip_local_port_range holds no two numbers');
+    throw new BaseError('ip_local_port_range does not contain two numbers');
   return { first, last, reserved: readText('/proc/sys/net/ipv4/ip_local_reserved_ports').trim() };
 };
 
-/** Only the first network namespace shows this one (kernel: net/core/sysctl_net_core.c). */
+/** Only the initial network namespace has this file (kernel: net/core/sysctl_net_core.c). */
 export const isInitialNetwork = (): boolean => existsSync('/proc/sys/net/core/netdev_budget');
 
 /** Lines of /proc/net/ip_vs: `  -> 0AF4000B:1F90      Masq    1      0          0`. */
@@ -64,20 +64,20 @@ export const parseIpvsTable = (table: string): Ipvs => {
 export const ipvsTable = (): Ipvs =>
   existsSync('/proc/net/ip_vs') ? parseIpvsTable(readText('/proc/net/ip_vs')) : 'absent';
 
-/** Whether the modules of this kernel, loaded or not, hold the driver. */
+/** Whether this kernel has the driver, built in or as a module. */
 export const dummyModule = (): 'available' | 'absent' => {
   if (existsSync('/sys/module/dummy')) return 'available';
   const folder = `/lib/modules/${release()}`;
   const lists = ['modules.builtin', 'modules.dep'].map((name) => `${folder}/${name}`).filter(existsSync);
   if (lists.length === 0)
     throw new FactUnavailableError(
-      `there is no dummy interface yet, and ${folder} does not tell whether the kernel has the driver`,
-      onNode('modprobe -n dummy'),
+      `no dummy interface exists yet, and ${folder} does not list the modules of the kernel`,
+      runOnNode('modprobe -n dummy'),
     );
   return lists.some((list) => /\/dummy\.ko/.test(readText(list))) ? 'available' : 'absent';
 };
 
-/** TCP sockets in the state LISTEN: `0: 0100007F:2808 00000000:0000 0A …` */
+/** Ports of TCP sockets in the state LISTEN: `0: 0100007F:2808 00000000:0000 0A …` */
 export const listeningPorts = (): readonly number[] => {
   const files = ['/proc/net/tcp', '/proc/net/tcp6'].filter(existsSync);
   const ports = files.flatMap((file) =>
@@ -98,7 +98,7 @@ const knownPrograms: readonly string[] = [
   'node-cache',
 ];
 
-/** What a command line runs: ours is a script of Node, also where it is called kube-proxy. */
+/** The program of a command line. kube-ipvs is a script of Node, which may be called kube-proxy. */
 export const programOf = (words: readonly string[]): string | undefined => {
   const [first = '', second = '', third = '-'] = words;
   const program = basename(first);
@@ -114,11 +114,11 @@ const linkTarget = (file: string): string | undefined => {
   try {
     return readlinkSync(file);
   } catch {
-    return undefined; // not for us to see
+    return undefined; // no permission
   }
 };
 
-/** Programs that matter to a proxy, as far as this process namespace shows them; those of other networks left out. */
+/** Programs that may conflict with a service proxy, in this network namespace, as far as this process namespace shows them. */
 export const programs = (): readonly ProgramFact[] => {
   const own = linkTarget('/proc/self/ns/net');
   return readdirSync('/proc')
@@ -130,7 +130,7 @@ export const programs = (): readonly ProgramFact[] => {
         const isElsewhere = network !== undefined && network !== own;
         return program === undefined || isElsewhere ? [] : [{ name: program, pid: Number(name) }];
       } catch {
-        return []; // it has ended
+        return []; // the process has ended
       }
     });
 };
@@ -153,7 +153,7 @@ export const processFacts = (daemon: number | undefined): ProcessFacts => {
   };
 };
 
-/** Of the control group (version 2) that a process is in, or the whole machine's; of version 1 no limit is known. */
+/** Of the control group (version 2) of a process, or of the whole machine; the limit of version 1 is not read. */
 export const memoryFacts = (daemon: number | undefined): MemoryFacts => {
   const group = /^0::(\S+)/m.exec(readText(`/proc/${daemon ?? 'self'}/cgroup`))?.[1] ?? '/';
   const folder = [`/sys/fs/cgroup${group}`, '/sys/fs/cgroup'].find((path) =>
@@ -172,6 +172,6 @@ export const mtuOf = (link: string): number | undefined => {
   try {
     return Number(readText(`/sys/class/net/${link}/mtu`));
   } catch {
-    return undefined; // no sysfs here, or that of another network
+    return undefined; // no sysfs, or that of another network namespace
   }
 };

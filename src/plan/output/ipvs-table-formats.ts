@@ -32,12 +32,12 @@ export interface RealServerJson {
   readonly lowerThreshold?: number;
 }
 
-/** A virtual server in the JSON contract; what is not set is absent. */
+/** A virtual server in the JSON contract; settings that are not set are absent. */
 export interface VirtualServerJson {
   readonly scheduler: string;
   /** Seconds of persistence. */
   readonly persistent?: number;
-  /** Prefix length of the client networks that stick together; absent where each client sticks alone. */
+  /** Prefix length of the client networks that persistence groups; absent for single clients. */
   readonly persistentPrefixLength?: number;
   readonly flags?: readonly string[];
   /** By `10.0.0.1:80` or `[fd00::1]:80`. */
@@ -52,12 +52,12 @@ export interface IpvsTableJson {
   readonly dummyAddresses: readonly string[];
 }
 
-/** Virtual servers in the order in which people look for them: one table, one text. */
+/** Virtual servers in print order. */
 export const sortedVirtualServers = <Table extends VirtualServerEntry>(
   tables: Iterable<Table>,
 ): readonly Table[] => inIdentityOrder([...tables], ({ server }) => server.identity);
 
-/** Real servers in that order. */
+/** Real servers in print order. */
 export const sortedRealServers = <Server extends RealServer>(
   table: VirtualServerEntry<Server>,
 ): readonly Server[] => realServersInOrder(table.realServers.values());
@@ -65,7 +65,7 @@ export const sortedRealServers = <Server extends RealServer>(
 const familyOfIdentity = (identity: VirtualServerIdentity): Family =>
   identity.by === 'address' ? familyOf(identity.address) : identity.family;
 
-/** The prefix length of persistence where it is not each client alone. */
+/** The prefix length of persistence; undefined for single clients. */
 const netmaskOf = (server: VirtualServer, persistence: Persistence): number | undefined => {
   const whole = hostPrefixLength(familyOfIdentity(server.identity));
   return persistence.prefixLength === whole ? undefined : persistence.prefixLength;
@@ -77,7 +77,7 @@ export const realServerJson = ({
   upperThreshold,
   lowerThreshold,
 }: RealServer): RealServerJson => {
-  // As nearly all are; there are many.
+  // A fast path: nearly all have no thresholds.
   if (upperThreshold === 0 && lowerThreshold === 0) return { weight, forwarding };
   return {
     weight,
@@ -96,7 +96,7 @@ const persistenceJson = (server: VirtualServer): Partial<VirtualServerJson> => {
   };
 };
 
-/** All but its real servers. */
+/** Without its real servers. */
 export const virtualServerSettingsJson = (server: VirtualServer): Omit<VirtualServerJson, 'realServers'> => ({
   scheduler: server.scheduler,
   ...persistenceJson(server),
@@ -114,11 +114,11 @@ export const virtualServerJson = (table: VirtualServerEntry): VirtualServerJson 
 export const formatHostAddress = (address: IpAddress): string =>
   `${address}/${hostPrefixLength(familyOf(address))}`;
 
-/** Sorted. */
+/** In print order. */
 export const dummyAddressesJson = (addresses: Iterable<IpAddress>): readonly string[] =>
   addressesInOrder(addresses).map(formatHostAddress);
 
-/** The whole table in the JSON contract: all in order. */
+/** The whole table in the JSON contract, in print order. */
 export const ipvsTableJson = (
   tables: Iterable<VirtualServerEntry>,
   addresses: Iterable<IpAddress>,
@@ -135,14 +135,14 @@ const serviceOptions: Readonly<Record<Protocol, string>> = {
   SCTP: '--sctp-service',
 };
 
-/** How ipvsadm names a virtual server: `-t 10.96.0.1:443`, `-f 5`, `-f 5 -6`. */
+/** The options by which ipvsadm identifies a virtual server: `-t 10.96.0.1:443`, `-f 5`, `-f 5 -6`. */
 export const ipvsadmService = (identity: VirtualServerIdentity): string => {
   if (identity.by === 'address')
     return `${serviceOptions[identity.protocol]} ${formatSocketAddress(identity.address, identity.port)}`;
   return `-f ${identity.fwmark}${identity.family === 'IPv6' ? ' -6' : ''}`;
 };
 
-/** ipvsadm wants a dotted mask for IPv4 and a length for IPv6. */
+/** ipvsadm takes a dotted mask for IPv4 and a prefix length for IPv6. */
 const ipvsadmNetmask = (family: Family, prefixLength: number): string => {
   if (family === 'IPv6') return String(prefixLength);
   const octet = (index: number): number =>
@@ -168,7 +168,7 @@ const ipvsadmFlags = (server: VirtualServer): readonly string[] => {
   ];
 };
 
-/** The kernel makes `local` and `bypass` by itself: ipvsadm prints no word for them. */
+/** The kernel sets `local` and `bypass` itself: ipvsadm has no option for them. */
 const forwardingOptions: Readonly<Record<Forwarding, readonly string[]>> = {
   masquerade: ['-m'],
   direct: ['-g'],
@@ -182,11 +182,11 @@ const thresholds = (server: RealServer): readonly string[] => [
   ...(server.lowerThreshold === 0 ? [] : [`-y ${server.lowerThreshold}`]),
 ];
 
-/** A server that the kernel may have told more of than we ever set. */
+/** A server with settings of the kernel that kube-ipvs never uses. */
 type MaybeObserved<Server, Observation, Extra extends keyof Observation> = Server &
   Partial<Pick<Observation, Extra>>;
 
-/** include/uapi/linux/ip_vs.h: IP_VS_TUNNEL_ENCAP_FLAG_*, in ipvsadm's words. */
+/** include/uapi/linux/ip_vs.h: IP_VS_TUNNEL_ENCAP_FLAG_*, as ipvsadm names them. */
 const tunnelChecksum = (flags: number): string => {
   if ((flags & 2) !== 0) return '--tun-remcsum';
   return (flags & 1) === 0 ? '--tun-nocsum' : '--tun-csum';
@@ -201,7 +201,7 @@ const ipvsadmTunnel = (tunnel: Tunnel | undefined): readonly string[] => {
   ];
 };
 
-/** The line that makes the virtual server, as `-A -t 10.96.0.1:443 -s rr -p 10800 -b mh-port`. */
+/** The line that adds the virtual server: `-A -t 10.96.0.1:443 -s rr -p 10800 -b mh-port`. */
 export const ipvsadmVirtualServer = (
   server: MaybeObserved<VirtualServer, VirtualServerObservation, 'persistenceEngine'>,
 ): string =>
@@ -215,8 +215,8 @@ export const ipvsadmVirtualServer = (
   ].join(' ');
 
 /**
- * The line that makes the real server, as `-a -t 10.96.0.1:443 -r 10.0.0.7:6443 -m -w 1`. Thresholds are added where they
- * are set: `ipvsadm -S` leaves them out and so loses them, `ipvsadm -R` reads them.
+ * The line that adds the real server: `-a -t 10.96.0.1:443 -r 10.0.0.7:6443 -m -w 1`. It includes thresholds, which `ipvsadm -R`
+ * reads although `ipvsadm -S` does not print them.
  */
 export const ipvsadmRealServer = (
   of: VirtualServerIdentity,

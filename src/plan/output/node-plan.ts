@@ -3,22 +3,22 @@ import { tableName } from '../../nftables/declarations.js';
 import { dummyInterfaceName } from '../../model/node.js';
 import type { PlanGroup, PlanStep } from './plan-text.js';
 
-/** How one of our tables stands, whatever elements it holds. */
+/** The state of a table of kube-ipvs, without its elements. */
 export type TableState = 'missing' | 'changed' | 'as wanted';
 
-/** A kernel setting that we cannot do without and that has another value. */
+/** A required kernel setting that has another value. */
 export interface WrongSetting {
-  /** As sysctl names it. */
+  /** In the notation of sysctl. */
   readonly name: string;
   readonly wanted: number;
   /** Absent where it cannot be read. */
   readonly found?: number;
 }
 
-/** What everything else stands on. */
+/** The prerequisites of all other steps. */
 export interface NodeState {
   readonly hasDummyInterface: boolean;
-  /** Of the families that have tables here. */
+  /** For families that have tables on this node. */
   readonly tables: ReadonlyMap<Family, TableState>;
   readonly settings: readonly WrongSetting[];
 }
@@ -42,7 +42,7 @@ const settingStep = ({ name, wanted, found }: WrongSetting): PlanStep => ({
   found: { value: found ?? 'unreadable' },
 });
 
-/** The steps that come before all others; no group where there is none. */
+/** The steps that come before all others; no group if there are none. */
 export const nodePlanGroups = ({ hasDummyInterface, tables, settings }: NodeState): readonly PlanGroup[] => {
   const steps: readonly PlanStep[] = [
     ...settings.map(settingStep),

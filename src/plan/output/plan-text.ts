@@ -11,27 +11,36 @@ import type { VirtualServerKey } from '../../model/virtual-server.js';
 import { phaseOperations, type Phase } from '../operations/phases.js';
 import { virtualServerOf } from '../packet-rules/packet-elements.js';
 
-/** Whose things are. */
+/** The Services that own objects. */
 export interface ServiceOwners {
-  /** The Service that has the virtual server. */
+  /** The Service of a virtual server. */
   ownerOf(key: VirtualServerKey): string | undefined;
-  /** Virtual servers for whose sake the address is bound. */
+  /** The virtual servers that need the address. */
   virtualServersAt(address: IpAddress): Iterable<VirtualServerKey>;
 }
 
-/** A step, and for whose sake or why it is taken, where that is known. */
-export interface PlanStep extends PlanEntry {
-  readonly reason?: string;
+/** What a step is about, for selecting steps by target. */
+export interface PlanSubject {
+  readonly virtualServer?: VirtualServerKey;
+  readonly address?: IpAddress;
 }
 
-/** Steps of one kind, which are taken together. */
+/** A step of a plan. */
+export interface PlanStep extends PlanEntry {
+  /** The Service that needs it, or why it is taken; absent where unknown. */
+  readonly reason?: string;
+  /** Absent for steps that concern the whole node. */
+  readonly subject?: PlanSubject;
+}
+
+/** Steps of one phase. */
 export interface PlanGroup {
-  /** As `virtual servers`, `urgent: packet rules`. */
+  /** For example `virtual servers`, `urgent: packet rules`. */
   readonly name: string;
   readonly steps: readonly PlanStep[];
 }
 
-const notRequested = 'no Service asks for it';
+const notRequested = 'no Service requests it';
 
 const addressOwners = (address: IpAddress, owners: ServiceOwners): string | undefined => {
   const names = new Set([...owners.virtualServersAt(address)].flatMap((key) => owners.ownerOf(key) ?? []));
@@ -47,14 +56,24 @@ const elementOwner = (
   return key && owners.ownerOf(key);
 };
 
-/** The Service for whose sake the operation is done, or that none asks for the thing; undefined where nothing tells. */
+/** The Service that needs the operation, or that none requests the object; undefined where unknown. */
 export const operationReason = (operation: Operation, owners: ServiceOwners): string | undefined => {
   if (operation.kind === 'bind-address') return addressOwners(operation.address, owners);
   if (operation.kind === 'unbind-address') return notRequested;
   if ('element' in operation) return elementOwner(operation, owners);
   const owner = owners.ownerOf(operationKey(operation)) ?? notRequested;
-  const drains = operation.kind === 'update-real-server' && operation.server.weight === 0;
-  return drains ? `${owner}: it drains` : owner;
+  const isDraining = operation.kind === 'update-real-server' && operation.server.weight === 0;
+  return isDraining ? `${owner}: draining` : owner;
+};
+
+const subjectOf = (operation: Operation): PlanSubject => {
+  if ('address' in operation) return { address: operation.address };
+  if (!('element' in operation)) return { virtualServer: operationKey(operation) };
+  const virtualServer = virtualServerOf(operation.element);
+  if (virtualServer !== undefined) return { virtualServer };
+  const [field] = operation.element.fields;
+  // The only other fields are addresses, and numbers of health check ports.
+  return typeof field === 'string' ? { address: field as IpAddress } : {};
 };
 
 const collator = new Intl.Collator('en', { numeric: true });
@@ -62,7 +81,7 @@ const collator = new Intl.Collator('en', { numeric: true });
 const byKey = (a: PlanEntry, b: PlanEntry): number =>
   collator.compare(a.virtualServer ?? a.key, b.virtualServer ?? b.key) || collator.compare(a.key, b.key);
 
-/** The steps of ordered operations, sorted where their order does not count. `found` tells what is there now. */
+/** The steps of ordered operations, sorted within each phase. `found`: the current state, for the changed fields. */
 export const planGroups = (
   ordered: readonly Phase[],
   owners: ServiceOwners,
@@ -73,7 +92,11 @@ export const planGroups = (
     steps: phaseOperations(phase)
       .map((operation) => {
         const reason = operationReason(operation, owners);
-        return { ...planEntry(operation, found), ...(reason === undefined ? {} : { reason }) };
+        return {
+          ...planEntry(operation, found),
+          ...(reason === undefined ? {} : { reason }),
+          subject: subjectOf(operation),
+        };
       })
       .toSorted(byKey),
   }));
@@ -92,10 +115,10 @@ export const planSummary = (steps: readonly PlanEntry[]): PlanSummary => {
 /** `3 to add, 1 to change, 2 to remove`. */
 export const summaryText = ({ add, change, remove }: PlanSummary): string =>
   add + change + remove === 0
-    ? 'nothing to add, to change or to remove'
+    ? 'nothing to add, change or remove'
     : `${add} to add, ${change} to change, ${remove} to remove`;
 
-/** How steps and the words beside them look; the widths of texts stay. */
+/** Styles of steps and remarks; they do not change the width of texts. */
 export interface PlanStyle {
   readonly step: (op: PlanEntry['op'], line: string) => string;
   readonly remark: (text: string) => string;
@@ -106,7 +129,7 @@ const plain: PlanStyle = { step: (_, line) => line, remark: (text) => text };
 export const stepsOf = (groups: readonly PlanGroup[]): readonly PlanStep[] =>
   groups.flatMap(({ steps }) => steps);
 
-/** Reasons line up where the lines are not longer than this. */
+/** Reasons are aligned behind lines of at most this length. */
 const maximumAlignedLength = 100;
 
 const groupText = ({ name, steps }: PlanGroup, paint: PlanStyle): string => {
@@ -124,8 +147,7 @@ const groupText = ({ name, steps }: PlanGroup, paint: PlanStyle): string => {
 };
 
 /**
- * A plan for people: a line a step, in groups in the order in which they would be taken, with a remark after `#`, and how many
- * there are in the last line.
+ * A plan as text: a line for each step, in the order of execution, with a remark after `#`; the last line counts the steps.
  */
 export const planText = (groups: readonly PlanGroup[], paint: PlanStyle = plain): string =>
   `${groups.map((group) => groupText(group, paint)).join('')}${summaryText(planSummary(stepsOf(groups)))}\n`;

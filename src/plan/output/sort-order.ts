@@ -6,10 +6,10 @@ import type {
   VirtualServerIdentity,
 } from '../../model/virtual-server.js';
 
-/** Where something stands, worked out once and not at each comparison: numbers before texts. */
+/** Computed once for each item. Numbers come before texts. */
 type SortKey = number | string;
 
-/** IPv4 and a port are less than 2^48, and so one exact number; IPv6 is a text that sorts alike. */
+/** IPv4 with a port is a number below 2^48; IPv6 with a port is a text that sorts in the same order. */
 const sortKeyOf = (address: IpAddress, port: number): SortKey => {
   const bytes = ipToBytes(address);
   if (familyOf(address) === 'IPv4') return bytes.reduce((sum, byte) => sum * 256 + byte, 0) * 65_536 + port;
@@ -22,7 +22,7 @@ const compareSortKeys = (a: SortKey, b: SortKey): number => {
   return a < b ? -1 : Number(a > b);
 };
 
-/** Of what has the same place. */
+/** For equal sort keys. */
 const compareIdentities = (a: VirtualServerIdentity, b: VirtualServerIdentity): number => {
   if (a.by === 'address' && b.by === 'address')
     return Number(a.protocol > b.protocol) - Number(a.protocol < b.protocol);
@@ -31,7 +31,7 @@ const compareIdentities = (a: VirtualServerIdentity, b: VirtualServerIdentity): 
   return Number(a.by === 'fwmark') - Number(b.by === 'fwmark');
 };
 
-/** Behind every address. */
+/** After every address. */
 const lastSortKey: SortKey = '\uffff';
 
 const sortedByKey = <T>(items: Iterable<T>, sortKey: (item: T) => SortKey): readonly T[] => {
@@ -43,7 +43,7 @@ const sortedByKey = <T>(items: Iterable<T>, sortKey: (item: T) => SortKey): read
 const identitySortKey = (identity: VirtualServerIdentity): SortKey =>
   identity.by === 'address' ? sortKeyOf(identity.address, identity.port) : lastSortKey;
 
-/** In the order people look for them: IPv4 before IPv6, addresses and ports by number, fwmarks last. */
+/** Print order: IPv4 before IPv6, addresses and ports by number, fwmarks last. */
 export const inIdentityOrder = <T>(
   items: readonly T[],
   identityOf: (item: T) => VirtualServerIdentity,
@@ -53,7 +53,7 @@ export const inIdentityOrder = <T>(
     .toSorted((a, b) => compareSortKeys(a.sortKey, b.sortKey) || compareIdentities(a.identity, b.identity))
     .map(({ item }) => item);
 
-/** Things in the order of their sockets, of several the first that differs. */
+/** Sorts by sockets, the first that differs. */
 export const inSocketOrder = <T>(
   items: readonly T[],
   socketsOf: (item: T) => readonly (readonly [IpAddress, number])[],
@@ -68,11 +68,11 @@ export const inSocketOrder = <T>(
     )
     .map(({ item }) => item);
 
-/** Addresses in that order. */
+/** Addresses in print order. */
 export const addressesInOrder = (addresses: Iterable<IpAddress>): readonly IpAddress[] =>
   sortedByKey(addresses, (address) => sortKeyOf(address, 0));
 
-/** Real servers in that order. */
+/** Real servers in print order. */
 export const realServersInOrder = <Server extends RealServer>(servers: Iterable<Server>): readonly Server[] =>
   sortedByKey(servers, ({ address, port }) => sortKeyOf(address, port));
 
@@ -81,7 +81,7 @@ interface Entry<Server, Real> {
   readonly realServers: ReadonlyMap<RealServerKey, Real>;
 }
 
-/** Virtual servers with their real servers in that order. */
+/** Virtual servers with their real servers, both in print order. */
 export const virtualServersInOrder = <Server extends VirtualServer, Real extends RealServer>(
   tables: Iterable<Entry<Server, Real>>,
 ): readonly Entry<Server, Real>[] =>

@@ -38,31 +38,31 @@ const whole = valueOf(status());
 const { lostNodes: _, ...older } = whole ?? { lostNodes: [] };
 
 const refusals: Readonly<Record<string, readonly [RequestListener, RegExp]>> = {
-  'a daemon of another version of the answers': [
+  'a daemon with another API version': [
     saying({ ...whole, version: 2 }),
-    /answers in version 2, .*own version$/,
+    /another version: it uses API version 2, /,
   ],
-  'an older one, without a field': [
+  'an older daemon, without a field': [
     saying(older),
-    /does not tell lostNodes; use the program of the daemon's own version$/,
+    /another version: .* lostNodes\. Use the program of the daemon's version\.$/,
   ],
-  'an older one, without the page': [
+  'an older daemon, without the page': [
     saying({ version: 1, error: 'there are /v1/other' }, 404),
-    /does not answer GET \/v1\/status; use the program/,
+    /another version: .* GET \/v1\/status\. Use the program/,
   ],
-  'somebody else': [saying('<html>'), /is no kube-ipvs/],
-  'somebody who answers with null': [saying('null'), /is no kube-ipvs/],
-  'one that ends amid its answer': [
+  'another program': [saying('<html>'), /is not kube-ipvs/],
+  'another program, which answers null': [saying('null'), /is not kube-ipvs/],
+  'a daemon that ends while it answers': [
     (_request, response) => {
       response.writeHead(200, { 'Content-Length': 1_000 }).write('{"version":');
       setImmediate(() => response.destroy());
     },
-    /broke off its answer: .*; try again$/,
+    /closed the connection: .*Try again\.$/,
   ],
 };
 
 for (const [who, [listener, message]] of Object.entries(refusals))
-  test(`${who} is as good as none, and the reason is told`, async () => {
+  test(`${who} is unavailable, with a reason`, async () => {
     await assert.rejects(
       asking(listener, (client) => client.status()),
       (error) => {
@@ -75,7 +75,7 @@ for (const [who, [listener, message]] of Object.entries(refusals))
     assert.match(told.reason ?? '', message);
   });
 
-test('who watches keeps the names while the daemon is away or has just started', async () => {
+test('dump --watch keeps the names while the daemon is down or has just started', async () => {
   const names = (service: string) => ({
     version: 1 as const,
     virtualServers: { 'TCP 10.96.0.1:80': { service, realServers: {} } },
@@ -93,14 +93,14 @@ test('who watches keeps the names while the daemon is away or has just started',
   assert.equal(service(await refreshQuery(last, path)), 'shop/web');
 });
 
-test('a question that broke the daemon is told as that', async () => {
+test('an internal error of the daemon is reported as such', async () => {
   await assert.rejects(
     asking(saying('internal error\n', 500), (client) => client.status()),
-    /could not answer; its log says why$/,
+    /internal error of the kube-ipvs daemon/,
   );
 });
 
-test('a Service that there is not is no error, and what is told of it is kept', async () => {
+test('a missing Service is not an error; the message of the daemon is kept', async () => {
   const answer = saying({ version: 1, error: 'there is no Service shop/web' }, 404);
   assert.deepEqual(await asking(answer, (client) => client.service('shop', 'web')), {
     report: undefined,
@@ -108,6 +108,6 @@ test('a Service that there is not is no error, and what is told of it is kept', 
   });
   await assert.rejects(
     asking(answer, (client) => client.desired()),
-    /does not answer GET \/v1\/wanted;/,
+    /GET \/v1\/wanted/,
   );
 });

@@ -22,7 +22,7 @@ mkdirSync(join(home, 'manifests'));
 writeFileSync(join(home, 'manifests/service one.yaml'), '');
 writeFileSync(join(home, 'config.conf'), '');
 
-/** Where a daemon tells what could be meant. */
+/** The admin socket of a daemon that completes targets. */
 const adminSocket = join(home, 'admin.sock');
 const daemon = createServer((request, response) => {
   const start = new URL(request.url ?? '', 'http://localhost').searchParams.get('start') ?? '';
@@ -50,7 +50,7 @@ const enforce: Readonly<Record<Shell, string>> = {
   fish: 'function fish_prompt; echo -n "\\$ "; end; kube-ipvs completion fish | source',
 };
 
-/** A new shell with nothing of this machine's configuration, and our completion put into force. */
+/** A new shell with nothing of this machine's configuration, and our completion loaded. */
 const openShell = async (shell: Shell): Promise<TerminalScreen> => {
   const env = `env HOME=${home} PATH=${home}/bin:$PATH PS1='$ ' KUBE_IPVS_ADMIN_SOCKET=${adminSocket}`;
   const terminal = new TerminalScreen(`cd ${home}; ${env} ${start[shell]}`, { columns: 160, rows: 40 });
@@ -93,10 +93,10 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     }
   });
 
-  test(`${shell} lists what there is, with what it means where it can`, async () => {
+  test(`${shell} lists the candidates, with descriptions where the shell supports them`, async () => {
     using terminal = await openShell(shell);
     terminal.press('kube-ipvs ', 'Tab', 'Tab');
     for (const { name } of commands) await terminal.shows(new RegExp(`\\b${name}\\b`));
-    if (shell !== 'bash') await terminal.shows(/config.*Shows and checks the configuration/);
+    if (shell !== 'bash') await terminal.shows(/config.*Show and check the configuration/);
   });
 }

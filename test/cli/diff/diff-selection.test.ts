@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { selectTargets } from '../../../src/cli/diff/diff-selection.js';
 import { buildServiceIndex } from '../../../src/cli/admin/service-index.js';
 import type { VirtualServerDescription } from '../../../src/admin-api/responses.js';
-import type { PlanGroup, PlanStep } from '../../../src/plan/output/plan-text.js';
+import type { VirtualServerKey } from '../../../src/model/virtual-server.js';
+import { ip } from '../../support/objects.js';
+import type { PlanGroup, PlanStep, PlanSubject } from '../../../src/plan/output/plan-text.js';
 
 const served = (service: string, port: number, pod: string): VirtualServerDescription => ({
   service,
@@ -23,29 +25,30 @@ const book = buildServiceIndex({
   },
 });
 
-const step = (kind: PlanStep['kind'], key: string, of: Partial<PlanStep> = {}): PlanStep => ({
+const step = (kind: PlanStep['kind'], key: string, subject: PlanSubject = {}): PlanStep => ({
   op: 'add',
   kind,
   key,
-  ...of,
+  subject,
 });
+const server = (key: string): PlanSubject => ({ virtualServer: key as VirtualServerKey });
 
 const steps = {
-  web: step('virtual-server', 'TCP 10.96.0.1:80'),
-  webReal: step('real-server', '10.244.1.5:8080', { virtualServer: 'TCP 10.96.0.1:80' }),
-  web6: step('virtual-server', 'TCP [fd00::1]:80'),
-  dns: step('virtual-server', 'UDP 10.96.0.1:53'),
-  webAddress: step('address', '10.96.0.1/32'),
-  web6Address: step('address', 'fd00::1/128'),
-  webElement: step('element', 'IPv4 cluster-ip 10.96.0.1 . TCP . 80'),
-  dnsElement: step('element', 'IPv4 cluster-ip 10.96.0.1 . UDP . 53'),
-  vip: step('element', 'IPv4 vips 10.96.0.1'),
-  vip6: step('element', 'IPv6 vips fd00::1'),
-  v2: step('virtual-server', 'TCP 10.96.0.2:80'),
-  v2Address: step('address', '10.96.0.2/32'),
-  api: step('virtual-server', 'TCP 10.96.0.3:80'),
-  gone: step('virtual-server', 'TCP 10.96.0.9:80', { op: 'remove' }),
-  mark: step('virtual-server', 'FWM 5 IPv4', { op: 'remove' }),
+  web: step('virtual-server', 'TCP 10.96.0.1:80', server('TCP 10.96.0.1:80')),
+  webReal: step('real-server', '10.244.1.5:8080', server('TCP 10.96.0.1:80')),
+  web6: step('virtual-server', 'TCP [fd00::1]:80', server('TCP [fd00::1]:80')),
+  dns: step('virtual-server', 'UDP 10.96.0.1:53', server('UDP 10.96.0.1:53')),
+  webAddress: step('address', '10.96.0.1/32', { address: ip('10.96.0.1') }),
+  web6Address: step('address', 'fd00::1/128', { address: ip('fd00::1') }),
+  webElement: step('element', 'IPv4 cluster-ip 10.96.0.1 . TCP . 80', server('TCP 10.96.0.1:80')),
+  dnsElement: step('element', 'IPv4 cluster-ip 10.96.0.1 . UDP . 53', server('UDP 10.96.0.1:53')),
+  vip: step('element', 'IPv4 vips 10.96.0.1', { address: ip('10.96.0.1') }),
+  vip6: step('element', 'IPv6 vips fd00::1', { address: ip('fd00::1') }),
+  v2: step('virtual-server', 'TCP 10.96.0.2:80', server('TCP 10.96.0.2:80')),
+  v2Address: step('address', '10.96.0.2/32', { address: ip('10.96.0.2') }),
+  api: step('virtual-server', 'TCP 10.96.0.3:80', server('TCP 10.96.0.3:80')),
+  gone: step('virtual-server', 'TCP 10.96.0.9:80', server('TCP 10.96.0.9:80')),
+  mark: step('virtual-server', 'FWM 5 IPv4', server('FWM 5 IPv4')),
   table: step('table', 'IPv4 kube-ipvs'),
   setting: step('sysctl', 'net.ipv4.vs.conntrack'),
 } as const;
@@ -98,7 +101,7 @@ for (const { targets, namespace, wanted } of [
       assert.ok(group.steps.length > 0);
   });
 
-test('virtual servers are meant as their steps are', () => {
+test('virtual servers are selected like their steps', () => {
   const has = (...targets: readonly string[]) =>
     selectTargets(targets, undefined, book).includes('TCP 10.96.0.1:80');
   assert.deepEqual(
@@ -107,18 +110,15 @@ test('virtual servers are meant as their steps are', () => {
   );
 });
 
-test('a target that is none is told with what was meant', () => {
+test('a target that is not found is reported with a suggestion', () => {
   const choose = (target: string | undefined, namespace?: string) => () =>
     selectTargets(target === undefined ? [] : [target], namespace, book);
   assert.throws(choose('shop/wbe'), {
-    message: 'there is no Service or pod shop/wbe among what is wanted here; did you mean shop/web?',
+    message: 'Service or pod shop/wbe not found in the desired state. Did you mean shop/web?',
   });
-  assert.throws(choose('shop/web:p81'), /; did you mean shop\/web:p80\?$/);
-  assert.throws(
-    choose(undefined, 'shp'),
-    /virtual server of a Service in namespace shp .*; did you mean -n shop\?$/,
-  );
-  assert.throws(choose('other/thing-of-no-likeness'), /kube-ipvs dump shows what is served$/);
-  assert.throws(choose('Web!'), /"Web!" is nothing that can be asked for/);
-  assert.throws(choose('10.96.0.1:99999'), /"99999" is no port/);
+  assert.throws(choose('shop/web:p81'), /Did you mean shop\/web:p80\?$/);
+  assert.throws(choose(undefined, 'shp'), /namespace shp .*Did you mean -n shop\?$/);
+  assert.throws(choose('other/thing-of-no-likeness'), /Run `kube-ipvs dump` to list all\.$/);
+  assert.throws(choose('Web!'), /"Web!" is not a valid target/);
+  assert.throws(choose('10.96.0.1:99999'), /"99999" is not a valid port/);
 });

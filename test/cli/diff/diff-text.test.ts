@@ -16,14 +16,14 @@ const groups: readonly PlanGroup[] = [
         wanted: { scheduler: 'rr' },
         reason: 'shop/web',
       },
-      { op: 'remove', kind: 'virtual-server', key: 'TCP 10.96.0.9:80', reason: 'no Service asks for it' },
+      { op: 'remove', kind: 'virtual-server', key: 'TCP 10.96.0.9:80', reason: 'no Service requests it' },
     ],
   },
 ];
 const left = groups.slice(1);
 const refused = [{ what: 'TCP 10.96.0.1:80', reason: 'the kernel has no scheduler rr' }];
 
-test('what is not repaired is shown with what the kernel refused', () => {
+test('remaining differences are shown with the objects that the kernel refused', () => {
   assert.equal(
     diffText({ groups, contested: [], repair: { by: 'daemon', remaining: left, refused } }, plainPalette),
     `# addresses
@@ -31,15 +31,15 @@ test('what is not repaired is shown with what the kernel refused', () => {
 
 # virtual servers
 + virtual server TCP 10.96.0.1:80 rr  # shop/web
-- virtual server TCP 10.96.0.9:80     # no Service asks for it
+- virtual server TCP 10.96.0.9:80     # no Service requests it
 
 2 to add, 0 to change, 1 to remove
 
-NOT repaired: the daemon was asked to, and this still differs:
+NOT repaired: the daemon tried, but these differences remain:
 
 # virtual servers
 + virtual server TCP 10.96.0.1:80 rr  # shop/web
-- virtual server TCP 10.96.0.9:80     # no Service asks for it
+- virtual server TCP 10.96.0.9:80     # no Service requests it
 
 1 to add, 0 to change, 1 to remove
 ! TCP 10.96.0.1:80: the kernel has no scheduler rr
@@ -56,17 +56,17 @@ NOT repaired: the daemon was asked to, and this still differs:
   );
 });
 
-test('where nothing differs there is one line, with colours too', () => {
+test('without differences there is one line, with colours too', () => {
   const text = (color: 'always' | 'never') =>
     diffText({ groups: [], contested: [] }, paletteFor({}, {}, color));
-  assert.equal(text('never'), 'no difference: the kernel is as wanted\n');
+  assert.equal(text('never'), 'no differences: the kernel is in sync\n');
   assert.equal(text('always'), text('never'));
 });
 
-test('what is repaired is told in one line more', () => {
+test('a successful repair adds one line', () => {
   const text = diffText(
     { groups, contested: [], repair: { by: 'diff', remaining: [], refused: [] } },
     plainPalette,
   );
-  assert.match(text, /\n\nrepaired: this command has tried to, and the kernel is as wanted now\n$/);
+  assert.match(text, /\n\nrepaired by this command: the kernel is in sync now\n$/);
 });

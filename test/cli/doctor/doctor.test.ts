@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { doctorText, wrapLines } from '../../../src/cli/doctor/doctor-text.js';
+import { seeChecks } from '../../../src/doctor/remedy.js';
 import { checks, evaluateChecks } from '../../../src/doctor/all-checks.js';
 import { cases } from '../../doctor/check-cases.js';
 import { blindFacts, goodFacts, numbers } from '../../support/doctor-facts.js';
@@ -26,10 +27,10 @@ const facts = {
   ...goodFacts,
   kernelSettings: numbers({ 'net.ipv4.vs.conntrack': 0 }),
   localPorts: { value: { first: 1024, last: 65_535, reserved: '' } },
-  metrics: { unavailable: 'nobody answers at 127.0.0.1:10249', remedy: 'see the check daemon' },
+  metrics: { unavailable: 'cannot connect to 127.0.0.1:10249', remedies: [seeChecks('daemon')] },
 } as const;
 
-test('the table: what is seen, and of what is not well why it matters and what to do', () => {
+test('the table shows each check, and for problems why they matter and what to do', () => {
   assert.equal(
     doctorText(evaluateChecks(facts, chosen), false),
     `ipvs
@@ -37,26 +38,27 @@ test('the table: what is seen, and of what is not well why it matters and what t
 
 settings
   ✗ fail     vs-conntrack: net.ipv4.vs.conntrack is 0
-             Without it what IPVS forwards is not tracked and so not
-             masqueraded, and NetworkPolicy sees strangers.
-             → sysctl -w net.ipv4.vs.conntrack=1
-             → kube-ipvs sets it when it starts
+             Without it, forwarded connections are neither tracked nor
+             masqueraded, and NetworkPolicy does not recognize them.
+             → Set net.ipv4.vs.conntrack to 1. kube-ipvs does so when it starts.
+                 sysctl -w net.ipv4.vs.conntrack=1
   ! warn     local-ports: local ports 1024-65535, node ports 30000-32767:
-             connections of this node may take a node port as their own
-             A connection of the node that takes a node port as its own port has
-             its answers caught by IPVS.
-             → sysctl -w net.ipv4.ip_local_reserved_ports=30000-32767
+             connections of this node may use a node port as their source port
+             If a connection of the node uses a node port as its source port,
+             IPVS intercepts the replies.
+             → Reserve the node ports.
+                 sysctl -w net.ipv4.ip_local_reserved_ports=30000-32767
 
 process
-  ? unknown  drift: nobody answers at 127.0.0.1:10249
-             → see the check daemon
+  ? unknown  drift: cannot connect to 127.0.0.1:10249
+             → See the check daemon.
 
 4 checks: 1 pass, 1 warn, 1 fail, 1 unknown
 `,
   );
 });
 
-test('--quiet leaves out what is pass, and groups in which all is', () => {
+test('--quiet hides checks that pass, and groups in which all pass', () => {
   const text = doctorText(evaluateChecks(facts, chosen), true);
   assert.doesNotMatch(text, /pass {5}/);
   assert.match(text, /^settings\n/);
@@ -75,13 +77,13 @@ test('every text of every check fits into 80 columns, but for commands and long 
     ),
   );
   const lines = doctorText([...outcomes, ...evaluateChecks(blindFacts)], false).split('\n');
-  const wide = lines.filter((line) => line.length > 80 && !/^ +→ \S+ /.test(line));
+  const wide = lines.filter((line) => line.length > 80 && !line.startsWith(' '.repeat(17)));
   assert.deepEqual(wide, []);
   assert.deepEqual(wrapLines('one two three', 7), ['one two', 'three']);
   assert.deepEqual(wrapLines('uncommonly long', 4), ['uncommonly', 'long']);
 });
 
-test('-o json: the checks whole, and how many came to what', () => {
+test('-o json prints the checks and a summary', () => {
   const config = join(folder, 'config.conf');
   writeFileSync(
     config,
@@ -100,11 +102,17 @@ test('-o json: the checks whole, and how many came to what', () => {
       {
         id: 'configuration',
         title: 'the configuration',
-        why: 'A field that is misspelt is ignored, and the daemon does something else than was meant.',
+        why: 'A misspelt field is ignored, and kube-ipvs uses the default instead.',
         group: 'process',
         result: 'warn',
         seen: `${config}:5: ipvs.strictArp is unknown and ignored; did you mean ipvs.strictARP?`,
-        remedy: `mend it, then: kube-ipvs config validate ${config}`,
+        remedy: `Correct the configuration, then check it. Run: kube-ipvs config validate ${config}`,
+        remedies: [
+          {
+            advice: 'Correct the configuration, then check it.',
+            command: `kube-ipvs config validate ${config}`,
+          },
+        ],
       },
     ],
     summary: { pass: 0, warn: 1, fail: 0, unknown: 0 },
@@ -138,11 +146,11 @@ test('a source that cannot be read makes only what needs it unknown', () => {
   assert.match(stdout, /"id": "kernel-version"/);
 });
 
-test('a check that there is not: status 2, and what was meant', () => {
+test('an unknown check: status 2 and a suggestion', () => {
   assert.deepEqual(run('--only=conntrac'), {
     status: 2,
     stdout: '',
-    stderr: 'kube-ipvs: --only=conntrac is no check and no group; did you mean conntrack?\n',
+    stderr: 'kube-ipvs: --only: unknown check or group "conntrac"; did you mean conntrack?\n',
   });
-  assert.match(run('--only=xxxxxxxxxxxx').stderr, /; the groups are kernel, ipvs, settings, /);
+  assert.match(run('--only=xxxxxxxxxxxx').stderr, /\(the groups are kernel, ipvs, settings, /);
 });

@@ -54,7 +54,7 @@ const names = buildServiceIndex({
 
 const options = { wide: false, statistics: false, rates: false, titles: true, palette: plainPalette, names };
 
-test('the table tells Services, pods, nodes and what drains; what nobody knows has no name', () => {
+test('the table shows Services, pods, nodes and draining real servers; unknown names are empty', () => {
   assert.equal(
     [...tableLines(tables, options)].join(''),
     [
@@ -64,14 +64,14 @@ test('the table tells Services, pods, nodes and what drains; what nobody knows h
       '  → 10.244.2.9:8443          shop/web-2               n2                            1       3         2',
       'TCP 192.0.2.99:9000                                                 rr                      0         2',
       '  → 192.0.2.7:9000                                                                  1       0         2',
-      'UDP [fd00:10:96::a]:53     kube-system/kube-dns:53  ClusterIP       rr                      1         2  made by somebody else, left alone',
+      'UDP [fd00:10:96::a]:53     kube-system/kube-dns:53  ClusterIP       rr                      1         2  created by another program',
       '  → [fd00:10:244::3]:5353    kube-system/dns-1                                      1       1         2  terminating, last resort',
       '',
     ].join('\n'),
   );
 });
 
-test('what no Service asks for any more lingers, of which Service where that is known', () => {
+test('an orphaned virtual server shows its Service if that is known', () => {
   const lingering = { seconds: 12.4, secondsLeft: 887.6 };
   const realServers = {
     '10.244.1.10:8443': { state: 'draining', drain: { ...lingering, reason: 'gone' } },
@@ -88,10 +88,10 @@ test('what no Service asks for any more lingers, of which Service where that is 
     [...tableLines(known, { ...options, names: book })].join(''),
     [
       'SERVER                SERVICE, POD  FRONTEND, NODE  SCHEDULER  WEIGHT  ACTIVE  INACTIVE  STATE',
-      'TCP 10.96.0.9:443     shop/web                      rr                     10         4  lingering 12s, 14m48s left',
+      'TCP 10.96.0.9:443     shop/web                      rr                     10         4  orphaned 12s, 14m48s left',
       '  → 10.244.1.10:8443                                                0       7         2  draining 12s, 14m48s left (gone)',
       '  → 10.244.2.9:8443                                                 1       3         2',
-      'TCP 192.0.2.99:9000                                 rr                      0         2  lingering 12s, 14m48s left',
+      'TCP 192.0.2.99:9000                                 rr                      0         2  orphaned 12s, 14m48s left',
       '  → 192.0.2.7:9000                                                  1       0         2',
       '',
     ].join('\n'),
@@ -107,12 +107,12 @@ test('what no Service asks for any more lingers, of which Service where that is 
   );
 });
 
-test('without anything out of the ordinary there is no column of states, without names no column of names', () => {
+test('there is no state column if all are in normal use, and no name columns without names', () => {
   const [titles] = tableLines(tables.slice(1, 2), options);
   assert.equal(titles?.trimEnd(), 'SERVER               SCHEDULER  WEIGHT  ACTIVE  INACTIVE');
 });
 
-test('JSON has the names beside what it always has', () => {
+test('JSON has the names beside the other fields', () => {
   const texts = dumpJsonTexts({ virtualServers: tables.slice(0, 1), dummyAddresses: [] }, options);
   const json = JSON.parse([...texts].join('')) as {
     readonly virtualServers: Readonly<Record<string, object>>;
@@ -152,7 +152,7 @@ const shown = (output: string, sortBy?: string): readonly string[] => {
   return [...lines].map((line) => line.trimEnd());
 };
 
-test('custom columns: a line a real server, or a virtual server where nothing is asked of real ones', () => {
+test('custom columns: a line for each real server, or for each virtual server if no column needs real servers', () => {
   assert.deepEqual(shown('custom-columns=POD:.pod,NODE:node,ACTIVE:active,OF:servicePort'), [
     'POD                NODE    ACTIVE  OF',
     'shop/web-1         n1      7       shop/web:https',
@@ -168,7 +168,7 @@ test('custom columns: a line a real server, or a virtual server where nothing is
   ]);
 });
 
-test('sorted: numbers from the largest on, texts from A on, what is not known last', () => {
+test('sorting: numbers descending, texts ascending, unknown values last', () => {
   const order = (sortBy: string) => shown('custom-columns=S:realServer', sortBy).slice(1);
   assert.deepEqual(order('active'), [
     '10.244.1.10:8443',
@@ -190,12 +190,12 @@ test('sorted: numbers from the largest on, texts from A on, what is not known la
   ]);
 });
 
-test('a wrong field tells which one is meant, and all there are', () => {
+test('an unknown field is reported with a suggestion and the list of fields', () => {
   assert.throws(
     () => fieldName('activ'),
     (error) =>
       error instanceof UsageError &&
-      /no field "activ"; is active meant\? There are server, service,/.test(error.message),
+      /unknown field "activ"; did you mean active\? \(fields: server, service,/.test(error.message),
   );
   assert.throws(() => customColumns('custom-columns=POD'), UsageError);
   assert.equal(customColumns('wide'), undefined);

@@ -45,7 +45,7 @@ test('the table lines up over IPv4, IPv6 and fwmarks, in the order of addresses'
       '  → 10.200.0.9:6443                                    1      40         2',
       '  → 10.200.0.10:6443                                   1       3         2',
       'TCP 10.96.0.10:53           rr                                 0         0',
-      '  no real server: refuses connections',
+      '  no real servers: connections are refused',
       'UDP [fd00:10:96::a]:53      mh mh-port                         1         4',
       '  → [fd00:10:244::3]:5353                              0       0         2',
       '  → [fd00:10:244::17]:5353                             1       1         2',
@@ -96,7 +96,7 @@ test('bytes have three digits at most', () => {
 });
 
 test('colours are for terminals, and NO_COLOR turns them off, FORCE_COLOR on, and --color is the last word', () => {
-  assert.equal(paletteFor({ isTTY: true }, {}).strong('x'), '\u001b[1mx\u001b[0m');
+  assert.equal(paletteFor({ isTTY: true }, {}).strong('x'), '\u001b[1mx\u001b[22m');
   for (const palette of [
     paletteFor({}, {}),
     paletteFor({ isTTY: true }, { NO_COLOR: '1' }),
@@ -110,13 +110,13 @@ test('colours are for terminals, and NO_COLOR turns them off, FORCE_COLOR on, an
     paletteFor({ isTTY: true }, { NO_COLOR: '' }),
     paletteFor({}, { NO_COLOR: '1', TERM: 'dumb' }, 'always'),
   ])
-    assert.equal(palette.strong('x'), '\u001b[1mx\u001b[0m');
+    assert.equal(palette.strong('x'), '\u001b[1mx\u001b[22m');
 });
 
 test('colours do not change where columns stand', () => {
   const coloured = tableText(tables, { ...plain, palette: paletteFor({ isTTY: true }, {}) });
-  assert.ok(coloured.includes('\u001b[33m0\u001b[0m'), 'weight 0 stands out');
-  assert.ok(coloured.includes('\u001b[31m  no real server'));
+  assert.ok(coloured.includes('\u001b[33m0\u001b[39m'), 'weight 0 stands out');
+  assert.ok(coloured.includes('\u001b[31m  no real servers'));
   // oxlint-disable-next-line no-control-regex
   assert.equal(coloured.replaceAll(/\u001b\[\d+m/g, ''), tableText(tables, plain));
 });

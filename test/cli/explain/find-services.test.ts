@@ -8,11 +8,13 @@ import {
 } from '../../../src/cli/explain/packet-source.js';
 import {
   findServices,
-  keyMatcherFor,
+  identityMatcherFor,
   parseExplainTarget,
   suggestName,
 } from '../../../src/cli/explain/find-services.js';
 import type { LookupMatch } from '../../../src/admin-api/responses.js';
+import { parseVirtualServerKey } from '../../../src/admin-api/desired-response.js';
+import { servedVirtualServer } from '../../../src/cli/explain/facts.js';
 import { goodServed } from '../../support/explain-facts.js';
 import { ip } from '../../support/objects.js';
 
@@ -48,15 +50,15 @@ for (const { target, namespace, query } of [
     assert.deepEqual(asked, [query]);
   });
 
-test('what is no target is an input error', () => {
+test('an invalid target is an input error', () => {
   for (const target of ['', 'a/b/c', 'Web!', '10.96.0.1:http', '99999999'])
     assert.throws(() => parseExplainTarget(target, 'default'), InputError, target);
 });
 
-test('a Service goes before a pod of the same name, and a kind that is named decides', async () => {
-  const matches = [
-    { service: 'shop/web', because: 'Service shop/web' },
-    { service: 'shop/other', because: 'pod shop/web' },
+test('a Service takes precedence over a pod of the same name, unless the target names a kind', async () => {
+  const matches: readonly LookupMatch[] = [
+    { service: 'shop/web', because: '', matched: 'service' },
+    { service: 'shop/other', because: '', matched: 'pod', endpoint: 'shop/web' },
   ];
   const names = async (target: string) =>
     (await findServices(finder(...matches).client, parseExplainTarget(target, 'shop'))).map(
@@ -66,31 +68,41 @@ test('a Service goes before a pod of the same name, and a kind that is named dec
   assert.deepEqual(await names('pod/web'), [['shop/other', 'shop/web']]);
 });
 
-test('a port or protocol narrows what is meant', async () => {
-  const udp = { ...goodServed, key: 'UDP 10.96.0.1:80' };
-  const nodePort = { ...goodServed, key: 'TCP 192.0.2.10:30080', frontend: 'NodePort' } as const;
-  const other = { ...goodServed, key: 'TCP 10.96.0.1:443', port: { name: 'https', port: 443 } };
+test('a port or protocol selects a part of the Service', async () => {
+  const udp = servedVirtualServer({ ...goodServed, key: 'UDP 10.96.0.1:80' });
+  const nodePort = servedVirtualServer({ ...goodServed, key: 'TCP 192.0.2.10:30080', frontend: 'NodePort' });
+  const other = servedVirtualServer({
+    ...goodServed,
+    key: 'TCP 10.96.0.1:443',
+    port: { name: 'https', port: 443 },
+  });
   const all = [goodServed, udp, nodePort, other];
-  const meant = async (target: string, because: string) => {
+  const meant = async (target: string, match: Omit<LookupMatch, 'service' | 'because'>) => {
     const [found] = await findServices(
-      finder({ service: 'shop/web', because }).client,
+      finder({ service: 'shop/web', because: '', ...match }).client,
       parseExplainTarget(target, undefined),
     );
     return all.filter((served) => found?.matches(served)).map(({ key }) => key);
   };
-  assert.deepEqual(await meant('shop/web:https', 'Service shop/web'), [other.key]);
-  assert.deepEqual(await meant('web:80', 'Service shop/web'), [goodServed.key, udp.key, nodePort.key]);
-  assert.deepEqual(await meant('10.96.0.1:80', 'ClusterIP TCP 10.96.0.1:80'), [goodServed.key, udp.key]);
-  assert.deepEqual(await meant('tcp/10.96.0.1', 'ClusterIP 10.96.0.1'), [goodServed.key, other.key]);
-  assert.deepEqual(await meant(':30080', 'node port 30080'), [nodePort.key]);
+  assert.deepEqual(await meant('shop/web:https', { matched: 'service' }), [other.key]);
+  assert.deepEqual(await meant('web:80', { matched: 'service' }), [goodServed.key, udp.key, nodePort.key]);
+  assert.deepEqual(await meant('10.96.0.1:80', { matched: 'virtual-server', protocol: 'TCP' }), [
+    goodServed.key,
+    udp.key,
+  ]);
+  assert.deepEqual(await meant('tcp/10.96.0.1', { matched: 'address' }), [goodServed.key, other.key]);
+  assert.deepEqual(await meant(':30080', { matched: 'node-port' }), [nodePort.key]);
   assert.deepEqual(
-    await meant('10.244.1.1', 'endpoint 10.244.1.1'),
+    await meant('10.244.1.1', { matched: 'endpoint', endpoint: '10.244.1.1' }),
     all.map(({ key }) => key),
   );
 });
 
-test('without names the kernel is asked by address and port', () => {
-  const meant = (target: string, key: string) => keyMatcherFor(parseExplainTarget(target, undefined))(key);
+test('without names, the kernel is searched by address and port', () => {
+  const meant = (target: string, key: string) => {
+    const identity = parseVirtualServerKey(key);
+    return identity && identityMatcherFor(parseExplainTarget(target, undefined))(identity);
+  };
   assert.equal(meant(':30080', 'TCP 192.0.2.10:30080'), true);
   assert.equal(meant('UDP :30080', 'TCP 192.0.2.10:30080'), false);
   assert.equal(meant('[fd00::1]:80', 'TCP [fd00::1]:80'), true);
@@ -115,29 +127,28 @@ const facts: PacketSourceFacts = {
   ranges: [],
 };
 
-for (const { from, asker } of [
-  { from: 'pod', asker: { who: 'pod', address: '10.244.0.250', here: true, given: false } },
-  { from: 'node', asker: { who: 'node', address: undefined, here: true, given: false } },
-  { from: 'outside', asker: { who: 'outside', address: '192.0.2.250', here: false, given: false } },
-  { from: '10.244.3.4', asker: { who: 'pod', address: '10.244.3.4', here: true, given: true } },
-  { from: '10.9.9.9', asker: { who: 'pod', address: '10.9.9.9', here: false, given: true } },
-  { from: '10.200.0.2', asker: { who: 'node', address: undefined, here: true, given: true } },
-  { from: '172.31.0.9', asker: { who: 'outside', address: '172.31.0.9', here: false, given: true } },
-  { from: 'outside=10.244.3.4', asker: { who: 'outside', address: '10.244.3.4', here: false, given: true } },
-  { from: 'fd00::1', asker: undefined },
+for (const { from, source } of [
+  { from: 'pod', source: { who: 'pod', address: '10.244.0.250', here: true, given: false } },
+  { from: 'node', source: { who: 'node', address: undefined, here: true, given: false } },
+  { from: 'outside', source: { who: 'outside', address: '192.0.2.250', here: false, given: false } },
+  { from: '10.244.3.4', source: { who: 'pod', address: '10.244.3.4', here: true, given: true } },
+  { from: '10.9.9.9', source: { who: 'pod', address: '10.9.9.9', here: false, given: true } },
+  { from: '10.200.0.2', source: { who: 'node', address: undefined, here: true, given: true } },
+  { from: '172.31.0.9', source: { who: 'outside', address: '172.31.0.9', here: false, given: true } },
+  { from: 'outside=10.244.3.4', source: { who: 'outside', address: '10.244.3.4', here: false, given: true } },
+  { from: 'fd00::1', source: undefined },
 ])
-  test(`--from ${from} is ${asker === undefined ? 'nobody in IPv4' : asker.who}`, () => {
+  test(`--from ${from} is ${source === undefined ? 'not in IPv4' : source.who}`, () => {
     const parsed = parseSourceOption(from);
     assert.ok(parsed);
     const { interfaceName: _, ...found } = packetSourceFor(parsed, facts) ?? { interfaceName: '' };
-    assert.deepEqual(found, asker ?? {});
+    assert.deepEqual(found, source ?? {});
   });
 
-test('who stands for all outside is one that source ranges admit; no other word is anybody', () => {
+test('the example of a client outside is in the source ranges; other words are rejected', () => {
   const range = { text: '172.31.0.0/24', address: ip('172.31.0.0'), prefixLength: 24 };
   const parsed = parseSourceOption('outside');
   assert.ok(parsed);
   assert.equal(packetSourceFor(parsed, { ...facts, ranges: [range] })?.address, '172.31.0.250');
-  for (const text of ['', 'somebody', 'pod=x', 'node='])
-    assert.equal(parseSourceOption(text), undefined, text);
+  for (const text of ['', 'anyone', 'pod=x', 'node=']) assert.equal(parseSourceOption(text), undefined, text);
 });

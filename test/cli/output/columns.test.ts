@@ -21,7 +21,11 @@ test('a text is as wide as a terminal shows it', () => {
     ['❤️', 2],
     ['❤', 1],
     ['a\u200bb', 2],
-    ['नि', 1],
+    // A spacing mark has its own column, as in wcwidth.
+    ['नि', 2],
+    ['한글', 4],
+    ['❤️‍🔥', 2],
+    ['e\u0301\u0327', 1],
   ];
   for (const [text, width] of widths) assert.equal(displayWidth(text), width, JSON.stringify(text));
 });

@@ -25,13 +25,13 @@ const withoutReader = async (args: readonly string[]) => {
   return { status: code, stderr };
 };
 
-test('where the output cannot be written one line says so', () => {
+test('a failed output is reported in one line', () => {
   const done = spawnSync('sh', ['-c', 'exec "$0" "$1" man > /dev/full', process.execPath, main], {
     encoding: 'utf8',
   });
   assert.deepEqual(
     [done.status, done.stderr],
-    [1, 'kube-ipvs: the output cannot be written: ENOSPC: no space left on device, write\n'],
+    [1, 'kube-ipvs: cannot write the output: ENOSPC: no space left on device, write\n'],
   );
 });
 
@@ -55,7 +55,7 @@ test('and with the status that was found by then', async (context) => {
   });
 });
 
-test('a removal goes on to its end, whoever reads of it', async () => {
+test('a removal finishes even if standard output is closed', async () => {
   const program = `
     import { RemovalReport } from ${JSON.stringify(removal)};
     import { handleOutputError } from ${JSON.stringify(writeOut)};

@@ -22,24 +22,24 @@ const answer = (changes: Partial<StatusResponse> = {}): StatusResponse => {
 const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-status-'));
 after(() => rmSync(scratch, { recursive: true }));
 
-test('a daemon that does well is told on one screen', () => {
+test('the status of a healthy daemon fits on one screen', () => {
   assert.equal(
     statusText(answer({ zone: 'a' }), plainPalette),
     `kube-ipvs v0.1.0 on node-1 in zone a: healthy
-   source         API server 192.0.2.9:6443, delivered
-   last sync      5s ago, took 42 ms: 3 operations done, 0 refused
-   Services       2
-   in the kernel  2 virtual servers, 3 real servers, 2 addresses, 7 packet-rule elements
-   of others      0 virtual servers
-   draining       0 real servers
-   problems       none
-   packet rules   IPv4 in force, IPv6 in force
-   refused        none
-   contested      none
-   drift          none
-   ports          health 0.0.0.0:10256, metrics 127.0.0.1:10249
-   config         0123456789ab, scheduler rr, config.conf
-   process        12, up 1h, kernel 6.12.48
+   source        API server 192.0.2.9:6443, delivered
+   last sync     5s ago, took 42 ms: 3 operations applied, 0 refused
+   Services      2
+   kernel        2 virtual servers, 3 real servers, 2 addresses, 7 packet rule elements
+   foreign       0 virtual servers of other programs
+   draining      0 real servers
+   problems      none
+   packet rules  IPv4 in force, IPv6 in force
+   refused       none
+   contested     none
+   drift         none
+   ports         health 0.0.0.0:10256, metrics 127.0.0.1:10249
+   config        0123456789ab, scheduler rr, config.conf
+   process       12, up 1h, kernel 6.12.48
 `,
   );
 });
@@ -72,50 +72,50 @@ const troubled = answer({
   counts: { ...answer().counts, draining: 1, lingering: 1, problems: 3, foreignVirtualServers: 4 },
 });
 
-test('what somebody should look at is marked, the worst first, and long lists are cut', () => {
+test('lines that need attention are marked, problems come first, and long lists are cut', () => {
   assert.equal(
     statusText(troubled, plainPalette),
     `kube-ipvs v0.1.0 on node-1: NOT healthy
 !  the packet rules for IPv6 are not in force: no nftables
-!  source         api, delivered, the connection was refused
-!  last sync      5s ago, took 42 ms: 3 operations done, 2 refused, and did not come to its end
-   Services       2
-   in the kernel  2 virtual servers, 3 real servers, 2 addresses, 7 packet-rule elements
-   of others      4 virtual servers
-   draining       1 real server, 1 virtual server that no Service asks for any more
-!  problems       3 (events of the Services tell them)
-!  packet rules   IPv4 in force, IPv6 NOT in force: no nftables
-!  refused        TCP 10.96.0.1:443, for 1m1s: EPERM (tried again in 12s)
-!                 fd00:96::1, for 1m1s: EPERM (tried again when it changes)
-!                 UDP [fd00:96::1]:53, for 1m1s: EPERM (tried again in 3s)
-                  and 137 more
-!  contested      TCP 10.96.0.9:80, which shop/web asks for, is somebody else's
-!  lost nodes     n7, 1m1s ago, and 2 draining real servers with it
-   drift          address missing 2×, virtual-server differs 1×; put right
-   ports          health 0.0.0.0:10256, metrics 127.0.0.1:10249
-   config         0123456789ab, scheduler rr, config.conf
-   process        12, up 1h, kernel 6.12.48
+!  source        api, delivered, the connection was refused
+!  last sync     failed 5s ago, took 42 ms: 3 operations applied, 2 refused
+   Services      2
+   kernel        2 virtual servers, 3 real servers, 2 addresses, 7 packet rule elements
+   foreign       4 virtual servers of other programs
+   draining      1 real server, 1 orphaned virtual server
+!  problems      3 (see the Events of the Services)
+!  packet rules  IPv4 in force, IPv6 NOT in force: no nftables
+!  refused       TCP 10.96.0.1:443, for 1m1s: EPERM (next attempt in 12s)
+!                fd00:96::1, for 1m1s: EPERM (next attempt after a change)
+!                UDP [fd00:96::1]:53, for 1m1s: EPERM (next attempt in 3s)
+                 and 137 more
+!  contested     another program created TCP 10.96.0.9:80, which Service shop/web requests
+!  lost nodes    n7, 1m1s ago, with 2 draining real servers
+   drift         address missing 2×, virtual-server differs 1×; repaired
+   ports         health 0.0.0.0:10256, metrics 127.0.0.1:10249
+   config        0123456789ab, scheduler rr, config.conf
+   process       12, up 1h, kernel 6.12.48
 `,
   );
 });
 
 const { lastSync: _, ...neverSynced } = answer({ synced: false });
 
-test('what keeps a daemon from being healthy is named: the first thing that everything else waits for', () => {
+test('the reason why a daemon is not healthy is the first step that is missing', () => {
   const source = { name: 'api', delivered: false };
   assert.deepEqual(healthProblems(answer()), []);
   assert.deepEqual(healthProblems(answer({ source, synced: false, healthy: false })), [
-    'api has not told what there is yet',
+    'api has not delivered its objects yet',
   ]);
   assert.deepEqual(healthProblems(answer({ source: { ...source, trouble: 'refused' } })), [
-    'api has not told what there is yet: refused',
+    'api has not delivered its objects yet: refused',
   ]);
-  assert.deepEqual(healthProblems(neverSynced), ['the first sync has not ended yet']);
+  assert.deepEqual(healthProblems(neverSynced), ['the first sync has not finished yet']);
   assert.deepEqual(healthProblems(answer({ synced: false })), [
-    'no sync has come to its end yet; the log says what breaks them',
+    'no sync has succeeded yet; see the log for the cause',
   ]);
   assert.deepEqual(healthProblems(answer({ healthy: false })), [
-    'a sync has been outstanding for too long; the log says what keeps it',
+    'a sync has been outstanding for too long; see the log for the cause',
   ]);
 });
 
@@ -139,7 +139,7 @@ const run = async (answers: readonly StatusResponse[], args: readonly string[]) 
   return { code, output, errors, asked };
 };
 
-test('the exit status is for scripts and probes: 0 healthy, 1 not, 2 nobody to ask', async () => {
+test('exit status: 0 healthy, 1 not healthy, 2 no daemon', async () => {
   const good = await run([answer()], ['--quiet']);
   assert.deepEqual(good, { code: 0, output: '', errors: '', asked: 1 });
   const bad = await run([troubled], ['--quiet']);
@@ -151,12 +151,12 @@ test('the exit status is for scripts and probes: 0 healthy, 1 not, 2 nobody to a
   assert.deepEqual([shown.code, shown.output, shown.errors], [1, statusText(troubled, plainPalette), '']);
   const none = await run([], ['--quiet']);
   assert.equal(none.code, 2);
-  assert.match(none.errors, /^kube-ipvs: nobody answers at .*no kube-ipvs runs here/);
+  assert.match(none.errors, /^kube-ipvs: cannot connect to the kube-ipvs daemon at .*no such file/);
   assert.equal((await run([], ['--admin-socket='])).code, 2);
   assert.equal((await run([], ['--wait=soon'])).code, 2);
 });
 
-test('the answer is printed as it came, as JSON and YAML', async () => {
+test('JSON and YAML print the response unchanged', async () => {
   const { code, output, errors } = await run([troubled], ['-o', 'json']);
   assert.deepEqual([code, JSON.parse(output)], [1, troubled]);
   assert.match(errors, /not in force/);
@@ -167,7 +167,7 @@ test('the answer is printed as it came, as JSON and YAML', async () => {
   );
 });
 
-test('--wait asks until the daemon is healthy, or the time is over', async () => {
+test('--wait polls until the daemon is healthy, or the time is over', async () => {
   const good = await run([neverSynced, troubled, answer()], ['--quiet', '--wait']);
   assert.deepEqual([good.code, good.asked], [0, 3]);
   const bad = await run([troubled], ['--quiet', '--wait=0.3']);

@@ -48,13 +48,13 @@ test('another port of the address, and an address written alike', () => {
   assert.equal(meant('192.168.7.44'), undefined);
 });
 
-test('where nothing is near it says what shows all', () => {
+test('the message suggests a similar target, or the command that lists all', () => {
   assert.equal(
     notFoundMessage(parseTarget('shop/wbe'), present),
-    'There is no Service or pod shop/wbe here; did you mean shop/web?',
+    'Service or pod shop/wbe not found. Did you mean shop/web?',
   );
   assert.equal(
     notFoundMessage(parseTarget('[fd00::1]:80'), { names: emptyServiceIndex, virtualServers: [] }),
-    'There is no virtual server at [fd00::1]:80 here; `kube-ipvs dump` shows all.',
+    'virtual server at [fd00::1]:80 not found. Run `kube-ipvs dump` to list all.',
   );
 });

@@ -46,11 +46,11 @@ const message = (text: string): string => {
   return assert.fail(`${text} was taken`);
 };
 
-test('anything else says what can be asked for', () => {
-  assert.match(message('10.96.0.1:http'), /"http" is no port/);
-  assert.match(message('10.96.0.1:70000'), /"70000" is no port/);
-  assert.match(message('a/b/c'), /"a\/b\/c" is nothing that can be asked for: ask for a Service/);
-  assert.equal(message('web'), '"web" has no namespace: ask for "default/web", or with -n NAMESPACE');
+test('an invalid target is reported with the valid forms', () => {
+  assert.match(message('10.96.0.1:http'), /"http" is not a valid port/);
+  assert.match(message('10.96.0.1:70000'), /"70000" is not a valid port/);
+  assert.match(message('a/b/c'), /"a\/b\/c" is not a valid target \(expected a Service/);
+  assert.equal(message('web'), '"web" has no namespace: use "default/web" or -n NAMESPACE');
 });
 
 test('a target without a port is every port of every protocol; fwmarks are never meant', () => {

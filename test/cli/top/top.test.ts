@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { batchText } from '../../../src/cli/top/batch.js';
-import { loadsBetween, type Sample } from '../../../src/cli/top/rates.js';
-import type { NameLookup } from '../../../src/cli/top/rows.js';
+import { loadsBetween, noLoad, type Sample } from '../../../src/cli/top/rates.js';
+import { rowsIn, type NameLookup } from '../../../src/cli/top/rows.js';
 import {
   drawScreen,
   fitWidth,
@@ -41,7 +41,7 @@ const now: Sample = {
       virtual('TCP', '192.0.2.1', 30_443, { statistics: statistics(14n, 3_000n) }),
       real('10.200.0.9', 6443, 1, { statistics: statistics(14n, 3_000n) }),
     ),
-    // Its counters went back: somebody set them to zero.
+    // Its counters decreased: they were reset.
     entry(
       virtual('UDP', 'fd00:10:96::a', 53, { statistics: statistics(2n, 200n) }),
       real('fd00:10:244::17', 5353, 0, { statistics: statistics(2n, 200n) }),
@@ -162,7 +162,7 @@ test('Enter goes into a Service, a virtual server; ← comes back to the row', (
     'Services › shop/cart › TCP 10.96.0.9:443',
     ' REAL SERVER                          ▼CONN/S  ACTIVE  INACTIVE  IN B/S  OUT B/S',
     '>10.200.0.9:6443  weight 1 shop/cart…      10      45         2    5.0k    15.0k',
-    ' 10.200.0.10:6443 (drains)  weight 0        0       3         2       0        0',
+    ' 10.200.0.10:6443 (draining)  weight…       0       3         2       0        0',
   ]);
   const back = pressed('return', 'down', 'return', 'left');
   assert.equal(back.selected, 'TCP 192.0.2.1:30443');
@@ -176,12 +176,35 @@ test('Tab shows real servers of all virtual servers together; Enter those where 
     ' REAL SERVER                          ▼CONN/S  ACTIVE  INACTIVE  IN B/S  OUT B/S',
     '>10.200.0.9:6443  shop/cart-7d9-x2x …      12      46         4    6.0k    18.0k',
     ' [fd00:10:244::17]:5353  in 1 virtual       0       0         2       0        0',
-    ' 10.200.0.10:6443 (drains)  in 1 vir…       0       3         2       0        0',
+    ' 10.200.0.10:6443 (draining)  in 1 v…       0       3         2       0        0',
   ]);
   const inside = screen(pressed('tab', 'tab', 'return'));
   assert.equal(inside[2], 'real servers › 10.200.0.9:6443');
   assert.match(inside[4] ?? '', /^>TCP 10\.96\.0\.9:443 .* 10 +45 /);
   assert.match(inside[5] ?? '', /^ TCP 192\.0\.2\.1:30443 .* 2 +1 /);
+});
+
+test('a real server has the name of its pod, whichever of its virtual servers comes first', () => {
+  const server = {
+    key: '10.244.1.5:8080',
+    weight: 1,
+    load: noLoad,
+  };
+  const tables = ['TCP 10.96.0.1:80', 'TCP 10.96.0.2:80'].map((key) => ({
+    key,
+    scheduler: 'rr',
+    load: noLoad,
+    realServers: [server],
+  }));
+  const named = {
+    ...noNames,
+    podOf: (virtualServer: string) => (virtualServer === 'TCP 10.96.0.2:80' ? 'shop/web-1' : undefined),
+  };
+  for (const all of [tables, tables.toReversed()])
+    assert.deepEqual(
+      rowsIn({ grouping: 'real' }, all, named).map(({ note }) => note),
+      ['shop/web-1 in 2 virtual'],
+    );
 });
 
 test('s sorts by the next column, r turns the order round, and the mark stays on its row', () => {
@@ -203,7 +226,7 @@ test('s sorts by the next column, r turns the order round, and the mark stays on
 test('/ filters by a text that is typed, letters that are keys included, until Esc', () => {
   const typing = pressed('/', 'q', 's');
   assert.equal(screen(typing)[2], 'Services  / qs_');
-  assert.equal(screen(typing)[3], ' nothing has this in its name');
+  assert.equal(screen(typing)[3], ' no matching rows');
   const found = pressed('/', 'D', 'N', 'x', 'backspace', 'return');
   assert.equal(screen(found)[2], 'Services  / DN');
   assert.match(screen(found)[4] ?? '', /kube-dns/);
@@ -221,7 +244,7 @@ test('q and Ctrl-C end it, also Ctrl-C while typing; other keys do nothing', () 
 test('help covers the rows until the next key', () => {
   assert.match(
     screen(pressed('?'), { columns: 80, rows: 24 }).join('\n'),
-    /CONN\/S, B\/S and P\/S are what flowed/,
+    /CONN\/S, B\/S and P\/S are rates/,
   );
   assert.equal(pressed('?', 'q').showsHelp, false);
 });

@@ -4,7 +4,7 @@ import { requiredPermissions } from '../../../src/doctor/collect/api.js';
 import { collectFact } from '../../../src/doctor/collect/collect-fact.js';
 import { parseMetrics, localUrl } from '../../../src/doctor/collect/daemon.js';
 import { parseIpvsTable, programOf } from '../../../src/doctor/collect/proc.js';
-import { onNode } from '../../../src/doctor/check-result.js';
+import { advise, runOnNode } from '../../../src/doctor/remedy.js';
 import { grantedRights } from '../../support/granted-rights.js';
 
 test('the rights that are asked for are those that deploy/base/rbac.yaml grants', () => {
@@ -85,9 +85,9 @@ test('a look that fails says what it could not see, why, and the command that sh
         throw refused;
       },
       'the rules',
-      onNode('nft list ruleset'),
+      runOnNode('nft list ruleset'),
     ),
-    { unavailable: 'cannot read the rules: open: EACCES', remedy: 'as root on the node: nft list ruleset' },
+    { unavailable: 'cannot read the rules: open: EACCES', remedies: [runOnNode('nft list ruleset')] },
   );
-  assert.deepEqual(await collectFact(async () => 5, 'it', ''), { value: 5 });
+  assert.deepEqual(await collectFact(async () => 5, 'it', advise('Run as root.')), { value: 5 });
 });

@@ -88,15 +88,35 @@ const owners: ServiceOwners = {
   virtualServersAt: (vip): readonly VirtualServerKey[] => (vip === '10.96.0.9' ? [web.key] : []),
 };
 
+test('each step says which virtual server or address it is about', () => {
+  const subjects = planGroups(phases(operations), owners, found)
+    .flatMap(({ steps }) => steps)
+    .map(({ op, kind, key, subject }) => `${op} ${kind} ${key}: ${Object.values(subject ?? {}).join()}`);
+  assert.deepEqual(subjects.toSorted(), [
+    'add address 10.96.0.9/32: 10.96.0.9',
+    'add element IPv4 health-check-ports 30100: ',
+    'add element IPv4 vips 10.96.0.9: 10.96.0.9',
+    'add real-server 10.244.0.10:8080: TCP 10.96.0.9:80',
+    'add real-server 10.244.0.9:8080: TCP 10.96.0.9:80',
+    'add virtual-server TCP 10.96.0.9:80: TCP 10.96.0.9:80',
+    'change real-server [fd00::7]:8080: TCP [fd00:96::1]:443',
+    'change virtual-server TCP [fd00:96::1]:443: TCP [fd00:96::1]:443',
+    'remove address fd00:96::2/128: fd00:96::2',
+    'remove element IPv4 cluster-ip 10.96.0.10 . TCP . 80: TCP 10.96.0.10:80',
+    'remove real-server [fd00::8]:8080: TCP [fd00:96::1]:443',
+    'remove virtual-server TCP 10.96.0.10:80: TCP 10.96.0.10:80',
+  ]);
+});
+
 test('a plan has its groups in the order of doing, lines sorted by number, who asks for each, and a sum', () => {
   const expected = `# packet rules
 + element IPv4 health-check-ports 30100
 
 # delete virtual servers
-- virtual server TCP 10.96.0.10:80  # no Service asks for it
+- virtual server TCP 10.96.0.10:80  # no Service requests it
 
 # unbind addresses
-- address fd00:96::2/128  # no Service asks for it
+- address fd00:96::2/128  # no Service requests it
 
 # virtual servers
 ~ virtual server TCP [fd00:96::1]:443: scheduler rr → mh, persistent none → 10800, persistent prefix length none → 64, flags none → mh-port  # default/api
@@ -113,7 +133,7 @@ test('a plan has its groups in the order of doing, lines sorted by number, who a
 + element IPv4 vips 10.96.0.9  # shop/web
 
 # remove real servers
-~ real server TCP [fd00:96::1]:443 → [fd00::7]:8080: weight 1 → 0, upper threshold 5 → none  # default/api: it drains
+~ real server TCP [fd00:96::1]:443 → [fd00::7]:8080: weight 1 → 0, upper threshold 5 → none  # default/api: draining
 - real server TCP [fd00:96::1]:443 → [fd00::8]:8080                                          # default/api
 
 # remove packet rules
@@ -157,8 +177,8 @@ test('signs and remarks are painted, and the widths of lines stay', () => {
 });
 
 test('nothing to do says so', () => {
-  assert.equal(planText([]), 'nothing to add, to change or to remove\n');
-  assert.equal(summaryText(planSummary([])), 'nothing to add, to change or to remove');
+  assert.equal(planText([]), 'nothing to add, change or remove\n');
+  assert.equal(summaryText(planSummary([])), 'nothing to add, change or remove');
 });
 
 test('an address is for the sake of all Services on it, by name', () => {

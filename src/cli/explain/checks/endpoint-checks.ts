@@ -1,21 +1,27 @@
-import type {
-  EndpointResponse,
-  RealServerDescription,
-  ServedVirtualServerResponse,
-  EndpointSelectionResponse,
-} from '../../../admin-api/responses.js';
-import { parseIp } from '../../../base/ip.js';
+import type { EndpointSelectionResponse, RealServerDescription } from '../../../admin-api/responses.js';
+import { familyOf, parseIp } from '../../../base/ip.js';
 import { formatCount } from '../../../base/text.js';
-import { parseAddressTarget } from '../../target/target.js';
+import { advise } from '../../../doctor/remedy.js';
+import type { Remedy } from '../../../doctor/remedy.js';
 import { formatColumns } from '../../output/columns.js';
 import { realServerStateText } from '../../admin/service-index.js';
-import { fail, note, ok, warn, type ReportCheck, type CheckLine, type ReportFacts } from '../facts.js';
+import {
+  fail,
+  note,
+  ok,
+  warn,
+  type ReportCheck,
+  type CheckLine,
+  type ReportFacts,
+  type ServedVirtualServer,
+  type ServiceEndpoint,
+} from '../facts.js';
 
 const reasons: Readonly<Record<EndpointSelectionResponse['reason'], string>> = {
   ready: 'ready',
   'hinted-for-node': 'ready, hinted for this node',
   'hinted-for-zone': 'ready, hinted for this zone',
-  'last-resort': 'terminating, but none is ready',
+  'last-resort': 'terminating, used because no endpoint is ready',
   'not-ready': 'not ready',
   terminating: 'terminating',
   'on-another-node': 'on another node',
@@ -23,18 +29,18 @@ const reasons: Readonly<Record<EndpointSelectionResponse['reason'], string>> = {
   'hinted-for-other-zones': 'hinted for other zones',
 };
 
-/** So many endpoints of a port are told one by one. */
+/** At most this many endpoints of a port are listed. */
 const maximumEndpoints = 12;
 
 type Policy = 'Cluster' | 'Local';
 
-const verdictOf = (endpoint: EndpointResponse, policy: Policy): EndpointSelectionResponse =>
+const verdictOf = (endpoint: ServiceEndpoint, policy: Policy): EndpointSelectionResponse =>
   policy === 'Local' ? endpoint.local : endpoint.cluster;
 
 const baseName = (name: string | undefined): string => name?.split('/')[1] ?? '';
 
-/** Why, by each policy that counts here. */
-const reasonText = (endpoint: EndpointResponse, policies: readonly Policy[]): string => {
+/** The reason for each traffic policy that applies. */
+const reasonText = (endpoint: ServiceEndpoint, policies: readonly Policy[]): string => {
   const texts = policies.map((policy) => reasons[verdictOf(endpoint, policy).reason]);
   const [first = ''] = texts;
   return new Set(texts).size === 1
@@ -42,18 +48,18 @@ const reasonText = (endpoint: EndpointResponse, policies: readonly Policy[]): st
     : policies.map((policy, index) => `${policy}: ${texts[index]}`).join('; ');
 };
 
-const signOf = (endpoint: EndpointResponse, policies: readonly Policy[]): string => {
+const signOf = (endpoint: ServiceEndpoint, policies: readonly Policy[]): string => {
   const used = policies.filter((policy) => verdictOf(endpoint, policy).used);
   if (used.length === 0) return 'out';
   return used.length === policies.length ? 'in' : 'in*';
 };
 
-const locationColumns = ({ pod, node, zone }: EndpointResponse): readonly string[] => [
+const locationColumns = ({ pod, node, zone }: ServiceEndpoint): readonly string[] => [
   baseName(pod),
   [node ?? '', zone === undefined ? '' : `zone ${zone}`].filter((part) => part !== '').join(', '),
 ];
 
-/** So wide a table may be before its rows take two lines. */
+/** Rows of a wider table take two lines. */
 const maximumTableWidth = 74;
 
 const formatRows = (rows: readonly (readonly string[])[]): readonly string[] =>
@@ -65,12 +71,12 @@ const formatRows = (rows: readonly (readonly string[])[]): readonly string[] =>
     .trimEnd()
     .split('\n');
 
-/** Those that are out first: they are what is asked about. */
-const tableOf = (endpoints: readonly EndpointResponse[], policies: readonly Policy[]): readonly string[] => {
-  const isOut = (endpoint: EndpointResponse): boolean => signOf(endpoint, policies) === 'out';
+/** Unused endpoints come first: users look for them. */
+const tableOf = (endpoints: readonly ServiceEndpoint[], policies: readonly Policy[]): readonly string[] => {
+  const isOut = (endpoint: ServiceEndpoint): boolean => signOf(endpoint, policies) === 'out';
   const ordered = [...endpoints.filter(isOut), ...endpoints.filter((endpoint) => !isOut(endpoint))];
   const shown = ordered.slice(0, maximumEndpoints);
-  const head = (endpoint: EndpointResponse): readonly string[] => [
+  const head = (endpoint: ServiceEndpoint): readonly string[] => [
     signOf(endpoint, policies),
     endpoint.realServer,
   ];
@@ -94,69 +100,70 @@ const tableOf = (endpoints: readonly EndpointResponse[], policies: readonly Poli
   return [...lines.filter((line) => line !== ''), ...(more > 0 ? [`and ${more} more`] : [])];
 };
 
-const familyOfKey = (key: string): string => (key.includes('[') ? 'IPv6' : 'IPv4');
-
-/** A port of the Service in one family, with what is served of it. */
+/** A port of the Service in one family, with its virtual servers. */
 interface PortGroup {
   readonly label: string;
-  readonly served: readonly ServedVirtualServerResponse[];
-  readonly endpoints: readonly EndpointResponse[];
+  readonly served: readonly ServedVirtualServer[];
+  readonly endpoints: readonly ServiceEndpoint[];
   readonly policies: readonly Policy[];
 }
 
-const protocolOf = (key: string): string => key.split(' ')[0] ?? '';
+/** Only an orphaned virtual server has no port. */
+const portName = ({ port }: ServedVirtualServer): string => port?.name ?? '';
 
-/** What a Service asks for has a port; only what lingers has none. */
-const portName = ({ port }: ServedVirtualServerResponse): string => port?.name ?? '';
-
-const labelOf = (served: ServedVirtualServerResponse): string => {
-  const { key, port } = served;
-  return `${portName(served) === '' ? port?.port : portName(served)}/${protocolOf(key)}${familyOfKey(key) === 'IPv6' ? ' IPv6' : ''}`;
+const labelOf = (served: ServedVirtualServer): string => {
+  const { identity, port } = served;
+  const name = portName(served) === '' ? port?.port : portName(served);
+  return `${name}/${identity.protocol}${familyOf(identity.address) === 'IPv6' ? ' IPv6' : ''}`;
 };
 
-const groupsOf = ({ service, served }: ReportFacts): readonly PortGroup[] =>
+const isEndpointOf = ({ port, protocol, address }: ServiceEndpoint, served: ServedVirtualServer): boolean =>
+  port === portName(served) &&
+  protocol === served.identity.protocol &&
+  familyOf(address) === familyOf(served.identity.address);
+
+const groupsOf = ({ served, endpoints }: ReportFacts): readonly PortGroup[] =>
   [...new Set(served.map(labelOf))].map((label) => {
     const members = served.filter((one) => labelOf(one) === label);
     const [first] = members;
-    const { key = '' } = first ?? {};
     return {
       label,
       served: members,
-      endpoints: (service?.endpoints ?? []).filter(
-        (endpoint) =>
-          first !== undefined &&
-          endpoint.port === portName(first) &&
-          endpoint.protocol === protocolOf(key) &&
-          familyOfKey(endpoint.realServer) === familyOfKey(key),
-      ),
+      endpoints: endpoints.filter((endpoint) => first !== undefined && isEndpointOf(endpoint, first)),
       policies: (['Cluster', 'Local'] as const).filter((policy) =>
         members.some((member) => member.policy === policy),
       ),
     };
   });
 
-const describeCommand = ({ service }: ReportFacts, pod: string | undefined): string => {
+const describePod = ({ service }: ReportFacts, pod: string | undefined): Remedy => {
   const [namespace = '', name = ''] = service?.service.name.split('/') ?? [];
   return pod === undefined
-    ? `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`
-    : `kubectl -n ${namespace} describe pod ${baseName(pod)}`;
+    ? advise(
+        'List the EndpointSlices of the Service.',
+        `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`,
+      )
+    : advise('Find out why the pod is not ready.', `kubectl -n ${namespace} describe pod ${baseName(pod)}`);
 };
 
 const noEndpointsLine = (facts: ReportFacts, { label }: PortGroup): CheckLine => {
   const slices = facts.service?.slices.length ?? 0;
   return fail(
-    `${label}: there are no endpoints, so that every connection is refused` +
+    `${label}: no endpoints, every connection is refused` +
       (slices === 0 ? '; the Service has no EndpointSlice' : ''),
-    `does the selector match pods, and do they have the port?; ${describeCommand(facts, undefined)}`,
+    [
+      advise('Check that the selector matches pods and that they have the port.'),
+      describePod(facts, undefined),
+    ],
   );
 };
 
 const localTexts = (group: PortGroup): string =>
   group.served.some(({ policy, frontend }) => policy === 'Local' && frontend === 'ClusterIP')
-    ? 'the ClusterIP refuses here (internalTrafficPolicy Local)'
-    : 'requests from outside are dropped here, so that load balancers go to other nodes (externalTrafficPolicy Local)';
+    ? 'the ClusterIP refuses connections on this node (internalTrafficPolicy Local)'
+    : 'this node drops connections from outside the cluster, and load balancers use other nodes (externalTrafficPolicy Local)';
 
-const noLocalEndpointText = (endpoints: readonly EndpointResponse[]): string =>
+const noLocalEndpointText = (endpoints: readonly ServiceEndpoint[]): string =>
   endpoints.every(({ local }) => local.reason === 'on-another-node')
     ? 'no endpoint is on this node'
     : 'no endpoint on this node is ready';
@@ -172,25 +179,25 @@ const portGroupLine = (facts: ReportFacts, group: PortGroup): CheckLine => {
   if (used.length === 0 && endpoints.some(({ ready }) => ready))
     return warn(
       `${label}: ${noLocalEndpointText(endpoints)}; ${localTexts(group)}`,
-      'ask a node that has endpoints, or set the policy to Cluster',
+      [advise('Connect to a node with endpoints, or set the traffic policy to Cluster.')],
       details,
     );
   if (used.length === 0)
     return fail(
-      `${label}: ${endpoints.length === 1 ? 'the only endpoint is not ready' : `none of ${endpoints.length} endpoints is ready`}, so that every connection is refused`,
-      describeCommand(facts, first?.pod),
+      `${label}: ${endpoints.length === 1 ? 'the only endpoint is not ready' : `none of ${endpoints.length} endpoints is ready`}, every connection is refused`,
+      [describePod(facts, first?.pod)],
       details,
     );
   if (policies.includes('Local') && usedBy('Local').length === 0)
     return warn(
       `${text}, none of them on this node: ${localTexts(group)}`,
-      'nothing, where load balancers check the health of nodes',
+      [advise('If load balancers check the health of nodes, no action is needed.')],
       details,
     );
   return used.every(({ ready }) => !ready)
     ? warn(
-        `${text}: none is ready, those that terminate are the last resort`,
-        describeCommand(facts, first?.pod),
+        `${text}: no endpoint is ready, and terminating endpoints are used as a last resort`,
+        [describePod(facts, first?.pod)],
         details,
       )
     : ok(text, details);
@@ -199,7 +206,7 @@ const portGroupLine = (facts: ReportFacts, group: PortGroup): CheckLine => {
 const endpoints = (facts: ReportFacts): readonly CheckLine[] =>
   groupsOf(facts).map((group) => portGroupLine(facts, group));
 
-const drainingOf = ({ key, realServers }: ServedVirtualServerResponse): readonly (readonly string[])[] =>
+const drainingOf = ({ key, realServers }: ServedVirtualServer): readonly (readonly string[])[] =>
   Object.entries(realServers)
     .filter(([, { state }]) => state === 'draining')
     .map(([realServer, names]: readonly [string, RealServerDescription]) => [
@@ -214,42 +221,41 @@ const draining = ({ served }: ReportFacts): readonly CheckLine[] => {
   if (rows.length === 0) return [];
   return [
     note(
-      `${formatCount(rows.length, 'real server')} ${rows.length === 1 ? 'drains' : 'drain'}: nothing new goes there, open connections go on`,
+      `${formatCount(rows.length, 'real server')} ${rows.length === 1 ? 'is' : 'are'} draining: open connections continue, new ones go elsewhere`,
       formatRows(rows.slice(0, maximumEndpoints)),
     ),
   ];
 };
 
-/** Whether an endpoint is the pod that was asked for: by name, by address, or by address and port. */
-const isPod = ({ pod: name, realServer }: EndpointResponse, asked: string): boolean =>
-  name === asked || realServer === asked || parseAddressTarget(realServer)?.address === parseIp(asked);
+/** Whether an endpoint is the target: by the name of its pod, its address, or its address and port. */
+const isTarget = ({ pod: name, realServer, address }: ServiceEndpoint, target: string): boolean =>
+  name === target || realServer === target || address === parseIp(target);
 
-/** What became of the pod that was asked for. */
+/** The endpoints of the pod that is the target. */
 const pod = (facts: ReportFacts): readonly CheckLine[] => {
-  const { pod: asked } = facts;
-  if (asked === undefined) return [];
+  const { pod: target } = facts;
+  if (target === undefined) return [];
   return groupsOf(facts).flatMap(({ label, endpoints: all, policies }) =>
     all
-      .filter((endpoint) => isPod(endpoint, asked))
+      .filter((endpoint) => isTarget(endpoint, target))
       .map((endpoint) =>
         policies.some((policy) => verdictOf(endpoint, policy).used)
           ? ok(`${label}: ${endpoint.realServer} gets connections: ${reasonText(endpoint, policies)}`)
-          : fail(
-              `${label}: ${endpoint.realServer} gets no connections: ${reasonText(endpoint, policies)}`,
+          : fail(`${label}: ${endpoint.realServer} gets no connections: ${reasonText(endpoint, policies)}`, [
               endpoint.ready
-                ? 'the node is as the policy and hints ask: look at trafficDistribution, topology hints and traffic policies of the Service'
-                : describeCommand(facts, endpoint.pod),
-            ),
+                ? advise('Check the traffic policies, trafficDistribution and topology hints of the Service.')
+                : describePod(facts, endpoint.pod),
+            ]),
       ),
   );
 };
 
 export const endpointChecks: readonly ReportCheck[] = [
-  { id: 'pod', title: 'whether the pod that is asked for gets connections', check: pod },
+  { id: 'pod', title: 'whether the target pod gets connections', check: pod },
   {
     id: 'endpoints',
-    title: 'which endpoints get connections here, and why the others do not',
+    title: 'which endpoints get connections on this node, and why others do not',
     check: endpoints,
   },
-  { id: 'draining', title: 'real servers that get nothing new', check: draining },
+  { id: 'draining', title: 'draining real servers', check: draining },
 ];

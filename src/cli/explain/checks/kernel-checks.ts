@@ -1,7 +1,7 @@
 import { parseIp, type IpAddress } from '../../../base/ip.js';
 import { formatCount } from '../../../base/text.js';
 import { setDeclaration } from '../../../plan/packet-rules/packet-table.js';
-import type { ServedVirtualServerResponse, ServiceReportResponse } from '../../../admin-api/responses.js';
+import type { ElementResponse, ServiceReportResponse } from '../../../admin-api/responses.js';
 import {
   ipvsadmService,
   realServerJson,
@@ -12,7 +12,8 @@ import {
 import type { KeyValue } from '../../../nftables/declarations.js';
 import type { RealServerKey, RealServerObservation } from '../../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../../kernel/kernel-snapshot.js';
-import { parseAddressTarget } from '../../target/target.js';
+import { advise, type Remedy } from '../../../doctor/remedy.js';
+import { takeOverRemedy } from '../../../doctor/take-over-remedy.js';
 import { schedulerWords } from '../../dump/table-text.js';
 import { virtualServerStateText } from '../../admin/service-index.js';
 import {
@@ -24,12 +25,15 @@ import {
   type KernelFacts,
   type CheckLine,
   type ReportFacts,
+  type ServedVirtualServer,
 } from '../facts.js';
 
-const selfRepairRemedy =
-  'kube-ipvs puts it right at its next sync (ipvs.syncPeriod); if it comes back, somebody else changes it:; kube-ipvs doctor --only conflicts';
+const selfRepair: readonly Remedy[] = [
+  advise('Wait for the next sync (ipvs.syncPeriod): kube-ipvs repairs it.'),
+  advise('If it comes back, find the program that changes it.', 'kube-ipvs doctor --only conflicts'),
+];
 
-/** The live kernel; [] where nobody may look. */
+/** Empty where the kernel cannot be read. */
 const ifReadable = (
   { kernel }: ReportFacts,
   describe: (kernel: KernelFacts) => readonly CheckLine[],
@@ -40,8 +44,8 @@ const access = ({ kernel }: ReportFacts): readonly CheckLine[] =>
     ? []
     : [
         warn(
-          `the kernel cannot be read, so that only the daemon's word counts: ${kernel.unavailable}`,
-          kernel.remedy,
+          `cannot read the kernel, the report shows only what the daemon knows: ${kernel.unavailable}`,
+          kernel.remedies,
         ),
       ];
 
@@ -52,17 +56,17 @@ const countersText = (entry: ObservedVirtualServer): string => {
   const { statistics } = entry.server;
   const active = sum(entry, (server) => server.activeConnections);
   const inactive = sum(entry, (server) => server.inactiveConnections);
-  return `${active} active and ${inactive} inactive connections${statistics === undefined ? '' : `, ${statistics.connections} since it was made`}`;
+  return `${active} active and ${inactive} inactive connections${statistics === undefined ? '' : `, ${statistics.connections} since it was created`}`;
 };
 
 const shape = (entry: ObservedVirtualServer): string =>
   `${schedulerWords(entry.server)}, ${formatCount(entry.realServers.size, 'real server')}`;
 
-/** What the kernel is to have of a virtual server: what is wanted, and what drains. */
+/** The real servers that the virtual server should have: the desired and the draining ones. */
 const expectedOf = ({
   wanted,
   realServers,
-}: ServedVirtualServerResponse): ReadonlyMap<string, RealServerJson | 'draining'> => {
+}: ServedVirtualServer): ReadonlyMap<string, RealServerJson | 'draining'> => {
   const expected = new Map<string, RealServerJson | 'draining'>(Object.entries(wanted?.realServers ?? {}));
   for (const [key, { state }] of Object.entries(realServers))
     if (state === 'draining') expected.set(key, 'draining');
@@ -76,12 +80,12 @@ const differenceOf = (
 ): readonly string[] => {
   if (real === undefined) return expected === 'draining' ? [] : [`${key} is missing`];
   if (expected === 'draining')
-    return real.weight === 0 ? [] : [`${key} drains, but has weight ${real.weight}`];
+    return real.weight === 0 ? [] : [`${key} is draining, but has weight ${real.weight}`];
   const has = realServerJson(real);
   const differing: string[] = [];
   if (has.weight !== expected.weight)
     differing.push(`${key} has weight ${has.weight} instead of ${expected.weight}`);
-  // The kernel makes a real server on an address of its own `local`.
+  // The kernel sets `local` for a real server with a local address.
   if (has.forwarding !== expected.forwarding && has.forwarding !== 'local')
     differing.push(`${key} has forwarding ${has.forwarding} instead of ${expected.forwarding}`);
   if (has.upperThreshold !== expected.upperThreshold || has.lowerThreshold !== expected.lowerThreshold)
@@ -89,11 +93,8 @@ const differenceOf = (
   return differing;
 };
 
-/** Scheduler `sh` has `sh-fallback` for as long as a real server drains, so that nobody is sent there. */
-const flagsText = (
-  flags: readonly string[],
-  { wanted, realServers }: ServedVirtualServerResponse,
-): string => {
+/** Without `sh-fallback`, which kube-ipvs sets while a real server drains: scheduler `sh` sends it no clients then. */
+const flagsText = (flags: readonly string[], { wanted, realServers }: ServedVirtualServer): string => {
   const drains = Object.values(realServers).some(({ state }) => state === 'draining');
   const isLent = drains && wanted?.scheduler === 'sh' && wanted.flags?.includes('sh-fallback') !== true;
   return flags.filter((flag) => !(isLent && flag === 'sh-fallback')).join(',') || 'none';
@@ -105,10 +106,7 @@ const persistenceText = ({
 }: Pick<VirtualServerJson, 'persistent' | 'persistentPrefixLength'>): string =>
   persistent === undefined ? 'none' : `${persistent} s${length === undefined ? '' : ` by /${length}`}`;
 
-const differences = (
-  served: ServedVirtualServerResponse,
-  entry: ObservedVirtualServer,
-): readonly string[] => {
+const differences = (served: ServedVirtualServer, entry: ObservedVirtualServer): readonly string[] => {
   const { wanted } = served;
   const { server, realServers } = entry;
   const expected = expectedOf(served);
@@ -117,14 +115,14 @@ const differences = (
     own.push(`scheduler ${server.scheduler} instead of ${wanted.scheduler}`);
   const [sticks, sticky] = [virtualServerSettingsJson(server), wanted ?? {}].map(persistenceText);
   if (wanted !== undefined && sticks !== sticky) own.push(`persistence ${sticks} instead of ${sticky}`);
-  const [has, asked] = [server.flags, wanted?.flags ?? []].map((flags) => flagsText(flags, served));
-  if (wanted !== undefined && has !== asked) own.push(`flags ${has} instead of ${asked}`);
+  const [has, desired] = [server.flags, wanted?.flags ?? []].map((flags) => flagsText(flags, served));
+  if (wanted !== undefined && has !== desired) own.push(`flags ${has} instead of ${desired}`);
   const missing = [...expected].flatMap(([key, real]) =>
     differenceOf(key, real, realServers.get(key as RealServerKey)),
   );
   const unexpected = [...realServers.values()]
     .filter(({ key, weight }) => !expected.has(key) && weight > 0)
-    .map(({ key }) => `${key} is there, and nobody asks for it`);
+    .map(({ key }) => `${key} is not an endpoint of the Service`);
   return [...own, ...missing, ...unexpected];
 };
 
@@ -132,56 +130,56 @@ const refusalOf = (service: ServiceReportResponse | undefined, what: string): st
   service?.refused.find((refusal) => refusal.what === what)?.reason;
 
 const foreignServerLine = (
-  served: ServedVirtualServerResponse,
+  served: ServedVirtualServer,
   entry: ObservedVirtualServer | undefined,
 ): CheckLine => {
-  const [protocol = '', place = ''] = served.key.split(' ');
-  const option = protocol === 'UDP' ? '-u' : protocol === 'TCP' ? '-t' : '--sctp-service';
-  const remove = entry === undefined ? `${option} ${place}` : ipvsadmService(entry.server.identity);
-  const [namespace = '', name = ''] = (served.service ?? '').split('/');
   return fail(
-    `${served.key} was made by somebody else, and kube-ipvs leaves it alone` +
+    `another program created ${served.key}; kube-ipvs does not change it` +
       (entry === undefined ? '' : ` (${shape(entry)})`),
-    `stop whoever made it, then; ipvsadm -D ${remove}; or let kube-ipvs take it over:; kubectl -n ${namespace} annotate service ${name} ipvs.kube-ipvs.dev/take-over-foreign=true`,
+    [
+      advise(
+        'Stop that program, then delete the virtual server.',
+        `ipvsadm -D ${ipvsadmService(served.identity)}`,
+      ),
+      takeOverRemedy(served.service ?? ''),
+    ],
   );
 };
 
-const servedLine = (
-  facts: ReportFacts,
-  kernel: KernelFacts,
-  served: ServedVirtualServerResponse,
-): CheckLine => {
+const servedLine = (facts: ReportFacts, kernel: KernelFacts, served: ServedVirtualServer): CheckLine => {
   const entry = kernel.virtualServers.get(served.key);
   const name = `${served.key} (${served.frontend})`;
   if (served.contested === true) return foreignServerLine(served, entry);
   if (entry === undefined) {
     const reason = refusalOf(facts.service, served.key);
     return fail(
-      `${name} is not in the kernel${reason === undefined ? '' : `: it refused kube-ipvs, ${reason}`}`,
-      reason === undefined
-        ? selfRepairRemedy
-        : 'kube-ipvs tries again by itself; what the kernel lacks tells; kube-ipvs doctor',
+      `${name} is not in the kernel${reason === undefined ? '' : `, which refused it: ${reason}`}`,
+      reason === undefined ? selfRepair : [advise('Find out what the kernel lacks.', 'kube-ipvs doctor')],
     );
   }
   const wrong = differences(served, entry);
   if (wrong.length > 0)
     return fail(
-      `${name} is not as kube-ipvs wants it: ${formatCount(wrong.length, 'difference')}`,
-      selfRepairRemedy,
+      `${name} differs from the desired state: ${formatCount(wrong.length, 'difference')}`,
+      selfRepair,
       wrong.slice(0, 10),
     );
-  const noOne = entry.realServers.size === 0 ? ', which means that it refuses' : '';
-  return ok(`${name}: ${shape(entry)}${noOne}`, [countersText(entry)]);
+  const consequence = entry.realServers.size === 0 ? ': connections are refused' : '';
+  return ok(`${name}: ${shape(entry)}${consequence}`, [countersText(entry)]);
 };
 
-/** Virtual servers, where nobody tells whose they are. */
+/** Virtual servers at a target of an unknown Service. */
 const unclaimedServers = (facts: ReportFacts, kernel: KernelFacts): readonly CheckLine[] => {
   const unserved = [...kernel.virtualServers].filter(
     ([key]) => !facts.served.some((served) => served.key === key),
   );
   const isUnclaimed = facts.service === undefined;
   if (isUnclaimed && unserved.length === 0)
-    return [fail(`IPVS has no virtual server at ${facts.target}`, 'what there is shows; kube-ipvs dump')];
+    return [
+      fail(`IPVS has no virtual server at ${facts.target}`, [
+        advise('List the virtual servers.', 'kube-ipvs dump'),
+      ]),
+    ];
   return isUnclaimed
     ? unserved.map(([key, entry]) =>
         note(`${key}: ${shape(entry)}`, [
@@ -205,9 +203,9 @@ const virtualServers = (facts: ReportFacts): readonly CheckLine[] =>
     ...unclaimedServers(facts, kernel),
   ]);
 
-/** The addresses on kube-ipvs0 that the target means. */
+/** The addresses of the selected virtual servers. */
 const targetAddresses = ({ service, served }: ReportFacts): readonly IpAddress[] => {
-  const targeted = new Set(served.map(({ key }) => parseAddressTarget(key.split(' ')[1] ?? '')?.address));
+  const targeted = new Set(served.map(({ identity }) => identity.address));
   return (service?.addresses ?? [])
     .flatMap(({ address }) => parseIp(address) ?? [])
     .filter((address) => targeted.has(address));
@@ -225,49 +223,46 @@ const addresses = (facts: ReportFacts): readonly CheckLine[] =>
     return missing.map((address) => {
       const reason = refusalOf(facts.service, address);
       const isOurs = facts.served.some(
-        ({ key, contested }) =>
-          contested !== true && parseAddressTarget(key.split(' ')[1] ?? '')?.address === address,
+        ({ identity, contested }) => contested !== true && identity.address === address,
       );
       return isOurs
         ? fail(
-            `${address} is not on kube-ipvs0: packets to it never meet IPVS${reason === undefined ? '' : `; the kernel refused it, ${reason}`}`,
-            selfRepairRemedy,
+            `${address} is not on kube-ipvs0, packets to it never reach IPVS${reason === undefined ? '' : `; the kernel refused it: ${reason}`}`,
+            selfRepair,
           )
-        : note(`${address} is not on kube-ipvs0, as nothing there is kube-ipvs' to serve`);
+        : note(`${address} is not on kube-ipvs0: other programs serve all its virtual servers`);
     });
   });
 
-/** `IPv4 cluster-ip 10.96.0.1 . TCP . 80` as the kernel's sets are asked. */
+/** Undefined: the packet rules could not be read. An older daemon does not report the fields: then its own view counts. */
 const hasElement = (
   { rules }: KernelFacts,
-  family: string,
-  set: string,
-  element: string,
+  { family, set, fields, inKernel }: ElementResponse,
 ): boolean | undefined => {
   const source = family === 'IPv6' ? rules.IPv6 : rules.IPv4;
   if (source === undefined) return undefined;
-  const fields = element
-    .split(' : ')[0]
-    ?.split(' . ')
-    .map((field) => (/^\d+$/.test(field) ? Number(field) : field));
-  return source.hasElement(set, (fields ?? []) as readonly KeyValue[]);
+  return fields === undefined ? inKernel : source.hasElement(set, fields as readonly KeyValue[]);
 };
 
 const elements = (facts: ReportFacts): readonly CheckLine[] =>
   ifReadable(facts, (kernel) => {
     const { service, served } = facts;
     if (service === undefined || service.elements.length === 0) return [];
-    const missing = service.elements.filter(
-      ({ family, set, element }) => hasElement(kernel, family, set, element) === false,
-    );
+    const missing = service.elements.filter((element) => hasElement(kernel, element) === false);
     const counted = formatCount(service.elements.length, 'element');
-    // An older Service has what it takes of those that are another's.
+    // Elements of virtual servers that an older Service or another program holds are missing rightly.
     const isOurs = served.every(({ wanted, contested }) => wanted !== undefined && contested === undefined);
-    if (missing.length === 0) return [ok(`${counted} of its sets are as they should be`)];
+    if (missing.length === 0)
+      return [ok(`${counted} of the Service ${service.elements.length === 1 ? 'is' : 'are'} in the sets`)];
     const details = missing.slice(0, 10).map(({ family, set, element }) => `${family} ${set} ${element}`);
     return isOurs
-      ? [fail(`${missing.length} of ${counted} are missing in the packet rules`, selfRepairRemedy, details)]
-      : [note(`${missing.length} of ${counted} are missing, for what is not kube-ipvs' to serve`, details)];
+      ? [fail(`${missing.length} of ${counted} of the Service are missing in the sets`, selfRepair, details)]
+      : [
+          note(
+            `${missing.length} of ${counted} are missing: another Service or program serves their virtual servers`,
+            details,
+          ),
+        ];
   });
 
 const inForce = ({ service, kernel, status }: ReportFacts): readonly CheckLine[] => {
@@ -277,8 +272,8 @@ const inForce = ({ service, kernel, status }: ReportFacts): readonly CheckLine[]
     if (reported?.inForce === false)
       return [
         fail(
-          `the packet rules of ${family} are not in force: ${reported.trouble ?? 'no reason is known'}; nothing is masqueraded`,
-          'kube-ipvs doctor --only packet-rules',
+          `the packet rules for ${family} are not in force: ${reported.trouble ?? 'unknown reason'}; nothing is masqueraded`,
+          [advise('Find the cause.', 'kube-ipvs doctor --only packet-rules')],
         ),
       ];
     if (!('value' in kernel)) return [];
@@ -286,8 +281,8 @@ const inForce = ({ service, kernel, status }: ReportFacts): readonly CheckLine[]
     return rules === undefined
       ? [
           fail(
-            `there is no table ${family === 'IPv6' ? 'ip6' : 'ip'} kube-ipvs: nothing is masqueraded`,
-            selfRepairRemedy,
+            `the table ${family === 'IPv6' ? 'ip6' : 'ip'} kube-ipvs does not exist: nothing is masqueraded`,
+            selfRepair,
           ),
         ]
       : [];
@@ -299,7 +294,7 @@ const classes = ({ served }: ReportFacts): readonly CheckLine[] => {
   return names.map((name) => {
     const members = served.filter(({ packetClass }) => packetClass === name);
     return note(
-      `treated as ${name} (${setDeclaration(name)?.comment ?? 'an unknown class'}):`,
+      `handled as ${name} (${setDeclaration(name)?.comment ?? 'unknown class'}):`,
       members.slice(0, 12).map(({ key, frontend }) => `${key} ${frontend}`),
     );
   });
@@ -310,22 +305,22 @@ const lingering = ({ service }: ReportFacts): readonly CheckLine[] => {
   if (left.length === 0) return [];
   return [
     note(
-      `${formatCount(left.length, 'virtual server')} that the Service asks for no more, for connections that are still open`,
+      `${formatCount(left.length, 'orphaned virtual server')} that the Service no longer requests, kept for open connections`,
       left.slice(0, 10).map(([key, names]) => `${key} ${virtualServerStateText(names)}`),
     ),
   ];
 };
 
 export const kernelChecks: readonly ReportCheck[] = [
-  { id: 'access', title: 'whether the kernel may be read', check: access },
+  { id: 'access', title: 'whether the kernel can be read', check: access },
   {
     id: 'virtual-servers',
-    title: 'whether its virtual servers are in the kernel as they should be',
+    title: 'whether its virtual servers are in the kernel as desired',
     check: virtualServers,
   },
   {
     id: 'lingering',
-    title: 'what it does not ask for any more, and that ends with its connections',
+    title: 'virtual servers that it no longer requests, kept for open connections',
     check: lingering,
   },
   { id: 'addresses', title: 'whether its addresses are on kube-ipvs0', check: addresses },
@@ -333,6 +328,6 @@ export const kernelChecks: readonly ReportCheck[] = [
 
 export const packetRuleChecks: readonly ReportCheck[] = [
   { id: 'in-force', title: 'whether the packet rules are in force', check: inForce },
-  { id: 'class', title: 'how packets to its virtual servers are treated', check: classes },
+  { id: 'class', title: 'how packets to its virtual servers are handled', check: classes },
   { id: 'elements', title: 'whether its elements are in the sets of the packet rules', check: elements },
 ];

@@ -1,15 +1,12 @@
-import type {
-  ServedVirtualServerResponse,
-  ServiceResponse,
-  ServiceReportResponse,
-} from '../../../admin-api/responses.js';
+import type { ServiceResponse, ServiceReportResponse } from '../../../admin-api/responses.js';
 import { formatColumns } from '../../output/columns.js';
+import { advise } from '../../../doctor/remedy.js';
 import { servicePortText } from '../../admin/service-index.js';
 import { fail, note, warn, type ReportCheck, type CheckLine, type ReportFacts } from '../facts.js';
 
 const left = (title: string) => ({ title, align: 'left' }) as const;
 
-/** Names and values below each other. */
+/** Names and values in two columns. */
 const pairs = (rows: readonly (readonly [string, string])[]): readonly string[] =>
   formatColumns([left(''), left('')], rows, { titles: false })
     .trimEnd()
@@ -33,7 +30,7 @@ const serviceSummary = ({ service }: ReportFacts): readonly CheckLine[] => {
     ...optional('ClusterIP', api.clusterIps),
     ...optional('external IP', api.externalIps),
     ...optional('load balancer', api.loadBalancerIps),
-    ...optional('only from', api.loadBalancerSourceRanges),
+    ...optional('source ranges', api.loadBalancerSourceRanges),
     ...api.ports.map((port, index): readonly [string, string] => [
       index === 0 ? 'ports' : '',
       portText(port),
@@ -46,44 +43,42 @@ const serviceSummary = ({ service }: ReportFacts): readonly CheckLine[] => {
       api.healthCheckNodePort === undefined ? [] : [`on port ${api.healthCheckNodePort}`],
     ),
   ];
-  // Manifests do not say when.
+  // Manifests have no creation time.
   const since = Date.parse(api.createdAt) === 0 ? '' : `, since ${api.createdAt.slice(0, 10)}`;
-  return [note(`Service ${api.name}, ${api.type}${since}`, pairs(rows))];
+  return [note(`${api.name}, ${api.type}${since}`, pairs(rows))];
 };
 
 const unclaimedTarget = ({ service, status, target }: ReportFacts): readonly CheckLine[] => {
   if (service !== undefined) return [];
   if ('value' in status)
     return [
-      note(
-        `no Service that kube-ipvs serves asks for ${target}: whoever made what is there, it was not kube-ipvs`,
-      ),
+      note(`no Service that kube-ipvs serves requests ${target}: another program created what is there`),
     ];
-  return [
-    warn(
-      `without a daemon nothing is known of Services: ${status.unavailable}`,
-      'start kube-ipvs, or ask in its pod:; kubectl -n kube-system exec POD -- kube-ipvs explain TARGET',
-    ),
-  ];
+  return [warn(`Services are unknown without the daemon: ${status.unavailable}`, status.remedies)];
 };
 
 const problems = ({ service }: ReportFacts): readonly CheckLine[] =>
   (service?.problems ?? []).map(({ reason, message }) =>
-    warn(
-      `${reason}: ${message}`,
-      `kubectl -n ${namespaceOf(service?.service.name)} describe service ${nameOf(service?.service.name)}`,
-    ),
+    warn(`${reason}: ${message}`, [
+      advise(
+        'Read the Events of the Service.',
+        `kubectl -n ${namespaceOf(service?.service.name)} describe service ${nameOf(service?.service.name)}`,
+      ),
+    ]),
   );
 
 const namespaceOf = (key: string | undefined): string => key?.split('/')[0] ?? '';
 const nameOf = (key: string | undefined): string => key?.split('/')[1] ?? '';
 
 const takenByOlderService = ({ served, service }: ReportFacts): readonly CheckLine[] => {
-  const conflicting = served.filter(({ wanted }: ServedVirtualServerResponse) => wanted === undefined);
+  const conflicting = served.filter(({ wanted }) => wanted === undefined);
   return conflicting.map(({ key }) =>
     fail(
-      `${key} is another, older Service's`,
-      `give one of the two another address or port; whose it is tells; kube-ipvs explain '${key}'`,
+      `an older Service has ${key}`,
+      [
+        advise('Find the other Service.', `kube-ipvs explain '${key}'`),
+        advise('Give one of the two Services another address or port.'),
+      ],
       service?.problems.map(({ message }) => message),
     ),
   );
@@ -98,28 +93,27 @@ const unservedTarget = ({ served, service, target }: ReportFacts): readonly Chec
   if (service.virtualServers.length > 0)
     return [
       fail(
-        `${name} is served on this node, but not ${target}`,
-        `what is; kube-ipvs explain ${name}`,
+        `this node serves ${name}, but not ${target}`,
+        [advise('Show what it serves.', `kube-ipvs explain ${name}`)],
         servedAddresses(service),
       ),
     ];
   if (Object.keys(service.lingering).length > 0) return [];
   return [
-    fail(
-      `nothing of ${name} is served on this node`,
-      `kubectl -n ${namespaceOf(name)} get service ${nameOf(name)} -o yaml`,
-    ),
+    fail(`this node serves no port of ${name}`, [
+      advise('Check the Service.', `kubectl -n ${namespaceOf(name)} get service ${nameOf(name)} -o yaml`),
+    ]),
   ];
 };
 
 export const serviceChecks: readonly ReportCheck[] = [
-  { id: 'service', title: 'the Service as it was understood', check: serviceSummary },
-  { id: 'unasked', title: 'whether any Service asks for the target', check: unclaimedTarget },
-  { id: 'unserved', title: 'whether anything of it is served on this node', check: unservedTarget },
+  { id: 'service', title: 'the Service as kube-ipvs reads it', check: serviceSummary },
+  { id: 'unasked', title: 'whether a Service requests the target', check: unclaimedTarget },
+  { id: 'unserved', title: 'whether this node serves the target', check: unservedTarget },
   {
     id: 'taken',
     title: 'whether an older Service has the same address and port',
     check: takenByOlderService,
   },
-  { id: 'problems', title: 'what keeps parts of the Service from being served as it asks', check: problems },
+  { id: 'problems', title: 'why parts of the Service cannot be served as requested', check: problems },
 ];
