@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { Command } from '../../src/kernel/ipvs/attributes.js';
 import { events, type ClusterEvent } from '../support/arbitrary-cluster.js';
 import { errnoNumber } from '../support/errnos.js';
 import { isLie, type Fault } from '../support/faulty-channel.js';
@@ -92,10 +91,6 @@ const withoutForeignHands = historyOf(
   [1, crash],
 );
 
-/** Errors that the real kernel returns only if they are true. EEXIST for a virtual server is one: no other program adds one here. */
-const isUntrue = (kind: string, struck: Fault): boolean =>
-  isLie(kind, struck) || (kind === `ipvs ${Command.newService}` && struck === errnoNumber('EEXIST'));
-
 /** One history. */
 class History {
   /** Whether ownership markers may be missing: another program deleted them, or the kernel refused them. */
@@ -112,7 +107,7 @@ class History {
       case 'fault':
         this.#lacksMarkers = true;
         node.kernel.faults.aim([{ position: one.position }], (kind) =>
-          isUntrue(kind, one.fault) ? 'lost' : one.fault,
+          isLie(kind, one.fault) ? 'lost' : one.fault,
         );
         break;
       case 'foreign':

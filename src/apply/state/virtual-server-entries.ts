@@ -53,8 +53,7 @@ const addressOf = (identity: VirtualServerIdentity): IpAddress | undefined =>
 const mayHold = ({ kind }: VirtualServerStatus): boolean =>
   kind === 'in-sync' || kind === 'unconfirmed' || kind === 'unreadable';
 
-const isContended = (status: VirtualServerStatus): boolean =>
-  status.kind === 'unconfirmed' && status.exists;
+const isContended = (status: VirtualServerStatus): boolean => status.kind === 'unconfirmed' && status.exists;
 
 /** What an outcome other than success says of the virtual server. */
 const eventOf = (operation: IpvsOperation, outcome: Outcome): VirtualServerEvent => {
