@@ -72,8 +72,8 @@ const unlessStopped = (work: Promise<number>, signal: AbortSignal, log: Logger):
 const sourceSynced = async (source: Source, { store, settings, signal }: Run): Promise<void> => {
   while (!store.synced) {
     signal.throwIfAborted();
-    const { lastError: trouble } = source.health();
-    if (trouble !== undefined && settings.now.source.from === 'manifests') throw new InputError(trouble);
+    const { lastError } = source.health();
+    if (lastError !== undefined && settings.now.source.from === 'manifests') throw new InputError(lastError);
     await sleep(20);
   }
 };

@@ -227,6 +227,6 @@ export const runHook = (rules: RuleEnvironment, hook: BaseChainHookName, packet:
     end = step;
     break;
   }
-  const { mark, masqueraded, matchedRules: met } = interpreter;
-  return { verdict: end, mark, masqueraded, matchedRules: met };
+  const { mark, masqueraded, matchedRules } = interpreter;
+  return { verdict: end, mark, masqueraded, matchedRules: matchedRules };
 };

@@ -126,10 +126,10 @@ const prefixLength = (mask: Uint8Array): number | undefined => {
 };
 
 /** A loaded value as an operand; undefined where nft's syntax cannot express it. */
-export const operandText = ({ text, kind, length, bitwise: masked }: LoadedValue): string | undefined => {
+export const operandText = ({ text, kind, length, bitwise }: LoadedValue): string | undefined => {
   if (kind === 'constant') return undefined;
-  if (masked === undefined) return text;
-  const mask = isZero(masked.xor) ? formatValue(kind, length, masked.mask) : undefined;
+  if (bitwise === undefined) return text;
+  const mask = isZero(bitwise.xor) ? formatValue(kind, length, bitwise.mask) : undefined;
   return mask === undefined || kind === 'interface name' ? undefined : `${text} & ${mask}`;
 };
 
@@ -138,19 +138,19 @@ export const comparisonText = (
   operator: string,
   value: Uint8Array,
 ): string | undefined => {
-  const { text, kind, length, bitwise: masked } = held;
+  const { text, kind, length, bitwise } = held;
   const sign = operator === '==' ? '' : `${operator} `;
   const right = formatValue(kind, length, value);
   if (right === undefined) return undefined;
-  if (masked === undefined) return kind === 'constant' ? undefined : `${text} ${sign}${right}`;
-  if (!isZero(masked.xor)) return undefined;
+  if (bitwise === undefined) return kind === 'constant' ? undefined : `${text} ${sign}${right}`;
+  if (!isZero(bitwise.xor)) return undefined;
   const names = { state: stateBits, status: statusBits }[kind as string];
   if (names !== undefined && operator === '!=' && isZero(value)) {
-    const bits = bitNames(registerNumberOf(masked.mask), names);
+    const bits = bitNames(registerNumberOf(bitwise.mask), names);
     if (bits !== undefined) return `${text} ${bits}`;
   }
-  const prefix = kind === 'address' ? prefixLength(masked.mask) : undefined;
-  const inside = value.every((byte, index) => (byte & ~(masked.mask[index] ?? 0)) === 0);
+  const prefix = kind === 'address' ? prefixLength(bitwise.mask) : undefined;
+  const inside = value.every((byte, index) => (byte & ~(bitwise.mask[index] ?? 0)) === 0);
   if (prefix !== undefined && inside && (operator === '==' || operator === '!='))
     return `${text} ${sign}${right}/${prefix}`;
   const left = operandText(held);
@@ -158,18 +158,12 @@ export const comparisonText = (
 };
 
 /** The value that a mark is set to. */
-export const markValueText = ({
-  text,
-  kind,
-  length,
-  bitwise: masked,
-  value,
-}: LoadedValue): string | undefined => {
+export const markValueText = ({ text, kind, length, bitwise, value }: LoadedValue): string | undefined => {
   if (length !== 4) return undefined;
-  if (value !== undefined) return masked === undefined ? hexUint32(registerNumberOf(value)) : undefined;
+  if (value !== undefined) return bitwise === undefined ? hexUint32(registerNumberOf(value)) : undefined;
   if (kind !== 'mark') return undefined;
-  if (masked === undefined) return text;
-  const [mask, xor] = [registerNumberOf(masked.mask), registerNumberOf(masked.xor)];
+  if (bitwise === undefined) return text;
+  const [mask, xor] = [registerNumberOf(bitwise.mask), registerNumberOf(bitwise.xor)];
   if (xor === 0) return `${text} & ${hexUint32(mask)}`;
   if (mask === ~xor >>> 0) return `${text} | ${hexUint32(xor)}`;
   if (mask === 0xffffffff) return `${text} ^ ${hexUint32(xor)}`;

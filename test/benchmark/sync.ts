@@ -20,10 +20,10 @@ const sliceMap = new Map(
 );
 
 await using daemon = await startInProcess('--ipvs-sync-period=1h');
-const { store, syncLoop: proxy, observed } = daemon.wired;
+const { store, syncLoop, observed } = daemon.wired;
 
 const started = performance.now();
-const first = proxy.start();
+const first = syncLoop.start();
 store.replace('services', serviceMap);
 store.replace('endpointSlices', sliceMap);
 const report = await first;
@@ -72,7 +72,7 @@ const resyncCost = async (): Promise<ResyncCost> => {
     while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 50));
   };
   const { settings, wired } = daemon;
-  await proxy.changeSettings(async () => settings.replace({ ...settings.now, syncPeriod: resyncPeriod }));
+  await syncLoop.changeSettings(async () => settings.replace({ ...settings.now, syncPeriod: resyncPeriod }));
   await until(() => syncs > 0);
   await new Promise((resolve) => setTimeout(resolve, 500));
   const round = async (): Promise<void> => {

@@ -89,9 +89,13 @@ test('a daemon tells its state on a socket that only its user may use, and takes
   assert.deepEqual((await client.plan()).operations, []);
   const wanted = await client.desired();
   assert.deepEqual(wanted.dummyAddresses, ['10.96.0.1/32', '192.0.2.80/32']);
-  const { report: story } = await client.service('default', 'web');
+  const { report } = await client.service('default', 'web');
   assert.deepEqual(
-    story?.endpoints.map(({ realServer, cluster, local: near }) => [realServer, cluster.reason, near.reason]),
+    report?.endpoints.map(({ realServer, cluster, local: near }) => [
+      realServer,
+      cluster.reason,
+      near.reason,
+    ]),
     [
       ['10.244.1.1:8080', 'ready', 'ready'],
       ['10.244.2.1:8080', 'ready', 'on-another-node'],
@@ -103,7 +107,7 @@ test('a daemon tells its state on a socket that only its user may use, and takes
     VirtualServersResponse: await client.virtualServers(),
     PlanResponse: await client.plan(),
     DesiredResponse: wanted,
-    ServiceReportResponse: story,
+    ServiceReportResponse: report,
     LookupResponse: await client.lookUp('10.96.0.1'),
     TargetsResponse: await client.targets('default/'),
   }))

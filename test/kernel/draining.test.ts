@@ -188,8 +188,8 @@ test('a daemon tells what lingers, whose it was and for how long; after a restar
     );
   lab.program(web([1]));
   await tells('default/web');
-  const { report: story } = await lab.admin.service('default', 'web');
-  assert.deepEqual(Object.keys(story?.lingering ?? {}), [key]);
+  const { report } = await lab.admin.service('default', 'web');
+  assert.deepEqual(Object.keys(report?.lingering ?? {}), [key]);
   assert.deepEqual((await lab.admin.lookUp(`${vip}:81`)).matches, [
     { service: 'default/web', because: `lingering ${key}`, matched: 'virtual-server', protocol: 'TCP' },
   ]);
@@ -214,7 +214,7 @@ test('a daemon tells what lingers, whose it was and for how long; after a restar
   for (const [name, answer] of Object.entries({
     StatusResponse: await lab.admin.status(),
     VirtualServersResponse: await lab.admin.virtualServers(),
-    ServiceReportResponse: story,
+    ServiceReportResponse: report,
   }))
     assert.deepEqual(responseProblems(name, answer), []);
   await lab.stop();

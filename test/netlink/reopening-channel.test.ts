@@ -79,7 +79,7 @@ for (const errno of deadSocketErrnos) {
     );
     assert.equal(channel.portId, 101);
     assert.deepEqual(
-      told.map(({ error, previousWorked: isNews }) => [error.errno, isNews]),
+      told.map(({ error, previousWorked }) => [error.errno, previousWorked]),
       [[errno, true]],
     );
   });
@@ -91,7 +91,7 @@ for (const errno of deadSocketErrnos) {
     assert.equal(answer(), 3);
     assert.equal(sockets.length, 2);
     assert.deepEqual(
-      told.map(({ previousWorked: isNews }) => isNews),
+      told.map(({ previousWorked }) => previousWorked),
       [false],
     );
   });

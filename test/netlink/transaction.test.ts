@@ -51,10 +51,10 @@ const answering =
 
 const failureOf = (answer: TransactionResult): readonly [string, string, number | undefined] => {
   assert.ok(answer.status === 'failed', JSON.stringify(answer));
-  const { error, requestIndex: place } = answer;
+  const { error, requestIndex } = answer;
   return error instanceof NetlinkError
-    ? [error.operation, error.errno, place]
-    : [error.message, 'ProtocolError', place];
+    ? [error.operation, error.errno, requestIndex]
+    : [error.message, 'ProtocolError', requestIndex];
 };
 
 describe('a transaction', () => {

@@ -149,17 +149,14 @@ const legacyRemovals = (): readonly Removal[] => {
   }
 };
 
-const reportServers = (
-  report: RemovalReport,
-  { assumed, foreign: others, dummy }: KubeProxyServers,
-): void => {
+const reportServers = (report: RemovalReport, { assumed, foreign, dummy }: KubeProxyServers): void => {
   if (assumed.length > 0)
     report.note(
       `assumed to be node ports of kube-proxy, because its ipsets no longer exist: ${serverList(assumed)}`,
     );
-  if (others.length > 0 && dummy !== undefined)
+  if (foreign.length > 0 && dummy !== undefined)
     report.note(
-      `kept ${formatCount(others.length, 'virtual server')} of other programs: ${serverList(others)}`,
+      `kept ${formatCount(foreign.length, 'virtual server')} of other programs: ${serverList(foreign)}`,
     );
 };
 

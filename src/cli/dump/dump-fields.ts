@@ -126,8 +126,10 @@ const fieldOf = (name: FieldName): DumpField => dumpFields[name];
 export const readScopeFor = (fields: readonly FieldName[]): ReadScope => {
   const known = fields.map(fieldOf);
   return {
-    realServers: known.some(({ virtual, needsRealServers: sums }) => virtual === undefined || sums === true),
-    statistics: known.some(({ needsStatistics: counts }) => counts === true),
+    realServers: known.some(
+      ({ virtual, needsRealServers }) => virtual === undefined || needsRealServers === true,
+    ),
+    statistics: known.some(({ needsStatistics }) => needsStatistics === true),
   };
 };
 

@@ -237,7 +237,7 @@ const replyStep = (facts: TraceFacts, candidates: readonly Candidate[]): TraceSt
 };
 
 /** Runs the rules that the packet passes before IPVS, or a process on the node, receives it. */
-const walkPacketRules = ({ from, to, rules, virtualServer: entry }: TraceFacts): HookResult | undefined => {
+const walkPacketRules = ({ from, to, rules, virtualServer }: TraceFacts): HookResult | undefined => {
   if (rules === undefined) return undefined;
   const packet = {
     source: from.address ?? to.address,
@@ -249,7 +249,7 @@ const walkPacketRules = ({ from, to, rules, virtualServer: entry }: TraceFacts):
   if (from.who !== 'node') return runHook(rules, 'input', { ...packet, interfaceName: from.interfaceName });
   const sent = runHook(rules, 'output', { ...packet, interfaceName: '' });
   // A packet that IPVS does not handle on output arrives again on the loopback interface.
-  return sent.verdict === 'accepted' && entry === undefined
+  return sent.verdict === 'accepted' && virtualServer === undefined
     ? runHook(rules, 'input', { ...packet, interfaceName: 'lo' })
     : sent;
 };

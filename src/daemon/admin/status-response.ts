@@ -114,13 +114,13 @@ const orphanResponses = (descriptions: StatusParts['descriptions']): StatusRespo
 };
 
 const sourceResponse = ({ source, settings }: StatusParts): StatusResponse['source'] => {
-  const { delivered, lastError: trouble } = source.health();
+  const { delivered, lastError } = source.health();
   const { source: configured } = settings.now;
   return {
     name: source.name,
     ...(configured.from === 'manifests' ? { manifests: resolve(configured.path) } : {}),
     delivered,
-    ...(trouble === undefined ? {} : { trouble }),
+    ...(lastError === undefined ? {} : { trouble: lastError }),
   };
 };
 

@@ -102,10 +102,10 @@ export class VirtualServerDescriptions {
   ): Iterable<
     readonly [VirtualServerKey, VirtualServerDescription & { readonly lingering: OrphanedResponse }]
   > {
-    const { orphaned: lingering } = this.parts;
-    for (const key of lingering.virtualServers()) {
+    const { orphaned } = this.parts;
+    for (const key of orphaned.virtualServers()) {
       const known =
-        service === undefined || lingering.formerOwner(key) === service
+        service === undefined || orphaned.formerOwner(key) === service
           ? this.orphanedDescription(key)
           : undefined;
       if (known !== undefined) yield [key, known];
@@ -116,10 +116,10 @@ export class VirtualServerDescriptions {
   orphanedDescription(
     key: VirtualServerKey,
   ): (VirtualServerDescription & { readonly lingering: OrphanedResponse }) | undefined {
-    const { desired, orphaned: lingering, drainSettings } = this.parts;
-    const entry = lingering.has(key) ? lingering.virtualServer(key) : undefined;
+    const { desired, orphaned, drainSettings } = this.parts;
+    const entry = orphaned.has(key) ? orphaned.virtualServer(key) : undefined;
     if (entry === undefined || desired.ownerOf(key) !== undefined) return undefined;
-    const service = lingering.formerOwner(key);
+    const service = orphaned.formerOwner(key);
     const realServers: Record<string, RealServerDescription> = {};
     let span = { seconds: 0, secondsLeft: drainDeadline(entry, drainSettings()) / 1_000 };
     for (const [realServer] of this.#undesiredOf(key)) {

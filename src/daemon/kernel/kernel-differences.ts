@@ -11,11 +11,11 @@ export const settingDifferences = (
   facts: KernelFacts,
 ): readonly WrongSetting[] =>
   planKernelSettings(settings, facts)
-    .changes.filter(({ required: needed }) => needed === true)
-    .map(({ setting: { name }, value, previous: before }) => ({
+    .changes.filter(({ required }) => required === true)
+    .map(({ setting: { name }, value, previous }) => ({
       name,
       wanted: value,
-      ...(before === 'unreadable' ? {} : { found: before }),
+      ...(previous === 'unreadable' ? {} : { found: previous }),
     }));
 
 /** Compares our tables in the kernel with the text that `desiredText` returns for a family. */

@@ -41,12 +41,12 @@ export class SysctlController {
 
   #restore(change: KernelSettingChange): void {
     const { write, drift, log } = this.parts;
-    const { setting, value, previous: before } = change;
+    const { setting, value, previous } = change;
     const reason = write(setting, value);
     if (reason !== undefined) return this.#report(change, refusalText(change, reason));
     drift.count('kernel-setting', 'differs');
     log.warn(
-      { event: 'kernel-setting-restored', sysctl: setting.name, before, now: value },
+      { event: 'kernel-setting-restored', sysctl: setting.name, before: previous, now: value },
       'Kernel setting changed by another program; restored',
     );
   }

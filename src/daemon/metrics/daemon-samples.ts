@@ -65,10 +65,10 @@ function* drains({ reconciler: { drains: now }, orphaned }: DaemonSampleParts): 
     'draining',
     countByProtocol([...now.draining].map(([key, servers]) => [key, servers.size])),
   );
-  const { oldestStart: oldest } = now;
+  const { oldestStart } = now;
   yield unlabelled(
     'oldestDrain',
-    oldest === undefined ? 0 : Math.max(0, bootMilliseconds() - oldest) / 1_000,
+    oldestStart === undefined ? 0 : Math.max(0, bootMilliseconds() - oldestStart) / 1_000,
   );
   yield* byProtocol('lingering', countByProtocol([...orphaned.virtualServers()].map((key) => [key, 1])));
   for (const protocol of protocols) {

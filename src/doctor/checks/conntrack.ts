@@ -5,13 +5,13 @@ import { advise, loadModule, runOnNode, setKernelParameter, type Remedy } from '
 
 const prefix = 'net.netfilter.nf_conntrack_';
 
-const conntrackSetting = ({ kernelSettings: numbers }: Facts, name: string): number | undefined => {
-  const value = numbers.get(`${prefix}${name}`);
+const conntrackSetting = ({ kernelSettings }: Facts, name: string): number | undefined => {
+  const value = kernelSettings.get(`${prefix}${name}`);
   return typeof value === 'number' ? value : undefined;
 };
 
-const unavailableSetting = ({ kernelSettings: numbers }: Facts, name: string): CheckResult =>
-  numbers.get(`${prefix}${name}`) === 'unreadable'
+const unavailableSetting = ({ kernelSettings }: Facts, name: string): CheckResult =>
+  kernelSettings.get(`${prefix}${name}`) === 'unreadable'
     ? unknown(`${prefix}${name} cannot be read`, runOnNode(`sysctl ${prefix}${name}`))
     : unknown(`${prefix}${name} does not exist`, loadModule('nf_conntrack'));
 

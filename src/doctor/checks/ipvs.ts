@@ -65,9 +65,9 @@ const connectionTable = (facts: Facts): CheckResult =>
     return load > heavyLoad ? fail(text, remedy) : warn(text, remedy);
   });
 
-const tcpTimeout = ({ ipvsTimeouts, kernelSettings: numbers }: Facts): CheckResult =>
+const tcpTimeout = ({ ipvsTimeouts, kernelSettings }: Facts): CheckResult =>
   checkFact(ipvsTimeouts, ({ tcpSeconds }) => {
-    const keepalive = numbers.get('net.ipv4.tcp_keepalive_time');
+    const keepalive = kernelSettings.get('net.ipv4.tcp_keepalive_time');
     if (typeof keepalive !== 'number')
       return unknown(
         'net.ipv4.tcp_keepalive_time cannot be read',
@@ -88,8 +88,8 @@ const tcpTimeout = ({ ipvsTimeouts, kernelSettings: numbers }: Facts): CheckResu
 
 const defenceNames = ['drop_packet', 'drop_entry', 'secure_tcp'] as const;
 
-const defences = ({ kernelSettings: numbers }: Facts): CheckResult => {
-  const values = defenceNames.map((name) => ({ name, value: numbers.get(`net.ipv4.vs.${name}`) }));
+const defences = ({ kernelSettings }: Facts): CheckResult => {
+  const values = defenceNames.map((name) => ({ name, value: kernelSettings.get(`net.ipv4.vs.${name}`) }));
   if (values.every(({ value }) => typeof value !== 'number'))
     return unknown('net.ipv4.vs cannot be read', seeChecks('ipvs'));
   const on = values.filter(({ value }) => typeof value === 'number' && value !== 0);
@@ -177,9 +177,9 @@ const tunnelMtu = (links: readonly TunnelLink[]): CheckResult => {
   );
 };
 
-const pathMtu = ({ kernelSettings: numbers, network }: Facts): CheckResult =>
+const pathMtu = ({ kernelSettings, network }: Facts): CheckResult =>
   checkFact(network, ({ links }) =>
-    numbers.get('net.ipv4.vs.pmtu_disc') === 0
+    kernelSettings.get('net.ipv4.vs.pmtu_disc') === 0
       ? warn(
           'net.ipv4.vs.pmtu_disc is 0: IPVS does not report to clients that their packets are too large for a tunnel',
           setKernelParameter('net.ipv4.vs.pmtu_disc', 1),

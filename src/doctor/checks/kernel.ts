@@ -54,10 +54,10 @@ const dummyDriver = ({ dummyDriver: driver }: Facts): CheckResult =>
 /** With more servers, the timer of Linux before 6.2 delays packets by tens of milliseconds every two seconds. */
 const highEstimatorCount = 10_000;
 
-const estimators = ({ release, kernelSettings: numbers, ipvs }: Facts): CheckResult => {
+const estimators = ({ release, kernelSettings, ipvs }: Facts): CheckResult => {
   const table = valueOf(ipvs);
   const version = parseRelease(release);
-  const runEstimation = numbers.get('net.ipv4.vs.run_estimation');
+  const runEstimation = kernelSettings.get('net.ipv4.vs.run_estimation');
   if (runEstimation === 0)
     return warn(
       'net.ipv4.vs.run_estimation is 0: the kernel estimates no rates, and `kube-ipvs dump --rate` prints zeros',

@@ -32,16 +32,16 @@ const setAtStart = (name: string) =>
 
 const checkEnabled =
   (name: string) =>
-  ({ kernelSettings: numbers }: Facts): CheckResult => {
-    const value = numbers.get(name);
+  ({ kernelSettings }: Facts): CheckResult => {
+    const value = kernelSettings.get(name);
     if (typeof value !== 'number') return unavailableSetting(name, value);
     return value === 1 ? pass(`${name} is 1`) : fail(`${name} is ${value}`, setAtStart(name));
   };
 
 const connectionReuseSetting = 'net.ipv4.vs.conn_reuse_mode';
 
-const connectionReuse = ({ kernelSettings: numbers, release }: Facts): CheckResult => {
-  const value = numbers.get(connectionReuseSetting);
+const connectionReuse = ({ kernelSettings, release }: Facts): CheckResult => {
+  const value = kernelSettings.get(connectionReuseSetting);
   if (typeof value !== 'number') return unavailableSetting(connectionReuseSetting, value);
   const version = parseRelease(release);
   if (version === undefined)
@@ -92,9 +92,9 @@ const ipv6Forwarding = (facts: Facts): CheckResult => {
       );
 };
 
-const routeLocalnet = ({ kernelSettings: numbers }: Facts): CheckResult => {
+const routeLocalnet = ({ kernelSettings }: Facts): CheckResult => {
   const name = 'net.ipv4.conf.all.route_localnet';
-  const value = numbers.get(name);
+  const value = kernelSettings.get(name);
   if (typeof value !== 'number') return unavailableSetting(name, value);
   return value === 0
     ? pass(`${name} is 0`)
@@ -138,9 +138,9 @@ const reversePath = (facts: Facts): CheckResult => {
 /** Programs that answer ARP for the addresses of load balancers. */
 const arpAnnouncers: readonly string[] = ['speaker', 'kube-vip', 'keepalived'];
 
-const strictArp = ({ kernelSettings: numbers, programs, services, configuration }: Facts): CheckResult => {
-  const ignore = numbers.get('net.ipv4.conf.all.arp_ignore');
-  const announce = numbers.get('net.ipv4.conf.all.arp_announce');
+const strictArp = ({ kernelSettings, programs, services, configuration }: Facts): CheckResult => {
+  const ignore = kernelSettings.get('net.ipv4.conf.all.arp_ignore');
+  const announce = kernelSettings.get('net.ipv4.conf.all.arp_announce');
   if (typeof ignore !== 'number' || typeof announce !== 'number')
     return unavailableSetting('net.ipv4.conf.all.arp_ignore', typeof ignore === 'number' ? 'absent' : ignore);
   const text = `arp_ignore is ${ignore}, arp_announce is ${announce}`;
@@ -176,16 +176,16 @@ const bridgeSettings: Readonly<Record<'iptables' | 'ip6tables', string>> = {
   ip6tables: 'net.bridge.bridge-nf-call-ip6tables',
 };
 
-const bridges = ({ kernelSettings: numbers, network }: Facts): CheckResult =>
+const bridges = ({ kernelSettings, network }: Facts): CheckResult =>
   checkFact(network, ({ links }) => {
     const found = links.filter(({ kind, up }) => kind === 'bridge' && up).map(({ name }) => name);
     if (found.length === 0) return pass('no bridge is up');
-    const off = Object.values(bridgeSettings).filter((name) => numbers.get(name) !== 1);
+    const off = Object.values(bridgeSettings).filter((name) => kernelSettings.get(name) !== 1);
     if (off.length === 0)
       return pass(`packets on the bridges ${abbreviatedList(found)} pass the packet rules`);
-    const isAbsent = off.some((name) => numbers.get(name) === 'absent');
+    const isAbsent = off.some((name) => kernelSettings.get(name) === 'absent');
     return warn(
-      `packets on the bridges ${abbreviatedList(found)} do not pass the packet rules: ${off.map((name) => `${name} is ${numbers.get(name) ?? 'absent'}`).join(', ')}`,
+      `packets on the bridges ${abbreviatedList(found)} do not pass the packet rules: ${off.map((name) => `${name} is ${kernelSettings.get(name) ?? 'absent'}`).join(', ')}`,
       ...(isAbsent ? [loadModule('br_netfilter')] : []),
       ...off.map((name) => setKernelParameter(name, 1)),
     );
@@ -228,16 +228,11 @@ const separatelyChecked: readonly string[] = [
   'net.ipv4.conf.all.arp_announce',
 ];
 
-const configuredSettings = ({
-  configuration,
-  kernelSettings: numbers,
-  release,
-  cpus,
-}: Facts): CheckResult => {
+const configuredSettings = ({ configuration, kernelSettings, release, cpus }: Facts): CheckResult => {
   const { changes, absent } = planKernelSettings(configuration.settings, {
     release,
     cpus,
-    read: ({ name }) => numbers.get(name) ?? 'absent',
+    read: ({ name }) => kernelSettings.get(name) ?? 'absent',
   });
   const differing = changes.filter(({ setting }) => !separatelyChecked.includes(setting.name));
   const unavailable = differing.filter(({ previous }) => previous === 'unreadable');

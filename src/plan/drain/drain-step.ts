@@ -177,8 +177,7 @@ const emptyPacketBytes: Readonly<Record<Family, bigint>> = { IPv4: 52n, IPv6: 72
  */
 const minimumProbeIntervalMilliseconds = 60_000;
 
-const isSuspect = ({ unansweredChecks: looksUnanswered }: LivenessState): boolean =>
-  looksUnanswered >= suspectCheckCount;
+const isSuspect = ({ unansweredChecks }: LivenessState): boolean => unansweredChecks >= suspectCheckCount;
 
 const initialLiveness = (server: RealServerObservation, now: number): LivenessState | undefined => {
   // Answers pass the node only where it translates addresses.
@@ -228,15 +227,15 @@ type DrainState = 'not-draining' | 'idle' | PurgedServer['reason'] | 'draining';
 const drainStateOf = (
   desiredServer: DesiredVirtualServer,
   server: RealServerObservation,
-  { until, liveness: watched }: DrainingServer,
-  { now, endpointOf, isNodeDeleted: isNodeGone }: DrainInput,
+  { until, liveness }: DrainingServer,
+  { now, endpointOf, isNodeDeleted }: DrainInput,
 ): DrainState => {
   if (server.weight !== 0) return 'not-draining';
   if (server.activeConnections + server.inactiveConnections === 0) return 'idle';
   const nodeName = endpointOf(desiredServer.server.key, server.key)?.nodeName;
-  if (nodeName !== undefined && isNodeGone(nodeName)) return 'node-gone';
+  if (nodeName !== undefined && isNodeDeleted(nodeName)) return 'node-gone';
   if (now >= until) return 'deadline';
-  return watched?.isUnresponsive === true ? 'dead' : 'draining';
+  return liveness?.isUnresponsive === true ? 'dead' : 'draining';
 };
 
 /** The node of a draining real server. A pod that is deleted terminates; an endpoint that leaves otherwise may have lost its node. */

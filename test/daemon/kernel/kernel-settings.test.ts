@@ -100,7 +100,7 @@ for (const [release, mode] of releases)
       machine(ipvsNeeds, { release }),
     );
     assert.deepEqual(
-      planned.map(({ setting, value, required: needed }) => [setting.name, value, needed]),
+      planned.map(({ setting, value, required }) => [setting.name, value, required]),
       mode === 'set to 0' ? [['net.ipv4.vs.conn_reuse_mode', 0, undefined]] : [],
     );
     assert.deepEqual(warnings, []);

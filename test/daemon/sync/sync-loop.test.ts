@@ -100,7 +100,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
   const refused: Family[] = [];
   /** What the packet rules of the kernel hold when they are read. */
   const elements = new Set<SetElement>();
-  const { syncLoop: proxy, foreignVirtualServers: contested } = composeReconcile({
+  const { syncLoop, foreignVirtualServers } = composeReconcile({
     ...shared,
     ipvs: kernel,
     conntrack: { flows: async () => [], delete: async () => [] },
@@ -114,7 +114,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     delays: { retry: defaultRetryDelays, syncRetry: defaultSyncRetryDelays },
     raise: (error) => void raised.push(error),
   });
-  triggers.add((trigger) => proxy.handle(trigger));
+  triggers.add((trigger) => syncLoop.handle(trigger));
   const told: string[] = [];
   const observer: SyncObserver = {
     started: () => void told.push('started'),
@@ -162,7 +162,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
   return {
     kernel,
     store,
-    proxy,
+    proxy: syncLoop,
     log,
     raised,
     told,
@@ -175,7 +175,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     troubled,
     refused,
     elements,
-    contested,
+    contested: foreignVirtualServers,
   };
 };
 

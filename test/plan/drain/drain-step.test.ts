@@ -116,12 +116,12 @@ const rows: readonly [
 
 for (const [claim, server, fate] of rows)
   test(`a real server ${claim} is ${fate}`, () => {
-    const { delete: deleted, stillDraining: keep } = step([server]);
+    const { delete: deleted, stillDraining } = step([server]);
     assert.deepEqual(
       deleted.map(formatOperation),
       fate === 'deleted' ? [`- real server TCP 10.96.0.1:80 → ${server.key}`] : [],
     );
-    assert.deepEqual([...(keep.get(key)?.keys() ?? [])], fate === 'kept' ? [server.key] : []);
+    assert.deepEqual([...(stillDraining.get(key)?.keys() ?? [])], fate === 'kept' ? [server.key] : []);
   });
 
 test('the deadline counts from the first look, and a later look does not put it off', () => {
@@ -217,11 +217,7 @@ const foundDead = (
 ): number | undefined => {
   let draining: Draining = new Map();
   for (const look of looks) {
-    const {
-      stillDraining: keep,
-      delete: deleted,
-      purged,
-    } = step([seen(look, fields)], draining, look[0] * 1_000);
+    const { stillDraining, delete: deleted, purged } = step([seen(look, fields)], draining, look[0] * 1_000);
     if (deleted.length > 0) {
       assert.deepEqual(
         purged.map(({ reason }) => reason),
@@ -229,7 +225,7 @@ const foundDead = (
       );
       return look[0];
     }
-    draining = keep;
+    draining = stillDraining;
   }
   return undefined;
 };
@@ -398,7 +394,7 @@ test('whose node is gone it is purged with its connections; others, and those wh
     [observed(1).key, ready('10.1.0.1', { on: 'gone' })],
     [observed(2).key, ready('10.1.0.2', { on: 'alive' })],
   ]);
-  const { purged, stillDraining: keep } = drainStep({
+  const { purged, stillDraining } = drainStep({
     ...nothingKnown,
     drainingOf: drainingBefore(new Map()),
     observations: new Map([[key, busy]]),
@@ -410,7 +406,7 @@ test('whose node is gone it is purged with its connections; others, and those wh
     isNodeDeleted: (name) => name === 'gone',
   });
   assert.deepEqual(purged, [{ of: identity, realServer: '10.1.0.1:80', reason: 'node-gone' }]);
-  assert.deepEqual([...(keep.get(key)?.keys() ?? [])], ['10.1.0.2:80', '10.1.0.3:80']);
+  assert.deepEqual([...(stillDraining.get(key)?.keys() ?? [])], ['10.1.0.2:80', '10.1.0.3:80']);
 });
 
 test('past the deadline it is purged, idle it is not: nobody has to be told', () => {
@@ -425,7 +421,7 @@ test('past the deadline it is purged, idle it is not: nobody has to be told', ()
 test('the start is taken from the record of an earlier process; one that cannot be is none', () => {
   const busy = observed(1, { activeConnections: 1 });
   const sinceBy = (comment: string | undefined) => {
-    const { stillDraining: keep } = drainStep({
+    const { stillDraining } = drainStep({
       drainingOf: drainingBefore(new Map()),
       observations: new Map([[key, [busy]]]),
       desired: wanted,
@@ -437,7 +433,7 @@ test('the start is taken from the record of an earlier process; one that cannot 
           ? { ...drainRecord(identity, busy, 0, undefined), comment }
           : undefined,
     });
-    return keep.get(key)?.get(busy.key)?.since;
+    return stillDraining.get(key)?.get(busy.key)?.since;
   };
   assert.equal(sinceBy('since 12.5 s after boot'), 12_500);
   assert.equal(sinceBy('since 12.5 s after boot, for 90 s'), 12_500);
@@ -447,7 +443,7 @@ test('the start is taken from the record of an earlier process; one that cannot 
 
 test('what is recorded is read as it was, with the time that its Service gives', () => {
   const busy = observed(1, { activeConnections: 1 });
-  const { stillDraining: keep } = drainStep({
+  const { stillDraining } = drainStep({
     drainingOf: drainingBefore(new Map()),
     observations: new Map([[key, [busy]]]),
     desired: holding({ ...tableOf(observed(9)), drainMilliseconds: 90_000 }),
@@ -455,7 +451,7 @@ test('what is recorded is read as it was, with the time that its Service gives',
     settings: defaultDrainSettings,
     ...nothingKnown,
   });
-  const { record, until } = keep.get(key)?.get(busy.key) ?? held(1, 0);
+  const { record, until } = stillDraining.get(key)?.get(busy.key) ?? held(1, 0);
   assert.equal(record.comment, 'since 1234.567 s after boot, for 90 s');
   assert.equal(until, 1_324_567);
   assert.equal(recordedSince(record, 2_000_000), 1_234_567);

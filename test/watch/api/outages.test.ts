@@ -59,7 +59,7 @@ const setUp = (objects: number, log: Logger = silentLogger, seed = 7) => {
   const outage = async (what: Outage, milliseconds: number): Promise<void> => {
     api.become(what);
     await clock.until(clock.sleep(milliseconds));
-    assert.ok(reflectors.every(({ lastError: trouble }) => trouble !== undefined));
+    assert.ok(reflectors.every(({ lastError }) => lastError !== undefined));
   };
   const end = async (): Promise<void> => {
     stop.abort();
