@@ -244,7 +244,9 @@ test('back to mode iptables: new connections go to it, and what is open ends by 
   await pause();
   await daemon.stop();
   startKubeProxy('iptables', 'nft');
-  asTheGuideSays('nft flush chain ip kube-ipvs pin-prerouting; nft flush chain ip kube-ipvs pin-output');
+  asTheGuideSays(
+    'nft flush chain ip kube-ipvs bypass-hostport; nft flush chain ip kube-ipvs bypass-hostport-output',
+  );
   await pause();
   await noFailure(client);
   const cleaning = new DaemonProcess(['--cleanup'], { namespace: 'node' });

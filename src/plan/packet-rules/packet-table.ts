@@ -279,54 +279,55 @@ const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Ru
   ),
 ];
 
+/** Chains that the rules of base chains jump to. */
+const jumpTargets = (settings: PacketTableSettings): readonly Chain[] => {
+  const { family, masqueradeMark, masqueradePorts, sourceLengths } = settings;
+  return [
+    chain('refuse', ...rejectRules),
+    chain('cluster-ip', ...clusterIpRules(settings)),
+    chain('external', rule('masquerade', setMark(masqueradeMark, true))),
+    chain('local', rule('keep the client address', acceptVerdict)),
+    chain('local-elsewhere', ...localElsewhereRules(settings)),
+    ...(sourceLengths.length > 0 ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
+    chain('masquerade-now', ...masqueradeRules(masqueradePorts)),
+  ];
+};
+
+const outputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Rule[] => [
+  ...(sourceLengths.length > 0 ? [restrictedRule(family)] : []),
+  acceptEstablishedRule,
+  ...classRules(family),
+];
+
+const postroutingRules = ({ family, masqueradeMark }: PacketTableSettings): readonly Rule[] => [
+  hairpinRule(family),
+  rule('marked for masquerading', isMarked(masqueradeMark), goTo('masquerade-now')),
+];
+
+const clearMarkRule = ({ masqueradeMark }: PacketTableSettings): Rule =>
+  rule('clear the mark', isMarked(masqueradeMark), setMark(masqueradeMark, false));
+
 /**
- * The rules of one family. Requests are judged where IPVS is about to take them: in `input` those of others, in `output` those
- * of the node itself (IPVS comes at priority 98 and -98, include/linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC - 2 and NAT_DST + 2);
- * by a mark they say to `postrouting`, which follows IPVS, what is to be masqueraded. Only what Linux 4.18 knows.
+ * The rules of one family. The chains decide where IPVS is about to take a request: `input` for requests of other machines,
+ * `output` for those of the node itself (IPVS comes at priority 98 and -98, include/linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC - 2
+ * and NAT_DST + 2). A mark tells `postrouting`, which follows IPVS, what to masquerade. Linux 4.18 knows all expressions.
  */
-export const packetTable = (settings: PacketTableSettings): TableDeclaration => {
-  const { family, masqueradeMark, masqueradePorts } = settings;
-  const sourceLengths = settings.sourceLengths.toSorted((a, b) => b - a);
-  const restricted = sourceLengths.length > 0;
+export const packetTable = (given: PacketTableSettings): TableDeclaration => {
+  const { family } = given;
+  const sourceLengths = given.sourceLengths.toSorted((a, b) => b - a);
+  const settings = { ...given, sourceLengths };
   return {
     family,
     name: tableName,
     sets: [...fixedSets, ...sourceLengths.map(sourceRangeDeclaration)],
     chains: [
-      chain('refuse', ...rejectRules),
-      chain('cluster-ip', ...clusterIpRules(settings)),
-      chain('external', rule('masquerade', setMark(masqueradeMark, true))),
-      chain('local', rule('keep the client address', acceptVerdict)),
-      chain('local-elsewhere', ...localElsewhereRules(settings)),
-      ...(restricted ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
-      chain('masquerade-now', ...masqueradeRules(masqueradePorts)),
-      baseChain('pin-prerouting', 'nat', 'prerouting', -105, bypassHostPortRule(family)),
-      baseChain('pin-output', 'nat', 'output', -105, bypassHostPortRule(family)),
+      ...jumpTargets(settings),
+      baseChain('bypass-hostport', 'nat', 'prerouting', -105, bypassHostPortRule(family)),
+      baseChain('bypass-hostport-output', 'nat', 'output', -105, bypassHostPortRule(family)),
       baseChain('input', 'filter', 'input', -10, ...inputRules(settings)),
-      baseChain(
-        'output',
-        'filter',
-        'output',
-        -110,
-        ...(restricted ? [restrictedRule(family)] : []),
-        acceptEstablishedRule,
-        ...classRules(family),
-      ),
-      baseChain(
-        'masquerade-postrouting',
-        'nat',
-        'postrouting',
-        95,
-        hairpinRule(family),
-        rule('marked for masquerading', isMarked(masqueradeMark), goTo('masquerade-now')),
-      ),
-      baseChain(
-        'clear-mark',
-        'filter',
-        'postrouting',
-        110,
-        rule('clear the mark', isMarked(masqueradeMark), setMark(masqueradeMark, false)),
-      ),
+      baseChain('output', 'filter', 'output', -110, ...outputRules(settings)),
+      baseChain('masquerade-postrouting', 'nat', 'postrouting', 95, ...postroutingRules(settings)),
+      baseChain('clear-mark', 'filter', 'postrouting', 110, clearMarkRule(settings)),
     ],
   };
 };
