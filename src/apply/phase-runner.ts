@@ -22,11 +22,11 @@ import { decide, type Decision } from './retry/decisions.js';
 import { retryTargetOf, type RefusedOperations } from './retry/refused-operations.js';
 import type { EngineState } from './state/engine-state.js';
 
-/** The clients that send operations to the kernel: one outcome an operation, in order. */
+/** The clients that send operations to the kernel. Each returns one outcome per operation, in order. */
 export interface OperationSenders {
   readonly ipvs: { apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]> };
   readonly addresses: {
-    /** Calls `onSend` just before the operations are sent. */
+    /** Calls `onSend` immediately before the operations are sent. */
     apply(operations: readonly AddressOperation[], onSend: () => void): Promise<readonly Outcome[]>;
   };
   readonly packetRules: {
@@ -42,7 +42,7 @@ export interface PhaseRunnerParts extends OperationSenders {
 
 export interface ReconcileReport {
   readonly applied: number;
-  /** Operations that the kernel refused; each is tried again later. */
+  /** Operations that the kernel rejected. Each is retried later. */
   readonly failed: number;
 }
 
@@ -52,11 +52,11 @@ const unknown: Outcome = { status: 'unknown' };
 const failureReason = (outcome: Outcome): string =>
   outcome.status === 'failed' ? outcome.message : 'no answer';
 
-/** Sends the phases of one run to the kernel, and records every outcome in the engine's state. */
+/** Sends the phases of one run to the kernel and records every outcome in the engine's state. */
 export class PhaseRunner {
   #applied = 0;
   #failed = 0;
-  /** UDP virtual servers whose clients may have flows to a real server that is not theirs any more. */
+  /** UDP virtual servers whose clients may still have flows to a former real server. */
   readonly #udpVirtualServers = new Map<VirtualServerKey, VirtualServerIdentity>();
 
   constructor(private readonly parts: PhaseRunnerParts) {}
@@ -77,14 +77,20 @@ export class PhaseRunner {
     else if ('element' in operation) this.parts.state.recordElement(operation, outcome);
   }
 
-  /** The UDP frontends, as they are now, whose flows are to be checked. Nothing but its client's silence ends such a flow. */
+  /**
+   * The UDP frontends, with their current real servers, whose flows must be checked. Otherwise such a flow
+   * ends only when its client stops sending.
+   */
   udpFrontends(): readonly ServedFrontend[] {
     return [...this.#udpVirtualServers.values()].map((identity) =>
       servedFrontend(identity, this.parts.state),
     );
   }
 
-  /** Nothing is done for the sake of a virtual server that exists although we were to create it, until it has been read. */
+  /**
+   * Leaves out operations for a virtual server that exists although kube-ipvs was about to create it. It must
+   * be read first.
+   */
   #withoutContended(phase: Phase): Phase {
     const { virtualServers } = this.parts.state;
     if (virtualServers.unconfirmed.size === 0) return phase;
@@ -123,14 +129,14 @@ export class PhaseRunner {
       return decision;
     }
     const target = retryTargetOf(operation);
-    // Virtual servers alone are read one by one.
+    // Only virtual servers can be read one by one.
     if (decision === 'reread' && target.kind === 'virtual-server') return decision;
     const failure = { operation: formatOperation(operation), reason: failureReason(outcome) };
     refused.record(target, decision, failure);
     return decision;
   }
 
-  /** A real server that joins others takes no flow from them. */
+  /** Adding a real server beside others moves no existing flow. */
   #noteUdp(operation: Operation): void {
     if ('element' in operation || 'address' in operation || operation.kind.startsWith('update')) return;
     const identity = operationIdentity(operation);

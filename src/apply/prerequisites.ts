@@ -4,10 +4,10 @@ import { missingIpvs, missingCapability } from '../kernel/ipvs/remedies.js';
 import type { IpvsOperation, Outcome } from '../model/operation.js';
 import { virtualServerKey, type VirtualServer, type VirtualServerIdentity } from '../model/virtual-server.js';
 
-/** Something the machine lacks; the message names it and says how to get it. */
+/** The node lacks a prerequisite; the message names it and explains how to provide it. */
 export class PrerequisiteError extends BaseError {}
 
-/** Turns the failure to reach IPVS, by errno name, into advice. */
+/** Explains why IPVS is unavailable, given the name of the errno. */
 export const ipvsUnavailable = (errno: string, cause: unknown): PrerequisiteError =>
   new PrerequisiteError(
     errno === 'EPERM' || errno === 'EACCES'
@@ -24,8 +24,8 @@ const probeIdentity: VirtualServerIdentity = {
 };
 
 /**
- * A virtual server that the kernel can never create: it looks the scheduler up (and loads its module) before it refuses
- * the IPv6 persistence prefix length 0 (ip_vs_add_service in net/netfilter/ipvs/ip_vs_ctl.c).
+ * A virtual server that the kernel can never create. ip_vs_add_service (net/netfilter/ipvs/ip_vs_ctl.c) first
+ * looks up the scheduler and loads its module, then rejects the IPv6 persistence prefix length 0.
  */
 const probe = (scheduler: string): VirtualServer => ({
   key: virtualServerKey(probeIdentity),
@@ -39,7 +39,10 @@ export interface SchedulerProbe {
   apply(operations: readonly IpvsOperation[]): Promise<readonly Outcome[]>;
 }
 
-/** Throws PrerequisiteError where the kernel lacks the scheduler or refuses us; leaves the kernel as it is. */
+/**
+ * Throws PrerequisiteError if the kernel lacks the scheduler or denies access to IPVS. Changes nothing in the
+ * kernel.
+ */
 export const requireScheduler = async (ipvs: SchedulerProbe, scheduler: string): Promise<void> => {
   const [outcome] = await ipvs.apply([{ kind: 'add-virtual-server', server: probe(scheduler) }]);
   if (outcome?.status === 'applied') {

@@ -41,35 +41,39 @@ import type { EngineState } from './state/engine-state.js';
 export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<OrphanFacts, 'observed'> {
   readonly ipvs: IpvsReads & OperationSenders['ipvs'];
   readonly state: EngineState;
-  /** What the kernel of this node is to hold. */
+  /** The desired state of the kernel on this node. */
   readonly desired: DesiredNodeState;
   readonly drainSettings: () => DrainSettings;
-  /** Whether a virtual server that a Service asks for is to be ours, whoever made it. */
+  /** Whether the Service adopts the virtual server even if another program created it. */
   readonly adoptForeign: (identity: VirtualServerIdentity) => boolean;
-  /** What real servers were made of. */
+  /** The endpoints behind the real servers. */
   readonly endpoints: DrainsParts['endpoints'] & {
     readonly formerEndpoints: Pick<FormerEndpoints, 'retain'>;
   };
-  /** Whether the node is known to be deleted: what drains on it is purged. */
+  /** Whether the node is known to be deleted. Draining real servers on such a node are purged. */
   readonly isNodeDeleted: (nodeName: string) => boolean;
   readonly counters: OperationCounters;
-  /** Deletes the flows of real servers that went with open connections, so that their clients learn of it. */
+  /**
+   * Deletes the flows of real servers that were deleted with open connections, so the kernel resets those
+   * connections.
+   */
   readonly staleFlows: FlowCleaner;
   readonly log: Logger;
-  /** Milliseconds since the machine booted; by its clock if undefined. */
+  /** Milliseconds since boot; the default reads the system's clock. */
   readonly now?: () => number;
   readonly retryDelays?: RetryDelays;
 }
 
-/** A stale picture is mended by reading once; a second round is for what changed meanwhile. */
+/** One reread corrects stale observed state. The further rounds are for changes that happen meanwhile. */
 const maximumRounds = 3;
 
-/** Between two slices the event loop gets its turn after so long. */
+/** The event loop gets a turn between two slices after this time. */
 const maximumTurnMilliseconds = 5;
 
 /**
- * Makes the kernel hold what is desired: diffs the dirty keys against the engine's state, sends the operations phase by phase,
- * reads again what is in doubt, and keeps what was refused for later. One call at a time.
+ * Makes the kernel match the desired state: compares the dirty keys with the engine's state, sends the
+ * operations phase by phase, rereads uncertain objects and retries refused operations. Allows one call at a
+ * time.
  */
 export class Reconciler {
   readonly #refused: RefusedOperations;
@@ -85,7 +89,7 @@ export class Reconciler {
     this.#orphans = new Orphans({ ...parts, onUnreadable });
   }
 
-  /** A virtual server that cannot be read is left alone until its next try. */
+  /** An unreadable virtual server is not changed until its next attempt. */
   readonly onUnreadable: UnreadableHandler = (identity, error) => {
     const key = virtualServerKey(identity);
     this.parts.state.virtualServers.apply(identity, { kind: 'read-refused' });
@@ -93,32 +97,32 @@ export class Reconciler {
     this.#refused.record({ kind: 'virtual-server', key }, meaningOfRead(error), failure);
   };
 
-  /** Milliseconds until something is to be tried again; undefined if nothing is. */
+  /** Milliseconds until the next retry; undefined if no retry is due by itself. */
   get nextRetry(): number | undefined {
     return this.#refused.nextRetry;
   }
 
-  /** What the kernel refused, by the clock that draining uses. */
+  /** The refused operations. Their times use the clock of the drains. */
   failures(): Iterable<Failure> {
     return this.#refused.failures();
   }
 
-  /** How many things the kernel refused the last time that they were tried. */
+  /** The number of objects whose last attempt the kernel refused. */
   get refused(): number {
     return this.#refused.size;
   }
 
-  /** By kind, how many of them are left until they change or the next resync begins. */
+  /** By kind, the number of objects that are retried only when they change or when the next resync begins. */
   get givenUp(): RefusedOperations['givenUp'] {
     return this.#refused.givenUp;
   }
 
-  /** A resync begins: what was given up is tried once more. */
+  /** Retries what was given up. Call this when a resync begins. */
   retryGivenUp(): void {
     this.#refused.retryGivenUp();
   }
 
-  /** A call under way ends with its slice; the next process finds what is left over. */
+  /** A running call ends after its current slice. The next process completes the rest. */
   stop(): void {
     this.#stopped = true;
   }
@@ -127,12 +131,15 @@ export class Reconciler {
     return this.#stopped;
   }
 
-  /** The operations that `reconcile` would begin with, for keys that were examined. */
+  /** The operations with which `reconcile` would start, for keys that `examine` returned. */
   plan(examined: DirtyKeys): readonly Phase[] {
     return phases(this.#operations(withoutDrainRecords(examined)), this.parts.desired.urgency);
   }
 
-  /** Reconciles the dirty keys together with those whose retry is due. Never throws for what the kernel refuses. */
+  /**
+   * Reconciles the dirty keys and the keys whose retry is due. Never throws because the kernel refuses an
+   * operation.
+   */
   async reconcile(dirty: DirtyKeys): Promise<ReconcileReport> {
     const runner = this.#runner();
     const keys = await this.examine(this.#refused.beginRun(dirty));
@@ -142,13 +149,13 @@ export class Reconciler {
     return this.#finish(runner);
   }
 
-  /** Checks everything that drains: what has become idle or has passed its deadline goes. */
+  /** Checks every draining real server and deletes those that are idle or past their deadline. */
   async drainAll(): Promise<ReconcileReport> {
     this.#refused.beginRun(dirtyKeys());
     return this.#drain(new Set(this.drains.draining.keys()), await this.drains.checkAll());
   }
 
-  /** Checks what is due by now. */
+  /** Checks the draining real servers whose check is due. */
   async drainDue(): Promise<ReconcileReport> {
     const due = this.drains.takeDue();
     if (due === undefined) return this.drainAll();
@@ -174,8 +181,9 @@ export class Reconciler {
   }
 
   /**
-   * Reads what must be known to diff the keys, and changes nothing in the kernel: foreign and unreadable virtual servers among them, and the connections
-   * of those that no Service asks for any more. Gives the keys together with those that are desired differently for it.
+   * Reads the state that the comparison of the keys needs, without changing the kernel: foreign and
+   * unreadable virtual servers, and the connections of virtual servers that no Service defines any more.
+   * Returns the keys plus those whose desired state changed as a result.
    */
   async examine(dirty: DirtyKeys): Promise<DirtyKeys> {
     const { state, desired } = this.parts;
@@ -188,7 +196,8 @@ export class Reconciler {
       await this.#orphans.retain(keys);
       virtualServers.retryUnreadable(keys, (key) => this.#refused.isRefused(key));
       virtualServers.releaseMarkers(keys);
-      // What could not be read before was not asked for its connections.
+      // The loop above skipped unreadable virtual servers, so their connections must be checked after the
+      // reread.
       const reread = await rereadUnconfirmed(parts);
       all = union(all, union(state.takeDirty(), dirtyKeys({ virtualServers: reread })));
       if (reread.size === 0) return all;
@@ -201,7 +210,7 @@ export class Reconciler {
     return diff(desired, state, dirty, drainSettings());
   }
 
-  /** Applies the keys, and those that are desired differently by what turns out meanwhile. False if it was stopped. */
+  /** Applies the keys and those whose desired state changes as a result. Returns false if it was stopped. */
   async #applyAll(dirty: DirtyKeys, runner: PhaseRunner): Promise<boolean> {
     const { desired, state } = this.parts;
     const turns = new Yielder(maximumTurnMilliseconds);
@@ -229,7 +238,10 @@ export class Reconciler {
     this.#deferUnstable(without(round, isRefused));
   }
 
-  /** Whether the operation may be sent in this slice: nothing takes the address or the ownership marker of what is still there. */
+  /**
+   * Whether this slice may send the operation. A virtual server that still exists keeps its address and its
+   * ownership marker.
+   */
   #mayBegin(operation: Operation, slice: Slice): boolean {
     const { virtualServers } = this.parts.state;
     if (operation.kind === 'unbind-address') return !virtualServers.hasUnreadable(operation.address);
@@ -242,8 +254,8 @@ export class Reconciler {
   }
 
   /**
-   * Whether the element marks a virtual server as ours that the kernel still has and that nothing desires. It goes with the
-   * virtual server: without it the next process would take that for another program's.
+   * Whether the element is the ownership marker of an undesired virtual server that the kernel still has. The
+   * marker stays as long as the virtual server; otherwise the next process would take it for foreign.
    */
   #mustStay({ element }: ElementOperation): boolean {
     const { state, desired } = this.parts;
@@ -255,7 +267,10 @@ export class Reconciler {
     return true;
   }
 
-  /** What still differs after reading it again and again changes while it is programmed: later is better than a busy loop. */
+  /**
+   * Virtual servers that still differ after the last round are changing concurrently. They are retried later
+   * to avoid a busy loop.
+   */
   #deferUnstable(round: DirtyKeys): void {
     for (const key of round.virtualServers) {
       if (this.#operations(dirtyKeys({ virtualServers: new Set([key]) })).length === 0) continue;
@@ -267,12 +282,12 @@ export class Reconciler {
     }
   }
 
-  /** Makes the deletions of a check of what drains, and what follows from them. */
+  /** Applies the deletions of a drain step and the changes that follow from them. */
   async #finishDrains(step: DrainStep, checked: DirtyKeys, runner: PhaseRunner): Promise<void> {
     const { state, desired, endpoints } = this.parts;
     for (const phase of phases(step.delete)) await runner.run(phase);
     this.#orphans.release(checked.virtualServers, ['idle']);
-    // A virtual server may be set up differently while it drains, or be there for that alone; that ends with its last drain.
+    // When its last drain ends, a virtual server may need other settings or may become undesired.
     const ended = new Set(step.delete.map(operationKey));
     const elements = new Set([...checked.elements].filter(isDrainRecord));
     let rest = union(dirtyKeys({ virtualServers: ended, elements }), state.takeDirty());
@@ -284,7 +299,7 @@ export class Reconciler {
     await resetConnections(step.purged, { ...this.parts, observed: state });
   }
 
-  /** A real server whose deletion came to nothing drains no more: only another try finds it. */
+  /** A real server whose deletion had no effect no longer counts as draining, so only a retry deletes it. */
   #retryIfPresent(operation: IpvsOperation): void {
     if (operation.kind !== 'delete-real-server') return;
     const key = operationKey(operation);

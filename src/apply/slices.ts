@@ -1,10 +1,13 @@
 import { dirtyKeys, type DirtyKeys } from '../plan/operations/diff.js';
 import { isVipProtection, type Urgency } from '../plan/operations/phases.js';
 
-/** Virtual servers, or addresses, that are diffed and sent at once: what a slice needs is garbage before it gets old. */
+/**
+ * Virtual servers or addresses per slice. Small slices keep temporary objects out of the old generation of
+ * the heap.
+ */
 const sliceSize = 512;
 
-/** Elements of packet rules that are sent at once, in one transaction. */
+/** Packet-rule elements per slice, which is one transaction. */
 const elementSliceSize = 4096;
 
 const without = <Key>(keys: ReadonlySet<Key>, others: ReadonlySet<Key>): readonly Key[] =>
@@ -15,13 +18,14 @@ function* chunks<Key>(all: readonly Key[], size: number): Iterable<ReadonlySet<K
 }
 
 export interface Slice extends DirtyKeys {
-  /** Whether elements are removed (and only that); else all but that is done. */
+  /** Whether the slice only deletes elements. Other slices delete none. */
   readonly removesElements: boolean;
 }
 
 /**
- * What is urgent first; then the packet rules, the virtual servers in slices, the addresses with what protects them, and at
- * the end the packet rules that go: so everything has its rules for as long as it is there, and an address its virtual servers.
+ * Yields the urgent keys first, then the packet rules, the virtual servers, the addresses with their VIP
+ * protection, and the removal of elements last. Each object thus has its rules, and each address its virtual
+ * servers, as long as it exists.
  */
 export function* slices(
   { virtualServers, addresses, elements }: DirtyKeys,

@@ -16,11 +16,14 @@ import { virtualServerOf } from './packet-rules/packet-elements.js';
 import { NodePortUsage } from './render/node-port-usage.js';
 import { isUrgentService, type Urgency } from './operations/phases.js';
 
-/** The older Service first, then by namespace and name: the first one has what two claim. */
+/**
+ * The older Service comes first, then the lower namespace and name. Of two Services that claim the same
+ * object, the first one gets it.
+ */
 const comparePrecedence = (a: Fragment, b: Fragment): number =>
   a.createdAt - b.createdAt || (a.service < b.service ? -1 : Number(a.service > b.service));
 
-/** Who asks for one thing, the winner first; never empty. */
+/** The Services that claim one object, the owner first; never empty. */
 type Claims = readonly [Fragment, ...Fragment[]];
 
 const withClaim = (claims: Claims | undefined, fragment: Fragment): Claims =>
@@ -45,7 +48,9 @@ const removeClaims = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragme
   }
 };
 
-/** Adds who asks for things that all may have; in no order, for many may ask for one. */
+/**
+ * Adds a claim on objects that Services share. The claims stay unsorted, because one object may have many.
+ */
 const addShared = <Key>(
   claimantsByKey: Map<Key, Fragment[]>,
   keys: Iterable<Key>,
@@ -88,25 +93,29 @@ const clashProblem = (key: VirtualServerKey, winner: Fragment, loser: Fragment):
 });
 
 /**
- * What all Services together want of this node. A virtual server that several claim is the oldest one's (then by
- * namespace/name), and goes to the next when that one goes; an address is wanted while anybody wants it.
+ * What all Services together define for this node. The oldest Service (then the lowest namespace/name) that
+ * claims a virtual server owns it, and the next one follows when it is deleted; an address is desired as long
+ * as any Service claims it.
  */
 export class DesiredState implements DesiredView {
   readonly #fragments = new Map<ServiceKey, Fragment>();
   readonly #virtualServers = new Map<VirtualServerKey, Claims>();
-  /** Who asks for an address; never empty. */
+  /** The Services that claim an address; never empty. */
   readonly #addresses = new Map<IpAddress, Fragment[]>();
-  /** Who asks for an element that Services share; never empty. */
+  /** The Services that claim a shared element; never empty. */
   readonly #sharedElements = new Map<ElementKey, Fragment[]>();
-  /** Elements of virtual servers: of the Service that has the virtual server. */
+  /** The elements of virtual servers, as defined by their owner. */
   readonly #virtualServerElements = new Map<ElementKey, SetElement>();
   readonly #clashing = new Set<VirtualServerKey>();
-  /** Which ports are free for masqueraded connections. */
+  /** The ports that are free for masqueraded connections. */
   readonly nodePortUsage = new NodePortUsage();
   readonly localShortages = new LocalEndpointShortages();
   readonly formerEndpoints = new FormerEndpoints();
 
-  /** Puts the fragment in the place of what the Service asked before; undefined: it asks nothing. Costs O(fragment); gives the keys to diff. */
+  /**
+   * Replaces what the Service defined before; undefined if it defines nothing any more. Costs O(fragment).
+   * Returns the keys to compare.
+   */
   replace(key: ServiceKey, fragment: Fragment | undefined): DirtyKeys {
     const before = this.#fragments.get(key);
     const virtualServers = unionOfKeys(before?.virtualServers.keys(), fragment?.virtualServers.keys());
@@ -171,7 +180,7 @@ export class DesiredState implements DesiredView {
     this.formerEndpoints.recordChange(key, before, this.virtualServer(key), unready);
   }
 
-  /** The endpoint, as it was last seen, of a real server that is not wanted any more. */
+  /** The last known endpoint of a real server that is no longer desired. */
   formerEndpoint(key: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined {
     return (
       this.formerEndpoints.get(key, realServer) ??
@@ -193,12 +202,12 @@ export class DesiredState implements DesiredView {
     return this.#addresses.has(address);
   }
 
-  /** The Service that has the virtual server. */
+  /** The Service that owns the virtual server. */
   ownerOf(key: VirtualServerKey): ServiceKey | undefined {
     return this.#virtualServers.get(key)?.[0].service;
   }
 
-  /** Whether the Service that has it says that it is to be ours, whoever made it. */
+  /** Whether the owner adopts the virtual server even if another program created it. */
   adoptForeign(key: VirtualServerKey): boolean {
     return this.#virtualServers.get(key)?.[0].adoptForeign === true;
   }
@@ -208,7 +217,7 @@ export class DesiredState implements DesiredView {
     return this.#setElementsOf([key]);
   }
 
-  /** The virtual servers for whose sake an address is to be bound. */
+  /** The virtual servers that need the address bound. */
   *virtualServersAt(address: IpAddress): Iterable<VirtualServerKey> {
     for (const { virtualServers } of this.#addresses.get(address) ?? [])
       for (const [key, { server }] of virtualServers)
@@ -238,7 +247,7 @@ export class DesiredState implements DesiredView {
     return this.#addresses.keys();
   }
 
-  /** Every key that is wanted: with those that the kernel holds of ours, what a whole diff has to look at. */
+  /** All desired keys. A full comparison also needs the keys of the observed objects. */
   keys(): DirtyKeys {
     return {
       virtualServers: new Set(this.#virtualServers.keys()),
@@ -247,19 +256,19 @@ export class DesiredState implements DesiredView {
     };
   }
 
-  /** One problem for each Service that does not get a virtual server it asks for. */
+  /** One problem per Service and virtual server that an older Service owns. */
   clashes(): readonly Problem[] {
     return [...this.#clashing].flatMap((key) => this.clashesAt(key));
   }
 
-  /** The same for one virtual server. */
+  /** The problems of one virtual server. */
   clashesAt(key: VirtualServerKey): readonly Problem[] {
     if (!this.#clashing.has(key)) return [];
     const [winner, ...losers] = this.#virtualServers.get(key) ?? [];
     return winner === undefined ? [] : losers.map((loser) => clashProblem(key, winner, loser));
   }
 
-  /** Which things are of the Services that everything else in a cluster needs first: give it to `phases`. */
+  /** The objects of the Services that the rest of the cluster depends on. Pass it to `phases`. */
   get urgency(): Urgency {
     return {
       virtualServer: (key) => isUrgentService(this.#virtualServers.get(key)?.[0].service),

@@ -9,13 +9,16 @@ import {
   type VirtualServerKey,
 } from '../model/virtual-server.js';
 
-/** A virtual server, by address, with all real servers that may be answering its clients: also those that drain. None: it is gone, or has none. */
+/**
+ * A virtual server identified by address, and all its real servers, draining ones included; empty if the
+ * virtual server does not exist or has none.
+ */
 export interface ServedFrontend {
   readonly identity: VirtualServerIdentity;
   readonly realServers: ReadonlySet<RealServerKey>;
 }
 
-/** Frontends whose flows one dump finds. */
+/** Frontends whose flows one dump returns. */
 export interface FrontendGroup {
   readonly query: FlowQuery;
   readonly frontends: ReadonlyMap<VirtualServerKey, ServedFrontend>;
@@ -34,7 +37,10 @@ const onlyOne = <T>(values: ReadonlySet<T>): T | undefined => {
   return values.size === 1 ? value : undefined;
 };
 
-/** The frontends by family and protocol; of two on one key the last counts. The kernel walks its whole table for each group. */
+/**
+ * Groups frontends by family and protocol, because the kernel walks its whole table for each dump. Of two
+ * frontends with the same key, the last one wins.
+ */
 export const frontendGroups = (frontends: Iterable<ServedFrontend>): readonly FrontendGroup[] => {
   const groups = new Map<string, Members>();
   for (const frontend of frontends) {
@@ -61,15 +67,18 @@ export const frontendGroups = (frontends: Iterable<ServedFrontend>): readonly Fr
   }));
 };
 
-/** Whether it was taken in as it came. Outside of zone 0 that is how an Open vSwitch sees requests on their way to us. */
+/**
+ * Whether the flow is not translated. Outside zone 0, such flows are requests that Open vSwitch tracks on
+ * their way to kube-ipvs.
+ */
 const isUntranslated = ({ original, reply }: Flow): boolean =>
   reply.source === original.destination && reply.sourcePort === original.destinationPort;
 
 /**
- * The flows to exactly one of the frontends, address and port, that are not answered by one of its real servers: by one that
- * left, or by the frontend itself, as before it was one, so that the kernel goes on sending their packets there. Flows to
- * anything else are never among them, whatever their port (kube-proxy takes a node port on every address for its own:
- * kube-proxy-ipvs §8 Q52).
+ * The flows to the address and port of a frontend whose replies come from none of its real servers: from a
+ * former one, or from the frontend address itself if the flow is older than the frontend. Flows to other
+ * addresses are never stale (kube-proxy treats a node port on every address as its own: kube-proxy-ipvs §8
+ * Q52).
  */
 export const staleFlows = (
   flows: Iterable<Flow>,

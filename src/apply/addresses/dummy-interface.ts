@@ -12,13 +12,13 @@ interface DummyAddress {
 }
 
 /**
- * Whether an address of kube-ipvs0 is one that we could have bound. Others are left alone: what the kernel gives a device
- * that somebody brought up (link-local), and networks, which are no VIPs.
+ * Whether kube-ipvs could have bound this address of kube-ipvs0. Link-local addresses come from the kernel
+ * when another program sets the device up, and networks are not VIPs.
  */
 export const isVip = ({ address, prefixLength }: Omit<DummyAddress, 'interfaceIndex'>): boolean =>
   prefixLength === hostPrefixLength(familyOf(address)) && !isLoopback(address) && !isIpv6LinkLocal(address);
 
-/** What the manager asks of rtnetlink. */
+/** The rtnetlink operations that `DummyInterface` needs. */
 export interface DummyInterfaceLinks {
   link(name: string): Promise<{ readonly index: number; readonly kind: string | undefined } | undefined>;
   createDummy(name: string): Promise<Outcome>;
@@ -26,7 +26,10 @@ export interface DummyInterfaceLinks {
   apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]>;
 }
 
-/** The dummy device cannot be had: no driver, no right, or another kind of device has its name. */
+/**
+ * kube-ipvs0 cannot be found or created: the kernel has no driver, the permission is missing, or a device of
+ * another kind has the name.
+ */
 export class DummyInterfaceError extends BaseError {
   constructor(
     message: string,
@@ -59,30 +62,33 @@ const createFailure = (outcome: Outcome): DummyInterfaceError => {
   return new DummyInterfaceError(`cannot create ${dummyInterfaceName}: ${errno ?? 'no answer'}`, errno);
 };
 
-/** A bound address that has gone with its device is as unbound as it can be, and says nothing. */
+/**
+ * Whether the operation failed because the device is missing. Unbinding an address of a missing device
+ * succeeds.
+ */
 const isDeviceMissing = (operation: AddressOperation, outcome: Outcome | undefined): boolean =>
   outcome !== undefined && decide(operation, outcome) === 'ensure-device';
 
 /**
- * Owns the device that makes VIPs local. Creates it where it is missing, binds and unbinds addresses, and finds it again
- * when somebody deleted it. It never brings the device up: a local route is all that IPVS needs.
+ * Manages kube-ipvs0, which makes VIPs local: creates the device, also after another program deleted it, and
+ * binds and unbinds addresses. Never sets the device up, because IPVS needs only the local route.
  */
 export class DummyInterface {
   #index: number | undefined;
 
-  /** `onCreated` is called whenever the device is new, and so without addresses. */
+  /** `onCreated` is called whenever the device was created and therefore has no addresses. */
   constructor(
     private readonly links: DummyInterfaceLinks,
     private readonly log: Logger,
     private readonly onCreated: () => void = () => {},
   ) {}
 
-  /** The device's index, undefined until `ensure`. */
+  /** The index of the device; undefined before `ensure` succeeds. */
   get index(): number | undefined {
     return this.#index;
   }
 
-  /** Looks for the device without creating it; its index, undefined where there is none that is ours. */
+  /** Finds the device without creating it. Returns undefined if there is no dummy device of this name. */
   async find(): Promise<number | undefined> {
     if (this.#index !== undefined) return this.#index;
     const existing = await this.links.link(dummyInterfaceName);
@@ -105,12 +111,15 @@ export class DummyInterface {
     return index;
   }
 
-  /** To be called when the device may have gone or changed: the next `find` or `ensure` looks anew. */
+  /**
+   * Call this when the device may have been deleted or changed. The next `find` or `ensure` queries the
+   * kernel.
+   */
   forget(): void {
     this.#index = undefined;
   }
 
-  /** The VIPs on the device now; none where there is no device. */
+  /** The VIPs on the device; none if the device does not exist. */
   async addresses(): Promise<readonly IpAddress[]> {
     const index = await this.find();
     if (index === undefined) return [];
@@ -120,8 +129,9 @@ export class DummyInterface {
   }
 
   /**
-   * One outcome an operation, in order. A vanished device is created anew and the operations are sent once more; where that
-   * is not possible all of them have failed with ENODEV and the reason. `onSend` is called each time just before they are sent.
+   * Returns one outcome per operation, in order. If the device is missing, creates it and sends the
+   * operations again; if that fails, every operation fails with ENODEV. Calls `onSend` immediately before
+   * each sending.
    */
   async apply(
     operations: readonly AddressOperation[],

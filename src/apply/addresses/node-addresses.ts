@@ -10,15 +10,15 @@ interface NamedLink {
 const keyOf = (entry: LinkAddress): string =>
   `${entry.interfaceIndex} ${entry.address}/${entry.prefixLength}`;
 
-// Every veth of every pod brings one, and no frontend ever uses one.
+// Every veth interface has an IPv6 link-local address, and no frontend uses one.
 const isRelevant = (entry: LinkAddress): boolean => !isIpv6LinkLocal(entry.address);
 
-/** The node's own addresses (all but those of kube-ipvs0), by interface, kept current by events. */
+/** The node's own addresses (all except those of kube-ipvs0) by interface, updated by events. */
 export class NodeAddresses {
   readonly #entries = new Map<string, LinkAddress>();
   readonly #names = new Map<number, string>();
 
-  /** Replaces all by a full dump. Returns whether the addresses changed. */
+  /** Replaces everything with a full dump. Returns whether the addresses changed. */
   replace(links: Iterable<NamedLink>, entries: Iterable<LinkAddress>): boolean {
     const before = this.#signature();
     this.#names.clear();
@@ -32,7 +32,7 @@ export class NodeAddresses {
     this.#names.set(link.index, link.name);
   }
 
-  /** Forgets the link with its addresses. Returns whether there were any. */
+  /** Removes the link and its addresses. Returns whether it had any. */
   linkRemoved(index: number): boolean {
     this.#names.delete(index);
     const removed = [...this.#entries].filter(([, entry]) => entry.interfaceIndex === index);
@@ -40,7 +40,7 @@ export class NodeAddresses {
     return removed.length > 0;
   }
 
-  /** Records one address. Returns whether that changed anything. */
+  /** Records one address. Returns whether the addresses changed. */
   addressChanged(entry: LinkAddress, present: boolean): boolean {
     const key = keyOf(entry);
     if (!isRelevant(entry) || this.#entries.has(key) === present) return false;

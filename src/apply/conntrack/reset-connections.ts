@@ -6,7 +6,7 @@ import { logSampled } from '../../base/log-sampled.js';
 import type { ObservedView } from '../../plan/operations/diff.js';
 import { servedFrontend } from './served-frontend.js';
 
-/** What StaleFlows does. */
+/** The part of `StaleFlows` that is used here. */
 export interface FlowCleaner {
   clean(frontends: readonly ServedFrontend[]): Promise<void>;
 }
@@ -18,8 +18,8 @@ export interface ResetConnectionsParts {
 }
 
 /**
- * Logs real servers that were deleted with open connections, and deletes the conntrack entries of their flows: the next packet
- * of such a flow is new to the kernel, which has no connection for it and resets it.
+ * Logs real servers that were deleted with open connections, and deletes the conntrack entries of their
+ * flows. The kernel then treats the next packet of such a flow as new, finds no connection and resets it.
  */
 export const resetConnections = async (
   purged: readonly PurgedServer[],

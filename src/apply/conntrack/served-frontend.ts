@@ -2,7 +2,7 @@ import { virtualServerKey, type VirtualServerIdentity } from '../../model/virtua
 import type { ServedFrontend } from '../../plan/stale-flows.js';
 import type { ObservedView } from '../../plan/operations/diff.js';
 
-/** A virtual server with the real servers that it has now; none where it is gone. */
+/** A virtual server with its current real servers; none if the virtual server does not exist. */
 export const servedFrontend = (identity: VirtualServerIdentity, observed: ObservedView): ServedFrontend => ({
   identity,
   realServers: new Set(observed.virtualServer(virtualServerKey(identity))?.realServers.keys()),

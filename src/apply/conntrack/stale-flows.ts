@@ -19,31 +19,31 @@ export interface StaleFlowsParts {
     flows(query: FlowQuery): Promise<readonly Flow[]>;
     delete(flows: readonly Flow[]): Promise<readonly Outcome[]>;
   };
-  /** The frontend as it is now. */
+  /** The frontend with its current real servers. */
   readonly frontendOf: (identity: VirtualServerIdentity) => ServedFrontend;
   readonly log: Logger;
-  /** Told of each cleaning of a protocol's flows; must not throw. */
+  /** Called after each cleaning of a protocol's flows; must not throw. */
   readonly onCleaned?: (cleaning: { family: Family; seconds: number; deleted: number }) => void;
 }
 
-/** Since the start. */
+/** Totals since the start of the process. */
 export interface StaleFlowCounts {
   readonly deleted: number;
-  /** Deletions that the kernel refused, and dumps that it did not give. */
+  /** Deletions that the kernel rejected, and dumps that failed. */
   readonly failed: number;
 }
 
 const nameOf = ({ query }: FrontendGroup): string => `${query.family} ${query.protocol}`;
 
 /**
- * Deletes the kernel's entries of flows that go where nobody answers any more, so that the next packet of such a flow is
- * given to a real server that does. What fails is tried again with the next call, also one for no frontend.
+ * Deletes conntrack entries of flows to real servers that no longer serve them, so the next packet of such a
+ * flow gets another real server. Every call, even one without frontends, retries earlier failures.
  */
 export class StaleFlows {
   readonly #counts = { deleted: 0, failed: 0 };
-  /** What could not be cleaned. Its real servers may be others by the next try. */
+  /** Frontends whose cleaning failed. Their real servers may change before the next attempt. */
   readonly #failed = new Map<VirtualServerKey, VirtualServerIdentity>();
-  /** By family and protocol, why the last try failed. */
+  /** Why the last attempt failed, by family and protocol. */
   readonly #failures = new StateLog();
 
   constructor(private readonly parts: StaleFlowsParts) {}
@@ -53,8 +53,8 @@ export class StaleFlows {
   }
 
   /**
-   * To be called for frontends whose real servers changed, once the kernel's table has them so: one dump for each family and
-   * protocol. Never throws for what the kernel refuses.
+   * Call this for frontends whose real servers changed, after the kernel applied the change. Makes one dump
+   * per family and protocol. Never throws for an error of the kernel.
    */
   async clean(frontends: readonly ServedFrontend[]): Promise<void> {
     const failed = [...this.#failed.values()].map((identity) => this.parts.frontendOf(identity));
@@ -75,7 +75,7 @@ export class StaleFlows {
     }
   }
 
-  /** Gives what went wrong, if anything did, and whether another try would be in vain: the kernel has no ctnetlink. */
+  /** Returns the problem, if any, and whether a retry is futile because the kernel has no ctnetlink. */
   async #cleanGroup({
     query,
     frontends,

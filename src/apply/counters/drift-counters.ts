@@ -1,7 +1,7 @@
 import type { Operation } from '../../model/operation.js';
 import type { OperationCounters } from './operation-counters.js';
 
-/** What somebody else may change in the kernel. */
+/** An object that another program may change in the kernel. */
 export type DriftingObject =
   | 'address'
   | 'virtual-server'
@@ -10,10 +10,10 @@ export type DriftingObject =
   | 'interface'
   | 'kernel-setting';
 
-/** How it was not as we left it. */
+/** How the object differs from the desired state. */
 export type DriftKind = 'missing' | 'extra' | 'differs';
 
-/** What had to be done tells what somebody else had done. */
+/** The drift that each repair operation implies. */
 const driftOf: Readonly<Record<Operation['kind'], readonly [DriftingObject, DriftKind]>> = {
   'add-virtual-server': ['virtual-server', 'missing'],
   'update-virtual-server': ['virtual-server', 'differs'],
@@ -33,7 +33,9 @@ export interface DriftCount {
   readonly count: number;
 }
 
-/** What there can be: each is told from the start, so that the first drift is an increase. */
+/**
+ * All combinations. Each is reported from the start, so a counter's first drift is visible as an increase.
+ */
 const allDrifts: readonly (readonly [DriftingObject, DriftKind])[] = [
   ...Object.values(driftOf),
   ['packet-rule', 'differs'],
@@ -41,7 +43,7 @@ const allDrifts: readonly (readonly [DriftingObject, DriftKind])[] = [
   ['kernel-setting', 'differs'],
 ];
 
-/** Counts what had to be put right because somebody else had changed it. */
+/** Counts repairs of changes that another program made. */
 export class DriftCounters {
   readonly #counts = new Map<string, number>();
 
@@ -60,7 +62,7 @@ export class DriftCounters {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + number);
   }
 
-  /** Counts the operations that the work performs. */
+  /** Counts the operations that `repair` applies. */
   async countDuring<T>(repair: () => Promise<T>): Promise<T> {
     const before = this.operations.applied();
     try {

@@ -1,9 +1,9 @@
 import type { Operation, Outcome } from '../../model/operation.js';
 
-/** How often operations of a kind ended so. */
+/** How often operations of this kind had this outcome. */
 export interface OperationCount {
   readonly kind: Operation['kind'];
-  /** `applied`, `unknown`, or the errno's name. */
+  /** `applied`, `unknown`, or the name of the errno. */
   readonly outcome: string;
   readonly count: number;
 }
@@ -25,12 +25,12 @@ export class OperationCounters {
     );
   }
 
-  /** How many of each kind were applied so far. */
+  /** Applied operations of each kind. */
   applied(): ReadonlyMap<Operation['kind'], number> {
     return new Map([...this.#counts].map(([kind, words]) => [kind, words.get('applied') ?? 0]));
   }
 
-  /** All counts so far, by `kind outcome`. */
+  /** All counts, by `kind outcome`. */
   snapshot(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.counts().map(({ kind, outcome, count }) => [`${kind} ${outcome}`, count]));
   }

@@ -2,10 +2,12 @@ import type { Protocol } from '../../base/protocol.js';
 import { protocolOfKey, virtualServerKey, type VirtualServerKey } from '../../model/virtual-server.js';
 import type { DrainingServers, DrainStep, PurgedServer } from '../../plan/drain/drain-step.js';
 
-/** How a drain ends: without connections, by what purged it, or because the real server is wanted again or its virtual server went. */
+/**
+ * How a drain ends: idle, purged for the given reason, or withdrawn because the real server is desired again
+ * or its virtual server was deleted.
+ */
 export type DrainEnd = 'idle' | PurgedServer['reason'] | 'withdrawn';
 
-/** Drains of one protocol. */
 export interface DrainCounts {
   readonly started: number;
   readonly ended: Readonly<Record<DrainEnd, number>>;
@@ -21,7 +23,7 @@ const zeroCounts = (): MutableDrainCounts => ({
   ended: { idle: 0, dead: 0, 'node-gone': 0, deadline: 0, withdrawn: 0 },
 });
 
-/** Counts drains as they begin and end. */
+/** Counts the drains that started and ended. */
 export class DrainCounters {
   readonly #counts: Readonly<Record<Protocol, MutableDrainCounts>> = {
     TCP: zeroCounts(),
@@ -33,7 +35,7 @@ export class DrainCounters {
     return this.#counts;
   }
 
-  /** Takes in one look at what drained before it. */
+  /** Records one drain step, given the real servers that were draining before it. */
   recordStep(
     drainingBefore: (key: VirtualServerKey) => DrainingServers,
     { delete: deletions, purged, stillDraining }: DrainStep,
@@ -48,7 +50,7 @@ export class DrainCounters {
       const of = virtualServerKey(operation.of);
       const counts = this.#of(of);
       counts.ended.idle += 1;
-      // What has no connections at the first check drained for no time.
+      // A real server that is idle at its first check starts and ends its drain in the same step.
       if (drainingBefore(of).has(operation.server.key)) counts.ended.withdrawn -= 1;
       else counts.started += 1;
     }
@@ -59,13 +61,13 @@ export class DrainCounters {
     }
   }
 
-  /** What goes by mark does not drain. */
+  /** Virtual servers identified by a firewall mark never drain. */
   #of(key: VirtualServerKey): MutableDrainCounts {
     return this.#counts[protocolOfKey(key) ?? 'TCP'];
   }
 }
 
-/** How many of the virtual servers, each counted as often as is said, have which protocol. */
+/** Sums the counts of virtual servers by protocol. */
 export const countByProtocol = (
   counted: Iterable<readonly [VirtualServerKey, number]>,
 ): Readonly<Record<Protocol, number>> => {

@@ -19,7 +19,7 @@ export interface DrainsParts {
   readonly ipvs: Pick<IpvsReads, 'realServers'>;
   readonly state: EngineState;
   readonly desired: DesiredView;
-  /** What real servers were made of. */
+  /** The endpoints behind the real servers. */
   readonly endpoints: {
     formerEndpoint(of: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined;
   };
@@ -31,29 +31,29 @@ export interface DrainsParts {
   readonly now: () => number;
 }
 
-/** A draining real server; it has connections. */
+/** A draining real server with open connections. */
 export interface Drain {
   readonly virtualServer: VirtualServerKey;
   readonly realServer: RealServerKey;
-  /** Milliseconds of the clock of `now`. */
+  /** In milliseconds of the clock of `now`. */
   readonly since: number;
-  /** What it was made of, as last seen; undefined if that was before this process. */
+  /** The last known endpoint of the real server; undefined if only an earlier process knew it. */
   readonly endpoint: Endpoint | undefined;
   readonly departure: Departure | undefined;
-  /** Whether no Service asks for the whole virtual server any more. */
+  /** Whether the virtual server is orphaned. */
   readonly isOrphaned: boolean;
 }
 
-/** Virtual servers that are read before the event loop gets its turn. */
+/** Virtual servers to read before yielding to the event loop. */
 const readsPerTurn = 64;
 
-/** Checking what drains takes at most one part in so many of the time, however much drains. */
+/** Checking drains takes at most 1/20 of the time, regardless of how many real servers drain. */
 const checkTimeDivisor = 20;
 
-/** The draining real servers: reads them, and says which of them have ended. */
+/** Checks the draining real servers and decides which drains have ended. */
 export class Drains {
   readonly counters = new DrainCounters();
-  /** When to check all of them again. */
+  /** When the next check of all draining real servers is due. */
   #nextCheck = 0;
 
   constructor(private readonly parts: DrainsParts) {}
@@ -66,18 +66,21 @@ export class Drains {
     return this.#index.draining;
   }
 
-  /** How many real servers drain. */
+  /** The number of draining real servers. */
   get size(): number {
     return this.#index.size;
   }
 
-  /** Milliseconds until the next check: of what reaches its deadline, or of all, which costs one dump for each virtual server. */
+  /**
+   * Milliseconds until the next check: of real servers that reach their deadline, or of all, which costs one
+   * dump per virtual server.
+   */
   get nextCheckDelay(): number {
     const next = Math.min(this.#nextCheck, this.#index.nextDeadline ?? Infinity);
     return Math.max(0, next - this.parts.now());
   }
 
-  /** When the longest drain began. Looks at all of them. */
+  /** When the longest drain began. Visits every draining real server. */
   get oldestStart(): number | undefined {
     let oldest: number | undefined;
     for (const servers of this.draining.values())
@@ -85,7 +88,6 @@ export class Drains {
     return oldest;
   }
 
-  /** All draining real servers, one by one. */
   *all(): Iterable<Drain> {
     const { endpoints, state } = this.parts;
     for (const [virtualServer, servers] of this.draining)
@@ -97,17 +99,18 @@ export class Drains {
       }
   }
 
-  /** Nodes that may be deleted: something drains on them that did not leave as a pod does that is deleted. */
+  /**
+   * Nodes that may be deleted: a real server on them drains although its endpoint was not seen terminating.
+   */
   nodesToCheck(): ReadonlySet<string> {
     return this.#index.suspectNodes();
   }
 
-  /** How many real servers of the node drain. */
+  /** The number of draining real servers on the node. */
   countOnNode(nodeName: string): number {
     return this.#index.countOnNode(nodeName);
   }
 
-  /** Checks all draining real servers. */
   async checkAll(): Promise<DrainStep> {
     const { now } = this.parts;
     const started = now();
@@ -116,13 +119,15 @@ export class Drains {
     return step;
   }
 
-  /** The virtual servers to check now; undefined: all. */
+  /** The virtual servers whose check is due; undefined if all are due. */
   takeDue(): ReadonlySet<VirtualServerKey> | undefined {
     const now = this.parts.now();
     return now >= this.#nextCheck ? undefined : this.#index.takeDue(now);
   }
 
-  /** Checks what drains in these virtual servers. The deletions of the step are to be made. */
+  /**
+   * Checks the draining real servers of these virtual servers. The caller applies the deletions of the step.
+   */
   async check(keys: readonly VirtualServerKey[]): Promise<DrainStep> {
     const { state, endpoints, isNodeDeleted, drainSettings, desired, now } = this.parts;
     const { observations, unreadable } = await this.#read(keys);
@@ -145,7 +150,10 @@ export class Drains {
     return step;
   }
 
-  /** Reads the virtual servers with draining real servers. Nothing is read of those where nothing drains any more. */
+  /**
+   * Reads the virtual servers that have draining real servers; skips those where no real server drains any
+   * more.
+   */
   async #read(keys: readonly VirtualServerKey[]): Promise<{
     readonly observations: ReadonlyMap<VirtualServerKey, readonly RealServerObservation[]>;
     readonly unreadable: readonly VirtualServerKey[];

@@ -17,17 +17,20 @@ import type { EngineState } from '../state/engine-state.js';
 export interface OrphansParts extends Omit<OrphanFacts, 'observed'> {
   readonly ipvs: Pick<IpvsReads, 'realServers'>;
   readonly state: EngineState;
-  /** All that is desired, orphans included. */
+  /** The desired state, orphaned virtual servers included. */
   readonly desired: DesiredView;
   readonly drainSettings: () => DrainSettings;
   readonly onUnreadable: UnreadableHandler;
   readonly log: Logger;
 }
 
-/** Virtual servers that are read before the event loop gets its turn. */
+/** Virtual servers to read before yielding to the event loop. */
 const readsPerTurn = 64;
 
-/** Decides by their connections which virtual servers become orphans, and which orphans end. */
+/**
+ * Decides which virtual servers become orphaned and when orphaned virtual servers are released, by their
+ * connections.
+ */
 export class Orphans {
   readonly #facts: OrphanFacts;
 
@@ -35,7 +38,7 @@ export class Orphans {
     this.#facts = { ...parts, observed: parts.state };
   }
 
-  /** Ends the orphans among these for which one of the reasons holds. */
+  /** Releases the orphaned virtual servers among these keys to which one of the reasons applies. */
   release(keys: Iterable<VirtualServerKey>, reasons: readonly OrphanEnd[]): void {
     const { state, log } = this.parts;
     const { orphans } = state.virtualServers;
@@ -51,7 +54,10 @@ export class Orphans {
     logSampled('orphan-released', released, (fields) => log.info(fields, 'Orphaned virtual server released'));
   }
 
-  /** Keeps those of these virtual servers that no Service asks for any more and that have open connections. */
+  /**
+   * Retains the virtual servers among these keys that no Service defines any more and that have open
+   * connections.
+   */
   async retain(keys: Iterable<VirtualServerKey>): Promise<void> {
     const { state, ipvs, onUnreadable, log } = this.parts;
     const retained: object[] = [];
@@ -59,7 +65,7 @@ export class Orphans {
       if (index % readsPerTurn === readsPerTurn - 1) await yieldToEventLoop();
       const { identity, key } = orphan.desired.server;
       const realServers = await tryReadRealServers(ipvs, identity, onUnreadable);
-      // Whether it has connections is not known: it stays until its next try.
+      // Its connections are unknown, so the virtual server stays until the next attempt.
       if (realServers === 'unreadable') continue;
       let connections = 0;
       for (const server of realServers) connections += server.activeConnections + server.inactiveConnections;

@@ -7,21 +7,27 @@ import type {
 } from '../../model/virtual-server.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 
-/** What reading asks of the IPVS client. */
+/** The read operations of the IPVS client. */
 export interface IpvsReads {
-  /** All of them; what comes or goes meanwhile, and what has its place beside that, may be missing or be there twice. */
+  /**
+   * Lists all virtual servers. Those created or deleted during the dump, and their neighbours in the kernel's
+   * table, may be missing or listed twice.
+   */
   virtualServersIncrementally(): Promise<readonly VirtualServerObservation[]>;
   virtualServer(identity: VirtualServerIdentity): Promise<VirtualServerObservation | undefined>;
   realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]>;
 }
 
-/** Whether the kernel would not tell, or not in words that we know: that is about what was asked for and nothing else. */
+/**
+ * Whether the kernel rejected the read or returned an invalid reply. Such an error concerns only the object
+ * that was read.
+ */
 export const isReadError = (error: unknown): error is ReadError =>
   error instanceof NetlinkError || error instanceof ProtocolError;
 
 export type ReadError = NetlinkError | ProtocolError;
 
-/** Is told of a virtual server that cannot be read; others are read all the same. */
+/** Called for a virtual server that cannot be read; reading continues with the others. */
 export type UnreadableHandler = (identity: VirtualServerIdentity, error: ReadError) => void;
 
 const orUnreadable = async <Read>(
@@ -38,7 +44,7 @@ const orUnreadable = async <Read>(
   }
 };
 
-/** Its real servers, where the kernel tells. */
+/** Reads the real servers of a virtual server. */
 export const tryReadRealServers = (
   ipvs: Pick<IpvsReads, 'realServers'>,
   of: VirtualServerIdentity,
@@ -46,7 +52,7 @@ export const tryReadRealServers = (
 ): Promise<readonly RealServerObservation[] | 'unreadable'> =>
   orUnreadable(ipvs.realServers(of), of, onUnreadable);
 
-/** Counters and connection counts are not part of what is compared: they would only hold memory. */
+/** Counters are not compared, and keeping them would waste memory. */
 export const withoutStatistics = (observation: VirtualServerObservation): VirtualServer => {
   const { key, identity, scheduler, persistence, flags } = observation;
   return { key, identity, scheduler, persistence, flags };
@@ -62,7 +68,7 @@ export interface VirtualServerSnapshot {
   readonly realServers: readonly RealServer[];
 }
 
-/** One virtual server as the kernel has it now, undefined where it has none. */
+/** Reads one virtual server; undefined if the kernel does not have it. */
 export const readVirtualServer = async (
   ipvs: IpvsReads,
   identity: VirtualServerIdentity,
@@ -73,7 +79,7 @@ export const readVirtualServer = async (
   return { server: withoutStatistics(server), realServers: realServers.map(toRealServer) };
 };
 
-/** The same, where the kernel tells. */
+/** Like `readVirtualServer`, but reports read errors to `onUnreadable`. */
 export const tryReadVirtualServer = (
   ipvs: IpvsReads,
   identity: VirtualServerIdentity,

@@ -9,12 +9,12 @@ import { tryReadVirtualServer, type IpvsReads, type UnreadableHandler } from './
 export interface RereadParts {
   readonly ipvs: IpvsReads;
   readonly state: EngineState;
-  /** Whether a virtual server that a Service asks for is to be ours, whoever made it. */
+  /** Whether the Service adopts the virtual server even if another program created it. */
   readonly adoptForeign: (identity: VirtualServerIdentity) => boolean;
   readonly onUnreadable: UnreadableHandler;
 }
 
-/** Reads the virtual servers that are unconfirmed; gives those that could be read. One that cannot be read costs nothing else. */
+/** Reads the unconfirmed virtual servers and returns the keys of those that could be read. */
 export const rereadUnconfirmed = async ({
   ipvs,
   state,

@@ -23,22 +23,22 @@ import type { EngineState } from '../state/engine-state.js';
 export interface ResyncParts {
   readonly ipvs: IpvsReads;
   readonly state: EngineState;
-  /** The addresses on kube-ipvs0 now. */
+  /** The VIPs on kube-ipvs0. */
   readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
-  /** Whether a virtual server that is not known yet is ours. */
+  /** Whether kube-ipvs owns a virtual server that it does not know yet. */
   readonly isOurs: (identity: VirtualServerIdentity) => boolean;
-  /** Whether a Service asks for it. */
+  /** Whether a Service defines the virtual server. */
   readonly isDesired: (key: VirtualServerKey) => boolean;
   readonly onUnreadable: UnreadableHandler;
 }
 
-/** What a dump of all virtual servers lists. */
+/** The virtual servers that one dump lists. */
 interface Listing {
   readonly ours: VirtualServer[];
   readonly foreign: Map<VirtualServerKey, VirtualServerIdentity>;
 }
 
-/** What is read and compared between two turns of the event loop takes no longer. */
+/** Maximum time between two turns of the event loop. */
 const maximumTurnMilliseconds = 5;
 
 const sameRealServers = (a: ReadonlyMap<unknown, RealServer>, b: readonly RealServer[]): boolean =>
@@ -49,20 +49,21 @@ const sameRealServers = (a: ReadonlyMap<unknown, RealServer>, b: readonly RealSe
   });
 
 /**
- * Reads the kernel in slices and brings the engine's state up to date; gives the keys that drifted, for the reconciler to repair.
- * One dump lists all virtual servers and addresses; real servers cost a dump each, so a slice reads only some of them.
+ * Reads the kernel in slices, updates the engine's state and returns the keys that drifted, which the
+ * reconciler repairs. One dump lists all virtual servers and addresses; real servers cost one dump per
+ * virtual server, so a slice reads only some of them.
  */
 export class Resync {
   #queue: VirtualServerIdentity[] = [];
 
   constructor(private readonly parts: ResyncParts) {}
 
-  /** How many virtual servers' real servers this round has still to read. */
+  /** The number of virtual servers whose real servers this round has not read yet. */
   get remaining(): number {
     return this.#queue.length;
   }
 
-  /** Whether a foreign virtual server is ours by what is known now: the next round adopts it. */
+  /** Whether kube-ipvs owns a virtual server that is recorded as foreign. The next round adopts it. */
   get hasMisclassified(): boolean {
     for (const identity of this.parts.state.virtualServers.foreign.values())
       if (this.parts.isOurs(identity)) return true;
@@ -70,8 +71,8 @@ export class Resync {
   }
 
   /**
-   * Begins a round: compares all virtual servers and addresses, and reads those that are new to us whole. `ignoreKnown`: reads
-   * all of them whole.
+   * Begins a round: compares all virtual servers and addresses, and reads new virtual servers with their real
+   * servers. With `ignoreKnown`, reads the real servers of every virtual server.
    */
   async begin({ ignoreKnown = false }: { readonly ignoreKnown?: boolean } = {}): Promise<DirtyKeys> {
     const { virtualServers } = this.parts.state;
@@ -110,7 +111,7 @@ export class Resync {
     return listing;
   }
 
-  /** Takes in how a known virtual server is set up; gives whether that drifted. */
+  /** Records the settings of a known virtual server. Returns whether they drifted. */
   #compare(server: VirtualServer): boolean {
     const { state } = this.parts;
     const known = state.virtualServer(server.key);
@@ -119,7 +120,7 @@ export class Resync {
     return true;
   }
 
-  /** Takes in that virtual servers of ours are gone; gives them. */
+  /** Records that virtual servers no longer exist, and returns their keys. */
   async #removeUnlisted(listed: ReadonlySet<VirtualServerKey>): Promise<readonly VirtualServerKey[]> {
     const { state } = this.parts;
     const removed: VirtualServerKey[] = [];
@@ -133,8 +134,9 @@ export class Resync {
   }
 
   /**
-   * Whether it exists although the dump does not list it. The attempt to create it tells that of what is desired; but no
-   * operation tells it of what only waits for the end of its connections.
+   * Whether the virtual server exists although the dump does not list it. An orphaned virtual server must be
+   * checked, because no operation is sent that would detect it; for a desired one, the attempt to create it
+   * does.
    */
   async #stillExists({ key, identity }: VirtualServer): Promise<boolean> {
     const { ipvs, isDesired, onUnreadable } = this.parts;
@@ -142,7 +144,10 @@ export class Resync {
     return (await tryReadVirtualServer(ipvs, identity, onUnreadable)) !== undefined;
   }
 
-  /** Reads a virtual server of ours whole. It is known to exist; nothing is done to it until its real servers can be read. */
+  /**
+   * Reads one of kube-ipvs's virtual servers with its real servers. No operation is sent for it until its
+   * real servers are known.
+   */
   async #adopt(server: VirtualServer): Promise<void> {
     const { ipvs, state, onUnreadable } = this.parts;
     const revision = state.virtualServers.revision(server.key);
@@ -155,7 +160,7 @@ export class Resync {
     state.virtualServers.read(server.identity, { server, realServers }, { isAdopted: true, revision });
   }
 
-  /** What the round before did not come to is read first, so that everything has its turn. */
+  /** Virtual servers that the previous round did not reach come first, so every one is read eventually. */
   #enqueue(identities: readonly VirtualServerIdentity[]): void {
     const unfinished = new Set(this.#queue.map(virtualServerKey));
     const isUnfinished = (identity: VirtualServerIdentity): boolean =>
@@ -166,7 +171,7 @@ export class Resync {
         : [...identities.filter(isUnfinished), ...identities.filter((each) => !isUnfinished(each))];
   }
 
-  /** Compares the real servers of the next virtual servers, at most `count`. */
+  /** Compares the real servers of up to `count` virtual servers from the queue. */
   async step(count: number): Promise<DirtyKeys> {
     const { ipvs, state, onUnreadable } = this.parts;
     const drifted = new Set<VirtualServerKey>();
@@ -191,7 +196,7 @@ export class Resync {
     return dirtyKeys({ virtualServers: drifted });
   }
 
-  /** Compares the addresses on kube-ipvs0 alone; gives those that drifted. */
+  /** Compares only the addresses on kube-ipvs0. Returns those that drifted. */
   async readAddresses(): Promise<DirtyKeys['addresses']> {
     return this.parts.state.setAddresses(await this.parts.dummyAddresses());
   }

@@ -7,14 +7,14 @@ export interface ForeignCheckParts {
   readonly ipvs: IpvsReads;
   readonly state: EngineState;
   readonly foreign: Pick<ForeignVirtualServers, 'conflictAt' | 'size'>;
-  /** Whether a virtual server that a Service asks for is to be ours, whoever made it. */
+  /** Whether the Service adopts the virtual server even if another program created it. */
   readonly adoptForeign: (identity: VirtualServerIdentity) => boolean;
   readonly onUnreadable: UnreadableHandler;
 }
 
 /**
- * Reads the foreign virtual servers among these that Services ask for: one that is gone is free, and one that a Service adopts
- * becomes ours as it is. One that cannot be read stays foreign.
+ * Reads the foreign virtual servers that Services define among these keys. A deleted one becomes free, and an
+ * adopted one becomes owned unchanged. An unreadable one stays foreign.
  */
 export const checkForeign = async (
   keys: Iterable<VirtualServerKey>,

@@ -5,23 +5,22 @@ import type { PacketRules } from '../packet-rules/packet-rules.js';
 
 export interface TakeOverParts {
   readonly packetRules: Pick<PacketRules, 'state' | 'apply' | 'hasFailed'>;
-  /** The VIPs on kube-ipvs0 now. */
+  /** The VIPs on kube-ipvs0. */
   readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
 }
 
 /**
- * The first sync of the first kube-ipvs after another proxy, which left virtual servers and VIPs but no packet rules of ours. Our
- * tables are marked from their first moment until that sync has come to its end, so that a process that follows one that was
- * killed before goes on with it.
+ * The first sync after another service proxy that left virtual servers and VIPs. The packet rules carry a
+ * take-over marker until that sync completes, so the next process continues an interrupted take-over.
  */
 export class TakeOver {
   readonly #inProgress = new Set<Family>();
-  /** Families whose tables are marked longer than they should be, as a deletion was refused. */
+  /** Families whose take-over markers are still to be deleted. */
   readonly #marked = new Set<Family>();
 
   constructor(private readonly parts: TakeOverParts) {}
 
-  /** To be called before anything is changed. */
+  /** Call this before any change to the kernel. */
   async detect(): Promise<void> {
     const { packetRules, dummyAddresses } = this.parts;
     const familiesWithVips = new Set((await dummyAddresses()).map(familyOf));
@@ -36,17 +35,20 @@ export class TakeOver {
     return this.#inProgress.has(family);
   }
 
-  /** What a table that is made now is to hold, so that the next process knows. */
+  /** The take-over markers that a new table contains from the start. */
   markers(family: Family): readonly SetElement[] {
     return this.#inProgress.has(family) ? takeOverElements(family) : [];
   }
 
-  /** A sync has come to its end: what others make from now on is theirs, and meant. */
+  /**
+   * Ends the take-over after a completed sync: from now on, virtual servers that another program creates are
+   * foreign.
+   */
   async end(): Promise<void> {
     for (const family of this.#inProgress) this.#marked.add(family);
     this.#inProgress.clear();
     for (const family of this.#marked) {
-      // What is asked of a family in trouble is held to be done.
+      // The packet rules defer the operations of a failed family without deleting its markers.
       if (this.parts.packetRules.hasFailed(family)) continue;
       const operations = takeOverElements(family).map(
         (element) => ({ kind: 'delete-element', element }) as const,

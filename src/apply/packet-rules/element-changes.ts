@@ -3,7 +3,7 @@ import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import { tableName, type SetElement } from '../../nftables/declarations.js';
 import { setDeclaration } from '../../plan/packet-rules/packet-table.js';
 
-/** Elements by their sets. */
+/** Groups the elements by set. */
 const bySet = (elements: Iterable<SetElement>): ReadonlyMap<string, readonly SetElement[]> => {
   const sets = new Map<string, SetElement[]>();
   for (const element of elements) {
@@ -14,7 +14,7 @@ const bySet = (elements: Iterable<SetElement>): ReadonlyMap<string, readonly Set
   return sets;
 };
 
-/** The changes that make the elements come or go, one for each of their sets. */
+/** The changes that add or delete the elements, one per set. */
 export const elementChanges = (
   kind: 'add-elements' | 'delete-elements',
   family: Family,

@@ -3,7 +3,7 @@ import type { TransactionOutcome } from '../../kernel/nftables/transaction-outco
 import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import type { SetDeclaration, SetElement, TableDeclaration } from '../../nftables/declarations.js';
 
-/** The part of the nftables client that the packet rules need. */
+/** The part of the nftables client that `PacketRules` needs. */
 export interface PacketRulesClient {
   table(family: Family, name: string): Promise<TableDeclaration | undefined>;
   elements(family: Family, table: string, set: SetDeclaration): Promise<readonly SetElement[]>;

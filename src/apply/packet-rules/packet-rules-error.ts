@@ -1,10 +1,10 @@
 import { BaseError } from '../../base/errors.js';
 
-/** The kernel refused our tables; the message says which part. */
+/** The kernel rejected the nftables tables; the message names the rejected part. */
 export class PacketRulesError extends BaseError {
   constructor(
     message: string,
-    /** '': the kernel gave no answer. */
+    /** Empty if the kernel did not reply. */
     readonly errno: string,
   ) {
     super(message);

@@ -2,10 +2,13 @@ import type { Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { tableName } from '../../nftables/declarations.js';
 
-/** Why the rules of a family were declared: for the first time, because of a change of ours, or of another program. */
+/**
+ * Why the rules of a family were declared: for the first time, after a change of the desired rules, or after
+ * a change by another program.
+ */
 export type DeclarationCause = 'first' | 'changed' | 'repaired';
 
-/** The log lines of the packet rules. */
+/** Writes the log lines of the packet rules. */
 export class PacketRulesLog {
   constructor(private readonly log: Logger) {}
 

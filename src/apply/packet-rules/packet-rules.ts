@@ -25,15 +25,18 @@ import {
 
 export interface PacketRulesParts {
   readonly client: PacketRulesClient;
-  /** Those that this kernel has rules for. */
+  /** The families that the kernel supports. */
   readonly families: readonly Family[];
-  /** What the rules of a family are to be now, given the prefix lengths of source ranges in use. */
+  /** The desired rules of a family, given the prefix lengths of the source ranges in use. */
   readonly declaration: (family: Family, sourceLengths: readonly number[]) => TableDeclaration;
-  /** What a table that is made anew is to hold from its first moment. */
+  /** The elements that a new table contains from the start. */
   readonly initialElements: (family: Family) => Iterable<SetElement>;
-  /** The tables are not as they were known: their elements are to be read again. */
+  /** Called when the tables differ from the known state, so their elements must be read again. */
   readonly onUntrusted: () => void;
-  /** Told of each transaction that the kernel refused, and of rules that somebody changed and that were mended; must not throw. */
+  /**
+   * Called for each transaction that the kernel rejected, and when rules changed by another program were
+   * repaired; must not throw.
+   */
   readonly onEvent?: (what: 'refused' | 'mended', family: Family) => void;
   readonly log: Logger;
 }
@@ -47,24 +50,27 @@ const isOurs = (set: SetDeclaration): boolean => {
   return declared !== undefined && sameSet(set, declared);
 };
 
-/** Whether our picture of the elements is wrong: they are to be read again, instead of looking for the one at fault. */
+/**
+ * Whether the errno shows that the known elements are wrong. The elements are then read again, and the
+ * failing one is not searched for.
+ */
 const isStaleView = (errno: string): boolean => errno === 'ENOENT' || errno === 'EEXIST';
 
 /**
- * Owns our nftables tables: declares their rules where they are not as they should be, and afterwards changes only elements. A
- * table of an older version, or one that somebody changed, is exchanged in one transaction, elements included, so that no
- * packet ever meets half of it.
+ * Manages the nftables tables of kube-ipvs: declares rules that differ from the desired ones, and otherwise
+ * changes only elements. Replaces an outdated or altered table in one transaction, elements included, so
+ * packets never meet half a table.
  */
 export class PacketRules {
-  /** The texts of the tables as the kernel is known to have them. */
+  /** The texts of the tables that the kernel is known to have. */
   readonly #declared = new Map<Family, string>();
-  /** By family, why its rules could not be declared. */
+  /** Why the rules of a family could not be declared. */
   readonly #failures = new Map<Family, string>();
-  /** Those of them whose elements could not be read. */
+  /** The failed families whose elements could not be read. */
   readonly #unreadable = new Set<Family>();
-  /** Families whose rules were declared, or found to be right, before. */
+  /** Families whose rules were declared, or found unchanged, at least once. */
   readonly #declaredBefore = new Set<Family>();
-  /** Families that had a table when that was looked at last. */
+  /** Families that had a table at the last check. */
   readonly #present = new Set<Family>();
   readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
 
@@ -74,7 +80,10 @@ export class PacketRules {
     this.#log = new PacketRulesLog(parts.log);
   }
 
-  /** Whether the kernel has a table of ours for the family already, and whether it is marked as taking over from another proxy. */
+  /**
+   * Whether the kernel already has a kube-ipvs table for the family, and whether that table has a take-over
+   * marker.
+   */
   async state(family: Family): Promise<'none' | 'taking-over' | 'ours'> {
     if (!this.parts.families.includes(family)) return 'none';
     const present = await this.parts.client.table(family, tableName);
@@ -85,24 +94,24 @@ export class PacketRules {
     return marks.length > 0 ? 'taking-over' : 'ours';
   }
 
-  /** Whether the rules of the family could not be declared when that was tried last. */
+  /** Whether the last attempt to declare the rules of the family failed. */
   hasFailed(family: Family): boolean {
     return this.#failures.has(family);
   }
 
-  /** Why the rules of the family are not as they should be. */
+  /** The error of the last attempt to declare the rules of the family. */
   lastErrorOf(family: Family): string | undefined {
     return this.#failures.get(family);
   }
 
-  /** The families whose rules are not refused. */
+  /** The families whose rules did not fail at the last attempt. */
   get inForce(): readonly Family[] {
     return this.parts.families.filter((family) => !this.#failures.has(family));
   }
 
   /**
-   * Makes the rules as they should be, where they are not known to be; false where the kernel refused any: to be tried again
-   * later. Until then the elements of that family are deferred, and everything else goes on.
+   * Declares the rules that are not known to match. Returns false if the kernel rejected any; the elements of
+   * such a family are deferred until a later attempt succeeds.
    */
   async declare(): Promise<boolean> {
     for (const family of this.parts.families) {
@@ -118,21 +127,24 @@ export class PacketRules {
     return this.#failures.size === 0;
   }
 
-  /** The text of the family's table as it is to be; beside `present`, where that has more sets for source ranges. */
+  /**
+   * The desired text of the family's table. Sets for source ranges that `present` has in addition are
+   * included.
+   */
   desiredText(family: Family, present?: TableDeclaration): string {
     for (const set of present?.sets ?? []) this.#recordSourceLength(family, set.name);
     return cachedTableText(this.#desiredTable(family));
   }
 
-  /** Somebody else may have changed the tables: the next `declare` looks at the kernel. */
+  /** Call this when another program may have changed the tables. The next `declare` reads the kernel. */
   invalidate(): void {
     this.#declared.clear();
   }
 
   /**
-   * All elements of the families that the kernel has in sets that we know, but for the marks of a take-over; of a table that is
-   * not there, what it will hold when it is made anew. A family whose elements cannot be read is in trouble until they can, and
-   * costs the others nothing.
+   * Reads all elements of the families in known sets, except take-over markers; for a missing table, returns
+   * its initial elements. A family whose elements cannot be read is recorded as failed and does not affect
+   * the other families.
    */
   async read(of: readonly Family[] = this.parts.families): Promise<readonly SetElement[]> {
     const elements: SetElement[] = [];
@@ -150,7 +162,7 @@ export class PacketRules {
     return elements;
   }
 
-  /** A table that was declared is known and not read again. */
+  /** A declared table is known and not read again. */
   async #elements(family: Family): Promise<readonly SetElement[]> {
     const desired = this.#desiredTable(family);
     const isKnown = this.#declared.get(family) === cachedTableText(desired);
@@ -158,7 +170,9 @@ export class PacketRules {
     return present === undefined ? [...this.parts.initialElements(family)] : this.#readElements(present);
   }
 
-  /** Sets for source ranges stay declared once they were seen: elements of theirs may be put there again. */
+  /**
+   * Sets for source ranges stay declared once they were seen, because elements may be added to them again.
+   */
   async #readTable(family: Family): Promise<TableDeclaration | undefined> {
     const present = await this.parts.client.table(family, tableName);
     if (present === undefined) this.#present.delete(family);
@@ -171,7 +185,10 @@ export class PacketRules {
     return this.parts.declaration(family, [...this.#sourceLengths[family]]);
   }
 
-  /** One outcome an operation, in order; each family's in one transaction. One bad element does not hold up the others. */
+  /**
+   * Returns one outcome per operation, in order. Sends one transaction per family; one rejected element does
+   * not block the others.
+   */
   async apply(operations: readonly ElementOperation[]): Promise<readonly DeferrableOutcome[]> {
     const outcomes = new Map<ElementOperation, DeferrableOutcome>();
     for (const family of families) {
@@ -184,8 +201,8 @@ export class PacketRules {
   }
 
   /**
-   * While the rules of a family are not in force, nothing is sent but ownership markers: a table of ours that exists takes them,
-   * and they tell the next process which virtual servers are ours.
+   * While the rules of a family are not in force, only ownership markers are sent. An existing table accepts
+   * them, and the next process needs them to recognize its virtual servers.
    */
   async #defer(
     family: Family,
@@ -285,7 +302,8 @@ export class PacketRules {
       const found = await this.#repair(family);
       if (found !== 'right' || outcome.status === 'unknown' || isStaleView(outcome.errno)) {
         this.parts.onUntrusted();
-        // What is to go may be gone. What comes can be asked for twice; it tells the next process whose the virtual servers are.
+        // Elements to delete may already be gone. Additions can be repeated, and they include ownership
+        // markers that the next process needs.
         sent = operations.filter(({ kind }) => kind === 'add-element');
         if (found === 'wrong' || sent.length === 0) return;
         outcome = await this.#send(family, sent);
@@ -306,7 +324,7 @@ export class PacketRules {
     await this.#apply(family, sent.slice(half), outcomes);
   }
 
-  /** How the rules were found; but for `wrong` they are as they should be afterwards. */
+  /** The state in which the rules were found. After `right` and `mended` the rules match. */
   async #repair(family: Family): Promise<'right' | 'mended' | 'wrong'> {
     this.#declared.delete(family);
     try {

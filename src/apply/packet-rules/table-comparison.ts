@@ -4,7 +4,7 @@ import type { SetDeclaration, TableDeclaration } from '../../nftables/declaratio
 const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
   a.name < b.name ? -1 : Number(a.name > b.name);
 
-/** Equal for equal tables, whatever the order in which their parts were made. */
+/** The text is equal for equal tables, regardless of the order in which their parts were created. */
 const formatTable = (declaration: TableDeclaration): string =>
   tableText(
     {
@@ -16,7 +16,7 @@ const formatTable = (declaration: TableDeclaration): string =>
     { counters: false },
   );
 
-/** A declaration stays the same object while nothing changes, and every sync asks for its text. */
+/** A declaration stays the same object until it changes, and every sync needs its text. */
 const texts = new WeakMap<TableDeclaration, string>();
 
 export const cachedTableText = (declaration: TableDeclaration): string => {
@@ -30,7 +30,7 @@ export const sameSet = (a: SetDeclaration, b: SetDeclaration): boolean =>
 
 const hookText = ({ hook }: TableDeclaration['chains'][number]): string => JSON.stringify(hook ?? null);
 
-/** Whether the table can become the declared one by exchanging its rules and adding what is missing. */
+/** Whether the table can be updated by replacing its rules and adding missing sets and chains. */
 export const canUpdateInPlace = (present: TableDeclaration, desired: TableDeclaration): boolean =>
   present.sets.every((set) => desired.sets.some((other) => other.name === set.name && sameSet(set, other))) &&
   present.chains.every((chain) =>

@@ -8,7 +8,7 @@ import type { Refusal } from './decisions.js';
 import { logSampled } from '../../base/log-sampled.js';
 import { Retries, retryKindOf, type Failure, type RetryDelays } from './retries.js';
 
-/** What an operation is about, and what is tried again when it is refused. */
+/** The object of an operation. It is retried as a whole when the operation is refused. */
 export type RetryTarget =
   | { readonly kind: 'virtual-server'; readonly key: VirtualServerKey }
   | { readonly kind: 'address'; readonly address: IpAddress }
@@ -25,39 +25,39 @@ export const retryTargetName = (target: RetryTarget): string =>
 
 export interface RefusedOperationsParts {
   readonly log: Logger;
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
   readonly delays: RetryDelays | undefined;
 }
 
-/** What the kernel refused: tells of it, once for each reason, and knows when it is tried again. */
+/** The refused operations: logs each once per reason and schedules its retry. */
 export class RefusedOperations {
   readonly #retries: Retries<RetryTarget>;
-  /** Not told yet, each for a reason that is new. */
+  /** Failures that are not logged yet, each with a new reason. */
   #unlogged: { readonly givenUp: boolean; readonly fields: object }[] = [];
 
   constructor(private readonly parts: RefusedOperationsParts) {
     this.#retries = new Retries(parts.delays);
   }
 
-  /** How many things were refused the last time that they were tried. */
+  /** The number of objects whose last attempt the kernel refused. */
   get size(): number {
     return this.#retries.size;
   }
 
-  /** All of them, by the clock of the parts. */
+  /** All failures, with times of the clock `now`. */
   failures(): Iterable<Failure> {
     return this.#retries.failures();
   }
 
-  /** By kind, how many of them are left until they change or the next resync begins. */
+  /** By kind, the number of objects that are retried only when they change or when the next resync begins. */
   get givenUp(): Readonly<Record<RetryTarget['kind'], number>> {
     const counts = { 'virtual-server': 0, address: 0, element: 0 };
     for (const { kind } of this.#retries.givenUp()) counts[kind] += 1;
     return counts;
   }
 
-  /** In how many milliseconds something is to be tried again, if anything is. */
+  /** Milliseconds until the next retry; undefined if none is due by itself. */
   get nextRetry(): number | undefined {
     const due = this.#retries.nextDue;
     return due === undefined ? undefined : Math.max(0, due - this.parts.now());
@@ -69,19 +69,19 @@ export class RefusedOperations {
     { operation, reason }: { readonly operation: string; readonly reason: string },
   ): void {
     const name = retryTargetName(target);
-    // A real server of a virtual server that was itself refused says nothing new.
+    // If the virtual server was refused, failures of its real servers are consequences.
     if (this.#retries.hasFailed(name)) return;
     const kind = retryKindOf(refusal);
     if (this.#retries.recordFailure(name, target, { kind, reason }, this.parts.now()))
       this.#unlogged.push({ givenUp: kind === 'given-up', fields: { operation, reason } });
   }
 
-  /** What was given up is to be tried now, once. */
+  /** Makes everything that was given up due now, once. */
   retryGivenUp(): void {
     this.#retries.retryGivenUp(this.parts.now());
   }
 
-  /** Begins a run, and gives the dirty keys together with those whose retry is due. */
+  /** Begins a run. Returns the dirty keys plus those whose retry is due. */
   beginRun(dirty: DirtyKeys): DirtyKeys {
     this.#retries.beginRun();
     const due = this.#retries.takeDue(this.parts.now());
@@ -97,12 +97,14 @@ export class RefusedOperations {
     return { virtualServers, addresses, elements };
   }
 
-  /** Whether the key was refused in this run. */
+  /** Whether the kernel refused the key in this run. */
   isRefused(key: string): boolean {
     return this.#retries.hasFailed(key);
   }
 
-  /** What was tried in this run and not refused is as desired: its backoff starts anew the next time. */
+  /**
+   * Keys that were tried in this run without a refusal match the desired state, so their backoff is reset.
+   */
   recordSuccesses(tried: DirtyKeys): void {
     if (this.#retries.size === 0) return;
     const succeeded = [...tried.virtualServers, ...tried.addresses, ...tried.elements]

@@ -2,7 +2,7 @@ import { Backoff } from '../../base/async.js';
 import { DeadlineHeap } from '../../base/collections/deadline-heap.js';
 import type { Refusal } from './decisions.js';
 
-/** When what was refused is tried again. */
+/** When a refused operation is retried. */
 export type RetryKind = 'soon' | 'later' | 'given-up';
 
 interface Delays {
@@ -17,7 +17,7 @@ export const defaultRetryDelays: RetryDelays = {
   later: { firstMilliseconds: 500, maximumMilliseconds: 60_000 },
 };
 
-/** What was in doubt and stayed so is no less urgent than what was disturbed. */
+/** A reread that did not settle the state is as urgent as a transient error. */
 export const retryKindOf = (refusal: Refusal): RetryKind => {
   switch (refusal) {
     case 'retry':
@@ -38,28 +38,28 @@ interface RetryEntry<Item> {
   readonly backoff: Backoff | undefined;
   readonly since: number;
   readonly reason: string;
-  /** Infinity: only when it changes, or with the next resync. */
+  /** Infinity if it is retried only after a change or with the next resync. */
   readonly dueAt: number;
-  /** The run in which it failed last. */
+  /** The run of the last failure. */
   readonly run: number;
 }
 
-/** Something that failed and did not succeed since. Times are milliseconds of the clock of `failed`. */
+/** An object that failed and has not succeeded since. Times are milliseconds of the caller's clock. */
 export interface Failure {
   readonly what: string;
   readonly reason: string;
-  /** When it failed first. */
+  /** The time of the first failure. */
   readonly since: number;
-  /** When it is tried again; Infinity: not by itself. */
+  /** The time of the next attempt; Infinity if it is not retried by itself. */
   readonly dueAt: number;
 }
 
-/** What failed and is to be tried again, each with its own backoff: one bad object never delays another. */
+/** Schedules retries with a separate backoff per key, so one failing object never delays another. */
 export class Retries<Item> {
   readonly #entries = new Map<string, RetryEntry<Item>>();
   readonly #deadlines = new DeadlineHeap<string>((key, at) => this.#entries.get(key)?.dueAt === at);
   #run = 0;
-  /** What was due in this run. */
+  /** The keys that were due in this run. */
   #taken: readonly string[] = [];
 
   constructor(private readonly delays: RetryDelays = defaultRetryDelays) {}
@@ -68,7 +68,10 @@ export class Retries<Item> {
     return this.#entries.size;
   }
 
-  /** Begins a run, in which each key fails once at most. What the run before did not come to is due again. */
+  /**
+   * Begins a run; within a run each key is recorded as failed at most once. Keys that the previous run did
+   * not reach are due again.
+   */
   beginRun(): void {
     for (const key of this.#taken) {
       const entry = this.#entries.get(key);
@@ -83,12 +86,15 @@ export class Retries<Item> {
     return this.#entries.get(key)?.run === this.#run;
   }
 
-  /** Those that are tried again only when they change, or with the next resync. */
+  /** The items that are retried only when they change or with the next resync. */
   *givenUp(): Iterable<Item> {
     for (const { kind, item } of this.#entries.values()) if (kind === 'given-up') yield item;
   }
 
-  /** Records a failure at `now`, milliseconds of a monotonic clock. Returns whether it is the first failure, or one for another reason. */
+  /**
+   * Records a failure at `now`, in milliseconds of a monotonic clock. Returns whether the failure or its
+   * reason is new.
+   */
   recordFailure(
     key: string,
     item: Item,
@@ -113,12 +119,15 @@ export class Retries<Item> {
     if (entry.dueAt !== Infinity) this.#deadlines.push(key, entry.dueAt);
   }
 
-  /** Records that the key is as desired, or no longer desired. Returns whether it had failed before. */
+  /**
+   * Records that the key matches its desired state or is no longer desired. Returns whether it had failed
+   * before.
+   */
   recordSuccess(key: string): boolean {
     return this.#entries.delete(key);
   }
 
-  /** What was given up is due now, once. */
+  /** Makes everything that was given up due now, once. */
   retryGivenUp(now: number): void {
     for (const [key, entry] of this.#entries)
       if (entry.kind === 'given-up') this.#set(key, { ...entry, dueAt: now });
@@ -128,13 +137,13 @@ export class Retries<Item> {
     for (const [what, { reason, since, dueAt }] of this.#entries) yield { what, reason, since, dueAt };
   }
 
-  /** Takes what is due. It is due again only when it fails again. */
+  /** Takes the items that are due. An item becomes due again only by failing again. */
   takeDue(now: number): readonly Item[] {
     this.#taken = this.#deadlines.takeDue(now);
     return this.#taken.flatMap((key) => this.#entries.get(key)?.item ?? []);
   }
 
-  /** When the next one is due; undefined if none is. */
+  /** When the next item is due; undefined if none is. */
   get nextDue(): number | undefined {
     return this.#deadlines.next;
   }

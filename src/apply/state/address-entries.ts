@@ -8,7 +8,7 @@ import {
   type AddressStatus,
 } from './address-status.js';
 
-/** The addresses of kube-ipvs0, each with its status. One that is absent has no entry. */
+/** The addresses of kube-ipvs0 and their status. An absent address has no entry. */
 export class AddressEntries {
   readonly #entries = new Map<IpAddress, AddressStatus>();
 
@@ -33,14 +33,17 @@ export class AddressEntries {
     this.#apply(address, outcome.status === 'applied' ? 'applied' : 'refused');
   }
 
-  /** Takes in a notification. Gives whether it is not what our own operations lead to. */
+  /**
+   * Records a notification. Returns whether it differs from the result that kube-ipvs's own operations lead
+   * to.
+   */
   notify(address: IpAddress, present: boolean): boolean {
     const isUnexpected = isExpected(this.#status(address)) !== present;
     this.#apply(address, present ? 'notified-present' : 'notified-absent');
     return isUnexpected;
   }
 
-  /** Takes in a dump of all addresses. Gives those that came or went. */
+  /** Records a dump of all addresses. Returns those that were added or removed. */
   read(addresses: Iterable<IpAddress>): ReadonlySet<IpAddress> {
     const found = new Set(addresses);
     const changed = new Set<IpAddress>();

@@ -1,20 +1,21 @@
 /**
- * How an address relates to kube-ipvs0:
- * - `absent`, `bound`: as the kernel acknowledged, reported or notified last
- * - `binding`, `unbinding`: an operation is on its way. What the kernel notifies meanwhile is newer than the operation.
+ * The status of an address on kube-ipvs0:
+ * - `absent`, `bound`: as the kernel last acknowledged, listed or notified
+ * - `binding`, `unbinding`: an operation was sent; a notification that arrives meanwhile is newer than the
+ *   operation
  */
 export type AddressStatus = 'absent' | 'bound' | 'binding' | 'unbinding';
 
 export type AddressEvent =
   | 'bind-sent'
   | 'unbind-sent'
-  /** The operation was done, or it was refused or not answered. */
+  /** The operation succeeded; or it was rejected or got no reply. */
   | 'applied'
   | 'refused'
-  /** The kernel notified that the address came or went. */
+  /** The kernel notified that the address was added or removed. */
   | 'notified-present'
   | 'notified-absent'
-  /** A dump listed the address, or did not. */
+  /** A dump listed the address or did not list it. */
   | 'read-present'
   | 'read-absent';
 
@@ -26,7 +27,7 @@ const afterOutcome: Readonly<Record<AddressStatus, Readonly<Record<'applied' | '
     unbinding: { applied: 'absent', refused: 'bound' },
   };
 
-/** The status after an event. Pure; docs/engine.md has the table of all transitions. */
+/** The status after an event. docs/engine.md has the table of all transitions. */
 export const nextAddressStatus = (status: AddressStatus, event: AddressEvent): AddressStatus => {
   switch (event) {
     case 'bind-sent':
@@ -45,8 +46,8 @@ export const nextAddressStatus = (status: AddressStatus, event: AddressEvent): A
   }
 };
 
-/** Whether kube-ipvs0 is to have the address once what is on its way is done. */
+/** Whether kube-ipvs0 has the address after the pending operation completes. */
 export const isExpected = (status: AddressStatus): boolean => status === 'bound' || status === 'binding';
 
-/** Whether kube-ipvs0 has the address, as far as it is known. */
+/** Whether kube-ipvs0 has the address, according to the known state. */
 export const isOnDevice = (status: AddressStatus): boolean => status === 'bound' || status === 'unbinding';

@@ -12,19 +12,19 @@ import {
 import type { EngineState } from './engine-state.js';
 
 export interface DesiredNodeStateParts {
-  /** What Services ask for. */
+  /** The state that the Services define. */
   readonly services: DesiredView & VirtualServerOwners & { readonly urgency: Urgency };
   readonly state: EngineState;
   /** Whether an interface of this node other than kube-ipvs0 has the address. */
   readonly isOnInterface: (address: IpAddress) => boolean;
-  /** Whether the address is inside of ipvs.excludeCIDRs. */
+  /** Whether the address is in ipvs.excludeCIDRs. */
   readonly isExcluded: (address: IpAddress) => boolean;
 }
 
 /**
- * What the kernel of this node is to hold: what Services ask for and orphans keep, what is inside of ipvs.excludeCIDRs as it is,
- * nothing for the sake of foreign virtual servers, and the records of drains. Each look asks the engine's state; nothing is
- * stored.
+ * The desired state of the kernel on this node: what Services define and orphaned virtual servers retain,
+ * everything in ipvs.excludeCIDRs unchanged, nothing for foreign virtual servers, and the drain records.
+ * Computed from the engine's state on every call; nothing is stored.
  */
 export class DesiredNodeState implements DesiredView {
   readonly orphaned: OrphanedVirtualServers;
@@ -55,7 +55,9 @@ export class DesiredNodeState implements DesiredView {
     return this.#drainRecord(key) ?? this.foreign.element(key);
   }
 
-  /** A record that says something else in the kernel goes first; its removal makes its key dirty again. */
+  /**
+   * A record with another comment must be deleted before it is added. Its deletion makes the key dirty again.
+   */
   #drainRecord(key: ElementKey): SetElement | undefined {
     const record = this.#state.virtualServers.drains.record(key);
     if (record === undefined) return undefined;

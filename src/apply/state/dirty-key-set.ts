@@ -3,7 +3,6 @@ import type { VirtualServerKey } from '../../model/virtual-server.js';
 import type { ElementKey } from '../../nftables/declarations.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 
-/** Collects dirty keys until they are taken. */
 export class DirtyKeySet {
   #virtualServers = new Set<VirtualServerKey>();
   #addresses = new Set<IpAddress>();

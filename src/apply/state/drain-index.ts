@@ -11,7 +11,10 @@ interface DrainKey {
 
 export const noDrainingServers: DrainingServers = new Map();
 
-/** The draining real servers among the entries: by virtual server, by deadline and by node, and the elements that record them. */
+/**
+ * The draining real servers of all entries, indexed by virtual server, deadline and node, and the elements
+ * that record them.
+ */
 export class DrainIndex {
   readonly #draining = new Map<VirtualServerKey, DrainingServers>();
   readonly #records = new Map<ElementKey, SetElement>();
@@ -20,7 +23,7 @@ export class DrainIndex {
   readonly #deadlines: DeadlineHeap<DrainKey>;
   #size = 0;
 
-  /** `isHeldBack`: a virtual server whose deadlines do not count for now. */
+  /** `isHeldBack` returns whether to ignore the deadlines of a virtual server for now. */
   constructor(isHeldBack: (key: VirtualServerKey) => boolean) {
     this.#deadlines = new DeadlineHeap(
       ({ virtualServer, realServer }, at) =>
@@ -32,7 +35,7 @@ export class DrainIndex {
     return this.#draining;
   }
 
-  /** How many real servers drain. */
+  /** The number of draining real servers. */
   get size(): number {
     return this.#size;
   }
@@ -41,17 +44,19 @@ export class DrainIndex {
     return this.#draining.get(key) ?? noDrainingServers;
   }
 
-  /** The element that is to record a drain under this key. */
+  /** The desired drain record with this key. */
   record(key: ElementKey): SetElement | undefined {
     return this.#records.get(key);
   }
 
-  /** How many real servers of the node drain. */
+  /** The number of draining real servers on the node. */
   countOnNode(name: string): number {
     return this.#nodes.get(name);
   }
 
-  /** Nodes that may be deleted: a real server on them drains that did not leave as a pod does that is deleted. */
+  /**
+   * Nodes that may be deleted: a real server on them drains although its endpoint was not seen terminating.
+   */
   suspectNodes(): ReadonlySet<string> {
     return new Set(this.#suspectNodes.keys());
   }
@@ -60,12 +65,15 @@ export class DrainIndex {
     return this.#deadlines.next;
   }
 
-  /** Takes the virtual servers with a deadline that has come. */
+  /** Takes the virtual servers whose deadline has passed. */
   takeDue(now: number): ReadonlySet<VirtualServerKey> {
     return new Set(this.#deadlines.takeDue(now).map(({ virtualServer }) => virtualServer));
   }
 
-  /** Replaces the draining real servers of a virtual server. Gives the keys of the records that came or went. */
+  /**
+   * Replaces the draining real servers of a virtual server. Returns the keys of the drain records that were
+   * added or removed.
+   */
   replace(key: VirtualServerKey, after: DrainingServers): readonly ElementKey[] {
     const before = this.of(key);
     if (before.size === 0 && after.size === 0) return [];
@@ -79,7 +87,7 @@ export class DrainIndex {
     return [...this.#replaceRecords(before, after)];
   }
 
-  /** Counts the deadlines of a virtual server again that was held back. */
+  /** Schedules the deadlines of a virtual server again after it was held back. */
   restoreDeadlines(key: VirtualServerKey): void {
     for (const [realServer, { until }] of this.of(key))
       this.#deadlines.push({ virtualServer: key, realServer }, until);

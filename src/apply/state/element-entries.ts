@@ -16,7 +16,7 @@ const events = {
 const eventOf = (kind: ElementOperation['kind'], { status }: DeferrableOutcome): ElementEvent =>
   status === 'applied' || status === 'deferred' ? events[kind][status] : 'refused';
 
-/** The elements of our nftables tables, each with its status. One that is absent has no entry. */
+/** The elements of the kube-ipvs nftables tables and their status. An absent element has no entry. */
 export class ElementEntries {
   readonly #entries = new Map<ElementKey, Entry>();
   #presentCount = 0;
@@ -31,7 +31,7 @@ export class ElementEntries {
     for (const { element, status } of this.#entries.values()) if (isInKernel(status)) yield element;
   }
 
-  /** How many the kernel has. */
+  /** The number of elements in the kernel. */
   get size(): number {
     return this.#presentCount;
   }
@@ -40,7 +40,10 @@ export class ElementEntries {
     this.#apply(element, eventOf(kind, outcome));
   }
 
-  /** Takes in all elements of these families. Gives the keys of those that changed, and of those whose operation was deferred. */
+  /**
+   * Records all elements of these families. Returns the keys of those that changed and those whose operation
+   * was deferred.
+   */
   read(elements: Iterable<SetElement>, readFamilies: readonly Family[] = families): ReadonlySet<ElementKey> {
     const found = new Map([...elements].map((element) => [element.key, element]));
     const changed = new Set<ElementKey>();

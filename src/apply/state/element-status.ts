@@ -1,27 +1,27 @@
 /**
- * How a packet-rule element relates to our nftables tables:
- * - `absent`, `present`: as the kernel acknowledged or reported last
- * - `addition-deferred`, `removal-deferred`: the operation was not sent, because the rules of its family are not in force
+ * The status of a packet-rule element in the kube-ipvs nftables tables:
+ * - `absent`, `present`: as the kernel last acknowledged or listed
+ * - `addition-deferred`, `removal-deferred`: the operation was not sent because the rules of its family are
+ *   not in force
  */
 export type ElementStatus = 'absent' | 'present' | 'addition-deferred' | 'removal-deferred';
 
 export type ElementEvent =
   | 'added'
   | 'removed'
-  /** The kernel refused the operation or did not answer: the element is as it was. */
+  /** The kernel rejected the operation or did not reply; the element is unchanged. */
   | 'refused'
-  /** The operation was not sent. */
   | 'addition-deferred'
   | 'removal-deferred'
-  /** The elements of its family were read; it was among them, or it was not. */
+  /** The elements of its family were read and included the element or did not. */
   | 'read-present'
   | 'read-absent';
 
-/** Whether the kernel has the element, as far as it is known. */
+/** Whether the kernel has the element, according to the known state. */
 export const isInKernel = (status: ElementStatus): boolean =>
   status === 'present' || status === 'removal-deferred';
 
-/** The status after an event. Pure; docs/engine.md has the table of all transitions. */
+/** The status after an event. docs/engine.md has the table of all transitions. */
 export const nextElementStatus = (status: ElementStatus, event: ElementEvent): ElementStatus => {
   switch (event) {
     case 'added':

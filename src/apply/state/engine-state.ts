@@ -21,8 +21,8 @@ const noServices: Pick<VirtualServerOwners, 'ownerOf' | 'elementsOf'> = {
 };
 
 /**
- * The state of the engine: what the kernel is known to hold, and the status of each virtual server, address and element. It
- * changes only by what the kernel said: outcomes of operations, reads and notifications.
+ * The state of the engine: the observed objects of the kernel, and the status of each virtual server, address
+ * and element. It changes only with outcomes of operations, reads and notifications.
  */
 export class EngineState implements ObservedView {
   readonly #dirty = new DirtyKeySet();
@@ -62,7 +62,7 @@ export class EngineState implements ObservedView {
     for (const { key } of this.#elements.present()) yield key;
   }
 
-  /** Everything that the kernel is known to hold. */
+  /** The keys of all observed objects. */
   keys(): DirtyKeys {
     return dirtyKeys({
       virtualServers: new Set(this.virtualServerKeys()),
@@ -71,7 +71,7 @@ export class EngineState implements ObservedView {
     });
   }
 
-  /** How many things the kernel holds; looks at each virtual server. */
+  /** The number of objects in the kernel. Visits every virtual server. */
   sizes(): Readonly<Record<'virtualServers' | 'realServers' | 'addresses' | 'elements', number>> {
     let realServers = 0;
     for (const observed of this.virtualServers.observedServers()) realServers += observed.realServers.size;
@@ -83,12 +83,12 @@ export class EngineState implements ObservedView {
     };
   }
 
-  /** The keys that are desired differently since the last call, by what changed in this state. */
+  /** The keys whose desired state changed since the last call because this state changed. */
   takeDirty(): DirtyKeys {
     return this.#dirty.take();
   }
 
-  /** Takes in all elements that the kernel has of these families; gives the keys to diff. */
+  /** Records all elements of these families. Returns the keys to compare. */
   setElements(elements: readonly SetElement[], families?: readonly Family[]): ReadonlySet<ElementKey> {
     const { drains } = this.virtualServers;
     for (const { key, comment } of elements) {
@@ -98,17 +98,23 @@ export class EngineState implements ObservedView {
     return this.#elements.read(elements, families);
   }
 
-  /** Takes in all addresses of kube-ipvs0; gives those that came or went. */
+  /** Records all addresses of kube-ipvs0. Returns those that were added or removed. */
   setAddresses(addresses: Iterable<IpAddress>): ReadonlySet<IpAddress> {
     return this.#addresses.read(addresses);
   }
 
-  /** The kernel notified that kube-ipvs0 got or lost an address. Gives whether our own operations do not lead to that. */
+  /**
+   * Records a notification about an address of kube-ipvs0. Returns whether it differs from the result that
+   * kube-ipvs's own operations lead to.
+   */
   notifyAddress(address: IpAddress, present: boolean): boolean {
     return this.#addresses.notify(address, present);
   }
 
-  /** Operations on addresses are about to be sent: what is notified from now on is newer than they are. */
+  /**
+   * Call this immediately before operations on addresses are sent. Later notifications are newer than the
+   * operations.
+   */
   sendAddresses(operations: readonly AddressOperation[]): void {
     this.#addresses.send(operations);
   }
@@ -119,7 +125,10 @@ export class EngineState implements ObservedView {
     else this.virtualServers.record(operation, outcome);
   }
 
-  /** A record of a drain that says something else is removed first, and then added again. */
+  /**
+   * A drain record with another comment is deleted first and then added again, so its deletion makes the key
+   * dirty.
+   */
   recordElement(operation: ElementOperation, outcome: DeferrableOutcome): void {
     this.#elements.record(operation, outcome);
     const { key } = operation.element;

@@ -7,7 +7,7 @@ import type { Orphan } from '../../plan/drain/orphan.js';
 import type { Orphans } from '../../plan/drain/orphaned-virtual-servers.js';
 import { vipElement } from '../../plan/packet-rules/packet-elements.js';
 
-/** The orphaned virtual servers among the entries, and the addresses and elements that stay for them. */
+/** The orphaned virtual servers of all entries, and the addresses and elements retained for them. */
 export class OrphanIndex implements Orphans {
   readonly #orphans = new Map<VirtualServerKey, Orphan>();
   readonly #elements = new Map<ElementKey, SetElement>();
@@ -25,7 +25,7 @@ export class OrphanIndex implements Orphans {
     return this.#orphans.keys();
   }
 
-  /** Whether kube-ipvs0 keeps the address for an orphan. */
+  /** Whether kube-ipvs0 retains the address for an orphaned virtual server. */
   retainsAddress(address: IpAddress): boolean {
     return this.#boundAddresses.has(address);
   }
@@ -34,7 +34,7 @@ export class OrphanIndex implements Orphans {
     return this.#elements.get(key);
   }
 
-  /** Everything that stays for the sake of orphans. */
+  /** The keys of everything that is retained for orphaned virtual servers. */
   keys(): DirtyKeys {
     return dirtyKeys({
       virtualServers: new Set(this.#orphans.keys()),

@@ -24,23 +24,23 @@ import {
   type VirtualServerStatus,
 } from './virtual-server-status.js';
 
-/** What the kernel is known to hold of one virtual server. */
+/** The observed state of one virtual server. */
 export interface ObservedVirtualServer {
   readonly server: VirtualServer;
   readonly realServers: ReadonlyMap<RealServerKey, RealServer>;
 }
 
-/** All that is known of one virtual server besides what Services ask for. */
+/** Everything known about one virtual server, except what Services define. */
 interface Entry {
   readonly key: VirtualServerKey;
   readonly identity: VirtualServerIdentity;
   status: VirtualServerStatus;
-  /** Undefined: the kernel does not have it, or it is not ours. */
+  /** Undefined if the kernel does not have the virtual server or kube-ipvs does not own it. */
   observed: { server: VirtualServer; readonly realServers: Map<RealServerKey, RealServer> } | undefined;
   orphan: Orphan | undefined;
-  /** Ownership markers that go only with the virtual server. */
+  /** Ownership markers that stay until the virtual server is deleted. */
   markers: Set<ElementKey> | undefined;
-  /** Counts what was observed: an observation that began before the last one is stale. */
+  /** Counts observations. An observation that started before the latest one is stale. */
   revision: number;
 }
 
@@ -49,13 +49,13 @@ type Services = Pick<VirtualServerOwners, 'ownerOf' | 'elementsOf'>;
 const addressOf = (identity: VirtualServerIdentity): IpAddress | undefined =>
   identity.by === 'address' ? identity.address : undefined;
 
-/** Whether the kernel may hold something of ours. */
+/** Whether the kernel may have a virtual server that kube-ipvs owns. */
 const mayHold = ({ kind }: VirtualServerStatus): boolean =>
   kind === 'in-sync' || kind === 'unconfirmed' || kind === 'unreadable';
 
 const isContended = (status: VirtualServerStatus): boolean => status.kind === 'unconfirmed' && status.exists;
 
-/** What an outcome other than success says of the virtual server. */
+/** The event that an outcome other than success represents. */
 const eventOf = (operation: IpvsOperation, outcome: Outcome): VirtualServerEvent => {
   const isCreation = operation.kind === 'add-virtual-server';
   if (outcome.status !== 'failed') return { kind: isCreation ? 'creation-unanswered' : 'unanswered' };
@@ -63,24 +63,30 @@ const eventOf = (operation: IpvsOperation, outcome: Outcome): VirtualServerEvent
 };
 
 /**
- * The virtual servers of the kernel, each with its status. All that is known of one is in its entry; the indexes follow from the
- * entries and are kept here, in one place. What is desired differently when an entry changes is added to the dirty keys.
+ * The virtual servers of the kernel and their status. Each entry has everything known about one virtual
+ * server, and the indexes derive from the entries. A change of an entry adds the keys whose desired state it
+ * affects to the dirty keys.
  */
 export class VirtualServerEntries {
   readonly #entries = new Map<VirtualServerKey, Entry>();
-  /** The entries by status, for the statuses that are rare. */
+  /** The entries with a rare status, by status. */
   readonly #byStatus = {
     unconfirmed: new Map<VirtualServerKey, VirtualServerIdentity>(),
     unreadable: new Map<VirtualServerKey, VirtualServerIdentity>(),
     foreign: new Map<VirtualServerKey, VirtualServerIdentity>(),
   };
-  /** Addresses with an unreadable virtual server, and with one that exists although we are to create it. */
+  /**
+   * Addresses with an unreadable virtual server, and addresses with a virtual server that exists although
+   * kube-ipvs was about to create it.
+   */
   readonly #unreadableAddresses = new CounterMap<IpAddress>();
   readonly #contendedAddresses = new CounterMap<IpAddress>();
   readonly orphans = new OrphanIndex();
   readonly drains = new DrainIndex((key) => this.#byStatus.unreadable.has(key));
   #observedCount = 0;
-  /** Operations on real servers come in runs on one virtual server: its key is put together once for the run. */
+  /**
+   * Caches the last key, because consecutive operations on real servers usually share their virtual server.
+   */
   #lastKey: { readonly identity: VirtualServerIdentity; readonly key: VirtualServerKey } | undefined;
 
   constructor(
@@ -88,7 +94,7 @@ export class VirtualServerEntries {
     private readonly services: Services,
   ) {}
 
-  // ---- what is known
+  // ---- queries
 
   observed(key: VirtualServerKey): ObservedVirtualServer | undefined {
     return this.#entries.get(key)?.observed;
@@ -98,17 +104,17 @@ export class VirtualServerEntries {
     return this.#entries.get(key)?.status ?? unknownToUs;
   }
 
-  /** Stamps an observation of the virtual server that begins now; see `read`. */
+  /** The current revision. Take it before an observation starts and pass it to `read`. */
   revision(key: VirtualServerKey): number {
     return this.#entries.get(key)?.revision ?? 0;
   }
 
-  /** How many virtual servers of ours the kernel has. */
+  /** The number of owned virtual servers in the kernel. */
   get observedCount(): number {
     return this.#observedCount;
   }
 
-  /** Those that the kernel has of ours. */
+  /** The keys of the owned virtual servers in the kernel. */
   *observedKeys(): Iterable<VirtualServerKey> {
     for (const { key, observed } of this.#entries.values()) if (observed !== undefined) yield key;
   }
@@ -117,7 +123,7 @@ export class VirtualServerEntries {
     for (const { observed } of this.#entries.values()) if (observed !== undefined) yield observed;
   }
 
-  /** Those that are to be read before anything else is done to them. */
+  /** Virtual servers that must be read before the next operation on them. */
   get unconfirmed(): ReadonlyMap<VirtualServerKey, VirtualServerIdentity> {
     return this.#byStatus.unconfirmed;
   }
@@ -126,12 +132,15 @@ export class VirtualServerEntries {
     return this.#byStatus.foreign;
   }
 
-  /** Whether the address has a virtual server that cannot be read, and so may have connections. */
+  /** Whether the address has an unreadable virtual server, which may have connections. */
   hasUnreadable(address: IpAddress): boolean {
     return this.#unreadableAddresses.has(address);
   }
 
-  /** Whether the kernel refused to create the virtual server because one exists, and it was not read since. */
+  /**
+   * Whether the kernel rejected the creation of the virtual server because it exists, and it was not read
+   * since.
+   */
   isContended(key: VirtualServerKey): boolean {
     return isContended(this.status(key));
   }
@@ -140,13 +149,13 @@ export class VirtualServerEntries {
     return this.#contendedAddresses.has(address);
   }
 
-  /** Whether a request of ours may have created it; what came of that is not known. */
+  /** Whether an unanswered request of kube-ipvs may have created the virtual server. */
   mayBeOurs(key: VirtualServerKey): boolean {
     const status = this.status(key);
     return 'mayBeOurs' in status && status.mayBeOurs;
   }
 
-  // ---- what changes it
+  // ---- changes
 
   record(operation: IpvsOperation, outcome: Outcome): void {
     const identity = operationIdentity(operation);
@@ -178,7 +187,10 @@ export class VirtualServerEntries {
     }
   }
 
-  /** Takes in what was read of a virtual server; undefined: the kernel does not have it. A stale observation changes nothing. */
+  /**
+   * Records the result of a read; undefined if the kernel does not have the virtual server. Ignores a stale
+   * observation.
+   */
   read(
     identity: VirtualServerIdentity,
     found: { readonly server: VirtualServer; readonly realServers: Iterable<RealServer> } | undefined,
@@ -194,7 +206,7 @@ export class VirtualServerEntries {
     this.#dropIfEmpty(entry);
   }
 
-  /** The same of one that a dump of all lists, where nothing else is known of it but `server`. */
+  /** Records a virtual server that a full dump listed, without its real servers. */
   list(server: VirtualServer): void {
     const entry = this.#entryOf(server.identity);
     const realServers = entry.observed?.realServers ?? new Map<RealServerKey, RealServer>();
@@ -208,20 +220,26 @@ export class VirtualServerEntries {
     this.#dropIfEmpty(entry);
   }
 
-  /** The virtual servers that a dump of all lists as another program's: all others are none any more. */
+  /**
+   * Records the foreign virtual servers of a full dump. Virtual servers that were foreign before and are not
+   * listed are absent.
+   */
   setForeign(listed: ReadonlyMap<VirtualServerKey, VirtualServerIdentity>): void {
     for (const [key, identity] of this.#byStatus.foreign)
       if (!listed.has(key)) this.apply(identity, { kind: 'not-listed' });
     for (const identity of listed.values()) this.apply(identity, { kind: 'listed-foreign' });
   }
 
-  /** What a dump of all tells of those in doubt that it does not list: the kernel does not have them. */
+  /** Records that unconfirmed virtual servers which a full dump does not list are absent. */
   endDoubt(isListed: (key: VirtualServerKey) => boolean): void {
     for (const [key, identity] of this.#byStatus.unconfirmed)
       if (!isListed(key) && this.observed(key) === undefined) this.apply(identity, { kind: 'read-absent' });
   }
 
-  /** It is the time to try the unreadable ones among these again. */
+  /**
+   * Makes the unreadable virtual servers among these keys readable again, unless they were refused in this
+   * run.
+   */
   retryUnreadable(keys: Iterable<VirtualServerKey>, isRefused: (key: VirtualServerKey) => boolean): void {
     if (this.#byStatus.unreadable.size === 0) return;
     for (const key of keys) {
@@ -243,18 +261,21 @@ export class VirtualServerEntries {
     for (const record of this.drains.replace(key, servers)) this.dirty.addElement(record);
   }
 
-  /** The marker stays until the virtual server goes: without it the next process would take the virtual server for foreign. */
+  /**
+   * Keeps the ownership marker until the virtual server is deleted. Otherwise the next process would take the
+   * virtual server for foreign.
+   */
   holdMarker(key: VirtualServerKey, marker: ElementKey): void {
     const entry = this.#entries.get(key);
     if (entry !== undefined) (entry.markers ??= new Set()).add(marker);
   }
 
-  /** Adds the markers that are held for these virtual servers to the dirty keys. */
+  /** Adds the held ownership markers of these virtual servers to the dirty keys. */
   releaseMarkers(keys: Iterable<VirtualServerKey>): void {
     for (const key of keys) this.#releaseMarkers(this.#entries.get(key));
   }
 
-  // ---- the entries and their indexes
+  // ---- entries and indexes
 
   #entryOf(identity: VirtualServerIdentity): Entry {
     if (this.#lastKey?.identity !== identity) this.#lastKey = { identity, key: virtualServerKey(identity) };
@@ -304,13 +325,13 @@ export class VirtualServerEntries {
     if (isContended(status)) this.#contendedAddresses.add(address, difference);
   }
 
-  /** An address waits while it has an unreadable virtual server. */
+  /** The address was not unbound while it had an unreadable virtual server. */
   #endUnreadable(entry: Entry): void {
     this.drains.restoreDeadlines(entry.key);
     this.#addDirtyAddress(entry);
   }
 
-  /** What waited for the virtual server may be done to its address. */
+  /** Operations on the address may have waited for the virtual server. */
   #addDirtyAddress({ identity }: Entry): void {
     const address = addressOf(identity);
     if (address === undefined) return;
@@ -318,7 +339,9 @@ export class VirtualServerEntries {
     this.dirty.addElement(vipElement(address).key);
   }
 
-  /** A virtual server that came to be foreign, or is no longer, changes what its Service gets. */
+  /**
+   * When a virtual server becomes foreign or stops being foreign, the desired state of its Service changes.
+   */
   #addDirtyOwned({ key, identity }: Entry): void {
     const address = addressOf(identity);
     if (address === undefined || this.services.ownerOf(key) === undefined) return;

@@ -1,11 +1,12 @@
 /**
- * How what is known of a virtual server relates to the kernel:
+ * The status of a virtual server:
  * - `absent`: the kernel does not have it
- * - `in-sync`: what is observed is what the kernel acknowledged or reported last
- * - `missing`: it was ours, and the last dump did not list it; a dump may pass over what changes meanwhile
- * - `unconfirmed`: an operation was refused or not answered; it is read before anything else is done to it
- * - `unreadable`: the kernel refused to report it; nothing is done to it until the next try
- * - `foreign`: another program made it; it is never touched
+ * - `in-sync`: the observed state is what the kernel last acknowledged or reported
+ * - `missing`: kube-ipvs owned it, and the last dump did not list it; a dump may skip objects while others
+ *   change
+ * - `unconfirmed`: an operation was refused or got no reply; it must be read before the next operation
+ * - `unreadable`: the kernel refused to report it; it is not changed until the next attempt
+ * - `foreign`: another program created it; kube-ipvs never modifies it
  */
 export type VirtualServerStatus =
   | { readonly kind: 'absent' }
@@ -16,9 +17,9 @@ export type VirtualServerStatus =
   | { readonly kind: 'foreign' };
 
 interface Doubt {
-  /** Whether the kernel refused to create it because one exists. */
+  /** Whether the kernel rejected its creation because it exists. */
   readonly exists: boolean;
-  /** Whether one of our own requests may have created it. */
+  /** Whether a request of kube-ipvs may have created it. */
   readonly mayBeOurs: boolean;
 }
 
@@ -26,16 +27,16 @@ export type StatusKind = VirtualServerStatus['kind'];
 
 export type VirtualServerEvent =
   | { readonly kind: 'created' | 'changed' | 'deleted' }
-  /** The kernel refused an operation; `exists`: with EEXIST, to the request to create it. */
+  /** The kernel rejected an operation; `exists`: it rejected the creation with EEXIST. */
   | { readonly kind: 'refused' | 'exists' }
-  /** No answer to an operation; `creation-unanswered`: to the request to create it. */
+  /** An operation got no reply; `creation-unanswered`: the creation got no reply. */
   | { readonly kind: 'unanswered' | 'creation-unanswered' }
-  /** It was read. `isAdopted`: a Service says that it is to be ours, whoever made it. */
+  /** A read found it. `isAdopted`: the Service adopts it even if another program created it. */
   | { readonly kind: 'read-present'; readonly isAdopted: boolean }
   | { readonly kind: 'read-absent' | 'read-refused' }
-  /** It is the time to try an unreadable one again. */
+  /** The next attempt to read an unreadable virtual server is due. */
   | { readonly kind: 'retry-due' }
-  /** A dump of all virtual servers listed it, as ours or as another program's, or did not list it. */
+  /** A full dump listed it as owned or foreign, or did not list it. */
   | { readonly kind: 'listed-ours' | 'listed-foreign' | 'not-listed' };
 
 export type EventKind = VirtualServerEvent['kind'];
@@ -45,7 +46,7 @@ const inSync: VirtualServerStatus = { kind: 'in-sync' };
 const missing: VirtualServerStatus = { kind: 'missing' };
 const foreign: VirtualServerStatus = { kind: 'foreign' };
 
-/** The status of what nothing is known of. */
+/** The status of a virtual server without an entry. */
 export const unknownToUs = absent;
 
 const doubtOf = (status: VirtualServerStatus): Doubt =>
@@ -61,7 +62,7 @@ const unreadable = (status: VirtualServerStatus): VirtualServerStatus => {
   return { kind: 'unreadable', exists, mayBeOurs };
 };
 
-/** One that exists although we did not create it is another program's, unless a Service says otherwise. */
+/** An existing virtual server that kube-ipvs did not create is foreign, unless a Service adopts it. */
 const afterRead = (status: VirtualServerStatus, isAdopted: boolean): VirtualServerStatus => {
   if (isAdopted) return inSync;
   if (status.kind === 'foreign') return foreign;
@@ -69,11 +70,11 @@ const afterRead = (status: VirtualServerStatus, isAdopted: boolean): VirtualServ
   return exists && !mayBeOurs ? foreign : inSync;
 };
 
-/** Operations of one batch have outcomes of their own: doubt ends only with a read. */
+/** The operations of a batch have separate outcomes, so only a read ends the doubt. */
 const unlessInDoubt = (status: VirtualServerStatus, next: VirtualServerStatus): VirtualServerStatus =>
   'exists' in status ? status : next;
 
-/** The status after an event. Pure; docs/engine.md has the table of all transitions. */
+/** The status after an event. docs/engine.md has the table of all transitions. */
 export const nextStatus = (status: VirtualServerStatus, event: VirtualServerEvent): VirtualServerStatus => {
   switch (event.kind) {
     case 'created':

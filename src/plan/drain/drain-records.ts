@@ -8,7 +8,7 @@ type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
 
 const seconds = (milliseconds: number): number => Number((milliseconds / 1_000).toFixed(3));
 
-/** The element that stands for a drain, without when it began. */
+/** The element of a drain record, without its comment. */
 const recordElement = (
   { address, protocol, port }: ByAddress,
   server: Pick<RealServer, 'address' | 'port'>,
@@ -19,8 +19,8 @@ export const drainRecordKey = (of: ByAddress, server: Pick<RealServer, 'address'
   recordElement(of, server).key;
 
 /**
- * The element by which the next process knows since when a real server drains, in milliseconds since the machine started, and how
- * long its Service lets it.
+ * The element that records for the next process when a drain started, in milliseconds since boot, and the
+ * deadline that its Service sets.
  */
 export const drainRecord = (
   of: ByAddress,
@@ -39,21 +39,22 @@ const readComment = (record: SetElement | undefined, group: 'since' | 'deadline'
   return text === undefined ? undefined : Number(text) * 1_000;
 };
 
-/** Since when the real server drains by its record; undefined where that says nothing that can be. */
+/**
+ * The start of the drain according to the record; undefined if the record is invalid or lies in the future.
+ */
 export const recordedSince = (record: SetElement | undefined, now: number): number | undefined => {
   const since = readComment(record, 'since');
   return since !== undefined && since <= now ? since : undefined;
 };
 
-/** How long its Service lets it drain, by the record. */
+/** The drain deadline of the Service according to the record. */
 export const recordedDeadline = (record: SetElement | undefined): number | undefined =>
   readComment(record, 'deadline');
 
-/** Whether the element records a drain. */
 export const isDrainRecord = (key: ElementKey): boolean =>
   key.startsWith(drainingSet, 'IPv4 '.length) && key.startsWith(' ', 'IPv4 '.length + drainingSet.length);
 
-/** Which drain records are desired is known only after a check of what drains. */
+/** Only a drain check determines which drain records are desired. */
 export const withoutDrainRecords = (dirty: DirtyKeys): DirtyKeys => ({
   ...dirty,
   elements: new Set([...dirty.elements].filter((key) => !isDrainRecord(key))),

@@ -18,59 +18,64 @@ import type {
 type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
 
 export interface DrainSettings {
-  /** Milliseconds from the start of draining; then a real server is deleted whatever connections it has. 0: at once. */
+  /**
+   * Milliseconds from the start of a drain until the real server is deleted even with open connections. 0
+   * deletes it at once.
+   */
   readonly deadlines: Readonly<Record<Protocol, number>>;
 }
 
 /**
- * TCP drains as with kube-proxy, but with an end. With UDP nobody says when a client is done: it is given time for what it has
- * asked, and then another real server.
+ * TCP drains as in kube-proxy, but with a deadline. A UDP client does not signal its end, so it gets time for
+ * pending replies and then another real server.
  */
 export const defaultDrainSettings: DrainSettings = {
   deadlines: { TCP: 15 * 60_000, UDP: 5_000, SCTP: 60_000 },
 };
 
-/** How long to wait at least between two looks at draining real servers. */
+/** The minimum time between two checks of draining real servers. */
 export const drainCheckIntervalMilliseconds = 3_000;
 
-/** What looks have seen of a draining real server: whether it answers. */
+/** Whether a draining real server responds, according to its checks. */
 export interface LivenessState {
-  /** Of the last look that counted, in milliseconds. */
+  /** The last check that was taken into account, in milliseconds. */
   readonly checkedAt: number;
   readonly inPackets: bigint;
   readonly inBytes: bigint;
   readonly outPackets: bigint;
   readonly activeConnections: number;
-  /** At how many looks packets had come for it that ask for an answer, since it last answered. */
+  /**
+   * The number of checks since its last reply at which the real server had received packets that require a
+   * reply.
+   */
   readonly unansweredChecks: number;
-  /** When the last of these was, or it last answered. */
+  /** When `unansweredChecks` last changed, or the real server last replied. */
   readonly countedAt: number;
-  /** Whether the look after the last of these saw no answer either. */
+  /** Whether the check after the last unanswered one saw no reply either. */
   readonly isUnresponsive: boolean;
 }
 
 export interface DrainingServer {
-  /** When draining began, in milliseconds. */
+  /** The start of the drain, in milliseconds. */
   readonly since: number;
-  /** When it is deleted whatever connections it has. */
+  /** The deadline: the real server is then deleted even with open connections. */
   readonly until: number;
-  /** The element that keeps `since` when this process ends. */
+  /** The element that keeps `since` for the next process. */
   readonly record: SetElement;
-  /** The node that it was on, and whether that node may be deleted; undefined if it is not known. */
+  /** The node of the real server, and whether that node may be deleted; undefined if the node is unknown. */
   readonly node: { readonly name: string; readonly isSuspect: boolean } | undefined;
-  /** Undefined where nothing tells whether it answers. */
+  /** Undefined if the kernel's counters cannot show whether the real server responds. */
   readonly liveness: LivenessState | undefined;
 }
 
-/** The draining real servers of one virtual server. */
 export type DrainingServers = ReadonlyMap<RealServerKey, DrainingServer>;
 
-/** Draining real servers by virtual server. */
 export type Draining = ReadonlyMap<VirtualServerKey, DrainingServers>;
 
 /**
- * How long real servers of the virtual server may drain; 0: they are deleted at once. So it is with `dh`: it gives all clients
- * of an address to one real server, and refuses them all while that one has weight 0. Without a real server it refuses all anyhow.
+ * How long real servers of the virtual server may drain; 0 deletes them at once. `dh` assigns all clients of
+ * an address to one real server and rejects them while its weight is 0, so it drains only if no real server
+ * is left to assign.
  */
 export const drainDeadline = (desired: DesiredVirtualServer, { deadlines }: DrainSettings): number => {
   const { identity, scheduler } = desired.server;
@@ -82,8 +87,9 @@ export const isDrainable = (desired: DesiredVirtualServer, settings: DrainSettin
   drainDeadline(desired, settings) > 0;
 
 /**
- * The virtual server as the kernel should have it while one of its real servers drains: `sh` refuses the clients that it gave
- * to a real server of weight 0 unless it may fall back to another (ip_vs_sh_get in net/netfilter/ipvs/ip_vs_sh.c).
+ * The settings of the virtual server while one of its real servers drains. Without `sh-fallback`, `sh`
+ * rejects the clients that it assigned to a real server of weight 0 (ip_vs_sh_get in
+ * net/netfilter/ipvs/ip_vs_sh.c).
  */
 export const settingsWhileDraining = ({ server, realServers }: DesiredVirtualServer): VirtualServer =>
   server.scheduler !== 'sh' || server.flags.includes('sh-fallback') || realServers.size === 0
@@ -99,8 +105,8 @@ interface ObservedVirtualServers {
 }
 
 /**
- * Those of the virtual servers that hold a draining real server: one that is not wanted and has weight 0. Read the real
- * servers of just these and give them to `drainStep`. It also finds what an earlier process left draining.
+ * The virtual servers that have a draining real server: one that is not desired and has weight 0. Only their
+ * real servers must be read for `drainStep`. Includes drains that an earlier process started.
  */
 export const virtualServersWithDraining = (
   keys: Iterable<VirtualServerKey>,
@@ -124,31 +130,36 @@ export const virtualServersWithDraining = (
 };
 
 export interface DrainInput {
-  /** The real servers of the virtual server that drained until now. */
+  /** The real servers of the virtual server that were draining before this check. */
   readonly drainingOf: (key: VirtualServerKey) => DrainingServers;
-  /** The virtual servers that were to be checked and could not be read. */
+  /** The virtual servers to check that could not be read. */
   readonly unreadable: Iterable<VirtualServerKey>;
-  /** The real servers of those virtual servers that were read just now; [] for one that is gone. */
+  /**
+   * The current real servers of the virtual servers that were read; [] if the virtual server does not exist.
+   */
   readonly observations: ReadonlyMap<VirtualServerKey, readonly RealServerObservation[]>;
   readonly desired: DesiredVirtualServers;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: number;
   readonly settings: DrainSettings;
-  /** The element of that key in the kernel. */
+  /** The element with this key in the kernel. */
   readonly recordOf: (key: ElementKey) => SetElement | undefined;
-  /** What a real server was made of, where that is known. */
+  /** The endpoint of a real server, if it is known. */
   readonly endpointOf: (of: VirtualServerKey, realServer: RealServerKey) => Endpoint | undefined;
-  /** Whether no Service asks for the virtual server any more. */
+  /** Whether the virtual server is orphaned. */
   readonly isOrphan: (key: VirtualServerKey) => boolean;
-  /** Whether the node is known to be deleted, and all connections to it with it. */
+  /** Whether the node is known to be deleted, and all connections to it are lost. */
   readonly isNodeDeleted: (nodeName: string) => boolean;
 }
 
 export interface DrainStep {
   readonly delete: readonly IpvsOperation[];
-  /** Those of `delete` that still had connections: whoever uses them is to be told that they have ended. */
+  /** The real servers in `delete` that still had connections. The caller resets these connections. */
   readonly purged: readonly PurgedServer[];
-  /** By checked virtual server, what goes on draining: check it again after `drainCheckIntervalMilliseconds`. */
+  /**
+   * The real servers that continue to drain, by checked virtual server. Check them again after
+   * `drainCheckIntervalMilliseconds`.
+   */
   readonly stillDraining: Draining;
 }
 
@@ -158,29 +169,29 @@ export interface PurgedServer {
   readonly reason: 'node-gone' | 'dead' | 'deadline';
 }
 
-/** The kernel sums its counters up every two seconds: between two looks that are closer they may not have moved at all. */
+/** The kernel updates its counters every two seconds, so they may not change between two closer checks. */
 const minimumCheckIntervalMilliseconds = 2_500;
 
 /**
- * At so many looks in a row without an answer packets must have come: a client sends what is not acknowledged again and again.
- * One proves nothing, as the acknowledgements of an answer may come in after the kernel summed up that answer; and the last one
- * is followed by one more, as the answer to a packet that just came may be summed up with the next.
+ * Consecutive unanswered checks after which a real server is suspect. One check proves nothing, because
+ * acknowledgements of a reply may be counted after the reply itself. One more check follows, because the
+ * reply to a recent packet may be counted late.
  */
 const suspectCheckCount = 2;
 
-/** IP and TCP headers with timestamps, as of a packet that carries nothing. */
+/** The size of a packet without payload: IP and TCP headers with timestamps. */
 const emptyPacketBytes: Readonly<Record<Family, bigint>> = { IPv4: 52n, IPv6: 72n };
 
 /**
- * A packet that carries nothing may be a keepalive probe, which asks for an answer, or one of the ever rarer words of a slow reader
- * that it has room again, which does not.
+ * A packet without payload may be a keepalive probe, which requires a reply, or a window update of a slow
+ * reader, which does not. Window updates become rarer over time, probes do not.
  */
 const minimumProbeIntervalMilliseconds = 60_000;
 
 const isSuspect = ({ unansweredChecks }: LivenessState): boolean => unansweredChecks >= suspectCheckCount;
 
 const initialLiveness = (server: RealServerObservation, now: number): LivenessState | undefined => {
-  // Answers pass the node only where it translates addresses.
+  // Replies pass through this node only if it translates addresses.
   if (server.statistics === undefined || server.forwarding !== 'masquerade') return undefined;
   const { inPackets, inBytes, outPackets } = server.statistics;
   const { activeConnections } = server;
@@ -196,7 +207,10 @@ const initialLiveness = (server: RealServerObservation, now: number): LivenessSt
   };
 };
 
-/** What is known after one more look. A packet that ended a connection needs no answer (RST gets none). */
+/**
+ * The liveness after one more check. A packet that ended a connection requires no reply, because RST gets
+ * none.
+ */
 const nextLiveness = (
   before: LivenessState | undefined,
   server: RealServerObservation,
@@ -204,7 +218,7 @@ const nextLiveness = (
 ): LivenessState | undefined => {
   const current = initialLiveness(server, now);
   if (current === undefined || before === undefined) return current;
-  // Fewer packets than before: somebody set the counters to zero.
+  // Fewer packets than before: another program reset the counters.
   if (current.outPackets !== before.outPackets || current.inPackets < before.inPackets) return current;
   if (now - before.checkedAt < minimumCheckIntervalMilliseconds) return before;
   const ended = Math.max(0, before.activeConnections - current.activeConnections);
@@ -238,7 +252,10 @@ const drainStateOf = (
   return liveness?.isUnresponsive === true ? 'dead' : 'draining';
 };
 
-/** The node of a draining real server. A pod that is deleted terminates; an endpoint that leaves otherwise may have lost its node. */
+/**
+ * The node of a draining real server. The pod's deletion makes an endpoint terminate first; an endpoint that
+ * disappears otherwise may have lost its node.
+ */
 const nodeOf = (
   of: VirtualServerKey,
   realServer: RealServerKey,
@@ -249,7 +266,7 @@ const nodeOf = (
   return { name: endpoint.nodeName, isSuspect: departureOf(endpoint) !== 'terminating' && !isOrphan(of) };
 };
 
-/** What is known of a real server that may drain, with this check. */
+/** The state of a real server that may be draining, after this check. */
 const drainingServer = (
   of: ByAddress,
   desiredServer: DesiredVirtualServer,
@@ -265,12 +282,15 @@ const drainingServer = (
     node: nodeOf(key, server.key, input),
     until: since + drainDeadline(desiredServer, settings),
     record: before?.record ?? drainRecord(of, server, since, desiredServer.drainMilliseconds),
-    // Of other protocols a packet without an answer says nothing.
+    // In other protocols a packet without a reply proves nothing.
     liveness: of.protocol === 'TCP' ? nextLiveness(before?.liveness, server, now) : undefined,
   };
 };
 
-/** Forgets what is desired again or has no virtual server any more: should it drain once more, it has its whole time. */
+/**
+ * Drops the real servers that are desired again or whose virtual server is undesired. A later drain starts
+ * with its full time.
+ */
 const stillUndesired = (key: VirtualServerKey, { drainingOf, desired }: DrainInput): DrainingServers => {
   const desiredServer = desired.virtualServer(key);
   const undesired = [...drainingOf(key)].filter(
@@ -284,7 +304,7 @@ interface Changes {
   readonly purged: PurgedServer[];
 }
 
-/** What goes on draining of a virtual server that was read. */
+/** Returns the real servers of one virtual server that continue to drain. */
 const checkVirtualServer = (
   key: VirtualServerKey,
   servers: readonly RealServerObservation[],
@@ -293,7 +313,7 @@ const checkVirtualServer = (
 ): DrainingServers => {
   const desiredServer = input.desired.virtualServer(key);
   const drainingServers = new Map<RealServerKey, DrainingServer>();
-  // If nothing desires the virtual server, it goes as a whole, or it is not ours.
+  // An undesired virtual server is deleted as a whole, or kube-ipvs does not own it.
   if (desiredServer?.server.identity.by !== 'address' || !isDrainable(desiredServer, input.settings))
     return drainingServers;
   const of = desiredServer.server.identity;
@@ -313,9 +333,9 @@ const checkVirtualServer = (
 };
 
 /**
- * Checks draining real servers: those without connections, past their deadline, dead (clients send, nothing comes back), or on
- * a deleted node are deleted; the others go on draining. A real server that is desired again or has a weight is never deleted.
- * Costs what the checked virtual servers hold, whatever else drains.
+ * Checks draining real servers. Deletes those that are idle, past their deadline, dead (clients send and get
+ * no reply) or on a deleted node, but never one that is desired again or has a weight. The cost depends only
+ * on the checked virtual servers.
  */
 export const drainStep = (input: DrainInput): DrainStep => {
   const changes: Changes = { operations: [], purged: [] };

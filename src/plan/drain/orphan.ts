@@ -14,26 +14,29 @@ import { drainRecordKey, recordedDeadline } from './drain-records.js';
 import { isDrainable, type DrainSettings } from './drain-step.js';
 
 /**
- * A virtual server that no Service asks for any more and that has open connections. It stays as the kernel has it, with its
- * address; its real servers drain, and new connections are refused.
+ * A virtual server that no Service defines any more and that has open connections. It keeps its settings and
+ * its address, its real servers drain, and new connections are refused.
  */
 export interface Orphan {
   readonly desired: DesiredVirtualServer;
-  /** The Service that it belonged to; undefined if only an earlier process knew. */
+  /** The Service that owned it; undefined if only an earlier process knew. */
   readonly service: ServiceKey | undefined;
   readonly address: IpAddress;
-  /** Whether kube-ipvs0 has the address for its sake too. */
+  /** Whether kube-ipvs0 has the address for this virtual server. */
   readonly isBound: boolean;
-  /** Marks it as ours, and refuses new connections. */
+  /** The ownership marker, which also makes the packet rules refuse new connections. */
   readonly element: SetElement;
 }
 
-/** Why an orphan ends; `gone`: another program deleted it, or its address is not local any more. */
+/**
+ * Why an orphaned virtual server is released; `gone`: another program deleted it, or its address is no longer
+ * local.
+ */
 export type OrphanEnd = 'idle' | 'wanted-again' | 'gone';
 
-/** What decides about orphans besides the virtual server itself. */
+/** The state that decides about orphaned virtual servers. */
 export interface OrphanFacts {
-  /** What Services ask for. */
+  /** The state that the Services define. */
   readonly services: Pick<DesiredView, 'virtualServer'>;
   readonly formerVirtualServer: (key: VirtualServerKey) => FormerVirtualServer | undefined;
   /** Whether an interface of this node other than kube-ipvs0 has the address. */
@@ -45,7 +48,7 @@ const noRealServers: DesiredVirtualServer['realServers'] = new Map();
 
 type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
 
-/** How long its Service let it drain, by what an earlier process recorded with its real servers. */
+/** The drain deadline of the Service, as an earlier process recorded it with the real servers. */
 const recordedDeadlineFor = (
   of: ByAddress,
   { realServers }: VirtualServerEntry,
@@ -58,7 +61,10 @@ const recordedDeadlineFor = (
   return undefined;
 };
 
-/** The virtual server as an orphan, if it may be one: it is on a local address, has real servers, and may drain. */
+/**
+ * Returns the virtual server as an orphan if it may become one: its address is local, it has real servers,
+ * and they may drain.
+ */
 export const orphanOf = (
   entry: VirtualServerEntry,
   { formerVirtualServer, isOnInterface, observed }: OrphanFacts,
@@ -78,7 +84,7 @@ export const orphanOf = (
   return { desired, service: former?.service, address, isBound, element };
 };
 
-/** Why the orphan ends now; undefined while it stays. */
+/** Why the orphan must be released now; undefined while it stays. */
 export const orphanEnd = (
   orphan: Orphan,
   { services, isOnInterface, observed }: OrphanFacts,
@@ -90,7 +96,7 @@ export const orphanEnd = (
   return entry.realServers.size === 0 ? 'idle' : undefined;
 };
 
-/** What is desired differently when the orphan begins or ends. */
+/** The keys whose desired state changes when the orphan starts or ends. */
 export const orphanKeys = ({ desired, address, isBound, element }: Orphan): DirtyKeys =>
   dirtyKeys({
     virtualServers: new Set([desired.server.key]),

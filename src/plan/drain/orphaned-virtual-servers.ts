@@ -6,7 +6,7 @@ import type { DesiredView, DirtyKeys } from '../operations/diff.js';
 import type { Urgency } from '../operations/phases.js';
 import type { Orphan } from './orphan.js';
 
-/** The orphans that there are now, and what stays for their sake. */
+/** The current orphans, and the addresses and elements retained for them. */
 export interface Orphans {
   readonly size: number;
   get(key: VirtualServerKey): Orphan | undefined;
@@ -17,14 +17,16 @@ export interface Orphans {
 }
 
 export interface OrphanedVirtualServersParts {
-  /** What Services ask for. */
+  /** The state that the Services define. */
   readonly desired: DesiredView & { readonly urgency: Urgency };
   readonly orphans: Orphans;
   /** Whether an interface of this node other than kube-ipvs0 has the address. */
   readonly isOnInterface: (address: IpAddress) => boolean;
 }
 
-/** What Services ask for, and besides it the orphans with their addresses and elements. */
+/**
+ * The state that the Services define, plus the orphaned virtual servers with their addresses and elements.
+ */
 export class OrphanedVirtualServers implements DesiredView {
   constructor(private readonly parts: OrphanedVirtualServersParts) {}
 
@@ -40,12 +42,12 @@ export class OrphanedVirtualServers implements DesiredView {
     return this.parts.orphans.get(key) !== undefined;
   }
 
-  /** The Service that the orphan belonged to; undefined if only an earlier process knew. */
+  /** The Service that owned the orphan; undefined if only an earlier process knew. */
   formerOwner(key: VirtualServerKey): ServiceKey | undefined {
     return this.parts.orphans.get(key)?.service;
   }
 
-  /** All orphans. */
+  /** The keys of all orphaned virtual servers. */
   virtualServers(): Iterable<VirtualServerKey> {
     return this.parts.orphans.virtualServers();
   }
@@ -66,12 +68,12 @@ export class OrphanedVirtualServers implements DesiredView {
     return isLeft ? undefined : element;
   }
 
-  /** Everything that stays for the sake of orphans. */
+  /** The keys of everything that is retained for orphaned virtual servers. */
   keys(): DirtyKeys {
     return this.parts.orphans.keys();
   }
 
-  /** An address that another interface gets is left to it. */
+  /** An address that another interface has is not retained on kube-ipvs0. */
   #retainsAddress(address: IpAddress): boolean {
     return this.parts.orphans.retainsAddress(address) && !this.parts.isOnInterface(address);
   }

@@ -31,7 +31,7 @@ export type SelectionResult =
   | { readonly used: true; readonly reason: UsedReason }
   | { readonly used: false; readonly reason: UnusedReason };
 
-/** What becomes of an endpoint by each traffic policy. */
+/** Whether each traffic policy uses an endpoint, and why. */
 export interface EndpointSelection {
   readonly of: PortEndpoint;
   readonly cluster: SelectionResult;
@@ -43,11 +43,11 @@ const unusedResult = ({ terminating }: Endpoint): SelectionResult => ({
   reason: terminating ? 'terminating' : 'not-ready',
 });
 
-/** How hints have narrowed the choice of policy Cluster. */
+/** The scope to which hints narrowed the endpoints of policy Cluster. */
 type HintScope = 'node' | 'zone' | undefined;
 
 const hintScopeOf = (ready: PortEndpoints, chosen: PortEndpoints, node: NodeFacts): HintScope => {
-  // Hints that leave nobody out have decided nothing.
+  // Hints that exclude no endpoint changed nothing.
   if (chosen.length === ready.length) return undefined;
   return chosen.every(({ endpoint }) => endpoint.nodeHints.includes(node.name)) ? 'node' : 'zone';
 };
@@ -72,7 +72,7 @@ const localResult = (endpoint: Endpoint, used: boolean, node: NodeFacts): Select
 const keysOf = (endpoints: PortEndpoints): ReadonlySet<RealServerKey> =>
   new Set(endpoints.map(({ key }) => key));
 
-/** Says of each endpoint of a port what `clusterEndpoints` and `localEndpoints` make of it, and why. */
+/** Explains for each endpoint of a port whether `clusterEndpoints` and `localEndpoints` select it. */
 export const endpointSelections = (
   endpoints: PortEndpoints,
   node: NodeFacts,

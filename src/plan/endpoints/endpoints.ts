@@ -4,25 +4,25 @@ import type { NodeFacts } from '../../model/node.js';
 import type { ServicePort } from '../../model/service.js';
 import type { RealServerKey } from '../../model/virtual-server.js';
 
-/** An endpoint on one of its ports. */
+/** An endpoint with one of its ports. */
 export interface PortEndpoint {
   readonly key: RealServerKey;
   readonly endpoint: Endpoint;
   readonly port: number;
 }
 
-/** What one Service port may be served by: one record for each address and port, sorted by their text. */
+/** The candidate endpoints of one Service port: one record per address and port, sorted by their text. */
 export type PortEndpoints = readonly PortEndpoint[];
 
 const none: PortEndpoints = [];
 
-/** Slices and Service ports meet by the family, the port's name and the protocol. */
+/** EndpointSlices and Service ports match by family, port name and protocol. */
 const portId = (family: Family, port: { readonly name: string; readonly protocol: string }): string =>
   `${family} ${port.protocol} ${port.name}`;
 
 /**
- * Of two records of one address and port the greater one counts: not terminating before terminating (as kube-proxy), then
- * ready, then serving; of equal ones that in the first slice by name.
+ * The record with the higher rank wins if an address and port occurs twice: not terminating before
+ * terminating (like kube-proxy), then ready, then serving. Among equal records, the first slice by name wins.
  */
 const rank = (endpoint: Endpoint): number =>
   (endpoint.terminating ? 0 : 4) + (endpoint.ready ? 2 : 0) + (endpoint.serving ? 1 : 0);
@@ -43,7 +43,7 @@ const addSlice = (slice: EndpointSlice, byPort: Map<string, Map<RealServerKey, P
   }
 };
 
-/** The endpoints in all slices of a Service, by its ports. The order of the slices means nothing. */
+/** The endpoints of all slices of a Service by port, independent of the order of the slices. */
 export const endpointsByPort = (
   slices: readonly EndpointSlice[],
 ): ((family: Family, port: ServicePort) => PortEndpoints) => {
@@ -59,24 +59,26 @@ const isReady = ({ endpoint }: PortEndpoint): boolean => endpoint.ready;
 const isServingTerminating = ({ endpoint }: PortEndpoint): boolean =>
   endpoint.serving && endpoint.terminating;
 
-/** Ready endpoints, or, where there are none, those that still serve while they terminate. */
+/** The ready endpoints; if none is ready, those that terminate but still serve. */
 const usableEndpoints = (endpoints: PortEndpoints): PortEndpoints => {
   const ready = endpoints.filter(isReady);
   return ready.length > 0 ? ready : endpoints.filter(isServingTerminating);
 };
 
-/** Keeps the endpoints that hint the name, if every endpoint has hints and one hints it. */
+/** The endpoints with a hint for the name, if every endpoint has hints and at least one matches. */
 const hintedFor = (
   endpoints: PortEndpoints,
   name: string,
   hints: (endpoint: Endpoint) => readonly string[],
 ): PortEndpoints => {
-  // A node without a zone is in nobody's zone.
+  // A node without a zone is not in the zone of any hint.
   if (name === '' || endpoints.some(({ endpoint }) => hints(endpoint).length === 0)) return none;
   return endpoints.filter(({ endpoint }) => hints(endpoint).includes(name));
 };
 
-/** Endpoints by topology: those hinted for this node, else those for its zone, else all. */
+/**
+ * The endpoints that topology hints select: those for this node, otherwise those for its zone, otherwise all.
+ */
 const allowedByTopology = (ready: PortEndpoints, node: NodeFacts): PortEndpoints => {
   const sameNode = hintedFor(ready, node.name, ({ nodeHints }) => nodeHints);
   if (sameNode.length > 0) return sameNode;
@@ -84,12 +86,15 @@ const allowedByTopology = (ready: PortEndpoints, node: NodeFacts): PortEndpoints
   return sameZone.length > 0 ? sameZone : ready;
 };
 
-/** What policy Cluster uses: ready endpoints that topology hints allow, or terminating ones that still serve. */
+/**
+ * The endpoints of policy Cluster: ready ones that topology hints select, or terminating ones that still
+ * serve.
+ */
 export const clusterEndpoints = (endpoints: PortEndpoints, node: NodeFacts): PortEndpoints => {
   const ready = endpoints.filter(isReady);
   return ready.length > 0 ? allowedByTopology(ready, node) : usableEndpoints(endpoints);
 };
 
-/** What policy Local uses: the same among the endpoints of this node; hints play no part. */
+/** The endpoints of policy Local: the ready or still serving ones on this node, regardless of hints. */
 export const localEndpoints = (endpoints: PortEndpoints, node: NodeFacts): PortEndpoints =>
   usableEndpoints(endpoints.filter(({ endpoint }) => node.name !== '' && endpoint.nodeName === node.name));

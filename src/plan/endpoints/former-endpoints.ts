@@ -8,8 +8,8 @@ import type {
 } from '../../model/virtual-server.js';
 
 /**
- * Why an endpoint is not used any more, by how it was last seen: `terminating` and serving, as when its pod is deleted; `unready`,
- * so that nothing says that it serves; `removed` from one look to the next, or not meant for this node any more.
+ * How an endpoint was last seen before it became unused: `terminating` and serving, because its pod is
+ * deleted; `unready`, and possibly not serving; `removed` while ready, or no longer selected for this node.
  */
 export type Departure = 'terminating' | 'unready' | 'removed';
 
@@ -18,31 +18,31 @@ export const departureOf = ({ ready, serving, terminating }: Endpoint): Departur
   return terminating && serving ? 'terminating' : 'unready';
 };
 
-/** Endpoints that are not ready, as EndpointSlices have them, by the real servers that they may have been. */
+/** The endpoints in EndpointSlices that are not ready, by the key of their possible real server. */
 export type UnreadyEndpoints = ReadonlyMap<RealServerKey, Endpoint>;
 
 type MaybeDesired = DesiredVirtualServer<DesiredRealServer> | undefined;
 
-/** What is kept of a virtual server that nobody asks for any more. */
+/** The remaining data of a virtual server that no Service defines any more. */
 export interface FormerVirtualServer {
-  /** The Service that had it. */
+  /** The Service that owned it. */
   readonly service: ServiceKey;
-  /** How long it said that real servers may drain. */
+  /** The drain deadline that the Service set. */
   readonly drainMilliseconds: number | undefined;
 }
 
-/** What a virtual server was or is to be, and whose. */
+/** A virtual server and the Service that owns it. */
 export interface OwnedVirtualServer {
   readonly service: ServiceKey | undefined;
   readonly entry: MaybeDesired;
 }
 
-/** The endpoints of real servers that are not wanted any more, each as it was last seen, for as long as somebody asks for it. */
+/** The last known endpoints of undesired real servers, kept as long as the kernel has the real server. */
 export class FormerEndpoints {
   readonly #endpoints = new Map<VirtualServerKey, Map<RealServerKey, Endpoint>>();
   readonly #virtualServers = new Map<VirtualServerKey, FormerVirtualServer>();
 
-  /** Takes in that a virtual server is wanted otherwise now; `unready` is of the Service that has it. */
+  /** Records a change of the desired virtual server. `unready` has the unready endpoints of its owner. */
   recordChange(
     key: VirtualServerKey,
     { service, entry: before }: OwnedVirtualServer,
@@ -68,12 +68,15 @@ export class FormerEndpoints {
     return this.#endpoints.get(key)?.get(realServer);
   }
 
-  /** The virtual server, where it is not wanted any more and is still there. */
+  /** The virtual server, if no Service defines it any more and the kernel still has it. */
   virtualServer(key: VirtualServerKey): FormerVirtualServer | undefined {
     return this.#virtualServers.get(key);
   }
 
-  /** Forgets those of a virtual server that the kernel does not have any more; `present`: the real servers that it has there. */
+  /**
+   * Removes the endpoints of real servers that the kernel no longer has. `present` has the real servers of
+   * the virtual server in the kernel.
+   */
   retain(key: VirtualServerKey, present: ReadonlyMap<RealServerKey, unknown> | undefined): void {
     if (present === undefined) this.#virtualServers.delete(key);
     const known = this.#endpoints.get(key);
@@ -82,7 +85,7 @@ export class FormerEndpoints {
     if (known.size === 0) this.#endpoints.delete(key);
   }
 
-  /** How many virtual servers have any. */
+  /** The number of virtual servers with former endpoints. */
   get size(): number {
     return this.#endpoints.size;
   }

@@ -1,6 +1,6 @@
 import type { Family } from '../../base/ip.js';
 
-/** A traffic policy `Local` of a Service that has usable endpoints in a family, but none on this node. */
+/** A Service has usable endpoints in a family but none on this node, and its traffic policy is `Local`. */
 export interface LocalEndpointShortage {
   readonly policy: 'internal' | 'external';
   readonly family: Family;

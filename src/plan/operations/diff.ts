@@ -17,14 +17,14 @@ import {
   type DrainSettings,
 } from '../drain/drain-step.js';
 
-/** What this node should hold. */
+/** The desired state of this node. */
 export interface DesiredView {
   virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined;
   hasAddress(address: IpAddress): boolean;
   element(key: ElementKey): SetElement | undefined;
 }
 
-/** What the kernel acknowledged to hold, or was read from it. */
+/** The state that the kernel acknowledged or reported. */
 export interface ObservedView {
   virtualServer(key: VirtualServerKey): VirtualServerEntry | undefined;
   /** Whether kube-ipvs0 has the address. */
@@ -32,21 +32,20 @@ export interface ObservedView {
   element(key: ElementKey): SetElement | undefined;
 }
 
-/** The keys that may differ: only these are looked at. */
+/** The keys whose state may differ. Only these are compared. */
 export interface DirtyKeys {
   readonly virtualServers: ReadonlySet<VirtualServerKey>;
   readonly addresses: ReadonlySet<IpAddress>;
   readonly elements: ReadonlySet<ElementKey>;
 }
 
-/** What is left out is empty. */
+/** Omitted parts are empty. */
 export const dirtyKeys = (parts: Partial<DirtyKeys> = {}): DirtyKeys => ({
   virtualServers: parts.virtualServers ?? new Set(),
   addresses: parts.addresses ?? new Set(),
   elements: parts.elements ?? new Set(),
 });
 
-/** What either touches. */
 export const union = (a: DirtyKeys, b: DirtyKeys): DirtyKeys => ({
   virtualServers: new Set([...a.virtualServers, ...b.virtualServers]),
   addresses: new Set([...a.addresses, ...b.addresses]),
@@ -56,7 +55,7 @@ export const union = (a: DirtyKeys, b: DirtyKeys): DirtyKeys => ({
 export const isEmpty = ({ virtualServers, addresses, elements }: DirtyKeys): boolean =>
   virtualServers.size + addresses.size + elements.size === 0;
 
-/** The keys that are not to be left out. */
+/** The keys for which `isLeftOut` returns false. */
 export const without = (dirty: DirtyKeys, isLeftOut: (key: string) => boolean): DirtyKeys => ({
   virtualServers: new Set([...dirty.virtualServers].filter((key) => !isLeftOut(key))),
   addresses: new Set([...dirty.addresses].filter((address) => !isLeftOut(address))),
@@ -69,7 +68,7 @@ const removeRealServer = (
   canDrain: boolean,
 ): readonly IpvsOperation[] => {
   if (!canDrain) return [{ kind: 'delete-real-server', of, server }];
-  // With weight 0 it is draining already: only `drainStep` ends it.
+  // A real server of weight 0 already drains. Only `drainStep` deletes it.
   if (server.weight === 0) return [];
   return [{ kind: 'update-real-server', of, server: { ...server, weight: 0 } }];
 };
@@ -102,7 +101,7 @@ const virtualServerOperations = (
   settings: DrainSettings,
 ): readonly IpvsOperation[] => {
   if (desired === undefined)
-    // The kernel lets its real servers go with it.
+    // The kernel deletes the real servers together with their virtual server.
     return observed === undefined
       ? []
       : [{ kind: 'delete-virtual-server', server: observed.server.identity }];
@@ -134,9 +133,9 @@ const elementOperations = (
 };
 
 /**
- * The operations that make the kernel hold what is wanted, for the touched keys: one final operation an object, none where
- * it is equal, and nothing is deleted to be added again. Real servers that drain get weight 0 instead of being deleted;
- * those that have it stay until `drainStep` says so. Order them with `phases`.
+ * The operations that make the kernel match the desired state of the dirty keys: at most one per object, none
+ * for an equal object, and no deletion followed by an addition. Real servers that may drain get weight 0
+ * instead, and `drainStep` deletes them. Order the result with `phases`.
  */
 export const diff = (
   desired: DesiredView,

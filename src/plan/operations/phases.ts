@@ -10,20 +10,22 @@ import { setNameOfKey, type ElementKey } from '../../nftables/declarations.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 
-/** Operations that may go to the kernel in any order among themselves; the next phase begins when all have their outcome. */
+/** Operations that the kernel may receive in any order. The next phase starts when all outcomes are known. */
 export type Phase =
   | { readonly name: string; readonly ipvs: readonly IpvsOperation[] }
   | { readonly name: string; readonly addresses: readonly AddressOperation[] }
   | { readonly name: string; readonly elements: readonly ElementOperation[] };
 
-/** Which things come before all others. */
+/** Selects the objects that are programmed before all others. */
 export interface Urgency {
   virtualServer(key: VirtualServerKey): boolean;
   address(address: IpAddress): boolean;
   element(key: ElementKey): boolean;
 }
 
-/** The API server, and the names that cluster DNS has in kubeadm, k3s, kops, GKE, EKS, AKS (kube-dns) and elsewhere. */
+/**
+ * The API server, and cluster DNS as named by kubeadm, k3s, kops, GKE, EKS and AKS (kube-dns) and by others.
+ */
 const urgentServices: ReadonlySet<string> = new Set([
   'default/kubernetes',
   'kube-system/kube-dns',
@@ -33,7 +35,7 @@ const urgentServices: ReadonlySet<string> = new Set([
   'openshift-dns/dns-default',
 ]);
 
-/** Whether everything else in a cluster needs this Service first: the API server or cluster DNS. */
+/** Whether the rest of the cluster depends on this Service: the API server or cluster DNS. */
 export const isUrgentService = (key: ServiceKey | undefined): boolean =>
   key !== undefined && urgentServices.has(key);
 
@@ -49,10 +51,10 @@ type PhaseStep =
   | 'remove packet rules';
 
 /**
- * Packet rules come before the virtual servers that they serve, and go after them: they are also what tells the next process,
- * should we die in between, that a virtual server is ours. Then removals that nothing else depends on make room. What is added
- * comes from the inside out, so that an address never answers before its real servers are there, and nobody else's rules (as
- * those of another proxy that we follow) are kept off it before; and a real server leaves after its successors have come.
+ * An object's packet rules, which include its ownership marker, are added before it and deleted after it, so
+ * an interrupted sync leaves no unmarked virtual server. Additions follow their dependencies: an address
+ * answers only when its real servers exist, another program's rules are kept off a VIP only after it is
+ * bound, and a real server is removed after its successors are added.
  */
 const steps: readonly PhaseStep[] = [
   'packet rules',
@@ -66,7 +68,10 @@ const steps: readonly PhaseStep[] = [
   'remove packet rules',
 ];
 
-/** Whether an element keeps others off a VIP: of use once the VIP is there, and not before. */
+/**
+ * Whether an element protects a VIP from rules of other programs. It has an effect only after the VIP is
+ * bound.
+ */
 export const isVipProtection = (key: ElementKey): boolean => setNameOfKey(key) === 'vips';
 
 const stepOf = (operation: Operation): PhaseStep => {
@@ -100,7 +105,7 @@ const isUrgent = (operation: Operation, urgency: Urgency): boolean => {
     : urgency.virtualServer(operationKey(operation));
 };
 
-/** A step is about one kind of thing. */
+/** All operations of a step have the same kind of object. */
 const toPhase = (step: PhaseStep, name: string, operations: readonly Operation[]): Phase => {
   if (step === 'packet rules' || step === 'protect addresses' || step === 'remove packet rules')
     return { name, elements: operations as readonly ElementOperation[] };
@@ -117,7 +122,10 @@ const phasesInSteps = (operations: readonly Operation[], prefix: string): readon
     .map(([step, ofStep]) => toPhase(step, `${prefix}${step}`, ofStep));
 };
 
-/** Orders operations: all phases of what is urgent (the API server, cluster DNS), if anything is, then those of the rest. Empty phases are left out. */
+/**
+ * Orders operations into phases: urgent ones (API server, cluster DNS) first, then all others. Omits empty
+ * phases.
+ */
 export const phases = (operations: readonly Operation[], urgency?: Urgency): readonly Phase[] => {
   if (urgency === undefined) return phasesInSteps(operations, '');
   const urgent: Operation[] = [];

@@ -6,17 +6,16 @@ import type { Urgency } from '../operations/phases.js';
 import { virtualServerOf } from '../packet-rules/packet-elements.js';
 
 export interface ExcludedByCidrParts {
-  /** What Services want. */
+  /** The state that the Services define. */
   readonly desired: DesiredView & { readonly urgency: Urgency };
   readonly observed: ObservedView;
-  /** Whether the address is inside of ipvs.excludeCIDRs. */
+  /** Whether the address is in ipvs.excludeCIDRs. */
   readonly isExcluded: (address: IpAddress) => boolean;
 }
 
 /**
- * What Services want, and what the kernel holds inside of ipvs.excludeCIDRs for which no Service asks: the virtual server with its
- * real servers, its address and its packet-rule elements are wanted just as they are, so that nothing is done to them. What a
- * Service asks for there is served as anywhere.
+ * The state that the Services define, plus everything in ipvs.excludeCIDRs that the kernel has and no Service
+ * defines. The latter is desired exactly as observed, so no operation changes it.
  */
 export class ExcludedByCidr implements DesiredView {
   constructor(private readonly parts: ExcludedByCidrParts) {}
@@ -49,7 +48,7 @@ export class ExcludedByCidr implements DesiredView {
       : undefined;
   }
 
-  /** Elements of what a Service asks for change with it. */
+  /** Elements of a virtual server that a Service defines are not excluded. */
   #belongsToExcluded(element: SetElement): boolean {
     const { desired, observed, isExcluded } = this.parts;
     const address = element.fields[0] as IpAddress;

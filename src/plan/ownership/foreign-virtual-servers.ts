@@ -10,17 +10,17 @@ import type { DesiredView } from '../operations/diff.js';
 import type { Urgency } from '../operations/phases.js';
 import { virtualServerOf } from '../packet-rules/packet-elements.js';
 
-/** Which virtual servers and elements belong to which Service. */
+/** The virtual servers and elements that each Service owns. */
 export interface VirtualServerOwners {
-  /** The Service that has the virtual server. */
+  /** The Service that owns the virtual server. */
   ownerOf(key: VirtualServerKey): ServiceKey | undefined;
   /** The packet-rule elements of the virtual server. */
   elementsOf(key: VirtualServerKey): readonly SetElement[];
-  /** The virtual servers on an address that is to be bound. */
+  /** The virtual servers that need the address bound. */
   virtualServersAt(address: IpAddress): Iterable<VirtualServerKey>;
 }
 
-/** A virtual server that a Service asks for and another program made. */
+/** A virtual server that a Service defines and another program created. */
 export interface OwnershipConflict {
   readonly key: VirtualServerKey;
   readonly identity: VirtualServerIdentity;
@@ -28,23 +28,23 @@ export interface OwnershipConflict {
 }
 
 export interface ForeignVirtualServersParts {
-  /** The virtual servers of the kernel that another program made. */
+  /** The virtual servers in the kernel that another program created. */
   readonly foreign: ReadonlyMap<VirtualServerKey, VirtualServerIdentity>;
-  /** What is desired, whoever made it. */
+  /** The desired state, foreign virtual servers included. */
   readonly desired: DesiredView & { readonly urgency: Urgency };
   readonly services: VirtualServerOwners;
   readonly observed: { hasAddress(address: IpAddress): boolean };
 }
 
 /**
- * What is desired without what another program made: a foreign virtual server is not desired, nor is anything for its sake, so
- * nothing touches it and no element of ours marks it. An address that has only foreign virtual servers stays as it is, bound or
- * not.
+ * The desired state without foreign virtual servers and without addresses and elements that only they need,
+ * so kube-ipvs neither modifies nor marks them. An address with only foreign virtual servers stays bound or
+ * unbound.
  */
 export class ForeignVirtualServers implements DesiredView {
   constructor(private readonly parts: ForeignVirtualServersParts) {}
 
-  /** How many foreign virtual servers the kernel has. */
+  /** The number of foreign virtual servers in the kernel. */
   get size(): number {
     return this.parts.foreign.size;
   }
@@ -53,7 +53,7 @@ export class ForeignVirtualServers implements DesiredView {
     return this.parts.desired.urgency;
   }
 
-  /** All foreign virtual servers, desired or not. */
+  /** The keys of all foreign virtual servers, including those that no Service defines. */
   keys(): Iterable<VirtualServerKey> {
     return this.parts.foreign.keys();
   }
@@ -63,7 +63,7 @@ export class ForeignVirtualServers implements DesiredView {
     return this.parts.foreign.values();
   }
 
-  /** The virtual servers that Services ask for and do not get, because another program made them. */
+  /** The virtual servers that Services define and do not get, because another program created them. */
   *conflicts(): Iterable<OwnershipConflict> {
     for (const key of this.parts.foreign.keys()) {
       const conflict = this.conflictAt(key);
@@ -71,7 +71,7 @@ export class ForeignVirtualServers implements DesiredView {
     }
   }
 
-  /** The conflict over one virtual server. */
+  /** The conflict at one virtual server. */
   conflictAt(key: VirtualServerKey): OwnershipConflict | undefined {
     const identity = this.parts.foreign.get(key);
     const service = identity && this.parts.services.ownerOf(key);
@@ -97,7 +97,7 @@ export class ForeignVirtualServers implements DesiredView {
       : element;
   }
 
-  /** Whether every virtual server that the address is desired for is foreign. */
+  /** Whether all virtual servers that need the address are foreign. */
   #isForeignAddress(address: IpAddress): boolean {
     if (this.parts.foreign.size === 0) return false;
     let some = false;

@@ -9,32 +9,38 @@ import type { PortRange } from '../packet-rules/rule-expressions.js';
 /** The API server's default --service-node-port-range. */
 const nodePortRange: PortRange = { first: 30_000, last: 32_767 };
 
-/** What the kernel itself and the Services say about what is ours. */
+/** The facts that decide whether kube-ipvs owns a virtual server. */
 export interface OwnershipFacts {
-  /** Whether a set of our packet rules names it: we made it, or took it over. */
+  /** Whether it has an ownership marker: kube-ipvs created or adopted it. */
   hasMarker(identity: VirtualServerIdentity): boolean;
-  /** Whether packet rules of ours can name it: where this kernel has no nftables for the family, kube-ipvs0 is the only record. */
+  /**
+   * Whether the kernel supports ownership markers for the family. Without nftables, only kube-ipvs0 shows the
+   * ownership.
+   */
   canHaveMarker(family: Family): boolean;
   /**
-   * Whether a take-over is under way: the first sync of the first kube-ipvs here, after another proxy that used kube-ipvs0 and
-   * left no record of what it made.
+   * Whether a take-over is in progress: the first sync of kube-ipvs on this node, after another service proxy
+   * that used kube-ipvs0 and left no ownership markers.
    */
   isTakingOver(family: Family): boolean;
-  /** Whether a Service asks for it. */
+  /** Whether a Service defines it. */
   isDesired(key: VirtualServerKey): boolean;
-  /** Whether the Service that asks for it says that it is to be ours, whoever made it. */
+  /** Whether the Service that defines it adopts it even if another program created it. */
   adoptForeign(key: VirtualServerKey): boolean;
   /** Whether kube-ipvs0 has the address. */
   hasDummyAddress(address: IpAddress): boolean;
   /** Whether another interface of this node has the address. */
   hasNodeAddress(address: IpAddress): boolean;
-  /** Whether it is inside of ipvs.excludeCIDRs: what is there is taken over only where a Service asks for it. */
+  /**
+   * Whether the address is in ipvs.excludeCIDRs. Only virtual servers that a Service defines are adopted
+   * there.
+   */
   isExcluded(address: IpAddress): boolean;
 }
 
 export type Ownership = 'ours' | 'foreign';
 
-/** What the proxy before us has left for us. */
+/** Whether the virtual server looks like one that the previous service proxy created. */
 const isLeftByPreviousProxy = (
   identity: VirtualServerIdentity & { by: 'address' },
   facts: OwnershipFacts,
@@ -45,9 +51,9 @@ const isLeftByPreviousProxy = (
 };
 
 /**
- * Whose a virtual server of the kernel is that we know nothing of yet. Ours is what our packet rules name. In a take-over, and
- * where nothing can name it, it is also what stands as another proxy of this kind would have made it; and what a Service asks
- * for and says to be ours. A VIP on kube-ipvs0 says nothing else: it may be there for another port.
+ * Whether kube-ipvs owns a virtual server that it does not know yet. It owns marked ones, adopted ones, those
+ * that the previous proxy left during a take-over, and, where markers are impossible, those on addresses of
+ * kube-ipvs0. A VIP on kube-ipvs0 is otherwise no evidence, because it may serve another port.
  */
 export const ownershipOf = (identity: VirtualServerIdentity, facts: OwnershipFacts): Ownership => {
   if (identity.by === 'fwmark') return 'foreign';

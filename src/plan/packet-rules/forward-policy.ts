@@ -2,7 +2,9 @@ import type { ForeignRule, ForwardFilter } from '../../model/forward-filter.js';
 
 type FilterVerdict = 'accept' | 'drop' | 'end of chain';
 
-/** Kernels refuse chains that lead to themselves; this bounds what was read while somebody changed it. */
+/**
+ * The kernel rejects loops of chains. The limit protects against chains that changed while they were read.
+ */
 const deepestJump = 64;
 
 const verdictOf = (
@@ -33,15 +35,15 @@ const verdictOf = (
 };
 
 /**
- * Whether a filter drops packets of open connections, the answers of pods among them, unless a rule that is for some packets
- * only happens to accept them.
+ * Whether a filter drops packets of established connections, such as replies of pods. Ignores rules that
+ * match only some packets.
  */
 export const dropsReplies = ({ chains, chain, policy }: ForwardFilter): boolean => {
   const verdict = verdictOf(chains, chains.get(chain) ?? [], 0);
   return (verdict === 'end of chain' ? policy : verdict) === 'drop';
 };
 
-/** The command that lets answers through, for a shell. */
+/** The shell command that makes the filter accept replies. */
 export const remedyFor = ({ by, family, table, chain }: ForwardFilter): string =>
   by === 'nftables'
     ? `nft insert rule ${family} ${table} ${chain} ct state established,related accept`
@@ -51,7 +53,7 @@ export const remedyFor = ({ by, family, table, chain }: ForwardFilter): string =
 export const filterName = ({ by, family, table, chain, priority }: ForwardFilter): string =>
   `chain ${chain} of table ${family} ${table} (${by}, hook forward, priority ${priority})`;
 
-/** What is wrong, whom it concerns and what to do. */
+/** The problem, its effect and its remedy. */
 export const warningText = (filter: ForwardFilter): string =>
   `${filterName(filter)} drops ${filter.policy === 'drop' ? 'by its policy what none of its rules accepts' : 'by a rule what none before it accepts'}: ` +
   'the answers of pods to clients outside of this node are lost there, unless one of its rules accepts them, ' +

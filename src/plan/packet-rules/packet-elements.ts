@@ -24,13 +24,13 @@ const isProtocol = (value: unknown): value is Protocol => protocols.some((protoc
 
 type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
 
-/** The element that says how packets to a virtual server are treated; it also makes it known as ours. */
+/** The element that assigns a packet class to a virtual server. It is also the ownership marker. */
 export const packetClassElement = (
   { address, protocol, port }: ByAddress,
   packetClass: PacketClass,
 ): SetElement => setElement(familyOf(address), packetClass, [address, protocol, port]);
 
-/** Whether packet rules with these elements name a virtual server as ours. */
+/** Whether the elements include an ownership marker of the virtual server. */
 export const hasOwnershipMarker = (
   identity: VirtualServerIdentity,
   hasElement: (key: ElementKey) => boolean,
@@ -38,7 +38,7 @@ export const hasOwnershipMarker = (
   identity.by === 'address' &&
   packetClasses.some((name) => hasElement(packetClassElement(identity, name).key));
 
-/** The virtual server that an element belongs to; undefined where it is of no virtual server. */
+/** The virtual server of an element; undefined if the element belongs to none. */
 export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | undefined => {
   const [address, protocol, port] = fields;
   if (typeof address !== 'string' || !isProtocol(protocol) || typeof port !== 'number') return undefined;
@@ -46,9 +46,9 @@ export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | unde
 };
 
 /**
- * The elements that admit sources to a virtual server. The node itself speaks to a VIP with the VIP as its source: it is
- * admitted where a range holds an address that the cluster knows it by (kube-proxy-ipvs §4.4, KUBE-LOAD-BALANCER-SOURCE-IP),
- * or, where there is no Node, any address of it.
+ * The elements that admit sources to a virtual server. The node's own packets to a VIP have the VIP as their
+ * source, so the VIP is admitted if a range includes an address of the Node object (kube-proxy-ipvs §4.4,
+ * KUBE-LOAD-BALANCER-SOURCE-IP), or any address of the node if there is no Node object.
  */
 export const sourceRangeElements = (
   { address, protocol, port }: ByAddress,
@@ -72,7 +72,7 @@ export const sourceRangeElements = (
 export const vipElement = (address: IpAddress): SetElement =>
   setElement(familyOf(address), 'vips', [address]);
 
-/** Mark the table of a family while virtual servers are taken over from another proxy. */
+/** The take-over markers of a family's table. */
 export const takeOverElements = (family: Family): readonly SetElement[] =>
   protocols.map((protocol) => setElement(family, takeOverSet, [protocol]));
 
@@ -90,11 +90,14 @@ export const hairpinElements = (
 export const healthCheckElement = (family: Family, port: number): SetElement =>
   setElement(family, 'health-check-ports', [port]);
 
-/** The ranges of the frontend's family that restrict it: only load balancer addresses have any, also where they are external IPs too. */
+/**
+ * The source ranges of the frontend's family. Only load balancer addresses have source ranges, even if they
+ * are also external IPs.
+ */
 export const sourceRangesOf = (service: Service, { kind, address }: Frontend): readonly Cidr[] =>
   kind !== 'node-port' && service.loadBalancerIps.includes(address)
     ? service.loadBalancerSourceRanges.filter((range) => cidrFamily(range) === familyOf(address))
     : [];
 
-/** Elements by their keys. */
+/** Elements by key. */
 export type PacketElements = ReadonlyMap<ElementKey, SetElement>;

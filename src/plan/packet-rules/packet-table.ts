@@ -37,22 +37,25 @@ import {
   type PortRange,
 } from './rule-expressions.js';
 
-/** Everything that decides what the rules of a family are; elements are another matter. */
+/** The settings that determine the rules of a family; elements are separate. */
 export interface PacketTableSettings {
   readonly family: Family;
   readonly masqueradeAll: boolean;
-  /** The bit of the packet mark that stands for "to be masqueraded", as a number. */
+  /** The bit of the packet mark that means "masquerade", as a number. */
   readonly masqueradeMark: number;
   readonly podTraffic: PodTraffic | undefined;
-  /** Source ports of masqueraded connections: none is a node port, so that no answer is taken for a request. */
+  /**
+   * The source ports of masqueraded connections. None is a node port, so a reply is never mistaken for a
+   * request.
+   */
   readonly masqueradePorts: PortRange;
-  /** Prefix lengths of source ranges: those in use, and any that were. */
+  /** The prefix lengths of source ranges that are or were in use. */
   readonly sourceLengths: readonly number[];
 }
 
 /**
- * How packets to a virtual server are treated: the set that it is in. A rule leads from each set to a chain; of two sets that
- * hold a virtual server, as while it changes from one to the other, the first counts.
+ * The packet classes, each with a set. A rule leads from each set to its chain; if two sets contain a virtual
+ * server, as during a change of class, the first one applies.
  */
 export const packetClasses = ['no-endpoints', 'cluster-ip', 'local', 'local-elsewhere', 'external'] as const;
 export type PacketClass = (typeof packetClasses)[number];
@@ -69,19 +72,19 @@ const classDescriptions: Readonly<Record<PacketClass, string>> = {
 
 const frontendKey: readonly KeyField[] = ['address', 'protocol', 'port'];
 
-/** Source addresses of one length that may reach a restricted frontend. */
+/** The set of source addresses of one prefix length that may reach a restricted frontend. */
 export const sourceRangeSet = (prefixLength: number): string => `sources-${prefixLength}`;
 
-/** The prefix length of a set that `sourcesSet` named; undefined for sets of other names, somebody else's among them. */
+/** The prefix length of a set that `sourceRangeSet` named; undefined for any other set. */
 export const sourceRangePrefixLength = (set: string): number | undefined => {
   const length = Number(/^sources-(\d{1,3})$/.exec(set)?.[1] ?? Number.NaN);
   return length <= hostPrefixLength('IPv6') ? length : undefined;
 };
 
-/** Names something only while a take-over from another proxy is under way. */
+/** The set of take-over markers. It has elements only during a take-over from another service proxy. */
 export const takeOverSet = 'take-over';
 
-/** Names what drains, with the time since when: no rule looks there. */
+/** The set of drain records. No rule refers to it. */
 export const drainingSet = 'draining';
 
 const fixedSets: readonly SetDeclaration[] = [
@@ -131,7 +134,7 @@ const sourceRangeDeclaration = (prefixLength: number): SetDeclaration => ({
   comment: `source ranges of prefix length ${prefixLength}`,
 });
 
-/** How a set of ours is declared; undefined: we have none of that name. */
+/** The declaration of a kube-ipvs set; undefined if no such set exists. */
 export const setDeclaration = (name: string): SetDeclaration | undefined => {
   const length = sourceRangePrefixLength(name);
   return length === undefined ? fixedSets.find((set) => set.name === name) : sourceRangeDeclaration(length);
@@ -160,7 +163,7 @@ const rejectRules: readonly Rule[] = [
   rule('UDP, SCTP and other protocols', counter, { kind: 'reject', with: 'port-unreachable' }),
 ];
 
-/** Which requests to a ClusterIP are masqueraded (kube-proxy-ipvs §4.6, rule 3). */
+/** The requests to a ClusterIP that are masqueraded (kube-proxy-ipvs §4.6, rule 3). */
 const clusterIpRules = (settings: PacketTableSettings): readonly Rule[] => {
   const { family, masqueradeAll, masqueradeMark, podTraffic } = settings;
   const mark = setMark(masqueradeMark, true);
@@ -169,11 +172,11 @@ const clusterIpRules = (settings: PacketTableSettings): readonly Rule[] => {
     return [rule('source is a VIP: the node itself', loadAddress(family, 'source', 0), inSet('vips'), mark)];
   const outside = rule('source outside the pod network', fromPod(podTraffic, '!='), mark);
   if (podTraffic.by === 'source') return [outside];
-  // What the node itself sends has no input interface, which old kernels take for no match.
+  // The node's own packets have no input interface, and old kernels treat that as no match.
   return [rule('source is this node', fromThisNode, mark), outside];
 };
 
-/** externalTrafficPolicy Local where another node has the endpoints. */
+/** externalTrafficPolicy Local with endpoints only on other nodes. */
 const localElsewhereRules = ({ masqueradeMark, podTraffic }: PacketTableSettings): readonly Rule[] => {
   const node = rule(
     'source is this node: masquerade, so that the reply returns here',
@@ -234,7 +237,10 @@ const acceptEstablishedRule: Rule = rule(
   acceptVerdict,
 );
 
-/** A null binding: the destination stays, and no later rule of anybody (a CNI's hostPort) gives it another. */
+/**
+ * A null binding keeps the destination, so a later DNAT rule of another program (a CNI's hostPort) cannot
+ * change it.
+ */
 const bypassHostPortRule = (family: Family): Rule =>
   rule(
     'destination is a VIP: bypass hostPort rules',
@@ -244,7 +250,7 @@ const bypassHostPortRule = (family: Family): Rule =>
     { kind: 'destination-nat', address: 0 },
   );
 
-/** One rule a protocol: nft takes ports to be masqueraded only from rules that say whose ports they are. */
+/** One rule per protocol, because nft accepts masquerade ports only after a match of the protocol. */
 const masqueradeRules = (ports: PortRange): readonly Rule[] =>
   [tcp, udp, sctp].map((protocol) => rule(undefined, loadProtocol(0), equals(protocol), masquerade(ports)));
 
@@ -308,9 +314,9 @@ const clearMarkRule = ({ masqueradeMark }: PacketTableSettings): Rule =>
   rule('clear the mark', isMarked(masqueradeMark), setMark(masqueradeMark, false));
 
 /**
- * The rules of one family. The chains decide where IPVS is about to take a request: `input` for requests of other machines,
- * `output` for those of the node itself (IPVS comes at priority 98 and -98, include/linux/netfilter_ipv4.h NF_IP_PRI_NAT_SRC - 2
- * and NAT_DST + 2). A mark tells `postrouting`, which follows IPVS, what to masquerade. Linux 4.18 knows all expressions.
+ * The rules of one family, limited to features of Linux 4.18. `input` and `output` check requests before
+ * IPVS, which has priority 98 and -98 there (include/linux/netfilter_ipv4.h, NF_IP_PRI_NAT_SRC - 2 and
+ * NAT_DST + 2). A packet mark tells `postrouting`, which runs after IPVS, to masquerade.
  */
 export const packetTable = (given: PacketTableSettings): TableDeclaration => {
   const { family } = given;
@@ -332,7 +338,7 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
   };
 };
 
-/** `packetTable`, which gives the same object again while a family's settings stay equal. */
+/** Returns a `packetTable` that returns the same object as long as the settings of a family stay equal. */
 export const cachedPacketTable = (): ((settings: PacketTableSettings) => TableDeclaration) => {
   const last = new Map<Family, { readonly settings: string; readonly table: TableDeclaration }>();
   return (settings) => {

@@ -2,9 +2,9 @@ import { cidrFamily, hostPrefixLength, ipToBytes, type Cidr, type Family } from 
 import type { PodTraffic } from '../../model/pod-traffic.js';
 import type { Expression, Register, RegisterValue } from '../../nftables/declarations.js';
 
-// The steps that our rules are made of. What is compared or looked up is in register 0 and those after it.
+// The expressions of the rules. Compared and looked-up values start at register 0.
 
-/** Both inclusive. */
+/** Both ends are inclusive. */
 export interface PortRange {
   readonly first: number;
   readonly last: number;
@@ -21,7 +21,7 @@ export const sctp = Uint8Array.of(132);
 export const icmp: Readonly<Record<Family, Uint8Array>> = { IPv4: Uint8Array.of(1), IPv6: Uint8Array.of(58) };
 const interfaceNameBytes = 16;
 
-/** Where a header has its addresses, and how many registers one takes. */
+/** The offsets of the addresses in a header, and the number of registers of an address. */
 export const headerLayout = {
   IPv4: { source: 12, destination: 16, length: 4, registers: 1 },
   IPv6: { source: 8, destination: 24, length: 16, registers: 4 },
@@ -56,13 +56,13 @@ export const dropVerdict: Expression = { kind: 'verdict', verdict: 'drop' };
 export const returnVerdict: Expression = { kind: 'verdict', verdict: 'return' };
 export const counter: Expression = { kind: 'counter', packets: 0n, bytes: 0n };
 
-/** destination . protocol . port, from the given register on. */
+/** Loads destination . protocol . port, starting at the given register. */
 export const loadDestinationKey = (family: Family, from: Register = 0): readonly Expression[] => {
   const next = from + headerLayout[family].registers;
   return [loadAddress(family, 'destination', from), loadProtocol(next), loadDestinationPort(next + 1)];
 };
 
-/** A packet has one state alone. */
+/** A packet has exactly one state. */
 export const connectionState = (operator: '==' | '!='): readonly Expression[] => [
   { kind: 'ct', key: 'state', to: 0 },
   equals(stateNew, operator),
@@ -91,7 +91,10 @@ const sourceIn = (cidr: Cidr, operator: '==' | '!='): readonly Expression[] => {
   return [source, { kind: 'bitwise', from: 0, to: 0, mask, xor: new Uint8Array(mask.length) }, is];
 };
 
-/** The beginning of a name. One that fills all bytes equals no interface's name, which ends with a zero: it never matches. */
+/**
+ * The first bytes of an interface name. A prefix that fills all bytes never matches, because every name ends
+ * with a zero byte.
+ */
 const namePrefix = (prefix: string): Uint8Array =>
   new TextEncoder().encode(prefix).subarray(0, interfaceNameBytes);
 
@@ -117,7 +120,7 @@ export const fromPod = (pods: PodTraffic, operator: '==' | '!='): readonly Expre
   }
 };
 
-/** mark = (mark & ~bit) ^ set: sets the bit or clears it. */
+/** Sets or clears the bit: mark = (mark & ~bit) ^ set. */
 export const setMark = (bit: number, set: boolean): readonly Expression[] => [
   { kind: 'meta', key: 'mark', to: 0 },
   { kind: 'bitwise', from: 0, to: 0, mask: ~bit >>> 0, xor: set ? bit : 0 },

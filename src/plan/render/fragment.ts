@@ -11,32 +11,32 @@ import type { LocalEndpointShortage } from '../endpoints/local-endpoint-shortage
 import type { PacketElements } from '../packet-rules/packet-elements.js';
 import type { ServiceHealthCheck } from './service-health-check.js';
 
-/** Something about a Service that keeps a part of it from being served; the message names the field. */
+/** A reason why a part of a Service is not served; the message names the field. */
 export interface Problem {
   readonly service: ServiceKey;
-  /** CamelCase, as the reasons of events. */
+  /** CamelCase, like the reasons of Events. */
   readonly reason: string;
   readonly message: string;
 }
 
-/** All that one Service asks of this node. */
+/** Everything that one Service defines for this node. */
 export interface Fragment {
   readonly service: ServiceKey;
-  /** Milliseconds since 1970, of the Service: the older one wins a clash. */
+  /** When the Service was created, in milliseconds since 1970. The older Service wins a clash. */
   readonly createdAt: number;
   readonly virtualServers: ReadonlyMap<VirtualServerKey, DesiredVirtualServer<DesiredRealServer>>;
   readonly unreadyEndpoints: UnreadyEndpoints;
-  /** To be bound to kube-ipvs0. */
+  /** The addresses to bind to kube-ipvs0. */
   readonly addresses: ReadonlySet<IpAddress>;
-  /** The packet-rule elements of each virtual server: they count for the Service that has it. */
+  /** The packet-rule elements of each virtual server. They apply if this Service owns the virtual server. */
   readonly setElements: ReadonlyMap<VirtualServerKey, readonly SetElement[]>;
-  /** Packet-rule elements that several Services may ask for alike. */
+  /** Packet-rule elements that several Services may define identically. */
   readonly sharedElements: PacketElements;
   readonly nodePorts: readonly number[];
-  /** Whether its virtual servers are to be ours, whoever made them. */
+  /** Whether the Service adopts virtual servers even if another program created them. */
   readonly adoptForeign: boolean;
   readonly healthCheck: ServiceHealthCheck | undefined;
-  /** Each policy and family once, however many ports. */
+  /** One entry per policy and family, regardless of the number of ports. */
   readonly localShortages: readonly LocalEndpointShortage[];
   readonly problems: readonly Problem[];
 }

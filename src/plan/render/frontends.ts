@@ -10,11 +10,11 @@ import {
 import type { Service } from '../../model/service.js';
 import type { Problem } from './fragment.js';
 
-/** What the choice of addresses needs to know of this node. */
+/** The facts about this node that decide how addresses are served. */
 export interface FrontendContext {
-  /** By address, the name of the interface that has it; kube-ipvs0 is not among them. */
+  /** The interface of each address, except addresses of kube-ipvs0. */
   readonly interfaceAddresses: ReadonlyMap<IpAddress, string>;
-  /** By address of another machine, why it is not to be bound. */
+  /** The addresses of other machines, with the reason not to bind each. */
   readonly reserved: ReadonlyMap<IpAddress, string>;
   readonly nodePortAddresses: Readonly<Record<Family, readonly IpAddress[]>>;
   readonly externalIpsAllowed: boolean;
@@ -24,17 +24,17 @@ export interface FrontendContext {
 export interface Frontend {
   readonly kind: keyof typeof frontendFields;
   readonly address: IpAddress;
-  /** Whether the address goes to kube-ipvs0. */
+  /** Whether to bind the address to kube-ipvs0. */
   readonly bind: boolean;
 }
 
 export interface Frontends {
-  /** In the order of precedence: of two on one address and port the first counts. */
+  /** In order of precedence: of two frontends with the same address and port, the first one wins. */
   readonly byFamily: Readonly<Record<Family, readonly Frontend[]>>;
   readonly problems: readonly Problem[];
 }
 
-/** Where a frontend stands in the Service, for messages. */
+/** The field of the Service that defines a frontend, for messages. */
 export const frontendFields = {
   'cluster-ip': 'spec.clusterIPs',
   'external-ip': 'spec.externalIPs',
@@ -51,8 +51,8 @@ interface FrontendDecision {
 }
 
 /**
- * kube-proxy serves loopback and link-local addresses too, and so do we; but it binds them to kube-ipvs0 and never takes them
- * away again. They need no binding (loopback is local anyhow, link-local has no meaning there), so we leave them alone.
+ * kube-ipvs serves loopback and link-local addresses like kube-proxy, but does not bind them: loopback
+ * addresses are local anyway, and a link-local address has no meaning on kube-ipvs0.
  */
 const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext): FrontendDecision => {
   if (!isHostAddress(address))
@@ -71,7 +71,8 @@ const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext
       ],
     };
   const owner = context.interfaceAddresses.get(address);
-  // An external address on an interface is usual (keepalived, a floating address); a ClusterIP there is a mistake.
+  // An external address on an interface is common (keepalived, a floating address); a ClusterIP there is a
+  // mistake.
   if (owner !== undefined)
     return {
       serve: true,
@@ -104,7 +105,9 @@ const addressesOf = (service: Service, context: FrontendContext): readonly (read
   ...service.loadBalancerIps.map((address) => ['load-balancer-ip', address] as const),
 ];
 
-/** The addresses of a Service but for its node ports. A family without a ClusterIP is not served at all, as kube-proxy has it. */
+/**
+ * The frontends of a Service except its node ports. Like kube-proxy, serves no family without a ClusterIP.
+ */
 export const frontendsOf = (service: Service, context: FrontendContext): Frontends => {
   const byFamily: Record<Family, Frontend[]> = { IPv4: [], IPv6: [] };
   const problems: Problem[] = [];
@@ -128,6 +131,9 @@ export const frontendsOf = (service: Service, context: FrontendContext): Fronten
   return { byFamily, problems };
 };
 
-/** The node-port frontends of a family: the same for every Service. Node addresses are never bound to kube-ipvs0. */
+/**
+ * The node-port frontends of a family, which all Services share. Node addresses are never bound to
+ * kube-ipvs0.
+ */
 export const nodePortFrontends = (family: Family, context: FrontendContext): readonly Frontend[] =>
   context.nodePortAddresses[family].map((address) => ({ kind: 'node-port', address, bind: false }));

@@ -10,16 +10,16 @@ import {
 } from '../../base/ip.js';
 import type { NodeFacts } from '../../model/node.js';
 
-/** The networks that choose among the addresses of a family; undefined: every address is chosen. */
+/** The networks that filter the addresses of a family; undefined if all addresses are used. */
 const filterOf = (family: Family, cidrs: readonly Cidr[]): readonly Cidr[] | undefined => {
   const ofFamily = cidrs.filter((cidr) => cidrFamily(cidr) === family);
   return ofFamily.length === 0 ? undefined : ofFamily;
 };
 
 /**
- * The addresses of this node on which NodePorts are served, sorted: those of the family in the given networks (all, where no
- * network of the family is given), but never loopback and IPv6 link-local ones; whatever is on
- * kube-ipvs0 is no part of the node's facts.
+ * The addresses of this node that serve NodePorts, sorted: those in the given networks of the family, or all
+ * if none is given, except loopback and IPv6 link-local addresses. The node's facts exclude the addresses of
+ * kube-ipvs0.
  */
 export const nodePortAddresses = (
   family: Family,

@@ -1,21 +1,24 @@
 import type { PortRange } from '../packet-rules/rule-expressions.js';
 
-/** Above the API server's default --service-node-port-range (30000–32767), where Linux has its ephemeral ports. */
+/**
+ * Above the API server's default --service-node-port-range (30000–32767), in the range of Linux's ephemeral
+ * ports.
+ */
 const aboveNodePorts: PortRange = { first: 32_768, last: 65_535 };
 const belowNodePorts: PortRange = { first: 1_024, last: 29_999 };
 
-/** A masquerading node needs that many ports for connections to one endpoint. */
+/** The number of ports that a masquerading node needs for connections to one endpoint. */
 const sufficientPorts = 8_192;
 
 const size = ({ first, last }: PortRange): number => last - first + 1;
 
 /**
- * Which source ports masqueraded connections take: none that is a node port. Node ports outside of the usual range are
- * counted; there are none in most clusters.
+ * Chooses the source ports of masqueraded connections so that none is a node port. Counts node ports outside
+ * the default range, which most clusters do not have.
  */
 export class NodePortUsage {
   readonly #counts = new Map<number, number>();
-  /** Undefined: to be chosen anew, once for however many changes. */
+  /** Undefined if it must be chosen again. Many changes thus cost one choice. */
   #range: PortRange | undefined = aboveNodePorts;
 
   get masqueradePorts(): PortRange {
@@ -41,7 +44,7 @@ export class NodePortUsage {
     this.#range = undefined;
   }
 
-  /** The first free stretch that is large enough, else the largest there is. */
+  /** The first sufficiently large free range, otherwise the largest one. */
   #choose(): PortRange {
     const used = [...this.#counts.keys()].toSorted((a, b) => a - b);
     const stretches = [aboveNodePorts, belowNodePorts].flatMap((range) => freeStretches(range, used));
@@ -50,7 +53,7 @@ export class NodePortUsage {
   }
 }
 
-/** The parts of a range between used ports, the last one first: highest ports are the rarest. */
+/** The free parts of a range, the last one first, because high ports are used least. */
 const freeStretches = (range: PortRange, used: readonly number[]): readonly PortRange[] => {
   const inside = used.filter((port) => port >= range.first && port <= range.last);
   const edges = [range.first - 1, ...inside, range.last + 1];

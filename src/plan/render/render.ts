@@ -50,24 +50,27 @@ import { checkService, type CheckedService } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
 export interface RenderSettings {
-  /** The kernel's name of the scheduler of Services that name none. */
+  /** The scheduler of Services that set none, as the kernel names it. */
   readonly scheduler: string;
-  /** Networks whose node addresses serve NodePorts; [] = all addresses. */
+  /** The networks of the node addresses that serve NodePorts; [] for all addresses. */
   readonly nodePortAddresses: readonly Cidr[];
-  /** Feature gate AllowServiceExternalIPs. */
+  /** The feature gate AllowServiceExternalIPs. */
   readonly externalIpsAllowed: boolean;
-  /** What this node can serve; both families where nothing is said. */
+  /** The families that this node can serve; both by default. */
   readonly families?: readonly Family[];
 }
 
-/** All that rendering knows besides the Service and its slices; what can be computed once per change of the node is. */
+/**
+ * The input of rendering besides the Service and its slices. Includes results that depend only on the node
+ * and the settings.
+ */
 export interface RenderContext extends FrontendContext {
   readonly node: NodeFacts;
   readonly settings: RenderSettings;
   readonly nodePortFrontends: Readonly<Record<Family, readonly Frontend[]>>;
 }
 
-/** Make a new one whenever a node fact or a setting changes, and render every Service again with it. */
+/** Create a new context whenever a node fact or a setting changes, and render every Service again. */
 export const renderContext = (node: NodeFacts, settings: RenderSettings): RenderContext => {
   const context: FrontendContext = {
     interfaceAddresses: new Map(node.addresses.map(({ address, interfaceName }) => [address, interfaceName])),
@@ -111,15 +114,18 @@ const toRealServers = (endpoints: PortEndpoints): RealServers => {
 interface Backends {
   readonly internal: RealServers;
   readonly external: RealServers;
-  /** How packets to external frontends are treated where there are real servers. */
+  /** The packet class of external frontends with real servers. */
   readonly externalClass: PacketClass;
-  /** Policies `Local` without a local endpoint, though there are endpoints elsewhere. */
+  /** The policies `Local` without a local endpoint although other nodes have endpoints. */
   readonly policiesWithoutLocal: readonly LocalEndpointShortage['policy'][];
 }
 
 const noPolicies: Backends['policiesWithoutLocal'] = [];
 
-/** internalTrafficPolicy Local without a local endpoint serves nothing; externalTrafficPolicy Local falls back to the cluster's, for this node and its pods. */
+/**
+ * Without a local endpoint, internalTrafficPolicy Local serves nothing, and externalTrafficPolicy Local uses
+ * the cluster's endpoints for requests of this node and its pods.
+ */
 const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
   const cluster = toRealServers(clusterEndpoints(endpoints, node));
   if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
@@ -156,7 +162,7 @@ const externalBackends = (
 const portHashFlags: readonly VirtualServerFlag[] = ['mh-port'];
 const noFlags: readonly VirtualServerFlag[] = [];
 
-/** Of mh and mh alone kube-proxy hashes the port too; sh it leaves without. */
+/** Like kube-proxy, hashes the port only with mh, not with sh. */
 const flagsOf = (scheduler: string): readonly VirtualServerFlag[] =>
   scheduler === 'mh' ? portHashFlags : noFlags;
 
@@ -186,7 +192,7 @@ const toDesiredVirtualServer = (
 
 const noneUnready: UnreadyEndpoints = new Map();
 
-/** Collects what one Service asks for; of two frontends on one address and port the first counts. */
+/** Collects what one Service defines. Of two frontends with the same address and port, the first one wins. */
 class FragmentBuilder {
   readonly #virtualServers = new Map<VirtualServerKey, DesiredVirtualServer<DesiredRealServer>>();
   readonly #addresses = new Set<IpAddress>();
@@ -276,7 +282,9 @@ class FragmentBuilder {
   }
 }
 
-/** All that a Service with its slices asks of this node: the same for the same input, in whatever order. Never throws. */
+/**
+ * What a Service with its slices defines for this node, independent of the order of the input. Never throws.
+ */
 export const render = (
   service: Service,
   slices: readonly EndpointSlice[],

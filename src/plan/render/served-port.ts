@@ -2,7 +2,7 @@ import type { Service, ServicePort } from '../../model/service.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { Frontend } from './frontends.js';
 
-/** What a virtual server is of a Service. */
+/** The Service port that a virtual server serves, and the kind of its frontend. */
 export interface ServedPort {
   readonly kind: Frontend['kind'];
   readonly port: ServicePort;
@@ -16,7 +16,10 @@ const kindOf = (service: Service, { address }: ByAddress): Frontend['kind'] | un
 
 type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
 
-/** Which port of the Service a virtual server of it serves, and by which of its addresses; undefined where it is none of its. */
+/**
+ * Finds the Service port that a virtual server serves; undefined if the virtual server does not belong to the
+ * Service.
+ */
 export const servedPort = (service: Service, identity: VirtualServerIdentity): ServedPort | undefined => {
   if (identity.by !== 'address') return undefined;
   const ports = service.ports.filter(({ protocol }) => protocol === identity.protocol);

@@ -6,10 +6,10 @@ import type { Protocol } from '../../base/protocol.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { Problem } from './fragment.js';
 
-/** A Service that holds nothing the kernel would refuse; its scheduler and how long it drains are decided. */
+/** A Service without values that the kernel would reject. Its scheduler and drain time are resolved. */
 export interface CheckedService extends Service {
   readonly scheduler: string;
-  /** Undefined: as is configured for the protocol. */
+  /** Undefined if the configured time of the protocol applies. */
   readonly drainMilliseconds: number | undefined;
 }
 
@@ -19,17 +19,17 @@ export interface ServiceCheckResult {
   readonly problems: readonly Problem[];
 }
 
-/** Takes a reason, the field and what is wrong with it. */
+/** Reports a problem of a field. */
 type ReportProblem = (reason: string, field: string, message: string) => void;
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
 
 const protocols: ReadonlySet<Protocol> = new Set<Protocol>(['TCP', 'UDP', 'SCTP']);
 
-/** IP_VS_SCHEDNAME_MAXLEN is 16 with the closing zero. */
+/** IP_VS_SCHEDNAME_MAXLEN is 16, including the terminating zero. */
 const schedulerName = /^[a-z][a-z0-9_-]{0,14}$/;
 
-/** A day, the most that the API server takes. */
+/** One day, the maximum that the API server accepts. */
 const maximumAffinitySeconds = 86_400;
 const defaultAffinitySeconds = 10_800;
 
@@ -120,7 +120,10 @@ const checkSlice = (slice: EndpointSlice, report: ReportProblem): EndpointSlice 
     : { ...slice, ports, endpoints };
 };
 
-/** Takes out of a Service and its slices what the kernel would refuse, and says so. The rest of the Service is served. */
+/**
+ * Removes values that the kernel would reject from a Service and its slices, and reports them. The rest of
+ * the Service is served.
+ */
 export const checkService = (
   service: Service,
   slices: readonly EndpointSlice[],

@@ -11,19 +11,19 @@ import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { PortEndpoints } from '../endpoints/endpoints.js';
 
-/** What the health check port of a Service tells load balancers of this node. */
+/** The reply of a Service's health check port on this node to load balancers. */
 export interface ServiceHealthCheck {
   readonly port: number;
-  /** Distinct addresses of ready endpoints on this node, in each family that the Service has. */
+  /** The number of distinct addresses of ready endpoints on this node, for each family of the Service. */
   readonly localEndpoints: Readonly<Partial<Record<Family, number>>>;
 }
 
-/** The local addresses of a family on which health check ports are served. */
+/** The local addresses of a family that serve health check ports. */
 export type HealthCheckAddresses = 'all' | readonly IpAddress[];
 
 /**
- * The health check of a Service; undefined where it has none. An endpoint that terminates does not count, even while it
- * serves: load balancers are to go elsewhere (kube-proxy-ipvs §7.2).
+ * The health check of a Service; undefined if the Service has none. Terminating endpoints do not count even
+ * if they still serve, so that load balancers choose other nodes (kube-proxy-ipvs §7.2).
  */
 export const serviceHealthCheck = (
   service: Service,
@@ -44,7 +44,7 @@ export const serviceHealthCheck = (
   return { port, localEndpoints };
 };
 
-/** Whether two say the same of one Service. */
+/** Whether two health checks of one Service give the same reply. */
 export const sameHealthCheck = (
   a: ServiceHealthCheck | undefined,
   b: ServiceHealthCheck | undefined,
@@ -52,8 +52,8 @@ export const sameHealthCheck = (
   a?.port === b?.port && families.every((family) => a?.localEndpoints[family] === b?.localEndpoints[family]);
 
 /**
- * Where the health check ports of a family are served: the addresses that serve NodePorts, loopback too where a network has it.
- * `cidrs` as for NodePorts; none of the family, or one that holds every address, means all.
+ * The addresses that serve the health check ports of a family: those that serve NodePorts, plus loopback if a
+ * network includes it. All addresses if no network of the family is given or one includes every address.
  */
 export const healthCheckAddresses = (
   family: Family,
