@@ -196,8 +196,8 @@ export class Reconciler {
       await this.#orphans.retain(keys);
       virtualServers.retryUnreadable(keys, (key) => this.#refused.isRefused(key));
       virtualServers.releaseMarkers(keys);
-      // The loop above skipped unreadable virtual servers, so their connections must be checked after the
-      // reread.
+      // Virtual servers that were unreadable so far may have connections, so the loop examines those that
+      // were reread.
       const reread = await rereadUnconfirmed(parts);
       all = union(all, union(state.takeDirty(), dirtyKeys({ virtualServers: reread })));
       if (reread.size === 0) return all;

@@ -69,7 +69,7 @@ export class RefusedOperations {
     { operation, reason }: { readonly operation: string; readonly reason: string },
   ): void {
     const name = retryTargetName(target);
-    // If the virtual server was refused, failures of its real servers are consequences.
+    // The key already failed in this run; failures of its real servers are consequences.
     if (this.#retries.hasFailed(name)) return;
     const kind = retryKindOf(refusal);
     if (this.#retries.recordFailure(name, target, { kind, reason }, this.parts.now()))

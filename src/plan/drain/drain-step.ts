@@ -51,7 +51,7 @@ export interface LivenessState {
   readonly unansweredChecks: number;
   /** When `unansweredChecks` last changed, or the real server last replied. */
   readonly countedAt: number;
-  /** Whether the check after the last unanswered one saw no reply either. */
+  /** Whether the check after it became suspect saw no reply either. */
   readonly isUnresponsive: boolean;
 }
 
@@ -74,8 +74,8 @@ export type Draining = ReadonlyMap<VirtualServerKey, DrainingServers>;
 
 /**
  * How long real servers of the virtual server may drain; 0 deletes them at once. `dh` assigns all clients of
- * an address to one real server and rejects them while its weight is 0, so it drains only if no real server
- * is left to assign.
+ * an address to one real server and rejects them while its weight is 0, so its real servers drain only if no
+ * real server is desired.
  */
 export const drainDeadline = (desired: DesiredVirtualServer, { deadlines }: DrainSettings): number => {
   const { identity, scheduler } = desired.server;

@@ -338,7 +338,7 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
   };
 };
 
-/** Returns a `packetTable` that returns the same object as long as the settings of a family stay equal. */
+/** Creates a `packetTable` that returns the same object until the settings of a family change. */
 export const cachedPacketTable = (): ((settings: PacketTableSettings) => TableDeclaration) => {
   const last = new Map<Family, { readonly settings: string; readonly table: TableDeclaration }>();
   return (settings) => {
