@@ -50,7 +50,7 @@ const applied: Outcome = { status: 'applied' };
 const unknown: Outcome = { status: 'unknown' };
 
 const failureReason = (outcome: Outcome): string =>
-  outcome.status === 'failed' ? outcome.message : 'no answer';
+  outcome.status === 'failed' ? outcome.message : 'the kernel did not reply';
 
 /** Sends the phases of one run to the kernel and records every outcome in the engine's state. */
 export class PhaseRunner {

@@ -53,7 +53,7 @@ export const requireScheduler = async (ipvs: SchedulerProbe, scheduler: string):
   if (outcome.errno === 'EPERM') throw ipvsUnavailable('EPERM', undefined);
   if (outcome.errno !== 'ENOENT') return;
   throw new PrerequisiteError(
-    `this kernel has no IPVS scheduler "${scheduler}": the module ip_vs_${scheduler} is neither built in nor could the kernel load it by itself. ` +
-      `Load it on the node (modprobe ip_vs_${scheduler}), use a kernel that has it, or choose another with ipvs.scheduler or --ipvs-scheduler (rr is the default)`,
+    `this kernel has no IPVS scheduler "${scheduler}": the module ip_vs_${scheduler} is not built in, and the kernel could not load it. ` +
+      `Load it on the node (modprobe ip_vs_${scheduler}), use a kernel that includes it, or choose another scheduler with ipvs.scheduler or --ipvs-scheduler (default: rr)`,
   );
 };

@@ -304,7 +304,7 @@ export class Reconciler {
     if (operation.kind !== 'delete-real-server') return;
     const key = operationKey(operation);
     if (this.parts.state.virtualServer(key)?.realServers.has(operation.server.key) !== true) return;
-    const failure = { operation: formatOperation(operation), reason: 'it is still there' };
+    const failure = { operation: formatOperation(operation), reason: 'the kernel still has it' };
     this.#refused.record({ kind: 'virtual-server', key }, 'retry-soon', failure);
   }
 }

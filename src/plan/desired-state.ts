@@ -89,7 +89,7 @@ const unionOfKeys = <Key>(
 const clashProblem = (key: VirtualServerKey, winner: Fragment, loser: Fragment): Problem => ({
   service: loser.service,
   reason: 'AddressInUse',
-  message: `${key} is served for the Service ${winner.service}, which is older; ${loser.service} gets it when that one gives it up`,
+  message: `${key} is served for the Service ${winner.service}, which is older; ${loser.service} is not served there until that Service releases it`,
 });
 
 /**

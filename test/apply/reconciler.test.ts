@@ -14,7 +14,7 @@ import { context, setUp } from '../support/reconciling.js';
 const nothing = dirtyKeys();
 const web = 'TCP 10.96.0.1:80' as VirtualServerKey;
 
-test('a new Service costs one message an object, in an order that never answers too early', async () => {
+test('a new Service costs one message per object, in an order that accepts no connection too early', async () => {
   const { kernel, reconciler, want } = setUp();
   const report = await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   assert.deepEqual(report, { applied: 6, failed: 0 });
@@ -27,7 +27,7 @@ test('a new Service costs one message an object, in an order that never answers 
   assert.deepEqual(kernel.read, []);
 });
 
-test('a virtual server inside excludeCIDRs is served while a Service wants it, and left to itself afterwards', async () => {
+test('a virtual server in excludeCIDRs is served while a Service defines it, and left unchanged afterwards', async () => {
   const { kernel, reconciler, resync, want } = setUp({ excluded: '10.96.0.1' });
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
   assert.deepEqual([...kernel.tables.keys()], [web]);
@@ -38,7 +38,7 @@ test('a virtual server inside excludeCIDRs is served while a Service wants it, a
   });
   await reconciler.reconcile(await resync.begin());
   assert.equal(kernel.operations.length + kernel.packetRuleOperations.length, asked);
-  // It is ours still: asked for again it is edited in place.
+  // kube-ipvs still owns it, so it is updated in place when a Service defines it again.
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.2']));
   assert.deepEqual(kernel.operations.slice(3), [
     '+ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 1',
@@ -47,7 +47,7 @@ test('a virtual server inside excludeCIDRs is served while a Service wants it, a
   ]);
 });
 
-test('told to stop, a large reconciliation ends with the slice that it is at', async () => {
+test('after stop, a large reconciliation ends with its current slice', async () => {
   const { kernel, reconciler, want } = setUp();
   const virtualServers = new Set<VirtualServerKey>();
   const addresses = new Set<IpAddress>();
@@ -62,11 +62,11 @@ test('told to stop, a large reconciliation ends with the slice that it is at', a
   };
   await reconciler.reconcile(dirtyKeys({ virtualServers, addresses }));
   assert.ok(kernel.tables.size > 0 && kernel.tables.size < 1_000, `${kernel.tables.size}`);
-  // What was begun is whole.
+  // The started slice is complete.
   for (const { realServers } of kernel.tables.values()) assert.equal(realServers.size, 1);
 });
 
-test('the same once more costs nothing', async () => {
+test('reconciling an unchanged Service sends nothing', async () => {
   const { kernel, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
   kernel.operations.length = 0;
@@ -77,7 +77,7 @@ test('the same once more costs nothing', async () => {
   assert.deepEqual(kernel.operations, []);
 });
 
-test('an endpoint that leaves idle is gone at once; one with connections keeps weight 0 until they end', async () => {
+test('an idle endpoint is deleted at once; one with connections keeps weight 0 until they end', async () => {
   const { kernel, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2', '10.1.0.3']));
   kernel.operations.length = 0;
@@ -99,7 +99,7 @@ test('an endpoint that leaves idle is gone at once; one with connections keeps w
   assert.equal(reconciler.drains.draining.size, 0);
 });
 
-test('the flows of an endpoint that is deleted with open connections are cleaned, those of an idle one are left', async () => {
+test('the flows of an endpoint that is deleted with open connections are cleaned; those of an idle one are not', async () => {
   const { kernel, clock, cleaned, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2', '10.1.0.3']));
   for (const key of kernel.tables.get(web)?.realServers.keys() ?? [])
@@ -112,7 +112,7 @@ test('the flows of an endpoint that is deleted with open connections are cleaned
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by 10.1.0.3:80']);
 });
 
-test('the flows of a UDP endpoint that has drained are cleaned when it goes', async () => {
+test('the flows of a drained UDP endpoint are cleaned when it is deleted', async () => {
   const { kernel, desired, cleaned, reconciler } = setUp();
   const dns = service('dns', { clusterIP: '10.96.0.1', ports: [':53/UDP'] });
   const want = (...endpoints: readonly string[]): DirtyKeys => {
@@ -136,7 +136,7 @@ test('the flows of a UDP endpoint that has drained are cleaned when it goes', as
   assert.deepEqual(cleaned, ['UDP 10.96.0.1:53 answered by 10.1.0.2:53']);
 });
 
-test('a node that is gone ends the drains on it at once, and their flows; only doubtful ones make a node suspect', async () => {
+test('a deleted node ends its drains and their flows at once; only drains without a terminating endpoint make a node suspect', async () => {
   const { kernel, desired, cleaned, gone, reconciler } = setUp();
   const object = service('web', { clusterIP: '10.96.0.1' });
   const want = (...endpoints: readonly EndpointSpec[]): DirtyKeys =>
@@ -166,7 +166,7 @@ test('a node that is gone ends the drains on it at once, and their flows; only d
   assert.equal(desired.formerEndpoints.size, 0);
 });
 
-test('an endpoint that returns while it drains gets its weight back in place and drains no more', async () => {
+test('a draining endpoint that is desired again gets its weight back in place', async () => {
   const { kernel, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   for (const key of kernel.tables.get(web)?.realServers.keys() ?? []) kernel.connections.set(key, 1);
@@ -178,7 +178,7 @@ test('an endpoint that returns while it drains gets its weight back in place and
   assert.equal(reconciler.drains.draining.size, 0);
 });
 
-test('one Service that the kernel refuses holds up no other, is tried again later, and is reported once', async () => {
+test('a refused Service blocks no other, is retried later and is reported once', async () => {
   const { kernel, reconciler, warnings, clock, want } = setUp();
   kernel.fault = (operation) =>
     operation.kind === 'add-virtual-server' && operation.server.key === web ? failed('ENOMEM') : undefined;
@@ -192,7 +192,7 @@ test('one Service that the kernel refuses holds up no other, is tried again late
   assert.ok(wait !== undefined && wait > 0);
   clock.now += wait;
   await reconciler.reconcile(nothing);
-  assert.equal(warnings.length, 1, 'the same reason is no news');
+  assert.equal(warnings.length, 1, 'a failure with the same reason is not logged again');
   kernel.fault = () => undefined;
   clock.now += reconciler.nextRetry ?? 0;
   await reconciler.reconcile(nothing);
@@ -200,7 +200,7 @@ test('one Service that the kernel refuses holds up no other, is tried again late
   assert.equal(reconciler.nextRetry, undefined);
 });
 
-test('a whole family that the kernel refuses is told of in a few lines', async () => {
+test('a refused family is logged in a few lines', async () => {
   const { kernel, reconciler, warnings, want } = setUp();
   kernel.fault = ({ kind }) => (kind === 'bind-address' ? failed('EACCES') : undefined);
   const touched = Array.from({ length: 50 }, (_, index) => want(`s${index}`, `10.96.0.${index + 1}`, []));
@@ -209,7 +209,7 @@ test('a whole family that the kernel refuses is told of in a few lines', async (
   assert.deepEqual(warnings.at(-1), { event: 'operation-refused', more: 40 });
 });
 
-test('a virtual server that cannot even be read holds up nothing else', async () => {
+test('an unreadable virtual server blocks no other object', async () => {
   const { kernel, reconciler, warnings, want } = setUp();
   kernel.fault = (operation) =>
     operation.kind === 'add-virtual-server' && operation.server.key === web
@@ -231,7 +231,7 @@ test('a virtual server that cannot even be read holds up nothing else', async ()
   assert.equal(reconciler.nextRetry, undefined);
 });
 
-test('what waiting does not mend is left until it changes or a resync begins', async () => {
+test('a permanent failure is retried only after a change or when a resync begins', async () => {
   const { kernel, reconciler, warnings, clock, want } = setUp();
   kernel.fault = ({ kind }) => (kind === 'add-virtual-server' ? failed('ENOENT') : undefined);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
@@ -248,7 +248,7 @@ test('what waiting does not mend is left until it changes or a resync begins', a
   assert.equal(reconciler.nextRetry, 0);
   await reconciler.reconcile(nothing);
   assert.deepEqual([asked(), reconciler.nextRetry], [3, undefined]);
-  assert.equal(warnings.length, 1, 'the same reason is no news');
+  assert.equal(warnings.length, 1, 'a failure with the same reason is not logged again');
   kernel.fault = () => undefined;
   reconciler.retryGivenUp();
   await reconciler.reconcile(nothing);
@@ -256,7 +256,7 @@ test('what waiting does not mend is left until it changes or a resync begins', a
   assert.equal(reconciler.refused, 0);
 });
 
-test('what could not be read when it was in doubt is read with its next try, also where nobody wants it by then', async () => {
+test('an unreadable unconfirmed virtual server is read at its next attempt, even if no Service defines it any more', async () => {
   const { kernel, observed, reconciler, clock, want } = setUp();
   kernel.fault = ({ kind }) => (kind === 'add-virtual-server' ? unknown : undefined);
   const read = kernel.virtualServer.bind(kernel);
@@ -264,7 +264,7 @@ test('what could not be read when it was in doubt is read with its next try, als
     throw new NetlinkError('read virtual', 12);
   };
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1']));
-  assert.equal(observed.virtualServer(web), undefined, 'the kernel has it, and we do not know');
+  assert.equal(observed.virtualServer(web), undefined, 'the kernel has it, and the engine does not know');
   kernel.virtualServer = read;
   kernel.fault = () => undefined;
   want('web', '10.96.0.1', undefined);
@@ -273,10 +273,10 @@ test('what could not be read when it was in doubt is read with its next try, als
   assert.deepEqual([...kernel.tables.keys()], []);
 });
 
-test('a picture that was wrong is read again and mended in the same call', async () => {
+test('stale observed state is read again and repaired in the same call', async () => {
   const { kernel, observed, reconciler, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
-  // Somebody else removed the virtual server and we do not know it yet.
+  // Another program deleted the virtual server, and the engine's state does not show it yet.
   kernel.tables.delete(web);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.3']));
   assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])].toSorted(), [
@@ -289,7 +289,7 @@ test('a picture that was wrong is read again and mended in the same call', async
   ]);
 });
 
-test('an operation without an answer makes just its virtual server untrusted, and it is read again', async () => {
+test('an operation without a reply makes only its virtual server untrusted, which is read again', async () => {
   const { kernel, reconciler, want } = setUp();
   let lost = true;
   kernel.fault = (operation) => {
@@ -307,7 +307,7 @@ test('an operation without an answer makes just its virtual server untrusted, an
   assert.equal(kernel.tables.get(web)?.realServers.size, 2);
 });
 
-test('an address without an answer is asked for again: it may not be there', async () => {
+test('an address operation without a reply is repeated, because it may not have been applied', async () => {
   const { kernel, reconciler, clock, want } = setUp();
   let lost = 0;
   kernel.fault = ({ kind }) => (kind === 'bind-address' && (lost += 1) === 1 ? unknown : undefined);
@@ -319,7 +319,7 @@ test('an address without an answer is asked for again: it may not be there', asy
   assert.equal(reconciler.nextRetry, undefined);
 });
 
-test('what vanished before we removed it counts as removed, what was bound before we bound it as bound', async () => {
+test('deleting a missing object and binding a bound address succeed', async () => {
   const { kernel, observed, reconciler, want } = setUp();
   kernel.addresses.add(ip('10.96.0.1'));
   assert.deepEqual(await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1'])), {
@@ -335,7 +335,7 @@ test('what vanished before we removed it counts as removed, what was bound befor
   assert.equal(observed.virtualServer(web), undefined);
 });
 
-test('adopting a kernel that is as it should be changes nothing', async () => {
+test('adopting a kernel that matches the desired state changes nothing', async () => {
   const first = setUp();
   await first.reconciler.reconcile(first.want('web', '10.96.0.1', ['10.1.0.1']));
   const second = setUp();
@@ -347,7 +347,7 @@ test('adopting a kernel that is as it should be changes nothing', async () => {
   assert.deepEqual(await second.reconciler.reconcile(touched), { applied: 0, failed: 0 });
 });
 
-test('a resync finds and repairs what was changed from outside, and leaves what is foreign', async () => {
+test('a resync finds and repairs drift, and does not modify foreign virtual servers', async () => {
   const { kernel, reconciler, resync, want } = setUp();
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.1', '10.1.0.2']));
   const table = kernel.tables.get(web);
@@ -369,7 +369,7 @@ test('a resync finds and repairs what was changed from outside, and leaves what 
   assert.ok(kernel.tables.has(foreign));
 });
 
-test('a UDP virtual server whose real servers go, or come for the first time, has its stale flows cleaned', async () => {
+test('the stale flows of a UDP virtual server are cleaned when real servers are deleted or first added', async () => {
   const { cleaned, reconciler, desired } = setUp();
   const dns = service('dns', { clusterIP: '10.96.0.9', ports: ['dns:53/UDP'] });
   const serve = async (...addresses: readonly string[]): Promise<void> => {
@@ -381,7 +381,7 @@ test('a UDP virtual server whose real servers go, or come for the first time, ha
   await serve('10.1.0.1');
   assert.deepEqual(since(), ['UDP 10.96.0.9:53 answered by 10.1.0.1:53']);
   await serve('10.1.0.1', '10.1.0.2');
-  assert.deepEqual(since(), [], 'who has an answer keeps it');
+  assert.deepEqual(since(), [], 'a frontend with real servers keeps its flows');
   await serve('10.1.0.2');
   assert.deepEqual(since(), ['UDP 10.96.0.9:53 answered by 10.1.0.2:53']);
   await serve();

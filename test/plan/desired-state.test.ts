@@ -18,7 +18,7 @@ for (const order of [
   [older, younger],
   [younger, older],
 ])
-  test(`of two Services on one address and port the older wins, though ${order[0]?.name} came first`, () => {
+  test(`of two Services on one address and port the older wins, even if ${order[0]?.name} was added first`, () => {
     const desired = desiredState({ services: order, slices: [olderSlice, youngerSlice] });
     assert.ok(desiredText(desired).lines.includes('TCP 198.51.100.7:80 → 10.1.0.1:80'));
     assert.deepEqual(problemsOf(desired), ['AddressInUse']);
@@ -27,13 +27,13 @@ for (const order of [
     assert.match(problem.message, /TCP 198\.51\.100\.7:80 .*default\/zebra/);
   });
 
-test('equally old Services go by their names', () => {
+test('Services of the same age are ordered by name', () => {
   const twin = service('aaa', { clusterIP: '10.96.0.4', ...shared, createdAt: '2020-01-01T00:00:00Z' });
   const desired = desiredState({ services: [older, twin], slices: [olderSlice] });
   assert.ok(desiredText(desired).lines.includes('TCP 198.51.100.7:80 → —'));
 });
 
-test('the loser takes over in place when the winner goes, and the address stays bound', async () => {
+test('when the owner is deleted, the other Service takes over in place, and the address stays bound', async () => {
   await using node = await ProductionNode.start();
   await node.replace({ services: [older, younger], slices: [olderSlice, youngerSlice] });
   assert.deepEqual(await node.change(older.key, undefined, []), [
@@ -47,7 +47,7 @@ test('the loser takes over in place when the winner goes, and the address stays 
   assert.deepEqual(node.addresses, ['10.96.0.3/32', '198.51.100.7/32']);
 });
 
-test('an address that two Services use on different ports is bound once and unbound with the last', async () => {
+test('an address that two Services use on different ports is bound once and unbound with the last Service', async () => {
   await using node = await ProductionNode.start();
   const other = service('other', { clusterIP: '10.96.0.5', ports: [':443'], ...shared });
   await node.change(older.key, older, []);
@@ -57,7 +57,7 @@ test('an address that two Services use on different ports is bound once and unbo
   assert.ok((await node.change(other.key, undefined, [])).includes('- address 198.51.100.7/32'));
 });
 
-test('replacing a fragment touches the keys before and after, and nothing else', () => {
+test('replacing a fragment makes exactly its old and new keys dirty', () => {
   const services = Array.from({ length: 50 }, (_, index) =>
     service(`s${index}`, { clusterIP: `10.97.0.${index}` }),
   );
@@ -66,7 +66,7 @@ test('replacing a fragment touches the keys before and after, and nothing else',
   assert.deepEqual([...touched.addresses], ['10.97.0.7']);
 });
 
-test('Services without the local endpoints that their policies want are counted, once a policy and family', () => {
+test('Services without the local endpoints that their policies require are counted once per policy and family', () => {
   const desired = new DesiredState();
   const context = renderContext(nodeFacts(), settings());
   const web = service('web', {
@@ -91,13 +91,13 @@ test('Services without the local endpoints that their policies want are counted,
     ...none,
     external: { IPv4: 1, IPv6: 0 },
   });
-  // No node can serve it: that is no matter of policies.
+  // No node can serve it, regardless of the policies.
   assert.deepEqual(counts(web, notReady('10.1.0.1')), none);
   desired.replace(web.key, undefined);
   assert.deepEqual(desired.localShortages.counts, none);
 });
 
-test('thousands of Services on one external IP cost no more each than few', () => {
+test('the cost per Service does not grow with the number of Services on one external IP', () => {
   const context = renderContext(nodeFacts(), settings());
   const fragments = Array.from({ length: 8_000 }, (_, index) =>
     render(

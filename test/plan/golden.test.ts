@@ -31,7 +31,7 @@ const renderCase = (scheduler: string, name: string): DesiredState => {
   return desired;
 };
 
-/** The keys of the contract alone, in one order: more may stand in a table. */
+/** Only the keys of the contract, in a fixed order, because a table may have more. */
 const canonical = (table: IpvsTableJson): object => ({
   virtualServers: Object.fromEntries(
     Object.entries(table.virtualServers).map(([key, server]) => [
@@ -58,12 +58,12 @@ const cases = ['rr', 'mh'].flatMap((scheduler) =>
   readdirSync(join(root, scheduler)).map((name) => [scheduler, name] as const),
 );
 
-test('every golden case is here', () => {
+test('every golden case is included', () => {
   assert.equal(cases.length, 31);
 });
 
 for (const [scheduler, name] of cases)
-  test(`${scheduler}/${name}: the table is what kube-proxy programmed, and ipvsadm would print it so`, () => {
+  test(`${scheduler}/${name}: the table matches kube-proxy's, and the text matches ipvsadm's`, () => {
     const desired = renderCase(scheduler, name);
     const tables = [...desired.virtualServers()];
     const expected = JSON.parse(read(scheduler, name, 'expected.json')) as IpvsTableJson;

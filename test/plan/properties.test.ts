@@ -7,7 +7,7 @@ import { nodeFacts, settings } from '../support/objects.js';
 
 const runs = { seed: 20_260_601, numRuns: 300 };
 
-test('the order of slices means nothing', () => {
+test('the order of slices does not matter', () => {
   const context = renderContext(nodeFacts(), settings());
   fc.assert(
     fc.property(serviceWithSlices, ({ service, slices }) => {
@@ -22,7 +22,7 @@ const odd = fc.oneof(
   fc.string(),
 );
 
-test('render throws at nothing, and what it gives can be programmed', () => {
+test('render never throws, and its result can be programmed', () => {
   const fields = [
     'scheduler',
     'affinitySeconds',

@@ -45,7 +45,7 @@ const isStale = (one: Flow, ...frontends: readonly ServedFrontend[]): boolean =>
 const dns = frontend('10.96.0.10', 53, ['10.244.0.11:5353', '10.244.0.12:5353']);
 const rows: readonly [claim: string, flow: Flow, stale: boolean, frontend?: ServedFrontend][] = [
   ['answered by a real server', flow(['10.96.0.10', 53], ['10.244.0.12', 5353]), false],
-  ['answered by one that left', flow(['10.96.0.10', 53], ['10.244.0.13', 5353]), true],
+  ['answered by a former real server', flow(['10.96.0.10', 53], ['10.244.0.13', 5353]), true],
   ['answered by another port of a real server', flow(['10.96.0.10', 53], ['10.244.0.11', 53]), true],
   ['that never reached a real server', flow(['10.96.0.10', 53], ['10.96.0.10', 53]), true],
   [
@@ -54,7 +54,7 @@ const rows: readonly [claim: string, flow: Flow, stale: boolean, frontend?: Serv
     false,
   ],
   [
-    'of another zone, answered by one that left',
+    'of another zone, answered by a former real server',
     { ...flow(['10.96.0.10', 53], ['10.244.0.13', 5353]), zone: 5 },
     true,
   ],
@@ -63,7 +63,7 @@ const rows: readonly [claim: string, flow: Flow, stale: boolean, frontend?: Serv
   ['of another protocol', flow(['10.96.0.10', 53], ['10.244.0.13', 5353], 'TCP'), false],
   ['to a real server itself', flow(['10.244.0.13', 5353], ['10.244.0.13', 5353]), false],
   [
-    'to a frontend that is gone, answered by whomever',
+    'to a deleted frontend, answered by any address',
     flow(['10.96.0.10', 53], ['10.244.0.11', 5353]),
     true,
     frontend('10.96.0.10', 53, []),
@@ -75,7 +75,7 @@ const rows: readonly [claim: string, flow: Flow, stale: boolean, frontend?: Serv
     frontend('fd00::a', 53, ['[fd00::b]:5353']),
   ],
   [
-    'of IPv6, answered by one that left',
+    'of IPv6, answered by a former real server',
     flow(['fd00::a', 53], ['fd00::c', 5353]),
     true,
     frontend('fd00::a', 53, ['[fd00::b]:5353']),
@@ -84,7 +84,7 @@ const rows: readonly [claim: string, flow: Flow, stale: boolean, frontend?: Serv
 for (const [claim, one, stale, of = dns] of rows)
   test(`a flow ${claim} is ${stale ? '' : 'not '}stale`, () => assert.equal(isStale(one, of), stale));
 
-test('one dump a family and protocol, narrowed where all frontends have one address or one port', () => {
+test('one dump per family and protocol, narrowed if all frontends share an address or a port', () => {
   const queries = (...frontends: readonly ServedFrontend[]) =>
     frontendGroups(frontends).map(({ query }) => query);
   assert.deepEqual(queries(dns), [
@@ -101,7 +101,7 @@ test('one dump a family and protocol, narrowed where all frontends have one addr
   assert.deepEqual(queries(), []);
 });
 
-test('of two on one key the last counts; one by fwmark has no flows of its own', () => {
+test('of two frontends with one key the last wins; one identified by fwmark has no flows', () => {
   const gone = frontend('10.96.0.10', 53, []);
   const answered = flow(['10.96.0.10', 53], ['10.244.0.11', 5353]);
   assert.equal(isStale(answered, gone, dns), false);

@@ -49,7 +49,7 @@ const createFailure = (outcome: Outcome): DummyInterfaceError => {
   }
   if (errno === 'EEXIST') {
     return new DummyInterfaceError(
-      `${dummyInterfaceName} exists and is no dummy device: rename or delete it (ip link delete ${dummyInterfaceName})`,
+      `${dummyInterfaceName} exists and is not a dummy device. Rename or delete it (ip link delete ${dummyInterfaceName})`,
       errno,
     );
   }
@@ -59,7 +59,10 @@ const createFailure = (outcome: Outcome): DummyInterfaceError => {
       errno,
     );
   }
-  return new DummyInterfaceError(`cannot create ${dummyInterfaceName}: ${errno ?? 'no answer'}`, errno);
+  return new DummyInterfaceError(
+    `cannot create ${dummyInterfaceName}: ${errno ?? 'the kernel did not reply'}`,
+    errno,
+  );
 };
 
 /**

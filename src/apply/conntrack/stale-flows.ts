@@ -101,7 +101,7 @@ export class StaleFlows {
       if (outcome.status === 'applied') this.#counts.deleted += 1;
       else {
         this.#counts.failed += 1;
-        problem ??= outcome.status === 'failed' ? outcome.message : 'no answer';
+        problem ??= outcome.status === 'failed' ? outcome.message : 'the kernel did not reply';
       }
     }
     return problem;
@@ -116,7 +116,7 @@ export class StaleFlows {
     this.#failures.begin(flows, problem, () =>
       log.warn(
         { event: 'stale-flows-failed', flows, problem },
-        'Deleting stale flows failed: their clients may get no replies; retrying at the next change',
+        'Stale flows not deleted: their clients may get no replies; retrying at the next change',
       ),
     );
   }

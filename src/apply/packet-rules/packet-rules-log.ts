@@ -22,7 +22,7 @@ export class PacketRulesLog {
   unreadable(family: Family, problem: string): void {
     this.log.error(
       { event: 'packet-rules-unreadable', table: tableName, family, problem },
-      'Packet rules unreadable; they stay as they are; retrying',
+      'Packet rules unreadable; left unchanged; retrying',
     );
   }
 

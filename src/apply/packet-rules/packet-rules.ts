@@ -273,7 +273,7 @@ export class PacketRules {
     if (outcome.status === 'applied') return;
     this.#declared.delete(family);
     const { errno, message } =
-      outcome.status === 'failed' ? outcome : { errno: '', message: 'the kernel gave no answer' };
+      outcome.status === 'failed' ? outcome : { errno: '', message: 'the kernel did not reply' };
     throw new PacketRulesError(`cannot declare the packet rules for ${family}: ${message}`, errno);
   }
 

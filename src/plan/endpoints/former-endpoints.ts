@@ -42,7 +42,7 @@ export class FormerEndpoints {
   readonly #endpoints = new Map<VirtualServerKey, Map<RealServerKey, Endpoint>>();
   readonly #virtualServers = new Map<VirtualServerKey, FormerVirtualServer>();
 
-  /** Records a change of the desired virtual server. `unready` has the unready endpoints of its owner. */
+  /** Records a change of the desired virtual server. `unready` has the unready endpoints of the owner. */
   recordChange(
     key: VirtualServerKey,
     { service, entry: before }: OwnedVirtualServer,

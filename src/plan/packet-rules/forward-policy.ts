@@ -55,6 +55,6 @@ export const filterName = ({ by, family, table, chain, priority }: ForwardFilter
 
 /** The problem, its effect and its remedy. */
 export const warningText = (filter: ForwardFilter): string =>
-  `${filterName(filter)} drops ${filter.policy === 'drop' ? 'by its policy what none of its rules accepts' : 'by a rule what none before it accepts'}: ` +
-  'the answers of pods to clients outside of this node are lost there, unless one of its rules accepts them, ' +
-  `and no rule of kube-ipvs can bring them back. To let answers through: ${remedyFor(filter)}`;
+  `${filterName(filter)} drops ${filter.policy === 'drop' ? 'by its policy every packet that no rule accepts' : 'by a rule every packet that no earlier rule accepts'}: ` +
+  'replies of pods to clients outside this node are lost unless a rule of the chain accepts them, ' +
+  `and kube-ipvs cannot prevent this with its own rules. To accept replies: ${remedyFor(filter)}`;

@@ -59,7 +59,7 @@ const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext
     return {
       serve: false,
       bind: false,
-      problem: ['UnusableAddress', 'is not an address of one host and is not served'],
+      problem: ['UnusableAddress', 'is not a host address; it is not served'],
     };
   if (isLoopback(address) || isIpv6LinkLocal(address))
     return {
@@ -67,7 +67,7 @@ const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext
       bind: false,
       problem: [
         'LocalAddress',
-        'is a loopback or link-local address: only this node reaches it, and it is not bound',
+        'is a loopback or link-local address: it is served on this node only and not bound to kube-ipvs0',
       ],
     };
   const owner = context.interfaceAddresses.get(address);
@@ -79,8 +79,14 @@ const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext
       bind: false,
       problem:
         kind === 'cluster-ip'
-          ? ['ClusterIpOnInterface', `is an address of interface ${owner} too, and is not bound`]
-          : ['AddressOnInterface', `is served where it is, on interface ${owner}, and not bound`],
+          ? [
+              'ClusterIpOnInterface',
+              `is an address of interface ${owner}, which a ClusterIP should not be: it is served and not bound to kube-ipvs0`,
+            ]
+          : [
+              'AddressOnInterface',
+              `is an address of interface ${owner}: it is served and not bound to kube-ipvs0`,
+            ],
     };
   const reason = context.reserved.get(address);
   if (reason === undefined) return { serve: true, bind: true, problem: undefined };
@@ -89,7 +95,7 @@ const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext
     bind: false,
     problem: [
       'ReservedAddress',
-      `is ${reason}: it is not bound, which would cut this node off from there; only what passes this node is served`,
+      `is ${reason}: it is not bound to kube-ipvs0, because this node could then no longer reach it; only traffic that passes this node is served`,
     ],
   };
 };
@@ -121,7 +127,7 @@ export const frontendsOf = (service: Service, context: FrontendContext): Fronten
   for (const [kind, address] of addressesOf(service, context)) {
     const family = familyOf(address);
     if (service.clusterIps[family] === undefined) {
-      report(kind, address, ['WrongFamily', `is not served, because the Service has no ${family} ClusterIP`]);
+      report(kind, address, ['WrongFamily', `is not served: the Service has no ${family} ClusterIP`]);
       continue;
     }
     const { serve, bind, problem } = decideFrontend(kind, address, context);

@@ -277,7 +277,7 @@ class FragmentBuilder {
     this.#problems.push({
       service: this.service.key,
       reason: 'DuplicateAddress',
-      message: `${this.service.key}: ${frontendFields[frontend.kind]}: ${entry.server.key} is asked for twice; this one is ignored`,
+      message: `${this.service.key}: ${frontendFields[frontend.kind]}: ${entry.server.key} is defined twice; the later definition is ignored`,
     });
   }
 }

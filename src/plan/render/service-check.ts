@@ -39,7 +39,7 @@ const checkScheduler = (service: Service, configured: string, report: ReportProb
   report(
     'InvalidScheduler',
     'metadata.annotations[ipvs.kube-ipvs.dev/scheduler]',
-    `${quote(service.scheduler)} is no scheduler's name; ${configured} is used`,
+    `${quote(service.scheduler)} is not a valid scheduler name; ${configured} is used instead`,
   );
   return configured;
 };
@@ -51,7 +51,7 @@ const checkDrainDeadline = ({ drainDeadline }: Service, report: ReportProblem): 
   report(
     'InvalidDrainDeadline',
     'metadata.annotations[ipvs.kube-ipvs.dev/drain-deadline]',
-    `${quote(drainDeadline)} is no duration such as 90s or 1h30m; what is configured is used`,
+    `${quote(drainDeadline)} is not a valid duration (such as 90s or 1h30m); the configured deadline is used instead`,
   );
   return undefined;
 };
@@ -64,14 +64,18 @@ const checkAffinity = (service: Service, report: ReportProblem): number | undefi
   report(
     'InvalidAffinity',
     'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
-    `${seconds} is not between 1 and ${maximumAffinitySeconds}; ${used} is used`,
+    `${seconds} is not between 1 and ${maximumAffinitySeconds}; ${used} is used instead`,
   );
   return used;
 };
 
 const checkNodePort = (port: ServicePort, field: string, report: ReportProblem): ServicePort => {
   if (port.nodePort === undefined || isPort(port.nodePort)) return port;
-  report('InvalidPort', `${field}.nodePort`, `${port.nodePort} is no port number; no node port is served`);
+  report(
+    'InvalidPort',
+    `${field}.nodePort`,
+    `${port.nodePort} is not a valid port number; the node port is not served`,
+  );
   return { ...port, nodePort: undefined };
 };
 
@@ -80,17 +84,21 @@ const checkPorts = (service: Service, report: ReportProblem): readonly ServicePo
   for (const [index, port] of service.ports.entries()) {
     const field = `spec.ports[${index}]`;
     if (!isPort(port.port)) {
-      report('InvalidPort', `${field}.port`, `${port.port} is no port number; the port is not served`);
+      report(
+        'InvalidPort',
+        `${field}.port`,
+        `${port.port} is not a valid port number; the port is not served`,
+      );
     } else if (protocols.has(port.protocol)) {
       const portId = `${port.protocol} ${port.name}`;
       if (byId.has(portId))
-        report('DuplicatePort', `${field}.name`, `${portId} is there twice; the last one counts`);
+        report('DuplicatePort', `${field}.name`, `${portId} occurs twice; the last one is used`);
       byId.set(portId, checkNodePort(port, field, report));
     } else {
       report(
         'InvalidProtocol',
         `${field}.protocol`,
-        `${port.protocol} is none of TCP, UDP, SCTP; the port is not served`,
+        `${port.protocol} is not a supported protocol (TCP, UDP or SCTP); the port is not served`,
       );
     }
   }
@@ -101,7 +109,11 @@ const checkSlice = (slice: EndpointSlice, report: ReportProblem): EndpointSlice 
   const where = `EndpointSlice ${slice.key}`;
   const goodPort = (port: EndpointPort, index: number): boolean => {
     if (isPort(port.port)) return true;
-    report('InvalidPort', `${where}: ports[${index}].port`, `${port.port} is no port number; it is ignored`);
+    report(
+      'InvalidPort',
+      `${where}: ports[${index}].port`,
+      `${port.port} is not a valid port number; the port is ignored`,
+    );
     return false;
   };
   const goodEndpoint = ({ address }: Endpoint, index: number): boolean => {
@@ -109,7 +121,7 @@ const checkSlice = (slice: EndpointSlice, report: ReportProblem): EndpointSlice 
     report(
       'InvalidEndpoint',
       `${where}: endpoints[${index}].addresses`,
-      `${address} is no ${slice.family} address of a host; it is ignored`,
+      `${address} is not a valid ${slice.family} host address; the endpoint is ignored`,
     );
     return false;
   };

@@ -10,7 +10,7 @@ const address = '10.96.0.1' as IpAddress;
 const bind: AddressOperation = { kind: 'bind-address', address };
 const unbind: AddressOperation = { kind: 'unbind-address', address };
 
-/** A device that answers the first time with these errors, and does everything once it is another. */
+/** A device that first fails with these errors; its replacement accepts everything. */
 const setUp = (...errnos: readonly string[]) => {
   const made: number[] = [];
   const asked: number[] = [];
@@ -34,19 +34,19 @@ const setUp = (...errnos: readonly string[]) => {
 };
 
 for (const errno of ['ENODEV', 'ENONET'])
-  test(`${errno}: the device is made anew, and everything is done once more`, async () => {
+  test(`${errno}: the device is created again and all operations are repeated`, async () => {
     const { made, asked, dummy } = setUp('EEXIST', errno);
     assert.deepEqual(await dummy.apply([bind, bind]), [{ status: 'applied' }, { status: 'applied' }]);
     assert.deepEqual([made, asked], [[8], [7, 8]]);
   });
 
-test('an address that is to go went with its device: no device is made for that', async () => {
+test('unbinding an address of a missing device succeeds without creating the device', async () => {
   const { made, dummy } = setUp('ENODEV', 'ENONET');
   assert.deepEqual(await dummy.apply([unbind, unbind]), [failed('ENODEV'), failed('ENONET')]);
   assert.deepEqual(made, []);
 });
 
-test('other errors are those of their addresses', async () => {
+test('other errors fail only their own address', async () => {
   const { made, asked, dummy } = setUp('EEXIST', 'EINVAL');
   assert.deepEqual(await dummy.apply([bind, bind]), [failed('EEXIST'), failed('EINVAL')]);
   assert.deepEqual([made, asked], [[], [7]]);

@@ -23,7 +23,7 @@ const gone = (address: string): ServedFrontend => ({
   realServers: new Set(),
 });
 
-/** A table of flows that can be told to refuse. */
+/** A conntrack table whose dumps or deletions can fail. */
 const setUp = () => {
   const table = new Set([flowTo('10.96.0.1'), flowTo('10.96.0.2')]);
   const state = { refuses: undefined as 'dump' | 'delete' | 'everything' | undefined };
@@ -48,7 +48,7 @@ const setUp = () => {
     warn: (fields: object) => void told.push(`warn ${JSON.stringify(fields)}`),
     info: (fields: object) => void told.push(`info ${JSON.stringify(fields)}`),
   };
-  /** Real servers by the address of their frontend; those that are not here have none. */
+  /** Real servers by the address of their frontend; other frontends have none. */
   const realServers = new Map<string, ReadonlySet<RealServerKey>>();
   const cleanings: string[] = [];
   const stale = new StaleFlows({
@@ -66,7 +66,7 @@ const setUp = () => {
   return { table, state, asked, told, realServers, cleanings, stale };
 };
 
-test('stale flows are deleted and counted; nothing is asked where nothing changed', async () => {
+test('stale flows are deleted and counted; the kernel is not queried if no frontend changed', async () => {
   const { table, asked, told, cleanings, stale } = setUp();
   await stale.clean([]);
   assert.deepEqual([asked, cleanings], [[], []]);
@@ -78,7 +78,7 @@ test('stale flows are deleted and counted; nothing is asked where nothing change
 });
 
 for (const refuses of ['dump', 'delete'] as const)
-  test(`a ${refuses} that fails is told once, tried again with the next one, and then told as mended`, async () => {
+  test(`a ${refuses} that fails is logged once, retried with the next call, and its recovery is logged`, async () => {
     const { table, state, told, stale } = setUp();
     state.refuses = refuses;
     await stale.clean([gone('10.96.0.1')]);
@@ -95,7 +95,7 @@ for (const refuses of ['dump', 'delete'] as const)
     assert.equal(told.length, 2);
   });
 
-test('what failed is tried again as it is now, not as it was', async () => {
+test('a failed cleaning is retried with the current state of the frontend', async () => {
   const { table, state, stale } = setUp();
   state.refuses = 'dump';
   await stale.clean([gone('10.96.0.1')]);
@@ -104,7 +104,7 @@ test('what failed is tried again as it is now, not as it was', async () => {
   assert.equal(table.size, 2);
 });
 
-test('what failed is tried again with the real servers that it has by then', async () => {
+test('a failed cleaning is retried with the current real servers of the frontend', async () => {
   const { table, state, realServers, stale } = setUp();
   state.refuses = 'dump';
   await stale.clean([gone('10.96.0.1'), gone('10.96.0.2')]);
@@ -114,13 +114,13 @@ test('what failed is tried again with the real servers that it has by then', asy
   assert.deepEqual([...table], [flowTo('10.96.0.1')]);
 });
 
-test('on a kernel without ctnetlink nothing is remembered to be tried again', async () => {
+test('on a kernel without ctnetlink no failure is retried', async () => {
   const { asked, state, told, stale } = setUp();
   state.refuses = 'everything';
   await stale.clean([gone('10.96.0.1')]);
   await stale.clean([]);
   assert.equal(asked.length, 1);
   await stale.clean([gone('10.96.0.2')]);
-  assert.equal(asked.length, 2, 'its module may have come');
+  assert.equal(asked.length, 2, 'the module may have been loaded');
   assert.equal(told.length, 1);
 });

@@ -32,7 +32,7 @@ const held = (number: number) => ({
 });
 const draining = (...pods: readonly number[]): Draining =>
   new Map([[virtualServerKey(of), new Map(pods.map((number) => [pod(number), held(number)]))]]);
-/** What drained before a step. */
+/** The real servers that were draining before a step. */
 const before =
   (all: Draining) =>
   (key: VirtualServerKey): DrainingServers =>
@@ -47,7 +47,7 @@ const step = (
   purged: dead.map((number) => ({ of, realServer: pod(number), reason: 'dead' })),
 });
 
-test('every drain that starts ends in one way', () => {
+test('every drain that starts is counted with exactly one end', () => {
   const counters = new DrainCounters();
   counters.recordStep(before(new Map()), step([1, 2, 3], []));
   assert.equal(counters.counts.TCP.started, 3);
@@ -70,7 +70,7 @@ test('every drain that starts ends in one way', () => {
   assert.equal(counters.counts.TCP.started, 3);
 });
 
-test('what has no connections at the first look drained for no time', () => {
+test('a real server that is idle at its first check starts and ends its drain at once', () => {
   const counters = new DrainCounters();
   counters.recordStep(before(draining(1)), step([1], [9]));
   assert.deepEqual(
@@ -79,7 +79,7 @@ test('what has no connections at the first look drained for no time', () => {
   );
 });
 
-test('each protocol is counted by itself', () => {
+test('each protocol is counted separately', () => {
   const counters = new DrainCounters();
   const flows = { ...of, protocol: 'UDP' } as const;
   counters.recordStep(before(draining(1)), {

@@ -14,7 +14,7 @@ const vip = '10.96.0.1';
 const web = `TCP ${vip}:80` as VirtualServerKey;
 const refuses = `IPv4 no-endpoints ${vip} . TCP . 80`;
 
-/** A Service with two endpoints, the first with a connection, and what was asked of the kernel since. */
+/** A Service with two endpoints, the first with a connection, and the requests to the kernel since then. */
 const serving = async () => {
   const parts = setUp();
   await parts.reconciler.reconcile(parts.want('web', vip, ['10.1.0.1', '10.1.0.2']));
@@ -28,7 +28,7 @@ const serving = async () => {
   return { ...parts, since };
 };
 
-test('a deleted Service with a connection lingers: no new ones, its address stays; it goes when the last has ended', async () => {
+test('a deleted Service with a connection keeps its virtual server and its address without new connections until the last one ends', async () => {
   const { kernel, observed, reconciler, lingering, want, since } = await serving();
   await reconciler.reconcile(want('web', vip, undefined));
   assert.deepEqual(since(), [
@@ -40,7 +40,7 @@ test('a deleted Service with a connection lingers: no new ones, its address stay
     '- real server TCP 10.96.0.1:80 → 10.1.0.2:80',
   ]);
   assert.ok(lingering.has(web) && observed.hasAddress(ip(vip)));
-  assert.deepEqual([...reconciler.drains.nodesToCheck()], [], 'its nodes have nothing to do with it');
+  assert.deepEqual([...reconciler.drains.nodesToCheck()], [], 'an orphan makes no node suspect');
   kernel.connections.clear();
   await reconciler.drainAll();
   assert.deepEqual(since(), [
@@ -54,7 +54,7 @@ test('a deleted Service with a connection lingers: no new ones, its address stay
   assert.equal(lingering.size, 0);
 });
 
-test('without connections it goes at once, for one dump', async () => {
+test('without connections a virtual server is deleted at once, after one dump', async () => {
   const { kernel, reconciler, lingering, want } = await serving();
   kernel.connections.clear();
   kernel.read.length = 0;
@@ -64,7 +64,7 @@ test('without connections it goes at once, for one dump', async () => {
   assert.deepEqual(kernel.read, ['TCP 10.96.0.1:80 real servers']);
 });
 
-test('the deadline ends it, and its clients are told', async () => {
+test('at the deadline an orphaned virtual server is deleted, and its connections are reset', async () => {
   const { kernel, clock, cleaned, reconciler, want } = await serving();
   await reconciler.reconcile(want('web', vip, undefined));
   clock.now += defaultDrainSettings.deadlines.TCP;
@@ -73,7 +73,7 @@ test('the deadline ends it, and its clients are told', async () => {
   assert.deepEqual(cleaned, ['TCP 10.96.0.1:80 answered by ']);
 });
 
-test('a Service that comes back takes over in place', async () => {
+test('a Service that is created again takes over its orphaned virtual server in place', async () => {
   const { kernel, observed, reconciler, lingering, want, since } = await serving();
   await reconciler.reconcile(want('web', vip, undefined));
   since();
@@ -90,7 +90,7 @@ test('a Service that comes back takes over in place', async () => {
   assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])].length, 2);
 });
 
-test('whose address is not local goes at once; one that somebody else deletes meanwhile is not made again', async () => {
+test('an orphan without a local address is deleted at once; one that another program deletes is not created again', async () => {
   const first = await serving();
   first.kernel.addresses.clear();
   first.observed.setAddresses([]);
@@ -103,7 +103,7 @@ test('whose address is not local goes at once; one that somebody else deletes me
   assert.deepEqual([second.kernel.tables.size, second.kernel.addresses.size], [0, 0]);
 });
 
-test('what lingers and was passed over by a dump lingers on', async () => {
+test('an orphaned virtual server that a dump does not list is retained', async () => {
   const { kernel, reconciler, resync, lingering, observed, want } = await serving();
   await reconciler.reconcile(want('web', vip, undefined));
   kernel.missingFromDumps.add(web);
@@ -116,7 +116,7 @@ test('what lingers and was passed over by a dump lingers on', async () => {
   assert.deepEqual([kernel.tables.size, lingering.size], [0, 0]);
 });
 
-test('an address that another interface gets is left to it while the virtual server lingers', async () => {
+test('an address that another interface gets is unbound while its orphaned virtual server stays', async () => {
   const { kernel, interfaces, reconciler, lingering, want } = await serving();
   await reconciler.reconcile(want('web', vip, undefined));
   interfaces.add(vip);
@@ -124,7 +124,7 @@ test('an address that another interface gets is left to it while the virtual ser
   assert.deepEqual([[...kernel.addresses], [...kernel.tables.keys()]], [[], [web]]);
 });
 
-test('after a restart it lingers on without a change, since when it did', async () => {
+test('after a restart an orphaned virtual server stays unchanged and keeps the start of its drain', async () => {
   const before = await serving();
   await before.reconciler.reconcile(before.want('web', vip, undefined));
   const after = setUp({ kernel: before.kernel });
@@ -142,14 +142,14 @@ test('after a restart it lingers on without a change, since when it did', async 
   after.clock.now = 1_000 + defaultDrainSettings.deadlines.TCP - 1;
   await after.reconciler.drainAll();
   assert.equal(before.kernel.tables.size, 1);
-  assert.equal(after.reconciler.drains.nextCheckDelay, 1, 'the deadline is the next that is looked at');
+  assert.equal(after.reconciler.drains.nextCheckDelay, 1, 'the deadline is the next check');
   after.clock.now += 1;
   await after.reconciler.drainDue();
   assert.equal(before.kernel.tables.size, 0);
   assert.deepEqual([...after.observed.elementsOf('IPv4')], []);
 });
 
-test('the record of a real server that does not drain any more goes; one that was taken away comes back', async () => {
+test('the record of a drain is deleted when the drain ends, and restored if another program deleted it', async () => {
   const { observed, reconciler, want, since } = await serving();
   const stale = drainRecord(
     { by: 'address', protocol: 'TCP', address: ip(vip), port: 80 },
@@ -169,7 +169,7 @@ test('the record of a real server that does not drain any more goes; one that wa
   ]);
 });
 
-test('a record that says something else is replaced at the next check', async () => {
+test('a record with another comment is replaced at the next check', async () => {
   const { observed, reconciler, want, since } = await serving();
   await reconciler.reconcile(want('web', vip, ['10.1.0.2']));
   const place = 'draining 10.96.0.1 . TCP . 80 . 10.1.0.1 . 80';
@@ -186,7 +186,7 @@ test('a record that says something else is replaced at the next check', async ()
   assert.equal(observed.element(`IPv4 ${place}` as never)?.comment, 'since 1 s after boot');
 });
 
-test('after a restart a record that says nothing is replaced: the time counts from then', async () => {
+test('after a restart an invalid record is replaced, and the drain starts again', async () => {
   const before = await serving();
   await before.reconciler.reconcile(before.want('web', vip, undefined));
   const after = setUp({ kernel: before.kernel });
@@ -201,7 +201,7 @@ test('after a restart a record that says nothing is replaced: the time counts fr
   assert.equal(record?.comment, 'since 61 s after boot');
 });
 
-test('the element that names a virtual server as ours stays while the kernel refuses to delete it', async () => {
+test('the ownership marker of a virtual server stays while the kernel refuses to delete the virtual server', async () => {
   const { kernel, clock, observed, reconciler, want } = await serving();
   kernel.connections.clear();
   kernel.fault = ({ kind }) => (kind === 'delete-virtual-server' ? failed('EBUSY') : undefined);
@@ -215,7 +215,7 @@ test('the element that names a virtual server as ours stays while the kernel ref
   assert.equal(observed.element(named as never), undefined);
 });
 
-test('ten thousand idle Services go with one dump each', async () => {
+test('deleting ten thousand idle Services costs one dump each', async () => {
   const { kernel, desired, reconciler, wantMany } = setUp();
   await reconciler.reconcile(wantMany(10_000, ['10.1.0.1']));
   kernel.read.length = 0;

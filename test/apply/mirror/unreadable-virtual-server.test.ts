@@ -17,8 +17,8 @@ import { ready, service, slice } from '../../support/objects.js';
 import { forgetVirtualServers, context, setUp } from '../../support/reconciling.js';
 import { mergeDirtyKeys } from '../../support/dirty-keys.js';
 
-// One virtual server cannot be read, whatever the reason and whoever asks: it is left as it is, told of and tried again with
-// growing delays, and costs nobody else anything.
+// One unreadable virtual server is left unchanged, logged and retried with growing delays, and affects no other object,
+// regardless of the error and the caller.
 
 const count = 100;
 const bad = 'TCP 10.97.0.0:80' as VirtualServerKey;
@@ -47,7 +47,7 @@ class UnreadableKernel extends FaultyKernel {
   }
 }
 
-/** What the kernel holds, but for the addresses: those follow what else there is. */
+/** The objects in the kernel except the addresses, which depend on the others. */
 const held = ({ tables }: FaultyKernel): ReadonlyMap<VirtualServerKey, string> =>
   new Map(
     [...tables].map(([key, { server, realServers }]) => [
@@ -82,9 +82,9 @@ const world = () => {
 type World = ReturnType<typeof world>;
 
 interface Situation {
-  /** Before it cannot be read. */
+  /** Runs before the virtual server becomes unreadable. */
   readonly before: (world: World) => Promise<void>;
-  /** What is done then. */
+  /** Runs while the virtual server is unreadable. */
   readonly act: (world: World) => Promise<void>;
 }
 
@@ -121,7 +121,7 @@ const situations: Readonly<Record<string, Situation>> = {
       await all.reconciler.drainDue();
     },
   },
-  'when it may linger': {
+  'when it may become orphaned': {
     before: async (all) => {
       await become(all, ['10.1.0.1', '10.1.0.2']);
     },
@@ -138,7 +138,7 @@ const situations: Readonly<Record<string, Situation>> = {
 };
 
 for (const [when, { before, act }] of Object.entries(situations))
-  test(`a virtual server that cannot be read ${when} costs itself alone`, async () => {
+  test(`a virtual server that cannot be read ${when} affects no other`, async () => {
     const sound = world();
     await before(sound);
     await act(sound);
@@ -177,7 +177,7 @@ for (const [when, { before, act }] of Object.entries(situations))
     }
   });
 
-test('what cannot be read while its deadline is over is looked at no more often than everything', async () => {
+test('a virtual server that is unreadable at its deadline is checked no more often than all others', async () => {
   const all = world();
   const { kernel, reconciler, clock } = all;
   await become(all, ['10.1.0.1', '10.1.0.2']);
@@ -194,7 +194,7 @@ test('what cannot be read while its deadline is over is looked at no more often 
   assert.equal(reconciler.drains.draining.size, 0);
 });
 
-test('somebody else’s virtual server that cannot be read stays somebody else’s', async () => {
+test('a foreign virtual server that cannot be read stays foreign', async () => {
   const all = world();
   const { kernel, contested, resync, reconciler } = all;
   await become(all, ['10.1.0.1']);
@@ -212,7 +212,7 @@ test('somebody else’s virtual server that cannot be read stays somebody else�
   assert.deepEqual([contested.size, reconciler.refused, resync.remaining], [0, 0, 0]);
 });
 
-test('what nobody asks for any more and could not be read at the start keeps its connections once it can', async () => {
+test('an undesired virtual server that was unreadable at the start keeps its connections once it is readable', async () => {
   const all = world();
   const { kernel, reconciler, resync, observed, lingering, tryAgain } = all;
   await become(all, ['10.1.0.1', '10.1.0.2']);
@@ -236,7 +236,7 @@ test('what nobody asks for any more and could not be read at the start keeps its
   assert.deepEqual([...observed.elementKeys()], []);
 });
 
-test('what a Service left that cannot be read keeps its address, and has the time that the Service gave it', async () => {
+test('an unreadable virtual server of a deleted Service keeps its address and the drain time of the Service', async () => {
   const all = world();
   const { kernel, reconciler, desired, lingering, clock, tryAgain } = all;
   const long = service('web-0', {
@@ -263,7 +263,7 @@ test('what a Service left that cannot be read keeps its address, and has the tim
   assert.equal(desired.formerEndpoints.virtualServer(bad), undefined);
 });
 
-test('what a Service left idle that cannot be read goes whole once it can', async () => {
+test('an idle, unreadable virtual server of a deleted Service is deleted with its address once it is readable', async () => {
   const all = world();
   const { kernel, reconciler, observed, tryAgain } = all;
   await become(all, ['10.1.0.1']);

@@ -11,7 +11,7 @@ import { context, reconcilerParts } from '../../support/reconciling.js';
 
 const web = 'TCP 10.96.0.1:80' as VirtualServerKey;
 
-/** A reconciler and a resync on a kernel in which others make virtual servers too. */
+/** A reconciler and a resync on a kernel in which another program also creates virtual servers. */
 const setUp = () => {
   const { kernel, observed, desired, contested, reconciler, resync } = reconcilerParts({
     isOurs: (identity, known) => hasOwnershipMarker(identity, (key) => known.element(key) !== undefined),
@@ -30,7 +30,7 @@ const setUp = () => {
         context,
       ),
     );
-  /** Somebody makes a virtual server with wlc and one real server. */
+  /** Another program creates a virtual server with wlc and one real server. */
   const somebodyMakes = (address: string, port: number): void => {
     const server = virtual(at('TCP', address, port), { scheduler: 'wlc' });
     kernel.tables.set(server.key, {
@@ -43,14 +43,14 @@ const setUp = () => {
   return { kernel, observed, desired, contested, contestedNow, reconciler, resync, want, somebodyMakes };
 };
 
-/** What is left of what others made in `somebodyMakes`. */
+/** The remaining real servers of the virtual server that `somebodyMakes` created. */
 const othersTable = (kernel: FaultyKernel, key: VirtualServerKey): unknown => {
   const table = kernel.tables.get(key);
   return [table?.server.scheduler, [...(table?.realServers.keys() ?? [])]];
 };
 const asMade = ['wlc', ['192.0.2.7:80']];
 
-test('a virtual server that somebody made before is not touched, and neither is its address bound', async () => {
+test('a virtual server that another program created earlier is not modified, and its address is not bound', async () => {
   const { kernel, reconciler, resync, want, somebodyMakes, contestedNow } = setUp();
   somebodyMakes('10.96.0.1', 80);
   await resync.begin();
@@ -60,7 +60,7 @@ test('a virtual server that somebody made before is not touched, and neither is 
   assert.deepEqual(contestedNow(), ['TCP 10.96.0.1:80 for default/web']);
 });
 
-test('another port of the Service is served on the same address all the same', async () => {
+test('another port of the Service is served on the same address despite a conflict', async () => {
   const { kernel, reconciler, resync, want, somebodyMakes } = setUp();
   somebodyMakes('10.96.0.1', 80);
   await resync.begin();
@@ -74,12 +74,12 @@ test('another port of the Service is served on the same address all the same', a
     '+ element IPv4 cluster-ip 10.96.0.1 . TCP . 443',
     '+ element IPv4 vips 10.96.0.1',
   ]);
-  // The VIP that is there for another port makes nothing ours.
+  // A VIP that is bound for another port is no evidence of ownership.
   await reconciler.reconcile(await resync.begin({ ignoreKnown: true }));
   assert.deepEqual(othersTable(kernel, web), asMade);
 });
 
-test('somebody who was faster keeps what he made: nothing of ours goes into it, and nothing names it', async () => {
+test('a virtual server that another program creates first gets no real server and no ownership marker', async () => {
   const { kernel, reconciler, observed, want, somebodyMakes, contestedNow } = setUp();
   somebodyMakes('10.96.0.1', 80);
   await reconciler.reconcile(want());
@@ -91,7 +91,7 @@ test('somebody who was faster keeps what he made: nothing of ours goes into it, 
   assert.equal(reconciler.refused, 0);
 });
 
-test('what we made without an answer is ours, also when a second try says that it is there', async () => {
+test('a virtual server whose creation got no reply is owned, even if a second attempt fails with EEXIST', async () => {
   const { kernel, reconciler, observed, want, contestedNow } = setUp();
   kernel.fault = (operation) => (operation.kind === 'add-virtual-server' ? unknown : undefined);
   await reconciler.reconcile(want());
@@ -99,7 +99,7 @@ test('what we made without an answer is ours, also when a second try says that i
   assert.equal(observed.virtualServer(web)?.realServers.size, 1);
 });
 
-test('what we made before the connection broke is ours', async () => {
+test('a virtual server that was created before the connection broke is owned', async () => {
   const { kernel, reconciler, resync, want, contestedNow } = setUp();
   kernel.breaksAfter = 1;
   await assert.rejects(reconciler.reconcile(want()), /broke/);
@@ -109,7 +109,7 @@ test('what we made before the connection broke is ours', async () => {
   assert.deepEqual([...(kernel.tables.get(web)?.realServers.keys() ?? [])], ['10.1.0.1:80']);
 });
 
-test('what a dump passed over is ours still', async () => {
+test('an owned virtual server that a dump does not list stays owned', async () => {
   const { kernel, reconciler, resync, want, contestedNow } = setUp();
   await reconciler.reconcile(want());
   const table = kernel.tables.get(web);
@@ -122,14 +122,14 @@ test('what a dump passed over is ours still', async () => {
   assert.equal((await reconciler.reconcile(await resync.begin())).applied, 0);
 });
 
-test('a refusal for another reason contests nothing', async () => {
+test('a creation that fails with another error is not a conflict', async () => {
   const { kernel, reconciler, want, contestedNow } = setUp();
   kernel.fault = (operation) => (operation.kind === 'add-virtual-server' ? failed('ENOMEM') : undefined);
   assert.equal((await reconciler.reconcile(want())).failed, 1);
   assert.deepEqual(contestedNow(), []);
 });
 
-test('once it is gone ours is added by the next resync', async () => {
+test('when the foreign virtual server is deleted, the next resync adds the desired one', async () => {
   const { kernel, reconciler, resync, want, somebodyMakes, contestedNow } = setUp();
   somebodyMakes('10.96.0.1', 80);
   await resync.begin();
@@ -145,7 +145,7 @@ test('once it is gone ours is added by the next resync', async () => {
   assert.deepEqual([...kernel.addresses], [ip('10.96.0.1')]);
 });
 
-test('a change of the Service finds out too that it is gone', async () => {
+test('a change of the Service also detects that the foreign virtual server was deleted', async () => {
   const { kernel, reconciler, resync, want, somebodyMakes, contestedNow } = setUp();
   somebodyMakes('10.96.0.1', 80);
   await resync.begin();
@@ -155,7 +155,7 @@ test('a change of the Service finds out too that it is gone', async () => {
   assert.equal(kernel.tables.get(web)?.server.scheduler, 'rr');
 });
 
-test('a Service that says so gets it as it stands: edited, not made anew', async () => {
+test('a Service with the annotation adopts the foreign virtual server in place', async () => {
   const { kernel, reconciler, resync, want, somebodyMakes, contestedNow } = setUp();
   somebodyMakes('10.96.0.1', 80);
   await resync.begin();
@@ -169,7 +169,7 @@ test('a Service that says so gets it as it stands: edited, not made anew', async
     '+ address 10.96.0.1/32',
     '- real server TCP 10.96.0.1:80 → 192.0.2.7:80',
   ]);
-  // And stays ours when the annotation goes.
+  // It stays owned after the annotation is removed.
   await reconciler.reconcile(want());
   assert.deepEqual(await reconciler.reconcile(await resync.begin({ ignoreKnown: true })), {
     applied: 0,
@@ -178,7 +178,7 @@ test('a Service that says so gets it as it stands: edited, not made anew', async
   assert.deepEqual(contestedNow(), []);
 });
 
-test('an address that only others serve stays as it is, bound or not', async () => {
+test('an address with only foreign virtual servers stays bound or unbound', async () => {
   const { kernel, reconciler, resync, want, somebodyMakes } = setUp();
   somebodyMakes('10.96.0.1', 80);
   kernel.addresses.add(ip('10.96.0.1'));
@@ -187,7 +187,7 @@ test('an address that only others serve stays as it is, bound or not', async () 
   assert.deepEqual(kernel.operations, []);
 });
 
-test('what nobody asks for is foreign, and contested from when somebody does', async () => {
+test('an undesired foreign virtual server becomes a conflict when a Service defines it', async () => {
   const { kernel, reconciler, resync, contested, contestedNow, want, somebodyMakes } = setUp();
   somebodyMakes('10.96.0.1', 80);
   await resync.begin();
@@ -197,7 +197,7 @@ test('what nobody asks for is foreign, and contested from when somebody does', a
   assert.deepEqual(kernel.packetRuleOperations, []);
 });
 
-test('what we tried to make before the connection broke is somebody else’s where he makes it later', async () => {
+test('a virtual server whose creation failed before the connection broke is foreign if another program creates it later', async () => {
   const { kernel, desired, reconciler, resync, observed, want, somebodyMakes } = setUp();
   kernel.breaksAfter = 1;
   await assert.rejects(reconciler.reconcile(want()), /broke/);

@@ -33,7 +33,7 @@ const underWay = async (states: Readonly<Record<Family, State>>, ...vips: readon
   return (['IPv4', 'IPv6'] as const).filter((family) => takeOver.isInProgress(family));
 };
 
-test('a take-over is where VIPs stand that no table of ours tells of, or a table says that it did not end', async () => {
+test('a take-over starts if VIPs exist without a kube-ipvs table or a table has a take-over marker', async () => {
   assert.deepEqual(await underWay({ IPv4: 'none', IPv6: 'none' }, '10.96.0.1', 'fd00::1'), ['IPv4', 'IPv6']);
   assert.deepEqual(await underWay({ IPv4: 'none', IPv6: 'none' }, '10.96.0.1'), ['IPv4']);
   assert.deepEqual(await underWay({ IPv4: 'none', IPv6: 'none' }), []);
@@ -42,7 +42,7 @@ test('a take-over is where VIPs stand that no table of ours tells of, or a table
   assert.deepEqual(await underWay({ IPv4: 'taking-over', IPv6: 'none' }), ['IPv4']);
 });
 
-test('at its end the marks go, and are tried again after the next sync where the kernel refuses that', async () => {
+test('at its end the take-over markers are deleted; if the kernel refuses, the next sync retries', async () => {
   const { takeOver, asked, fault } = setUp({ IPv4: 'none', IPv6: 'none' }, ['10.96.0.1']);
   await takeOver.detect();
   assert.deepEqual(
@@ -60,7 +60,7 @@ test('at its end the marks go, and are tried again after the next sync where the
   assert.deepEqual(asked, [...deletions, ...deletions]);
 });
 
-test('the marks of a family whose rules are in trouble go when it is over', async () => {
+test('the take-over markers of a failed family are deleted after it recovers', async () => {
   const { takeOver, asked, troubled } = setUp({ IPv4: 'taking-over', IPv6: 'ours' }, []);
   await takeOver.detect();
   troubled.add('IPv4');

@@ -18,12 +18,12 @@ import { packetClassElement } from '../../../src/plan/packet-rules/packet-elemen
 import { ip } from '../../support/objects.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
-/** Tables in memory, for what to do with the kernel's answers; what the kernel answers is proven in test/kernel. */
+/** Tables in memory, to test the handling of the kernel's replies; test/kernel proves the replies themselves. */
 class Tables implements PacketRulesClient {
   readonly declared = new Map<Family, TableDeclaration>();
   readonly held = new Map<ElementKey, SetElement>();
   readonly transactions: (readonly NftablesChange[])[] = [];
-  /** An errno for changes that are to be refused. */
+  /** The errno for changes that the kernel rejects. */
   fault: (change: NftablesChange) => string | undefined = () => undefined;
   /** Whether elements cannot be read. */
   unreadable = false;
@@ -98,7 +98,7 @@ const adding = (elements: readonly SetElement[]): readonly ElementOperation[] =>
 const statuses = (outcomes: readonly { status: string }[]): string =>
   outcomes.map(({ status }) => status).join(' ');
 
-test('rules are declared once, and then elements alone are sent, all of a call in one transaction', async () => {
+test('rules are declared once; after that each call sends only its elements, in one transaction', async () => {
   const { tables, rules } = setUp();
   assert.equal(await rules.declare(), true);
   assert.equal(await rules.declare(), true);
@@ -109,7 +109,7 @@ test('rules are declared once, and then elements alone are sent, all of a call i
   );
 });
 
-test('what comes and what goes is one transaction', async () => {
+test('additions and deletions share one transaction', async () => {
   const { tables, rules } = setUp();
   await rules.declare();
   await rules.apply([...adding([vip(1)]), { kind: 'delete-element', element: vip(2) }]);
@@ -119,7 +119,7 @@ test('what comes and what goes is one transaction', async () => {
   );
 });
 
-test('one element that the kernel refuses does not hold up the others', async () => {
+test('one element that the kernel rejects does not block the others', async () => {
   const { tables, rules } = setUp();
   await rules.declare();
   const poisoned = vip(13);
@@ -132,7 +132,7 @@ test('one element that the kernel refuses does not hold up the others', async ()
   assert.equal(tables.held.size, 39);
 });
 
-test('a table that somebody deleted is declared anew; what comes is there at once, and its elements are in doubt', async () => {
+test('a table that another program deleted is declared again with the new elements, and its elements become untrusted', async () => {
   const { tables, doubts, rules, log } = setUp();
   await rules.declare();
   tables.declared.clear();
@@ -147,7 +147,7 @@ test('a table that somebody deleted is declared anew; what comes is there at onc
   );
 });
 
-test('where one of those that are to go is gone, and where an answer is lost, what comes is asked for once more', async () => {
+test('after a failed deletion or a lost reply, the additions are sent again', async () => {
   for (const first of [{ errno: 'ENOENT' }, { errno: 'EEXIST' }, undefined]) {
     const { tables, doubts, rules } = setUp();
     await rules.declare();
@@ -164,7 +164,7 @@ test('where one of those that are to go is gone, and where an answer is lost, wh
   }
 });
 
-test('of a table that is not there, what it is to hold is read', async () => {
+test('reading a missing table returns its initial elements', async () => {
   const { tables, rules } = setUp({ held: [vip(1), setElement('IPv4', 'take-over', ['TCP'])] });
   assert.deepEqual(await rules.read(), [vip(1)]);
   await rules.declare();
@@ -176,7 +176,7 @@ test('of a table that is not there, what it is to hold is read', async () => {
   assert.deepEqual(await rules.read(), [vip(1)]);
 });
 
-test('sets for source ranges that were read are declared anew with what they held', async () => {
+test('sets for source ranges that were read are declared again with their elements', async () => {
   const source = setElement('IPv4', 'sources-24', ['203.0.113.1' as never, 'TCP', 80, '192.0.2.0' as never]);
   const { tables, rules: first } = setUp();
   await first.apply(adding([source]));
@@ -188,7 +188,7 @@ test('sets for source ranges that were read are declared anew with what they hel
   assert.ok(others.declared.get('IPv4')?.sets.some(({ name }) => name === 'sources-24'));
 });
 
-test('while the kernel refuses the rules, elements are deferred; once it takes them, elements are read again', async () => {
+test('while the kernel rejects the rules, elements are deferred; once it accepts them, elements are read again', async () => {
   const { tables, doubts, rules, log } = setUp();
   tables.fault = ({ kind }) => (kind === 'declare-table' ? 'EOPNOTSUPP' : undefined);
   assert.equal(await rules.declare(), false);
@@ -202,7 +202,7 @@ test('while the kernel refuses the rules, elements are deferred; once it takes t
   assert.deepEqual(await rules.read(), []);
 });
 
-test('a table of an older version is exchanged with what of its elements still has a place', async () => {
+test('an outdated table is replaced and keeps the elements of known sets', async () => {
   const { tables, rules } = setUp();
   const vips = setDeclaration('vips');
   assert.ok(vips);
@@ -223,7 +223,7 @@ test('a table of an older version is exchanged with what of its elements still h
   );
 });
 
-test('a table that is made anew holds what it is to hold from its first moment', async () => {
+test('a new table contains its initial elements from the start', async () => {
   const { tables, rules } = setUp({ held: [vip(1), setElement('IPv4', 'take-over', ['TCP'])] });
   assert.equal(await rules.state('IPv4'), 'none');
   await rules.declare();
@@ -232,14 +232,14 @@ test('a table that is made anew holds what it is to hold from its first moment',
     tables.transactions.map((changes) => changes.map(({ kind }) => kind)),
     [['declare-table', 'add-elements', 'add-elements']],
   );
-  // The mark is no element that anybody is to compare.
+  // `read` does not return the take-over marker.
   assert.deepEqual(await rules.read(), [vip(1)]);
   await rules.apply([{ kind: 'delete-element', element: setElement('IPv4', 'take-over', ['TCP']) }]);
   assert.equal(await rules.state('IPv4'), 'ours');
   assert.equal(await rules.state('IPv6'), 'none');
 });
 
-test('a source range of a length that is new is declared before its elements come', async () => {
+test('a set for a new prefix length is declared before its elements are added', async () => {
   const { tables, rules } = setUp();
   await rules.declare();
   const source = setElement('IPv4', 'sources-24', ['203.0.113.1' as never, 'TCP', 80, '192.0.2.0' as never]);
@@ -247,7 +247,7 @@ test('a source range of a length that is new is declared before its elements com
   assert.ok(tables.declared.get('IPv4')?.sets.some(({ name }) => name === 'sources-24'));
 });
 
-test('a set of somebody else is no source range of ours, whatever its name', async () => {
+test('a foreign set is not treated as a source range set, even if its name matches', async () => {
   const { tables, rules } = setUp();
   await rules.declare();
   const [declared] = tables.declared.values();
@@ -264,7 +264,7 @@ test('a set of somebody else is no source range of ours, whatever its name', asy
   assert.deepEqual(tables.declared.get('IPv4')?.sets, declared.sets);
 });
 
-test('refused transactions and rules that others changed are told of; what we change ourselves is not', async () => {
+test('rejected transactions and foreign changes of rules are reported; changes by kube-ipvs are not', async () => {
   const { tables, happenings, rules } = setUp();
   await rules.declare();
   await rules.apply(adding([vip(1)]));
@@ -278,7 +278,7 @@ test('refused transactions and rules that others changed are told of; what we ch
   assert.deepEqual(happenings, ['mended IPv4']);
 });
 
-test('elements that are not there, or a transaction without an answer, are no reason to try them one by one', async () => {
+test('missing elements or a transaction without a reply do not cause a search for the failing element', async () => {
   const { tables, rules, doubts } = setUp();
   await rules.declare();
   tables.fault = ({ kind }) => (kind === 'delete-elements' ? 'ENOENT' : undefined);
@@ -290,7 +290,7 @@ test('elements that are not there, or a transaction without an answer, are no re
   assert.equal(doubts.length, 1);
 });
 
-test('elements that cannot be read put their family in trouble until they can, said once; nothing is thrown', async () => {
+test('a family with unreadable elements counts as failed until they are readable; the error is logged once and not thrown', async () => {
   const { rules, tables, log, doubts } = setUp({ held: [vip(1)] });
   await rules.declare();
   tables.unreadable = true;
@@ -308,14 +308,14 @@ test('elements that cannot be read put their family in trouble until they can, s
   assert.equal(log.at('error').length, 1);
 });
 
-test('a table that is known is not read once more for its elements', async () => {
+test('a known table is not read again for its elements', async () => {
   const { rules, tables } = setUp({ held: [vip(1)] });
   await rules.declare();
   tables.table = () => assert.fail('read again');
   assert.equal((await rules.read()).length, 1);
 });
 
-test('a table that is gone and cannot be looked at costs what was sent, and throws nothing', async () => {
+test('if a deleted table cannot be read, only the sent operations fail, without an exception', async () => {
   const { tables, rules } = setUp();
   await rules.declare();
   tables.declared.clear();
@@ -326,7 +326,7 @@ test('a table that is gone and cannot be looked at costs what was sent, and thro
     assert.equal(statuses(await rules.apply(adding([vip(1)]))), 'unknown');
 });
 
-test('while a table cannot be read, it takes ownership markers and nothing else', async () => {
+test('while a table cannot be read, only ownership markers are sent to it', async () => {
   const { tables, rules } = setUp();
   await rules.declare();
   const named = packetClassElement(
@@ -344,5 +344,5 @@ test('while a table cannot be read, it takes ownership markers and nothing else'
   await rules.read();
   const before = tables.transactions.length;
   await rules.apply(adding([named]));
-  assert.equal(tables.transactions.length, before, 'a table that is not there is not asked');
+  assert.equal(tables.transactions.length, before, 'a missing table gets no transaction');
 });

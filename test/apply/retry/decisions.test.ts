@@ -12,7 +12,7 @@ import { setElement } from '../../../src/nftables/declarations.js';
 import type { Operation, Outcome } from '../../../src/model/operation.js';
 import { at, virtual } from '../../support/virtual-server-entries.js';
 
-/** The table as people read it. */
+/** The table as text. */
 const lines = (): readonly string[] => [
   ...Object.entries(commonMeanings).map(([decision, errnos]) => `any: ${errnos.join(' ')} → ${decision}`),
   ...Object.entries(operationMeanings).flatMap(([kind, ofKind]) =>
@@ -21,7 +21,7 @@ const lines = (): readonly string[] => [
   ...Object.entries(readMeanings).map(([errno, decision]) => `read: ${errno} → ${decision}`),
 ];
 
-test('every errno has a decided answer', () => {
+test('every errno has a decision', () => {
   assert.deepEqual(lines(), [
     'any: EINTR EAGAIN EBUSY ERESTART → retry-soon',
     'any: ENOMEM ENOBUFS ENOSPC ENFILE EMFILE EPERM EACCES ETIMEDOUT ENETDOWN EIO → retry',
@@ -53,13 +53,13 @@ test('every errno has a decided answer', () => {
   ]);
 });
 
-test('an errno that is listed nowhere, or not for the operation, is tried again with growing delays', () => {
+test('an errno that is not listed, or not for the operation, is retried with growing delays', () => {
   assert.equal(meaningOf('add-virtual-server', 'EXDEV'), 'retry');
   assert.equal(meaningOf('add-virtual-server', 'E4711'), 'retry');
   assert.equal(meaningOf('delete-virtual-server', 'ENOENT'), 'retry');
 });
 
-test('without an answer a virtual server is read again; an address and an element are tried again', () => {
+test('without a reply a virtual server is read again; an address or element operation is retried', () => {
   const address = '10.96.0.1' as IpAddress;
   const unknown: Outcome = { status: 'unknown' };
   const decided = (operation: Operation): string => decide(operation, unknown);

@@ -29,7 +29,7 @@ const changes: Readonly<Record<Operation['kind'], readonly [Shape, Shape]>> = {
   'update-virtual-server': ['one-endpoint', 'other-scheduler'],
   'delete-virtual-server': ['one-endpoint', 'absent'],
   'add-real-server': ['one-endpoint', 'two-endpoints'],
-  // One that leaves gets weight 0 first.
+  // A removed real server gets weight 0 first.
   'update-real-server': ['two-endpoints', 'one-endpoint'],
   'delete-real-server': ['two-endpoints', 'one-endpoint'],
   'add-element': ['absent', 'one-endpoint'],
@@ -65,7 +65,7 @@ const setUp = () => {
 
 const isPoisoned = (text: string): boolean => /10\.96\.0\.1(?!\d)/.test(text);
 
-/** What the kernel holds of the Services that the filter lets through. */
+/** The objects in the kernel of the Services that the filter accepts. */
 const held = ({ tables, addresses }: FaultyKernel, isMeant: (text: string) => boolean): readonly string[] =>
   [
     ...[...tables.values()].map(
@@ -86,7 +86,7 @@ const errnos = [
 ];
 
 for (const kind of Object.keys(changes) as Operation['kind'][])
-  test(`a Service whose ${kind} fails, for whatever reason, holds up none of a hundred others, and is told of once`, async () => {
+  test(`a Service whose ${kind} fails with any errno blocks none of a hundred others and is logged once`, async () => {
     const [from, to] = changes[kind];
     const sound = setUp();
     await sound.reconciler.reconcile(sound.become(from));

@@ -17,15 +17,19 @@ const server: VirtualServer = {
 const bind = { kind: 'bind-address', address: vip } as const;
 const applied = { status: 'applied' } as const;
 
-test('an address that another program removes while we bind it is absent, whatever the outcome says', () => {
+test('an address that another program removes while it is being bound is absent, regardless of the outcome', () => {
   const state = new EngineState();
   state.sendAddresses([bind]);
-  assert.equal(state.notifyAddress(vip, false), true, 'that is not what our operation leads to');
+  assert.equal(
+    state.notifyAddress(vip, false),
+    true,
+    'the notification differs from the result of the operation',
+  );
   state.record(bind, applied);
   assert.equal(state.hasAddress(vip), false);
 });
 
-test('our own operation comes back as a notification and says nothing new', () => {
+test('the notification of an operation by kube-ipvs reports no drift', () => {
   const state = new EngineState();
   state.sendAddresses([bind]);
   assert.equal(state.notifyAddress(vip, true), false);
@@ -35,7 +39,7 @@ test('our own operation comes back as a notification and says nothing new', () =
   assert.equal(state.hasAddress(vip), false);
 });
 
-test('an address whose device vanishes while it is bound is lost with the others', () => {
+test('an address whose device is deleted while it is being bound is lost with the others', () => {
   const state = new EngineState();
   const other = { kind: 'bind-address', address: ip('10.96.0.2') } as const;
   state.sendAddresses([other]);

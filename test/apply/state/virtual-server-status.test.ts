@@ -10,15 +10,15 @@ const next = (status: string, event: string): string | undefined =>
 
 test('docs/engine.md shows the transitions of the code', () => {
   const { present, expected } = engineDocument();
-  assert.equal(present, expected, 'write them anew: node build/test/support/engine-document.js');
+  assert.equal(present, expected, 'regenerate them: node build/test/support/engine-document.js');
 });
 
-test('no transition leads to a status that the table does not have', () => {
+test('every transition leads to a status of the table', () => {
   for (const { event, next: statuses } of table.rows)
     for (const status of statuses) assert.ok(table.statuses.includes(status), `${event}: ${status}`);
 });
 
-test('a foreign virtual server becomes ours only by adoption, by its end, or if a dump says so', () => {
+test('a foreign virtual server becomes owned only by adoption, after its deletion, or if a dump lists it as owned', () => {
   const leaving = table.rows
     .filter(
       ({ next: statuses }) => !['foreign', 'unconfirmed'].some((kind) => statuses.at(-1)?.startsWith(kind)),
@@ -35,7 +35,7 @@ test('a foreign virtual server becomes ours only by adoption, by its end, or if 
   ]);
 });
 
-test('one that exists is foreign when it is read, unless a request of ours may have created it', () => {
+test('an existing virtual server is foreign when it is read, unless a request of kube-ipvs may have created it', () => {
   assert.equal(next('absent', 'exists'), 'unconfirmed (e)');
   assert.equal(next('unconfirmed (e)', 'read-present'), 'foreign');
   assert.equal(next('unconfirmed (e)', 'read-present, adopted'), 'in-sync');
@@ -49,7 +49,7 @@ test('doubt ends with a read, not with the success of another operation', () => 
     for (const event of ['created', 'changed', 'deleted']) assert.equal(next(status, event), status);
 });
 
-test('an unreadable one is tried again with all that was known of it', () => {
+test('an unreadable virtual server keeps its known facts when it is retried', () => {
   for (const marks of ['', ' (e)', ' (o)', ' (eo)']) {
     assert.equal(next(`unconfirmed${marks}`, 'read-refused'), `unreadable${marks}`);
     assert.equal(next(`unreadable${marks}`, 'retry-due'), `unconfirmed${marks}`);

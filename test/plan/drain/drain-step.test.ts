@@ -64,13 +64,13 @@ const tableOf = (...servers: readonly RealServerObservation[]): VirtualServerEnt
   realServers: new Map(servers.map((server) => [server.key, server])),
 });
 const holding = (table: DesiredVirtualServer | undefined) => ({ virtualServer: () => table });
-/** Wants the virtual server with 10.1.0.9 alone. */
+/** Desires the virtual server with only 10.1.0.9. */
 const wanted = holding(tableOf(observed(9)));
 
 const endpointOf = (spec: EndpointSpec | undefined): Endpoint | undefined =>
   spec && slice('web', [spec]).endpoints[0];
 
-/** A real server that drains since that time. */
+/** A real server that has been draining since that time. */
 const held = (last: number, since: number) => ({
   since,
   until: since + 15 * minute,
@@ -111,7 +111,7 @@ const rows: readonly [
   ['with active connections', observed(1, { activeConnections: 1 }), 'kept'],
   ['with inactive connections', observed(1, { inactiveConnections: 1 }), 'kept'],
   ['with a weight', observed(1, { weight: 1 }), 'left alone'],
-  ['that is wanted, even with weight 0', observed(9), 'left alone'],
+  ['that is desired, even with weight 0', observed(9), 'left alone'],
 ];
 
 for (const [claim, server, fate] of rows)
@@ -124,7 +124,7 @@ for (const [claim, server, fate] of rows)
     assert.deepEqual([...(stillDraining.get(key)?.keys() ?? [])], fate === 'kept' ? [server.key] : []);
   });
 
-test('the deadline counts from the first look, and a later look does not put it off', () => {
+test('the deadline counts from the first check, and later checks do not extend it', () => {
   const busy = observed(1, { activeConnections: 1 });
   const first = step([busy], new Map(), 3 * minute).stillDraining;
   const second = step([busy], first, 10 * minute);
@@ -133,7 +133,7 @@ test('the deadline counts from the first look, and a later look does not put it 
   assert.equal(step([busy], second.stillDraining, 18 * minute).delete.length, 1);
 });
 
-test('what was not read goes on draining, unless it is wanted again or its virtual server is not', () => {
+test('an unread real server continues to drain unless it is desired again or its virtual server is not desired', () => {
   const since5 = held(1, 5);
   const draining: Draining = new Map([
     [
@@ -162,7 +162,7 @@ test('what was not read goes on draining, unless it is wanted again or its virtu
   );
 });
 
-test('nothing is deleted of a virtual server that nobody wants', () => {
+test('no real server of an undesired virtual server is deleted', () => {
   const input = {
     drainingOf: drainingBefore(new Map()),
     observations: new Map([[key, [observed(1)]]]),
@@ -175,7 +175,7 @@ test('nothing is deleted of a virtual server that nobody wants', () => {
   );
 });
 
-test('only virtual servers with an unwanted real server of weight 0 need to be read', () => {
+test('only virtual servers with an undesired real server of weight 0 need to be read', () => {
   const among = (...servers: readonly RealServerObservation[]) =>
     virtualServersWithDraining([key], wanted, holding(tableOf(...servers)), defaultDrainSettings).length;
   assert.equal(among(observed(1)), 1);
@@ -185,7 +185,7 @@ test('only virtual servers with an unwanted real server of weight 0 need to be r
   assert.equal(among(), 0);
 });
 
-/** What a look sees of a real server with connections: at which time, packets in and out, active connections, and how many of the packets carried nothing. */
+/** What a check observes of a real server with connections: time, packets in and out, active connections, and packets without payload. */
 type Look = readonly [
   seconds: number,
   inPackets: number,
@@ -210,7 +210,7 @@ const seen = (
     ...fields,
   });
 
-/** At which second the real server is found dead by these looks. */
+/** The second at which these checks find the real server dead. */
 const foundDead = (
   looks: readonly Look[],
   fields: Partial<RealServerObservation> = {},
@@ -232,7 +232,7 @@ const foundDead = (
 
 const lives: readonly [claim: string, looks: readonly Look[], dead: number | undefined][] = [
   [
-    'clients send again and again, nothing comes back',
+    'clients send repeatedly and get no reply',
     [
       [0, 10, 9],
       [3, 14, 9],
@@ -242,7 +242,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     9,
   ],
   [
-    'an answer comes at the last moment',
+    'a reply arrives at the last moment',
     [
       [0, 10, 9],
       [3, 14, 9],
@@ -253,7 +253,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     undefined,
   ],
   [
-    'the looks between see nothing',
+    'the checks in between see no packets',
     [
       [0, 10, 9],
       [3, 14, 9],
@@ -264,7 +264,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     12,
   ],
   [
-    'it answers',
+    'it replies',
     [
       [0, 10, 9],
       [3, 15, 10],
@@ -274,7 +274,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     undefined,
   ],
   [
-    'it answers at every second look',
+    'it replies at every second check',
     [
       [0, 10, 9],
       [3, 20, 9],
@@ -285,7 +285,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     undefined,
   ],
   [
-    'no packets come',
+    'no packets arrive',
     [
       [0, 10, 9],
       [3, 10, 9],
@@ -295,7 +295,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     undefined,
   ],
   [
-    'acknowledgements come in after the answer was counted',
+    'acknowledgements arrive after the reply was counted',
     [
       [0, 10, 19],
       [3, 18, 19],
@@ -305,7 +305,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     undefined,
   ],
   [
-    'acknowledgements come in late, then a request whose answer is counted with the next look',
+    'acknowledgements arrive late, then a request whose reply is counted with the next check',
     [
       [0, 10, 19],
       [3, 18, 19],
@@ -315,7 +315,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     undefined,
   ],
   [
-    'keepalive probes of an idle client stay without answer',
+    'keepalive probes of an idle client get no reply',
     [
       [0, 10, 9],
       [75, 11, 9, 2, 1],
@@ -325,7 +325,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     153,
   ],
   [
-    'a slow reader says ever less often that it has room again',
+    'a slow reader sends window updates ever less often',
     [
       [0, 10, 9],
       [3, 13, 9, 2, 3],
@@ -340,7 +340,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     undefined,
   ],
   [
-    'looks are too close to tell',
+    'checks are too close together',
     [
       [0, 10, 9],
       [1, 12, 9],
@@ -361,7 +361,7 @@ const lives: readonly [claim: string, looks: readonly Look[], dead: number | und
     undefined,
   ],
   [
-    'the counters were set to zero',
+    'the counters were reset',
     [
       [0, 10, 9],
       [3, 12, 9],
@@ -376,7 +376,7 @@ for (const [claim, looks, dead] of lives)
   test(`a draining real server where ${claim} is ${dead === undefined ? 'not dead' : `dead at ${dead} s`}`, () =>
     assert.equal(foundDead(looks), dead));
 
-test('whose answers do not pass this node is never found dead', () => {
+test('a real server whose replies do not pass this node is never found dead', () => {
   const looks: readonly Look[] = [
     [0, 10, 0],
     [3, 20, 0],
@@ -388,7 +388,7 @@ test('whose answers do not pass this node is never found dead', () => {
   assert.equal(foundDead(looks, { statistics: undefined }), undefined);
 });
 
-test('whose node is gone it is purged with its connections; others, and those whose node nobody knows, drain on', () => {
+test('a real server on a deleted node is purged with its connections; others, also those on unknown nodes, continue to drain', () => {
   const busy = [1, 2, 3].map((last) => observed(last, { activeConnections: 1 }));
   const nodes = new Map([
     [observed(1).key, ready('10.1.0.1', { on: 'gone' })],
@@ -409,7 +409,7 @@ test('whose node is gone it is purged with its connections; others, and those wh
   assert.deepEqual([...(stillDraining.get(key)?.keys() ?? [])], ['10.1.0.2:80', '10.1.0.3:80']);
 });
 
-test('past the deadline it is purged, idle it is not: nobody has to be told', () => {
+test('a real server past its deadline is purged; an idle one is not, because it has no connections to reset', () => {
   const reasons = (server: RealServerObservation, now: number): readonly string[] =>
     step([server], new Map([[key, new Map([[server.key, held(1, 0)]])]]), now).purged.map(
       ({ reason }) => reason,
@@ -418,7 +418,7 @@ test('past the deadline it is purged, idle it is not: nobody has to be told', ()
   assert.deepEqual(reasons(observed(1), 15 * minute), []);
 });
 
-test('the start is taken from the record of an earlier process; one that cannot be is none', () => {
+test('the start is taken from the record of an earlier process; an impossible start is ignored', () => {
   const busy = observed(1, { activeConnections: 1 });
   const sinceBy = (comment: string | undefined) => {
     const { stillDraining } = drainStep({
@@ -441,7 +441,7 @@ test('the start is taken from the record of an earlier process; one that cannot 
     assert.equal(sinceBy(odd), 100_000, odd ?? 'undefined');
 });
 
-test('what is recorded is read as it was, with the time that its Service gives', () => {
+test('a drain record is read back unchanged, with the deadline of its Service', () => {
   const busy = observed(1, { activeConnections: 1 });
   const { stillDraining } = drainStep({
     drainingOf: drainingBefore(new Map()),

@@ -28,13 +28,13 @@ assert.ok(port);
 const words = ({ cluster: byCluster, local: byLocal }: EndpointSelection): string =>
   [byCluster, byLocal].map(({ used, reason }) => `${used ? 'in' : 'out'} ${reason}`).join(', ');
 
-/** As `10.0.0.1: in ready, out on-another-node`: policy Cluster, then Local. */
+/** Formats policy Cluster, then Local, such as `10.0.0.1: in ready, out on-another-node`. */
 const verdicts = (...specs: readonly EndpointSpec[]): readonly string[] =>
   endpointSelections(endpointsByPort([slice('web', specs)])('IPv4', port), node).map(
     (verdict) => `${verdict.of.endpoint.address}: ${words(verdict)}`,
   );
 
-test('ready endpoints are in, the others out', () => {
+test('only ready endpoints are selected', () => {
   assert.deepEqual(verdicts(local(ready('10.0.0.1')), ready('10.0.0.2'), notReady('10.0.0.3')), [
     '10.0.0.1: in ready, in ready',
     '10.0.0.2: in ready, out on-another-node',
@@ -42,7 +42,7 @@ test('ready endpoints are in, the others out', () => {
   ]);
 });
 
-test('what terminates is out while another is ready, and else the last resort', () => {
+test('a terminating endpoint is selected only as the last resort, if no endpoint is ready', () => {
   assert.deepEqual(verdicts(ready('10.0.0.1'), local(servingTerminating('10.0.0.2'))), [
     '10.0.0.1: in ready, out on-another-node',
     '10.0.0.2: out terminating, in last-resort',
@@ -53,7 +53,7 @@ test('what terminates is out while another is ready, and else the last resort', 
   ]);
 });
 
-test('hints for the zone, and for the node before them', () => {
+test('hints for the node take precedence over hints for the zone', () => {
   const inZone = (zone: string, spec: EndpointSpec): EndpointSpec => ({ ...spec, zones: [zone] });
   assert.deepEqual(verdicts(inZone('a', ready('10.0.0.1')), inZone('b', local(ready('10.0.0.2')))), [
     '10.0.0.1: in hinted-for-zone, out on-another-node',
@@ -75,7 +75,7 @@ test('hints for the zone, and for the node before them', () => {
   ]);
 });
 
-test('a verdict is what the choice of endpoints is', () => {
+test('the explanation matches the selected endpoints', () => {
   const reasons = new Set<string>();
   fc.assert(
     fc.property(serviceWithSlices, facts, ({ service: { ports }, slices }, someNode) => {
@@ -92,7 +92,7 @@ test('a verdict is what the choice of endpoints is', () => {
           for (const verdict of found) reasons.add(verdict.cluster.reason).add(verdict.local.reason);
         }
     }),
-    // So many that the rarer reasons are among them whatever the seed.
+    // Enough cases to include the rare reasons with every seed.
     { numRuns: 1_000 },
   );
   assert.ok(reasons.size >= 6, [...reasons].join());

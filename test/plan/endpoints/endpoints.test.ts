@@ -14,7 +14,7 @@ import {
 const port = { name: '', protocol: 'TCP', port: 80, nodePort: undefined } as const;
 const address = '10.0.1.1';
 
-/** The record that counts when each endpoint stands in a slice of its own. */
+/** The winning record if each endpoint has a separate slice. */
 const merged = (...endpoints: readonly EndpointSpec[]) => {
   const slices = endpoints.map((endpoint, index) => slice('web', [endpoint], { suffix: `${index}` }));
   const [first, ...others] = endpointsByPort(slices)('IPv4', port);
@@ -23,7 +23,7 @@ const merged = (...endpoints: readonly EndpointSpec[]) => {
 };
 
 const rows: readonly [claim: string, winner: EndpointSpec, loser: EndpointSpec][] = [
-  ['not ready before terminating, as kube-proxy has it', notReady(address), servingTerminating(address)],
+  ['not ready before terminating, like kube-proxy', notReady(address), servingTerminating(address)],
   ['ready before not ready', ready(address, { serving: false }), notReady(address, { serving: true })],
   ['serving before not serving', notReady(address, { serving: true }), notReady(address)],
 ];
@@ -38,7 +38,7 @@ for (const [claim, winner, loser] of rows)
       );
   });
 
-test('of two like records that in the first slice by name counts, whichever comes first', () => {
+test('of two equal records the one in the first slice by name wins, regardless of the order', () => {
   const slices = [
     slice('web', [ready(address, { on: 'n3' })], { suffix: 'b' }),
     slice('web', [ready(address, { on: 'n2' })], { suffix: 'a' }),
@@ -47,7 +47,7 @@ test('of two like records that in the first slice by name counts, whichever come
     assert.equal(endpointsByPort(order)('IPv4', port)[0]?.endpoint.nodeName, 'n2');
 });
 
-test('a node without a name or a zone is nobody’s', () => {
+test('a node without a name or a zone matches no endpoint and no hint', () => {
   const unnamed = nodeFacts([], '', '');
   const endpoints = endpointsByPort([
     slice('web', [

@@ -22,7 +22,7 @@ const web = service('web', { clusterIP: '10.96.0.1' });
 const virtual = 'TCP 10.96.0.1:80' as VirtualServerKey;
 const first = '10.1.0.1:80' as RealServerKey;
 
-/** What is known of 10.1.0.1:80 after each of these slices, besides 10.1.0.9 which stays. */
+/** The former endpoint 10.1.0.1:80 after each of these slices; 10.1.0.9 is always present. */
 const knownAfter = (...states: readonly (EndpointSpec | undefined)[]) => {
   const desired = new DesiredState();
   return states.map((state) => {
@@ -37,10 +37,10 @@ const described = (endpoint: Endpoint | undefined): string | undefined =>
 
 const on = { on: 'n7' };
 const rows: readonly [claim: string, then: readonly (EndpointSpec | undefined)[], known: string][] = [
-  ['goes from the slice at once', [undefined], 'removed from n7'],
-  ['terminates and goes on serving', [servingTerminating('10.1.0.1', on)], 'terminating from n7'],
-  ['terminates, and then goes', [servingTerminating('10.1.0.1', on), undefined], 'terminating from n7'],
-  ['loses its node: not ready any more', [notReady('10.1.0.1', on)], 'unready from n7'],
+  ['disappears from the slice at once', [undefined], 'removed from n7'],
+  ['terminates and continues to serve', [servingTerminating('10.1.0.1', on)], 'terminating from n7'],
+  ['terminates and then disappears', [servingTerminating('10.1.0.1', on), undefined], 'terminating from n7'],
+  ['becomes unready because it loses its node', [notReady('10.1.0.1', on)], 'unready from n7'],
   [
     'loses its node while it terminates',
     [servingTerminating('10.1.0.1', on), deadTerminating('10.1.0.1', on), undefined],
@@ -51,17 +51,17 @@ for (const [claim, then, known] of rows)
   test(`an endpoint that ${claim} is known as "${known}"`, () =>
     assert.equal(described(knownAfter(ready('10.1.0.1', on), ...then).at(-1)), known));
 
-test('one that is wanted again is no former endpoint, and one that was never used neither', () => {
+test('an endpoint that is desired again or was never used is not a former endpoint', () => {
   const [, left, back] = knownAfter(ready('10.1.0.1'), undefined, ready('10.1.0.1'));
   assert.ok(left !== undefined && back === undefined);
   assert.deepEqual(knownAfter(undefined), [undefined]);
 });
 
-test('after a restart what terminates is known from the slices as they are', () => {
+test('after a restart terminating endpoints are known from the current slices', () => {
   assert.equal(described(knownAfter(servingTerminating('10.1.0.1', on)).at(0)), 'terminating from n7');
 });
 
-test('those of a Service that is deleted are known; those that nobody asks for are forgotten', () => {
+test('the endpoints of a deleted Service are known until the kernel no longer has their real servers', () => {
   const desired = new DesiredState();
   desired.replace(web.key, render(web, [slice('web', [ready('10.1.0.1', on), ready('10.1.0.2')])], context));
   desired.replace(web.key, undefined);

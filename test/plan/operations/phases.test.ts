@@ -19,7 +19,7 @@ const cluster = {
   ],
 };
 
-test('what everything else needs is complete before the rest begins', async () => {
+test('urgent Services are complete before the others start', async () => {
   await using node = await ProductionNode.start();
   assert.deepEqual(await node.replace(cluster), [
     '+ virtual server UDP 10.96.0.10:53 rr',
@@ -33,7 +33,7 @@ test('what everything else needs is complete before the rest begins', async () =
   ]);
 });
 
-test('removals make room first; a virtual server goes before its address', async () => {
+test('deletions come first; a virtual server is deleted before its address', async () => {
   await using node = await ProductionNode.start();
   await node.replace(cluster);
   const moved = service('web', { clusterIP: '10.96.0.99' });
@@ -46,7 +46,7 @@ test('removals make room first; a virtual server goes before its address', async
   ]);
 });
 
-test('phases have names, hold one sort of operation, and lose and double nothing', () => {
+test('phases have names and one kind of operation, and contain every operation once', () => {
   const desired = desiredState(cluster);
   const operations = diff(desired, new DesiredState(), desired.keys());
   const ordered = phases(operations, desired.urgency);
@@ -69,13 +69,13 @@ test('phases have names, hold one sort of operation, and lose and double nothing
   assert.equal(ordered.flatMap(phaseOperations).length, operations.length);
 });
 
-test('a real server leaves in a phase after those that come', () => {
+test('a real server is removed in a later phase than those that are added', () => {
   const target = desiredState({ ...cluster, slices: [slice('web', [ready('10.1.0.2')])] });
   const operations = diff(target, desiredState(cluster), target.keys());
   assert.deepEqual(
     phases(operations.toReversed()).map((phase) => [phase.name, phaseOperations(phase).length]),
     [
-      // A Service that loses its endpoints refuses from then on.
+      // A Service that loses its endpoints refuses connections.
       ['packet rules', 1],
       ['real servers', 1],
       ['remove real servers', 2],
@@ -83,6 +83,6 @@ test('a real server leaves in a phase after those that come', () => {
   );
 });
 
-test('nothing to do is no phase', () => {
+test('without operations there are no phases', () => {
   assert.deepEqual(phases([]), []);
 });

@@ -4,7 +4,7 @@ import { ipvsadmText, ipvsTableJson } from '../../../src/plan/output/ipvs-table-
 import { ip } from '../../support/objects.js';
 import { at, everyOption, real, entry } from '../../support/virtual-server-entries.js';
 
-test('the ipvsadm text has every option, and is in order', () => {
+test('the ipvsadm text has every option and is sorted', () => {
   assert.equal(
     ipvsadmText(everyOption),
     `-A -t 10.0.0.1:80 -s rr -p 360 -M 255.255.240.0
@@ -23,7 +23,7 @@ test('the ipvsadm text has every option, and is in order', () => {
   );
 });
 
-test('10.96.0.9 is before 10.96.0.10 in every format', () => {
+test('every format sorts 10.96.0.9 before 10.96.0.10', () => {
   const tables = [
     entry(at('TCP', '10.96.0.10', 80), {}, real('10.244.0.10', 80), real('10.244.0.9', 80)),
     entry(at('TCP', '10.96.0.9', 443), {}),
@@ -55,7 +55,7 @@ test('an empty table is an empty text', () => {
   assert.equal(ipvsadmText([]), '');
 });
 
-test('the JSON table says what is set and leaves out what is not', () => {
+test('the JSON table includes only options that are set', () => {
   assert.deepEqual(ipvsTableJson(everyOption.slice(0, 2), ['fd00::1', '10.0.0.1'].map(ip)), {
     virtualServers: {
       'TCP 10.0.0.1:80': {

@@ -15,12 +15,12 @@ const whole: NodeState = {
 const lines = (changes: Partial<NodeState>): readonly string[] =>
   nodePlanGroups({ ...whole, ...changes }).flatMap(({ name, steps }) => [name, ...steps.map(formatEntry)]);
 
-test('where nothing is wrong with the node there is no group of it', () => {
+test('a correct node has no group', () => {
   assert.deepEqual(nodePlanGroups(whole), []);
   assert.deepEqual(nodePlanGroups({ ...whole, tables: new Map() }), [], 'no family has tables here');
 });
 
-test('settings come first, then the device, then tables', () => {
+test('settings come first, then the device, then the tables', () => {
   assert.deepEqual(
     lines({
       hasDummyInterface: false,

@@ -108,7 +108,7 @@ test('each step says which virtual server or address it is about', () => {
   ]);
 });
 
-test('a plan has its groups in the order of doing, lines sorted by number, who asks for each, and a sum', () => {
+test('a plan has groups in order of execution, numerically sorted lines, the Service of each line, and a summary', () => {
   const expected = `# packet rules
 + element IPv4 health-check-ports 30100
 
@@ -145,7 +145,7 @@ test('a plan has its groups in the order of doing, lines sorted by number, who a
   assert.equal(planText(planGroups(phases(operations.toReversed()), owners, found)), expected);
 });
 
-test('what is not known of the kernel is told as it is to be', () => {
+test('an operation on an unknown object shows the desired state', () => {
   assert.equal(
     formatEntry(planEntry({ kind: 'update-virtual-server', server: api })),
     '~ virtual server TCP [fd00:96::1]:443 mh persistent 10800 persistent prefix length 64 mh-port',
@@ -157,7 +157,7 @@ test('what is not known of the kernel is told as it is to be', () => {
   );
 });
 
-test('a step is data for programs: only what differs of a change, both ways', () => {
+test('the JSON of a change has the desired and the found values of only the fields that differ', () => {
   assert.deepEqual(planEntry({ kind: 'update-virtual-server', server: api }, found), {
     op: 'change',
     kind: 'virtual-server',
@@ -167,7 +167,7 @@ test('a step is data for programs: only what differs of a change, both ways', ()
   });
 });
 
-test('signs and remarks are painted, and the widths of lines stay', () => {
+test('signs and remarks are colored, and the width of the lines stays', () => {
   const painted = planText(planGroups(phases(operations), owners, found), {
     step: (op, line) => `<${op}>${line}</>`,
     remark: (text) => `(${text})`,
@@ -176,12 +176,12 @@ test('signs and remarks are painted, and the widths of lines stay', () => {
   assert.match(painted, /<add>.*10\.244\.0\.10:8080 masquerade weight 1<\/> {19}\(# shop\/web\)\n/);
 });
 
-test('nothing to do says so', () => {
+test('an empty plan says so', () => {
   assert.equal(planText([]), 'nothing to add, change or remove\n');
   assert.equal(summaryText(planSummary([])), 'nothing to add, change or remove');
 });
 
-test('an address is for the sake of all Services on it, by name', () => {
+test('an address names all Services on it, by name', () => {
   const services = new Map(
     [web, api, gone].map(({ key }, index) => [key, ['shop/web', 'bank/api', 'shop/web'][index]]),
   );

@@ -30,35 +30,35 @@ const filter = (
 const cases: readonly (readonly [what: string, filter: ForwardFilter, drops: boolean])[] = [
   ['an empty chain that accepts', filter('accept', []), false],
   ['an empty chain that drops', filter('drop', []), true],
-  ['rules that are for some packets only', filter('drop', [some('accept'), some('drop')]), true],
-  ['the first rule for all decides', filter('drop', [some('drop'), all('accept'), all('drop')]), false],
+  ['rules that match only some packets', filter('drop', [some('accept'), some('drop')]), true],
+  [
+    'the first rule that matches all packets decides',
+    filter('drop', [some('drop'), all('accept'), all('drop')]),
+    false,
+  ],
   ['a drop before the accept', filter('accept', [all('drop'), all('accept')]), true],
-  ['a rule that goes on', filter('drop', [all('continue'), all('accept')]), false],
+  ['a rule that continues', filter('drop', [all('continue'), all('accept')]), false],
   ['a return to the policy', filter('drop', [all('return'), all('accept')]), true],
   ['a chain that accepts', filter('drop', [leadsTo('jump', 'a')], { a: [all('accept')] }), false],
   [
-    'a chain that returns, and what follows',
+    'a chain that returns to the next rule',
     filter('drop', [leadsTo('jump', 'a'), all('accept')], { a: [all('return'), all('drop')] }),
     false,
   ],
   [
-    'a chain gone to does not come back',
+    'a chain after goto does not return',
     filter('drop', [leadsTo('goto', 'a'), all('accept')], { a: [] }),
     true,
   ],
   ['a chain that could not be read', filter('drop', [leadsTo('jump', 'a')]), true],
-  [
-    'chains that lead in a circle',
-    filter('drop', [leadsTo('jump', 'a')], { a: [leadsTo('jump', 'a')] }),
-    true,
-  ],
+  ['chains that form a loop', filter('drop', [leadsTo('jump', 'a')], { a: [leadsTo('jump', 'a')] }), true],
 ];
 for (const [what, given, expected] of cases)
-  test(`${what}: answers ${expected ? 'are lost' : 'pass'}`, () => {
+  test(`${what}: replies ${expected ? 'are lost' : 'pass'}`, () => {
     assert.equal(dropsReplies(given), expected);
   });
 
-test('the remedy is a command of the program that the chain belongs to', () => {
+test('the remedy uses the command of the program that owns the chain', () => {
   const of = (by: ForwardFilter['by'], family: ForwardFilter['family']): string =>
     remedyFor({ ...filter('drop', []), by, family, chain: 'FORWARD' });
   assert.equal(
@@ -75,12 +75,12 @@ test('the remedy is a command of the program that the chain belongs to', () => {
   );
 });
 
-test('a finding names the chain, what is lost and the remedy', () => {
+test('a warning names the chain, the lost packets and the remedy', () => {
   assert.equal(
     warningText(filter('drop', [])),
-    'chain forward of table inet firewall (nftables, hook forward, priority 0) drops by its policy what none of its rules accepts: ' +
-      'the answers of pods to clients outside of this node are lost there, unless one of its rules accepts them, ' +
-      'and no rule of kube-ipvs can bring them back. ' +
-      'To let answers through: nft insert rule inet firewall forward ct state established,related accept',
+    'chain forward of table inet firewall (nftables, hook forward, priority 0) drops by its policy every packet that no rule accepts: ' +
+      'replies of pods to clients outside this node are lost unless a rule of the chain accepts them, ' +
+      'and kube-ipvs cannot prevent this with its own rules. ' +
+      'To accept replies: nft insert rule inet firewall forward ct state established,related accept',
   );
 });

@@ -36,18 +36,18 @@ const loadBalancer = {
   ingress: [{ ip: '203.0.113.10' }],
 } satisfies ServiceSpec;
 
-test('a ClusterIP is a service and a VIP', () => {
+test('a ClusterIP has an element for its packet class and one for its VIP', () => {
   assert.deepEqual(elementsOf({}, [ready('10.1.0.1')]), [
     'IPv4 cluster-ip 10.96.0.1 . TCP . 80',
     'IPv4 vips 10.96.0.1',
   ]);
 });
 
-test('without real servers a frontend refuses', () => {
+test('a frontend without real servers refuses connections', () => {
   assert.deepEqual(elementsOf({}, []), ['IPv4 no-endpoints 10.96.0.1 . TCP . 80', 'IPv4 vips 10.96.0.1']);
 });
 
-test('internalTrafficPolicy Local without a local endpoint refuses, whatever else exposes the Service', () => {
+test('internalTrafficPolicy Local without a local endpoint refuses connections to the ClusterIP, regardless of other frontends', () => {
   assert.deepEqual(
     elementsOf({ ...loadBalancer, internalTrafficPolicy: 'Local' }, [ready('10.1.0.1')]).filter((element) =>
       /TCP/.test(element),
@@ -78,11 +78,11 @@ for (const [about, endpoints, packetClass] of [
     for (const frontend of ['10.200.0.2 . TCP . 30080', '203.0.113.10 . TCP . 80', '198.51.100.7 . TCP . 80'])
       assert.ok(elements.includes(`IPv4 ${packetClass} ${frontend}`), elements.join('\n'));
     assert.ok(elements.includes('IPv4 health-check-ports 32010'));
-    assert.ok(!elements.includes('IPv4 vips 10.200.0.2'), 'an address of the node is no VIP');
+    assert.ok(!elements.includes('IPv4 vips 10.200.0.2'), 'an address of the node is not a VIP');
   });
 }
 
-test('every local endpoint may reach itself, whatever its state', () => {
+test('every local endpoint may reach itself, regardless of its state', () => {
   assert.deepEqual(
     elementsOf({}, [local(ready('10.1.0.1')), local(deadTerminating('10.1.0.2')), ready('10.1.0.3')]).filter(
       (element) => element.includes('hairpin'),
@@ -91,7 +91,7 @@ test('every local endpoint may reach itself, whatever its state', () => {
   );
 });
 
-test('source ranges restrict load balancer addresses only, each by its length', () => {
+test('source ranges restrict only load balancer addresses, with one set per prefix length', () => {
   const elements = elementsOf(
     { ...loadBalancer, loadBalancerSourceRanges: ['192.0.2.77/24', '198.51.100.9/32'] },
     [ready('10.1.0.1')],
@@ -106,14 +106,14 @@ test('source ranges restrict load balancer addresses only, each by its length', 
   );
 });
 
-test('a range with an address of the node admits the node, which speaks with the VIP', () => {
+test('a range with an address of the node admits the VIP, which is the source of the node’s packets', () => {
   const elements = elementsOf({ ...loadBalancer, loadBalancerSourceRanges: ['10.200.0.0/24'] }, [
     ready('10.1.0.1'),
   ]);
   assert.ok(elements.includes('IPv4 sources-32 203.0.113.10 . TCP . 80 . 203.0.113.10'), elements.join('\n'));
 });
 
-test('where the Node says how the cluster knows it, its other addresses admit nothing', () => {
+test('if the Node has addresses, other addresses of the node admit nothing', () => {
   const restricted: ServiceSpec = { ...loadBalancer, loadBalancerSourceRanges: ['10.200.0.0/24'] };
   for (const [reported, admitted] of [
     ['10.200.0.2', 1],
@@ -124,7 +124,7 @@ test('where the Node says how the cluster knows it, its other addresses admit no
   }
 });
 
-test('ranges of the other family, or one that is open to all, restrict nothing', () => {
+test('ranges of the other family or a range with every address restrict nothing', () => {
   for (const loadBalancerSourceRanges of [['fd00::/64'], ['192.0.2.0/24', '0.0.0.0/0']])
     assert.deepEqual(
       elementsOf({ ...loadBalancer, loadBalancerSourceRanges }, []).filter((element) =>
@@ -134,7 +134,7 @@ test('ranges of the other family, or one that is open to all, restrict nothing',
     );
 });
 
-test('of two Services on one address and port only the rules of the one that has it count', async () => {
+test('of two Services on one address and port only the owner’s rules apply', async () => {
   await using node = await ProductionNode.start({ facts });
   const older = service('older', {
     clusterIP: '10.96.0.1',
@@ -157,7 +157,7 @@ test('of two Services on one address and port only the rules of the one that has
   assert.deepEqual(restrictions(), []);
 });
 
-test('an endpoint that comes or goes changes no rule; the first and the last one do', async () => {
+test('only the first and the last endpoint of a Service change its elements', async () => {
   await using node = await ProductionNode.start({ facts });
   const web = service('web', { clusterIP: '10.96.0.1' });
   await node.change(web.key, web, [slice('web', [ready('10.1.0.1')])]);
@@ -173,7 +173,7 @@ test('an endpoint that comes or goes changes no rule; the first and the last one
   assert.deepEqual(node.elements, ['IPv4 no-endpoints 10.96.0.1 . TCP . 80', 'IPv4 vips 10.96.0.1']);
 });
 
-test('source ranges restrict a load balancer address that is an external IP too', () => {
+test('source ranges also restrict a load balancer address that is an external IP', () => {
   const elements = elementsOf(
     { ...loadBalancer, externalIPs: ['203.0.113.10'], loadBalancerSourceRanges: ['198.51.100.0/24'] },
     [ready('10.1.0.1')],

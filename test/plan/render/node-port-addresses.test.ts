@@ -22,14 +22,14 @@ const rows: readonly [
   cidrs: readonly string[],
   expected: readonly string[],
 ][] = [
-  ['everything but loopback, each address once', 'IPv4', [], ['10.0.0.2', '10.255.0.1', '169.254.7.7']],
-  ['everything but loopback and link-local', 'IPv6', [], ['fd00::2']],
-  ['what the networks hold', 'IPv4', ['10.0.0.0/16', '192.0.2.0/24'], ['10.0.0.2']],
-  ['nothing where the networks hold nothing', 'IPv4', ['192.0.2.0/24'], []],
-  ['never link-local, even when asked for', 'IPv6', ['fe80::/10'], []],
-  ['never loopback, even when asked for', 'IPv4', ['127.0.0.0/8'], []],
-  ['everything, where the networks are of the other family', 'IPv6', ['10.0.0.0/16'], ['fd00::2']],
-  ['everything, where one network is', 'IPv6', ['fd09::/16', '::/0'], ['fd00::2']],
+  ['all except loopback, each address once', 'IPv4', [], ['10.0.0.2', '10.255.0.1', '169.254.7.7']],
+  ['all except loopback and link-local', 'IPv6', [], ['fd00::2']],
+  ['only addresses in the networks', 'IPv4', ['10.0.0.0/16', '192.0.2.0/24'], ['10.0.0.2']],
+  ['none if no address is in the networks', 'IPv4', ['192.0.2.0/24'], []],
+  ['never link-local, even if requested', 'IPv6', ['fe80::/10'], []],
+  ['never loopback, even if requested', 'IPv4', ['127.0.0.0/8'], []],
+  ['all if the networks are of the other family', 'IPv6', ['10.0.0.0/16'], ['fd00::2']],
+  ['all if one network includes every address', 'IPv6', ['fd09::/16', '::/0'], ['fd00::2']],
 ];
 
 for (const [claim, family, texts, expected] of rows)

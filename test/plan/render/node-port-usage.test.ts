@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import { NodePortUsage } from '../../../src/plan/render/node-port-usage.js';
 import { cpuMilliseconds } from '../../support/cpu-time.js';
 
-test('masqueraded connections take ports above the usual node ports', () => {
+test('masqueraded connections use ports above the default node ports', () => {
   const use = new NodePortUsage();
   use.add([30_000, 32_767]);
   assert.deepEqual(use.masqueradePorts, { first: 32_768, last: 65_535 });
 });
 
-test('node ports elsewhere are gone round, while they are there', () => {
+test('unusual node ports are avoided while they exist', () => {
   const use = new NodePortUsage();
   use.add([40_000, 40_000, 50_000]);
   assert.deepEqual(use.masqueradePorts, { first: 50_001, last: 65_535 });
@@ -20,7 +20,7 @@ test('node ports elsewhere are gone round, while they are there', () => {
   assert.deepEqual(use.masqueradePorts, { first: 32_768, last: 65_535 });
 });
 
-test('where node ports are spread over all high ports, the low ones or the largest gap serve', () => {
+test('if node ports are spread over all high ports, the low ports or the largest gap are used', () => {
   const use = new NodePortUsage();
   const every = (step: number, first: number, last: number): number[] =>
     Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, index) => first + index * step);
@@ -31,7 +31,7 @@ test('where node ports are spread over all high ports, the low ones or the large
   assert.equal(last - first + 1, 999);
 });
 
-test('thousands of Services with node ports anywhere cost next to nothing each', () => {
+test('thousands of Services with unusual node ports cost little each', () => {
   const use = new NodePortUsage();
   const started = cpuMilliseconds();
   for (let index = 0; index < 10_000; index += 1) use.add([32_768 + 3 * index]);

@@ -13,7 +13,7 @@ const context = renderContext(
 );
 const plain = service('web', { clusterIP: '10.96.0.1' });
 
-/** A Service as no API server would give it. */
+/** A Service that no API server would accept. */
 const odd = (fields: Partial<Service>): Service => ({ ...plain, ...fields });
 const port = { name: '', protocol: 'TCP', port: 80, nodePort: undefined } as const;
 
@@ -50,7 +50,7 @@ const rows: readonly {
   {
     service: odd({ ports: [port, { ...port, name: 'other' }] }),
     reason: 'DuplicateAddress',
-    message: /spec\.clusterIPs: TCP 10\.96\.0\.1:80 is asked for twice/,
+    message: /spec\.clusterIPs: TCP 10\.96\.0\.1:80 is defined twice/,
     keys: ['TCP 10.96.0.1:80'],
   },
   {
@@ -62,7 +62,7 @@ const rows: readonly {
   ...['soon', '10', '-1s', ''].map((drainDeadline) => ({
     service: odd({ drainDeadline }),
     reason: 'InvalidDrainDeadline',
-    message: new RegExp(`drain-deadline\\]: "${drainDeadline}" is no duration`),
+    message: new RegExp(`drain-deadline\\]: "${drainDeadline}" is not a valid duration`),
     keys: ['TCP 10.96.0.1:80'],
   })),
   {
@@ -98,7 +98,7 @@ const rows: readonly {
   {
     service: odd({ externalIps: [ip('10.9.0.1')] }),
     reason: 'AddressOnInterface',
-    message: /spec\.externalIPs: 10\.9\.0\.1 is served where it is, on interface eth0/,
+    message: /spec\.externalIPs: 10\.9\.0\.1 is an address of interface eth0: it is served and not bound/,
     keys: ['TCP 10.96.0.1:80', 'TCP 10.9.0.1:80'],
   },
   {
@@ -121,7 +121,7 @@ for (const row of rows)
     assert.ok(!fragment.addresses.has(ip('10.9.0.1')) && !fragment.addresses.has(ip('10.9.0.254')));
   });
 
-test('an endpoint that the kernel would refuse is left out, and named with its slice', () => {
+test('an endpoint that the kernel would reject is omitted and reported with its slice', () => {
   const good = slice('web', [ready('10.1.0.1'), ready('10.1.0.2')]);
   const [first, second] = good.endpoints;
   assert.ok(first && second);
@@ -135,7 +135,7 @@ test('an endpoint that the kernel would refuse is left out, and named with its s
   );
 });
 
-test('one address as external and as ingress address is no problem: both follow one policy', () => {
+test('an address that is both an external and an ingress address is not a problem', () => {
   const both = odd({ externalIps: [ip('198.51.100.7')], loadBalancerIps: [ip('198.51.100.7')] });
   const fragment = render(both, [], context);
   assert.deepEqual(fragment.problems, []);
@@ -148,7 +148,7 @@ test("a Service's own scheduler overrides the configured one", () => {
   assert.deepEqual(table.server.flags, ['mh-port']);
 });
 
-test('a Service says how long its endpoints drain, with every protocol', () => {
+test('a Service sets the drain deadline of its endpoints for every protocol', () => {
   const drains = (drainDeadline: string | undefined) =>
     [...render(odd({ drainDeadline }), [], context).virtualServers.values()].map(
       ({ drainMilliseconds }) => drainMilliseconds,
@@ -158,7 +158,7 @@ test('a Service says how long its endpoints drain, with every protocol', () => {
   assert.deepEqual(drains(undefined), [undefined]);
 });
 
-test('affinity is of each client alone, in either family', () => {
+test('affinity applies to each client address, in both families', () => {
   const sticky = odd({ affinitySeconds: 600, clusterIps: { IPv4: ip('10.96.0.1'), IPv6: ip('fd00::1') } });
   assert.deepEqual(
     [...render(sticky, [], context).virtualServers.values()].map(({ server }) => server.persistence),

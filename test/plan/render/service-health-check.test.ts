@@ -44,11 +44,11 @@ const healthCheckOf = (
 
 const counts: readonly [string, readonly EndpointSpec[], number][] = [
   ['none', [], 0],
-  ['one on all ports of the Service', [local(ready('10.1.0.1'))], 1],
-  ['those of this node', [local(ready('10.1.0.1')), local(ready('10.1.0.2')), ready('10.1.0.3')], 2],
-  ['one of two records of an address', [local(ready('10.1.0.1')), local(ready('10.1.0.1'))], 1],
-  ['none that is not ready', [local(notReady('10.1.0.1')), local(ready('10.1.0.2'))], 1],
-  ['none that terminates, though it still serves', [local(servingTerminating('10.1.0.1'))], 0],
+  ['one endpoint on all ports of the Service', [local(ready('10.1.0.1'))], 1],
+  ['only endpoints on this node', [local(ready('10.1.0.1')), local(ready('10.1.0.2')), ready('10.1.0.3')], 2],
+  ['two records of an address once', [local(ready('10.1.0.1')), local(ready('10.1.0.1'))], 1],
+  ['no unready endpoint', [local(notReady('10.1.0.1')), local(ready('10.1.0.2'))], 1],
+  ['no terminating endpoint, even if it still serves', [local(servingTerminating('10.1.0.1'))], 0],
 ];
 
 for (const [what, endpoints, expected] of counts)
@@ -58,7 +58,7 @@ for (const [what, endpoints, expected] of counts)
       localEndpoints: { IPv4: expected },
     }));
 
-test('each family of a Service has its own count', () => {
+test('each family of a Service is counted separately', () => {
   const endpoints = [local(ready('10.1.0.1')), local(ready('10.1.0.2'))];
   assert.deepEqual(healthCheckOf(dualStack, endpoints, [local(ready('fd00:1::1'))])?.localEndpoints, {
     IPv4: 2,
