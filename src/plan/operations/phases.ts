@@ -50,21 +50,22 @@ type PhaseStep =
   | 'remove real servers'
   | 'remove packet rules';
 
-/**
- * An object's packet rules, which include its ownership marker, are added before it and deleted after it, so
- * an interrupted sync leaves no unmarked virtual server. Additions follow their dependencies: an address
- * answers only when its real servers exist, another program's rules are kept off a VIP only after it is
- * bound, and a real server is removed after its successors are added.
- */
+/** The order of the steps within a run. */
 const steps: readonly PhaseStep[] = [
+  // Includes the ownership markers, so an interrupted sync leaves no unmarked virtual server.
   'packet rules',
+  // Nothing else depends on these deletions, and they make room.
   'delete virtual servers',
   'unbind addresses',
   'virtual servers',
   'real servers',
+  // An address is bound only after its real servers exist.
   'bind addresses',
+  // Rules of another program stay in effect for a VIP until kube-ipvs serves it.
   'protect addresses',
+  // A real server is removed only after its successors are added.
   'remove real servers',
+  // An ownership marker is deleted only after its virtual server.
   'remove packet rules',
 ];
 
