@@ -33,10 +33,7 @@ export interface PacketRulesParts {
   readonly initialElements: (family: Family) => Iterable<SetElement>;
   /** Called when the tables differ from the known state, so their elements must be read again. */
   readonly onUntrusted: () => void;
-  /**
-   * Called for each transaction that the kernel rejected, and when rules changed by another program were
-   * repaired; must not throw.
-   */
+  /** Called for each rejected transaction and each repair of foreign changes; must not throw. */
   readonly onEvent?: (what: 'refused' | 'mended', family: Family) => void;
   readonly log: Logger;
 }
@@ -50,10 +47,7 @@ const isOurs = (set: SetDeclaration): boolean => {
   return declared !== undefined && sameSet(set, declared);
 };
 
-/**
- * Whether the errno shows that the known elements are wrong. The elements are then read again, and the
- * failing one is not searched for.
- */
+/** Whether the errno shows that the known elements are wrong, so they must be read again. */
 const isStaleView = (errno: string): boolean => errno === 'ENOENT' || errno === 'EEXIST';
 
 /**
@@ -80,10 +74,7 @@ export class PacketRules {
     this.#log = new PacketRulesLog(parts.log);
   }
 
-  /**
-   * Whether the kernel already has a kube-ipvs table for the family, and whether that table has a take-over
-   * marker.
-   */
+  /** Whether the kernel has a table for the family, and whether it has a take-over marker. */
   async state(family: Family): Promise<'none' | 'taking-over' | 'ours'> {
     if (!this.parts.families.includes(family)) return 'none';
     const present = await this.parts.client.table(family, tableName);
@@ -109,10 +100,7 @@ export class PacketRules {
     return this.parts.families.filter((family) => !this.#failures.has(family));
   }
 
-  /**
-   * Declares the rules that are not known to match. Returns false if the kernel rejected any; the elements of
-   * such a family are deferred until a later attempt succeeds.
-   */
+  /** Declares rules that may differ. Returns false if any family failed; its elements are then deferred. */
   async declare(): Promise<boolean> {
     for (const family of this.parts.families) {
       try {
@@ -127,10 +115,7 @@ export class PacketRules {
     return this.#failures.size === 0;
   }
 
-  /**
-   * The desired text of the family's table. Sets for source ranges that `present` has in addition are
-   * included.
-   */
+  /** The desired text of the family's table, including the source range sets of `present`. */
   desiredText(family: Family, present?: TableDeclaration): string {
     for (const set of present?.sets ?? []) this.#recordSourceLength(family, set.name);
     return cachedTableText(this.#desiredTable(family));
@@ -170,9 +155,7 @@ export class PacketRules {
     return present === undefined ? [...this.parts.initialElements(family)] : this.#readElements(present);
   }
 
-  /**
-   * Sets for source ranges stay declared once they were seen, because elements may be added to them again.
-   */
+  /** Sets for source ranges stay declared, because elements may be added to them again. */
   async #readTable(family: Family): Promise<TableDeclaration | undefined> {
     const present = await this.parts.client.table(family, tableName);
     if (present === undefined) this.#present.delete(family);
@@ -185,10 +168,7 @@ export class PacketRules {
     return this.parts.declaration(family, [...this.#sourceLengths[family]]);
   }
 
-  /**
-   * Returns one outcome per operation, in order. Sends one transaction per family; one rejected element does
-   * not block the others.
-   */
+  /** Returns one outcome per operation, in order. A rejected element does not block the others. */
   async apply(operations: readonly ElementOperation[]): Promise<readonly DeferrableOutcome[]> {
     const outcomes = new Map<ElementOperation, DeferrableOutcome>();
     for (const family of families) {

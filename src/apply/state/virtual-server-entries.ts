@@ -75,18 +75,13 @@ export class VirtualServerEntries {
     unreadable: new Map<VirtualServerKey, VirtualServerIdentity>(),
     foreign: new Map<VirtualServerKey, VirtualServerIdentity>(),
   };
-  /**
-   * Addresses with an unreadable virtual server, and addresses with a virtual server that exists although
-   * kube-ipvs was about to create it.
-   */
+  /** Addresses with an unreadable virtual server, and with one whose creation failed with EEXIST. */
   readonly #unreadableAddresses = new CounterMap<IpAddress>();
   readonly #contendedAddresses = new CounterMap<IpAddress>();
   readonly orphans = new OrphanIndex();
   readonly drains = new DrainIndex((key) => this.#byStatus.unreadable.has(key));
   #observedCount = 0;
-  /**
-   * Caches the last key, because consecutive operations on real servers usually share their virtual server.
-   */
+  /** Caches the last key, because consecutive operations usually share their virtual server. */
   #lastKey: { readonly identity: VirtualServerIdentity; readonly key: VirtualServerKey } | undefined;
 
   constructor(
@@ -137,10 +132,7 @@ export class VirtualServerEntries {
     return this.#unreadableAddresses.has(address);
   }
 
-  /**
-   * Whether the kernel rejected the creation of the virtual server because it exists, and it was not read
-   * since.
-   */
+  /** Whether the kernel rejected its creation because it exists, and it was not read since. */
   isContended(key: VirtualServerKey): boolean {
     return isContended(this.status(key));
   }
@@ -187,10 +179,7 @@ export class VirtualServerEntries {
     }
   }
 
-  /**
-   * Records the result of a read; undefined if the kernel does not have the virtual server. Ignores a stale
-   * observation.
-   */
+  /** Records the result of a read; undefined if it is absent. Ignores a stale observation. */
   read(
     identity: VirtualServerIdentity,
     found: { readonly server: VirtualServer; readonly realServers: Iterable<RealServer> } | undefined,
@@ -220,10 +209,7 @@ export class VirtualServerEntries {
     this.#dropIfEmpty(entry);
   }
 
-  /**
-   * Records the foreign virtual servers of a full dump. Virtual servers that were foreign before and are not
-   * listed are absent.
-   */
+  /** Records the foreign virtual servers of a full dump. Unlisted foreign ones are absent. */
   setForeign(listed: ReadonlyMap<VirtualServerKey, VirtualServerIdentity>): void {
     for (const [key, identity] of this.#byStatus.foreign)
       if (!listed.has(key)) this.apply(identity, { kind: 'not-listed' });
@@ -236,10 +222,7 @@ export class VirtualServerEntries {
       if (!isListed(key) && this.observed(key) === undefined) this.apply(identity, { kind: 'read-absent' });
   }
 
-  /**
-   * Makes the unreadable virtual servers among these keys readable again, unless they were refused in this
-   * run.
-   */
+  /** Schedules a read of the unreadable virtual servers among these keys that are not refused in this run. */
   retryUnreadable(keys: Iterable<VirtualServerKey>, isRefused: (key: VirtualServerKey) => boolean): void {
     if (this.#byStatus.unreadable.size === 0) return;
     for (const key of keys) {
@@ -261,10 +244,7 @@ export class VirtualServerEntries {
     for (const record of this.drains.replace(key, servers)) this.dirty.addElement(record);
   }
 
-  /**
-   * Keeps the ownership marker until the virtual server is deleted. Otherwise the next process would take the
-   * virtual server for foreign.
-   */
+  /** Keeps the ownership marker; without it the next process would take the virtual server for foreign. */
   holdMarker(key: VirtualServerKey, marker: ElementKey): void {
     const entry = this.#entries.get(key);
     if (entry !== undefined) (entry.markers ??= new Set()).add(marker);
@@ -339,9 +319,7 @@ export class VirtualServerEntries {
     this.dirty.addElement(vipElement(address).key);
   }
 
-  /**
-   * When a virtual server becomes foreign or stops being foreign, the desired state of its Service changes.
-   */
+  /** The desired state of a Service depends on whether its virtual server is foreign. */
   #addDirtyOwned({ key, identity }: Entry): void {
     const address = addressOf(identity);
     if (address === undefined || this.services.ownerOf(key) === undefined) return;

@@ -44,10 +44,7 @@ export interface PacketTableSettings {
   /** The bit of the packet mark that means "masquerade", as a number. */
   readonly masqueradeMark: number;
   readonly podTraffic: PodTraffic | undefined;
-  /**
-   * The source ports of masqueraded connections. None is a node port, so a reply is never mistaken for a
-   * request.
-   */
+  /** Source ports of masqueraded connections, without node ports, so a reply never looks like a request. */
   readonly masqueradePorts: PortRange;
   /** The prefix lengths of source ranges that are or were in use. */
   readonly sourceLengths: readonly number[];
@@ -237,10 +234,7 @@ const acceptEstablishedRule: Rule = rule(
   acceptVerdict,
 );
 
-/**
- * A null binding keeps the destination, so a later DNAT rule of another program (a CNI's hostPort) cannot
- * change it.
- */
+/** A null binding keeps the destination, so a later DNAT rule (a CNI's hostPort) cannot change it. */
 const bypassHostPortRule = (family: Family): Rule =>
   rule(
     'destination is a VIP: bypass hostPort rules',
