@@ -28,7 +28,7 @@ export const reservedAddresses = (input: ReservedAddressesInput): ReadonlyMap<Ip
   const host = parseIp((input.apiServerHost ?? '').replace(/^\[|\]$/g, ''));
   // In a pod the host is the ClusterIP, which kube-ipvs serves.
   if (host !== undefined && !Object.values(input.service?.clusterIps ?? {}).includes(host))
-    reserved.set(host, 'the address at which this node reaches the API server');
+    reserved.set(host, 'the address of the API server');
   return reserved;
 };
 
