@@ -19,7 +19,7 @@ const quickstart = (kernel: string) =>
 test('three pods answer in turn, one leaves, then a client sticks to one pod: the kernel of the tests', () => {
   const { status, stdout, stderr } = quickstart('guest');
   assert.equal(status, 0, stdout + stderr);
-  assert.match(stderr, /^• kernel: User Mode Linux 6\.\d+$/m);
+  assert.match(stderr, /^• kernel: User Mode Linux \d+\.\d+$/m);
   assertQuickstartShown(stdout);
 });
 

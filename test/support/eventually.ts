@@ -13,9 +13,13 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 /**
  * Tries the check until it holds, and gives its value; the last try is at the end of the time. Then it fails with the check, whose
  * text says what was waited for, and with what the check saw last. The pauses grow with the time that was waited: many checks start
- * programs, which costs much in a guest.
+ * programs, which costs much in a guest. What is true for a moment only needs a shorter longest pause.
  */
-export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = patience): Promise<T> => {
+export const eventually = async <T>(
+  check: () => T | Promise<T>,
+  milliseconds = patience,
+  longestPause = longest,
+): Promise<T> => {
   const began = performance.now();
   for (;;) {
     try {
@@ -26,7 +30,9 @@ export const eventually = async <T>(check: () => T | Promise<T>, milliseconds = 
         const seen = `waited ${waited.toFixed()} ms for ${String(check)}, and saw last:\n${messageOf(error)}`;
         throw new Error(seen, { cause: error });
       }
-      await sleep(Math.max(1, Math.min(Math.max(shortest, waited * growth), longest, milliseconds - waited)));
+      await sleep(
+        Math.max(1, Math.min(Math.max(shortest, waited * growth), longestPause, milliseconds - waited)),
+      );
     }
   }
 };

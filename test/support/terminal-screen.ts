@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { eventually } from './eventually.js';
 
+const longestPauseMilliseconds = 200;
+
 /** A command in a real terminal: tmux keeps the screen, types keys and says what is to be seen. */
 export class TerminalScreen implements Disposable {
   readonly #socket = `kube-ipvs-test-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
@@ -47,14 +49,18 @@ export class TerminalScreen implements Disposable {
     return this.#tmux('display-message', '-p', '#{cursor_flag}').trim() === '1';
   }
 
-  /** Waits until the screen shows what is asked for; an error with the screen after so many seconds. */
+  /** Waits until the screen shows the text, be it for a fifth of a second. Fails with the screen that was shown last. */
   shows(what: RegExp): Promise<readonly string[]> {
-    return eventually(() => {
-      const lines = this.lines();
-      if (!what.test(lines.join('\n')))
-        throw new Error(`the screen does not show ${String(what)}:\n${lines.join('\n')}`);
-      return lines;
-    });
+    return eventually(
+      () => {
+        const lines = this.lines();
+        if (!what.test(lines.join('\n')))
+          throw new Error(`the screen does not show ${String(what)}:\n${lines.join('\n')}`);
+        return lines;
+      },
+      undefined,
+      longestPauseMilliseconds,
+    );
   }
 
   [Symbol.dispose](): void {
