@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2034
-# Chooses the kernel; sourced by scripts/lab. A kernel is relied on only after it has booted `true` once. The
-# result is remembered in the cache for this processor, this host kernel and that kernel.
+# Chooses the kernel; sourced by scripts/lab. The lab relies on a kernel only after it has booted `true` once. The cache keeps
+# the result for this processor, this host kernel and that kernel.
 
 # How long a kernel may take to boot `true`. Emulated, it takes 5 s of processor time.
 uml_limit=30 kvm_limit=15 tcg_limit=120
@@ -33,7 +33,7 @@ candidates_for() {
   [ "$1" = guest ] || [ ${#arguments[@]} -gt 0 ] || candidates=(host "${candidates[@]}")
 }
 
-# ---- what is remembered
+# ---- remembered results
 
 # memory_of KERNEL: sets `memory_file`.
 memory_of() {
@@ -56,7 +56,7 @@ recall() {
   verdict='' reason=''
   memory_of "$1"
   [ -e "$memory_file" ] || return 0
-  ! [ "$lab_kernel" -nt "$memory_file" ] || return 0 # it was made again
+  ! [ "$lab_kernel" -nt "$memory_file" ] || return 0 # it was rebuilt
   { read -r verdict until; IFS= read -r reason; } <"$memory_file"
   [ "$verdict" = works ] || [ "$EPOCHSECONDS" -lt "${until:-0}" ] || verdict=
 }
@@ -70,7 +70,7 @@ remember() { # KERNEL VERDICT SECONDS REASON
 
 # ---- trying
 
-# try_kernel KERNEL: boots `true` on it, and remembers how that went.
+# try_kernel KERNEL: boots `true` on it, and remembers the result.
 try_kernel() {
   local limit=$uml_limit words status
   case $1 in qemu-kvm) limit=$kvm_limit ;; qemu-tcg) limit=$tcg_limit ;; esac
@@ -135,5 +135,5 @@ choose_kernel() {
     if usable "$candidate"; then kernel=$candidate; return; fi
   done
   [ "$only" != ready ] || exit 1
-  fail "no kernel with IPVS works here; \"scripts/lab --doctor\" says why, and what to do"
+  fail "no kernel with IPVS works here; run \"scripts/lab --doctor\" to see why, and what to do"
 }
