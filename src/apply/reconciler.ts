@@ -117,7 +117,7 @@ export class Reconciler {
     return this.#refused.givenUp;
   }
 
-  /** Retries what was given up. Call this when a resync begins. */
+  /** Makes everything that was given up due for one more attempt. */
   retryGivenUp(): void {
     this.#refused.retryGivenUp();
   }
