@@ -4,7 +4,7 @@ interface Deadline<Item> {
 }
 
 /**
- * A heap of items by the time when they are due. An item is never removed: whoever uses the heap says which deadlines still
+ * A heap of items by the time when they are due. An item is never removed: the owner of the heap says which deadlines still
  * hold, and the others are dropped when they come to the top.
  */
 export class DeadlineHeap<Item> {

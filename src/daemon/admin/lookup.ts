@@ -65,7 +65,7 @@ const addressKind = (service: Service, address: string): string | undefined => {
 
 type MatchReason = Omit<LookupMatch, 'service'>;
 
-/** By what of its own a Service is found. */
+/** How the Service itself matches the query. */
 const serviceMatchReason = (service: Service, { text, address, port }: Query): MatchReason | undefined => {
   if (service.key === text || service.name === text)
     return { because: `Service ${service.key}`, matched: 'service' };

@@ -50,54 +50,47 @@ interface FrontendDecision {
   readonly problem: readonly [reason: string, message: string] | undefined;
 }
 
+/** Served, but not bound to kube-ipvs0. */
+const servedUnbound = (reason: string, message: string): FrontendDecision => ({
+  serve: true,
+  bind: false,
+  problem: [reason, message],
+});
+
+/** An external address on an interface is common (keepalived, a floating address); a ClusterIP there is a mistake. */
+const onInterface = (kind: Kind, owner: string): FrontendDecision =>
+  kind === 'cluster-ip'
+    ? servedUnbound(
+        'ClusterIpOnInterface',
+        `is an address of interface ${owner}, which a ClusterIP should not be: it is served and not bound to kube-ipvs0`,
+      )
+    : servedUnbound(
+        'AddressOnInterface',
+        `is an address of interface ${owner}: it is served and not bound to kube-ipvs0`,
+      );
+
 /**
  * kube-ipvs serves loopback and link-local addresses like kube-proxy, but does not bind them: loopback
  * addresses are local anyway, and a link-local address has no meaning on kube-ipvs0.
  */
 const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext): FrontendDecision => {
-  if (!isHostAddress(address))
-    return {
-      serve: false,
-      bind: false,
-      problem: ['UnusableAddress', 'is not a host address; it is not served'],
-    };
+  if (!isHostAddress(address)) {
+    const problem = ['UnusableAddress', 'is not a host address; it is not served'] as const;
+    return { serve: false, bind: false, problem };
+  }
   if (isLoopback(address) || isIpv6LinkLocal(address))
-    return {
-      serve: true,
-      bind: false,
-      problem: [
-        'LocalAddress',
-        'is a loopback or link-local address: it is served on this node only and not bound to kube-ipvs0',
-      ],
-    };
+    return servedUnbound(
+      'LocalAddress',
+      'is a loopback or link-local address: it is served on this node only and not bound to kube-ipvs0',
+    );
   const owner = context.interfaceAddresses.get(address);
-  // An external address on an interface is common (keepalived, a floating address); a ClusterIP there is a
-  // mistake.
-  if (owner !== undefined)
-    return {
-      serve: true,
-      bind: false,
-      problem:
-        kind === 'cluster-ip'
-          ? [
-              'ClusterIpOnInterface',
-              `is an address of interface ${owner}, which a ClusterIP should not be: it is served and not bound to kube-ipvs0`,
-            ]
-          : [
-              'AddressOnInterface',
-              `is an address of interface ${owner}: it is served and not bound to kube-ipvs0`,
-            ],
-    };
+  if (owner !== undefined) return onInterface(kind, owner);
   const reason = context.reserved.get(address);
   if (reason === undefined) return { serve: true, bind: true, problem: undefined };
-  return {
-    serve: true,
-    bind: false,
-    problem: [
-      'ReservedAddress',
-      `is ${reason}: it is not bound to kube-ipvs0, because this node could then no longer reach it; only traffic that passes this node is served`,
-    ],
-  };
+  return servedUnbound(
+    'ReservedAddress',
+    `is ${reason}: it is not bound to kube-ipvs0, because this node could then no longer reach it; only traffic that passes this node is served`,
+  );
 };
 
 const addressesOf = (service: Service, context: FrontendContext): readonly (readonly [Kind, IpAddress])[] => [
