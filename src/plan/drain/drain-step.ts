@@ -60,7 +60,7 @@ export interface DrainingServer {
   readonly since: number;
   /** The deadline: the real server is then deleted even with open connections. */
   readonly until: number;
-  /** The element that keeps `since` for the next process. */
+  /** The element from which the next process reads `since`. */
   readonly record: SetElement;
   /** The node of the real server, and whether that node may be deleted; undefined if the node is unknown. */
   readonly node: { readonly name: string; readonly isSuspect: boolean } | undefined;
