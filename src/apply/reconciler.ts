@@ -199,7 +199,8 @@ export class Reconciler {
       // Virtual servers that were unreadable so far may have connections, so the loop examines those that
       // were reread.
       const reread = await rereadUnconfirmed(parts);
-      all = union(all, union(state.takeDirty(), dirtyKeys({ virtualServers: reread })));
+      const found = union(state.takeDirty(), dirtyKeys({ virtualServers: reread }));
+      if (!isEmpty(found)) all = union(all, found);
       if (reread.size === 0) return all;
       keys = reread;
     }

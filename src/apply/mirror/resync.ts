@@ -32,10 +32,13 @@ export interface ResyncParts {
   readonly onUnreadable: UnreadableHandler;
 }
 
-/** The virtual servers that one dump lists. */
-interface Listing {
-  readonly ours: VirtualServer[];
+/** What one round finds. */
+interface Round {
+  readonly listed: Set<VirtualServerKey>;
   readonly foreign: Map<VirtualServerKey, VirtualServerIdentity>;
+  readonly drifted: Set<VirtualServerKey>;
+  /** The virtual servers whose real servers a later slice compares. */
+  readonly toRead: VirtualServerIdentity[];
 }
 
 /** Maximum time between two turns of the event loop. */
@@ -75,49 +78,33 @@ export class Resync {
    * servers. With `ignoreKnown`, reads the real servers of every virtual server.
    */
   async begin({ ignoreKnown = false }: { readonly ignoreKnown?: boolean } = {}): Promise<DirtyKeys> {
-    const { virtualServers } = this.parts.state;
+    const { ipvs, state } = this.parts;
     const addresses = await this.readAddresses();
-    const { ours, foreign } = await this.#list();
-    const listed = new Set(ours.map(({ key }) => key));
-    const drifted = new Set<VirtualServerKey>();
-    const toRead: VirtualServerIdentity[] = [];
+    const round: Round = { listed: new Set(), foreign: new Map(), drifted: new Set(), toRead: [] };
     const turns = new Yielder(maximumTurnMilliseconds);
-    for (const server of ours) {
-      await turns.yieldIfDue();
-      if (ignoreKnown || this.parts.state.virtualServer(server.key) === undefined) {
-        await this.#adopt(server);
-        drifted.add(server.key);
-      } else {
-        toRead.push(server.identity);
-        if (this.#compare(server)) drifted.add(server.key);
-      }
-    }
-    for (const key of await this.#removeUnlisted(listed)) drifted.add(key);
-    virtualServers.endDoubt((key) => listed.has(key));
-    virtualServers.setForeign(foreign);
-    this.#enqueue(toRead);
-    return dirtyKeys({ virtualServers: drifted, addresses });
-  }
-
-  async #list(): Promise<Listing> {
-    const listing: Listing = { ours: [], foreign: new Map() };
-    const turns = new Yielder(maximumTurnMilliseconds);
-    for (const observation of await this.parts.ipvs.virtualServersIncrementally()) {
+    for (const observation of await ipvs.virtualServersIncrementally()) {
       await turns.yieldIfDue();
       const server = withoutStatistics(observation);
-      if (this.#isOurs(server.identity)) listing.ours.push(server);
-      else listing.foreign.set(server.key, server.identity);
+      if (!this.#isOurs(server.identity)) round.foreign.set(server.key, server.identity);
+      else if (ignoreKnown || state.virtualServer(server.key) === undefined) await this.#adopt(server, round);
+      else this.#compare(server, round);
     }
-    return listing;
+    for (const key of await this.#removeUnlisted(round.listed)) round.drifted.add(key);
+    state.virtualServers.endDoubt((key) => round.listed.has(key));
+    state.virtualServers.setForeign(round.foreign);
+    this.#enqueue(round.toRead);
+    return dirtyKeys({ virtualServers: round.drifted, addresses });
   }
 
-  /** Records the settings of a known virtual server. Returns whether they drifted. */
-  #compare(server: VirtualServer): boolean {
+  /** Records the settings of a known virtual server. */
+  #compare(server: VirtualServer, { listed, drifted, toRead }: Round): void {
     const { state } = this.parts;
     const known = state.virtualServer(server.key);
-    if (known !== undefined && sameVirtualServer(known.server, server)) return false;
+    listed.add(server.key);
+    toRead.push(server.identity);
+    if (known !== undefined && sameVirtualServer(known.server, server)) return;
     state.virtualServers.list(server);
-    return true;
+    drifted.add(server.key);
   }
 
   /** Records that virtual servers no longer exist, and returns their keys. */
@@ -148,7 +135,9 @@ export class Resync {
    * Reads one of kube-ipvs's virtual servers with its real servers. No operation is sent for it until its
    * real servers are known.
    */
-  async #adopt(server: VirtualServer): Promise<void> {
+  async #adopt(server: VirtualServer, { listed, drifted }: Round): Promise<void> {
+    listed.add(server.key);
+    drifted.add(server.key);
     const { ipvs, state, onUnreadable } = this.parts;
     const revision = state.virtualServers.revision(server.key);
     const found = await tryReadRealServers(ipvs, server.identity, onUnreadable);

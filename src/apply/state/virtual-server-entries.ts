@@ -80,6 +80,8 @@ export class VirtualServerEntries {
   readonly #contendedAddresses = new CounterMap<IpAddress>();
   readonly orphans = new OrphanIndex();
   readonly drains = new DrainIndex((key) => this.#byStatus.unreadable.has(key));
+  /** The entries with held ownership markers. */
+  readonly #withMarkers = new Set<VirtualServerKey>();
   #observedCount = 0;
   /** Caches the last key, because consecutive operations usually share their virtual server. */
   #lastKey: { readonly identity: VirtualServerIdentity; readonly key: VirtualServerKey } | undefined;
@@ -247,11 +249,14 @@ export class VirtualServerEntries {
   /** Keeps the ownership marker; without it the next process would take the virtual server for foreign. */
   holdMarker(key: VirtualServerKey, marker: ElementKey): void {
     const entry = this.#entries.get(key);
-    if (entry !== undefined) (entry.markers ??= new Set()).add(marker);
+    if (entry === undefined) return;
+    (entry.markers ??= new Set()).add(marker);
+    this.#withMarkers.add(key);
   }
 
   /** Adds the held ownership markers of these virtual servers to the dirty keys. */
   releaseMarkers(keys: Iterable<VirtualServerKey>): void {
+    if (this.#withMarkers.size === 0) return;
     for (const key of keys) this.#releaseMarkers(this.#entries.get(key));
   }
 
@@ -277,8 +282,10 @@ export class VirtualServerEntries {
   }
 
   #releaseMarkers(entry: Entry | undefined): void {
-    for (const marker of entry?.markers ?? []) this.dirty.addElement(marker);
-    if (entry !== undefined) entry.markers = undefined;
+    if (entry?.markers === undefined) return;
+    for (const marker of entry.markers) this.dirty.addElement(marker);
+    entry.markers = undefined;
+    this.#withMarkers.delete(entry.key);
   }
 
   #moveTo(entry: Entry, event: VirtualServerEvent): void {
