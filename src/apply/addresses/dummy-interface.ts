@@ -114,10 +114,7 @@ export class DummyInterface {
     return index;
   }
 
-  /**
-   * Call this when the device may have been deleted or changed. The next `find` or `ensure` queries the
-   * kernel.
-   */
+  /** Discards what is known of the device: the next `find` or `ensure` queries the kernel. */
   forget(): void {
     this.#index = undefined;
   }

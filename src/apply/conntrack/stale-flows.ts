@@ -53,8 +53,8 @@ export class StaleFlows {
   }
 
   /**
-   * Call this for frontends whose real servers changed, after the kernel applied the change. Makes one dump
-   * per family and protocol. Never throws for an error of the kernel.
+   * Deletes the flows of these frontends that lead to none of their present real servers. Makes one dump per
+   * family and protocol. Never throws for an error of the kernel.
    */
   async clean(frontends: readonly ServedFrontend[]): Promise<void> {
     const failed = [...this.#failed.values()].map((identity) => this.parts.frontendOf(identity));

@@ -20,7 +20,7 @@ export class TakeOver {
 
   constructor(private readonly parts: TakeOverParts) {}
 
-  /** Call this before any change to the kernel. */
+  /** Records the families that another proxy serves, by what the kernel has now. */
   async detect(): Promise<void> {
     const { packetRules, dummyAddresses } = this.parts;
     const familiesWithVips = new Set((await dummyAddresses()).map(familyOf));

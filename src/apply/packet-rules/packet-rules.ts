@@ -121,7 +121,7 @@ export class PacketRules {
     return cachedTableText(this.#desiredTable(family));
   }
 
-  /** Call this when another program may have changed the tables. The next `declare` reads the kernel. */
+  /** Discards what is known of the tables: the next `declare` reads the kernel. */
   invalidate(): void {
     this.#declared.clear();
   }

@@ -111,10 +111,7 @@ export class EngineState implements ObservedView {
     return this.#addresses.notify(address, present);
   }
 
-  /**
-   * Call this immediately before operations on addresses are sent. Later notifications are newer than the
-   * operations.
-   */
+  /** Records that operations on addresses leave now: later notifications are newer than their outcomes. */
   sendAddresses(operations: readonly AddressOperation[]): void {
     this.#addresses.send(operations);
   }
