@@ -130,12 +130,25 @@ interface Told {
 /** Requests that go on while steps are taken; gives what failed at its end. */
 class SteadyClient {
   readonly #child: ChildProcess;
+  readonly #steps: string[] = [];
   #output = '';
 
   constructor() {
     const args = ['netns', 'exec', 'client', process.execPath, ...process.execArgv, steadyClient, ...urls];
     this.#child = spawn('ip', args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#output += text));
+  }
+
+  /** Requests go on between two steps, of which this one was just taken. */
+  async goOnAfter(step: string): Promise<void> {
+    this.#steps.push(`${Date.now()} ${step}`);
+    const end = performance.now() + 1_500;
+    await until('the client has asked for a while', () => performance.now() >= end);
+  }
+
+  /** When which step was taken, to tell which one a failed request met. */
+  get steps(): string {
+    return this.#steps.join('\n');
   }
 
   async end(): Promise<Told> {
@@ -155,15 +168,10 @@ const startKubeIpvs = async (): Promise<DaemonProcess> => {
 };
 
 const ask = (port: number): readonly string[] => network.ask('client', 'tcp', virtual, port, 1);
-/** Requests go on between two steps. */
-const pause = (): Promise<void> => {
-  const end = performance.now() + 1_500;
-  return until('the client has asked for a while', () => performance.now() >= end);
-};
 /** No request failed but as said, and none waited for a second repetition of its first packet. */
 const noFailure = async (client: SteadyClient): Promise<void> => {
   const { requests, held, slowest, failures } = await client.end();
-  assert.deepEqual(failures, []);
+  assert.deepEqual(failures, [], `${failures.join('\n')}\nthe steps:\n${client.steps}`);
   assert.ok(slowest < 3_000, `the slowest took ${slowest} ms`);
   assert.ok(requests > 50 && held > 25, `only ${requests} requests`);
 };
@@ -179,11 +187,11 @@ for (const variant of ['nft', 'legacy'] as const)
     writeWorld({});
     startKubeProxy('ipvs', variant);
     const client = new SteadyClient();
-    await pause();
+    await client.goOnAfter('start');
 
     await using daemon = await startKubeIpvs();
     assert.equal(savedTable('node').filter((line) => line.startsWith('-A')).length, 3, 'taken over');
-    await pause();
+    await client.goOnAfter('kube-ipvs started');
 
     // What is left acts on: a new port of a Service that was there is refused by KUBE-IPVS-FILTER.
     writeWorld({ ports: ['http:80@30080', 'more:81@30081'] });
@@ -196,7 +204,7 @@ for (const variant of ['nft', 'legacy'] as const)
     asTheGuideSays('kube-ipvs cleanup --kube-proxy');
     assert.deepEqual(kubeProxyRules(), []);
     assert.match(ask(81).join(), /^pod[12]$/);
-    await pause();
+    await client.goOnAfter("kube-proxy's rules removed");
 
     // Back.
     writeWorld({});
@@ -205,9 +213,9 @@ for (const variant of ['nft', 'legacy'] as const)
     await eventually(() => assert.ok(!savedTable('node').some(taking)));
     await daemon.stop();
     startKubeProxy('ipvs', variant);
-    await pause();
+    await client.goOnAfter('kube-proxy started');
     asTheGuideSays('nft delete table ip kube-ipvs; nft delete table ip6 kube-ipvs');
-    await pause();
+    await client.goOnAfter('kube-ipvs removed');
     await noFailure(client);
   });
 
@@ -216,10 +224,10 @@ test('from mode iptables: its DNAT is passed over for VIPs at once, for node por
   writeWorld({});
   startKubeProxy('iptables', 'nft');
   const client = new SteadyClient();
-  await pause();
+  await client.goOnAfter('start');
 
   await using daemon = await startKubeIpvs();
-  await pause();
+  await client.goOnAfter('kube-ipvs started');
   assert.deepEqual(daemon.log.match(/"err/g), null);
 
   // A pod leaves: by the VIP nobody is sent there any more, by the node port half of all still are.
@@ -232,7 +240,7 @@ test('from mode iptables: its DNAT is passed over for VIPs at once, for node por
   assert.equal(toPod1('192.0.2.1', 30080), 0);
   assert.deepEqual(kubeProxyRules(), []);
   assert.match(onNode('iptables-nft-save'), /KUBE-FIREWALL/, 'the kubelet’s chain stays');
-  await pause();
+  await client.goOnAfter("a pod left, kube-proxy's rules removed");
   await noFailure(client);
 });
 
@@ -241,13 +249,13 @@ test('back to mode iptables: new connections go to it, and what is open ends by 
   writeWorld({});
   const daemon = await startKubeIpvs();
   const client = new SteadyClient();
-  await pause();
+  await client.goOnAfter('start');
   await daemon.stop();
   startKubeProxy('iptables', 'nft');
   asTheGuideSays(
     'nft flush chain ip kube-ipvs bypass-hostport; nft flush chain ip kube-ipvs bypass-hostport-output',
   );
-  await pause();
+  await client.goOnAfter('kube-proxy started');
   await noFailure(client);
   const cleaning = new DaemonProcess(['--cleanup'], { namespace: 'node' });
   assert.equal(await cleaning.ended(), 0, cleaning.log);

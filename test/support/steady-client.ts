@@ -8,18 +8,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const urls = process.argv.slice(2);
 const held = new Agent({ keepAlive: true, maxSockets: 1 });
 /**
- * Below the ephemeral ports, so that no other request has it. IPVS tells the answers of a real server apart by the client's
- * address and port alone: a later connection from the same port to another virtual server with the same real server takes the
- * answers of the first (seen with ipvsadm alone, Linux 6.1).
+ * IPVS tells the answers of a real server apart by the client's address and port alone: a connection from the port of an earlier
+ * one to another virtual server with the same real server takes the answers of that one, for the two minutes that IPVS remembers
+ * it (seen with ipvsadm alone, Linux 6.1). So the open connection and each URL have ports that only they use, below the ephemeral
+ * ones, and no port is used again within 150 seconds.
  */
-const heldPort = 20_000;
+const heldPort = 9_999;
+const portsPerUrl = 10_000;
+/** Milliseconds. At most one request to each URL is sent in it, so a process that starts now begins behind the ports of an earlier one. */
+const interval = 15;
+let round = Math.floor(Date.now() / interval);
 const failures: string[] = [];
 const counts = { requests: 0, held: 0, slowest: 0 };
 const ending = new AbortController();
 process.stdin.resume().on('end', () => ending.abort());
 
 /** `agent`: false for a connection of its own. */
-const ask = (url: string, agent: Agent | false, what: string): Promise<void> =>
+const ask = (url: string, agent: Agent | false, what: string, localPort: number): Promise<void> =>
   new Promise((resolve) => {
     const started = performance.now();
     const done = (): void => {
@@ -30,8 +35,7 @@ const ask = (url: string, agent: Agent | false, what: string): Promise<void> =>
       failures.push(`${what} ${url} at ${Date.now()}: ${why}`);
       done();
     };
-    const port = agent === false ? {} : { localPort: heldPort };
-    const request = get(url, { agent, timeout: 5_000, ...port }, (response) => {
+    const request = get(url, { agent, timeout: 5_000, localPort }, (response) => {
       if (agent !== false && !request.reusedSocket && counts.held > 0) fail('connected anew');
       response.resume().on('end', done);
     });
@@ -40,13 +44,14 @@ const ask = (url: string, agent: Agent | false, what: string): Promise<void> =>
   });
 
 while (!ending.signal.aborted) {
-  for (const url of urls) {
-    await ask(url, false, 'new');
+  for (const [index, url] of urls.entries()) {
+    await ask(url, false, 'new', 10_000 + portsPerUrl * index + (round % portsPerUrl));
     counts.requests += 1;
   }
-  await ask(urls[0] ?? '', held, 'held');
+  await ask(urls[0] ?? '', held, 'held', heldPort);
   counts.held += 1;
-  await sleep(10);
+  round += 1;
+  await sleep(interval);
 }
 held.destroy();
 console.log(JSON.stringify({ ...counts, failures }));
