@@ -16,7 +16,7 @@ check_paths() {
   done
 }
 
-stop_guest() { [ -z "$guest" ] || { kill "$guest"; wait "$guest"; end_leftovers; } 2>/dev/null; exit "$1"; }
+stop_guest() { [ -z "$guest" ] || { kill "$guest"; wait "$guest"; end_leftovers "$guest"; } 2>/dev/null; exit "$1"; }
 
 # The name of the run directory has our process id, so that a later run finds and removes what a killed run left.
 make_run_directory() {
@@ -69,17 +69,20 @@ run_in_guest() { # COMMAND...
   # A `cat` that fails has lost its reader, as in `scripts/lab -- yes | head`. It succeeds only after the end of the guest.
   { wait -n -p first "$guest" "${cats[@]}" || [ "$first" = "$guest" ] || stop_guest 141; } 2>/dev/null
   { wait "$guest"; ended=$?; } 2>/dev/null # without the shell's own words on a guest that aborted
+  local ended_guest=$guest
   guest=
-  end_leftovers
+  end_leftovers "$ended_guest"
   [ -z "$terminal" ] || stty "$saved_terminal"
   wait "${cats[@]}"
   report_end
 }
 
 # A helper process of User Mode Linux can outlive it (seen waiting for a lock). It keeps our pipes open, so a `cat` would wait
-# forever. Its command line is that of the guest, which names our run directory.
-end_leftovers() {
+# forever. It is in the process group that `timeout` made; with --terminal there is none, and it is found by its command line,
+# which is that of the guest and names our run directory.
+end_leftovers() { # PID of the guest
   local file
+  kill -KILL -- "-$1" 2>/dev/null
   for file in $(grep -slFzx "uml_dir=$run" /proc/[0-9]*/cmdline); do
     file=${file#/proc/}
     kill -KILL "${file%/cmdline}" 2>/dev/null
