@@ -84,6 +84,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'ipaddr.js': ['src/base/ip.ts'],
   pino: ['src/base/log.ts'],
   netlink: ['src/netlink/event-socket.ts'],
+  '@bufbuild/protobuf': ['src/watch/protobuf/message.ts'],
   '@kubernetes/client-node': ['src/watch/api/credentials.ts'],
   zod: ['src/watch/objects/schemas.ts', 'src/config/kube-proxy-configuration.ts'],
   yaml: ['src/base/yaml.ts'],

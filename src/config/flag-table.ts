@@ -132,7 +132,7 @@ export const flagTable: readonly Flag[] = [
     'text',
     'TYPE',
     'clientConnection.contentType',
-    'no effect: requests to the API server always use JSON',
+    "format of the API server's responses (default application/vnd.kubernetes.protobuf; or application/json)",
   ),
   cluster(
     'config-sync-period',

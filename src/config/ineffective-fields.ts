@@ -2,10 +2,6 @@ import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-
 
 /** Fields without an effect in kube-ipvs, with the reason (the end of a sentence). */
 const ineffectiveFields: readonly { readonly fields: readonly string[]; readonly because: string }[] = [
-  {
-    fields: ['clientConnection.acceptContentTypes', 'clientConnection.contentType'],
-    because: 'requests to the API server always use JSON',
-  },
   { fields: ['configSyncPeriod'], because: 'watches do not repeat objects' },
   {
     fields: ['logging.flushFrequency', 'logging.options'],

@@ -85,6 +85,8 @@ export interface Settings {
   readonly master: string | undefined;
   readonly qps: number;
   readonly burst: number;
+  /** Whether to ask the API server for protobuf rather than JSON. */
+  readonly protobuf: boolean;
   /** As klog's -v. */
   readonly verbosity: number;
   readonly logFormat: 'text' | 'json';
@@ -183,12 +185,19 @@ const trafficSettings = (configuration: KubeProxyConfiguration) => ({
   conntrack: configuration.conntrack,
 });
 
+const prefersProtobuf = ({
+  acceptContentTypes,
+  contentType,
+}: KubeProxyConfiguration['clientConnection']): boolean =>
+  (acceptContentTypes || contentType).includes('application/vnd.kubernetes.protobuf');
+
 const clusterSettings = ({ clientConnection, clusterCIDR, featureGates }: KubeProxyConfiguration) => ({
   clusterCidrs: parseClusterCidrs(clusterCIDR) ?? [],
   externalIpsAllowed: gateEnabled(featureGates, 'AllowServiceExternalIPs'),
   kubeconfig: clientConnection.kubeconfig || undefined,
   qps: clientConnection.qps,
   burst: clientConnection.burst,
+  protobuf: prefersProtobuf(clientConnection),
 });
 
 const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({

@@ -26,7 +26,7 @@ export const openUpstream = async (
   requested: RequestObserver,
   log: Logger,
 ): Promise<Upstream> => {
-  const { source, kubeconfig, master, nodeName, dryRun } = settings.now;
+  const { source, kubeconfig, master, nodeName, dryRun, protobuf } = settings.now;
   if (source.from === 'manifests') {
     const { manifestSource } = await import('../watch/manifests/manifest-source.js');
     return {
@@ -46,10 +46,15 @@ export const openUpstream = async (
       logger: log,
       rate: rateOf(settings),
       requestObserver: requested,
+      protobuf,
     }),
     // A dry run sends no Events.
     events: dryRun
       ? logEventSink(log)
-      : new ApiEventSink({ client: new ApiClient(credentials, undefined, requested), nodeName, log }),
+      : new ApiEventSink({
+          client: new ApiClient(credentials, { observer: requested, protobuf }),
+          nodeName,
+          log,
+        }),
   };
 };

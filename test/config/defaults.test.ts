@@ -131,6 +131,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     master: undefined,
     qps: 5,
     burst: 10,
+    protobuf: true,
     verbosity: 0,
     logFormat: 'text',
     oomScoreAdj: -999,

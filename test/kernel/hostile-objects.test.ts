@@ -39,7 +39,7 @@ const assertServed = async (daemon: DaemonProcess): Promise<void> =>
   });
 
 test('from an API server', async () => {
-  await using server = await ApiServer.start();
+  await using server = await ApiServer.start({ format: 'json' });
   for (const [index, { kind, object }] of samples.slice(0, 300).entries())
     server.put({ kind, metadata: { name: `hostile-${index}` }, [wire]: object });
   await using daemon = new DaemonProcess([

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { wire, type ApiObject, type Kind } from './api-objects.js';
+import { encodingFor, type ApiEvent } from './api-encoding.js';
+import type { Kind } from './api-objects.js';
 import type { Fault } from './api-faults.js';
 
 /** A Status object as kube-apiserver 1.36 writes it (see test/fixtures/api-recordings). */
@@ -88,7 +89,7 @@ export const plannedStatus = (fault: Extract<Fault, { fault: 'status' }>): Statu
   ...(fault.tooLargeVersion === true && { details: tooLarge(0, 0).details ?? {} }),
 });
 
-const common = { 'cache-control': 'no-cache, private', 'content-type': 'application/json' } as const;
+const common = { 'cache-control': 'no-cache, private' } as const;
 const admitted = {
   'x-kubernetes-pf-flowschema-uid': '00000000-0000-4000-8000-00000000000a',
   'x-kubernetes-pf-prioritylevel-uid': '00000000-0000-4000-8000-00000000000b',
@@ -108,6 +109,7 @@ export const beginResponse = (
   response.writeHead(code, {
     'audit-id': auditId(),
     ...common,
+    'content-type': encodingFor(response).contentType,
     ...(code === 401 ? {} : admitted),
     ...headers,
   });
@@ -117,7 +119,7 @@ export const beginResponse = (
 export const sendResponse = (
   response: ServerResponse,
   code: number,
-  body: string,
+  body: string | Buffer,
   headers: Readonly<Record<string, string>> = {},
 ): void => {
   beginResponse(response, code, { ...headers, 'content-length': String(Buffer.byteLength(body)) });
@@ -132,7 +134,7 @@ export const sendStatus = (
   sendResponse(
     response,
     status.code,
-    `${JSON.stringify(statusObject(status))}\n`,
+    encodingFor(response).object(statusObject(status)),
     retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) },
   );
 
@@ -142,7 +144,7 @@ const emptyParts: Readonly<Record<Kind, object>> = {
   Node: { spec: {}, status: { daemonEndpoints: { kubeletEndpoint: { Port: 0 } } } },
 };
 
-export const bookmark = (kind: Kind, version: number, endOfInitialEvents: boolean): object => ({
+export const bookmark = (kind: Kind, version: number, endOfInitialEvents: boolean): ApiEvent => ({
   type: 'BOOKMARK',
   object: {
     kind,
@@ -154,16 +156,3 @@ export const bookmark = (kind: Kind, version: number, endOfInitialEvents: boolea
     ...emptyParts[kind],
   },
 });
-
-/** Watched objects say their kind first; listed ones leave it to the list. */
-export const watched = (object: ApiObject): unknown => {
-  if (wire in object) return object[wire];
-  const { kind, apiVersion, ...rest } = object;
-  return { kind, apiVersion, ...rest };
-};
-
-export const listed = (object: ApiObject): unknown => {
-  if (wire in object) return object[wire];
-  const { kind: _kind, apiVersion: _apiVersion, ...rest } = object;
-  return rest;
-};

@@ -7,7 +7,6 @@ import {
   badContinue,
   beginResponse,
   expiredContinue,
-  listed,
   noSuchNode,
   notFound,
   noWatchList,
@@ -17,9 +16,9 @@ import {
   tooOld,
   unauthorized,
   unsupportedMediaType,
-  watched,
   type StatusFields,
 } from './api-responses.js';
+import { encodingFor } from './api-encoding.js';
 import { FaultPlans, type Fault, type FaultPlan, type Verb } from './api-faults.js';
 import { ApiEventSink, isRefused, type ApiEvent } from './api-events.js';
 import { ApiObjects, objectKey, selectorOf, type ApiObject, type Kind } from './api-objects.js';
@@ -38,6 +37,8 @@ export interface ApiServerOptions {
   readonly bookmarkMilliseconds?: number;
   /** Goes before all paths, as behind a proxy of several clusters. */
   readonly pathPrefix?: string;
+  /** `json`: as a server or proxy that does not know protobuf. */
+  readonly format?: 'json';
 }
 
 export interface SeenRequest {
@@ -64,6 +65,9 @@ const collections: ReadonlyMap<string, Collection> = new Map([
 
 /** The Events of a namespace, or one of them. */
 const eventsPath = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/([^/]+)\/events(?:\/([^/]+))?$/;
+
+/** Answers of which no client here reads the body are in JSON only. */
+const inJson = { 'content-type': 'application/json' } as const;
 
 /** One Node. */
 const nodePath = /^\/api\/v1\/nodes\/([^/]+)$/;
@@ -209,6 +213,7 @@ export class ApiServer implements AsyncDisposable {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://server');
+    if (this.#options.format === 'json') request.headers.accept = 'application/json';
     const path = url.pathname.replace(this.#options.pathPrefix ?? '', '');
     const collection = collections.get(path);
     const { token } = this.#options;
@@ -242,14 +247,14 @@ export class ApiServer implements AsyncDisposable {
 
   #serveOther(path: string, response: ServerResponse): void {
     if (path === '/version')
-      return sendResponse(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2));
+      return sendResponse(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2), inJson);
     sendStatus(response, notFound);
   }
 
   #serveNode(name: string, response: ServerResponse): void {
     const node = this.#objects.list('Node').find(({ metadata }) => metadata.name === name);
     if (node === undefined) return sendStatus(response, noSuchNode(name));
-    sendResponse(response, 200, `${JSON.stringify(watched(node))}\n`);
+    sendResponse(response, 200, encodingFor(response).object(node));
   }
 
   async #takeEvent(
@@ -267,7 +272,7 @@ export class ApiServer implements AsyncDisposable {
         ? this.#events.create(namespace, body as ApiEvent)
         : this.#events.patch(namespace, name, body as Readonly<Record<string, unknown>>);
     if (isRefused(answer)) return sendStatus(response, answer);
-    sendResponse(response, name === undefined ? 201 : 200, `${JSON.stringify(answer)}\n`);
+    sendResponse(response, name === undefined ? 201 : 200, `${JSON.stringify(answer)}\n`, inJson);
   }
 
   async #list(
@@ -294,13 +299,12 @@ export class ApiServer implements AsyncDisposable {
       resourceVersion: String(version),
       ...(more && { continue: formatContinue({ version, start: objectKey(last) }) }),
     };
-    const apiVersion = kind === 'EndpointSlice' ? 'discovery.k8s.io/v1' : 'v1';
-    const head = JSON.stringify({ kind: `${kind}List`, apiVersion, metadata, items: [] }).slice(0, -2);
+    const encoding = encodingFor(response);
+    const { parts, end } = encoding.list({ kind, metadata, items: page });
     beginResponse(response, 200);
-    const outlet = new Outlet(response, fault);
-    for (const [index, object] of page.entries())
-      await outlet.write(`${index === 0 ? head : ','}${JSON.stringify(listed(object))}`);
-    await outlet.end(`${page.length === 0 ? head : ''}]}\n`);
+    const outlet = new Outlet(response, encoding, fault);
+    for (const part of parts) await outlet.write(part);
+    await outlet.end(end);
   }
 
   async #watch(
@@ -312,14 +316,15 @@ export class ApiServer implements AsyncDisposable {
   ): Promise<void> {
     const { watchList = 'served' } = this.#options;
     if (verb === 'watchlist' && watchList === 'refused') return sendStatus(response, noWatchList);
-    beginResponse(response, 200);
+    const encoding = encodingFor(response);
+    beginResponse(response, 200, { 'content-type': encoding.streamType });
     response.flushHeaders();
-    const outlet = new Outlet(response, fault);
+    const outlet = new Outlet(response, encoding, fault);
     const asked = query.get('resourceVersion');
     const version = asked === null || asked === '' ? 0 : Number(asked);
     if (version !== 0 && version < this.#objects.compacted) {
       const status = tooOld(version, this.#objects.compacted);
-      return outlet.end(`${JSON.stringify({ type: 'ERROR', object: statusObject(status) })}\n`);
+      return outlet.end(encoding.event({ type: 'ERROR', object: statusObject(status) }));
     }
     const stream = new WatchStream(kind, selectorOf(query), this.#objects, outlet);
     this.#streams.add(response);

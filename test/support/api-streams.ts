@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { bookmark, statusObject, watched } from './api-responses.js';
+import type { ApiEvent, Encoding } from './api-encoding.js';
+import { bookmark, statusObject } from './api-responses.js';
 import type { Fault } from './api-faults.js';
 import type { ApiObject, ApiObjects, HistoryEntry, Kind, Selector } from './api-objects.js';
 
@@ -11,25 +12,32 @@ export class Outlet {
 
   constructor(
     private readonly response: ServerResponse,
+    private readonly encoding: Encoding,
     private readonly fault: Fault | undefined,
   ) {}
 
-  async write(text: string): Promise<void> {
+  event(event: ApiEvent): Promise<void> {
+    return this.write(this.encoding.event(event), { mayRepeat: true });
+  }
+
+  async write(bytes: Buffer, { mayRepeat = false } = {}): Promise<void> {
     if (this.#stuck) return;
     const { fault } = this;
     if (fault !== undefined && 'after' in fault && fault.after === this.#written)
-      await this.#strike(fault, text);
+      await this.#strike(fault, bytes);
     this.#written += 1;
-    if (!this.#stuck) await this.#send(text);
+    if (this.#stuck) return;
+    if (mayRepeat && fault?.fault === 'twice') this.response.write(bytes);
+    await this.#send(bytes);
   }
 
-  async end(text = ''): Promise<void> {
+  async end(bytes: Buffer = Buffer.alloc(0)): Promise<void> {
     if (this.#stuck) return;
     const { fault } = this;
     if (fault !== undefined && 'after' in fault && fault.after >= this.#written && fault.fault !== 'garbage')
-      await this.#strike(fault, text || '{"type":"ADDED"}');
+      await this.#strike(fault, bytes.length > 0 ? bytes : this.encoding.garbage);
     if (this.#stuck) return;
-    if (text !== '') await this.#send(text);
+    if (bytes.length > 0) await this.#send(bytes);
     this.response.end();
   }
 
@@ -37,25 +45,23 @@ export class Outlet {
   async idle(): Promise<void> {
     const { fault } = this;
     if (this.#stuck || fault === undefined || !('after' in fault) || fault.after !== this.#written) return;
-    await this.#strike(fault, '{"type":"ADDED","object":{"kind":"Service"}}\n');
+    await this.#strike(fault, this.encoding.garbage);
     this.#written += 1;
   }
 
-  async #send(text: string): Promise<void> {
-    if (this.fault?.fault === 'twice' && text.startsWith('{"type"')) this.response.write(text);
+  async #send(bytes: Buffer): Promise<void> {
     if (this.fault?.fault !== 'slow') {
-      this.response.write(text);
+      this.response.write(bytes);
       return;
     }
-    const bytes = Buffer.from(text);
     for (let start = 0; start < bytes.length; start += this.fault.pieceBytes) {
       this.response.write(bytes.subarray(start, start + this.fault.pieceBytes));
       await delay(this.fault.milliseconds);
     }
   }
 
-  async #strike(fault: Extract<Fault, { after: number }>, next: string): Promise<void> {
-    const half = next.slice(0, Math.ceil(next.length / 2));
+  async #strike(fault: Extract<Fault, { after: number }>, next: Buffer): Promise<void> {
+    const half = next.subarray(0, Math.ceil(next.length / 2));
     this.#stuck = fault.fault !== 'garbage';
     switch (fault.fault) {
       case 'cut':
@@ -68,7 +74,7 @@ export class Outlet {
       case 'silence':
         return;
       case 'garbage':
-        this.response.write('{"type":"ADDED","object":{"met\n');
+        this.response.write(this.encoding.garbage);
         return;
       case 'half-and-end':
         this.response.end(half);
@@ -78,22 +84,28 @@ export class Outlet {
         return;
       case 'error-event': {
         const status = { code: fault.status, reason: fault.reason, message: `planned ${fault.reason}` };
-        this.response.end(`${JSON.stringify({ type: 'ERROR', object: statusObject(status) })}\n`);
+        this.response.end(this.encoding.event({ type: 'ERROR', object: statusObject(status) }));
         return;
       }
       case 'endless-line':
-        this.response.write('{"type":"ADDED","object":"');
-        while (!this.response.destroyed) {
-          this.response.write('x'.repeat(fault.pieceBytes));
-          await delay(1);
-        }
+        this.response.write(this.encoding.endless);
+        return this.#writeForever(Buffer.alloc(fault.pieceBytes, 'x'));
     }
+  }
+
+  /** Until the client leaves, as fast as it reads. */
+  #writeForever(piece: Buffer): void {
+    const write = (): void => {
+      while (!this.response.destroyed && this.response.write(piece)) continue;
+    };
+    this.response.on('drain', write);
+    write();
   }
 }
 
 /** The events of one watch, written one after the other. */
 export class WatchStream {
-  readonly #queue: string[] = [];
+  readonly #queue: ApiEvent[] = [];
   #wake: () => void = () => {};
   #ended = false;
 
@@ -132,8 +144,8 @@ export class WatchStream {
 
   async run(): Promise<void> {
     for (;;) {
-      for (let text = this.#queue.shift(); text !== undefined; text = this.#queue.shift())
-        await this.outlet.write(text);
+      for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift())
+        await this.outlet.event(event);
       await this.outlet.idle();
       if (this.#queue.length > 0) continue;
       if (this.#ended) break;
@@ -145,11 +157,11 @@ export class WatchStream {
   }
 
   #event(type: string, object: ApiObject): void {
-    this.#push({ type, object: watched(object) });
+    this.#push({ type, object });
   }
 
-  #push(event: object): void {
-    this.#queue.push(`${JSON.stringify(event)}\n`);
+  #push(event: ApiEvent): void {
+    this.#queue.push(event);
     this.#wake();
   }
 }

@@ -1,10 +1,11 @@
+import { jsonFormat } from '../../src/watch/api/body-format.js';
 import {
   ApiError,
-  IdleTimeoutError,
   type ApiResponse,
   type ApiClient,
   type OpenOptions,
 } from '../../src/watch/api/api-client.js';
+import { IdleTimeoutError } from '../../src/watch/api/deadlines.js';
 import type { FakeClock } from './fake-clock.js';
 
 /** How a server is that cannot be used. */
@@ -71,6 +72,7 @@ export class FakeApi implements Pick<ApiClient, 'open'> {
     const version = String(this.#version);
     streams.add(stream);
     return {
+      format: jsonFormat,
       setDeadline: () => {},
       async *[Symbol.asyncIterator]() {
         for (let index = 0; index < objects; index += 1)

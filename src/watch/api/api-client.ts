@@ -6,10 +6,10 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { isIP, type Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import { BaseError } from '../../base/errors.js';
 import { readStatus, type Status } from '../objects/schemas.js';
+import { Deadline, limitConnectTime } from './deadlines.js';
+import { bodyFormat, jsonType, protobufType, type BodyFormat } from './body-format.js';
 
 export type Headers = Readonly<Record<string, string>>;
 
@@ -62,11 +62,10 @@ export class ApiError extends BaseError {
   }
 }
 
-/** No data came before the deadline. */
-export class IdleTimeoutError extends BaseError {}
-
 /** A response with a 2xx status. Iterate over its bytes at once. Leaving the loop closes the connection; the deadline ends it with an IdleTimeoutError. */
 export interface ApiResponse extends AsyncIterable<Buffer> {
+  /** The encoding of the body. */
+  readonly format: BodyFormat;
   /** Sets the deadline to so many milliseconds from now. */
   setDeadline(milliseconds: number): void;
 }
@@ -95,62 +94,13 @@ export interface Change {
 /** A dead peer is detected after this and ten probes, one per second, even on a silent stream. */
 const keepAliveMilliseconds = 5_000;
 
-/** Packets to an unreachable server may be lost, and TCP would retry for minutes. */
-const connectMilliseconds = 2_000;
-/** Including TLS, which is slow on a server that all nodes reconnect to. */
-const secureMilliseconds = 10_000;
+/** Protobuf costs both sides less than JSON. A proxy before the API server may know JSON only. */
+const acceptProtobuf = `${protobufType}, ${jsonType}`;
 
 const largestStatusBytes = 64 * 1024;
 
 const fingerprint = ({ ca, cert, key, servername, rejectUnauthorized }: TlsMaterial): string =>
   JSON.stringify([ca?.toString(), cert?.toString(), key?.toString(), servername, rejectUnauthorized]);
-
-/** Destroys a request when its deadline passes; the deadline can be moved. */
-class Deadline {
-  #timer: NodeJS.Timeout | undefined;
-  #expired: IdleTimeoutError | undefined;
-
-  constructor(private readonly kill: (reason: IdleTimeoutError) => void) {}
-
-  set(milliseconds: number): void {
-    this.clear();
-    this.#timer = setTimeout(() => {
-      this.#expired = new IdleTimeoutError(`no data within ${milliseconds / 1000} s`);
-      this.kill(this.#expired);
-    }, milliseconds);
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
-  }
-
-  /** The actual cause: a destroyed request only reports that it was aborted. */
-  explain(error: unknown): unknown {
-    return this.#expired ?? error;
-  }
-}
-
-/** Calls `late` where the socket takes too long to connect after the server's name was resolved. */
-const limitConnectTime = (
-  socket: Socket,
-  { hostname }: URL,
-  onTimeout: (reason: IdleTimeoutError) => void,
-): void => {
-  if (!socket.connecting) return;
-  let timer: NodeJS.Timeout | undefined;
-  const limitTime = (what: string, milliseconds: number): void => {
-    clearTimeout(timer);
-    const reason = new IdleTimeoutError(`no ${what} within ${milliseconds / 1000} s`);
-    timer = setTimeout(() => onTimeout(reason), milliseconds);
-  };
-  const begin = (): void => limitTime('connection', connectMilliseconds);
-  if (isIP(hostname.replace(/^\[|\]$/g, '')) === 0) socket.once('lookup', begin);
-  else begin();
-  const isSecure = socket instanceof TLSSocket;
-  if (isSecure) socket.once('connect', () => limitTime('TLS handshake', secureMilliseconds));
-  for (const end of [isSecure ? 'secureConnect' : 'connect', 'close'])
-    socket.once(end, () => clearTimeout(timer));
-};
 
 /** The cause of a lost connection may have broken idle ones without notice. */
 const closeIdleConnections = ({ freeSockets }: HttpAgent): void => {
@@ -158,6 +108,7 @@ const closeIdleConnections = ({ freeSockets }: HttpAgent): void => {
 };
 
 const toApiResponse = (response: IncomingMessage, deadline: Deadline): ApiResponse => ({
+  format: bodyFormat(response.headers['content-type']),
   setDeadline: (milliseconds) => deadline.set(milliseconds),
   async *[Symbol.asyncIterator]() {
     try {
@@ -179,9 +130,8 @@ const statusOf = async (response: ApiResponse): Promise<Status> => {
     if (bytes > largestStatusBytes) break;
     chunks.push(chunk);
   }
-  const text = Buffer.concat(chunks).toString('utf8');
   try {
-    return readStatus(JSON.parse(text));
+    return readStatus(response.format.object(Buffer.concat(chunks)));
   } catch {
     // A load balancer may answer in HTML or without a body; the HTTP status is enough.
     return {};
@@ -193,16 +143,22 @@ interface StartedResponse {
   readonly deadline: Deadline;
 }
 
+export interface ApiClientOptions {
+  /** Delays requests; without it they are sent at once. */
+  readonly limit?: RateLimiter | undefined;
+  readonly observer?: RequestObserver | undefined;
+  /** Whether to ask for protobuf rather than JSON; the default. */
+  readonly protobuf?: boolean | undefined;
+}
+
 /** Sends requests to one API server over a pool of persistent connections. */
 export class ApiClient implements Disposable {
   #agent: HttpAgent | undefined;
   #fingerprint = '';
 
-  /** `limit` delays requests; without it they are sent at once. */
   constructor(
     private readonly credentials: CredentialSource,
-    private readonly limit?: RateLimiter,
-    private readonly observer?: RequestObserver,
+    private readonly options: ApiClientOptions = {},
   ) {}
 
   /**
@@ -240,7 +196,7 @@ export class ApiClient implements Disposable {
   }
 
   async #attempt(path: string, change: Change | undefined, options: OpenOptions): Promise<ApiResponse> {
-    await this.limit?.acquire(options.signal);
+    await this.options.limit?.acquire(options.signal);
     options.signal.throwIfAborted();
     const credentials = await this.credentials.current();
     options.signal.throwIfAborted();
@@ -260,7 +216,7 @@ export class ApiClient implements Disposable {
       code = String(started.response.statusCode ?? 0);
       return started;
     } finally {
-      this.observer?.({ method: change?.method ?? 'GET', host: this.credentials.server.host, code });
+      this.options.observer?.({ method: change?.method ?? 'GET', host: this.credentials.server.host, code });
     }
   }
 
@@ -314,7 +270,7 @@ export class ApiClient implements Disposable {
       agent,
       method: change?.method ?? 'GET',
       headers: {
-        accept: 'application/json',
+        accept: this.options.protobuf === false ? jsonType : acceptProtobuf,
         ...(change && { 'content-type': change.contentType }),
         ...headers,
       },

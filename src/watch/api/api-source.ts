@@ -6,7 +6,7 @@ import type { Service, ServiceKey } from '../../model/service.js';
 import { ApiClient, ApiError, type CredentialSource, type RequestObserver } from './api-client.js';
 import type { ClusterStore } from '../store/cluster-store.js';
 import type { Collection } from './collection.js';
-import { largestObjectBytes, parseJson, Chunks } from './json-lines.js';
+import { largestObjectBytes, Chunks } from './json-lines.js';
 import { toEndpointSlice, toNode, toService } from '../objects/parse-objects.js';
 import { ProblemLog } from '../problem-log.js';
 import { Reflector } from './reflector.js';
@@ -25,6 +25,8 @@ export interface ApiSourceOptions {
   /** Requests to the API server (clientConnection.qps and .burst); undefined: no limit. */
   readonly rate?: RateLimitOptions;
   readonly requestObserver?: RequestObserver;
+  /** Whether to ask for protobuf rather than JSON; the default. */
+  readonly protobuf?: boolean | undefined;
 }
 
 const defaultNodeTimeoutMilliseconds = 10_000;
@@ -112,7 +114,7 @@ const readNodeState = async (client: ApiClient, name: string, signal: AbortSigna
       response.setDeadline(nodeResponseMilliseconds);
     }
     // A proxy or load balancer on the way may answer with something else than a Node.
-    toNode(parseJson(body.take()));
+    toNode(response.format.object(body.take()));
     return 'there';
   } catch (error) {
     // Another 404 (an API that is not served yet, a path of a load balancer) says nothing about the Node.
@@ -135,9 +137,13 @@ class ApiSource implements Source {
   #nodeTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: ApiSourceOptions) {
-    const { credentials, logger, rate, requestObserver } = options;
+    const { credentials, logger, rate, requestObserver, protobuf } = options;
     this.name = `API server ${credentials.server.host}`;
-    this.#client = new ApiClient(credentials, rate && new RateLimiter(rate), requestObserver);
+    this.#client = new ApiClient(credentials, {
+      limit: rate && new RateLimiter(rate),
+      observer: requestObserver,
+      protobuf,
+    });
     const problems = new ProblemLog(logger);
     this.#reports = (collection) => (object, found) => problems.report(`${collection} ${object}`, found);
   }

@@ -1,10 +1,10 @@
 import { messageOf } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
-import { ApiError, IdleTimeoutError, type ApiResponse, type ApiClient } from './api-client.js';
+import { ApiError, type ApiResponse, type ApiClient } from './api-client.js';
+import { IdleTimeoutError } from './deadlines.js';
 import { ListBuffer, type Collection } from './collection.js';
-import { BrokenStream, JsonLines } from './json-lines.js';
-import { ListSplitter } from './list-splitter.js';
+import { BrokenStream } from './json-lines.js';
 import { defaultTiming, type ReflectorTiming } from './reflector-timing.js';
 import {
   isStaleVersion,
@@ -202,17 +202,17 @@ export class Reflector<Key extends string, Value> {
   }
 
   async #readStream(response: ApiResponse, idleLimit: () => number): Promise<void> {
-    const lines = new JsonLines();
+    const events = response.format.events();
     response.setDeadline(idleLimit());
     for await (const chunk of response) {
       try {
-        for (const line of lines.push(chunk)) this.#handleEvent(readWatchEvent(line));
+        for (const event of events.push(chunk)) this.#handleEvent(readWatchEvent(event));
       } finally {
         this.#buffer.flush();
       }
       response.setDeadline(idleLimit());
     }
-    lines.finish();
+    events.finish();
   }
 
   #handleEvent({ type, object, version, endsInitialEvents }: WatchEvent): void {
@@ -252,7 +252,7 @@ export class Reflector<Key extends string, Value> {
   }
 
   async #readPage(response: ApiResponse): Promise<unknown> {
-    const splitter = new ListSplitter();
+    const splitter = response.format.list();
     response.setDeadline(this.#timing.response);
     for await (const chunk of response) {
       for (const item of splitter.push(chunk)) this.#buffer.upsert(item);

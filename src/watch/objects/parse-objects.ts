@@ -249,18 +249,21 @@ const endpoint = (entry: EndpointEntry, address: IpAddress, namespace: string): 
 });
 
 /** Only the first address counts: the API guarantees that all addresses of an endpoint are those of one pod. */
-const endpointsOf = (shape: EndpointSliceShape, namespace: string, report: Report): readonly Endpoint[] =>
-  (shape.endpoints ?? []).flatMap((entry, index) => {
-    const [first] = entry.addresses ?? [];
-    if (first === undefined) return [];
+const endpointsOf = (shape: EndpointSliceShape, namespace: string, report: Report): readonly Endpoint[] => {
+  const endpoints: Endpoint[] = [];
+  for (const [index, entry] of (shape.endpoints ?? []).entries()) {
+    const first = entry.addresses?.[0];
+    if (first === undefined) continue;
     const address = parseIp(first);
     if (address !== undefined && familyOf(address) === shape.addressType)
-      return [endpoint(entry, address, namespace)];
-    report(
-      `endpoints[${index}].addresses[0]: ${quote(first)} is not an ${shape.addressType} address; skipped`,
-    );
-    return [];
-  });
+      endpoints.push(endpoint(entry, address, namespace));
+    else
+      report(
+        `endpoints[${index}].addresses[0]: ${quote(first)} is not an ${shape.addressType} address; skipped`,
+      );
+  }
+  return endpoints;
+};
 
 const triggeredAtOf = ({ annotations }: EndpointSliceShape['metadata']): number | undefined =>
   Date.parse(annotations?.['endpoints.kubernetes.io/last-change-trigger-time'] ?? '') || undefined;

@@ -11,28 +11,28 @@ const texts = z.array(z.string()).nullish();
 /** Only the restrictions on names that our code relies on: an API server has more. */
 const objectName = z.string().regex(/^[^/%\s\p{C}]{1,253}$/u, 'no name of an object');
 
+const labelsShape = z.object({
+  'kubernetes.io/service-name': text,
+  'service.kubernetes.io/service-proxy-name': text,
+  'service.kubernetes.io/headless': text,
+  'topology.kubernetes.io/zone': text,
+});
+
+const annotationsShape = z.object({
+  'ipvs.kube-ipvs.dev/scheduler': text,
+  'ipvs.kube-ipvs.dev/drain-deadline': text,
+  'ipvs.kube-ipvs.dev/take-over-foreign': text,
+  'endpoints.kubernetes.io/last-change-trigger-time': text,
+});
+
 const metadataShape = z.object({
   namespace: objectName.or(z.literal('')).nullish(),
   name: objectName,
   uid: text,
   creationTimestamp: text,
   deletionTimestamp: text,
-  labels: z
-    .object({
-      'kubernetes.io/service-name': text,
-      'service.kubernetes.io/service-proxy-name': text,
-      'service.kubernetes.io/headless': text,
-      'topology.kubernetes.io/zone': text,
-    })
-    .nullish(),
-  annotations: z
-    .object({
-      'ipvs.kube-ipvs.dev/scheduler': text,
-      'ipvs.kube-ipvs.dev/drain-deadline': text,
-      'ipvs.kube-ipvs.dev/take-over-foreign': text,
-      'endpoints.kubernetes.io/last-change-trigger-time': text,
-    })
-    .nullish(),
+  labels: labelsShape.nullish(),
+  annotations: annotationsShape.nullish(),
 });
 
 // '' where the API reads it as an absent value. It does not for internalTrafficPolicy, addressType and an EndpointSlice's protocols.
@@ -105,14 +105,17 @@ const watchEventShape = z.object({
   object: z.unknown(),
 });
 
+const eventAnnotationsShape = z.object({ 'k8s.io/initial-events-end': text });
+
 const eventMetadataShape = z.object({
-  metadata: z
-    .object({
-      resourceVersion: text,
-      annotations: z.object({ 'k8s.io/initial-events-end': text }).nullish(),
-    })
-    .nullish(),
+  metadata: z.object({ resourceVersion: text, annotations: eventAnnotationsShape.nullish() }).nullish(),
 });
+
+/** The labels and annotations that kube-ipvs uses. */
+export const labelNames: ReadonlySet<string> = new Set(Object.keys(labelsShape.shape));
+export const annotationNames: ReadonlySet<string> = new Set(
+  [annotationsShape, eventAnnotationsShape].flatMap(({ shape }) => Object.keys(shape)),
+);
 
 const statusShape = z.object({
   message: text,
@@ -135,7 +138,7 @@ const listShape = z.object({
 export type ServiceShape = z.infer<typeof serviceShape>;
 export type EndpointSliceShape = z.infer<typeof endpointSliceShape>;
 export type NodeShape = z.infer<typeof nodeShape>;
-/** One line of a watch. */
+/** One event of a watch. */
 export interface WatchEvent {
   readonly type: z.infer<typeof watchEventShape>['type'];
   /** Unparsed. */
@@ -196,9 +199,9 @@ export const readList = reader('list', listShape);
 
 const readEventFrame = reader('watch event', watchEventShape);
 
-/** A line of a watch; an invalid one is a MalformedObject. Its object is not validated here: an invalid object does not break the stream. */
-export const readWatchEvent = (line: unknown): WatchEvent => {
-  const { type, object } = readEventFrame(line);
+/** An event of a watch; an invalid one is a MalformedObject. Its object is not validated here: an invalid object does not break the stream. */
+export const readWatchEvent = (event: unknown): WatchEvent => {
+  const { type, object } = readEventFrame(event);
   const metadata = eventMetadataShape.safeParse(object).data?.metadata;
   return {
     type,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { mock, test, type TestContext } from 'node:test';
 import { once } from 'node:events';
-import { ApiClient, IdleTimeoutError } from '../../../src/watch/api/api-client.js';
+import { ApiClient } from '../../../src/watch/api/api-client.js';
+import { IdleTimeoutError } from '../../../src/watch/api/deadlines.js';
 import { plainCredentials } from '../follower.js';
 
 /** A server that takes connections and never says a word. */

@@ -3,7 +3,7 @@ import { loadCredentials, type CredentialOptions } from '../../../src/watch/api/
 
 /** Lists Services with the credentials that the arguments say (JSON) and prints the outcome: run as it is, and bundled. */
 const options = JSON.parse(process.argv[2] ?? '{}') as CredentialOptions;
-using client = new ApiClient(loadCredentials(options));
+using client = new ApiClient(loadCredentials(options), { protobuf: false });
 const answer = await client.open('/api/v1/services?limit=1', {
   signal: new AbortController().signal,
   milliseconds: 5_000,

@@ -67,7 +67,7 @@ const list = async (client: ApiClient): Promise<string> => {
 };
 
 const listWith = async (options: CredentialOptions): Promise<string> => {
-  using client = new ApiClient(loadCredentials(options));
+  using client = new ApiClient(loadCredentials(options), { protobuf: false });
   return list(client);
 };
 
@@ -153,7 +153,7 @@ test('after 401 a token is fetched anew: from a rewritten kubeconfig, a token fi
   };
   const inline = kubeconfig(server.url, { token: 'first' });
   const clients = [inline, kubeconfig(server.url, { tokenFile }), kubeconfig(server.url, { exec })].map(
-    (path) => new ApiClient(loadCredentials({ kubeconfig: path })),
+    (path) => new ApiClient(loadCredentials({ kubeconfig: path }), { protobuf: false }),
   );
   for (const client of clients) assert.equal(await list(client), 'ServiceList');
   token = 'second';

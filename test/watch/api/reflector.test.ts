@@ -329,7 +329,7 @@ test('an object that makes no sense is skipped and keeps what it was, also throu
   await using follower = follow(server);
   await converged(follower, server);
   const before = follower.store.service(key('a'));
-  const broken = sampleService('a', { ports: [{ name: 'http', port: 'eighty' }] });
+  const broken = sampleService('a', { ports: [{ name: 'http', port: 80_000 }] });
   server.put(broken, sampleService('after'));
   await until('the next object', () => follower.store.service(key('after')) !== undefined);
   assert.deepEqual(follower.store.service(key('a')), before);

@@ -1,3 +1,4 @@
+import { jsonFormat } from '../../../src/watch/api/body-format.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../../src/base/log.js';
@@ -11,6 +12,7 @@ const endMark =
   '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7","annotations":{"k8s.io/initial-events-end":"true"}}}}\n';
 
 const answer = (text: string): ApiResponse => ({
+  format: jsonFormat,
   setDeadline: () => {},
   async *[Symbol.asyncIterator]() {
     yield Buffer.from(text);
@@ -19,6 +21,7 @@ const answer = (text: string): ApiResponse => ({
 
 /** One that brings nothing, and is reset after so many milliseconds. */
 const lostAfter = (clock: FakeClock, milliseconds: number): ApiResponse => ({
+  format: jsonFormat,
   setDeadline: () => {},
   async *[Symbol.asyncIterator]() {
     yield Buffer.alloc(0);
@@ -132,6 +135,7 @@ test('a list that is lost again and again is tried ever less often', async () =>
 
 test('a stream that was followed for a while makes the next failure a first one', async () => {
   const brokenLate = async (clock: FakeClock): Promise<ApiResponse> => ({
+    format: jsonFormat,
     setDeadline: () => {},
     async *[Symbol.asyncIterator]() {
       yield Buffer.alloc(0);

@@ -95,7 +95,7 @@ const told = (log: RecordingLog): ReadonlySet<string> =>
 
 for (const watchList of ['served', 'refused'] as const)
   test(`API server, streaming lists ${watchList}: every refused object is told of by name, all others are followed`, async () => {
-    await using server = await ApiServer.start({ watchList });
+    await using server = await ApiServer.start({ watchList, format: 'json' });
     const log = new RecordingLog();
     const put = (from: number, to: number): void => {
       for (const [index, { kind, object }] of samples.slice(from, to).entries())
@@ -172,7 +172,7 @@ const huge = 1_000_000;
 const numbers = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
 
 test('what is beyond all measure is told of in few words, and holds up nobody', async () => {
-  await using server = await ApiServer.start();
+  await using server = await ApiServer.start({ format: 'json' });
   const log = new RecordingLog();
   const long = 'x'.repeat(huge);
   const ports = numbers(6_000).map((port) => ({ name: `p${port}`, protocol: 'TCP', port: port + 1 }));

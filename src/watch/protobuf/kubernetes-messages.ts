@@ -1,0 +1,160 @@
+import { annotationNames, labelNames } from '../objects/schemas.js';
+import {
+  bool,
+  entries,
+  int32,
+  int64,
+  MessageType,
+  repeated,
+  single,
+  text,
+  type FieldType,
+  type MessageReader,
+} from './message.js';
+import { shared } from './shared.js';
+
+/** A text that many objects have. */
+const sharedText = shared(text);
+
+// The fields that kube-ipvs uses, by their numbers in the generated.proto files of k8s.io/api and k8s.io/apimachinery.
+// Decoded messages have the structure of the JSON form, so src/watch/objects reads both.
+
+const seconds = new MessageType({ 1: single('seconds', int64) });
+
+/** meta/v1 Time, decoded as in JSON; undefined for the zero time. */
+const time: FieldType<string | undefined> = {
+  wireType: seconds.wireType,
+  read: (reader: MessageReader) => {
+    const value = seconds.read(reader)['seconds'];
+    return typeof value === 'number' ? new Date(value * 1000).toISOString() : undefined;
+  },
+};
+
+const objectMeta = new MessageType({
+  1: single('name', text),
+  3: single('namespace', sharedText),
+  5: single('uid', text),
+  6: single('resourceVersion', text),
+  8: single('creationTimestamp', time),
+  9: single('deletionTimestamp', time),
+  11: entries('labels', labelNames),
+  12: entries('annotations', annotationNames),
+});
+
+const servicePort = new MessageType({
+  1: single('name', text),
+  2: single('protocol', text),
+  3: single('port', int32),
+  5: single('nodePort', int32),
+});
+
+const clientIpConfig = new MessageType({ 1: single('timeoutSeconds', int32) });
+
+const serviceSpec = new MessageType({
+  1: repeated('ports', servicePort),
+  3: single('clusterIP', text),
+  4: single('type', text),
+  5: repeated('externalIPs', text),
+  7: single('sessionAffinity', text),
+  9: repeated('loadBalancerSourceRanges', text),
+  11: single('externalTrafficPolicy', text),
+  12: single('healthCheckNodePort', int32),
+  14: single('sessionAffinityConfig', new MessageType({ 1: single('clientIP', clientIpConfig) })),
+  18: repeated('clusterIPs', text),
+  19: repeated('ipFamilies', text),
+  22: single('internalTrafficPolicy', text),
+});
+
+const ingress = new MessageType({ 1: single('ip', text), 3: single('ipMode', text) });
+
+const service = new MessageType({
+  1: single('metadata', objectMeta),
+  2: single('spec', serviceSpec),
+  3: single(
+    'status',
+    new MessageType({ 1: single('loadBalancer', new MessageType({ 1: repeated('ingress', ingress) })) }),
+  ),
+});
+
+const conditions = new MessageType({
+  1: single('ready', bool),
+  2: single('serving', bool),
+  3: single('terminating', bool),
+});
+
+const named = new MessageType({ 1: single('name', text) });
+
+const hints = new MessageType({ 1: repeated('forZones', named), 2: repeated('forNodes', named) });
+
+const endpoint = new MessageType({
+  1: repeated('addresses', text),
+  2: single('conditions', shared(conditions)),
+  4: single(
+    'targetRef',
+    new MessageType({
+      1: single('kind', sharedText),
+      2: single('namespace', sharedText),
+      3: single('name', text),
+    }),
+  ),
+  6: single('nodeName', sharedText),
+  7: single('zone', sharedText),
+  8: single('hints', shared(hints)),
+});
+
+const endpointSlice = new MessageType({
+  1: single('metadata', objectMeta),
+  2: repeated('endpoints', endpoint),
+  3: repeated(
+    'ports',
+    new MessageType({ 1: single('name', text), 2: single('protocol', text), 3: single('port', int32) }),
+  ),
+  4: single('addressType', text),
+});
+
+const nodeSpec = new MessageType({
+  1: single('podCIDR', text),
+  5: repeated('taints', new MessageType({ 1: single('key', text) })),
+  7: repeated('podCIDRs', text),
+});
+
+const node = new MessageType({
+  1: single('metadata', objectMeta),
+  2: single('spec', nodeSpec),
+  3: single(
+    'status',
+    new MessageType({
+      5: repeated('addresses', new MessageType({ 1: single('type', text), 2: single('address', text) })),
+    }),
+  ),
+});
+
+const statusDetails = new MessageType({
+  1: single('name', text),
+  3: single('kind', text),
+  4: repeated('causes', new MessageType({ 1: single('reason', text) })),
+  5: single('retryAfterSeconds', int32),
+});
+
+const status = new MessageType({
+  3: single('message', text),
+  4: single('reason', text),
+  5: single('details', statusDetails),
+  6: single('code', int32),
+});
+
+const messages = new Map([
+  ['Service', service],
+  ['EndpointSlice', endpointSlice],
+  ['Node', node],
+  ['Status', status],
+]);
+
+/** The message of a kind; undefined for a kind that kube-ipvs does not read. */
+export const messageOf = (kind: string): MessageType | undefined => messages.get(kind);
+
+/** meta/v1 ListMeta: field 1 of each list. The items are field 2. */
+export const listMeta = new MessageType({ 2: single('resourceVersion', text), 3: single('continue', text) });
+
+/** runtime TypeMeta: field 1 of the envelope. */
+export const typeMeta = new MessageType({ 2: single('kind', text) });
