@@ -1,6 +1,4 @@
-import { createRequire } from 'node:module';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { loadBinary } from './load-binary.js';
 
 /**
  * Netlink sockets by file descriptor (native-shims/netlink-socket.c). No function blocks. Where a system call fails, an Error
@@ -34,25 +32,7 @@ export interface NativeShims {
   close(descriptor: number): void;
 }
 
-/** Beside a bundle (dist/), beside its chunks (dist/chunks/), and for compiled files (build/native-shims/). */
-const candidates = ['./native-shims.node', '../native-shims.node', '../../dist/native-shims.node'];
-
 let loaded: NativeShims | undefined;
 
 /** Loads the binary once. Throws an Error with the command that builds it where it is missing or does not load. */
-export const nativeShims = (): NativeShims => {
-  if (loaded !== undefined) return loaded;
-  const found = candidates.map((path) => fileURLToPath(new URL(path, import.meta.url))).find(existsSync);
-  if (found === undefined)
-    throw new Error(
-      'native-shims.node is missing. Build it with: node scripts/build-native.mjs (needs a C compiler; on Debian: apt-get install gcc libc6-dev linux-libc-dev)',
-    );
-  try {
-    loaded = createRequire(import.meta.url)(found) as NativeShims;
-  } catch (cause) {
-    throw new Error(`${found} does not load. Build it again with: node scripts/build-native.mjs --force`, {
-      cause,
-    });
-  }
-  return loaded;
-};
+export const nativeShims = (): NativeShims => (loaded ??= loadBinary('native-shims') as NativeShims);

@@ -1,5 +1,6 @@
-// Bundles src/cli/main.ts to dist/kube-ipvs.js, in chunks so that a command loads only what it needs, and compiles native-shims to
-// dist/native-shims.node. At run time dist/ needs only node_modules/netlink.
+// Bundles src/cli/main.ts to dist/kube-ipvs.js, in chunks so that a command loads only what it needs, and builds the native modules
+// (scripts/build-native.mjs). At run time dist/ needs no package. dist/packages.json and dist/THIRD-PARTY-NOTICES.txt say whose code
+// is in the bundle.
 import {
   chmodSync,
   existsSync,
@@ -15,6 +16,7 @@ import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { bundledPackages, thirdPartyNotices } from './bundled-packages.mjs';
 import { bundling } from './bundling.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -29,18 +31,20 @@ const releaseDate = () => {
   return statSync(`${root}package.json`).mtime.toISOString().slice(0, 10);
 };
 
-const { outputFiles } = await build({
+const { outputFiles, metafile } = await build({
   absWorkingDir: root,
   entryPoints: { 'kube-ipvs': 'src/cli/main.ts' },
   outdir: 'dist',
   write: false,
+  metafile: true,
   chunkNames: 'chunks/[name]-[hash]',
   bundle: true,
   splitting: true,
   ...bundling,
+  // The bundle has the paths of modules. They must not depend on the directory, even where node_modules is a link.
+  preserveSymlinks: true,
   minifySyntax: true,
   minifyWhitespace: true,
-  external: ['netlink'],
   define: { KUBE_IPVS_VERSION: JSON.stringify(version), KUBE_IPVS_DATE: JSON.stringify(releaseDate()) },
   logLevel: 'warning',
   legalComments: 'none',
@@ -52,12 +56,17 @@ const program = `${root}dist/kube-ipvs.js`;
 const chunks = `${root}dist/chunks`;
 mkdirSync(chunks, { recursive: true });
 const isProgram = ({ path }) => Number(path === program);
-for (const file of outputFiles.toSorted((a, b) => isProgram(a) - isProgram(b))) {
-  if (existsSync(file.path) && readFileSync(file.path).equals(file.contents)) continue;
-  const temporary = `${root}dist/.${basename(file.path)}.${process.pid}`;
-  writeFileSync(temporary, file.contents);
-  renameSync(temporary, file.path);
-}
+const replaceFile = (path, contents) => {
+  if (existsSync(path) && readFileSync(path).equals(contents)) return;
+  const temporary = `${root}dist/.${basename(path)}.${process.pid}`;
+  writeFileSync(temporary, contents);
+  renameSync(temporary, path);
+};
+const packages = bundledPackages(root, metafile);
+replaceFile(`${root}dist/packages.json`, Buffer.from(`${JSON.stringify(packages, undefined, 2)}\n`));
+replaceFile(`${root}dist/THIRD-PARTY-NOTICES.txt`, Buffer.from(thirdPartyNotices(root, packages, metafile)));
+for (const { path, contents } of outputFiles.toSorted((a, b) => isProgram(a) - isProgram(b)))
+  replaceFile(path, Buffer.from(contents));
 chmodSync(program, 0o755);
 const made = new Set(outputFiles.map(({ path }) => basename(path)));
 for (const name of readdirSync(chunks)) if (!made.has(name)) rmSync(`${chunks}/${name}`, { force: true });

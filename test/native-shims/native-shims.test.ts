@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -130,7 +130,9 @@ describe('building and loading', () => {
   mkdirSync(join(folder, 'native-shims'));
   for (const file of ['scripts/build-native.mjs', 'native-shims/netlink-socket.c', 'native-shims/node-api.h'])
     cpSync(join(root, file), join(folder, file));
-  cpSync(join(root, 'build/native-shims/index.js'), join(folder, 'build/native-shims/index.js'));
+  for (const file of ['index.js', 'load-binary.js'])
+    cpSync(join(root, 'build/native-shims', file), join(folder, 'build/native-shims', file));
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
   const load = (): string =>
@@ -162,6 +164,7 @@ describe('building and loading', () => {
     const first = runScript(folder);
     assert.deepEqual([first.status, first.stderr], [0, '']);
     assert.match(first.stdout, /dist\/native-shims\.node built with/);
+    assert.ok(existsSync(join(folder, 'dist/netlink.node')));
     const built = statSync(join(folder, 'dist/native-shims.node')).mtimeMs;
     const second = runScript(folder);
     assert.deepEqual([second.status, second.stdout, second.stderr], [0, '', '']);
