@@ -9,7 +9,7 @@ import { fullName } from './image-name.mjs';
 import { imageLayers, imageUser } from './root-files.mjs';
 import { tarOf } from './tar.mjs';
 
-const { version, description } = JSON.parse(
+const { version, description, license } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 );
 const { values } = parseArgs({
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     name: { type: 'string', default: `kube-ipvs:${version}` },
     output: { type: 'string', default: 'dist' },
     root: { type: 'string' },
-    arch: { type: 'string', default: process.arch },
+    arch: { type: 'string', multiple: true, default: [process.arch] },
   },
 });
 
@@ -30,7 +30,7 @@ const architectures = { x64: 'amd64', arm64: 'arm64' };
 /** Unpacks the layers in order, with file capabilities. */
 const writeRoot = (directory) => {
   mkdirSync(directory);
-  for (const { entries } of imageLayers(values.arch)) {
+  for (const { entries } of imageLayers(values.arch[0])) {
     const options = ['--xattrs', '--xattrs-include=security.capability', '--same-owner', '-p'];
     const { status } = spawnSync('tar', ['-x', ...options, '-C', directory], {
       input: tarOf(entries),
@@ -43,14 +43,19 @@ const writeRoot = (directory) => {
 /** The image specification's media types and names (opencontainers image-spec v1). */
 const mediaType = (what) => `application/vnd.oci.image.${what}`;
 
-const buildImage = () => {
+const created = '1970-01-01T00:00:00Z';
+
+const pathOf = ({ digest }) => `blobs/${digest.replace(':', '/')}`;
+
+/** The image for one architecture: its blobs by path, and the descriptor of its manifest. */
+const buildImage = (arch) => {
   const blobs = new Map();
   const descriptor = (type, bytes) => {
-    const digest = digestOf(bytes);
-    blobs.set(`blobs/${digest.replace(':', '/')}`, bytes);
-    return { mediaType: mediaType(type), digest, size: bytes.length };
+    const described = { mediaType: mediaType(type), digest: digestOf(bytes), size: bytes.length };
+    blobs.set(pathOf(described), bytes);
+    return described;
   };
-  const layers = imageLayers(values.arch).map(({ what, entries }) => {
+  const layers = imageLayers(arch).map(({ what, entries }) => {
     const archive = tarOf(entries);
     return {
       what,
@@ -59,28 +64,7 @@ const buildImage = () => {
       blob: descriptor('layer.v1.tar+gzip', gzipSync(archive, { level: 6 })),
     };
   });
-  const created = '1970-01-01T00:00:00Z';
-  const config = descriptor(
-    'config.v1+json',
-    json({
-      created,
-      architecture: architectures[values.arch],
-      os: 'linux',
-      config: {
-        User: imageUser,
-        Env: ['PATH=/usr/local/bin:/usr/bin'],
-        Entrypoint: ['/usr/local/bin/kube-ipvs'],
-        WorkingDir: '/',
-        Labels: {
-          'org.opencontainers.image.title': 'kube-ipvs',
-          'org.opencontainers.image.description': description,
-          'org.opencontainers.image.version': version,
-        },
-      },
-      rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
-      history: layers.map(({ what }) => ({ created, created_by: 'scripts/image', comment: what })),
-    }),
-  );
+  const config = descriptor('config.v1+json', json(configOf(arch, layers)));
   const manifest = descriptor(
     'manifest.v1+json',
     json({
@@ -90,29 +74,77 @@ const buildImage = () => {
       layers: layers.map(({ blob }) => blob),
     }),
   );
-  const annotations = {
-    // The tag, by which skopeo chooses an image in a layout.
-    'org.opencontainers.image.ref.name': name.split(':').at(-1),
-    // The name that ctr, podman and docker with containerd's store give an imported image.
-    'io.containerd.image.name': name,
-  };
-  const layout = new Map([
-    ['oci-layout', json({ imageLayoutVersion: '1.0.0' })],
-    [
-      'index.json',
-      json({
-        schemaVersion: 2,
-        mediaType: mediaType('index.v1+json'),
-        manifests: [{ ...manifest, annotations }],
-      }),
-    ],
-    ...blobs,
-  ]);
-  // In addition to the layout, the format of `docker save` for `docker load` and `podman load`.
-  const path = ({ digest }) => `blobs/${digest.replace(':', '/')}`;
-  const saved = [{ Config: path(config), RepoTags: [name], Layers: layers.map(({ blob }) => path(blob)) }];
-  return { layout, archive: new Map([...layout, ['manifest.json', json(saved)]]), layers, manifest };
+  return { arch, blobs, layers, config, manifest };
 };
+
+const configOf = (arch, layers) => ({
+  created,
+  architecture: architectures[arch],
+  os: 'linux',
+  config: {
+    User: imageUser,
+    Env: ['PATH=/usr/local/bin:/usr/bin'],
+    Entrypoint: ['/usr/local/bin/kube-ipvs'],
+    WorkingDir: '/',
+    Labels: {
+      'org.opencontainers.image.title': 'kube-ipvs',
+      'org.opencontainers.image.description': description,
+      'org.opencontainers.image.version': version,
+      'org.opencontainers.image.licenses': license,
+    },
+  },
+  rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
+  history: layers.map(({ what }) => ({ created, created_by: 'scripts/image', comment: what })),
+});
+
+const annotations = {
+  // The tag, by which skopeo chooses an image in a layout.
+  'org.opencontainers.image.ref.name': name.split(':').at(-1),
+  // The name that ctr, podman and docker with containerd's store give an imported image.
+  'io.containerd.image.name': name,
+};
+
+const indexOf = (manifests) => json({ schemaVersion: 2, mediaType: mediaType('index.v1+json'), manifests });
+
+/** An OCI image layout. Its only entry is the image, or for several architectures their image index. */
+const layoutOf = (images) => {
+  const blobs = images.flatMap((image) => [...image.blobs]);
+  const platformed = images.map(({ arch, manifest }) => ({
+    ...manifest,
+    platform: { architecture: architectures[arch], os: 'linux' },
+  }));
+  const nested = indexOf(platformed);
+  const entry =
+    images.length === 1
+      ? images[0].manifest
+      : { mediaType: mediaType('index.v1+json'), digest: digestOf(nested), size: nested.length };
+  return {
+    entry,
+    files: new Map([
+      ['oci-layout', json({ imageLayoutVersion: '1.0.0' })],
+      ['index.json', indexOf([{ ...entry, annotations }])],
+      ...(images.length === 1 ? [] : [[pathOf(entry), nested]]),
+      ...blobs,
+    ]),
+  };
+};
+
+/** In addition to the layout, the format of `docker save` for `docker load` and `podman load`, which knows one architecture. */
+const savedFiles = ([image, ...more]) =>
+  more.length > 0
+    ? []
+    : [
+        [
+          'manifest.json',
+          json([
+            {
+              Config: pathOf(image.config),
+              RepoTags: [name],
+              Layers: image.layers.map(({ blob }) => pathOf(blob)),
+            },
+          ]),
+        ],
+      ];
 
 const writeLayout = (directory, files) => {
   const temporary = `${directory}.${process.pid}`;
@@ -124,16 +156,28 @@ const writeLayout = (directory, files) => {
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-if (values.root === undefined) {
-  const { layout, archive, layers, manifest } = buildImage();
-  const output = resolve(values.output);
+/** Writes DIR/image and DIR/image.tar, and prints what is in them. */
+const writeImage = (output) => {
+  const images = values.arch.map(buildImage);
+  const { entry, files: layout } = layoutOf(images);
   mkdirSync(output, { recursive: true });
   writeLayout(join(output, 'image'), layout);
   const directories = ['blobs', 'blobs/sha256'].map((path) => ({ path, kind: 'directory', mode: 0o755 }));
-  const files = [...archive].map(([path, content]) => ({ path, kind: 'file', mode: 0o644, content }));
+  const files = [...layout, ...savedFiles(images)].map(([path, content]) => ({
+    path,
+    kind: 'file',
+    mode: 0o644,
+    content,
+  }));
   writeFileSync(join(output, `image.tar.${process.pid}`), tarOf([...directories, ...files]));
   renameSync(join(output, `image.tar.${process.pid}`), join(output, 'image.tar'));
-  for (const { what, size, blob } of layers)
-    console.log(`${what.padEnd(10)} ${megabytes(size)}, ${megabytes(blob.size)} compressed`);
-  console.log(`${name} ${manifest.digest}\n${join(output, 'image')}\n${join(output, 'image.tar')}`);
-} else writeRoot(values.root);
+  for (const { arch, layers } of images)
+    for (const { what, size, blob } of layers)
+      console.log(
+        `${architectures[arch]} ${what.padEnd(10)} ${megabytes(size)}, ${megabytes(blob.size)} compressed`,
+      );
+  console.log(`${name} ${entry.digest}\n${join(output, 'image')}\n${join(output, 'image.tar')}`);
+};
+
+if (values.root === undefined) writeImage(resolve(values.output));
+else writeRoot(values.root);

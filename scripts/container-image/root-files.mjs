@@ -1,14 +1,13 @@
 // The contents of the container image: two layers of tar entries (tar.mjs). The first has Node.js and its libraries, the second
 // kube-ipvs, so a new version changes only the small layer.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { debianPackagesOf, foreignRoot } from './debian-packages.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const require = createRequire(join(root, 'package.json'));
 
 /** The user of the image; no user of a node has this number. */
 const userId = 65532;
@@ -65,35 +64,41 @@ const stripped = (path, arch) => {
 const ownLibrariesOf = (path) =>
   [...output('ldd', path).matchAll(/(?:=> |^\s*)(\/\S+) \(0x/gm)].map(([, library]) => library);
 
-/** Another architecture: the same, by the names that the binaries need; `folder` has the libraries. */
-const foreignLibrariesOf = (path, folder) => {
+/** Another architecture: the libraries by the names that the binary needs, and those that they need. */
+const foreignLibrariesOf = (path, fileOf) => {
   const names = new Set();
   const visit = (binary) => {
     for (const [, name] of output('readelf', '-d', binary).matchAll(/\(NEEDED\).*\[(.*)\]/g))
       if (!names.has(name)) {
         names.add(name);
-        visit(join(folder, name));
+        visit(fileOf(name));
       }
   };
   visit(path);
   return [...names];
 };
 
+/** Where programs look for a library by its name. */
+const libraryFolder = (name, arch) => {
+  if (name === 'ld-linux-aarch64.so.1') return 'lib';
+  return name.startsWith('ld-linux-') ? 'lib64' : `lib/${triples[arch]}`;
+};
+
 /** The shared libraries of binaries and their loader: the path where the loader looks for each, and the file here. */
 const librariesOf = (binaries, arch) => {
   if (arch === process.arch)
     return new Map(binaries.flatMap(ownLibrariesOf).map((path) => [path.slice(1), path]));
-  const folder = `/usr/${triples[arch]}/lib`;
-  const home = (name) =>
-    name === 'ld-linux-aarch64.so.1'
-      ? 'lib'
-      : name.startsWith('ld-linux-')
-        ? 'lib64'
-        : `lib/${triples[arch]}`;
+  const root = foreignRoot(arch);
+  const fileOf = (name) => {
+    const folders = [`lib/${triples[arch]}`, `usr/lib/${triples[arch]}`];
+    const found = folders.map((folder) => join(root, folder, name)).find(existsSync);
+    if (found === undefined) throw new Error(`scripts/debian-libraries ${arch} has no ${name}`);
+    return found;
+  };
   return new Map(
     binaries
-      .flatMap((binary) => foreignLibrariesOf(binary, folder))
-      .map((name) => [`${home(name)}/${name}`, join(folder, name)]),
+      .flatMap((binary) => foreignLibrariesOf(binary, fileOf))
+      .map((name) => [`${libraryFolder(name, arch)}/${name}`, fileOf(name)]),
   );
 };
 
@@ -112,44 +117,41 @@ const withParents = (entries) => {
   return [...entries, ...[...missing].map((path) => directory(path))];
 };
 
-const netlinkPackage = (arch) => {
-  const from = dirname(require.resolve('netlink/package.json'));
-  const gypBuild = dirname(require.resolve('node-gyp-build/package.json', { paths: [from] }));
-  const prebuilt = `prebuilds/linux-${arch}/node.napi.node`;
-  const scripts = filesBelow(join(from, 'dist')).filter((path) => path.endsWith('.js'));
-  return {
-    native: join(from, prebuilt),
-    files: [
-      ...[...scripts, ...['package.json', 'LICENSE', prebuilt].map((name) => join(from, name))].map(
-        (path) => [`${home}/node_modules/netlink${path.slice(from.length)}`, path],
-      ),
-      ...['index.js', 'node-gyp-build.js', 'package.json', 'LICENSE'].map((name) => [
-        `${home}/node_modules/node-gyp-build/${name}`,
-        join(gypBuild, name),
-      ]),
-    ],
-  };
-};
-
-/** Where scripts/build-native.mjs puts the binary for an architecture. */
-const nativeShims = (arch) => join(root, 'dist', arch === process.arch ? '' : arch, 'native-shims.node');
+/** The binaries that scripts/build-native.mjs makes for an architecture, by their names in the image. */
+export const nativeModules = (arch) =>
+  ['native-shims.node', 'netlink.node'].map((name) => [
+    name,
+    join(root, 'dist', arch === process.arch ? '' : arch, name),
+  ]);
 
 const programFiles = (arch) => [
+  [`${home}/LICENSE`, join(root, 'LICENSE')],
+  [`${home}/dist/THIRD-PARTY-NOTICES.txt`, join(root, 'dist/THIRD-PARTY-NOTICES.txt')],
   [`${home}/dist/kube-ipvs.js`, join(root, 'dist/kube-ipvs.js')],
-  [`${home}/dist/native-shims.node`, nativeShims(arch)],
+  ...nativeModules(arch).map(([name, path]) => [`${home}/dist/${name}`, path]),
   ...filesBelow(join(root, 'dist/chunks')).map((path) => [
     `${home}/dist/chunks/${path.slice(join(root, 'dist/chunks/').length)}`,
     path,
   ]),
 ];
 
-const nodeLayer = (nativeModules, arch) => {
-  // The locked version, which is the tested one, whatever this machine has.
-  const node = output(join(root, 'scripts/runtime'), '--arch', arch).trim();
-  const libraries = librariesOf([node, ...nativeModules], arch);
+/** The `node` of the locked version, which is the tested one, whatever this machine has. */
+const shippedNode = (arch) => output(join(root, 'scripts/runtime'), '--arch', arch).trim();
+
+/** The shared libraries of the image for an architecture: the path in the image, and the file here. */
+export const imageLibraries = (arch) =>
+  librariesOf([shippedNode(arch), ...nativeModules(arch).map(([, path]) => path)], arch);
+
+const nodeLayer = (arch) => {
+  const node = shippedNode(arch);
+  const libraries = imageLibraries(arch);
   return withParents([
     { ...file('usr/bin/node', stripped(node, arch), 0o755), capabilities: netAdmin() },
+    file('usr/share/doc/nodejs/LICENSE', readFileSync(join(dirname(node), '../LICENSE'))),
     ...[...libraries].map(([path, from]) => file(path, readFileSync(from), 0o755)),
+    ...debianPackagesOf([...libraries.values()]).map(({ name, copyright }) =>
+      file(`usr/share/doc/${name}/copyright`, readFileSync(copyright)),
+    ),
     file('etc/passwd', `root:x:0:0::/:/none\nkube-ipvs:x:${userId}:${userId}::/:/none\n`),
     file('etc/group', `root:x:0:\nkube-ipvs:x:${userId}:\n`),
     // To resolve the name of an API server in a kubeconfig.
@@ -165,9 +167,9 @@ const nodeLayer = (nativeModules, arch) => {
 /** The first line of the script must name a file of the image, which has no /usr/bin/env. */
 const programScript = (text) => text.replace(/^#!.*/, '#!/usr/bin/node');
 
-const programLayer = (netlinkFiles, arch) =>
+const programLayer = (arch) =>
   withParents([
-    ...[...programFiles(arch), ...netlinkFiles].map(([path, from]) =>
+    ...programFiles(arch).map(([path, from]) =>
       path.endsWith('/kube-ipvs.js')
         ? file(path, programScript(readFileSync(from, 'utf8')), 0o755)
         : file(path, readFileSync(from)),
@@ -179,10 +181,7 @@ const programLayer = (netlinkFiles, arch) =>
   ]);
 
 /** The layers for an architecture (x64, arm64), lowest first. Throws if dist/ is not built or a tool is missing. */
-export const imageLayers = (arch) => {
-  const { native, files } = netlinkPackage(arch);
-  return [
-    { what: 'Node.js', entries: nodeLayer([native, nativeShims(arch)], arch) },
-    { what: 'kube-ipvs', entries: programLayer(files, arch) },
-  ];
-};
+export const imageLayers = (arch) => [
+  { what: 'Node.js', entries: nodeLayer(arch) },
+  { what: 'kube-ipvs', entries: programLayer(arch) },
+];

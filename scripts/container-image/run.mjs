@@ -28,6 +28,10 @@ const must = (command, ...args) => {
   if (status !== 0) throw new Error(`${command} ${args[0]}: ${error?.message ?? `status ${status}`}`);
 };
 
+const blobPath = (digest) => `blobs/${digest.replace(':', '/')}`;
+/** The names of the image specification (GOARCH). */
+const architectures = { x64: 'amd64', arm64: 'arm64' };
+
 /** Unpacks the layers and returns the image's configuration. */
 const unpack = () => {
   const image = join(work, 'image');
@@ -35,12 +39,19 @@ const unpack = () => {
   mkdirSync(rootDirectory);
   must('tar', '-xf', resolve(values.image), '-C', image);
   const read = (path) => JSON.parse(readFileSync(join(image, path), 'utf8'));
-  const [{ Config, Layers }] = read('manifest.json');
+  const readBlob = ({ digest }) => read(blobPath(digest));
+  const [entry] = read('index.json').manifests;
+  const described = entry.mediaType.includes('.index.')
+    ? readBlob(entry).manifests.find(({ platform }) => platform.architecture === architectures[process.arch])
+    : entry;
+  if (described === undefined) throw new Error(`${values.image} has no image for ${process.arch}`);
+  const { config, layers } = readBlob(described);
   const asInTheArchive = ['--xattrs', '--xattrs-include=security.capability', '--same-owner', '-p'];
-  for (const layer of Layers) must('tar', '-xzf', join(image, layer), '-C', rootDirectory, ...asInTheArchive);
-  const { config } = read(Config);
+  for (const { digest } of layers)
+    must('tar', '-xzf', join(image, blobPath(digest)), '-C', rootDirectory, ...asInTheArchive);
+  const settings = readBlob(config).config;
   rmSync(image, { recursive: true });
-  return config;
+  return settings;
 };
 
 /** By number (include/uapi/linux/capability.h). */

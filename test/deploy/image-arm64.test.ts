@@ -52,7 +52,7 @@ test('the image declares arm64, and every binary in it is for arm64', () => {
     'lib/ld-linux-aarch64.so.1',
     'lib/aarch64-linux-gnu/libatomic.so.1',
     'usr/lib/kube-ipvs/dist/native-shims.node',
-    'usr/lib/kube-ipvs/node_modules/netlink/prebuilds/linux-arm64/node.napi.node',
+    'usr/lib/kube-ipvs/dist/netlink.node',
   ])
     assert.ok(paths.includes(path), path);
 });
@@ -78,7 +78,7 @@ test('both native modules load, and a netlink socket opens', () => {
   const home = join(files, 'usr/lib/kube-ipvs');
   const { status, stdout, stderr } = run(
     '-e',
-    `require(process.argv[1] + '/node_modules/netlink/prebuilds/linux-arm64/node.napi.node');
+    `require(process.argv[1] + '/dist/netlink.node');
      const shims = require(process.argv[1] + '/dist/native-shims.node');
      const route = 0;
      console.log(process.arch, shims.portId(shims.openSocket(route)) > 0);`,
