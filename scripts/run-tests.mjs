@@ -29,7 +29,7 @@ const guestNode = ['--min-semi-space-size=32', '--max-semi-space-size=32'];
 
 const isKernelTest = (file) => file.startsWith(join('test', 'kernel') + '/');
 /** These tests run scripts, which choose their Node.js themselves, so one run is enough. */
-const isScriptTest = (file) => /^test\/(scripts\/|deploy\/image)/.test(file);
+const isScriptTest = (file) => /^test\/(scripts\/|deploy\/(image|release|chart))/.test(file);
 /** The line `// lab: OPTIONS` of a test gives options for its guest, such as `-K initcall_blacklist=ip_vs_init`. */
 const labOptions = (file) => /^\/\/ lab: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(' ') ?? [];
 /** In virtual time the guest's clock stops while a process computes, so a busy machine does not shorten any wait. */

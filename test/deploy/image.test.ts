@@ -8,7 +8,6 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
-import { readKustomization } from '../support/kustomization.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const script = join(root, 'scripts/image');
@@ -79,8 +78,9 @@ test('the layout is complete: every descriptor matches its blob, and there are n
 });
 
 test('its stored name is the one that a kubelet looks up: the name in the manifests, with the registry', () => {
-  const [used] = readKustomization(join(root, 'deploy/base')).images;
-  assert.equal(`docker.io/library/${used?.name}:${used?.newTag}`, storedName);
+  const manifest = readFileSync(join(root, 'deploy/base/daemonset.yaml'), 'utf8');
+  const used = [...manifest.matchAll(/image: "(.*)"/g)].map(([, name]) => `docker.io/library/${name}`);
+  assert.deepEqual(new Set(used), new Set([storedName]));
   assert.deepEqual(image().top.annotations, {
     'io.containerd.image.name': storedName,
     'org.opencontainers.image.ref.name': version,
@@ -160,6 +160,8 @@ test('the Containerfile and scripts/image start the same program', () => {
   );
   // scripts/image also writes its files; test/kernel/image.test.ts runs them.
   assert.ok(lines.some((line) => line.endsWith('scripts/image --root /image')));
+  // scripts/image puts it into the image.
+  assert.ok(lines.some((line) => /^COPY .*\bLICENSE\b/.test(line)));
   for (const line of lines)
     for (const source of /^COPY ((?!--).*) \S+$/.exec(line)?.[1]?.split(' ') ?? [])
       assert.ok(readdirSync(root).includes(source), source);

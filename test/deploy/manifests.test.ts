@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { V1ClusterRole, V1ClusterRoleBinding, V1ConfigMap, V1DaemonSet } from '@kubernetes/client-node';
+import type {
+  V1ClusterRole,
+  V1ClusterRoleBinding,
+  V1ConfigMap,
+  V1DaemonSet,
+  V1Role,
+} from '@kubernetes/client-node';
 import { schemaFaults } from '../support/kubernetes-schema.js';
 import { readKustomization, type Manifest } from '../support/kustomization.js';
 
@@ -21,12 +27,15 @@ const types: Readonly<Record<string, string>> = {
   'apps/v1 DaemonSet': 'V1DaemonSet',
   'rbac.authorization.k8s.io/v1 ClusterRole': 'V1ClusterRole',
   'rbac.authorization.k8s.io/v1 ClusterRoleBinding': 'V1ClusterRoleBinding',
+  'rbac.authorization.k8s.io/v1 Role': 'V1Role',
+  'rbac.authorization.k8s.io/v1 RoleBinding': 'V1RoleBinding',
 };
 const typeOf = ({ apiVersion, kind }: Manifest): string => types[`${apiVersion} ${kind}`] ?? 'unknown';
 
 interface Kinds {
   readonly ClusterRole: V1ClusterRole;
   readonly ClusterRoleBinding: V1ClusterRoleBinding;
+  readonly Role: V1Role;
   readonly ConfigMap: V1ConfigMap;
   readonly DaemonSet: V1DaemonSet;
 }
@@ -76,8 +85,7 @@ test('references match: namespaces, the service account, its role, labels, the C
   );
   const images = [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])].map(({ image }) => image);
   const { version }: { version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  assert.deepEqual([...new Set(images)], ['kube-ipvs']);
-  assert.deepEqual(base.images, [{ name: 'kube-ipvs', newTag: version }]);
+  assert.deepEqual([...new Set(images)], [`kube-ipvs:${version}`]);
 });
 
 test('the container has the privileges that test/kernel/image.test.ts shows to be necessary, and no more', () => {
@@ -107,12 +115,19 @@ test('kubectl exec and logs choose the daemon without -c and without a remark ab
   );
 });
 
-test('the role allows the requests that kube-ipvs makes, and no others', () => {
-  const rules = only('ClusterRole').rules ?? [];
-  const granted = rules.flatMap(({ apiGroups = [], resources = [], verbs }) =>
-    resources.map((resource) => `${apiGroups.join()}/${resource}: ${verbs.join(' ')}`),
+const granted = ({ rules = [] }: V1ClusterRole | V1Role): readonly string[] =>
+  rules.flatMap(({ apiGroups = [], resources = [], resourceNames = [], verbs }) =>
+    resources.map((resource) =>
+      [`${apiGroups.join()}/${resource}`, ...resourceNames].join(' ').concat(`: ${verbs.join(' ')}`),
+    ),
   );
-  assert.deepEqual(granted, [
+
+test('the roles allow the requests that kube-ipvs makes, and no others', () => {
+  assert.deepEqual(granted(only('Role')), [
+    'apps/daemonsets kube-proxy: get',
+    '/configmaps kube-proxy kubeadm-config: get',
+  ]);
+  assert.deepEqual(granted(only('ClusterRole')), [
     '/services: list watch',
     '/nodes: get list watch',
     'discovery.k8s.io/endpointslices: list watch',
@@ -135,7 +150,7 @@ test('the configuration is valid, and its ports are those of the probes and the 
   }
   const [main] = only('DaemonSet').spec?.template.spec?.containers ?? [];
   for (const { name, containerPort } of main?.ports ?? [])
-    assert.match(data['config.conf'] ?? '', new RegExp(`^${name}BindAddress: .*:${containerPort}$`, 'm'));
+    assert.match(data['config.conf'] ?? '', new RegExp(`^${name}BindAddress: ".*:${containerPort}"$`, 'm'));
   for (const probe of [main?.startupProbe, main?.livenessProbe, main?.readinessProbe])
     assert.equal(probe?.httpGet?.port, 10256);
   // The kubeconfig that it names is in the same ConfigMap.

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -31,7 +29,10 @@ const dashboardShape = z.object({
 const kustomization = readKustomization(folder);
 const found = kustomization.objects.find(({ kind }) => kind === 'PrometheusRule');
 const rules = rulesShape.parse(found).spec.groups.flatMap((group) => group.rules);
-const { panels } = dashboardShape.parse(JSON.parse(readFileSync(join(folder, 'dashboard.json'), 'utf8')));
+const dashboard = z
+  .object({ data: z.object({ 'kube-ipvs.json': z.string() }) })
+  .parse(kustomization.objects.find(({ kind }) => kind === 'ConfigMap'));
+const { panels } = dashboardShape.parse(JSON.parse(dashboard.data['kube-ipvs.json']));
 const queries = [
   ...rules.map(({ alert, expr }) => ({ of: alert, expr })),
   ...panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ of: title, expr }))),

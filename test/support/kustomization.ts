@@ -9,18 +9,11 @@ const kustomizationShape = z.strictObject({
   kind: z.literal('Kustomization'),
   namespace: z.string(),
   resources: z.array(z.string()),
-  configMapGenerator: z.array(
-    z.strictObject({
-      name: z.string(),
-      files: z.array(z.string()),
-      options: z.strictObject({ labels: z.record(z.string(), z.string()) }).optional(),
-    }),
-  ),
-  generatorOptions: z.strictObject({ disableNameSuffixHash: z.literal(true) }),
-  images: z.array(z.strictObject({ name: z.string(), newTag: z.string() })).optional(),
+  configMapGenerator: z.array(z.strictObject({ name: z.string(), files: z.array(z.string()) })).default([]),
+  generatorOptions: z.strictObject({ disableNameSuffixHash: z.literal(true) }).optional(),
 });
 
-const manifestShape = z.looseObject({
+export const manifestShape = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
   metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }),
@@ -30,7 +23,6 @@ export type Manifest = z.infer<typeof manifestShape>;
 
 export interface Kustomization {
   readonly namespace: string;
-  readonly images: readonly { readonly name: string; readonly newTag: string }[];
   /** The resources' objects, then the ConfigMaps that it makes. */
   readonly objects: readonly Manifest[];
 }
@@ -38,25 +30,17 @@ export interface Kustomization {
 /** Reads a folder with a kustomization.yaml. An error for a file that is not there or a field that is not known. */
 export const readKustomization = (folder: string): Kustomization => {
   const text = (path: string): string => readFileSync(join(folder, path), 'utf8');
-  const {
-    namespace,
-    resources,
-    configMapGenerator,
-    images = [],
-  } = kustomizationShape.parse(parse(text('kustomization.yaml')));
+  const { namespace, resources, configMapGenerator } = kustomizationShape.parse(
+    parse(text('kustomization.yaml')),
+  );
   const written = resources.flatMap((path) =>
     parseAllDocuments(text(path)).map((document) => manifestShape.parse(document.toJS())),
   );
-  const generated = configMapGenerator.map(({ name, files, options }) => ({
+  const generated = configMapGenerator.map(({ name, files }) => ({
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: { name, namespace, ...options },
-    data: Object.fromEntries(
-      files.map((file) => {
-        const [key, path = file] = file.includes('=') ? file.split('=') : [basename(file)];
-        return [key, text(path)];
-      }),
-    ),
+    metadata: { name, namespace },
+    data: Object.fromEntries(files.map((file) => [basename(file), text(file)])),
   }));
-  return { namespace, images, objects: [...written, ...generated] };
+  return { namespace, objects: [...written, ...generated] };
 };
