@@ -92,6 +92,23 @@ export interface Permission {
   readonly allowed: boolean;
 }
 
+/** What the cluster has of kube-proxy, in the namespace kube-system. */
+export interface InstalledKubeProxy {
+  readonly daemonSet:
+    | {
+        /** Of its first container. */
+        readonly image: string;
+        /** Whether its nodeSelector matches this node. */
+        readonly selectsNode: boolean;
+      }
+    | undefined;
+  readonly hasConfigMap: boolean;
+  /** The ConfigMap kubeadm-config; undefined in a cluster that kubeadm did not make. */
+  readonly kubeadm: { readonly proxyDisabled: boolean } | undefined;
+  /** Names of its pods on this node; undefined where they may not be listed. */
+  readonly pods: readonly string[] | undefined;
+}
+
 /** The API server answered. */
 export interface ApiFacts {
   readonly reached: true;
@@ -107,6 +124,7 @@ export interface ApiFacts {
   readonly permissions: Fact<readonly Permission[]>;
   /** Whether the Node object of this node exists. */
   readonly hasNode: Fact<boolean>;
+  readonly kubeProxy: Fact<InstalledKubeProxy>;
 }
 
 export interface UnreachableApi {

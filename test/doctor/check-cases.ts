@@ -91,6 +91,9 @@ const processOf = (changes: Partial<ProcessFacts>): Facts['process'] => ({
   value: { ...valueIn(goodFacts.process), ...changes },
 });
 
+const noKubeProxy = { daemonSet: undefined, hasConfigMap: false, kubeadm: undefined, pods: [] };
+const kubeProxyHere = { image: 'registry.k8s.io/kube-proxy:v1.36.2', selectsNode: true };
+
 const metrics = (changes: Readonly<Record<string, number>>): Facts['metrics'] => ({
   value: new Map([...valueIn(goodFacts.metrics), ...Object.entries(changes)]),
 });
@@ -793,6 +796,79 @@ export const cases: readonly Case[] = [
     result: 'warn',
     shows: [],
     commands: ['kubectl apply -f deploy/base/rbac.yaml'],
+  },
+  {
+    what: 'a DaemonSet of kube-proxy for this node',
+    id: 'installed-kube-proxy',
+    wrong: { api: api({ kubeProxy: { value: { ...noKubeProxy, daemonSet: kubeProxyHere } } }) },
+    result: 'fail',
+    shows: ['registry.k8s.io/kube-proxy:v1.36.2'],
+    advises: ['docs/install'],
+    commands: ['kubectl -n kube-system delete daemonset,configmap kube-proxy'],
+  },
+  {
+    what: 'a DaemonSet of kube-proxy for other nodes',
+    id: 'installed-kube-proxy',
+    wrong: {
+      api: api({
+        kubeProxy: { value: { ...noKubeProxy, daemonSet: { ...kubeProxyHere, selectsNode: false } } },
+      }),
+    },
+    result: 'warn',
+    shows: ['nodeSelector'],
+    commands: ['kubectl -n kube-system delete daemonset,configmap kube-proxy'],
+  },
+  {
+    what: 'a DaemonSet kube-proxy that runs kube-ipvs',
+    id: 'installed-kube-proxy',
+    wrong: {
+      api: api({
+        kubeProxy: {
+          value: {
+            ...noKubeProxy,
+            daemonSet: { ...kubeProxyHere, image: 'r.example.org/kube-proxy/kube-ipvs:1' },
+          },
+        },
+      }),
+    },
+    result: 'warn',
+    shows: ['r.example.org/kube-proxy/kube-ipvs:1', 'kubeadm'],
+    advises: ['docs/install/kubeadm.md'],
+    commands: [
+      'kubectl -n kube-system edit configmap kubeadm-config',
+      'kubeadm upgrade apply --skip-phases=addon/kube-proxy VERSION',
+    ],
+  },
+  {
+    what: 'a pod of kube-proxy without a DaemonSet',
+    id: 'installed-kube-proxy',
+    wrong: { api: api({ kubeProxy: { value: { ...noKubeProxy, pods: ['kube-proxy-node-1'] } } }) },
+    result: 'fail',
+    shows: ['kube-proxy-node-1'],
+    advises: ['docs/install'],
+    commands: [],
+  },
+  {
+    what: 'a cluster of kubeadm that does not disable kube-proxy',
+    id: 'installed-kube-proxy',
+    wrong: {
+      api: api({ kubeProxy: { value: { ...noKubeProxy, kubeadm: { proxyDisabled: false } } } }),
+    },
+    result: 'warn',
+    shows: ['kubeadm-config', '1.32'],
+    advises: ['proxy: {disabled: true}'],
+    commands: [
+      'kubectl -n kube-system edit configmap kubeadm-config',
+      'kubeadm upgrade apply --skip-phases=addon/kube-proxy VERSION',
+    ],
+  },
+  {
+    what: 'a ConfigMap of kube-proxy alone',
+    id: 'installed-kube-proxy',
+    wrong: { api: api({ kubeProxy: { value: { ...noKubeProxy, hasConfigMap: true } } }) },
+    result: 'warn',
+    shows: ['kubeadm'],
+    commands: ['kubectl -n kube-system delete configmap kube-proxy'],
   },
   {
     what: 'no Node of our name',

@@ -383,6 +383,21 @@ test('an API server that refuses, has another time, and does not know us; a toke
   assert.match(outcomes.get('clock')?.seen ?? '', / (299|300|301) s behind /);
 });
 
+test('a DaemonSet of kube-proxy in the cluster', async () => {
+  const containers = [{ name: 'kube-proxy', image: 'registry.k8s.io/kube-proxy:v1.36.2' }];
+  const path = '/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy';
+  const objects = { [path]: { spec: { template: { spec: { containers } } } } };
+  const outcomes = await withApi({ nodes: ['node-1'], services, objects });
+  const { result, seen } = outcomes.get('installed-kube-proxy') ?? {};
+  assert.equal(result, 'fail');
+  assert.match(
+    seen ?? '',
+    /kube-system\/kube-proxy \(registry\.k8s\.io\/kube-proxy:v1\.36\.2\) selects this node/,
+  );
+  const without = await withApi({ nodes: ['node-1'], services });
+  assert.equal(without.get('installed-kube-proxy')?.result, 'pass');
+});
+
 test('an API server that is not there', async () => {
   const kubeconfig = join(folder, 'nowhere');
   writeFileSync(kubeconfig, kubeconfigFor('http://127.0.0.1:1', 'token'));

@@ -115,6 +115,7 @@ export const api = (changes: Partial<ApiFacts> = {}): Facts['api'] => ({
       })),
     },
     hasNode: { value: true },
+    kubeProxy: { value: { daemonSet: undefined, hasConfigMap: false, kubeadm: undefined, pods: [] } },
     ...changes,
   },
 });

@@ -8,6 +8,8 @@ export interface MinimalApiServerOptions {
   readonly clockAhead?: number;
   readonly nodes?: readonly string[];
   readonly services?: readonly object[];
+  /** Further objects, by their paths. */
+  readonly objects?: Readonly<Record<string, object>>;
 }
 
 interface Review {
@@ -22,7 +24,7 @@ const answerTo = (path: string, body: string, options: MinimalApiServerOptions):
     return { items: nodes.filter((node) => node === name).map((node) => ({ metadata: { name: node } })) };
   }
   if (path.startsWith('/api/v1/services')) return { items: services };
-  if (!path.endsWith('/selfsubjectaccessreviews')) return undefined;
+  if (!path.endsWith('/selfsubjectaccessreviews')) return options.objects?.[path];
   const { verb, resource } = (JSON.parse(body) as Review).spec.resourceAttributes;
   return { status: { allowed: !denied.includes(`${verb} ${resource}`) } };
 };

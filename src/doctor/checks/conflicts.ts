@@ -14,6 +14,7 @@ import {
 } from '../check-result.js';
 import { advise } from '../remedy.js';
 import { takeOverRemedy } from '../take-over-remedy.js';
+import { installedKubeProxy } from './installed-kube-proxy.js';
 
 /** Chains of both frontends, as far as they could be read. */
 const chainsOf = ({ chains, legacyChains }: Facts): readonly ChainFact[] => [
@@ -159,6 +160,12 @@ export const conflictChecks = checksInGroup('conflicts', [
     title: 'other service proxies on this node',
     why: "Two proxies undo each other's changes, and connections break each time.",
     run: twoProxies,
+  },
+  {
+    id: 'installed-kube-proxy',
+    title: 'the DaemonSet, ConfigMap and pods of kube-proxy',
+    why: 'A kube-proxy that is still installed, or that an upgrade installs again, fights with kube-ipvs.',
+    run: installedKubeProxy,
   },
   {
     id: 'kube-proxy-leftovers',

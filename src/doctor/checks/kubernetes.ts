@@ -34,7 +34,7 @@ const reachability = ({ api }: Facts): CheckResult =>
       : pass(text);
   });
 
-const withApiServer = ({ api }: Facts, check: (answer: ApiFacts) => CheckResult): CheckResult => {
+export const withApiServer = ({ api }: Facts, check: (answer: ApiFacts) => CheckResult): CheckResult => {
   if (!('value' in api)) return unknown('no API server was queried', seeChecks('api-server'));
   if (api.value === 'files') return apiNotNeeded;
   return api.value.reached

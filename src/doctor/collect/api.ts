@@ -1,97 +1,24 @@
 import { X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import {
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-} from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { text } from 'node:stream/consumers';
-import { BaseError, messageOf } from '../../base/errors.js';
+import { messageOf } from '../../base/errors.js';
 import { parseIp } from '../../base/ip.js';
 import type { Service } from '../../model/service.js';
 import type { CredentialSource, RequestCredentials } from '../../watch/api/api-client.js';
 import { toService } from '../../watch/objects/parse-objects.js';
 import type { ApiFacts, Facts, Permission, UnreachableApi } from '../facts.js';
 import { advise } from '../remedy.js';
+import {
+  bodyOf,
+  fieldsOf,
+  isRecord,
+  sendRequest,
+  type ApiResponse,
+  type SendRequest,
+} from './api-request.js';
 import { collectFact } from './collect-fact.js';
+import { installedKubeProxy, kubeProxyObjects } from './kube-proxy.js';
 
-/** For a whole response. */
-const requestTimeoutMilliseconds = 5_000;
-/** A list of tens of thousands of Services takes longer. */
+/** A list of tens of thousands of Services takes longer than other responses. */
 const listTimeoutMilliseconds = 20_000;
-
-interface ApiRequest {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  readonly body?: unknown;
-  readonly timeoutMilliseconds?: number;
-}
-
-interface ApiResponse {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-  /** Until the response began. */
-  readonly milliseconds: number;
-}
-
-const openRequest = (
-  server: URL,
-  { headers, tls, agent }: RequestCredentials,
-  { method, path, body, timeoutMilliseconds = requestTimeoutMilliseconds }: ApiRequest,
-): ClientRequest => {
-  const url = new URL(`${server.pathname.replace(/\/$/, '')}${path}`, server);
-  const send = server.protocol === 'http:' ? httpRequest : httpsRequest;
-  return send(url, {
-    ...tls,
-    agent: agent ?? false,
-    method,
-    headers: {
-      accept: 'application/json',
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-      ...headers,
-    },
-    signal: AbortSignal.timeout(timeoutMilliseconds),
-  });
-};
-
-/** Sends one request, without retries or a pool, whatever its status: the daemon's ApiClient hides what the doctor checks. */
-const sendRequest = async (
-  server: URL,
-  credentials: RequestCredentials,
-  apiRequest: ApiRequest,
-): Promise<ApiResponse> => {
-  const { body, timeoutMilliseconds = requestTimeoutMilliseconds } = apiRequest;
-  const startedAt = performance.now();
-  const request = openRequest(server, credentials, apiRequest);
-  // An error after the response has begun is an error of the response too.
-  request.on('error', () => {});
-  request.end(body === undefined ? undefined : JSON.stringify(body));
-  try {
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
-    const milliseconds = performance.now() - startedAt;
-    const { statusCode = 0, headers } = response;
-    return { status: statusCode, headers, body: await text(response), milliseconds };
-  } catch (error) {
-    const isTimeout = error instanceof Error && ['TimeoutError', 'AbortError'].includes(error.name);
-    throw isTimeout ? new BaseError(`no response within ${timeoutMilliseconds / 1000} s`) : error;
-  }
-};
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const fieldsOf = (json: string): Readonly<Record<string, unknown>> => {
-  const value: unknown = JSON.parse(json);
-  return isRecord(value) ? value : {};
-};
-
-const bodyOf = (response: ApiResponse): Readonly<Record<string, unknown>> => {
-  if (response.status >= 200 && response.status < 300) return fieldsOf(response.body);
-  throw new BaseError(`the API server answered ${response.status}`);
-};
 
 /** Every permission that the daemon uses; deploy/base/rbac.yaml grants them. */
 export const requiredPermissions = [
@@ -104,8 +31,6 @@ export const requiredPermissions = [
   { verb: 'create', group: 'events.k8s.io', resource: 'events' },
   { verb: 'patch', group: 'events.k8s.io', resource: 'events' },
 ] as const;
-
-type SendRequest = (request: ApiRequest) => Promise<ApiResponse>;
 
 const reviewPermission = async (
   send: SendRequest,
@@ -189,6 +114,11 @@ export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<A
         () => hasNode(send, nodeName),
         'the Nodes',
         advise('Look for the Node with kubectl.', `kubectl get node ${nodeName}`),
+      ),
+      kubeProxy: await collectFact(
+        () => installedKubeProxy(send, nodeName),
+        `${kubeProxyObjects} of kube-proxy`,
+        advise('Look for them with kubectl.', 'kubectl -n kube-system get daemonset,configmap kube-proxy'),
       ),
     };
   } catch (error) {
