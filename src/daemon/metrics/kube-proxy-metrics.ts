@@ -5,6 +5,8 @@ const range = (first: number, last: number, step: number): readonly number[] =>
 
 /** 0.001 … 16.384 seconds. */
 const durations = range(0, 14, 1).map((exponent) => 0.001 * 2 ** exponent);
+/** The buckets of client-go. */
+const requestDurations = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60];
 const programmingDurations = [0.25, 0.5, ...range(1, 59, 1), ...range(60, 115, 5), ...range(120, 300, 30)];
 
 /**
@@ -108,6 +110,13 @@ export const componentMetrics = {
     type: 'counter',
     labels: ['code', 'host', 'method'],
     help: 'Requests to the API server by HTTP status (<error> if there was no response), method and host.',
+  },
+  restDuration: {
+    name: 'rest_client_request_duration_seconds',
+    type: 'histogram',
+    labels: ['verb', 'host'],
+    help: 'Time until the response to a request to the API server began, or the request failed.',
+    buckets: requestDurations,
   },
   buildInfo: {
     name: 'kubernetes_build_info',

@@ -206,8 +206,10 @@ export class Metrics implements SyncObserver, StoreObserver {
     if (change === 'changed') this.#latency.changed(slice.family, slice.triggeredAt);
   }
 
-  readonly requested: RequestObserver = ({ code, host, method }) =>
+  readonly requested: RequestObserver = ({ code, host, method, seconds: requestSeconds }) => {
     this.#add('restRequests', { code, host, method }, 1);
+    this.#observe('restDuration', { verb: method, host }, requestSeconds);
+  };
 
   packetRulesRefused(family: Family): void {
     this.#add('restoreFailures', { ip_family: family }, 1);

@@ -76,6 +76,8 @@ export type RequestObserver = (request: {
   readonly host: string;
   /** The HTTP status; `<error>` without a response, as in client-go. */
   readonly code: string;
+  /** Until the response began or the request failed. */
+  readonly seconds: number;
 }) => void;
 
 export interface OpenOptions {
@@ -211,12 +213,15 @@ export class ApiClient implements Disposable {
 
   async #observe(change: Change | undefined, send: () => Promise<StartedResponse>): Promise<StartedResponse> {
     let code = '<error>';
+    const startedAt = performance.now();
     try {
       const started = await send();
       code = String(started.response.statusCode ?? 0);
       return started;
     } finally {
-      this.options.observer?.({ method: change?.method ?? 'GET', host: this.credentials.server.host, code });
+      const method = change?.method ?? 'GET';
+      const seconds = (performance.now() - startedAt) / 1_000;
+      this.options.observer?.({ method, host: this.credentials.server.host, code, seconds });
     }
   }
 

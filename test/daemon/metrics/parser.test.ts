@@ -45,7 +45,7 @@ const awkward = 'a "quoted" \\ back\nslash';
 const fullPage = async (): Promise<string> => {
   const metrics = new Metrics({ version: '1.2.3' });
   metrics.ended({ seconds: 0.1, succeeded: true });
-  metrics.requested({ code: '<error>', host: '[fd00::1]:6443', method: 'GET' });
+  metrics.requested({ code: '<error>', host: '[fd00::1]:6443', method: 'GET', seconds: 0.3 });
   metrics.addSource(() =>
     Object.entries(catalogue)
       .filter(([, { type }]) => type !== 'histogram')

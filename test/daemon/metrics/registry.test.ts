@@ -38,6 +38,12 @@ const ofKubeProxy: readonly Row[] = [
   ['kubeproxy_proxy_livez_total', 'counter', 'code'],
   ['rest_client_requests_total', 'counter', 'code host method'],
   [
+    'rest_client_request_duration_seconds',
+    'histogram',
+    'host verb',
+    ['0.005', '0.025', '0.1', '0.25', '0.5', '1', '2', '4', '8', '15', '30', '60'],
+  ],
+  [
     'kubernetes_build_info',
     'gauge',
     'build_date compiler git_commit git_tree_state git_version go_version major minor platform',
@@ -70,7 +76,7 @@ const everythingHappens = (metrics: Metrics): void => {
   metrics.conntrackReconciled({ family: 'IPv6', seconds: 0.01, deleted: 3 });
   metrics.healthzServed(200);
   metrics.livezServed(503);
-  metrics.requested({ code: '200', host: 'api:6443', method: 'GET' });
+  metrics.requested({ code: '200', host: 'api:6443', method: 'GET', seconds: 0.3 });
   metrics.addSource(() => [
     { metric: 'noLocalEndpoints', labels: { traffic_policy: 'internal', ip_family: 'IPv4' }, value: 2 },
   ]);
