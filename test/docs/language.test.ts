@@ -10,7 +10,13 @@ const filesBelow = (folder: string): readonly string[] =>
     .map((name) => join(folder, name))
     .filter((path) => statSync(path).isFile() && !/\.(?:json|png)$/.test(path));
 
-const texts = ['README.md', ...['docs', 'deploy', 'scripts', '.ci', 'examples'].flatMap(filesBelow)];
+const texts = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  ...['docs', 'deploy', 'scripts', '.ci', '.github', 'examples'].flatMap(filesBelow),
+];
 
 /** Tables and outputs that are generated from src; as empty lines. */
 const generated = /(?<=<!-- (?:checks|responses|tour:[^>]*) -->\n)[^]*?(?=<!-- end[^>]*-->)/g;

@@ -9,7 +9,12 @@ const markdownIn = (folder: string): readonly string[] =>
     .map((name) => join(folder, name));
 
 const docs = markdownIn('docs');
-const pages: readonly string[] = ['README.md', ...docs, ...markdownIn('deploy')];
+const pages: readonly string[] = [
+  ...markdownIn('.'),
+  ...docs,
+  ...markdownIn('docs/install'),
+  ...markdownIn('deploy'),
+];
 
 const withoutCode = (text: string): string =>
   text.replaceAll(/^```[^]*?^```$/gm, '').replaceAll(/^ {4}.*$/gm, '');
