@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,6 @@ const folder = mkdtempSync(join(tmpdir(), 'daemons-'));
 /** The bundle at a path of its own, as another version of a package is. */
 const otherInstallation = (): string => {
   cpSync('dist', join(folder, 'dist'), { recursive: true });
-  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
   return join(folder, 'dist/kube-ipvs.js');
 };
 
