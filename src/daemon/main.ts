@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { createLogger, type ConfigurableLogger, type Logger } from '../base/log.js';
 import { sleep } from '../base/async.js';
 import { InputError, isExpectedError } from '../base/errors.js';
+import { preferMemory } from '../base/v8-memory.js';
 import { version } from '../base/version.js';
 import { configDigest } from '../config/configuration-document.js';
 import type { Settings } from '../config/settings.js';
@@ -154,6 +155,7 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   using _reminders = repeatProblemEvents({ events: run.problemEvents, recorder: recentEvents });
   using _lostNodes = run.deletedNodes.start(source, run.reconciler.drains);
   if (settings.now.once) return await unlessStopped(programOnce(first, source, run), signal, log);
+  void first.then(preferMemory);
   await using _config = followConfig(kernel, run);
   await untilStopped(signal, log);
   return exitStatus.done;

@@ -5,9 +5,10 @@ import { test } from 'node:test';
 test('this Node.js takes the flags of V8 without a word', () => {
   const module = new URL('../../src/base/v8-memory.js', import.meta.url).href;
   const script = `
-    const { limitSemiSpaceGrowth, preferMemory } = await import(${JSON.stringify(module)});
-    preferMemory();
+    const { limitSemiSpaceGrowth, omitMaglev, preferMemory } = await import(${JSON.stringify(module)});
+    omitMaglev();
     limitSemiSpaceGrowth();
+    preferMemory();
     console.log('done');`;
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
     encoding: 'utf8',

@@ -1,19 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { createLogger } from '../../src/base/log.js';
-import { limitSemiSpaceGrowth, preferMemory } from '../../src/base/v8-memory.js';
+import { limitSemiSpaceGrowth, omitMaglev, preferMemory } from '../../src/base/v8-memory.js';
 import { apiSource } from '../../src/watch/api/api-source.js';
 import { ClusterStore } from '../../src/watch/store/cluster-store.js';
 import { loadCredentials } from '../../src/watch/api/credentials.js';
 
 /** As the daemon does once its code is loaded. */
-preferMemory();
+omitMaglev();
 limitSemiSpaceGrowth();
 
 /** Follows the API server whose URL is the first argument, and prints as JSON what it costs to hold all of it. */
 const began = performance.now();
 let syncedAt = 0;
 const store = new ClusterStore(() => {
-  if (store.synced && syncedAt === 0) syncedAt = performance.now();
+  if (!store.synced || syncedAt !== 0) return;
+  syncedAt = performance.now();
+  // As the daemon does after its first full sync.
+  preferMemory();
 });
 const source = apiSource({
   credentials: loadCredentials({ master: process.argv[2] }),
@@ -45,7 +48,7 @@ const report = async (): Promise<void> => {
 };
 
 const wait = setInterval(() => {
-  if (syncedAt === 0 || performance.now() - syncedAt < 3_000) return;
+  if (syncedAt === 0 || performance.now() - syncedAt < 15_000) return;
   clearInterval(wait);
   void report();
 }, 100);

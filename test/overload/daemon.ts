@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '../../src/base/log.js';
-import { limitSemiSpaceGrowth, preferMemory } from '../../src/base/v8-memory.js';
+import { limitSemiSpaceGrowth, omitMaglev, preferMemory } from '../../src/base/v8-memory.js';
 import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings } from '../../src/config/settings.js';
 import { silentRecorder } from '../../src/daemon/events/event-recorder.js';
@@ -21,7 +21,7 @@ import { memoryKernel, type MemoryKernel } from './memory-kernel.js';
 import type { Measured, Memory, Table } from './messages.js';
 
 /** As the daemon does once its code is loaded. */
-preferMemory();
+omitMaglev();
 limitSemiSpaceGrowth();
 
 const [url = '', kernelName = 'memory'] = process.argv.slice(2);
@@ -64,6 +64,7 @@ const source = apiSource({
 const first = wired.syncLoop.start();
 source.start(wired.store);
 await first;
+preferMemory();
 
 const resolution = 5;
 const delay = monitorEventLoopDelay({ resolution });

@@ -24,6 +24,9 @@ import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
 /** After a flood of changes every Service is rendered. */
 const maximumBlockingMilliseconds = 5;
 
+/** On machines with a slow clock, reading it costs as much as rendering a Service. */
+const servicesPerClockCheck = 8;
+
 export interface DesiredStateUpdaterParts {
   /** Is kept in step. */
   readonly desired: DesiredState;
@@ -74,9 +77,10 @@ export class DesiredStateUpdater {
   async updateIncrementally(): Promise<DirtyKeys> {
     const yielder = new Yielder(maximumBlockingMilliseconds);
     const steps = this.#update();
-    for (let step = steps.next(); ; step = steps.next()) {
+    for (let rendered = 0; ; rendered += 1) {
+      const step = steps.next();
       if (step.done === true) return step.value;
-      await yielder.yieldIfDue();
+      if (rendered % servicesPerClockCheck === 0) await yielder.yieldIfDue();
     }
   }
 

@@ -29,29 +29,41 @@ const rank = (endpoint: Endpoint): number =>
 
 const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
-const addSlice = (slice: EndpointSlice, byPort: Map<string, Map<RealServerKey, PortEndpoint>>): void => {
-  for (const port of slice.ports) {
-    const id = portId(slice.family, port);
-    const records = byPort.get(id) ?? new Map<RealServerKey, PortEndpoint>();
+const addSlice = (slice: EndpointSlice, byPort: Map<string, PortEndpoint[]>): void => {
+  for (const { name, protocol, port } of slice.ports) {
+    const id = portId(slice.family, { name, protocol });
+    const records = byPort.get(id) ?? [];
     byPort.set(id, records);
-    for (const endpoint of slice.endpoints) {
-      const key = formatSocketAddress(endpoint.address, port.port) as RealServerKey;
-      const other = records.get(key);
-      if (other === undefined || rank(endpoint) > rank(other.endpoint))
-        records.set(key, { key, endpoint, port: port.port });
-    }
+    for (const endpoint of slice.endpoints)
+      records.push({ key: formatSocketAddress(endpoint.address, port) as RealServerKey, endpoint, port });
   }
+};
+
+/** Sorts the records, and keeps the one with the highest rank of each key. */
+const sortedAndUnique = (records: PortEndpoint[]): PortEndpoints => {
+  // The sort is stable: of records with equal keys, those of the first slice stay first.
+  records.sort((a, b) => byText(a.key, b.key));
+  const hasDuplicates = records.some(({ key }, index) => key === records[index + 1]?.key);
+  if (!hasDuplicates) return records;
+  const unique: PortEndpoint[] = [];
+  for (const record of records) {
+    const last = unique.at(-1);
+    if (last?.key !== record.key) unique.push(record);
+    else if (rank(record.endpoint) > rank(last.endpoint)) unique[unique.length - 1] = record;
+  }
+  return unique;
 };
 
 /** The endpoints of all slices of a Service by port, independent of the order of the slices. */
 export const endpointsByPort = (
   slices: readonly EndpointSlice[],
 ): ((family: Family, port: ServicePort) => PortEndpoints) => {
-  const byPort = new Map<string, Map<RealServerKey, PortEndpoint>>();
-  for (const slice of slices.toSorted((a, b) => byText(a.key, b.key))) addSlice(slice, byPort);
+  const byPort = new Map<string, PortEndpoint[]>();
+  for (const slice of slices.length > 1 ? slices.toSorted((a, b) => byText(a.key, b.key)) : slices)
+    addSlice(slice, byPort);
   return (family, port) => {
     const records = byPort.get(portId(family, port));
-    return records === undefined ? none : [...records.values()].toSorted((a, b) => byText(a.key, b.key));
+    return records === undefined ? none : sortedAndUnique(records);
   };
 };
 
