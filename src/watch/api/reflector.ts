@@ -205,10 +205,13 @@ export class Reflector<Key extends string, Value> {
     const events = response.format.events();
     response.setDeadline(idleLimit());
     for await (const chunk of response) {
+      const before = this.#events;
       try {
         for (const event of events.push(chunk)) this.#handleEvent(readWatchEvent(event));
       } finally {
         this.#buffer.flush();
+        // Once for a chunk: on some machines, reading the clock costs more than an event.
+        if (this.#events > before) this.#lastEventAt = Date.now();
       }
       response.setDeadline(idleLimit());
     }
@@ -218,7 +221,6 @@ export class Reflector<Key extends string, Value> {
   #handleEvent({ type, object, version, endsInitialEvents }: WatchEvent): void {
     if (type === 'ERROR') throw new ApiError(500, readStatus(object));
     this.#events += 1;
-    this.#lastEventAt = Date.now();
     if (type === 'BOOKMARK') this.#handleBookmark(endsInitialEvents);
     else if (type === 'DELETED') this.#buffer.remove(object);
     else this.#buffer.upsert(object);
