@@ -1,22 +1,18 @@
 // real time: as many requests as a client sends in real time are to meet every step.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { savedTable } from '../support/lab-guest.js';
-import { until } from '../support/eventually.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { SteadyRequests } from '../support/steady-requests.js';
 
 // The steps of docs/migration.md under running requests. kube-proxy is what it leaves in the kernel when it is stopped.
-
-const steadyClient = fileURLToPath(new URL('../support/steady-client.js', import.meta.url));
 
 const guide = readFileSync('docs/migration.md', 'utf8');
 const virtual = '10.96.0.10';
@@ -119,46 +115,6 @@ const stepsToRemove = (variant: Variant): readonly string[] => {
   return [...stderr.matchAll(/Run as root on the node: (.*)$/gm)].map((match) => match[1] ?? '');
 };
 
-interface Told {
-  readonly requests: number;
-  readonly held: number;
-  /** Milliseconds. */
-  readonly slowest: number;
-  readonly failures: readonly string[];
-}
-
-/** Requests that go on while steps are taken; gives what failed at its end. */
-class SteadyClient {
-  readonly #child: ChildProcess;
-  readonly #steps: string[] = [];
-  #output = '';
-
-  constructor() {
-    const args = ['netns', 'exec', 'client', process.execPath, ...process.execArgv, steadyClient, ...urls];
-    this.#child = spawn('ip', args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#output += text));
-  }
-
-  /** Requests go on between two steps, of which this one was just taken. */
-  async goOnAfter(step: string): Promise<void> {
-    this.#steps.push(`${Date.now()} ${step}`);
-    const end = performance.now() + 1_500;
-    await until('the client has asked for a while', () => performance.now() >= end);
-  }
-
-  /** When which step was taken, to tell which one a failed request met. */
-  get steps(): string {
-    return this.#steps.join('\n');
-  }
-
-  async end(): Promise<Told> {
-    const closed = once(this.#child, 'close');
-    this.#child.stdin?.end();
-    await closed;
-    return JSON.parse(this.#output);
-  }
-}
-
 const startKubeIpvs = async (): Promise<DaemonProcess> => {
   const daemon = new DaemonProcess([`--source=${manifest}`, '--cluster-cidr=10.244.0.0/16'], {
     namespace: 'node',
@@ -169,7 +125,7 @@ const startKubeIpvs = async (): Promise<DaemonProcess> => {
 
 const ask = (port: number): readonly string[] => network.ask('client', 'tcp', virtual, port, 1);
 /** No request failed but as said, and none waited for a second repetition of its first packet. */
-const noFailure = async (client: SteadyClient): Promise<void> => {
+const noFailure = async (client: SteadyRequests): Promise<void> => {
   const { requests, held, slowest, failures } = await client.end();
   assert.deepEqual(failures, [], `${failures.join('\n')}\nthe steps:\n${client.steps}`);
   assert.ok(slowest < 3_000, `the slowest took ${slowest} ms`);
@@ -186,7 +142,7 @@ for (const variant of ['nft', 'legacy'] as const)
     clear();
     writeWorld({});
     startKubeProxy('ipvs', variant);
-    const client = new SteadyClient();
+    const client = new SteadyRequests('client', urls);
     await client.goOnAfter('start');
 
     await using daemon = await startKubeIpvs();
@@ -223,7 +179,7 @@ test('from mode iptables: its DNAT is passed over for VIPs at once, for node por
   clear();
   writeWorld({});
   startKubeProxy('iptables', 'nft');
-  const client = new SteadyClient();
+  const client = new SteadyRequests('client', urls);
   await client.goOnAfter('start');
 
   await using daemon = await startKubeIpvs();
@@ -248,7 +204,7 @@ test('back to mode iptables: new connections go to it, and what is open ends by 
   clear();
   writeWorld({});
   const daemon = await startKubeIpvs();
-  const client = new SteadyClient();
+  const client = new SteadyRequests('client', urls);
   await client.goOnAfter('start');
   await daemon.stop();
   startKubeProxy('iptables', 'nft');

@@ -1,0 +1,52 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { until } from './eventually.js';
+
+const program = fileURLToPath(new URL('./steady-client.js', import.meta.url));
+
+export interface SteadyCounts {
+  readonly requests: number;
+  readonly held: number;
+  /** Milliseconds. */
+  readonly slowest: number;
+  readonly failures: readonly string[];
+}
+
+/** Requests from a network namespace that go on while steps are taken (test/support/steady-client.ts). */
+export class SteadyRequests implements Disposable {
+  readonly #child: ChildProcess;
+  readonly #steps: string[] = [];
+  #output = '';
+
+  constructor(namespace: string, urls: readonly string[]) {
+    const args = ['netns', 'exec', namespace, process.execPath, ...process.execArgv, program, ...urls];
+    this.#child = spawn('ip', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#output += text));
+  }
+
+  /** Requests go on between two steps, of which this one was just taken. */
+  async goOnAfter(step: string): Promise<void> {
+    this.#steps.push(`${Date.now()} ${step}`);
+    const end = performance.now() + 1_500;
+    await until('the client has asked for a while', () => performance.now() >= end);
+  }
+
+  /** When which step was taken, to tell which one a failed request met. */
+  get steps(): string {
+    return this.#steps.join('\n');
+  }
+
+  /** What became of them. */
+  async end(): Promise<SteadyCounts> {
+    const closed = once(this.#child, 'close');
+    this.#child.stdin?.end();
+    await closed;
+    return JSON.parse(this.#output);
+  }
+
+  /** Ends it where it still runs. */
+  [Symbol.dispose](): void {
+    this.#child.kill();
+  }
+}
