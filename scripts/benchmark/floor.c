@@ -1,8 +1,9 @@
 // The floor of scripts/bench: sends the same messages as a full sync of kube-ipvs, in 64 KiB batches with one acknowledgement
 // each. Prints {"virtualServers": seconds, "addresses": seconds} on one line.
-// Usage: floor SERVICES ENDPOINTS, in a fresh network namespace whose loopback is up.
-//        floor SERVICES ENDPOINTS --print: writes the messages to standard output instead, for the family number 28 and the
-//        interface 1; test/benchmark/floor.test.ts compares them with those of kube-ipvs.
+// Usage: floor SERVICES ENDPOINTS address|route, in a fresh network namespace whose loopback is up: the last word is the binding of
+//        VIPs; "addresses" is then the time of the routes.
+//        floor SERVICES ENDPOINTS address|route --print: writes the messages to standard output instead, for the family number 28
+//        and the interface 1; test/benchmark/floor.test.ts compares them with those of kube-ipvs.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/genetlink.h>
@@ -200,18 +201,39 @@ static unsigned create_dummy(int fd) {
   return if_nametoindex("kube-ipvs0");
 }
 
-static double send_addresses(int services) {
+static void bind_address(unsigned address, unsigned index) {
+  begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+  struct ifaddrmsg header = {.ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_index = index};
+  append(&header, sizeof header);
+  attribute(IFA_LOCAL, &address, 4);
+  attribute(IFA_ADDRESS, &address, 4);
+  end();
+}
+
+static void bind_route(unsigned address) {
+  unsigned loopback = 1, metric = 73;
+  begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+  struct rtmsg header = {.rtm_family = AF_INET,
+                         .rtm_dst_len = 32,
+                         .rtm_table = RT_TABLE_LOCAL,
+                         .rtm_protocol = 73,
+                         .rtm_scope = RT_SCOPE_HOST,
+                         .rtm_type = RTN_LOCAL};
+  append(&header, sizeof header);
+  attribute(RTA_DST, &address, 4);
+  attribute(RTA_OIF, &loopback, 4);
+  attribute(RTA_PRIORITY, &metric, 4);
+  end();
+}
+
+static double send_bindings(int services, int routes) {
   int fd = open_socket(NETLINK_ROUTE);
   unsigned index = create_dummy(fd);
   double started = seconds();
   for (int service = 1; service <= services; service++) {
-    begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
-    struct ifaddrmsg header = {.ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_index = index};
-    append(&header, sizeof header);
     unsigned address = htonl(0x0a600000u + service);
-    attribute(IFA_LOCAL, &address, 4);
-    attribute(IFA_ADDRESS, &address, 4);
-    end();
+    if (routes) bind_route(address);
+    else bind_address(address, index);
     flush_when_full(fd);
   }
   flush(fd);
@@ -220,14 +242,14 @@ static double send_addresses(int services) {
 }
 
 int main(int count, char **arguments) {
-  prints = count == 4 && strcmp(arguments[3], "--print") == 0;
-  if (count != 3 && !prints) {
-    fprintf(stderr, "usage: floor SERVICES ENDPOINTS [--print]\n");
+  prints = count == 5 && strcmp(arguments[4], "--print") == 0;
+  if (count != 4 && !prints) {
+    fprintf(stderr, "usage: floor SERVICES ENDPOINTS address|route [--print]\n");
     return 2;
   }
   int services = atoi(arguments[1]);
   double virtual_servers = send_virtual_servers(services, atoi(arguments[2]));
-  double addresses = send_addresses(services);
+  double addresses = send_bindings(services, strcmp(arguments[3], "route") == 0);
   if (!prints) printf("{\"virtualServers\": %.6f, \"addresses\": %.6f}\n", virtual_servers, addresses);
   return 0;
 }

@@ -164,6 +164,9 @@ const ipvs = {
 const up = 'ip link set kube-ipvs0 up';
 const add4 = 'ip addr add 10.96.0.10/32 dev kube-ipvs0';
 const add6 = 'ip addr add 2001:db8:96::10/128 dev kube-ipvs0';
+const route4 = 'ip route add local 10.96.0.10 dev lo table local proto 73 metric 73';
+const route6 = 'ip -6 route add local 2001:db8:96::10 dev lo table local proto 73 metric 73';
+const loopback = 'ip link set lo up';
 const manyAddresses =
   'for i in $(seq 450); do echo "addr add 10.97.$((i / 250)).$((i % 250 + 1))/32 dev kube-ipvs0"; done | ip -batch -';
 
@@ -197,6 +200,20 @@ const rtnetlink = {
   'address-show-all4': ['all IPv4 addresses', 'ip -4 addr show', [...withAddresses, up]],
   'address-show-all6': ['all IPv6 addresses', 'ip -6 addr show', [...withAddresses, up]],
   'address-show-many4': ['a dump of more than one datagram', 'ip -4 addr show', [dummy, manyAddresses]],
+  'route-add4': ['add a local route', route4],
+  'route-add6': ['add a local route', route6, [loopback]],
+  'route-add4-existing': ['EEXIST: it is there', route4, [route4]],
+  'route-delete4': ['delete a local route', route4.replace(' add ', ' del '), [route4]],
+  'route-delete6': ['delete a local route', route6.replace(' add ', ' del '), [loopback, route6]],
+  'route-delete4-missing': ['ESRCH: no such route', route4.replace(' add ', ' del ')],
+  'route-show4': ['local routes of one protocol', 'ip route show table local proto 73', [route4]],
+  'route-show-all4': ['local routes', 'ip route show table local', [route4]],
+  'route-show-all6': ['local routes', 'ip -6 route show table local', [loopback, route6]],
+  'monitor-route': [
+    'events: local routes added and deleted, and an address, whose route the kernel adds',
+    'timeout 10 ip monitor route',
+    [dummy, `(sleep 5; ${route4}; ${add4}; ${route4.replace(' add ', ' del ')}) >/dev/null 2>&1 &`],
+  ],
   monitor: [
     'events: a device made, brought up, addresses added and deleted, the device deleted',
     'timeout 10 ip monitor link address',

@@ -10,6 +10,7 @@ import {
   type VirtualServerKey,
   type DesiredVirtualServer,
 } from '../model/virtual-server.js';
+import { vipBindings, type VipBindings } from '../model/vip-binding.js';
 import type { DirtyKeys, DesiredView } from '../plan/operations/diff.js';
 import type { DrainSettings } from '../plan/drain/drain-step.js';
 import type { Urgency } from '../plan/operations/phases.js';
@@ -20,12 +21,15 @@ export interface DesiredResponse {
   readonly version: 1;
   readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
   readonly dummyAddresses: readonly string[];
+  /** The VIPs that are local routes (vips.binding: route). Older daemons do not report it. */
+  readonly localRoutes?: readonly string[];
   /** Elements of the packet rules: `IPv4 external 192.0.2.10 . TCP . 30080`. */
   readonly elements: readonly string[];
   /** Objects that no Service requests any more; they stay until their connections are closed. */
   readonly lingering: {
     readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
     readonly dummyAddresses: readonly string[];
+    readonly localRoutes?: readonly string[];
     readonly elements: readonly string[];
   };
   /** How long real servers may drain; 0: not at all. `byVirtualServer` has those that differ from their protocol. */
@@ -111,6 +115,10 @@ export const parseElementKey = (key: string): SetElement => {
   return setElement(family as Family, set, fields.filter((field) => field !== '.').map(parseField));
 };
 
+/** Reads `10.96.0.1/32`. */
+const hostAddresses = (texts: readonly string[]): ReadonlySet<IpAddress> =>
+  new Set(texts.map((text) => text.split('/', 1)[0] as IpAddress));
+
 /** No object takes precedence. */
 const noUrgency: Urgency = { virtualServer: () => false, address: () => false, element: () => false };
 
@@ -118,18 +126,19 @@ const noUrgency: Urgency = { virtualServer: () => false, address: () => false, e
 export class DesiredFromResponse implements DesiredView {
   readonly #virtualServers: ReadonlyMap<VirtualServerKey, DesiredVirtualServer>;
   readonly #addresses: ReadonlySet<IpAddress>;
+  readonly #routes: ReadonlySet<IpAddress>;
   readonly #elements: ReadonlyMap<ElementKey, SetElement>;
   readonly urgency = noUrgency;
   readonly drainSettings: DrainSettings;
 
-  constructor({ virtualServers, dummyAddresses, elements, lingering, drainSeconds }: DesiredResponse) {
+  constructor(response: DesiredResponse) {
+    const { virtualServers, dummyAddresses, localRoutes = [], elements, lingering, drainSeconds } = response;
     const desiredServers = Object.entries({ ...lingering.virtualServers, ...virtualServers }).map(
       ([key, json]) => toDesiredVirtualServer(key, json, drainSeconds.byVirtualServer[key]),
     );
     this.#virtualServers = new Map(desiredServers.map((table) => [table.server.key, table]));
-    this.#addresses = new Set(
-      [...dummyAddresses, ...lingering.dummyAddresses].map((text) => text.split('/', 1)[0] as IpAddress),
-    );
+    this.#addresses = hostAddresses([...dummyAddresses, ...lingering.dummyAddresses]);
+    this.#routes = hostAddresses([...localRoutes, ...(lingering.localRoutes ?? [])]);
     this.#elements = new Map(
       [...elements, ...lingering.elements].map(parseElementKey).map((element) => [element.key, element]),
     );
@@ -141,8 +150,8 @@ export class DesiredFromResponse implements DesiredView {
     return this.#virtualServers.get(key);
   }
 
-  hasAddress(address: IpAddress): boolean {
-    return this.#addresses.has(address);
+  bindings(address: IpAddress): VipBindings {
+    return vipBindings({ address: this.#addresses.has(address), route: this.#routes.has(address) });
   }
 
   element(key: ElementKey): SetElement | undefined {
@@ -152,7 +161,7 @@ export class DesiredFromResponse implements DesiredView {
   keys(): DirtyKeys {
     return {
       virtualServers: new Set(this.#virtualServers.keys()),
-      addresses: this.#addresses,
+      addresses: new Set([...this.#addresses, ...this.#routes]),
       elements: new Set(this.#elements.keys()),
     };
   }

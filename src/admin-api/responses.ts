@@ -283,7 +283,7 @@ export interface ServiceReportResponse {
   readonly virtualServers: readonly ServedVirtualServerResponse[];
   /** Virtual servers that it no longer requests, by key. */
   readonly lingering: Readonly<Record<string, VirtualServerDescription>>;
-  /** Its addresses, and whether they are on kube-ipvs0. */
+  /** Its addresses, and whether they are bound, on kube-ipvs0 or as local routes. */
   readonly addresses: readonly { readonly address: string; readonly bound: boolean }[];
   readonly elements: readonly ElementResponse[];
   /** The response of its health check port on this node. */

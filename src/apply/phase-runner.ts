@@ -66,7 +66,7 @@ export class PhaseRunner {
   }
 
   async run(all: Phase): Promise<void> {
-    const phase = this.#withoutContended(all);
+    const phase = this.#withoutUnreplaced(this.#withoutContended(all));
     const outcomes = await this.#send(phase);
     for (const [index, operation] of phaseOperations(phase).entries())
       this.#take(operation, outcomes[index] ?? unknown);
@@ -98,6 +98,16 @@ export class PhaseRunner {
       return { ...phase, ipvs: phase.ipvs.filter((each) => !virtualServers.isContended(operationKey(each))) };
     if (!('addresses' in phase)) return phase;
     const addresses = phase.addresses.filter(({ address }) => !virtualServers.hasContended(address));
+    return { ...phase, addresses };
+  }
+
+  /** Leaves out the end of bindings whose replacement the kernel refused. */
+  #withoutUnreplaced(phase: Phase): Phase {
+    if (!('addresses' in phase)) return phase;
+    const { state } = this.parts;
+    const addresses = phase.addresses.filter(
+      ({ address, replacedBy }) => replacedBy === undefined || state.bindings(address).includes(replacedBy),
+    );
     return { ...phase, addresses };
   }
 

@@ -245,7 +245,8 @@ export class Reconciler {
    */
   #mayBegin(operation: Operation, slice: Slice): boolean {
     const { virtualServers } = this.parts.state;
-    if (operation.kind === 'unbind-address') return !virtualServers.hasUnreadable(operation.address);
+    if (operation.kind === 'unbind-address')
+      return operation.replacedBy !== undefined || !virtualServers.hasUnreadable(operation.address);
     if (!('element' in operation)) return true;
     if ((operation.kind === 'delete-element') !== slice.removesElements) return false;
     if (operation.kind !== 'delete-element') return true;

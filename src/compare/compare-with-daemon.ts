@@ -51,7 +51,7 @@ const readObservedState = async (
   const resync = new Resync({
     ipvs,
     state: observed,
-    dummyAddresses: () => dummy.addresses(),
+    boundVips: () => dummy.boundVips(),
     isOurs: (identity) => isDesired(virtualServerKey(identity)) || isOurs(identity),
     isDesired,
     // Half of the state would show differences that do not exist.

@@ -38,7 +38,7 @@ export interface ObjectsComparison {
   readonly problems: readonly string[];
 }
 
-/** The kernel with other addresses on the node; those on kube-ipvs0 stay. */
+/** The kernel with other addresses on the node; its VIPs stay. */
 const withAddresses = (
   kernel: KernelAccess,
   addresses: readonly InterfaceAddress[] | undefined,
@@ -52,6 +52,7 @@ const withAddresses = (
       link: (name) => route.link(name),
       createDummy: (name) => route.createDummy(name),
       apply: (index, operations) => route.apply(index, operations),
+      vipRoutes: () => route.vipRoutes(),
       gateways: (families) => route.gateways(families),
       links: async () => [
         ...(await route.links()),

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
+import { vipBindingNames } from '../model/vip-binding.js';
 import { detectLocalModes } from './known-values.js';
 import { parseDuration } from '../base/duration.js';
 
@@ -200,6 +201,8 @@ const configurationShape = z.strictObject(
   { error: 'must be a mapping of fields' },
 );
 
+const vipBindingMust = 'must be address or route';
+
 /** KubeIpvsConfiguration v1alpha1: the settings that kube-proxy does not have. Durations are milliseconds. */
 const kubeIpvsConfigurationShape = z.strictObject(
   {
@@ -214,6 +217,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
+    vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
   },
   { error: 'must be a mapping of fields' },
 );

@@ -1,6 +1,7 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
+import type { VipBinding } from '../model/vip-binding.js';
 import { adminSocketPath, type Environment } from './admin-socket.js';
 import {
   documentOrigin,
@@ -80,6 +81,8 @@ export interface Settings {
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
   /** Insert an accept rule into nftables chains of other programs that drop replies from pods. */
   readonly acceptInForeignChains: boolean;
+  /** How VIPs become local. */
+  readonly vipBinding: VipBinding;
   readonly kubeconfig: string | undefined;
   /** URL of the API server; overrides the kubeconfig. */
   readonly master: string | undefined;
@@ -206,10 +209,11 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const kubeIpvsSettings = ({ drain, forwarding, metrics }: KubeIpvsConfiguration) => ({
+const kubeIpvsSettings = ({ drain, forwarding, metrics, vips }: KubeIpvsConfiguration) => ({
   drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
   perServiceMetrics: metrics.perService,
   acceptInForeignChains: forwarding.acceptInForeignChains,
+  vipBinding: vips.binding,
 });
 
 const deepFreeze = <T>(value: T): T => {

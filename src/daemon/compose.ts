@@ -78,7 +78,7 @@ export const compose = (
   logMissingIpv6(families, log);
   const triggers = new Listeners<[SyncTrigger]>();
   const observer = new SyncObservers();
-  const desired = new DesiredState();
+  const desired = new DesiredState(() => settings.now.vipBinding);
   const observed = new EngineState(desired);
   const network = new NodeNetwork();
   const shared = { ...kernel, settings, families, counters, drift, observed, network, events, log };

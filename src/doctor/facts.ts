@@ -2,6 +2,7 @@ import type { Family, IpAddress } from '../base/ip.js';
 import type { Settings } from '../config/settings.js';
 import type { IpvsTimeouts } from '../kernel/ipvs/client.js';
 import type { Link, LinkAddress } from '../kernel/rtnetlink/convert.js';
+import type { ForeignLocalRoute } from '../kernel/rtnetlink/vip-routes.js';
 import type { KernelParameterValue } from '../kernel/sysctl.js';
 import type { ForwardFilter } from '../model/forward-filter.js';
 import type { BaseChainHook } from '../nftables/declarations.js';
@@ -60,6 +61,9 @@ export interface NetworkFacts {
   readonly links: readonly (Link & { readonly mtu: number | undefined })[];
   readonly addresses: readonly LinkAddress[];
   readonly gateways: readonly IpAddress[];
+  /** The VIPs that have a local route of kube-ipvs. */
+  readonly vipRoutes: readonly IpAddress[];
+  readonly foreignLocalRoutes: readonly ForeignLocalRoute[];
 }
 
 export interface ProgramFact {

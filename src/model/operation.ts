@@ -1,5 +1,6 @@
 import type { IpAddress } from '../base/ip.js';
 import type { SetElement } from '../nftables/declarations.js';
+import type { VipBinding } from './vip-binding.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity, VirtualServerKey } from './virtual-server.js';
 import { virtualServerKey } from './virtual-server.js';
 
@@ -15,9 +16,21 @@ export type RealServerOperation =
 
 export type IpvsOperation = VirtualServerOperation | RealServerOperation;
 
+/** Makes a VIP local, or no longer local, in one of the two ways. */
 export type AddressOperation =
-  | { readonly kind: 'bind-address'; readonly address: IpAddress }
-  | { readonly kind: 'unbind-address'; readonly address: IpAddress };
+  | {
+      readonly kind: 'bind-address';
+      readonly address: IpAddress;
+      readonly binding: VipBinding;
+      readonly replacedBy?: undefined;
+    }
+  | {
+      readonly kind: 'unbind-address';
+      readonly address: IpAddress;
+      readonly binding: VipBinding;
+      /** The binding that takes its place: the operation is sent only where the VIP has that one. */
+      readonly replacedBy?: VipBinding;
+    };
 
 /** Changes a set of our nftables tables. */
 export interface ElementOperation {

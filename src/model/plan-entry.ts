@@ -8,7 +8,15 @@ export type PlanFields = Readonly<Record<string, string | number>>;
 /** One step from the observed to the desired state of the kernel, for programs (`diff -o json`). */
 export interface PlanEntry {
   readonly op: 'add' | 'change' | 'remove';
-  readonly kind: 'virtual-server' | 'real-server' | 'address' | 'element' | 'table' | 'link' | 'sysctl';
+  readonly kind:
+    | 'virtual-server'
+    | 'real-server'
+    | 'address'
+    | 'route'
+    | 'element'
+    | 'table'
+    | 'link'
+    | 'sysctl';
   /** The virtual server of a real server. */
   readonly virtualServer?: string;
   /** As `TCP 10.96.0.1:443`, `10.244.1.5:8080`, `10.96.0.1/32`, `IPv4 external 192.0.2.10 . TCP . 30080`. */
@@ -111,9 +119,9 @@ export const planEntry = (
     case 'delete-element':
       return { op: 'remove', kind: 'element', key: operation.element.key };
     case 'bind-address':
-      return { op: 'add', kind: 'address', key: hostAddress(operation) };
+      return { op: 'add', kind: operation.binding, key: hostAddress(operation) };
     case 'unbind-address':
-      return { op: 'remove', kind: 'address', key: hostAddress(operation) };
+      return { op: 'remove', kind: operation.binding, key: hostAddress(operation) };
   }
 };
 
@@ -136,6 +144,7 @@ const kindWords: Readonly<Record<PlanEntry['kind'], string>> = {
   'virtual-server': 'virtual server',
   'real-server': 'real server',
   address: 'address',
+  route: 'local route',
   element: 'element',
   table: 'table',
   link: 'link',

@@ -7,7 +7,7 @@ import { Protocol, type ProtocolName } from './constants.js';
 import { fromSystemCall, NetlinkError } from './errors.js';
 import { readMessages, type Message } from './message.js';
 import { socketDescriptor } from './socket-descriptor.js';
-import { ignorePort } from './socket-filter.js';
+import { filterEvents, type OnlyEvents } from './socket-filter.js';
 import { disableOverrunErrors, setReceiveBuffer } from './command-socket.js';
 import { tracerFromEnvironment, type ShapeOf, type Tracer } from './trace.js';
 
@@ -21,6 +21,8 @@ export interface EventListener {
   readonly receiveBufferBytes?: number;
   /** Changes that this port requested are left out: its connection has the replies. */
   readonly ignoredPortId?: number;
+  /** Of events of some types, those that the kernel delivers; undefined: all. */
+  readonly only?: OnlyEvents;
 }
 
 const defaultBufferBytes = 4 << 20;
@@ -61,7 +63,7 @@ export class EventSocket {
       disableOverrunErrors(this.#descriptor);
       setReceiveBuffer(this.#descriptor, listener.receiveBufferBytes ?? defaultBufferBytes);
       this.#dropped = nativeShims().dropped(this.#descriptor);
-      if (listener.ignoredPortId !== undefined) ignorePort(this.#descriptor, listener.ignoredPortId);
+      filterEvents(this.#descriptor, listener);
       this.#listen();
       for (const group of groups) this.#socket.addMembership(group);
     } catch (error) {

@@ -7,6 +7,13 @@ import type {
   VirtualServerKey,
   DesiredVirtualServer,
 } from '../model/virtual-server.js';
+import {
+  noBinding,
+  onlyBinding,
+  type BoundVips,
+  type VipBinding,
+  type VipBindings,
+} from '../model/vip-binding.js';
 import type { Endpoint } from '../model/endpoint.js';
 import type { DirtyKeys, DesiredView } from './operations/diff.js';
 import { FormerEndpoints, type OwnedVirtualServer } from './endpoints/former-endpoints.js';
@@ -112,6 +119,13 @@ export class DesiredState implements DesiredView {
   readonly localShortages = new LocalEndpointShortages();
   readonly formerEndpoints = new FormerEndpoints();
 
+  /** `configuredBinding` is how VIPs become local; a change makes every address dirty. */
+  constructor(private readonly configuredBinding: () => VipBinding = () => 'address') {}
+
+  get vipBinding(): VipBinding {
+    return this.configuredBinding();
+  }
+
   /**
    * Replaces what the Service defined before; undefined if it defines nothing any more. Costs O(fragment).
    * Returns the keys to compare.
@@ -198,8 +212,8 @@ export class DesiredState implements DesiredView {
     );
   }
 
-  hasAddress(address: IpAddress): boolean {
-    return this.#addresses.has(address);
+  bindings(address: IpAddress): VipBindings {
+    return this.#addresses.has(address) ? onlyBinding(this.vipBinding) : noBinding;
   }
 
   /** The Service that owns the virtual server. */
@@ -243,8 +257,8 @@ export class DesiredState implements DesiredView {
     }
   }
 
-  addresses(): Iterable<IpAddress> {
-    return this.#addresses.keys();
+  boundVips(): BoundVips {
+    return { address: [], route: [], [this.vipBinding]: [...this.#addresses.keys()] };
   }
 
   /** All desired keys. A full comparison also needs the keys of the observed objects. */

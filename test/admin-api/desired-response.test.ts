@@ -100,11 +100,25 @@ test('what lingers is wanted too, but what is asked for goes before it', () => {
   assert.equal(both.virtualServer(web.server.key)?.drainMilliseconds, 2_500);
   assert.deepEqual(both.drainSettings.deadlines, { TCP: 1_000, UDP: 0, SCTP: 2_500 });
   assert.deepEqual([...both.keys().addresses], ['10.96.0.1', 'fd00::1']);
-  assert.deepEqual([both.hasAddress(ip('fd00::1')), both.hasAddress(ip('10.96.0.2'))], [true, false]);
+  assert.deepEqual([both.bindings(ip('fd00::1')), both.bindings(ip('10.96.0.2'))], [['address'], []]);
   assert.deepEqual(
     [...both.keys().elements].map((key) => both.element(key)?.fields),
     [['10.96.0.1'], ['fd00::1']],
   );
+});
+
+test('VIPs are bound as the response says; an older daemon reports no routes', () => {
+  const routes = new DesiredFromResponse({
+    ...none,
+    localRoutes: ['10.96.0.1/32'],
+    lingering: { ...none.lingering, localRoutes: ['fd00::1/128'] },
+  });
+  assert.deepEqual([...routes.keys().addresses], ['10.96.0.1', 'fd00::1']);
+  assert.deepEqual(
+    ['10.96.0.1', 'fd00::1', '10.96.0.2'].map((text) => routes.bindings(ip(text))),
+    [['route'], ['route'], []],
+  );
+  assert.deepEqual([...new DesiredFromResponse(none).keys().addresses], []);
 });
 
 test('an element is named by its key whole', () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { noBinding, vipBindingNames, type VipBinding } from '../../src/model/vip-binding.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
 import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import { Connection } from '../../src/netlink/connection.js';
@@ -35,13 +36,13 @@ const texts = (messages: readonly Message[]): readonly string[] =>
     })
     .toSorted();
 
-const floorMessages = (): readonly Message[] => {
+const floorMessages = (vipBinding: VipBinding): readonly Message[] => {
   const folder = mkdtempSync(join(tmpdir(), 'kube-ipvs-floor-'));
   try {
     const program = join(folder, 'floor');
     const source = fileURLToPath(new URL('../../../scripts/benchmark/floor.c', import.meta.url));
     execFileSync('cc', ['-O1', '-o', program, source]);
-    const output = execFileSync(program, [String(services), String(endpoints), '--print'], {
+    const output = execFileSync(program, [String(services), String(endpoints), vipBinding, '--print'], {
       maxBuffer: 1 << 26,
     });
     return messagesIn(Uint8Array.from(output));
@@ -67,14 +68,14 @@ const willing = (): FakeChannel =>
   });
 
 /** What a full sync of kube-ipvs sends, without finding the family. */
-const ourMessages = async (): Promise<readonly Message[]> => {
-  const desired = new DesiredState();
-  const context = renderContext(nodeFacts(), settings());
+const ourMessages = async (vipBinding: VipBinding): Promise<readonly Message[]> => {
+  const desired = new DesiredState(() => vipBinding);
+  const context = renderContext(nodeFacts(), settings({ vipBinding }));
   for (let index = 1; index <= services; index += 1) {
     const service = serviceOf(index);
     desired.replace(service.key, render(service, [sliceOf(index, endpoints)], context));
   }
-  const empty = { virtualServer: () => undefined, hasAddress: () => false, element: () => undefined };
+  const empty = { virtualServer: () => undefined, bindings: () => noBinding, element: () => undefined };
   const [generic, route] = [willing(), willing()];
   const ipvsClient = IpvsClient.open(Connection.open('generic', { channel: () => generic }));
   const routeClient = RtnetlinkClient.open(Connection.open('route', { channel: () => route }));
@@ -91,10 +92,11 @@ const ourMessages = async (): Promise<readonly Message[]> => {
   return [...generic.datagrams.slice(1), ...route.datagrams].flat();
 };
 
-test('the floor sends the messages of a full sync, byte for byte', async () => {
-  const floor = texts(floorMessages());
-  assert.equal(floor.length, services * (endpoints + 2));
-  const ours = texts(await ourMessages());
-  assert.equal(ours.length, floor.length);
-  for (const [index, text] of ours.entries()) assert.equal(text, floor[index]);
-});
+for (const vipBinding of vipBindingNames)
+  test(`the floor sends the messages of a full sync, byte for byte: binding ${vipBinding}`, async () => {
+    const floor = texts(floorMessages(vipBinding));
+    assert.equal(floor.length, services * (endpoints + 2));
+    const ours = texts(await ourMessages(vipBinding));
+    assert.equal(ours.length, floor.length);
+    for (const [index, text] of ours.entries()) assert.equal(text, floor[index]);
+  });

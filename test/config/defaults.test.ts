@@ -127,6 +127,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     drainDeadlines: { TCP: 900_000, UDP: 5_000, SCTP: 60_000 },
     perServiceMetrics: { enabled: true, maximum: 500 },
     acceptInForeignChains: false,
+    vipBinding: 'address',
     kubeconfig: undefined,
     master: undefined,
     qps: 5,
@@ -144,6 +145,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
       drain: { deadline: 900_000, udpDeadline: 5_000, sctpDeadline: 60_000 },
       metrics: { perService: { enabled: true, maximum: 500 } },
       forwarding: { acceptInForeignChains: false },
+      vips: { binding: 'address' },
     },
   });
 });

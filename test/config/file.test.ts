@@ -291,6 +291,8 @@ test('our own document stands in the same file or in one of its own', () => {
   const accepting = `${ownHeader}forwarding: {acceptInForeignChains: true}\n`;
   assert.equal(read([withMode, accepting]).acceptInForeignChains, true);
   assert.equal(read([withMode, own]).acceptInForeignChains, false);
+  assert.equal(read([withMode, `${ownHeader}vips: {binding: route}\n`]).vipBinding, 'route');
+  assert.equal(read([withMode, own]).vipBinding, 'address');
   assert.equal(read([own], ['--ipvs-scheduler=lc']).scheduler, 'lc', 'flags count beside our document alone');
   assert.deepEqual(read([withMode, `${ownHeader}drian: {}\n`]).warnings, [
     'c1.yaml:3: drian is unknown and ignored; did you mean drain?',
@@ -302,6 +304,10 @@ test('our own document stands in the same file or in one of its own', () => {
   assert.equal(
     failure([withMode, `${ownHeader}drain: {sctpDeadline: -1s}\n`]),
     'c1.yaml:3: drain.sctpDeadline must be 0s (no draining) or more; it is "-1s"',
+  );
+  assert.equal(
+    failure([withMode, `${ownHeader}vips: {binding: both}\n`]),
+    'c1.yaml:3: vips.binding must be address or route; it is "both"',
   );
 });
 

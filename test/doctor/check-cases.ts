@@ -3,6 +3,7 @@ import { requiredPermissions } from '../../src/doctor/collect/api.js';
 import type { Fact, CheckStatus } from '../../src/doctor/check-result.js';
 import { advise } from '../../src/doctor/remedy.js';
 import type { BaseChainHook } from '../../src/nftables/declarations.js';
+import { ip } from '../support/objects.js';
 import {
   address,
   api,
@@ -48,6 +49,11 @@ const table = (changes: Partial<IpvsTable>): Facts['ipvs'] => ({
 
 const bound = (...texts: readonly string[]): Facts['network'] =>
   network({ addresses: [...goodNetwork.addresses, ...texts.map((text) => address(text))] });
+
+const manyVips = Array.from(
+  { length: 5_000 },
+  (_, index) => `10.97.${Math.floor(index / 250)}.${index % 250}/32 kube-ipvs0`,
+);
 
 const twoLinks = moreLinks(link(8, 'eth1'));
 const twoUplinks = network({
@@ -348,7 +354,7 @@ export const cases: readonly Case[] = [
     id: 'strict-arp',
     wrong: { kernelSettings: noStrictArp, programs: { value: [{ name: 'speaker', pid: 7 }] } },
     result: 'fail',
-    shows: ['arp_ignore', '0', 'arp_announce', 'kube-ipvs0'],
+    shows: ['arp_ignore', '0', 'arp_announce', 'speaker'],
     advises: ['ipvs.strictARP: true'],
     commands: [],
   },
@@ -620,6 +626,49 @@ export const cases: readonly Case[] = [
     result: 'warn',
     shows: ['10.96.9.9'],
     commands: ['ip address del 10.96.9.9/32 dev kube-ipvs0'],
+  },
+  {
+    what: 'unused local routes',
+    id: 'unwanted-addresses',
+    wrong: { network: network({ vipRoutes: ['10.96.9.9', 'fd00::9'].map(ip) }) },
+    result: 'warn',
+    shows: ['10.96.9.9', 'fd00::9', 'local route'],
+    commands: [
+      'ip route del local 10.96.9.9 table local proto 73',
+      'ip -6 route del local fd00::9 table local proto 73',
+    ],
+  },
+  {
+    what: 'a local route to the gateway',
+    id: 'vip-clash',
+    wrong: { network: network({ vipRoutes: [ip('192.0.2.1')] }) },
+    result: 'fail',
+    shows: ['table local', '192.0.2.1', 'gateway'],
+    commands: ['ip route del local 192.0.2.1 table local proto 73'],
+  },
+  {
+    what: 'a route of another program to a VIP',
+    id: 'vip-elsewhere',
+    wrong: {
+      network: network({
+        foreignLocalRoutes: [
+          { address: ip('10.96.0.10'), type: 'blackhole', protocol: 4, metric: 0 },
+          { address: ip('10.1.2.3'), type: 'local', protocol: 4, metric: 0 },
+        ],
+      }),
+    },
+    result: 'warn',
+    shows: ['10.96.0.10', 'blackhole', 'proto 4'],
+    commands: ['ip route del blackhole 10.96.0.10 table local proto 4'],
+  },
+  {
+    what: 'thousands of VIPs on kube-ipvs0',
+    id: 'vip-binding',
+    wrong: { network: bound(...manyVips) },
+    result: 'warn',
+    shows: ['kube-ipvs0', '5002'],
+    advises: ['vips.binding: route'],
+    commands: [],
   },
   {
     what: 'NodeLocal DNSCache at the address of the DNS Service',

@@ -38,6 +38,8 @@ const reads: Readonly<Record<string, Read>> = {
   'real servers': (connection) => IpvsClient.open(connection).realServers(identity),
   links: (connection) => RtnetlinkClient.open(connection).links(),
   addresses: (connection) => RtnetlinkClient.open(connection).addresses(),
+  'local routes of ours': (connection) => RtnetlinkClient.open(connection).vipRoutes(),
+  'local routes of others': (connection) => RtnetlinkClient.open(connection).foreignLocalRoutes(),
   gateways: async (connection) => [...(await RtnetlinkClient.open(connection).gateways(['IPv4']))],
   flows: (connection) => ConntrackClient.open(connection).flows({ family: 'IPv4', protocol: 'UDP' }),
   'names of sets': (connection) => IpsetClient.open(connection).names(() => true),
@@ -109,6 +111,6 @@ test('every dump of the sources is read above', () => {
     'kernel/ipset/client.ts': 2,
     'kernel/ipvs/client.ts': 3,
     'kernel/nftables/client.ts': 7,
-    'kernel/rtnetlink/client.ts': 3,
+    'kernel/rtnetlink/client.ts': 5,
   });
 });

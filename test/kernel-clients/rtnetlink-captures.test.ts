@@ -12,6 +12,7 @@ import {
   linkFrom,
 } from '../../src/kernel/rtnetlink/convert.js';
 import { rtnetlinkEventFrom } from '../../src/kernel/rtnetlink/events.js';
+import { foreignLocalRouteFrom, vipOfRoute, vipRouteRequest } from '../../src/kernel/rtnetlink/vip-routes.js';
 import { ByteWriter, viewOf } from '../../src/netlink/codec/bytes.js';
 import { readMessages, writeMessage, type Message, type Request } from '../../src/netlink/message.js';
 import { flatten, messagesIn, readCapture, type FlatMessage } from '../support/captures.js';
@@ -19,6 +20,7 @@ import { messageBytes } from '../support/fake-channel.js';
 
 const linkHeaderLength = 16;
 const addressHeaderLength = 8;
+const routeHeaderLength = 12;
 
 const messageOf = (request: Request): Message => {
   const writer = new ByteWriter();
@@ -38,9 +40,9 @@ const theirs = (name: string, headerLength: number): FlatMessage => {
 };
 
 const bind = (address: string): Request =>
-  addressRequest(2, { kind: 'bind-address', address: address as IpAddress });
+  addressRequest(2, { kind: 'bind-address', address: address as IpAddress, binding: 'address' });
 const unbind = (address: string): Request =>
-  addressRequest(2, { kind: 'unbind-address', address: address as IpAddress });
+  addressRequest(2, { kind: 'unbind-address', address: address as IpAddress, binding: 'address' });
 
 describe('each message is what ip sends, attribute for attribute', () => {
   test('ip link add kube-ipvs0 type dummy, but for the length of the transmit queue that kube-proxy sets to 0', () => {
@@ -69,6 +71,23 @@ describe('each message is what ip sends, attribute for attribute', () => {
       theirs('address-add6', addressHeaderLength),
     );
   });
+
+  for (const [family, address] of [
+    ['4', '10.96.0.10'],
+    ['6', '2001:db8:96::10'],
+  ] as const)
+    for (const [name, kind] of [
+      ['add', 'bind-address'],
+      ['delete', 'unbind-address'],
+    ] as const)
+      test(`ip route ${name} local ${address} dev lo table local proto 73 metric 73, but for the scope of IPv6, which has none`, () => {
+        const request = vipRouteRequest({ kind, address: address as IpAddress, binding: 'route' });
+        const { header, ...rest } = theirs(`route-${name}${family}`, routeHeaderLength);
+        assert.deepEqual(ours(request, routeHeaderLength), {
+          ...rest,
+          header: family === '6' ? header.replace(/^(.{12})fe/, '$100') : header,
+        });
+      });
 
   test('ip link show dev kube-ipvs0, but for virtual functions, which are not asked for', () => {
     const capture = readCapture('rtnetlink/link-show');
@@ -103,6 +122,38 @@ describe('what the kernel told ip we read', () => {
     assert.ok(message !== undefined);
     assert.deepEqual(linkFrom(message), dummy);
     assert.deepEqual(rtnetlinkEventFrom(message, new Map()), { kind: 'link', link: dummy });
+  });
+
+  test('ip route show table local: ours, and none of the kernel', () => {
+    for (const [name, vip] of [
+      ['route-show-all4', '10.96.0.10'],
+      ['route-show-all6', '2001:db8:96::10'],
+    ] as const) {
+      const messages = readCapture(`rtnetlink/${name}`)
+        .received.flatMap(messagesIn)
+        .filter(({ type }) => type === 24);
+      assert.ok(messages.length > 1);
+      assert.deepEqual(
+        messages.flatMap((message) => vipOfRoute(message) ?? []),
+        [vip],
+      );
+      assert.deepEqual(
+        messages.flatMap((message) => foreignLocalRouteFrom(message) ?? []),
+        [],
+      );
+    }
+  });
+
+  test('ip monitor route: a local route of ours comes and goes; the route of an address is none', () => {
+    const messages = readCapture('rtnetlink/monitor-route').received.flatMap(messagesIn);
+    const events = messages
+      .filter(({ type }) => type === 24 || type === 25)
+      .map((message) => rtnetlinkEventFrom(message, new Map()));
+    assert.deepEqual(events, [
+      { kind: 'route', vip: '10.96.0.10' },
+      undefined,
+      { kind: 'route-gone', vip: '10.96.0.10' },
+    ]);
   });
 
   test('ip link show', () => {

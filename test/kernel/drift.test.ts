@@ -1,93 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, runLine, savedTable } from '../support/lab-guest.js';
-import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import {
+  aSecond,
+  counts,
+  driftLab,
+  everything,
+  period,
+  periodAndSlices,
+  testDrifts,
+  type Drift,
+} from '../support/drift-lab.js';
+import { eventually } from '../support/eventually.js';
 import { elapse } from '../support/virtual-clock.js';
 
 // Everything of ours, changed by somebody in every way: it is as it was in time, and counted as what it was.
 
-/** From when the programs that make the change have ended. */
-const aSecond = 1_000;
-const period = 2_000;
-/** A period, half of one more for the slices, and what the guest takes. */
-const periodAndSlices = period * 1.5 + 2_000;
-let daemon: DaemonProcess;
-
-before(async () => {
-  runLine('ip link set lo up');
-  runLine('ip link add eth0 type dummy');
-  runLine('ip address add 192.0.2.10/24 dev eth0');
-  runLine('ip link set eth0 up');
-  const items = [
-    serviceObject('web', {
-      type: 'LoadBalancer',
-      clusterIPs: ['10.96.0.1', 'fd00:96::1'],
-      ipFamilies: ['IPv4', 'IPv6'],
-      ports: ['http:80@30080'],
-      loadBalancerSourceRanges: ['198.51.100.0/24'],
-      ingress: [{ ip: '203.0.113.7' }],
-    }),
-    sliceObject('web', [ready('10.128.0.1'), ready('10.128.0.2')], { ports: ['http:80'] }),
-    sliceObject('web', [ready('fd00:128::1')], { ports: ['http:80'], family: 'IPv6', suffix: 'v6' }),
-  ];
-  const source = join(mkdtempSync(join(tmpdir(), 'drift-')), 'world.json');
-  writeFileSync(source, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-  const flags = [`--ipvs-sync-period=${period}ms`, '--nodeport-addresses=192.0.2.0/24'];
-  daemon = new DaemonProcess([`--source=${source}`, ...flags]);
-  await eventually(() => assert.match(daemon.log, /"synced"/));
-});
-after(async () => {
-  await daemon[Symbol.asyncDispose]();
-});
-
-/** Of the metric: by object and how it was. */
-const counts = async (): Promise<ReadonlyMap<string, number>> => {
-  // A kept connection may be closed by the daemon in the moment that it is used again.
-  const page = await (
-    await fetch('http://127.0.0.1:10249/metrics', { headers: { connection: 'close' } })
-  ).text();
-  const series = /^kube_ipvs_drift_repaired_total\{object="([^"]+)",drift="([^"]+)"\} (\d+)$/gm;
-  return new Map(
-    [...page.matchAll(series)].map(([, object, drift, count]) => [`${object} ${drift}`, Number(count)]),
-  );
-};
-
-const rulesText = (): string =>
-  (runLine('nft list table ip kube-ipvs') + runLine('nft list table ip6 kube-ipvs')).replaceAll(
-    /counter packets \d+ bytes \d+/g,
-    'counter',
-  );
-/** The order of elements in nft's text is the kernel's. */
-const rules = (): readonly string[] =>
-  rulesText()
-    .replaceAll(/elements = \{([^}]*)\}/g, (_, all: string) =>
-      all
-        .split(',')
-        .map((each) => each.trim())
-        .toSorted()
-        .join('\n'),
-    )
-    .split('\n')
-    .map((line) => line.trim())
-    .toSorted();
-
-const everything = () => ({
-  table: savedTable(),
-  addresses: addressesOf('kube-ipvs0').filter((address) => !address.startsWith('fe80')),
-  rules: rules(),
-});
-
-interface Drift {
-  /** What somebody does. */
-  readonly lines: readonly string[];
-  /** How it is counted. */
-  readonly counted: readonly string[];
-  readonly within: number;
-}
+driftLab('address');
 
 const drifts: Readonly<Record<string, Drift>> = {
   'a virtual server is deleted': {
@@ -188,16 +117,7 @@ const drifts: Readonly<Record<string, Drift>> = {
   },
 };
 
-for (const [what, { lines, counted, within }] of Object.entries(drifts))
-  test(`${what}: it is as it was within ${within} ms, counted as ${counted.join(' and ')}`, async () => {
-    const before = everything();
-    const countsBefore = await counts();
-    for (const line of lines) runLine(line);
-    await elapse(within);
-    assert.deepEqual(everything(), before);
-    const now = await counts();
-    for (const name of counted) assert.ok((now.get(name) ?? 0) > (countsBefore.get(name) ?? 0), name);
-  });
+testDrifts(drifts);
 
 test('a kernel setting that we cannot do without is set again within a period', async () => {
   const before = (await counts()).get('kernel-setting differs') ?? 0;

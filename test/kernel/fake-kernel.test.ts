@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { families, type Family } from '../../src/base/ip.js';
 import type { NftablesChange } from '../../src/kernel/nftables/changes.js';
-import type { IpvsOperation, Outcome } from '../../src/model/operation.js';
+import type { AddressOperation, IpvsOperation, Outcome } from '../../src/model/operation.js';
+import type { VipBinding } from '../../src/model/vip-binding.js';
 import { dummyInterfaceName } from '../../src/model/node.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { Connection } from '../../src/netlink/connection.js';
@@ -144,13 +145,20 @@ sameOnBoth('time-outs of IPVS', async function* ({ ipvs }) {
   yield await errnoOf(ipvs.setTimeouts({ tcpSeconds: 1 }));
 });
 
-// ---- links and addresses
+// ---- links, addresses and local routes
 
 const addressLines = async ({ route }: OtherProgram): Promise<unknown> =>
   (await route.addresses())
     .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`)
     .toSorted();
+
+const operationsOf = (binding: VipBinding) =>
+  (['bind-address', 'unbind-address'] as const).map((kind) => (address: string) => ({
+    kind,
+    address: ip(address),
+    binding,
+  })) as [(address: string) => AddressOperation, (address: string) => AddressOperation];
 
 sameOnBoth('links and addresses', async function* (kernel) {
   const { route } = kernel;
@@ -159,11 +167,7 @@ sameOnBoth('links and addresses', async function* (kernel) {
   yield summary(await route.createDummy(dummyInterfaceName));
   const { index = 0, ...dummy } = (await route.link(dummyInterfaceName)) ?? {};
   yield dummy;
-  const [bind, unbind] = (['bind-address', 'unbind-address'] as const).map((kind) => (address: string) => ({
-    kind,
-    address: ip(address),
-  }));
-  assert.ok(bind && unbind);
+  const [bind, unbind] = operationsOf('address');
   yield (
     await route.apply(index, [
       bind('10.96.0.1'),
@@ -181,6 +185,53 @@ sameOnBoth('links and addresses', async function* (kernel) {
   yield summary(await route.deleteLink(index));
   yield summary(await route.deleteLink(index));
   yield await addressLines(kernel);
+});
+
+sameOnBoth('local routes', async function* (kernel) {
+  const { route } = kernel;
+  await route.createDummy(dummyInterfaceName);
+  const index = (await route.link(dummyInterfaceName))?.index ?? 0;
+  const [bind, unbind] = operationsOf('route');
+  const [bindAddress, unbindAddress] = operationsOf('address');
+  const held = async (): Promise<unknown> => [
+    (await route.vipRoutes()).toSorted(),
+    await addressLines(kernel),
+    await route.foreignLocalRoutes(),
+  ];
+  yield (
+    await route.apply(index, [
+      bind('10.96.0.1'),
+      bind('10.96.0.1'),
+      bind('fd00::1'),
+      bind('fd00::1'),
+      unbind('10.96.0.2'),
+      unbind('fd00::2'),
+      bind('10.96.0.3'),
+      unbind('10.96.0.3'),
+    ])
+  ).map(summary);
+  yield await held();
+  // Each binding stands beside the other, and goes without it.
+  yield (
+    await route.apply(index, [
+      bindAddress('10.96.0.1'),
+      bindAddress('fd00::1'),
+      bindAddress('10.96.0.4'),
+      bind('10.96.0.4'),
+      bindAddress('fd00::4'),
+      bind('fd00::4'),
+    ])
+  ).map(summary);
+  yield await held();
+  // With its last address a device loses the routes through it: ours are not among them.
+  yield (await route.apply(index, ['10.96.0.1', '10.96.0.4', 'fd00::4'].map(unbindAddress))).map(summary);
+  yield await held();
+  yield (await route.apply(index, ['10.96.0.1', 'fd00::1'].map(unbind))).map(summary);
+  yield await held();
+  yield summary(await route.deleteLink(index));
+  yield await held();
+  yield (await route.apply(index, [unbind('10.96.0.4'), unbind('fd00::4')])).map(summary);
+  yield await held();
 });
 
 // ---- nftables

@@ -4,9 +4,10 @@ import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { VipBinding } from '../../src/model/vip-binding.js';
 import { main } from '../support/program.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, run, runLine, savedTable } from '../support/lab-guest.js';
+import { addressesOf, run, runLine, savedTable, vipRoutesOf } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject, type ServiceSpec } from '../support/objects.js';
 import { elapse } from '../support/virtual-clock.js';
 
@@ -48,6 +49,9 @@ const makeForeignThings = (): void => {
     ip link add eth0 type dummy; ip address add ${node}/24 dev eth0; ip link set eth0 up
     ip address add 198.51.100.80/32 dev eth0
     ip link add kube-ipvs1 type dummy; ip address add 10.96.7.6/32 dev kube-ipvs1; ip address add 10.96.7.7/32 dev kube-ipvs1
+    ip route add local 10.96.0.10 dev lo table local proto static
+    ip route add local 10.96.9.1 dev eth0 table local proto 66
+    ip -6 route add local fd00:96::11 dev lo table local proto static metric 20
     nft -f - <<E
       table inet firewall { set s { type ipv4_addr; elements = { 192.0.2.1 }; }; map m { type inet_service : verdict; elements = { 22 : accept }; }; chain c { type filter hook input priority 0; ip saddr @s accept; tcp dport vmap @m; }; }
       table ip kube-ipvs-other { set services { type ipv4_addr . inet_proto . inet_service; elements = { 10.96.0.11 . tcp . 80 }; }; chain input { return; }; }
@@ -81,6 +85,9 @@ const foreignThings = () => {
       .split('\n')
       .filter(isOfOthers)
       .map((line) => line.replace(/^\d+: /, '')),
+    routes: shell('ip route show table local; ip -6 route show table local')
+      .split('\n')
+      .filter((line) => /proto (static|66)/.test(line)),
     nftables: shell(
       'for t in "inet firewall" "ip kube-ipvs-other" "ip nat"; do nft -a list table $t; done',
     ).replaceAll(/counter packets \d+ bytes \d+/g, 'counter'),
@@ -137,11 +144,12 @@ const program = (
   renameSync(`${manifest}.next`, manifest);
 };
 
-const configure = (fields = ''): void => {
+const configure = (fields = '', binding: VipBinding = 'address'): void => {
   writeFileSync(
     `${config}.next`,
     `apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nnodePortAddresses: [192.0.2.0/24]\n` +
-      `ipvs: {syncPeriod: 1s, excludeCIDRs: [10.96.9.0/24]${fields}}\n`,
+      `ipvs: {syncPeriod: 1s, excludeCIDRs: [10.96.9.0/24]${fields}}\n` +
+      `---\napiVersion: kube-ipvs.dev/v1alpha1\nkind: KubeIpvsConfiguration\nvips: {binding: ${binding}}\n`,
   );
   renameSync(`${config}.next`, config);
 };
@@ -241,6 +249,22 @@ test('resyncs, and the repair of what is ours', async () => {
 test('a changed configuration', async () => {
   configure(', scheduler: lc');
   await eventually(() => assert.deepEqual(lines(/-A -t 10\.96\.0\.10:80/), ['-A -t 10.96.0.10:80 -s lc']));
+  unharmed();
+});
+
+test('VIPs as local routes, and as addresses again', async () => {
+  configure(', scheduler: lc', 'route');
+  await eventually(() => {
+    assert.ok(vipRoutesOf().includes('10.96.0.10/32'));
+    assert.deepEqual(addressesOf('kube-ipvs0'), []);
+  });
+  await elapse(2_500);
+  unharmed();
+  configure(', scheduler: lc');
+  await eventually(() => {
+    assert.ok(addressesOf('kube-ipvs0').includes('10.96.0.10/32'));
+    assert.deepEqual(vipRoutesOf(), []);
+  });
   unharmed();
 });
 

@@ -256,7 +256,9 @@ test('addresses change each time while they are dumped: the dump begins anew, a 
     isFirstPart = false;
     interruptions -= 1;
     // Done before it gives a promise.
-    void kernel.route.apply(loopback.index, [{ kind: isThere ? 'unbind-address' : 'bind-address', address }]);
+    void kernel.route.apply(loopback.index, [
+      { kind: isThere ? 'unbind-address' : 'bind-address', address, binding: 'address' },
+    ]);
     isThere = !isThere;
   };
   daemon.wired.syncLoop.rereadAddresses();

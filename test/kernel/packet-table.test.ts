@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, test } from 'node:test';
 import { families, parseCidr, type Family } from '../../src/base/ip.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
+import type { VipBinding } from '../../src/model/vip-binding.js';
 import type { PodTraffic } from '../../src/model/pod-traffic.js';
 import { tableText } from '../../src/nftables/table-text.js';
 import { tableName } from '../../src/nftables/declarations.js';
@@ -26,19 +27,26 @@ const podTraffic = (family: Family): Readonly<Record<string, PodTraffic | undefi
   };
 };
 
+/** Where pods are not recognized, or by their addresses, the rules depend on it. */
+const vipBindingsFor = (traffic: PodTraffic | undefined): readonly VipBinding[] =>
+  traffic === undefined || traffic.by === 'source' ? ['address', 'route'] : ['address'];
+
 const cases = families.flatMap((family) =>
   Object.entries(podTraffic(family)).flatMap(([name, traffic]) =>
-    [[], lengths[family]].map((sourceLengths): readonly [string, PacketTableSettings] => [
-      `${family}, ${name}, ${sourceLengths.length === 0 ? 'no source ranges' : 'source ranges'}`,
-      {
-        family,
-        masqueradeAll: traffic === undefined && sourceLengths.length > 0,
-        masqueradeMark: 0x4000,
-        podTraffic: traffic,
-        masqueradePorts: { first: 32768, last: 65535 },
-        sourceLengths,
-      },
-    ]),
+    [[], lengths[family]].flatMap((sourceLengths) =>
+      vipBindingsFor(traffic).map((vipBinding): readonly [string, PacketTableSettings] => [
+        `${family}, ${name}, ${sourceLengths.length === 0 ? 'no source ranges' : 'source ranges'}, binding ${vipBinding}`,
+        {
+          family,
+          masqueradeAll: traffic === undefined && sourceLengths.length > 0,
+          vipBinding,
+          masqueradeMark: 0x4000,
+          podTraffic: traffic,
+          masqueradePorts: { first: 32768, last: 65535 },
+          sourceLengths,
+        },
+      ]),
+    ),
   ),
 );
 
@@ -52,7 +60,12 @@ test('the kernel takes a table for pods by a name that no interface can have', a
     { by: 'interface-prefix', prefix: 'a-very-long-prefix' },
   ] as const) {
     const ports = { first: 32768, last: 65535 };
-    const settings = { masqueradeAll: false, masqueradeMark: 0x4000, masqueradePorts: ports };
+    const settings = {
+      masqueradeAll: false,
+      masqueradeMark: 0x4000,
+      vipBinding: 'address',
+      masqueradePorts: ports,
+    } as const;
     const declaration = packetTable({ ...settings, family: 'IPv4', podTraffic, sourceLengths: [] });
     const outcome = await client.transaction([{ kind: 'declare-table', declaration }]);
     assert.deepEqual(outcome, { status: 'applied' });

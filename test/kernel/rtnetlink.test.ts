@@ -7,14 +7,20 @@ import type { Link } from '../../src/kernel/rtnetlink/convert.js';
 import { watchRtnetlink, type RtnetlinkEvent } from '../../src/kernel/rtnetlink/events.js';
 import type { AddressOperation } from '../../src/model/operation.js';
 import { eventually } from '../support/eventually.js';
+import { rtnetlinkEventText } from '../support/rtnetlink-event-text.js';
 import { settle } from '../support/virtual-clock.js';
 
 const name = 'kube-ipvs0';
 const run = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8' });
-const bind = (address: string): AddressOperation => ({ kind: 'bind-address', address: address as IpAddress });
+const bind = (address: string): AddressOperation => ({
+  kind: 'bind-address',
+  address: address as IpAddress,
+  binding: 'address',
+});
 const unbind = (address: string): AddressOperation => ({
   kind: 'unbind-address',
   address: address as IpAddress,
+  binding: 'address',
 });
 
 const client = RtnetlinkClient.open();
@@ -159,12 +165,7 @@ const watching = (
   );
   return { seen, close: () => watch.close() };
 };
-const describeEvents = (events: readonly RtnetlinkEvent[]): string[] =>
-  events.map((event) =>
-    'link' in event
-      ? `${event.kind} ${event.link.name}`
-      : `${event.kind} ${event.address.address}/${event.address.prefixLength}`,
-  );
+const describeEvents = (events: readonly RtnetlinkEvent[]): string[] => events.map(rtnetlinkEventText);
 
 describe('events', () => {
   test('tell of links and addresses as they come and go', async () => {

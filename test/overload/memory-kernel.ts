@@ -51,6 +51,7 @@ export const memoryKernel = (): MemoryKernel => {
           interfaceName: 'kube-ipvs0',
         })),
       gateways: async () => new Set<IpAddress>(),
+      vipRoutes: async () => [...kernel.routes],
       apply: (_, asked) => counted(asked, (all) => kernel.apply(all)),
     },
     nftables: {

@@ -115,7 +115,7 @@ test('96: a virtual server of ours that is not as we left it is set right in pla
 
 test('97: an address that is bound already is not bound again', async () => {
   await using node = await ProductionNode.start();
-  await node.other.apply({ kind: 'bind-address', address: ip(vip) });
+  await node.other.apply({ kind: 'bind-address', address: ip(vip), binding: 'address' });
   assert.deepEqual(await node.change(key, web(), []), [`+ virtual server TCP ${vip}:80 rr`]);
 });
 
@@ -138,7 +138,7 @@ test('100, 102, 103: of what nobody wants only what is provably ours may be dele
     .filter((cidr) => cidr !== undefined);
   const dummy = new Set(['3.3.3.3', '5.5.5.5', 'fd05::5', 'fd03::3'].map(ip));
   const facts = {
-    hasDummyAddress: (address: ReturnType<typeof ip>) => dummy.has(address),
+    isBoundVip: (address: ReturnType<typeof ip>) => dummy.has(address),
     hasNodeAddress: (address: ReturnType<typeof ip>) => address === ip('10.200.0.2'),
     isExcluded: (address: ReturnType<typeof ip>) => excluded.some((cidr) => cidrContains(cidr, address)),
     hasMarker: () => false,

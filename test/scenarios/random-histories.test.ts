@@ -15,6 +15,7 @@ import {
   type ForeignHandName,
 } from '../support/foreign-hands.js';
 import { held, oracle, wanted } from '../support/node-oracle.js';
+import { vipBindingNames, type VipBinding } from '../../src/model/vip-binding.js';
 import { ProductionNode } from '../support/production-node.js';
 
 const minute = 60_000;
@@ -36,8 +37,12 @@ type Happening =
   /** The notifications of the change are lost. A periodic resync does not read elements, so for those the loss is always reported. */
   | { readonly kind: 'deaf'; readonly how: 'lost' | 'unseen'; readonly hand: Hand }
   | { readonly kind: 'restart' }
+  /** The configuration file changes; or it changed while the process did not run. */
+  | { readonly kind: 'binding'; readonly vipBinding: VipBinding; readonly restarts: boolean }
   /** The process dies: after so many messages nothing reaches the kernel any more. */
   | { readonly kind: 'crash'; readonly messages: number; readonly event: ClusterEvent };
+
+type BindingChange = Extract<Happening, { readonly kind: 'binding' }>;
 
 /** What the daemon tries again by itself. */
 const passing = ['EPERM', 'EINTR', 'EAGAIN', 'ENOMEM', 'EBUSY', 'ENOBUFS'];
@@ -56,6 +61,11 @@ const faultAmong = (errnos: readonly string[]) =>
   fc.record({ kind: fc.constant('fault' as const), position: fc.nat(12), fault: faultOf(errnos) });
 const restart = fc.constant({ kind: 'restart' as const });
 const crash = fc.record({ kind: fc.constant('crash' as const), messages: fc.nat(8), event: clusterEvent });
+const binding = fc.record({
+  kind: fc.constant('binding' as const),
+  vipBinding: fc.constantFrom(...vipBindingNames),
+  restarts: fc.boolean(),
+});
 const foreign = fc.record({ kind: fc.constant('foreign' as const), hand });
 const meanwhile = fc.record({ kind: fc.constant('meanwhile' as const), datagrams: fc.nat(12), hand });
 const deaf = fc.record({
@@ -81,6 +91,7 @@ const anything = historyOf(
   [1, deaf],
   [1, restart],
   [1, crash],
+  [2, binding],
 );
 /** Only events that the daemon recovers from without a resync. */
 const withoutForeignHands = historyOf(
@@ -89,6 +100,7 @@ const withoutForeignHands = historyOf(
   [4, faultAmong(passing)],
   [1, restart],
   [1, crash],
+  [2, binding],
 );
 
 /** One history. */
@@ -124,6 +136,9 @@ class History {
       case 'restart':
         await this.#restart();
         break;
+      case 'binding':
+        await this.#changeBinding(one);
+        break;
       case 'crash':
         await this.#crash(one.messages, one.event);
         break;
@@ -148,6 +163,11 @@ class History {
     else if (event.kind === 'delete') await this.node.change(event.key, undefined, []);
     else if (event.kind === 'node') await this.node.setFacts(event.facts);
     else this.node.kernel.ipvs.busy = event.flows;
+  }
+
+  async #changeBinding({ vipBinding, restarts }: BindingChange): Promise<void> {
+    if (!restarts) await this.node.changeSettings({ vipBinding });
+    else await this.#restart(() => this.node.changeSettings({ vipBinding }));
   }
 
   #strike({ name, pick }: Hand): void {
@@ -178,9 +198,11 @@ class History {
   }
 
   /** A process that meets a fault while it starts ends with an error, and the next one starts. */
-  async #restart(): Promise<void> {
+  async #restart(meanwhile: () => Promise<unknown> = async () => {}): Promise<void> {
     await this.#restoreMarkers();
     this.#calm();
+    await this.node.stop();
+    await meanwhile();
     await this.node.restart();
   }
 

@@ -21,6 +21,8 @@ export interface KernelText {
   readonly lines: readonly string[];
   /** Of kube-ipvs0, sorted. */
   readonly addresses: readonly string[];
+  /** The local routes of VIPs, sorted. */
+  readonly routes: readonly string[];
 }
 
 const describe = ({ server, realServers }: VirtualServerEntry): string => {
@@ -55,7 +57,7 @@ export const desiredState = (
   renderSettings: RenderSettings = settings(),
 ): DesiredState => {
   const context = renderContext(facts, renderSettings);
-  const desired = new DesiredState();
+  const desired = new DesiredState(() => renderSettings.vipBinding ?? 'address');
   for (const service of services)
     desired.replace(
       service.key,
@@ -68,10 +70,14 @@ export const desiredState = (
   return desired;
 };
 
-export const desiredText = (desired: DesiredState): KernelText => ({
-  lines: tableText(desired.virtualServers()),
-  addresses: addressText(desired.addresses()),
-});
+export const desiredText = (desired: DesiredState): KernelText => {
+  const { address, route } = desired.boundVips();
+  return {
+    lines: tableText(desired.virtualServers()),
+    addresses: addressText(address),
+    routes: addressText(route),
+  };
+};
 
 export const desiredElements = (desired: DesiredState): readonly string[] =>
   elementText([...desired.keys().elements].flatMap((key) => desired.element(key) ?? []));
@@ -100,7 +106,7 @@ export const elementLine = ({ set, fields, chain }: Pick<SetElement, 'set' | 'fi
 /** All that a kernel should hold, in those lines, sorted. */
 export const desiredLines = (desired: DesiredState): readonly string[] =>
   [
-    ...desired.addresses(),
+    ...desired.keys().addresses,
     ...[...desired.virtualServers()].flatMap(virtualServerLines),
     ...[...desired.keys().elements].flatMap((key) => {
       const element = desired.element(key);

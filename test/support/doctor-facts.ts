@@ -89,6 +89,8 @@ export const network = (changes: Partial<NetworkFacts> = {}): Facts['network'] =
       '10.96.0.10/32 kube-ipvs0',
     ].map((text) => address(text)),
     gateways: [ip('192.0.2.1')],
+    vipRoutes: [],
+    foreignLocalRoutes: [],
     ...changes,
   },
 });

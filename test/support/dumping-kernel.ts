@@ -16,6 +16,7 @@ import { nfnetlinkHeader } from '../../src/kernel/nfnetlink.js';
 import {
   addressShape,
   linkShape,
+  localTable,
   routeAttributes,
   routeHeader,
   RouteMessage,
@@ -27,6 +28,7 @@ import { controlAttributes, ControlCommand, controlFamilyId } from '../../src/ne
 import type { Message } from '../../src/netlink/message.js';
 import { writeAllAttributes } from './attribute-sets.js';
 import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from './fake-channel.js';
+import { vipRouteProtocol } from '../../src/model/vip-binding.js';
 import { ip } from './objects.js';
 
 // A kernel with numbered objects of every kind that we dump.
@@ -103,6 +105,24 @@ const route: Object = (number) => (writer) => {
   routeHeader.write(writer, { family: 'IPv4', type: 'unicast' });
   writeAllAttributes(writer, routeAttributes, { gateway: Uint8Array.of(192, 0, 2, number) });
 };
+const localRoute =
+  (protocol: number): Object =>
+  (number) =>
+  (writer) => {
+    routeHeader.write(writer, {
+      family: 'IPv4',
+      destinationLength: 32,
+      table: localTable,
+      protocol,
+      type: 'local',
+    });
+    writeAllAttributes(writer, routeAttributes, {
+      destination: ip(`10.96.0.${number}`),
+      priority: vipRouteProtocol,
+    });
+  };
+/** RTPROT_STATIC */
+const staticProtocol = 4;
 
 const flow: Object = (number) => (writer) => {
   const original = {
@@ -209,7 +229,7 @@ const element: Object = (number) => (writer) =>
 const netlinkMessages: ReadonlyMap<number, readonly Object[]> = new Map([
   [RouteMessage.getLink, [link]],
   [RouteMessage.getAddress, [linkAddress]],
-  [RouteMessage.getRoute, [route]],
+  [RouteMessage.getRoute, [route, localRoute(vipRouteProtocol), localRoute(staticProtocol)]],
   [0x101, [flow]],
   [0x607, [ipset]],
   [NftablesMessage.getTable, [dormantTable]],

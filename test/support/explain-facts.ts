@@ -1,3 +1,4 @@
+import { onlyBinding } from '../../src/model/vip-binding.js';
 import {
   serviceEndpoint,
   servedVirtualServer,
@@ -98,6 +99,7 @@ export const rulesWith = (...elements: readonly string[]): RuleEnvironment => ({
     family: 'IPv4',
     masqueradeAll: false,
     masqueradeMark: 0x4000,
+    vipBinding: 'address',
     podTraffic: {
       by: 'source',
       cidr: { text: '10.244.0.0/16', address: ip('10.244.0.0'), prefixLength: 16 },
@@ -111,7 +113,7 @@ export const rulesWith = (...elements: readonly string[]): RuleEnvironment => ({
 
 export const goodKernel: KernelFacts = {
   virtualServers: new Map([[goodTable.server.key, goodTable]]),
-  dummyAddresses: new Set([vip]),
+  vips: new Map([[vip, onlyBinding('address')]]),
   addresses: new Set([vip, ip('10.200.0.2')]),
   rules: { IPv4: rulesWith('cluster-ip 10.96.0.1 . TCP . 80', 'vips 10.96.0.1') },
 };

@@ -36,6 +36,7 @@ interface Table {
 export class FaultyKernel {
   readonly tables = new Map<VirtualServerKey, Table>();
   readonly addresses = new Set<IpAddress>();
+  readonly routes = new Set<IpAddress>();
   /** Every operation that was asked for, one line each. */
   readonly operations: string[] = [];
   readonly packetRuleOperations: string[] = [];
@@ -126,13 +127,15 @@ export class FaultyKernel {
     return applied;
   }
 
-  #address({ kind, address }: AddressOperation): Outcome {
-    const present = this.addresses.has(address);
+  #address({ kind, address, binding }: AddressOperation): Outcome {
+    const bound = binding === 'address' ? this.addresses : this.routes;
+    const present = bound.has(address);
     if (kind === 'bind-address') {
-      this.addresses.add(address);
+      bound.add(address);
       return present ? failed('EEXIST') : applied;
     }
-    this.addresses.delete(address);
-    return present ? applied : failed('EADDRNOTAVAIL');
+    bound.delete(address);
+    if (present) return applied;
+    return failed(binding === 'address' ? 'EADDRNOTAVAIL' : 'ESRCH');
   }
 }

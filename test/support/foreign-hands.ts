@@ -19,7 +19,11 @@ const foreignTable = 'other';
 export const isForeignLine = (line: string): boolean =>
   [...foreignKeys].some((key) => line.startsWith(`${key} `));
 
-export const setUpForeignObjects = async ({ other }: ProductionNode): Promise<void> => {
+/** Addresses of Services in test/support/arbitrary-cluster.ts, and one of none. */
+const foreignRoutes = ['10.96.0.1', 'fd00:96::1', '192.0.2.77'].map(ip);
+
+export const setUpForeignObjects = async ({ kernel, other }: ProductionNode): Promise<void> => {
+  for (const address of foreignRoutes) kernel.route.routes.addForeign(address);
   for (const { server, realServers } of foreignServers) {
     await other.apply({ kind: 'add-virtual-server', server });
     for (const one of realServers.values())
@@ -43,8 +47,9 @@ export const setUpForeignObjects = async ({ other }: ProductionNode): Promise<vo
 };
 
 /** All of it, as it is now. */
-export const foreignObjects = async ({ other, lines }: ProductionNode): Promise<unknown> => [
+export const foreignObjects = async ({ kernel, other, lines }: ProductionNode): Promise<unknown> => [
   lines.filter(isForeignLine),
+  kernel.route.routes.foreign(),
   await other.nftables.table('IPv4', foreignTable),
 ];
 
@@ -105,6 +110,11 @@ export const foreignHands = {
     if (text !== undefined) node.kernel.route.removeAddress(`${dummyInterfaceName} ${text}`);
   },
   'bind an address': ({ kernel }) => kernel.route.bindDummyAddress(ip('203.0.113.66')),
+  'delete a local route': ({ kernel }, pick) => {
+    const vip = chosen(kernel.route.routes.vips(), pick);
+    if (vip !== undefined) kernel.route.routes.remove(vip);
+  },
+  'add a local route as ours': ({ kernel }) => kernel.route.routes.add(ip('203.0.113.66')),
   'delete kube-ipvs0': ({ kernel }) => kernel.route.removeLink(dummyInterfaceName),
   'delete our table': ({ other }, pick) =>
     void other.nftables.transaction([{ kind: 'delete-table', family: familyOf(pick), name: tableName }]),

@@ -33,6 +33,19 @@ export const addressesOf = (link: string, namespace?: string): readonly string[]
     .toSorted();
 };
 
+/** The VIPs that have a local route of kube-ipvs, as `10.0.0.1/32`, sorted. */
+export const vipRoutesOf = (namespace?: string): readonly string[] =>
+  [
+    ['', 32],
+    ['-6 ', 128],
+  ]
+    .flatMap(([family, length]) =>
+      lines(inNamespace(namespace, `ip ${family}route show table local proto 73`)).map(
+        (line) => `${line.split(' ')[1]}/${length}`,
+      ),
+    )
+    .toSorted();
+
 /** The schedulers that IPVS has, but for one that Debian's packaged kernel lacks. */
 export const schedulers: readonly string[] = 'rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq twos'
   .split(' ')

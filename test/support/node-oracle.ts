@@ -16,13 +16,18 @@ export const oracle = (node: ProductionNode, changes: Partial<RenderSettings> = 
     slices: slices.filter(({ service }) => service === apiServer),
     apiServerHost: undefined,
   });
-  return desiredState(node.objects, { ...node.facts, reserved }, settings(changes));
+  return desiredState(
+    node.objects,
+    { ...node.facts, reserved },
+    settings({ vipBinding: node.settings.vipBinding, ...changes }),
+  );
 };
 
 /** What the kernel holds, and what the daemon says of it. */
 export const held = (node: ProductionNode) => ({
   lines: node.lines,
   addresses: node.addresses,
+  routes: node.routes,
   elements: node.elements,
   problems: node.problems.toSorted(),
 });

@@ -87,7 +87,11 @@ const listen = (
   };
 };
 
-const openProcess = async (kernel: FakeKernel, settings: Settings, log: Logger): Promise<Process> => {
+const openProcess = async (
+  kernel: FakeKernel,
+  settings: ChangeableSettings,
+  log: Logger,
+): Promise<Process> => {
   const clients = {
     ipvs: IpvsClient.open(kernel.connect('generic')),
     route: RtnetlinkClient.open(kernel.connect('route')),
@@ -95,7 +99,7 @@ const openProcess = async (kernel: FakeKernel, settings: Settings, log: Logger):
     conntrack: ConntrackClient.open(kernel.connect('netfilter')),
   };
   const ports = { ...clients, packetFamilies: families, families, parameters };
-  const composition = compose(new ChangeableSettings(settings), ports, silentRecorder, metrics, log);
+  const composition = compose(settings, ports, silentRecorder, metrics, log);
   await composition.readInitialState();
   await composition.dummy.ensure();
   const events = listen(kernel, composition, clients);
@@ -122,10 +126,10 @@ export class ProductionNode implements AsyncDisposable {
   #slices = new Map<EndpointSliceKey, EndpointSlice>();
   #facts: NodeFacts;
   #process: Process | undefined;
-  readonly #settings: Settings;
+  #settings: ChangeableSettings;
 
   private constructor(private readonly options: ProductionNodeOptions) {
-    this.#settings = { ...defaults, ...options.settings };
+    this.#settings = new ChangeableSettings({ ...defaults, ...options.settings });
     this.#facts = options.facts ?? nodeFacts();
   }
 
@@ -198,6 +202,19 @@ export class ProductionNode implements AsyncDisposable {
     });
   }
 
+  get settings(): Settings {
+    return this.#settings.now;
+  }
+
+  /** A changed configuration file takes effect, or, where the process does not run, waits for the next one. */
+  changeSettings(changes: Partial<Settings>): Promise<readonly string[]> {
+    const settings = this.#settings;
+    const replace = async (): Promise<void> => settings.replace({ ...settings.now, ...changes });
+    return this.act(() =>
+      this.#process === undefined ? replace() : this.composition.syncLoop.changeSettings(replace),
+    );
+  }
+
   /** Reads everything and repairs what differs. */
   resync(): Promise<readonly string[]> {
     return this.act(() => this.composition.syncLoop.resyncNow());
@@ -237,6 +254,11 @@ export class ProductionNode implements AsyncDisposable {
     return addressText(this.kernel.route.dummyAddresses());
   }
 
+  /** The VIPs that have a local route of the daemon. */
+  get routes(): readonly string[] {
+    return addressText(this.kernel.route.routes.vips());
+  }
+
   /** Of the daemon's packet rules. */
   get elements(): readonly string[] {
     return elementText(this.kernel.nftables.elementsOf(tableName));
@@ -251,7 +273,9 @@ export class ProductionNode implements AsyncDisposable {
   }
 
   async #begin(): Promise<void> {
-    this.#process = await openProcess(this.kernel, this.#settings, this.options.log ?? silentLogger);
+    const settings = new ChangeableSettings(this.#settings.now);
+    this.#process = await openProcess(this.kernel, settings, this.options.log ?? silentLogger);
+    this.#settings = settings;
     void this.composition.syncLoop.start();
     this.#deliver();
     await this.time.settle();

@@ -46,7 +46,7 @@ export const reconcilerParts = ({
     observed,
     desired,
     isOnInterface: (address) => interfaces.has(address),
-    dummyAddresses: async () => [...kernel.addresses],
+    boundVips: async () => ({ address: [...kernel.addresses], route: [...kernel.routes] }),
     ownership: {
       isExcluded: (address) => address === excluded,
       isOurs: (identity) => isOurs(identity, observed) || desired.adoptForeign(virtualServerKey(identity)),

@@ -49,8 +49,12 @@ const address = Uint8Array.of(10, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 export const seedDatagrams = (): readonly Uint8Array[] => [
   fromRequest(createDummyRequest('kube-ipvs0')),
   fromRequest(getLinkRequest('lo')),
-  fromRequest(addressRequest(2, { kind: 'bind-address', address: '10.96.0.1' as IpAddress })),
-  fromRequest(addressRequest(2, { kind: 'unbind-address', address: 'fd00::1' as IpAddress })),
+  fromRequest(
+    addressRequest(2, { kind: 'bind-address', address: '10.96.0.1' as IpAddress, binding: 'address' }),
+  ),
+  fromRequest(
+    addressRequest(2, { kind: 'unbind-address', address: 'fd00::1' as IpAddress, binding: 'address' }),
+  ),
   fromRequest(family.request(Command.getConfig, { operation: () => '' }, () => ({ tcpSeconds: 900 }))),
   observation({
     service: {

@@ -111,7 +111,7 @@ const findingsWith = async (
   objects: readonly object[],
   probes: readonly CapturedProbe[],
 ): Promise<readonly CapturedFinding[]> => {
-  const world = [[nodeObject(capturedNode), ...objects], config, capturedNode] as const;
+  const world = [[nodeObject(capturedNode), ...objects], { config }, capturedNode] as const;
   await program(...world);
   await using _daemon = await healthCheckDaemon(probes, ...world);
   const ofTargets = groupBy(probes, ({ target, protocol }) => `${target} ${protocol}`).map(

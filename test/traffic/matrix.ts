@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseYaml } from '../../src/base/yaml.js';
+import type { VipBinding } from '../../src/model/vip-binding.js';
 import type { Transport } from './messages.js';
 import { positions, type Position } from './network.js';
 
@@ -12,6 +13,9 @@ const transports = ['tcp', 'udp', 'sctp', 'ping'] as const satisfies readonly Tr
 export interface Setting {
   readonly about: string;
   readonly config: object;
+  /** The setting whose rows it has, beside those that name it. */
+  readonly as?: string;
+  readonly vipBinding?: VipBinding;
 }
 
 /** One line of a case's table: the cell of each position, as written; undefined where it is not tried. */
@@ -73,8 +77,38 @@ const inFile = parseYaml(readFileSync(file, 'utf8'))[0]?.value as MatrixInFile;
 export const settings = inFile.settings;
 export const differences = inFile.differences;
 
+/** The configuration of a setting: one document, or two. */
+export const configText = (setting: Omit<Setting, 'about'> | undefined, hostname: string): string =>
+  [
+    {
+      apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
+      kind: 'KubeProxyConfiguration',
+      mode: 'ipvs',
+      hostnameOverride: hostname,
+      ...setting?.config,
+    },
+    ...(setting?.vipBinding === undefined
+      ? []
+      : [
+          {
+            apiVersion: 'kube-ipvs.dev/v1alpha1',
+            kind: 'KubeIpvsConfiguration',
+            vips: { binding: setting.vipBinding },
+          },
+        ]),
+  ]
+    .map((document) => JSON.stringify(document))
+    .join('\n---\n');
+
 /** The settings that differ in how pods are told from others. */
-const pods = Object.keys(settings).filter((name) => !name.startsWith('node-ports'));
+const pods = Object.entries(settings)
+  .filter(([name, { as }]) => !name.startsWith('node-ports') && as === undefined)
+  .map(([name]) => name);
+
+const alike = (name: string): readonly string[] => [
+  name,
+  ...Object.keys(settings).filter((other) => settings[other]?.as === name),
+];
 
 const words = (text: string): readonly string[] => text.split(/\s+/).filter((word) => word !== '');
 
@@ -82,7 +116,9 @@ const rowOf = (columns: readonly string[], line: string): Row => {
   const [withSettings = '', to = '', ...cells] = line.trim().split(/\s{2,}/);
   if (cells.length !== columns.length - 2)
     throw new Error(`matrix.yaml: ${line.trim()}: ${cells.length} cells`);
-  const chosen = words(withSettings).flatMap((word) => (word === 'pods' ? pods : [word]));
+  const chosen = words(withSettings)
+    .flatMap((word) => (word === 'pods' ? pods : [word]))
+    .flatMap(alike);
   for (const name of chosen)
     if (settings[name] === undefined) throw new Error(`matrix.yaml: no setting ${name}`);
   const all = words(to);

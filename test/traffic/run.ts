@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { DaemonProcess } from '../support/daemon-process.js';
 import { thisNode } from '../support/objects.js';
 import { groupBy } from './group.js';
-import { cases, settings, type Case, type Family } from './matrix.js';
+import { cases, configText, settings, type Case, type Family, type Setting } from './matrix.js';
 import type { Transport } from './messages.js';
 import { daemonResponse, healthResponse, type Position, type TwoNodeNetwork } from './network.js';
-import { healthPortOf, nodeObject, sourceOf, target, worldOf } from './world.js';
+import { healthPortOf, nodeAddresses, nodeObject, sourceOf, target, worldOf } from './world.js';
 
 /** Requests of one position to one frontend, and what is expected of them. */
 interface Probe {
@@ -19,6 +19,8 @@ interface Probe {
   readonly address: string;
   readonly port: number;
   readonly expected: readonly string[];
+  /** The sources that the node's own requests may have. */
+  readonly ownSources: readonly string[];
 }
 
 /** What became of it, in the words of the matrix. */
@@ -39,24 +41,15 @@ const impatient = 700;
 /** A daemon in the namespace of the node that follows these objects. */
 export const startOnNode = (
   objects: readonly object[],
-  config: object,
+  setting: Omit<Setting, 'about'>,
   hostname: string,
   ...flags: readonly string[]
 ): DaemonProcess => {
   const scratch = mkdtempSync(join(tmpdir(), 'matrix-'));
   const manifest = join(scratch, 'world.json');
-  const configFile = join(scratch, 'config.json');
+  const configFile = join(scratch, 'config.yaml');
   writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
-  writeFileSync(
-    configFile,
-    JSON.stringify({
-      apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
-      kind: 'KubeProxyConfiguration',
-      mode: 'ipvs',
-      hostnameOverride: hostname,
-      ...config,
-    }),
-  );
+  writeFileSync(configFile, configText(setting, hostname));
   return new DaemonProcess([`--source=${manifest}`, `--config=${configFile}`, ...flags], {
     namespace: 'node',
   });
@@ -70,16 +63,18 @@ export const program = async (...input: Parameters<typeof startOnNode>): Promise
 };
 
 /** In the words of the matrix. */
-const wordOf = (answer: string, { from, address, family, expected }: Probe): string => {
+const wordOf = (answer: string, { from, family, transport, expected, ownSources }: Probe): string => {
   if (answer === healthResponse) return 'health';
   if (answer === daemonResponse) return 'daemon';
   const [pod = '', source, port, lost] = answer.split(' ');
   if (source === undefined) return answer;
   if (expected.includes(`${pod}:any`)) return `${pod}:any`;
+  const hasMasqueradedPort = transport !== 'sctp' && Number(port) >= firstMasqueradedPort;
   const is = (word: string): boolean => {
     if (word === 'node' && pod === 'node') return false;
     if (word === 'own' && from === 'node') return false;
-    return sourceOf(word, pod, from, address, family) === source;
+    if (word === 'vip') return ownSources.includes(source) && !hasMasqueradedPort;
+    return sourceOf(word, pod, from, family) === source;
   };
   // One address may have two words: the expected one is right.
   const candidates = ['vip', 'own', 'node'].filter(is);
@@ -122,6 +117,19 @@ const findingOf = async (network: TwoNodeNetwork, probe: Probe): Promise<Finding
   return { ...probe, seen: [...seen], ok: same([...seen], expected) };
 };
 
+/** Of a VIP and, as one binding of IPv6 VIPs has it, of the node. */
+const ownSourcesOf = (
+  address: string,
+  frontend: string,
+  family: Family,
+  setting: string,
+): readonly string[] => {
+  const isVip = !frontend.startsWith('node');
+  if (isVip && family === 'IPv6' && settings[setting]?.vipBinding === 'route')
+    return Object.values(nodeAddresses).map((addresses) => addresses.IPv6);
+  return [address];
+};
+
 const probesOf = (one: Case, index: number, setting: string): readonly Probe[] =>
   one.rows
     .filter((row) => row.settings.includes(setting))
@@ -139,6 +147,7 @@ const probesOf = (one: Case, index: number, setting: string): readonly Probe[] =
               address,
               port: transport === 'ping' ? 0 : port,
               expected,
+              ownSources: ownSourcesOf(address, frontend, family, setting),
             })),
           );
         }),
@@ -163,7 +172,7 @@ const findingsOf = async (network: TwoNodeNetwork, probes: readonly Probe[]): Pr
 export const runSetting = async (network: TwoNodeNetwork, name: string): Promise<readonly Finding[]> => {
   const setting = settings[name];
   if (setting === undefined) throw new Error(`no setting ${name}`);
-  await program([nodeObject(thisNode), ...worldOf(cases)], setting.config, thisNode);
+  await program([nodeObject(thisNode), ...worldOf(cases)], setting, thisNode);
   return findingsOf(
     network,
     cases.flatMap((one, index) => probesOf(one, index, name)),

@@ -65,7 +65,8 @@ sub ask {
   my $to = inet_pton($family, $address);
   my $place = sub { $family == AF_INET6 ? pack_sockaddr_in6($_[1], $_[0]) : pack_sockaddr_in($_[1], $_[0]) };
   socket(my $socket, $family, SOCK_STREAM, $sctp) or die "socket: $!";
-  bind($socket, $place->(inet_pton($family, $source), 0)) or die "bind: $!" if defined $source;
+  # No socket can have an IPv6 VIP that is only a local route.
+  bind($socket, $place->(inet_pton($family, $source), 0)) or $!{EADDRNOTAVAIL} or die "bind: $!" if defined $source;
   # Without it an ICMP error does not end the attempt; nor does it where connect blocks.
   setsockopt($socket, 0, $ip_recverr, 1) if $family == AF_INET;
   setsockopt($socket, 41, $ipv6_recverr, 1) if $family == AF_INET6;

@@ -59,16 +59,9 @@ export const target = (
   return [required(addresses, `no frontend ${frontend}`)[family], port];
 };
 
-/** The source that a pod sees, for the words `own`, `node` and `vip`. */
-export const sourceOf = (
-  word: string,
-  pod: string,
-  from: Position,
-  asked: string,
-  family: Family,
-): string => {
+/** The source that a pod sees, for the words `own` and `node`. */
+export const sourceOf = (word: string, pod: string, from: Position, family: Family): string => {
   if (word === 'own' && from !== 'node') return podAddresses[from][family];
-  if (word === 'vip') return asked;
   if (word !== 'node') throw new Error(`matrix.yaml: no source ${word}`);
   return required(nodeAddresses[nodeTowards[pod] ?? ''], `no pod ${pod}`)[family];
 };

@@ -1,5 +1,6 @@
 import { dummyInterfaceName } from '../../model/node.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
+import type { BoundVips } from '../../model/vip-binding.js';
 import { familyOf, hostPrefixLength, isIpv6LinkLocal, isLoopback, type IpAddress } from '../../base/ip.js';
 import { BaseError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
@@ -23,6 +24,8 @@ export interface DummyInterfaceLinks {
   link(name: string): Promise<{ readonly index: number; readonly kind: string | undefined } | undefined>;
   createDummy(name: string): Promise<Outcome>;
   addresses(): Promise<readonly DummyAddress[]>;
+  /** The VIPs that have a local route of ours. */
+  vipRoutes(): Promise<readonly IpAddress[]>;
   apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]>;
 }
 
@@ -65,16 +68,18 @@ const createFailure = (outcome: Outcome): DummyInterfaceError => {
   );
 };
 
-/**
- * Whether the operation failed because the device is missing. Unbinding an address of a missing device
- * succeeds.
- */
+/** Local routes need no device. */
+const isOnDevice = ({ binding }: AddressOperation): boolean => binding === 'address';
+const noDevice = 0;
+
+/** Whether the operation failed because the device is missing. Unbinding a VIP of a missing device succeeds. */
 const isDeviceMissing = (operation: AddressOperation, outcome: Outcome | undefined): boolean =>
   outcome !== undefined && decide(operation, outcome) === 'ensure-device';
 
 /**
  * Manages kube-ipvs0, which makes VIPs local: creates the device, also after another program deleted it, and
- * binds and unbinds addresses. Never sets the device up, because IPVS needs only the local route.
+ * binds and unbinds its addresses and local routes. Never sets the device up, because IPVS needs only the
+ * local route.
  */
 export class DummyInterface {
   #index: number | undefined;
@@ -119,17 +124,20 @@ export class DummyInterface {
     this.#index = undefined;
   }
 
-  /** The VIPs on the device; none if the device does not exist. */
-  async addresses(): Promise<readonly IpAddress[]> {
+  /** The VIPs on the device, and those with local routes of ours, whatever their device. */
+  async boundVips(): Promise<BoundVips> {
     const index = await this.find();
-    if (index === undefined) return [];
-    return (await this.links.addresses())
-      .filter((entry) => entry.interfaceIndex === index && isVip(entry))
-      .map((entry) => entry.address);
+    const addresses = index === undefined ? [] : await this.links.addresses();
+    return {
+      address: addresses
+        .filter((entry) => entry.interfaceIndex === index && isVip(entry))
+        .map((entry) => entry.address),
+      route: await this.links.vipRoutes(),
+    };
   }
 
   /**
-   * Returns one outcome per operation, in order. If the device is missing, creates it and sends the
+   * Returns one outcome per operation, in order. If the device is missing for an address, creates it and sends the
    * operations again; if that fails, every operation fails with ENODEV. Calls `onSend` immediately before
    * each sending.
    */
@@ -138,7 +146,7 @@ export class DummyInterface {
     onSend: () => void = () => {},
   ): Promise<readonly Outcome[]> {
     const send = async (): Promise<readonly Outcome[]> => {
-      const index = await this.ensure();
+      const index = operations.some(isOnDevice) ? await this.ensure() : noDevice;
       onSend();
       return this.links.apply(index, operations);
     };

@@ -1,5 +1,5 @@
 import { Yielder } from '../../base/async.js';
-import type { IpAddress } from '../../base/ip.js';
+import type { BoundVips } from '../../model/vip-binding.js';
 import {
   virtualServerKey,
   sameRealServer,
@@ -23,8 +23,8 @@ import type { EngineState } from '../state/engine-state.js';
 export interface ResyncParts {
   readonly ipvs: IpvsReads;
   readonly state: EngineState;
-  /** The VIPs on kube-ipvs0. */
-  readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
+  /** The VIPs that are bound. */
+  readonly boundVips: () => Promise<BoundVips>;
   /** Whether kube-ipvs owns a virtual server that it does not know yet. */
   readonly isOurs: (identity: VirtualServerIdentity) => boolean;
   /** Whether a Service defines the virtual server. */
@@ -185,9 +185,9 @@ export class Resync {
     return dirtyKeys({ virtualServers: drifted });
   }
 
-  /** Compares only the addresses on kube-ipvs0. Returns those that drifted. */
+  /** Compares only the bindings of VIPs. Returns the VIPs that drifted. */
   async readAddresses(): Promise<DirtyKeys['addresses']> {
-    return this.parts.state.setAddresses(await this.parts.dummyAddresses());
+    return this.parts.state.setAddresses(await this.parts.boundVips());
   }
 
   #isOurs(identity: VirtualServerIdentity): boolean {

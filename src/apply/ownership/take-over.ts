@@ -1,12 +1,13 @@
-import { families, familyOf, type Family, type IpAddress } from '../../base/ip.js';
+import { families, familyOf, type Family } from '../../base/ip.js';
+import type { BoundVips } from '../../model/vip-binding.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import { takeOverElements } from '../../plan/packet-rules/packet-elements.js';
 import type { PacketRules } from '../packet-rules/packet-rules.js';
 
 export interface TakeOverParts {
   readonly packetRules: Pick<PacketRules, 'state' | 'apply' | 'hasFailed'>;
-  /** The VIPs on kube-ipvs0. */
-  readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
+  /** The VIPs that are bound. */
+  readonly boundVips: () => Promise<BoundVips>;
 }
 
 /**
@@ -22,8 +23,9 @@ export class TakeOver {
 
   /** Records the families that another proxy serves, by what the kernel has now. */
   async detect(): Promise<void> {
-    const { packetRules, dummyAddresses } = this.parts;
-    const familiesWithVips = new Set((await dummyAddresses()).map(familyOf));
+    const { packetRules, boundVips } = this.parts;
+    const { address, route } = await boundVips();
+    const familiesWithVips = new Set([...address, ...route].map(familyOf));
     for (const family of families) {
       const state = await packetRules.state(family);
       if (state === 'taking-over' || (state === 'none' && familiesWithVips.has(family)))

@@ -60,8 +60,8 @@ export const commonMeanings: Readonly<Partial<Record<Refusal, readonly string[]>
 type Meanings<Of = Decision> = Readonly<Record<string, Of>>;
 
 /**
- * Exceptions for single operations (net/netfilter/ipvs/ip_vs_ctl.c, net/ipv4/devinet.c, net/ipv6/addrconf.c,
- * net/netfilter/nf_tables_api.c). ENOENT for a virtual server means a missing scheduler; if IPVS itself was
+ * Exceptions for single operations (net/netfilter/ipvs/ip_vs_ctl.c, net/ipv4/devinet.c, net/ipv4/fib_trie.c,
+ * net/ipv6/addrconf.c, net/ipv6/route.c, net/netfilter/nf_tables_api.c). ENOENT for a virtual server means a missing scheduler; if IPVS itself was
  * unloaded, the client throws IpvsUnloadedError instead.
  */
 export const operationMeanings: Readonly<Record<Operation['kind'], Meanings>> = {
@@ -73,14 +73,21 @@ export const operationMeanings: Readonly<Record<Operation['kind'], Meanings>> = 
   'delete-real-server': { ENOENT: 'applied', ESRCH: 'reread' },
   'add-element': { EEXIST: 'reread', ENOENT: 'reread' },
   'delete-element': { ENOENT: 'reread' },
-  // EADDRNOTAVAIL: an IPv6 address that only the loopback interface can have.
+  // EADDRNOTAVAIL: an IPv6 address that only the loopback interface can have. EEXIST: only a route of ours
+  // has the metric of ours.
   'bind-address': {
     EEXIST: 'applied',
     ENODEV: 'ensure-device',
     ENONET: 'ensure-device',
     EADDRNOTAVAIL: 'give-up',
   },
-  'unbind-address': { EADDRNOTAVAIL: 'applied', ENODEV: 'applied', ENONET: 'applied' },
+  // ESRCH: no such route.
+  'unbind-address': {
+    EADDRNOTAVAIL: 'applied',
+    ENODEV: 'applied',
+    ENONET: 'applied',
+    ESRCH: 'applied',
+  },
 };
 
 const common: ReadonlyMap<string, Refusal> = new Map(

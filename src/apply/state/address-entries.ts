@@ -1,71 +1,96 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
 import {
+  vipBindingNames,
+  vipBindings,
+  type BoundVips,
+  type VipBinding,
+  type VipBindings,
+} from '../../model/vip-binding.js';
+import {
   isExpected,
-  isOnDevice,
+  isInKernel,
   nextAddressStatus,
   type AddressEvent,
   type AddressStatus,
 } from './address-status.js';
 
-/** The addresses of kube-ipvs0 and their status. An absent address has no entry. */
+type Statuses = Map<IpAddress, AddressStatus>;
+
+/** The VIPs and the status of each of their bindings. An absent binding has no entry. */
 export class AddressEntries {
-  readonly #entries = new Map<IpAddress, AddressStatus>();
+  readonly #entries: Readonly<Record<VipBinding, Statuses>> = { address: new Map(), route: new Map() };
 
-  has(address: IpAddress): boolean {
-    return isOnDevice(this.#status(address));
+  bindings(address: IpAddress): VipBindings {
+    return vipBindings({
+      address: isInKernel(this.#status('address', address)),
+      route: isInKernel(this.#status('route', address)),
+    });
   }
 
+  /** The VIPs that have a binding. */
   *present(): Iterable<IpAddress> {
-    for (const [address, status] of this.#entries) if (isOnDevice(status)) yield address;
+    const { address: byAddress, route: byRoute } = this.#entries;
+    for (const [address, status] of byAddress) if (isInKernel(status)) yield address;
+    for (const [address, status] of byRoute)
+      if (isInKernel(status) && !isInKernel(this.#status('address', address))) yield address;
   }
 
+  /** The number of VIPs. */
   get size(): number {
-    return this.#entries.size;
+    const { address: byAddress, route: byRoute } = this.#entries;
+    let shared = 0;
+    if (byAddress.size > 0) for (const address of byRoute.keys()) if (byAddress.has(address)) shared += 1;
+    return byAddress.size + byRoute.size - shared;
   }
 
   send(operations: readonly AddressOperation[]): void {
-    for (const { kind, address } of operations)
-      this.#apply(address, kind === 'bind-address' ? 'bind-sent' : 'unbind-sent');
+    for (const { kind, address, binding } of operations)
+      this.#apply(binding, address, kind === 'bind-address' ? 'bind-sent' : 'unbind-sent');
   }
 
-  record({ address }: AddressOperation, outcome: Outcome): void {
-    this.#apply(address, outcome.status === 'applied' ? 'applied' : 'refused');
+  record({ address, binding }: AddressOperation, outcome: Outcome): void {
+    this.#apply(binding, address, outcome.status === 'applied' ? 'applied' : 'refused');
   }
 
   /**
    * Records a notification. Returns whether it differs from the result that kube-ipvs's own operations lead
    * to.
    */
-  notify(address: IpAddress, present: boolean): boolean {
-    const isUnexpected = isExpected(this.#status(address)) !== present;
-    this.#apply(address, present ? 'notified-present' : 'notified-absent');
+  notify(address: IpAddress, binding: VipBinding, present: boolean): boolean {
+    const isUnexpected = isExpected(this.#status(binding, address)) !== present;
+    this.#apply(binding, address, present ? 'notified-present' : 'notified-absent');
     return isUnexpected;
   }
 
-  /** Records a dump of all addresses. Returns those that were added or removed. */
-  read(addresses: Iterable<IpAddress>): ReadonlySet<IpAddress> {
-    const found = new Set(addresses);
+  /** Records a dump of all VIPs. Returns those whose bindings changed. */
+  read(bound: BoundVips): ReadonlySet<IpAddress> {
     const changed = new Set<IpAddress>();
-    for (const address of this.#entries.keys())
-      if (!found.has(address)) {
-        changed.add(address);
-        this.#apply(address, 'read-absent');
-      }
-    for (const address of found) {
-      if (!this.has(address)) changed.add(address);
-      this.#apply(address, 'read-present');
-    }
+    for (const binding of vipBindingNames)
+      for (const address of this.#read(binding, bound[binding])) changed.add(address);
     return changed;
   }
 
-  #status(address: IpAddress): AddressStatus {
-    return this.#entries.get(address) ?? 'absent';
+  *#read(binding: VipBinding, addresses: readonly IpAddress[]): Iterable<IpAddress> {
+    const found = new Set(addresses);
+    for (const address of this.#entries[binding].keys())
+      if (!found.has(address)) {
+        yield address;
+        this.#apply(binding, address, 'read-absent');
+      }
+    for (const address of found) {
+      if (!isInKernel(this.#status(binding, address))) yield address;
+      this.#apply(binding, address, 'read-present');
+    }
   }
 
-  #apply(address: IpAddress, event: AddressEvent): void {
-    const status = nextAddressStatus(this.#status(address), event);
-    if (status === 'absent') this.#entries.delete(address);
-    else this.#entries.set(address, status);
+  #status(binding: VipBinding, address: IpAddress): AddressStatus {
+    return this.#entries[binding].get(address) ?? 'absent';
+  }
+
+  #apply(binding: VipBinding, address: IpAddress, event: AddressEvent): void {
+    const status = nextAddressStatus(this.#status(binding, address), event);
+    if (status === 'absent') this.#entries[binding].delete(address);
+    else this.#entries[binding].set(address, status);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The status of an address on kube-ipvs0:
+ * The status of one binding of a VIP, an address of kube-ipvs0 or a local route:
  * - `absent`, `bound`: as the kernel last acknowledged, listed or notified
  * - `binding`, `unbinding`: an operation was sent; a notification that arrives meanwhile is newer than the
  *   operation
@@ -12,10 +12,10 @@ export type AddressEvent =
   /** The operation succeeded; or it was rejected or got no reply. */
   | 'applied'
   | 'refused'
-  /** The kernel notified that the address was added or removed. */
+  /** The kernel notified that it was added or removed. */
   | 'notified-present'
   | 'notified-absent'
-  /** A dump listed the address or did not list it. */
+  /** A dump listed it or did not list it. */
   | 'read-present'
   | 'read-absent';
 
@@ -46,8 +46,8 @@ export const nextAddressStatus = (status: AddressStatus, event: AddressEvent): A
   }
 };
 
-/** Whether kube-ipvs0 has the address after the pending operation completes. */
+/** Whether the kernel has it after the pending operation completes. */
 export const isExpected = (status: AddressStatus): boolean => status === 'bound' || status === 'binding';
 
-/** Whether kube-ipvs0 has the address, according to the known state. */
-export const isOnDevice = (status: AddressStatus): boolean => status === 'bound' || status === 'unbinding';
+/** Whether the kernel has it, according to the known state. */
+export const isInKernel = (status: AddressStatus): boolean => status === 'bound' || status === 'unbinding';

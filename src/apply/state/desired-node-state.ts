@@ -1,9 +1,13 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { DesiredVirtualServer, VirtualServerKey } from '../../model/virtual-server.js';
+import type { VipBindings } from '../../model/vip-binding.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { DesiredView } from '../../plan/operations/diff.js';
 import type { Urgency } from '../../plan/operations/phases.js';
-import { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
+import {
+  OrphanedVirtualServers,
+  type OrphanedVirtualServersParts,
+} from '../../plan/drain/orphaned-virtual-servers.js';
 import { ExcludedByCidr } from '../../plan/ownership/excluded-by-cidr.js';
 import {
   ForeignVirtualServers,
@@ -13,7 +17,7 @@ import type { EngineState } from './engine-state.js';
 
 export interface DesiredNodeStateParts {
   /** The state that the Services define. */
-  readonly services: DesiredView & VirtualServerOwners & { readonly urgency: Urgency };
+  readonly services: OrphanedVirtualServersParts['desired'] & VirtualServerOwners;
   readonly state: EngineState;
   /** Whether an interface of this node other than kube-ipvs0 has the address. */
   readonly isOnInterface: (address: IpAddress) => boolean;
@@ -47,8 +51,8 @@ export class DesiredNodeState implements DesiredView {
     return this.foreign.virtualServer(key);
   }
 
-  hasAddress(address: IpAddress): boolean {
-    return this.foreign.hasAddress(address);
+  bindings(address: IpAddress): VipBindings {
+    return this.foreign.bindings(address);
   }
 
   element(key: ElementKey): SetElement | undefined {

@@ -6,6 +6,7 @@ import type {
   Operation,
   Outcome,
 } from '../../model/operation.js';
+import type { BoundVips, VipBinding, VipBindings } from '../../model/vip-binding.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import { dirtyKeys, type DirtyKeys, type ObservedView } from '../../plan/operations/diff.js';
@@ -42,10 +43,11 @@ export class EngineState implements ObservedView {
     return this.virtualServers.observedKeys();
   }
 
-  hasAddress(address: IpAddress): boolean {
-    return this.#addresses.has(address);
+  bindings(address: IpAddress): VipBindings {
+    return this.#addresses.bindings(address);
   }
 
+  /** The VIPs that are bound. */
   addresses(): Iterable<IpAddress> {
     return this.#addresses.present();
   }
@@ -98,17 +100,17 @@ export class EngineState implements ObservedView {
     return this.#elements.read(elements, families);
   }
 
-  /** Records all addresses of kube-ipvs0. Returns those that were added or removed. */
-  setAddresses(addresses: Iterable<IpAddress>): ReadonlySet<IpAddress> {
-    return this.#addresses.read(addresses);
+  /** Records all VIPs that are bound. Returns those whose bindings changed. */
+  setAddresses(bound: BoundVips): ReadonlySet<IpAddress> {
+    return this.#addresses.read(bound);
   }
 
   /**
-   * Records a notification about an address of kube-ipvs0. Returns whether it differs from the result that
+   * Records a notification about a binding of a VIP. Returns whether it differs from the result that
    * kube-ipvs's own operations lead to.
    */
-  notifyAddress(address: IpAddress, present: boolean): boolean {
-    return this.#addresses.notify(address, present);
+  notifyAddress(address: IpAddress, binding: VipBinding, present: boolean): boolean {
+    return this.#addresses.notify(address, binding, present);
   }
 
   /** Records that operations on addresses leave now: later notifications are newer than their outcomes. */

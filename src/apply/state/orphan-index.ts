@@ -25,7 +25,7 @@ export class OrphanIndex implements Orphans {
     return this.#orphans.keys();
   }
 
-  /** Whether kube-ipvs0 retains the address for an orphaned virtual server. */
+  /** Whether the address stays bound for an orphaned virtual server. */
   retainsAddress(address: IpAddress): boolean {
     return this.#boundAddresses.has(address);
   }

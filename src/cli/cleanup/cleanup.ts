@@ -17,7 +17,8 @@ import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
 import { tableName, type ElementKey } from '../../nftables/declarations.js';
 import { dummyInterfaceName } from '../../model/node.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../../model/virtual-server.js';
-import type { Outcome } from '../../model/operation.js';
+import type { AddressOperation, Outcome } from '../../model/operation.js';
+import type { VipBinding } from '../../model/vip-binding.js';
 import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
 import { isPacketClass } from '../../plan/packet-rules/packet-table.js';
@@ -51,6 +52,10 @@ interface CleanupScope {
   readonly addresses: readonly LinkAddress[];
   /** Of kube-ipvs0, those that other programs added or whose virtual servers other programs created: the interface stays for them. */
   readonly keptAddresses: readonly LinkAddress[];
+  /** VIPs with a local route of kube-ipvs, without those whose virtual servers other programs created. */
+  readonly routes: readonly IpAddress[];
+  /** The others. */
+  readonly keptRoutes: readonly IpAddress[];
   readonly tables: readonly Family[];
   readonly rules: readonly RuleId[];
 }
@@ -88,40 +93,51 @@ const readDummy = async ({
   return { dummy, bound: all.filter(({ interfaceIndex }) => interfaceIndex === dummy.index) };
 };
 
+/** No object defines Services any more: the markers and the VIPs that are bound show what is ours. */
+const ownershipFacts = (
+  { markedElements, supportedFamilies }: OwnedTables,
+  boundVips: ReadonlySet<IpAddress>,
+  isExcluded: OwnershipFacts['isExcluded'],
+): OwnershipFacts => ({
+  hasMarker: (identity) => hasOwnershipMarker(identity, (key) => markedElements.has(key)),
+  canHaveMarker: (family) => supportedFamilies.has(family),
+  isTakingOver: () => false,
+  isDesired: () => false,
+  adoptForeign: () => false,
+  isBoundVip: (address) => boundVips.has(address),
+  hasNodeAddress: () => false,
+  isExcluded,
+});
+
 const readCleanupScope = async (
   clients: KernelClients,
   excludeCidrs: readonly Cidr[],
 ): Promise<CleanupScope> => {
   const all = await virtualServersInOrder(clients.ipvs);
-  const { tables, markedElements, supportedFamilies } = await readOwnedTables(clients);
+  const owned = await readOwnedTables(clients);
   const { dummy, bound } = await readDummy(clients);
+  const routes = await clients.route.vipRoutes();
   const isExcluded = (address: IpAddress): boolean =>
     excludeCidrs.some((cidr) => cidrContains(cidr, address));
-  const facts: OwnershipFacts = {
-    hasMarker: (identity) => hasOwnershipMarker(identity, (key) => markedElements.has(key)),
-    canHaveMarker: (family) => supportedFamilies.has(family),
-    isTakingOver: () => false,
-    isDesired: () => false,
-    adoptForeign: () => false,
-    hasDummyAddress: (address) => bound.some((entry) => entry.address === address),
-    hasNodeAddress: () => false,
-    isExcluded,
-  };
+  const boundVips = new Set([...bound.map(({ address }) => address), ...routes]);
+  const facts = ownershipFacts(owned, boundVips, isExcluded);
   const isOurs = (identity: VirtualServerIdentity): boolean =>
     !(identity.by === 'address' && isExcluded(identity.address)) && ownershipOf(identity, facts) === 'ours';
   const foreign = all.filter((identity) => !isOurs(identity));
   const used = new Set(foreign.map((identity) => (identity.by === 'address' ? identity.address : undefined)));
+  const isKeptVip = (address: IpAddress): boolean => isExcluded(address) || used.has(address);
   // The kernel adds the link-local address and removes it with the interface.
   const isKept = ({ address, prefixLength }: LinkAddress): boolean =>
-    !isIpv6LinkLocal(address) &&
-    (prefixLength !== hostPrefixLength(familyOf(address)) || isExcluded(address) || used.has(address));
+    !isIpv6LinkLocal(address) && (prefixLength !== hostPrefixLength(familyOf(address)) || isKeptVip(address));
   return {
     virtualServers: all.filter(isOurs),
     foreign,
     dummy,
     addresses: bound.filter((entry) => !isKept(entry)),
     keptAddresses: bound.filter(isKept),
-    tables,
+    routes: routes.filter((address) => !isKeptVip(address)),
+    keptRoutes: routes.filter(isKeptVip),
+    tables: owned.tables,
     rules: (await ifSupported(acceptRules)) ?? [],
   };
 };
@@ -140,6 +156,33 @@ const virtualServerRemovals = ({ ipvs }: KernelClients, scope: CleanupScope): re
   }));
 };
 
+const unbind = (address: IpAddress, binding: VipBinding): AddressOperation => ({
+  kind: 'unbind-address',
+  address,
+  binding,
+});
+
+/** Local routes need none. */
+const noInterface = 0;
+
+const routeRemovals = ({ route }: KernelClients, { routes }: CleanupScope): readonly Removal[] => {
+  if (routes.length === 0) return [];
+  return [
+    {
+      what: formatCount(routes.length, 'local route'),
+      remove: async () => {
+        const outcomes = await route.apply(
+          noInterface,
+          routes.map((address) => unbind(address, 'route')),
+        );
+        return outcomes
+          .map((outcome) => failureReason(outcome, ['ESRCH']))
+          .find((reason) => reason !== undefined);
+      },
+    },
+  ];
+};
+
 const addressRemovals = (
   route: RtnetlinkClient,
   dummy: Link,
@@ -150,7 +193,7 @@ const addressRemovals = (
     .map(({ address }) => ({
       what: `address ${formatHostAddress(address)} of ${dummyInterfaceName}`,
       remove: async () => {
-        const [outcome] = await route.apply(dummy.index, [{ kind: 'unbind-address', address }]);
+        const [outcome] = await route.apply(dummy.index, [unbind(address, 'address')]);
         return failureReason(outcome, ['EADDRNOTAVAIL', 'ENODEV']);
       },
     }));
@@ -203,9 +246,26 @@ const warnIfDaemonRuns = async (report: RemovalReport): Promise<void> => {
     );
 };
 
+const addressList = (addresses: readonly IpAddress[]): string => addresses.toSorted().join(', ');
+
+const noteKept = (report: RemovalReport, { foreign, keptAddresses, keptRoutes }: CleanupScope): void => {
+  if (foreign.length > 0)
+    report.note(
+      `kept ${formatCount(foreign.length, 'virtual server')} of other programs: ${serverList(foreign)}`,
+    );
+  if (keptAddresses.length > 0)
+    report.note(
+      `kept ${dummyInterfaceName} with ${formatCount(keptAddresses.length, 'address')} of other programs: ${addressList(keptAddresses.map(({ address }) => address))}`,
+    );
+  if (keptRoutes.length > 0)
+    report.note(
+      `kept ${formatCount(keptRoutes.length, 'local route')} to addresses of other programs: ${addressList(keptRoutes)}`,
+    );
+};
+
 /**
- * Removes what kube-ipvs created: its virtual servers, then kube-ipvs0 with its addresses and its rules in chains of other programs,
- * then its packet rules, which record what it created. 0: nothing is left; 1: something is, reported on standard error. Rejects with
+ * Removes what kube-ipvs created: its virtual servers, then its local routes, kube-ipvs0 with its addresses and its rules in chains of
+ * other programs, then its packet rules, which record what it created. 0: nothing is left; 1: something is, reported on standard error. Rejects with
  * KernelAccessError without the permission to read.
  */
 export const cleanup = async (
@@ -218,7 +278,7 @@ export const cleanup = async (
     using clients = await openKernelClients();
     const scope = await readCleanupScope(clients, excludeCidrs);
     const virtualServers = virtualServerRemovals(clients, scope);
-    const links = interfaceRemovals(clients, scope);
+    const links = [...routeRemovals(clients, scope), ...interfaceRemovals(clients, scope)];
     const tables = tableRemovals(clients, scope);
     const rules = ruleRemovals(scope);
     if ([...virtualServers, ...links, ...tables, ...rules].length === 0)
@@ -231,17 +291,7 @@ export const cleanup = async (
       process.stderr.write(
         'kube-ipvs: kept the packet rules: the next cleanup needs them to find the remaining virtual servers\n',
       );
-    if (scope.foreign.length > 0)
-      report.note(
-        `kept ${formatCount(scope.foreign.length, 'virtual server')} of other programs: ${serverList(scope.foreign)}`,
-      );
-    if (scope.keptAddresses.length > 0)
-      report.note(
-        `kept ${dummyInterfaceName} with ${formatCount(scope.keptAddresses.length, 'address')} of other programs: ${scope.keptAddresses
-          .map(({ address }) => address)
-          .toSorted()
-          .join(', ')}`,
-      );
+    noteKept(report, scope);
     report.end();
     return remaining + remainingTables === 0 ? 0 : 1;
   } catch (error) {

@@ -3,10 +3,11 @@ import { defineCommand, booleanOption, outputOption, stringListOption } from '..
 export const cleanupCommand = defineCommand({
   name: 'cleanup',
   summary: 'Remove everything that kube-ipvs created on this node, and nothing else',
-  description: `Removes the virtual servers of kube-ipvs (those in its packet rules, and those on addresses of kube-ipvs0), the
-interface kube-ipvs0 with its addresses, its rules in chains of other programs (forwarding.acceptInForeignChains), and the nftables
-tables ip and ip6 kube-ipvs. Virtual servers, addresses and tables of other programs stay, and so do kernel settings (sysctl). It
-does not need the API server. Stop the daemon first: it restores everything.
+  description: `Removes the virtual servers of kube-ipvs (those in its packet rules, and those on VIPs that are bound), the local
+routes of VIPs (vips.binding: route), the interface kube-ipvs0 with its addresses, its rules in chains of other programs
+(forwarding.acceptInForeignChains), and the nftables tables ip and ip6 kube-ipvs. Virtual servers, addresses, routes and tables of
+other programs stay, and so do kernel settings (sysctl). It does not need the API server. Stop the daemon first: it restores
+everything.
 
 With --kube-proxy, it removes what kube-proxy created instead: the chains KUBE-* in the tables of iptables-nft with the jumps to
 them, the nftables tables ip and ip6 kube-proxy, and its ipsets. If kube-ipvs does not run on this node and left nothing, it also

@@ -25,10 +25,10 @@ export const diffCommand = defineCommand({
   summary: 'Show how the kernel differs from the desired state, and repair it',
   description: `Each line is a difference: + the object is missing, - it is not desired, ~ it has other settings. The desired state
 comes from the daemon on this node, or with -f from Services, EndpointSlices and Nodes in files. The command compares virtual
-servers, real servers, addresses on kube-ipvs0, packet rules and required kernel settings. Draining real servers, orphaned virtual
-servers and the objects of other programs are not differences; if a Service requests a virtual server that another program
-created, the command says so. It compares twice within half a second and shows only differences that persist, because the daemon
-repairs addresses and packet rules by itself in that time.
+servers, real servers, addresses on kube-ipvs0, local routes of VIPs, packet rules and required kernel settings. Draining real
+servers, orphaned virtual servers and the objects of other programs are not differences; if a Service requests a virtual server
+that another program created, the command says so. It compares twice within half a second and shows only differences that persist,
+because the daemon repairs VIPs and packet rules by itself in that time.
 
 --repair makes the daemon read and repair the kernel now, and waits until nothing differs. With -f, and only if no daemon runs, the
 command programs the kernel itself, as --once does.`,

@@ -1,6 +1,6 @@
 import type { RealServerObservation, Statistics } from '../../model/virtual-server.js';
 import {
-  dummyAddressesJson,
+  boundVipsJson,
   realServerJson,
   virtualServerSettingsJson,
 } from '../../plan/output/ipvs-table-formats.js';
@@ -88,7 +88,7 @@ const documentEnd = '\n  }\n}';
 
 /** The table as JSON in the given order, one virtual server at a time: there may be tens of thousands. */
 export function* dumpJsonTexts(
-  { virtualServers, dummyAddresses }: KernelSnapshot,
+  { virtualServers, vips }: KernelSnapshot,
   options: DumpJsonOptions,
 ): Iterable<string> {
   let mark = documentStart;
@@ -98,13 +98,13 @@ export function* dumpJsonTexts(
     mark = ',';
   }
   yield virtualServers.length === 0 ? `${documentStart}}` : '\n  }';
-  const rest = JSON.stringify({ dummyAddresses: dummyAddressesJson(dummyAddresses) }, undefined, 2);
+  const rest = JSON.stringify(boundVipsJson(vips), undefined, 2);
   yield `,${rest.slice(1)}\n`;
 }
 
 /** The same as YAML. */
 export function* dumpYamlTexts(
-  { virtualServers, dummyAddresses }: KernelSnapshot,
+  { virtualServers, vips }: KernelSnapshot,
   options: DumpJsonOptions & { readonly formatYaml: (value: object) => string },
 ): Iterable<string> {
   const { formatYaml } = options;
@@ -113,5 +113,5 @@ export function* dumpYamlTexts(
     const whole = formatYaml({ virtualServers: { [entry.server.key]: dumpedServer(entry, options) } });
     yield whole.slice(whole.indexOf('\n') + 1);
   }
-  yield formatYaml({ dummyAddresses: dummyAddressesJson(dummyAddresses) });
+  yield formatYaml(boundVipsJson(vips));
 }

@@ -13,21 +13,29 @@ import { dummyInterfaceName } from '../../model/node.js';
 import { setElement, tableName, type ElementKey } from '../../nftables/declarations.js';
 import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
 import { drainingSet } from '../../plan/packet-rules/packet-table.js';
+import { vipBindings, type VipBindings } from '../../model/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import { readKernelSnapshot, withRemedy } from '../kernel/read-kernel.js';
 import { ifSupported } from '../cleanup/removal.js';
 import type { KernelFacts, ReportFacts } from './facts.js';
 import { doctorCheckIds } from './checks/node-checks.js';
 
-const readAddresses = async (): Promise<
-  readonly { readonly address: IpAddress; readonly isVip: boolean }[]
-> => {
+const readAddresses = async (): Promise<Pick<KernelFacts, 'vips' | 'addresses'>> => {
   const client = RtnetlinkClient.open();
   try {
-    return (await client.addresses()).map(({ address, interfaceName }) => ({
-      address,
-      isVip: interfaceName === dummyInterfaceName,
-    }));
+    const addresses = await client.addresses();
+    const byAddress = new Set(
+      addresses
+        .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
+        .map(({ address }) => address),
+    );
+    const byRoute = new Set(await client.vipRoutes());
+    const bindingsOf = (vip: IpAddress): VipBindings =>
+      vipBindings({ address: byAddress.has(vip), route: byRoute.has(vip) });
+    return {
+      vips: new Map([...byAddress, ...byRoute].map((vip) => [vip, bindingsOf(vip)])),
+      addresses: new Set([...addresses.map(({ address }) => address), ...byRoute]),
+    };
   } finally {
     client.close();
   }
@@ -69,14 +77,13 @@ export const readKernelFacts = async (
 ): Promise<ReportFacts['kernel']> => {
   try {
     const { virtualServers } = await readKernelSnapshot(matches);
-    const addresses = await readAddresses();
-    const all = new Set(addresses.map(({ address }) => address));
+    const { vips, addresses } = await readAddresses();
     return {
       value: {
         virtualServers: new Map(virtualServers.map((entry) => [entry.server.key, entry])),
-        dummyAddresses: new Set(addresses.filter(({ isVip }) => isVip).map(({ address }) => address)),
-        addresses: all,
-        rules: await readRules((address) => all.has(address)),
+        vips,
+        addresses,
+        rules: await readRules((address) => addresses.has(address)),
       },
     };
   } catch (error) {

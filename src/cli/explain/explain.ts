@@ -1,4 +1,6 @@
 import { InputError } from '../../base/errors.js';
+import type { IpAddress } from '../../base/ip.js';
+import type { BoundVips, VipBinding } from '../../model/vip-binding.js';
 import { UsageError } from '../../config/parse-flags.js';
 import type { ServiceReportResponse, VirtualServersResponse } from '../../admin-api/responses.js';
 import { advise, remedyText, type Remedy } from '../../doctor/remedy.js';
@@ -14,6 +16,7 @@ import {
   serviceEndpoint,
   servedVirtualServer,
   type AddressIdentity,
+  type KernelFacts,
   type ReportFacts,
   type ServedVirtualServer,
 } from './facts.js';
@@ -111,13 +114,19 @@ const identityOf = (target: ExplainTarget): AddressIdentity | undefined => {
   return { by: 'address', protocol, address, port };
 };
 
+const boundVips = (vips: KernelFacts['vips']): BoundVips => {
+  const boundBy = (binding: VipBinding): readonly IpAddress[] =>
+    [...vips].filter(([, bindings]) => bindings.includes(binding)).map(([address]) => address);
+  return { address: boundBy('address'), route: boundBy('route') };
+};
+
 const kernelJson = ({ kernel }: ReportFacts): unknown => {
   if (!('value' in kernel)) return undefined;
-  const { virtualServers, dummyAddresses } = kernel.value;
+  const { virtualServers, vips } = kernel.value;
   const texts = dumpJsonTexts(
     {
       virtualServers: virtualServersInOrder([...virtualServers.values()]),
-      dummyAddresses: [...dummyAddresses],
+      vips: boundVips(vips),
     },
     { statistics: true, rates: true },
   );

@@ -9,6 +9,7 @@ import type { Family, IpAddress } from '../../base/ip.js';
 import type { CheckReport } from '../../doctor/all-checks.js';
 import type { Fact } from '../../doctor/check-result.js';
 import type { Remedy } from '../../doctor/remedy.js';
+import type { VipBindings } from '../../model/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
@@ -40,9 +41,9 @@ export const serviceEndpoint = (response: EndpointResponse): ServiceEndpoint => 
 export interface KernelFacts {
   /** By key: the virtual servers of the report. */
   readonly virtualServers: ReadonlyMap<string, ObservedVirtualServer>;
-  /** On kube-ipvs0. */
-  readonly dummyAddresses: ReadonlySet<IpAddress>;
-  /** On every interface. */
+  /** The VIPs that are bound, and how. */
+  readonly vips: ReadonlyMap<IpAddress, VipBindings>;
+  /** Local on this node: the addresses of every interface, and the VIPs. */
   readonly addresses: ReadonlySet<IpAddress>;
   /** The packet rules of kube-ipvs; a family without them is absent. */
   readonly rules: Readonly<Partial<Record<Family, RuleEnvironment>>>;

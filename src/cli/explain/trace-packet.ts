@@ -1,6 +1,7 @@
 import type { IpAddress } from '../../base/ip.js';
 import { runHook, type RuleEnvironment, type HookResult } from '../../nftables/rule-interpreter.js';
 import type { Protocol } from '../../base/protocol.js';
+import type { VipBindings } from '../../model/vip-binding.js';
 import type { RealServerObservation } from '../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 
@@ -29,9 +30,10 @@ export interface TraceFacts {
   readonly from: PacketSource;
   /** The packet rules of the family; undefined: not in force. */
   readonly rules: RuleEnvironment | undefined;
-  /** Whether an interface of this node has the address, and whether kube-ipvs0 has it. */
+  /** Whether the address is local on this node. */
   readonly isLocal: (address: IpAddress) => boolean;
-  readonly isVip: (address: IpAddress) => boolean;
+  /** How the destination is bound as a VIP. */
+  readonly bindings: VipBindings;
   /** At the destination; undefined: the kernel has none. */
   readonly virtualServer: ObservedVirtualServer | undefined;
   /** The pod and node of a real server, `web-1 on n2`; '' where unknown. */
@@ -69,23 +71,31 @@ export interface Trace {
 }
 
 const sourceText = ({ from, to }: TraceFacts): string => {
-  if (from.who === 'node') return `from this node, with source address ${to.address}`;
+  if (from.who === 'node')
+    return from.address === undefined
+      ? `from this node, with source address ${to.address}`
+      : `from this node, with one of its addresses as the source, for example ${from.address}`;
   const who =
     from.who === 'pod' ? `a pod on ${from.here ? 'this' : 'another'} node` : 'a client outside the cluster';
   return from.given ? `from ${who}, ${from.address}` : `from ${who}, for example ${from.address}`;
 };
 
+const bindingText = (bindings: VipBindings): string => {
+  if (bindings.length === 0) return 'is an address of this node';
+  return bindings.includes('address') ? 'is on kube-ipvs0' : 'has a local route';
+};
+
 const arrivalStep = (facts: TraceFacts): TraceStep => {
-  const { to, isVip, isLocal } = facts;
+  const { to, bindings, isLocal } = facts;
   const source = sourceText(facts);
-  if (!isLocal(to.address) && !isVip(to.address))
+  if (!isLocal(to.address))
     return {
       id: 'arrive',
       mark: 'fail',
-      text: `${source}: no interface of this node has ${to.address}; the packet is routed elsewhere and never reaches IPVS`,
+      text: `${source}: ${to.address} is not local on this node; the packet is routed elsewhere and never reaches IPVS`,
     };
-  const where = isVip(to.address) ? 'on kube-ipvs0' : 'an address of this node';
-  return { id: 'arrive', mark: 'ok', text: `${source}: delivered to this node, ${to.address} is ${where}` };
+  const text = `${source}: delivered to this node, ${to.address} ${bindingText(bindings)}`;
+  return { id: 'arrive', mark: 'ok', text };
 };
 
 /** The comments of the rules that decided. */
@@ -143,7 +153,7 @@ const ipvsStep = (facts: TraceFacts, open: readonly RealServerObservation[]): Tr
   const { virtualServer, nameOf } = facts;
   if (virtualServer === undefined) {
     const text = 'IPVS has no virtual server there: only a process on this node can answer';
-    return { id: 'ipvs', mark: facts.isVip(facts.to.address) ? 'fail' : 'note', text };
+    return { id: 'ipvs', mark: facts.bindings.length > 0 ? 'fail' : 'note', text };
   }
   if (open.length === 0)
     return {
@@ -188,7 +198,7 @@ const candidateFor = (facts: TraceFacts, real: RealServerObservation, mark: numb
   if (masqueraded) return { ...base, sees: 'node', lost: false };
   const isFar = facts.isOnThisNode(real) === false;
   // The real server replies directly to the client; it does not know that this node translated the address.
-  if (from.who === 'node') return { ...base, sees: 'destination', lost: isFar };
+  if (from.who === 'node' && from.address === undefined) return { ...base, sees: 'destination', lost: isFar };
   return { ...base, sees: 'own', lost: isFar && !from.here };
 };
 

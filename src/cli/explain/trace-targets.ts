@@ -1,4 +1,13 @@
-import { familyOf, parseCidr, type Cidr, type Family } from '../../base/ip.js';
+import {
+  familyOf,
+  isIpv6LinkLocal,
+  isLoopback,
+  parseCidr,
+  type Cidr,
+  type Family,
+  type IpAddress,
+} from '../../base/ip.js';
+import { noBinding, onlyBinding } from '../../model/vip-binding.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
 import { packetSourceFor, podTrafficFromRules, type SourceOption } from './packet-source.js';
 import type { AddressIdentity, KernelFacts, ReportFacts, ServedVirtualServer } from './facts.js';
@@ -29,6 +38,18 @@ const locationText = (names: ServedVirtualServer['realServers'][string] | undefi
     .filter((part) => part !== undefined)
     .join(' ');
 
+/**
+ * The source of the node's own packets to a VIP: undefined for the VIP itself. Linux never takes an IPv6 VIP that is only a local
+ * route as a source; this address stands for those that it may take.
+ */
+const ownSource = (to: IpAddress, { vips, addresses }: KernelFacts): IpAddress | undefined => {
+  if (familyOf(to) === 'IPv4' || vips.get(to) !== onlyBinding('route')) return undefined;
+  return [...addresses].find(
+    (address) =>
+      familyOf(address) === 'IPv6' && !vips.has(address) && !isLoopback(address) && !isIpv6LinkLocal(address),
+  );
+};
+
 const traceTo = (
   to: AddressIdentity,
   from: SourceOption,
@@ -55,10 +76,10 @@ const traceTo = (
   if (source === undefined) return undefined;
   return tracePacket({
     to,
-    from: source,
+    from: source.who === 'node' ? { ...source, address: ownSource(to.address, kernel) } : source,
     rules,
     isLocal,
-    isVip: (address) => kernel.dummyAddresses.has(address),
+    bindings: kernel.vips.get(to.address) ?? noBinding,
     virtualServer: kernel.virtualServers.get(key),
     nameOf: ({ key: real }) => locationText(served?.realServers[real]),
     isOnThisNode: ({ key: real }) => {

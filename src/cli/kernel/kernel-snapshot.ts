@@ -1,4 +1,4 @@
-import type { IpAddress } from '../../base/ip.js';
+import type { BoundVips } from '../../model/vip-binding.js';
 import type {
   RealServerKey,
   RealServerObservation,
@@ -11,8 +11,8 @@ export interface ObservedVirtualServer {
   readonly realServers: ReadonlyMap<RealServerKey, RealServerObservation>;
 }
 
-/** The virtual servers of the kernel, and the addresses on kube-ipvs0. */
+/** The virtual servers of the kernel, the addresses on kube-ipvs0 and the local routes of kube-ipvs. */
 export interface KernelSnapshot {
   readonly virtualServers: readonly ObservedVirtualServer[];
-  readonly dummyAddresses: readonly IpAddress[];
+  readonly vips: BoundVips;
 }

@@ -4,6 +4,7 @@ import { IpvsClient } from '../../kernel/ipvs/client.js';
 import { missingIpvs, missingCapability } from '../../kernel/ipvs/remedies.js';
 import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import { dummyInterfaceName } from '../../model/node.js';
+import type { BoundVips } from '../../model/vip-binding.js';
 import type {
   RealServerKey,
   RealServerObservation,
@@ -92,20 +93,23 @@ const readMatchingVirtualServers = async (
   }
 };
 
-const readDummyAddresses = async (): Promise<KernelSnapshot['dummyAddresses']> => {
+const readBoundVips = async (): Promise<BoundVips> => {
   const client = RtnetlinkClient.open();
   try {
     const dummy = await client.link(dummyInterfaceName);
-    if (dummy === undefined) return [];
-    return (await client.addresses())
-      .filter(({ interfaceIndex }) => interfaceIndex === dummy.index)
-      .map(({ address }) => address);
+    const addresses = dummy === undefined ? [] : await client.addresses();
+    return {
+      address: addresses
+        .filter(({ interfaceIndex }) => interfaceIndex === dummy?.index)
+        .map(({ address }) => address),
+      route: await client.vipRoutes(),
+    };
   } finally {
     client.close();
   }
 };
 
-/** Reads the virtual servers that match, and the addresses on kube-ipvs0. Rejects with KernelAccessError where IPVS or the capability is missing. */
+/** Reads the virtual servers that match, and the VIPs that are bound. Rejects with KernelAccessError where IPVS or the capability is missing. */
 export const readKernelSnapshot = async (
   matches: (identity: VirtualServerIdentity, key: string) => boolean,
   reading: ReadScope = { realServers: true, statistics: true },
@@ -113,7 +117,7 @@ export const readKernelSnapshot = async (
   try {
     return {
       virtualServers: await readMatchingVirtualServers(matches, reading),
-      dummyAddresses: await readDummyAddresses(),
+      vips: await readBoundVips(),
     };
   } catch (error) {
     throw withRemedy(error);

@@ -3,6 +3,7 @@ import { formatCount } from '../../base/text.js';
 import { nodePortNetworks } from '../../config/node-port-networks.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { InterfaceAddress, Node } from '../../model/node.js';
+import { noBinding } from '../../model/vip-binding.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { DesiredState } from '../../plan/desired-state.js';
 import { diff, type ObservedView } from '../../plan/operations/diff.js';
@@ -65,6 +66,7 @@ const contextOf = (
       scheduler: settings.scheduler,
       nodePortAddresses: nodePortNetworks(settings, node?.addresses ?? []),
       externalIpsAllowed: settings.externalIpsAllowed,
+      vipBinding: settings.vipBinding,
     },
   );
 
@@ -79,7 +81,7 @@ export const renderNode = (
   const slices = slicesByService(objects.slices);
   const node = nodes.find(({ name }) => name === settings.nodeName);
   const context = contextOf({ services, slices, node }, settings, addresses);
-  const desired = new DesiredState();
+  const desired = new DesiredState(() => settings.vipBinding);
   const problems: string[] = [];
   for (const service of services) {
     const fragment = render(service, slices.get(service.key) ?? [], context);
@@ -100,7 +102,7 @@ export const renderNode = (
 
 const emptyKernel: ObservedView = {
   virtualServer: () => undefined,
-  hasAddress: () => false,
+  bindings: () => noBinding,
   element: () => undefined,
 };
 
@@ -114,6 +116,6 @@ export const formatRendered = (desired: DesiredState, format: string): string =>
         planGroups(phases(diff(desired, emptyKernel, desired.keys()), desired.urgency), desired),
       );
     default:
-      return `${JSON.stringify(ipvsTableJson(desired.virtualServers(), desired.addresses()), undefined, 2)}\n`;
+      return `${JSON.stringify(ipvsTableJson(desired.virtualServers(), desired.boundVips()), undefined, 2)}\n`;
   }
 };

@@ -1,6 +1,8 @@
 import type { KernelFacts } from '../kernel/kernel-settings.js';
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
+import type { IpAddress } from '../../base/ip.js';
 import type { Settings } from '../../config/settings.js';
+import type { VipBinding } from '../../model/vip-binding.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import { adminVersion } from '../../admin-api/responses.js';
 import type { DesiredResponse } from '../../admin-api/desired-response.js';
@@ -42,11 +44,23 @@ function* entryMembers(keys: Iterable<VirtualServerKey>, view: DesiredView): Ite
   }
 }
 
+const boundBy = (
+  binding: VipBinding,
+  addresses: ReadonlySet<IpAddress>,
+  view: DesiredView,
+): readonly string[] =>
+  [...addresses].filter((address) => view.bindings(address).includes(binding)).map(formatHostAddress);
+
 const addressesAndElements = (
   { addresses, elements }: DirtyKeys,
   view: DesiredView,
-): { readonly dummyAddresses: readonly string[]; readonly elements: readonly string[] } => ({
-  dummyAddresses: [...addresses].filter((address) => view.hasAddress(address)).map(formatHostAddress),
+): {
+  readonly dummyAddresses: readonly string[];
+  readonly localRoutes: readonly string[];
+  readonly elements: readonly string[];
+} => ({
+  dummyAddresses: boundBy('address', addresses, view),
+  localRoutes: boundBy('route', addresses, view),
   elements: [...elements].filter((key) => view.element(key) !== undefined),
 });
 
@@ -67,11 +81,12 @@ export const desiredResponse = (parts: DesiredResponseParts): HttpResponse => {
   const { desired, view, orphaned, packetRules, settings, facts } = parts;
   const keys = desiredKeys(desired);
   const orphanedKeys = orphaned.keys();
-  const { dummyAddresses, elements } = addressesAndElements(desired.keys(), view);
+  const { dummyAddresses, localRoutes, elements } = addressesAndElements(desired.keys(), view);
   return streamResponse([
     ['version', adminVersion],
     ['virtualServers', objectChunks(entryMembers(keys, view))],
     ['dummyAddresses', listItems(dummyAddresses)],
+    ['localRoutes', listItems(localRoutes)],
     ['elements', listItems(elements)],
     [
       'lingering',

@@ -2,6 +2,7 @@ import { bootMilliseconds } from '../../base/boot-clock.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { Endpoint, EndpointSlice } from '../../model/endpoint.js';
+import { isBound } from '../../model/vip-binding.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import type { Service, ServiceKey } from '../../model/service.js';
@@ -202,7 +203,7 @@ function* addressResponses(
   fragment: Fragment | undefined,
   observed: EngineState,
 ): Iterable<ServiceReportResponse['addresses'][number]> {
-  for (const address of fragment?.addresses ?? []) yield { address, bound: observed.hasAddress(address) };
+  for (const address of fragment?.addresses ?? []) yield { address, bound: isBound(observed, address) };
 }
 
 /** The report about a Service, rendered while the client reads it; undefined if there is no such Service. */

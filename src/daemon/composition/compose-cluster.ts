@@ -65,6 +65,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
     settings: () => ({
       scheduler: settings.now.scheduler,
       externalIpsAllowed: settings.now.externalIpsAllowed,
+      vipBinding: settings.now.vipBinding,
       families,
       nodePortAddresses: nodePortNetworks(settings.now, store.node?.addresses ?? []),
     }),

@@ -59,6 +59,7 @@ const packetTables = ({ settings, cluster }: KernelMirrorParts): PacketRulesPart
       family,
       masqueradeAll: settings.now.masqueradeAll || podNetworksUnknown(settings.now, cluster.store.node),
       masqueradeMark: settings.now.masqueradeMark,
+      vipBinding: settings.now.vipBinding,
       podTraffic: podTraffic(settings.now, cluster.store.node)[family],
       masqueradePorts: cluster.desiredStateUpdater.desired.nodePortUsage.masqueradePorts,
       sourceLengths,
@@ -81,7 +82,7 @@ const composePacketRules = (parts: KernelMirrorParts, dummy: DummyInterface): Pa
     onEvent: parts.onPacketRuleEvent,
     log: parts.log,
   });
-  const takeOver = new TakeOver({ packetRules, dummyAddresses: () => dummy.addresses() });
+  const takeOver = new TakeOver({ packetRules, boundVips: () => dummy.boundVips() });
   initialElements.push(
     (family) => takeOver.markers(family),
     (family) => observed.elementsOf(family),
@@ -110,7 +111,7 @@ export const composeKernelMirror = (parts: KernelMirrorParts): KernelMirror => {
     observed,
     nodeAddresses: network.addresses,
     nodeChanged: () => notify({ kind: 'node-changed' }),
-    dummyChanged: (addresses) => notify({ kind: 'dummy-addresses-changed', addresses }),
+    vipsChanged: (addresses) => notify({ kind: 'vips-changed', addresses }),
     rereadAddresses: () => notify({ kind: 'addresses-untrusted' }),
   });
   dummyCreated.add(() => routeEvents.dummyReplaced());

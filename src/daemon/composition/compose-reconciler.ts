@@ -3,6 +3,7 @@ import { DesiredNodeState } from '../../apply/state/desired-node-state.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import { Reconciler, type ReconcilerParts } from '../../apply/reconciler.js';
 import type { IpAddress } from '../../base/ip.js';
+import type { BoundVips } from '../../model/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
@@ -36,8 +37,8 @@ export interface ReconcilerGraphParts
   > {
   readonly observed: EngineState;
   readonly desired: DesiredState;
-  /** The addresses on kube-ipvs0 now. */
-  readonly dummyAddresses: () => Promise<readonly IpAddress[]>;
+  /** The VIPs that are bound now. */
+  readonly boundVips: () => Promise<BoundVips>;
   readonly ownership: OwnershipPort;
 }
 
@@ -70,7 +71,7 @@ export const composeReconciler = (parts: ReconcilerGraphParts): ReconcilerGraph 
   const resync = new Resync({
     ipvs,
     state: observed,
-    dummyAddresses: parts.dummyAddresses,
+    boundVips: parts.boundVips,
     isOurs: (identity) => ownership.isOurs(identity),
     isDesired: (key) => desired.ownerOf(key) !== undefined,
     onUnreadable: reconciler.onUnreadable,

@@ -4,6 +4,7 @@ import type { EngineState } from '../../apply/state/engine-state.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
 import { dummyInterfaceName } from '../../model/node.js';
+import type { VipBinding } from '../../model/vip-binding.js';
 import type { RtnetlinkEvent } from '../../kernel/rtnetlink/events.js';
 
 export interface RouteEventHandlerParts {
@@ -12,13 +13,13 @@ export interface RouteEventHandlerParts {
   readonly nodeAddresses: NodeAddresses;
   /** An address of a node interface was added or removed. */
   readonly nodeChanged: () => void;
-  /** Another program changed the addresses of kube-ipvs0. */
-  readonly dummyChanged: (addresses: Iterable<IpAddress>) => void;
+  /** Another program changed the bindings of these VIPs. */
+  readonly vipsChanged: (addresses: Iterable<IpAddress>) => void;
   /** The addresses may belong to other interfaces now: all of them must be read again. */
   readonly rereadAddresses: () => void;
 }
 
-/** Applies link and address events: kube-ipvs0 is ours, every other interface is the node's. */
+/** Applies link, address and route events: kube-ipvs0 is ours, every other interface is the node's. */
 export class RouteEventHandler {
   constructor(private readonly parts: RouteEventHandlerParts) {}
 
@@ -32,6 +33,10 @@ export class RouteEventHandler {
         return this.#addressChanged(event.address, true);
       case 'address-gone':
         return this.#addressChanged(event.address, false);
+      case 'route':
+        return this.#vipChanged(event.vip, 'route', true);
+      case 'route-gone':
+        return this.#vipChanged(event.vip, 'route', false);
     }
   }
 
@@ -56,20 +61,24 @@ export class RouteEventHandler {
     this.dummyReplaced();
   }
 
-  /** kube-ipvs0 was deleted or replaced: its addresses must be bound again. */
+  /** kube-ipvs0 was deleted or replaced: its addresses must be bound again. Local routes do not need it. */
   dummyReplaced(): void {
-    const { observed, dummyChanged } = this.parts;
-    dummyChanged(observed.setAddresses([]));
+    const { observed, vipsChanged } = this.parts;
+    const isRoute = (address: IpAddress): boolean => observed.bindings(address).includes('route');
+    vipsChanged(observed.setAddresses({ address: [], route: [...observed.addresses()].filter(isRoute) }));
   }
 
   #addressChanged(entry: LinkAddress, present: boolean): void {
-    const { dummy, observed, nodeAddresses } = this.parts;
+    const { dummy, nodeAddresses } = this.parts;
     if (entry.interfaceIndex !== dummy.index) {
       if (nodeAddresses.addressChanged(entry, present)) this.parts.nodeChanged();
       return;
     }
-    if (!isVip(entry)) return;
-    // Our own operations on IPv6 addresses also cause events.
-    if (observed.notifyAddress(entry.address, present)) this.parts.dummyChanged([entry.address]);
+    if (isVip(entry)) this.#vipChanged(entry.address, 'address', present);
+  }
+
+  /** Our own operations on IPv6 addresses also cause events. */
+  #vipChanged(vip: IpAddress, binding: VipBinding, present: boolean): void {
+    if (this.parts.observed.notifyAddress(vip, binding, present)) this.parts.vipsChanged([vip]);
   }
 }

@@ -145,7 +145,7 @@ export const workMetrics = {
     name: 'kube_ipvs_addresses',
     type: 'gauge',
     labels: [],
-    help: 'Addresses on kube-ipvs0.',
+    help: 'VIPs that are bound, as addresses of kube-ipvs0 or as local routes.',
   },
   packetRuleElements: {
     name: 'kube_ipvs_packet_rule_elements',

@@ -1,12 +1,13 @@
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Family } from '../../base/ip.js';
+import { isBound } from '../../model/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
 
 export interface OwnVirtualServersParts
-  extends Omit<OwnershipFacts, 'hasMarker' | 'canHaveMarker' | 'hasDummyAddress'> {
-  readonly observed: Pick<EngineState, 'element' | 'hasAddress'>;
+  extends Omit<OwnershipFacts, 'hasMarker' | 'canHaveMarker' | 'isBoundVip'> {
+  readonly observed: Pick<EngineState, 'element' | 'bindings'>;
   /** The families for which this kernel has nftables. */
   readonly packetFamilies: readonly Family[];
 }
@@ -20,7 +21,7 @@ export const ownVirtualServers = (
     ...parts,
     hasMarker: (named) => hasOwnershipMarker(named, (key) => observed.element(key) !== undefined),
     canHaveMarker: (family) => packetFamilies.includes(family),
-    hasDummyAddress: (address) => observed.hasAddress(address),
+    isBoundVip: (address) => isBound(observed, address),
   };
   return (identity) => ownershipOf(identity, facts) === 'ours';
 };

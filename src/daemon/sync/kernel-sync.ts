@@ -9,6 +9,7 @@ import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
 import type { IpAddress } from '../../base/ip.js';
 import { firstOf } from '../../base/log-sampled.js';
 import type { Logger } from '../../base/log.js';
+import type { VipBindings } from '../../model/vip-binding.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
 import { isEmpty, dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Phase } from '../../plan/operations/phases.js';
@@ -29,8 +30,8 @@ export interface KernelSyncParts {
   readonly dummy: Pick<DummyInterface, 'ensure'>;
   readonly takeOver: Pick<TakeOver, 'end'>;
   readonly staleFlows: Pick<StaleFlows, 'clean'>;
-  /** Whether kube-ipvs0 should have the address. */
-  readonly isAddressDesired: (address: IpAddress) => boolean;
+  /** How the VIP should be bound. */
+  readonly desiredBindings: (address: IpAddress) => VipBindings;
   readonly upkeep: KernelUpkeep;
   /** Reads all links and addresses. Resolves to true if the node's own changed. */
   readonly readAddresses: () => Promise<boolean>;
@@ -110,8 +111,8 @@ export class KernelSync {
     this.parts.reconciler.retryGivenUp();
   }
 
-  /** Reads the addresses of kube-ipvs0 into the observed state and notes those that differ. */
-  async readDummyAddresses(): Promise<void> {
+  /** Reads the bindings of VIPs into the observed state and notes those that differ. */
+  async readBoundVips(): Promise<void> {
     this.addDirtyAddresses(await this.parts.resync.readAddresses());
   }
 
@@ -147,10 +148,10 @@ export class KernelSync {
   }
 
   #differs(address: IpAddress): boolean {
-    return this.parts.isAddressDesired(address) !== this.parts.observed.hasAddress(address);
+    return this.parts.desiredBindings(address) !== this.parts.observed.bindings(address);
   }
 
-  /** Addresses that another program bound or unbound, and that no Service changed. */
+  /** VIPs that another program bound or unbound, and that no Service changed. */
   #takeDriftedAddresses(changed: DirtyKeys): readonly IpAddress[] {
     const drifted = [...this.#dirtyAddresses].filter(
       (address) => !changed.addresses.has(address) && this.#differs(address),
@@ -161,6 +162,6 @@ export class KernelSync {
 
   #countRepaired(drifted: readonly IpAddress[]): void {
     for (const address of drifted.filter((each) => !this.#differs(each)))
-      this.parts.drift.count('address', this.parts.isAddressDesired(address) ? 'missing' : 'extra');
+      this.parts.drift.count('address', this.parts.desiredBindings(address).length > 0 ? 'missing' : 'extra');
   }
 }

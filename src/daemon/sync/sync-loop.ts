@@ -90,7 +90,7 @@ export class SyncLoop implements AsyncDisposable {
         return this.request(trigger.urgency);
       case 'node-changed':
         return this.nodeChanged();
-      case 'dummy-addresses-changed':
+      case 'vips-changed':
         this.#sync.addDirtyAddresses(trigger.addresses);
         return this.request();
       case 'addresses-untrusted':
@@ -256,7 +256,7 @@ export class SyncLoop implements AsyncDisposable {
 
   async #readAddresses(): Promise<void> {
     if (await this.parts.readAddresses()) this.parts.desiredStateUpdater.nodeChanged();
-    if (this.#state === 'in-sync') await this.#sync.readDummyAddresses();
+    if (this.#state === 'in-sync') await this.#sync.readBoundVips();
     this.#readFailure.succeeded();
     this.request();
   }

@@ -6,8 +6,8 @@ export type SyncTrigger =
   | { readonly kind: 'cluster-changed'; readonly urgency: Urgency }
   /** The node's addresses, gateways or facts changed: every Service is rendered again. */
   | { readonly kind: 'node-changed' }
-  /** Another program bound or unbound addresses on kube-ipvs0. */
-  | { readonly kind: 'dummy-addresses-changed'; readonly addresses: Iterable<IpAddress> }
+  /** Another program bound or unbound VIPs. */
+  | { readonly kind: 'vips-changed'; readonly addresses: Iterable<IpAddress> }
   /** The address events do not say which addresses belong to which interface: all are read again. */
   | { readonly kind: 'addresses-untrusted' }
   /** Another program changed our nftables tables, or the kernel dropped events about them. */

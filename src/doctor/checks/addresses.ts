@@ -5,24 +5,11 @@ import { dummyInterfaceName } from '../../model/node.js';
 import { checksInGroup } from '../check.js';
 import type { Facts, NetworkFacts } from '../facts.js';
 import { fail, checkFact, pass, abbreviatedList, valueOf, warn, type CheckResult } from '../check-result.js';
-import { advise, type Remedy } from '../remedy.js';
-
-const onDummy = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
-  addresses.filter(({ interfaceName }) => interfaceName === dummyInterfaceName);
+import { advise } from '../remedy.js';
+import { addressRemovals, boundVips, routeRemovals, vipRemovals, type BoundVip } from '../vips.js';
 
 const onOtherInterfaces = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
   addresses.filter(({ interfaceName }) => interfaceName !== dummyInterfaceName);
-
-/** For the first three: an operator does the rest alike. */
-const removalsOf = (addresses: readonly LinkAddress[]): readonly Remedy[] =>
-  addresses
-    .slice(0, 3)
-    .map(({ address, prefixLength, interfaceName }) =>
-      advise(
-        `Remove ${address} from ${interfaceName}.`,
-        `ip address del ${address}/${prefixLength} dev ${interfaceName}`,
-      ),
-    );
 
 const dummyInterface = ({ network: fact }: Facts): CheckResult =>
   checkFact(fact, (network) => {
@@ -37,8 +24,32 @@ const dummyInterface = ({ network: fact }: Facts): CheckResult =>
         `${dummyInterfaceName} is a ${link.kind ?? 'hardware device'}, not a dummy device`,
         advise('Delete it, then restart kube-ipvs.', `ip link del ${dummyInterfaceName}`),
       );
-    return pass(`${dummyInterfaceName} has ${formatCount(onDummy(network).length, 'address')}`);
+    const addresses = boundVips(network).filter(({ binding }) => binding === 'address');
+    return pass(`${dummyInterfaceName} has ${formatCount(addresses.length, 'address')}`);
   });
+
+/** From here on, adding an address takes the kernel noticeably longer than adding a route (docs/benchmarks.md). */
+const manyAddresses = 5_000;
+
+const vipBinding = ({ network: fact }: Facts): CheckResult =>
+  checkFact(fact, (network) => {
+    const { vipRoutes } = network;
+    const addresses = boundVips(network).length - vipRoutes.length;
+    if (addresses < manyAddresses)
+      return pass(
+        `${formatCount(addresses, 'VIP')} on ${dummyInterfaceName}, ${formatCount(vipRoutes.length, 'local route')}`,
+      );
+    return warn(
+      `${formatCount(addresses, 'VIP')} on ${dummyInterfaceName}: to add one, the kernel walks through all of them`,
+      advise('Set vips.binding: route in the KubeIpvsConfiguration.'),
+    );
+  });
+
+/** `kube-ipvs0 has 192.0.2.1`. */
+const whereText = ({ address, binding }: BoundVip): string =>
+  binding === 'address'
+    ? `${dummyInterfaceName} has ${address}`
+    : `the table local has a route to ${address}`;
 
 /** Addresses of other machines, with what each is. */
 const reservedAddresses = (facts: Facts, { gateways }: NetworkFacts): ReadonlyMap<IpAddress, string> => {
@@ -57,11 +68,11 @@ const clusterIps = ({ services }: Facts): ReadonlySet<IpAddress> =>
 const reservedVips = (facts: Facts): CheckResult =>
   checkFact(facts.network, (network) => {
     const taken = reservedAddresses(facts, network);
-    const bound = onDummy(network).filter(({ address }) => taken.has(address));
+    const bound = boundVips(network).filter(({ address }) => taken.has(address));
     if (bound.length > 0)
       return fail(
-        `${dummyInterfaceName} has ${abbreviatedList(bound.map(({ address }) => `${address}, ${taken.get(address) ?? ''}`))}`,
-        ...removalsOf(bound),
+        abbreviatedList(bound.map((vip) => `${whereText(vip)}, ${taken.get(vip.address) ?? ''}`)),
+        ...vipRemovals(bound),
         advise('Remove the address from spec.externalIPs or status.loadBalancer of the Service.'),
       );
     const conflicts = (valueOf(facts.services) ?? []).flatMap(({ key, externalIps, loadBalancerIps }) =>
@@ -79,17 +90,23 @@ const reservedVips = (facts: Facts): CheckResult =>
 
 const duplicateVips = (facts: Facts): CheckResult =>
   checkFact(facts.network, (network) => {
-    const vips = new Set([...onDummy(network).map(({ address }) => address), ...clusterIps(facts)]);
+    const vips = new Set([...boundVips(network).map(({ address }) => address), ...clusterIps(facts)]);
     const duplicates = onOtherInterfaces(network).filter(({ address }) => vips.has(address));
-    return duplicates.length === 0
+    const routes = network.foreignLocalRoutes.filter(({ address }) => vips.has(address));
+    const found = [
+      ...duplicates.map(({ address, interfaceName }) => `${address} is also on ${interfaceName}`),
+      ...routes.map(
+        ({ address, type, protocol }) =>
+          `the table local has a route of another program to ${address} (${type}, proto ${protocol})`,
+      ),
+    ];
+    return found.length === 0
       ? pass('no VIP is on another interface')
-      : warn(
-          abbreviatedList(
-            duplicates.map(({ address, interfaceName }) => `${address} is also on ${interfaceName}`),
-          ),
-          ...removalsOf(duplicates),
-        );
+      : warn(abbreviatedList(found), ...addressRemovals(duplicates), ...routeRemovals(routes));
   });
+
+const unusedText = ({ address, binding }: BoundVip): string =>
+  binding === 'address' ? `${address} on ${dummyInterfaceName}` : `the local route to ${address}`;
 
 const unusedAddresses = (facts: Facts): CheckResult =>
   checkFact(facts.network, (network) =>
@@ -98,13 +115,10 @@ const unusedAddresses = (facts: Facts): CheckResult =>
         servers.flatMap(({ identity }) => (identity.by === 'address' ? [identity.address] : [])),
       );
       const named = clusterIps(facts);
-      const unused = onDummy(network).filter(({ address }) => !served.has(address) && !named.has(address));
+      const unused = boundVips(network).filter(({ address }) => !served.has(address) && !named.has(address));
       return unused.length === 0
-        ? pass(`every address on ${dummyInterfaceName} has a virtual server`)
-        : warn(
-            `no virtual server uses ${abbreviatedList(unused.map(({ address }) => address))} on ${dummyInterfaceName}`,
-            ...removalsOf(unused),
-          );
+        ? pass('every VIP that is bound has a virtual server')
+        : warn(`no virtual server uses ${abbreviatedList(unused.map(unusedText))}`, ...vipRemovals(unused));
     }),
   );
 
@@ -116,7 +130,7 @@ const nodeLocalDns = ({ network: fact, programs }: Facts): CheckResult =>
     const runs = (valueOf(programs) ?? []).some(({ name }) => name === 'node-cache');
     const link = network.links.find(({ name }) => name === 'nodelocaldns');
     if (!runs && link === undefined) return pass('NodeLocal DNSCache does not run on this node');
-    const bound = new Set(onDummy(network).map(({ address }) => address));
+    const bound = new Set(boundVips(network).map(({ address }) => address));
     const own = onOtherInterfaces(network).filter(({ interfaceName }) => interfaceName === 'nodelocaldns');
     const shared = own.filter(
       ({ address }) =>
@@ -139,8 +153,14 @@ export const addressChecks = checksInGroup('addresses', [
   {
     id: 'dummy-interface',
     title: 'the interface kube-ipvs0',
-    why: 'It holds the addresses of Services: the kernel delivers packets for them to IPVS.',
+    why: 'It holds the VIPs that are addresses: the kernel delivers packets for them to IPVS.',
     run: dummyInterface,
+  },
+  {
+    id: 'vip-binding',
+    title: 'how VIPs are bound',
+    why: 'With many addresses on one interface, the kernel takes ever longer to add one. A local route takes the same time at any number.',
+    run: vipBinding,
   },
   {
     id: 'vip-clash',
@@ -150,13 +170,13 @@ export const addressChecks = checksInGroup('addresses', [
   },
   {
     id: 'vip-elsewhere',
-    title: 'VIPs on other interfaces',
+    title: 'VIPs on other interfaces, and routes of other programs to them',
     why: 'If two programs manage an address, one of them may remove it, and the Service with it.',
     run: duplicateVips,
   },
   {
     id: 'unwanted-addresses',
-    title: 'unused addresses on kube-ipvs0',
+    title: 'VIPs that are bound and not used',
     why: 'The node takes packets for them as its own and cannot reach the machine that owns the address.',
     run: unusedAddresses,
   },

@@ -1,7 +1,6 @@
 import { familyOf, type Family } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
 import { tableName } from '../../nftables/declarations.js';
-import { dummyInterfaceName } from '../../model/node.js';
 import { dropsReplies, filterName, remedyFor } from '../../plan/packet-rules/forward-policy.js';
 import { checksInGroup } from '../check.js';
 import type { ChainFact, Facts } from '../facts.js';
@@ -17,6 +16,7 @@ import {
   type Fact,
 } from '../check-result.js';
 import { advise, type Remedy } from '../remedy.js';
+import { boundVips } from '../vips.js';
 
 const loadNftables = advise(
   'Load the kernel modules of nftables.',
@@ -86,14 +86,15 @@ const forwardPolicy = ({ forwarding: modern, legacyForwarding }: Facts): CheckRe
         );
   });
 
-/** The addresses on kube-ipvs0, which packets to Services go to. */
-const virtualAddresses = (facts: Facts, chain: ChainFact): readonly string[] =>
-  (valueOf(facts.network)?.addresses ?? [])
-    .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
+/** The VIPs that are bound, which packets to Services go to. */
+const virtualAddresses = (facts: Facts, chain: ChainFact): readonly string[] => {
+  const network = valueOf(facts.network);
+  return (network === undefined ? [] : boundVips(network))
+    .map(({ address }) => address)
     .filter(
-      ({ address }) => chain.family === 'inet' || (familyOf(address) === 'IPv6') === (chain.family === 'ip6'),
-    )
-    .map(({ address }) => address);
+      (address) => chain.family === 'inet' || (familyOf(address) === 'IPv6') === (chain.family === 'ip6'),
+    );
+};
 
 const acceptCommand = (facts: Facts, chain: ChainFact): string => {
   const [first] = virtualAddresses(facts, chain);

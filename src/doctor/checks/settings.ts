@@ -2,7 +2,6 @@ import { planKernelSettings } from '../../daemon/kernel/kernel-settings.js';
 import { familyOf } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
-import { dummyInterfaceName } from '../../model/node.js';
 import { checksInGroup } from '../check.js';
 import type { Facts } from '../facts.js';
 import {
@@ -158,7 +157,7 @@ const strictArp = ({ kernelSettings, programs, services, configuration }: Facts)
     );
   if (found.length > 0)
     return fail(
-      `${text}, and ${abbreviatedList(found)} announces addresses that are also on ${dummyInterfaceName}`,
+      `${text}, and ${abbreviatedList(found)} announces addresses that this node also takes as its own`,
       remedy,
     );
   return addresses.length > 0

@@ -26,6 +26,8 @@ export const networkFacts = async (): Promise<NetworkFacts> =>
       links: (await client.links()).map((link) => ({ ...link, mtu: mtuOf(link.name) })),
       addresses: await client.addresses(),
       gateways: [...(await client.gateways(servedFamilies()))],
+      vipRoutes: await client.vipRoutes(),
+      foreignLocalRoutes: await client.foreignLocalRoutes(),
     }),
   );
 

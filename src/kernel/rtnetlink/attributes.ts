@@ -15,11 +15,22 @@ export const RouteMessage = {
   deleteAddress: 21,
   getAddress: 22,
   newRoute: 24,
+  deleteRoute: 25,
   getRoute: 26,
 } as const;
 
 /** include/uapi/linux/rtnetlink.h: RTNLGRP_* */
-export const RouteGroup = { link: 1, ipv4Address: 5, ipv6Address: 9 } as const;
+export const RouteGroup = {
+  link: 1,
+  ipv4Address: 5,
+  ipv4Route: 7,
+  ipv6Address: 9,
+  ipv6Route: 11,
+} as const;
+
+/** include/uapi/linux/rtnetlink.h: RT_TABLE_LOCAL and RT_SCOPE_HOST */
+export const localTable = 255;
+export const hostScope = 254;
 
 /** include/uapi/linux/if.h: IFF_UP */
 export const linkIsUp = 0x1;
@@ -68,7 +79,23 @@ export const addressAttributes = attributes('address', {
   flags: received(8, u32),
 });
 
-/** include/uapi/linux/rtnetlink.h: struct rtmsg; of RTN_* just the type of routes that have gateways */
+/** include/uapi/linux/rtnetlink.h: RTN_*, as `ip route` names them */
+const routeTypes = {
+  unspec: 0,
+  unicast: 1,
+  local: 2,
+  broadcast: 3,
+  anycast: 4,
+  multicast: 5,
+  blackhole: 6,
+  unreachable: 7,
+  prohibit: 8,
+  throw: 9,
+} as const;
+
+export type RouteType = keyof typeof routeTypes;
+
+/** include/uapi/linux/rtnetlink.h: struct rtmsg */
 export const routeHeader = struct('route', {
   family: addressFamily,
   destinationLength: u8,
@@ -77,13 +104,20 @@ export const routeHeader = struct('route', {
   table: u8,
   protocol: u8,
   scope: u8,
-  type: enumeration(u8, { unicast: 1 }),
+  type: enumeration(u8, routeTypes),
   flags: u32,
 });
 
+/** Offsets in struct rtmsg. */
+export const routeTableOffset = 4;
+export const routeProtocolOffset = 5;
+
 /** include/uapi/linux/rtnetlink.h: RTA_*. `via` is a gateway of the other family: a struct rtvia. */
 export const routeAttributes = attributes('route', {
+  destination: optional(1, addressBytes),
+  outgoingInterface: optional(4, u32),
   gateway: received(5, addressBytes),
+  priority: optional(6, u32),
   nextHops: received(9, nextHops),
   via: received(18, rawBytes(2, 34)),
 });
@@ -100,6 +134,7 @@ const named = {
   [RouteMessage.deleteAddress]: new MessageShape('delete-address', addressHeader, addressAttributes),
   [RouteMessage.getAddress]: new MessageShape('get-address', addressHeader, addressAttributes),
   [RouteMessage.newRoute]: new MessageShape('new-route', routeHeader, routeAttributes),
+  [RouteMessage.deleteRoute]: new MessageShape('delete-route', routeHeader, routeAttributes),
   [RouteMessage.getRoute]: new MessageShape('get-route', routeHeader, routeAttributes),
 };
 

@@ -1,5 +1,6 @@
-import type { Family, IpAddress } from '../../base/ip.js';
+import { families, type Family, type IpAddress } from '../../base/ip.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
+import { vipRouteProtocol } from '../../model/vip-binding.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError } from '../../netlink/errors.js';
@@ -18,6 +19,13 @@ import {
   type Link,
   type LinkAddress,
 } from './convert.js';
+import {
+  foreignLocalRouteFrom,
+  getLocalRoutesRequest,
+  vipOfRoute,
+  vipRouteRequest,
+  type ForeignLocalRoute,
+} from './vip-routes.js';
 
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
 
@@ -84,15 +92,36 @@ export class RtnetlinkClient {
   }
 
   /** The gateways of all routes of the families, in all tables and paths. */
-  async gateways(families: readonly Family[]): Promise<ReadonlySet<IpAddress>> {
+  async gateways(served: readonly Family[]): Promise<ReadonlySet<IpAddress>> {
     return new Set(
-      families.flatMap((family) => this.#connection.dump(getRoutesRequest(family)).flatMap(gatewaysFrom)),
+      served.flatMap((family) => this.#connection.dump(getRoutesRequest(family)).flatMap(gatewaysFrom)),
     );
   }
 
-  /** Binds and unbinds /32 and /128 addresses, with few system calls; one outcome for each, in their order. */
+  /** The VIPs that have a local route of ours. */
+  async vipRoutes(): Promise<readonly IpAddress[]> {
+    return families
+      .flatMap((family) =>
+        this.#connection.dump(getLocalRoutesRequest(family, vipRouteProtocol)).map(vipOfRoute),
+      )
+      .filter(isPresent);
+  }
+
+  /** Routes to single addresses in the table local that neither the kernel nor kube-ipvs made. */
+  async foreignLocalRoutes(): Promise<readonly ForeignLocalRoute[]> {
+    return families
+      .flatMap((family) => this.#connection.dump(getLocalRoutesRequest(family)).map(foreignLocalRouteFrom))
+      .filter(isPresent);
+  }
+
+  /**
+   * Binds and unbinds VIPs, as /32 and /128 addresses of the interface or as local routes, with few system calls; one outcome for
+   * each, in their order.
+   */
   async apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]> {
-    return this.#connection.batch(operations, (operation) => addressRequest(interfaceIndex, operation));
+    return this.#connection.batch(operations, (operation) =>
+      operation.binding === 'route' ? vipRouteRequest(operation) : addressRequest(interfaceIndex, operation),
+    );
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import type {
   VirtualServerIdentity,
   VirtualServerKey,
 } from '../../model/virtual-server.js';
+import { isBound } from '../../model/vip-binding.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import type { FormerVirtualServer } from '../endpoints/former-endpoints.js';
 import { dirtyKeys, type DesiredView, type DirtyKeys, type ObservedView } from '../operations/diff.js';
@@ -22,7 +23,7 @@ export interface Orphan {
   /** The Service that owned it; undefined if only an earlier process knew. */
   readonly service: ServiceKey | undefined;
   readonly address: IpAddress;
-  /** Whether kube-ipvs0 has the address for this virtual server. */
+  /** Whether the address is bound for this virtual server. */
   readonly isBound: boolean;
   /** The ownership marker, which also makes the packet rules refuse new connections. */
   readonly element: SetElement;
@@ -74,14 +75,14 @@ export const orphanOf = (
   const { identity } = server;
   if (identity.by !== 'address' || realServers.size === 0) return undefined;
   const { address } = identity;
-  const isBound = observed.hasAddress(address);
-  if (!isBound && !isOnInterface(address)) return undefined;
+  const isVipBound = isBound(observed, address);
+  if (!isVipBound && !isOnInterface(address)) return undefined;
   const former = formerVirtualServer(server.key);
   const drainMilliseconds = former?.drainMilliseconds ?? recordedDeadlineFor(identity, entry, observed);
   const desired = { server, realServers: noRealServers, drainMilliseconds };
   if (!isDrainable(desired, settings)) return undefined;
   const element = packetClassElement(identity, 'no-endpoints');
-  return { desired, service: former?.service, address, isBound, element };
+  return { desired, service: former?.service, address, isBound: isVipBound, element };
 };
 
 /** Why the orphan must be released now; undefined while it stays. */

@@ -1,5 +1,6 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { ServiceKey } from '../../model/service.js';
+import { onlyBinding, type VipBinding, type VipBindings } from '../../model/vip-binding.js';
 import type { DesiredVirtualServer, VirtualServerKey } from '../../model/virtual-server.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { DesiredView, DirtyKeys } from '../operations/diff.js';
@@ -18,7 +19,7 @@ export interface Orphans {
 
 export interface OrphanedVirtualServersParts {
   /** The state that the Services define. */
-  readonly desired: DesiredView & { readonly urgency: Urgency };
+  readonly desired: DesiredView & { readonly urgency: Urgency; readonly vipBinding: VipBinding };
   readonly orphans: Orphans;
   /** Whether an interface of this node other than kube-ipvs0 has the address. */
   readonly isOnInterface: (address: IpAddress) => boolean;
@@ -56,8 +57,9 @@ export class OrphanedVirtualServers implements DesiredView {
     return this.parts.desired.virtualServer(key) ?? this.parts.orphans.get(key)?.desired;
   }
 
-  hasAddress(address: IpAddress): boolean {
-    return this.parts.desired.hasAddress(address) || this.#retainsAddress(address);
+  bindings(address: IpAddress): VipBindings {
+    const { desired } = this.parts;
+    return this.#retainsAddress(address) ? onlyBinding(desired.vipBinding) : desired.bindings(address);
   }
 
   element(key: ElementKey): SetElement | undefined {
@@ -73,7 +75,7 @@ export class OrphanedVirtualServers implements DesiredView {
     return this.parts.orphans.keys();
   }
 
-  /** An address that another interface has is not retained on kube-ipvs0. */
+  /** An address that another interface has is not retained. */
   #retainsAddress(address: IpAddress): boolean {
     return this.parts.orphans.retainsAddress(address) && !this.parts.isOnInterface(address);
   }

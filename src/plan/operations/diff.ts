@@ -1,6 +1,7 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { AddressOperation, ElementOperation, IpvsOperation, Operation } from '../../model/operation.js';
+import type { VipBindings } from '../../model/vip-binding.js';
 import {
   sameRealServer,
   sameVirtualServer,
@@ -20,15 +21,14 @@ import {
 /** The desired state of this node. */
 export interface DesiredView {
   virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined;
-  hasAddress(address: IpAddress): boolean;
+  bindings(address: IpAddress): VipBindings;
   element(key: ElementKey): SetElement | undefined;
 }
 
 /** The state that the kernel acknowledged or reported. */
 export interface ObservedView {
   virtualServer(key: VirtualServerKey): VirtualServerEntry | undefined;
-  /** Whether kube-ipvs0 has the address. */
-  hasAddress(address: IpAddress): boolean;
+  bindings(address: IpAddress): VipBindings;
   element(key: ElementKey): SetElement | undefined;
 }
 
@@ -116,11 +116,20 @@ const virtualServerOperations = (
 
 const addressOperations = (
   address: IpAddress,
-  desired: boolean,
-  isBound: boolean,
+  desired: VipBindings,
+  observed: VipBindings,
 ): readonly AddressOperation[] => {
-  if (desired === isBound) return [];
-  return [{ kind: desired ? 'bind-address' : 'unbind-address', address }];
+  if (desired === observed) return [];
+  const [replacedBy] = desired;
+  const replacement = replacedBy === undefined ? {} : { replacedBy };
+  return [
+    ...desired
+      .filter((binding) => !observed.includes(binding))
+      .map((binding) => ({ kind: 'bind-address', address, binding }) as const),
+    ...observed
+      .filter((binding) => !desired.includes(binding))
+      .map((binding) => ({ kind: 'unbind-address', address, binding, ...replacement }) as const),
+  ];
 };
 
 const elementOperations = (
@@ -149,7 +158,7 @@ export const diff = (
       ...virtualServerOperations(desired.virtualServer(key), observed.virtualServer(key), settings),
     );
   for (const address of dirty.addresses)
-    operations.push(...addressOperations(address, desired.hasAddress(address), observed.hasAddress(address)));
+    operations.push(...addressOperations(address, desired.bindings(address), observed.bindings(address)));
   for (const key of dirty.elements)
     operations.push(...elementOperations(desired.element(key), observed.element(key)));
   return operations;

@@ -46,6 +46,7 @@ type PhaseStep =
   | 'virtual servers'
   | 'real servers'
   | 'bind addresses'
+  | 'unbind replaced addresses'
   | 'protect addresses'
   | 'remove real servers'
   | 'remove packet rules';
@@ -61,6 +62,8 @@ const steps: readonly PhaseStep[] = [
   'real servers',
   // An address is bound only after its real servers exist.
   'bind addresses',
+  // A VIP is local in its new way before its old one ends.
+  'unbind replaced addresses',
   // Rules of another program stay in effect for a VIP until kube-ipvs serves it.
   'protect addresses',
   // A real server is removed only after its successors are added.
@@ -84,7 +87,7 @@ const stepOf = (operation: Operation): PhaseStep => {
     case 'delete-virtual-server':
       return 'delete virtual servers';
     case 'unbind-address':
-      return 'unbind addresses';
+      return operation.replacedBy === undefined ? 'unbind addresses' : 'unbind replaced addresses';
     case 'add-virtual-server':
     case 'update-virtual-server':
       return 'virtual servers';
@@ -110,7 +113,7 @@ const isUrgent = (operation: Operation, urgency: Urgency): boolean => {
 const toPhase = (step: PhaseStep, name: string, operations: readonly Operation[]): Phase => {
   if (step === 'packet rules' || step === 'protect addresses' || step === 'remove packet rules')
     return { name, elements: operations as readonly ElementOperation[] };
-  if (step === 'bind addresses' || step === 'unbind addresses')
+  if (step === 'bind addresses' || step === 'unbind addresses' || step === 'unbind replaced addresses')
     return { name, addresses: operations as readonly AddressOperation[] };
   return { name, ipvs: operations as readonly IpvsOperation[] };
 };

@@ -6,6 +6,7 @@ import {
   type IpAddress,
 } from '../../base/ip.js';
 import type { Protocol } from '../../base/protocol.js';
+import type { BoundVips } from '../../model/vip-binding.js';
 import type {
   Forwarding,
   Persistence,
@@ -50,6 +51,8 @@ export interface IpvsTableJson {
   readonly virtualServers: Readonly<Record<string, VirtualServerJson>>;
   /** As `10.96.0.1/32`. */
   readonly dummyAddresses: readonly string[];
+  /** The VIPs that are local routes (vips.binding: route); absent where none is. */
+  readonly localRoutes?: readonly string[];
 }
 
 /** Virtual servers in print order. */
@@ -114,19 +117,24 @@ export const virtualServerJson = (table: VirtualServerEntry): VirtualServerJson 
 export const formatHostAddress = (address: IpAddress): string =>
   `${address}/${hostPrefixLength(familyOf(address))}`;
 
-/** In print order. */
-export const dummyAddressesJson = (addresses: Iterable<IpAddress>): readonly string[] =>
+const inOrder = (addresses: Iterable<IpAddress>): readonly string[] =>
   addressesInOrder(addresses).map(formatHostAddress);
 
+/** In print order. */
+export const boundVipsJson = ({
+  address,
+  route,
+}: BoundVips): Pick<IpvsTableJson, 'dummyAddresses' | 'localRoutes'> => ({
+  dummyAddresses: inOrder(address),
+  ...(route.length === 0 ? {} : { localRoutes: inOrder(route) }),
+});
+
 /** The whole table in the JSON contract, in print order. */
-export const ipvsTableJson = (
-  tables: Iterable<VirtualServerEntry>,
-  addresses: Iterable<IpAddress>,
-): IpvsTableJson => ({
+export const ipvsTableJson = (tables: Iterable<VirtualServerEntry>, bound: BoundVips): IpvsTableJson => ({
   virtualServers: Object.fromEntries(
     sortedVirtualServers(tables).map((table) => [table.server.key, virtualServerJson(table)]),
   ),
-  dummyAddresses: dummyAddressesJson(addresses),
+  ...boundVipsJson(bound),
 });
 
 const serviceOptions: Readonly<Record<Protocol, string>> = {

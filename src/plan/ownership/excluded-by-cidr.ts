@@ -1,5 +1,6 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
+import { isBound, type VipBindings } from '../../model/vip-binding.js';
 import type { VirtualServerKey, DesiredVirtualServer } from '../../model/virtual-server.js';
 import type { ObservedView, DesiredView } from '../operations/diff.js';
 import type { Urgency } from '../operations/phases.js';
@@ -33,9 +34,10 @@ export class ExcludedByCidr implements DesiredView {
     return identity?.by === 'address' && isExcluded(identity.address) ? observedServer : undefined;
   }
 
-  hasAddress(address: IpAddress): boolean {
+  bindings(address: IpAddress): VipBindings {
     const { desired, observed, isExcluded } = this.parts;
-    return desired.hasAddress(address) || (isExcluded(address) && observed.hasAddress(address));
+    const desiredBindings = desired.bindings(address);
+    return desiredBindings.length === 0 && isExcluded(address) ? observed.bindings(address) : desiredBindings;
   }
 
   element(key: ElementKey): SetElement | undefined {
@@ -53,7 +55,7 @@ export class ExcludedByCidr implements DesiredView {
     const { desired, observed, isExcluded } = this.parts;
     const address = element.fields[0] as IpAddress;
     if (element.set === 'vips')
-      return isExcluded(address) && !desired.hasAddress(address) && observed.hasAddress(address);
+      return isExcluded(address) && !isBound(desired, address) && isBound(observed, address);
     const key = virtualServerOf(element);
     if (key === undefined || !isExcluded(address)) return false;
     return desired.virtualServer(key) === undefined && observed.virtualServer(key) !== undefined;

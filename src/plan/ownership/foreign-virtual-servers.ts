@@ -1,6 +1,7 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { ServiceKey } from '../../model/service.js';
+import type { VipBindings } from '../../model/vip-binding.js';
 import type {
   VirtualServerIdentity,
   VirtualServerKey,
@@ -33,7 +34,7 @@ export interface ForeignVirtualServersParts {
   /** The desired state, foreign virtual servers included. */
   readonly desired: DesiredView & { readonly urgency: Urgency };
   readonly services: VirtualServerOwners;
-  readonly observed: { hasAddress(address: IpAddress): boolean };
+  readonly observed: { bindings(address: IpAddress): VipBindings };
 }
 
 /**
@@ -82,9 +83,9 @@ export class ForeignVirtualServers implements DesiredView {
     return this.parts.foreign.has(key) ? undefined : this.parts.desired.virtualServer(key);
   }
 
-  hasAddress(address: IpAddress): boolean {
+  bindings(address: IpAddress): VipBindings {
     const { desired, observed } = this.parts;
-    return this.#isForeignAddress(address) ? observed.hasAddress(address) : desired.hasAddress(address);
+    return this.#isForeignAddress(address) ? observed.bindings(address) : desired.bindings(address);
   }
 
   element(key: ElementKey): SetElement | undefined {

@@ -14,7 +14,7 @@ export interface OwnershipFacts {
   /** Whether it has an ownership marker: kube-ipvs created or adopted it. */
   hasMarker(identity: VirtualServerIdentity): boolean;
   /**
-   * Whether the kernel supports ownership markers for the family. Without nftables, only kube-ipvs0 shows the
+   * Whether the kernel supports ownership markers for the family. Without nftables, only bound VIPs show the
    * ownership.
    */
   canHaveMarker(family: Family): boolean;
@@ -27,8 +27,8 @@ export interface OwnershipFacts {
   isDesired(key: VirtualServerKey): boolean;
   /** Whether the Service that defines it adopts it even if another program created it. */
   adoptForeign(key: VirtualServerKey): boolean;
-  /** Whether kube-ipvs0 has the address. */
-  hasDummyAddress(address: IpAddress): boolean;
+  /** Whether the address is on kube-ipvs0 or has a local route of ours. */
+  isBoundVip(address: IpAddress): boolean;
   /** Whether another interface of this node has the address. */
   hasNodeAddress(address: IpAddress): boolean;
   /**
@@ -47,13 +47,13 @@ const isLeftByPreviousProxy = (
 ): boolean => {
   const { address, port } = identity;
   const isNodePort = port >= nodePortRange.first && port <= nodePortRange.last;
-  return facts.hasDummyAddress(address) || (isNodePort && facts.hasNodeAddress(address));
+  return facts.isBoundVip(address) || (isNodePort && facts.hasNodeAddress(address));
 };
 
 /**
  * Whether kube-ipvs owns a virtual server that it does not know yet. It owns marked ones, adopted ones, those
- * that the previous proxy left during a take-over, and, where markers are impossible, those on addresses of
- * kube-ipvs0. A VIP on kube-ipvs0 is otherwise no evidence, because it may serve another port.
+ * that the previous proxy left during a take-over, and, where markers are impossible, those on VIPs that are
+ * bound. A bound VIP is otherwise no evidence, because it may serve another port.
  */
 export const ownershipOf = (identity: VirtualServerIdentity, facts: OwnershipFacts): Ownership => {
   if (identity.by === 'fwmark') return 'foreign';
@@ -64,5 +64,5 @@ export const ownershipOf = (identity: VirtualServerIdentity, facts: OwnershipFac
   if (facts.isDesired(key) && (isTakingOver || facts.adoptForeign(key))) return 'ours';
   if (facts.isExcluded(identity.address)) return 'foreign';
   if (isTakingOver && isLeftByPreviousProxy(identity, facts)) return 'ours';
-  return !facts.canHaveMarker(family) && facts.hasDummyAddress(identity.address) ? 'ours' : 'foreign';
+  return !facts.canHaveMarker(family) && facts.isBoundVip(identity.address) ? 'ours' : 'foreign';
 };

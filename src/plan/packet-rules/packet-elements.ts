@@ -9,6 +9,7 @@ import {
 } from '../../base/ip.js';
 import type { NodeFacts } from '../../model/node.js';
 import { setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
+import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
 import { protocols, type Protocol } from '../../base/protocol.js';
 import { type Service } from '../../model/service.js';
 import {
@@ -45,15 +46,23 @@ export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | unde
   return virtualServerKey({ by: 'address', protocol, address: address as IpAddress, port });
 };
 
+/** The sources that the node's own packets to a VIP may have. */
+const ownSources = (vip: IpAddress, node: NodeFacts, vipBinding: VipBinding): readonly IpAddress[] => {
+  const family = familyOf(vip);
+  if (hasVipAsOwnSource(vipBinding, family)) return [vip];
+  return node.addresses.map((entry) => entry.address).filter((source) => familyOf(source) === family);
+};
+
 /**
- * The elements that admit sources to a virtual server. The node's own packets to a VIP have the VIP as their
- * source, so the VIP is admitted if a range includes an address of the Node object (kube-proxy-ipvs §4.4,
- * KUBE-LOAD-BALANCER-SOURCE-IP), or any address of the node if there is no Node object.
+ * The elements that admit sources to a virtual server. The sources of the node's own packets are admitted if a
+ * range includes an address of the Node object (kube-proxy-ipvs §4.4, KUBE-LOAD-BALANCER-SOURCE-IP), or any
+ * address of the node if there is no Node object.
  */
 export const sourceRangeElements = (
   { address, protocol, port }: ByAddress,
   ranges: readonly Cidr[],
   node: NodeFacts,
+  vipBinding: VipBinding,
 ): readonly SetElement[] => {
   if (ranges.length === 0) return [];
   const family = familyOf(address);
@@ -65,7 +74,9 @@ export const sourceRangeElements = (
   return [
     setElement(family, 'restricted', [address, protocol, port]),
     ...ranges.map((range) => admit(range.address, range.prefixLength)),
-    ...(admitsNode ? [admit(address, hostPrefixLength(family))] : []),
+    ...(admitsNode ? ownSources(address, node, vipBinding) : []).map((source) =>
+      admit(source, hostPrefixLength(family)),
+    ),
   ];
 };
 

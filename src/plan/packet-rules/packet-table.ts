@@ -10,6 +10,7 @@ import {
   type SetDeclaration,
   type TableDeclaration,
 } from '../../nftables/declarations.js';
+import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
 import {
   headerLayout,
   sctp,
@@ -44,6 +45,7 @@ export interface PacketTableSettings {
   /** The bit of the packet mark that means "masquerade", as a number. */
   readonly masqueradeMark: number;
   readonly podTraffic: PodTraffic | undefined;
+  readonly vipBinding: VipBinding;
   /** Source ports of masqueraded connections, without node ports, so a reply never looks like a request. */
   readonly masqueradePorts: PortRange;
   /** The prefix lengths of source ranges that are or were in use. */
@@ -91,7 +93,7 @@ const fixedSets: readonly SetDeclaration[] = [
     verdicts: false,
     comment: classDescriptions[name],
   })),
-  { name: 'vips', key: ['address'], verdicts: false, comment: 'addresses on kube-ipvs0' },
+  { name: 'vips', key: ['address'], verdicts: false, comment: 'addresses of Services' },
   {
     name: 'hairpin',
     key: ['address', 'address', 'protocol', 'port'],
@@ -162,15 +164,17 @@ const rejectRules: readonly Rule[] = [
 
 /** The requests to a ClusterIP that are masqueraded (kube-proxy-ipvs §4.6, rule 3). */
 const clusterIpRules = (settings: PacketTableSettings): readonly Rule[] => {
-  const { family, masqueradeAll, masqueradeMark, podTraffic } = settings;
+  const { family, masqueradeAll, masqueradeMark, podTraffic, vipBinding } = settings;
   const mark = setMark(masqueradeMark, true);
   if (masqueradeAll) return [rule('masqueradeAll', mark)];
-  if (podTraffic === undefined)
-    return [rule('source is a VIP: the node itself', loadAddress(family, 'source', 0), inSet('vips'), mark)];
+  const hasVipAsSource = hasVipAsOwnSource(vipBinding, family);
+  const node = rule('source is this node', fromThisNode, mark);
+  const vip = rule('source is a VIP: the node itself', loadAddress(family, 'source', 0), inSet('vips'), mark);
+  if (podTraffic === undefined) return [hasVipAsSource ? vip : node];
   const outside = rule('source outside the pod network', fromPod(podTraffic, '!='), mark);
-  if (podTraffic.by === 'source') return [outside];
-  // The node's own packets have no input interface, and old kernels treat that as no match.
-  return [rule('source is this node', fromThisNode, mark), outside];
+  // The node's own packets have no input interface, which old kernels treat as no match, and its addresses may be in
+  // the pod network.
+  return podTraffic.by === 'source' && hasVipAsSource ? [outside] : [node, outside];
 };
 
 /** externalTrafficPolicy Local with endpoints only on other nodes. */

@@ -26,7 +26,7 @@ export interface Fragment {
   readonly createdAt: number;
   readonly virtualServers: ReadonlyMap<VirtualServerKey, DesiredVirtualServer<DesiredRealServer>>;
   readonly unreadyEndpoints: UnreadyEndpoints;
-  /** The addresses to bind to kube-ipvs0. */
+  /** The addresses to bind as VIPs. */
   readonly addresses: ReadonlySet<IpAddress>;
   /** The packet-rule elements of each virtual server. They apply if this Service owns the virtual server. */
   readonly setElements: ReadonlyMap<VirtualServerKey, readonly SetElement[]>;

@@ -24,7 +24,7 @@ export interface FrontendContext {
 export interface Frontend {
   readonly kind: keyof typeof frontendFields;
   readonly address: IpAddress;
-  /** Whether to bind the address to kube-ipvs0. */
+  /** Whether to bind the address as a VIP. */
   readonly bind: boolean;
 }
 

@@ -9,6 +9,7 @@ import {
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServicePort } from '../../model/service.js';
+import type { VipBinding } from '../../model/vip-binding.js';
 import {
   virtualServerKey,
   type DesiredRealServer,
@@ -56,6 +57,8 @@ export interface RenderSettings {
   readonly nodePortAddresses: readonly Cidr[];
   /** The feature gate AllowServiceExternalIPs. */
   readonly externalIpsAllowed: boolean;
+  /** How VIPs become local; `address` by default. */
+  readonly vipBinding?: VipBinding;
   /** The families that this node can serve; both by default. */
   readonly families?: readonly Family[];
 }
@@ -205,6 +208,7 @@ class FragmentBuilder {
   constructor(
     private readonly service: CheckedService,
     private readonly node: NodeFacts,
+    private readonly vipBinding: VipBinding,
   ) {}
 
   addFrontend(
@@ -228,7 +232,7 @@ class FragmentBuilder {
     const withEndpoints = isInternal ? 'cluster-ip' : externalClass;
     this.#setElements.set(key, [
       packetClassElement(identity, realServers.size === 0 ? 'no-endpoints' : withEndpoints),
-      ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node),
+      ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node, this.vipBinding),
     ]);
   }
 
@@ -297,7 +301,7 @@ export const render = (
   } = checkService(service, slices, context.settings.scheduler);
   const endpointsOf = endpointsByPort(checkedSlices);
   const frontends = frontendsOf(checked, context);
-  const builder = new FragmentBuilder(checked, context.node);
+  const builder = new FragmentBuilder(checked, context.node, context.settings.vipBinding ?? 'address');
   const served = context.settings.families ?? families;
   for (const family of served) {
     if (checked.clusterIps[family] === undefined) continue;

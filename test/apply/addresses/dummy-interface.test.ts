@@ -7,8 +7,8 @@ import type { AddressOperation } from '../../../src/model/operation.js';
 import { failed } from '../../support/faulty-kernel.js';
 
 const address = '10.96.0.1' as IpAddress;
-const bind: AddressOperation = { kind: 'bind-address', address };
-const unbind: AddressOperation = { kind: 'unbind-address', address };
+const bind: AddressOperation = { kind: 'bind-address', address, binding: 'address' };
+const unbind: AddressOperation = { kind: 'unbind-address', address, binding: 'address' };
 
 /** A device that first fails with these errors; its replacement accepts everything. */
 const setUp = (...errnos: readonly string[]) => {
@@ -23,6 +23,7 @@ const setUp = (...errnos: readonly string[]) => {
       return { status: 'applied' };
     },
     addresses: async () => [],
+    vipRoutes: async () => [],
     apply: async (on, operations) => {
       asked.push(on);
       if (on !== 7) return operations.map(() => ({ status: 'applied' }));
@@ -50,4 +51,11 @@ test('other errors fail only their own address', async () => {
   const { made, asked, dummy } = setUp('EEXIST', 'EINVAL');
   assert.deepEqual(await dummy.apply([bind, bind]), [failed('EEXIST'), failed('EINVAL')]);
   assert.deepEqual([made, asked], [[], [7]]);
+});
+
+test('local routes are sent without a device', async () => {
+  const { dummy, asked, made } = setUp();
+  const route = { ...bind, binding: 'route' } as const;
+  await dummy.apply([route]);
+  assert.deepEqual([asked, made], [[0], []]);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isBound } from '../../../src/model/vip-binding.js';
 import type { ElementKey } from '../../../src/nftables/declarations.js';
 import type { VirtualServerKey } from '../../../src/model/virtual-server.js';
 import { dirtyKeys } from '../../../src/plan/operations/diff.js';
@@ -39,7 +40,7 @@ test('a deleted Service with a connection keeps its virtual server and its addre
     '~ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
     '- real server TCP 10.96.0.1:80 → 10.1.0.2:80',
   ]);
-  assert.ok(lingering.has(web) && observed.hasAddress(ip(vip)));
+  assert.ok(lingering.has(web) && isBound(observed, ip(vip)));
   assert.deepEqual([...reconciler.drains.nodesToCheck()], [], 'an orphan makes no node suspect');
   kernel.connections.clear();
   await reconciler.drainAll();
@@ -93,7 +94,7 @@ test('a Service that is created again takes over its orphaned virtual server in 
 test('an orphan without a local address is deleted at once; one that another program deletes is not created again', async () => {
   const first = await serving();
   first.kernel.addresses.clear();
-  first.observed.setAddresses([]);
+  first.observed.setAddresses({ address: [], route: [] });
   await first.reconciler.reconcile(first.want('web', vip, undefined));
   assert.equal(first.kernel.tables.size, 0);
   const second = await serving();

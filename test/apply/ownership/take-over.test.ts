@@ -22,7 +22,7 @@ const setUp = (states: Readonly<Record<Family, State>>, vips: readonly string[])
           return fault.errno === undefined ? { status: 'applied' } : failed(fault.errno);
         }),
     },
-    dummyAddresses: async () => vips.map(ip),
+    boundVips: async () => ({ address: vips.map(ip), route: [] }),
   });
   return { takeOver, asked, fault, troubled };
 };

@@ -79,6 +79,7 @@ const setUp = ({ held = [] }: { held?: readonly SetElement[] } = {}) => {
       packetTable({
         family,
         masqueradeAll: false,
+        vipBinding: 'address',
         masqueradeMark: 0x4000,
         podTraffic: undefined,
         masqueradePorts: { first: 32_768, last: 65_535 },

@@ -48,6 +48,7 @@ test('every errno has a decision', () => {
     'unbind-address: EADDRNOTAVAIL → applied',
     'unbind-address: ENODEV → applied',
     'unbind-address: ENONET → applied',
+    'unbind-address: ESRCH → applied',
     'read: ENOMEM → retry-soon',
     'read: ENOBUFS → retry-soon',
   ]);
@@ -65,7 +66,7 @@ test('without a reply a virtual server is read again; an address or element oper
   const decided = (operation: Operation): string => decide(operation, unknown);
   const identity = at('TCP', '10.96.0.1', 80);
   assert.equal(decided({ kind: 'add-virtual-server', server: virtual(identity) }), 'reread');
-  assert.equal(decided({ kind: 'bind-address', address }), 'retry-soon');
+  assert.equal(decided({ kind: 'bind-address', address, binding: 'address' }), 'retry-soon');
   const element = setElement('IPv4', 'vips', [address]);
   assert.equal(decided({ kind: 'add-element', element }), 'retry-soon');
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isBound } from '../../../src/model/vip-binding.js';
 import { EngineState } from '../../../src/apply/state/engine-state.js';
 import { virtualServerKey, type VirtualServer } from '../../../src/model/virtual-server.js';
 import { setElement } from '../../../src/nftables/declarations.js';
@@ -14,38 +15,41 @@ const server: VirtualServer = {
   persistence: undefined,
   flags: [],
 };
-const bind = { kind: 'bind-address', address: vip } as const;
+const bind = { kind: 'bind-address', address: vip, binding: 'address' } as const;
 const applied = { status: 'applied' } as const;
 
 test('an address that another program removes while it is being bound is absent, regardless of the outcome', () => {
   const state = new EngineState();
   state.sendAddresses([bind]);
   assert.equal(
-    state.notifyAddress(vip, false),
+    state.notifyAddress(vip, 'address', false),
     true,
     'the notification differs from the result of the operation',
   );
   state.record(bind, applied);
-  assert.equal(state.hasAddress(vip), false);
+  assert.equal(isBound(state, vip), false);
 });
 
 test('the notification of an operation by kube-ipvs reports no drift', () => {
   const state = new EngineState();
   state.sendAddresses([bind]);
-  assert.equal(state.notifyAddress(vip, true), false);
+  assert.equal(state.notifyAddress(vip, 'address', true), false);
   state.record(bind, applied);
-  assert.equal(state.hasAddress(vip), true);
-  assert.equal(state.notifyAddress(vip, false), true);
-  assert.equal(state.hasAddress(vip), false);
+  assert.equal(isBound(state, vip), true);
+  assert.equal(state.notifyAddress(vip, 'address', false), true);
+  assert.equal(isBound(state, vip), false);
 });
 
 test('an address whose device is deleted while it is being bound is lost with the others', () => {
   const state = new EngineState();
-  const other = { kind: 'bind-address', address: ip('10.96.0.2') } as const;
+  const other = { kind: 'bind-address', address: ip('10.96.0.2'), binding: 'address' } as const;
   state.sendAddresses([other]);
   state.record(other, applied);
   state.sendAddresses([bind]);
-  assert.deepEqual([...state.setAddresses([])].toSorted(), ['10.96.0.1', '10.96.0.2']);
+  assert.deepEqual([...state.setAddresses({ address: [], route: [] })].toSorted(), [
+    '10.96.0.1',
+    '10.96.0.2',
+  ]);
 });
 
 test('a read that began before an operation was recorded is stale', () => {
@@ -72,4 +76,20 @@ test('a deferred element is not in the kernel, and is dirty once its family is r
   assert.deepEqual([state.element(added.key), state.element(removed.key)], [undefined, removed]);
   assert.deepEqual([...state.setElements([removed])].toSorted(), [added.key, removed.key].toSorted());
   assert.deepEqual([...state.setElements([removed])], []);
+});
+
+test('the bindings of a VIP are known apart, and a dump tells which changed', () => {
+  const state = new EngineState();
+  const route = { ...bind, binding: 'route' } as const;
+  for (const operation of [bind, route]) {
+    state.sendAddresses([operation]);
+    state.record(operation, applied);
+  }
+  assert.deepEqual(state.bindings(vip), ['address', 'route']);
+  assert.deepEqual([...state.addresses()], [vip]);
+  assert.equal(state.notifyAddress(vip, 'address', false), true);
+  assert.deepEqual(state.bindings(vip), ['route']);
+  assert.deepEqual([...state.setAddresses({ address: [], route: [vip] })], []);
+  assert.deepEqual([...state.setAddresses({ address: [vip], route: [] })], [vip]);
+  assert.deepEqual(state.bindings(vip), ['address']);
 });

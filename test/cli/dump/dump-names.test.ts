@@ -97,7 +97,10 @@ test('an orphaned virtual server shows its Service if that is known', () => {
     ].join('\n'),
   );
   const json = [
-    ...dumpJsonTexts({ virtualServers: known, dummyAddresses: [] }, { ...options, names: book }),
+    ...dumpJsonTexts(
+      { virtualServers: known, vips: { address: [], route: [] } },
+      { ...options, names: book },
+    ),
   ].join('');
   assert.match(json, /"TCP 192\.0\.2\.99:9000": ?\{\s*"lingering": ?\{\s*"seconds": ?12\.4/);
   const columns = customColumns('custom-columns=S:service,P:servicePort,L:lingeringSeconds') ?? [];
@@ -113,7 +116,10 @@ test('there is no state column if all are in normal use, and no name columns wit
 });
 
 test('JSON has the names beside the other fields', () => {
-  const texts = dumpJsonTexts({ virtualServers: tables.slice(0, 1), dummyAddresses: [] }, options);
+  const texts = dumpJsonTexts(
+    { virtualServers: tables.slice(0, 1), vips: { address: [], route: [] } },
+    options,
+  );
   const json = JSON.parse([...texts].join('')) as {
     readonly virtualServers: Readonly<Record<string, object>>;
   };

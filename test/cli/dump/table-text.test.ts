@@ -124,7 +124,7 @@ test('colours do not change where columns stand', () => {
 test('JSON has the contract, connections always, counters on demand; YAML says the same', () => {
   const kernel = {
     virtualServers: tables.slice(0, 1),
-    dummyAddresses: [ip('fd00:10:96::a'), ip('10.96.0.9')],
+    vips: { address: [ip('fd00:10:96::a'), ip('10.96.0.9')], route: [] },
   };
   const json = dumpJson(kernel, { statistics: false, rates: false });
   assert.deepEqual(json, {
@@ -164,7 +164,10 @@ test('JSON has the contract, connections always, counters on demand; YAML says t
 test('JSON of many is indented as JSON.stringify does, and YAML as formatYaml does', () => {
   const options = { statistics: true, rates: false };
   for (const shown of [tables, []]) {
-    const kernel = { virtualServers: shown, dummyAddresses: [ip('fd00:10:96::a'), ip('10.96.0.9')] };
+    const kernel = {
+      virtualServers: shown,
+      vips: { address: [ip('fd00:10:96::a'), ip('10.96.0.9')], route: [] },
+    };
     const json = dumpJson(kernel, options);
     assert.equal([...dumpJsonTexts(kernel, options)].join(''), `${JSON.stringify(json, undefined, 2)}\n`);
     const yaml = [...dumpYamlTexts(kernel, { ...options, formatYaml })].join('');

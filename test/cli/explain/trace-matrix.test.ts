@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseCidr } from '../../../src/base/ip.js';
+import { hasVipAsOwnSource, isBound } from '../../../src/model/vip-binding.js';
+import { parseCidr, type IpAddress } from '../../../src/base/ip.js';
 import { podTrafficFromRules } from '../../../src/cli/explain/packet-source.js';
 import { tracePacket, type PacketSource, type Trace } from '../../../src/cli/explain/trace-packet.js';
 import { renderNode } from '../../../src/cli/render/render-node.js';
@@ -14,7 +15,7 @@ import { packetTable, sourceRangePrefixLength } from '../../../src/plan/packet-r
 import { mergeManifests, readManifest } from '../../../src/watch/manifests/manifests.js';
 import { ip, thisNode } from '../../support/objects.js';
 import { observedEntry } from '../../support/observed-entries.js';
-import { cases, settings, type Case, type Family } from '../../traffic/matrix.js';
+import { cases, configText, settings, type Case, type Family } from '../../traffic/matrix.js';
 import type { Position } from '../../traffic/network.js';
 import { nodeAddresses, nodeObject, podAddresses, target, worldOf } from '../../traffic/world.js';
 
@@ -33,13 +34,7 @@ const ownAddresses = new Set<string>(interfaceAddresses.map(({ address }) => add
 const nodeOf = (settingName: string) => {
   const file = {
     name: 'matrix',
-    text: JSON.stringify({
-      apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
-      kind: 'KubeProxyConfiguration',
-      mode: 'ipvs',
-      hostnameOverride: thisNode,
-      ...settings[settingName]?.config,
-    }),
+    text: configText(settings[settingName], thisNode),
   };
   const resolved = resolveSettings({ flags: parseFlags([]), files: [file], hostname: thisNode });
   const text = JSON.stringify({
@@ -58,6 +53,7 @@ const nodeOf = (settingName: string) => {
   const rulesOf = (family: Family) => ({
     table: packetTable({
       family,
+      vipBinding: resolved.vipBinding,
       masqueradeAll: resolved.masqueradeAll || podNetworksUnknown(resolved, node),
       masqueradeMark: resolved.masqueradeMark,
       podTraffic: podTraffic(resolved, node)[family],
@@ -66,16 +62,16 @@ const nodeOf = (settingName: string) => {
     }),
     hasElement: (set: string, fields: Parameters<typeof setElement>[2]) =>
       elements.has(setElement(family, set, fields).key),
-    isLocal: (address: string) => ownAddresses.has(address) || desired.hasAddress(ip(address)),
+    isLocal: (address: string) => ownAddresses.has(address) || isBound(desired, ip(address)),
   });
-  return { desired, rulesOf };
+  return { desired, rulesOf, vipBinding: resolved.vipBinding };
 };
 
 const nodeNames: Readonly<Record<string, string>> = { x: 'other0' };
 
-const askerAt = (position: Position, family: Family): PacketSource => {
+const askerAt = (position: Position, family: Family, ownSource: IpAddress | undefined): PacketSource => {
   if (position === 'node')
-    return { who: 'node', address: undefined, here: true, given: false, interfaceName: '' };
+    return { who: 'node', address: ownSource, here: true, given: false, interfaceName: '' };
   const here = position === 'a' || position === 'c';
   return {
     who: position === 'client' ? 'outside' : 'pod',
@@ -99,7 +95,8 @@ const wordsOf = ({ end, candidates, from }: Trace, family: Family): readonly str
   return candidates.map(({ realServer, sees, lost }) => {
     const pod = podOf(realServer, family);
     if (sees === 'local') return from.who === 'node' ? 'node:any' : 'node:own';
-    return `${pod}:${sees === 'destination' ? 'vip' : sees}${lost ? ':lost' : ''}`;
+    const isOwn = sees === 'destination' || (sees === 'own' && from.who === 'node');
+    return `${pod}:${isOwn ? 'vip' : sees}${lost ? ':lost' : ''}`;
   });
 };
 
@@ -115,7 +112,7 @@ const expectedWords = (words: readonly string[]): readonly string[] => {
 const protocols = { tcp: 'TCP', udp: 'UDP', sctp: 'SCTP', ping: 'ICMP' } as const;
 
 const traceOf = (
-  { desired, rulesOf }: ReturnType<typeof nodeOf>,
+  { desired, rulesOf, vipBinding }: ReturnType<typeof nodeOf>,
   one: Case,
   index: number,
   row: { readonly frontend: string; readonly family: Family; readonly transport: keyof typeof protocols },
@@ -131,12 +128,16 @@ const traceOf = (
       ? undefined
       : desired.virtualServer(virtualServerKey({ by: 'address', address: ip(address), port, protocol }));
   const hereOf = (key: string): boolean => podOf(key, row.family) !== 'x';
+  const ownSource =
+    hasVipAsOwnSource(vipBinding, row.family) || !isBound(desired, to.address)
+      ? undefined
+      : ip(nodeAddresses['cni0']?.IPv6 ?? '');
   return tracePacket({
     to,
-    from: askerAt(from, row.family),
+    from: askerAt(from, row.family, ownSource),
     rules,
     isLocal: rules.isLocal,
-    isVip: (asked) => desired.hasAddress(asked),
+    bindings: desired.bindings(to.address),
     virtualServer: table && observedEntry(table),
     nameOf: () => '',
     isOnThisNode: ({ key }) => hereOf(key),
@@ -160,7 +161,7 @@ for (const setting of Object.keys(settings))
                 const wanted = expectedWords(expected).toSorted().join(' ');
                 tried += 1;
                 // Nobody listens on the node's own port there: whether a process of the node answers is not for the rules to say.
-                if (seen === 'node' && wanted === 'refused' && !node.desired.hasAddress(found.to.address))
+                if (seen === 'node' && wanted === 'refused' && !isBound(node.desired, found.to.address))
                   continue;
                 if (seen !== wanted)
                   wrong.push(

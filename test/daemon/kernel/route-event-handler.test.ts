@@ -14,22 +14,23 @@ const setUp = async () => {
     link: async () => ({ index: 7, kind: 'dummy' }),
     createDummy: async () => ({ status: 'applied' }) as const,
     addresses: async () => [],
+    vipRoutes: async () => [],
     apply: async () => [],
   };
   const dummy = new DummyInterface(links, silentLogger);
   await dummy.ensure();
   const observed = new EngineState();
-  observed.notifyAddress(ip('10.96.0.1'), true);
+  observed.notifyAddress(ip('10.96.0.1'), 'address', true);
   const told: string[] = [];
   const events = new RouteEventHandler({
     dummy,
     observed,
     nodeAddresses: new NodeAddresses(),
     nodeChanged: () => void told.push('node changed'),
-    dummyChanged: (addresses) => void told.push(`dummy changed: ${[...addresses].join(' ')}`),
+    vipsChanged: (addresses) => void told.push(`VIPs changed: ${[...addresses].join(' ')}`),
     rereadAddresses: () => void told.push('reread'),
   });
-  return { dummy, events, told };
+  return { dummy, events, observed, told };
 };
 
 const linkEvent = (index: number, name: string) =>
@@ -45,14 +46,14 @@ test('kube-ipvs0 that somebody renames is ours no more, and everything is read a
   const { dummy, events, told } = await setUp();
   events.handle(linkEvent(7, 'kept-aside'));
   assert.equal(dummy.index, undefined);
-  assert.deepEqual(told, ['dummy changed: 10.96.0.1', 'reread']);
+  assert.deepEqual(told, ['VIPs changed: 10.96.0.1', 'reread']);
 });
 
 test('a kube-ipvs0 that somebody else made is looked at before its addresses are taken for those of the node', async () => {
   const { dummy, events, told } = await setUp();
   events.handle(linkEvent(9, dummyInterfaceName));
   assert.equal(dummy.index, undefined);
-  assert.deepEqual(told, ['dummy changed: 10.96.0.1', 'reread']);
+  assert.deepEqual(told, ['VIPs changed: 10.96.0.1', 'reread']);
 });
 
 test('other news of kube-ipvs0 and of other links leads to nothing', async () => {
@@ -69,5 +70,19 @@ test('link-local addresses and networks on kube-ipvs0 are none of ours', async (
   events.handle(addressEvent('10.77.0.1', 24));
   assert.deepEqual(told, []);
   events.handle(addressEvent('10.77.0.1', 32));
-  assert.deepEqual(told, ['dummy changed: 10.77.0.1']);
+  assert.deepEqual(told, ['VIPs changed: 10.77.0.1']);
+});
+
+test('a local route that comes or goes changes its VIP, whatever becomes of kube-ipvs0', async () => {
+  const { events, observed, told } = await setUp();
+  const vip = ip('fd00:96::1');
+  events.handle({ kind: 'route', vip });
+  assert.deepEqual(observed.bindings(vip), ['route']);
+  events.handle({
+    kind: 'link-gone',
+    link: { index: 7, name: dummyInterfaceName, kind: 'dummy', up: false },
+  });
+  assert.deepEqual(observed.bindings(vip), ['route']);
+  events.handle({ kind: 'route-gone', vip });
+  assert.deepEqual(told, [`VIPs changed: ${vip}`, 'VIPs changed: 10.96.0.1', `VIPs changed: ${vip}`]);
 });

@@ -41,6 +41,7 @@ const faultyMirror = (
       createDummy: async () => ({ status: 'applied' }),
       addresses: async () =>
         [...kernel.addresses].map((address) => ({ address, prefixLength: 32, interfaceIndex: 7 })),
+      vipRoutes: async () => [...kernel.routes],
       apply: (_, operations) => kernel.apply(operations),
     },
     log,

@@ -42,7 +42,10 @@ test('every format sorts 10.96.0.9 before 10.96.0.10', () => {
       '-t 10.96.0.10:80 -r 10.244.0.10:80',
     ],
   );
-  const { virtualServers, dummyAddresses } = ipvsTableJson(tables, ['10.96.0.10', '10.96.0.9'].map(ip));
+  const { virtualServers, dummyAddresses } = ipvsTableJson(tables, {
+    address: ['10.96.0.10', '10.96.0.9'].map(ip),
+    route: [],
+  });
   assert.deepEqual(Object.keys(virtualServers), [
     'TCP 10.96.0.9:80',
     'TCP 10.96.0.9:443',
@@ -56,25 +59,37 @@ test('an empty table is an empty text', () => {
 });
 
 test('the JSON table includes only options that are set', () => {
-  assert.deepEqual(ipvsTableJson(everyOption.slice(0, 2), ['fd00::1', '10.0.0.1'].map(ip)), {
-    virtualServers: {
-      'TCP 10.0.0.1:80': {
-        scheduler: 'rr',
-        persistent: 360,
-        persistentPrefixLength: 20,
-        realServers: {
-          '10.1.0.1:8080': { weight: 1, forwarding: 'masquerade' },
-          '10.1.0.2:8080': { weight: 1, forwarding: 'masquerade', upperThreshold: 100, lowerThreshold: 50 },
+  assert.deepEqual(
+    ipvsTableJson(everyOption.slice(0, 2), { address: ['fd00::1', '10.0.0.1'].map(ip), route: [] }),
+    {
+      virtualServers: {
+        'TCP 10.0.0.1:80': {
+          scheduler: 'rr',
+          persistent: 360,
+          persistentPrefixLength: 20,
+          realServers: {
+            '10.1.0.1:8080': { weight: 1, forwarding: 'masquerade' },
+            '10.1.0.2:8080': { weight: 1, forwarding: 'masquerade', upperThreshold: 100, lowerThreshold: 50 },
+          },
+        },
+        'UDP [fd00::1]:53': {
+          scheduler: 'sh',
+          persistent: 60,
+          persistentPrefixLength: 64,
+          flags: ['sh-fallback', 'sh-port'],
+          realServers: { '[fd00::2]:53': { weight: 0, forwarding: 'masquerade' } },
         },
       },
-      'UDP [fd00::1]:53': {
-        scheduler: 'sh',
-        persistent: 60,
-        persistentPrefixLength: 64,
-        flags: ['sh-fallback', 'sh-port'],
-        realServers: { '[fd00::2]:53': { weight: 0, forwarding: 'masquerade' } },
-      },
+      dummyAddresses: ['10.0.0.1/32', 'fd00::1/128'],
     },
-    dummyAddresses: ['10.0.0.1/32', 'fd00::1/128'],
+  );
+});
+
+test('VIPs that are local routes are listed apart from addresses, sorted', () => {
+  const json = ipvsTableJson([], { address: [], route: ['fd00::1', '10.0.0.10', '10.0.0.9'].map(ip) });
+  assert.deepEqual(json, {
+    virtualServers: {},
+    dummyAddresses: [],
+    localRoutes: ['10.0.0.9/32', '10.0.0.10/32', 'fd00::1/128'],
   });
 });

@@ -73,8 +73,8 @@ const operations: readonly Operation[] = [
   { kind: 'update-virtual-server', server: api },
   { kind: 'update-real-server', of: api.identity, server: real('fd00::7', { weight: 0 }) },
   { kind: 'delete-real-server', of: api.identity, server: real('fd00::8') },
-  { kind: 'bind-address', address: address('10.96.0.9') },
-  { kind: 'unbind-address', address: address('fd00:96::2') },
+  { kind: 'bind-address', address: address('10.96.0.9'), binding: 'address' },
+  { kind: 'unbind-address', address: address('fd00:96::2'), binding: 'address' },
   { kind: 'add-element', element: setElement('IPv4', 'vips', [address('10.96.0.9')]) },
   { kind: 'add-element', element: setElement('IPv4', 'health-check-ports', [30_100]) },
   {
@@ -190,7 +190,7 @@ test('an address names all Services on it, by name', () => {
     virtualServersAt: () => services.keys(),
   };
   assert.equal(
-    operationReason({ kind: 'bind-address', address: address('10.96.0.9') }, owners),
+    operationReason({ kind: 'bind-address', address: address('10.96.0.9'), binding: 'address' }, owners),
     'bank/api, shop/web',
   );
 });

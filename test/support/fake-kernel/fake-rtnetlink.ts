@@ -7,6 +7,7 @@ import {
   linkHeader,
   linkIsUp,
   linkShape,
+  localTable,
   routeAttributes,
   routeHeader,
   RouteGroup,
@@ -20,6 +21,7 @@ import type { Message } from '../../../src/netlink/message.js';
 import { writeAllAttributes } from '../attribute-sets.js';
 import { interfaceAddress } from '../objects.js';
 import { done, Refusal, type Answer, type Body, type Notify } from './answer.js';
+import { FakeLocalRoutes } from './fake-local-routes.js';
 
 interface Link {
   readonly index: number;
@@ -42,19 +44,25 @@ const otherPort = 0;
 const isExclusive = ({ flags }: Message): boolean => (flags & MessageFlag.exclusive) !== 0;
 const isDump = ({ flags }: Message): boolean => (flags & MessageFlag.dump) === MessageFlag.dump;
 
-/** Links, addresses and gateways of one network namespace, by the rules of net/core/rtnetlink.c, net/ipv4/devinet.c and net/ipv6/addrconf.c. */
+/**
+ * Links, addresses, local routes and gateways of one network namespace, by the rules of net/core/rtnetlink.c, net/ipv4/devinet.c and
+ * net/ipv6/addrconf.c.
+ */
 export class FakeRtnetlink {
   readonly #links = new Map<number, Link>([[1, { index: 1, name: 'lo', kind: undefined, up: true }]]);
   #addresses: Address[] = [];
+  readonly routes: FakeLocalRoutes;
   readonly gateways: IpAddress[] = [];
   #nextIndex = 2;
   #generation = 0;
 
-  /** `changed` is called before each change of the addresses of kube-ipvs0. */
+  /** `changed` is called before each change of the addresses of kube-ipvs0 and of the local routes of kube-ipvs. */
   constructor(
     private readonly notify: Notify,
     private readonly changed: (operation: AddressOperation) => void,
-  ) {}
+  ) {
+    this.routes = new FakeLocalRoutes(notify, changed, (index) => this.#links.get(index));
+  }
 
   /** The host addresses of kube-ipvs0. */
   dummyAddresses(): readonly IpAddress[] {
@@ -112,7 +120,12 @@ export class FakeRtnetlink {
       case RouteMessage.deleteAddress:
         return this.#changeAddress(message, portId);
       case RouteMessage.getRoute:
-        return this.#dumpRoutes(message);
+        return routeShape.read(message).header.table === localTable
+          ? this.routes.dump(message)
+          : this.#dumpGateways(message);
+      case RouteMessage.newRoute:
+      case RouteMessage.deleteRoute:
+        return this.routes.change(message, portId);
       default:
         throw new Refusal('EOPNOTSUPP');
     }
@@ -239,13 +252,15 @@ export class FakeRtnetlink {
   }
 
   #add(address: Address, portId: number): void {
-    if (this.#isOnDummy(address)) this.changed({ kind: 'bind-address', address: address.address });
+    if (this.#isOnDummy(address))
+      this.changed({ kind: 'bind-address', address: address.address, binding: 'address' });
     this.#addresses = [...this.#addresses, address];
     this.#notifyAddress(RouteMessage.newAddress, address, portId);
   }
 
   #remove(address: Address, portId: number): void {
-    if (this.#isOnDummy(address)) this.changed({ kind: 'unbind-address', address: address.address });
+    if (this.#isOnDummy(address))
+      this.changed({ kind: 'unbind-address', address: address.address, binding: 'address' });
     this.#addresses = this.#addresses.filter((one) => one !== address);
     this.#notifyAddress(RouteMessage.deleteAddress, address, portId);
   }
@@ -258,7 +273,7 @@ export class FakeRtnetlink {
     this.notify({ protocol: 'route', group: groups[family], type, portId, body: this.#addressBody(address) });
   }
 
-  #dumpRoutes(message: Message): Answer {
+  #dumpGateways(message: Message): Answer {
     const { family } = routeShape.read(message).header;
     const objects = (): readonly Body[] =>
       this.gateways

@@ -10,6 +10,7 @@ import {
   type VirtualServerJson,
 } from '../../../plan/output/ipvs-table-formats.js';
 import type { KeyValue } from '../../../nftables/declarations.js';
+import type { VipBinding } from '../../../model/vip-binding.js';
 import type { RealServerKey, RealServerObservation } from '../../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../../kernel/kernel-snapshot.js';
 import { advise, type Remedy } from '../../../doctor/remedy.js';
@@ -211,15 +212,24 @@ const targetAddresses = ({ service, served }: ReportFacts): readonly IpAddress[]
     .filter((address) => targeted.has(address));
 };
 
+/** Such as `kube-ipvs0 has 10.96.0.1`. */
+const boundText = (expected: readonly IpAddress[], vips: KernelFacts['vips']): string => {
+  const what = expected.length === 1 ? expected[0] : `all ${expected.length} addresses`;
+  const hasBinding = (binding: VipBinding): boolean =>
+    expected.every((address) => vips.get(address)?.includes(binding));
+  if (hasBinding('address')) return `kube-ipvs0 has ${what}`;
+  const routes = expected.length === 1 ? 'a route' : 'routes';
+  return hasBinding('route')
+    ? `the table local has ${routes} to ${what}`
+    : `kube-ipvs0 and the table local have ${what}`;
+};
+
 const addresses = (facts: ReportFacts): readonly CheckLine[] =>
-  ifReadable(facts, ({ dummyAddresses }) => {
+  ifReadable(facts, ({ vips }) => {
     const expected = targetAddresses(facts);
     if (expected.length === 0) return [];
-    const missing = expected.filter((address) => !dummyAddresses.has(address));
-    if (missing.length === 0)
-      return [
-        ok(`kube-ipvs0 has ${expected.length === 1 ? expected[0] : `all ${expected.length} addresses`}`),
-      ];
+    const missing = expected.filter((address) => !vips.has(address));
+    if (missing.length === 0) return [ok(boundText(expected, vips))];
     return missing.map((address) => {
       const reason = refusalOf(facts.service, address);
       const isOurs = facts.served.some(
@@ -227,10 +237,10 @@ const addresses = (facts: ReportFacts): readonly CheckLine[] =>
       );
       return isOurs
         ? fail(
-            `${address} is not on kube-ipvs0, packets to it never reach IPVS${reason === undefined ? '' : `; the kernel refused it: ${reason}`}`,
+            `${address} is not bound, neither on kube-ipvs0 nor as a local route: packets to it never reach IPVS${reason === undefined ? '' : `; the kernel refused it: ${reason}`}`,
             selfRepair,
           )
-        : note(`${address} is not on kube-ipvs0: other programs serve all its virtual servers`);
+        : note(`${address} is not bound: other programs serve all its virtual servers`);
     });
   });
 
@@ -323,7 +333,7 @@ export const kernelChecks: readonly ReportCheck[] = [
     title: 'virtual servers that it no longer requests, kept for open connections',
     check: lingering,
   },
-  { id: 'addresses', title: 'whether its addresses are on kube-ipvs0', check: addresses },
+  { id: 'addresses', title: 'whether its addresses are on kube-ipvs0, or local routes', check: addresses },
 ];
 
 export const packetRuleChecks: readonly ReportCheck[] = [

@@ -266,7 +266,7 @@ const cases: readonly CheckCase[] = [
     line: 'fail addresses',
     shows: ['10.96.0.1', 'kube-ipvs0'],
     commands: conflicts,
-    wrong: { kernel: { value: { ...goodKernel, dummyAddresses: new Set() } } },
+    wrong: { kernel: { value: { ...goodKernel, vips: new Map() } } },
   },
   {
     what: 'the packet rules are not in force',

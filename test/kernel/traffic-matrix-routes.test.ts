@@ -1,0 +1,3 @@
+import { testSettings } from '../traffic/suite.js';
+
+testSettings('cluster-cidr-routes', 'none-routes');
