@@ -2,38 +2,17 @@
 // Prints one line of JSON (SyncRun of report.ts); run by scripts/bench in a fresh network namespace.
 import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { limitSemiSpaceGrowth, omitMaglev, preferMemory } from '../../src/base/v8-memory.js';
-import { startInProcess } from '../support/in-process-daemon.js';
-import { serviceOf, sliceOf, virtualServerKeyOf } from './cluster.js';
+import { sliceOf, virtualServerKeyOf } from './cluster.js';
+import { fullSync } from './full-sync.js';
 import { median, type Cost, type ResyncCost, type SyncRun } from './report.js';
 
-omitMaglev();
-limitSemiSpaceGrowth();
 const warmUp = 100;
 /** Long enough for the slices of a resync to have their pauses. */
 const resyncPeriod = 8_000;
 const [services = 100, endpoints = 10, changes = 100] = process.argv.slice(2).map(Number);
-const indexes = Array.from({ length: services }, (_, index) => index + 1);
-const serviceMap = new Map(indexes.map(serviceOf).map((value) => [value.key, value]));
-const sliceMap = new Map(
-  indexes.map((index) => sliceOf(index, endpoints)).map((value) => [value.key, value]),
-);
-
-await using daemon = await startInProcess('--ipvs-sync-period=1h');
+const first = await fullSync(services, endpoints, 'address');
+await using daemon = first.daemon;
 const { store, syncLoop, observed } = daemon.wired;
-
-const started = performance.now();
-const first = syncLoop.start();
-store.replace('services', serviceMap);
-store.replace('endpointSlices', sliceMap);
-const report = await first;
-const fullSyncSeconds = (performance.now() - started) / 1e3;
-// A virtual server, its real servers, an address, and two elements of packet rules.
-assert.deepEqual(report, { applied: services * (endpoints + 4), failed: 0 });
-// As the daemon does after its first full sync. V8 gives back the pages that it keeps in reserve seconds later.
-preferMemory();
-await new Promise((resolve) => setTimeout(resolve, 12_000));
-const residentMegabytes = process.memoryUsage().rss / 1e6;
 assert.equal((await daemon.kernel.ipvs.virtualServers()).length, services);
 
 // The events of our own addresses come back after the first sync; they are not part of a change.
@@ -99,8 +78,8 @@ const resyncCost = async (): Promise<ResyncCost> => {
 const costs = { added: costOf(added), removed: costOf(removed), resync: await resyncCost() };
 process.stdout.write(
   `${JSON.stringify({
-    fullSyncSeconds,
+    fullSyncSeconds: first.fullSyncSeconds,
     ...costs,
-    residentMegabytes,
+    residentMegabytes: first.residentMegabytes,
   } satisfies SyncRun)}\n`,
 );

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { limitSemiSpaceGrowth, omitMaglev, preferMemory } from '../../src/base/v8-memory.js';
+import type { VipBinding } from '../../src/model/vip-binding.js';
+import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
+import { serviceOf, sliceOf } from './cluster.js';
+
+export interface FullSync {
+  readonly daemon: InProcessDaemon;
+  /** From the complete lists in the store to the complete kernel table. */
+  readonly fullSyncSeconds: number;
+  readonly residentMegabytes: number;
+}
+
+/** Starts the daemon's parts on this kernel and gives them so many Services of so many endpoints each. */
+export const fullSync = async (
+  services: number,
+  endpoints: number,
+  vipBinding: VipBinding,
+): Promise<FullSync> => {
+  omitMaglev();
+  limitSemiSpaceGrowth();
+  const indexes = Array.from({ length: services }, (_, index) => index + 1);
+  const serviceMap = new Map(indexes.map(serviceOf).map((value) => [value.key, value]));
+  const sliceMap = new Map(
+    indexes.map((index) => sliceOf(index, endpoints)).map((value) => [value.key, value]),
+  );
+  const daemon = await startInProcess('--ipvs-sync-period=1h');
+  daemon.settings.replace({ ...daemon.settings.now, vipBinding });
+  const { store, syncLoop } = daemon.wired;
+  const started = performance.now();
+  const first = syncLoop.start();
+  store.replace('services', serviceMap);
+  store.replace('endpointSlices', sliceMap);
+  const report = await first;
+  const fullSyncSeconds = (performance.now() - started) / 1e3;
+  // A virtual server, its real servers, a binding, and two elements of packet rules.
+  assert.deepEqual(report, { applied: services * (endpoints + 4), failed: 0 });
+  // As the daemon does after its first full sync. V8 gives back the pages that it keeps in reserve seconds later.
+  preferMemory();
+  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  return { daemon, fullSyncSeconds, residentMegabytes: process.memoryUsage().rss / 1e6 };
+};
