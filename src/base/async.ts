@@ -57,8 +57,13 @@ export class SerialQueue {
 /** For long work in small steps: yields to the event loop when the last yield is so many milliseconds ago. */
 export class Yielder {
   #lastYieldAt = performance.now();
+  #steps = 0;
 
-  constructor(private readonly intervalMilliseconds: number) {}
+  /** On machines with a slow clock, reading it costs as much as some small steps: it is read once in `stepsPerClockCheck`. */
+  constructor(
+    private readonly intervalMilliseconds: number,
+    private readonly stepsPerClockCheck = 1,
+  ) {}
 
   /** Whether `yieldIfDue` would yield: awaiting it after each of many small steps costs more than the steps. */
   get isDue(): boolean {
@@ -66,29 +71,12 @@ export class Yielder {
   }
 
   async yieldIfDue(): Promise<void> {
-    if (!this.isDue) return;
+    this.#steps += 1;
+    if (this.#steps % this.stepsPerClockCheck !== 0 || !this.isDue) return;
     await yieldToEventLoop();
     this.#lastYieldAt = performance.now();
   }
 }
-
-/** Items between two reads of the clock, which can cost as much as mapping a few items. */
-const itemsPerClockCheck = 16;
-
-/** As `items.map(map)`, but yields to the event loop after each so many milliseconds. */
-export const mapWithYields = async <A, B>(
-  items: readonly A[],
-  map: (item: A) => B,
-  milliseconds: number,
-): Promise<readonly B[]> => {
-  const yielder = new Yielder(milliseconds);
-  const mapped: B[] = [];
-  for (const item of items) {
-    if (mapped.length % itemsPerClockCheck === 0) await yielder.yieldIfDue();
-    mapped.push(map(item));
-  }
-  return mapped;
-};
 
 /** Lets due timers and sockets run. */
 export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -2,6 +2,7 @@ import type { Failure } from '../apply/retry/retries.js';
 import { sleep } from '../base/async.js';
 import { silentLogger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
+import { isSelected } from '../kernel/rtnetlink/client.js';
 import { dummyInterfaceName, type InterfaceAddress, type Node } from '../model/node.js';
 import type { StatusResponse, VirtualServerDescription } from '../admin-api/responses.js';
 import type { PlanGroup } from '../plan/output/plan-text.js';
@@ -63,12 +64,10 @@ const withAddresses = (
           up: true,
         })),
       ],
-      addresses: async () => {
+      addresses: async (of) => {
         const dummy = await route.link(dummyInterfaceName);
-        const bound = (await route.addresses()).filter(
-          ({ interfaceIndex }) => interfaceIndex === dummy?.index,
-        );
-        return [...replaced, ...bound];
+        const bound = dummy === undefined ? [] : await route.addresses({ only: dummy.index });
+        return [...replaced, ...bound].filter(({ interfaceIndex }) => isSelected(interfaceIndex, of));
       },
     },
   };

@@ -3,12 +3,11 @@ import { setImmediate } from 'node:timers/promises';
 import { Yielder } from '../base/async.js';
 import { ByteWriter, viewOf } from './codec/bytes.js';
 import { MessageFlag, Protocol, type ProtocolName } from './constants.js';
-import { RequestReplies, type Replies } from './request-replies.js';
+import { itself, RequestReplies, type Decode, type Replies } from './request-replies.js';
 import { messageOutcomes, type MessageOutcome } from './message-outcome.js';
 import { RequestDatagram } from './request-datagram.js';
 import { NetlinkError, ProtocolError } from './errors.js';
 import { readMessages, writeMessage, type Message, type Request } from './message.js';
-import type { MessagePattern } from './message-pattern.js';
 import { ReopeningChannel, type Reopened } from './reopening-channel.js';
 import { CommandSocket, type CommandChannel } from './command-socket.js';
 import {
@@ -100,7 +99,7 @@ export class Connection {
     let reply = this.#exchange(request, request.flags);
     // A reply that did not fit the buffer fits the enlarged one.
     if (reply.truncated) reply = this.#exchange(request, request.flags);
-    const [message] = reply.messages;
+    const [message] = reply.values;
     if (message === undefined) throw noReply(request);
     return decode(message);
   }
@@ -112,30 +111,36 @@ export class Connection {
   }
 
   /**
-   * The messages of all objects, or of those that match the pattern. A pass that a change of the objects interrupts starts again,
-   * so the messages are those of one complete pass.
+   * The messages of all objects. A pass that a change of the objects interrupts starts again, so the messages are those of one
+   * complete pass.
    */
-  dump(request: Request, pattern?: MessagePattern): readonly Message[] {
+  dump(request: Request): readonly Message[] {
     this.#requireIdle();
     for (let pass = 0; pass < maxDumpPasses; pass += 1) {
-      const messages = this.#completeDump(request, this.#sendRequest(request, dumpFlags(request), pattern));
+      const messages = this.#completeDump(request, this.#sendRequest(request, dumpFlags(request), itself));
       if (messages !== undefined) return messages;
     }
     throw alwaysInterrupted(request);
   }
 
+  /** Does synchronous work with the connection when no incremental dump owns it. */
+  async whenIdle<T>(work: () => T): Promise<T> {
+    while (this.#dumping !== undefined) await this.#dumping;
+    return work();
+  }
+
   /**
-   * As `dump`, but yields to the event loop between datagrams. Objects that change meanwhile may come as they were before or
-   * after, where the kernel does not report the change.
+   * As `dump`, but yields to the event loop between datagrams, and gives what `decode` keeps of each message. Objects that change
+   * meanwhile may come as they were before or after, where the kernel does not report the change.
    */
-  async dumpIncrementally(request: Request, pattern?: MessagePattern): Promise<readonly Message[]> {
+  async dumpIncrementally<T>(request: Request, decode: Decode<T>): Promise<readonly T[]> {
     while (this.#dumping !== undefined) await this.#dumping;
     let release = (): void => {};
     this.#dumping = new Promise((resolve) => {
       release = resolve;
     });
     try {
-      return await this.#dumpInPieces(request, pattern);
+      return await this.#dumpInPieces(request, decode);
     } finally {
       this.#dumping = undefined;
       release();
@@ -175,13 +180,13 @@ export class Connection {
     this.#socket.close();
   }
 
-  async #dumpInPieces(request: Request, pattern: MessagePattern | undefined): Promise<readonly Message[]> {
+  async #dumpInPieces<T>(request: Request, decode: Decode<T>): Promise<readonly T[]> {
     const yielder = new Yielder(yieldIntervalMilliseconds);
     for (let pass = 0; pass < maxDumpPasses; pass += 1) {
-      const replies = this.#sendRequest(request, dumpFlags(request), pattern);
+      const replies = this.#sendRequest(request, dumpFlags(request), decode);
       while (!replies.ended && this.#receiveOne(replies)) await yielder.yieldIfDue();
-      const messages = this.#completeDump(request, replies);
-      if (messages !== undefined) return messages;
+      const values = this.#completeDump(request, replies);
+      if (values !== undefined) return values;
     }
     throw alwaysInterrupted(request);
   }
@@ -233,31 +238,31 @@ export class Connection {
   #exchange(
     request: Request,
     flags: number,
-  ): Pick<RequestReplies, 'messages' | 'acknowledged'> & { readonly truncated: boolean } {
+  ): Pick<RequestReplies, 'values' | 'acknowledged'> & { readonly truncated: boolean } {
     this.#requireIdle();
-    const replies = this.#sendRequest(request, flags);
+    const replies = this.#sendRequest(request, flags, itself);
     const truncated = this.#receiveRest(replies);
-    const { messages, acknowledged } = replies;
-    return { messages, acknowledged, truncated };
+    const { values, acknowledged } = replies;
+    return { values, acknowledged, truncated };
   }
 
   /** Receives the rest of a pass; undefined where its messages may be incomplete or inconsistent. */
-  #completeDump(request: Request, replies: RequestReplies): readonly Message[] | undefined {
+  #completeDump<T>(request: Request, replies: RequestReplies<T>): readonly T[] | undefined {
     const truncated = this.#receiveRest(replies);
     if (replies.interrupted || truncated) return undefined;
     if (!replies.acknowledged) throw noReply(request);
-    return replies.messages;
+    return replies.values;
   }
 
   /** Sends a request; the caller receives the replies. */
-  #sendRequest(request: Request, flags: number, pattern?: MessagePattern): RequestReplies {
+  #sendRequest<T>(request: Request, flags: number, decode: Decode<T>): RequestReplies<T> {
     this.#sequence = (this.#sequence + 1) >>> 0;
     this.#writer.truncate(0);
     writeMessage(this.#writer, request, flags | MessageFlag.request, this.#sequence);
     const datagram = this.#writer.written();
     this.#writer.truncate(0);
     this.#send(datagram, 1);
-    return new RequestReplies(request, this.#sequence, datagram, pattern);
+    return new RequestReplies(request, this.#sequence, datagram, decode);
   }
 
   #send(datagram: Uint8Array, messages: number): void {

@@ -2,8 +2,7 @@ import { readAcknowledgement } from './acknowledgement.js';
 import { viewOf } from './codec/bytes.js';
 import { MessageFlag, MessageType } from './constants.js';
 import { refusedRequestError } from './refused-request.js';
-import { copyOf, type Message, type Request } from './message.js';
-import type { MessagePattern } from './message-pattern.js';
+import type { Message, Request } from './message.js';
 
 /** Receives the messages of one exchange. */
 export interface Replies {
@@ -17,9 +16,15 @@ export interface Replies {
   largestBytes: number;
 }
 
-/** One request and its replies. */
-export class RequestReplies implements Replies {
-  readonly messages: Message[] = [];
+/** What a dump keeps of a message, if anything. The message's bytes are valid until it returns. */
+export type Decode<T> = (message: Message) => T | undefined;
+
+/** Keeps the message, with a copy of its bytes. */
+export const itself: Decode<Message> = (message) => message;
+
+/** One request and its replies, decoded as they come: a dump of thousands of messages takes much more memory than their values. */
+export class RequestReplies<T = Message> implements Replies {
+  readonly values: T[] = [];
   readonly retainsMessages: boolean;
   failure: { readonly error: unknown } | undefined;
   ended = false;
@@ -28,14 +33,13 @@ export class RequestReplies implements Replies {
   /** Whether the objects changed during the dump: one may be missing or come twice. */
   interrupted = false;
 
-  /** `pattern` selects the messages to keep; undefined: all. */
   constructor(
     private readonly request: Request,
     private readonly sequence: number,
     private readonly datagram: Uint8Array,
-    private readonly pattern: MessagePattern | undefined,
+    private readonly decode: Decode<T>,
   ) {
-    this.retainsMessages = pattern === undefined;
+    this.retainsMessages = (decode as unknown) === itself;
   }
 
   readonly onMessage = (message: Message): void => {
@@ -54,7 +58,7 @@ export class RequestReplies implements Replies {
   }
 
   #keep(message: Message): void {
-    if (this.pattern === undefined) this.messages.push(message);
-    else if (this.pattern.matches(message)) this.messages.push(copyOf(message));
+    const value = this.decode(message);
+    if (value !== undefined) this.values.push(value);
   }
 }

@@ -98,6 +98,5 @@ test('a dump of 100,000 flows lets the event loop run after each 2 ms', async (c
   isOver = true;
   assert.equal(flows.length, 50_000);
   assert.ok(mostInTurn <= 5, `${mostInTurn} datagrams without a turn`);
-  // Decoding looks at the clock after each 16 flows.
-  assert.ok(turns > 1_000 / 5 + 50_000 / 16 / 5, `${turns} turns`);
+  assert.ok(turns > 1_000 / 5, `${turns} turns`);
 });

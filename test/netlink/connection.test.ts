@@ -5,7 +5,6 @@ import { Connection } from '../../src/netlink/connection.js';
 import { NetlinkError, ProtocolError } from '../../src/netlink/errors.js';
 import { GenericFamily } from '../../src/netlink/generic-family.js';
 import type { Message, Request } from '../../src/netlink/message.js';
-import { MessagePattern } from '../../src/netlink/message-pattern.js';
 import { cstring, rawBytes, u32 } from '../../src/netlink/codec/scalars.js';
 import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from '../support/fake-channel.js';
 
@@ -188,28 +187,6 @@ const large = (sequence: number, size: number): Uint8Array =>
     },
   });
 
-describe('a dump of what is like a pattern', () => {
-  const things = (messages: readonly Message[]): readonly Uint8Array[] => {
-    const sequence = sequenceOf(messages);
-    return [
-      Buffer.concat([thing(sequence, 1), thing(sequence, 2)]),
-      Buffer.concat([thing(sequence, 2), thing(sequence, 3)]),
-      doneBytes(sequence),
-    ];
-  };
-
-  test('gives those messages', () => {
-    const shape = family.shape(1);
-    const found = (pattern: MessagePattern): readonly unknown[] =>
-      connect(new FakeChannel(things)).dump(list, pattern).map(thingOf);
-    assert.deepEqual(found(MessagePattern.of(shape, { thing: { size: 2 } })), [2, 2]);
-    assert.deepEqual(found(MessagePattern.of(shape, { thing: { size: undefined } })), [1, 2, 2, 3]);
-    assert.deepEqual(found(MessagePattern.of(shape, { thing: { size: 4 } })), []);
-    assert.deepEqual(found(MessagePattern.of(shape, { blob: undefined })), [1, 2, 2, 3]);
-    assert.deepEqual(found(MessagePattern.of(shape, { thing: { name: 'x', size: 2 } })), []);
-  });
-});
-
 describe('an incremental dump', () => {
   test('gives all messages, and begins again where it was interrupted or cut off', async () => {
     const passes = [
@@ -222,13 +199,13 @@ describe('an incremental dump', () => {
       (sequence: number) => [thing(sequence, 5), thing(sequence, 6), doneBytes(sequence)],
     ];
     const channel = new FakeChannel((messages) => passes.shift()?.(sequenceOf(messages)) ?? []);
-    assert.deepEqual((await connect(channel).dumpIncrementally(list)).map(thingOf), [5, 6]);
+    assert.deepEqual(await connect(channel).dumpIncrementally(list, thingOf), [5, 6]);
     assert.equal(channel.datagrams.length, 3);
   });
 
   test('that is interrupted again and again is EINTR', async () => {
     const channel = new FakeChannel((messages) => [doneBytes(sequenceOf(messages), 0, 0x12)]);
-    await assert.rejects(connect(channel).dumpIncrementally(list), { errno: 'EINTR' });
+    await assert.rejects(connect(channel).dumpIncrementally(list, thingOf), { errno: 'EINTR' });
     assert.equal(channel.datagrams.length, 20);
   });
 
@@ -251,7 +228,7 @@ describe('an incremental dump', () => {
 
   test('owns the connection: what cannot wait until it ends fails with EBUSY', async () => {
     const connection = connect(slowKernel());
-    const dumping = connection.dumpIncrementally(list);
+    const dumping = connection.dumpIncrementally(list, thingOf);
     assert.equal(errorOf(() => connection.request(setThing(1), thingOf)).errno, 'EBUSY');
     assert.equal(errorOf(() => connection.execute(setThing(1))).errno, 'EBUSY');
     assert.equal(errorOf(() => connection.dump(list)).errno, 'EBUSY');
@@ -259,7 +236,7 @@ describe('an incremental dump', () => {
     const answer = connection.transaction(frame);
     assert.ok(answer.status === 'failed' && answer.error instanceof NetlinkError);
     assert.equal(answer.error.errno, 'EBUSY');
-    assert.deepEqual((await dumping).map(thingOf), fifty);
+    assert.deepEqual(await dumping, fifty);
     connection.execute(setThing(1));
   });
 
@@ -273,12 +250,12 @@ describe('an incremental dump', () => {
       return result;
     };
     const [first, outcomes, second, third] = await Promise.all([
-      note('first dump', connection.dumpIncrementally(list)),
+      note('first dump', connection.dumpIncrementally(list, thingOf)),
       note('batch', connection.batch([setThing(1)], same)),
-      note('second dump', connection.dumpIncrementally(list)),
-      note('third dump', connection.dumpIncrementally(list)),
+      note('second dump', connection.dumpIncrementally(list, thingOf)),
+      note('third dump', connection.dumpIncrementally(list, thingOf)),
     ]);
-    for (const messages of [first, second, third]) assert.deepEqual(messages.map(thingOf), fifty);
+    for (const things of [first, second, third]) assert.deepEqual(things, fifty);
     assert.deepEqual(outcomes, [{ status: 'applied' }]);
     assert.deepEqual(ended, ['first dump', 'batch', 'second dump', 'third dump']);
     assert.equal(channel.datagrams.length, 4);
@@ -293,12 +270,12 @@ describe('an incremental dump', () => {
     });
     const connection = connect(channel);
     const [first, second] = await Promise.allSettled([
-      connection.dumpIncrementally(list),
-      connection.dumpIncrementally(list),
+      connection.dumpIncrementally(list, thingOf),
+      connection.dumpIncrementally(list, thingOf),
     ]);
     assert.equal(first.status, 'rejected');
     assert.ok(second.status === 'fulfilled');
-    assert.deepEqual(second.value.map(thingOf), [1]);
+    assert.deepEqual(second.value, [1]);
   });
 
   test('yields after each two milliseconds', async (context) => {
@@ -322,20 +299,52 @@ describe('an incremental dump', () => {
       if (!isOver) setImmediate(countTurn);
     };
     setImmediate(countTurn);
-    assert.equal((await connect(channel).dumpIncrementally(list)).length, 100);
+    assert.equal((await connect(channel).dumpIncrementally(list, thingOf)).length, 100);
     isOver = true;
     const receives = turnsAt.map((turn) => turnsAt.filter((other) => other === turn).length);
     assert.equal(Math.max(...receives), 2);
   });
 
-  test('keeps only the messages that are like a pattern', async () => {
-    const shape = family.shape(2);
+  test('keeps only what is made of a message', async () => {
     const channel = new FakeChannel((messages) => {
       const sequence = sequenceOf(messages);
-      return [thing(sequence, 1), thing(sequence, 2), thing(sequence, 2), doneBytes(sequence)];
+      return [
+        Buffer.concat([thing(sequence, 1), thing(sequence, 2)]),
+        thing(sequence, 3),
+        doneBytes(sequence),
+      ];
     });
-    const pattern = MessagePattern.of(shape, { thing: { size: 2 } });
-    assert.deepEqual((await connect(channel).dumpIncrementally(list, pattern)).map(thingOf), [2, 2]);
+    const odd = (message: Message): number | undefined => {
+      const size = thingOf(message) ?? 0;
+      return size % 2 === 1 ? size : undefined;
+    };
+    assert.deepEqual(await connect(channel).dumpIncrementally(list, odd), [1, 3]);
+  });
+
+  test('that cannot be decoded leaves no message for the next request', async () => {
+    const channel = new FakeChannel((messages) => {
+      const sequence = sequenceOf(messages);
+      if (messages[0]?.flags !== 0x301) return acknowledgeLast(messages);
+      return [thing(sequence, 1), thing(sequence, 2), doneBytes(sequence)];
+    });
+    const connection = connect(channel);
+    const refuse = (): never => {
+      throw new ProtocolError('is odd', 'thing');
+    };
+    await assert.rejects(connection.dumpIncrementally(list, refuse), ProtocolError);
+    connection.execute(setThing(1));
+  });
+
+  test('owns the connection: work that waits for it comes after it, and before the next one', async () => {
+    const connection = connect(slowKernel());
+    const ended: string[] = [];
+    const [first, , second] = await Promise.all([
+      connection.dumpIncrementally(list, thingOf).finally(() => ended.push('first dump')),
+      connection.whenIdle(() => connection.execute(setThing(1))).then(() => ended.push('request')),
+      connection.dumpIncrementally(list, thingOf).finally(() => ended.push('second dump')),
+    ]);
+    for (const things of [first, second]) assert.deepEqual(things, fifty);
+    assert.deepEqual(ended, ['first dump', 'request', 'second dump']);
   });
 });
 

@@ -23,7 +23,7 @@ export const isVip = ({ address, prefixLength }: Omit<DummyAddress, 'interfaceIn
 export interface DummyInterfaceLinks {
   link(name: string): Promise<{ readonly index: number; readonly kind: string | undefined } | undefined>;
   createDummy(name: string): Promise<Outcome>;
-  addresses(): Promise<readonly DummyAddress[]>;
+  addresses(of: { readonly only: number }): Promise<readonly DummyAddress[]>;
   /** The VIPs that have a local route of ours. */
   vipRoutes(): Promise<readonly IpAddress[]>;
   apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]>;
@@ -127,7 +127,7 @@ export class DummyInterface {
   /** The VIPs on the device, and those with local routes of ours, whatever their device. */
   async boundVips(): Promise<BoundVips> {
     const index = await this.find();
-    const addresses = index === undefined ? [] : await this.links.addresses();
+    const addresses = index === undefined ? [] : await this.links.addresses({ only: index });
     return {
       address: addresses
         .filter((entry) => entry.interfaceIndex === index && isVip(entry))

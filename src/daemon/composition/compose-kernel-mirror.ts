@@ -96,8 +96,11 @@ const readNetwork = async (parts: KernelMirrorParts, dummy: DummyInterface): Pro
   dummy.forget();
   await dummy.find();
   const links = await route.links();
-  const addresses = (await route.addresses()).filter((entry) => entry.interfaceIndex !== dummy.index);
-  return network.replace(links, addresses, await route.gateways(families));
+  return network.replace(
+    links,
+    await route.addresses({ except: dummy.index }),
+    await route.gateways(families),
+  );
 };
 
 /** The observed state, kube-ipvs0, the node's own addresses, the packet rules, and the events that keep all of them current. */

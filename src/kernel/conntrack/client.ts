@@ -1,15 +1,9 @@
-import { mapWithYields } from '../../base/async.js';
 import type { Flow, FlowQuery } from '../../model/flow.js';
 import type { Outcome } from '../../model/operation.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { conntrackShapeOf } from './attributes.js';
-import { deleteFlowRequest, flowFrom, flowPattern, listFlowsRequest } from './convert.js';
-
-const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
-
-/** How long decoding may hold up the event loop. */
-const yieldIntervalMilliseconds = 2;
+import { deleteFlowRequest, flowFrom, listFlowsRequest } from './convert.js';
 
 /** An entry that does not exist counts as deleted. */
 const treatMissingAsApplied = (outcome: Outcome): Outcome =>
@@ -46,13 +40,7 @@ export class ConntrackClient {
    * meanwhile may be missing, and one may come twice.
    */
   async flows(query: FlowQuery): Promise<readonly Flow[]> {
-    const messages = await this.#connection.dumpIncrementally(listFlowsRequest(query), flowPattern(query));
-    const flows = await mapWithYields(
-      messages,
-      (message) => flowFrom(message, query),
-      yieldIntervalMilliseconds,
-    );
-    return flows.filter(isPresent);
+    return this.#connection.dumpIncrementally(listFlowsRequest(query), (message) => flowFrom(message, query));
   }
 
   /** One outcome for each, in their order. A flow that has ended meanwhile is `applied`. */

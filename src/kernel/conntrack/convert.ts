@@ -3,7 +3,6 @@ import type { Flow, FlowDirection, FlowQuery } from '../../model/flow.js';
 import type { Decoded } from '../../netlink/codec/attributes.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { Message, Request } from '../../netlink/message.js';
-import { MessagePattern } from '../../netlink/message-pattern.js';
 import { netfilterFamilies } from '../nfnetlink.js';
 import { ConntrackMessage, FilterBit, flowShape } from './attributes.js';
 
@@ -34,10 +33,6 @@ const directionFrom = (family: Family, tuple: Tuple): FlowDirection => ({
   sourcePort: present(tuple.protocol.sourcePort, 'source-port'),
   destinationPort: present(tuple.protocol.destinationPort, 'destination-port'),
 });
-
-/** Keeps the flows that may match the query: kernels before 5.8 send all flows of the family. */
-export const flowPattern = ({ protocol, destinationPort }: FlowQuery): MessagePattern =>
-  MessagePattern.of(flowShape, { original: { protocol: { number: protocol, destinationPort } } });
 
 /** The flow in a message; undefined where it does not match the query. */
 export const flowFrom = (message: Message, query: FlowQuery): Flow | undefined => {

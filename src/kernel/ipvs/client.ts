@@ -1,4 +1,3 @@
-import { mapWithYields } from '../../base/async.js';
 import { BaseError } from '../../base/errors.js';
 import type { IpvsOperation, Outcome } from '../../model/operation.js';
 import {
@@ -63,9 +62,6 @@ const valueForErrno = <T>(errno: string, value: T, error: unknown): T => {
   if (error instanceof NetlinkError && error.errno === errno) return value;
   throw error;
 };
-
-/** How long decoding may block the event loop. */
-const yieldIntervalMilliseconds = 2;
 
 const listOperation = (): string => 'list the virtual servers';
 
@@ -180,7 +176,7 @@ export class IpvsClient {
    */
   async virtualServersIncrementally(): Promise<readonly VirtualServerObservation[]> {
     const request = this.#family.request(Command.getService, { operation: listOperation }, () => ({}));
-    return this.#readIncrementally(request);
+    return this.#readIncrementally(request, this.#virtualServer);
   }
 
   /**
@@ -191,8 +187,10 @@ export class IpvsClient {
   > {
     const operation = (): string => 'read the statistics of the virtual servers';
     const request = this.#family.request(Command.getService, { operation }, () => ({}));
-    const found = await this.#readIncrementally(request);
-    return found.flatMap(({ key, statistics }) => (statistics === undefined ? [] : [{ key, statistics }]));
+    return this.#readIncrementally(request, (message) => {
+      const { key, statistics } = this.#virtualServer(message);
+      return statistics && { key, statistics };
+    });
   }
 
   /** Undefined where there is no such virtual server. */
@@ -247,10 +245,12 @@ export class IpvsClient {
     return this.#detectReload(() => this.#connection.request(request, decode));
   }
 
-  async #readIncrementally(request: Request): Promise<readonly VirtualServerObservation[]> {
-    const dumping = this.#connection.dumpIncrementally(request);
-    const messages = await dumping.catch((error: unknown) => this.#rethrow(error));
-    return mapWithYields(messages, this.#virtualServer, yieldIntervalMilliseconds);
+  async #readIncrementally<T>(
+    request: Request,
+    decode: (message: Message) => T | undefined,
+  ): Promise<readonly T[]> {
+    const dumping = this.#connection.dumpIncrementally(request, decode);
+    return dumping.catch((error: unknown) => this.#rethrow(error));
   }
 
   #detectReload<T>(work: () => T): T {

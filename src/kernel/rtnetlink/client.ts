@@ -15,6 +15,7 @@ import {
   getAddressesRequest,
   getLinkRequest,
   getRoutesRequest,
+  interfaceOf,
   linkFrom,
   type Link,
   type LinkAddress,
@@ -28,6 +29,15 @@ import {
 } from './vip-routes.js';
 
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
+
+/** Interfaces by index; neither: every interface. */
+export interface InterfaceSelection {
+  readonly only?: number | undefined;
+  readonly except?: number | undefined;
+}
+
+export const isSelected = (index: number, { only = index, except }: InterfaceSelection): boolean =>
+  index === only && index !== except;
 
 /** Interfaces and addresses of the network namespace that the process was in when the client was opened. Its methods reject with NetlinkError and ProtocolError. */
 export class RtnetlinkClient {
@@ -58,13 +68,15 @@ export class RtnetlinkClient {
   }
 
   async links(): Promise<readonly Link[]> {
-    return this.#connection.dump(getLinkRequest()).map(linkFrom).filter(isPresent);
+    return this.#connection.whenIdle(() =>
+      this.#connection.dump(getLinkRequest()).map(linkFrom).filter(isPresent),
+    );
   }
 
   /** Undefined where no interface has the name. */
   async link(name: string): Promise<Link | undefined> {
     try {
-      return this.#connection.request(getLinkRequest(name), linkFrom);
+      return await this.#connection.whenIdle(() => this.#connection.request(getLinkRequest(name), linkFrom));
     } catch (error) {
       if (error instanceof NetlinkError && error.errno === 'ENODEV') return undefined;
       throw error;
@@ -81,37 +93,34 @@ export class RtnetlinkClient {
     return this.#perform(deleteLinkRequest(index));
   }
 
-  /** IPv4 and IPv6, of every interface. */
-  async addresses(): Promise<readonly LinkAddress[]> {
+  /** IPv4 and IPv6; yields to the event loop. */
+  async addresses(of: InterfaceSelection = {}): Promise<readonly LinkAddress[]> {
     const names = new Map((await this.links()).map((link) => [link.index, link.name]));
     const nameOf = (index: number): string => names.get(index) ?? '';
-    return this.#connection
-      .dump(getAddressesRequest)
-      .map((message) => addressFrom(message, nameOf))
-      .filter(isPresent);
+    return this.#connection.dumpIncrementally(getAddressesRequest, (message) =>
+      isSelected(interfaceOf(message), of) ? addressFrom(message, nameOf) : undefined,
+    );
   }
 
   /** The gateways of all routes of the families, in all tables and paths. */
   async gateways(served: readonly Family[]): Promise<ReadonlySet<IpAddress>> {
-    return new Set(
-      served.flatMap((family) => this.#connection.dump(getRoutesRequest(family)).flatMap(gatewaysFrom)),
-    );
+    const gatewaysOf = (family: Family): readonly IpAddress[] =>
+      this.#connection.dump(getRoutesRequest(family)).flatMap(gatewaysFrom);
+    return this.#connection.whenIdle(() => new Set(served.flatMap(gatewaysOf)));
   }
 
   /** The VIPs that have a local route of ours. */
   async vipRoutes(): Promise<readonly IpAddress[]> {
-    return families
-      .flatMap((family) =>
-        this.#connection.dump(getLocalRoutesRequest(family, vipRouteProtocol)).map(vipOfRoute),
-      )
-      .filter(isPresent);
+    const vipsOf = (family: Family): readonly (IpAddress | undefined)[] =>
+      this.#connection.dump(getLocalRoutesRequest(family, vipRouteProtocol)).map(vipOfRoute);
+    return this.#connection.whenIdle(() => families.flatMap(vipsOf).filter(isPresent));
   }
 
   /** Routes to single addresses in the table local that neither the kernel nor kube-ipvs made. */
   async foreignLocalRoutes(): Promise<readonly ForeignLocalRoute[]> {
-    return families
-      .flatMap((family) => this.#connection.dump(getLocalRoutesRequest(family)).map(foreignLocalRouteFrom))
-      .filter(isPresent);
+    const routesOf = (family: Family): readonly (ForeignLocalRoute | undefined)[] =>
+      this.#connection.dump(getLocalRoutesRequest(family)).map(foreignLocalRouteFrom);
+    return this.#connection.whenIdle(() => families.flatMap(routesOf).filter(isPresent));
   }
 
   /**

@@ -41,6 +41,10 @@ export const linkFrom = (message: Message): Link | undefined => {
   };
 };
 
+/** The index of the interface that has the address. */
+export const interfaceOf = ({ view, bodyOffset }: Message): number =>
+  addressShape.header.read(view, bodyOffset, addressShape.header.length).index;
+
 /** Undefined for families other than IPv4 and IPv6. `nameOf` knows interfaces by index. */
 export const addressFrom = (
   message: Message,
