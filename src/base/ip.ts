@@ -95,12 +95,41 @@ export const ipToBytes = (address: IpAddress): Uint8Array => {
   return bytes;
 };
 
+const groups = 8;
+const groupAt = (bytes: Uint8Array, index: number): number =>
+  ((bytes[2 * index] ?? 0) << 8) | (bytes[2 * index + 1] ?? 0);
+
+/** The first of the longest runs of zero groups, if it has two or more (RFC 5952, 4.2). */
+const longestGap = (bytes: Uint8Array): { readonly start: number; readonly end: number } => {
+  let [start, end] = [groups, groups];
+  for (let index = 0; index < groups; index += 1) {
+    let after = index;
+    while (after < groups && groupAt(bytes, after) === 0) after += 1;
+    if (after - index >= 2 && after - index > end - start) [start, end] = [index, after];
+    index = Math.max(index, after - 1);
+  }
+  return { start, end };
+};
+
+const groupsText = (bytes: Uint8Array, start: number, end: number): string => {
+  let text = '';
+  for (let index = start; index < end; index += 1)
+    text += `${index === start ? '' : ':'}${groupAt(bytes, index).toString(16)}`;
+  return text;
+};
+
+/** ::ffff:a.b.c.d stays an IPv6 address, as the kernel has it. */
+const ipv6FromBytes = (bytes: Uint8Array): string => {
+  const { start, end } = longestGap(bytes);
+  const head = groupsText(bytes, 0, start);
+  return start === end ? head : `${head}::${groupsText(bytes, end, groups)}`;
+};
+
 /** From 4 or 16 bytes in network order; any other length is a BaseError. */
 export const ipFromBytes = (bytes: Uint8Array): IpAddress => {
-  if (bytes.length === 4) return bytes.join('.') as IpAddress;
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` as IpAddress;
   if (bytes.length !== 16) throw new BaseError(`an IP address of ${bytes.length} bytes`);
-  // toRFC5952String keeps ::ffff:a.b.c.d an IPv6 address, as the kernel has it.
-  return new ipaddr.IPv6([...bytes]).toRFC5952String() as IpAddress;
+  return ipv6FromBytes(bytes) as IpAddress;
 };
 
 const maskTo = (bytes: Uint8Array, prefixLength: number): Uint8Array =>
