@@ -54,6 +54,8 @@ const readObservedState = async (
     boundVips: () => dummy.boundVips(),
     isOurs: (identity) => isDesired(virtualServerKey(identity)) || isOurs(identity),
     isDesired,
+    desiredRealServers: () => undefined,
+    log: silentLogger,
     // Half of the state would show differences that do not exist.
     onUnreadable: (_, error) => {
       throw error;

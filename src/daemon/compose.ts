@@ -32,7 +32,7 @@ import type { SyncTrigger } from './sync/sync-trigger.js';
 
 /** The kernel, as the parts of the daemon use it. */
 export type KernelPorts = Pick<KernelMirrorParts, 'route' | 'nftables' | 'packetFamilies'> &
-  Pick<ReconcileComposition, 'conntrack'> & {
+  Pick<ReconcileComposition, 'conntrack' | 'tableFile'> & {
     readonly ipvs: ReconcileComposition['ipvs'] & KernelUpkeepParts['ipvs'];
     /** The families that the kernel serves; those of this machine by default. */
     readonly families?: readonly Family[];

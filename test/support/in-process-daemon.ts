@@ -13,6 +13,7 @@ import { ChangeableSettings } from '../../src/daemon/config/live-settings.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
 import { startMetrics } from '../../src/daemon/metrics/start-metrics.js';
 import { compose, type Composition } from '../../src/daemon/compose.js';
+import type { TableFile } from '../../src/kernel/ipvs/table-file/table-file.js';
 import type { Delays } from '../../src/daemon/composition/compose-reconcile.js';
 
 export interface InProcessDaemon extends AsyncDisposable {
@@ -31,12 +32,13 @@ export const startInProcess = (...flags: readonly string[]): Promise<InProcessDa
 export interface InProcessOptions {
   readonly connect?: Connect;
   readonly delays?: Delays;
+  readonly tableFile?: TableFile;
   readonly log?: Logger;
 }
 
-/** The same with other connections, delays or a log. */
+/** The same with other connections, delays, table file or a log. */
 export const startInProcessWith = async (
-  { connect, delays, log = silentLogger }: InProcessOptions,
+  { connect, delays, tableFile, log = silentLogger }: InProcessOptions,
   ...flags: readonly string[]
 ): Promise<InProcessDaemon> => {
   const settings = resolveSettings({
@@ -47,7 +49,14 @@ export const startInProcessWith = async (
   const kernel = await openKernel(connect);
   const metrics = new Metrics({ version: '0.0.0', processMetrics: false });
   const live = new ChangeableSettings(settings);
-  const wired = compose(live, kernel, silentRecorder, metrics, log, delays);
+  const wired = compose(
+    live,
+    tableFile === undefined ? kernel : { ...kernel, tableFile },
+    silentRecorder,
+    metrics,
+    log,
+    delays,
+  );
   await wired.readInitialState();
   await prepareKernel(kernel, settings, log);
   await wired.dummy.ensure();

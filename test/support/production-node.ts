@@ -13,6 +13,7 @@ import { tableOfEvent } from '../../src/kernel/nftables/events.js';
 import { RouteGroup } from '../../src/kernel/rtnetlink/attributes.js';
 import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import { rtnetlinkEventFrom } from '../../src/kernel/rtnetlink/events.js';
+import type { TableFile } from '../../src/kernel/ipvs/table-file/table-file.js';
 import type { EndpointSlice, EndpointSliceKey } from '../../src/model/endpoint.js';
 import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
@@ -28,6 +29,8 @@ export interface ProductionNodeOptions {
   readonly facts?: NodeFacts;
   readonly settings?: Partial<Settings>;
   readonly log?: Logger;
+  /** Takes the place of the kernel's table file. */
+  readonly tableFile?: (kernel: TableFile) => TableFile;
 }
 
 /** The clients and the composition of one process, as the daemon has them. */
@@ -90,15 +93,16 @@ const listen = (
 const openProcess = async (
   kernel: FakeKernel,
   settings: ChangeableSettings,
-  log: Logger,
+  { log = silentLogger, tableFile: replaced = (file) => file }: ProductionNodeOptions,
 ): Promise<Process> => {
+  const tableFile = replaced(kernel.ipvs.tableFile);
   const clients = {
     ipvs: IpvsClient.open(kernel.connect('generic')),
     route: RtnetlinkClient.open(kernel.connect('route')),
     nftables: NftablesClient.open(kernel.connect('netfilter')),
     conntrack: ConntrackClient.open(kernel.connect('netfilter')),
   };
-  const ports = { ...clients, packetFamilies: families, families, parameters };
+  const ports = { ...clients, tableFile, packetFamilies: families, families, parameters };
   const composition = compose(settings, ports, silentRecorder, metrics, log);
   await composition.readInitialState();
   await composition.dummy.ensure();
@@ -274,7 +278,7 @@ export class ProductionNode implements AsyncDisposable {
 
   async #begin(): Promise<void> {
     const settings = new ChangeableSettings(this.#settings.now);
-    this.#process = await openProcess(this.kernel, settings, this.options.log ?? silentLogger);
+    this.#process = await openProcess(this.kernel, settings, this.options);
     this.#settings = settings;
     void this.composition.syncLoop.start();
     this.#deliver();

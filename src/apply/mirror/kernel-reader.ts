@@ -1,9 +1,11 @@
-import type {
-  RealServer,
-  RealServerObservation,
-  VirtualServer,
-  VirtualServerIdentity,
-  VirtualServerObservation,
+import {
+  sameRealServer,
+  type RealServer,
+  type RealServerKey,
+  type RealServerObservation,
+  type VirtualServer,
+  type VirtualServerIdentity,
+  type VirtualServerObservation,
 } from '../../model/virtual-server.js';
 import { NetlinkError, ProtocolError } from '../../netlink/errors.js';
 
@@ -86,3 +88,14 @@ export const tryReadVirtualServer = (
   onUnreadable: UnreadableHandler,
 ): Promise<VirtualServerSnapshot | undefined | 'unreadable'> =>
   orUnreadable(readVirtualServer(ipvs, identity), identity, onUnreadable);
+
+/** Whether these are the known real servers, with their settings. */
+export const sameRealServers = (
+  known: ReadonlyMap<RealServerKey, RealServer>,
+  found: readonly RealServer[],
+): boolean =>
+  known.size === found.length &&
+  found.every((server) => {
+    const before = known.get(server.key);
+    return before !== undefined && sameRealServer(before, server);
+  });

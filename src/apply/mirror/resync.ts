@@ -1,69 +1,68 @@
 import { Yielder } from '../../base/async.js';
+import type { Logger } from '../../base/log.js';
+import { StateLog } from '../../base/state-log.js';
+import { TickRate } from '../../kernel/ipvs/table-file/settings.js';
+import { TableFileError } from '../../kernel/ipvs/table-file/table-file-error.js';
+import type { TableFile } from '../../kernel/ipvs/table-file/table-file.js';
 import type { BoundVips } from '../../model/vip-binding.js';
 import {
   virtualServerKey,
-  sameRealServer,
-  sameVirtualServer,
-  type RealServer,
-  type VirtualServer,
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../../model/virtual-server.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
-import {
-  toRealServer,
-  tryReadRealServers,
-  tryReadVirtualServer,
-  withoutStatistics,
-  type IpvsReads,
-  type UnreadableHandler,
-} from './kernel-reader.js';
-import type { EngineState } from '../state/engine-state.js';
+import { DumpRound } from './dump-round.js';
+import { FileRound } from './file-round.js';
+import { sameRealServers, toRealServer, tryReadRealServers } from './kernel-reader.js';
+import { maximumTurnMilliseconds, noFindings, type Findings, type RoundParts } from './round.js';
+import { ShownRealServers } from './shown-real-servers.js';
 
-export interface ResyncParts {
-  readonly ipvs: IpvsReads;
-  readonly state: EngineState;
+export interface ResyncParts extends RoundParts {
+  /** The kernel's table as a file; undefined: rounds read it over netlink. */
+  readonly tableFile?: TableFile | undefined;
   /** The VIPs that are bound. */
   readonly boundVips: () => Promise<BoundVips>;
-  /** Whether kube-ipvs owns a virtual server that it does not know yet. */
-  readonly isOurs: (identity: VirtualServerIdentity) => boolean;
-  /** Whether a Service defines the virtual server. */
-  readonly isDesired: (key: VirtualServerKey) => boolean;
-  readonly onUnreadable: UnreadableHandler;
+  readonly log: Logger;
 }
 
-/** What one round finds. */
-interface Round {
-  readonly listed: Set<VirtualServerKey>;
-  readonly foreign: Map<VirtualServerKey, VirtualServerIdentity>;
-  readonly drifted: Set<VirtualServerKey>;
-  /** The virtual servers whose real servers a later slice compares. */
-  readonly toRead: VirtualServerIdentity[];
+export interface RoundOptions {
+  /** Reads everything over netlink, also what the file does not show. */
+  readonly thorough?: boolean;
+  /** Begins anew: also observes the real servers of every virtual server at once, by the file those that are as desired. */
+  readonly ignoreKnown?: boolean;
 }
 
-/** Maximum time between two turns of the event loop. */
-const maximumTurnMilliseconds = 5;
+/** How rounds were made, since the start of the process. */
+export interface RoundCounts {
+  readonly file: number;
+  readonly netlink: number;
+}
 
-const sameRealServers = (a: ReadonlyMap<unknown, RealServer>, b: readonly RealServer[]): boolean =>
-  a.size === b.length &&
-  b.every((server) => {
-    const known = a.get(server.key);
-    return known !== undefined && sameRealServer(known, server);
-  });
+/** How many virtual servers a round by the file compares with netlink too. */
+const comparedPerRound = 100;
 
 /**
- * Reads the kernel in slices, updates the engine's state and returns the keys that drifted, which the
- * reconciler repairs. One dump lists all virtual servers and addresses; real servers cost one dump per
- * virtual server, so a slice reads only some of them.
+ * Reads the kernel, updates the engine's state and returns the keys that drifted, which the reconciler repairs. A round reads the
+ * kernel's table file, which has all real servers, and by turns compares some virtual servers with netlink, which tells more. A
+ * round without the file lists the virtual servers over netlink; slices then read their real servers.
  */
 export class Resync {
   #queue: VirtualServerIdentity[] = [];
+  readonly #rate = new TickRate();
+  /** Where the turns of the next round begin, among the observed virtual servers. */
+  #nextTurn = 0;
+  readonly #counts = { file: 0, netlink: 0 };
+  readonly #unusable = new StateLog();
 
   constructor(private readonly parts: ResyncParts) {}
 
   /** The number of virtual servers whose real servers this round has not read yet. */
   get remaining(): number {
     return this.#queue.length;
+  }
+
+  get counts(): RoundCounts {
+    return { ...this.#counts };
   }
 
   /** Whether kube-ipvs owns a virtual server that is recorded as foreign. The next round adopts it. */
@@ -73,80 +72,76 @@ export class Resync {
     return false;
   }
 
-  /**
-   * Begins a round: compares all virtual servers and addresses, and reads new virtual servers with their real
-   * servers. With `ignoreKnown`, reads the real servers of every virtual server.
-   */
-  async begin({ ignoreKnown = false }: { readonly ignoreKnown?: boolean } = {}): Promise<DirtyKeys> {
-    const { ipvs, state } = this.parts;
+  /** Begins a round: compares all virtual servers and addresses, and reads new virtual servers with their real servers. */
+  async begin({ ignoreKnown = false, thorough = ignoreKnown }: RoundOptions = {}): Promise<DirtyKeys> {
     const addresses = await this.readAddresses();
-    const round: Round = { listed: new Set(), foreign: new Map(), drifted: new Set(), toRead: [] };
-    const turns = new Yielder(maximumTurnMilliseconds);
-    for (const observation of await ipvs.virtualServersIncrementally()) {
-      await turns.yieldIfDue();
-      const server = withoutStatistics(observation);
-      if (!this.#isOurs(server.identity)) round.foreign.set(server.key, server.identity);
-      else if (ignoreKnown || state.virtualServer(server.key) === undefined) await this.#adopt(server, round);
-      else this.#compare(server, round);
+    const drifted = new Set<VirtualServerKey>();
+    const ofFile = thorough ? undefined : await this.#compareFile(drifted);
+    const findings = ofFile ?? (await this.#dump(ignoreKnown, drifted));
+    this.#counts[ofFile === undefined ? 'netlink' : 'file'] += 1;
+    this.parts.state.virtualServers.setForeign(findings.foreign);
+    return dirtyKeys({ virtualServers: drifted, addresses });
+  }
+
+  /** Undefined if the file cannot be used; what drifted until then is in the set. */
+  async #compareFile(drifted: Set<VirtualServerKey>): Promise<Findings | undefined> {
+    const findings = noFindings(drifted);
+    const round = new FileRound(this.parts, this.#rate, findings);
+    return this.#withFile(async (file) => {
+      await round.run(file);
+      // The file has all of it: nothing is left for slices.
+      this.#queue = [];
+      await round.compare(this.#takeTurns());
+      return findings;
+    });
+  }
+
+  /** Undefined if the file cannot be used. */
+  async #withFile<T>(work: (file: TableFile) => Promise<T>): Promise<T | undefined> {
+    const { tableFile, log } = this.parts;
+    if (tableFile === undefined) return undefined;
+    try {
+      const result = await work(tableFile);
+      this.#unusable.end('', () =>
+        log.info({ event: 'ipvs-table-file-usable' }, 'IPVS table readable as a file again'),
+      );
+      return result;
+    } catch (error) {
+      if (!(error instanceof TableFileError)) throw error;
+      this.#unusable.begin('', 'unusable', () =>
+        log.warn(
+          { event: 'ipvs-table-file-unusable', problem: `/proc/net/ip_vs ${error.message}` },
+          'IPVS table not readable as a file; each resync reads it over netlink, which takes longer',
+        ),
+      );
+      return undefined;
     }
-    for (const key of await this.#removeUnlisted(round.listed)) round.drifted.add(key);
-    state.virtualServers.endDoubt((key) => round.listed.has(key));
-    state.virtualServers.setForeign(round.foreign);
+  }
+
+  /** The virtual servers that come next in turn. */
+  #takeTurns(): readonly VirtualServerIdentity[] {
+    const { state } = this.parts;
+    const count = state.virtualServers.observedCount;
+    const first = this.#nextTurn < count ? this.#nextTurn : 0;
+    const end = first + comparedPerRound;
+    const taken: VirtualServerIdentity[] = [];
+    let index = 0;
+    for (const { server } of state.virtualServers.observedServers()) {
+      if (index >= first) taken.push(server.identity);
+      index += 1;
+      if (index >= end) break;
+    }
+    this.#nextTurn = end;
+    return taken;
+  }
+
+  async #dump(ignoreKnown: boolean, drifted: Set<VirtualServerKey>): Promise<Findings> {
+    const shown = ignoreKnown ? await this.#withFile((file) => ShownRealServers.read(file)) : undefined;
+    const findings = noFindings(drifted);
+    const round = new DumpRound(this.parts, findings, shown);
+    await round.run(ignoreKnown);
     this.#enqueue(round.toRead);
-    return dirtyKeys({ virtualServers: round.drifted, addresses });
-  }
-
-  /** Records the settings of a known virtual server. */
-  #compare(server: VirtualServer, { listed, drifted, toRead }: Round): void {
-    const { state } = this.parts;
-    const known = state.virtualServer(server.key);
-    listed.add(server.key);
-    toRead.push(server.identity);
-    if (known !== undefined && sameVirtualServer(known.server, server)) return;
-    state.virtualServers.list(server);
-    drifted.add(server.key);
-  }
-
-  /** Records that virtual servers no longer exist, and returns their keys. */
-  async #removeUnlisted(listed: ReadonlySet<VirtualServerKey>): Promise<readonly VirtualServerKey[]> {
-    const { state } = this.parts;
-    const removed: VirtualServerKey[] = [];
-    for (const key of state.virtualServerKeys()) {
-      const known = listed.has(key) ? undefined : state.virtualServer(key);
-      if (known === undefined || (await this.#stillExists(known.server))) continue;
-      state.virtualServers.apply(known.server.identity, { kind: 'not-listed' });
-      removed.push(key);
-    }
-    return removed;
-  }
-
-  /**
-   * Whether the virtual server exists although the dump does not list it. An orphaned virtual server must be
-   * checked, because no operation is sent that would detect it; for a desired one, the attempt to create it
-   * does.
-   */
-  async #stillExists({ key, identity }: VirtualServer): Promise<boolean> {
-    const { ipvs, isDesired, onUnreadable } = this.parts;
-    if (isDesired(key)) return false;
-    return (await tryReadVirtualServer(ipvs, identity, onUnreadable)) !== undefined;
-  }
-
-  /**
-   * Reads one of kube-ipvs's virtual servers with its real servers. No operation is sent for it until its
-   * real servers are known.
-   */
-  async #adopt(server: VirtualServer, { listed, drifted }: Round): Promise<void> {
-    listed.add(server.key);
-    drifted.add(server.key);
-    const { ipvs, state, onUnreadable } = this.parts;
-    const revision = state.virtualServers.revision(server.key);
-    const found = await tryReadRealServers(ipvs, server.identity, onUnreadable);
-    if (found === 'unreadable') {
-      state.virtualServers.list(server);
-      return;
-    }
-    const realServers = found.map(toRealServer);
-    state.virtualServers.read(server.identity, { server, realServers }, { isAdopted: true, revision });
+    return findings;
   }
 
   /** Virtual servers that the previous round did not reach come first, so every one is read eventually. */
@@ -188,11 +183,5 @@ export class Resync {
   /** Compares only the bindings of VIPs. Returns the VIPs that drifted. */
   async readAddresses(): Promise<DirtyKeys['addresses']> {
     return this.parts.state.setAddresses(await this.parts.boundVips());
-  }
-
-  #isOurs(identity: VirtualServerIdentity): boolean {
-    const { isOurs, state } = this.parts;
-    const key = virtualServerKey(identity);
-    return state.virtualServer(key) !== undefined || state.virtualServers.mayBeOurs(key) || isOurs(identity);
   }
 }

@@ -14,7 +14,8 @@ import type { VirtualServerOwners } from '../../plan/ownership/foreign-virtual-s
 import { AddressEntries } from './address-entries.js';
 import { DirtyKeySet } from './dirty-key-set.js';
 import { ElementEntries } from './element-entries.js';
-import { VirtualServerEntries, type ObservedVirtualServer } from './virtual-server-entries.js';
+import type { ObservedVirtualServer } from './observed-server.js';
+import { VirtualServerEntries } from './virtual-server-entries.js';
 
 const noServices: Pick<VirtualServerOwners, 'ownerOf' | 'elementsOf'> = {
   ownerOf: () => undefined,

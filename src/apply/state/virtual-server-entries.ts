@@ -4,7 +4,6 @@ import { operationIdentity, type IpvsOperation, type Outcome } from '../../model
 import {
   virtualServerKey,
   type RealServer,
-  type RealServerKey,
   type VirtualServer,
   type VirtualServerIdentity,
   type VirtualServerKey,
@@ -16,6 +15,7 @@ import type { VirtualServerOwners } from '../../plan/ownership/foreign-virtual-s
 import { vipElement } from '../../plan/packet-rules/packet-elements.js';
 import type { DirtyKeySet } from './dirty-key-set.js';
 import { DrainIndex } from './drain-index.js';
+import { ObservedServer, type ObservedVirtualServer } from './observed-server.js';
 import { OrphanIndex } from './orphan-index.js';
 import {
   nextStatus,
@@ -24,19 +24,13 @@ import {
   type VirtualServerStatus,
 } from './virtual-server-status.js';
 
-/** The observed state of one virtual server. */
-export interface ObservedVirtualServer {
-  readonly server: VirtualServer;
-  readonly realServers: ReadonlyMap<RealServerKey, RealServer>;
-}
-
 /** Everything known about one virtual server, except what Services define. */
 interface Entry {
   readonly key: VirtualServerKey;
   readonly identity: VirtualServerIdentity;
   status: VirtualServerStatus;
   /** Undefined if the kernel does not have the virtual server or kube-ipvs does not own it. */
-  observed: { server: VirtualServer; readonly realServers: Map<RealServerKey, RealServer> } | undefined;
+  observed: ObservedServer | undefined;
   orphan: Orphan | undefined;
   /** Ownership markers that stay until the virtual server is deleted. */
   markers: Set<ElementKey> | undefined;
@@ -163,7 +157,7 @@ export class VirtualServerEntries {
   #recordApplied(entry: Entry, operation: IpvsOperation): void {
     switch (operation.kind) {
       case 'add-virtual-server':
-        this.#setObserved(entry, { server: operation.server, realServers: new Map() });
+        this.#setObserved(entry, new ObservedServer(operation.server));
         return this.#moveTo(entry, { kind: 'created' });
       case 'update-virtual-server':
         if (entry.observed !== undefined) entry.observed.server = operation.server;
@@ -173,10 +167,10 @@ export class VirtualServerEntries {
         return this.#moveTo(entry, { kind: 'deleted' });
       case 'add-real-server':
       case 'update-real-server':
-        entry.observed?.realServers.set(operation.server.key, operation.server);
+        entry.observed?.setRealServer(operation.server);
         return undefined;
       case 'delete-real-server':
-        entry.observed?.realServers.delete(operation.server.key);
+        entry.observed?.deleteRealServer(operation.server.key);
         return undefined;
     }
   }
@@ -190,18 +184,15 @@ export class VirtualServerEntries {
     const entry = this.#entryOf(identity);
     if (entry.revision !== revision) return;
     this.#moveTo(entry, found === undefined ? { kind: 'read-absent' } : { kind: 'read-present', isAdopted });
-    if (found !== undefined && mayHold(entry.status)) {
-      const realServers = new Map([...found.realServers].map((each) => [each.key, each]));
-      this.#setObserved(entry, { server: found.server, realServers });
-    }
+    if (found !== undefined && mayHold(entry.status))
+      this.#setObserved(entry, new ObservedServer(found.server, found.realServers));
     this.#dropIfEmpty(entry);
   }
 
   /** Records a virtual server that a full dump listed, without its real servers. */
   list(server: VirtualServer): void {
     const entry = this.#entryOf(server.identity);
-    const realServers = entry.observed?.realServers ?? new Map<RealServerKey, RealServer>();
-    this.#setObserved(entry, { server, realServers });
+    this.#setObserved(entry, new ObservedServer(server, entry.observed?.realServers.values()));
     this.#moveTo(entry, { kind: 'listed-ours' });
   }
 

@@ -20,7 +20,12 @@ import type { SyncObserver } from '../sync/sync-observer.js';
 import type { NotifySyncLoop } from '../sync/sync-trigger.js';
 import type { Cluster } from './compose-cluster.js';
 import type { KernelMirror } from './compose-kernel-mirror.js';
-import { composeReconciler, type OwnershipPort, type ReconcilerGraph } from './compose-reconciler.js';
+import {
+  composeReconciler,
+  type OwnershipPort,
+  type ReconcilerGraph,
+  type ReconcilerGraphParts,
+} from './compose-reconciler.js';
 
 /** Retry delays: of operations that the kernel refused, and of syncs that failed. */
 export interface Delays {
@@ -44,6 +49,7 @@ export interface MirrorPort extends Pick<KernelMirror, 'observed' | 'dummy' | 'r
 
 export interface ReconcileComposition {
   readonly ipvs: ReconcilerParts['ipvs'];
+  readonly tableFile?: ReconcilerGraphParts['tableFile'];
   readonly conntrack: StaleFlowsParts['conntrack'];
   /** The families for which this kernel has nftables. */
   readonly packetFamilies: readonly Family[];
@@ -115,6 +121,7 @@ export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
   const deletedNodes = new DeletedNodes({ deletionFound: () => notify({ kind: 'node-deleted' }), log });
   const reconciler = composeReconciler({
     ipvs: parts.ipvs,
+    tableFile: parts.tableFile,
     addresses: mirror.dummy,
     packetRules: mirror.packetRules,
     staleFlows,

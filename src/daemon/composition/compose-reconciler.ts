@@ -3,6 +3,7 @@ import { DesiredNodeState } from '../../apply/state/desired-node-state.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import { Reconciler, type ReconcilerParts } from '../../apply/reconciler.js';
 import type { IpAddress } from '../../base/ip.js';
+import type { TableFile } from '../../kernel/ipvs/table-file/table-file.js';
 import type { BoundVips } from '../../model/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { DesiredState } from '../../plan/desired-state.js';
@@ -37,6 +38,7 @@ export interface ReconcilerGraphParts
   > {
   readonly observed: EngineState;
   readonly desired: DesiredState;
+  readonly tableFile?: TableFile | undefined;
   /** The VIPs that are bound now. */
   readonly boundVips: () => Promise<BoundVips>;
   readonly ownership: OwnershipPort;
@@ -70,10 +72,16 @@ export const composeReconciler = (parts: ReconcilerGraphParts): ReconcilerGraph 
   });
   const resync = new Resync({
     ipvs,
+    tableFile: parts.tableFile,
+    log: parts.log,
     state: observed,
     boundVips: parts.boundVips,
     isOurs: (identity) => ownership.isOurs(identity),
     isDesired: (key) => desired.ownerOf(key) !== undefined,
+    desiredRealServers: (key) => {
+      const server = desired.virtualServer(key);
+      return server && [...server.realServers.values()];
+    },
     onUnreadable: reconciler.onUnreadable,
   });
   const { foreign: foreignVirtualServers, orphaned } = desiredNodeState;

@@ -10,6 +10,7 @@ import type { Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import type { Settings } from '../../config/settings.js';
 import { IpvsClient } from '../../kernel/ipvs/client.js';
+import { procTableFile, type TableFile } from '../../kernel/ipvs/table-file/table-file.js';
 import { ConntrackClient } from '../../kernel/conntrack/client.js';
 import { servedFamilies } from '../../kernel/ip-families.js';
 import { NftablesClient } from '../../kernel/nftables/client.js';
@@ -30,6 +31,7 @@ import {
 
 export interface KernelClients {
   readonly ipvs: IpvsClient;
+  readonly tableFile: TableFile;
   readonly route: RtnetlinkClient;
   readonly nftables: NftablesClient;
   readonly conntrack: ConntrackClient;
@@ -65,6 +67,7 @@ export const openKernel = async (
   for (const family of servedFamilies()) if (await nftables.supports(family)) packetFamilies.push(family);
   return {
     ipvs,
+    tableFile: procTableFile,
     route,
     nftables,
     conntrack,

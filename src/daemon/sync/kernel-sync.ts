@@ -1,7 +1,7 @@
 import { DummyInterfaceError, type DummyInterface } from '../../apply/addresses/dummy-interface.js';
 import type { DriftCounters } from '../../apply/counters/drift-counters.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
-import type { Resync } from '../../apply/mirror/resync.js';
+import type { Resync, RoundOptions } from '../../apply/mirror/resync.js';
 import type { TakeOver } from '../../apply/ownership/take-over.js';
 import type { ReconcileReport } from '../../apply/phase-runner.js';
 import type { Reconciler } from '../../apply/reconciler.js';
@@ -99,10 +99,10 @@ export class KernelSync {
     return this.parts.readAddresses();
   }
 
-  /** Declares the packet rules again and begins a round of the resync. Returns what differs, real servers excepted. */
-  async beginResync(): Promise<DirtyKeys> {
+  /** Checks the packet rules and begins a round of the resync. Returns what differs; slices may find more. */
+  async beginResync(options: RoundOptions): Promise<DirtyKeys> {
     await this.packetRules.redeclare();
-    return this.parts.resync.begin();
+    return this.parts.resync.begin(options);
   }
 
   /** Retries what was given up: flows that could not be deleted, and operations that waiting does not help. */

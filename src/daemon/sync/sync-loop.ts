@@ -1,4 +1,5 @@
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
+import type { RoundOptions } from '../../apply/mirror/resync.js';
 import type { ReconcileReport } from '../../apply/phase-runner.js';
 import { SerialQueue } from '../../base/async.js';
 import { isExpectedError, raiseUncaught } from '../../base/errors.js';
@@ -269,20 +270,20 @@ export class SyncLoop implements AsyncDisposable {
 
   async #resyncAll(): Promise<void> {
     if (this.#state === 'retrying') this.#loseObservedState();
-    await this.#resync();
+    await this.#resync({ thorough: true });
     await this.#repairPacketRules();
     while (this.parts.resync.remaining > 0) await this.#repair(await this.#sync.resyncSlice());
   }
 
-  async #resync(): Promise<void> {
+  async #resync(options: RoundOptions = {}): Promise<void> {
     if (this.#state !== 'in-sync') return this.#program();
-    await observeSync(this.parts.observer, () => this.#beginResync());
+    await observeSync(this.parts.observer, () => this.#beginResync(options));
   }
 
-  async #beginResync(): Promise<void> {
+  async #beginResync(options: RoundOptions): Promise<void> {
     const { reconciler, resync, periods } = this.parts;
     if (await this.#sync.checkNode()) this.nodeChanged();
-    const drifted = await this.#sync.beginResync();
+    const drifted = await this.#sync.beginResync(options);
     // A foreign virtual server that came or went is no drift of ours: it is reconciled before drift is counted.
     await this.#finishQuietly(() => reconciler.reconcile(dirtyKeys()), 'synced');
     await this.#repair(drifted);

@@ -24,6 +24,8 @@ import {
 } from '../../../src/netlink/generic-family.js';
 import type { Message } from '../../../src/netlink/message.js';
 import { writeAllAttributes } from '../attribute-sets.js';
+import { fakeTableFile, type FileRow } from './ipvs-table-file.js';
+import type { TableFile } from '../../../src/kernel/ipvs/table-file/table-file.js';
 import { done, Refusal, type Answer, type Body } from './answer.js';
 
 interface Stored {
@@ -35,6 +37,7 @@ interface Stored {
 const hashed = 0x2;
 const largestWeight = 0x7fffffff;
 const familyId = 0x1c;
+const connectionTableSize = 4096;
 
 const counterNames = [
   'connections',
@@ -84,10 +87,38 @@ export class FakeIpvs {
   busy = false;
   readonly #services = new Map<string, Stored>();
   readonly #family = new GenericFamily(familyId, familyVersion, messageAttributes, Command);
+  /** CONFIG_HZ */
+  ticksPerSecond = 250;
   #timeouts = { tcpSeconds: 900, tcpFinSeconds: 120, udpSeconds: 300 };
 
   /** `changed` is called before each change. */
   constructor(private readonly changed: (operation: IpvsOperation) => void) {}
+
+  /** /proc/net/ip_vs */
+  readonly tableFile: TableFile = fakeTableFile({
+    rows: () => this.#rows(),
+    connectionTableSize,
+    ticksPerSecond: () => this.ticksPerSecond,
+  });
+
+  #rows(): readonly FileRow[] {
+    return [...this.#services.values()].map(({ service, destinations }) => {
+      const of = virtualServerFrom(service);
+      const withConnections = [...destinations.values()].map((destination) => ({
+        ...destination,
+        connections: this.#activeConnections(destination, of),
+      }));
+      return { service, destinations: withConnections };
+    });
+  }
+
+  /** Moves all virtual servers by so many places in the order of the table, as additions and deletions of others do. */
+  rotate(places: number): void {
+    const entries = [...this.#services];
+    this.#services.clear();
+    for (const [key, stored] of [...entries.slice(-places), ...entries.slice(0, -places)])
+      this.#services.set(key, stored);
+  }
 
   /** The table as tests compare it. */
   tables(): readonly VirtualServerEntry<RealServerObservation>[] {
@@ -140,7 +171,7 @@ export class FakeIpvs {
   #info(): Answer {
     const body: Body = (writer) => {
       writer.u32(Command.setInfo | (familyVersion << 8));
-      writeAllAttributes(writer, infoAttributes, { version: 0x10201, connectionTableSize: 4096 });
+      writeAllAttributes(writer, infoAttributes, { version: 0x10201, connectionTableSize });
     };
     return { kind: 'message', type: familyId, body };
   }

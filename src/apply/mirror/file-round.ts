@@ -1,0 +1,188 @@
+import { Yielder } from '../../base/async.js';
+import { families } from '../../base/ip.js';
+import { RealServersDigest } from '../../kernel/ipvs/table-file/digest.js';
+import {
+  showsSettings,
+  type FilePersistence,
+  type FileSettings,
+  type TickRate,
+} from '../../kernel/ipvs/table-file/settings.js';
+import { readTableFile, type TableFile } from '../../kernel/ipvs/table-file/table-file.js';
+import {
+  addressOf,
+  keyOfLine,
+  type RealServerLine,
+  type TableVisitor,
+  type VirtualServerLine,
+} from '../../kernel/ipvs/table-file/table-parser.js';
+import {
+  sameVirtualServer,
+  virtualServerKey,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+} from '../../model/virtual-server.js';
+import type { ObservedVirtualServer } from '../state/observed-server.js';
+import { sameRealServers, tryReadVirtualServer, type VirtualServerSnapshot } from './kernel-reader.js';
+import { maximumTurnMilliseconds, type Findings, type RoundParts } from './round.js';
+
+/** A virtual server of which the file shows something else than what is known of it. */
+interface Suspect {
+  readonly identity: VirtualServerIdentity;
+  /** What the file shows of its persistence. */
+  readonly persistence?: FilePersistence | undefined;
+}
+
+/**
+ * One round of a resync by the kernel's table file. A difference is only a suspicion, because the file may pass over or repeat what
+ * changes meanwhile, and shows another form of some settings: netlink confirms each.
+ */
+export class FileRound implements TableVisitor {
+  readonly #digest = new RealServersDigest();
+  readonly #turns = new Yielder(maximumTurnMilliseconds);
+  /** How many virtual servers have each firewall mark. */
+  readonly #marks = new Map<number, number>();
+  #suspects: Suspect[] = [];
+  /** The virtual server whose lines are read, if kube-ipvs owns it. */
+  #known: ObservedVirtualServer | undefined;
+  #settings: FileSettings | undefined;
+
+  constructor(
+    private readonly parts: RoundParts,
+    private readonly rate: TickRate,
+    private readonly findings: Findings,
+  ) {}
+
+  /** Rejects with a TableFileError if the file cannot be used. */
+  async run(file: TableFile): Promise<void> {
+    await readTableFile(file, this, () => this.#confirm());
+    this.#endVirtualServer();
+    this.#suspectMissing();
+    for (const [mark, count] of this.#marks) this.#compareMark(mark, count);
+    await this.#confirm();
+  }
+
+  /** Compares virtual servers with netlink, which also tells what the file does not show. */
+  async compare(identities: Iterable<VirtualServerIdentity>): Promise<void> {
+    for (const identity of identities) this.#suspects.push({ identity });
+    await this.#confirm();
+  }
+
+  virtualServer(line: VirtualServerLine): void {
+    this.#endVirtualServer();
+    if (line.protocol === 'FWM') {
+      const [mark = 0] = line.words;
+      this.#marks.set(mark, (this.#marks.get(mark) ?? 0) + 1);
+      return;
+    }
+    const key = keyOfLine(line);
+    this.#known = this.parts.state.virtualServer(key);
+    if (this.#known === undefined) return this.#unknown(key, line.protocol, line);
+    this.findings.listed.add(this.#known.server.key);
+    this.#settings = line.settings;
+    this.#digest.reset();
+  }
+
+  realServer(line: RealServerLine): void {
+    if (this.#known !== undefined) this.#digest.add(line);
+  }
+
+  #endVirtualServer(): void {
+    const known = this.#known;
+    this.#known = undefined;
+    if (known === undefined || this.#settings === undefined) return;
+    const { server } = known;
+    if (showsSettings(this.#settings, server, this.rate) && this.#digest.value === known.digest) return;
+    this.#suspects.push({ identity: server.identity, persistence: this.#settings.persistence });
+  }
+
+  /** Nothing but its existence matters of a foreign virtual server. */
+  #unknown(
+    key: VirtualServerKey,
+    protocol: Exclude<VirtualServerLine['protocol'], 'FWM'>,
+    line: VirtualServerLine,
+  ): void {
+    const identity = { by: 'address', protocol, address: addressOf(line), port: line.port } as const;
+    const { foreign } = this.parts.state.virtualServers;
+    if (foreign.has(key) && !this.parts.isOurs(identity)) this.findings.foreign.set(key, identity);
+    else this.#suspects.push({ identity });
+  }
+
+  #suspectMissing(): void {
+    const { state } = this.parts;
+    const { listed, foreign } = this.findings;
+    for (const key of state.virtualServerKeys()) {
+      const known = listed.has(key) ? undefined : state.virtualServer(key);
+      if (known !== undefined) this.#suspects.push({ identity: known.server.identity });
+    }
+    for (const [key, identity] of state.virtualServers.foreign) {
+      if (foreign.has(key)) continue;
+      if (identity.by === 'address') this.#suspects.push({ identity });
+      else if (!this.#marks.has(identity.fwmark)) this.#marks.set(identity.fwmark, 0);
+    }
+  }
+
+  /** The file does not tell the family of a mark: as many virtual servers as are known count as those. */
+  #compareMark(fwmark: number, count: number): void {
+    const { foreign } = this.parts.state.virtualServers;
+    const identities = families.map((family) => ({ by: 'fwmark', fwmark, family }) as const);
+    const known = identities.filter((identity) => foreign.has(virtualServerKey(identity)));
+    if (known.length === count)
+      for (const identity of known) this.findings.foreign.set(virtualServerKey(identity), identity);
+    else for (const identity of identities) this.#suspects.push({ identity });
+  }
+
+  async #confirm(): Promise<void> {
+    await this.#turns.yieldIfDue();
+    const suspects = this.#suspects;
+    this.#suspects = [];
+    for (const suspect of suspects) {
+      await this.#read(suspect);
+      await this.#turns.yieldIfDue();
+    }
+  }
+
+  async #read({ identity, persistence: shown }: Suspect): Promise<void> {
+    const { ipvs, state, onUnreadable } = this.parts;
+    const key = virtualServerKey(identity);
+    const revision = state.virtualServers.revision(key);
+    const found = await tryReadVirtualServer(ipvs, identity, onUnreadable);
+    if (found === 'unreadable') return this.#unreadable(key, identity);
+    const seconds = found?.server.persistence?.seconds;
+    if (shown !== undefined && seconds !== undefined) this.rate.learn(shown, seconds);
+    if (found === undefined) this.#absent(key, identity, revision);
+    else this.#present(key, found, revision);
+  }
+
+  /** A foreign virtual server stays known, as it exists. */
+  #unreadable(key: VirtualServerKey, identity: VirtualServerIdentity): void {
+    const isForeign = this.parts.state.virtualServers.foreign.has(key);
+    if (isForeign) this.findings.foreign.set(key, identity);
+  }
+
+  #absent(key: VirtualServerKey, identity: VirtualServerIdentity, revision: number): void {
+    const { virtualServers } = this.parts.state;
+    if (virtualServers.observed(key) === undefined) return;
+    virtualServers.read(identity, undefined, { isAdopted: true, revision });
+    this.findings.drifted.add(key);
+  }
+
+  #present(key: VirtualServerKey, found: VirtualServerSnapshot, revision: number): void {
+    const { virtualServers } = this.parts.state;
+    const { listed, foreign, drifted } = this.findings;
+    const known = virtualServers.observed(key);
+    const { identity } = found.server;
+    if (known === undefined && !this.#isOurs(key, identity)) return void foreign.set(key, identity);
+    listed.add(key);
+    const isKnown =
+      known !== undefined &&
+      sameVirtualServer(known.server, found.server) &&
+      sameRealServers(known.realServers, found.realServers);
+    if (isKnown) return;
+    virtualServers.read(identity, found, { isAdopted: true, revision });
+    drifted.add(key);
+  }
+
+  #isOurs(key: VirtualServerKey, identity: VirtualServerIdentity): boolean {
+    return this.parts.state.virtualServers.mayBeOurs(key) || this.parts.isOurs(identity);
+  }
+}
