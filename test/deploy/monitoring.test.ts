@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { catalogue } from '../../src/daemon/metrics/catalogue.js';
-import { Metrics } from '../../src/daemon/metrics/registry.js';
+import { Metrics, pageText } from '../../src/daemon/metrics/registry.js';
 import { readKustomization } from '../support/kustomization.js';
 
 const folder = fileURLToPath(new URL('../../../deploy/monitoring', import.meta.url));
@@ -42,7 +42,7 @@ const definitions = Object.values(catalogue);
 
 /** The series on the metrics page, by the names that queries use. */
 const onThePage = async (): Promise<ReadonlySet<string>> => {
-  const { text } = await new Metrics({ version: '0.0.0' }).page();
+  const text = await pageText(await new Metrics({ version: '0.0.0' }).page());
   const typed = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].flatMap(([, name = '', type]) =>
     type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
   );

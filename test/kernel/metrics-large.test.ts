@@ -7,6 +7,7 @@ import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { Service } from '../../src/model/service.js';
 import { until } from '../support/eventually.js';
 import { ready, service, slice } from '../support/objects.js';
+import { pageText } from '../../src/daemon/metrics/registry.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
 
 // The page of a node with 10,000 Services.
@@ -50,18 +51,35 @@ const turnsDuring = async (work: () => Promise<unknown>): Promise<number> => {
   return turns;
 };
 
+const readPage = async (): Promise<string> => pageText(await daemon.metrics.page());
+
 test('it has 500 Services, says how many it left out, and uses no socket of the proxy', async (context) => {
   const messages = daemon.messages();
   const first = performance.now();
-  const turns = await turnsDuring(() => daemon.metrics.page());
+  const turns = await turnsDuring(readPage);
   await until('what was read of the kernel is old', () => performance.now() > first + 2_000);
-  const turnsAgain = await turnsDuring(() => daemon.metrics.page());
+  const turnsAgain = await turnsDuring(readPage);
   context.diagnostic(`the first page was made in ${turns} turns, the second in ${turnsAgain}`);
-  const { text } = await daemon.metrics.page();
+  const text = await readPage();
   assert.equal(text.match(/^kube_ipvs_service_connections_total\{/gm)?.length, 500);
   assert.match(text, new RegExp(`^kube_ipvs_service_ports_left_out ${count - 500}$`, 'm'));
   assert.match(text, new RegExp(`^kube_ipvs_virtual_servers ${count}$`, 'm'));
   assert.match(text, new RegExp(`^kube_ipvs_real_servers ${count}$`, 'm'));
   assert.equal(daemon.messages(), messages);
   assert.ok(turnsAgain >= 10, `the page was made in ${turnsAgain} turns of the event loop`);
+});
+
+test('a page with the series of all 10,000 Services is made in many turns', async (context) => {
+  const { settings } = daemon;
+  settings.replace({ ...settings.now, perServiceMetrics: { enabled: true, maximum: count } });
+  const first = performance.now();
+  await until('what was read of the kernel is old', () => performance.now() > first + 2_000);
+  let text = '';
+  const turns = await turnsDuring(async () => {
+    text = await readPage();
+  });
+  assert.equal(text.match(/^kube_ipvs_service_connections_total\{/gm)?.length, count);
+  assert.equal(text.match(/^kube_ipvs_service_bytes_total\{/gm)?.length, 2 * count);
+  context.diagnostic(`${text.length} characters in ${turns} turns`);
+  assert.ok(turns >= 30, `the page was made in ${turns} turns of the event loop`);
 });

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { sourceMetrics, trafficMetrics, workMetrics } from '../../src/daemon/metrics/catalogue.js';
 import type { MetricDefinition } from '../../src/daemon/metrics/metric-definition.js';
 import { componentMetrics, kubeProxyMetrics } from '../../src/daemon/metrics/kube-proxy-metrics.js';
-import { Metrics } from '../../src/daemon/metrics/registry.js';
+import { Metrics, pageText } from '../../src/daemon/metrics/registry.js';
 
 // The tables of docs/metrics.md are generated from the code: node build/test/support/metrics-document.js writes them.
 
@@ -25,7 +25,7 @@ const definitionTable = (definitions: readonly MetricDefinition[]): string =>
 
 /** The metrics of the process as the page has them. */
 const processTable = async (): Promise<string> => {
-  const { text } = await new Metrics({ version: '0.0.0' }).page();
+  const text = await pageText(await new Metrics({ version: '0.0.0' }).page());
   const types = new Map(
     [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type = '']) => [name, type]),
   );

@@ -75,6 +75,12 @@ export const workMetrics = {
     labels: ['object'],
     help: 'Refused objects (virtual-server, address, packet-rule) that are retried only at the next resync or when they change.',
   },
+  resyncs: {
+    name: 'kube_ipvs_resyncs_total',
+    type: 'counter',
+    labels: ['source'],
+    help: 'Resyncs by how they read the IPVS table: file (/proc/net/ip_vs) or netlink.',
+  },
   drift: {
     name: 'kube_ipvs_drift_repaired_total',
     type: 'counter',

@@ -1,9 +1,11 @@
 import { countByProtocol } from '../../apply/drain/drain-counters.js';
 import type { DriftCounters } from '../../apply/counters/drift-counters.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
+import type { Resync } from '../../apply/mirror/resync.js';
 import type { OperationCounters } from '../../apply/counters/operation-counters.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
+import { CounterMap } from '../../base/collections/counter-map.js';
 import type { Family } from '../../base/ip.js';
 import { protocols, type Protocol } from '../../base/protocol.js';
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
@@ -27,6 +29,7 @@ export interface DaemonSampleParts {
   readonly counters: Pick<OperationCounters, 'counts'>;
   readonly drift: Pick<DriftCounters, 'counts'>;
   readonly staleFlows: Pick<StaleFlows, 'counts'>;
+  readonly resync: Pick<Resync, 'counts'>;
 }
 
 const unlabelled = (metric: MetricKey, value: number): Sample => ({ metric, value });
@@ -42,12 +45,17 @@ function* shortages({ desired, families }: DaemonSampleParts): Iterable<Sample> 
 }
 
 function* operations({ counters }: DaemonSampleParts): Iterable<Sample> {
+  const failures = new CounterMap<string>();
   for (const { kind: operation, outcome, count } of counters.counts()) {
-    const failed = outcome !== 'applied' && outcome !== 'unknown';
-    const labels = { operation, outcome: failed ? 'failed' : outcome };
-    yield { metric: 'operations', labels, value: count };
-    if (failed) yield { metric: 'operationFailures', labels: { operation, errno: outcome }, value: count };
+    if (outcome === 'applied' || outcome === 'unknown')
+      yield { metric: 'operations', labels: { operation, outcome }, value: count };
+    else {
+      failures.add(operation, count);
+      yield { metric: 'operationFailures', labels: { operation, errno: outcome }, value: count };
+    }
   }
+  for (const operation of failures.keys())
+    yield { metric: 'operations', labels: { operation, outcome: 'failed' }, value: failures.get(operation) };
 }
 
 function* refusedOperations({ reconciler }: DaemonSampleParts): Iterable<Sample> {
@@ -89,6 +97,8 @@ export function* daemonSamples(parts: DaemonSampleParts): Iterable<Sample> {
     yield { metric: 'nodeQuestions', labels: { answer: result }, value };
   for (const { object, drift: kind, count } of drift.counts)
     yield { metric: 'drift', labels: { object, drift: kind }, value: count };
+  for (const [source, value] of Object.entries(parts.resync.counts))
+    yield { metric: 'resyncs', labels: { source }, value };
   const { virtualServers, realServers, addresses, elements } = observed.sizes();
   yield unlabelled('services', desired.serviceCount);
   yield unlabelled('virtualServers', virtualServers);

@@ -5,17 +5,35 @@ import type { StoreObserver } from '../../watch/store/cluster-store.js';
 import type { RequestObserver } from '../../watch/api/api-client.js';
 import type { SyncObserver } from '../sync/sync-observer.js';
 import { catalogue, type MetricKey, type Sample } from './catalogue.js';
+import { metricLines } from './exposition.js';
 import type { MetricDefinition } from './metric-definition.js';
 import { ProgrammingLatency } from './programming-latency.js';
 
 /** The response to GET /metrics. */
 export interface Page {
   readonly contentType: string;
-  readonly text: string;
+  /** Made as they are read, with turns of the event loop between them. */
+  readonly chunks: AsyncIterable<string>;
 }
 
-/** Returns values for a page. It may take long, but must yield to the event loop. */
+/** All of a page. */
+export const pageText = async ({ chunks }: Page): Promise<string> => {
+  let text = '';
+  for await (const chunk of chunks) text += chunk;
+  return text;
+};
+
+/** Returns values for a page: each series once. It may take long, but must yield to the event loop. */
 export type SampleSource = () => Iterable<Sample> | Promise<Iterable<Sample>>;
+
+/** So many samples that they are made one by one, when the page has come to their metric. */
+export interface SampleTable {
+  readonly metrics: readonly MetricKey[];
+  samplesOf(metric: MetricKey): Iterable<Sample>;
+}
+
+/** As SampleSource. */
+export type SampleTableSource = () => Promise<SampleTable>;
 
 export interface MetricsOptions {
   readonly version: string;
@@ -56,8 +74,20 @@ const instrumentOf = (definition: MetricDefinition, registry: Registry): Instrum
 /** The sampling interval of the event loop delay, milliseconds: each sample wakes the process. */
 const eventLoopSampling = 20;
 
-/** How long each metric of a page may block the event loop. */
+/** How long making a page may block the event loop. */
 const maximumBlockingMilliseconds = 2;
+
+/** A part is seldom more than a line. */
+const partsPerClockCheck = 16;
+
+const chunkLength = 64 << 10;
+
+/** What the sources returned for one page. */
+type Samples = ReadonlyMap<MetricKey, readonly (() => Iterable<Sample>)[]>;
+
+function* concatenated<T>(lists: Iterable<() => Iterable<T>>): Iterable<T> {
+  for (const list of lists) yield* list();
+}
 
 const ourNames: ReadonlySet<string> = new Set(Object.values(catalogue).map(({ name }) => name));
 
@@ -68,6 +98,7 @@ export class Metrics implements SyncObserver, StoreObserver {
   readonly #registry = new Registry();
   readonly #instruments: Readonly<Record<MetricKey, Instrument>>;
   readonly #sources: SampleSource[] = [];
+  readonly #tables: SampleTableSource[] = [];
   /** The metrics that a source has returned. */
   readonly #collected = new Set<MetricKey>();
   readonly #families: readonly Family[];
@@ -76,7 +107,7 @@ export class Metrics implements SyncObserver, StoreObserver {
   // Tens of thousands of events may arrive at once: they are only counted here, and become values when a page is made.
   readonly #events = { services: 0, endpointSlices: 0, pendingEndpointSlices: 0 };
   #queuedAt: number | undefined;
-  #page: Promise<Page> | undefined;
+  #collecting: Promise<Samples> | undefined;
 
   constructor({ version, families = allFamilies, featureGates = [], processMetrics = true }: MetricsOptions) {
     this.#families = families;
@@ -116,48 +147,78 @@ export class Metrics implements SyncObserver, StoreObserver {
     this.#sources.push(source);
   }
 
-  /** The page in the text format 0.0.4. Requests that arrive while it is made share it. */
-  page(): Promise<Page> {
-    this.#page ??= this.#makePage().finally(() => (this.#page = undefined));
-    return this.#page;
+  /** The same for many samples. */
+  addTable(source: SampleTableSource): void {
+    this.#tables.push(source);
   }
 
-  async #makePage(): Promise<Page> {
-    const samples = await this.#samples();
-    const yielder = new Yielder(maximumBlockingMilliseconds);
-    const texts: string[] = [];
-    for (const [key, { name }] of Object.entries(catalogue) as [MetricKey, MetricDefinition][]) {
-      this.#replace(key, samples.get(key));
-      texts.push(await this.#registry.getSingleMetricAsString(name));
-      await yielder.yieldIfDue();
-    }
-    for (const { name } of this.#registry.getMetricsAsArray())
-      if (!ourNames.has(name)) texts.push(await this.#registry.getSingleMetricAsString(name));
-    return { contentType: this.#registry.contentType, text: `${texts.join('\n\n')}\n` };
+  /** The page in the text format 0.0.4. Requests that arrive while its samples are collected share them. */
+  async page(): Promise<Page> {
+    this.#collecting ??= this.#collect().finally(() => (this.#collecting = undefined));
+    const samples = await this.#collecting;
+    return { contentType: this.#registry.contentType, chunks: this.#chunks(samples) };
   }
 
-  async #samples(): Promise<ReadonlyMap<MetricKey, readonly Sample[]>> {
-    const samples = new Map<MetricKey, Sample[]>();
-    for (const source of this.#sources) {
-      try {
-        for (const sample of await source()) {
-          const others = samples.get(sample.metric);
-          if (others === undefined) samples.set(sample.metric, [sample]);
-          else others.push(sample);
-        }
-      } catch {
-        this.#add('scrapeFailures', {}, 1);
+  async *#chunks(samples: Samples): AsyncIterable<string> {
+    const turns = new Yielder(maximumBlockingMilliseconds, partsPerClockCheck);
+    let chunk = '';
+    for (const part of this.#parts(samples)) {
+      chunk += typeof part === 'string' ? part : await part;
+      if (chunk.length >= chunkLength) {
+        yield chunk;
+        chunk = '';
       }
+      await turns.yieldIfDue();
     }
-    return samples;
+    yield chunk;
   }
 
-  #replace(key: MetricKey, samples: readonly Sample[] | undefined): void {
-    const instrument = this.#instruments[key];
-    if (instrument instanceof Histogram) return;
-    if (samples !== undefined) this.#collected.add(key);
-    if (this.#collected.has(key)) instrument.reset();
-    for (const { labels = {}, value } of samples ?? []) instrument.inc(labels, value);
+  /** Lines, and whole metrics of prom-client. */
+  *#parts(samples: Samples): Iterable<string | Promise<string>> {
+    let separator = '';
+    for (const [key, definition] of Object.entries(catalogue) as [MetricKey, MetricDefinition][]) {
+      yield separator;
+      separator = '\n';
+      if (this.#collected.has(key)) yield* metricLines(definition, concatenated(samples.get(key) ?? []));
+      else yield this.#textOf(definition.name);
+    }
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      if (ourNames.has(name)) continue;
+      yield separator;
+      yield this.#textOf(name);
+    }
+  }
+
+  async #textOf(name: string): Promise<string> {
+    return `${await this.#registry.getSingleMetricAsString(name)}\n`;
+  }
+
+  async #collect(): Promise<Samples> {
+    const found = new Map<MetricKey, (() => Iterable<Sample>)[]>();
+    const add = (metric: MetricKey, samples: () => Iterable<Sample>): void => {
+      this.#collected.add(metric);
+      const others = found.get(metric);
+      if (others === undefined) found.set(metric, [samples]);
+      else others.push(samples);
+    };
+    for (const source of this.#sources)
+      await this.#countFailures(async () => {
+        for (const sample of await source()) add(sample.metric, () => [sample]);
+      });
+    for (const source of this.#tables)
+      await this.#countFailures(async () => {
+        const table = await source();
+        for (const metric of table.metrics) add(metric, () => table.samplesOf(metric));
+      });
+    return found;
+  }
+
+  async #countFailures(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch {
+      this.#add('scrapeFailures', {}, 1);
+    }
   }
 
   *#changes(): Iterable<Sample> {

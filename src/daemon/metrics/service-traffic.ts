@@ -2,7 +2,8 @@ import { Yielder } from '../../base/async.js';
 import type { Protocol } from '../../base/protocol.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { Statistics, VirtualServerKey } from '../../model/virtual-server.js';
-import type { Sample } from './catalogue.js';
+import type { MetricKey, Sample } from './catalogue.js';
+import type { SampleTable } from './registry.js';
 
 /** A port of a Service: each has its own series. */
 export interface ServicePortName {
@@ -57,6 +58,7 @@ const cacheMilliseconds = 1_000;
 
 /** How long this may block the event loop. */
 const maximumBlockingMilliseconds = 2;
+const portsPerClockCheck = 16;
 
 const idOf = ({ service, port, protocol }: ServicePortName): string => `${service} ${protocol} ${port}`;
 const totalsOf = (statistics: Statistics): Totals => totalNames.map((name) => Number(statistics[name]));
@@ -80,30 +82,74 @@ const busiest = (
 /** A counter that decreased was reset. */
 const growth = (before: number, now: number): number => (now >= before ? now - before : now);
 
-function* samplesOf({ name, totals }: Series, { servers }: PortStatistics): Iterable<Sample> {
-  const [namespace = '', service = ''] = name.service.split('/');
-  const labels = {
-    service_namespace: namespace,
-    service_name: service,
-    service_port: String(name.port),
-    protocol: name.protocol,
-  };
-  const into = { ...labels, direction: 'in' };
-  const out = { ...labels, direction: 'out' };
-  const [connections = 0, inPackets = 0, outPackets = 0, inBytes = 0, outBytes = 0] = totals;
-  yield { metric: 'serviceConnections', labels, value: connections };
-  yield { metric: 'servicePackets', labels: into, value: inPackets };
-  yield { metric: 'servicePackets', labels: out, value: outPackets };
-  yield { metric: 'serviceBytes', labels: into, value: inBytes };
-  yield { metric: 'serviceBytes', labels: out, value: outBytes };
-  const [connectionRate = 0, inPacketRate = 0, outPacketRate = 0, inByteRate = 0, outByteRate = 0] =
-    rateNames.map((rate) => servers.reduce((sum, { statistics }) => sum + Number(statistics[rate]), 0));
-  yield { metric: 'serviceConnectionRate', labels, value: connectionRate };
-  yield { metric: 'servicePacketRate', labels: into, value: inPacketRate };
-  yield { metric: 'servicePacketRate', labels: out, value: outPacketRate };
-  yield { metric: 'serviceByteRate', labels: into, value: inByteRate };
-  yield { metric: 'serviceByteRate', labels: out, value: outByteRate };
+/** What one port shows: its totals and its rates, in the order of their names. */
+interface Row {
+  readonly name: ServicePortName;
+  readonly values: Float64Array;
 }
+
+/** By metric: the values of a row, with their direction. */
+const columns = {
+  serviceConnections: [[0, undefined]],
+  servicePackets: [
+    [1, 'in'],
+    [2, 'out'],
+  ],
+  serviceBytes: [
+    [3, 'in'],
+    [4, 'out'],
+  ],
+  serviceConnectionRate: [[5, undefined]],
+  servicePacketRate: [
+    [6, 'in'],
+    [7, 'out'],
+  ],
+  serviceByteRate: [
+    [8, 'in'],
+    [9, 'out'],
+  ],
+} as const satisfies { readonly [Key in MetricKey]?: readonly (readonly [number, string | undefined])[] };
+
+type ColumnKey = keyof typeof columns;
+const columnKeys = Object.keys(columns) as readonly ColumnKey[];
+const isColumn = (metric: MetricKey): metric is ColumnKey => metric in columns;
+
+const rowOf = ({ name, totals }: Series, { servers }: PortStatistics): Row => {
+  const rates = rateNames.map((rate) =>
+    servers.reduce((sum, { statistics }) => sum + Number(statistics[rate]), 0),
+  );
+  return { name, values: Float64Array.from([...totals, ...rates]) };
+};
+
+/** The rows of one read of the kernel. */
+class TrafficTable implements SampleTable {
+  readonly metrics = ['servicePortsLeftOut', ...columnKeys] as const;
+
+  constructor(
+    private readonly rows: readonly Row[],
+    private readonly leftOut: number,
+  ) {}
+
+  *samplesOf(metric: MetricKey): Iterable<Sample> {
+    if (metric === 'servicePortsLeftOut') yield { metric, value: this.leftOut };
+    if (!isColumn(metric)) return;
+    for (const { name, values } of this.rows) {
+      const [namespace = '', service = ''] = name.service.split('/');
+      for (const [index, direction] of columns[metric]) {
+        const labels = {
+          service_namespace: namespace,
+          service_name: service,
+          service_port: String(name.port),
+          protocol: name.protocol,
+          ...(direction !== undefined && { direction }),
+        };
+        yield { metric, labels, value: values[index] ?? 0 };
+      }
+    }
+  }
+}
+
+const noTraffic: SampleTable = { metrics: [], samplesOf: () => [] };
 
 /**
  * The kernel's statistics by port of a Service. A port has one series that never decreases, even if it has several
@@ -112,7 +158,7 @@ function* samplesOf({ name, totals }: Series, { servers }: PortStatistics): Iter
  */
 export class ServiceTraffic {
   readonly #series = new Map<string, Series>();
-  #last: { readonly at: number; readonly samples: Promise<readonly Sample[]> } | undefined;
+  #last: { readonly at: number; readonly table: Promise<SampleTable> } | undefined;
   readonly #now: () => number;
 
   constructor(private readonly parts: ServiceTrafficParts) {
@@ -120,39 +166,39 @@ export class ServiceTraffic {
   }
 
   /** Reads the kernel, unless the last result is recent. */
-  samples(): Promise<readonly Sample[]> {
+  table(): Promise<SampleTable> {
     const { enabled, maximum } = this.parts.settings();
     if (!enabled) {
       this.#series.clear();
-      return Promise.resolve([]);
+      return Promise.resolve(noTraffic);
     }
     if (this.#last === undefined || this.#now() - this.#last.at >= cacheMilliseconds) {
-      this.#last = { at: this.#now(), samples: this.#collect(maximum) };
+      this.#last = { at: this.#now(), table: this.#collect(maximum) };
       // A failure is not reused.
-      this.#last.samples.catch(() => (this.#last = undefined));
+      this.#last.table.catch(() => (this.#last = undefined));
     }
-    return this.#last.samples;
+    return this.#last.table;
   }
 
-  async #collect(maximum: number): Promise<readonly Sample[]> {
+  async #collect(maximum: number): Promise<SampleTable> {
     const found = await this.#readByPort();
-    this.#selectSeries(found, maximum);
-    const samples: Sample[] = [{ metric: 'servicePortsLeftOut', value: found.size - this.#series.size }];
-    const yielder = new Yielder(maximumBlockingMilliseconds);
+    await this.#selectSeries(found, maximum);
+    const rows: Row[] = [];
+    const yielder = new Yielder(maximumBlockingMilliseconds, portsPerClockCheck);
     for (const [id, series] of this.#series) {
       await yielder.yieldIfDue();
       const port = found.get(id);
       if (port === undefined) continue;
       this.#add(series, port);
-      for (const sample of samplesOf(series, port)) samples.push(sample);
+      rows.push(rowOf(series, port));
     }
-    return samples;
+    return new TrafficTable(rows, found.size - this.#series.size);
   }
 
   async #readByPort(): Promise<ReadonlyMap<string, PortStatistics>> {
     const found = new Map<string, PortStatistics>();
     const servers = await this.parts.read();
-    const yielder = new Yielder(maximumBlockingMilliseconds);
+    const yielder = new Yielder(maximumBlockingMilliseconds, portsPerClockCheck);
     for (const server of servers) {
       await yielder.yieldIfDue();
       const name = this.parts.portOf(server.key);
@@ -166,13 +212,18 @@ export class ServiceTraffic {
   }
 
   /** Drops the series of ports that no longer exist, and selects other ports instead. */
-  #selectSeries(found: ReadonlyMap<string, PortStatistics>, maximum: number): void {
-    for (const [id, series] of this.#series)
+  async #selectSeries(found: ReadonlyMap<string, PortStatistics>, maximum: number): Promise<void> {
+    const yielder = new Yielder(maximumBlockingMilliseconds, portsPerClockCheck);
+    for (const [id, series] of this.#series) {
+      await yielder.yieldIfDue();
       if (!found.has(id) && !this.#isServed(series)) this.#series.delete(id);
+    }
     for (const id of [...this.#series.keys()].slice(maximum)) this.#series.delete(id);
     const free = maximum - this.#series.size;
-    for (const [id, name] of busiest(found, this.#series, free))
+    for (const [id, name] of busiest(found, this.#series, free)) {
+      await yielder.yieldIfDue();
       this.#series.set(id, { name, totals: totalNames.map(() => 0), lastTotals: new Map() });
+    }
   }
 
   /** A dump may miss a virtual server that exists. */

@@ -68,6 +68,6 @@ export const startMetrics = ({
   metrics.addSource(() => sourceSamples(source));
   metrics.addSource(() => eventSamples(events.counts));
   metrics.addSource(() => [{ metric: 'blockingFilters', value: forwardPolicy.blocking }]);
-  metrics.addSource(() => traffic.samples());
+  metrics.addTable(() => traffic.table());
   return { [Symbol.dispose]: () => ipvs?.close() };
 };

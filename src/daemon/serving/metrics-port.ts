@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { Readable } from 'node:stream';
 import { version } from '../../base/version.js';
 import { gateEnabled } from '../../config/feature-gates.js';
 import { kubeProxyDocument } from '../../config/configuration-document.js';
@@ -11,7 +12,7 @@ import { profilingPages } from './profiling.js';
 
 /** Renders `/metrics`. */
 export interface MetricsPage {
-  page(): Promise<{ readonly contentType: string; readonly text: string }>;
+  page(): Promise<{ readonly contentType: string; readonly chunks: AsyncIterable<string> }>;
 }
 
 export interface MetricsPortParts {
@@ -54,8 +55,8 @@ const pingPages = (): Pages => {
 
 const proxyPages = ({ metrics, settings }: MetricsPortParts): Pages => ({
   '/metrics': async () => {
-    const { contentType, text } = await metrics.page();
-    return { status: 200, headers: { 'Content-Type': contentType }, body: text };
+    const { contentType, chunks } = await metrics.page();
+    return { status: 200, headers: { 'Content-Type': contentType }, body: Readable.from(chunks) };
   },
   '/proxyMode': () => textResponse('ipvs'),
   '/configz': () =>

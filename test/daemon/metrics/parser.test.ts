@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { before, test } from 'node:test';
 import { catalogue } from '../../../src/daemon/metrics/catalogue.js';
-import { Metrics } from '../../../src/daemon/metrics/registry.js';
+import { Metrics, pageText } from '../../../src/daemon/metrics/registry.js';
 
 // The parser of Prometheus' own Python library reads the page, and rules like promtool's hold.
 
@@ -55,7 +55,7 @@ const fullPage = async (): Promise<string> => {
         value: 12_345_678_901,
       })),
   );
-  return (await metrics.page()).text;
+  return pageText(await metrics.page());
 };
 
 before(() => {
@@ -70,7 +70,7 @@ test('the parser finds every metric with its type, and labels as they were', asy
     assert.equal(family?.type, type, name);
     assert.equal(family.help, help);
     if (type === 'histogram') continue;
-    const sample = family.samples.find(([, found]) => labels.every((label) => found[label] === awkward));
+    const sample = family.samples.findLast(([, found]) => labels.every((label) => found[label] === awkward));
     assert.equal(sample?.[2], 12_345_678_901, name);
   }
 });

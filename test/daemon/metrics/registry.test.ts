@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Metrics } from '../../../src/daemon/metrics/registry.js';
+import { Metrics, pageText } from '../../../src/daemon/metrics/registry.js';
 import { slice, ready, service } from '../../support/objects.js';
 
 const metricsFor = (): Metrics => new Metrics({ version: '1.2.3', processMetrics: false });
 
 /** The lines of a metric, without HELP and TYPE. */
 const linesOf = async (metrics: Metrics, name: string): Promise<readonly string[]> =>
-  (await metrics.page()).text.split('\n').filter((line) => new RegExp(`^${name}[ {_]`).test(line));
+  (await pageText(await metrics.page())).split('\n').filter((line) => new RegExp(`^${name}[ {_]`).test(line));
 
 const exponential = Array.from({ length: 15 }, (_, exponent) => String(0.001 * 2 ** exponent));
 const whole = (first: number, last: number, step: number): readonly string[] =>
@@ -91,7 +91,9 @@ test('every metric of kube-proxy has its name, type, labels and buckets', async 
     featureGates: [{ name: 'AllAlpha', stage: 'ALPHA', enabled: false }],
   });
   everythingHappens(metrics);
-  const { text, contentType } = await metrics.page();
+  const page = await metrics.page();
+  const { contentType } = page;
+  const text = await pageText(page);
   const lines = text.split('\n');
   assert.equal(contentType, 'text/plain; version=0.0.4; charset=utf-8');
   for (const [name, type, labels, buckets] of ofKubeProxy) {
@@ -172,4 +174,32 @@ test('what a source no longer gives is no longer on the page; one that fails tak
   assert.deepEqual(await linesOf(metrics, 'kube_ipvs_services'), ['kube_ipvs_services 3']);
   const failures = 'kube_ipvs_scrape_failures_total';
   assert.deepEqual(await linesOf(metrics, failures), [`${failures} 3`]);
+});
+
+test('a table gives its samples by metric, after those of sources', async () => {
+  const metrics = metricsFor();
+  const asked: string[] = [];
+  metrics.addSource(() => [{ metric: 'lists', labels: { resource: 'a' }, value: 1 }]);
+  metrics.addTable(async () => ({
+    metrics: ['lists', 'serviceConnections', 'servicePortsLeftOut'],
+    *samplesOf(metric) {
+      asked.push(metric);
+      if (metric !== 'servicePortsLeftOut') yield { metric, labels: { resource: 'a "b"\\\n' }, value: 2 };
+    },
+  }));
+  metrics.addTable(async () => {
+    throw new Error('the kernel is gone');
+  });
+  const [page, other] = await Promise.all([metrics.page(), metrics.page()]);
+  const text = await pageText(page);
+  assert.deepEqual(asked, ['serviceConnections', 'servicePortsLeftOut', 'lists']);
+  assert.equal(await pageText(other), text);
+  const lines = text.split('\n').filter((line) => /^kube_ipvs_(watch_lists|service_)/.test(line));
+  assert.deepEqual(lines, [
+    'kube_ipvs_service_connections_total{resource="a \\"b\\"\\\\\\n"} 2',
+    'kube_ipvs_service_ports_left_out 0',
+    'kube_ipvs_watch_lists_total{resource="a"} 1',
+    'kube_ipvs_watch_lists_total{resource="a \\"b\\"\\\\\\n"} 2',
+  ]);
+  assert.match(text, /^kube_ipvs_scrape_failures_total 1$/m);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Sample } from '../../../src/daemon/metrics/catalogue.js';
 import { ServiceTraffic, type VirtualServerStatistics } from '../../../src/daemon/metrics/service-traffic.js';
 import { serviceKey } from '../../../src/model/service.js';
 import { virtualServerKey, type VirtualServerKey } from '../../../src/model/virtual-server.js';
@@ -25,6 +26,11 @@ const statistics = (key: VirtualServerKey, connections: number, rate = 0): Virtu
   },
 });
 
+const samplesOf = async (traffic: ServiceTraffic): Promise<readonly Sample[]> => {
+  const table = await traffic.table();
+  return table.metrics.flatMap((metric) => [...table.samplesOf(metric)]);
+};
+
 /** A kernel whose virtual servers belong to Services by their addresses. */
 const setUp = (owners: Readonly<Record<string, string>>, maximum = 10) => {
   const state = { enabled: true, maximum, kernel: [] as VirtualServerStatistics[], reads: 0, now: 0 };
@@ -44,9 +50,8 @@ const setUp = (owners: Readonly<Record<string, string>>, maximum = 10) => {
   /** By `name metric direction`, of those that are not 0. */
   const read = async (): Promise<Readonly<Record<string, number>>> => {
     state.now += 1_000;
-    const samples = await traffic.samples();
     return Object.fromEntries(
-      samples
+      (await samplesOf(traffic))
         .filter(({ value }) => value !== 0)
         .map(({ metric, labels, value }) => [
           [labels?.['service_name'], metric, labels?.['direction']].filter(Boolean).join(' '),
@@ -73,7 +78,7 @@ test('a port served on several addresses has one sum', async () => {
     'web serviceConnectionRate': 5,
     'web serviceByteRate out': 25,
   });
-  const [, first] = await traffic.samples();
+  const [, first] = await samplesOf(traffic);
   assert.deepEqual(first?.labels, {
     service_namespace: 'app',
     service_name: 'web',
@@ -130,8 +135,8 @@ test('of more ports than allowed the busiest have series, and keep them until th
 test('the kernel is asked once a second at most, and not at all where they are turned off', async () => {
   const { state, read, traffic } = setUp({ '10.96.0.1': 'web' });
   state.kernel = [statistics(at('10.96.0.1'), 1)];
-  await Promise.all([traffic.samples(), traffic.samples()]);
-  await traffic.samples();
+  await Promise.all([traffic.table(), traffic.table()]);
+  await traffic.table();
   assert.equal(state.reads, 1);
   await read();
   assert.equal(state.reads, 2);
