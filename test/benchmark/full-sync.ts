@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import { limitSemiSpaceGrowth, omitMaglev, preferMemory } from '../../src/base/v8-memory.js';
 import type { VipBinding } from '../../src/model/vip-binding.js';
-import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
+import {
+  startInProcessWith,
+  type InProcessDaemon,
+  type InProcessOptions,
+} from '../support/in-process-daemon.js';
 import { serviceOf, sliceOf } from './cluster.js';
+import { loopDelayDuring, type LoopDelay } from './loop-delay.js';
 
 export interface FullSync {
   readonly daemon: InProcessDaemon;
   /** From the complete lists in the store to the complete kernel table. */
   readonly fullSyncSeconds: number;
+  readonly fullSyncDelay: LoopDelay;
   readonly residentMegabytes: number;
 }
 
@@ -16,6 +22,7 @@ export const fullSync = async (
   services: number,
   endpoints: number,
   vipBinding: VipBinding,
+  options: InProcessOptions = {},
 ): Promise<FullSync> => {
   omitMaglev();
   limitSemiSpaceGrowth();
@@ -24,19 +31,23 @@ export const fullSync = async (
   const sliceMap = new Map(
     indexes.map((index) => sliceOf(index, endpoints)).map((value) => [value.key, value]),
   );
-  const daemon = await startInProcess('--ipvs-sync-period=1h');
+  const daemon = await startInProcessWith(options, '--ipvs-sync-period=1h');
   daemon.settings.replace({ ...daemon.settings.now, vipBinding });
   const { store, syncLoop } = daemon.wired;
-  const started = performance.now();
-  const first = syncLoop.start();
-  store.replace('services', serviceMap);
-  store.replace('endpointSlices', sliceMap);
-  const report = await first;
-  const fullSyncSeconds = (performance.now() - started) / 1e3;
-  // A virtual server, its real servers, a binding, and two elements of packet rules.
-  assert.deepEqual(report, { applied: services * (endpoints + 4), failed: 0 });
+  let fullSyncSeconds = 0;
+  const fullSyncDelay = await loopDelayDuring(async () => {
+    const started = performance.now();
+    const first = syncLoop.start();
+    store.replace('services', serviceMap);
+    store.replace('endpointSlices', sliceMap);
+    const report = await first;
+    fullSyncSeconds = (performance.now() - started) / 1e3;
+    // A virtual server, its real servers, a binding, and two elements of packet rules.
+    assert.deepEqual(report, { applied: services * (endpoints + 4), failed: 0 });
+  });
   // As the daemon does after its first full sync. V8 gives back the pages that it keeps in reserve seconds later.
   preferMemory();
   await new Promise((resolve) => setTimeout(resolve, 12_000));
-  return { daemon, fullSyncSeconds, residentMegabytes: process.memoryUsage().rss / 1e6 };
+  const residentMegabytes = process.memoryUsage().rss / 1e6;
+  return { daemon, fullSyncSeconds, fullSyncDelay, residentMegabytes };
 };

@@ -1,3 +1,5 @@
+import type { LoopDelay } from './loop-delay.js';
+
 /** What one run of scripts/benchmark/floor.c prints: seconds. */
 export interface FloorRun {
   readonly virtualServers: number;
@@ -10,14 +12,15 @@ export interface Cost {
   readonly messages: number;
 }
 
-/** What a resync of an unchanged world takes: time of the event loop in all, and the longest time that it stood still. */
+/** What a resync of an unchanged world takes: time of the event loop in all, and its delay. */
 export interface ResyncCost extends Cost {
-  readonly longestStopMilliseconds: number;
+  readonly delay: LoopDelay;
 }
 
 /** What one run of test/benchmark/sync.ts prints; `added` and `removed` are an endpoint that comes and one that leaves. */
 export interface SyncRun {
   readonly fullSyncSeconds: number;
+  readonly fullSyncDelay: LoopDelay;
   readonly added: Cost;
   readonly removed: Cost;
   readonly resync: ResyncCost;
@@ -49,6 +52,7 @@ export interface SizeResult {
   /** 2 × floorSeconds + 1. */
   readonly fullSyncLimitSeconds: number;
   readonly fullSyncMet: boolean;
+  readonly fullSyncDelay: LoopDelay;
   readonly added: Cost;
   readonly removed: Cost;
   /** The greater of the two, each against the same at the smallest size. */
@@ -78,6 +82,12 @@ const medianCost = (costs: readonly Cost[]): Cost => ({
   messages: rounded(median(costs.map((cost) => cost.messages))),
 });
 
+const medianDelay = (delays: readonly LoopDelay[]): LoopDelay => ({
+  p99: rounded(median(delays.map(({ p99 }) => p99))),
+  longest: rounded(median(delays.map(({ longest }) => longest))),
+  longestCollection: rounded(median(delays.map(({ longestCollection }) => longestCollection))),
+});
+
 const changesOf = ({ sync }: SizeRuns): { readonly added: Cost; readonly removed: Cost } => ({
   added: medianCost(sync.map((run) => run.added)),
   removed: medianCost(sync.map((run) => run.removed)),
@@ -101,12 +111,13 @@ const sizeResult = (runs: SizeRuns, smallest: SizeRuns): SizeResult => {
     fullSyncRatio: rounded(fullSyncSeconds / floorSeconds),
     fullSyncLimitSeconds: rounded(fullSyncLimitSeconds),
     fullSyncMet: fullSyncSeconds <= fullSyncLimitSeconds,
+    fullSyncDelay: medianDelay(runs.sync.map((run) => run.fullSyncDelay)),
     ...changes,
     changeRatio: rounded(changeRatio),
     changeMet: changeRatio <= highestChangeRatio,
     resync: {
       ...medianCost(runs.sync.map((run) => run.resync)),
-      longestStopMilliseconds: rounded(median(runs.sync.map((run) => run.resync.longestStopMilliseconds))),
+      delay: medianDelay(runs.sync.map((run) => run.resync.delay)),
     },
     residentMegabytes: rounded(median(runs.sync.map((run) => run.residentMegabytes))),
   };
@@ -131,8 +142,10 @@ const aligned = (rows: readonly (readonly string[])[]): readonly string[] => {
 
 const costText = ({ milliseconds, messages }: Cost): string => `${milliseconds.toFixed(2)} ms, ${messages}`;
 
-const resyncText = ({ milliseconds, longestStopMilliseconds, messages }: ResyncCost): string =>
-  `${milliseconds.toFixed(0)} ms, ${longestStopMilliseconds.toFixed(0)} ms, ${messages}`;
+const delayText = ({ p99, longest }: LoopDelay): string => `${p99.toFixed(0)}, ${longest.toFixed(0)} ms`;
+
+const resyncText = ({ milliseconds, messages }: ResyncCost): string =>
+  `${milliseconds.toFixed(0)} ms, ${messages}`;
 
 const met = (is: boolean): string => (is ? 'met' : 'NOT MET');
 
@@ -146,16 +159,19 @@ export const resultText = (result: Result): string => {
     size.fullSyncRatio.toFixed(1),
     `${size.fullSyncLimitSeconds.toFixed(3)} s`,
     met(size.fullSyncMet),
+    delayText(size.fullSyncDelay),
     costText(size.added),
     costText(size.removed),
     size.changeRatio.toFixed(1),
     met(size.changeMet),
     resyncText(size.resync),
+    delayText(size.resync.delay),
     `${size.residentMegabytes.toFixed(0)} MB`,
   ]);
-  const heading = 'Services,full sync,floor,ratio,limit,aim,one added,one removed,ratio,aim,resync,RSS'.split(
-    ',',
-  );
+  const heading =
+    'Services,full sync,floor,ratio,limit,aim,delay,one added,one removed,ratio,aim,resync,delay,RSS'.split(
+      ',',
+    );
   return [
     `Services of ${result.endpoints} endpoints; kernel ${result.kernel}, node ${result.node}; median of ${sizes[0]?.runs ?? 0}`,
     '',
@@ -164,7 +180,8 @@ export const resultText = (result: Result): string => {
     'full sync   from the complete lists in the store to the complete kernel table; aim: at most 2 × floor + 1 s',
     'floor       the same messages sent by a C program in batches of 64 KiB',
     `one …       endpoint: from the store to the kernel, and the messages to it; aim: at most ${highestChangeRatio} × that of the smallest size`,
-    'resync      of an unchanged world: time of the event loop in all, longest time that it stood still, messages',
+    'resync      of an unchanged world: time of the event loop in all, and messages',
+    'delay       of the event loop by the clock: 99th percentile, and the longest',
     '',
   ].join('\n');
 };

@@ -1,9 +1,9 @@
 // Measures the daemon's parts on this kernel: a full sync, single changes, memory. Arguments: SERVICES ENDPOINTS CHANGES.
 // Prints one line of JSON (SyncRun of report.ts); run by scripts/bench in a fresh network namespace.
 import assert from 'node:assert/strict';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { sliceOf, virtualServerKeyOf } from './cluster.js';
 import { fullSync } from './full-sync.js';
+import { loopDelayDuring } from './loop-delay.js';
 import { median, type Cost, type ResyncCost, type SyncRun } from './report.js';
 
 const warmUp = 100;
@@ -68,17 +68,14 @@ const resyncCost = async (): Promise<ResyncCost> => {
   const { active } = performance.eventLoopUtilization(before);
   const cost = { milliseconds: active, messages: daemon.messages() - messages };
   // To look for the longest stop costs time itself.
-  const delays = monitorEventLoopDelay({ resolution: 5 });
-  delays.enable();
-  await round();
-  delays.disable();
-  return { ...cost, longestStopMilliseconds: delays.max / 1e6 };
+  return { ...cost, delay: await loopDelayDuring(round) };
 };
 
 const costs = { added: costOf(added), removed: costOf(removed), resync: await resyncCost() };
 process.stdout.write(
   `${JSON.stringify({
     fullSyncSeconds: first.fullSyncSeconds,
+    fullSyncDelay: first.fullSyncDelay,
     ...costs,
     residentMegabytes: first.residentMegabytes,
   } satisfies SyncRun)}\n`,
