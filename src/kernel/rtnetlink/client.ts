@@ -36,7 +36,7 @@ export interface InterfaceSelection {
   readonly except?: number | undefined;
 }
 
-export const isSelected = (index: number, { only = index, except }: InterfaceSelection): boolean =>
+export const isSelected = (index: number, { only = index, except }: InterfaceSelection = {}): boolean =>
   index === only && index !== except;
 
 /** Interfaces and addresses of the network namespace that the process was in when the client was opened. Its methods reject with NetlinkError and ProtocolError. */
