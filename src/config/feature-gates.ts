@@ -4,25 +4,51 @@ import type { ConfigurationProblem } from './kube-proxy-configuration.js';
 interface FeatureGate {
   readonly default: boolean;
   /** As in the metrics of Kubernetes; '' once the feature is generally available. */
-  readonly stage: 'ALPHA' | 'BETA' | '';
+  readonly stage: 'ALPHA' | 'BETA' | 'DEPRECATED' | '';
   readonly locked?: true;
-  /** kube-ipvs does not use it. */
-  readonly inert?: true;
+  /** Why the gate has no effect (the end of a sentence). */
+  readonly inert?: string;
 }
 
-/** The feature gates of kube-proxy 1.36 (kube-proxy-ipvs §1.9), with their defaults. */
+const unused = 'nothing in kube-ipvs depends on it';
+
+/** The feature gates of kube-proxy 1.36 and 1.37 (kube-proxy-ipvs §1.9), with their defaults. */
 const gates: Readonly<Record<string, FeatureGate>> = {
   AllAlpha: { default: false, stage: 'ALPHA' },
   AllBeta: { default: false, stage: 'BETA' },
   AllowServiceExternalIPs: { default: true, stage: '' },
   ComponentFlagz: { default: true, stage: 'BETA' },
   ComponentStatusz: { default: true, stage: 'BETA' },
-  ContextualLogging: { default: true, stage: 'BETA', inert: true },
+  ContextualLogging: { default: true, stage: 'BETA', inert: unused },
+  /** Since 1.37: kube-proxy refuses the mode ipvs without it (KEP-5495). */
+  KubeProxyIPVS: { default: true, stage: 'DEPRECATED', inert: 'kube-ipvs has the mode ipvs only' },
   LoggingAlphaOptions: { default: false, stage: 'ALPHA' },
   LoggingBetaOptions: { default: true, stage: 'BETA' },
   MultiCIDRServiceAllocator: { default: true, stage: '', locked: true },
-  NativeHistograms: { default: false, stage: 'ALPHA', inert: true },
+  NativeHistograms: { default: false, stage: 'ALPHA', inert: unused },
   PreferSameTrafficDistribution: { default: true, stage: '', locked: true },
+};
+
+const always = 'kube-ipvs always does this';
+const otherMode = 'kube-ipvs has the mode ipvs only';
+const windows = 'only kube-proxy on Windows uses it';
+const goClient = 'kube-ipvs does not use the Go client';
+
+/** Gates that kube-proxy 1.31 to 1.37 has or had, without an effect in kube-ipvs, and why (the end of a sentence). */
+const gatesWithoutEffect: Readonly<Record<string, string>> = {
+  KubeProxyDrainingTerminatingNodes: always,
+  ProxyTerminatingEndpoints: always,
+  ServiceTrafficDistribution: always,
+  TopologyAwareHints: always,
+  NFTablesProxyMode: otherMode,
+  WinDSR: windows,
+  WinOverlay: windows,
+  AtomicFIFO: goClient,
+  ClientsAllowCBOR: goClient,
+  ClientsPreferCBOR: goClient,
+  InformerResourceVersion: goClient,
+  UnlockWhileProcessingFIFO: goClient,
+  WatchListClient: goClient,
 };
 
 /** The value that AllAlpha or AllBeta set for a gate. */
@@ -56,16 +82,17 @@ export const lockedGateProblems = (
       remedy: 'Omit it.',
     }));
 
+const noEffect = (gate: string, because: string): string => `feature gate ${gate} has no effect: ${because}`;
+
 /** A warning for each gate without an effect. An unknown gate may belong to a newer version, and is no error. */
 export const gateWarnings = (configured: Readonly<Record<string, boolean>>): readonly string[] =>
   Object.entries(configured).flatMap(([gate, value]) => {
     const known = gates[gate];
-    if (known === undefined) {
-      const meant = nearest(gate, Object.keys(gates));
-      const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-      return [`feature gate ${gate} is unknown and ignored${hint}`];
-    }
-    return known.inert === true && value !== known.default
-      ? [`feature gate ${gate} has no effect: nothing in kube-ipvs depends on it`]
-      : [];
+    if (known !== undefined)
+      return known.inert !== undefined && value !== known.default ? [noEffect(gate, known.inert)] : [];
+    const because = gatesWithoutEffect[gate];
+    if (because !== undefined) return [noEffect(gate, because)];
+    const meant = nearest(gate, Object.keys(gates));
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+    return [`feature gate ${gate} is unknown and ignored${hint}`];
   });

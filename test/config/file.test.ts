@@ -271,6 +271,17 @@ test('gates that nothing here depends on are named; AllBeta counts for gates of 
     read([`${withMode}featureGates: {NativeHistograms: true, ContextualLogging: true}\n`]).warnings,
     ['feature gate NativeHistograms has no effect: nothing in kube-ipvs depends on it'],
   );
+  assert.deepEqual(
+    read([
+      `${withMode}featureGates: {KubeProxyIPVS: false, NFTablesProxyMode: true, WatchListClient: false}\n`,
+    ]).warnings,
+    [
+      'feature gate KubeProxyIPVS has no effect: kube-ipvs has the mode ipvs only',
+      'feature gate NFTablesProxyMode has no effect: kube-ipvs has the mode ipvs only',
+      'feature gate WatchListClient has no effect: kube-ipvs does not use the Go client',
+    ],
+  );
+  assert.deepEqual(read([`${withMode}featureGates: {KubeProxyIPVS: true}\n`]).warnings, []);
   const json = `${withMode}logging: {format: json}\nfeatureGates: `;
   assert.equal(read([`${json}{AllBeta: false, LoggingBetaOptions: true}\n`]).logFormat, 'json');
   assert.equal(
