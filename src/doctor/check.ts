@@ -14,7 +14,10 @@ export const groups = [
   'process',
 ] as const;
 
-export type Group = (typeof groups)[number];
+/** Groups of `migrate check` only, which come first. */
+export const migrationGroups = ['kube-proxy', 'changes', 'dependencies'] as const;
+
+export type Group = (typeof groups)[number] | (typeof migrationGroups)[number];
 
 /** Checks one aspect of the node. Pure: it reads the facts and nothing else. */
 export interface Check {

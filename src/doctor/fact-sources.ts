@@ -35,6 +35,7 @@ import {
 } from './collect/proc.js';
 import type { Facts, FactSources } from './facts.js';
 import { valueOf, type Fact } from './check-result.js';
+import { dependentRules, kubeProxyFact, proxyMode } from './migration/collect-migration.js';
 import { advise, runOnNode, seeChecks, type Remedy } from './remedy.js';
 
 export interface CollectOptions {
@@ -172,6 +173,24 @@ const procSources = () => {
   };
 };
 
+/** What only `migrate check` reads. */
+const migrationSources = ({ nodeName, configuration }: Settings) => ({
+  runningKubeProxy: () =>
+    collectFact(
+      () => kubeProxyFact(nodeName),
+      'the kube-proxy of this node',
+      runOnNode('ps -C kube-proxy -o pid,args'),
+    ),
+  proxyMode: () =>
+    collectFact(
+      () => proxyMode(configuration.metricsBindAddress),
+      'the mode of kube-proxy',
+      runOnNode('curl http://127.0.0.1:10249/proxyMode'),
+    ),
+  dependentRules: () =>
+    collectFact(dependentRules, 'the rules of iptables-nft', runOnNode('iptables-nft-save')),
+});
+
 const statusResponse = async ({ status }: CollectOptions): Promise<StatusResponse> => {
   const result = await status();
   if (result.response === undefined) throw new FactUnavailableError(result.reason, seeChecks('daemon'));
@@ -201,6 +220,7 @@ export const factSourcesFor = (options: CollectOptions): FactSources => {
         runOnNode(`modprobe -n ip_vs_${settings.scheduler}`),
       );
     },
+    ...migrationSources(settings),
     daemon: () =>
       collectFact(() => daemonFacts(healthzBindAddress), 'the health port', seeChecks('configuration')),
     status: () => collectFact(() => statusResponse(options), 'the status of the daemon', seeChecks('daemon')),

@@ -10,6 +10,7 @@ import type { Service } from '../model/service.js';
 import type { VirtualServerIdentity } from '../model/virtual-server.js';
 import type { StatusResponse } from '../admin-api/responses.js';
 import type { Fact } from './check-result.js';
+import type { DependentRule, KubeProxyFact, ProxyMode } from './migration/migration-facts.js';
 
 /** /proc/net/ip_vs: the state of IPVS that every user may read. */
 export interface IpvsTable {
@@ -191,6 +192,11 @@ export interface Facts {
   readonly api: Fact<ApiFacts | UnreachableApi | 'files'>;
   /** The address of the API server; undefined where it is a name. */
   readonly apiServerAddress: IpAddress | undefined;
+  /** Undefined: no kube-proxy process is visible. */
+  readonly runningKubeProxy: Fact<KubeProxyFact | undefined>;
+  /** Of the running kube-proxy, or of the rules that it left; undefined: neither. */
+  readonly proxyMode: Fact<ProxyMode | undefined>;
+  readonly dependentRules: Fact<readonly DependentRule[]>;
   readonly daemon: Fact<DaemonFacts>;
   /** From the daemon's admin socket. */
   readonly status: Fact<StatusResponse>;

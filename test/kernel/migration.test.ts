@@ -9,6 +9,7 @@ import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { savedTable } from '../support/lab-guest.js';
+import { makeKubeProxyRules, type Mode, type Variant } from '../support/kube-proxy-rules.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { SteadyRequests } from '../support/steady-requests.js';
 
@@ -51,47 +52,7 @@ const writeWorld = ({ ports = ['http:80@30080'], pods = ['10.244.0.11', '10.244.
   renameSync(`${manifest}.next`, manifest);
 };
 
-type Mode = 'ipvs' | 'iptables';
-type Variant = 'nft' | 'legacy';
-
-const rulesOf = (mode: Mode): string =>
-  readFileSync(`test/fixtures/migration/kube-proxy-${mode}.rules`, 'utf8').replaceAll(
-    '@PODS@',
-    '10.244.0.0/16',
-  );
-
-const sets = `create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536
-create KUBE-EXTERNAL-IP hash:ip,port family inet hashsize 1024 maxelem 65536
-create KUBE-EXTERNAL-IP-LOCAL hash:ip,port family inet hashsize 1024 maxelem 65536
-create KUBE-LOAD-BALANCER hash:ip,port family inet hashsize 1024 maxelem 65536
-create KUBE-HEALTH-CHECK-NODE-PORT bitmap:port range 0-65535
-create KUBE-NODE-PORT-TCP bitmap:port range 0-65535
-create KUBE-IPVS-IPS hash:ip family inet hashsize 1024 maxelem 65536
-add KUBE-CLUSTER-IP ${virtual},tcp:80
-add KUBE-NODE-PORT-TCP 30080
-add KUBE-IPVS-IPS ${virtual}
-`;
-
-const nodePortAddresses = ['192.0.2.1', '10.244.0.1'];
-const virtualServers = [`${virtual}:80`, ...nodePortAddresses.map((address) => `${address}:30080`)]
-  .map(
-    (at) =>
-      `-A -t ${at} -s rr\n-a -t ${at} -r 10.244.0.11:8080 -m -w 1\n-a -t ${at} -r 10.244.0.12:8080 -m -w 1\n`,
-  )
-  .join('');
-
-/** What kube-proxy does at start in a mode: what is missing is added, what is there stays. */
-const startKubeProxy = (mode: Mode, variant: Variant): void => {
-  if (mode === 'ipvs') {
-    onNode('ipset restore -exist', sets);
-    onNode(
-      'sysctl -qw net.ipv4.vs.conntrack=1; ip link show kube-ipvs0 >/dev/null 2>&1 || ip link add kube-ipvs0 type dummy',
-    );
-    onNode(`ip address replace ${virtual}/32 dev kube-ipvs0`);
-    if (savedTable('node').length === 0) onNode('ipvsadm -R', virtualServers);
-  }
-  onNode(`iptables-${variant}-restore --noflush`, rulesOf(mode));
-};
+const startKubeProxy = (mode: Mode, variant: Variant): void => makeKubeProxyRules(mode, variant, onNode);
 
 const clear = (): void => {
   onNode(`for v in nft legacy; do for t in nat filter; do iptables-$v -t $t -F; iptables-$v -t $t -X; done; done
@@ -142,7 +103,7 @@ for (const variant of ['nft', 'legacy'] as const)
     clear();
     writeWorld({});
     startKubeProxy('ipvs', variant);
-    const client = new SteadyRequests('client', urls);
+    using client = new SteadyRequests('client', urls);
     await client.goOnAfter('start');
 
     await using daemon = await startKubeIpvs();
@@ -179,7 +140,7 @@ test('from mode iptables: its DNAT is passed over for VIPs at once, for node por
   clear();
   writeWorld({});
   startKubeProxy('iptables', 'nft');
-  const client = new SteadyRequests('client', urls);
+  using client = new SteadyRequests('client', urls);
   await client.goOnAfter('start');
 
   await using daemon = await startKubeIpvs();
@@ -204,7 +165,7 @@ test('back to mode iptables: new connections go to it, and what is open ends by 
   clear();
   writeWorld({});
   const daemon = await startKubeIpvs();
-  const client = new SteadyRequests('client', urls);
+  using client = new SteadyRequests('client', urls);
   await client.goOnAfter('start');
   await daemon.stop();
   startKubeProxy('iptables', 'nft');

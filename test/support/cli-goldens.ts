@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { migrationGolden } from './migration-golden.js';
 import { commands } from '../../src/cli/commands/registry.js';
 import { withStableVersions } from './stand-ins.js';
 
@@ -72,7 +73,10 @@ const session = (line: string): string => {
 
 /** The files by name, as they are to be. */
 export const wantedGoldens = (): ReadonlyMap<string, string> =>
-  new Map(Object.entries(lines).map(([name, list]) => [`${name}.txt`, list.map(session).join('\n')]));
+  new Map([
+    ...Object.entries(lines).map(([name, list]) => [`${name}.txt`, list.map(session).join('\n')] as const),
+    ['migrate.txt', migrationGolden()],
+  ]);
 
 export const presentGolden = (name: string): string => readFileSync(`${folder}${name}`, 'utf8');
 

@@ -239,6 +239,9 @@ export const goodFacts: Facts = {
   },
   api: api(),
   apiServerAddress: ip('192.0.2.9'),
+  runningKubeProxy: { value: undefined },
+  proxyMode: { value: undefined },
+  dependentRules: { value: [] },
   daemon: { value: { status: 200, eligible: true, healthy: true } },
   status: status(),
   metrics: {

@@ -265,16 +265,14 @@ const noteKept = (report: RemovalReport, { foreign, keptAddresses, keptRoutes }:
 
 /**
  * Removes what kube-ipvs created: its virtual servers, then its local routes, kube-ipvs0 with its addresses and its rules in chains of
- * other programs, then its packet rules, which record what it created. 0: nothing is left; 1: something is, reported on standard error. Rejects with
- * KernelAccessError without the permission to read.
+ * other programs, then its packet rules, which record what it created. Resolves to the number of objects that remain; the report
+ * has them. Rejects with KernelAccessError without the permission to read.
  */
-export const cleanup = async (
-  { excludeCidrs, dryRun }: CleanupOptions,
-  output: CleanupFormat = 'text',
+export const removeKubeIpvs = async (
+  report: RemovalReport,
+  excludeCidrs: readonly Cidr[],
 ): Promise<number> => {
   try {
-    const report = new RemovalReport(dryRun, output);
-    await warnIfDaemonRuns(report);
     using clients = await openKernelClients();
     const scope = await readCleanupScope(clients, excludeCidrs);
     const virtualServers = virtualServerRemovals(clients, scope);
@@ -292,9 +290,20 @@ export const cleanup = async (
         'kube-ipvs: kept the packet rules: the next cleanup needs them to find the remaining virtual servers\n',
       );
     noteKept(report, scope);
-    report.end();
-    return remaining + remainingTables === 0 ? 0 : 1;
+    return remaining + remainingTables;
   } catch (error) {
     throw withRemedy(error);
   }
+};
+
+/** `cleanup`. 0: nothing is left; 1: something is, reported on standard error. */
+export const cleanup = async (
+  { excludeCidrs, dryRun }: CleanupOptions,
+  output: CleanupFormat = 'text',
+): Promise<number> => {
+  const report = new RemovalReport(dryRun, output);
+  await warnIfDaemonRuns(report);
+  const remaining = await removeKubeIpvs(report, excludeCidrs);
+  report.end();
+  return remaining === 0 ? 0 : 1;
 };

@@ -162,13 +162,14 @@ const reportServers = (report: RemovalReport, { assumed, foreign, dummy }: KubeP
 
 /**
  * Removes what kube-proxy left in any of its modes: virtual servers and kube-ipvs0 unless kube-ipvs owns them, its chains in the
- * tables of iptables-nft with the jumps to them, its nftables tables and its ipsets. 0: nothing is left; 1: something is, reported
- * on standard error. Rejects with KernelAccessError without the permission to read.
+ * tables of iptables-nft with the jumps to them, its nftables tables and its ipsets. Resolves to the number of objects that remain;
+ * the report has them. Rejects with KernelAccessError without the permission to read.
  */
-export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promise<number> => {
-  const { excludeCidrs, dryRun, output } = options;
+export const removeKubeProxy = async (
+  report: RemovalReport,
+  excludeCidrs: readonly Cidr[],
+): Promise<number> => {
   try {
-    const report = new RemovalReport(dryRun, output);
     using clients = await openKernelClients();
     const isManaged = await isManagedByKubeIpvs(clients);
     const servers = isManaged
@@ -191,9 +192,17 @@ export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promis
         `kept the virtual servers and ${dummyInterfaceName}: they belong to kube-ipvs (kube-ipvs cleanup removes them)`,
       );
     else if (!('obstacle' in servers)) reportServers(report, servers);
-    report.end();
-    return remaining === 0 ? 0 : 1;
+    return remaining;
   } catch (error) {
     throw withRemedy(error);
   }
+};
+
+/** `cleanup --kube-proxy`. 0: nothing is left; 1: something is, reported on standard error. */
+export const cleanupKubeProxy = async (options: KubeProxyCleanupOptions): Promise<number> => {
+  const { excludeCidrs, dryRun, output } = options;
+  const report = new RemovalReport(dryRun, output);
+  const remaining = await removeKubeProxy(report, excludeCidrs);
+  report.end();
+  return remaining === 0 ? 0 : 1;
 };

@@ -131,6 +131,11 @@ export class RemovalReport {
     this.#print(line);
   }
 
+  /** What was removed, or would be. */
+  get removed(): readonly string[] {
+    return this.#removed;
+  }
+
   /** Printed on standard error at once. */
   warn(line: string): void {
     this.#notes.push(line);

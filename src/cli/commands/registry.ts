@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor.js';
 import { dumpCommand } from './dump.js';
 import { explainCommand } from './explain.js';
 import { manCommand } from './man.js';
+import { migrateCommand } from './migrate.js';
 import { renderCommand } from './render.js';
 import { statusCommand } from './status.js';
 import { topCommand } from './top.js';
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   diffCommand,
   topCommand,
   doctorCommand,
+  migrateCommand,
   renderCommand,
   cleanupCommand,
   configCommand,

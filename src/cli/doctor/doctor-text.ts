@@ -1,4 +1,4 @@
-import { groups } from '../../doctor/check.js';
+import { groups, migrationGroups } from '../../doctor/check.js';
 import { formatCount, printable } from '../../base/text.js';
 import type { CheckReport } from '../../doctor/all-checks.js';
 import type { CheckStatus } from '../../doctor/check-result.js';
@@ -59,7 +59,7 @@ export const summarize = (reports: readonly CheckReport[]): Summary => {
 export const doctorText = (reports: readonly CheckReport[], quiet: boolean): string => {
   const { pass, warn, fail, unknown } = summarize(reports);
   const shown = quiet ? reports.filter(({ result }) => result !== 'pass') : reports;
-  const parts = groups
+  const parts = [...migrationGroups, ...groups]
     .map((group) => ({ group, members: shown.filter((report) => report.group === group) }))
     .filter(({ members }) => members.length > 0)
     .map(({ group, members }) => [group, ...members.flatMap(reportLines), ''].join('\n'));

@@ -1,24 +1,18 @@
-import { existsSync } from 'node:fs';
-import { InputError } from '../../base/errors.js';
-import { parseFlags, UsageError } from '../../config/parse-flags.js';
-import { loadSettings } from '../../config/load-settings.js';
+import { UsageError } from '../../config/parse-flags.js';
 import { nearest } from '../../config/nearest.js';
 import { groups, type Check } from '../../doctor/check.js';
 import { checks, type CheckReport } from '../../doctor/all-checks.js';
 import { factSourcesFor } from '../../doctor/fact-sources.js';
-import type { Facts } from '../../doctor/facts.js';
 import { runChecks } from '../../doctor/run-checks.js';
 import type { StatusResponse } from '../../admin-api/responses.js';
 import { queryDaemon } from '../admin/admin-client.js';
 import { remedyText } from '../../doctor/remedy.js';
 import { doctorText, summarize } from './doctor-text.js';
+import { readConfiguration, type ConfigurationOptions } from './node-configuration.js';
 import { readObjects } from '../input/read-objects.js';
 
-export interface DoctorOptions {
-  readonly config: readonly string[];
+export interface DoctorOptions extends ConfigurationOptions {
   readonly kubeconfig: string | undefined;
-  /** The name of the Node. */
-  readonly hostnameOverride: string | undefined;
   /** `api`, or a file or folder of manifests. */
   readonly source: string | undefined;
   readonly adminSocket: string | undefined;
@@ -28,22 +22,6 @@ export interface DoctorOptions {
   readonly strict: boolean;
   readonly output: 'table' | 'json' | 'yaml';
 }
-
-/** The path that kubeadm and deploy/base use. */
-const defaultConfigurationPath = '/var/lib/kube-proxy/config.conf';
-
-const readConfiguration = ({ config, hostnameOverride }: DoctorOptions): Facts['configuration'] => {
-  const files = config.length > 0 ? config : [defaultConfigurationPath].filter((file) => existsSync(file));
-  const name = hostnameOverride ?? process.env['NODE_NAME'];
-  const flags = name === undefined ? [] : [`--hostname-override=${name}`];
-  try {
-    const settings = loadSettings(parseFlags([...flags, ...files.map((file) => `--config=${file}`)]));
-    return { files, settings, problems: [] };
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return { files, settings: loadSettings(parseFlags(flags)), problems: error.message.split('\n') };
-  }
-};
 
 /** The manifests with the Services: from --source, else those that the daemon serves. */
 const manifestPathFor = (
@@ -81,7 +59,11 @@ const reportJson = ({ remedies, ...report }: CheckReport): object => ({
   remedies,
 });
 
-const format = async (reports: readonly CheckReport[], { output, quiet }: DoctorOptions): Promise<string> => {
+/** The results in the format that the operator wants. */
+export const formatReports = async (
+  reports: readonly CheckReport[],
+  { output, quiet }: Pick<DoctorOptions, 'output' | 'quiet'>,
+): Promise<string> => {
   if (output === 'table') return doctorText(reports, quiet);
   const report = {
     checks: reports.filter(({ result }) => !quiet || result !== 'pass').map(reportJson),
@@ -113,7 +95,7 @@ export const doctor = async (options: DoctorOptions): Promise<number> => {
     status: () => statusQuery,
   });
   const reports = await runChecks(sources, selected);
-  process.stdout.write(await format(reports, options));
+  process.stdout.write(await formatReports(reports, options));
   const { fail, warn } = summarize(reports);
   return fail > 0 || (strict && warn > 0) ? 1 : 0;
 };

@@ -227,12 +227,16 @@ const separatelyChecked: readonly string[] = [
   'net.ipv4.conf.all.arp_announce',
 ];
 
-const configuredSettings = ({ configuration, kernelSettings, release, cpus }: Facts): CheckResult => {
-  const { changes, absent } = planKernelSettings(configuration.settings, {
+/** What kube-ipvs changes at its start. */
+export const plannedKernelSettings = ({ configuration, kernelSettings, release, cpus }: Facts) =>
+  planKernelSettings(configuration.settings, {
     release,
     cpus,
     read: ({ name }) => kernelSettings.get(name) ?? 'absent',
   });
+
+const configuredSettings = (facts: Facts): CheckResult => {
+  const { changes, absent } = plannedKernelSettings(facts);
   const differing = changes.filter(({ setting }) => !separatelyChecked.includes(setting.name));
   const unavailable = differing.filter(({ previous }) => previous === 'unreadable');
   const different = differing.filter(({ previous }) => previous !== 'unreadable');

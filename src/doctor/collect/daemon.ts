@@ -10,7 +10,8 @@ interface Page {
   readonly body: string;
 }
 
-const fetchPage = (url: string): Promise<Page> =>
+/** Fetches a page of this node within 3 seconds. */
+export const fetchPage = (url: string): Promise<Page> =>
   new Promise((resolve, reject) => {
     const request = get(
       url,

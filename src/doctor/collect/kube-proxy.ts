@@ -50,12 +50,40 @@ const podsOnNode = async (send: SendRequest, name: string): Promise<readonly str
   return found;
 };
 
-/** Whether a node with these labels matches the DaemonSet's nodeSelector. */
+const listAt = (value: unknown, ...path: readonly string[]): readonly unknown[] | undefined => {
+  const found = at(value, ...path);
+  return Array.isArray(found) ? (found as readonly unknown[]) : undefined;
+};
+
+/** Whether labels meet a requirement of a node affinity. One that compares numbers counts as met: the check then warns. */
+const meets = (labels: unknown, requirement: unknown): boolean => {
+  const value = at(labels, textAt(requirement, 'key'));
+  const isListed = listAt(requirement, 'values')?.includes(value) ?? false;
+  switch (at(requirement, 'operator')) {
+    case 'In':
+      return isListed;
+    case 'NotIn':
+      return !isListed;
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    default:
+      return true;
+  }
+};
+
+/** Whether a node with these labels matches the DaemonSet's nodeSelector and its required node affinity. */
 const selects = (daemonSet: Fields, labels: unknown): boolean => {
-  const selector = at(daemonSet, 'spec', 'template', 'spec', 'nodeSelector');
-  return (
-    !isRecord(selector) || Object.entries(selector).every(([label, value]) => at(labels, label) === value)
-  );
+  const pod = at(daemonSet, 'spec', 'template', 'spec');
+  const selector = at(pod, 'nodeSelector');
+  const isSelected =
+    !isRecord(selector) || Object.entries(selector).every(([label, value]) => at(labels, label) === value);
+  const required = at(pod, 'affinity', 'nodeAffinity', 'requiredDuringSchedulingIgnoredDuringExecution');
+  const terms = listAt(required, 'nodeSelectorTerms');
+  const matches = (term: unknown): boolean =>
+    (listAt(term, 'matchExpressions') ?? []).every((requirement) => meets(labels, requirement));
+  return isSelected && (terms === undefined || terms.some(matches));
 };
 
 const configMapPath = (name: string): string => `/api/v1/namespaces/kube-system/configmaps/${name}`;

@@ -92,6 +92,7 @@ const knownPrograms: readonly string[] = [
   'kube-proxy',
   'kube-router',
   'cilium-agent',
+  'calico-node',
   'keepalived',
   'kube-vip',
   'speaker',

@@ -57,6 +57,34 @@ test('a DaemonSet selects the node if all labels of its nodeSelector match', asy
   }
 });
 
+test('a DaemonSet selects the node if a term of its required node affinity matches', async () => {
+  const expression = (key: string, operator: string, ...values: readonly string[]) => ({
+    key,
+    operator,
+    values,
+  });
+  const os = 'kubernetes.io/os';
+  const terms = [
+    [[[expression(os, 'In', 'linux', 'windows')]], true],
+    [[[expression(os, 'In', 'windows')]], false],
+    [[[expression(os, 'NotIn', 'linux')]], false],
+    [[[expression(os, 'Exists'), expression('kube-ipvs.dev/service-proxy', 'DoesNotExist')]], true],
+    [[[expression(os, 'DoesNotExist')]], false],
+    [[[expression(os, 'DoesNotExist')], [expression('cores', 'Gt', '4')]], true],
+  ] as const;
+  for (const [expressions, selectsNode] of terms) {
+    const daemonSet = structuredClone(daemonSetWith()) as ReturnType<typeof daemonSetWith> & {
+      spec: { template: { spec: { affinity?: object } } };
+    };
+    const nodeSelectorTerms = expressions.map((matchExpressions) => ({ matchExpressions }));
+    daemonSet.spec.template.spec.affinity = {
+      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } },
+    };
+    const installed = await installedKubeProxy(server({ ...empty, [daemonSetPath]: daemonSet }), 'n1');
+    assert.equal(installed.daemonSet?.selectsNode, selectsNode, JSON.stringify(nodeSelectorTerms));
+  }
+});
+
 test('kubeadm-config disables kube-proxy by proxy.disabled in ClusterConfiguration', async () => {
   const configurations = [
     ['kind: ClusterConfiguration\nproxy: {disabled: true}\n', true],
