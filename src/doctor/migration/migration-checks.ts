@@ -236,7 +236,10 @@ const dependencyChecks = checksInGroup('dependencies', [
   },
 ]);
 
-/** Checks of the doctor that matter before kube-ipvs has ever run on the node. */
+/**
+ * Checks of the doctor that matter before kube-ipvs has ever run on the node. Those of its credential and rights do not: another
+ * identity runs this command.
+ */
 const doctorChecks: readonly string[] = [
   'kernel-version network-namespace dummy-driver estimators',
   // The check of the schedulers has the kernel load IPVS.
@@ -244,7 +247,7 @@ const doctorChecks: readonly string[] = [
   'ipv6-forwarding reverse-path strict-arp bridge-netfilter local-ports',
   'conntrack conntrack-limit nftables forward-policy input-policy',
   'vip-clash vip-elsewhere node-local-dns other-dataplanes host-ports ipvs-managers',
-  'api-server clock credential rights node-object configuration',
+  'api-server clock node-object configuration',
 ].flatMap((ids) => ids.split(' '));
 
 /** What `migrate check` runs, in the order of the report. */
