@@ -109,7 +109,7 @@ writeFileSync(
 const common = [
   `--config=${config}`,
   `--source=${manifest}`,
-  '--observe=3s',
+  '--observe=1s',
   ...urls.map((url) => `--probe=${url}`),
 ];
 
@@ -188,7 +188,7 @@ for (const mode of ['ipvs', 'iptables'] as const)
       'watch',
     ]);
     assert.deepEqual(kubeProxyRules(), []);
-    for (const { requests, failed } of there.report.requests) assert.ok(requests > 20 && failed === 0);
+    for (const { requests, failed } of there.report.requests) assert.ok(requests > 10 && failed === 0);
 
     const back = await migrate('back', ...common, ...commands);
     assert.equal(back.status, 0, JSON.stringify(back.report));
