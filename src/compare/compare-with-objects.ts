@@ -64,10 +64,10 @@ const withAddresses = (
           up: true,
         })),
       ],
-      addresses: async (of = {}) => {
+      addresses: async (of) => {
         const dummy = await route.link(dummyInterfaceName);
         const bound = dummy === undefined ? [] : await route.addresses({ only: dummy.index });
-        return [...replaced, ...bound].filter(({ interfaceIndex }) => isSelected(interfaceIndex, of));
+        return [...replaced, ...bound].filter(({ interfaceIndex }) => isSelected(interfaceIndex, of ?? {}));
       },
     },
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
@@ -10,13 +10,14 @@ import { ApiError } from '../../../src/watch/api/api-client.js';
 test('the label of the Node is patched, tried without a change, and removed', async () => {
   const requests: unknown[] = [];
   let status = 200;
-  const server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method, url, headers } = request;
     requests.push([method, url, headers['content-type'], JSON.parse(await text(request))]);
     response.statusCode = status;
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ kind: 'Status', message: 'nodes "n1" is forbidden' }));
-  }).listen(0, '127.0.0.1');
+  };
+  const server = createServer((request, response) => void answer(request, response)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const label = nodeLabel({ kubeconfig: undefined, master: `http://127.0.0.1:${port}`, nodeName: 'n1' });
