@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import type { VipBinding } from '../../src/model/vip-binding.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { addressesOf, runLine, vipRoutesOf } from '../support/lab-guest.js';
+import { addressesOf, vipRoutesOf } from '../support/lab-guest.js';
 import { local, ready, serviceObject, sliceObject, thisNode } from '../support/objects.js';
 import { SteadyRequests } from '../support/steady-requests.js';
 
@@ -41,8 +41,6 @@ const expectBinding = (binding: VipBinding, daemon: DaemonProcess): Promise<void
   }, 60_000);
 
 before(async () => {
-  // More than the connections of the test, which the kernel remembers for two minutes.
-  runLine('sysctl -qw net.netfilter.nf_conntrack_max=65536');
   network = await ClusterNetwork.up(2);
   const dualStack = { clusterIPs: ['10.96.0.10', 'fd00:96::10'], ipFamilies: ['IPv4', 'IPv6'] };
   const ports = ['http:8080/TCP'];

@@ -47,6 +47,9 @@ export class ClusterNetwork implements AsyncDisposable {
   readonly #servers: ChildProcess[] = [];
 
   static async up(pods: number): Promise<ClusterNetwork> {
+    // A guest tracks 4,096 connections by itself, each for two minutes after its end: a steady client makes more, and the kernel
+    // then drops or resets new ones.
+    run('sysctl', '-qw', 'net.netfilter.nf_conntrack_max=65536');
     run('scripts/kernel-lab/network', 'up', '--pods', String(pods));
     const network = new ClusterNetwork();
     for (let pod = 1; pod <= pods; pod += 1) {
