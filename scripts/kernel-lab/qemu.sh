@@ -27,9 +27,10 @@ pass_output_on() {
   [ -n "$terminal" ] || { tail -c +1 -s 0.1 -f --pid="$guest" "$run/out" & cats+=($!); }
 }
 
-# Sets processors and pin: up to four processors, or the one of --cpu.
+# Sets processors and pin: up to four processors, or the one of --cpu. Instructions are counted on one processor.
 take_processors() {
   local cpus
+  if [ "$kernel" = qemu-count ]; then pin=() processors=1; return; fi
   allowed_cpus
   pin=() processors=${#cpus[@]}
   [ "$processors" -le 4 ] || processors=4
@@ -37,8 +38,9 @@ take_processors() {
 }
 
 start_qemu() {
-  local shares processors accelerator=tcg,thread=multi serial=(-serial null) in out
+  local shares processors accelerator=tcg,thread=multi count=() serial=(-serial null) in out
   [ "$kernel" != qemu-kvm ] || accelerator=kvm
+  [ "$kernel" != qemu-count ] || { accelerator=tcg,thread=single count=(-icount "shift=0,sleep=off"); }
   [ -n "$memory" ] || memory=1G
   take_processors
   share_directories
@@ -54,7 +56,7 @@ start_qemu() {
     rcupdate.rcu_expedited=1 nokaslr dummy.numdummies=0 fb_tunnels=none ${arguments[@]+"${arguments[@]}"}
     LAB_MACHINE=qemu "LAB_RUN=$run" LAB_MODULES=/modules "LAB_STDIN=$stdin" "LAB_TERMINAL=$terminal_size")
   limited qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max,-arch-capabilities -smp "$processors" \
-    -m "$memory" -nodefaults -no-user-config -display none -no-reboot -nic none \
+    -m "$memory" -nodefaults -no-user-config -display none -no-reboot -nic none ${count[@]+"${count[@]}"} \
     -kernel "$lab_kernel" -initrd "$lab_initramfs" -append "${words[*]}" \
     -chardev "file,id=log,path=$run/log,append=on" -serial chardev:log "${serial[@]}" "${shares[@]}" \
     <&"$in" >&"$out" 2>&"$kernel_log" &

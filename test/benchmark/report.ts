@@ -135,7 +135,7 @@ export const resultOf = ({ kernel, node, endpoints, sizes }: Measurements): Resu
 };
 
 /** Columns as wide as their widest cell, numbers to the right; the first row is the heading. */
-const aligned = (rows: readonly (readonly string[])[]): readonly string[] => {
+export const aligned = (rows: readonly (readonly string[])[]): readonly string[] => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) => row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '));
 };
