@@ -22,7 +22,7 @@ import type { FormerEndpoints } from '../plan/endpoints/former-endpoints.js';
 import { diff, dirtyKeys, isEmpty, union, without, type DirtyKeys } from '../plan/operations/diff.js';
 import { phases, type Phase } from '../plan/operations/phases.js';
 import { virtualServerOf } from '../plan/packet-rules/packet-elements.js';
-import { isPacketClass } from '../plan/packet-rules/packet-table.js';
+import { isPacketClass } from '../plan/packet-rules/packet-sets.js';
 import { resetConnections, type FlowCleaner } from './conntrack/reset-connections.js';
 import type { OperationCounters } from './counters/operation-counters.js';
 import { Drains, type DrainsParts } from './drain/drains.js';

@@ -15,3 +15,9 @@ export const parseRelease = (release: string): KernelVersion | undefined => {
 /** Whether it is the version `major.minor` or a later one. */
 export const isAtLeast = (version: KernelVersion, major: number, minor: number): boolean =>
   version.major > major || (version.major === major && version.minor >= minor);
+
+/** Whether rules of the kernel may refuse packets before they are routed (kernel commit f53b9b0bdc59). False for other text. */
+export const refusesBeforeRouting = (release: string): boolean => {
+  const version = parseRelease(release);
+  return version !== undefined && isAtLeast(version, 5, 9);
+};

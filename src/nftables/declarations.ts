@@ -28,7 +28,7 @@ export type Expression =
     }
   | {
       readonly kind: 'meta';
-      readonly key: 'mark' | 'protocol' | 'l4proto' | 'iifname' | 'oifname' | 'iif' | 'oif';
+      readonly key: 'mark' | 'protocol' | 'l4proto' | 'iifname' | 'oifname' | 'iif' | 'oif' | 'random';
       readonly to: Register;
     }
   | { readonly kind: 'meta-set'; readonly key: 'mark'; readonly from: Register }

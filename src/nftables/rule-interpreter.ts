@@ -1,5 +1,6 @@
 import { familyOf, hostPrefixLength, ipFromBytes, ipToBytes, type IpAddress } from '../base/ip.js';
 import type {
+  BaseChainHook,
   BaseChainHookName,
   Chain,
   Expression,
@@ -54,6 +55,11 @@ const unicastType = 1;
 
 const registerBytes = 4;
 
+type FinalExpression = Extract<Expression, { kind: 'verdict' | 'reject' | 'destination-nat' }>;
+
+const isFinal = (expression: Expression): expression is FinalExpression =>
+  expression.kind === 'verdict' || expression.kind === 'reject' || expression.kind === 'destination-nat';
+
 /** Runs our rules as the kernel's virtual machine does, for the first packet of a connection. An unknown expression does not match. */
 class RuleInterpreter {
   readonly #registers = new Uint8Array(20 * registerBytes);
@@ -79,7 +85,7 @@ class RuleInterpreter {
 
   #rule(chain: string, rule: Rule): RuleResult {
     for (const expression of rule.expressions) {
-      if (expression.kind === 'verdict' || expression.kind === 'reject') {
+      if (isFinal(expression)) {
         this.matchedRules.push({ chain, rule });
         return this.#end(expression);
       }
@@ -89,8 +95,9 @@ class RuleInterpreter {
     return 'next-rule';
   }
 
-  #end(expression: Extract<Expression, { kind: 'verdict' | 'reject' }>): RuleResult {
+  #end(expression: FinalExpression): RuleResult {
     if (expression.kind === 'reject') return expression.with;
+    if (expression.kind === 'destination-nat') return 'accepted';
     if (!('chain' in expression)) {
       const steps = { accept: 'accepted', drop: 'dropped', return: 'return', continue: 'next-rule' } as const;
       return steps[expression.verdict];
@@ -128,11 +135,11 @@ class RuleInterpreter {
       case 'masquerade':
         this.masqueraded = true;
         return true;
-      case 'destination-nat':
       case 'counter':
         return true;
       case 'verdict':
       case 'reject':
+      case 'destination-nat':
       case 'verdict-map':
       case 'unknown':
         return false;
@@ -214,12 +221,22 @@ class RuleInterpreter {
   }
 }
 
-/** Runs the chains of a hook for the first packet of a connection. */
-export const runHook = (rules: RuleEnvironment, hook: BaseChainHookName, packet: Packet): HookResult => {
+/**
+ * Runs the chains of hooks, one hook after the other, for the first packet of a connection; without those that
+ * the packet does not meet.
+ */
+export const runHooks = (
+  rules: RuleEnvironment,
+  hooks: readonly BaseChainHookName[],
+  packet: Packet,
+  isMet: (hook: BaseChainHook) => boolean = () => true,
+): HookResult => {
   const interpreter = new RuleInterpreter(rules, packet);
-  const chains = rules.table.chains
-    .filter((chain) => chain.hook?.hook === hook)
-    .toSorted((a, b) => (a.hook?.priority ?? 0) - (b.hook?.priority ?? 0));
+  const chains = hooks.flatMap((name) =>
+    rules.table.chains
+      .filter(({ hook }) => hook?.hook === name && isMet(hook))
+      .toSorted((a, b) => (a.hook?.priority ?? 0) - (b.hook?.priority ?? 0)),
+  );
   let end: PacketVerdict = 'accepted';
   for (const { name } of chains) {
     const step = interpreter.run(name);

@@ -59,6 +59,7 @@ const metaKinds = {
   oifname: valueFrom('oifname', 'interface name', 16),
   iif: valueFrom('iif', 'interface index', 4),
   oif: valueFrom('oif', 'interface index', 4),
+  random: valueFrom('meta random', 'number', 4),
 } as const;
 
 const ctKinds = { state: 'state', status: 'status', mark: 'mark' } as const;

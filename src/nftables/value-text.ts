@@ -12,6 +12,7 @@ export type ValueKind =
   | 'state'
   | 'status'
   | 'address type'
+  | 'number'
   | 'bytes'
   | 'constant';
 
@@ -97,6 +98,7 @@ export const formatValue = (kind: ValueKind, length: number, bytes: Uint8Array):
     case 'address':
       return ipFromBytes(bytes);
     case 'port':
+    case 'number':
       return String(bigEndian(bytes));
     case 'protocol':
       return protocols[bigEndian(bytes)] ?? String(bigEndian(bytes));

@@ -164,7 +164,7 @@ export class DesiredState implements DesiredView {
     claim(this.#virtualServers, fragment.virtualServers.keys(), fragment);
     addShared(this.#addresses, fragment.addresses, fragment);
     addShared(this.#sharedElements, fragment.sharedElements.keys(), fragment);
-    this.nodePortUsage.add(fragment.nodePorts);
+    this.nodePortUsage.add(fragment.portsOnNode);
     this.localShortages.add(fragment.localShortages);
     this.#fragments.set(fragment.service, fragment);
   }
@@ -173,7 +173,7 @@ export class DesiredState implements DesiredView {
     removeClaims(this.#virtualServers, fragment.virtualServers.keys(), fragment);
     removeShared(this.#addresses, fragment.addresses, fragment);
     removeShared(this.#sharedElements, fragment.sharedElements.keys(), fragment);
-    this.nodePortUsage.remove(fragment.nodePorts);
+    this.nodePortUsage.remove(fragment.portsOnNode);
     this.localShortages.remove(fragment.localShortages);
     this.#fragments.delete(fragment.service);
   }

@@ -170,7 +170,7 @@ test('back to mode iptables: new connections go to it, and what is open ends by 
   await daemon.stop();
   startKubeProxy('iptables', 'nft');
   asTheGuideSays(
-    'nft flush chain ip kube-ipvs bypass-hostport; nft flush chain ip kube-ipvs bypass-hostport-output',
+    'nft flush chain ip kube-ipvs prerouting; nft flush chain ip kube-ipvs bypass-hostport-output',
   );
   await client.goOnAfter('kube-proxy started');
   await noFailure(client);

@@ -190,9 +190,9 @@ test('other settings give other rules in place, and touch no element', async () 
 });
 
 test('node ports outside of the usual range change the ports of masqueraded connections', async () => {
-  const value = service('odd', { type: 'NodePort', clusterIP: '10.96.9.9', ports: ['http:80@40000'] });
+  const value = service('odd', { type: 'NodePort', clusterIP: '10.96.9.9', ports: ['http:80@60000'] });
   daemon.wired.store.apply([{ kind: 'service', key: value.key, value }]);
-  await eventually(async () => assert.match(await ruleset(), /masquerade to :40001-65535/));
+  await eventually(async () => assert.match(await ruleset(), /masquerade to :32768-59999/));
   daemon.wired.store.apply([{ kind: 'service', key: value.key, value: undefined }]);
   await eventually(isWhole);
 });

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, test } from 'node:test';
 import { families, parseCidr, type Family } from '../../src/base/ip.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
-import type { VipBinding } from '../../src/model/vip-binding.js';
 import type { PodTraffic } from '../../src/model/pod-traffic.js';
+import type { VipBinding } from '../../src/model/vip-binding.js';
 import { tableText } from '../../src/nftables/table-text.js';
 import { tableName } from '../../src/nftables/declarations.js';
 import { packetTable, type PacketTableSettings } from '../../src/plan/packet-rules/packet-table.js';
@@ -12,6 +12,9 @@ import { run } from '../support/lab-guest.js';
 
 const client = NftablesClient.open();
 const nft = (...args: readonly string[]): string => run('nft', ...args);
+
+const below = { first: 1024, last: 29999 };
+const above = { first: 32768, last: 65535 };
 
 const cidrs: Readonly<Record<Family, string>> = { IPv4: '10.244.0.0/16', IPv6: 'fd00:244::/56' };
 const lengths: Readonly<Record<Family, readonly number[]>> = { IPv4: [0, 8, 31, 32], IPv6: [0, 7, 64, 128] };
@@ -42,7 +45,8 @@ const cases = families.flatMap((family) =>
           vipBinding,
           masqueradeMark: 0x4000,
           podTraffic: traffic,
-          masqueradePorts: { first: 32768, last: 65535 },
+          masqueradePorts: sourceLengths.length > 0 ? [above] : [below, above],
+          refusesBeforeRouting: sourceLengths.length > 0,
           sourceLengths,
         },
       ]),
@@ -59,12 +63,12 @@ test('the kernel takes a table for pods by a name that no interface can have', a
     { by: 'interface', name: 'a-very-long-bridge-name' },
     { by: 'interface-prefix', prefix: 'a-very-long-prefix' },
   ] as const) {
-    const ports = { first: 32768, last: 65535 };
     const settings = {
       masqueradeAll: false,
       masqueradeMark: 0x4000,
       vipBinding: 'address',
-      masqueradePorts: ports,
+      masqueradePorts: [above],
+      refusesBeforeRouting: true,
     } as const;
     const declaration = packetTable({ ...settings, family: 'IPv4', podTraffic, sourceLengths: [] });
     const outcome = await client.transaction([{ kind: 'declare-table', declaration }]);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { ip } from '../support/objects.js';
 import type { RegisterValue, Rule } from '../../src/nftables/declarations.js';
 import { registerBytesOf, registerNumberOf } from '../../src/nftables/register-value.js';
-import { runHook } from '../../src/nftables/rule-interpreter.js';
+import { runHooks } from '../../src/nftables/rule-interpreter.js';
 
 /** 0x4000 as four bytes of this machine's memory. */
 const markBytes = endianness() === 'LE' ? Uint8Array.of(0, 0x40, 0, 0) : Uint8Array.of(0, 0, 0x40, 0);
@@ -28,7 +28,7 @@ const packet = {
 };
 
 const resultOf = (rule: Rule) =>
-  runHook(
+  runHooks(
     {
       table: {
         family: 'IPv4',
@@ -45,7 +45,7 @@ const resultOf = (rule: Rule) =>
       hasElement: () => false,
       isLocal: () => false,
     },
-    'input',
+    ['input'],
     packet,
   );
 

@@ -7,7 +7,7 @@ import { familyOf } from '../../src/base/ip.js';
 import type { EndpointSlice, EndpointSliceKey } from '../../src/model/endpoint.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
 import { Connection } from '../../src/netlink/connection.js';
-import { isPacketClass } from '../../src/plan/packet-rules/packet-table.js';
+import { isPacketClass } from '../../src/plan/packet-rules/packet-sets.js';
 import { serviceWithSlices, type ServiceWithSlices } from '../support/arbitrary-cluster.js';
 import { isLie, SocketFaults, type Fault } from '../support/faulty-channel.js';
 import { runLine } from '../support/lab-guest.js';

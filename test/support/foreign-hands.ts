@@ -2,7 +2,7 @@ import { families, type Family } from '../../src/base/ip.js';
 import { dummyInterfaceName } from '../../src/model/node.js';
 import type { VirtualServerEntry } from '../../src/model/virtual-server.js';
 import { setElement, tableName } from '../../src/nftables/declarations.js';
-import { setDeclaration } from '../../src/plan/packet-rules/packet-table.js';
+import { setDeclaration } from '../../src/plan/packet-rules/packet-sets.js';
 import { ip } from './objects.js';
 import type { ProductionNode } from './production-node.js';
 import { at, real, virtual } from './virtual-server-entries.js';

@@ -36,13 +36,19 @@ const askTcp = async (): Promise<string> => {
 const askUdp = (): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
-    const timer = setTimeout(() => reject(new Error('no answer')), timeoutMilliseconds);
+    // An open socket would keep the process.
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      socket.close();
+      reject(error);
+    };
+    const timer = setTimeout(() => fail(new Error('no answer')), timeoutMilliseconds);
     socket.on('message', (message) => {
       clearTimeout(timer);
       socket.close();
       resolve(message.toString());
     });
-    socket.on('error', reject);
+    socket.on('error', fail);
     socket.connect(Number(port), address, () => socket.send('hello'));
   });
 

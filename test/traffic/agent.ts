@@ -56,8 +56,8 @@ const serveSctp = (port: number): void => {
 // ---- asking
 
 // Each request has a source port that this namespace never used before, so that no connection entry of an earlier one applies to
-// it, and one below those of masquerade and node ports.
-let lastPort = 10_000;
+// it, and one that is neither a port of masqueraded requests (run.ts) nor a node port.
+let lastPort = 20_000;
 const nextPort = (): number => (lastPort += 1);
 
 /** What happened, in a word; the kernel tells a sender whose packet was dropped on its way out EPERM. */

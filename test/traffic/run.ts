@@ -31,8 +31,21 @@ export interface Finding extends Probe {
 
 export const healthCheckPorts: readonly number[] = cases.map((_, index) => healthPortOf(index));
 
-/** Masqueraded requests come from ports above those of node ports. */
-const firstMasqueradedPort = 32_768;
+/** Its node port makes kube-ipvs leave the ports from 20000 to 32767 to the clients. */
+const divider = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { namespace: 'default', name: 'divider' },
+  spec: {
+    type: 'NodePort',
+    clusterIP: '10.96.255.250',
+    clusterIPs: ['10.96.255.250'],
+    ipFamilies: ['IPv4'],
+    ports: [{ protocol: 'TCP', port: 9, nodePort: 20_000 }],
+  },
+};
+
+const isMasqueradePort = (port: number): boolean => port >= 1_024 && (port < 20_000 || port > 32_767);
 
 const patient = 3_000;
 /** Where no answer is expected. */
@@ -48,7 +61,7 @@ export const startOnNode = (
   const scratch = mkdtempSync(join(tmpdir(), 'matrix-'));
   const manifest = join(scratch, 'world.json');
   const configFile = join(scratch, 'config.yaml');
-  writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+  writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [...objects, divider] }));
   writeFileSync(configFile, configText(setting, hostname));
   return new DaemonProcess([`--source=${manifest}`, `--config=${configFile}`, ...flags], {
     namespace: 'node',
@@ -69,7 +82,7 @@ const wordOf = (answer: string, { from, family, transport, expected, ownSources 
   const [pod = '', source, port, lost] = answer.split(' ');
   if (source === undefined) return answer;
   if (expected.includes(`${pod}:any`)) return `${pod}:any`;
-  const hasMasqueradedPort = transport !== 'sctp' && Number(port) >= firstMasqueradedPort;
+  const hasMasqueradedPort = transport !== 'sctp' && isMasqueradePort(Number(port));
   const is = (word: string): boolean => {
     if (word === 'node' && pod === 'node') return false;
     if (word === 'own' && from === 'node') return false;
@@ -83,7 +96,7 @@ const wordOf = (answer: string, { from, family, transport, expected, ownSources 
     candidates[0] ??
     source;
   if (lost !== undefined) return `${pod}:${word}:lost`;
-  return word === 'node' && Number(port) < firstMasqueradedPort
+  return word === 'node' && !isMasqueradePort(Number(port))
     ? `${pod}:node (from port ${port}, not masqueraded as it should)`
     : `${pod}:${word}`;
 };

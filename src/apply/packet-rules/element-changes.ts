@@ -1,7 +1,7 @@
 import type { Family } from '../../base/ip.js';
 import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import { tableName, type SetElement } from '../../nftables/declarations.js';
-import { setDeclaration } from '../../plan/packet-rules/packet-table.js';
+import { setDeclaration } from '../../plan/packet-rules/packet-sets.js';
 
 /** Groups the elements by set. */
 const bySet = (elements: Iterable<SetElement>): ReadonlyMap<string, readonly SetElement[]> => {

@@ -21,7 +21,7 @@ import {
   setDeclaration,
   sourceRangePrefixLength,
   takeOverSet,
-} from '../../plan/packet-rules/packet-table.js';
+} from '../../plan/packet-rules/packet-sets.js';
 
 export interface PacketRulesParts {
   readonly client: PacketRulesClient;

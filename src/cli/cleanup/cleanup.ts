@@ -21,7 +21,7 @@ import type { AddressOperation, Outcome } from '../../model/operation.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
-import { isPacketClass } from '../../plan/packet-rules/packet-table.js';
+import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
 import { formatHostAddress } from '../../plan/output/ipvs-table-formats.js';
 import { queryDaemon } from '../admin/admin-client.js';
 import { openKernelClients, type KernelClients } from '../kernel/kernel-clients.js';

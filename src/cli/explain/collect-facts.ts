@@ -12,7 +12,7 @@ import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import { dummyInterfaceName } from '../../model/node.js';
 import { setElement, tableName, type ElementKey } from '../../nftables/declarations.js';
 import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
-import { drainingSet } from '../../plan/packet-rules/packet-table.js';
+import { drainingSet } from '../../plan/packet-rules/packet-sets.js';
 import { vipBindings, type VipBindings } from '../../model/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import { readKernelSnapshot, withRemedy } from '../kernel/read-kernel.js';

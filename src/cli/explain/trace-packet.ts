@@ -1,5 +1,5 @@
 import type { IpAddress } from '../../base/ip.js';
-import { runHook, type RuleEnvironment, type HookResult } from '../../nftables/rule-interpreter.js';
+import { runHooks, type RuleEnvironment, type HookResult } from '../../nftables/rule-interpreter.js';
 import type { Protocol } from '../../base/protocol.js';
 import type { VipBindings } from '../../model/vip-binding.js';
 import type { RealServerObservation } from '../../model/virtual-server.js';
@@ -187,7 +187,7 @@ const candidateFor = (facts: TraceFacts, real: RealServerObservation, mark: numb
   if (real.forwarding === 'local' || isLocal(real.address)) return { ...base, sees: 'local', lost: false };
   const masqueraded =
     rules !== undefined &&
-    runHook(rules, 'postrouting', {
+    runHooks(rules, ['postrouting'], {
       source: from.address ?? to.address,
       destination: real.address,
       protocol: to.protocol,
@@ -256,11 +256,23 @@ const walkPacketRules = ({ from, to, rules, virtualServer }: TraceFacts): HookRe
     port: to.port,
     mark: 0,
   };
-  if (from.who !== 'node') return runHook(rules, 'input', { ...packet, interfaceName: from.interfaceName });
-  const sent = runHook(rules, 'output', { ...packet, interfaceName: '' });
-  // A packet that IPVS does not handle on output arrives again on the loopback interface.
+  if (from.who !== 'node')
+    return runHooks(
+      rules,
+      ['prerouting', 'input'],
+      { ...packet, interfaceName: from.interfaceName },
+      // IPVS takes its packets before the kernel runs chains of type nat there.
+      ({ hook, type }) => virtualServer === undefined || hook === 'prerouting' || type !== 'nat',
+    );
+  const sent = runHooks(rules, ['output'], { ...packet, interfaceName: '' });
+  // A packet that IPVS does not handle on output arrives again on the loopback interface, with its NAT decided.
   return sent.verdict === 'accepted' && virtualServer === undefined
-    ? runHook(rules, 'input', { ...packet, interfaceName: 'lo' })
+    ? runHooks(
+        rules,
+        ['prerouting', 'input'],
+        { ...packet, interfaceName: 'lo' },
+        ({ type }) => type !== 'nat',
+      )
     : sent;
 };
 

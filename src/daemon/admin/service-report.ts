@@ -19,7 +19,7 @@ import {
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
-import { isPacketClass } from '../../plan/packet-rules/packet-table.js';
+import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
 import { servedPort } from '../../plan/render/served-port.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
 import type { HttpResponse } from '../serving/http-response.js';

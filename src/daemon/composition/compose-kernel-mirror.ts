@@ -1,3 +1,4 @@
+import { release } from 'node:os';
 import { DummyInterface, type DummyInterfaceLinks } from '../../apply/addresses/dummy-interface.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import { TakeOver } from '../../apply/ownership/take-over.js';
@@ -7,6 +8,7 @@ import type { Family } from '../../base/ip.js';
 import { Listeners } from '../sync/listeners.js';
 import type { Logger } from '../../base/log.js';
 import { podNetworksUnknown, podTraffic } from '../../config/pod-traffic.js';
+import { refusesBeforeRouting } from '../../kernel/kernel-version.js';
 import type { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import { cachedPacketTable } from '../../plan/packet-rules/packet-table.js';
@@ -62,6 +64,7 @@ const packetTables = ({ settings, cluster }: KernelMirrorParts): PacketRulesPart
       vipBinding: settings.now.vipBinding,
       podTraffic: podTraffic(settings.now, cluster.store.node)[family],
       masqueradePorts: cluster.desiredStateUpdater.desired.nodePortUsage.masqueradePorts,
+      refusesBeforeRouting: refusesBeforeRouting(release()),
       sourceLengths,
     });
 };

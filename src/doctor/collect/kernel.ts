@@ -10,7 +10,7 @@ import { legacyTables } from '../../kernel/xtables/legacy-tables.js';
 import { tableName, type ElementKey } from '../../nftables/declarations.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
-import { isPacketClass } from '../../plan/packet-rules/packet-table.js';
+import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
 import type { ChainFact, NetworkFacts, OwnRules, SchedulerFact, VirtualServerFact } from '../facts.js';
 import { seeChecks } from '../remedy.js';
 import { FactUnavailableError, withClient } from './collect-fact.js';

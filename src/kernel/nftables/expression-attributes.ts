@@ -75,7 +75,16 @@ export const meta = attributes('meta', {
   to: optional(1, register),
   key: attr(
     2,
-    enumeration(be32, { protocol: 1, mark: 3, iif: 4, oif: 5, iifname: 6, oifname: 7, l4proto: 16 }),
+    enumeration(be32, {
+      protocol: 1,
+      mark: 3,
+      iif: 4,
+      oif: 5,
+      iifname: 6,
+      oifname: 7,
+      l4proto: 16,
+      random: 24,
+    }),
   ),
   from: optional(3, register),
 });

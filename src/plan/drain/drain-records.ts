@@ -2,7 +2,7 @@ import { familyOf } from '../../base/ip.js';
 import type { DirtyKeys } from '../operations/diff.js';
 import { setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
 import type { RealServer, VirtualServerIdentity } from '../../model/virtual-server.js';
-import { drainingSet } from '../packet-rules/packet-table.js';
+import { drainingSet } from '../packet-rules/packet-sets.js';
 
 type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
 

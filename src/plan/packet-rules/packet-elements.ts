@@ -19,7 +19,7 @@ import {
 } from '../../model/virtual-server.js';
 import type { PortEndpoint } from '../endpoints/endpoints.js';
 import type { Frontend } from '../render/frontends.js';
-import { packetClasses, sourceRangeSet, takeOverSet, type PacketClass } from './packet-table.js';
+import { packetClasses, sourceRangeSet, takeOverSet, type PacketClass } from './packet-sets.js';
 
 const isProtocol = (value: unknown): value is Protocol => protocols.some((protocol) => protocol === value);
 

@@ -1,16 +1,14 @@
 import { hostPrefixLength, type Family } from '../../base/ip.js';
 import type { PodTraffic } from '../../model/pod-traffic.js';
+import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
 import {
   tableName,
   type BaseChainHook,
   type Chain,
   type Expression,
-  type KeyField,
   type Rule,
-  type SetDeclaration,
   type TableDeclaration,
 } from '../../nftables/declarations.js';
-import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
 import {
   headerLayout,
   sctp,
@@ -23,20 +21,30 @@ import {
   equals,
   inSet,
   goTo,
+  jumpTo,
   acceptVerdict,
   dropVerdict,
   returnVerdict,
   counter,
   loadDestinationKey,
-  connectionState,
-  fromThisNode,
+  toThisNode,
+  firstOfConnection,
   maskBytes,
   fromPod,
   setMark,
   isMarked,
   masquerade,
+  randomlyBelow,
   type PortRange,
 } from './rule-expressions.js';
+import {
+  classDescriptions,
+  fixedSets,
+  packetClasses,
+  sourceRangeDeclaration,
+  sourceRangeSet,
+  type PacketClass,
+} from './packet-sets.js';
 
 /** The settings that determine the rules of a family; elements are separate. */
 export interface PacketTableSettings {
@@ -46,98 +54,16 @@ export interface PacketTableSettings {
   readonly masqueradeMark: number;
   readonly podTraffic: PodTraffic | undefined;
   readonly vipBinding: VipBinding;
-  /** Source ports of masqueraded connections, without node ports, so a reply never looks like a request. */
-  readonly masqueradePorts: PortRange;
+  /**
+   * Source ports of masqueraded connections, without node ports, so a reply never looks like a request: one
+   * or two ranges.
+   */
+  readonly masqueradePorts: readonly PortRange[];
+  /** Whether a rule may refuse packets before they are routed (Linux 5.9). */
+  readonly refusesBeforeRouting: boolean;
   /** The prefix lengths of source ranges that are or were in use. */
   readonly sourceLengths: readonly number[];
 }
-
-/**
- * The packet classes, each with a set. A rule leads from each set to its chain; if two sets contain a virtual
- * server, as during a change of class, the first one applies.
- */
-export const packetClasses = ['no-endpoints', 'cluster-ip', 'local', 'local-elsewhere', 'external'] as const;
-export type PacketClass = (typeof packetClasses)[number];
-
-export const isPacketClass = (set: string): set is PacketClass => packetClasses.some((name) => name === set);
-
-const classDescriptions: Readonly<Record<PacketClass, string>> = {
-  'no-endpoints': 'Services without endpoints',
-  'cluster-ip': 'ClusterIPs',
-  local: 'externalTrafficPolicy Local, endpoints on this node',
-  'local-elsewhere': 'externalTrafficPolicy Local, endpoints only on other nodes',
-  external: 'externalTrafficPolicy Cluster',
-};
-
-const frontendKey: readonly KeyField[] = ['address', 'protocol', 'port'];
-
-/** The set of source addresses of one prefix length that may reach a restricted frontend. */
-export const sourceRangeSet = (prefixLength: number): string => `sources-${prefixLength}`;
-
-/** The prefix length of a set that `sourceRangeSet` named; undefined for any other set. */
-export const sourceRangePrefixLength = (set: string): number | undefined => {
-  const length = Number(/^sources-(\d{1,3})$/.exec(set)?.[1] ?? Number.NaN);
-  return length <= hostPrefixLength('IPv6') ? length : undefined;
-};
-
-/** The set of take-over markers. It has elements only during a take-over from another service proxy. */
-export const takeOverSet = 'take-over';
-
-/** The set of drain records. No rule refers to it. */
-export const drainingSet = 'draining';
-
-const fixedSets: readonly SetDeclaration[] = [
-  ...packetClasses.map((name) => ({
-    name,
-    key: frontendKey,
-    verdicts: false,
-    comment: classDescriptions[name],
-  })),
-  { name: 'vips', key: ['address'], verdicts: false, comment: 'addresses of Services' },
-  {
-    name: 'hairpin',
-    key: ['address', 'address', 'protocol', 'port'],
-    verdicts: false,
-    comment: 'endpoints on this node, as source and destination',
-  },
-  {
-    name: 'health-check-ports',
-    key: ['port'],
-    verdicts: false,
-    comment: 'health check node ports',
-  },
-  {
-    name: 'restricted',
-    key: frontendKey,
-    verdicts: false,
-    comment: 'load balancer addresses with loadBalancerSourceRanges',
-  },
-  {
-    name: drainingSet,
-    key: [...frontendKey, 'address', 'port'],
-    verdicts: false,
-    comment: 'draining real servers',
-  },
-  {
-    name: takeOverSet,
-    key: ['protocol'],
-    verdicts: false,
-    comment: 'take-over from another proxy, until the first sync has completed',
-  },
-];
-
-const sourceRangeDeclaration = (prefixLength: number): SetDeclaration => ({
-  name: sourceRangeSet(prefixLength),
-  key: [...frontendKey, 'address'],
-  verdicts: false,
-  comment: `source ranges of prefix length ${prefixLength}`,
-});
-
-/** The declaration of a kube-ipvs set; undefined if no such set exists. */
-export const setDeclaration = (name: string): SetDeclaration | undefined => {
-  const length = sourceRangePrefixLength(name);
-  return length === undefined ? fixedSets.find((set) => set.name === name) : sourceRangeDeclaration(length);
-};
 
 const rule = (
   comment: string | undefined,
@@ -167,31 +93,21 @@ const clusterIpRules = (settings: PacketTableSettings): readonly Rule[] => {
   const { family, masqueradeAll, masqueradeMark, podTraffic, vipBinding } = settings;
   const mark = setMark(masqueradeMark, true);
   if (masqueradeAll) return [rule('masqueradeAll', mark)];
-  const hasVipAsSource = hasVipAsOwnSource(vipBinding, family);
-  const node = rule('source is this node', fromThisNode, mark);
-  const vip = rule('source is a VIP: the node itself', loadAddress(family, 'source', 0), inSet('vips'), mark);
-  if (podTraffic === undefined) return [hasVipAsSource ? vip : node];
-  const outside = rule('source outside the pod network', fromPod(podTraffic, '!='), mark);
-  // The node's own packets have no input interface, which old kernels treat as no match, and its addresses may be in
-  // the pod network.
-  return podTraffic.by === 'source' && hasVipAsSource ? [outside] : [node, outside];
+  if (podTraffic === undefined)
+    return hasVipAsOwnSource(vipBinding, family)
+      ? [rule('source is a VIP: the node itself', loadAddress(family, 'source', 0), inSet('vips'), mark)]
+      : [rule('pods cannot be recognized on this node', returnVerdict)];
+  return [rule('source outside the pod network', fromPod(podTraffic, '!='), mark)];
 };
 
 /** externalTrafficPolicy Local with endpoints only on other nodes. */
-const localElsewhereRules = ({ masqueradeMark, podTraffic }: PacketTableSettings): readonly Rule[] => {
-  const node = rule(
-    'source is this node: masquerade, so that the reply returns here',
-    fromThisNode,
-    setMark(masqueradeMark, true),
-    acceptVerdict,
-  );
-  if (podTraffic === undefined) return [node, rule('pods cannot be recognized on this node', acceptVerdict)];
-  return [
-    node,
-    rule('source is a pod', fromPod(podTraffic, '=='), acceptVerdict),
-    rule('source outside the pod network: no endpoint on this node', counter, dropVerdict),
-  ];
-};
+const localElsewhereRules = ({ podTraffic }: PacketTableSettings): readonly Rule[] =>
+  podTraffic === undefined
+    ? [rule('pods cannot be recognized on this node', returnVerdict)]
+    : [
+        rule('source is a pod', fromPod(podTraffic, '=='), returnVerdict),
+        rule('source outside the pod network: no endpoint on this node', counter, dropVerdict),
+      ];
 
 const sourceRangeRules = (family: Family, lengths: readonly number[]): readonly Rule[] => {
   const first = headerLayout[family].registers + 2;
@@ -216,41 +132,80 @@ const sourceRangeRules = (family: Family, lengths: readonly number[]): readonly 
 };
 
 const restrictedRule = (family: Family): Rule =>
-  rule('loadBalancerSourceRanges', loadDestinationKey(family), inSet('restricted'), {
-    kind: 'verdict',
-    verdict: 'jump',
-    chain: 'source-ranges',
+  rule('loadBalancerSourceRanges', loadDestinationKey(family), inSet('restricted'), jumpTo('source-ranges'));
+
+/** From each class to its chain; a class without one has no rule. */
+const classRules = (
+  family: Family,
+  chains: Readonly<Record<PacketClass, string | undefined>>,
+): readonly Rule[] =>
+  packetClasses.flatMap((name) => {
+    const target = chains[name];
+    return target === undefined
+      ? []
+      : [rule(classDescriptions[name], loadDestinationKey(family), inSet(name), goTo(target))];
   });
 
-const classRules = (family: Family): readonly Rule[] =>
-  packetClasses.map((name) =>
-    rule(
-      classDescriptions[name],
-      loadDestinationKey(family),
-      inSet(name),
-      goTo(name === 'no-endpoints' ? 'refuse' : name),
-    ),
-  );
+/** Without the rule for Services without endpoints, IPVS itself refuses: with ICMP errors, which are limited, and log lines. */
+const receivedClassRules = ({ family, refusesBeforeRouting }: PacketTableSettings): readonly Rule[] =>
+  classRules(family, {
+    'cluster-ip': 'cluster-ip',
+    external: 'external',
+    local: 'local',
+    'local-elsewhere': 'local-elsewhere',
+    'no-endpoints': refusesBeforeRouting ? 'refuse' : undefined,
+  });
 
-const acceptEstablishedRule: Rule = rule(
-  'established: already checked',
-  connectionState('!='),
-  acceptVerdict,
-);
+/**
+ * The node is outside the pod network. Where its packets to a VIP have the VIP as their source, the chain for
+ * received packets recognizes them by it, unless it looks at the input interface.
+ */
+const sentClassRules = ({ family, podTraffic, vipBinding }: PacketTableSettings): readonly Rule[] => {
+  const isRecognized = hasVipAsOwnSource(vipBinding, family) && (podTraffic?.by ?? 'source') === 'source';
+  return classRules(family, {
+    'cluster-ip': isRecognized ? 'cluster-ip' : 'external',
+    external: 'external',
+    local: 'local',
+    'local-elsewhere': 'external',
+    'no-endpoints': 'refuse',
+  });
+};
 
 /** A null binding keeps the destination, so a later DNAT rule (a CNI's hostPort) cannot change it. */
-const bypassHostPortRule = (family: Family): Rule =>
-  rule(
-    'destination is a VIP: bypass hostPort rules',
-    loadAddress(family, 'destination', 0),
-    inSet('vips'),
-    loadAddress(family, 'destination', 0),
-    { kind: 'destination-nat', address: 0 },
-  );
+const keepDestination = (family: Family): readonly Expression[] => [
+  loadAddress(family, 'destination', 0),
+  { kind: 'destination-nat', address: 0 },
+];
+
+const toVip = (family: Family): readonly Expression[] => [
+  loadAddress(family, 'destination', 0),
+  inSet('vips'),
+];
 
 /** One rule per protocol, because nft accepts masquerade ports only after a match of the protocol. */
 const masqueradeRules = (ports: PortRange): readonly Rule[] =>
   [tcp, udp, sctp].map((protocol) => rule(undefined, loadProtocol(0), equals(protocol), masquerade(ports)));
+
+const sizeOf = ({ first, last }: PortRange): number => last - first + 1;
+
+/** Chooses among two ranges by their sizes, so that both are exhausted at the same time. */
+const masqueradeChains = ([first, second]: readonly PortRange[]): readonly Chain[] => {
+  if (first === undefined) return [chain('masquerade-now')];
+  if (second === undefined) return [chain('masquerade-now', ...masqueradeRules(first))];
+  const share = sizeOf(first) / (sizeOf(first) + sizeOf(second));
+  return [
+    chain('masquerade-lower-ports', ...masqueradeRules(first)),
+    chain(
+      'masquerade-now',
+      rule(
+        `${Math.round(share * 100)} % of the ports are below the node ports`,
+        randomlyBelow(share),
+        goTo('masquerade-lower-ports'),
+      ),
+      ...masqueradeRules(second),
+    ),
+  ];
+};
 
 const hairpinRule = (family: Family): Rule =>
   rule(
@@ -261,10 +216,8 @@ const hairpinRule = (family: Family): Rule =>
     goTo('masquerade-now'),
   );
 
-const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Rule[] => [
-  ...(sourceLengths.length > 0 ? [restrictedRule(family)] : []),
-  acceptEstablishedRule,
-  ...classRules(family),
+/** Connections to this node that no class rule took. */
+const otherPortRules = (family: Family): readonly Rule[] => [
   rule(
     'health check node port',
     loadProtocol(0),
@@ -275,10 +228,10 @@ const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Ru
   ),
   rule(
     'VIP: refuse other ports, answer ping',
-    loadAddress(family, 'destination', 0),
-    inSet('vips'),
+    toVip(family),
     loadProtocol(0),
     equals(icmp[family], '!='),
+    firstOfConnection,
     goTo('refuse'),
   ),
 ];
@@ -286,35 +239,42 @@ const inputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Ru
 /** Chains that the rules of base chains jump to. */
 const jumpTargets = (settings: PacketTableSettings): readonly Chain[] => {
   const { family, masqueradeMark, masqueradePorts, sourceLengths } = settings;
+  const restricted = sourceLengths.length > 0;
   return [
     chain('refuse', ...rejectRules),
     chain('cluster-ip', ...clusterIpRules(settings)),
     chain('external', rule('masquerade', setMark(masqueradeMark, true))),
-    chain('local', rule('keep the client address', acceptVerdict)),
+    chain('local', rule('keep the client address', returnVerdict)),
     chain('local-elsewhere', ...localElsewhereRules(settings)),
-    ...(sourceLengths.length > 0 ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
-    chain('masquerade-now', ...masqueradeRules(masqueradePorts)),
+    ...(restricted ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
+    chain('services', ...(restricted ? [restrictedRule(family)] : []), ...receivedClassRules(settings)),
+    chain('vip', rule(undefined, jumpTo('services')), rule('bypass hostPort rules', keepDestination(family))),
+    ...masqueradeChains(masqueradePorts),
   ];
 };
 
-const outputRules = ({ family, sourceLengths }: PacketTableSettings): readonly Rule[] => [
-  ...(sourceLengths.length > 0 ? [restrictedRule(family)] : []),
-  acceptEstablishedRule,
-  ...classRules(family),
-];
-
 const postroutingRules = ({ family, masqueradeMark }: PacketTableSettings): readonly Rule[] => [
   hairpinRule(family),
-  rule('marked for masquerading', isMarked(masqueradeMark), goTo('masquerade-now')),
+  rule(
+    'marked for masquerading: clear the mark',
+    isMarked(masqueradeMark),
+    setMark(masqueradeMark, false),
+    goTo('masquerade-now'),
+  ),
 ];
 
-const clearMarkRule = ({ masqueradeMark }: PacketTableSettings): Rule =>
-  rule('clear the mark', isMarked(masqueradeMark), setMark(masqueradeMark, false));
+/** These check every packet, so that a range that was removed ends open connections too. */
+const restrictedChains = (family: Family): readonly Chain[] => [
+  baseChain('restricted-input', 'filter', 'input', -10, restrictedRule(family)),
+  baseChain('restricted-output', 'filter', 'output', -110, restrictedRule(family)),
+];
 
 /**
- * The rules of one family, limited to features of Linux 4.18. `input` and `output` check requests before
+ * The rules of one family, limited to features of Linux 4.18. Chains of type nat see only the first packet of
+ * a connection; other chains cost something for each packet. `prerouting` and `output` check requests before
  * IPVS, which has priority 98 and -98 there (include/linux/netfilter_ipv4.h, NF_IP_PRI_NAT_SRC - 2 and
- * NAT_DST + 2). A packet mark tells `postrouting`, which runs after IPVS, to masquerade.
+ * NAT_DST + 2). A packet mark tells `masquerade-postrouting`, which runs after IPVS, to masquerade. Packets
+ * that IPVS does not take reach `input`.
  */
 export const packetTable = (given: PacketTableSettings): TableDeclaration => {
   const { family } = given;
@@ -326,12 +286,25 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
     sets: [...fixedSets, ...sourceLengths.map(sourceRangeDeclaration)],
     chains: [
       ...jumpTargets(settings),
-      baseChain('bypass-hostport', 'nat', 'prerouting', -105, bypassHostPortRule(family)),
-      baseChain('bypass-hostport-output', 'nat', 'output', -105, bypassHostPortRule(family)),
-      baseChain('input', 'filter', 'input', -10, ...inputRules(settings)),
-      baseChain('output', 'filter', 'output', -110, ...outputRules(settings)),
+      baseChain(
+        'prerouting',
+        'nat',
+        'prerouting',
+        -105,
+        rule(undefined, toVip(family), goTo('vip')),
+        rule(undefined, toThisNode, goTo('services')),
+      ),
+      baseChain('output', 'nat', 'output', -105, ...sentClassRules(settings), ...otherPortRules(family)),
+      baseChain(
+        'bypass-hostport-output',
+        'nat',
+        'output',
+        -104,
+        rule('destination is a VIP: bypass hostPort rules', toVip(family), keepDestination(family)),
+      ),
+      baseChain('input', 'nat', 'input', 95, ...otherPortRules(family)),
       baseChain('masquerade-postrouting', 'nat', 'postrouting', 95, ...postroutingRules(settings)),
-      baseChain('clear-mark', 'filter', 'postrouting', 110, clearMarkRule(settings)),
+      ...(sourceLengths.length > 0 ? restrictedChains(family) : []),
     ],
   };
 };

@@ -51,6 +51,7 @@ export const equals = (value: RegisterValue, operator: '==' | '!=' = '=='): Expr
 });
 export const inSet = (set: string): Expression => ({ kind: 'lookup', set, from: 0 });
 export const goTo = (chain: string): Expression => ({ kind: 'verdict', verdict: 'goto', chain });
+export const jumpTo = (chain: string): Expression => ({ kind: 'verdict', verdict: 'jump', chain });
 export const acceptVerdict: Expression = { kind: 'verdict', verdict: 'accept' };
 export const dropVerdict: Expression = { kind: 'verdict', verdict: 'drop' };
 export const returnVerdict: Expression = { kind: 'verdict', verdict: 'return' };
@@ -62,15 +63,21 @@ export const loadDestinationKey = (family: Family, from: Register = 0): readonly
   return [loadAddress(family, 'destination', from), loadProtocol(next), loadDestinationPort(next + 1)];
 };
 
-/** A packet has exactly one state. */
-export const connectionState = (operator: '==' | '!='): readonly Expression[] => [
+/** Not its replies, such as the reset that refuses it. */
+export const firstOfConnection: readonly Expression[] = [
   { kind: 'ct', key: 'state', to: 0 },
-  equals(stateNew, operator),
+  equals(stateNew),
 ];
 
-export const fromThisNode: readonly Expression[] = [
-  { kind: 'fib-type', of: 'source', to: 0 },
+export const toThisNode: readonly Expression[] = [
+  { kind: 'fib-type', of: 'destination', to: 0 },
   equals(localAddress),
+];
+
+/** Matches this share of all packets, between 0 and 1. */
+export const randomlyBelow = (share: number): readonly Expression[] => [
+  { kind: 'meta', key: 'random', to: 0 },
+  { kind: 'compare', operator: '<', from: 0, value: bigEndian(Math.round(share * 2 ** 32)) },
 ];
 
 export const maskBytes = (family: Family, prefixLength: number): Uint8Array => {
@@ -132,6 +139,9 @@ export const isMarked = (bit: number): readonly Expression[] => [
   { kind: 'bitwise', from: 0, to: 0, mask: bit, xor: 0 },
   equals(bit),
 ];
+
+const bigEndian = (value: number): Uint8Array =>
+  Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 
 const portBytes = (port: number): Uint8Array => Uint8Array.of(port >> 8, port & 0xff);
 

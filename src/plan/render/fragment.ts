@@ -32,7 +32,8 @@ export interface Fragment {
   readonly setElements: ReadonlyMap<VirtualServerKey, readonly SetElement[]>;
   /** Packet-rule elements that several Services may define identically. */
   readonly sharedElements: PacketElements;
-  readonly nodePorts: readonly number[];
+  /** Its node ports, and its ports on other addresses of the node: no source ports of masqueraded connections. */
+  readonly portsOnNode: readonly number[];
   /** Whether the Service adopts virtual servers even if another program created them. */
   readonly adoptForeign: boolean;
   readonly healthCheck: ServiceHealthCheck | undefined;

@@ -46,7 +46,7 @@ import {
   sourceRangeElements,
   vipElement,
 } from '../packet-rules/packet-elements.js';
-import type { PacketClass } from '../packet-rules/packet-table.js';
+import type { PacketClass } from '../packet-rules/packet-sets.js';
 import { checkService, type CheckedService } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
@@ -203,6 +203,7 @@ class FragmentBuilder {
   readonly #sharedElements = new Map<ElementKey, SetElement>();
   readonly #problems: Problem[] = [];
   readonly #shortages: LocalEndpointShortage[] = [];
+  readonly #portsOnNode = new Set<number>();
   #unready = noneUnready;
 
   constructor(
@@ -223,7 +224,7 @@ class FragmentBuilder {
     if (frontend.bind) {
       this.#addresses.add(frontend.address);
       this.addSharedElements([vipElement(frontend.address)]);
-    }
+    } else this.#portsOnNode.add(port);
     const entry = toDesiredVirtualServer(this.service, identity, realServers);
     const { key } = entry.server;
     const earlier = this.#virtualServers.get(key);
@@ -240,6 +241,11 @@ class FragmentBuilder {
     for (const policy of policies)
       if (!this.#shortages.some((known) => known.policy === policy && known.family === family))
         this.#shortages.push({ policy, family });
+  }
+
+  addHealthCheckPort(family: Family, port: number): void {
+    this.#portsOnNode.add(port);
+    this.addSharedElements([healthCheckElement(family, port)]);
   }
 
   addSharedElements(elements: readonly SetElement[]): void {
@@ -264,7 +270,9 @@ class FragmentBuilder {
       addresses: this.#addresses,
       setElements: this.#setElements,
       sharedElements: this.#sharedElements,
-      nodePorts: this.service.ports.flatMap(({ nodePort }) => nodePort ?? []),
+      portsOnNode: [
+        ...new Set([...this.service.ports.flatMap(({ nodePort }) => nodePort ?? []), ...this.#portsOnNode]),
+      ],
       adoptForeign: this.service.takesOverForeign,
       healthCheck,
       localShortages: this.#shortages,
@@ -306,7 +314,7 @@ export const render = (
   for (const family of served) {
     if (checked.clusterIps[family] === undefined) continue;
     if (checked.healthCheckNodePort !== undefined)
-      builder.addSharedElements([healthCheckElement(family, checked.healthCheckNodePort)]);
+      builder.addHealthCheckPort(family, checked.healthCheckNodePort);
     for (const port of checked.ports) {
       const endpoints = endpointsOf(family, port);
       const backends = backendsOf(checked, endpoints, context.node);

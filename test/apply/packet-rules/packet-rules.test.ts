@@ -13,7 +13,8 @@ import {
 } from '../../../src/nftables/declarations.js';
 import type { ElementOperation } from '../../../src/model/operation.js';
 import { NetlinkError } from '../../../src/netlink/errors.js';
-import { packetTable, setDeclaration } from '../../../src/plan/packet-rules/packet-table.js';
+import { packetTable } from '../../../src/plan/packet-rules/packet-table.js';
+import { setDeclaration } from '../../../src/plan/packet-rules/packet-sets.js';
 import { packetClassElement } from '../../../src/plan/packet-rules/packet-elements.js';
 import { ip } from '../../support/objects.js';
 import { RecordingLog } from '../../support/recording-log.js';
@@ -82,7 +83,8 @@ const setUp = ({ held = [] }: { held?: readonly SetElement[] } = {}) => {
         vipBinding: 'address',
         masqueradeMark: 0x4000,
         podTraffic: undefined,
-        masqueradePorts: { first: 32_768, last: 65_535 },
+        masqueradePorts: [{ first: 32_768, last: 65_535 }],
+        refusesBeforeRouting: true,
         sourceLengths,
       }),
     initialElements: () => held,

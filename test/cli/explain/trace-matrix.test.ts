@@ -11,7 +11,8 @@ import { resolveSettings } from '../../../src/config/settings.js';
 import type { InterfaceAddress } from '../../../src/model/node.js';
 import { setElement, setNameOfKey } from '../../../src/nftables/declarations.js';
 import { virtualServerKey } from '../../../src/model/virtual-server.js';
-import { packetTable, sourceRangePrefixLength } from '../../../src/plan/packet-rules/packet-table.js';
+import { packetTable } from '../../../src/plan/packet-rules/packet-table.js';
+import { sourceRangePrefixLength } from '../../../src/plan/packet-rules/packet-sets.js';
 import { mergeManifests, readManifest } from '../../../src/watch/manifests/manifests.js';
 import { ip, thisNode } from '../../support/objects.js';
 import { observedEntry } from '../../support/observed-entries.js';
@@ -57,7 +58,8 @@ const nodeOf = (settingName: string) => {
       masqueradeAll: resolved.masqueradeAll || podNetworksUnknown(resolved, node),
       masqueradeMark: resolved.masqueradeMark,
       podTraffic: podTraffic(resolved, node)[family],
-      masqueradePorts: { first: 32_768, last: 60_999 },
+      masqueradePorts: [{ first: 32_768, last: 60_999 }],
+      refusesBeforeRouting: true,
       sourceLengths: [...sourceLengths],
     }),
     hasElement: (set: string, fields: Parameters<typeof setElement>[2]) =>

@@ -168,3 +168,21 @@ test('affinity applies to each client address, in both families', () => {
     ],
   );
 });
+
+test('node ports, health check ports and ports on addresses of the node are known as ports on the node', () => {
+  const portsOf = (fields: Parameters<typeof service>[1]): readonly number[] =>
+    render(service('web', { clusterIP: '10.96.0.1', ...fields }), [], context).portsOnNode;
+  assert.deepEqual(portsOf({ ports: ['http:8080'] }), []);
+  assert.deepEqual(portsOf({ type: 'NodePort', ports: ['http:80@20000'] }), [20_000]);
+  assert.deepEqual(portsOf({ externalIPs: ['203.0.113.1'], ports: ['http:8080'] }), []);
+  assert.deepEqual(portsOf({ externalIPs: ['10.9.0.1'], ports: ['http:8080'] }), [8_080]);
+  assert.deepEqual(
+    portsOf({
+      type: 'LoadBalancer',
+      ports: ['http:80@20000'],
+      externalTrafficPolicy: 'Local',
+      healthCheckNodePort: 20_001,
+    }),
+    [20_000, 20_001],
+  );
+});

@@ -1,6 +1,6 @@
 import { parseIp, type IpAddress } from '../../../base/ip.js';
 import { formatCount } from '../../../base/text.js';
-import { setDeclaration } from '../../../plan/packet-rules/packet-table.js';
+import { setDeclaration } from '../../../plan/packet-rules/packet-sets.js';
 import type { ElementResponse, ServiceReportResponse } from '../../../admin-api/responses.js';
 import {
   ipvsadmService,

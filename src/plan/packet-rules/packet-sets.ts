@@ -1,0 +1,90 @@
+import { hostPrefixLength } from '../../base/ip.js';
+import type { KeyField, SetDeclaration } from '../../nftables/declarations.js';
+
+/**
+ * The packet classes, each with a set, the most frequent first. A rule leads from each set to its chain; if
+ * two sets contain a virtual server, as during a change of class, the first one applies. One map of verdicts
+ * would need only one look-up, but the kernel walks such a map at each commit.
+ */
+export const packetClasses = ['cluster-ip', 'external', 'local', 'local-elsewhere', 'no-endpoints'] as const;
+export type PacketClass = (typeof packetClasses)[number];
+
+export const isPacketClass = (set: string): set is PacketClass => packetClasses.some((name) => name === set);
+
+export const classDescriptions: Readonly<Record<PacketClass, string>> = {
+  'no-endpoints': 'Services without endpoints',
+  'cluster-ip': 'ClusterIPs',
+  local: 'externalTrafficPolicy Local, endpoints on this node',
+  'local-elsewhere': 'externalTrafficPolicy Local, endpoints only on other nodes',
+  external: 'externalTrafficPolicy Cluster',
+};
+
+const frontendKey: readonly KeyField[] = ['address', 'protocol', 'port'];
+
+/** The set of source addresses of one prefix length that may reach a restricted frontend. */
+export const sourceRangeSet = (prefixLength: number): string => `sources-${prefixLength}`;
+
+/** The prefix length of a set that `sourceRangeSet` named; undefined for any other set. */
+export const sourceRangePrefixLength = (set: string): number | undefined => {
+  const length = Number(/^sources-(\d{1,3})$/.exec(set)?.[1] ?? Number.NaN);
+  return length <= hostPrefixLength('IPv6') ? length : undefined;
+};
+
+/** The set of take-over markers. It has elements only during a take-over from another service proxy. */
+export const takeOverSet = 'take-over';
+
+/** The set of drain records. No rule refers to it. */
+export const drainingSet = 'draining';
+
+export const fixedSets: readonly SetDeclaration[] = [
+  ...packetClasses.map((name) => ({
+    name,
+    key: frontendKey,
+    verdicts: false,
+    comment: classDescriptions[name],
+  })),
+  { name: 'vips', key: ['address'], verdicts: false, comment: 'addresses of Services' },
+  {
+    name: 'hairpin',
+    key: ['address', 'address', 'protocol', 'port'],
+    verdicts: false,
+    comment: 'endpoints on this node, as source and destination',
+  },
+  {
+    name: 'health-check-ports',
+    key: ['port'],
+    verdicts: false,
+    comment: 'health check node ports',
+  },
+  {
+    name: 'restricted',
+    key: frontendKey,
+    verdicts: false,
+    comment: 'load balancer addresses with loadBalancerSourceRanges',
+  },
+  {
+    name: drainingSet,
+    key: [...frontendKey, 'address', 'port'],
+    verdicts: false,
+    comment: 'draining real servers',
+  },
+  {
+    name: takeOverSet,
+    key: ['protocol'],
+    verdicts: false,
+    comment: 'take-over from another proxy, until the first sync has completed',
+  },
+];
+
+export const sourceRangeDeclaration = (prefixLength: number): SetDeclaration => ({
+  name: sourceRangeSet(prefixLength),
+  key: [...frontendKey, 'address'],
+  verdicts: false,
+  comment: `source ranges of prefix length ${prefixLength}`,
+});
+
+/** The declaration of a kube-ipvs set; undefined if no such set exists. */
+export const setDeclaration = (name: string): SetDeclaration | undefined => {
+  const length = sourceRangePrefixLength(name);
+  return length === undefined ? fixedSets.find((set) => set.name === name) : sourceRangeDeclaration(length);
+};
