@@ -5,7 +5,8 @@ import { PacketRules } from '../apply/packet-rules/packet-rules.js';
 import { Resync } from '../apply/mirror/resync.js';
 import { cidrContains, parseCidr, type IpAddress } from '../base/ip.js';
 import { silentLogger } from '../base/log.js';
-import { tableName, type ElementKey, type SetElement } from '../nftables/declarations.js';
+import type { ElementKey, SetElement } from '../nftables/declarations.js';
+import type { InstanceNames } from '../model/instance-names.js';
 import { virtualServerKey } from '../model/virtual-server.js';
 import type { DesiredResponse } from '../admin-api/desired-response.js';
 import { diff, union, type DirtyKeys } from '../plan/operations/diff.js';
@@ -20,11 +21,12 @@ import { openKernel, type KernelAccess } from '../daemon/kernel/kernel-access.js
 import { tableStates } from '../daemon/kernel/kernel-differences.js';
 
 /** Packet rules of which nothing but the elements is read. */
-const readOnlyPacketRules = ({ nftables, packetFamilies }: KernelAccess): PacketRules =>
+const readOnlyPacketRules = ({ nftables, packetFamilies }: KernelAccess, table: string): PacketRules =>
   new PacketRules({
     client: nftables,
+    table,
     families: packetFamilies,
-    declaration: (family) => ({ family, name: tableName, sets: [], chains: [] }),
+    declaration: (family) => ({ family, name: table, sets: [], chains: [] }),
     initialElements: () => [],
     onUntrusted: () => {},
     log: silentLogger,
@@ -33,12 +35,12 @@ const readOnlyPacketRules = ({ nftables, packetFamilies }: KernelAccess): Packet
 /** Reads the kernel with the code of the daemon's resync. Ours is what the daemon desires, and what its packet rules name. */
 const readObservedState = async (
   kernel: KernelAccess,
-  dummy: DummyInterface,
+  { dummy, table }: { readonly dummy: DummyInterface; readonly table: string },
   { isDesired, isExcluded }: Pick<OwnershipFacts, 'isExcluded' | 'isDesired'>,
 ): Promise<EngineState> => {
   const { ipvs, packetFamilies } = kernel;
   const observed = new EngineState();
-  observed.setElements(await readOnlyPacketRules(kernel).read());
+  observed.setElements(await readOnlyPacketRules(kernel, table).read());
   const isOurs = ownVirtualServers({
     observed,
     packetFamilies,
@@ -83,17 +85,22 @@ const withSupportedElements = (
 /** Compares the kernel with the desired state of the daemon. Changes nothing. */
 export const compareWithDaemon = async (
   response: DesiredResponse,
+  names: InstanceNames,
   owners: ServiceOwners,
 ): Promise<readonly PlanGroup[]> => {
-  using kernel = await openKernel();
+  using kernel = await openKernel(names);
   const desired = new DesiredFromResponse(response);
   const excluded = response.excludeCidrs.flatMap((text) => parseCidr(text) ?? []);
   const isExcluded = (address: IpAddress): boolean => excluded.some((cidr) => cidrContains(cidr, address));
-  const dummy = new DummyInterface(kernel.route, silentLogger);
-  const observed = await readObservedState(kernel, dummy, {
-    isExcluded,
-    isDesired: (key) => desired.virtualServer(key) !== undefined,
-  });
+  const dummy = new DummyInterface(kernel.route, names.dummyInterface, silentLogger);
+  const observed = await readObservedState(
+    kernel,
+    { dummy, table: names.table },
+    {
+      isExcluded,
+      isDesired: (key) => desired.virtualServer(key) !== undefined,
+    },
+  );
   const view = new ExcludedByCidr({ desired, observed, isExcluded });
   const keys = withSupportedElements(
     withoutDrainRecords(union(desired.keys(), observed.keys())),
@@ -103,9 +110,10 @@ export const compareWithDaemon = async (
   const operations = diff(view, observed, keys, desired.drainSettings);
   return [
     ...nodePlanGroups({
+      names,
       hasDummyInterface: (await dummy.find()) !== undefined,
       tables: await tableStates(
-        kernel.packetFamilies,
+        { table: names.table, families: kernel.packetFamilies },
         kernel.nftables,
         (family) => response.packetTables[family],
       ),

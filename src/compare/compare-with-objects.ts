@@ -3,7 +3,8 @@ import { sleep } from '../base/async.js';
 import { silentLogger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
 import { isSelected } from '../kernel/rtnetlink/client.js';
-import { dummyInterfaceName, type InterfaceAddress, type Node } from '../model/node.js';
+import type { InstanceNames } from '../model/instance-names.js';
+import type { InterfaceAddress, Node } from '../model/node.js';
 import type { StatusResponse, VirtualServerDescription } from '../admin-api/responses.js';
 import type { PlanGroup } from '../plan/output/plan-text.js';
 import type { ClusterStore } from '../watch/store/cluster-store.js';
@@ -42,6 +43,7 @@ export interface ObjectsComparison {
 /** The kernel with other addresses on the node; its VIPs stay. */
 const withAddresses = (
   kernel: KernelAccess,
+  { dummyInterface }: InstanceNames,
   addresses: readonly InterfaceAddress[] | undefined,
 ): KernelPorts => {
   if (addresses === undefined) return kernel;
@@ -65,7 +67,7 @@ const withAddresses = (
         })),
       ],
       addresses: async (of) => {
-        const dummy = await route.link(dummyInterfaceName);
+        const dummy = await route.link(dummyInterface);
         const bound = dummy === undefined ? [] : await route.addresses({ only: dummy.index });
         return [...replaced, ...bound].filter(({ interfaceIndex }) => isSelected(interfaceIndex, of ?? {}));
       },
@@ -83,11 +85,11 @@ interface NodeComposition extends AsyncDisposable {
 
 /** Composes a daemon without a source. */
 const composeNode = async ({ settings, objects, addresses }: ObjectsParts): Promise<NodeComposition> => {
-  const kernel = await openKernel();
+  const kernel = await openKernel(settings.names);
   const live = new ChangeableSettings(settings);
   const composition = compose(
     live,
-    withAddresses(kernel, addresses),
+    withAddresses(kernel, settings.names, addresses),
     silentRecorder,
     createMetrics(settings),
     silentLogger,

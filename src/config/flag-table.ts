@@ -1,4 +1,4 @@
-import { adminSocketHelp } from './admin-socket.js';
+import { adminSocketHelp, serviceProxyNameHelp } from './environment.js';
 import { flag, type Flag } from './flag.js';
 
 const run = flag('Source and run', true);
@@ -29,6 +29,7 @@ export const flagTable: readonly Flag[] = [
     undefined,
     'the source of Services and EndpointSlices: the API server, or a file or folder of manifests, which is watched (default api)',
   ),
+  run('service-proxy-name', 'text', 'NAME', undefined, serviceProxyNameHelp),
   run('once', 'boolean', '', undefined, 'program the kernel once and exit'),
   run('dry-run', 'boolean', '', undefined, 'print the plan and change nothing'),
   run('version', 'boolean', '', undefined, 'print the version and exit'),

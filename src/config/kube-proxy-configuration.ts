@@ -208,6 +208,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
   {
     apiVersion: text,
     kind: text,
+    serviceProxyName: text,
     drain: section({
       deadline: duration(15 * minute),
       udpDeadline: duration(5 * second),

@@ -3,13 +3,14 @@ import { kubeIpvsDocument, kubeProxyDocument } from './configuration-document.js
 import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
 import { withConfiguration, type Settings } from './settings.js';
 
-/** Fields that take effect at the start only: listeners, the node name, and the connection to the API server. */
+/** Fields that take effect at the start only: listeners, the node name, the instance, and the connection to the API server. */
 const fixedFields: readonly string[] = [
   'bindAddressHardFail',
   'clientConnection.kubeconfig',
   'healthzBindAddress',
   'hostnameOverride',
   'metricsBindAddress',
+  'serviceProxyName',
 ];
 
 /** What a changed configuration changes in a running process. */
@@ -69,8 +70,10 @@ export const settingsChange = (before: Settings, next: Settings): SettingsChange
     before.configuration,
     fixed.map(([field]) => field),
   );
+  const { nodeName, names, adminSocket } = before;
+  const kubeIpvs = { ...next.kubeIpvs, serviceProxyName: names.serviceProxyName };
   return {
-    settings: withConfiguration({ ...next, nodeName: before.nodeName }, configuration),
+    settings: withConfiguration({ ...next, nodeName, names, adminSocket, kubeIpvs }, configuration),
     changed: all.filter((difference) => !isFixed(difference)).map(([, text]) => text),
     fixed: fixed.map(([, text]) => text),
   };

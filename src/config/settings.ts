@@ -1,8 +1,9 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
+import type { InstanceNames } from '../model/instance-names.js';
 import type { VipBinding } from '../model/vip-binding.js';
-import { adminSocketPath, type Environment } from './admin-socket.js';
+import { adminSocketPath, type Environment } from './environment.js';
 import {
   documentOrigin,
   readDocuments,
@@ -18,6 +19,7 @@ import {
   type KubeIpvsConfiguration,
   type KubeProxyConfiguration,
 } from './kube-proxy-configuration.js';
+import { resolveInstance } from './resolve-instance.js';
 import { resolveConfiguration } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';
 
@@ -39,6 +41,8 @@ export type ConntrackSettings = Readonly<KubeProxyConfiguration['conntrack']>;
 export interface Settings {
   /** metadata.name of this Node: --hostname-override, hostnameOverride or the host name; trimmed, in lower case. */
   readonly nodeName: string;
+  /** Which Services this instance serves, and the names of what it makes on the node. */
+  readonly names: InstanceNames;
   readonly source: SourceSetting;
   /** Program the kernel once and exit. */
   readonly once: boolean;
@@ -222,9 +226,10 @@ const deepFreeze = <T>(value: T): T => {
   return value;
 };
 
-/** The settings that only flags have. */
+/** The settings that only flags have, and those that flags and the environment share with files. */
 type Invocation = Pick<
   Settings,
+  | 'names'
   | 'adminSocket'
   | 'source'
   | 'once'
@@ -237,11 +242,11 @@ type Invocation = Pick<
 >;
 
 const invocationOf = (
-  flags: FlagValues,
-  files: readonly ConfigFile[],
-  environment: Environment,
+  { flags, files, environment = {} }: SettingsInput,
+  names: InstanceNames,
 ): Invocation => ({
-  adminSocket: adminSocketPath(flags.get('admin-socket')?.at(-1), environment),
+  names,
+  adminSocket: adminSocketPath(flags.get('admin-socket')?.at(-1), environment, names),
   source: sourceOf(flags),
   once: flagIsSet(flags, 'once'),
   dryRun: flagIsSet(flags, 'dry-run'),
@@ -291,17 +296,22 @@ const bothOrAllProblems = <A, B>(first: () => A, second: () => B): readonly [A, 
  * Resolves flags and configuration files as kube-proxy does (kube-proxy-ipvs §1.3). Throws an InputError that names every
  * invalid value by its flag or line, and a UsageError for an invalid flag.
  */
-export const resolveSettings = ({ flags, files, hostname, environment = {} }: SettingsInput): Settings => {
-  const invocation = invocationOf(flags, files, environment);
+export const resolveSettings = (input: SettingsInput): Settings => {
+  const { flags, files, hostname, environment = {} } = input;
   const documents = readDocuments(files);
   const [{ configuration, warnings }, { kubeIpvs, warnings: kubeIpvsWarnings }] = bothOrAllProblems(
     () => resolveConfiguration(flags, documents.kubeProxy),
     () => resolveKubeIpvsConfiguration(documents.kubeIpvs),
   );
+  const names = resolveInstance(
+    flagText(flags, 'service-proxy-name'),
+    kubeIpvs.serviceProxyName,
+    environment,
+  );
   return settingsOf({
-    ...invocation,
+    ...invocationOf(input, names),
     configuration,
-    kubeIpvs,
+    kubeIpvs: { ...kubeIpvs, serviceProxyName: names.serviceProxyName },
     nodeName: resolveNodeName(configuration, hostname),
     warnings: [...warnings, ...kubeIpvsWarnings, ...schedulerWarnings(configuration.ipvs.scheduler || 'rr')],
   });

@@ -1,5 +1,6 @@
 import { cidrFamily, parseCidr, parseIp, type Cidr } from '../base/ip.js';
 import { formatDuration } from '../base/duration.js';
+import { serviceProxyNameRequirement } from '../model/instance-names.js';
 import { gateEnabled, lockedGateProblems } from './feature-gates.js';
 import type {
   KubeIpvsConfiguration,
@@ -192,7 +193,15 @@ export const validateKubeProxy = (configuration: KubeProxyConfiguration): readon
   checks.flatMap((check) => check(configuration));
 
 /** The same for the KubeIpvsConfiguration. */
-export const validateKubeIpvs = ({ drain }: KubeIpvsConfiguration): readonly ConfigurationProblem[] =>
-  (['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
-    unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
-  );
+export const validateKubeIpvs = ({
+  drain,
+  serviceProxyName,
+}: KubeIpvsConfiguration): readonly ConfigurationProblem[] => {
+  const must = serviceProxyNameRequirement(serviceProxyName);
+  return [
+    ...(['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
+      unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
+    ),
+    ...(must === undefined ? [] : [{ path: ['serviceProxyName'], must }]),
+  ];
+};

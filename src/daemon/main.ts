@@ -80,13 +80,14 @@ const sourceSynced = async (source: Source, { store, settings, signal }: Run): P
 };
 
 const logStart = (settings: Settings, log: Logger): void => {
-  const { nodeName, scheduler, source } = settings;
+  const { nodeName, names, scheduler, source } = settings;
   log.info(
     {
       event: 'daemon-starting',
       version,
       kernel: release(),
       node: nodeName,
+      ...(names.serviceProxyName === '' ? {} : names),
       mode: 'ipvs',
       scheduler,
       config: configDigest(settings),
@@ -142,7 +143,7 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   using forwardPolicy = await watchForwardPolicy(() => settings.now, log);
   using _metricSources = startMetrics({ ...run, composition: run, source, forwardPolicy });
   await run.dummy.ensure();
-  using _kernelEvents = subscribeToKernel(run, kernel, log);
+  using _kernelEvents = subscribeToKernel(run, kernel, { names: settings.now.names, log });
   await run.readAddresses();
   setOomScore(settings.now.oomScoreAdj, log);
   await using _serving = settings.now.once
@@ -194,7 +195,7 @@ export const runDaemon = async (initial: Settings, reloadSettings: () => Setting
   for (const warning of initial.warnings)
     log.warn({ event: 'configuration-warning', warning }, 'Configuration warning');
   try {
-    using kernel = await openKernel();
+    using kernel = await openKernel(initial.names);
     if (!initial.initOnly) return await runComposed(kernel, initial, { signal, log, reloadSettings });
     await prepareKernel(kernel, initial, log);
     log.info({ event: 'init-finished' }, 'Kernel prepared; exiting because of --init-only');

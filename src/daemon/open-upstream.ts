@@ -26,11 +26,12 @@ export const openUpstream = async (
   requested: RequestObserver,
   log: Logger,
 ): Promise<Upstream> => {
-  const { source, kubeconfig, master, nodeName, dryRun, protobuf } = settings.now;
+  const { source, kubeconfig, master, nodeName, dryRun, protobuf, names } = settings.now;
+  const { serviceProxyName } = names;
   if (source.from === 'manifests') {
     const { manifestSource } = await import('../watch/manifests/manifest-source.js');
     return {
-      source: manifestSource({ path: source.path, nodeName, logger: log }),
+      source: manifestSource({ path: source.path, nodeName, serviceProxyName, logger: log }),
       events: logEventSink(log),
     };
   }
@@ -43,6 +44,7 @@ export const openUpstream = async (
     source: apiSource({
       credentials,
       nodeName,
+      serviceProxyName,
       logger: log,
       rate: rateOf(settings),
       requestObserver: requested,

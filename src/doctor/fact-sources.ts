@@ -4,7 +4,7 @@ import { machineCpus } from '../kernel/cpus.js';
 import { nftablesForwardFilters } from '../kernel/nftables/foreign/forward-filters.js';
 import { legacyForwardFilters } from '../kernel/xtables/legacy-forward-filter.js';
 import type { Service } from '../model/service.js';
-import { tableName } from '../nftables/declarations.js';
+import type { InstanceNames } from '../model/instance-names.js';
 import type { StatusResponse } from '../admin-api/responses.js';
 import type { CredentialSource } from '../watch/api/api-client.js';
 import { apiFacts, apiServerAddress, apiServices, type ApiOptions } from './collect/api.js';
@@ -95,7 +95,8 @@ const apiSources = (
   ): Promise<Fact<T>> => {
     const found = await credentials();
     if (!('value' in found)) return found;
-    const api = { credentials: found.value, nodeName: configuration.settings.nodeName };
+    const { nodeName, names } = configuration.settings;
+    const api = { credentials: found.value, nodeName, serviceProxyName: names.serviceProxyName };
     return collectFact(() => query(api), what, ...remedies);
   };
   return {
@@ -119,10 +120,11 @@ const requestedSchedulers = (
 /** Unlike iptables-legacy -S, it does not make the kernel load tables. */
 const legacySaveCommand = 'iptables-legacy-save && ip6tables-legacy-save';
 
-const kernelSources = {
+const kernelSources = (names: InstanceNames) => ({
   ipvs: () => collectFact(ipvsTable, 'the IPVS table', runOnNode('ipvsadm -Ln')),
   ipvsTimeouts: () => collectFact(ipvsTimeouts, 'the timeouts of IPVS', runOnNode('ipvsadm -L --timeout')),
-  virtualServers: () => collectFact(virtualServers, 'the virtual servers', runOnNode('ipvsadm -Ln')),
+  virtualServers: () =>
+    collectFact(() => virtualServers(names), 'the virtual servers', runOnNode('ipvsadm -Ln')),
   conntrackNetlink: () => collectFact(conntrackNetlink, 'conntrack over netlink', runOnNode('conntrack -C')),
   nftables: () =>
     collectFact(nftablesFamilies, 'which chains nftables supports', runOnNode('nft list tables')),
@@ -130,7 +132,8 @@ const kernelSources = {
   legacyChains: () =>
     collectFact(legacyChains, 'the chains of iptables-legacy', runOnNode(legacySaveCommand)),
   ipsets: () => collectFact(ipsetNames, 'the ipsets', runOnNode('ipset list -name')),
-  ownRules: () => collectFact(ownRules, 'the packet rules', runOnNode(`nft list table ip ${tableName}`)),
+  ownRules: () =>
+    collectFact(() => ownRules(names), 'the packet rules', runOnNode(`nft list table ip ${names.table}`)),
   forwarding: () =>
     collectFact(
       nftablesForwardFilters,
@@ -139,10 +142,11 @@ const kernelSources = {
     ),
   legacyForwarding: () =>
     collectFact(legacyForwardFilters, 'the chain FORWARD of iptables-legacy', runOnNode(legacySaveCommand)),
-  network: () => collectFact(networkFacts, 'interfaces, addresses and routes', runOnNode('ip address')),
+  network: () =>
+    collectFact(() => networkFacts(names), 'interfaces, addresses and routes', runOnNode('ip address')),
   dummyDriver: () =>
     collectFact(dummyDriver, 'whether the kernel has a dummy driver', runOnNode('modprobe -n dummy')),
-} as const;
+});
 
 const procSources = () => {
   const runningPrograms = memoize(() =>
@@ -210,7 +214,7 @@ export const factSourcesFor = (options: CollectOptions): FactSources => {
     kernelSettings: readKernelSettings,
     initialNetwork: isInitialNetwork,
     ...procSources(),
-    ...kernelSources,
+    ...kernelSources(settings.names),
     ...api,
     schedulers: async () => {
       const services = valueOf(await api.services()) ?? [];

@@ -59,6 +59,8 @@ export interface OwnRules {
 }
 
 export interface NetworkFacts {
+  /** The interface of the instance, which has its VIPs. */
+  readonly dummyInterface: string;
   readonly links: readonly (Link & { readonly mtu: number | undefined })[];
   readonly addresses: readonly LinkAddress[];
   readonly gateways: readonly IpAddress[];

@@ -1,7 +1,6 @@
 import { familyOf, hostPrefixLength, type IpAddress } from '../base/ip.js';
 import type { LinkAddress } from '../kernel/rtnetlink/convert.js';
 import type { ForeignLocalRoute } from '../kernel/rtnetlink/vip-routes.js';
-import { dummyInterfaceName } from '../model/node.js';
 import { vipRouteProtocol, type VipBinding } from '../model/vip-binding.js';
 import type { NetworkFacts } from './facts.js';
 import { advise, type Remedy } from './remedy.js';
@@ -10,13 +9,15 @@ import { advise, type Remedy } from './remedy.js';
 export interface BoundVip {
   readonly address: IpAddress;
   readonly binding: VipBinding;
+  /** The interface that has the address, if it is bound so. */
+  readonly dummyInterface: string;
 }
 
-export const boundVips = ({ addresses, vipRoutes }: NetworkFacts): readonly BoundVip[] => [
+export const boundVips = ({ addresses, vipRoutes, dummyInterface }: NetworkFacts): readonly BoundVip[] => [
   ...addresses
-    .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
-    .map(({ address }) => ({ address, binding: 'address' }) as const),
-  ...vipRoutes.map((address) => ({ address, binding: 'route' }) as const),
+    .filter(({ interfaceName }) => interfaceName === dummyInterface)
+    .map(({ address }) => ({ address, binding: 'address', dummyInterface }) as const),
+  ...vipRoutes.map((address) => ({ address, binding: 'route', dummyInterface }) as const),
 ];
 
 const ipRoute = (address: IpAddress): string => (familyOf(address) === 'IPv4' ? 'ip route' : 'ip -6 route');
@@ -44,11 +45,11 @@ export const routeRemovals = (routes: readonly ForeignLocalRoute[]): readonly Re
       ),
     );
 
-const vipRemoval = ({ address, binding }: BoundVip): Remedy =>
+const vipRemoval = ({ address, binding, dummyInterface }: BoundVip): Remedy =>
   binding === 'address'
     ? advise(
-        `Remove ${address} from ${dummyInterfaceName}.`,
-        `ip address del ${address}/${hostPrefixLength(familyOf(address))} dev ${dummyInterfaceName}`,
+        `Remove ${address} from ${dummyInterface}.`,
+        `ip address del ${address}/${hostPrefixLength(familyOf(address))} dev ${dummyInterface}`,
       )
     : advise(
         `Delete the local route to ${address}.`,

@@ -1,8 +1,5 @@
 import type { Cidr, IpAddress } from '../base/ip.js';
 
-/** The interface that has the VIPs. The name is kube-proxy's, because other programs (keepalived configurations, MetalLB) rely on it. */
-export const dummyInterfaceName = 'kube-ipvs0';
-
 /** The fields that we use of a core/v1 Node. */
 export interface Node {
   readonly name: string;
@@ -32,7 +29,7 @@ export interface InterfaceAddress {
 export interface NodeFacts {
   readonly name: string;
   readonly zone: string;
-  /** Every address of every interface but kube-ipvs0. */
+  /** Every address of every interface but kube-ipvs0 and those of other instances. */
   readonly addresses: readonly InterfaceAddress[];
   /** status.addresses of the Node; [] without a known Node. */
   readonly statusAddresses: readonly IpAddress[];

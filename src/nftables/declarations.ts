@@ -148,6 +148,3 @@ export const setElement = (
 
 /** The name of the set in a key. */
 export const setNameOfKey = (key: ElementKey): string => key.split(' ', 2)[1] ?? '';
-
-/** The name of our tables, in both families. */
-export const tableName = 'kube-ipvs';

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -78,7 +79,10 @@ const ourMessages = async (vipBinding: VipBinding): Promise<readonly Message[]> 
   const empty = { virtualServer: () => undefined, bindings: () => noBinding, element: () => undefined };
   const [generic, route] = [willing(), willing()];
   const ipvsClient = IpvsClient.open(Connection.open('generic', { channel: () => generic }));
-  const routeClient = RtnetlinkClient.open(Connection.open('route', { channel: () => route }));
+  const routeClient = RtnetlinkClient.open(
+    defaultInstance,
+    Connection.open('route', { channel: () => route }),
+  );
   // The floor knows nothing of packet rules.
   const { virtualServers, addresses } = desired.keys();
   for (const phase of phases(diff(desired, empty, dirtyKeys({ virtualServers, addresses })))) {

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -108,6 +109,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     dryRun: false,
     initOnly: false,
     writeConfigTo: undefined,
+    names: defaultInstance,
     adminSocket: '/run/kube-ipvs/admin.sock',
     scheduler: 'rr',
     syncPeriod: 30_000,
@@ -146,6 +148,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
       metrics: { perService: { enabled: true, maximum: 500 } },
       forwarding: { acceptInForeignChains: false },
       vips: { binding: 'address' },
+      serviceProxyName: '',
     },
   });
 });

@@ -320,6 +320,10 @@ test('our own document stands in the same file or in one of its own', () => {
     failure([withMode, `${ownHeader}vips: {binding: both}\n`]),
     'c1.yaml:3: vips.binding must be address or route; it is "both"',
   );
+  assert.equal(
+    failure([withMode, `${ownHeader}serviceProxyName: a/b\n`]),
+    'c1.yaml:3: serviceProxyName must be a value of the label service.kubernetes.io/service-proxy-name: at most 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends; it is "a/b"',
+  );
 });
 
 test('metrics of single Services can be turned off and bounded', () => {

@@ -283,6 +283,32 @@ test('the nearest name is found over a wrong, missing, added or swapped letter, 
   assert.equal(nearest('mode', names), undefined);
 });
 
+test('the instance is that of the flag, else of the file, else of the environment; its socket follows it', () => {
+  const nameOf = (argv: readonly string[], inFile = '', environment = {}) => {
+    const text = `apiVersion: kube-ipvs.dev/v1alpha1\nkind: KubeIpvsConfiguration\nserviceProxyName: "${inFile}"\n`;
+    const files = [{ name: 'f.yaml', text }];
+    const settings = resolveSettings({ flags: parseFlags(argv), files, hostname: 'h', environment });
+    assert.equal(settings.kubeIpvs.serviceProxyName, settings.names.serviceProxyName);
+    return settings.names.serviceProxyName;
+  };
+  const environment = { KUBE_IPVS_SERVICE_PROXY_NAME: 'e' };
+  assert.equal(nameOf([]), '');
+  assert.equal(nameOf([], '', environment), 'e');
+  assert.equal(nameOf([], 'f', environment), 'f');
+  assert.equal(nameOf(['--service-proxy-name=g'], 'f', environment), 'g');
+  const settings = resolveSettings({
+    flags: parseFlags(['--service-proxy-name=g']),
+    files: [],
+    hostname: 'h',
+  });
+  assert.equal(settings.adminSocket, '/run/kube-ipvs/admin-g.sock');
+  assert.throws(() => nameOf(['--service-proxy-name=a/b']), /--service-proxy-name: "a\/b" must be a value/);
+  assert.throws(
+    () => nameOf([], '', { KUBE_IPVS_SERVICE_PROXY_NAME: '-' }),
+    /\$KUBE_IPVS_SERVICE_PROXY_NAME: "-" must be a value/,
+  );
+});
+
 test('the admin socket is where the flag says, else the environment, else at its own place', () => {
   const pathOf = (argv: readonly string[], environment?: Readonly<Record<string, string>>): string =>
     resolveSettings({

@@ -68,6 +68,11 @@ const configurationFaults = (objects: readonly Manifest[]): string => {
 const cases: readonly (readonly [name: string, values: Values, text: RegExp])[] = [
   ['the least values', {}, /server: https:\/\/192\.0\.2\.10:6443/],
   [
+    'some Services only',
+    { serviceProxyName: 'trial', healthzBindAddress: '0.0.0.0:11256', metricsBindAddress: '0.0.0.0:11249' },
+    /serviceProxyName: "trial"\n[^]*name: KUBE_IPVS_SERVICE_PROXY_NAME\n\s+value: "trial"/,
+  ],
+  [
     'an API server by name',
     { k8sServiceHost: 'api.example.org', k8sServicePort: 443 },
     /https:\/\/api\.example\.org:443/,
@@ -165,6 +170,9 @@ const refusals: readonly (readonly [values: Values, message: RegExp])[] = [
   [{ image: { digest: 'latest' } }, /digest/],
   [{ extraArgs: ['v=2'] }, /extraArgs/],
   [{ tolerations: { operator: 'Exists' } }, /tolerations/],
+  [{ serviceProxyName: 'a/b' }, /serviceProxyName/],
+  [{ serviceProxyName: 'trial' }, /BindAddress: kube-proxy listens on port 102/],
+  [{ kubeIpvs: { serviceProxyName: 'trial' } }, /kubeIpvs/],
   [{ replicas: 3 }, /replicas/],
 ];
 for (const [values, message] of refusals)

@@ -22,7 +22,7 @@ test('one check looks at what it needs and at nothing else', async () => {
   const { sources, lookedAt } = recording(goodFacts);
   const chosen = checks.filter(({ id }) => id === 'kube-proxy-leftovers');
   assert.deepEqual(await runChecks(sources, chosen), evaluateChecks(goodFacts, chosen));
-  assert.deepEqual(lookedAt.toSorted(), ['chains', 'ipsets', 'legacyChains']);
+  assert.deepEqual(lookedAt.toSorted(), ['chains', 'configuration', 'ipsets', 'legacyChains']);
 });
 
 test('all checks come to what they do with everything known, and nothing is looked at twice', async () => {

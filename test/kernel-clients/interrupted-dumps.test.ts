@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,11 +37,14 @@ const reads: Readonly<Record<string, Read>> = {
   'virtual servers with turns': (connection) => IpvsClient.open(connection).virtualServersIncrementally(),
   statistics: (connection) => IpvsClient.open(connection).statistics(),
   'real servers': (connection) => IpvsClient.open(connection).realServers(identity),
-  links: (connection) => RtnetlinkClient.open(connection).links(),
-  addresses: (connection) => RtnetlinkClient.open(connection).addresses(),
-  'local routes of ours': (connection) => RtnetlinkClient.open(connection).vipRoutes(),
-  'local routes of others': (connection) => RtnetlinkClient.open(connection).foreignLocalRoutes(),
-  gateways: async (connection) => [...(await RtnetlinkClient.open(connection).gateways(['IPv4']))],
+  links: (connection) => RtnetlinkClient.open(defaultInstance, connection).links(),
+  addresses: (connection) => RtnetlinkClient.open(defaultInstance, connection).addresses(),
+  'local routes of ours': (connection) => RtnetlinkClient.open(defaultInstance, connection).vipRoutes(),
+  'local routes of others': (connection) =>
+    RtnetlinkClient.open(defaultInstance, connection).foreignLocalRoutes(),
+  gateways: async (connection) => [
+    ...(await RtnetlinkClient.open(defaultInstance, connection).gateways(['IPv4'])),
+  ],
   flows: (connection) => ConntrackClient.open(connection).flows({ family: 'IPv4', protocol: 'UDP' }),
   'names of sets': (connection) => IpsetClient.open(connection).names(() => true),
   'ports of a set': (connection) => IpsetClient.open(connection).ports('KUBE-NODE-PORT-TCP'),
@@ -54,7 +58,7 @@ const reads: Readonly<Record<string, Read>> = {
     NftablesClient.open(connection).rules({ family: 'ip', table: dumpedTable, chain: 'KUBE-2' }),
   'chains of kube-proxy with the jumps to them': (connection) =>
     foreignChains(ofKubeProxy, opening(connection)),
-  'our rules in chains of others': (connection) => acceptRules(opening(connection)),
+  'our rules in chains of others': (connection) => acceptRules(defaultInstance.table, opening(connection)),
   'forward filters': (connection) => nftablesForwardFilters(opening(connection)),
 };
 

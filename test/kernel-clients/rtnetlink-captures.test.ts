@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { rt } from 'netlink';
@@ -81,7 +82,10 @@ describe('each message is what ip sends, attribute for attribute', () => {
       ['delete', 'unbind-address'],
     ] as const)
       test(`ip route ${name} local ${address} dev lo table local proto 73 metric 73, but for the scope of IPv6, which has none`, () => {
-        const request = vipRouteRequest({ kind, address: address as IpAddress, binding: 'route' });
+        const request = vipRouteRequest(
+          { kind, address: address as IpAddress, binding: 'route' },
+          defaultInstance.routeMetric,
+        );
         const { header, ...rest } = theirs(`route-${name}${family}`, routeHeaderLength);
         assert.deepEqual(ours(request, routeHeaderLength), {
           ...rest,
@@ -121,7 +125,10 @@ describe('what the kernel told ip we read', () => {
     const [message] = messagesIn(readCapture('rtnetlink/link-show').received[0] ?? new Uint8Array(0));
     assert.ok(message !== undefined);
     assert.deepEqual(linkFrom(message), dummy);
-    assert.deepEqual(rtnetlinkEventFrom(message, new Map()), { kind: 'link', link: dummy });
+    assert.deepEqual(rtnetlinkEventFrom(message, new Map(), defaultInstance.routeMetric), {
+      kind: 'link',
+      link: dummy,
+    });
   });
 
   test('ip route show table local: ours, and none of the kernel', () => {
@@ -134,7 +141,7 @@ describe('what the kernel told ip we read', () => {
         .filter(({ type }) => type === 24);
       assert.ok(messages.length > 1);
       assert.deepEqual(
-        messages.flatMap((message) => vipOfRoute(message) ?? []),
+        messages.flatMap((message) => vipOfRoute(message, defaultInstance.routeMetric) ?? []),
         [vip],
       );
       assert.deepEqual(
@@ -148,7 +155,7 @@ describe('what the kernel told ip we read', () => {
     const messages = readCapture('rtnetlink/monitor-route').received.flatMap(messagesIn);
     const events = messages
       .filter(({ type }) => type === 24 || type === 25)
-      .map((message) => rtnetlinkEventFrom(message, new Map()));
+      .map((message) => rtnetlinkEventFrom(message, new Map(), defaultInstance.routeMetric));
     assert.deepEqual(events, [
       { kind: 'route', vip: '10.96.0.10' },
       undefined,
@@ -249,7 +256,7 @@ describe('we read what npm netlink writes', () => {
     const header = rt.formatLink({ family: 7, index: 7 });
     const bridged = message(16, header, attribute(3, Buffer.from('eth0\0')));
     assert.equal(linkFrom(bridged), undefined);
-    assert.equal(rtnetlinkEventFrom(bridged, new Map()), undefined);
+    assert.equal(rtnetlinkEventFrom(bridged, new Map(), defaultInstance.routeMetric), undefined);
   });
 });
 

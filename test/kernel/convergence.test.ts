@@ -1,11 +1,11 @@
 // real time: a sync is killed in its middle, and in virtual time it comes to its end before anything else.
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
-import { tableName } from '../../src/nftables/declarations.js';
 import { DaemonProcess } from '../support/daemon-process.js';
 import { eventually, momentOf } from '../support/eventually.js';
 import { addressesOf, savedTable } from '../support/lab-guest.js';
@@ -41,9 +41,9 @@ const kubeconfig = (): string => {
 /** How many elements our IPv4 packet rules have. */
 const elementsHeld = async (): Promise<number> => {
   const client = NftablesClient.open();
-  const sets = (await client.table('IPv4', tableName))?.sets ?? [];
+  const sets = (await client.table('IPv4', defaultInstance.table))?.sets ?? [];
   let held = 0;
-  for (const set of sets) held += (await client.elements('IPv4', tableName, set)).length;
+  for (const set of sets) held += (await client.elements('IPv4', defaultInstance.table, set)).length;
   client.close();
   return held;
 };

@@ -1,4 +1,5 @@
 // lab: -m 1536M
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -132,7 +133,7 @@ const finished = async (command: string, args: readonly string[]) => {
 
 /** As kubectl exec: in the running container, as its user. */
 const execute = (user: number, group: number, ...args: readonly string[]) => {
-  const [, pid] = /^\/proc\/(\d+)\//.exec(containerSocket() ?? '') ?? [];
+  const [, pid] = /^\/proc\/(\d+)\//.exec(containerSocket(defaultInstance.adminSocket) ?? '') ?? [];
   assert.ok(pid !== undefined, 'no daemon in a container');
   const inside = [`--target=${pid}`, '--mount', '--pid', '--root', '--wd=/'];
   const as = [`--setuid=${user}`, `--setgid=${group}`];

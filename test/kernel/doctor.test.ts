@@ -74,7 +74,7 @@ const examined = async (
   const sources = factSourcesFor({
     configuration: { files: [], settings: settingsOf('--ipvs-tcp-timeout=3h'), problems: [] },
     kubeconfig,
-    status: () => queryDaemon(socket, (client) => client.status()),
+    status: () => queryDaemon({ adminSocket: socket }, (client) => client.status()),
     manifests:
       kubeconfig === undefined
         ? () => [...services, ...more].flatMap((object) => toService(object).value ?? [])

@@ -1,4 +1,5 @@
 // The fake kernel sends the same notifications as the real one.
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NetfilterGroup } from '../../src/kernel/nfnetlink.js';
@@ -75,6 +76,7 @@ test('notifications cover the changes of other programs, and all changes of IPv6
       lost: () => assert.fail('lost'),
       failed: unexpected,
     },
+    defaultInstance,
     { ignoredPortId: onReal.route.portId },
   );
   const rules = watchNftables(
@@ -91,7 +93,7 @@ test('notifications cover the changes of other programs, and all changes of IPv6
     groups: Object.values(RouteGroup),
     ignoredPortId: () => onFake.route.portId,
     message: (message) => {
-      const event = rtnetlinkEventFrom(message, names);
+      const event = rtnetlinkEventFrom(message, names, defaultInstance.routeMetric);
       if (event !== undefined) told.fake.add(rtnetlinkEventText(event));
     },
     lost: () => assert.fail('lost'),

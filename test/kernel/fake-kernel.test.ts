@@ -1,11 +1,11 @@
 // The fake kernel behaves as the real one: the same script gives the same outcomes and dumps on both.
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { families, type Family } from '../../src/base/ip.js';
 import type { NftablesChange } from '../../src/kernel/nftables/changes.js';
 import type { AddressOperation, IpvsOperation, Outcome } from '../../src/model/operation.js';
 import type { VipBinding } from '../../src/model/vip-binding.js';
-import { dummyInterfaceName } from '../../src/model/node.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { setElement, type SetElement, type TableDeclaration } from '../../src/nftables/declarations.js';
@@ -149,7 +149,7 @@ sameOnBoth('time-outs of IPVS', async function* ({ ipvs }) {
 
 const addressLines = async ({ route }: OtherProgram): Promise<unknown> =>
   (await route.addresses())
-    .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
+    .filter(({ interfaceName }) => interfaceName === defaultInstance.dummyInterface)
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`)
     .toSorted();
 
@@ -162,10 +162,10 @@ const operationsOf = (binding: VipBinding) =>
 
 sameOnBoth('links and addresses', async function* (kernel) {
   const { route } = kernel;
-  yield (await route.link(dummyInterfaceName)) ?? 'none';
-  yield summary(await route.createDummy(dummyInterfaceName));
-  yield summary(await route.createDummy(dummyInterfaceName));
-  const { index = 0, ...dummy } = (await route.link(dummyInterfaceName)) ?? {};
+  yield (await route.link(defaultInstance.dummyInterface)) ?? 'none';
+  yield summary(await route.createDummy(defaultInstance.dummyInterface));
+  yield summary(await route.createDummy(defaultInstance.dummyInterface));
+  const { index = 0, ...dummy } = (await route.link(defaultInstance.dummyInterface)) ?? {};
   yield dummy;
   const [bind, unbind] = operationsOf('address');
   yield (
@@ -189,8 +189,8 @@ sameOnBoth('links and addresses', async function* (kernel) {
 
 sameOnBoth('local routes', async function* (kernel) {
   const { route } = kernel;
-  await route.createDummy(dummyInterfaceName);
-  const index = (await route.link(dummyInterfaceName))?.index ?? 0;
+  await route.createDummy(defaultInstance.dummyInterface);
+  const index = (await route.link(defaultInstance.dummyInterface))?.index ?? 0;
   const [bind, unbind] = operationsOf('route');
   const [bindAddress, unbindAddress] = operationsOf('address');
   const held = async (): Promise<unknown> => [

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { mkdtempSync, writeFileSync } from 'node:fs';
@@ -10,7 +11,7 @@ import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // Gateways of the node, and Services that want their addresses.
 
-const route = RtnetlinkClient.open();
+const route = RtnetlinkClient.open(defaultInstance);
 before(() => {
   run('scripts/kernel-lab/network', 'up', '--pods', '1');
   runLine('ip link add uplink type dummy');

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -33,7 +34,7 @@ const values = (): Readonly<Record<string, number>> =>
 
 const prepare = async (...argv: readonly string[]): Promise<RecordingLog> => {
   const log = new RecordingLog();
-  using kernel = await openKernel();
+  using kernel = await openKernel(defaultInstance);
   await prepareKernel(kernel, resolveSettings({ flags: parseFlags(argv), files: [], hostname: 'n1' }), log);
   return log;
 };

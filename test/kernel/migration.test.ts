@@ -1,6 +1,6 @@
 // real time: as many requests as a client sends in real time are to meet every step.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,21 +9,18 @@ import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { savedTable } from '../support/lab-guest.js';
-import { makeKubeProxyRules, type Mode, type Variant } from '../support/kube-proxy-rules.js';
+import { virtual, type Variant } from '../support/kube-proxy-rules.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { clearNode, onNode, startKubeProxy } from '../support/former-kube-proxy.js';
 import { SteadyRequests } from '../support/steady-requests.js';
 
 // The steps of docs/migration.md under running requests. kube-proxy is what it leaves in the kernel when it is stopped.
 
 const guide = readFileSync('docs/migration.md', 'utf8');
-const virtual = '10.96.0.10';
 const nodePort = '192.0.2.1:30080';
 const urls = [`http://${virtual}/`, `http://${nodePort}/`];
 const manifest = join(mkdtempSync(join(tmpdir(), 'migration-')), 'world.json');
 let network: ClusterNetwork;
-
-const onNode = (line: string, input = ''): string =>
-  execFileSync('ip', ['netns', 'exec', 'node', 'sh', '-c', line], { encoding: 'utf8', input });
 
 /** A command on the node that the guide has, word for word. */
 const asTheGuideSays = (line: string): string => {
@@ -50,13 +47,6 @@ const writeWorld = ({ ports = ['http:80@30080'], pods = ['10.244.0.11', '10.244.
   ];
   writeFileSync(`${manifest}.next`, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   renameSync(`${manifest}.next`, manifest);
-};
-
-const startKubeProxy = (mode: Mode, variant: Variant): void => makeKubeProxyRules(mode, variant, onNode);
-
-const clear = (): void => {
-  onNode(`for v in nft legacy; do for t in nat filter; do iptables-$v -t $t -F; iptables-$v -t $t -X; done; done
-    ipset destroy; nft flush ruleset; ipvsadm -C; ip link del kube-ipvs0 2>/dev/null || true`);
 };
 
 /** Everything of kube-proxy's that is left in iptables and ipset. */
@@ -100,7 +90,7 @@ after(() => network[Symbol.asyncDispose]());
 
 for (const variant of ['nft', 'legacy'] as const)
   test(`from mode ipvs and back, rules in iptables-${variant}: no request fails, an open connection stays`, async () => {
-    clear();
+    clearNode();
     writeWorld({});
     startKubeProxy('ipvs', variant);
     using client = new SteadyRequests('client', urls);
@@ -137,7 +127,7 @@ for (const variant of ['nft', 'legacy'] as const)
   });
 
 test('from mode iptables: its DNAT is passed over for VIPs at once, for node ports when it is removed; open connections stay', async () => {
-  clear();
+  clearNode();
   writeWorld({});
   startKubeProxy('iptables', 'nft');
   using client = new SteadyRequests('client', urls);
@@ -162,7 +152,7 @@ test('from mode iptables: its DNAT is passed over for VIPs at once, for node por
 });
 
 test('back to mode iptables: new connections go to it, and what is open ends by itself before the clean-up', async () => {
-  clear();
+  clearNode();
   writeWorld({});
   const daemon = await startKubeIpvs();
   using client = new SteadyRequests('client', urls);
@@ -185,7 +175,7 @@ test('back to mode iptables: new connections go to it, and what is open ends by 
 });
 
 test('side by side: a Service that gets the label of another proxy is left to it, and taken back without it', async () => {
-  clear();
+  clearNode();
   writeWorld({});
   await using daemon = await startKubeIpvs();
   assert.match(ask(80).join(), /^pod[12]$/);

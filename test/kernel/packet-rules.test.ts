@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, test } from 'node:test';
@@ -6,7 +7,6 @@ import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { Service } from '../../src/model/service.js';
 import { families } from '../../src/base/ip.js';
 import { tableText } from '../../src/nftables/table-text.js';
-import { tableName } from '../../src/nftables/declarations.js';
 import { eventually } from '../support/daemon-process.js';
 import { runLine, savedTable } from '../support/lab-guest.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
@@ -77,11 +77,11 @@ const generation = (daemon: InProcessDaemon): Promise<number> => daemon.kernel.n
 const read = async ({ kernel: { nftables } }: InProcessDaemon): Promise<readonly string[]> => {
   const lines: string[] = [];
   for (const family of families) {
-    const table = await nftables.table(family, tableName);
+    const table = await nftables.table(family, defaultInstance.table);
     if (table === undefined) return [];
     lines.push(...tableText(table).split('\n'));
     for (const set of table.sets)
-      for (const { key } of await nftables.elements(family, tableName, set)) lines.push(key);
+      for (const { key } of await nftables.elements(family, defaultInstance.table, set)) lines.push(key);
   }
   return lines.toSorted();
 };

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { afterEach, test } from 'node:test';
@@ -6,7 +7,6 @@ import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import type { PodTraffic } from '../../src/model/pod-traffic.js';
 import type { VipBinding } from '../../src/model/vip-binding.js';
 import { tableText } from '../../src/nftables/table-text.js';
-import { tableName } from '../../src/nftables/declarations.js';
 import { packetTable, type PacketTableSettings } from '../../src/plan/packet-rules/packet-table.js';
 import { run } from '../support/lab-guest.js';
 
@@ -41,6 +41,7 @@ const cases = families.flatMap((family) =>
         `${family}, ${name}, ${sourceLengths.length === 0 ? 'no source ranges' : 'source ranges'}, binding ${vipBinding}`,
         {
           family,
+          table: defaultInstance.table,
           masqueradeAll: traffic === undefined && sourceLengths.length > 0,
           vipBinding,
           masqueradeMark: 0x4000,
@@ -70,10 +71,16 @@ test('the kernel takes a table for pods by a name that no interface can have', a
       masqueradePorts: [above],
       refusesBeforeRouting: true,
     } as const;
-    const declaration = packetTable({ ...settings, family: 'IPv4', podTraffic, sourceLengths: [] });
+    const declaration = packetTable({
+      ...settings,
+      table: defaultInstance.table,
+      family: 'IPv4',
+      podTraffic,
+      sourceLengths: [],
+    });
     const outcome = await client.transaction([{ kind: 'declare-table', declaration }]);
     assert.deepEqual(outcome, { status: 'applied' });
-    const read = await client.table('IPv4', tableName);
+    const read = await client.table('IPv4', defaultInstance.table);
     assert.ok(read !== undefined);
     assert.equal(tableText(read), tableText(declaration));
     nft('flush', 'ruleset');
@@ -86,12 +93,12 @@ for (const [name, settings] of cases)
     assert.deepEqual(await client.transaction([{ kind: 'declare-table', declaration }]), {
       status: 'applied',
     });
-    const read = await client.table(settings.family, tableName);
+    const read = await client.table(settings.family, defaultInstance.table);
     assert.ok(read !== undefined);
     const text = tableText(declaration);
     assert.equal(tableText(read), text);
     assert.doesNotMatch(text, /\[ /);
-    const printed = nft('list', 'table', settings.family === 'IPv4' ? 'ip' : 'ip6', tableName);
+    const printed = nft('list', 'table', settings.family === 'IPv4' ? 'ip' : 'ip6', defaultInstance.table);
     for (const [whose, rules] of Object.entries({ nft: printed, ours: text })) {
       writeFileSync('/tmp/packet-table.nft', rules);
       assert.equal(nft('-c', '-f', '/tmp/packet-table.nft'), '', whose);

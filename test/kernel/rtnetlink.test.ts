@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -23,7 +24,7 @@ const unbind = (address: string): AddressOperation => ({
   binding: 'address',
 });
 
-const client = RtnetlinkClient.open();
+const client = RtnetlinkClient.open(defaultInstance);
 const dummy = async (): Promise<Link> => {
   const link = await client.link(name);
   assert.ok(link !== undefined, `${name} exists`);
@@ -161,6 +162,7 @@ const watching = (
       },
       failed: (error) => seen.failures.push(error),
     },
+    defaultInstance,
     options,
   );
   return { seen, close: () => watch.close() };
@@ -231,14 +233,17 @@ describe('events', () => {
 
   test('nothing comes after close, also when it is closed by its own listener', async () => {
     let count = 0;
-    const watch = watchRtnetlink({
-      event: () => {
-        count += 1;
-        watch.close();
+    const watch = watchRtnetlink(
+      {
+        event: () => {
+          count += 1;
+          watch.close();
+        },
+        lost: () => assert.fail('lost'),
+        failed: (error) => assert.fail(error),
       },
-      lost: () => assert.fail('lost'),
-      failed: (error) => assert.fail(error),
-    });
+      defaultInstance,
+    );
     const { index } = await dummy();
     await client.apply(index, [bind('10.96.0.1'), bind('10.96.0.2'), bind('10.96.0.3')]);
     await settle();

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Command, infoAttributes, messageAttributes } from '../../src/kernel/ipvs/attributes.js';
@@ -35,7 +36,7 @@ const anyAddress = '10.0.0.1' as IpAddress;
 const names = new Map<number, string>();
 const decoders: readonly ((message: Message) => unknown)[] = [
   readAcknowledgement,
-  (message) => rtnetlinkEventFrom(message, names),
+  (message) => rtnetlinkEventFrom(message, names, defaultInstance.routeMetric),
   (message) => virtualServerFrom(family.decode(message).service ?? { family: 'IPv4' }),
   (message) =>
     realServerFrom(

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
@@ -78,7 +79,7 @@ describe('on the kernel of this machine', () => {
   });
 
   test('the loopback device and its addresses are found', async () => {
-    const client = RtnetlinkClient.open();
+    const client = RtnetlinkClient.open(defaultInstance);
     const loopback = await client.link('lo');
     assert.deepEqual(
       { ...loopback, up: true },

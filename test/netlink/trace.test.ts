@@ -61,7 +61,7 @@ test('bytes that are no message are shown as they are', () => {
 
 const script = `
   const { RtnetlinkClient } = await import(${JSON.stringify(new URL('../../src/kernel/rtnetlink/client.js', import.meta.url).href)});
-  await RtnetlinkClient.open().link('lo');
+  await RtnetlinkClient.open({ routeMetric: 73 }).link('lo');
 `;
 const runTraced = (trace: string): string =>
   spawnSync(process.execPath, ['--input-type=module', '--eval', script], {

@@ -2,6 +2,7 @@
 // its own. Arguments: URL KERNEL. Prints `{}` when it has synced. Input: `begin`, answered by `{}`: from now on the event loop's
 // delay is measured; `end`, answered by what was measured (Measured); `table`, answered by the real servers' addresses by virtual
 // server; `rest`, answered by Memory after the garbage was collected (`--expose-gc`).
+import { defaultInstance } from '../../src/model/instance-names.js';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -41,7 +42,7 @@ const realTable = async (ipvs: IpvsClient): Promise<Table> => {
 };
 
 const memory: MemoryKernel | undefined = kernelName === 'memory' ? memoryKernel() : undefined;
-const real = memory === undefined ? await openKernel() : undefined;
+const real = memory === undefined ? await openKernel(defaultInstance) : undefined;
 const reader = real && IpvsClient.open();
 const kernel = memory ?? real;
 if (kernel === undefined) throw new Error('no kernel');

@@ -1,8 +1,7 @@
 // What another program does to the daemon's objects, and how soon the daemon repairs it: over the fake kernel, in virtual time.
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dummyInterfaceName } from '../../src/model/node.js';
-import { tableName } from '../../src/nftables/declarations.js';
 import { ip, ready, service, slice } from '../support/objects.js';
 import { ProductionNode } from '../support/production-node.js';
 import { at, virtual } from '../support/virtual-server-entries.js';
@@ -20,10 +19,10 @@ const servingWeb = async (): Promise<ProductionNode> => {
 
 test('an address that another program unbinds is bound again at once', async () => {
   await using node = await servingWeb();
-  assert.deepEqual(await node.act(() => node.kernel.route.removeAddress(`${dummyInterfaceName} ${vip}/32`)), [
-    `- address ${vip}/32`,
-    `+ address ${vip}/32`,
-  ]);
+  assert.deepEqual(
+    await node.act(() => node.kernel.route.removeAddress(`${defaultInstance.dummyInterface} ${vip}/32`)),
+    [`- address ${vip}/32`, `+ address ${vip}/32`],
+  );
 });
 
 test('an address that another program binds to kube-ipvs0 is unbound at once', async () => {
@@ -36,21 +35,21 @@ test('an address that another program binds to kube-ipvs0 is unbound at once', a
 
 test('kube-ipvs0 is made again with its addresses', async () => {
   await using node = await servingWeb();
-  await node.act(() => node.kernel.route.removeLink(dummyInterfaceName));
+  await node.act(() => node.kernel.route.removeLink(defaultInstance.dummyInterface));
   assert.deepEqual(node.addresses, [`${vip}/32`]);
 });
 
 test('where notifications were lost all addresses are read again', async () => {
   await using node = await servingWeb();
   node.kernel.notifications = 'lost';
-  await node.act(() => node.kernel.route.removeAddress(`${dummyInterfaceName} ${vip}/32`));
+  await node.act(() => node.kernel.route.removeAddress(`${defaultInstance.dummyInterface} ${vip}/32`));
   assert.deepEqual(node.addresses, [`${vip}/32`]);
 });
 
 test('packet rules that another program deletes are declared again within a second, with their elements', async () => {
   await using node = await servingWeb();
   const elements = [...node.elements];
-  await node.other.changeRules({ kind: 'delete-table', family: 'IPv4', name: tableName });
+  await node.other.changeRules({ kind: 'delete-table', family: 'IPv4', name: defaultInstance.table });
   assert.deepEqual(node.elements, []);
   await node.advance(1_000);
   assert.deepEqual(node.elements, elements);

@@ -1,7 +1,7 @@
 // VIPs as local routes (vips.binding: route), and the change of the binding: over the fake kernel, in virtual time.
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dummyInterfaceName } from '../../src/model/node.js';
 import type { VipBinding } from '../../src/model/vip-binding.js';
 import { errnoNumber } from '../support/errnos.js';
 import { ip, ready, service, slice } from '../support/objects.js';
@@ -101,7 +101,7 @@ test('an address that another program binds to kube-ipvs0 is unbound, and the ro
 test('local routes stay when another program deletes kube-ipvs0, which is made again', async () => {
   await using node = await servingWeb('route');
   const { routes } = node;
-  await node.act(() => node.kernel.route.removeLink(dummyInterfaceName));
+  await node.act(() => node.kernel.route.removeLink(defaultInstance.dummyInterface));
   assert.deepEqual(node.routes, routes);
   await node.changeSettings({ vipBinding: 'address' });
   assert.deepEqual(node.addresses, bothAddresses);

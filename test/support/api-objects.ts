@@ -52,10 +52,10 @@ const fieldOf = (object: ApiObject, path: string): string => {
 /** Understands what proxies ask for: `!label` and `field=value`, `field!=value`, joined by commas. */
 export const selectorOf = (query: URLSearchParams): Selector => {
   const terms = (name: string): string[] => (query.get(name) ?? '').split(',').filter((term) => term !== '');
-  const labels = terms('labelSelector').map((term) => term.replace(/^!/, ''));
+  const labels = terms('labelSelector').map((term) => /^!?([^=]+)(?:=(.*))?$/.exec(term) ?? []);
   const fields = terms('fieldSelector').map((term) => /^([^!=]+)(!?=)(.*)$/.exec(term) ?? []);
   return (object) =>
-    labels.every((label) => object.metadata.labels?.[label] === undefined) &&
+    labels.every(([, label = '', value]) => object.metadata.labels?.[label] === value) &&
     fields.every(
       ([, path = '', operator, value]) => (fieldOf(object, path) === value) === (operator === '='),
     );

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
 import type { ApiFacts, ChainFact, Facts, NetworkFacts } from '../../src/doctor/facts.js';
@@ -80,6 +81,7 @@ export const address = (text: string, links = goodLinks): NetworkFacts['addresse
 
 export const network = (changes: Partial<NetworkFacts> = {}): Facts['network'] => ({
   value: {
+    dummyInterface: defaultInstance.dummyInterface,
     links: goodLinks,
     addresses: [
       '127.0.0.1/8 lo',

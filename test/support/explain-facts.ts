@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import { onlyBinding } from '../../src/model/vip-binding.js';
 import {
   serviceEndpoint,
@@ -97,6 +98,7 @@ const vip = ip('10.96.0.1');
 export const rulesWith = (...elements: readonly string[]): RuleEnvironment => ({
   table: packetTable({
     family: 'IPv4',
+    table: defaultInstance.table,
     masqueradeAll: false,
     masqueradeMark: 0x4000,
     vipBinding: 'address',
@@ -114,6 +116,7 @@ export const rulesWith = (...elements: readonly string[]): RuleEnvironment => ({
 
 export const goodKernel: KernelFacts = {
   virtualServers: new Map([[goodTable.server.key, goodTable]]),
+  dummyInterface: defaultInstance.dummyInterface,
   vips: new Map([[vip, onlyBinding('address')]]),
   addresses: new Set([vip, ip('10.200.0.2')]),
   rules: { IPv4: rulesWith('cluster-ip 10.96.0.1 . TCP . 80', 'vips 10.96.0.1') },

@@ -1,5 +1,6 @@
 // The faults of the fake kernel, as the clients see them. What it does without faults is held against the real kernel in
 // test/kernel/fake-kernel.test.ts.
+import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
@@ -21,7 +22,7 @@ const setUp = () => {
     kernel,
     other: new OtherProgram(kernel.connectOther),
     ipvs: IpvsClient.open(kernel.connect('generic')),
-    route: RtnetlinkClient.open(kernel.connect('route')),
+    route: RtnetlinkClient.open(defaultInstance, kernel.connect('route')),
     nftables: NftablesClient.open(kernel.connect('netfilter')),
   };
 };

@@ -1,7 +1,7 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import { families, type Family } from '../../src/base/ip.js';
-import { dummyInterfaceName } from '../../src/model/node.js';
 import type { VirtualServerEntry } from '../../src/model/virtual-server.js';
-import { setElement, tableName } from '../../src/nftables/declarations.js';
+import { setElement } from '../../src/nftables/declarations.js';
 import { setDeclaration } from '../../src/plan/packet-rules/packet-sets.js';
 import { ip } from './objects.js';
 import type { ProductionNode } from './production-node.js';
@@ -107,7 +107,7 @@ export const foreignHands = {
   },
   'unbind an address': (node, pick) => {
     const text = chosen(node.addresses, pick);
-    if (text !== undefined) node.kernel.route.removeAddress(`${dummyInterfaceName} ${text}`);
+    if (text !== undefined) node.kernel.route.removeAddress(`${defaultInstance.dummyInterface} ${text}`);
   },
   'bind an address': ({ kernel }) => kernel.route.bindDummyAddress(ip('203.0.113.66')),
   'delete a local route': ({ kernel }, pick) => {
@@ -115,23 +115,25 @@ export const foreignHands = {
     if (vip !== undefined) kernel.route.routes.remove(vip);
   },
   'add a local route as ours': ({ kernel }) => kernel.route.routes.add(ip('203.0.113.66')),
-  'delete kube-ipvs0': ({ kernel }) => kernel.route.removeLink(dummyInterfaceName),
+  'delete kube-ipvs0': ({ kernel }) => kernel.route.removeLink(defaultInstance.dummyInterface),
   'delete our table': ({ other }, pick) =>
-    void other.nftables.transaction([{ kind: 'delete-table', family: familyOf(pick), name: tableName }]),
+    void other.nftables.transaction([
+      { kind: 'delete-table', family: familyOf(pick), name: defaultInstance.table },
+    ]),
   'delete an element': ({ kernel, other }, pick) => {
-    const element = chosen([...kernel.nftables.elementsOf(tableName)], pick);
+    const element = chosen([...kernel.nftables.elementsOf(defaultInstance.table)], pick);
     const set = element && setDeclaration(element.set);
     if (element === undefined || set === undefined) return;
     const { family } = element;
     void other.nftables.transaction([
-      { kind: 'delete-elements', family, table: tableName, set, elements: [element] },
+      { kind: 'delete-elements', family, table: defaultInstance.table, set, elements: [element] },
     ]);
   },
   'add an element': ({ other }) => {
     const set = setDeclaration(bogus.set);
     if (set === undefined) return;
     void other.nftables.transaction([
-      { kind: 'add-elements', family: 'IPv4', table: tableName, set, elements: [bogus] },
+      { kind: 'add-elements', family: 'IPv4', table: defaultInstance.table, set, elements: [bogus] },
     ]);
   },
 } as const satisfies Readonly<Record<string, ForeignHand>>;

@@ -46,7 +46,7 @@ export const startInProcessWith = async (
     files: [],
     hostname: 'n1',
   });
-  const kernel = await openKernel(connect);
+  const kernel = await openKernel(settings.names, connect);
   const metrics = new Metrics({ version: '0.0.0', processMetrics: false });
   const live = new ChangeableSettings(settings);
   const wired = compose(
@@ -60,7 +60,7 @@ export const startInProcessWith = async (
   await wired.readInitialState();
   await prepareKernel(kernel, settings, log);
   await wired.dummy.ensure();
-  const events = subscribeToKernel(wired, kernel, log);
+  const events = subscribeToKernel(wired, kernel, { names: settings.names, log });
   await wired.readAddresses();
   const measuring = startMetrics({
     metrics,

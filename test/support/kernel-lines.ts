@@ -1,15 +1,14 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import { families } from '../../src/base/ip.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
-import { dummyInterfaceName } from '../../src/model/node.js';
-import { tableName } from '../../src/nftables/declarations.js';
 import { elementLine, virtualServerLines } from './desired-kernel.js';
 
 /** Sockets of the test's own, beside those of the daemon. */
 export class KernelLines implements Disposable {
   readonly ipvs = IpvsClient.open();
-  readonly route = RtnetlinkClient.open();
+  readonly route = RtnetlinkClient.open(defaultInstance);
   readonly nftables = NftablesClient.open();
 
   /** The IPVS table, the addresses on kube-ipvs0 and the elements of our packet rules, a line each, sorted. */
@@ -21,12 +20,12 @@ export class KernelLines implements Disposable {
         ...virtualServerLines({ server, realServers: new Map(realServers.map((real) => [real.key, real])) }),
       );
     }
-    const dummy = await this.route.link(dummyInterfaceName);
+    const dummy = await this.route.link(defaultInstance.dummyInterface);
     for (const { interfaceIndex, address } of await this.route.addresses())
       if (interfaceIndex === dummy?.index) lines.push(address);
     for (const family of families)
-      for (const set of (await this.nftables.table(family, tableName))?.sets ?? [])
-        lines.push(...(await this.nftables.elements(family, tableName, set)).map(elementLine));
+      for (const set of (await this.nftables.table(family, defaultInstance.table))?.sets ?? [])
+        lines.push(...(await this.nftables.elements(family, defaultInstance.table, set)).map(elementLine));
     return lines.toSorted();
   }
 

@@ -11,7 +11,8 @@ const rulesOf = (mode: Mode): string =>
     '10.244.0.0/16',
   );
 
-const virtual = '10.96.0.10';
+/** The ClusterIP of the Service. */
+export const virtual = '10.96.0.10';
 
 const sets = `create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536
 create KUBE-EXTERNAL-IP hash:ip,port family inet hashsize 1024 maxelem 65536

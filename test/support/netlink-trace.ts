@@ -6,7 +6,8 @@ export const traceDaemons = (): void => {
 const sent = /^netlink \S+ > seq \d+ \S+ (.*)$/gm;
 const reading = /^(\S+ )?(get[-A-Z]\S*|batch-\S+) /;
 /** What a start tries and the kernel refuses, to learn whether it could: a transaction without its end, a virtual server without a netmask. */
-const probing = /table="kube-ipvs-probe"|name="kube-ipvs-probe"|newService .* port=1 .*netmask=00 00 00 00/;
+const probing =
+  /table="probe-of-kube-ipvs"|name="probe-of-kube-ipvs"|newService .* port=1 .*netmask=00 00 00 00/;
 
 /** What a daemon with that log sent to change the kernel, message by message as the trace describes them. */
 export const mutationsIn = (log: string): readonly string[] =>

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../src/model/instance-names.js';
 import { silentLogger, type Logger } from '../../src/base/log.js';
 import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
@@ -17,7 +18,6 @@ import type { TableFile } from '../../src/kernel/ipvs/table-file/table-file.js';
 import type { EndpointSlice, EndpointSliceKey } from '../../src/model/endpoint.js';
 import type { NodeFacts } from '../../src/model/node.js';
 import type { Service, ServiceKey } from '../../src/model/service.js';
-import { tableName } from '../../src/nftables/declarations.js';
 import type { ObjectChange } from '../../src/watch/store/cluster-store.js';
 import { addressText, elementText, tableText, type ClusterObjects } from './desired-kernel.js';
 import { FakeKernel } from './fake-kernel/fake-kernel.js';
@@ -68,7 +68,7 @@ const listen = (
       groups: Object.values(RouteGroup),
       ignoredPortId: () => route.portId,
       message: (message) => {
-        const event = rtnetlinkEventFrom(message, names);
+        const event = rtnetlinkEventFrom(message, names, defaultInstance.routeMetric);
         if (event !== undefined) routeEvents.handle(event);
       },
       lost: () => syncLoop.eventsLost(),
@@ -78,7 +78,7 @@ const listen = (
       groups: [NetfilterGroup.nftables],
       ignoredPortId: () => nftables.portId,
       message: (message) => {
-        if (tableOfEvent(message)?.table === tableName) rulesChanged();
+        if (tableOfEvent(message)?.table === defaultInstance.table) rulesChanged();
       },
       lost: rulesChanged,
     }),
@@ -98,7 +98,7 @@ const openProcess = async (
   const tableFile = replaced(kernel.ipvs.tableFile);
   const clients = {
     ipvs: IpvsClient.open(kernel.connect('generic')),
-    route: RtnetlinkClient.open(kernel.connect('route')),
+    route: RtnetlinkClient.open(defaultInstance, kernel.connect('route')),
     nftables: NftablesClient.open(kernel.connect('netfilter')),
     conntrack: ConntrackClient.open(kernel.connect('netfilter')),
   };
@@ -265,7 +265,7 @@ export class ProductionNode implements AsyncDisposable {
 
   /** Of the daemon's packet rules. */
   get elements(): readonly string[] {
-    return elementText(this.kernel.nftables.elementsOf(tableName));
+    return elementText(this.kernel.nftables.elementsOf(defaultInstance.table));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

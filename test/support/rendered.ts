@@ -8,7 +8,7 @@ import type { ApiServer } from './api-server.js';
 
 /** What `render` says that a node of this name, on this machine, has for these manifests; as `savedTable` gives it. */
 export const renderedTable = (texts: readonly ManifestText[], nodeName: string): readonly string[] => {
-  const { services, endpointSlices, nodes } = mergeManifests(texts.map(readManifest));
+  const { services, endpointSlices, nodes } = mergeManifests(texts.map((text) => readManifest(text)));
   const settings = resolveSettings({
     flags: parseFlags(['--proxy-mode=ipvs', `--hostname-override=${nodeName}`]),
     files: [],

@@ -55,6 +55,7 @@ export interface FollowOptions {
   readonly credentials?: CredentialSource;
   readonly logger?: Logger;
   readonly nodeTimeoutMilliseconds?: number;
+  readonly serviceProxyName?: string;
 }
 
 /** A store that follows a test server. */
@@ -71,6 +72,7 @@ export const follow = (server: ApiServer, options: FollowOptions = {}): Follower
     logger: options.logger ?? silentLogger,
     timing: { ...fastTiming, ...options.timing },
     nodeTimeoutMilliseconds: options.nodeTimeoutMilliseconds ?? 100,
+    serviceProxyName: options.serviceProxyName ?? '',
   });
   source.start(store);
   return { store, source, notifications, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };

@@ -27,6 +27,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 {{- end -}}
 
+{{/* Fails where the ports of an instance for some Services are those of the kube-proxy beside it. */}}
+{{- define "kube-ipvs.check-instance" -}}
+{{- if .Values.serviceProxyName -}}
+{{- range $field, $port := dict "healthzBindAddress" "10256" "metricsBindAddress" "10249" -}}
+{{- if eq $port (include "kube-ipvs.port" (get $.Values $field)) -}}
+{{- fail (printf "%s: kube-proxy listens on port %s; with serviceProxyName set another one, such as --set %s=0.0.0.0:%s" $field $port $field (replace "10" "11" $port)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The port of HOST:PORT or [HOST]:PORT. */}}
 {{- define "kube-ipvs.port" -}}
 {{- splitList ":" . | last -}}

@@ -1,4 +1,3 @@
-import { dummyInterfaceName } from '../../model/node.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
 import type { BoundVips } from '../../model/vip-binding.js';
 import { familyOf, hostPrefixLength, isIpv6LinkLocal, isLoopback, type IpAddress } from '../../base/ip.js';
@@ -42,30 +41,27 @@ export class DummyInterfaceError extends BaseError {
   }
 }
 
-const createFailure = (outcome: Outcome): DummyInterfaceError => {
+const createFailure = (name: string, outcome: Outcome): DummyInterfaceError => {
   const errno = outcome.status === 'failed' ? outcome.errno : undefined;
   if (errno === 'EOPNOTSUPP') {
     return new DummyInterfaceError(
-      `cannot create ${dummyInterfaceName}: this kernel has no dummy network driver. Load it on the node (modprobe dummy, or a line "dummy" in /etc/modules-load.d) or use a kernel with CONFIG_DUMMY`,
+      `cannot create ${name}: this kernel has no dummy network driver. Load it on the node (modprobe dummy, or a line "dummy" in /etc/modules-load.d) or use a kernel with CONFIG_DUMMY`,
       errno,
     );
   }
   if (errno === 'EEXIST') {
     return new DummyInterfaceError(
-      `${dummyInterfaceName} exists and is not a dummy device. Rename or delete it (ip link delete ${dummyInterfaceName})`,
+      `${name} exists and is not a dummy device. Rename or delete it (ip link delete ${name})`,
       errno,
     );
   }
   if (errno === 'EPERM') {
     return new DummyInterfaceError(
-      `cannot create ${dummyInterfaceName}: not permitted. Run as root or with the capability NET_ADMIN in the host's network namespace`,
+      `cannot create ${name}: not permitted. Run as root or with the capability NET_ADMIN in the host's network namespace`,
       errno,
     );
   }
-  return new DummyInterfaceError(
-    `cannot create ${dummyInterfaceName}: ${errno ?? 'the kernel did not reply'}`,
-    errno,
-  );
+  return new DummyInterfaceError(`cannot create ${name}: ${errno ?? 'the kernel did not reply'}`, errno);
 };
 
 /** Local routes need no device. */
@@ -84,9 +80,10 @@ const isDeviceMissing = (operation: AddressOperation, outcome: Outcome | undefin
 export class DummyInterface {
   #index: number | undefined;
 
-  /** `onCreated` is called whenever the device was created and therefore has no addresses. */
+  /** `name` is that of the instance (instance-names.ts). `onCreated` is called whenever the device was created and therefore has no addresses. */
   constructor(
     private readonly links: DummyInterfaceLinks,
+    readonly name: string,
     private readonly log: Logger,
     private readonly onCreated: () => void = () => {},
   ) {}
@@ -99,7 +96,7 @@ export class DummyInterface {
   /** Finds the device without creating it. Returns undefined if there is no dummy device of this name. */
   async find(): Promise<number | undefined> {
     if (this.#index !== undefined) return this.#index;
-    const existing = await this.links.link(dummyInterfaceName);
+    const existing = await this.links.link(this.name);
     if (existing?.kind === 'dummy') this.#index = existing.index;
     return this.#index;
   }
@@ -108,11 +105,11 @@ export class DummyInterface {
   async ensure(): Promise<number> {
     const found = await this.find();
     if (found !== undefined) return found;
-    const outcome = await this.links.createDummy(dummyInterfaceName);
+    const outcome = await this.links.createDummy(this.name);
     const index = await this.find();
-    if (index === undefined) throw createFailure(outcome);
+    if (index === undefined) throw createFailure(this.name, outcome);
     this.log.info(
-      { event: 'dummy-interface-created', interface: dummyInterfaceName, index },
+      { event: 'dummy-interface-created', interface: this.name, index },
       'Dummy interface created',
     );
     this.onCreated();

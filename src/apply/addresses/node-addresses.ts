@@ -1,5 +1,6 @@
 import { isIpv6LinkLocal, type IpAddress } from '../../base/ip.js';
 import type { LinkAddress } from '../../kernel/rtnetlink/convert.js';
+import { isServiceProxyInterface } from '../../model/instance-names.js';
 import type { InterfaceAddress } from '../../model/node.js';
 
 interface NamedLink {
@@ -10,10 +11,7 @@ interface NamedLink {
 const keyOf = (entry: LinkAddress): string =>
   `${entry.interfaceIndex} ${entry.address}/${entry.prefixLength}`;
 
-// Every veth interface has an IPv6 link-local address, and no frontend uses one.
-const isRelevant = (entry: LinkAddress): boolean => !isIpv6LinkLocal(entry.address);
-
-/** The node's own addresses (all except those of kube-ipvs0) by interface, updated by events. */
+/** The node's own addresses (all except those of service proxies) by interface, updated by events. */
 export class NodeAddresses {
   readonly #entries = new Map<string, LinkAddress>();
   readonly #names = new Map<number, string>();
@@ -24,7 +22,7 @@ export class NodeAddresses {
     this.#names.clear();
     for (const link of links) this.#names.set(link.index, link.name);
     this.#entries.clear();
-    for (const entry of entries) if (isRelevant(entry)) this.#entries.set(keyOf(entry), entry);
+    for (const entry of entries) if (this.#isRelevant(entry)) this.#entries.set(keyOf(entry), entry);
     return before !== this.#signature();
   }
 
@@ -43,7 +41,7 @@ export class NodeAddresses {
   /** Records one address. Returns whether the addresses changed. */
   addressChanged(entry: LinkAddress, present: boolean): boolean {
     const key = keyOf(entry);
-    if (!isRelevant(entry) || this.#entries.has(key) === present) return false;
+    if (!this.#isRelevant(entry) || this.#entries.has(key) === present) return false;
     if (present) this.#entries.set(key, entry);
     else this.#entries.delete(key);
     return true;
@@ -60,6 +58,11 @@ export class NodeAddresses {
       prefixLength,
       interfaceName: this.#names.get(interfaceIndex) ?? '',
     }));
+  }
+
+  // Every veth interface has an IPv6 link-local address, and no frontend uses one.
+  #isRelevant({ address, interfaceIndex }: LinkAddress): boolean {
+    return !isIpv6LinkLocal(address) && !isServiceProxyInterface(this.#names.get(interfaceIndex) ?? '');
   }
 
   #signature(): string {

@@ -1,6 +1,5 @@
-import type { Family } from '../../base/ip.js';
 import type { NftablesChange } from '../../kernel/nftables/changes.js';
-import { tableName, type SetElement } from '../../nftables/declarations.js';
+import type { SetElement, TableDeclaration } from '../../nftables/declarations.js';
 import { setDeclaration } from '../../plan/packet-rules/packet-sets.js';
 
 /** Groups the elements by set. */
@@ -14,13 +13,16 @@ const bySet = (elements: Iterable<SetElement>): ReadonlyMap<string, readonly Set
   return sets;
 };
 
+/** What names a table. */
+export type TableId = Pick<TableDeclaration, 'family' | 'name'>;
+
 /** The changes that add or delete the elements, one per set. */
 export const elementChanges = (
   kind: 'add-elements' | 'delete-elements',
-  family: Family,
+  { family, name: table }: TableId,
   elements: Iterable<SetElement>,
 ): readonly NftablesChange[] =>
   [...bySet(elements)].flatMap(([name, ofSet]) => {
     const set = setDeclaration(name);
-    return set === undefined ? [] : [{ kind, family, table: tableName, set, elements: ofSet }];
+    return set === undefined ? [] : [{ kind, family, table, set, elements: ofSet }];
   });

@@ -1,6 +1,5 @@
 import type { Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
-import { tableName } from '../../nftables/declarations.js';
 
 /**
  * Why the rules of a family were declared: for the first time, after a change of the desired rules, or after
@@ -10,31 +9,34 @@ export type DeclarationCause = 'first' | 'changed' | 'repaired';
 
 /** Writes the log lines of the packet rules. */
 export class PacketRulesLog {
-  constructor(private readonly log: Logger) {}
+  constructor(
+    private readonly log: Logger,
+    private readonly table: string,
+  ) {}
 
   notInForce(family: Family, problem: string): void {
     this.log.error(
-      { event: 'packet-rules-not-in-force', table: tableName, family, problem },
+      { event: 'packet-rules-not-in-force', table: this.table, family, problem },
       'Packet rules not in force: no masquerading, source ranges or traffic policies; retrying',
     );
   }
 
   unreadable(family: Family, problem: string): void {
     this.log.error(
-      { event: 'packet-rules-unreadable', table: tableName, family, problem },
+      { event: 'packet-rules-unreadable', table: this.table, family, problem },
       'Packet rules unreadable; left unchanged; retrying',
     );
   }
 
   inForce(family: Family): void {
     this.log.info(
-      { event: 'packet-rules-in-force', table: tableName, family },
+      { event: 'packet-rules-in-force', table: this.table, family },
       'Packet rules in force again',
     );
   }
 
   declared(family: Family, cause: DeclarationCause): void {
-    const fields = { table: tableName, family };
+    const fields = { table: this.table, family };
     if (cause === 'repaired')
       this.log.warn(
         { event: 'packet-rules-repaired', ...fields },
@@ -47,7 +49,7 @@ export class PacketRulesLog {
 
   repairFailed(family: Family, problem: string): void {
     this.log.warn(
-      { event: 'packet-rules-repair-failed', table: tableName, family, problem },
+      { event: 'packet-rules-repair-failed', table: this.table, family, problem },
       'Packet rules not repaired',
     );
   }

@@ -1,16 +1,11 @@
 import { isExpectedError, messageOf } from '../../base/errors.js';
 import { families, type Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
-import {
-  tableName,
-  type SetDeclaration,
-  type SetElement,
-  type TableDeclaration,
-} from '../../nftables/declarations.js';
+import type { SetDeclaration, SetElement, TableDeclaration } from '../../nftables/declarations.js';
 import type { DeferrableOutcome, ElementOperation, Outcome } from '../../model/operation.js';
 import type { TransactionOutcome } from '../../kernel/nftables/transaction-outcome.js';
 import type { NftablesChange } from '../../kernel/nftables/changes.js';
-import { elementChanges } from './element-changes.js';
+import { elementChanges, type TableId } from './element-changes.js';
 import type { PacketRulesClient } from './packet-rules-client.js';
 import { PacketRulesError } from './packet-rules-error.js';
 import { PacketRulesLog } from './packet-rules-log.js';
@@ -25,6 +20,8 @@ import {
 
 export interface PacketRulesParts {
   readonly client: PacketRulesClient;
+  /** The name of the table of each family. */
+  readonly table: string;
   /** The families that the kernel supports. */
   readonly families: readonly Family[];
   /** The desired rules of a family, given the prefix lengths of the source ranges in use. */
@@ -71,17 +68,17 @@ export class PacketRules {
   readonly #log: PacketRulesLog;
 
   constructor(private readonly parts: PacketRulesParts) {
-    this.#log = new PacketRulesLog(parts.log);
+    this.#log = new PacketRulesLog(parts.log, parts.table);
   }
 
   /** Whether the kernel has a table for the family, and whether it has a take-over marker. */
   async state(family: Family): Promise<'none' | 'taking-over' | 'ours'> {
     if (!this.parts.families.includes(family)) return 'none';
-    const present = await this.parts.client.table(family, tableName);
+    const present = await this.parts.client.table(family, this.parts.table);
     if (present === undefined) return 'none';
     const mark = present.sets.find((set) => set.name === takeOverSet && isOurs(set));
     if (mark === undefined) return 'ours';
-    const marks = await this.parts.client.elements(family, tableName, mark);
+    const marks = await this.parts.client.elements(family, this.parts.table, mark);
     return marks.length > 0 ? 'taking-over' : 'ours';
   }
 
@@ -157,11 +154,15 @@ export class PacketRules {
 
   /** Sets for source ranges stay declared, because elements may be added to them again. */
   async #readTable(family: Family): Promise<TableDeclaration | undefined> {
-    const present = await this.parts.client.table(family, tableName);
+    const present = await this.parts.client.table(family, this.parts.table);
     if (present === undefined) this.#present.delete(family);
     else this.#present.add(family);
     for (const set of present?.sets ?? []) this.#recordSourceLength(family, set.name);
     return present;
+  }
+
+  #idOf(family: Family): TableId {
+    return { family, name: this.parts.table };
   }
 
   #desiredTable(family: Family): TableDeclaration {
@@ -196,7 +197,9 @@ export class PacketRules {
     );
     if (markers.length === 0) return;
     const elements = markers.map(({ element }) => element);
-    const { status } = await this.parts.client.transaction(elementChanges('add-elements', family, elements));
+    const { status } = await this.parts.client.transaction(
+      elementChanges('add-elements', this.#idOf(family), elements),
+    );
     if (status === 'applied') for (const operation of markers) outcomes.set(operation, applied);
   }
 
@@ -241,13 +244,13 @@ export class PacketRules {
     const declare: NftablesChange = { kind: 'declare-table', declaration: desired };
     const changes =
       present === undefined
-        ? [declare, ...elementChanges('add-elements', family, this.parts.initialElements(family))]
+        ? [declare, ...elementChanges('add-elements', desired, this.parts.initialElements(family))]
         : canUpdateInPlace(present, desired)
           ? [declare]
           : [
-              { kind: 'delete-table', family, name: tableName } as const,
+              { kind: 'delete-table', family, name: this.parts.table } as const,
               declare,
-              ...elementChanges('add-elements', family, await this.#readElements(present)),
+              ...elementChanges('add-elements', desired, await this.#readElements(present)),
             ];
     const outcome = await this.#transact(family, changes);
     if (outcome.status === 'applied') return;
@@ -261,7 +264,7 @@ export class PacketRules {
     const elements: SetElement[] = [];
     for (const set of present.sets) {
       if (!isOurs(set)) continue;
-      const found = await this.parts.client.elements(present.family, tableName, set);
+      const found = await this.parts.client.elements(present.family, present.name, set);
       for (const element of found) elements.push(element);
     }
     return elements;
@@ -329,8 +332,8 @@ export class PacketRules {
       return { status: 'failed', errno, message: error.message, culprit: undefined };
     }
     return this.#transact(family, [
-      ...elementChanges('delete-elements', family, removed),
-      ...elementChanges('add-elements', family, added),
+      ...elementChanges('delete-elements', this.#idOf(family), removed),
+      ...elementChanges('add-elements', this.#idOf(family), added),
     ]);
   }
 

@@ -1,7 +1,7 @@
 import { request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { BaseError, codeOf, messageOf } from '../../base/errors.js';
-import { adminSocketPath, adminSocketVariable, defaultAdminSocket } from '../../config/admin-socket.js';
+import { adminSocketPath, adminSocketVariable } from '../../config/environment.js';
 import {
   adminVersion,
   type LookupResponse,
@@ -14,6 +14,7 @@ import {
 } from '../../admin-api/responses.js';
 import type { DesiredResponse } from '../../admin-api/desired-response.js';
 import { containerSocket } from './container-socket.js';
+import { namesOf, type InstanceOptions } from './instance.js';
 import { completeMatch, completeSource } from './older-daemon.js';
 
 /** The daemon cannot be reached or understood; the message says why and what to do. */
@@ -245,11 +246,14 @@ export class AdminClient {
 
 export const adminSocketDisabled = 'the admin socket is turned off: its path is empty.';
 
-/** A client of the daemon on this node; undefined where the admin socket is turned off. */
-export const adminClient = (adminSocket: string | undefined): AdminClient | undefined => {
-  const path = adminSocketPath(adminSocket, process.env);
+/** A client of the daemon of the instance on this node; undefined where the admin socket is turned off. */
+export const adminClient = (options: InstanceOptions): AdminClient | undefined => {
+  const names = namesOf(options);
+  const path = adminSocketPath(options.adminSocket, process.env, names);
   if (path === '') return undefined;
-  return path === defaultAdminSocket ? new AdminClient(path, containerSocket) : new AdminClient(path);
+  return path === names.adminSocket
+    ? new AdminClient(path, () => containerSocket(path))
+    : new AdminClient(path);
 };
 
 /** The response of the daemon, or why there is none. */
@@ -259,10 +263,10 @@ export type DaemonQueryResult<Response> =
 
 /** Queries the daemon if there is one. Rejects for any error but an unavailable daemon. */
 export const queryDaemon = async <Response>(
-  adminSocket: string | undefined,
+  options: InstanceOptions,
   query: (client: AdminClient) => Promise<Response>,
 ): Promise<DaemonQueryResult<Response>> => {
-  const client = adminClient(adminSocket);
+  const client = adminClient(options);
   if (client === undefined) return { response: undefined, reason: adminSocketDisabled };
   try {
     return { response: await query(client), reason: undefined };

@@ -1,5 +1,4 @@
 import { lstatSync } from 'node:fs';
-import { defaultAdminSocket } from '../../config/admin-socket.js';
 import { processFacts, programs } from '../../doctor/collect/proc.js';
 
 const isSocket = (path: string): boolean => {
@@ -20,11 +19,11 @@ const hasNetAdmin = (pid: number): boolean => {
 };
 
 /**
- * The admin socket of a daemon in a container, as root on the node reaches it. Only a process of this network namespace with the
+ * The admin socket with this path of a daemon in a container, as root on the node reaches it. Only a process of this network namespace with the
  * capability NET_ADMIN is trusted. Undefined where there is none.
  */
-export const containerSocket = (): string | undefined =>
+export const containerSocket = (path: string): string | undefined =>
   programs()
     .filter(({ name, pid }) => name === 'kube-ipvs' && hasNetAdmin(pid))
-    .map(({ pid }) => `/proc/${pid}/root${defaultAdminSocket}`)
+    .map(({ pid }) => `/proc/${pid}/root${path}`)
     .find(isSocket);

@@ -14,8 +14,8 @@ import { acceptRules, deleteAcceptRule } from '../../kernel/nftables/foreign/acc
 import type { RuleId } from '../../kernel/nftables/object-ids.js';
 import type { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
-import { tableName, type ElementKey } from '../../nftables/declarations.js';
-import { dummyInterfaceName } from '../../model/node.js';
+import type { ElementKey } from '../../nftables/declarations.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import { virtualServerKey, type VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
 import type { VipBinding } from '../../model/vip-binding.js';
@@ -39,18 +39,21 @@ import {
 export interface CleanupOptions {
   /** Virtual servers and addresses in these networks are kept. */
   readonly excludeCidrs: readonly Cidr[];
+  /** The instance that is removed. */
+  readonly names: InstanceNames;
   /** Print what would be removed, and remove nothing. */
   readonly dryRun: boolean;
 }
 
 /** The objects of kube-ipvs, and those of other programs beside them. */
 interface CleanupScope {
+  readonly names: InstanceNames;
   readonly virtualServers: readonly VirtualServerIdentity[];
   readonly foreign: readonly VirtualServerIdentity[];
   readonly dummy: Link | undefined;
-  /** Of kube-ipvs0, those to remove. */
+  /** Of its interface, those to remove. */
   readonly addresses: readonly LinkAddress[];
-  /** Of kube-ipvs0, those that other programs added or whose virtual servers other programs created: the interface stays for them. */
+  /** Of its interface, those that other programs added or whose virtual servers other programs created: the interface stays for them. */
   readonly keptAddresses: readonly LinkAddress[];
   /** VIPs with a local route of kube-ipvs, without those whose virtual servers other programs created. */
   readonly routes: readonly IpAddress[];
@@ -67,27 +70,31 @@ interface OwnedTables {
   readonly supportedFamilies: ReadonlySet<Family>;
 }
 
-const readOwnedTables = async ({ nftables }: KernelClients): Promise<OwnedTables> => {
+const readOwnedTables = async (
+  { nftables }: KernelClients,
+  { table: name }: InstanceNames,
+): Promise<OwnedTables> => {
   const tables: Family[] = [];
   const markedElements = new Set<ElementKey>();
   const supportedFamilies = new Set<Family>();
   for (const family of families) {
     if (await ifSupported(() => nftables?.supports(family))) supportedFamilies.add(family);
-    const table = await ifSupported(() => nftables?.table(family, tableName));
+    const table = await ifSupported(() => nftables?.table(family, name));
     if (table === undefined) continue;
     tables.push(family);
     for (const set of table.sets.filter(({ name }) => isPacketClass(name))) {
-      const elements = await ifSupported(() => nftables?.elements(family, tableName, set));
+      const elements = await ifSupported(() => nftables?.elements(family, name, set));
       for (const { key } of elements ?? []) markedElements.add(key);
     }
   }
   return { tables, markedElements, supportedFamilies };
 };
 
-const readDummy = async ({
-  route,
-}: KernelClients): Promise<{ readonly dummy: Link | undefined; readonly bound: readonly LinkAddress[] }> => {
-  const dummy = await route.link(dummyInterfaceName);
+const readDummy = async (
+  { route }: KernelClients,
+  { dummyInterface }: InstanceNames,
+): Promise<{ readonly dummy: Link | undefined; readonly bound: readonly LinkAddress[] }> => {
+  const dummy = await route.link(dummyInterface);
   if (dummy?.kind !== 'dummy') return { dummy, bound: [] };
   const all = await route.addresses();
   return { dummy, bound: all.filter(({ interfaceIndex }) => interfaceIndex === dummy.index) };
@@ -111,11 +118,11 @@ const ownershipFacts = (
 
 const readCleanupScope = async (
   clients: KernelClients,
-  excludeCidrs: readonly Cidr[],
+  { names, excludeCidrs }: Pick<CleanupOptions, 'names' | 'excludeCidrs'>,
 ): Promise<CleanupScope> => {
   const all = await virtualServersInOrder(clients.ipvs);
-  const owned = await readOwnedTables(clients);
-  const { dummy, bound } = await readDummy(clients);
+  const owned = await readOwnedTables(clients, names);
+  const { dummy, bound } = await readDummy(clients, names);
   const routes = await clients.route.vipRoutes();
   const isExcluded = (address: IpAddress): boolean =>
     excludeCidrs.some((cidr) => cidrContains(cidr, address));
@@ -130,6 +137,7 @@ const readCleanupScope = async (
   const isKept = ({ address, prefixLength }: LinkAddress): boolean =>
     !isIpv6LinkLocal(address) && (prefixLength !== hostPrefixLength(familyOf(address)) || isKeptVip(address));
   return {
+    names,
     virtualServers: all.filter(isOurs),
     foreign,
     dummy,
@@ -138,11 +146,12 @@ const readCleanupScope = async (
     routes: routes.filter((address) => !isKeptVip(address)),
     keptRoutes: routes.filter(isKeptVip),
     tables: owned.tables,
-    rules: (await ifSupported(acceptRules)) ?? [],
+    rules: (await ifSupported(() => acceptRules(names.table))) ?? [],
   };
 };
 
-const tableDescription = (family: Family): string => `table ${family === 'IPv4' ? 'ip' : 'ip6'} ${tableName}`;
+const tableDescription = (family: Family, table: string): string =>
+  `table ${family === 'IPv4' ? 'ip' : 'ip6'} ${table}`;
 
 const virtualServerRemovals = ({ ipvs }: KernelClients, scope: CleanupScope): readonly Removal[] => {
   const operations = scope.virtualServers.map(
@@ -191,7 +200,7 @@ const addressRemovals = (
   addresses
     .filter(({ address }) => !isIpv6LinkLocal(address))
     .map(({ address }) => ({
-      what: `address ${formatHostAddress(address)} of ${dummyInterfaceName}`,
+      what: `address ${formatHostAddress(address)} of ${dummy.name}`,
       remove: async () => {
         const [outcome] = await route.apply(dummy.index, [unbind(address, 'address')]);
         return failureReason(outcome, ['EADDRNOTAVAIL', 'ENODEV']);
@@ -206,25 +215,25 @@ const interfaceRemovals = (
   if (dummy.kind !== 'dummy')
     return [
       {
-        what: `interface ${dummyInterfaceName}`,
+        what: `interface ${dummy.name}`,
         obstacle: `it is not a dummy device (kind ${dummy.kind ?? 'unknown'}): kube-ipvs did not create it.`,
-        remedy: advise('If no program needs it, delete it.', `ip link delete ${dummyInterfaceName}`),
+        remedy: advise('If no program needs it, delete it.', `ip link delete ${dummy.name}`),
       },
     ];
   if (keptAddresses.length > 0) return addressRemovals(route, dummy, addresses);
   return [
     {
-      what: `interface ${dummyInterfaceName} with ${formatCount(addresses.length, 'address')}`,
+      what: `interface ${dummy.name} with ${formatCount(addresses.length, 'address')}`,
       remove: async () => failureReason(await route.deleteLink(dummy.index), ['ENODEV']),
     },
   ];
 };
 
-const tableRemovals = ({ nftables }: KernelClients, { tables }: CleanupScope): readonly Removal[] =>
+const tableRemovals = ({ nftables }: KernelClients, { names, tables }: CleanupScope): readonly Removal[] =>
   tables.map((family) => ({
-    what: tableDescription(family),
+    what: tableDescription(family, names.table),
     remove: async () => {
-      const outcome = await nftables?.transaction([{ kind: 'delete-table', family, name: tableName }]);
+      const outcome = await nftables?.transaction([{ kind: 'delete-table', family, name: names.table }]);
       return failureReason(outcome, ['ENOENT']);
     },
   }));
@@ -236,10 +245,15 @@ const ruleRemovals = ({ rules }: CleanupScope): readonly Removal[] =>
   }));
 
 /** A running daemon restores everything. */
-const warnIfDaemonRuns = async (report: RemovalReport): Promise<void> => {
-  const { response: daemon } = await queryDaemon(undefined, (client) => client.status()).catch(() => ({
-    response: undefined,
-  }));
+const warnIfDaemonRuns = async (
+  report: RemovalReport,
+  { serviceProxyName }: InstanceNames,
+): Promise<void> => {
+  const { response: daemon } = await queryDaemon({ serviceProxyName }, (client) => client.status()).catch(
+    () => ({
+      response: undefined,
+    }),
+  );
   if (daemon !== undefined)
     report.warn(
       `kube-ipvs runs on this node (process ${daemon.pid}) and restores what is removed. Stop it first. If it is a DaemonSet: kubectl -n kube-system delete daemonset kube-ipvs`,
@@ -248,14 +262,17 @@ const warnIfDaemonRuns = async (report: RemovalReport): Promise<void> => {
 
 const addressList = (addresses: readonly IpAddress[]): string => addresses.toSorted().join(', ');
 
-const noteKept = (report: RemovalReport, { foreign, keptAddresses, keptRoutes }: CleanupScope): void => {
+const noteKept = (
+  report: RemovalReport,
+  { names, foreign, keptAddresses, keptRoutes }: CleanupScope,
+): void => {
   if (foreign.length > 0)
     report.note(
       `kept ${formatCount(foreign.length, 'virtual server')} of other programs: ${serverList(foreign)}`,
     );
   if (keptAddresses.length > 0)
     report.note(
-      `kept ${dummyInterfaceName} with ${formatCount(keptAddresses.length, 'address')} of other programs: ${addressList(keptAddresses.map(({ address }) => address))}`,
+      `kept ${names.dummyInterface} with ${formatCount(keptAddresses.length, 'address')} of other programs: ${addressList(keptAddresses.map(({ address }) => address))}`,
     );
   if (keptRoutes.length > 0)
     report.note(
@@ -264,17 +281,17 @@ const noteKept = (report: RemovalReport, { foreign, keptAddresses, keptRoutes }:
 };
 
 /**
- * Removes what kube-ipvs created: its virtual servers, then its local routes, kube-ipvs0 with its addresses and its rules in chains of
+ * Removes what kube-ipvs created: its virtual servers, then its local routes, its interface with its addresses and its rules in chains of
  * other programs, then its packet rules, which record what it created. Resolves to the number of objects that remain; the report
  * has them. Rejects with KernelAccessError without the permission to read.
  */
 export const removeKubeIpvs = async (
   report: RemovalReport,
-  excludeCidrs: readonly Cidr[],
+  options: Pick<CleanupOptions, 'names' | 'excludeCidrs'>,
 ): Promise<number> => {
   try {
-    using clients = await openKernelClients();
-    const scope = await readCleanupScope(clients, excludeCidrs);
+    using clients = await openKernelClients(options.names);
+    const scope = await readCleanupScope(clients, options);
     const virtualServers = virtualServerRemovals(clients, scope);
     const links = [...routeRemovals(clients, scope), ...interfaceRemovals(clients, scope)];
     const tables = tableRemovals(clients, scope);
@@ -297,13 +314,10 @@ export const removeKubeIpvs = async (
 };
 
 /** `cleanup`. 0: nothing is left; 1: something is, reported on standard error. */
-export const cleanup = async (
-  { excludeCidrs, dryRun }: CleanupOptions,
-  output: CleanupFormat = 'text',
-): Promise<number> => {
-  const report = new RemovalReport(dryRun, output);
-  await warnIfDaemonRuns(report);
-  const remaining = await removeKubeIpvs(report, excludeCidrs);
+export const cleanup = async (options: CleanupOptions, output: CleanupFormat = 'text'): Promise<number> => {
+  const report = new RemovalReport(options.dryRun, output);
+  await warnIfDaemonRuns(report, options.names);
+  const remaining = await removeKubeIpvs(report, options);
   report.end();
   return remaining === 0 ? 0 : 1;
 };

@@ -12,8 +12,7 @@ import {
   kubeProxySet,
   kubeProxyTable,
 } from '../../model/kube-proxy-names.js';
-import { tableName } from '../../nftables/declarations.js';
-import { dummyInterfaceName } from '../../model/node.js';
+import { defaultInstance } from '../../model/instance-names.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
 import { queryDaemon } from '../admin/admin-client.js';
 import { openKernelClients, type KernelClients } from '../kernel/kernel-clients.js';
@@ -38,8 +37,8 @@ export interface KubeProxyCleanupOptions {
 
 /** Whether kube-ipvs runs on this node or left its tables: then the virtual servers and kube-ipvs0 are its own. */
 const isManagedByKubeIpvs = async ({ nftables }: KernelClients): Promise<boolean> => {
-  if ((await queryDaemon(undefined, (daemon) => daemon.status())).response !== undefined) return true;
-  const tables = families.map((family) => ifSupported(() => nftables?.table(family, tableName)));
+  if ((await queryDaemon({}, (daemon) => daemon.status())).response !== undefined) return true;
+  const tables = families.map((family) => ifSupported(() => nftables?.table(family, defaultInstance.table)));
   return (await Promise.all(tables)).some((table) => table !== undefined);
 };
 
@@ -58,7 +57,7 @@ const ipvsRemovals = (
     ? []
     : [
         {
-          what: `interface ${dummyInterfaceName} with ${formatCount(dummy.addresses, 'address')}`,
+          what: `interface ${defaultInstance.dummyInterface} with ${formatCount(dummy.addresses, 'address')}`,
           remove: async () => failureReason(await route.deleteLink(dummy.index), ['ENODEV']),
         },
       ]),
@@ -170,11 +169,11 @@ export const removeKubeProxy = async (
   excludeCidrs: readonly Cidr[],
 ): Promise<number> => {
   try {
-    using clients = await openKernelClients();
+    using clients = await openKernelClients(defaultInstance);
     const isManaged = await isManagedByKubeIpvs(clients);
     const servers = isManaged
       ? undefined
-      : await listOrObstacle(`virtual servers and ${dummyInterfaceName}`, () =>
+      : await listOrObstacle(`virtual servers and ${defaultInstance.dummyInterface}`, () =>
           readKubeProxyServers(clients, excludeCidrs),
         );
     const legacy = legacyRemovals();
@@ -189,7 +188,7 @@ export const removeKubeProxy = async (
     const remaining = (await report.perform(legacy)) + (await report.perform(removals));
     if (servers === undefined)
       report.note(
-        `kept the virtual servers and ${dummyInterfaceName}: they belong to kube-ipvs (kube-ipvs cleanup removes them)`,
+        `kept the virtual servers and ${defaultInstance.dummyInterface}: they belong to kube-ipvs (kube-ipvs cleanup removes them)`,
       );
     else if (!('obstacle' in servers)) reportServers(report, servers);
     return remaining;

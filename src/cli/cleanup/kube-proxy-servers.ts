@@ -9,7 +9,7 @@ import {
 } from '../../base/ip.js';
 import { IpsetClient } from '../../kernel/ipset/client.js';
 import { kubeProxyNodePortSet } from '../../model/kube-proxy-names.js';
-import { dummyInterfaceName } from '../../model/node.js';
+import { defaultInstance } from '../../model/instance-names.js';
 import type { Protocol } from '../../base/protocol.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { KernelClients } from '../kernel/kernel-clients.js';
@@ -53,7 +53,7 @@ export const readKubeProxyServers = async (
   excludeCidrs: readonly Cidr[],
 ): Promise<KubeProxyServers> => {
   const all = await virtualServersInOrder(ipvs);
-  const link = await route.link(dummyInterfaceName);
+  const link = await route.link(defaultInstance.dummyInterface);
   if (link?.kind !== 'dummy') return { virtualServers: [], assumed: [], foreign: all, dummy: undefined };
   const addresses = await route.addresses();
   const bound = addresses.filter(

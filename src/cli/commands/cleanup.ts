@@ -1,3 +1,4 @@
+import { serviceProxyNameOption } from '../admin/instance.js';
 import { defineCommand, booleanOption, outputOption, stringListOption } from '../framework/command.js';
 
 export const cleanupCommand = defineCommand({
@@ -7,7 +8,7 @@ export const cleanupCommand = defineCommand({
 routes of VIPs (vips.binding: route), the interface kube-ipvs0 with its addresses, its rules in chains of other programs
 (forwarding.acceptInForeignChains), and the nftables tables ip and ip6 kube-ipvs. Virtual servers, addresses, routes and tables of
 other programs stay, and so do kernel settings (sysctl). It does not need the API server. Stop the daemon first: it restores
-everything.
+everything. With --service-proxy-name, or with a --config that has a serviceProxyName, it removes only what this instance created.
 
 With --kube-proxy, it removes what kube-proxy created instead: the chains KUBE-* in the tables of iptables-nft with the jumps to
 them, the nftables tables ip and ip6 kube-proxy, and its ipsets. If kube-ipvs does not run on this node and left nothing, it also
@@ -19,12 +20,14 @@ first; the kube-ipvs daemon may keep running.`,
     kubeProxy: booleanOption('remove what kube-proxy created, in its modes ipvs, iptables and nftables'),
     dryRun: booleanOption('print what would be removed, and remove nothing'),
     config: stringListOption('file', 'KubeProxyConfiguration file; repeatable', { completion: 'file' }),
+    serviceProxyName: serviceProxyNameOption,
     output: outputOption(['text', 'json'], 'text'),
   },
   examples: [
     ['kube-ipvs cleanup --dry-run', 'show what would be removed'],
     ['kube-ipvs cleanup', 'remove it'],
     ['kube-ipvs cleanup --config=config.conf', 'keep virtual servers in its ipvs.excludeCIDRs'],
+    ['kube-ipvs cleanup --service-proxy-name=trial', 'remove only what this instance created'],
     ['kube-ipvs cleanup --kube-proxy --dry-run', 'show what kube-proxy left'],
     ['kube-ipvs cleanup --kube-proxy'],
     ['kube-proxy --cleanup', 'the same where the program is installed as kube-proxy'],
@@ -35,10 +38,14 @@ first; the kube-ipvs daemon may keep running.`,
     'something is left, or another error',
     'invalid command line',
   ],
-  run: async (_, { kubeProxy, dryRun, config, output }) => {
+  run: async (_, { kubeProxy, dryRun, config, serviceProxyName, output }) => {
     const { parseFlags } = await import('../../config/parse-flags.js');
     const { loadSettings } = await import('../../config/load-settings.js');
-    const flags = [...config.map((file) => `--config=${file}`), `--dry-run=${dryRun}`];
+    const flags = [
+      ...config.map((file) => `--config=${file}`),
+      `--dry-run=${dryRun}`,
+      ...(serviceProxyName === undefined ? [] : [`--service-proxy-name=${serviceProxyName}`]),
+    ];
     const settings = loadSettings(parseFlags(flags));
     if (kubeProxy) {
       const { cleanupKubeProxy } = await import('../cleanup/kube-proxy-cleanup.js');

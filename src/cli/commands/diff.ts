@@ -1,4 +1,5 @@
-import { adminSocketHelp } from '../../config/admin-socket.js';
+import { serviceProxyNameOption } from '../admin/instance.js';
+import { adminSocketHelp } from '../../config/environment.js';
 import { UsageError } from '../../config/parse-flags.js';
 import {
   colorOption,
@@ -61,6 +62,7 @@ command programs the kernel itself, as --once does.`,
     nodeAddresses: stringOption('list', "with -f: the node's addresses, for example 10.0.0.5/24,fd00::5/64"),
     hostnameOverride: stringOption('name', 'with -f: the name of the Node (default: the host name)'),
     ipvsScheduler: stringOption('name', 'with -f: the default scheduler of Services (default: rr)'),
+    serviceProxyName: serviceProxyNameOption,
     adminSocket: stringOption('path', adminSocketHelp, { completion: 'file' }),
   },
   examples: [

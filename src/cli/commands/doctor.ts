@@ -1,4 +1,5 @@
-import { adminSocketHelp } from '../../config/admin-socket.js';
+import { serviceProxyNameOption } from '../admin/instance.js';
+import { adminSocketHelp } from '../../config/environment.js';
 import {
   defineCommand,
   booleanOption,
@@ -38,6 +39,7 @@ export const doctorCommand = defineCommand({
         completion: 'file',
       },
     ),
+    serviceProxyName: serviceProxyNameOption,
     adminSocket: stringOption('path', adminSocketHelp, { completion: 'file' }),
     only: stringListOption(
       'checks',

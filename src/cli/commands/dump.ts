@@ -1,3 +1,4 @@
+import { serviceProxyNameOption } from '../admin/instance.js';
 import { UsageError } from '../../config/parse-flags.js';
 import { nearest } from '../../config/nearest.js';
 import {
@@ -66,6 +67,7 @@ export const dumpCommand = defineCommand({
     inState: stringListOption('state', 'only connections in this state, for example ESTABLISHED; repeatable'),
     noHeaders: booleanOption('hide the column titles'),
     color: colorOption,
+    serviceProxyName: serviceProxyNameOption,
     adminSocket: stringOption('path', "the daemon's admin socket; empty: do not use it", {
       completion: 'file',
     }),

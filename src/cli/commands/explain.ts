@@ -1,4 +1,5 @@
-import { adminSocketHelp } from '../../config/admin-socket.js';
+import { serviceProxyNameOption } from '../admin/instance.js';
+import { adminSocketHelp } from '../../config/environment.js';
 import { defineCommand, outputOption, stringOption } from '../framework/command.js';
 
 export const explainCommand = defineCommand({
@@ -23,6 +24,7 @@ export const explainCommand = defineCommand({
     ),
     namespace: stringOption('name', 'namespace of the target', { short: 'n' }),
     output: outputOption(['text', 'json', 'yaml'], 'text'),
+    serviceProxyName: serviceProxyNameOption,
     adminSocket: stringOption('path', adminSocketHelp, { completion: 'file' }),
   },
   examples: [

@@ -1,4 +1,4 @@
-import { adminSocketHelp } from '../../config/admin-socket.js';
+import { adminSocketHelp } from '../../config/environment.js';
 import {
   booleanOption,
   defineCommand,

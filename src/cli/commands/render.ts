@@ -1,3 +1,4 @@
+import { serviceProxyNameOption } from '../admin/instance.js';
 import { defineCommand, outputOption, stringOption, stringListOption } from '../framework/command.js';
 
 export const renderCommand = defineCommand({
@@ -22,6 +23,7 @@ export const renderCommand = defineCommand({
     ),
     hostnameOverride: stringOption('name', 'the name of the Node (default: the host name)'),
     ipvsScheduler: stringOption('name', 'the default scheduler of Services (default: rr)'),
+    serviceProxyName: serviceProxyNameOption,
   },
   examples: [
     ['kube-ipvs render -f service.yaml -f slices.yaml'],

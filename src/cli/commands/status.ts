@@ -1,4 +1,5 @@
-import { adminSocketHelp } from '../../config/admin-socket.js';
+import { serviceProxyNameOption } from '../admin/instance.js';
+import { adminSocketHelp } from '../../config/environment.js';
 import { UsageError } from '../../config/parse-flags.js';
 import {
   colorOption,
@@ -36,6 +37,7 @@ export const statusCommand = defineCommand({
     ),
     output: outputOption(['text', 'json', 'yaml'], 'text'),
     color: colorOption,
+    serviceProxyName: serviceProxyNameOption,
     adminSocket: stringOption('path', adminSocketHelp, { completion: 'file' }),
   },
   examples: [
@@ -50,8 +52,15 @@ export const statusCommand = defineCommand({
     'not healthy or not synced',
     'cannot connect to the daemon, another error, or invalid command line',
   ],
-  run: async (_, { quiet, wait, output, color, adminSocket }) => {
+  run: async (_, { quiet, wait, output, color, serviceProxyName, adminSocket }) => {
     const { status } = await import('../status/status.js');
-    return status({ quiet, output, color, adminSocket, waitMilliseconds: waitMilliseconds(wait) });
+    return status({
+      quiet,
+      output,
+      color,
+      serviceProxyName,
+      adminSocket,
+      waitMilliseconds: waitMilliseconds(wait),
+    });
   },
 });

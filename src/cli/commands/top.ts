@@ -1,3 +1,4 @@
+import { serviceProxyNameOption } from '../admin/instance.js';
 import { parseDuration } from '../../base/duration.js';
 import { UsageError } from '../../config/parse-flags.js';
 import {
@@ -58,6 +59,7 @@ export const topCommand = defineCommand({
     iterations: stringOption('count', 'exit after this many samples', { short: 'n' }),
     output: outputOption(['table', 'json'], 'table'),
     color: colorOption,
+    serviceProxyName: serviceProxyNameOption,
     adminSocket: stringOption('path', "the daemon's admin socket, for names; empty: do not use it", {
       completion: 'file',
     }),
@@ -73,13 +75,13 @@ export const topCommand = defineCommand({
   exitStatuses: ['success', 'error', 'invalid command line'],
   run: async (
     _,
-    { interval = defaultInterval, by, sort, filter = '', batch, iterations, output, color, adminSocket },
+    { interval = defaultInterval, by, sort, filter = '', batch, iterations, output, color, ...instance },
   ) => {
     const options = { intervalMilliseconds: intervalOf(interval), iterations: countOf(iterations) };
     if (output === 'json' && !batch) throw new UsageError('-o json requires --batch');
     const { top } = await import('../top/top.js');
     const { daemonNames } = await import('../top/daemon-names.js');
     const colours = paletteFor(process.stdout, process.env, color) !== plainPalette;
-    return top({ ...options, grouping: by, sort, filter, batch, output, colours }, daemonNames(adminSocket));
+    return top({ ...options, grouping: by, sort, filter, batch, output, colours }, daemonNames(instance));
   },
 });

@@ -30,7 +30,7 @@ const addressTargets = async (start: string): Promise<readonly CompletionCandida
 
 /** Services, their ports and pods, from the daemon. */
 const namedTargets = async (start: string): Promise<readonly CompletionCandidate[]> => {
-  const response = await adminClient(undefined)?.targets(start);
+  const response = await adminClient({})?.targets(start);
   return (response?.targets ?? []).map(({ target, about }) => ({ word: target, summary: about }));
 };
 

@@ -4,11 +4,13 @@ import { UsageError } from '../../config/parse-flags.js';
 import { loadSettings } from '../../config/load-settings.js';
 import type { IpAddress } from '../../base/ip.js';
 import { virtualServerKey, type VirtualServerKey } from '../../model/virtual-server.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import { formatEntry } from '../../model/plan-entry.js';
 import type { StatusResponse } from '../../admin-api/responses.js';
 import { stepsOf, type PlanGroup } from '../../plan/output/plan-text.js';
 import { parseVirtualServerKey } from '../../admin-api/desired-response.js';
 import { adminClient, adminSocketDisabled, queryDaemon, type AdminClient } from '../admin/admin-client.js';
+import { namesOf } from '../admin/instance.js';
 import { selectTargets } from './diff-selection.js';
 import { diffJson, diffText, type DiffResult, type Repair } from './diff-text.js';
 import { buildServiceIndex, type ServiceIndex } from '../admin/service-index.js';
@@ -28,7 +30,6 @@ export interface DiffOptions extends Omit<RenderOptions, 'output'> {
   readonly quiet: boolean;
   readonly output: 'text' | 'json';
   readonly color: ColorMode;
-  readonly adminSocket: string | undefined;
 }
 
 const exitStatuses = { equal: 0, different: 1, error: 2 } as const;
@@ -94,7 +95,7 @@ const daemonSource = async (client: AdminClient, options: DiffOptions): Promise<
       );
     const names = buildServiceIndex(await client.virtualServers());
     const keysAt = keysByAddress(names);
-    const groups = await compareWithDaemon(await client.desired(), {
+    const groups = await compareWithDaemon(await client.desired(), namesOf(options), {
       ownerOf: (key) => names.get(key)?.service,
       virtualServersAt: (address) => keysAt.get(address) ?? [],
     });
@@ -116,8 +117,10 @@ const daemonSource = async (client: AdminClient, options: DiffOptions): Promise<
   };
 };
 
-const requireNoDaemon = async ({ adminSocket }: DiffOptions): Promise<void> => {
-  const { response: daemon } = await queryDaemon(adminSocket, (client) => client.status());
+const requireNoDaemon = async (options: DiffOptions, { serviceProxyName }: InstanceNames): Promise<void> => {
+  const { response: daemon } = await queryDaemon({ ...options, serviceProxyName }, (client) =>
+    client.status(),
+  );
   if (daemon !== undefined)
     throw new BaseError(
       `cannot repair from files: a kube-ipvs daemon runs on this node (process ${daemon.pid}) and would undo the changes. Stop it first, or repair without -f.`,
@@ -127,7 +130,7 @@ const requireNoDaemon = async ({ adminSocket }: DiffOptions): Promise<void> => {
 const manifestSource = async (options: DiffOptions): Promise<DesiredSource> => {
   const { compareWithObjects, programObjects } = await import('../../compare/compare-with-objects.js');
   const settings = loadSettings(renderFlags(options));
-  const objects = readObjects(options.filename);
+  const objects = readObjects(options.filename, settings.names.serviceProxyName);
   const { nodeAddresses } = options;
   const addresses = nodeAddresses === undefined ? undefined : parseNodeAddresses(nodeAddresses);
   const parts = { settings, objects, addresses };
@@ -149,7 +152,7 @@ const manifestSource = async (options: DiffOptions): Promise<DesiredSource> => {
       );
     },
     async repair(): Promise<Repair['refused']> {
-      await requireNoDaemon(options);
+      await requireNoDaemon(options, settings.names);
       const refused = await programObjects(parts, options.limitMilliseconds);
       return refused.map(({ what, reason }) => ({ what, reason }));
     },
@@ -158,25 +161,22 @@ const manifestSource = async (options: DiffOptions): Promise<DesiredSource> => {
 
 const desiredSourceFor = (options: DiffOptions): Promise<DesiredSource> => {
   if (options.filename.length > 0) return manifestSource(options);
-  const client = adminClient(options.adminSocket);
+  const client = adminClient(options);
   if (client === undefined)
     throw new UsageError(`${adminSocketDisabled} Give the desired state with -f FILE.`);
   return daemonSource(client, options);
 };
 
 /** Repairs, and compares until nothing differs or the time is over. */
-const repairDifferences = async (
-  source: DesiredSource,
-  { limitMilliseconds, adminSocket }: DiffOptions,
-): Promise<Repair> => {
-  const end = performance.now() + limitMilliseconds;
+const repairDifferences = async (source: DesiredSource, options: DiffOptions): Promise<Repair> => {
+  const end = performance.now() + options.limitMilliseconds;
   const refused = await source.repair();
   let { groups: remaining } = await source.compare();
   // The daemon answers before its repair is done.
   while (remaining.length > 0 && source.by === 'daemon' && performance.now() < end)
     ({ groups: remaining } = await source.compare());
   if (remaining.length === 0 || source.by === 'diff') return { by: source.by, remaining, refused };
-  const { response: status } = await queryDaemon(adminSocket, (client) => client.status());
+  const { response: status } = await queryDaemon(options, (client) => client.status());
   return {
     by: source.by,
     remaining,

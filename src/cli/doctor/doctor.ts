@@ -6,16 +6,16 @@ import { factSourcesFor } from '../../doctor/fact-sources.js';
 import { runChecks } from '../../doctor/run-checks.js';
 import type { StatusResponse } from '../../admin-api/responses.js';
 import { queryDaemon } from '../admin/admin-client.js';
+import type { InstanceOptions } from '../admin/instance.js';
 import { remedyText } from '../../doctor/remedy.js';
 import { doctorText, summarize } from './doctor-text.js';
 import { readConfiguration, type ConfigurationOptions } from './node-configuration.js';
 import { readObjects } from '../input/read-objects.js';
 
-export interface DoctorOptions extends ConfigurationOptions {
+export interface DoctorOptions extends ConfigurationOptions, InstanceOptions {
   readonly kubeconfig: string | undefined;
   /** `api`, or a file or folder of manifests. */
   readonly source: string | undefined;
-  readonly adminSocket: string | undefined;
   /** Ids and groups; none: all checks. */
   readonly only: readonly string[];
   readonly quiet: boolean;
@@ -78,7 +78,9 @@ export const formatReports = async (
 export const doctor = async (options: DoctorOptions): Promise<number> => {
   const { kubeconfig, only, strict, adminSocket } = options;
   const selected = selectChecks(only);
-  const statusQuery = queryDaemon(adminSocket, (client) => client.status());
+  const configuration = readConfiguration(options);
+  const { serviceProxyName } = configuration.settings.names;
+  const statusQuery = queryDaemon({ adminSocket, serviceProxyName }, (client) => client.status());
   // If the query fails, the checks that need the status report it.
   const path = manifestPathFor(
     options,
@@ -87,9 +89,10 @@ export const doctor = async (options: DoctorOptions): Promise<number> => {
       () => undefined,
     ),
   );
-  const manifests = path === undefined ? undefined : () => [...readObjects([path]).services.values()];
+  const manifests =
+    path === undefined ? undefined : () => [...readObjects([path], serviceProxyName).services.values()];
   const sources = factSourcesFor({
-    configuration: readConfiguration(options),
+    configuration,
     kubeconfig,
     manifests,
     status: () => statusQuery,

@@ -9,6 +9,8 @@ export interface ConfigurationOptions {
   readonly config: readonly string[];
   /** The name of the Node. */
   readonly hostnameOverride: string | undefined;
+  /** That of the configuration or the environment, if undefined. */
+  readonly serviceProxyName?: string | undefined;
 }
 
 /** The path that kubeadm and deploy/base use. */
@@ -18,10 +20,14 @@ const defaultConfigurationPath = '/var/lib/kube-proxy/config.conf';
 export const readConfiguration = ({
   config,
   hostnameOverride,
+  serviceProxyName,
 }: ConfigurationOptions): Facts['configuration'] => {
   const files = config.length > 0 ? config : [defaultConfigurationPath].filter((file) => existsSync(file));
   const name = hostnameOverride ?? process.env['NODE_NAME'];
-  const flags = name === undefined ? [] : [`--hostname-override=${name}`];
+  const flags = [
+    ...(name === undefined ? [] : [`--hostname-override=${name}`]),
+    ...(serviceProxyName === undefined ? [] : [`--service-proxy-name=${serviceProxyName}`]),
+  ];
   try {
     const settings = loadSettings(parseFlags([...flags, ...files.map((file) => `--config=${file}`)]));
     return { files, settings, problems: [] };

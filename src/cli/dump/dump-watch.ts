@@ -4,6 +4,7 @@ import { printable } from '../../base/text.js';
 import { UsageError } from '../../config/parse-flags.js';
 import { realServerJson, virtualServerJson } from '../../plan/output/ipvs-table-formats.js';
 import { queryDaemon } from '../admin/admin-client.js';
+import type { InstanceOptions } from '../admin/instance.js';
 import {
   resolveQuery,
   fetchServiceNames,
@@ -105,8 +106,8 @@ const abortOnSignal = (): AbortSignal => {
 };
 
 /** The current names. While the daemon is down or has just started, the last ones: its restart is not a change. */
-export const refreshQuery = async (last: DumpQuery, adminSocket: string | undefined): Promise<DumpQuery> => {
-  const result = await queryDaemon(adminSocket, async (client) =>
+export const refreshQuery = async (last: DumpQuery, options: InstanceOptions): Promise<DumpQuery> => {
+  const result = await queryDaemon(options, async (client) =>
     (await client.status()).synced ? fetchServiceNames(client, last.target) : undefined,
   );
   return result.response === undefined ? last : { ...last, names: buildServiceIndex(result.response) };
@@ -122,8 +123,7 @@ export const watchDump = async (options: DumpOptions): Promise<number> => {
   let query: DumpQuery | undefined;
   while (!ended.aborted) {
     const started = performance.now();
-    query =
-      query === undefined ? await resolveQuery(options) : await refreshQuery(query, options.adminSocket);
+    query = query === undefined ? await resolveQuery(options) : await refreshQuery(query, options);
     const snapshot = await readMatching(query, options);
     const now = watchedServers(snapshot.virtualServers, query);
     const line = output === 'json' ? jsonLine : changeLine;

@@ -3,6 +3,7 @@ import { UsageError } from '../../config/parse-flags.js';
 import { parseVirtualServerKey } from '../../admin-api/desired-response.js';
 import { ipvsadmLines } from '../../plan/output/ipvs-table-formats.js';
 import { queryDaemon, type AdminClient } from '../admin/admin-client.js';
+import { namesOf, type InstanceOptions } from '../admin/instance.js';
 import { customColumns, customColumnsLines, fieldName, readScopeFor, sortTables } from './dump-fields.js';
 import { dumpJsonTexts, dumpYamlTexts } from './dump-json.js';
 import type { KernelSnapshot } from '../kernel/kernel-snapshot.js';
@@ -15,7 +16,7 @@ import { tableLines } from './table-text.js';
 import { targetMatcher, parseTarget, type AddressTarget, type Target } from '../target/target.js';
 import { printDiagnostic, writeTexts } from '../output/standard-output.js';
 
-export interface DumpOptions {
+export interface DumpOptions extends InstanceOptions {
   /** Print the packet rules instead of the IPVS table. */
   readonly rules: boolean;
   /** As the user wrote it; undefined: everything. */
@@ -29,8 +30,6 @@ export interface DumpOptions {
   /** Print column titles. */
   readonly titles: boolean;
   readonly color: ColorMode;
-  /** The path of the admin socket; undefined: the default. */
-  readonly adminSocket: string | undefined;
 }
 
 /** The target, and the names that the daemon reported. */
@@ -54,7 +53,7 @@ export const fetchServiceNames = (client: AdminClient, target: Target | undefine
 /** Reads the names from the daemon. Without a daemon, the target must be an address, and standard error says why names are missing. */
 export const resolveQuery = async (options: DumpOptions): Promise<DumpQuery> => {
   const target = targetOf(options);
-  const result = await queryDaemon(options.adminSocket, (client) => fetchServiceNames(client, target));
+  const result = await queryDaemon(options, (client) => fetchServiceNames(client, target));
   if (result.reason === undefined) return { target, names: buildServiceIndex(result.response) };
   const { reason } = result;
   if (target !== undefined && target.by !== 'address')
@@ -127,7 +126,7 @@ const dumpRules = async (options: DumpOptions): Promise<number> => {
       : await resolveQuery(options);
   const addresses = addressesOf(query);
   if (addresses?.length === 0) return reportNothingFound(query, options);
-  const text = await packetRulesText(output, addresses);
+  const text = await packetRulesText(output, namesOf(options), addresses);
   if (text === undefined) printDiagnostic('no packet rules of kube-ipvs on this node');
   else process.stdout.write(text);
   return 0;
@@ -149,7 +148,7 @@ export const readMatching = async (
   const field = options.sortBy === undefined ? undefined : fieldName(options.sortBy);
   const reading = readScopeOf(options);
   const { readKernelSnapshot } = await import('../kernel/read-kernel.js');
-  const snapshot = await readKernelSnapshot(targetMatcher(target, names), reading);
+  const snapshot = await readKernelSnapshot(namesOf(options), targetMatcher(target, names), reading);
   const ordered = virtualServersInOrder(snapshot.virtualServers);
   return { ...snapshot, virtualServers: field === undefined ? ordered : sortTables(ordered, field, names) };
 };
@@ -161,7 +160,7 @@ const nothingFoundMessage = async ({ target, names }: DumpQuery, options: DumpOp
   if (target.by !== 'address' && [...names.keys()].some((key) => matches(undefined, key)))
     return `the daemon serves ${describeTarget(target)}, but the kernel has no virtual server of it. Run \`kube-ipvs doctor\` to find the cause.`;
   const { readVirtualServers } = await import('../kernel/read-kernel.js');
-  const result = await queryDaemon(options.adminSocket, (client) => client.virtualServers());
+  const result = await queryDaemon(options, (client) => client.virtualServers());
   const virtualServers = (await readVirtualServers()).map(({ key }) => key);
   const present = {
     names: result.reason === undefined ? buildServiceIndex(result.response) : emptyServiceIndex,

@@ -1,12 +1,8 @@
 import { families } from '../../base/ip.js';
 import { NftablesClient } from '../../kernel/nftables/client.js';
 import { ruleText, tableText } from '../../nftables/table-text.js';
-import {
-  tableName,
-  type SetDeclaration,
-  type SetElement,
-  type TableDeclaration,
-} from '../../nftables/declarations.js';
+import type { SetDeclaration, SetElement, TableDeclaration } from '../../nftables/declarations.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import { withRemedy } from '../kernel/read-kernel.js';
 import type { AddressTarget } from '../target/target.js';
 
@@ -39,14 +35,14 @@ const orderOf = ({ fields }: SetElement): string => fields.map(fieldOrder).join(
 
 const readTable = async (
   client: NftablesClient,
-  family: TableDeclaration['family'],
+  { family, name }: Pick<TableDeclaration, 'family' | 'name'>,
   targets: Targets,
 ): Promise<PacketTable | undefined> => {
-  const declaration = await client.table(family, tableName);
+  const declaration = await client.table(family, name);
   if (declaration === undefined) return undefined;
   const elements = new Map<string, readonly SetElement[]>();
   for (const set of declaration.sets) {
-    const found = (await client.elements(family, tableName, set)).filter((element) =>
+    const found = (await client.elements(family, name, set)).filter((element) =>
       matches(targets, set, element),
     );
     elements.set(
@@ -58,13 +54,13 @@ const readTable = async (
 };
 
 /** Reads the tables of kube-ipvs with the elements of the targets. Rejects with KernelAccessError without the permission to read. */
-const readPacketRules = async (targets: Targets): Promise<readonly PacketTable[]> => {
+const readPacketRules = async (names: InstanceNames, targets: Targets): Promise<readonly PacketTable[]> => {
   try {
     const client = NftablesClient.open();
     try {
       const tables: PacketTable[] = [];
       for (const family of families) {
-        const table = await readTable(client, family, targets);
+        const table = await readTable(client, { family, name: names.table }, targets);
         if (table !== undefined) tables.push(table);
       }
       return tables;
@@ -98,8 +94,12 @@ const json = ({ declaration: { family, name, sets, chains }, elements }: PacketT
 });
 
 /** The packet rules of kube-ipvs as nft lists them, or as JSON or YAML; undefined where there are none. */
-export const packetRulesText = async (output: string, targets: Targets): Promise<string | undefined> => {
-  const tables = await readPacketRules(targets);
+export const packetRulesText = async (
+  output: string,
+  names: InstanceNames,
+  targets: Targets,
+): Promise<string | undefined> => {
+  const tables = await readPacketRules(names, targets);
   if (output === 'json') return `${JSON.stringify({ tables: tables.map(json) }, undefined, 2)}\n`;
   if (output === 'yaml') {
     const { formatYaml } = await import('../../base/yaml.js');

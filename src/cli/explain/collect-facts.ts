@@ -9,8 +9,8 @@ import { loadSettings } from '../../config/load-settings.js';
 import { advise } from '../../doctor/remedy.js';
 import { NftablesClient } from '../../kernel/nftables/client.js';
 import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
-import { dummyInterfaceName } from '../../model/node.js';
-import { setElement, tableName, type ElementKey } from '../../nftables/declarations.js';
+import type { InstanceNames } from '../../model/instance-names.js';
+import { setElement, type ElementKey } from '../../nftables/declarations.js';
 import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
 import { drainingSet } from '../../plan/packet-rules/packet-sets.js';
 import { vipBindings, type VipBindings } from '../../model/vip-binding.js';
@@ -20,13 +20,13 @@ import { ifSupported } from '../cleanup/removal.js';
 import type { KernelFacts, ReportFacts } from './facts.js';
 import { doctorCheckIds } from './checks/node-checks.js';
 
-const readAddresses = async (): Promise<Pick<KernelFacts, 'vips' | 'addresses'>> => {
-  const client = RtnetlinkClient.open();
+const readAddresses = async (names: InstanceNames): Promise<Pick<KernelFacts, 'vips' | 'addresses'>> => {
+  const client = RtnetlinkClient.open(names);
   try {
     const addresses = await client.addresses();
     const byAddress = new Set(
       addresses
-        .filter(({ interfaceName }) => interfaceName === dummyInterfaceName)
+        .filter(({ interfaceName }) => interfaceName === names.dummyInterface)
         .map(({ address }) => address),
     );
     const byRoute = new Set(await client.vipRoutes());
@@ -43,26 +43,29 @@ const readAddresses = async (): Promise<Pick<KernelFacts, 'vips' | 'addresses'>>
 
 const readRuleSource = async (
   client: NftablesClient,
-  family: Family,
+  { family, name }: { readonly family: Family; readonly name: string },
   isLocal: RuleEnvironment['isLocal'],
 ): Promise<RuleEnvironment | undefined> => {
-  const table = await client.table(family, tableName);
+  const table = await client.table(family, name);
   if (table === undefined) return undefined;
   const elements = new Set<ElementKey>();
   // No rule reads the set of draining real servers.
   for (const set of table.sets)
     if (set.name !== drainingSet)
-      for (const { key } of await client.elements(family, tableName, set)) elements.add(key);
+      for (const { key } of await client.elements(family, name, set)) elements.add(key);
   return { table, isLocal, hasElement: (set, fields) => elements.has(setElement(family, set, fields).key) };
 };
 
-const readRules = async (isLocal: RuleEnvironment['isLocal']): Promise<KernelFacts['rules']> => {
+const readRules = async (
+  { table: name }: InstanceNames,
+  isLocal: RuleEnvironment['isLocal'],
+): Promise<KernelFacts['rules']> => {
   const client = await ifSupported(() => NftablesClient.open());
   if (client === undefined) return {};
   try {
     const rules: Partial<Record<Family, RuleEnvironment>> = {};
     for (const family of families) {
-      const own = await ifSupported(() => readRuleSource(client, family, isLocal));
+      const own = await ifSupported(() => readRuleSource(client, { family, name }, isLocal));
       if (own !== undefined) rules[family] = own;
     }
     return rules;
@@ -73,17 +76,19 @@ const readRules = async (isLocal: RuleEnvironment['isLocal']): Promise<KernelFac
 
 /** Reads the state of the kernel: virtual servers that match, addresses, packet rules. */
 export const readKernelFacts = async (
+  names: InstanceNames,
   matches: (identity: VirtualServerIdentity, key: string) => boolean,
 ): Promise<ReportFacts['kernel']> => {
   try {
-    const { virtualServers } = await readKernelSnapshot(matches);
-    const { vips, addresses } = await readAddresses();
+    const { virtualServers } = await readKernelSnapshot(names, matches);
+    const { vips, addresses } = await readAddresses(names);
     return {
       value: {
         virtualServers: new Map(virtualServers.map((entry) => [entry.server.key, entry])),
+        dummyInterface: names.dummyInterface,
         vips,
         addresses,
-        rules: await readRules((address) => addresses.has(address)),
+        rules: await readRules(names, (address) => addresses.has(address)),
       },
     };
   } catch (error) {
@@ -96,10 +101,11 @@ export const readKernelFacts = async (
 
 /** Runs the doctor's checks that concern packets to these virtual servers; they collect only the facts they read. */
 export const runNodeChecks = (
+  { serviceProxyName }: InstanceNames,
   kernel: ReportFacts['kernel'],
   status: ReportFacts['status'],
 ): Promise<readonly CheckReport[]> => {
-  const settings = loadSettings(parseFlags([]));
+  const settings = loadSettings(parseFlags([`--service-proxy-name=${serviceProxyName}`]));
   const servers = [...(valueOf(kernel)?.virtualServers.values() ?? [])].map(
     ({ server: { identity, scheduler } }) => ({ identity, scheduler, ours: true }),
   );

@@ -30,17 +30,17 @@ import {
   type FoundService,
   type ExplainTarget,
 } from './find-services.js';
+import { namesOf, type InstanceOptions } from '../admin/instance.js';
 import { readKernelFacts, runNodeChecks } from './collect-facts.js';
 import { buildServiceReport, type ServiceReport } from './service-report.js';
 import { serviceReportText } from './service-report-text.js';
 import { maximumTraces, traceTargets } from './trace-targets.js';
 
-export interface ExplainOptions {
+export interface ExplainOptions extends InstanceOptions {
   readonly namespace: string | undefined;
   /** The sender of the packet to trace; undefined: no trace. */
   readonly from: string | undefined;
   readonly output: 'text' | 'json' | 'yaml';
-  readonly adminSocket: string | undefined;
 }
 
 /** At most this many Services are explained at once. */
@@ -189,8 +189,8 @@ interface ExplainRequest {
   readonly findings: DaemonFindings | undefined;
 }
 
-const readStatus = async (adminSocket: string | undefined): Promise<ReportFacts['status']> => {
-  const { response, reason } = await queryDaemon(adminSocket, (client) => client.status());
+const readStatus = async (options: InstanceOptions): Promise<ReportFacts['status']> => {
+  const { response, reason } = await queryDaemon(options, (client) => client.status());
   if (reason === undefined) return { value: response };
   return {
     unavailable: reason,
@@ -210,12 +210,14 @@ const buildReports = async (
 ): Promise<readonly (readonly [ReportFacts, ServiceReport])[]> => {
   const reports = findings?.reports ?? [];
   const keys = new Set(reports.flatMap(([found, report]) => servedOf(found, report).map(({ key }) => key)));
+  const names = namesOf(options);
   const isTarget = identityMatcherFor(parsed);
   const kernel = await readKernelFacts(
+    names,
     (identity, key) => keys.has(key) || (reports.length === 0 && isTarget(identity)),
   );
-  const status = await readStatus(options.adminSocket);
-  const node = await runNodeChecks(kernel, status);
+  const status = await readStatus(options);
+  const node = await runNodeChecks(names, kernel, status);
   const facts = (
     found: FoundService | undefined,
     service: ServiceReportResponse | undefined,
@@ -285,9 +287,9 @@ const unresolvedMessage = (
 const queryFindings = async (
   target: string,
   parsed: ExplainTarget,
-  { adminSocket }: ExplainOptions,
+  options: ExplainOptions,
 ): Promise<DaemonFindings | undefined> => {
-  const { response, reason } = await queryDaemon(adminSocket, (client) => findReports(client, parsed));
+  const { response, reason } = await queryDaemon(options, (client) => findReports(client, parsed));
   if (reason !== undefined && !isNumericTarget(parsed))
     throw new InputError(
       `${reason} Without the daemon, explain accepts only an address or a node port, for example 10.96.0.1:443. ` +

@@ -41,6 +41,8 @@ export const serviceEndpoint = (response: EndpointResponse): ServiceEndpoint => 
 export interface KernelFacts {
   /** By key: the virtual servers of the report. */
   readonly virtualServers: ReadonlyMap<string, ObservedVirtualServer>;
+  /** The name of the interface that has the VIPs of the instance. */
+  readonly dummyInterface: string;
   /** The VIPs that are bound, and how. */
   readonly vips: ReadonlyMap<IpAddress, VipBindings>;
   /** Local on this node: the addresses of every interface, and the VIPs. */

@@ -34,6 +34,8 @@ export interface TraceFacts {
   readonly isLocal: (address: IpAddress) => boolean;
   /** How the destination is bound as a VIP. */
   readonly bindings: VipBindings;
+  /** The name of the interface that has the VIPs of the instance. */
+  readonly dummyInterface: string;
   /** At the destination; undefined: the kernel has none. */
   readonly virtualServer: ObservedVirtualServer | undefined;
   /** The pod and node of a real server, `web-1 on n2`; '' where unknown. */
@@ -80,13 +82,13 @@ const sourceText = ({ from, to }: TraceFacts): string => {
   return from.given ? `from ${who}, ${from.address}` : `from ${who}, for example ${from.address}`;
 };
 
-const bindingText = (bindings: VipBindings): string => {
+const bindingText = ({ bindings, dummyInterface }: TraceFacts): string => {
   if (bindings.length === 0) return 'is an address of this node';
-  return bindings.includes('address') ? 'is on kube-ipvs0' : 'has a local route';
+  return bindings.includes('address') ? `is on ${dummyInterface}` : 'has a local route';
 };
 
 const arrivalStep = (facts: TraceFacts): TraceStep => {
-  const { to, bindings, isLocal } = facts;
+  const { to, isLocal } = facts;
   const source = sourceText(facts);
   if (!isLocal(to.address))
     return {
@@ -94,7 +96,7 @@ const arrivalStep = (facts: TraceFacts): TraceStep => {
       mark: 'fail',
       text: `${source}: ${to.address} is not local on this node; the packet is routed elsewhere and never reaches IPVS`,
     };
-  const text = `${source}: delivered to this node, ${to.address} ${bindingText(bindings)}`;
+  const text = `${source}: delivered to this node, ${to.address} ${bindingText(facts)}`;
   return { id: 'arrive', mark: 'ok', text };
 };
 

@@ -79,6 +79,7 @@ const traceTo = (
     from: source.who === 'node' ? { ...source, address: ownSource(to.address, kernel) } : source,
     rules,
     isLocal,
+    dummyInterface: kernel.dummyInterface,
     bindings: kernel.vips.get(to.address) ?? noBinding,
     virtualServer: kernel.virtualServers.get(key),
     nameOf: ({ key: real }) => locationText(served?.realServers[real]),

@@ -1,4 +1,5 @@
-import { adminSocketVariable, defaultAdminSocket } from '../../config/admin-socket.js';
+import { adminSocketVariable, serviceProxyNameVariable } from '../../config/environment.js';
+import { defaultInstance } from '../../model/instance-names.js';
 
 /** The description of the program in --help and in the man page. */
 export const programDescription = {
@@ -30,14 +31,21 @@ export const programDescription = {
   flagNotes:
     'With --config, only the flags marked * apply; the others are ignored, as in kube-proxy. Underscores are accepted for dashes.',
   files: [
-    [defaultAdminSocket, 'the admin socket, on which root can read the state of the daemon'],
+    [
+      defaultInstance.adminSocket,
+      'the admin socket, on which root can read the state of the daemon; /run/kube-ipvs/admin-NAME.sock with serviceProxyName: NAME',
+    ],
     ['/var/lib/kube-proxy/config.conf', 'the configuration file in the DaemonSet of kubeadm'],
     ['/var/run/secrets/kubernetes.io/serviceaccount', 'the credentials of a pod, used without --kubeconfig'],
   ],
   environment: [
     [
       adminSocketVariable,
-      `path of the admin socket, for the daemon and the commands (default ${defaultAdminSocket}); empty: no admin socket. --admin-socket takes precedence`,
+      `path of the admin socket, for the daemon and the commands (default ${defaultInstance.adminSocket}); empty: no admin socket. --admin-socket takes precedence`,
+    ],
+    [
+      serviceProxyNameVariable,
+      'the instance of kube-ipvs that the daemon and the commands are about, if neither --service-proxy-name nor a configuration file names one',
     ],
     [
       'NO_COLOR',

@@ -1,7 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { InputError } from '../../base/errors.js';
 import { parseCidr, parseIp } from '../../base/ip.js';
-import { dummyInterfaceName, type InterfaceAddress } from '../../model/node.js';
+import { isServiceProxyInterface } from '../../model/instance-names.js';
+import type { InterfaceAddress } from '../../model/node.js';
 
 /** Reads `10.0.0.5/24,fd00::5/64`; InputError where one is not an address with a prefix length. */
 export const parseNodeAddresses = (text: string): readonly InterfaceAddress[] =>
@@ -18,10 +19,10 @@ export const parseNodeAddresses = (text: string): readonly InterfaceAddress[] =>
       return { address, prefixLength: network.prefixLength, interfaceName: 'node' };
     });
 
-/** The addresses of this machine's interfaces that are up, without those of kube-ipvs0. */
+/** The addresses of this machine's interfaces that are up, without those of service proxies. */
 export const localNodeAddresses = (): readonly InterfaceAddress[] =>
   Object.entries(networkInterfaces())
-    .filter(([interfaceName]) => interfaceName !== dummyInterfaceName)
+    .filter(([interfaceName]) => !isServiceProxyInterface(interfaceName))
     .flatMap(([interfaceName, addresses]) =>
       (addresses ?? []).flatMap(({ cidr }) => {
         const address = parseIp(cidr?.split('/')[0] ?? '');

@@ -20,15 +20,15 @@ const withFileName = <Result>(name: string, read: () => Result): Result => {
 };
 
 /**
- * Reads Services, EndpointSlices and Nodes from files, from the manifests in directories, and from `-`, standard input. InputError
+ * Reads Nodes, and the Services and EndpointSlices of the instance, from files, from the manifests in directories, and from `-`, standard input. InputError
  * with file and line for a file that is not valid.
  */
-export const readObjects = (paths: readonly string[]): ManifestState => {
+export const readObjects = (paths: readonly string[], serviceProxyName: string): ManifestState => {
   const texts = paths.flatMap((path) => {
     if (path === '-')
       return [{ name: 'standard input', text: withFileName(path, () => readFileSync(0, 'utf8')) }];
     const files = withFileName(`-f ${path}`, () => filesOf(path));
     return files.map((name) => ({ name, text: withFileName(name, () => readFileSync(name, 'utf8')) }));
   });
-  return readManifests(texts);
+  return readManifests(texts, serviceProxyName);
 };

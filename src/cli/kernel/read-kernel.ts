@@ -3,7 +3,7 @@ import { BaseError } from '../../base/errors.js';
 import { IpvsClient } from '../../kernel/ipvs/client.js';
 import { missingIpvs, missingCapability } from '../../kernel/ipvs/remedies.js';
 import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
-import { dummyInterfaceName } from '../../model/node.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import type { BoundVips } from '../../model/vip-binding.js';
 import type {
   RealServerKey,
@@ -72,8 +72,10 @@ const maximumBlockMilliseconds = 20;
 /** On machines with a slow clock, reading it costs as much as reading a virtual server. */
 const serversPerClockCheck = 16;
 
-const readMatchingVirtualServers = async (
-  matches: (identity: VirtualServerIdentity, key: string) => boolean,
+const everything: ReadScope = { realServers: true, statistics: true };
+
+const readMatching = async (
+  matches: IdentityMatcher,
   { realServers, statistics }: ReadScope,
 ): Promise<readonly ObservedVirtualServer[]> => {
   const client = openClient(statistics);
@@ -93,10 +95,10 @@ const readMatchingVirtualServers = async (
   }
 };
 
-const readBoundVips = async (): Promise<BoundVips> => {
-  const client = RtnetlinkClient.open();
+const readBoundVips = async (names: InstanceNames): Promise<BoundVips> => {
+  const client = RtnetlinkClient.open(names);
   try {
-    const dummy = await client.link(dummyInterfaceName);
+    const dummy = await client.link(names.dummyInterface);
     const addresses = dummy === undefined ? [] : await client.addresses();
     return {
       address: addresses
@@ -109,17 +111,28 @@ const readBoundVips = async (): Promise<BoundVips> => {
   }
 };
 
-/** Reads the virtual servers that match, and the VIPs that are bound. Rejects with KernelAccessError where IPVS or the capability is missing. */
-export const readKernelSnapshot = async (
-  matches: (identity: VirtualServerIdentity, key: string) => boolean,
-  reading: ReadScope = { realServers: true, statistics: true },
-): Promise<KernelSnapshot> => {
+type IdentityMatcher = (identity: VirtualServerIdentity, key: string) => boolean;
+
+const rejectWithRemedy = async <T>(work: Promise<T>): Promise<T> => {
   try {
-    return {
-      virtualServers: await readMatchingVirtualServers(matches, reading),
-      vips: await readBoundVips(),
-    };
+    return await work;
   } catch (error) {
     throw withRemedy(error);
   }
 };
+
+/** Reads the virtual servers that match. Rejects with KernelAccessError where IPVS or the capability is missing. */
+export const readMatchingVirtualServers = (
+  matches: IdentityMatcher,
+  scope: ReadScope = everything,
+): Promise<readonly ObservedVirtualServer[]> => rejectWithRemedy(readMatching(matches, scope));
+
+/** Reads the virtual servers that match, and the VIPs that the instance bound. Rejects as readMatchingVirtualServers does. */
+export const readKernelSnapshot = async (
+  names: InstanceNames,
+  matches: IdentityMatcher,
+  scope: ReadScope = everything,
+): Promise<KernelSnapshot> => ({
+  virtualServers: await readMatchingVirtualServers(matches, scope),
+  vips: await rejectWithRemedy(readBoundVips(names)),
+});

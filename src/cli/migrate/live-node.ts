@@ -5,7 +5,7 @@ import { programs } from '../../doctor/collect/proc.js';
 import { modeInKernel } from '../../doctor/migration/collect-migration.js';
 import type { Family } from '../../base/ip.js';
 import { acceptRules, deleteAcceptRule } from '../../kernel/nftables/foreign/accept-rules.js';
-import { tableName } from '../../nftables/declarations.js';
+import { defaultInstance } from '../../model/instance-names.js';
 import { queryDaemon } from '../admin/admin-client.js';
 import { removeKubeIpvs } from '../cleanup/cleanup.js';
 import { removeKubeProxy } from '../cleanup/kube-proxy-cleanup.js';
@@ -13,6 +13,9 @@ import { failureReason, ifSupported, RemovalReport, type Removal } from '../clea
 import { openKernelClients, type KernelClients } from '../kernel/kernel-clients.js';
 import type { MigrationNode, RemovalOutcome } from './migration.js';
 import type { NodeState } from './node-state.js';
+
+/** A migration is about the instance that takes the place of kube-proxy. */
+const { table: tableName } = defaultInstance;
 
 export interface LiveNodeOptions {
   readonly adminSocket: string | undefined;
@@ -33,7 +36,7 @@ const healthOf = async (healthzBindAddress: string): Promise<NodeState['health']
 };
 
 const readState = async ({ adminSocket, healthzBindAddress }: LiveNodeOptions): Promise<NodeState> => {
-  const { response } = await queryDaemon(adminSocket, (client) => client.status());
+  const { response } = await queryDaemon({ adminSocket, serviceProxyName: '' }, (client) => client.status());
   return {
     kubeIpvs:
       response === undefined
@@ -74,7 +77,7 @@ const packetRules = async (clients: KernelClients): Promise<readonly Removal[]> 
         ['ENOENT'],
       ),
   })),
-  ...((await ifSupported(acceptRules)) ?? []).map((rule) => ({
+  ...((await ifSupported(() => acceptRules(tableName))) ?? []).map((rule) => ({
     what: `rule of kube-ipvs in chain ${rule.chain} of table ${rule.family} ${rule.table}`,
     remove: async () => deleteAcceptRule(rule),
   })),
@@ -84,7 +87,7 @@ const packetRules = async (clients: KernelClients): Promise<readonly Removal[]> 
 const bypassChains = ['bypass-hostport', 'bypass-hostport-output'] as const;
 
 const releaseConnections = async (): Promise<void> => {
-  using clients = await openKernelClients();
+  using clients = await openKernelClients(defaultInstance);
   for (const family of await ownTables(clients))
     await clients.nftables?.transaction(
       bypassChains.map((chain) => ({
@@ -95,7 +98,7 @@ const releaseConnections = async (): Promise<void> => {
 };
 
 const activeConnections = async (): Promise<number> => {
-  using clients = await openKernelClients();
+  using clients = await openKernelClients(defaultInstance);
   let active = 0;
   for (const { identity } of (await clients.ipvs?.virtualServers()) ?? [])
     for (const real of (await clients.ipvs?.realServers(identity)) ?? []) active += real.activeConnections;
@@ -108,12 +111,15 @@ export const liveNode = (options: LiveNodeOptions): Omit<MigrationNode, 'failedC
   removeKubeProxy: () => removal((report) => removeKubeProxy(report, options.excludeCidrs)),
   removePacketRules: () =>
     removal(async (report) => {
-      using clients = await openKernelClients();
+      using clients = await openKernelClients(defaultInstance);
       return await report.perform(await packetRules(clients));
     }),
   releaseConnections,
   activeConnections,
-  removeKubeIpvs: () => removal((report) => removeKubeIpvs(report, options.excludeCidrs)),
+  removeKubeIpvs: () =>
+    removal((report) =>
+      removeKubeIpvs(report, { names: defaultInstance, excludeCidrs: options.excludeCidrs }),
+    ),
   delay: async (milliseconds, signal) => {
     await delay(milliseconds, undefined, { signal });
   },

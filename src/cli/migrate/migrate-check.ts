@@ -37,8 +37,8 @@ export const preflight = async (options: NodeOptions): Promise<Preflight> => {
   const sources = factSourcesFor({
     configuration,
     kubeconfig,
-    manifests: source === undefined ? undefined : () => [...readObjects([source]).services.values()],
-    status: () => queryDaemon(undefined, (client) => client.status()),
+    manifests: source === undefined ? undefined : () => [...readObjects([source], '').services.values()],
+    status: () => queryDaemon({ serviceProxyName: '' }, (client) => client.status()),
   });
   const reports = await runChecks(sources, migrationChecks);
   const services = await sources.services();

@@ -1,11 +1,12 @@
 import type { FlagValues } from '../../config/parse-flags.js';
 import { loadSettings } from '../../config/load-settings.js';
+import type { InstanceOptions } from '../admin/instance.js';
 import { localNodeAddresses, parseNodeAddresses } from '../input/node-addresses.js';
 import { readObjects } from '../input/read-objects.js';
 import { formatRendered, renderNode } from './render-node.js';
 import { printDiagnostic } from '../output/standard-output.js';
 
-export interface RenderOptions {
+export interface RenderOptions extends InstanceOptions {
   /** Files and folders; `-` is standard input. */
   readonly filename: readonly string[];
   readonly output: string;
@@ -21,12 +22,14 @@ export const renderFlags = ({
   config,
   hostnameOverride,
   ipvsScheduler,
-}: Pick<RenderOptions, 'config' | 'hostnameOverride' | 'ipvsScheduler'>): FlagValues =>
+  serviceProxyName,
+}: Pick<RenderOptions, 'config' | 'hostnameOverride' | 'ipvsScheduler' | 'serviceProxyName'>): FlagValues =>
   new Map(
     Object.entries({
       config,
       'hostname-override': hostnameOverride === undefined ? undefined : [hostnameOverride],
       'ipvs-scheduler': ipvsScheduler === undefined ? undefined : [ipvsScheduler],
+      'service-proxy-name': serviceProxyName === undefined ? undefined : [serviceProxyName],
     }).flatMap(([name, values]) =>
       values === undefined || values.length === 0 ? [] : [[name, values] as const],
     ),
@@ -41,7 +44,7 @@ export const render = async (options: RenderOptions): Promise<number> => {
   const settings = loadSettings(renderFlags(options));
   const addresses =
     options.nodeAddresses === undefined ? localNodeAddresses() : parseNodeAddresses(options.nodeAddresses);
-  const objects = readObjects(options.filename);
+  const objects = readObjects(options.filename, settings.names.serviceProxyName);
   const { desired, warnings } = renderNode(
     {
       services: objects.services.values(),

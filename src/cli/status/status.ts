@@ -7,17 +7,17 @@ import {
   DaemonUnavailableError,
   type AdminClient,
 } from '../admin/admin-client.js';
+import type { InstanceOptions } from '../admin/instance.js';
 import { paletteFor, type ColorMode } from '../output/palette.js';
 import { healthProblems, statusText } from './status-text.js';
 import { printDiagnostic } from '../output/standard-output.js';
 
-export interface StatusOptions {
+export interface StatusOptions extends InstanceOptions {
   readonly output: 'text' | 'json' | 'yaml';
   readonly quiet: boolean;
   readonly color: ColorMode;
   /** How long to wait until the daemon is healthy. */
   readonly waitMilliseconds: number;
-  readonly adminSocket: string | undefined;
 }
 
 const exitStatuses = { healthy: 0, notHealthy: 1, error: 2 } as const;
@@ -55,9 +55,9 @@ export const status = async ({
   quiet,
   color,
   waitMilliseconds,
-  adminSocket,
+  ...instance
 }: StatusOptions): Promise<number> => {
-  const client = adminClient(adminSocket);
+  const client = adminClient(instance);
   if (client === undefined) {
     printDiagnostic(adminSocketDisabled);
     return exitStatuses.error;

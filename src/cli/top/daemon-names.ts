@@ -1,4 +1,5 @@
 import { adminClient, queryDaemon } from '../admin/admin-client.js';
+import type { InstanceOptions } from '../admin/instance.js';
 import { buildServiceIndex, emptyServiceIndex, type ServiceIndex } from '../admin/service-index.js';
 import type { NameLookup } from './rows.js';
 import type { CurrentNames } from './top.js';
@@ -17,12 +18,12 @@ const namesOf = (index: ServiceIndex): NameLookup => ({
 });
 
 /** Reads the names from the daemon on this node again and again. */
-export const daemonNames = (adminSocket: string | undefined): (() => Promise<CurrentNames>) => {
+export const daemonNames = (options: InstanceOptions): (() => Promise<CurrentNames>) => {
   let last: { readonly at: number; readonly now: Promise<CurrentNames> } | undefined;
   const fetchNames = async (): Promise<CurrentNames> => {
     // The user turned names off: no note.
-    if (adminClient(adminSocket) === undefined) return { names: namesOf(emptyServiceIndex), note: undefined };
-    const result = await queryDaemon(adminSocket, (client) => client.virtualServers());
+    if (adminClient(options) === undefined) return { names: namesOf(emptyServiceIndex), note: undefined };
+    const result = await queryDaemon(options, (client) => client.virtualServers());
     return result.reason === undefined
       ? { names: namesOf(buildServiceIndex(result.response)), note: undefined }
       : { names: namesOf(emptyServiceIndex), note: `no names: ${result.reason}` };

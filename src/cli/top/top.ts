@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { sleep } from '../../base/async.js';
 import { InputError, messageOf } from '../../base/errors.js';
 import { formatDuration } from '../../base/duration.js';
-import { readKernelSnapshot } from '../kernel/read-kernel.js';
+import { readMatchingVirtualServers } from '../kernel/read-kernel.js';
 import { batchText } from './batch.js';
 import { loadsBetween, type Sample, type VirtualServerLoad } from './rates.js';
 import type { Grouping, NameLookup, Row, SortField } from './rows.js';
@@ -32,10 +32,10 @@ export interface CurrentNames {
 /** Sampling takes at most a fifth of the time, however large the table is. */
 const pauseFactor = 4;
 
-const takeSample = async (): Promise<Sample> => {
-  const { virtualServers } = await readKernelSnapshot(() => true);
-  return { at: performance.now(), tables: virtualServers };
-};
+const takeSample = async (): Promise<Sample> => ({
+  tables: await readMatchingVirtualServers(() => true),
+  at: performance.now(),
+});
 
 /** The load between two samples, taken an interval apart, or later if sampling takes long. The first one has no rates. */
 async function* loads(
@@ -165,7 +165,7 @@ export const top = async (options: TopOptions, namesNow: () => Promise<CurrentNa
   if (options.batch) await printRows(options, namesNow);
   else {
     // Reports a missing capability before the terminal switches to full-screen.
-    await readKernelSnapshot(() => false);
+    await readMatchingVirtualServers(() => false);
     await fillScreen(options, namesNow);
   }
   return 0;

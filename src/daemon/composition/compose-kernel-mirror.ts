@@ -59,6 +59,7 @@ const packetTables = ({ settings, cluster }: KernelMirrorParts): PacketRulesPart
   return (family, sourceLengths) =>
     packetTable({
       family,
+      table: settings.now.names.table,
       masqueradeAll: settings.now.masqueradeAll || podNetworksUnknown(settings.now, cluster.store.node),
       masqueradeMark: settings.now.masqueradeMark,
       vipBinding: settings.now.vipBinding,
@@ -76,6 +77,7 @@ const composePacketRules = (parts: KernelMirrorParts, dummy: DummyInterface): Pa
   const initialElements: ((family: Family) => Iterable<SetElement>)[] = [];
   const packetRules = new PacketRules({
     client: parts.nftables,
+    table: parts.settings.now.names.table,
     families: parts.packetFamilies,
     declaration: packetTables(parts),
     *initialElements(family) {
@@ -110,7 +112,12 @@ const readNetwork = async (parts: KernelMirrorParts, dummy: DummyInterface): Pro
 export const composeKernelMirror = (parts: KernelMirrorParts): KernelMirror => {
   const { observed, network, notify } = parts;
   const dummyCreated = new Listeners();
-  const dummy = new DummyInterface(parts.route, parts.log, dummyCreated.notify);
+  const dummy = new DummyInterface(
+    parts.route,
+    parts.settings.now.names.dummyInterface,
+    parts.log,
+    dummyCreated.notify,
+  );
   const { packetRules, takeOver } = composePacketRules(parts, dummy);
   const routeEvents = new RouteEventHandler({
     dummy,

@@ -15,6 +15,7 @@ import { ConntrackClient } from '../../kernel/conntrack/client.js';
 import { servedFamilies } from '../../kernel/ip-families.js';
 import { NftablesClient } from '../../kernel/nftables/client.js';
 import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import { machineCpus } from '../../kernel/cpus.js';
 import { readKernelParameter, writeKernelParameter, type KernelParameter } from '../../kernel/sysctl.js';
 import { Connection } from '../../netlink/connection.js';
@@ -57,10 +58,11 @@ const openIpvs = (connect: Connect): IpvsClient => {
  * use it.
  */
 export const openKernel = async (
+  names: InstanceNames,
   connect: Connect = (protocol) => Connection.open(protocol),
 ): Promise<KernelAccess> => {
   const ipvs = openIpvs(connect);
-  const route = RtnetlinkClient.open(connect('route'));
+  const route = RtnetlinkClient.open(names, connect('route'));
   const nftables = NftablesClient.open(connect('netfilter'));
   const conntrack = ConntrackClient.open(connect('netfilter'));
   const packetFamilies: Family[] = [];

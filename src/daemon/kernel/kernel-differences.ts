@@ -1,7 +1,7 @@
 import { cachedTableText } from '../../apply/packet-rules/table-comparison.js';
 import type { Family } from '../../base/ip.js';
 import type { Settings } from '../../config/settings.js';
-import { tableName, type TableDeclaration } from '../../nftables/declarations.js';
+import type { TableDeclaration } from '../../nftables/declarations.js';
 import type { TableState, WrongSetting } from '../../plan/output/node-plan.js';
 import { planKernelSettings, type KernelFacts } from './kernel-settings.js';
 
@@ -20,13 +20,13 @@ export const settingDifferences = (
 
 /** Compares our tables in the kernel with the text that `desiredText` returns for a family. */
 export const tableStates = async (
-  families: readonly Family[],
+  { table, families }: { readonly table: string; readonly families: readonly Family[] },
   client: { table(family: Family, name: string): Promise<TableDeclaration | undefined> },
   desiredText: (family: Family, present: TableDeclaration) => string | undefined,
 ): Promise<ReadonlyMap<Family, TableState>> => {
   const states = new Map<Family, TableState>();
   for (const family of families) {
-    const present = await client.table(family, tableName);
+    const present = await client.table(family, table);
     if (present === undefined) states.set(family, 'missing');
     else
       states.set(family, cachedTableText(present) === desiredText(family, present) ? 'as wanted' : 'changed');

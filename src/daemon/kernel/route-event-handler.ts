@@ -3,7 +3,6 @@ import type { NodeAddresses } from '../../apply/addresses/node-addresses.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
-import { dummyInterfaceName } from '../../model/node.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import type { RtnetlinkEvent } from '../../kernel/rtnetlink/events.js';
 
@@ -44,7 +43,7 @@ export class RouteEventHandler {
   #linkChanged(link: Link): void {
     const { dummy, nodeAddresses, rereadAddresses } = this.parts;
     nodeAddresses.linkChanged(link);
-    const isNamedAsOurs = link.name === dummyInterfaceName;
+    const isNamedAsOurs = link.name === dummy.name;
     if (isNamedAsOurs === (link.index === dummy.index)) return;
     dummy.forget();
     this.dummyReplaced();

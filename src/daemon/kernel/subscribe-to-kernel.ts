@@ -3,12 +3,17 @@ import type { Logger } from '../../base/log.js';
 import { watchIpvsPresence } from '../../kernel/ipvs/events.js';
 import { watchNftables } from '../../kernel/nftables/events.js';
 import { watchRtnetlink } from '../../kernel/rtnetlink/events.js';
-import { tableName } from '../../nftables/declarations.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import { Subscription } from './subscription.js';
 import type { KernelClients } from './kernel-access.js';
 import type { Composition } from '../compose.js';
 
 const delays = { firstMilliseconds: 250, maximumMilliseconds: 60_000 };
+
+interface SubscriptionContext {
+  readonly names: InstanceNames;
+  readonly log: Logger;
+}
 
 type KernelListeners = Pick<Composition, 'routeEvents' | 'syncLoop'>;
 type EventClients = Omit<KernelClients, 'packetFamilies'>;
@@ -22,7 +27,7 @@ interface Subscriptions {
 const openSubscriptions = (
   { routeEvents, syncLoop }: KernelListeners,
   { route, nftables }: EventClients,
-  log: Logger,
+  { names, log }: SubscriptionContext,
 ): Subscriptions => {
   const rulesChanged = (): void => syncLoop.packetRulesChanged();
   const ipvsChanged = (): void => syncLoop.ipvsChanged();
@@ -31,6 +36,7 @@ const openSubscriptions = (
     open: (failed) =>
       watchRtnetlink(
         { event: (event) => routeEvents.handle(event), lost: () => syncLoop.eventsLost(), failed },
+        names,
         { ignoredPortId: route.portId },
       ),
     lost: () => syncLoop.rereadAddresses(),
@@ -42,7 +48,7 @@ const openSubscriptions = (
     open: (failed) =>
       watchNftables(
         { changed: rulesChanged, lost: rulesChanged, failed },
-        { table: tableName, ignoredPortId: nftables.portId },
+        { table: names.table, ignoredPortId: nftables.portId },
       ),
     lost: rulesChanged,
     delays,
@@ -84,14 +90,14 @@ const followReopenedSockets = (clients: EventClients, { links, rules }: Subscrip
 export const subscribeToKernel = (
   composition: KernelListeners & Pick<Composition, 'onSynced'>,
   clients: EventClients,
-  log: Logger,
+  context: SubscriptionContext,
 ): Disposable => {
-  const subscriptions = openSubscriptions(composition, clients, log);
+  const subscriptions = openSubscriptions(composition, clients, context);
   const all: readonly Subscription[] = Object.values(subscriptions);
   composition.onSynced(() => {
     for (const each of all) each.check();
   });
-  followReopenedSockets(clients, subscriptions, log);
+  followReopenedSockets(clients, subscriptions, context.log);
   return {
     [Symbol.dispose](): void {
       for (const each of all) each[Symbol.dispose]();

@@ -6,6 +6,7 @@ import { insertAcceptRule } from '../../kernel/nftables/foreign/accept-rules.js'
 import { nftablesForwardFilters } from '../../kernel/nftables/foreign/forward-filters.js';
 import { legacyForwardFilters } from '../../kernel/xtables/legacy-forward-filter.js';
 import type { ForwardFilter } from '../../model/forward-filter.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { dropsReplies, filterName, warningText, remedyFor } from '../../plan/packet-rules/forward-policy.js';
 
@@ -31,6 +32,7 @@ const remedyOf = (error: unknown): object => {
 };
 
 export interface ForwardPolicyOptions {
+  readonly names: Pick<InstanceNames, 'table'>;
   readonly acceptInForeignChains: boolean;
 }
 
@@ -82,8 +84,9 @@ class ForwardPolicyCheck {
   /** Inserts a rule that accepts replies, if the options say so. Returns whether it is in the chain. */
   async #acceptResponses(filter: ForwardFilter): Promise<boolean> {
     // iptables could no longer parse its own chain.
-    if (!this.options().acceptInForeignChains || filter.by !== 'nftables') return false;
-    const reason = await insertAcceptRule(filter);
+    const { acceptInForeignChains, names } = this.options();
+    if (!acceptInForeignChains || filter.by !== 'nftables') return false;
+    const reason = await insertAcceptRule(filter, names.table);
     if (reason === undefined)
       this.log.info(
         { event: 'accept-rule-inserted', filter: filterName(filter) },

@@ -151,7 +151,7 @@ export const workMetrics = {
     name: 'kube_ipvs_addresses',
     type: 'gauge',
     labels: [],
-    help: 'VIPs that are bound, as addresses of kube-ipvs0 or as local routes.',
+    help: 'VIPs that are bound, as addresses of the dummy interface or as local routes.',
   },
   packetRuleElements: {
     name: 'kube_ipvs_packet_rule_elements',

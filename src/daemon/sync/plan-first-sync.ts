@@ -11,12 +11,16 @@ export const planFirstSync = async (
   { nftables, packetFamilies }: Pick<KernelAccess, 'nftables' | 'packetFamilies'>,
   settings: Settings,
 ): Promise<readonly PlanGroup[]> => {
+  const { names } = settings;
   const ordered = await syncLoop.plan();
   return [
     ...nodePlanGroups({
+      names,
       hasDummyInterface: (await dummy.find()) !== undefined,
-      tables: await tableStates(packetFamilies, nftables, (family, present) =>
-        packetRules.desiredText(family, present),
+      tables: await tableStates(
+        { table: names.table, families: packetFamilies },
+        nftables,
+        (family, present) => packetRules.desiredText(family, present),
       ),
       settings: settingDifferences(settings, kernelFacts()),
     }),

@@ -1,7 +1,7 @@
 import type { IpAddress } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
 import type { LinkAddress } from '../../kernel/rtnetlink/convert.js';
-import { dummyInterfaceName } from '../../model/node.js';
+import { isServiceProxyInterface } from '../../model/instance-names.js';
 import { checksInGroup } from '../check.js';
 import type { Facts, NetworkFacts } from '../facts.js';
 import { fail, checkFact, pass, abbreviatedList, valueOf, warn, type CheckResult } from '../check-result.js';
@@ -9,23 +9,21 @@ import { advise } from '../remedy.js';
 import { addressRemovals, boundVips, routeRemovals, vipRemovals, type BoundVip } from '../vips.js';
 
 const onOtherInterfaces = ({ addresses }: NetworkFacts): readonly LinkAddress[] =>
-  addresses.filter(({ interfaceName }) => interfaceName !== dummyInterfaceName);
+  addresses.filter(({ interfaceName }) => !isServiceProxyInterface(interfaceName));
 
 const dummyInterface = ({ network: fact }: Facts): CheckResult =>
   checkFact(fact, (network) => {
-    const link = network.links.find(({ name }) => name === dummyInterfaceName);
+    const { dummyInterface: name } = network;
+    const link = network.links.find((each) => each.name === name);
     if (link === undefined)
-      return warn(
-        `the interface ${dummyInterfaceName} does not exist`,
-        advise('Start kube-ipvs, which creates it.'),
-      );
+      return warn(`the interface ${name} does not exist`, advise('Start kube-ipvs, which creates it.'));
     if (link.kind !== 'dummy')
       return fail(
-        `${dummyInterfaceName} is a ${link.kind ?? 'hardware device'}, not a dummy device`,
-        advise('Delete it, then restart kube-ipvs.', `ip link del ${dummyInterfaceName}`),
+        `${name} is a ${link.kind ?? 'hardware device'}, not a dummy device`,
+        advise('Delete it, then restart kube-ipvs.', `ip link del ${name}`),
       );
     const addresses = boundVips(network).filter(({ binding }) => binding === 'address');
-    return pass(`${dummyInterfaceName} has ${formatCount(addresses.length, 'address')}`);
+    return pass(`${name} has ${formatCount(addresses.length, 'address')}`);
   });
 
 /** From here on, adding an address takes the kernel noticeably longer than adding a route (docs/benchmarks.md). */
@@ -33,23 +31,21 @@ const manyAddresses = 5_000;
 
 const vipBinding = ({ network: fact }: Facts): CheckResult =>
   checkFact(fact, (network) => {
-    const { vipRoutes } = network;
+    const { vipRoutes, dummyInterface: name } = network;
     const addresses = boundVips(network).length - vipRoutes.length;
     if (addresses < manyAddresses)
       return pass(
-        `${formatCount(addresses, 'VIP')} on ${dummyInterfaceName}, ${formatCount(vipRoutes.length, 'local route')}`,
+        `${formatCount(addresses, 'VIP')} on ${name}, ${formatCount(vipRoutes.length, 'local route')}`,
       );
     return warn(
-      `${formatCount(addresses, 'VIP')} on ${dummyInterfaceName}: to add one, the kernel walks through all of them`,
+      `${formatCount(addresses, 'VIP')} on ${name}: to add one, the kernel walks through all of them`,
       advise('Set vips.binding: route in the KubeIpvsConfiguration.'),
     );
   });
 
 /** `kube-ipvs0 has 192.0.2.1`. */
-const whereText = ({ address, binding }: BoundVip): string =>
-  binding === 'address'
-    ? `${dummyInterfaceName} has ${address}`
-    : `the table local has a route to ${address}`;
+const whereText = ({ address, binding, dummyInterface: name }: BoundVip): string =>
+  binding === 'address' ? `${name} has ${address}` : `the table local has a route to ${address}`;
 
 /** Addresses of other machines, with what each is. */
 const reservedAddresses = (facts: Facts, { gateways }: NetworkFacts): ReadonlyMap<IpAddress, string> => {
@@ -105,8 +101,8 @@ const duplicateVips = (facts: Facts): CheckResult =>
       : warn(abbreviatedList(found), ...addressRemovals(duplicates), ...routeRemovals(routes));
   });
 
-const unusedText = ({ address, binding }: BoundVip): string =>
-  binding === 'address' ? `${address} on ${dummyInterfaceName}` : `the local route to ${address}`;
+const unusedText = ({ address, binding, dummyInterface: name }: BoundVip): string =>
+  binding === 'address' ? `${address} on ${name}` : `the local route to ${address}`;
 
 const unusedAddresses = (facts: Facts): CheckResult =>
   checkFact(facts.network, (network) =>

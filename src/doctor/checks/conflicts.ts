@@ -40,11 +40,15 @@ const checkChains = (
 
 const proxyNames: readonly string[] = ['kube-ipvs', 'kube-proxy'];
 
-const twoProxies = ({ programs, metrics }: Facts): CheckResult =>
+const otherPorts =
+  'Set metricsBindAddress and healthzBindAddress of the instance to ports that kube-proxy does not use.';
+
+const twoProxies = ({ programs, metrics, configuration }: Facts): CheckResult =>
   checkFact(programs, (all) => {
     const found = all.filter(({ name }) => proxyNames.includes(name));
     const text = abbreviatedList(found.map(({ name, pid }) => `${name} (process ${pid})`));
-    if (found.length > 1)
+    const { serviceProxyName } = configuration.settings.names;
+    if (found.length > 1 && serviceProxyName === '')
       return fail(
         `${found.length} service proxies run on this node: ${text}`,
         advise(
@@ -60,11 +64,15 @@ const twoProxies = ({ programs, metrics }: Facts): CheckResult =>
     if (isKubeProxy)
       return fail(
         'kube-proxy, not kube-ipvs, serves the metrics port',
-        advise(
-          'Delete the DaemonSet kube-proxy as docs/migration.md describes.',
-          'kubectl -n kube-system delete daemonset kube-proxy',
-        ),
+        serviceProxyName === ''
+          ? advise(
+              'Delete the DaemonSet kube-proxy as docs/migration.md describes.',
+              'kubectl -n kube-system delete daemonset kube-proxy',
+            )
+          : advise(otherPorts),
       );
+    if (serviceProxyName !== '')
+      return pass(`serviceProxyName ${serviceProxyName}: another service proxy serves the other Services`);
     return pass(
       found.length === 0
         ? 'no service proxy is visible in this process namespace'
@@ -76,6 +84,9 @@ const isKubeProxyChain = ({ table, chain }: ChainFact): boolean =>
   table === kubeProxyTable || kubeProxyChain.test(chain);
 
 const kubeProxyLeftovers = (facts: Facts): CheckResult => {
+  const { serviceProxyName } = facts.configuration.settings.names;
+  if (serviceProxyName !== '')
+    return pass(`serviceProxyName ${serviceProxyName}: the rules of kube-proxy serve the other Services`);
   const chains = chainsOf(facts).filter(isKubeProxyChain);
   const sets = (valueOf(facts.ipsets) ?? []).filter((name) => kubeProxySet.test(name));
   const found = [

@@ -1,6 +1,5 @@
 import { familyOf, type Family } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
-import { tableName } from '../../nftables/declarations.js';
 import { dropsReplies, filterName, remedyFor } from '../../plan/packet-rules/forward-policy.js';
 import { checksInGroup } from '../check.js';
 import type { ChainFact, Facts } from '../facts.js';
@@ -40,10 +39,10 @@ const nftables = ({ nftables: fact }: Facts): CheckResult =>
         );
   });
 
-const tableDescription = (family: Family): string => `table ${family === 'IPv4' ? 'ip' : 'ip6'} ${tableName}`;
-
-const ownRules = ({ ownRules: fact, nftables: supported }: Facts): CheckResult =>
+const ownRules = ({ ownRules: fact, nftables: supported, configuration }: Facts): CheckResult =>
   checkFact(fact, (tables) => {
+    const { table } = configuration.settings.names;
+    const tableDescription = (family: Family): string => `table ${family === 'IPv4' ? 'ip' : 'ip6'} ${table}`;
     const remedy = advise(
       'Start or restart kube-ipvs, which writes its rules at start and every ipvs.syncPeriod.',
     );

@@ -3,6 +3,7 @@ import { messageOf } from '../../base/errors.js';
 import { parseIp } from '../../base/ip.js';
 import type { Service } from '../../model/service.js';
 import type { CredentialSource, RequestCredentials } from '../../watch/api/api-client.js';
+import { serviceSelector } from '../../watch/api/selectors.js';
 import { toService } from '../../watch/objects/parse-objects.js';
 import type { ApiFacts, Facts, Permission, UnreachableApi } from '../facts.js';
 import { advise } from '../remedy.js';
@@ -82,6 +83,8 @@ const clockAhead = ({ headers: { date } }: ApiResponse, now: number): number | u
 export interface ApiOptions {
   readonly credentials: CredentialSource;
   readonly nodeName: string;
+  /** Of the instance. */
+  readonly serviceProxyName: string;
 }
 
 /** How the API server answers, and what it permits. Rejects only if the credential cannot be loaded. */
@@ -127,10 +130,13 @@ export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<A
 };
 
 /** The Services that a service proxy serves, from the cache of the API server. */
-export const apiServices = async ({ credentials }: ApiOptions): Promise<readonly Service[]> => {
+export const apiServices = async ({
+  credentials,
+  serviceProxyName,
+}: ApiOptions): Promise<readonly Service[]> => {
   const selectors = new URLSearchParams({
     resourceVersion: '0',
-    labelSelector: '!service.kubernetes.io/service-proxy-name',
+    labelSelector: serviceSelector(serviceProxyName),
     fieldSelector: 'spec.clusterIP!=None',
   });
   const path = `/api/v1/services?${selectors.toString()}`;
@@ -140,7 +146,7 @@ export const apiServices = async ({ credentials }: ApiOptions): Promise<readonly
     timeoutMilliseconds: listTimeoutMilliseconds,
   });
   const { items } = bodyOf(response);
-  return (Array.isArray(items) ? items : []).flatMap((item) => toService(item).value ?? []);
+  return (Array.isArray(items) ? items : []).flatMap((item) => toService(item, serviceProxyName).value ?? []);
 };
 
 export const apiServerAddress = ({ credentials }: ApiOptions): Facts['apiServerAddress'] =>

@@ -7,7 +7,8 @@ import { IpvsClient } from '../../kernel/ipvs/client.js';
 import { NftablesClient } from '../../kernel/nftables/client.js';
 import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import { legacyTables } from '../../kernel/xtables/legacy-tables.js';
-import { tableName, type ElementKey } from '../../nftables/declarations.js';
+import { defaultInstance, isKubeIpvsTable, type InstanceNames } from '../../model/instance-names.js';
+import type { ElementKey } from '../../nftables/declarations.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
 import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
@@ -19,10 +20,11 @@ import { dummyModule, mtuOf } from './proc.js';
 const hasErrno = (error: unknown, errnos: readonly string[]): boolean =>
   error instanceof NetlinkError && errnos.includes(error.errno);
 
-export const networkFacts = async (): Promise<NetworkFacts> =>
+export const networkFacts = async (names: InstanceNames): Promise<NetworkFacts> =>
   withClient(
-    () => RtnetlinkClient.open(),
+    () => RtnetlinkClient.open(names),
     async (client) => ({
+      dummyInterface: names.dummyInterface,
       links: (await client.links()).map((link) => ({ ...link, mtu: mtuOf(link.name) })),
       addresses: await client.addresses(),
       gateways: [...(await client.gateways(servedFamilies()))],
@@ -33,7 +35,7 @@ export const networkFacts = async (): Promise<NetworkFacts> =>
 
 export const dummyDriver = async (): Promise<'in use' | 'available' | 'absent'> =>
   withClient(
-    () => RtnetlinkClient.open(),
+    () => RtnetlinkClient.open(defaultInstance),
     async (client) =>
       (await client.links()).some(({ kind }) => kind === 'dummy') ? 'in use' : dummyModule(),
   );
@@ -58,13 +60,13 @@ interface OwnTables {
   readonly markedElements: ReadonlySet<ElementKey>;
 }
 
-const readOwnTable = async (client: NftablesClient, family: Family): Promise<OwnTables> => {
-  const table = await client.table(family, tableName);
+const readOwnTable = async (client: NftablesClient, name: string, family: Family): Promise<OwnTables> => {
+  const table = await client.table(family, name);
   if (table === undefined) return { rules: [], markedElements: new Set() };
   const markedElements = new Set<ElementKey>();
   let elements = 0;
   for (const set of table.sets) {
-    const found = await client.elements(family, tableName, set);
+    const found = await client.elements(family, name, set);
     elements += found.length;
     if (isPacketClass(set.name)) for (const { key } of found) markedElements.add(key);
   }
@@ -72,13 +74,13 @@ const readOwnTable = async (client: NftablesClient, family: Family): Promise<Own
   return { rules: [{ family, hooks, elements }], markedElements };
 };
 
-const readOwnTables = async (): Promise<OwnTables> => {
+const readOwnTables = async ({ table: name }: InstanceNames): Promise<OwnTables> => {
   try {
     return await withClient(
       () => NftablesClient.open(),
       async (client) => {
         const tables: OwnTables[] = [];
-        for (const family of families) tables.push(await readOwnTable(client, family));
+        for (const family of families) tables.push(await readOwnTable(client, name, family));
         return {
           rules: tables.flatMap(({ rules }) => rules),
           markedElements: new Set(tables.flatMap(({ markedElements }) => [...markedElements])),
@@ -91,10 +93,11 @@ const readOwnTables = async (): Promise<OwnTables> => {
   }
 };
 
-export const ownRules = async (): Promise<readonly OwnRules[]> => (await readOwnTables()).rules;
+export const ownRules = async (names: InstanceNames): Promise<readonly OwnRules[]> =>
+  (await readOwnTables(names)).rules;
 
-export const virtualServers = async (): Promise<readonly VirtualServerFact[]> => {
-  const { markedElements } = await readOwnTables();
+export const virtualServers = async (names: InstanceNames): Promise<readonly VirtualServerFact[]> => {
+  const { markedElements } = await readOwnTables(names);
   return withClient(openIpvs, async (client) =>
     (await client.virtualServers()).map(({ identity, scheduler }) => ({
       identity,
@@ -162,7 +165,9 @@ export const nftablesChains = async (): Promise<readonly ChainFact[]> => {
       () => NftablesClient.open(),
       (client) => client.chains(),
     );
-    return chains.filter(({ table }) => table !== tableName).map((chain) => ({ by: 'nftables', ...chain }));
+    return chains
+      .filter(({ table }) => !isKubeIpvsTable(table))
+      .map((chain) => ({ by: 'nftables', ...chain }));
   } catch (error) {
     if (hasErrno(error, nftablesMissingErrnos)) return [];
     throw error;

@@ -1,7 +1,7 @@
 import { formatCount } from '../../base/text.js';
 import { settingsChange } from '../../config/settings-change.js';
 import { kubeProxyChain, kubeProxySet, kubeProxyTable } from '../../model/kube-proxy-names.js';
-import { dummyInterfaceName } from '../../model/node.js';
+import { defaultInstance } from '../../model/instance-names.js';
 import { checks } from '../all-checks.js';
 import { checksInGroup, type Check } from '../check.js';
 import {
@@ -74,11 +74,11 @@ const takenOver = (facts: Facts): CheckResult =>
   checkFact(facts.proxyMode, (mode) => {
     if (mode !== 'ipvs')
       return pass(
-        `new connections go through IPVS and ${dummyInterfaceName}; open connections stay with the rules of kube-proxy`,
+        `new connections go through IPVS and ${defaultInstance.dummyInterface}; open connections stay with the rules of kube-proxy`,
       );
     const servers = valueOf(facts.virtualServers)?.length;
     return pass(
-      `${servers === undefined ? 'the virtual servers' : formatCount(servers, 'virtual server')} and ${dummyInterfaceName} are taken over with their connections`,
+      `${servers === undefined ? 'the virtual servers' : formatCount(servers, 'virtual server')} and ${defaultInstance.dummyInterface} are taken over with their connections`,
     );
   });
 
@@ -156,7 +156,7 @@ const networkPrograms = (facts: Facts): CheckResult =>
     return mode === 'ipvs'
       ? pass(`calico-node (process ${pids.join(', ')}) already works beside IPVS`)
       : warn(
-          `calico-node (process ${pids.join(', ')}): Felix restarts itself when ${dummyInterfaceName} appears`,
+          `calico-node (process ${pids.join(', ')}): Felix restarts itself when ${defaultInstance.dummyInterface} appears`,
           advise('Migrate one node at a time, and wait until calico-node is ready before the next.'),
         );
   });

@@ -11,7 +11,7 @@ const hookOf = (type: BaseChainHook['type']): BaseChainHook => ({
 /** A table that is only tried, never committed: chains of the kinds that packet rules need. */
 export const probeTable = (family: Family): TableDeclaration => ({
   family,
-  name: 'kube-ipvs-probe',
+  name: 'probe-of-kube-ipvs',
   sets: [],
   chains: [
     { name: 'filter', hook: hookOf('filter'), rules: [] },

@@ -1,4 +1,5 @@
 import { families, type Family, type IpAddress } from '../../base/ip.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
 import { vipRouteProtocol } from '../../model/vip-binding.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
@@ -43,14 +44,20 @@ export const isSelected = (index: number, { only = index, except }: InterfaceSel
 export class RtnetlinkClient {
   readonly #connection: Connection;
 
-  private constructor(connection: Connection) {
+  private constructor(
+    connection: Connection,
+    private readonly routeMetric: number,
+  ) {
     this.#connection = connection;
     connection.registerShapes(routeShapeOf);
   }
 
-  /** A NetlinkError where the socket cannot be opened. */
-  static open(connection: Connection = Connection.open('route')): RtnetlinkClient {
-    return new RtnetlinkClient(connection);
+  /** `names`: the instance whose local routes the client reads and changes. A NetlinkError where the socket cannot be opened. */
+  static open(
+    { routeMetric }: Pick<InstanceNames, 'routeMetric'>,
+    connection: Connection = Connection.open('route'),
+  ): RtnetlinkClient {
+    return new RtnetlinkClient(connection, routeMetric);
   }
 
   get sent(): SentCounts {
@@ -112,7 +119,9 @@ export class RtnetlinkClient {
   /** The VIPs that have a local route of ours. */
   async vipRoutes(): Promise<readonly IpAddress[]> {
     const vipsOf = (family: Family): readonly (IpAddress | undefined)[] =>
-      this.#connection.dump(getLocalRoutesRequest(family, vipRouteProtocol)).map(vipOfRoute);
+      this.#connection
+        .dump(getLocalRoutesRequest(family, vipRouteProtocol))
+        .map((message) => vipOfRoute(message, this.routeMetric));
     return this.#connection.whenIdle(() => families.flatMap(vipsOf).filter(isPresent));
   }
 
@@ -129,7 +138,9 @@ export class RtnetlinkClient {
    */
   async apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]> {
     return this.#connection.batch(operations, (operation) =>
-      operation.binding === 'route' ? vipRouteRequest(operation) : addressRequest(interfaceIndex, operation),
+      operation.binding === 'route'
+        ? vipRouteRequest(operation, this.routeMetric)
+        : addressRequest(interfaceIndex, operation),
     );
   }
 

@@ -1,4 +1,5 @@
 import type { IpAddress } from '../../base/ip.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import { vipRouteProtocol } from '../../model/vip-binding.js';
 import { EventSocket } from '../../netlink/event-socket.js';
 import type { Message } from '../../netlink/message.js';
@@ -42,10 +43,11 @@ const addressEvent = (
 const routeEvent = (kind: 'route' | 'route-gone', vip: IpAddress | undefined): RtnetlinkEvent | undefined =>
   vip === undefined ? undefined : { kind, vip };
 
-/** The event in a message of the watched groups; undefined for other messages. It updates `names`. */
+/** The event in a message of the watched groups; undefined for other messages. It updates `names`. `routeMetric`: of our routes. */
 export const rtnetlinkEventFrom = (
   message: Message,
   names: Map<number, string>,
+  routeMetric: number,
 ): RtnetlinkEvent | undefined => {
   const nameOf = (index: number): string => names.get(index) ?? '';
   switch (message.type) {
@@ -64,9 +66,9 @@ export const rtnetlinkEventFrom = (
     case RouteMessage.deleteAddress:
       return addressEvent('address-gone', addressFrom(message, nameOf));
     case RouteMessage.newRoute:
-      return routeEvent('route', vipOfRoute(message));
+      return routeEvent('route', vipOfRoute(message, routeMetric));
     case RouteMessage.deleteRoute:
-      return routeEvent('route-gone', vipOfRoute(message));
+      return routeEvent('route-gone', vipOfRoute(message, routeMetric));
     default:
       return undefined;
   }
@@ -88,6 +90,7 @@ const vipRoutesOnly: OnlyEvents = {
  */
 export const watchRtnetlink = (
   listener: RtnetlinkListener,
+  { routeMetric }: Pick<InstanceNames, 'routeMetric'>,
   options: { readonly receiveBufferBytes?: number; readonly ignoredPortId?: number } = {},
 ): EventSocket => {
   const names = new Map<number, string>();
@@ -96,7 +99,7 @@ export const watchRtnetlink = (
     only: vipRoutesOnly,
     shapeOf: routeShapeOf,
     message: (message) => {
-      const event = rtnetlinkEventFrom(message, names);
+      const event = rtnetlinkEventFrom(message, names, routeMetric);
       if (event !== undefined) listener.event(event);
     },
     lost: () => listener.lost(),

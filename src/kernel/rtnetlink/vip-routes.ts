@@ -7,12 +7,6 @@ import type { Message, Request } from '../../netlink/message.js';
 import { hostScope, localTable, RouteMessage, routeShape, type RouteType } from './attributes.js';
 
 /**
- * The metric of our routes. No route of another program has it, so ours never takes the place of one, and a
- * route that exists is ours. The kernel prefers the routes of addresses, whose metric is 0.
- */
-const metric = vipRouteProtocol;
-
-/**
  * include/net/net_namespace.h: LOOPBACK_IFINDEX, the device of our routes. kube-ipvs0 does not do: it is down, and IPv6 routes need
  * a device that is up (net/ipv6/route.c, fib6_nh_init); and with the last IPv4 address of a device, the kernel deletes all IPv4
  * routes through it without a notification (net/ipv4/fib_frontend.c, fib_inetaddr_event).
@@ -28,8 +22,11 @@ const headerOf = (family: Family) => ({
   type: 'local' as const,
 });
 
-/** Adds or deletes the local route of a VIP. */
-export const vipRouteRequest = (operation: AddressOperation): Request => {
+/**
+ * Adds or deletes the local route of a VIP. No route of another program has the metric of an instance, so ours never takes the
+ * place of one, and a route that exists is ours. The kernel prefers the routes of addresses, whose metric is 0.
+ */
+export const vipRouteRequest = (operation: AddressOperation, metric: number): Request => {
   const binds = operation.kind === 'bind-address';
   return {
     type: binds ? RouteMessage.newRoute : RouteMessage.deleteRoute,
@@ -76,13 +73,13 @@ const localRouteFrom = (message: Message): LocalRoute | undefined => {
   return { address: ipFromBytes(attributes.destination), type, protocol, metric: attributes.priority ?? 0 };
 };
 
-const isOurs = (route: LocalRoute): boolean =>
-  route.type === 'local' && route.protocol === vipRouteProtocol && route.metric === metric;
+const isOfKubeIpvs = ({ type, protocol }: LocalRoute): boolean =>
+  type === 'local' && protocol === vipRouteProtocol;
 
-/** The VIP of a local route of ours; undefined for every other route. */
-export const vipOfRoute = (message: Message): IpAddress | undefined => {
+/** The VIP of a local route of kube-ipvs with the metric of the instance; undefined for every other route. */
+export const vipOfRoute = (message: Message, metric: number): IpAddress | undefined => {
   const route = localRouteFrom(message);
-  return route !== undefined && isOurs(route) ? route.address : undefined;
+  return route !== undefined && isOfKubeIpvs(route) && route.metric === metric ? route.address : undefined;
 };
 
 /** A route to one address in the table local that neither the kernel nor kube-ipvs made. */
@@ -93,5 +90,5 @@ const kernelProtocol = 2;
 
 export const foreignLocalRouteFrom = (message: Message): ForeignLocalRoute | undefined => {
   const route = localRouteFrom(message);
-  return route === undefined || route.protocol === kernelProtocol || isOurs(route) ? undefined : route;
+  return route === undefined || route.protocol === kernelProtocol || isOfKubeIpvs(route) ? undefined : route;
 };

@@ -1,6 +1,5 @@
 import type { Family } from '../../base/ip.js';
-import { tableName } from '../../nftables/declarations.js';
-import { dummyInterfaceName } from '../../model/node.js';
+import type { InstanceNames } from '../../model/instance-names.js';
 import type { PlanGroup, PlanStep } from './plan-text.js';
 
 /** The state of a table of kube-ipvs, without its elements. */
@@ -17,19 +16,20 @@ export interface WrongSetting {
 
 /** The prerequisites of all other steps. */
 export interface NodeState {
+  readonly names: InstanceNames;
   readonly hasDummyInterface: boolean;
   /** For families that have tables on this node. */
   readonly tables: ReadonlyMap<Family, TableState>;
   readonly settings: readonly WrongSetting[];
 }
 
-const tableStep = (family: Family, state: TableState): PlanStep =>
+const tableStep = (key: string, state: TableState): PlanStep =>
   state === 'missing'
-    ? { op: 'add', kind: 'table', key: `${family} ${tableName}` }
+    ? { op: 'add', kind: 'table', key }
     : {
         op: 'change',
         kind: 'table',
-        key: `${family} ${tableName}`,
+        key,
         wanted: { rules: 'as declared' },
         found: { rules: 'changed' },
       };
@@ -43,15 +43,20 @@ const settingStep = ({ name, wanted, found }: WrongSetting): PlanStep => ({
 });
 
 /** The steps that come before all others; no group if there are none. */
-export const nodePlanGroups = ({ hasDummyInterface, tables, settings }: NodeState): readonly PlanGroup[] => {
+export const nodePlanGroups = ({
+  names,
+  hasDummyInterface,
+  tables,
+  settings,
+}: NodeState): readonly PlanGroup[] => {
   const steps: readonly PlanStep[] = [
     ...settings.map(settingStep),
     ...(hasDummyInterface
       ? []
-      : [{ op: 'add', kind: 'link', key: dummyInterfaceName, wanted: { kind: 'dummy' } } as const]),
+      : [{ op: 'add', kind: 'link', key: names.dummyInterface, wanted: { kind: 'dummy' } } as const]),
     ...[...tables]
       .filter(([, state]) => state !== 'as wanted')
-      .map(([family, state]) => tableStep(family, state)),
+      .map(([family, state]) => tableStep(`${family} ${names.table}`, state)),
   ];
   return steps.length === 0 ? [] : [{ name: 'the node', steps }];
 };

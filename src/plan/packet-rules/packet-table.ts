@@ -2,7 +2,6 @@ import { hostPrefixLength, type Family } from '../../base/ip.js';
 import type { PodTraffic } from '../../model/pod-traffic.js';
 import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
 import {
-  tableName,
   type BaseChainHook,
   type Chain,
   type Expression,
@@ -49,6 +48,7 @@ import {
 /** The settings that determine the rules of a family; elements are separate. */
 export interface PacketTableSettings {
   readonly family: Family;
+  readonly table: string;
   readonly masqueradeAll: boolean;
   /** The bit of the packet mark that means "masquerade", as a number. */
   readonly masqueradeMark: number;
@@ -282,7 +282,7 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
   const settings = { ...given, sourceLengths };
   return {
     family,
-    name: tableName,
+    name: given.table,
     sets: [...fixedSets, ...sourceLengths.map(sourceRangeDeclaration)],
     chains: [
       ...jumpTargets(settings),

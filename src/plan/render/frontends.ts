@@ -50,7 +50,7 @@ interface FrontendDecision {
   readonly problem: readonly [reason: string, message: string] | undefined;
 }
 
-/** Served, but not bound to kube-ipvs0. */
+/** Served, but not bound. */
 const servedUnbound = (reason: string, message: string): FrontendDecision => ({
   serve: true,
   bind: false,
@@ -62,12 +62,9 @@ const onInterface = (kind: Kind, owner: string): FrontendDecision =>
   kind === 'cluster-ip'
     ? servedUnbound(
         'ClusterIpOnInterface',
-        `is an address of interface ${owner}, which a ClusterIP should not be: it is served and not bound to kube-ipvs0`,
+        `is an address of interface ${owner}, which a ClusterIP should not be: it is served and not bound`,
       )
-    : servedUnbound(
-        'AddressOnInterface',
-        `is an address of interface ${owner}: it is served and not bound to kube-ipvs0`,
-      );
+    : servedUnbound('AddressOnInterface', `is an address of interface ${owner}: it is served and not bound`);
 
 /**
  * kube-ipvs serves loopback and link-local addresses like kube-proxy, but does not bind them: loopback
@@ -81,7 +78,7 @@ const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext
   if (isLoopback(address) || isIpv6LinkLocal(address))
     return servedUnbound(
       'LocalAddress',
-      'is a loopback or link-local address: it is served on this node only and not bound to kube-ipvs0',
+      'is a loopback or link-local address: it is served on this node only and not bound',
     );
   const owner = context.interfaceAddresses.get(address);
   if (owner !== undefined) return onInterface(kind, owner);
@@ -89,7 +86,7 @@ const decideFrontend = (kind: Kind, address: IpAddress, context: FrontendContext
   if (reason === undefined) return { serve: true, bind: true, problem: undefined };
   return servedUnbound(
     'ReservedAddress',
-    `is ${reason}: it is not bound to kube-ipvs0, because this node could then no longer reach it; only traffic that passes this node is served`,
+    `is ${reason}: it is not bound, because this node could then no longer reach it; only traffic that passes this node is served`,
   );
 };
 

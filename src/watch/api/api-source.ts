@@ -9,6 +9,7 @@ import type { Collection } from './collection.js';
 import { largestObjectBytes, Chunks } from './json-lines.js';
 import { toEndpointSlice, toNode, toService } from '../objects/parse-objects.js';
 import { ProblemLog } from '../problem-log.js';
+import { endpointSliceSelector, serviceSelector } from './selectors.js';
 import { Reflector } from './reflector.js';
 import type { ReflectorTiming } from './reflector-timing.js';
 import { RetryPacer } from './retry-pacer.js';
@@ -18,6 +19,8 @@ export interface ApiSourceOptions {
   readonly credentials: CredentialSource;
   /** The Node that this program runs on; no other Node is watched. */
   readonly nodeName: string;
+  /** The Services of this name in their label are watched; '', the default: those without the label. */
+  readonly serviceProxyName?: string;
   readonly logger: Logger;
   readonly timing?: ReflectorTiming;
   /** How long to wait for the Node after the Services came, milliseconds. Where RBAC forbids reading it, all endpoints are better than none. */
@@ -33,14 +36,18 @@ const defaultNodeTimeoutMilliseconds = 10_000;
 
 type Reports = (collection: string) => (object: string, problems: readonly string[]) => void;
 
-const services = (store: ClusterStore, reports: Reports): Collection<ServiceKey, Service> => ({
+const services = (
+  store: ClusterStore,
+  reports: Reports,
+  serviceProxyName: string,
+): Collection<ServiceKey, Service> => ({
   name: 'services',
   path: '/api/v1/services',
   selectors: {
-    labelSelector: '!service.kubernetes.io/service-proxy-name',
+    labelSelector: serviceSelector(serviceProxyName),
     fieldSelector: 'spec.clusterIP!=None',
   },
-  read: toService,
+  read: (object) => toService(object, serviceProxyName),
   current: (key) => store.service(key),
   replace: (objects) => store.replace('services', objects),
   apply: (changes) => store.apply(changes.map(({ key, value }) => ({ kind: 'service', key, value }))),
@@ -50,11 +57,12 @@ const services = (store: ClusterStore, reports: Reports): Collection<ServiceKey,
 const endpointSlices = (
   store: ClusterStore,
   reports: Reports,
+  serviceProxyName: string,
 ): Collection<EndpointSliceKey, EndpointSlice> => ({
   name: 'endpointslices',
   path: '/apis/discovery.k8s.io/v1/endpointslices',
-  selectors: { labelSelector: '!service.kubernetes.io/headless' },
-  read: toEndpointSlice,
+  selectors: { labelSelector: endpointSliceSelector(serviceProxyName) },
+  read: (object) => toEndpointSlice(object, serviceProxyName),
   current: (key) => store.endpointSlice(key),
   replace: (objects) => store.replace('endpointSlices', objects),
   apply: (changes) => store.apply(changes.map(({ key, value }) => ({ kind: 'endpointSlice', key, value }))),
@@ -149,12 +157,16 @@ class ApiSource implements Source {
   }
 
   start(store: ClusterStore): void {
-    const { credentials, nodeTimeoutMilliseconds = defaultNodeTimeoutMilliseconds } = this.options;
+    const {
+      credentials,
+      serviceProxyName = '',
+      nodeTimeoutMilliseconds = defaultNodeTimeoutMilliseconds,
+    } = this.options;
     this.#store = store;
     store.apiServerHost = credentials.server.hostname;
     // The zone and the primary addresses decide what is served: without the Node a restart would serve other virtual servers at first.
     store.awaitNode();
-    const ofServices = services(store, this.#reports);
+    const ofServices = services(store, this.#reports, serviceProxyName);
     this.#follow({
       ...ofServices,
       replace: (objects) => {
@@ -162,7 +174,7 @@ class ApiSource implements Source {
         this.#nodeTimer ??= setTimeout(() => store.markNodeDelivered(), nodeTimeoutMilliseconds);
       },
     });
-    this.#follow(endpointSlices(store, this.#reports));
+    this.#follow(endpointSlices(store, this.#reports, serviceProxyName));
     this.#follow(nodes(store, this.#reports, this.options));
   }
 

@@ -15,6 +15,8 @@ export interface ManifestSourceOptions {
   readonly path: string;
   /** The Node object of this name is this node. */
   readonly nodeName: string;
+  /** The Services of this name in their label are served; '', the default: those without the label. */
+  readonly serviceProxyName?: string;
   readonly logger: Logger;
   /** A file is read once it has not changed for so long, milliseconds, because part of a file can be valid too. */
   readonly settleMilliseconds?: number;
@@ -82,7 +84,7 @@ class ManifestSource implements Source {
   #stopped = false;
 
   constructor(options: ManifestSourceOptions) {
-    this.#options = { settleMilliseconds: 50, pollMilliseconds: 10_000, ...options };
+    this.#options = { settleMilliseconds: 50, pollMilliseconds: 10_000, serviceProxyName: '', ...options };
     this.#problems = new ProblemLog(options.logger);
     this.name = `manifests ${resolve(options.path)}`;
   }
@@ -211,7 +213,7 @@ class ManifestSource implements Source {
       // A shell empties the file before the program that writes it starts.
       if (text === '' && known.manifest !== undefined && known.manifest.objects.length > 0)
         throw new InputError(`${file} is empty: delete it if its objects are no longer wanted`);
-      const manifest = readManifest({ name: file, text });
+      const manifest = readManifest({ name: file, text }, this.#options.serviceProxyName);
       known.manifest = manifest;
       this.#report(file, undefined, manifest.problems);
       return true;

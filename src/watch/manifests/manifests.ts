@@ -42,13 +42,15 @@ export interface ManifestState {
   readonly problems: readonly string[];
 }
 
-const readers: ReadonlyMap<string, (object: unknown) => ManifestObject> = new Map([
-  ['v1 Service', (object: unknown): ManifestObject => ({ kind: 'Service', ...toService(object) })],
+type ObjectReader = (object: unknown, serviceProxyName: string) => ManifestObject;
+
+const readers: ReadonlyMap<string, ObjectReader> = new Map<string, ObjectReader>([
+  ['v1 Service', (object, name) => ({ kind: 'Service', ...toService(object, name) })],
   [
     'discovery.k8s.io/v1 EndpointSlice',
-    (object: unknown): ManifestObject => ({ kind: 'EndpointSlice', ...toEndpointSlice(object) }),
+    (object, name) => ({ kind: 'EndpointSlice', ...toEndpointSlice(object, name) }),
   ],
-  ['v1 Node', (object: unknown): ManifestObject => ({ kind: 'Node', ...toNode(object) })],
+  ['v1 Node', (object) => ({ kind: 'Node', ...toNode(object) })],
 ]);
 
 /** An object in a file, with its position. */
@@ -107,14 +109,18 @@ const parseDocuments = ({ name, text }: ManifestText): readonly YamlDocument[] =
   }
 };
 
-const readObject = (file: string, found: LocatedObject): ManifestObject | undefined => {
+const readObject = (
+  file: string,
+  found: LocatedObject,
+  serviceProxyName: string,
+): ManifestObject | undefined => {
   const { value } = found;
   if (!isRecord(value) || typeof value['apiVersion'] !== 'string' || typeof value['kind'] !== 'string')
     throw new InputError(
       `${locationOf(file, found)}: not a Kubernetes object: apiVersion and kind are missing`,
     );
   try {
-    return readers.get(`${value['apiVersion']} ${value['kind']}`)?.(value);
+    return readers.get(`${value['apiVersion']} ${value['kind']}`)?.(value, serviceProxyName);
   } catch (error) {
     if (!(error instanceof MalformedObject)) throw error;
     throw new InputError(`${locationOf(file, found, error.path)}: ${error.message}`);
@@ -123,8 +129,11 @@ const readObject = (file: string, found: LocatedObject): ManifestObject | undefi
 
 const describe = ({ kind, key }: ManifestObject): string => `${kind} ${key}`;
 
-/** Reads one file: YAML or JSON, several documents, Lists. An invalid object is an InputError with file, line, document and field. */
-export const readManifest = (manifest: ManifestText): Manifest => {
+/**
+ * Reads one file: YAML or JSON, several documents, Lists, for the instance of this serviceProxyName. An invalid object is an
+ * InputError with file, line, document and field.
+ */
+export const readManifest = (manifest: ManifestText, serviceProxyName = ''): Manifest => {
   const { name } = manifest;
   const found = parseDocuments(manifest)
     .map((document, index) => ({ value: document.value, document, documentNumber: index + 1, path: [] }))
@@ -134,7 +143,7 @@ export const readManifest = (manifest: ManifestText): Manifest => {
   const problems: string[] = [];
   let ignored = 0;
   for (const one of found) {
-    const object = readObject(name, one);
+    const object = readObject(name, one, serviceProxyName);
     if (object === undefined) ignored += 1;
     else objects.push(object);
     for (const problem of object?.problems ?? [])
@@ -170,8 +179,8 @@ const addObject = <Key, Value>(into: Map<Key, Value>, { key, value }: Parsed<Key
 };
 
 /** Reads and merges files. The first invalid one is an InputError; `problems` has the skipped parts of valid ones. */
-export const readManifests = (texts: readonly ManifestText[]): ManifestState => {
-  const manifests = texts.map(readManifest);
+export const readManifests = (texts: readonly ManifestText[], serviceProxyName = ''): ManifestState => {
+  const manifests = texts.map((text) => readManifest(text, serviceProxyName));
   const state = mergeManifests(manifests);
   return { ...state, problems: [...manifests.flatMap(({ problems }) => problems), ...state.problems] };
 };

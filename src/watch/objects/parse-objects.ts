@@ -12,6 +12,7 @@ import { endpointSliceKey, type Endpoint, type EndpointPort } from '../../model/
 import type { EndpointSlice, EndpointSliceKey } from '../../model/endpoint.js';
 import type { Node } from '../../model/node.js';
 import { type Protocol } from '../../base/protocol.js';
+import { isOfInstance } from '../../model/instance-names.js';
 import { serviceKey, type Service, type ServiceKey, type ServicePort } from '../../model/service.js';
 import { Interner } from './interner.js';
 import {
@@ -158,8 +159,8 @@ const createdAtOf = (metadata: ServiceShape['metadata']): number =>
   Date.parse(metadata.creationTimestamp ?? '') || 0;
 
 /** Why kube-ipvs does not serve a Service; '' where that is expected. Undefined: it serves it. */
-const reasonToSkip = ({ metadata, spec }: ServiceShape): string | undefined => {
-  if (metadata.labels?.['service.kubernetes.io/service-proxy-name'] !== undefined) return '';
+const reasonToSkip = ({ metadata, spec }: ServiceShape, serviceProxyName: string): string | undefined => {
+  if (!isOfInstance(metadata.labels, serviceProxyName)) return '';
   if (spec.type === 'ExternalName' || spec.clusterIP === 'None') return '';
   if (spec.clusterIPs?.[0] === 'None') return '';
   if (!spec.clusterIP && !spec.clusterIPs?.length)
@@ -169,14 +170,14 @@ const reasonToSkip = ({ metadata, spec }: ServiceShape): string | undefined => {
 
 /**
  * A core/v1 Service as kube-proxy sees it (label and field selectors of its watch applied too); undefined where it is
- * headless, an ExternalName or another proxy's. Throws MalformedObject.
+ * headless, an ExternalName or another proxy's: one that has another name in its label. Throws MalformedObject.
  */
-export const toService = (object: unknown): Parsed<ServiceKey, Service> => {
+export const toService = (object: unknown, serviceProxyName = ''): Parsed<ServiceKey, Service> => {
   const shape = readService(object);
   const { metadata, spec } = shape;
   const namespace = intern(metadata.namespace || defaultNamespace);
   const key = serviceKey(namespace, metadata.name);
-  const skipped = reasonToSkip(shape);
+  const skipped = reasonToSkip(shape, serviceProxyName);
   if (skipped !== undefined) return { key, value: undefined, problems: skipped === '' ? [] : [skipped] };
   const problems: string[] = [];
   const report: Report = (problem) => problems.push(problem);
@@ -270,15 +271,20 @@ const triggeredAtOf = ({ annotations }: EndpointSliceShape['metadata']): number 
 
 /**
  * A discovery.k8s.io/v1 EndpointSlice; undefined where it is of a headless Service, of another address type or names no
- * Service. Duplicate endpoints are kept for the code that chooses endpoints. Throws MalformedObject.
+ * Service. With a `serviceProxyName`, the slice must have it in its label: its controller copies the labels of the Service.
+ * Duplicate endpoints are kept for the code that chooses endpoints. Throws MalformedObject.
  */
-export const toEndpointSlice = (object: unknown): Parsed<EndpointSliceKey, EndpointSlice> => {
+export const toEndpointSlice = (
+  object: unknown,
+  serviceProxyName = '',
+): Parsed<EndpointSliceKey, EndpointSlice> => {
   const shape = readEndpointSlice(object);
   const { name, labels } = shape.metadata;
   const namespace = intern(shape.metadata.namespace || defaultNamespace);
   const key = endpointSliceKey(namespace, name);
   const nothing = (...problems: readonly string[]) => ({ key, value: undefined, problems });
   if (labels?.['service.kubernetes.io/headless'] !== undefined) return nothing();
+  if (serviceProxyName !== '' && !isOfInstance(labels, serviceProxyName)) return nothing();
   const family = families.find((candidate) => candidate === shape.addressType);
   if (family === undefined)
     return nothing(`addressType: ${quote(shape.addressType)} is not served, only IPv4 and IPv6`);

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DummyInterface, type DummyInterfaceLinks } from '../../../src/apply/addresses/dummy-interface.js';
@@ -31,7 +32,7 @@ const setUp = (...errnos: readonly string[]) => {
       return operations.map((_, place) => failed(errnos[place] ?? 'ENODEV'));
     },
   };
-  return { made, asked, dummy: new DummyInterface(links, silentLogger) };
+  return { made, asked, dummy: new DummyInterface(links, defaultInstance.dummyInterface, silentLogger) };
 };
 
 for (const errno of ['ENODEV', 'ENONET'])

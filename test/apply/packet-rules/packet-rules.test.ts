@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PacketRules } from '../../../src/apply/packet-rules/packet-rules.js';
@@ -75,10 +76,12 @@ const setUp = ({ held = [] }: { held?: readonly SetElement[] } = {}) => {
   const happenings: string[] = [];
   const rules = new PacketRules({
     client: tables,
+    table: defaultInstance.table,
     families: ['IPv4'],
     declaration: (family, sourceLengths) =>
       packetTable({
         family,
+        table: defaultInstance.table,
         masqueradeAll: false,
         vipBinding: 'address',
         masqueradeMark: 0x4000,

@@ -71,7 +71,9 @@ for (const [who, [listener, message]] of Object.entries(refusals))
         return true;
       },
     );
-    const told = await asking(listener, () => queryDaemon(path, (client) => client.status()));
+    const told = await asking(listener, () =>
+      queryDaemon({ adminSocket: path }, (client) => client.status()),
+    );
     assert.match(told.reason ?? '', message);
   });
 
@@ -85,12 +87,12 @@ test('dump --watch keeps the names while the daemon is down or has just started'
     asking(
       ({ url = '' }, response) =>
         response.end(JSON.stringify(url === '/v1/status' ? { ...whole, synced } : names('shop/new'))),
-      () => refreshQuery(last, path),
+      () => refreshQuery(last, { adminSocket: path }),
     );
   const service = ({ names: book }: DumpQuery) => book.get('TCP 10.96.0.1:80')?.service;
   assert.equal(service(await asked(true)), 'shop/new');
   assert.equal(service(await asked(false)), 'shop/web');
-  assert.equal(service(await refreshQuery(last, path)), 'shop/web');
+  assert.equal(service(await refreshQuery(last, { adminSocket: path })), 'shop/web');
 });
 
 test('an internal error of the daemon is reported as such', async () => {

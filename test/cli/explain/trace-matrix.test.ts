@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hasVipAsOwnSource, isBound } from '../../../src/model/vip-binding.js';
@@ -54,6 +55,7 @@ const nodeOf = (settingName: string) => {
   const rulesOf = (family: Family) => ({
     table: packetTable({
       family,
+      table: defaultInstance.table,
       vipBinding: resolved.vipBinding,
       masqueradeAll: resolved.masqueradeAll || podNetworksUnknown(resolved, node),
       masqueradeMark: resolved.masqueradeMark,
@@ -139,6 +141,7 @@ const traceOf = (
     from: askerAt(from, row.family, ownSource),
     rules,
     isLocal: rules.isLocal,
+    dummyInterface: defaultInstance.dummyInterface,
     bindings: desired.bindings(to.address),
     virtualServer: table && observedEntry(table),
     nameOf: () => '',

@@ -133,12 +133,15 @@ test('a config file decides the scheduler, the node and its NodePort addresses',
 });
 
 test('of two objects of one name the first one counts, and that is said; other kinds are passed over', () => {
-  const objects = readObjects([
-    file(
-      'twice.yaml',
-      `${service}---\n${service.replace('10.96.0.20', '10.96.0.21')}---\napiVersion: apps/v1\nkind: Deployment\n`,
-    ),
-  ]);
+  const objects = readObjects(
+    [
+      file(
+        'twice.yaml',
+        `${service}---\n${service.replace('10.96.0.20', '10.96.0.21')}---\napiVersion: apps/v1\nkind: Deployment\n`,
+      ),
+    ],
+    '',
+  );
   assert.deepEqual(
     [...objects.services.values()].map(({ clusterIps }) => clusterIps),
     [{ IPv4: '10.96.0.20' }],

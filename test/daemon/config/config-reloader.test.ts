@@ -178,3 +178,17 @@ test('a change between the reading of the settings and the first look is not los
   await using _following = reloader.start();
   await eventually(() => assert.equal(settings.now.scheduler, 'lc'), 3_000);
 });
+
+test('another serviceProxyName needs a restart: the names and the socket stay', async () => {
+  const own = (name: string) =>
+    `${header}---\napiVersion: kube-ipvs.dev/v1alpha1\nkind: KubeIpvsConfiguration\nserviceProxyName: ${name}\n`;
+  const config = file('instance.conf', own('trial'));
+  const { settings, reloader, log } = setUp([`--config=${config}`]);
+  await reloader.check();
+  writeFileSync(config, own('other'));
+  await reloader.check();
+  assert.match(JSON.stringify(log.lines), /serviceProxyName: .{0,4}trial.{0,4} → .{0,4}other/);
+  assert.equal(settings.now.names.table, 'kube-ipvs-trial');
+  assert.equal(settings.now.kubeIpvs.serviceProxyName, 'trial');
+  assert.equal(settings.now.adminSocket, '/run/kube-ipvs/admin-trial.sock');
+});

@@ -1,7 +1,7 @@
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DummyInterface } from '../../../src/apply/addresses/dummy-interface.js';
-import { dummyInterfaceName } from '../../../src/model/node.js';
 import { NodeAddresses } from '../../../src/apply/addresses/node-addresses.js';
 import { EngineState } from '../../../src/apply/state/engine-state.js';
 import { silentLogger } from '../../../src/base/log.js';
@@ -17,7 +17,7 @@ const setUp = async () => {
     vipRoutes: async () => [],
     apply: async () => [],
   };
-  const dummy = new DummyInterface(links, silentLogger);
+  const dummy = new DummyInterface(links, defaultInstance.dummyInterface, silentLogger);
   await dummy.ensure();
   const observed = new EngineState();
   observed.notifyAddress(ip('10.96.0.1'), 'address', true);
@@ -39,7 +39,12 @@ const linkEvent = (index: number, name: string) =>
 const addressEvent = (text: string, prefixLength: number) =>
   ({
     kind: 'address',
-    address: { address: ip(text), prefixLength, interfaceIndex: 7, interfaceName: dummyInterfaceName },
+    address: {
+      address: ip(text),
+      prefixLength,
+      interfaceIndex: 7,
+      interfaceName: defaultInstance.dummyInterface,
+    },
   }) as const;
 
 test('kube-ipvs0 that somebody renames is ours no more, and everything is read again', async () => {
@@ -51,14 +56,14 @@ test('kube-ipvs0 that somebody renames is ours no more, and everything is read a
 
 test('a kube-ipvs0 that somebody else made is looked at before its addresses are taken for those of the node', async () => {
   const { dummy, events, told } = await setUp();
-  events.handle(linkEvent(9, dummyInterfaceName));
+  events.handle(linkEvent(9, defaultInstance.dummyInterface));
   assert.equal(dummy.index, undefined);
   assert.deepEqual(told, ['VIPs changed: 10.96.0.1', 'reread']);
 });
 
 test('other news of kube-ipvs0 and of other links leads to nothing', async () => {
   const { events, told } = await setUp();
-  events.handle(linkEvent(7, dummyInterfaceName));
+  events.handle(linkEvent(7, defaultInstance.dummyInterface));
   events.handle(linkEvent(3, 'eth0'));
   assert.deepEqual(told, []);
 });
@@ -80,7 +85,7 @@ test('a local route that comes or goes changes its VIP, whatever becomes of kube
   assert.deepEqual(observed.bindings(vip), ['route']);
   events.handle({
     kind: 'link-gone',
-    link: { index: 7, name: dummyInterfaceName, kind: 'dummy', up: false },
+    link: { index: 7, name: defaultInstance.dummyInterface, kind: 'dummy', up: false },
   });
   assert.deepEqual(observed.bindings(vip), ['route']);
   events.handle({ kind: 'route-gone', vip });

@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DriftCounters } from '../../../src/apply/counters/drift-counters.js';
@@ -44,6 +45,7 @@ const faultyMirror = (
       vipRoutes: async () => [...kernel.routes],
       apply: (_, operations) => kernel.apply(operations),
     },
+    defaultInstance.dummyInterface,
     log,
   ),
   packetRules: {

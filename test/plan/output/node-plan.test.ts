@@ -1,9 +1,11 @@
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatEntry } from '../../../src/model/plan-entry.js';
 import { nodePlanGroups, type NodeState } from '../../../src/plan/output/node-plan.js';
 
 const whole: NodeState = {
+  names: defaultInstance,
   hasDummyInterface: true,
   tables: new Map([
     ['IPv4', 'as wanted'],

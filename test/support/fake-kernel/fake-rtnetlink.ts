@@ -1,3 +1,4 @@
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import { familyOf, hostPrefixLength, ipFromBytes, type IpAddress } from '../../../src/base/ip.js';
 import {
   addressAttributes,
@@ -15,7 +16,6 @@ import {
   routeShape,
 } from '../../../src/kernel/rtnetlink/attributes.js';
 import type { AddressOperation } from '../../../src/model/operation.js';
-import { dummyInterfaceName } from '../../../src/model/node.js';
 import { MessageFlag } from '../../../src/netlink/constants.js';
 import type { Message } from '../../../src/netlink/message.js';
 import { writeAllAttributes } from '../attribute-sets.js';
@@ -66,7 +66,7 @@ export class FakeRtnetlink {
 
   /** The host addresses of kube-ipvs0. */
   dummyAddresses(): readonly IpAddress[] {
-    const index = this.#linkNamed(dummyInterfaceName)?.index;
+    const index = this.#linkNamed(defaultInstance.dummyInterface)?.index;
     return this.#addresses.filter((one) => one.index === index).map(({ address }) => address);
   }
 
@@ -74,7 +74,7 @@ export class FakeRtnetlink {
   nodeAddresses(): readonly string[] {
     return this.#addresses.flatMap(({ index, address, prefixLength }) => {
       const { name = '' } = this.#links.get(index) ?? {};
-      return name === dummyInterfaceName ? [] : [`${name} ${address}/${prefixLength}`];
+      return name === defaultInstance.dummyInterface ? [] : [`${name} ${address}/${prefixLength}`];
     });
   }
 
@@ -87,7 +87,7 @@ export class FakeRtnetlink {
 
   /** Another program binds it to kube-ipvs0, where that is there. */
   bindDummyAddress(address: IpAddress): void {
-    const index = this.#linkNamed(dummyInterfaceName)?.index;
+    const index = this.#linkNamed(defaultInstance.dummyInterface)?.index;
     const added = { index: index ?? 0, address, prefixLength: hostPrefixLength(familyOf(address)) };
     if (index !== undefined && this.#find(added) === undefined) this.#add(added, otherPort);
   }
@@ -248,7 +248,7 @@ export class FakeRtnetlink {
   }
 
   #isOnDummy({ index }: Address): boolean {
-    return this.#links.get(index)?.name === dummyInterfaceName;
+    return this.#links.get(index)?.name === defaultInstance.dummyInterface;
   }
 
   #add(address: Address, portId: number): void {

@@ -1,8 +1,8 @@
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import { IpvsClient } from '../../../src/kernel/ipvs/client.js';
 import { NftablesClient } from '../../../src/kernel/nftables/client.js';
 import type { NftablesChange } from '../../../src/kernel/nftables/changes.js';
 import { RtnetlinkClient } from '../../../src/kernel/rtnetlink/client.js';
-import { dummyInterfaceName } from '../../../src/model/node.js';
 import type { AddressOperation, IpvsOperation } from '../../../src/model/operation.js';
 import type { Connection } from '../../../src/netlink/connection.js';
 import type { ProtocolName } from '../../../src/netlink/constants.js';
@@ -18,7 +18,7 @@ export class OtherProgram implements Disposable {
 
   constructor(connect: (protocol: ProtocolName) => Connection) {
     this.ipvs = IpvsClient.open(connect('generic'));
-    this.route = RtnetlinkClient.open(connect('route'));
+    this.route = RtnetlinkClient.open(defaultInstance, connect('route'));
     this.nftables = NftablesClient.open(connect('netfilter'));
   }
 
@@ -30,7 +30,9 @@ export class OtherProgram implements Disposable {
   async apply(...operations: readonly (IpvsOperation | AddressOperation)[]): Promise<void> {
     for (const operation of operations) {
       const [outcome] = isAboutAddress(operation)
-        ? await this.route.apply((await this.route.link(dummyInterfaceName))?.index ?? 0, [operation])
+        ? await this.route.apply((await this.route.link(defaultInstance.dummyInterface))?.index ?? 0, [
+            operation,
+          ])
         : await this.ipvs.apply([operation]);
       if (outcome?.status !== 'applied') throw new Error(JSON.stringify(outcome));
     }

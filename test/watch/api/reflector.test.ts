@@ -72,6 +72,28 @@ test('the server is asked as kube-proxy asks it', async () => {
   assert.equal(asked.get('nodes')?.['fieldSelector'], 'metadata.name=node-1');
 });
 
+test('with a serviceProxyName only the Services and EndpointSlices with it in their label are asked for', async () => {
+  await using server = await filledServer();
+  const labels = { 'service.kubernetes.io/service-proxy-name': 'trial' };
+  const metadata = { name: 'd', namespace: 'default', labels };
+  server.put({ ...sampleService('d'), metadata });
+  await using follower = follow(server, { ...unhurried, serviceProxyName: 'trial' });
+  await until('the labelled Service', () => follower.store.service(key('d')) !== undefined);
+  assert.deepEqual([...follower.store.serviceKeys()], ['default/d']);
+  const asked = (resource: string) =>
+    server.requests.find((request) => request.resource === resource)?.query.get('labelSelector');
+  assert.equal(asked('services'), 'service.kubernetes.io/service-proxy-name=trial');
+  assert.equal(
+    asked('endpointslices'),
+    'service.kubernetes.io/service-proxy-name=trial,!service.kubernetes.io/headless',
+  );
+  server.put({
+    ...sampleService('d'),
+    metadata: { ...metadata, labels: { [Object.keys(labels)[0] ?? '']: 'other' } },
+  });
+  await until('it left', () => follower.store.service(key('d')) === undefined);
+});
+
 test('a change that leaves what we use as it was makes nothing dirty', async () => {
   await using server = await filledServer();
   await using follower = follow(server);

@@ -37,6 +37,19 @@ const hidden: readonly [row: string, spec: Fields, other?: Fields][] = [
 for (const [row, spec, other] of hidden)
   test(`not served: ${row}`, () => assert.equal(service(spec, other).value, undefined));
 
+test('an instance with a name reads the Services and EndpointSlices with this name, and only them', () => {
+  const label = 'service.kubernetes.io/service-proxy-name';
+  const object = (labels: Fields) => ({ ...sampleService('web'), ...labelled(labels) });
+  assert.ok(toService(object({ [label]: 'trial' }), 'trial').value);
+  for (const labels of [{}, { [label]: 'other' }, { [label]: '' }])
+    assert.equal(toService(object(labels), 'trial').value, undefined);
+  const ofWeb = { 'kubernetes.io/service-name': 'web' };
+  const sliceWith = (labels: Fields) => ({ ...sampleSlice('web', []), ...labelled({ ...ofWeb, ...labels }) });
+  assert.ok(toEndpointSlice(sliceWith({ [label]: 'trial' }), 'trial').value);
+  for (const labels of [{}, { [label]: 'other' }])
+    assert.equal(toEndpointSlice(sliceWith(labels), 'trial').value, undefined);
+});
+
 const readings: readonly [row: string, spec: Fields, other: Fields, expected: Partial<Service>][] = [
   [
     '20: ipFamilies order clusterIPs',

@@ -213,23 +213,26 @@ const targetAddresses = ({ service, served }: ReportFacts): readonly IpAddress[]
 };
 
 /** Such as `kube-ipvs0 has 10.96.0.1`. */
-const boundText = (expected: readonly IpAddress[], vips: KernelFacts['vips']): string => {
+const boundText = (
+  expected: readonly IpAddress[],
+  { vips, dummyInterface }: Pick<KernelFacts, 'vips' | 'dummyInterface'>,
+): string => {
   const what = expected.length === 1 ? expected[0] : `all ${expected.length} addresses`;
   const hasBinding = (binding: VipBinding): boolean =>
     expected.every((address) => vips.get(address)?.includes(binding));
-  if (hasBinding('address')) return `kube-ipvs0 has ${what}`;
+  if (hasBinding('address')) return `${dummyInterface} has ${what}`;
   const routes = expected.length === 1 ? 'a route' : 'routes';
   return hasBinding('route')
     ? `the table local has ${routes} to ${what}`
-    : `kube-ipvs0 and the table local have ${what}`;
+    : `${dummyInterface} and the table local have ${what}`;
 };
 
 const addresses = (facts: ReportFacts): readonly CheckLine[] =>
-  ifReadable(facts, ({ vips }) => {
+  ifReadable(facts, ({ vips, dummyInterface }) => {
     const expected = targetAddresses(facts);
     if (expected.length === 0) return [];
     const missing = expected.filter((address) => !vips.has(address));
-    if (missing.length === 0) return [ok(boundText(expected, vips))];
+    if (missing.length === 0) return [ok(boundText(expected, { vips, dummyInterface }))];
     return missing.map((address) => {
       const reason = refusalOf(facts.service, address);
       const isOurs = facts.served.some(
@@ -237,7 +240,7 @@ const addresses = (facts: ReportFacts): readonly CheckLine[] =>
       );
       return isOurs
         ? fail(
-            `${address} is not bound, neither on kube-ipvs0 nor as a local route: packets to it never reach IPVS${reason === undefined ? '' : `; the kernel refused it: ${reason}`}`,
+            `${address} is not bound, neither on ${dummyInterface} nor as a local route: packets to it never reach IPVS${reason === undefined ? '' : `; the kernel refused it: ${reason}`}`,
             selfRepair,
           )
         : note(`${address} is not bound: other programs serve all its virtual servers`);

@@ -15,8 +15,8 @@ const expressions: readonly Expression[] = [
   { kind: 'verdict', verdict: 'accept' },
 ];
 
-/** The comment marks the rule as ours. */
-const acceptRule: Rule = { expressions, comment: 'kube-ipvs: answers of pods' };
+/** The comment marks the rule as that of the instance with this table. */
+const acceptRule = (table: string): Rule => ({ expressions, comment: `${table}: answers of pods` });
 
 /** Undefined where the change was made, or failed with an errno that says that it was made before; otherwise the reason. */
 const make = async (
@@ -34,17 +34,22 @@ const make = async (
 /** Inserts a rule that accepts established and related connections as the first one of the chain. Undefined where that succeeded; otherwise the reason. */
 export const insertAcceptRule = (
   chain: ChainId,
+  ownTable: string,
   open: OpenClient = openClient,
-): Promise<string | undefined> => make({ kind: 'insert-rule', chain, rule: acceptRule }, [], open);
+): Promise<string | undefined> => make({ kind: 'insert-rule', chain, rule: acceptRule(ownTable) }, [], open);
 
 /** As insertAcceptRule. A rule that does not exist, perhaps because its chain does not, counts as deleted. */
 export const deleteAcceptRule = (rule: RuleId, open: OpenClient = openClient): Promise<string | undefined> =>
   make({ kind: 'delete-rule', rule }, ['ENOENT'], open);
 
-/** The rules that insertAcceptRule made, in all tables. Rejects with NetlinkError. */
-export const acceptRules = async (open: OpenClient = openClient): Promise<readonly RuleId[]> => {
+/** The rules that insertAcceptRule made for the instance, in all tables. Rejects with NetlinkError. */
+export const acceptRules = async (
+  ownTable: string,
+  open: OpenClient = openClient,
+): Promise<readonly RuleId[]> => {
   using client = open();
+  const mark = acceptRule(ownTable).comment;
   return (await client.rules())
-    .filter(({ comment }) => comment === acceptRule.comment)
+    .filter(({ comment }) => comment === mark)
     .map(({ family, table, chain, handle }) => ({ family, table, chain, handle }));
 };
