@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Protocol } from '../../../src/base/protocol.js';
+import { defaultInstance } from '../../../src/model/instance-names.js';
 import { setElement, type KeyValue } from '../../../src/nftables/declarations.js';
 import { runHooks, type Packet } from '../../../src/nftables/rule-interpreter.js';
 import { tableText } from '../../../src/nftables/table-text.js';
@@ -10,6 +11,7 @@ import { ip } from '../../support/objects.js';
 const address = ip('203.0.113.1');
 const settings: PacketTableSettings = {
   family: 'IPv4',
+  table: defaultInstance.table,
   masqueradeAll: false,
   masqueradeMark: 0x4000,
   podTraffic: undefined,
