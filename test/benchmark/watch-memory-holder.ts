@@ -47,8 +47,11 @@ const report = async (): Promise<void> => {
   await source[Symbol.asyncDispose]();
 };
 
+/** Milliseconds. V8 gives back the pages that the start needed about half a minute after it. */
+const settle = 45_000;
+
 const wait = setInterval(() => {
-  if (syncedAt === 0 || performance.now() - syncedAt < 15_000) return;
+  if (syncedAt === 0 || performance.now() - syncedAt < settle) return;
   clearInterval(wait);
   void report();
 }, 100);
