@@ -16,14 +16,14 @@ const facts: Facts = {
   },
   programs: {
     value: [
-      { name: 'kube-proxy', pid: 812 },
-      { name: 'calico-node', pid: 2201 },
+      { name: 'kube-proxy', pid: 1234 },
+      { name: 'calico-node', pid: 1234 },
     ],
   },
   proxyMode: { value: 'iptables' },
   runningKubeProxy: {
     value: {
-      pid: 812,
+      pid: 1234,
       settings: { value: settingsOf('--cluster-cidr=10.244.0.0/16', '--nodeport-addresses=192.0.2.0/24') },
     },
   },
@@ -46,12 +46,12 @@ const steps = [
     text: 'set the label kube-ipvs.dev/service-proxy=kube-ipvs of Node node-1',
     seconds: 3.8,
   },
-  { step: 'serve', text: 'kube-ipvs (process 3310) has synced and serves alone', seconds: 9.2 },
+  { step: 'serve', text: 'kube-ipvs (process 1234) has synced and serves alone', seconds: 9.2 },
 ] as const;
 
 const counts = {
-  counts: [{ target: 'tcp://10.96.0.1:443', requests: 131, failed: 1, slowestMilliseconds: 3_004 }],
-  failures: ['2026-11-30T03:26:28.917Z tcp://10.96.0.1:443: no answer within 3 s'],
+  counts: [{ target: 'tcp://10.96.0.1:443', requests: 131, failed: 1, slowestMilliseconds: 20 }],
+  failures: ['2026-11-23T10:00:00Z tcp://10.96.0.1:443: no answer within 3 s'],
 };
 
 const ends = [
