@@ -1,3 +1,5 @@
+import { fnv1a } from '../base/fnv.js';
+
 /** The label of Services that another service proxy than the default one serves (KEP-2447). */
 export const serviceProxyNameLabel = 'service.kubernetes.io/service-proxy-name';
 
@@ -34,12 +36,7 @@ const tablePrefix = 'kube-ipvs-';
 /** What IFNAMSIZ (include/uapi/linux/if.h) leaves after the prefix. */
 const suffixLength = 5;
 
-/** FNV-1a of 32 bits. */
-const hashOf = (text: string): number => {
-  let hash = 0x811c9dc5;
-  for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
-  return hash;
-};
+const hashOf = (name: string): number => fnv1a(new TextEncoder().encode(name));
 
 const interfaceSuffix = (name: string): string =>
   name.length <= suffixLength

@@ -153,12 +153,26 @@ const addressLines = async ({ route }: OtherProgram): Promise<unknown> =>
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`)
     .toSorted();
 
+type OperationOf = (address: string) => AddressOperation;
+
 const operationsOf = (binding: VipBinding) =>
   (['bind-address', 'unbind-address'] as const).map((kind) => (address: string) => ({
     kind,
     address: ip(address),
     binding,
-  })) as [(address: string) => AddressOperation, (address: string) => AddressOperation];
+  })) as [OperationOf, OperationOf];
+
+/** Operations that are new, repeated, without an effect, and undone. */
+const bindings = (bind: OperationOf, unbind: OperationOf): readonly AddressOperation[] => [
+  bind('10.96.0.1'),
+  bind('10.96.0.1'),
+  bind('fd00::1'),
+  bind('fd00::1'),
+  unbind('10.96.0.2'),
+  unbind('fd00::2'),
+  bind('10.96.0.3'),
+  unbind('10.96.0.3'),
+];
 
 sameOnBoth('links and addresses', async function* (kernel) {
   const { route } = kernel;
@@ -168,18 +182,7 @@ sameOnBoth('links and addresses', async function* (kernel) {
   const { index = 0, ...dummy } = (await route.link(defaultInstance.dummyInterface)) ?? {};
   yield dummy;
   const [bind, unbind] = operationsOf('address');
-  yield (
-    await route.apply(index, [
-      bind('10.96.0.1'),
-      bind('10.96.0.1'),
-      bind('fd00::1'),
-      bind('fd00::1'),
-      unbind('10.96.0.2'),
-      unbind('fd00::2'),
-      bind('10.96.0.3'),
-      unbind('10.96.0.3'),
-    ])
-  ).map(summary);
+  yield (await route.apply(index, bindings(bind, unbind))).map(summary);
   yield (await route.apply(9_999, [bind('10.96.0.1'), unbind('10.96.0.1'), bind('fd00::1')])).map(summary);
   yield await addressLines(kernel);
   yield summary(await route.deleteLink(index));
@@ -198,18 +201,7 @@ sameOnBoth('local routes', async function* (kernel) {
     await addressLines(kernel),
     await route.foreignLocalRoutes(),
   ];
-  yield (
-    await route.apply(index, [
-      bind('10.96.0.1'),
-      bind('10.96.0.1'),
-      bind('fd00::1'),
-      bind('fd00::1'),
-      unbind('10.96.0.2'),
-      unbind('fd00::2'),
-      bind('10.96.0.3'),
-      unbind('10.96.0.3'),
-    ])
-  ).map(summary);
+  yield (await route.apply(index, bindings(bind, unbind))).map(summary);
   yield await held();
   // Each binding stands beside the other, and goes without it.
   yield (

@@ -83,9 +83,9 @@ const readMatching = async (
     const servers = (await client.virtualServers()).filter(({ identity, key }) => matches(identity, key));
     if (!realServers) return servers.map((server) => ({ server, realServers: new Map() }));
     const virtualServers: ObservedVirtualServer[] = [];
-    const yielder = new Yielder(maximumBlockMilliseconds);
-    for (const [index, server] of servers.entries()) {
-      if (index % serversPerClockCheck === 0) await yielder.yieldIfDue();
+    const yielder = new Yielder(maximumBlockMilliseconds, serversPerClockCheck);
+    for (const server of servers) {
+      await yielder.yieldIfDue();
       const entry = await readRealServers(client, server);
       if (entry !== undefined) virtualServers.push(entry);
     }

@@ -75,12 +75,11 @@ export class DesiredStateUpdater {
 
   /** The same, yielding to the event loop; later changes are for the next call. */
   async updateIncrementally(): Promise<DirtyKeys> {
-    const yielder = new Yielder(maximumBlockingMilliseconds);
+    const yielder = new Yielder(maximumBlockingMilliseconds, servicesPerClockCheck);
     const steps = this.#update();
-    for (let rendered = 0; ; rendered += 1) {
-      const step = steps.next();
+    for (let step = steps.next(); ; step = steps.next()) {
       if (step.done === true) return step.value;
-      if (rendered % servicesPerClockCheck === 0) await yielder.yieldIfDue();
+      await yielder.yieldIfDue();
     }
   }
 

@@ -8,6 +8,7 @@ import {
 import { request as httpsRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { BaseError } from '../../base/errors.js';
+import { isRecord } from '../../base/records.js';
 import type { RequestCredentials } from '../../watch/api/api-client.js';
 
 /** For a whole response. */
@@ -70,9 +71,6 @@ export const sendRequest = async (
     throw isTimeout ? new BaseError(`no response within ${timeoutMilliseconds / 1000} s`) : error;
   }
 };
-
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export const fieldsOf = (json: string): Readonly<Record<string, unknown>> => {
   const value: unknown = JSON.parse(json);

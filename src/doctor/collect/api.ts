@@ -1,20 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { messageOf } from '../../base/errors.js';
 import { parseIp } from '../../base/ip.js';
+import { isRecord } from '../../base/records.js';
 import type { Service } from '../../model/service.js';
 import type { CredentialSource, RequestCredentials } from '../../watch/api/api-client.js';
 import { serviceSelector } from '../../watch/api/selectors.js';
 import { toService } from '../../watch/objects/parse-objects.js';
 import type { ApiFacts, Facts, Permission, UnreachableApi } from '../facts.js';
 import { advise } from '../remedy.js';
-import {
-  bodyOf,
-  fieldsOf,
-  isRecord,
-  sendRequest,
-  type ApiResponse,
-  type SendRequest,
-} from './api-request.js';
+import { bodyOf, fieldsOf, sendRequest, type ApiResponse, type SendRequest } from './api-request.js';
 import { collectFact } from './collect-fact.js';
 import { installedKubeProxy, kubeProxyObjects } from './kube-proxy.js';
 

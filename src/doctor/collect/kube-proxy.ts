@@ -1,6 +1,7 @@
 import { parseYaml } from '../../base/yaml.js';
+import { isRecord } from '../../base/records.js';
 import type { InstalledKubeProxy } from '../facts.js';
-import { bodyOf, isRecord, type SendRequest } from './api-request.js';
+import { bodyOf, type SendRequest } from './api-request.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,6 @@
 import { InputError, messageOf } from '../../base/errors.js';
 import { parseYaml, type DocumentPath, type YamlDocument } from '../../base/yaml.js';
+import { isRecord } from '../../base/records.js';
 import type { EndpointSlice, EndpointSliceKey } from '../../model/endpoint.js';
 import type { Node } from '../../model/node.js';
 import type { Service, ServiceKey } from '../../model/service.js';
@@ -66,9 +67,6 @@ const locationOf = (
   { document, documentNumber, path }: LocatedObject,
   field: DocumentPath = [],
 ): string => `${file}:${document.line([...path, ...field])}: document ${documentNumber}`;
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The items of a v1 List, or of a ServiceList and the like, whose items may omit their kind; any other object itself. */
 const unfold = (found: LocatedObject): readonly LocatedObject[] => {

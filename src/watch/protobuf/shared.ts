@@ -1,3 +1,4 @@
+import { fnv1a } from '../../base/fnv.js';
 import type { FieldType, MessageReader } from './message.js';
 
 /** How many values a shared type keeps; a power of two. */
@@ -11,12 +12,10 @@ interface KnownValue<Value> {
   readonly value: Value;
 }
 
-/** FNV-1a. Source: draft-eastlake-fnv. */
-const hash = (bytes: Buffer, start: number, end: number): number => {
-  let result = 0x811c9dc5;
-  for (let index = start; index < end; index += 1)
-    result = Math.imul(result ^ (bytes[index] ?? 0), 0x01000193);
-  return result ^ (result >>> 15);
+/** Where a value is kept: the high bits of the hash count too. */
+const slotOf = (bytes: Buffer, start: number, end: number): number => {
+  const hash = fnv1a(bytes, start, end);
+  return (hash ^ (hash >>> 15)) & (capacity - 1);
 };
 
 const isEqual = (known: Buffer, bytes: Buffer, start: number): boolean => {
@@ -36,7 +35,7 @@ export const shared = <Value>(type: FieldType<Value>): FieldType<Value> => {
     const end = reader.valueEnd();
     const start = reader.pos;
     const length = end - start;
-    const slot = hash(reader.buffer, start, end) & (capacity - 1);
+    const slot = slotOf(reader.buffer, start, end);
     const found = length > longestShared ? undefined : known[slot];
     if (found?.bytes.length === length && isEqual(found.bytes, reader.buffer, start)) {
       reader.pos = end;
