@@ -11,8 +11,10 @@ import { removeKubeIpvs } from '../cleanup/cleanup.js';
 import { removeKubeProxy } from '../cleanup/kube-proxy-cleanup.js';
 import { failureReason, ifSupported, RemovalReport, type Removal } from '../cleanup/removal.js';
 import { openKernelClients, type KernelClients } from '../kernel/kernel-clients.js';
+import { bypassChains } from '../../plan/packet-rules/packet-table.js';
 import type { MigrationNode, RemovalOutcome } from './migration.js';
 import type { NodeState } from './node-state.js';
+import { StepFailedError } from './wait-for.js';
 
 /** A migration is about the instance that takes the place of kube-proxy. */
 const { table: tableName } = defaultInstance;
@@ -83,18 +85,19 @@ const packetRules = async (clients: KernelClients): Promise<readonly Removal[]> 
   })),
 ];
 
-/** They keep packets to VIPs from the DNAT rules of kube-proxy. */
-const bypassChains = ['bypass-hostport', 'bypass-hostport-output'] as const;
-
 const releaseConnections = async (): Promise<void> => {
   using clients = await openKernelClients(defaultInstance);
-  for (const family of await ownTables(clients))
-    await clients.nftables?.transaction(
-      bypassChains.map((chain) => ({
+  for (const family of await ownTables(clients)) {
+    const outcome = await clients.nftables?.transaction(
+      Object.values(bypassChains).map((chain) => ({
         kind: 'flush-chain',
         chain: { family: family === 'IPv4' ? 'ip' : 'ip6', table: tableName, chain },
       })),
     );
+    const reason = failureReason(outcome, []);
+    if (reason !== undefined)
+      throw new StepFailedError(`the packet rules of kube-ipvs still take new connections: ${reason}`);
+  }
 };
 
 const activeConnections = async (): Promise<number> => {

@@ -270,6 +270,12 @@ const restrictedChains = (family: Family): readonly Chain[] => [
 ];
 
 /**
+ * The chains that keep the DNAT rules of other programs from packets to VIPs. Without their rules, new connections go to those
+ * programs, such as kube-proxy in mode iptables.
+ */
+export const bypassChains = { prerouting: 'prerouting', output: 'bypass-hostport-output' } as const;
+
+/**
  * The rules of one family, limited to features of Linux 4.18. Chains of type nat see only the first packet of
  * a connection; other chains cost something for each packet. `prerouting` and `output` check requests before
  * IPVS, which has priority 98 and -98 there (include/linux/netfilter_ipv4.h, NF_IP_PRI_NAT_SRC - 2 and
@@ -287,7 +293,7 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
     chains: [
       ...jumpTargets(settings),
       baseChain(
-        'prerouting',
+        bypassChains.prerouting,
         'nat',
         'prerouting',
         -105,
@@ -296,7 +302,7 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
       ),
       baseChain('output', 'nat', 'output', -105, ...sentClassRules(settings), ...otherPortRules(family)),
       baseChain(
-        'bypass-hostport-output',
+        bypassChains.output,
         'nat',
         'output',
         -104,
