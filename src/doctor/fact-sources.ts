@@ -112,8 +112,10 @@ const requestedSchedulers = (
   services: readonly Service[],
 ): ReadonlyMap<string, string> => {
   const requesters = new Map([[settings.scheduler, 'the configuration']]);
-  for (const { key, scheduler } of services)
+  for (const { key, annotations } of services) {
+    const { scheduler } = annotations;
     if (scheduler !== undefined && !requesters.has(scheduler)) requesters.set(scheduler, `Service ${key}`);
+  }
   return requesters;
 };
 

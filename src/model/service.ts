@@ -1,6 +1,7 @@
 import type { Brand } from '../base/brand.js';
 import type { Cidr, Family, IpAddress } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
+import type { ServiceAnnotations } from './service-annotations.js';
 
 /** `namespace/name` of a Service. */
 export type ServiceKey = Brand<string, 'ServiceKey'>;
@@ -40,10 +41,7 @@ export interface Service {
   readonly loadBalancerIps: readonly IpAddress[];
   readonly loadBalancerSourceRanges: readonly Cidr[];
   readonly healthCheckNodePort: number | undefined;
-  /** From the annotation `ipvs.kube-ipvs.dev/scheduler`, unchecked; undefined: the configured one. */
-  readonly scheduler: string | undefined;
-  /** From the annotation `ipvs.kube-ipvs.dev/drain-deadline`, unchecked; undefined: the configured ones. */
-  readonly drainDeadline: string | undefined;
+  readonly annotations: ServiceAnnotations;
   /** From the annotation `ipvs.kube-ipvs.dev/take-over-foreign`: kube-ipvs takes over virtual servers that another program made for it. */
   readonly takesOverForeign: boolean;
 }

@@ -61,16 +61,16 @@ const aService: fc.Arbitrary<Service> = fc
     loadBalancerIps: fc.subarray(externalIps, { maxLength: 1 }),
     scheduler: fc.constantFrom(undefined, undefined, 'mh', 'sh'),
   })
-  .map(({ v4, v6, ...rest }) => ({
+  .map(({ v4, v6, scheduler, ...rest }) => ({
     ...rest,
     key: serviceKey('default', rest.name),
     namespace: 'default',
     uid: undefined,
+    annotations: scheduler === undefined ? {} : { scheduler },
     takesOverForeign: false,
     clusterIps: { ...(v4 === undefined ? {} : { IPv4: v4 }), ...(v6 === undefined ? {} : { IPv6: v6 }) },
     loadBalancerSourceRanges: [],
     healthCheckNodePort: undefined,
-    drainDeadline: undefined,
   }));
 
 const endpointOf = (addresses: readonly IpAddress[]): fc.Arbitrary<Endpoint> =>

@@ -72,7 +72,7 @@ const serviceResponse = (service: Service): ServiceResponse => ({
   internalTrafficPolicy: service.internalTrafficPolicy,
   externalTrafficPolicy: service.externalTrafficPolicy,
   ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
-  ...(service.scheduler === undefined ? {} : { scheduler: service.scheduler }),
+  ...(service.annotations.scheduler === undefined ? {} : { scheduler: service.annotations.scheduler }),
   ...(service.healthCheckNodePort === undefined ? {} : { healthCheckNodePort: service.healthCheckNodePort }),
 });
 

@@ -3,6 +3,7 @@ import { familyOf, isHostAddress } from '../../base/ip.js';
 import { quote } from '../../base/text.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint.js';
 import type { Protocol } from '../../base/protocol.js';
+import { annotationField } from '../../model/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { Problem } from './fragment.js';
 
@@ -34,23 +35,24 @@ const maximumAffinitySeconds = 86_400;
 const defaultAffinitySeconds = 10_800;
 
 const checkScheduler = (service: Service, configured: string, report: ReportProblem): string => {
-  if (service.scheduler === undefined || schedulerName.test(service.scheduler))
-    return service.scheduler ?? configured;
+  const { scheduler } = service.annotations;
+  if (scheduler === undefined || schedulerName.test(scheduler)) return scheduler ?? configured;
   report(
     'InvalidScheduler',
-    'metadata.annotations[ipvs.kube-ipvs.dev/scheduler]',
-    `${quote(service.scheduler)} is not a valid scheduler name; ${configured} is used instead`,
+    annotationField('scheduler'),
+    `${quote(scheduler)} is not a valid scheduler name; ${configured} is used instead`,
   );
   return configured;
 };
 
-const checkDrainDeadline = ({ drainDeadline }: Service, report: ReportProblem): number | undefined => {
+const checkDrainDeadline = ({ annotations }: Service, report: ReportProblem): number | undefined => {
+  const drainDeadline = annotations['drain-deadline'];
   if (drainDeadline === undefined) return undefined;
   const milliseconds = parseDuration(drainDeadline.trim());
   if (milliseconds !== undefined && milliseconds >= 0) return milliseconds;
   report(
     'InvalidDrainDeadline',
-    'metadata.annotations[ipvs.kube-ipvs.dev/drain-deadline]',
+    annotationField('drain-deadline'),
     `${quote(drainDeadline)} is not a valid duration (such as 90s or 1h30m); the configured deadline is used instead`,
   );
   return undefined;

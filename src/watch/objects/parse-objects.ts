@@ -15,6 +15,7 @@ import { type Protocol } from '../../base/protocol.js';
 import { isOfInstance } from '../../model/instance-names.js';
 import { serviceKey, type Service, type ServiceKey, type ServicePort } from '../../model/service.js';
 import { Interner } from './interner.js';
+import { serviceAnnotationsOf, takesOverForeignOf } from './parse-annotations.js';
 import {
   readEndpointSlice,
   readNode,
@@ -145,15 +146,6 @@ const healthCheckNodePortOf = (spec: ServiceShape['spec'], report: Report): numb
   return spec.healthCheckNodePort || undefined;
 };
 
-const takesOverForeignOf = (metadata: ServiceShape['metadata'], report: Report): boolean => {
-  const value = metadata.annotations?.['ipvs.kube-ipvs.dev/take-over-foreign'] ?? 'false';
-  if (value !== 'true' && value !== 'false')
-    report(
-      `metadata.annotations[ipvs.kube-ipvs.dev/take-over-foreign]: ${JSON.stringify(value)} is neither "true" nor "false"`,
-    );
-  return value === 'true';
-};
-
 /** Objects without a creation time count as the oldest. */
 const createdAtOf = (metadata: ServiceShape['metadata']): number =>
   Date.parse(metadata.creationTimestamp ?? '') || 0;
@@ -200,8 +192,7 @@ export const toService = (object: unknown, serviceProxyName = ''): Parsed<Servic
     loadBalancerIps: loadBalancerIpsOf(shape.status, report),
     loadBalancerSourceRanges: sourceRangesOf(spec, report),
     healthCheckNodePort: healthCheckNodePortOf(spec, report),
-    scheduler: metadata.annotations?.['ipvs.kube-ipvs.dev/scheduler'] ?? undefined,
-    drainDeadline: metadata.annotations?.['ipvs.kube-ipvs.dev/drain-deadline'] ?? undefined,
+    annotations: serviceAnnotationsOf(metadata),
     takesOverForeign: takesOverForeignOf(metadata, report),
   };
   return { key, value, problems };

@@ -1,6 +1,11 @@
 import * as z from 'zod';
 import { InputError } from '../../base/errors.js';
 import { shorten } from '../../base/text.js';
+import {
+  annotationKey,
+  serviceAnnotationNames,
+  type ServiceAnnotationName,
+} from '../../model/service-annotations.js';
 
 // The shapes contain only the fields that we use; all others are dropped here. Go writes an absent list as null.
 
@@ -18,9 +23,12 @@ const labelsShape = z.object({
   'topology.kubernetes.io/zone': text,
 });
 
+const serviceAnnotations = Object.fromEntries(
+  serviceAnnotationNames.map((name) => [annotationKey(name), text]),
+) as Record<`ipvs.kube-ipvs.dev/${ServiceAnnotationName}`, typeof text>;
+
 const annotationsShape = z.object({
-  'ipvs.kube-ipvs.dev/scheduler': text,
-  'ipvs.kube-ipvs.dev/drain-deadline': text,
+  ...serviceAnnotations,
   'ipvs.kube-ipvs.dev/take-over-foreign': text,
   'endpoints.kubernetes.io/last-change-trigger-time': text,
 });

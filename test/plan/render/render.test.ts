@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Service } from '../../../src/model/service.js';
+import type { ServiceAnnotations } from '../../../src/model/service-annotations.js';
 import { render, renderContext } from '../../../src/plan/render/render.js';
 import { ip, nodeFacts, ready, service, settings, slice } from '../../support/objects.js';
 
@@ -54,13 +55,13 @@ const rows: readonly {
     keys: ['TCP 10.96.0.1:80'],
   },
   {
-    service: odd({ scheduler: 'no such; thing' }),
+    service: odd({ annotations: { scheduler: 'no such; thing' } }),
     reason: 'InvalidScheduler',
     message: /metadata\.annotations.*rr is used/,
     keys: ['TCP 10.96.0.1:80'],
   },
   ...['soon', '10', '-1s', ''].map((drainDeadline) => ({
-    service: odd({ drainDeadline }),
+    service: odd({ annotations: { 'drain-deadline': drainDeadline } }),
     reason: 'InvalidDrainDeadline',
     message: new RegExp(`drain-deadline\\]: "${drainDeadline}" is not a valid duration`),
     keys: ['TCP 10.96.0.1:80'],
@@ -143,19 +144,19 @@ test('an address that is both an external and an ingress address is not a proble
 });
 
 test("a Service's own scheduler overrides the configured one", () => {
-  const [table] = render(odd({ scheduler: 'mh' }), [], context).virtualServers.values();
+  const [table] = render(odd({ annotations: { scheduler: 'mh' } }), [], context).virtualServers.values();
   assert.equal(table?.server.scheduler, 'mh');
   assert.deepEqual(table.server.flags, ['mh-port']);
 });
 
 test('a Service sets the drain deadline of its endpoints for every protocol', () => {
-  const drains = (drainDeadline: string | undefined) =>
-    [...render(odd({ drainDeadline }), [], context).virtualServers.values()].map(
+  const drains = (annotations: ServiceAnnotations) =>
+    [...render(odd({ annotations }), [], context).virtualServers.values()].map(
       ({ drainMilliseconds }) => drainMilliseconds,
     );
-  assert.deepEqual(drains('1m30s'), [90_000]);
-  assert.deepEqual(drains('0s'), [0]);
-  assert.deepEqual(drains(undefined), [undefined]);
+  assert.deepEqual(drains({ 'drain-deadline': '1m30s' }), [90_000]);
+  assert.deepEqual(drains({ 'drain-deadline': '0s' }), [0]);
+  assert.deepEqual(drains({}), [undefined]);
 });
 
 test('affinity applies to each client address, in both families', () => {

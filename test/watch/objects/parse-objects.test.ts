@@ -223,19 +223,19 @@ const readings: readonly [row: string, spec: Fields, other: Fields, expected: Pa
     'the annotation chooses the scheduler',
     {},
     { metadata: { name: 'web', annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'sh' } } },
-    { scheduler: 'sh' },
+    { annotations: { scheduler: 'sh' } },
   ],
   [
     'an invalid scheduler stays for the check that reports it',
     {},
     { metadata: { name: 'web', annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'round robin' } } },
-    { scheduler: 'round robin' },
+    { annotations: { scheduler: 'round robin' } },
   ],
   [
     'the annotation says how long endpoints drain',
     {},
     { metadata: { name: 'web', annotations: { 'ipvs.kube-ipvs.dev/drain-deadline': '90s' } } },
-    { drainDeadline: '90s' },
+    { annotations: { 'drain-deadline': '90s' } },
   ],
 ];
 
