@@ -7,6 +7,7 @@ import { formatColumns } from '../../src/cli/output/columns.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
 import type { IpvsOperation } from '../../src/model/operation.js';
 import { real, virtual } from '../support/observed-entries.js';
+import type { DumpTime, DumpTimes } from './dump-report.js';
 
 const [runs = 3, services = 10_000, endpoints = 3] = process.argv.slice(2, 5).map(Number);
 const program = fileURLToPath(new URL('../../../dist/kube-ipvs.js', import.meta.url));
@@ -60,13 +61,17 @@ for (let run = 1; run <= runs; run += 1) {
 }
 const medianOf = (name: string): number =>
   times.get(name)?.toSorted((a, b) => a - b)[Math.floor((runs - 1) / 2)] ?? Number.NaN;
-const result = Object.keys(measured).map((name) => ({
-  name,
-  milliseconds: Math.round(medianOf(name)),
-  ratio: Number((medianOf(name) / medianOf('ipvsadm -Sn')).toFixed(2)),
-}));
+const result = Object.keys(measured).map(
+  (name): DumpTime => ({
+    name,
+    milliseconds: Math.round(medianOf(name)),
+    ratio: Number((medianOf(name) / medianOf('ipvsadm -Sn')).toFixed(2)),
+  }),
+);
 if (process.argv[5] === 'json')
-  process.stdout.write(`${JSON.stringify({ kernel: release(), services, endpoints, runs, result })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ kernel: release(), services, endpoints, runs, result } satisfies DumpTimes)}\n`,
+  );
 else
   process.stdout.write(
     formatColumns(
