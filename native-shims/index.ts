@@ -1,7 +1,7 @@
 import { loadBinary } from './load-binary.js';
 
 /**
- * Netlink sockets by file descriptor (native-shims/netlink-socket.c). No function blocks. Where a system call fails, an Error
+ * Netlink sockets by file descriptor, and what else Node.js lacks (native-shims/native-shims.c). No function blocks. Where a system call fails, an Error
  * with `errno` (a positive number) is thrown.
  */
 export interface NativeShims {
@@ -30,6 +30,8 @@ export interface NativeShims {
    */
   receive(descriptor: number, buffer: Uint8Array): number;
   close(descriptor: number): void;
+  /** Gives free memory of the C library back to the kernel: buffers of connections and lists, arenas of V8's threads. */
+  trimHeap(): void;
 }
 
 let loaded: NativeShims | undefined;

@@ -1,5 +1,5 @@
 /*
- * The functions of Node-API (version 8, Node 18 and later; https://nodejs.org/api/n-api.html) that netlink-socket.c
+ * The functions of Node-API (version 8, Node 18 and later; https://nodejs.org/api/n-api.html) that native-shims.c
  * calls, declared here so that a C compiler alone builds it: Node's own headers are not on every machine. Node-API is
  * ABI-stable, so one binary serves every later Node.
  */

@@ -1,4 +1,4 @@
-// Builds the native modules of dist/: native-shims.node, with this machine's C compiler from native-shims/netlink-socket.c, and
+// Builds the native modules of dist/: native-shims.node, with this machine's C compiler from native-shims/native-shims.c, and
 // netlink.node, which the npm package `netlink` has for x64 and arm64. It needs no headers of Node.js (native-shims/node-api.h has the
 // declarations) and no download. It does nothing if a binary is newer than its sources, unless --force is given.
 //   --arch arm64        (or x64) to dist/ARCH/, for that architecture, with Debian's cross compiler if necessary
@@ -83,7 +83,7 @@ const cCompiler = () => {
 
 const buildShims = () => {
   const path = `${folder}/native-shims.node`;
-  const source = join(root, 'native-shims/netlink-socket.c');
+  const source = join(root, 'native-shims/native-shims.c');
   const sources = [source, join(root, 'native-shims/node-api.h'), fileURLToPath(import.meta.url)];
   if (isCurrent(join(root, path), sources)) return;
   compile(cCompiler(), path, ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', source]);

@@ -77,6 +77,7 @@ const exceptions: Readonly<Record<string, readonly string[]>> = {
   'src/cli/start-daemon.ts': ['src/daemon/main.ts'],
   'src/cli/diff/diff.ts': ['src/compare/compare-with-daemon.ts', 'src/compare/compare-with-objects.ts'],
   'src/cli/migrate/node-label.ts': ['src/watch/api/api-client.ts', 'src/watch/api/credentials.ts'],
+  'src/daemon/memory.ts': ['native-shims/index.ts'],
   'src/doctor/checks/settings.ts': ['src/daemon/kernel/kernel-settings.ts'],
 };
 

@@ -31,7 +31,7 @@ const shipped = [
   'CHANGELOG.md',
   'dist/kube-ipvs.js',
   'dist/THIRD-PARTY-NOTICES.txt',
-  'native-shims/netlink-socket.c',
+  'native-shims/native-shims.c',
   'native-shims/node-api.h',
   'scripts/build-native.mjs',
 ];

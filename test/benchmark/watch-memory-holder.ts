@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createLogger } from '../../src/base/log.js';
-import { limitSemiSpaceGrowth, omitMaglev, preferMemory } from '../../src/base/v8-memory.js';
+import { limitSemiSpaceGrowth, omitMaglev } from '../../src/base/v8-memory.js';
+import { releaseStartMemory } from '../../src/daemon/memory.js';
 import { apiSource } from '../../src/watch/api/api-source.js';
 import { ClusterStore } from '../../src/watch/store/cluster-store.js';
 import { loadCredentials } from '../../src/watch/api/credentials.js';
@@ -16,7 +17,7 @@ const store = new ClusterStore(() => {
   if (!store.synced || syncedAt !== 0) return;
   syncedAt = performance.now();
   // As the daemon does after its first full sync.
-  preferMemory();
+  releaseStartMemory();
 });
 const source = apiSource({
   credentials: loadCredentials({ master: process.argv[2] }),

@@ -128,7 +128,7 @@ const runScript = (folder: string, environment: Record<string, string> = {}) =>
 describe('building and loading', () => {
   const folder = mkdtempSync(join(tmpdir(), 'kube-ipvs-native-'));
   mkdirSync(join(folder, 'native-shims'));
-  for (const file of ['scripts/build-native.mjs', 'native-shims/netlink-socket.c', 'native-shims/node-api.h'])
+  for (const file of ['scripts/build-native.mjs', 'native-shims/native-shims.c', 'native-shims/node-api.h'])
     cpSync(join(root, file), join(folder, file));
   for (const file of ['index.js', 'load-binary.js'])
     cpSync(join(root, 'build/native-shims', file), join(folder, 'build/native-shims', file));

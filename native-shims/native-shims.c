@@ -1,7 +1,7 @@
 /*
- * Netlink sockets for Node: our own socket for commands (open, send, receive, close), socket options for sockets that the
- * npm package `netlink` opened, and queries that x_tables answers as an option of an IP socket. Every function is
- * synchronous and none blocks: the kernel executes a netlink request within sendto and has queued its replies when
+ * What Node lacks. Netlink sockets: our own socket for commands (open, send, receive, close), socket options for sockets that the
+ * npm package `netlink` opened, and queries that x_tables answers as an option of an IP socket. And the C library's free
+ * memory. Every function is synchronous and none blocks: the kernel executes a netlink request within sendto and has queued its replies when
  * sendto returns.
  *
  * Plain C and Node-API, so `cc -shared -fPIC` builds it (scripts/build-native.mjs). A system call that fails throws an
@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -192,6 +193,15 @@ static napi_value close_socket(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* Gives the pages of all arenas that hold no allocated block back to the kernel (malloc_trim(3), glibc alone has it). */
+static napi_value trim_heap(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return NULL;
+}
+
 __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   static const struct {
     const char *name;
@@ -202,6 +212,7 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
       {"dropped", dropped},          {"send", send_datagram},
       {"receive", receive_datagram}, {"close", close_socket},
       {"attachFilter", attach_filter}, {"querySocketOption", query_socket_option},
+      {"trimHeap", trim_heap},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;
