@@ -119,6 +119,32 @@ describe('native shims', () => {
   });
 });
 
+test('free memory of the C library goes back to the kernel', () => {
+  const program = `
+    import { readFileSync } from 'node:fs';
+    import { nativeShims } from ${JSON.stringify(new URL('../../native-shims/index.js', import.meta.url).href)};
+    const resident = () => Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[1]) * 4096;
+    const shims = nativeShims();
+    let buffers = Array.from({ length: 8_000 }, () => Buffer.allocUnsafeSlow(16_384).fill(1));
+    // A block at the end of the heap: without it, the C library gives the memory back by itself.
+    globalThis.last = buffers.at(-1);
+    buffers = undefined;
+    while (process.memoryUsage().arrayBuffers > 1e6) {
+      globalThis.gc();
+      await new Promise(setImmediate);
+    }
+    const before = resident();
+    shims.trimHeap();
+    console.log(before - resident());
+  `;
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--expose-gc', '--input-type=module', '--eval', program],
+    { encoding: 'utf8' },
+  );
+  assert.ok(Number(stdout) > 50e6, `${stdout} ${stderr}`);
+});
+
 const runScript = (folder: string, environment: Record<string, string> = {}) =>
   spawnSync(process.execPath, [join(folder, 'scripts/build-native.mjs')], {
     encoding: 'utf8',
