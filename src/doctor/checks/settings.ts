@@ -2,6 +2,7 @@ import { planKernelSettings } from '../../daemon/kernel/kernel-settings.js';
 import { familyOf } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
+import type { KernelParameterValue } from '../../kernel/sysctl.js';
 import { checksInGroup } from '../check.js';
 import type { Facts } from '../facts.js';
 import {
@@ -17,7 +18,7 @@ import {
 import { advise, loadModule, runOnNode, seeChecks, setKernelParameter } from '../remedy.js';
 
 /** For a setting that does not exist or cannot be read. */
-const unavailableSetting = (name: string, value: 'absent' | 'unreadable' | undefined): CheckResult =>
+const unavailableSetting = (name: string, value: KernelParameterValue | undefined): CheckResult =>
   value === 'unreadable'
     ? unknown(`${name} cannot be read`, runOnNode(`sysctl ${name}`))
     : unknown(
