@@ -12,15 +12,29 @@ const inNamespace = (namespace: string, ...args: readonly string[]): ChildProces
 
 export type PairedNode = 'node1' | 'node2';
 
+let nextPort = 20_000;
+
 /** A client with one connection; it sends a request for each `ask`. */
 export class LastingConnection implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  constructor(namespace: string, address: string, port: number) {
-    this.#child = inNamespace(namespace, script('flow-client'), 'tcp', address, String(port));
+  private constructor(
+    namespace: string,
+    address: string,
+    port: number,
+    readonly localPort: number,
+  ) {
+    const client = [script('flow-client'), 'tcp', address, String(port), String(localPort)];
+    this.#child = inNamespace(namespace, ...client);
     if (this.#child.stdout === null) throw new Error('no standard output');
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** Each connection has a port that no other one had. */
+  static open(namespace: string, address: string, port: number): LastingConnection {
+    nextPort += 1;
+    return new LastingConnection(namespace, address, port, nextPort);
   }
 
   /** Sends one more request; who answered, or the error that ended the connection. */
