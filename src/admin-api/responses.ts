@@ -114,6 +114,21 @@ export interface DeletedNodeResponse {
   readonly realServers: number;
 }
 
+/** The kernel's daemon of one role that synchronizes connections with other nodes. */
+export interface SyncDaemonResponse {
+  /** The `master` sends, the `backup` receives. */
+  readonly role: 'master' | 'backup';
+  /** `foreign`: another program runs it, and kube-ipvs leaves it alone. */
+  readonly status: 'running' | 'stopped' | 'foreign';
+  /** Of the daemon that runs. */
+  readonly interface?: string;
+  readonly group?: number;
+  readonly address?: string;
+  readonly port?: number;
+  /** Why the configured one does not run. */
+  readonly trouble?: string;
+}
+
 /** `GET /v1/status`: the status of the daemon. */
 export interface StatusResponse {
   readonly version: 1;
@@ -171,6 +186,8 @@ export interface StatusResponse {
   readonly drift: readonly DriftResponse[];
   /** By family: `IPv4`, `IPv6`. Families that this node does not serve are absent. */
   readonly packetRules: Readonly<Record<string, PacketRulesResponse>>;
+  /** Absent if `connectionSync` is not configured and no daemon runs. */
+  readonly connectionSync?: readonly SyncDaemonResponse[];
   /** The configured addresses of `health` and `metrics`; a port that is turned off is absent. */
   readonly ports: Readonly<Record<string, string>>;
 }

@@ -27,6 +27,10 @@ export interface KernelText {
 /** `absent`: the kernel has no such setting, or hides it from this network namespace. `unreadable`: it is no number, or reading it is not permitted. */
 export type KernelParameterValue = number | KernelText | 'absent' | 'unreadable';
 
+/** The command that sets it. */
+export const sysctlCommand = (name: string, value: number | string): string =>
+  `sysctl -w ${typeof value === 'string' && value.includes(' ') ? `"${name}=${value}"` : `${name}=${value}`}`;
+
 // Synchronous, because a thread of the pool may be in another network namespace.
 
 /** Reads a setting; never throws. */

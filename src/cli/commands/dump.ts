@@ -55,6 +55,9 @@ export const dumpCommand = defineCommand({
     rules: booleanOption(
       'show the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table',
     ),
+    syncDaemons: booleanOption(
+      'show the daemons of the kernel that synchronize connections with other nodes instead',
+    ),
     watch: booleanOption('show the table, then its changes; with -o json one object per line', {
       short: 'w',
     }),
@@ -101,6 +104,7 @@ export const dumpCommand = defineCommand({
       noHeaders,
       watch,
       connections,
+      syncDaemons,
       client,
       real,
       inState,
@@ -114,6 +118,11 @@ export const dumpCommand = defineCommand({
       rates: rate,
       titles: !noHeaders,
     };
+    if (syncDaemons) {
+      if (target !== undefined) throw new UsageError('--sync-daemons takes no target');
+      const { dumpSyncDaemons } = await import('../dump/dump-sync-daemons.js');
+      return dumpSyncDaemons(output);
+    }
     if (connections) {
       const { dumpConnections } = await import('../dump/dump-connections.js');
       return dumpConnections({ ...options, client, real, states: inState });

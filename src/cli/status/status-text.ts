@@ -1,5 +1,9 @@
 import { formatCount, printable } from '../../base/text.js';
-import type { RefusedOperationResponse, StatusResponse } from '../../admin-api/responses.js';
+import type {
+  RefusedOperationResponse,
+  StatusResponse,
+  SyncDaemonResponse,
+} from '../../admin-api/responses.js';
 import { formatColumns, type Cell } from '../output/columns.js';
 import { durationText } from '../admin/service-index.js';
 import type { Palette } from '../output/palette.js';
@@ -126,6 +130,18 @@ const lostNodeLines = ({ lostNodes }: StatusResponse): readonly StatusLine[] =>
         ),
       );
 
+const syncDaemonText = ({ role, status, interface: name, group, trouble }: SyncDaemonResponse): string => {
+  if (trouble !== undefined) return `${role} NOT running: ${trouble}`;
+  return `${role} ${status === 'foreign' ? 'of another program ' : ''}on ${name}, group ${group}`;
+};
+
+const syncDaemonLines = ({ connectionSync = [] }: StatusResponse): readonly StatusLine[] =>
+  connectionSync.map((daemon, index) => ({
+    title: index === 0 ? 'connection sync' : '',
+    text: syncDaemonText(daemon),
+    mark: daemon.trouble === undefined ? undefined : 'warning',
+  }));
+
 const driftText = ({ drift }: StatusResponse): string =>
   drift.length === 0
     ? 'none'
@@ -150,6 +166,7 @@ const linesOf = (status: StatusResponse): readonly StatusLine[] => [
     ),
   ),
   ...lostNodeLines(status),
+  ...syncDaemonLines(status),
   { title: 'drift', text: driftText(status) },
   {
     title: 'ports',

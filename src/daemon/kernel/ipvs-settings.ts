@@ -40,16 +40,13 @@ export const tuningSettings = (configured: Settings['kernelTuning']): readonly K
       ];
     });
 
-/** The number of threads of each daemon. */
-export const syncThreadsSetting = ipvs('sync_ports');
-
 /** By the field of `connectionSync` that sets them. */
 const synchronization = {
   threshold: ipvsText('sync_threshold'),
   refreshPeriod: ipvs('sync_refresh_period'),
   retries: ipvs('sync_retries'),
   affinityOnly: ipvs('sync_persist_mode'),
-  threads: syncThreadsSetting,
+  threads: ipvs('sync_ports'),
   queueLength: ipvs('sync_qlen_max'),
   socketBufferSize: ipvs('sync_sock_size'),
   backupOnly: ipvs('backup_only'),
@@ -83,8 +80,22 @@ export const synchronizationSettings = (configured: ConnectionSyncSettings): rea
   ];
 };
 
+/** The settings of `kernel`. */
+export const ipvsTuningSettings: readonly KernelParameter[] = Object.values(tuning).map(
+  ({ setting }) => setting,
+);
+
+export const isSynchronizationSetting = ({ name }: KernelParameter): boolean =>
+  Object.values(synchronization).some((setting) => setting.name === name);
+
+/** The module parameter of IPVS: the binary logarithm of the connection table's size; since Linux 7.1 of its largest size. */
+export const connectionTableBits: KernelParameter = {
+  name: 'ip_vs.conn_tab_bits',
+  file: '/sys/module/ip_vs/parameters/conn_tab_bits',
+};
+
 /** Every setting that `kernel` and `connectionSync` can change. */
 export const ipvsSettings: readonly KernelParameter[] = [
-  ...Object.values(tuning).map(({ setting }) => setting),
+  ...ipvsTuningSettings,
   ...Object.values(synchronization),
 ];

@@ -2,7 +2,12 @@ import type { ConntrackSettings, Settings } from '../../config/settings.js';
 import type { KernelSetting } from './kernel-setting.js';
 import { synchronizationSettings, tuningSettings } from './ipvs-settings.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
-import { sysctl, type KernelParameter, type KernelParameterValue } from '../../kernel/sysctl.js';
+import {
+  sysctl,
+  sysctlCommand,
+  type KernelParameter,
+  type KernelParameterValue,
+} from '../../kernel/sysctl.js';
 
 /** The facts of the machine that decide about settings. */
 export interface KernelFacts {
@@ -175,10 +180,6 @@ export const planKernelSettings = (
   }
   return { changes, absent, warnings: releaseWarnings(facts) };
 };
-
-/** The command that sets it. */
-export const sysctlCommand = (name: string, value: number | string): string =>
-  `sysctl -w ${typeof value === 'string' && value.includes(' ') ? `"${name}=${value}"` : `${name}=${value}`}`;
 
 /** Why a write was refused, and what to do. */
 export const refusalText = (change: KernelSettingChange, reason: string): string =>

@@ -1,4 +1,5 @@
 import { planKernelSettings } from '../../daemon/kernel/kernel-settings.js';
+import { ipvsSettings } from '../../daemon/kernel/ipvs-settings.js';
 import { familyOf } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
@@ -226,6 +227,7 @@ const separatelyChecked: readonly string[] = [
   'net.ipv4.ip_forward',
   'net.ipv4.conf.all.arp_ignore',
   'net.ipv4.conf.all.arp_announce',
+  ...ipvsSettings.map(({ name }) => name),
 ];
 
 /** What kube-ipvs changes at its start. */

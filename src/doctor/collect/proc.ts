@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
 import { basename } from 'node:path';
 import { BaseError } from '../../base/errors.js';
-import { ipvsSettings } from '../../daemon/kernel/ipvs-settings.js';
+import { connectionTableBits, ipvsSettings } from '../../daemon/kernel/ipvs-settings.js';
 import { readKernelParameter, sysctl, type KernelParameterValue } from '../../kernel/sysctl.js';
 import type { Ipvs, MemoryFacts, ProcessFacts, ProgramFact } from '../facts.js';
 import { runOnNode } from '../remedy.js';
@@ -29,7 +29,7 @@ const kernelSettingNames: readonly string[] = [
 /** Every kernel setting that a check reads. */
 export const readKernelSettings = (): ReadonlyMap<string, KernelParameterValue> =>
   new Map(
-    [...kernelSettingNames.map(sysctl), ...ipvsSettings].map((setting) => [
+    [...kernelSettingNames.map(sysctl), ...ipvsSettings, connectionTableBits].map((setting) => [
       setting.name,
       readKernelParameter(setting),
     ]),
