@@ -1,4 +1,5 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
+import type { DriftResponse, SyncDaemonResponse } from './kernel-responses.js';
 import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
 
 // docs/admin-api.md is generated from this file. Fields may be added within a version; none changes its meaning or is removed.
@@ -86,14 +87,6 @@ export interface RefusedOperationResponse {
   readonly nextTrySeconds?: number;
 }
 
-/** Objects of kube-ipvs that another program changed. */
-export interface DriftResponse {
-  /** Their kind: `address`, `virtual-server`, `packet-rule`; and what was wrong: `missing`, `differs`. */
-  readonly object: string;
-  readonly drift: string;
-  readonly count: number;
-}
-
 /** The packet rules of one family. */
 export interface PacketRulesResponse {
   readonly inForce: boolean;
@@ -112,21 +105,6 @@ export interface DeletedNodeResponse {
   readonly secondsAgo: number;
   /** Its draining real servers, which were deleted. */
   readonly realServers: number;
-}
-
-/** The kernel's daemon of one role that synchronizes connections with other nodes. */
-export interface SyncDaemonResponse {
-  /** The `master` sends, the `backup` receives. */
-  readonly role: 'master' | 'backup';
-  /** `foreign`: another program runs it, and kube-ipvs leaves it alone. */
-  readonly status: 'running' | 'stopped' | 'foreign';
-  /** Of the daemon that runs. */
-  readonly interface?: string;
-  readonly group?: number;
-  readonly address?: string;
-  readonly port?: number;
-  /** Why the configured one does not run. */
-  readonly trouble?: string;
 }
 
 /** `GET /v1/status`: the status of the daemon. */

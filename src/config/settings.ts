@@ -11,7 +11,7 @@ import {
   type ConfigDocument,
   type ConfigFile,
 } from './configuration-file.js';
-import { connectionSyncSettings, type ConnectionSyncSettings } from './connection-sync.js';
+import { connectionSyncSettings, type ConnectionSyncSettings } from './kube-ipvs/connection-sync.js';
 import { gateEnabled } from './feature-gates.js';
 import { flagIsSet, flagText, UsageError, type FlagValues } from './parse-flags.js';
 import { kernelSchedulers } from './known-values.js';

@@ -1,7 +1,7 @@
 import { cidrFamily, parseCidr, parseIp, type Cidr } from '../base/ip.js';
 import { formatDuration } from '../base/duration.js';
 import { serviceProxyNameRequirement } from '../model/instance-names.js';
-import { connectionSyncProblems } from './connection-sync.js';
+import { connectionSyncProblems } from './kube-ipvs/connection-sync.js';
 import { gateEnabled, lockedGateProblems } from './feature-gates.js';
 import type {
   KubeIpvsConfiguration,

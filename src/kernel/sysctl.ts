@@ -27,6 +27,12 @@ export interface KernelText {
 /** `absent`: the kernel has no such setting, or hides it from this network namespace. `unreadable`: it is no number, or reading it is not permitted. */
 export type KernelParameterValue = number | KernelText | 'absent' | 'unreadable';
 
+/** A value in a text; '""' for an empty one. */
+export const parameterText = (value: KernelParameterValue | undefined): string => {
+  if (typeof value === 'object') return value.text === '' ? '""' : value.text;
+  return String(value ?? 'absent');
+};
+
 /** The command that sets it. */
 export const sysctlCommand = (name: string, value: number | string): string =>
   `sysctl -w ${typeof value === 'string' && value.includes(' ') ? `"${name}=${value}"` : `${name}=${value}`}`;

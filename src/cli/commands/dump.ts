@@ -20,6 +20,14 @@ const outputOf = (given: string): string => {
   );
 };
 
+const runSyncDaemons = async (options: {
+  readonly target: string | undefined;
+  readonly output: string;
+}): Promise<number> => {
+  const { dumpSyncDaemons } = await import('../dump/dump-sync-daemons.js');
+  return dumpSyncDaemons(options);
+};
+
 export const dumpCommand = defineCommand({
   name: 'dump',
   summary: 'Show the IPVS table of the kernel, its connections, or the packet rules',
@@ -118,11 +126,7 @@ export const dumpCommand = defineCommand({
       rates: rate,
       titles: !noHeaders,
     };
-    if (syncDaemons) {
-      if (target !== undefined) throw new UsageError('--sync-daemons takes no target');
-      const { dumpSyncDaemons } = await import('../dump/dump-sync-daemons.js');
-      return dumpSyncDaemons(output);
-    }
+    if (syncDaemons) return runSyncDaemons(options);
     if (connections) {
       const { dumpConnections } = await import('../dump/dump-connections.js');
       return dumpConnections({ ...options, client, real, states: inState });

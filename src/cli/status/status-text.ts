@@ -1,9 +1,6 @@
 import { formatCount, printable } from '../../base/text.js';
-import type {
-  RefusedOperationResponse,
-  StatusResponse,
-  SyncDaemonResponse,
-} from '../../admin-api/responses.js';
+import type { SyncDaemonResponse } from '../../admin-api/kernel-responses.js';
+import type { RefusedOperationResponse, StatusResponse } from '../../admin-api/responses.js';
 import { formatColumns, type Cell } from '../output/columns.js';
 import { durationText } from '../admin/service-index.js';
 import type { Palette } from '../output/palette.js';

@@ -1,4 +1,4 @@
-import type { SyncDaemonResponse } from '../../admin-api/responses.js';
+import type { SyncDaemonResponse } from '../../admin-api/kernel-responses.js';
 import type { ConnectionSync } from '../kernel/connection-sync.js';
 
 /** The daemons that synchronize connections; empty where none is configured and none runs. */

@@ -4,7 +4,7 @@ import { messageOf } from '../../base/errors.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
-import type { ConnectionSyncSettings } from '../../config/connection-sync.js';
+import type { ConnectionSyncSettings } from '../../config/kube-ipvs/connection-sync.js';
 import type { Settings } from '../../config/settings.js';
 import type { IpvsClient } from '../../kernel/ipvs/client.js';
 import {

@@ -1,10 +1,5 @@
-import {
-  connectionTableBits,
-  ipvsTuningSettings,
-  isSynchronizationSetting,
-} from '../../daemon/kernel/ipvs-settings.js';
-import type { KernelSetting } from '../../daemon/kernel/kernel-setting.js';
-import type { KernelParameterValue } from '../../kernel/sysctl.js';
+import { connectionTableBits, ipvsSynchronization, ipvsTuning } from '../../kernel/ipvs/settings.js';
+import { parameterText, type KernelParameter } from '../../kernel/sysctl.js';
 import {
   formatSyncDaemon,
   isOwnSyncDaemon,
@@ -18,14 +13,15 @@ import type { Facts } from '../facts.js';
 import { advise, seeChecks, setKernelParameter, type Remedy } from '../remedy.js';
 import { plannedKernelSettings } from './settings.js';
 
-const valueText = (value: KernelParameterValue | undefined): string => {
-  if (typeof value === 'object') return value.text === '' ? '""' : value.text;
-  return String(value ?? 'absent');
-};
+type ConfiguredSetting = ReturnType<typeof plannedKernelSettings>['absent'][number];
+
+const tuningParameters: readonly KernelParameter[] = Object.values(ipvsTuning).map(({ setting }) => setting);
+const tuningNames = new Set(tuningParameters.map(({ name }) => name));
+const synchronizationNames = new Set(Object.values(ipvsSynchronization).map(({ name }) => name));
 
 /** Why a configured setting is missing, and what sets the same in this kernel. */
 const missingRemedies = (
-  { setting, since, avoidedBy }: KernelSetting,
+  { setting, since, avoidedBy }: ConfiguredSetting,
   { kernelSettings }: Facts,
 ): readonly Remedy[] => {
   const bits = kernelSettings.get(connectionTableBits.name);
@@ -44,14 +40,13 @@ const missingRemedies = (
 
 const tuning = (facts: Facts): CheckResult => {
   const { kernelSettings, release } = facts;
-  const shown = [...ipvsTuningSettings, connectionTableBits];
-  const names = new Set(ipvsTuningSettings.map(({ name }) => name));
+  const shown = [...tuningParameters, connectionTableBits];
   if (shown.every(({ name }) => typeof (kernelSettings.get(name) ?? 'absent') === 'string'))
     return unknown('net.ipv4.vs has none of these settings, or they cannot be read', seeChecks('ipvs'));
-  const text = shown.map(({ name }) => `${name} ${valueText(kernelSettings.get(name))}`).join(', ');
+  const text = shown.map(({ name }) => `${name} ${parameterText(kernelSettings.get(name))}`).join(', ');
   const { changes, absent } = plannedKernelSettings(facts);
-  const differing = changes.filter(({ setting }) => names.has(setting.name));
-  const missing = absent.filter(({ setting }) => names.has(setting.name));
+  const differing = changes.filter(({ setting }) => tuningNames.has(setting.name));
+  const missing = absent.filter(({ setting }) => tuningNames.has(setting.name));
   if (differing.length > 0)
     return warn(
       differing
@@ -93,7 +88,7 @@ const synchronizationOf = (daemons: readonly SyncDaemon[], facts: Facts): CheckR
       advise('See why kube-ipvs cannot start it.', 'kube-ipvs status'),
     );
   const { changes } = plannedKernelSettings(facts);
-  const differing = changes.filter(({ setting }) => isSynchronizationSetting(setting));
+  const differing = changes.filter(({ setting }) => synchronizationNames.has(setting.name));
   if (differing.length > 0)
     return warn(
       differing

@@ -1,5 +1,5 @@
-import type { Family } from '../base/ip.js';
-import type { ConfigurationProblem, KubeIpvsConfiguration } from './kube-proxy-configuration.js';
+import type { Family } from '../../base/ip.js';
+import type { ConfigurationProblem, KubeIpvsConfiguration } from '../kube-proxy-configuration.js';
 
 /** How nodes synchronize the connections of IPVS. Times are milliseconds. */
 export interface ConnectionSyncSettings extends Omit<Configured, 'ipFamily'> {
