@@ -59,6 +59,31 @@ const desiredDaemons = ({
 const needsOtherSockets = (next: ConnectionSyncSettings | undefined, before: typeof next): boolean =>
   next !== undefined && before !== undefined && next.socketBufferSize !== before.socketBufferSize;
 
+const foreignProblem = (daemon: SyncDaemon): string =>
+  `another program runs the daemon (${formatSyncDaemon(daemon)}), and the kernel has one of each role. ` +
+  `Stop it if no program needs it: ipvsadm --stop-daemon ${daemon.role}`;
+
+/** What is known of each role after a check. */
+const statesOf = (
+  desired: readonly SyncDaemon[],
+  foreign: readonly SyncDaemon[],
+  problems: ReadonlyMap<SyncRole, string>,
+): ReadonlyMap<SyncRole, SyncDaemonStatus> => {
+  const states = new Map<SyncRole, SyncDaemonStatus>();
+  for (const daemon of desired) {
+    const problem = problems.get(daemon.role);
+    states.set(
+      daemon.role,
+      problem === undefined ? { status: 'running', daemon } : { status: 'stopped', problem },
+    );
+  }
+  for (const daemon of foreign) {
+    const problem = states.has(daemon.role) ? { problem: foreignProblem(daemon) } : {};
+    states.set(daemon.role, { status: 'foreign', daemon, ...problem });
+  }
+  return states;
+};
+
 /** Keeps the kernel's two daemons that synchronize connections as the settings have them. Daemons of other programs are never touched. */
 export class ConnectionSync {
   readonly #failures = new StateLog<SyncRole>();
@@ -69,13 +94,14 @@ export class ConnectionSync {
   #mustRestart = false;
   #retryAt: number | undefined;
   #failedStarts = 0;
+  #receivers: number | undefined;
 
   constructor(private readonly parts: ConnectionSyncParts) {
     this.#backoff = new Backoff(parts.delays ?? defaultDelays);
     this.#now = parts.now ?? (() => performance.now());
     parts.settings.onChange((next, before) => {
       if (JSON.stringify(next.connectionSync) === JSON.stringify(before.connectionSync)) return;
-      this.#isDue = true;
+      this.invalidate();
       this.#mustRestart ||= needsOtherSockets(next.connectionSync, before.connectionSync);
       this.#backoff.reset();
     });
@@ -99,6 +125,7 @@ export class ConnectionSync {
   /** The kernel may have other daemons than before, or none. */
   invalidate(): void {
     this.#isDue = true;
+    this.#receivers = undefined;
   }
 
   /** Checks after the start and after changes of the settings. */
@@ -109,75 +136,62 @@ export class ConnectionSync {
   /** Starts and stops daemons as the settings have them. Rejects only if IPVS is gone. */
   async check(): Promise<void> {
     const { settings, ipvs } = this.parts;
-    if (!this.#isDue && settings.now.connectionSync === undefined && this.#states.size === 0) return;
+    const desired = desiredDaemons(settings.now);
+    if (!this.#isDue && desired.length === 0 && this.#states.size === 0) return;
     this.#retryAt = undefined;
     try {
-      const desired = desiredDaemons(settings.now);
-      const observed = await ipvs.syncDaemons();
-      const plan = this.#plan(desired, observed);
-      this.#states = await this.#carryOut(plan, desired, observed);
-      this.#isDue = false;
+      const plan = this.#plan(desired, await ipvs.syncDaemons());
+      const problems = await this.#carryOut(plan);
+      this.#report(statesOf(desired, plan.foreign, problems));
+      this.#receivers = this.#countReceivers();
+      this.#isDue = desired.length === 0 && problems.size > 0;
       this.#mustRestart = false;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      this.#report(syncRoles.map((role) => [role, { status: 'stopped', problem: messageOf(error) }]));
+      this.#report(statesOf(desired, [], new Map(syncRoles.map((role) => [role, messageOf(error)]))));
     }
   }
 
   #plan(desired: readonly SyncDaemon[], observed: readonly SyncDaemon[]): SyncDaemonPlan {
-    const { settings, receivers } = this.parts;
-    const { connectionSync, names } = settings.now;
+    const { connectionSync, names } = this.parts.settings.now;
     const own = syncAddresses(names.serviceProxyName);
     const backup = observed.find((daemon) => daemon.role === 'backup' && isOwnSyncDaemon(daemon, own));
-    const isIntact =
-      !this.#mustRestart &&
-      (backup === undefined || receivers(backup.interface, backup.address) === connectionSync?.threads);
-    return planSyncDaemons({ desired, observed, own, isIntact });
+    const receivers = backup && this.parts.receivers(backup.interface, backup.address);
+    const isReceiving =
+      receivers === undefined || receivers === connectionSync?.threads || receivers === this.#receivers;
+    return planSyncDaemons({ desired, observed, own, isIntact: isReceiving && !this.#mustRestart });
   }
 
-  async #carryOut(
-    { stop, start, foreign }: SyncDaemonPlan,
-    desired: readonly SyncDaemon[],
-    observed: readonly SyncDaemon[],
-  ): Promise<ReadonlyMap<SyncRole, SyncDaemonStatus>> {
+  /** Of the backup as it was started: the kernel may run fewer threads than configured, which a restart does not change. */
+  #countReceivers(): number | undefined {
+    const { status, daemon } = this.#states.get('backup') ?? {};
+    return status === 'running' && daemon !== undefined
+      ? this.parts.receivers(daemon.interface, daemon.address)
+      : undefined;
+  }
+
+  /** Resolves to what the kernel refused, by role. */
+  async #carryOut({ stop, start }: SyncDaemonPlan): Promise<ReadonlyMap<SyncRole, string>> {
+    const { ipvs, log } = this.parts;
     const problems = new Map<SyncRole, string>();
-    for (const role of stop) this.#note(problems, role, await this.parts.ipvs.stopSyncDaemon(role));
-    for (const daemon of start) {
-      const reason = problems.get(daemon.role) ?? (await this.parts.ipvs.startSyncDaemon(daemon));
-      if (reason === undefined) this.#logStarted(daemon, stop.includes(daemon.role));
-      else this.#failedStarts += 1;
-      this.#note(problems, daemon.role, reason);
+    for (const role of stop) {
+      const reason = await ipvs.stopSyncDaemon(role);
+      if (reason !== undefined) problems.set(role, reason);
+      else if (!start.some((daemon) => daemon.role === role))
+        log.info({ event: 'connection-sync-stopped', role }, 'Connection synchronization stopped');
     }
-    for (const role of stop.filter(
-      (each) => !start.some((daemon) => daemon.role === each) && !problems.has(each),
-    ))
-      this.parts.log.info({ event: 'connection-sync-stopped', role }, 'Connection synchronization stopped');
-    const stateOf = (role: SyncRole): SyncDaemonStatus | undefined => {
-      const other = foreign.find((daemon) => daemon.role === role);
-      const wanted = desired.find((daemon) => daemon.role === role);
-      if (other !== undefined)
-        return {
-          status: 'foreign',
-          daemon: other,
-          ...(wanted === undefined ? {} : { problem: foreignProblem(other) }),
-        };
-      const problem = problems.get(role);
-      if (problem !== undefined) return { status: 'stopped', problem };
-      return wanted && { status: 'running', daemon: observed.find((each) => each.role === role) ?? wanted };
-    };
-    return this.#report(
-      syncRoles.flatMap((role) => {
-        const state = stateOf(role);
-        return state === undefined ? [] : [[role, state] as const];
-      }),
-    );
+    for (const daemon of start) {
+      const reason = problems.get(daemon.role) ?? (await ipvs.startSyncDaemon(daemon));
+      if (reason === undefined) this.#noteStart(daemon, stop.includes(daemon.role));
+      else {
+        this.#failedStarts += 1;
+        problems.set(daemon.role, reason);
+      }
+    }
+    return problems;
   }
 
-  #note(problems: Map<SyncRole, string>, role: SyncRole, reason: string | undefined): void {
-    if (reason !== undefined) problems.set(role, reason);
-  }
-
-  #logStarted(daemon: SyncDaemon, isRestart: boolean): void {
+  #noteStart(daemon: SyncDaemon, isRestart: boolean): void {
     if (!this.#isDue && this.#states.get(daemon.role)?.status === 'running')
       this.parts.drift.count('sync-daemon', isRestart ? 'differs' : 'missing');
     this.parts.log.info(
@@ -187,13 +201,10 @@ export class ConnectionSync {
   }
 
   /** Keeps the states, logs problems that are new, and schedules the next attempt. */
-  #report(
-    states: readonly (readonly [SyncRole, SyncDaemonStatus])[],
-  ): ReadonlyMap<SyncRole, SyncDaemonStatus> {
-    this.#states = new Map(states);
-    const problems = new Map(
-      states.flatMap(([role, { problem }]) => (problem === undefined ? [] : [[role, problem]])),
-    );
+  #report(states: ReadonlyMap<SyncRole, SyncDaemonStatus>): void {
+    this.#states = states;
+    const problems = new Map<SyncRole, string>();
+    for (const [role, { problem }] of states) if (problem !== undefined) problems.set(role, problem);
     this.#failures.endOthers(problems);
     for (const [role, problem] of problems)
       this.#failures.begin(role, problem, () =>
@@ -204,10 +215,5 @@ export class ConnectionSync {
       );
     if (problems.size === 0) this.#backoff.reset();
     else this.#retryAt = this.#now() + this.#backoff.next();
-    return this.#states;
   }
 }
-
-const foreignProblem = (daemon: SyncDaemon): string =>
-  `another program runs the daemon (${formatSyncDaemon(daemon)}), and the kernel has one of each role. ` +
-  `Stop it if no program needs it: ipvsadm --stop-daemon ${daemon.role}`;

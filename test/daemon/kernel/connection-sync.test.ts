@@ -98,6 +98,27 @@ const keepalived: SyncDaemon = {
   ttl: 1,
 };
 
+test('fewer threads than configured, which a restart does not change, are left alone', async () => {
+  const { connectionSync, world, changes } = setUp('interface: eth0, threads: 4');
+  await connectionSync.check();
+  assert.equal(world.receivers, 1);
+  const before = changes();
+  for (let round = 0; round < 3; round += 1) await connectionSync.check();
+  assert.equal(changes(), before);
+});
+
+test('another size of its buffer starts each daemon again', async () => {
+  const { settings, connectionSync, changes, drifts } = setUp('interface: eth0');
+  await connectionSync.check();
+  const before = changes();
+  settings.replace(configured('interface: eth0, socketBufferSize: 65536'));
+  await connectionSync.checkIfDue();
+  assert.equal(changes() - before, 4);
+  await connectionSync.check();
+  assert.equal(changes() - before, 4);
+  assert.deepEqual(drifts, []);
+});
+
 test('a daemon of another program stays and is told once; the other role runs', async () => {
   const { ipvs, connectionSync, running, log } = setUp('interface: eth0, group: 7');
   await ipvs.startSyncDaemon(keepalived);
@@ -118,6 +139,10 @@ test('changed settings replace the daemons, and removed ones stop them; those of
   settings.replace(configured('interface: eth1, group: 9'));
   await connectionSync.checkIfDue();
   assert.deepEqual(running(), bothOn('eth1', 9));
+  assert.deepEqual(
+    [...connectionSync.states.values()].map(({ daemon }) => daemon?.interface),
+    ['eth1', 'eth1'],
+  );
   settings.replace(kubeIpvsSettings(''));
   await connectionSync.checkIfDue();
   assert.deepEqual(running(), []);
