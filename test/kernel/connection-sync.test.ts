@@ -17,23 +17,30 @@ const http = { ports: ['http:80/TCP'] };
 
 /** Requests to these are not masqueraded: no pod network is configured. The pod answers through the node that leads the client. */
 const plain = { name: 'plain', addresses: ['10.96.0.1', 'fd00:96::1'] } as const;
-const affine = { name: 'affine', addresses: ['10.96.0.2'] } as const;
+const affine = { name: 'affine', addresses: ['203.0.113.2'] } as const;
+const sticky = { name: 'sticky', addresses: ['203.0.113.5'] } as const;
 const masqueraded = { name: 'masqueraded', addresses: ['203.0.113.3'] } as const;
-
 const local = { name: 'local', addresses: ['203.0.113.4'] } as const;
 
+/** mh would choose the same pod on both nodes anyway. */
+const withAffinity = ({ name, addresses: [ip] }: typeof affine | typeof sticky): readonly object[] => [
+  serviceObject(name, {
+    ...http,
+    type: 'LoadBalancer',
+    clusterIPs: [ip.replace('203.0.113', '10.96.1')],
+    ingress: [{ ip }],
+    sessionAffinity: 'ClientIP',
+    annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'rr' },
+  }),
+  sliceObject(name, [ready('10.244.2.10'), ready('10.244.3.10')], { ports }),
+];
+
 const items = [
+  ...withAffinity(affine),
+  ...withAffinity(sticky),
   serviceObject(plain.name, { ...http, clusterIPs: plain.addresses, ipFamilies: ['IPv4', 'IPv6'] }),
   sliceObject(plain.name, [ready('10.244.3.10')], { ports }),
   sliceObject(plain.name, [ready('fd00:244:3::10')], { ports, family: 'IPv6', suffix: 'v6' }),
-  serviceObject(affine.name, { ...http, clusterIPs: affine.addresses, sessionAffinity: 'ClientIP' }),
-  sliceObject(affine.name, [ready('10.244.1.10'), ready('10.244.2.10'), ready('10.244.3.10')], { ports }),
-  serviceObject(masqueraded.name, {
-    ...http,
-    type: 'LoadBalancer',
-    clusterIPs: ['10.96.0.3'],
-    ingress: [{ ip: masqueraded.addresses[0] }],
-  }),
   serviceObject(local.name, {
     ...http,
     type: 'LoadBalancer',
@@ -43,16 +50,25 @@ const items = [
     ingress: [{ ip: local.addresses[0] }],
   }),
   sliceObject(local.name, [ready('10.244.2.10', { on: 'node2' })], { ports }),
+  serviceObject(masqueraded.name, {
+    ...http,
+    type: 'LoadBalancer',
+    clusterIPs: ['10.96.0.3'],
+    ingress: [{ ip: masqueraded.addresses[0] }],
+  }),
   sliceObject(masqueraded.name, [ready('10.244.2.10')], { ports }),
 ];
 
 let pair: NodePair;
 let daemons: Readonly<Record<PairedNode, DaemonProcess>>;
 
+const config = join(folder, 'config.yaml');
+const configure = (...fields: readonly string[]): void =>
+  writeKubeIpvsConfig(config, `connectionSync: {${['interface: sync0', 'group: 7', ...fields].join(', ')}}`);
+
 const start = (node: PairedNode): DaemonProcess => {
-  const [manifest, config] = [join(folder, 'world.json'), join(folder, 'config.yaml')];
+  const manifest = join(folder, 'world.json');
   writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-  writeKubeIpvsConfig(config, 'connectionSync: {interface: sync0, group: 7}');
   // A node that a connection returns to has not seen part of its packets.
   const flags = [
     '--ipvs-scheduler=mh',
@@ -78,6 +94,7 @@ const expectSynchronized = ({ localPort }: LastingConnection, node: PairedNode):
 
 before(async () => {
   pair = await NodePair.up();
+  configure();
   daemons = { node1: start('node1'), node2: start('node2') };
   for (const daemon of Object.values(daemons))
     await eventually(() =>
@@ -141,21 +158,62 @@ test('a connection to a pod of the node that took it in does not survive either:
   assert.equal(await connection.ask(), 'ECONNRESET');
 });
 
+/** Connects through node1: another client first, so that the scheduler does not give our client the pod that it begins with. */
+const connectSecond = async (address: string): Promise<readonly [LastingConnection, string]> => {
+  await using first = LastingConnection.open('pod1', address, 80);
+  const firstPod = await first.ask();
+  const connection = LastingConnection.open('client', address, 80);
+  const pod = await connection.ask();
+  assert.notEqual(pod, firstPod);
+  return [connection, pod];
+};
+
+const expectPod = async (address: string, pod: string): Promise<void> => {
+  for (let request = 0; request < 6; request += 1) {
+    await using connection = LastingConnection.open('client', address, 80);
+    assert.equal(await connection.ask(), pod);
+  }
+};
+
+const expectAffinityOnly = (value: '0' | '1'): Promise<void> =>
+  eventually(() => {
+    for (const node of ['node1', 'node2'])
+      assert.equal(runLine(`ip netns exec ${node} sysctl -n net.ipv4.vs.sync_persist_mode`).trim(), value);
+  });
+
+test('with affinityOnly the affinity is synchronized, and single connections of that Service are not', async () => {
+  configure('affinityOnly: true');
+  await expectAffinityOnly('1');
+  const [plainAddress] = plain.addresses;
+  const [address] = sticky.addresses;
+  for (const each of [plainAddress, address]) pair.lead(each, 'node1');
+  const [connection, pod] = await connectSecond(address);
+  await using _first = connection;
+  await using other = LastingConnection.open('client', plainAddress, 80);
+  assert.equal(await other.ask(), 'pod3');
+  await expectSynchronized(other, 'node2');
+  assert.deepEqual(
+    synchronized('node2').filter((line) => line.startsWith(`${connection.localPort} `)),
+    [],
+  );
+  pair.lead(address, 'node2');
+  await expectPod(address, pod);
+  configure();
+  await expectAffinityOnly('0');
+});
+
 test('open connections and the affinity of clients survive the death of the node that took them in', async () => {
   const [address] = plain.addresses;
   const [affineAddress] = affine.addresses;
   for (const each of [address, affineAddress]) pair.lead(each, 'node1');
   await using connection = LastingConnection.open('client', address, 80);
   assert.equal(await connection.ask(), 'pod3');
-  await using first = LastingConnection.open('client', affineAddress, 80);
-  const pod = await first.ask();
+  const [first, pod] = await connectSecond(affineAddress);
+  await using _first = first;
   await expectSynchronized(connection, 'node2');
   await expectSynchronized(first, 'node2');
   pair.kill('node1');
   for (const each of [address, affineAddress]) pair.lead(each, 'node2');
   for (let request = 0; request < 3; request += 1) assert.equal(await connection.ask(), 'pod3');
-  for (let request = 0; request < 6; request += 1) {
-    await using again = LastingConnection.open('client', affineAddress, 80);
-    assert.equal(await again.ask(), pod);
-  }
+  await expectPod(affineAddress, pod);
 });
