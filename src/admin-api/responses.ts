@@ -1,4 +1,5 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
+import type { DriftResponse, SyncDaemonResponse } from './kernel-responses.js';
 import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
 
 // docs/admin-api.md is generated from this file. Fields may be added within a version; none changes its meaning or is removed.
@@ -86,14 +87,6 @@ export interface RefusedOperationResponse {
   readonly nextTrySeconds?: number;
 }
 
-/** Objects of kube-ipvs that another program changed. */
-export interface DriftResponse {
-  /** Their kind: `address`, `virtual-server`, `packet-rule`; and what was wrong: `missing`, `differs`. */
-  readonly object: string;
-  readonly drift: string;
-  readonly count: number;
-}
-
 /** The packet rules of one family. */
 export interface PacketRulesResponse {
   readonly inForce: boolean;
@@ -171,6 +164,8 @@ export interface StatusResponse {
   readonly drift: readonly DriftResponse[];
   /** By family: `IPv4`, `IPv6`. Families that this node does not serve are absent. */
   readonly packetRules: Readonly<Record<string, PacketRulesResponse>>;
+  /** Absent if `connectionSync` is not configured and no daemon runs. */
+  readonly connectionSync?: readonly SyncDaemonResponse[];
   /** The configured addresses of `health` and `metrics`; a port that is turned off is absent. */
   readonly ports: Readonly<Record<string, string>>;
 }

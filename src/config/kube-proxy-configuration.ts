@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { parseCidr, parseIp } from '../base/ip.js';
+import { parseCpuList } from '../base/cpu-list.js';
+import { families, parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
 import { vipBindingNames } from '../model/vip-binding.js';
 import { detectLocalModes } from './known-values.js';
@@ -203,6 +204,38 @@ const configurationShape = z.strictObject(
 
 const vipBindingMust = 'must be address or route';
 
+/** null: the kernel's value is not changed. */
+const kernelInt = (minimum: number, maximum: number) => {
+  const error = `must be a whole number from ${minimum} to ${maximum}`;
+  return withDefault(z.int({ error }).min(minimum, { error }).max(maximum, { error }).nullable(), null);
+};
+
+const kernelShape = section({
+  estimatorCpuList: withDefault(
+    parsed((value) => (value === '' ? '' : parseCpuList(value)), 'must be a list of CPUs, such as "0-3,8"'),
+    '',
+  ),
+  estimatorNice: kernelInt(-20, 19),
+  connectionLoadFactor: kernelInt(-8, 8),
+  serviceLoadFactor: kernelInt(-8, 8),
+});
+
+const connectionSyncShape = section({
+  interface: text,
+  group: int(1, 255, 1),
+  port: int(1, 65_535, 8848),
+  ipFamily: withDefault(z.enum(families, { error: 'must be IPv4 or IPv6' }), 'IPv4'),
+  ttl: int(1, 255, 1),
+  affinityOnly: bool(false),
+  refreshPeriod: duration(10 * second),
+  retries: int(0, 3, 0),
+  packetThreshold: int(0, maximumInt32, 3),
+  packetInterval: int(0, maximumInt32, 0),
+  threads: int(1, 64, 1),
+  queueLength: int(0, maximumInt32, 0),
+  socketBufferSize: int(0, maximumInt32, 0),
+});
+
 /** KubeIpvsConfiguration v1alpha1: the settings that kube-proxy does not have. Durations are milliseconds. */
 const kubeIpvsConfigurationShape = z.strictObject(
   {
@@ -219,6 +252,8 @@ const kubeIpvsConfigurationShape = z.strictObject(
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
+    connectionSync: connectionSyncShape,
+    kernel: kernelShape,
   },
   { error: 'must be a mapping of fields' },
 );

@@ -11,6 +11,7 @@ import {
   type ConfigDocument,
   type ConfigFile,
 } from './configuration-file.js';
+import { connectionSyncSettings, type ConnectionSyncSettings } from './kube-ipvs/connection-sync.js';
 import { gateEnabled } from './feature-gates.js';
 import { flagIsSet, flagText, UsageError, type FlagValues } from './parse-flags.js';
 import { kernelSchedulers } from './known-values.js';
@@ -87,6 +88,10 @@ export interface Settings {
   readonly acceptInForeignChains: boolean;
   /** How VIPs become local. */
   readonly vipBinding: VipBinding;
+  /** Undefined: connections are not synchronized with other nodes. */
+  readonly connectionSync: ConnectionSyncSettings | undefined;
+  /** Settings of IPVS in the kernel; '' or null: not changed. */
+  readonly kernelTuning: Readonly<KubeIpvsConfiguration['kernel']>;
   readonly kubeconfig: string | undefined;
   /** URL of the API server; overrides the kubeconfig. */
   readonly master: string | undefined;
@@ -213,12 +218,17 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const kubeIpvsSettings = ({ drain, forwarding, metrics, vips }: KubeIpvsConfiguration) => ({
-  drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
-  perServiceMetrics: metrics.perService,
-  acceptInForeignChains: forwarding.acceptInForeignChains,
-  vipBinding: vips.binding,
-});
+const kubeIpvsSettings = (kubeIpvs: KubeIpvsConfiguration) => {
+  const { drain, forwarding, metrics, vips } = kubeIpvs;
+  return {
+    drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
+    perServiceMetrics: metrics.perService,
+    acceptInForeignChains: forwarding.acceptInForeignChains,
+    vipBinding: vips.binding,
+    connectionSync: connectionSyncSettings(kubeIpvs),
+    kernelTuning: kubeIpvs.kernel,
+  };
+};
 
 const deepFreeze = <T>(value: T): T => {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value))

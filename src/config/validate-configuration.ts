@@ -1,6 +1,7 @@
 import { cidrFamily, parseCidr, parseIp, type Cidr } from '../base/ip.js';
 import { formatDuration } from '../base/duration.js';
 import { serviceProxyNameRequirement } from '../model/instance-names.js';
+import { connectionSyncProblems } from './kube-ipvs/connection-sync.js';
 import { gateEnabled, lockedGateProblems } from './feature-gates.js';
 import type {
   KubeIpvsConfiguration,
@@ -193,15 +194,14 @@ export const validateKubeProxy = (configuration: KubeProxyConfiguration): readon
   checks.flatMap((check) => check(configuration));
 
 /** The same for the KubeIpvsConfiguration. */
-export const validateKubeIpvs = ({
-  drain,
-  serviceProxyName,
-}: KubeIpvsConfiguration): readonly ConfigurationProblem[] => {
+export const validateKubeIpvs = (configuration: KubeIpvsConfiguration): readonly ConfigurationProblem[] => {
+  const { drain, serviceProxyName } = configuration;
   const must = serviceProxyNameRequirement(serviceProxyName);
   return [
     ...(['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
       unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
     ),
     ...(must === undefined ? [] : [{ path: ['serviceProxyName'], must }]),
+    ...connectionSyncProblems(configuration),
   ];
 };

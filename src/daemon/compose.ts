@@ -22,6 +22,7 @@ import {
 import { composeServing, type Serving } from './composition/compose-serving.js';
 import type { LiveSettings } from './config/live-settings.js';
 import type { EventRecorder } from './events/event-recorder.js';
+import type { ConnectionSync } from './kernel/connection-sync.js';
 import { kernelUpkeep, type KernelUpkeepParts } from './kernel/kernel-upkeep.js';
 import { DesiredState } from '../plan/desired-state.js';
 import type { Metrics } from './metrics/registry.js';
@@ -44,6 +45,7 @@ export interface Composition extends Cluster, KernelMirror, Reconcile, Serving {
   readonly drift: DriftCounters;
   /** The families that this node serves. */
   readonly families: readonly Family[];
+  readonly connectionSync: ConnectionSync;
 }
 
 const defaultDelays: Delays = { retry: defaultRetryDelays, syncRetry: defaultSyncRetryDelays };
@@ -96,5 +98,6 @@ export const compose = (
   mirror.onDummyCreated(() => {
     if (serving.lastSync.synced) drift.count('interface', 'missing');
   });
-  return { ...cluster, ...mirror, ...reconcile, ...serving, counters, drift, families };
+  const { connectionSync } = upkeep;
+  return { ...cluster, ...mirror, ...reconcile, ...serving, counters, drift, families, connectionSync };
 };

@@ -1,5 +1,10 @@
 import type { Logger } from '../base/log.js';
-import { readKernelParameter, writeKernelParameter, type KernelParameter } from '../kernel/sysctl.js';
+import {
+  parameterText,
+  readKernelParameter,
+  writeKernelParameter,
+  type KernelParameter,
+} from '../kernel/sysctl.js';
 
 const oomScoreAdj: KernelParameter = { name: 'oom_score_adj', file: '/proc/self/oom_score_adj' };
 
@@ -16,7 +21,7 @@ export const setOomScore = (score: number, log: Logger): void => {
         oomScoreAdj: score,
         now: before,
         reason,
-        remedy: `Add the capability SYS_RESOURCE, or set oomScoreAdj: ${before} in the configuration.`,
+        remedy: `Add the capability SYS_RESOURCE, or set oomScoreAdj: ${parameterText(before)} in the configuration.`,
       },
       'OOM score not set',
     );

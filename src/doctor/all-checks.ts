@@ -3,6 +3,7 @@ import { addressChecks } from './checks/addresses.js';
 import { conflictChecks } from './checks/conflicts.js';
 import { conntrackChecks } from './checks/conntrack.js';
 import { ipvsChecks } from './checks/ipvs.js';
+import { ipvsConfigurationChecks } from './checks/ipvs-configuration.js';
 import { kernelChecks } from './checks/kernel.js';
 import { kubernetesChecks } from './checks/kubernetes.js';
 import { packetRuleChecks } from './checks/packet-rules.js';
@@ -15,6 +16,7 @@ import type { CheckResult } from './check-result.js';
 export const checks: readonly Check[] = [
   ...kernelChecks,
   ...ipvsChecks,
+  ...ipvsConfigurationChecks,
   ...settingsChecks,
   ...conntrackChecks,
   ...packetRuleChecks,

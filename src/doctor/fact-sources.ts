@@ -21,6 +21,7 @@ import {
   nftablesFamilies,
   ownRules,
   schedulers,
+  syncDaemons,
   virtualServers,
 } from './collect/kernel.js';
 import {
@@ -127,6 +128,8 @@ const kernelSources = (names: InstanceNames) => ({
   ipvsTimeouts: () => collectFact(ipvsTimeouts, 'the timeouts of IPVS', runOnNode('ipvsadm -L --timeout')),
   virtualServers: () =>
     collectFact(() => virtualServers(names), 'the virtual servers', runOnNode('ipvsadm -Ln')),
+  syncDaemons: () =>
+    collectFact(syncDaemons, 'the daemons that synchronize connections', runOnNode('ipvsadm -L --daemon')),
   conntrackNetlink: () => collectFact(conntrackNetlink, 'conntrack over netlink', runOnNode('conntrack -C')),
   nftables: () =>
     collectFact(nftablesFamilies, 'which chains nftables supports', runOnNode('nft list tables')),

@@ -7,6 +7,7 @@ import type { KernelParameterValue } from '../kernel/sysctl.js';
 import type { ForwardFilter } from '../model/forward-filter.js';
 import type { BaseChainHook } from '../nftables/declarations.js';
 import type { Service } from '../model/service.js';
+import type { SyncDaemon } from '../model/sync-daemon.js';
 import type { VirtualServerIdentity } from '../model/virtual-server.js';
 import type { StatusResponse } from '../admin-api/responses.js';
 import type { Fact } from './check-result.js';
@@ -172,6 +173,8 @@ export interface Facts {
   readonly ipvs: Fact<Ipvs>;
   readonly ipvsTimeouts: Fact<IpvsTimeouts>;
   readonly virtualServers: Fact<readonly VirtualServerFact[]>;
+  /** Of all programs. */
+  readonly syncDaemons: Fact<readonly SyncDaemon[]>;
   readonly schedulers: Fact<readonly SchedulerFact[]>;
   readonly conntrackNetlink: Fact<boolean>;
   readonly nftables: Fact<readonly Family[]>;

@@ -1,3 +1,5 @@
+import { sysctlCommand } from '../kernel/sysctl.js';
+
 /** Something to do about a finding. */
 export interface Remedy {
   /** A sentence in the imperative. */
@@ -17,7 +19,7 @@ export const seeChecks = (...ids: readonly string[]): Remedy =>
   advise(`See the ${ids.length === 1 ? 'check' : 'checks'} ${ids.join(', ')}.`);
 
 export const setKernelParameter = (name: string, value: number | string): Remedy =>
-  advise(`Set ${name} to ${value}.`, `sysctl -w ${name}=${value}`);
+  advise(`Set ${name} to ${value}.`, sysctlCommand(name, value));
 
 export const loadModule = (module: string): Remedy =>
   advise(`Load the kernel module ${module}.`, `modprobe ${module}`);

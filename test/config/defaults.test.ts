@@ -90,6 +90,30 @@ const fileDefaults = {
   windowsRunAsService: false,
 };
 
+const kubeIpvsDefaults = {
+  connectionSync: {
+    interface: '',
+    group: 1,
+    port: 8848,
+    ipFamily: 'IPv4',
+    ttl: 1,
+    affinityOnly: false,
+    refreshPeriod: 10_000,
+    retries: 0,
+    packetThreshold: 3,
+    packetInterval: 0,
+    threads: 1,
+    queueLength: 0,
+    socketBufferSize: 0,
+  },
+  kernel: {
+    estimatorCpuList: '',
+    estimatorNice: null,
+    connectionLoadFactor: null,
+    serviceLoadFactor: null,
+  },
+};
+
 test('a file that says only its mode has the defaults of a file', () => {
   assert.deepEqual(settings([], `${header}mode: ipvs\n`).configuration, fileDefaults);
 });
@@ -130,6 +154,8 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     perServiceMetrics: { enabled: true, maximum: 500 },
     acceptInForeignChains: false,
     vipBinding: 'address',
+    connectionSync: undefined,
+    kernelTuning: kubeIpvsDefaults.kernel,
     kubeconfig: undefined,
     master: undefined,
     qps: 5,
@@ -148,6 +174,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
       metrics: { perService: { enabled: true, maximum: 500 } },
       forwarding: { acceptInForeignChains: false },
       vips: { binding: 'address' },
+      ...kubeIpvsDefaults,
       serviceProxyName: '',
     },
   });

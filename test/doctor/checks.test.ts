@@ -3,7 +3,10 @@ import { test } from 'node:test';
 import { checks, evaluateChecks } from '../../src/doctor/all-checks.js';
 import { advise, type Remedy } from '../../src/doctor/remedy.js';
 import { blindFacts, goodFacts } from '../support/doctor-facts.js';
-import { cases } from './check-cases.js';
+import { cases as otherCases } from './check-cases.js';
+import { ipvsConfigurationCases } from './ipvs-configuration-cases.js';
+
+const cases = [...otherCases, ...ipvsConfigurationCases];
 
 test('on a good node every check passes, and there is nothing to do', () => {
   const wrong = evaluateChecks(goodFacts).filter(

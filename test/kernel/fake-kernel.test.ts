@@ -6,6 +6,7 @@ import { families, type Family } from '../../src/base/ip.js';
 import type { NftablesChange } from '../../src/kernel/nftables/changes.js';
 import type { AddressOperation, IpvsOperation, Outcome } from '../../src/model/operation.js';
 import type { VipBinding } from '../../src/model/vip-binding.js';
+import { syncAddresses } from '../../src/model/sync-daemon.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { Connection } from '../../src/netlink/connection.js';
 import { setElement, type SetElement, type TableDeclaration } from '../../src/nftables/declarations.js';
@@ -143,6 +144,35 @@ sameOnBoth('time-outs of IPVS', async function* ({ ipvs }) {
   await ipvs.setTimeouts({ tcpSeconds: 1_000, tcpFinSeconds: 0, udpSeconds: 77 });
   yield await ipvs.timeouts();
   yield await errnoOf(ipvs.setTimeouts({ tcpSeconds: 1 }));
+});
+
+for (const command of [
+  'link add sync0 type dummy',
+  'address add 198.18.0.1/24 dev sync0',
+  'link set sync0 up',
+])
+  runLine(`ip ${command}`);
+fake.ipvs.syncDaemons.interfaces.add('sync0');
+
+sameOnBoth('the daemons that synchronize connections', async function* ({ ipvs }) {
+  const own = syncAddresses('');
+  const master = {
+    role: 'master',
+    interface: 'sync0',
+    syncId: 7,
+    address: own.IPv4,
+    port: 9000,
+    ttl: 3,
+  } as const;
+  yield await ipvs.syncDaemons();
+  yield (await ipvs.startSyncDaemon({ ...master, interface: 'none0' })) ?? 'started';
+  yield (await ipvs.startSyncDaemon(master)) ?? 'started';
+  yield (await ipvs.startSyncDaemon({ ...master, syncId: 8 })) ?? 'started';
+  yield (await ipvs.startSyncDaemon({ ...master, role: 'backup', address: own.IPv6 })) ?? 'started';
+  yield await ipvs.syncDaemons();
+  for (const role of ['master', 'backup', 'backup'] as const)
+    yield (await ipvs.stopSyncDaemon(role)) ?? 'stopped';
+  yield await ipvs.syncDaemons();
 });
 
 // ---- links, addresses and local routes

@@ -33,6 +33,9 @@ export const memoryKernel = (): MemoryKernel => {
     ipvs: {
       apply: (asked) => counted(asked, (all) => kernel.apply(all)),
       virtualServersIncrementally: () => reading(kernel.virtualServersIncrementally()),
+      syncDaemons: async () => [],
+      startSyncDaemon: async () => undefined,
+      stopSyncDaemon: async () => undefined,
       refreshFamily: () => {},
       reloads: 0,
       setTimeouts: async () => {},

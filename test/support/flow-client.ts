@@ -10,7 +10,7 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const codeOf = (error: Error): string => ('code' in error ? String(error.code) : error.message);
 
 const keepTcp = (): void => {
-  const socket = createConnection({ host: address, port: Number(port) });
+  const socket = createConnection({ host: address, port: Number(port), localPort: Number(localPort) });
   const host = isIPv6(address) ? `[${address}]` : address;
   const ask = (): void => void socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   socket.on('data', (data) => say(data.toString().split('\r\n\r\n')[1] ?? ''));

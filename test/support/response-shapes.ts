@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 const file = fileURLToPath(new URL('../../../src/admin-api/responses.ts', import.meta.url));
 const tableFile = fileURLToPath(new URL('../../../src/plan/output/ipvs-table-formats.ts', import.meta.url));
 const wantedFile = fileURLToPath(new URL('../../../src/admin-api/desired-response.ts', import.meta.url));
+const kernelFile = fileURLToPath(new URL('../../../src/admin-api/kernel-responses.ts', import.meta.url));
 const verdictFile = fileURLToPath(
   new URL('../../../src/plan/endpoints/endpoint-selection.ts', import.meta.url),
 );
@@ -23,6 +24,7 @@ const declarationIn = (text: string, name: string): string => {
 export const responseTypesSource = (): string => {
   const text = readFileSync(file, 'utf8');
   const elsewhere = [
+    ...['DriftResponse', 'SyncDaemonResponse'].map((name) => [kernelFile, name] as const),
     [wantedFile, 'DesiredResponse'] as const,
     ...['UsedReason', 'UnusedReason'].map((name) => [verdictFile, name] as const),
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
@@ -38,7 +40,9 @@ const withoutComments = (text: string): string =>
 
 const sources = (): string =>
   withoutComments(
-    [file, wantedFile, tableFile, verdictFile].map((name) => readFileSync(name, 'utf8')).join('\n'),
+    [file, kernelFile, wantedFile, tableFile, verdictFile]
+      .map((name) => readFileSync(name, 'utf8'))
+      .join('\n'),
   );
 
 type Shape = (value: unknown, at: string) => readonly string[];

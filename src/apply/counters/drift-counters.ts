@@ -8,7 +8,8 @@ export type DriftingObject =
   | 'real-server'
   | 'packet-rule'
   | 'interface'
-  | 'kernel-setting';
+  | 'kernel-setting'
+  | 'sync-daemon';
 
 /** How the object differs from the desired state. */
 export type DriftKind = 'missing' | 'extra' | 'differs';
@@ -41,6 +42,8 @@ const allDrifts: readonly (readonly [DriftingObject, DriftKind])[] = [
   ['packet-rule', 'differs'],
   ['interface', 'missing'],
   ['kernel-setting', 'differs'],
+  ['sync-daemon', 'missing'],
+  ['sync-daemon', 'differs'],
 ];
 
 /** Counts repairs of changes that another program made. */

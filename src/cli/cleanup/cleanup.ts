@@ -23,6 +23,7 @@ import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
 import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
 import { formatHostAddress } from '../../plan/output/ipvs-table-formats.js';
+import { syncDaemonRemovals } from './sync-daemons.js';
 import { queryDaemon } from '../admin/admin-client.js';
 import { openKernelClients, type KernelClients } from '../kernel/kernel-clients.js';
 import { withRemedy } from '../kernel/read-kernel.js';
@@ -281,7 +282,7 @@ const noteKept = (
 };
 
 /**
- * Removes what kube-ipvs created: its virtual servers, then its local routes, its interface with its addresses and its rules in chains of
+ * Removes what kube-ipvs created: its virtual servers, then its synchronization of connections, its local routes, its interface with its addresses and its rules in chains of
  * other programs, then its packet rules, which record what it created. Resolves to the number of objects that remain; the report
  * has them. Rejects with KernelAccessError without the permission to read.
  */
@@ -296,10 +297,11 @@ export const removeKubeIpvs = async (
     const links = [...routeRemovals(clients, scope), ...interfaceRemovals(clients, scope)];
     const tables = tableRemovals(clients, scope);
     const rules = ruleRemovals(scope);
-    if ([...virtualServers, ...links, ...tables, ...rules].length === 0)
+    const daemons = await syncDaemonRemovals(clients.ipvs, options.names);
+    if ([...virtualServers, ...links, ...tables, ...rules, ...daemons].length === 0)
       report.note('kube-ipvs left nothing on this node');
     const remainingServers = await report.perform(virtualServers);
-    const remaining = remainingServers + (await report.perform([...links, ...rules]));
+    const remaining = remainingServers + (await report.perform([...daemons, ...links, ...rules]));
     // The tables record which virtual servers kube-ipvs created: they stay until all of these are removed.
     const remainingTables = remainingServers === 0 ? await report.perform(tables) : tables.length;
     if (remainingServers > 0 && remainingTables > 0)

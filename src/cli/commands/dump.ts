@@ -20,6 +20,14 @@ const outputOf = (given: string): string => {
   );
 };
 
+const runSyncDaemons = async (options: {
+  readonly target: string | undefined;
+  readonly output: string;
+}): Promise<number> => {
+  const { dumpSyncDaemons } = await import('../dump/dump-sync-daemons.js');
+  return dumpSyncDaemons(options);
+};
+
 export const dumpCommand = defineCommand({
   name: 'dump',
   summary: 'Show the IPVS table of the kernel, its connections, or the packet rules',
@@ -54,6 +62,9 @@ export const dumpCommand = defineCommand({
     rate: booleanOption('show connections, packets and bytes per second'),
     rules: booleanOption(
       'show the packet rules (nftables tables ip and ip6 kube-ipvs) instead of the IPVS table',
+    ),
+    syncDaemons: booleanOption(
+      'show the daemons of the kernel that synchronize connections with other nodes instead',
     ),
     watch: booleanOption('show the table, then its changes; with -o json one object per line', {
       short: 'w',
@@ -101,6 +112,7 @@ export const dumpCommand = defineCommand({
       noHeaders,
       watch,
       connections,
+      syncDaemons,
       client,
       real,
       inState,
@@ -114,6 +126,7 @@ export const dumpCommand = defineCommand({
       rates: rate,
       titles: !noHeaders,
     };
+    if (syncDaemons) return runSyncDaemons(options);
     if (connections) {
       const { dumpConnections } = await import('../dump/dump-connections.js');
       return dumpConnections({ ...options, client, real, states: inState });

@@ -1,4 +1,5 @@
 import { formatCount, printable } from '../../base/text.js';
+import type { SyncDaemonResponse } from '../../admin-api/kernel-responses.js';
 import type { RefusedOperationResponse, StatusResponse } from '../../admin-api/responses.js';
 import { formatColumns, type Cell } from '../output/columns.js';
 import { durationText } from '../admin/service-index.js';
@@ -126,6 +127,18 @@ const lostNodeLines = ({ lostNodes }: StatusResponse): readonly StatusLine[] =>
         ),
       );
 
+const syncDaemonText = ({ role, status, interface: name, group, trouble }: SyncDaemonResponse): string => {
+  if (trouble !== undefined) return `${role} NOT running: ${trouble}`;
+  return `${role} ${status === 'foreign' ? 'of another program ' : ''}on ${name}, group ${group}`;
+};
+
+const syncDaemonLines = ({ connectionSync = [] }: StatusResponse): readonly StatusLine[] =>
+  connectionSync.map((daemon, index) => ({
+    title: index === 0 ? 'connection sync' : '',
+    text: syncDaemonText(daemon),
+    mark: daemon.trouble === undefined ? undefined : 'warning',
+  }));
+
 const driftText = ({ drift }: StatusResponse): string =>
   drift.length === 0
     ? 'none'
@@ -150,6 +163,7 @@ const linesOf = (status: StatusResponse): readonly StatusLine[] => [
     ),
   ),
   ...lostNodeLines(status),
+  ...syncDaemonLines(status),
   { title: 'drift', text: driftText(status) },
   {
     title: 'ports',

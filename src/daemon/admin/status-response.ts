@@ -14,6 +14,7 @@ import {
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import type { Source } from '../../watch/source.js';
+import { syncDaemonResponses } from './sync-daemon-responses.js';
 import type { VirtualServerDescriptions } from './virtual-server-descriptions.js';
 import type { LiveSettings } from '../config/live-settings.js';
 import type { Composition } from '../compose.js';
@@ -33,6 +34,7 @@ export interface StatusParts {
     | 'lastSync'
     | 'deletedNodes'
     | 'packetRules'
+    | 'connectionSync'
   >;
   readonly settings: LiveSettings;
   readonly source: Pick<Source, 'name' | 'health'>;
@@ -144,6 +146,7 @@ export const statusResponse = (parts: StatusParts): StatusResponse => {
   const refused = [...refusedOperationResponses(reconciler.failures(), bootMilliseconds())];
   const sync = lastSync.toResponse();
   const zone = store.node?.zone ?? '';
+  const connectionSync = syncDaemonResponses(composition.connectionSync);
   return {
     version: adminVersion,
     ...processResponse(),
@@ -164,6 +167,7 @@ export const statusResponse = (parts: StatusParts): StatusResponse => {
     lostNodes: composition.deletedNodes.deletedNodes(),
     drift: composition.drift.counts.filter(({ count }) => count > 0),
     packetRules: packetRulesResponses(composition),
+    ...(connectionSync.length === 0 ? {} : { connectionSync }),
     ports: portsResponse(settings),
   };
 };

@@ -8,10 +8,16 @@ export interface IpvsReloadParts {
   readonly ipvs: SchedulerProbe & Pick<IpvsClient, 'refreshFamily' | 'reloads' | 'setTimeouts'>;
   readonly settings: LiveSettings;
   readonly log: Logger;
+  readonly onReloaded?: () => void;
 }
 
 /** Returns a function that prepares IPVS again if the kernel loaded its module again since the last call. */
-export const prepareAfterIpvsReload = ({ ipvs, settings, log }: IpvsReloadParts): (() => Promise<void>) => {
+export const prepareAfterIpvsReload = ({
+  ipvs,
+  settings,
+  log,
+  onReloaded = () => {},
+}: IpvsReloadParts): (() => Promise<void>) => {
   let reloads = 0;
   return async () => {
     ipvs.refreshFamily();
@@ -19,5 +25,6 @@ export const prepareAfterIpvsReload = ({ ipvs, settings, log }: IpvsReloadParts)
     log.warn({ event: 'ipvs-reloaded' }, 'IPVS module reloaded; restoring its settings and its table');
     await prepareKernel({ ipvs }, settings.now, log);
     reloads = ipvs.reloads;
+    onReloaded();
   };
 };

@@ -162,6 +162,8 @@ const fieldsThatAffectKernel = [
   'tcpTimeout',
   'tcpFinTimeout',
   'udpTimeout',
+  'kernelTuning',
+  'connectionSync',
 ] as const;
 
 /** Runs prepareKernel if the new settings change anything in the kernel. */

@@ -1,22 +1,13 @@
 import type { ConntrackSettings, Settings } from '../../config/settings.js';
+import type { KernelSetting } from './kernel-setting.js';
+import { synchronizationSettings, tuningSettings } from './ipvs-settings.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
-import { sysctl, type KernelParameter, type KernelParameterValue } from '../../kernel/sysctl.js';
-
-/** A kernel setting and its desired value. */
-export interface KernelSetting {
-  readonly setting: KernelParameter;
-  readonly value: number;
-  /** The reason; the end of a sentence. */
-  readonly why: string;
-  /** A higher value is accepted. */
-  readonly isMinimum?: true;
-  /** The daemon does not start without it. */
-  readonly required?: true;
-  /** The configuration that leaves the kernel's value alone. */
-  readonly avoidedBy?: string;
-  /** Effective only if this setting has its desired value. */
-  readonly dependsOn?: KernelParameter;
-}
+import {
+  sysctl,
+  sysctlCommand,
+  type KernelParameter,
+  type KernelParameterValue,
+} from '../../kernel/sysctl.js';
 
 /** The facts of the machine that decide about settings. */
 export interface KernelFacts {
@@ -26,8 +17,13 @@ export interface KernelFacts {
   readonly read: (setting: KernelParameter) => KernelParameterValue;
 }
 
+/** The configuration that decides about settings. */
+export type ConfiguredKernelSettings = Pick<Settings, 'strictArp' | 'conntrack'> &
+  Partial<Pick<Settings, 'kernelTuning' | 'connectionSync'>>;
+
 export interface KernelSettingChange extends KernelSetting {
-  readonly previous: number | 'unreadable';
+  /** `unreadable`, if it cannot be read. */
+  readonly previous: number | string;
 }
 
 export interface KernelSettingsPlan {
@@ -149,7 +145,7 @@ const liberal: KernelSetting = {
 
 /** Every setting of this configuration for this kernel, whatever its current value is. */
 const desiredSettings = (
-  { strictArp: isStrict, conntrack }: Pick<Settings, 'strictArp' | 'conntrack'>,
+  { strictArp: isStrict, conntrack, kernelTuning, connectionSync }: ConfiguredKernelSettings,
   facts: KernelFacts,
 ): readonly KernelSetting[] => [
   ...alwaysRequired,
@@ -158,11 +154,20 @@ const desiredSettings = (
   ...limits(conntrack, facts.cpus),
   ...timeouts(conntrack),
   ...(conntrack.tcpBeLiberal ? [liberal] : []),
+  ...(kernelTuning === undefined ? [] : tuningSettings(kernelTuning)),
+  ...(connectionSync === undefined ? [] : synchronizationSettings(connectionSync)),
 ];
+
+const differs = (before: KernelParameterValue, { value, isMinimum }: KernelSetting): boolean => {
+  if (typeof before === 'object') return before.text !== value;
+  return isMinimum && typeof before === 'number' && typeof value === 'number'
+    ? before < value
+    : before !== value;
+};
 
 /** Decides which kernel settings change (kube-proxy-ipvs §6.2, §6.4). Pure except for `facts.read`. */
 export const planKernelSettings = (
-  settings: Pick<Settings, 'strictArp' | 'conntrack'>,
+  settings: ConfiguredKernelSettings,
   facts: KernelFacts,
 ): KernelSettingsPlan => {
   const changes: KernelSettingChange[] = [];
@@ -170,11 +175,8 @@ export const planKernelSettings = (
   for (const desired of desiredSettings(settings, facts)) {
     const before = facts.read(desired.setting);
     if (before === 'absent') absent.push(desired);
-    else if (
-      before === 'unreadable' ||
-      (desired.isMinimum ? before < desired.value : before !== desired.value)
-    )
-      changes.push({ ...desired, previous: before });
+    else if (differs(before, desired))
+      changes.push({ ...desired, previous: typeof before === 'object' ? before.text : before });
   }
   return { changes, absent, warnings: releaseWarnings(facts) };
 };
@@ -182,7 +184,7 @@ export const planKernelSettings = (
 /** Why a write was refused, and what to do. */
 export const refusalText = (change: KernelSettingChange, reason: string): string =>
   `cannot set ${change.setting.name} to ${change.value} (it is ${change.previous}): ${reason}; ${change.why}. ` +
-  `Set it on the node: sysctl -w ${change.setting.name}=${change.value}` +
+  `Set it on the node: ${sysctlCommand(change.setting.name, change.value)}` +
   (change.avoidedBy === undefined ? '' : `, or leave it alone: ${change.avoidedBy}`);
 
 const absenceReason = (name: string): string =>
@@ -191,6 +193,6 @@ const absenceReason = (name: string): string =>
     : 'it does not exist in this kernel or network namespace';
 
 /** Why a setting does not exist, and what to do. */
-export const absenceText = ({ setting, value, why, avoidedBy }: KernelSetting): string =>
-  `cannot set ${setting.name} to ${value}: ${absenceReason(setting.name)}; ${why}` +
+export const absenceText = ({ setting, value, why, avoidedBy, since }: KernelSetting): string =>
+  `cannot set ${setting.name} to ${value}: ${since === undefined ? absenceReason(setting.name) : `this kernel does not have it; it needs Linux ${since} or later`}; ${why}` +
   (avoidedBy === undefined ? '' : `. To do without it: ${avoidedBy}`);

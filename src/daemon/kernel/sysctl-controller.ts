@@ -1,27 +1,27 @@
 import type { DriftCounters } from '../../apply/counters/drift-counters.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
-import type { Settings } from '../../config/settings.js';
 import type { KernelParameter } from '../../kernel/sysctl.js';
 import {
   planKernelSettings,
   refusalText,
+  type ConfiguredKernelSettings,
   type KernelSettingChange,
   type KernelFacts,
 } from './kernel-settings.js';
 
 export interface SysctlControllerParts {
-  readonly settings: () => Pick<Settings, 'strictArp' | 'conntrack'>;
+  readonly settings: () => ConfiguredKernelSettings;
   readonly facts: KernelFacts;
   /** Returns undefined, or why the kernel refused. */
-  readonly write: (setting: KernelParameter, value: number) => string | undefined;
+  readonly write: (setting: KernelParameter, value: number | string) => string | undefined;
   readonly drift: Pick<DriftCounters, 'count'>;
   readonly log: Logger;
 }
 
 /**
- * Checks the kernel settings again, as another program may have changed them. Required settings are restored; any other is
- * only logged, as the change may be intended.
+ * Checks the kernel settings again, as another program may have changed them. Required and kept settings are restored; any other
+ * is only logged, as the change may be intended.
  */
 export class SysctlController {
   readonly #differences = new StateLog();
@@ -34,7 +34,7 @@ export class SysctlController {
     const differing = new Set(changes.map(({ setting }) => setting.name));
     this.#differences.endOthers(differing);
     for (const change of changes) {
-      if (change.required === true) this.#restore(change);
+      if (change.required === true || change.kept === true) this.#restore(change);
       else this.#report(change, `the value is ${change.previous}, not ${change.value}; ${change.why}`);
     }
   }

@@ -171,6 +171,18 @@ export const workMetrics = {
     labels: [],
     help: 'Virtual servers that a Service needs but another program created: kube-ipvs leaves them alone, and they do not serve the Service.',
   },
+  syncDaemonRunning: {
+    name: 'kube_ipvs_connection_sync_running',
+    type: 'gauge',
+    labels: ['role'],
+    help: 'Whether the daemon of the kernel that synchronizes connections runs as configured (1) or not (0), by role: master (sends) or backup (receives). Absent without connectionSync.',
+  },
+  syncDaemonFailures: {
+    name: 'kube_ipvs_connection_sync_failures_total',
+    type: 'counter',
+    labels: [],
+    help: 'Failed attempts to start a daemon that synchronizes connections, for example because its interface is missing; they are retried.',
+  },
   blockingFilters: {
     name: 'kube_ipvs_forwarding_blocked_by_others',
     type: 'gauge',

@@ -13,6 +13,7 @@ import type { DesiredState } from '../../plan/desired-state.js';
 import type { Source } from '../../watch/source.js';
 import { bootMilliseconds } from '../../base/boot-clock.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
+import type { ConnectionSync } from '../kernel/connection-sync.js';
 import type { DeletedNodes } from '../nodes/deleted-nodes.js';
 import type { EventCounts } from '../events/event-recorder.js';
 import type { MetricKey, Sample } from './catalogue.js';
@@ -30,6 +31,7 @@ export interface DaemonSampleParts {
   readonly drift: Pick<DriftCounters, 'counts'>;
   readonly staleFlows: Pick<StaleFlows, 'counts'>;
   readonly resync: Pick<Resync, 'counts'>;
+  readonly connectionSync: Pick<ConnectionSync, 'states' | 'failedStarts'>;
 }
 
 const unlabelled = (metric: MetricKey, value: number): Sample => ({ metric, value });
@@ -87,6 +89,13 @@ function* drains({ reconciler: { drains: now }, orphaned }: DaemonSampleParts): 
   }
 }
 
+function* syncDaemons({ connectionSync }: DaemonSampleParts): Iterable<Sample> {
+  for (const [role, { status, problem }] of connectionSync.states)
+    if (status !== 'foreign' || problem !== undefined)
+      yield { metric: 'syncDaemonRunning', labels: { role }, value: Number(status === 'running') };
+  yield unlabelled('syncDaemonFailures', connectionSync.failedStarts);
+}
+
 /** The counters and sizes of the daemon. Costs one visit to each virtual server. */
 export function* daemonSamples(parts: DaemonSampleParts): Iterable<Sample> {
   const { desired, observed, foreignVirtualServers, drift, staleFlows } = parts;
@@ -109,6 +118,7 @@ export function* daemonSamples(parts: DaemonSampleParts): Iterable<Sample> {
   yield unlabelled('foreignVirtualServers', foreignVirtualServers.size);
   yield unlabelled('contestedVirtualServers', [...foreignVirtualServers.conflicts()].length);
   yield unlabelled('staleFlowFailures', staleFlows.counts.failed);
+  yield* syncDaemons(parts);
 }
 
 /** Events by outcome. */

@@ -65,6 +65,7 @@ export class KernelSync {
     const report = await reconciler.reconcile(adopt ? await this.#readKernel(dirty) : dirty);
     if (!reconciler.isStopped) await takeOver.end();
     this.#countRepaired(drifted);
+    await this.parts.upkeep.connectionSync.checkIfDue();
     return { ...report, failed: report.failed + failedDeclarations };
   }
 
@@ -95,6 +96,7 @@ export class KernelSync {
   /** Checks everything that is not in the observed state. Resolves to true if the node's own addresses changed. */
   async checkNode(): Promise<boolean> {
     this.parts.upkeep.checkKernelSettings();
+    await this.parts.upkeep.connectionSync.check();
     await this.#ensureDummy();
     return this.parts.readAddresses();
   }

@@ -3,7 +3,7 @@ import type { RoundOptions } from '../../apply/mirror/resync.js';
 import type { ReconcileReport } from '../../apply/phase-runner.js';
 import { SerialQueue } from '../../base/async.js';
 import { isExpectedError, raiseUncaught } from '../../base/errors.js';
-import { Wakeups } from './wakeups.js';
+import { Wakeups, type LoopWakeup } from './wakeups.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Phase } from '../../plan/operations/phases.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
@@ -31,7 +31,7 @@ export interface SyncLoopParts extends KernelSyncParts {
   readonly raise?: ((error: unknown) => void) | undefined;
 }
 
-type Wakeup = 'sync-retry' | 'retry' | 'drain' | 'slice' | 'address-read' | PacketRulesWakeup;
+type Wakeup = LoopWakeup | PacketRulesWakeup;
 
 /**
  * The sync loop: turns dirty Services and kernel events into reconciled keys. All work on the kernel passes one serial queue,
@@ -203,6 +203,9 @@ export class SyncLoop implements AsyncDisposable {
       case 'slice':
         await this.#repair(await this.#sync.resyncSlice());
         return this.#scheduleSlice();
+      case 'connection-sync':
+        await this.parts.upkeep.connectionSync.check();
+        return this.#scheduleRetries();
       case 'packet-rules-declare':
         return void (await this.#packetRulesController.declare());
       case 'packet-rules-repair':
@@ -328,6 +331,8 @@ export class SyncLoop implements AsyncDisposable {
   #scheduleRetries(): void {
     const due = this.parts.reconciler.nextRetry;
     if (due !== undefined) this.#wakeups.schedule('retry', Math.max(due, this.#minimumRetryDelay));
+    const { retryDelay } = this.parts.upkeep.connectionSync;
+    if (retryDelay !== undefined) this.#wakeups.schedule('connection-sync', retryDelay);
   }
 
   #scheduleDrain(): void {

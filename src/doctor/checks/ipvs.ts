@@ -1,5 +1,6 @@
 import { formatCount } from '../../base/text.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
+import { parameterText } from '../../kernel/sysctl.js';
 import { ipvsadmService } from '../../plan/output/ipvs-table-formats.js';
 import { checksInGroup } from '../check.js';
 import type { Facts, IpvsTable, NetworkFacts, VirtualServerFact } from '../facts.js';
@@ -93,7 +94,7 @@ const defences = ({ kernelSettings }: Facts): CheckResult => {
   if (values.every(({ value }) => typeof value !== 'number'))
     return unknown('net.ipv4.vs cannot be read', seeChecks('ipvs'));
   const on = values.filter(({ value }) => typeof value === 'number' && value !== 0);
-  const text = values.map(({ name, value }) => `${name} ${value ?? 'absent'}`).join(', ');
+  const text = values.map(({ name, value }) => `${name} ${parameterText(value)}`).join(', ');
   return on.length === 0
     ? pass(`off: ${text}`)
     : warn(text, ...on.map(({ name }) => setKernelParameter(`net.ipv4.vs.${name}`, 0)));

@@ -2,6 +2,8 @@ import { planKernelSettings } from '../../daemon/kernel/kernel-settings.js';
 import { familyOf } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
+import { ipvsSynchronization, ipvsTuning } from '../../kernel/ipvs/settings.js';
+import { parameterText, type KernelParameterValue } from '../../kernel/sysctl.js';
 import { checksInGroup } from '../check.js';
 import type { Facts } from '../facts.js';
 import {
@@ -17,7 +19,7 @@ import {
 import { advise, loadModule, runOnNode, seeChecks, setKernelParameter } from '../remedy.js';
 
 /** For a setting that does not exist or cannot be read. */
-const unavailableSetting = (name: string, value: 'absent' | 'unreadable' | undefined): CheckResult =>
+const unavailableSetting = (name: string, value: KernelParameterValue | undefined): CheckResult =>
   value === 'unreadable'
     ? unknown(`${name} cannot be read`, runOnNode(`sysctl ${name}`))
     : unknown(
@@ -184,7 +186,7 @@ const bridges = ({ kernelSettings, network }: Facts): CheckResult =>
       return pass(`packets on the bridges ${abbreviatedList(found)} pass the packet rules`);
     const isAbsent = off.some((name) => kernelSettings.get(name) === 'absent');
     return warn(
-      `packets on the bridges ${abbreviatedList(found)} do not pass the packet rules: ${off.map((name) => `${name} is ${kernelSettings.get(name) ?? 'absent'}`).join(', ')}`,
+      `packets on the bridges ${abbreviatedList(found)} do not pass the packet rules: ${off.map((name) => `${name} is ${parameterText(kernelSettings.get(name))}`).join(', ')}`,
       ...(isAbsent ? [loadModule('br_netfilter')] : []),
       ...off.map((name) => setKernelParameter(name, 1)),
     );
@@ -225,6 +227,8 @@ const separatelyChecked: readonly string[] = [
   'net.ipv4.ip_forward',
   'net.ipv4.conf.all.arp_ignore',
   'net.ipv4.conf.all.arp_announce',
+  ...Object.values(ipvsTuning).map(({ setting }) => setting.name),
+  ...Object.values(ipvsSynchronization).map(({ name }) => name),
 ];
 
 /** What kube-ipvs changes at its start. */

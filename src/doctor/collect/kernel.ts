@@ -52,6 +52,8 @@ const openIpvs = (): IpvsClient => {
 
 export const ipvsTimeouts = async () => withClient(openIpvs, (client) => client.timeouts());
 
+export const syncDaemons = async () => withClient(openIpvs, (client) => client.syncDaemons());
+
 /** Errors of a kernel without nftables, or without nftables for a family. */
 const nftablesMissingErrnos = ['ENOENT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EINVAL'];
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
 import { basename } from 'node:path';
 import { BaseError } from '../../base/errors.js';
+import { connectionTableBits, ipvsSynchronization, ipvsTuning } from '../../kernel/ipvs/settings.js';
 import { readKernelParameter, sysctl, type KernelParameterValue } from '../../kernel/sysctl.js';
 import type { Ipvs, MemoryFacts, ProcessFacts, ProgramFact } from '../facts.js';
 import { runOnNode } from '../remedy.js';
@@ -27,7 +28,14 @@ const kernelSettingNames: readonly string[] = [
 
 /** Every kernel setting that a check reads. */
 export const readKernelSettings = (): ReadonlyMap<string, KernelParameterValue> =>
-  new Map(kernelSettingNames.map((name) => [name, readKernelParameter(sysctl(name))]));
+  new Map(
+    [
+      ...kernelSettingNames.map(sysctl),
+      ...Object.values(ipvsTuning).map(({ setting }) => setting),
+      ...Object.values(ipvsSynchronization),
+      connectionTableBits,
+    ].map((setting) => [setting.name, readKernelParameter(setting)]),
+  );
 
 export const localPorts = (): {
   readonly first: number;

@@ -10,6 +10,7 @@ import { AddressFamily } from '../../netlink/constants.js';
 import { paddedAddressBytes } from '../../netlink/codec/address-bytes.js';
 import { be16, cstring, enumeration, rawBytes, u16, u32, u64, u8 } from '../../netlink/codec/scalars.js';
 import { struct } from '../../netlink/codec/struct.js';
+import { syncDaemonAttributes } from './sync-daemons.js';
 
 /** include/uapi/linux/ip_vs.h: IPVS_GENL_NAME, IPVS_GENL_VERSION */
 export const familyName = 'IPVS';
@@ -25,6 +26,9 @@ export const Command = {
   setDestination: 6,
   deleteDestination: 7,
   getDestination: 8,
+  newDaemon: 9,
+  deleteDaemon: 10,
+  getDaemon: 11,
   setConfig: 12,
   getConfig: 13,
   setInfo: 14,
@@ -119,6 +123,7 @@ const messageAttributeSet = (services: typeof service, destinations: typeof dest
   attributes('ipvs', {
     service: optional(1, services),
     destination: optional(2, destinations),
+    daemon: optional(3, syncDaemonAttributes),
     tcpSeconds: optional(4, u32),
     tcpFinSeconds: optional(5, u32),
     udpSeconds: optional(6, u32),

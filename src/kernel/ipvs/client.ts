@@ -8,6 +8,7 @@ import {
   type VirtualServerKey,
   type VirtualServerObservation,
 } from '../../model/virtual-server.js';
+import { formatSyncDaemon, type SyncDaemon, type SyncRole } from '../../model/sync-daemon.js';
 import type { AttributeSet } from '../../netlink/codec/attributes.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
@@ -25,6 +26,7 @@ import {
 } from './attributes.js';
 import { identityValues, realServerFrom, virtualServerFrom } from './convert.js';
 import { requestFor, type IpvsFamily } from './operation-request.js';
+import { syncDaemonErrors, syncDaemonFrom, syncDaemonValues, syncRoleValues } from './sync-daemons.js';
 
 /** Seconds after which IPVS forgets idle connections. */
 export interface IpvsTimeouts {
@@ -163,6 +165,48 @@ export class IpvsClient {
     const operation = (): string => 'set the IPVS timeouts';
     const request = this.#family.request(Command.setConfig, { operation }, () => timeouts);
     this.#detectReload(() => this.#connection.execute(request));
+  }
+
+  /** The daemons of all programs that synchronize connections; at most one of each role. */
+  async syncDaemons(): Promise<readonly SyncDaemon[]> {
+    const operation = (): string => 'list the synchronization daemons';
+    const request = this.#family.request(Command.getDaemon, { operation }, () => ({}));
+    return this.#detectReload(() => this.#connection.dump(request)).map((message) => {
+      const { daemon } = this.#family.decode(message);
+      if (daemon === undefined) throw new ProtocolError('is missing', 'daemon');
+      return syncDaemonFrom(daemon);
+    });
+  }
+
+  /** Undefined, or why the kernel refused. */
+  async startSyncDaemon(daemon: SyncDaemon): Promise<string | undefined> {
+    const operation = (): string => `start the synchronization ${formatSyncDaemon(daemon)}`;
+    return this.#changeSyncDaemon(Command.newDaemon, operation, syncDaemonValues(daemon));
+  }
+
+  /** Undefined, also where no such daemon runs, or why the kernel refused. */
+  async stopSyncDaemon(role: SyncRole): Promise<string | undefined> {
+    const operation = (): string => `stop the synchronization ${role}`;
+    return this.#changeSyncDaemon(Command.deleteDaemon, operation, syncRoleValues(role));
+  }
+
+  #changeSyncDaemon(
+    command: number,
+    operation: () => string,
+    daemon: ReturnType<typeof syncDaemonValues>,
+  ): string | undefined {
+    const request = this.#family.request(command, { operation }, () => ({ daemon }));
+    try {
+      this.#detectReload(() => this.#connection.execute(request));
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      const { errno } = error;
+      if (errno === 'ESRCH' && command === Command.deleteDaemon) return undefined;
+      return errno in syncDaemonErrors
+        ? `${operation()}: ${errno}, ${syncDaemonErrors[errno]}`
+        : error.message;
+    }
   }
 
   async virtualServers(): Promise<readonly VirtualServerObservation[]> {

@@ -9,9 +9,9 @@ export type TableState = 'missing' | 'changed' | 'as wanted';
 export interface WrongSetting {
   /** In the notation of sysctl. */
   readonly name: string;
-  readonly wanted: number;
+  readonly wanted: number | string;
   /** Absent where it cannot be read. */
-  readonly found?: number;
+  readonly found?: number | string;
 }
 
 /** The prerequisites of all other steps. */

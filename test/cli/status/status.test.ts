@@ -101,6 +101,29 @@ test('lines that need attention are marked, problems come first, and long lists 
 
 const { lastSync: _, ...neverSynced } = answer({ synced: false });
 
+test('the daemons that synchronize connections have a line each, which is marked where one does not run', () => {
+  const place = { interface: 'eth1', group: 7, address: '239.192.73.80', port: 8848 };
+  const lines = statusText(
+    answer({
+      connectionSync: [
+        { role: 'master', status: 'running', ...place },
+        { role: 'backup', status: 'stopped', trouble: 'there is no such interface' },
+      ],
+    }),
+    plainPalette,
+  ).split('\n');
+  const at = lines.findIndex((line) => line.includes('connection sync'));
+  assert.deepEqual(lines.slice(at, at + 2), [
+    '   connection sync  master on eth1, group 7',
+    '!                   backup NOT running: there is no such interface',
+  ]);
+  const foreign = answer({ connectionSync: [{ role: 'master', status: 'foreign', ...place }] });
+  assert.match(
+    statusText(foreign, plainPalette),
+    /^ +connection sync +master of another program on eth1, group 7$/m,
+  );
+});
+
 test('the reason why a daemon is not healthy is the first step that is missing', () => {
   const source = { name: 'api', delivered: false };
   assert.deepEqual(healthProblems(answer()), []);

@@ -45,7 +45,7 @@ const machine = (
   };
 };
 
-const changes = (argv: readonly string[], facts: KernelFacts): Readonly<Record<string, number>> =>
+const changes = (argv: readonly string[], facts: KernelFacts): Readonly<Record<string, number | string>> =>
   Object.fromEntries(
     planKernelSettings(settingsOf(...argv), facts).changes.map(({ setting, value }) => [setting.name, value]),
   );

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SysctlController } from '../../../src/daemon/kernel/sysctl-controller.js';
+import type { KernelParameterValue } from '../../../src/kernel/sysctl.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
 const conntrack = {
@@ -15,7 +16,7 @@ const conntrack = {
 const established = 'net.netfilter.nf_conntrack_tcp_timeout_established';
 
 const setUp = () => {
-  const kernel = new Map<string, number>([
+  const kernel = new Map<string, KernelParameterValue>([
     ['net.ipv4.vs.conntrack', 1],
     ['net.ipv4.vs.expire_nodest_conn', 1],
     ['net.ipv4.vs.expire_quiescent_template', 1],
@@ -31,7 +32,7 @@ const setUp = () => {
     facts: { release: '6.1.0', cpus: 1, read: ({ name }) => kernel.get(name) ?? 'absent' },
     write: ({ name }, value) => {
       written.push(`${name}=${value}`);
-      if (refusal.reason === undefined) kernel.set(name, value);
+      if (refusal.reason === undefined) kernel.set(name, typeof value === 'string' ? { text: value } : value);
       return refusal.reason;
     },
     drift: { count: (object, kind) => void drifts.push(`${object} ${kind}`) },

@@ -111,7 +111,11 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     packetFamilies: isNamedAsOurs ? families : [],
     cluster,
     mirror: faultyMirror(kernel, observed, log, { refused, elements }),
-    upkeep: { checkKernelSettings: () => {}, ensureIpvs: async () => {} },
+    upkeep: {
+      checkKernelSettings: () => {},
+      ensureIpvs: async () => {},
+      connectionSync: { check: async () => {}, checkIfDue: async () => {}, retryDelay: undefined },
+    },
     onFlowsCleaned: () => {},
     observer: observers,
     delays: { retry: defaultRetryDelays, syncRetry: defaultSyncRetryDelays },

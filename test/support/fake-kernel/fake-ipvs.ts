@@ -27,6 +27,7 @@ import { writeAllAttributes } from '../attribute-sets.js';
 import { fakeTableFile, type FileRow } from './ipvs-table-file.js';
 import type { TableFile } from '../../../src/kernel/ipvs/table-file/table-file.js';
 import { done, Refusal, type Answer, type Body } from './answer.js';
+import { FakeSyncDaemons } from './fake-sync-daemons.js';
 
 interface Stored {
   readonly service: Service;
@@ -85,6 +86,7 @@ export class FakeIpvs {
   readonly connections = new Map<string, number>();
   /** Whether every real server has a connection where `connections` says nothing. */
   busy = false;
+  readonly syncDaemons = new FakeSyncDaemons();
   readonly #services = new Map<string, Stored>();
   readonly #family = new GenericFamily(familyId, familyVersion, messageAttributes, Command);
   /** CONFIG_HZ */
@@ -160,12 +162,26 @@ export class FakeIpvs {
         return isDump ? this.#dumpServices() : this.#getService(message);
       case Command.getDestination:
         return this.#dumpDestinations(message);
+      case Command.getDaemon:
+        return this.#dumpSyncDaemons();
+      case Command.newDaemon:
+        this.syncDaemons.start(this.#family.decode(message).daemon);
+        return done;
+      case Command.deleteDaemon:
+        this.syncDaemons.stop(this.#family.decode(message).daemon);
+        return done;
       case Command.flush:
         this.#services.clear();
         return done;
       default:
         return this.#change(command, message);
     }
+  }
+
+  #dumpSyncDaemons(): Answer {
+    const objects = (): readonly Body[] =>
+      this.syncDaemons.records().map((daemon) => this.#body(Command.newDaemon, { daemon }));
+    return { kind: 'dump', type: familyId, objects, generation: undefined };
   }
 
   #info(): Answer {
