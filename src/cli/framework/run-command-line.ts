@@ -89,13 +89,14 @@ const withHelpOption = (commands: readonly Command[], argv: readonly string[]): 
   return isPath ? [...argv.slice(0, -1), '--help'] : argv;
 };
 
-/** Runs the command of a command line. Resolves to the exit status. */
+/** Runs the command of a command line. `program`: what the help calls it. Resolves to the exit status. */
 export const runCommandLine = async (
   commands: readonly Command[],
   argv: readonly string[],
+  program = 'kube-ipvs',
 ): Promise<number> => {
   let status: number = exitStatus.success;
-  const root = new Parser('kube-ipvs')
+  const root = new Parser(program)
     .exitOverride()
     .showHelpAfterError('Add --help for usage.')
     .configureOutput({ outputError: (words, write) => write(words.replace(/^error: /, 'kube-ipvs: ')) });
