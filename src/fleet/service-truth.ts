@@ -9,7 +9,7 @@ export type EndpointState = 'ready' | 'terminating' | 'not ready';
 export interface ServiceTruth {
   /** Fields that decide how it is served, as text. */
   readonly fields: Readonly<Record<string, string>>;
-  /** By port and real server: `http 10.244.1.5:8080`. */
+  /** By `10.244.1.5:8080 of port http`. */
   readonly endpoints: ReadonlyMap<string, EndpointState>;
 }
 
@@ -22,7 +22,8 @@ export const endpointState = (endpoint: {
   return endpoint.serving && endpoint.terminating ? 'terminating' : 'not ready';
 };
 
-export const endpointName = (port: string, realServer: string): string => `${port} ${realServer}`.trim();
+export const endpointName = (port: string, realServer: string): string =>
+  port === '' ? realServer : `${realServer} of port ${port}`;
 
 interface PortFields {
   readonly name: string;

@@ -255,9 +255,8 @@ const doctorOf = (program: string): RunnableCommand =>
 export const fleetCommands = (program: string): readonly RunnableCommand[] =>
   [statusOf, explainOf, diffOf, dumpOf, topOf, doctorOf].map((command) => command(program));
 
-const commands = fleetCommands('kube-ipvs fleet');
-
-export const fleetCommand: CommandGroup = {
+/** The commands as a group. */
+export const fleetGroup = (commands: readonly RunnableCommand[]): CommandGroup => ({
   name: 'fleet',
   summary: 'Ask the daemons of all nodes through the API server; also as `kubectl kube-ipvs`',
   description:
@@ -267,4 +266,6 @@ export const fleetCommand: CommandGroup = {
   examples: commands.flatMap(({ examples }) => examples.slice(0, 1)),
   requirements,
   exitStatuses: fleetExitStatuses('something needs attention'),
-};
+});
+
+export const fleetCommand = fleetGroup(fleetCommands('kube-ipvs fleet'));

@@ -4,7 +4,7 @@ import { paletteFor, type ColorMode } from '../output/palette.js';
 import { writeText } from '../output/standard-output.js';
 import { Fleet, jsonAnswer, printUnanswered, printWithoutPod } from './fleet.js';
 import { fleetStatusOf, type FleetOptions } from './fleet-options.js';
-import { blockText, groupAnswers, nodesText, type GroupedAnswers } from './group-answers.js';
+import { differenceText, groupAnswers, type GroupedAnswers } from './group-answers.js';
 import { printNodeStories } from './node-story.js';
 
 export interface FleetDiffOptions extends FleetOptions {
@@ -18,7 +18,7 @@ const diffText = ({ groups, asked }: GroupedAnswers, { output, color }: FleetDif
   const equal = groups.find(({ content }) => content.length === 0)?.nodes.length ?? 0;
   const blocks = groups
     .filter(({ content }) => content.length > 0)
-    .map(({ nodes, content }) => blockText(nodesText(nodes, output === 'wide'), content, palette.danger));
+    .map((group) => differenceText(group, output === 'wide', palette));
   return [`${equal} of ${formatCount(asked, 'node')}: the kernel is in sync\n`, ...blocks].join('\n');
 };
 
@@ -38,8 +38,11 @@ export const fleetDiff = async (options: FleetDiffOptions): Promise<number> => {
   const { targets, output, node } = options;
   using fleet = await Fleet.find(options);
   if (node.length > 0 && output === 'text') return printNodeStories(fleet, ['diff', ...targets]);
-  const command = ['diff', '-o', 'json', ...targets];
-  const answers = await groupAnswers(fleet, command, jsonAnswer<DiffAnswer>('operations'), differenceLines);
+  const question = {
+    command: ['diff', '-o', 'json', ...targets],
+    parse: jsonAnswer<DiffAnswer>('operations'),
+  };
+  const answers = await groupAnswers(fleet, question, differenceLines);
   await writeText(output === 'json' ? diffJson(answers) : diffText(answers, options));
   printUnanswered(answers.unanswered, answers.asked);
   printWithoutPod(fleet);

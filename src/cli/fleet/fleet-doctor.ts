@@ -77,8 +77,11 @@ export const fleetDoctor = async (options: FleetDoctorOptions): Promise<number> 
   const findings = new DoctorFindings();
   const unanswered: { readonly node: string; readonly reason: string }[] = [];
   let answered = 0;
-  const command = ['doctor', '-o', 'json', '--quiet', ...words];
-  await fleet.ask(command, jsonAnswer<DoctorAnswer>('checks'), (one) => {
+  const question = {
+    command: ['doctor', '-o', 'json', '--quiet', ...words],
+    parse: jsonAnswer<DoctorAnswer>('checks'),
+  };
+  await fleet.ask(question, (one) => {
     if (one.answer === undefined) return void unanswered.push({ node: one.node, reason: one.reason });
     answered += 1;
     findings.add(one.node, one.answer.checks);

@@ -2,9 +2,9 @@ import { agreementText } from '../../fleet/node-groups.js';
 import { tableDifferences, tableLines, type DumpAnswer } from '../../fleet/table-groups.js';
 import { paletteFor, type ColorMode } from '../output/palette.js';
 import { writeTexts } from '../output/standard-output.js';
-import { Fleet, jsonAnswer, printUnanswered, printWithoutPod } from './fleet.js';
+import { Fleet, jsonAnswer, printUnanswered, printWithoutPod, type Question } from './fleet.js';
 import { fleetStatusOf, type FleetOptions } from './fleet-options.js';
-import { blockText, groupAnswers, nodesText, type GroupedAnswers } from './group-answers.js';
+import { blockText, differenceText, groupAnswers, nodesText, type GroupedAnswers } from './group-answers.js';
 import { printNodeStories } from './node-story.js';
 
 export interface FleetDumpOptions extends FleetOptions {
@@ -23,7 +23,7 @@ function* dumpTexts({ groups }: GroupedAnswers, { output, color }: FleetDumpOpti
   yield blockText(nodesText(most.nodes, output === 'wide'), lines, palette.strong);
   for (const { nodes, content } of others) {
     const changes = tableDifferences(most.content, content).map(({ sign, line }) => `${sign} ${line}`);
-    yield `\n${blockText(nodesText(nodes, output === 'wide'), changes, palette.danger)}`;
+    yield `\n${differenceText({ nodes, content: changes }, output === 'wide', palette)}`;
   }
 }
 
@@ -38,14 +38,14 @@ export const fleetDump = async (options: FleetDumpOptions): Promise<number> => {
   const words = target === undefined ? [] : [target];
   using fleet = await Fleet.find(options);
   if (node.length > 0 && output === 'text') return printNodeStories(fleet, ['dump', ...words]);
-  const answers = await groupAnswers(
-    fleet,
-    ['dump', '-o', 'json', ...words],
-    jsonAnswer<DumpAnswer>('virtualServers'),
-    tableLines,
+  const question: Question<DumpAnswer> = {
+    command: ['dump', '-o', 'json', ...words],
+    parse: jsonAnswer<DumpAnswer>('virtualServers'),
     // A node that does not know the target has nothing of it.
-    (reason) => (target !== undefined && reason.includes(' not found') ? [] : undefined),
-  );
+    parseRefusal: (stderr) =>
+      target !== undefined && stderr.includes(' not found') ? { virtualServers: {} } : undefined,
+  };
+  const answers = await groupAnswers(fleet, question, tableLines);
   await writeTexts(output === 'json' ? dumpJson(answers) : dumpTexts(answers, options));
   printUnanswered(answers.unanswered, answers.asked);
   printWithoutPod(fleet);

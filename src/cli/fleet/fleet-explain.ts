@@ -1,6 +1,6 @@
 import { sleep } from '../../base/async.js';
 import { InputError } from '../../base/errors.js';
-import { formatCount, printable } from '../../base/text.js';
+import { printable } from '../../base/text.js';
 import { abbreviatedList } from '../../doctor/check-result.js';
 import { agreementText } from '../../fleet/node-groups.js';
 import type { ServiceAnswer } from '../../fleet/service-answer.js';
@@ -15,7 +15,8 @@ import { ApiError } from '../../watch/api/api-client.js';
 import { formatColumns, type Column } from '../output/columns.js';
 import { paletteFor, type ColorMode, type Palette } from '../output/palette.js';
 import { writeText } from '../output/standard-output.js';
-import { Fleet, jsonAnswer, printUnanswered, printWithoutPod } from './fleet.js';
+import { Fleet, jsonAnswer, printUnanswered, printWithoutPod, type Question } from './fleet.js';
+import { differenceText } from './group-answers.js';
 import { fleetStatusOf, type FleetOptions } from './fleet-options.js';
 import { printNodeStories } from './node-story.js';
 
@@ -47,8 +48,8 @@ const parseAnswer = (stdout: string): ServiceAnswer => {
 const notServed: ServiceAnswer = { subject: '', verdict: { mark: 'fail', text: '' } };
 
 /** A daemon that does not know the Service prints no report, which is an answer too. */
-const isUnknownService = (reason: string, target: string): boolean =>
-  reason.includes(`target "${target}" not found`) || reason.includes(`there is no Service ${target} `);
+const isUnknownService = (stderr: string, target: string): boolean =>
+  stderr.includes(`target "${target}" not found`) || stderr.includes(`there is no Service ${target} `);
 
 const parseTarget = (target: string): readonly [namespace: string, name: string] => {
   const [, namespace, name] = /^([^/:\s]+)\/([^/:\s]+)$/.exec(target) ?? [];
@@ -65,15 +66,13 @@ const compareNodes = async (fleet: Fleet, target: string): Promise<ServiceCompar
   const comparer = new ServiceComparer();
   const compare = async (only?: readonly string[]): Promise<void> => {
     const truth = await fleet.cluster.serviceTruth(namespace, name);
-    await fleet.ask(
-      ['explain', target, '-o', 'json'],
-      parseAnswer,
-      (one) => {
-        const isUnknown = one.reason !== undefined && isUnknownService(one.reason, target);
-        comparer.add(isUnknown ? { node: one.node, answer: notServed } : one, truth);
-      },
+    const question: Question<ServiceAnswer> = {
+      command: ['explain', target, '-o', 'json'],
+      parse: parseAnswer,
+      parseRefusal: (stderr) => (isUnknownService(stderr, target) ? notServed : undefined),
       only,
-    );
+    };
+    await fleet.ask(question, (answer) => comparer.add(answer, truth));
   };
   await compare();
   if (comparer.differingNodes.length > 0) {
@@ -130,13 +129,12 @@ const backendsText = (backends: readonly BackendSummary[], isWide: boolean, { da
 };
 
 const groupText = (
-  { nodes, content }: ServiceComparison['differing'][number],
-  { target, program }: FleetExplainOptions,
+  group: ServiceComparison['differing'][number],
+  { target, program, output }: FleetExplainOptions,
   palette: Palette,
 ): string => {
-  const head = palette.danger(printable(`${formatCount(nodes.length, 'node')}: ${abbreviatedList(nodes)}`));
-  const lines = content.map((line) => `  ${printable(line)}\n`);
-  return `${head}\n${lines.join('')}${palette.faint(printable(`  see: ${program} explain ${target} --node ${nodes[0]}`))}\n`;
+  const hint = `  see: ${program} explain ${target} --node ${group.nodes[0]}`;
+  return `${differenceText(group, output === 'wide', palette)}${palette.faint(printable(hint))}\n`;
 };
 
 const comparisonText = (comparison: ServiceComparison, options: FleetExplainOptions): string => {

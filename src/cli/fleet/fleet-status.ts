@@ -110,7 +110,8 @@ export const fleetStatusCommand = async (options: FleetStatusOptions): Promise<n
   using fleet = await Fleet.find(options);
   if (options.node.length > 0 && options.output === 'table') return printNodeStories(fleet, ['status']);
   const rows: NodeStatus[] = [];
-  await fleet.ask(['status', '-o', 'json'], jsonAnswer<StatusResponse>('counts'), (one) => {
+  const question = { command: ['status', '-o', 'json'], parse: jsonAnswer<StatusResponse>('counts') };
+  await fleet.ask(question, (one) => {
     rows.push(
       one.answer === undefined
         ? statusWithoutAnswer(one)

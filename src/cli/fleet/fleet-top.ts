@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { formatCount } from '../../base/text.js';
 import { loadFields, sumTraffic, type TrafficGrouping, type TrafficTotal } from '../../fleet/traffic.js';
 import { formatColumns, type Column } from '../output/columns.js';
@@ -100,6 +101,8 @@ const fillScreen = async (streams: TrafficStreams, { grouping }: FleetTopOptions
 export const fleetTop = async (options: FleetTopOptions): Promise<number> => {
   using fleet = await Fleet.find(options);
   const ended = new AbortController();
+  // Each node listens to it.
+  setMaxListeners(0, ended.signal);
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(name, () => ended.abort());
   const streams = new TrafficStreams(fleet, options, ended.signal);
   const isFullScreen = !options.batch && process.stdin.isTTY && process.stdout.isTTY;

@@ -9,13 +9,29 @@ import { Cluster, daemonContainer } from './cluster.js';
 import type { FleetOptions } from './fleet-options.js';
 import { Progress } from './progress.js';
 
-const reasonOf = (error: unknown, { namespace, timeoutMilliseconds }: FleetOptions): string => {
+/** Why a node did not answer. */
+export const unansweredReason = (
+  error: unknown,
+  { namespace, timeoutMilliseconds }: FleetOptions,
+): string => {
   if (error instanceof ApiError && error.status === 403)
     return `the API server forbids pods/exec in namespace ${namespace}; docs/fleet.md shows the Role that allows it`;
   if (error instanceof Error && error.name === 'TimeoutError')
     return `no answer within ${timeoutMilliseconds / 1_000} s`;
   return messageOf(error);
 };
+
+/** A command that every node runs. */
+export interface Question<Answer> {
+  /** The words after `kube-ipvs`. */
+  readonly command: readonly string[];
+  /** Reads standard output. An error says why the node did not answer. */
+  readonly parse: (stdout: string) => Answer;
+  /** Reads standard error of a command that printed nothing else; undefined: it is no answer. */
+  readonly parseRefusal?: (stderr: string) => Answer | undefined;
+  /** Only these nodes. */
+  readonly only?: readonly string[] | undefined;
+}
 
 /** The daemons of the selected nodes. */
 export class Fleet implements Disposable {
@@ -49,21 +65,20 @@ export class Fleet implements Disposable {
     return [...unreachable, ...withoutPod.map((node) => ({ node, reason: 'no kube-ipvs pod' }))];
   }
 
-  /** Runs a command on each node, or on these; `onAnswer` gets the answers in the order in which they come. */
+  /** Runs a command on each node; `onAnswer` gets the answers in the order in which they come. */
   async ask<Answer>(
-    command: readonly string[],
-    parse: (stdout: string) => Answer,
+    question: Question<Answer>,
     onAnswer: (answer: NodeAnswer<Answer>) => void,
-    only?: readonly string[],
   ): Promise<void> {
-    const { members } = this;
-    const isAsked = (node: string): boolean => only === undefined || only.includes(node);
-    for (const answer of this.unreachable) if (isAsked(answer.node)) onAnswer(answer);
-    const waiting = members.targets.filter(({ node }) => isAsked(node));
+    const { only } = question;
+    const isAsked = ({ node }: { readonly node: string }): boolean =>
+      only === undefined || only.includes(node);
+    for (const answer of this.unreachable.filter(isAsked)) onAnswer(answer);
+    const waiting = this.members.targets.filter(isAsked);
     using progress = new Progress(waiting.length);
     const worker = async (): Promise<void> => {
       for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
-        onAnswer(await this.#askNode(target, command, parse));
+        onAnswer(await this.#askNode(target, question));
         progress.step();
       }
     };
@@ -76,8 +91,7 @@ export class Fleet implements Disposable {
 
   async #askNode<Answer>(
     { node, pod }: DaemonTarget,
-    command: readonly string[],
-    parse: (stdout: string) => Answer,
+    { command, parse, parseRefusal }: Question<Answer>,
   ): Promise<NodeAnswer<Answer>> {
     const { namespace, timeoutMilliseconds } = this.options;
     try {
@@ -86,10 +100,10 @@ export class Fleet implements Disposable {
         { signal: AbortSignal.timeout(timeoutMilliseconds) },
       );
       // A command that found trouble, too, ends with another status than 0.
-      if (stdout === '') return { node, reason: refusalText(stderr, exitCode) };
-      return { node, answer: parse(stdout) };
+      const answer = stdout === '' ? parseRefusal?.(stderr) : parse(stdout);
+      return answer === undefined ? { node, reason: refusalText(stderr, exitCode) } : { node, answer };
     } catch (error) {
-      return { node, reason: reasonOf(error, this.options) };
+      return { node, reason: unansweredReason(error, this.options) };
     }
   }
 }

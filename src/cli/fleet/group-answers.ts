@@ -2,7 +2,7 @@ import { NodeGroups, type NodeGroup } from '../../fleet/node-groups.js';
 import { formatCount, printable } from '../../base/text.js';
 import { abbreviatedList } from '../../doctor/check-result.js';
 import type { Palette } from '../output/palette.js';
-import type { Fleet } from './fleet.js';
+import type { Fleet, Question } from './fleet.js';
 
 /** Nodes that printed the same lines, and those that did not answer. */
 export interface GroupedAnswers {
@@ -11,22 +11,20 @@ export interface GroupedAnswers {
   readonly asked: number;
 }
 
-/** Runs a command on all nodes, and groups those with the same lines. `onRefusal`: lines for an error message that is an answer. */
+/** Runs a command on all nodes, and groups those with the same lines. */
 export const groupAnswers = async <Answer>(
   fleet: Fleet,
-  command: readonly string[],
-  parse: (stdout: string) => Answer,
+  question: Question<Answer>,
   linesOf: (answer: Answer) => readonly string[],
-  onRefusal: (reason: string) => readonly string[] | undefined = () => undefined,
 ): Promise<GroupedAnswers> => {
   const groups = new NodeGroups<readonly string[]>();
   const unanswered: { readonly node: string; readonly reason: string }[] = [];
   let asked = 0;
-  await fleet.ask(command, parse, (one) => {
+  await fleet.ask(question, ({ node, answer, reason }) => {
     asked += 1;
-    const lines = one.reason === undefined ? linesOf(one.answer) : onRefusal(one.reason);
-    if (lines !== undefined) groups.add(one.node, lines.join('\n'), () => lines);
-    else unanswered.push({ node: one.node, reason: one.reason ?? '' });
+    if (reason !== undefined) return void unanswered.push({ node, reason });
+    const lines = linesOf(answer);
+    groups.add(node, lines.join('\n'), () => lines);
   });
   return { groups: groups.all(), unanswered, asked };
 };
@@ -35,6 +33,21 @@ export const groupAnswers = async <Answer>(
 export const nodesText = (nodes: readonly string[], isWide: boolean): string =>
   `${formatCount(nodes.length, 'node')}: ${isWide ? nodes.join(', ') : abbreviatedList(nodes)}`;
 
+/** At most this many lines of a group are shown without -o wide. */
+const maximumLines = 20;
+
 /** A head line, and indented lines below it. */
 export const blockText = (head: string, lines: readonly string[], paint: Palette['danger']): string =>
   `${paint(printable(head))}\n${lines.map((line) => `  ${printable(line)}\n`).join('')}`;
+
+/** A group of nodes that differ from the others, and in what. */
+export const differenceText = (
+  { nodes, content }: NodeGroup<readonly string[]>,
+  isWide: boolean,
+  { danger }: Palette,
+): string => {
+  const shown = isWide ? content : content.slice(0, maximumLines);
+  const hidden = content.length - shown.length;
+  const more = hidden === 0 ? [] : [`and ${hidden} more (-o wide shows all)`];
+  return blockText(nodesText(nodes, isWide), [...shown, ...more], danger);
+};

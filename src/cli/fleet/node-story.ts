@@ -7,11 +7,7 @@ import { fleetStatusOf } from './fleet-options.js';
 /** Prints what the command says on each of the named nodes itself. */
 export const printNodeStories = async (fleet: Fleet, command: readonly string[]): Promise<number> => {
   const answers: NodeAnswer<string>[] = [];
-  await fleet.ask(
-    command,
-    (stdout) => stdout,
-    (answer) => answers.push(answer),
-  );
+  await fleet.ask({ command, parse: (stdout) => stdout }, (answer) => answers.push(answer));
   const stories = answers
     .toSorted((a, b) => compareNames(a.node, b.node))
     .flatMap(({ node, answer }) => (answer === undefined ? [] : [{ node, text: printableLines(answer) }]));

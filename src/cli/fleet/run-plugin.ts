@@ -1,11 +1,12 @@
 import { completeForKubectl } from '../completion/complete-for-shell.js';
-import { fleetCommands } from '../commands/fleet.js';
+import { fleetCommands, fleetGroup } from '../commands/fleet.js';
 import { versionCommand } from '../commands/version.js';
+import { helpFooter } from '../framework/command-help.js';
 import { runCommandLine } from '../framework/run-command-line.js';
 
-const program = 'kubectl kube-ipvs';
-
-const commands = [...fleetCommands(program), versionCommand];
+const name = 'kubectl kube-ipvs';
+const fleet = fleetCommands(name);
+const commands = [...fleet, versionCommand];
 
 /** Runs the program as a plugin of kubectl: the commands for all nodes, without `fleet`. */
 export const runPlugin = async (argv: readonly string[]): Promise<number> => {
@@ -13,5 +14,8 @@ export const runPlugin = async (argv: readonly string[]): Promise<number> => {
     process.stdout.write(completeForKubectl(commands, argv.slice(1)));
     return 0;
   }
-  return runCommandLine(commands, argv.length === 0 ? ['--help'] : argv, program);
+  return runCommandLine(commands, argv.length === 0 ? ['--help'] : argv, {
+    name,
+    footer: helpFooter(fleetGroup(fleet)),
+  });
 };

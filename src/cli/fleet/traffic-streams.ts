@@ -1,10 +1,10 @@
 import { sleep } from '../../base/async.js';
 import { formatDuration } from '../../base/duration.js';
-import { BaseError, messageOf } from '../../base/errors.js';
+import { BaseError } from '../../base/errors.js';
 import type { DaemonTarget } from '../../fleet/daemon-pods.js';
 import type { TrafficGrouping, TrafficRow } from '../../fleet/traffic.js';
 import { daemonContainer } from './cluster.js';
-import type { Fleet } from './fleet.js';
+import { unansweredReason, type Fleet } from './fleet.js';
 
 /** A command in a pod does not notice that its client has left: it ends after so many samples, and is started again. */
 const samplesPerCommand = 15;
@@ -76,7 +76,7 @@ export class TrafficStreams {
       } catch (error) {
         if (this.signal.aborted) return;
         this.latest.delete(target.node);
-        this.#failed.set(target.node, messageOf(error));
+        this.#failed.set(target.node, unansweredReason(error, this.fleet.options));
         await sleep(retryMilliseconds, this.signal);
       }
     }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { WebSocket } from 'ws';
-import { BaseError, messageOf } from '../../base/errors.js';
+import { BaseError } from '../../base/errors.js';
 import { readStatus } from '../objects/schemas.js';
 import { ApiError, type CredentialSource, type RequestCredentials } from './api-client.js';
 
@@ -112,7 +112,7 @@ const run = (socket: WebSocket, { signal, onOutput }: PodCommandOptions): Promis
   new Promise((resolve, reject) => {
     const output = new CommandOutput(onOutput);
     const fail = (error: unknown): void => {
-      reject(error instanceof BaseError ? error : new BaseError(messageOf(error), { cause: undefined }));
+      reject(error);
       socket.terminate();
     };
     const abort = (): void => fail(signal.reason);
@@ -142,10 +142,20 @@ export class PodExec {
   constructor(private readonly credentials: CredentialSource) {}
 
   /**
-   * Runs a command to its end. Throws ApiError where the API server refuses it, the abort reason, or why it could not run; a command
-   * that ends with another status than 0 is a result.
+   * Runs a command to its end. Rejected credentials are refreshed once. Throws ApiError where the API server refuses the command, the
+   * abort reason, or why it could not run; a command that ends with another status than 0 is a result.
    */
   async run(command: PodCommand, options: PodCommandOptions): Promise<PodCommandResult> {
+    try {
+      return await this.#attempt(command, options);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      await this.credentials.refresh();
+      return this.#attempt(command, options);
+    }
+  }
+
+  async #attempt(command: PodCommand, options: PodCommandOptions): Promise<PodCommandResult> {
     const credentials = await this.credentials.current();
     return run(openSocket(this.credentials.server, credentials, command), options);
   }
