@@ -87,8 +87,9 @@ export class ServiceComparer {
   result(): ServiceComparison {
     const groups = new NodeGroups<readonly string[]>();
     const alike: string[] = [];
+    const minorities = this.#minorityFindings();
     for (const [node, own] of this.#findings) {
-      const findings = [...own, ...this.#minorityFindings(node)];
+      const findings = [...own, ...(minorities.get(node) ?? [])];
       if (findings.length === 0) alike.push(node);
       else groups.add(node, findings.join('\n'), () => findings);
     }
@@ -143,14 +144,19 @@ export class ServiceComparer {
     return backend;
   }
 
-  /** Nodes may have other settings; those that few have are worth a look. */
-  #minorityFindings(node: string): readonly string[] {
-    return [...this.#frontends].flatMap(([name, { schedulers }]) => {
-      const [most] = mostFrequentFirst(schedulers.values());
-      const own = schedulers.get(node);
-      if (most === undefined || own === undefined || own === most[0]) return [];
-      return [`${name} has scheduler ${own}; ${most[1]} of ${schedulers.size} nodes have ${most[0]}`];
-    });
+  /** By node. Nodes may have other settings; those that few have are worth a look. */
+  #minorityFindings(): ReadonlyMap<string, readonly string[]> {
+    const findings = new Map<string, string[]>();
+    for (const [name, { schedulers }] of this.#frontends) {
+      const [most, ...others] = mostFrequentFirst(schedulers.values());
+      if (most === undefined || others.length === 0) continue;
+      for (const [node, own] of schedulers)
+        if (own !== most[0])
+          valueOrNew(findings, node, (): string[] => []).push(
+            `${name} has scheduler ${own}; ${most[1]} of ${schedulers.size} nodes have ${most[0]}`,
+          );
+    }
+    return findings;
   }
 }
 

@@ -99,6 +99,17 @@ const namespacedOf = (path: string): Namespaced | undefined => {
 /** The Events of a namespace, or one of them. */
 const eventsPath = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/([^/]+)\/events(?:\/([^/]+))?$/;
 
+/** What kubectl reads before it runs a command in a pod. */
+const discovery: Readonly<Record<string, object>> = {
+  '/api': { kind: 'APIVersions', versions: ['v1'] },
+  '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [] },
+  '/api/v1': {
+    kind: 'APIResourceList',
+    groupVersion: 'v1',
+    resources: [{ name: 'pods', singularName: 'pod', namespaced: true, kind: 'Pod', verbs: ['get', 'list'] }],
+  },
+};
+
 /** Answers of which no client here reads the body are in JSON only. */
 const inJson = { 'content-type': 'application/json' } as const;
 
@@ -309,7 +320,9 @@ export class ApiServer implements AsyncDisposable {
   #serveOther(path: string, response: ServerResponse): void {
     if (path === '/version')
       return sendResponse(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2), inJson);
-    sendStatus(response, notFound);
+    const document = discovery[path];
+    if (document === undefined) return sendStatus(response, notFound);
+    sendResponse(response, 200, JSON.stringify(document), inJson);
   }
 
   #serveNode(name: string, response: ServerResponse): void {

@@ -166,6 +166,8 @@ const answerOf = ({ command, write, signal }: ExecRequest, node: string, state: 
 export interface SimulatedFleetOptions extends ApiServerOptions {
   /** States that differ from the default. */
   readonly states?: Readonly<Record<string, SimulatedState>>;
+  /** How long each command takes. */
+  readonly delay?: () => Promise<unknown>;
   /** What a node answers in place of the simulation; undefined: the simulation. */
   readonly override?: (node: string, request: ExecRequest) => ExecResult | Promise<ExecResult> | undefined;
 }
@@ -223,6 +225,7 @@ export class SimulatedFleet implements AsyncDisposable {
     this.#running += 1;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.#running);
     try {
+      await this.options.delay?.();
       return await (this.options.override?.(node, request) ??
         answerOf(request, node, this.options.states?.[node] ?? {}));
     } finally {

@@ -78,7 +78,13 @@ export class Fleet implements Disposable {
     using progress = new Progress(waiting.length);
     const worker = async (): Promise<void> => {
       for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
-        onAnswer(await this.#askNode(target, question));
+        const answer = await this.#askNode(target, question);
+        try {
+          onAnswer(answer);
+        } catch (error) {
+          // Nodes are not trusted to answer what this program expects.
+          onAnswer({ node: target.node, reason: `the answer is not usable: ${messageOf(error)}` });
+        }
         progress.step();
       }
     };

@@ -1,9 +1,11 @@
-import type { IncomingMessage } from 'node:http';
+import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { text } from 'node:stream/consumers';
+import { createSecureContext } from 'node:tls';
 import { WebSocket } from 'ws';
 import { BaseError } from '../../base/errors.js';
 import { readStatus } from '../objects/schemas.js';
-import { ApiError, type CredentialSource, type RequestCredentials } from './api-client.js';
+import { ApiError, type CredentialSource, type Headers, type TlsMaterial } from './api-client.js';
 
 /** A command in a container of a pod. */
 export interface PodCommand {
@@ -96,17 +98,14 @@ class CommandOutput {
   }
 }
 
-const openSocket = (server: URL, credentials: RequestCredentials, command: PodCommand): WebSocket => {
-  const { headers, tls, agent } = credentials;
-  return new WebSocket(execUrl(server, command), protocols, {
-    ...tls,
-    ...(agent === undefined ? {} : { agent }),
+const openSocket = (url: URL, headers: Headers, agent: HttpAgent): WebSocket =>
+  new WebSocket(url, protocols, {
+    agent,
     headers: { ...headers },
     perMessageDeflate: false,
     // Texts come in binary messages; the API server sends no others.
     skipUTF8Validation: true,
   });
-};
 
 const run = (socket: WebSocket, { signal, onOutput }: PodCommandOptions): Promise<PodCommandResult> =>
   new Promise((resolve, reject) => {
@@ -139,6 +138,9 @@ const run = (socket: WebSocket, { signal, onOutput }: PodCommandOptions): Promis
 
 /** Runs commands in pods over WebSockets, as `kubectl exec` does (KEP-4006). */
 export class PodExec {
+  #agent: HttpAgent | undefined;
+  #tls: TlsMaterial | undefined;
+
   constructor(private readonly credentials: CredentialSource) {}
 
   /**
@@ -156,7 +158,22 @@ export class PodExec {
   }
 
   async #attempt(command: PodCommand, options: PodCommandOptions): Promise<PodCommandResult> {
-    const credentials = await this.credentials.current();
-    return run(openSocket(this.credentials.server, credentials, command), options);
+    const { server } = this.credentials;
+    const { headers, tls, agent = this.#agentFor(tls) } = await this.credentials.current();
+    return run(openSocket(execUrl(server, command), headers, agent), options);
+  }
+
+  /** Each command has a connection of its own. All share one TLS context and resume sessions, without which most time is spent on TLS. */
+  #agentFor(tls: TlsMaterial): HttpAgent {
+    if (this.#agent !== undefined && this.#tls === tls) return this.#agent;
+    this.#tls = tls;
+    this.#agent =
+      this.credentials.server.protocol === 'http:'
+        ? new HttpAgent()
+        : new HttpsAgent({
+            ...tls,
+            secureContext: createSecureContext({ ca: tls.ca, cert: tls.cert, key: tls.key }),
+          });
+    return this.#agent;
   }
 }

@@ -151,6 +151,27 @@ test('the worst nodes come first, partial results are shown, and the exit status
     },
   ));
 
+test('a node that answers what no kube-ipvs does is named, and the others are shown', () => {
+  const odd: Readonly<Record<string, object>> = {
+    status: { counts: null },
+    explain: { stories: [{ service: 'x' }] },
+    diff: { operations: [null] },
+    dump: { virtualServers: { 'TCP 10.96.0.1:80': 3 } },
+    doctor: { checks: [null] },
+  };
+  return onFleet(
+    3,
+    { override: (node, { command }) => (node === 'node-2' ? json(odd[command[1] ?? ''] ?? {}) : undefined) },
+    async (run) => {
+      for (const line of ['status', 'explain shop/web', 'diff', 'dump', 'doctor']) {
+        const { status, stdout, stderr } = await run(line);
+        assert.match(`${stdout}${stderr}`, /node-2.*the answer is not usable/, line);
+        assert.equal(status, 3, `${line}: ${stdout}${stderr}`);
+      }
+    },
+  );
+});
+
 test('nodes that do not answer are named by reason on standard error', () =>
   onFleet(5, { override: (node) => (node > 'node-3' ? 'cut' : undefined) }, async (run) => {
     const { status, stdout, stderr } = await run('diff');
