@@ -26,9 +26,9 @@ export const pluginArchive = (root) => {
 /** The manifest of krew for an archive with this checksum. */
 export const krewManifest = (root, { version, checksum }) => {
   const template = readFileSync(join(root, 'deploy/kubectl-plugin/krew.yaml'), 'utf8')
+    .replace(/^#.*\n/, '')
     .replaceAll('VERSION', version)
-    .replace('SHA256', checksum)
-    .replace(/^#.*\n/, '');
+    .replace('SHA256', checksum);
   const at = template.indexOf('    - selector:');
   const platform = template.slice(at);
   const list = platforms.map(([os, arch]) => platform.replace('OS', os).replace('ARCH', arch));

@@ -93,7 +93,7 @@ export const serveExec = (handler: ExecHandler, admits: (request: IncomingMessag
     noServer: true,
     handleProtocols: (offered) => (offered.has('v5.channel.k8s.io') ? 'v5.channel.k8s.io' : false),
   });
-  return async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+  const serve = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://server');
     const [, namespace, pod] = execPath.exec(url.pathname) ?? [];
     socket.on('error', () => {});
@@ -131,5 +131,8 @@ export const serveExec = (handler: ExecHandler, admits: (request: IncomingMessag
       );
     });
     await once(socket, 'close');
+  };
+  return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    serve(request, socket, head).catch((error: unknown) => socket.destroy(error as Error));
   };
 };

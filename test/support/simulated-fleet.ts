@@ -140,7 +140,7 @@ const trafficAnswer = (): object => ({
 
 /** What the commands of kube-ipvs on a node answer. */
 const answerOf = ({ command, write, signal }: ExecRequest, node: string, state: SimulatedState) => {
-  switch (command[1]) {
+  switch (command[1] ?? '') {
     case 'status':
       return json(statusAnswer(node));
     case 'explain':

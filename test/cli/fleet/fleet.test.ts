@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { ExecResult } from '../../support/api-exec.js';
-import type { ApiObject } from '../../support/api-objects.js';
 import { runPluginProgram, type PluginResult } from '../../support/plugin.js';
 import {
   explainAnswer,
@@ -196,7 +195,7 @@ test('nodes are selected by labels and names; pods that do not run and nodes wit
         phase: 'Pending',
         containerStatuses: [{ name: 'kube-ipvs', state: { waiting: { reason: 'ImagePullBackOff' } } }],
       },
-    } as ApiObject);
+    });
     fleet.api.put({
       kind: 'Node',
       metadata: { name: 'w', labels: { zone: 'a', 'kubernetes.io/os': 'windows' } },
