@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ApiError } from '../../../src/watch/api/api-client.js';
 import { PodExec, type PodCommandOptions } from '../../../src/watch/api/pod-exec.js';
@@ -130,4 +133,18 @@ test('output can be read while the command runs, and ends where its reader fails
     ),
     /not JSON/,
   );
+});
+
+test('credentials that were renewed meanwhile are read again', async () => {
+  let token = 'old';
+  await using server = await ApiServer.start({ token: () => token, exec: () => ({ stdout: 'ok' }) });
+  const tokenFile = join(mkdtempSync(join(tmpdir(), 'pod-exec-')), 'token');
+  writeFileSync(tokenFile, token);
+  const exec = new PodExec(loadCredentials({ kubeconfig: kubeconfigFile(server.url, { tokenFile }) }));
+  const run = () => exec.run(command, { signal: AbortSignal.timeout(30_000) });
+  assert.equal((await run()).stdout, 'ok');
+  token = 'new';
+  await assert.rejects(run(), { status: 401 });
+  writeFileSync(tokenFile, token);
+  assert.equal((await run()).stdout, 'ok');
 });
