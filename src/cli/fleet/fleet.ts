@@ -21,12 +21,25 @@ export const unansweredReason = (
   return messageOf(error);
 };
 
+/** Undefined where all nodes are meant and the user may not list them: then the pods name the nodes. */
+const selectedNodes = async (
+  cluster: Cluster,
+  selector: string | undefined,
+): Promise<readonly string[] | undefined> => {
+  try {
+    return await cluster.nodes(selector);
+  } catch (error) {
+    if (selector === undefined && error instanceof ApiError && error.status === 403) return undefined;
+    throw error;
+  }
+};
+
 /** A command that every node runs. */
 export interface Question<Answer> {
   /** The words after `kube-ipvs`. */
   readonly command: readonly string[];
   /** Reads standard output. An error says why the node did not answer. */
-  readonly parse: (stdout: string) => Answer;
+  readonly parse: (stdout: string, exitCode: number) => Answer;
   /** Reads standard error of a command that printed nothing else; undefined: it is no answer. */
   readonly parseRefusal?: (stderr: string) => Answer | undefined;
   /** Only these nodes. */
@@ -47,14 +60,14 @@ export class Fleet implements Disposable {
     const { namespace, podSelector, selector, node } = options;
     const [pods, nodes] = await Promise.all([
       cluster.daemonPods(namespace, podSelector),
-      node.length > 0 && selector === undefined ? node : cluster.nodes(selector),
+      node.length > 0 && selector === undefined ? node : selectedNodes(cluster, selector),
     ]);
     if (pods.length === 0)
       throw new InputError(
         `no pod with the labels ${podSelector} in namespace ${namespace}. Name the namespace of kube-ipvs with -n.`,
       );
-    const selected = node.length === 0 ? nodes : nodes.filter((name) => node.includes(name));
-    if (selected.length === 0) throw new InputError('no node is selected by -l and --node');
+    const selected = node.length === 0 ? nodes : nodes?.filter((name) => node.includes(name));
+    if (selected?.length === 0) throw new InputError('no node is selected by -l and --node');
     return new Fleet(options, cluster, fleetMembers(pods, selected));
   }
 
@@ -106,7 +119,7 @@ export class Fleet implements Disposable {
         { signal: AbortSignal.timeout(timeoutMilliseconds) },
       );
       // A command that found trouble, too, ends with another status than 0.
-      const answer = stdout === '' ? parseRefusal?.(stderr) : parse(stdout);
+      const answer = stdout === '' ? parseRefusal?.(stderr) : parse(stdout, exitCode);
       return answer === undefined ? { node, reason: refusalText(stderr, exitCode) } : { node, answer };
     } catch (error) {
       return { node, reason: unansweredReason(error, this.options) };

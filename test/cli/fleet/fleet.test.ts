@@ -60,6 +60,37 @@ REAL SERVER       POD         NODES  MISSING ON
     assert.match(dump.stdout, /\n1 node: node-17\n {2}- TCP 10\.96\.10\.10:80 → 10\.244\.0\.12:8080 /);
   }));
 
+test('stories of several nodes have heads, and the exit status is that of the commands', () =>
+  onFleet(
+    3,
+    {
+      override: (node) => (node === 'node-2' ? { stdout: 'not healthy\u001b[2J\n', exitCode: 1 } : undefined),
+    },
+    async (run) => {
+      const { status, stdout } = await run('explain shop/web --node node-3 --node node-2');
+      assert.deepEqual(
+        [status, stdout],
+        [1, '==> node-2 <==\nnot healthy\\u001b[2J\n\n==> node-3 <==\nthe story of node-3\n\n'],
+      );
+      assert.equal((await run('explain shop/web --node node-3')).status, 0);
+    },
+  ));
+
+test('who may not list nodes sees those that have a pod', () =>
+  onFleet(2, {}, async (run, fleet) => {
+    const forbidden = {
+      fault: 'status',
+      status: 403,
+      reason: 'Forbidden',
+      message: 'nodes is forbidden',
+    } as const;
+    fleet.api.fail({ resource: 'nodes', times: 2, fault: forbidden });
+    assert.match((await run('status')).stdout, /\n2 nodes: 2 healthy\n$/);
+    const selected = await run('status -l zone=a');
+    assert.equal(selected.status, 2);
+    assert.match(selected.stderr, /nodes is forbidden/);
+  }));
+
 test('a difference that is gone a second later is none', () => {
   const asked = new Map<string, number>();
   return onFleet(
