@@ -18,6 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/watch': ['src/model', 'src/base'],
   'src/plan': ['src/nftables', 'src/model', 'src/base'],
   'src/admin-api': ['src/plan', 'src/nftables', 'src/model', 'src/base'],
+  'src/fleet': ['src/admin-api', 'src/plan', 'src/nftables', 'src/model', 'src/base'],
   'src/config': ['src/model', 'src/base'],
   'src/apply': ['src/plan', 'src/kernel', 'src/netlink', 'src/nftables', 'src/model', 'src/base'],
   'src/daemon': [
@@ -59,6 +60,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/cli': [
     'src/doctor',
+    'src/fleet',
     'src/config',
     'src/plan',
     'src/admin-api',
@@ -76,6 +78,15 @@ const exceptions: Readonly<Record<string, readonly string[]>> = {
   'src/cli/input/read-objects.ts': ['src/watch/manifests/manifests.ts'],
   'src/cli/start-daemon.ts': ['src/daemon/main.ts'],
   'src/cli/diff/diff.ts': ['src/compare/compare-with-daemon.ts', 'src/compare/compare-with-objects.ts'],
+  'src/cli/fleet/cluster.ts': [
+    'src/watch/api/api-client.ts',
+    'src/watch/api/credentials.ts',
+    'src/watch/api/pod-exec.ts',
+    'src/watch/objects/parse-objects.ts',
+    'src/watch/objects/schemas.ts',
+  ],
+  'src/cli/fleet/fleet.ts': ['src/watch/api/api-client.ts'],
+  'src/cli/fleet/fleet-explain.ts': ['src/watch/api/api-client.ts'],
   'src/cli/migrate/node-label.ts': ['src/watch/api/api-client.ts', 'src/watch/api/credentials.ts'],
   'src/daemon/memory.ts': ['native-shims/index.ts'],
   'src/doctor/checks/settings.ts': ['src/daemon/kernel/kernel-settings.ts'],
@@ -92,11 +103,12 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   yaml: ['src/base/yaml.ts'],
   commander: ['src/cli/framework/run-command-line.ts'],
   'prom-client': ['src/daemon/metrics/registry.ts'],
+  ws: ['src/watch/api/pod-exec.ts'],
   'string-width': ['src/cli/output/display-width.ts'],
 };
 
 /** Folders that hold decisions only: no package, no node:*, no clock, no socket. */
-const pure = ['src/model', 'src/nftables', 'src/plan', 'src/admin-api'];
+const pure = ['src/model', 'src/nftables', 'src/plan', 'src/admin-api', 'src/fleet'];
 
 const sources = (folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

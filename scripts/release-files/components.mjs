@@ -9,7 +9,8 @@ import { debianPackagesOf } from '../container-image/debian-packages.mjs';
 import { imageLibraries, nativeModules } from '../container-image/root-files.mjs';
 
 const architectures = ['x64', 'arm64'];
-const everywhere = 'image, npm package';
+const everywhere = 'image, npm package, kubectl plugin';
+const native = 'image, npm package';
 
 export const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
@@ -46,7 +47,7 @@ const npmComponents = (root) => {
       .map(({ license, expression }) => expression ?? license.id ?? license.name)
       .join(' AND '),
     hashes: hashes.map(({ alg, content }) => ({ algorithm: alg, hex: content })),
-    within: everywhere,
+    within: compiledPackages.includes(name) ? native : everywhere,
   }));
 };
 
@@ -91,7 +92,7 @@ const shimComponents = (version) =>
       license: 'Apache-2.0',
       purl: `pkg:generic/kube-ipvs-native-shims@${version}?arch=${arch}`,
       hashes: [{ algorithm: 'SHA-256', hex: sha256(readFileSync(path)) }],
-      within: everywhere,
+      within: native,
     };
   });
 

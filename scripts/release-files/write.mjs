@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { cycloneDx, spdx } from './bills-of-materials.mjs';
 import { chartPackage } from './chart-package.mjs';
 import { componentsOf, sha256 } from './components.mjs';
+import { krewManifest, pluginArchive } from './kubectl-plugin.mjs';
 import { npmPackage } from './npm-package.mjs';
 import { provenanceOf } from './provenance.mjs';
 
@@ -20,10 +21,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const { name, version, description, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const json = (value) => Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
 
+const plugin = pluginArchive(root);
 const artefacts = [
   [`kube-ipvs-${version}-image.tar`, readFileSync(values.image)],
   [`kube-ipvs-${version}.tgz`, npmPackage(root)],
   [`helm-kube-ipvs-${version}.tgz`, chartPackage(root)],
+  [`kubectl-kube_ipvs-${version}.tar.gz`, plugin],
+  [`kubectl-kube_ipvs-${version}.krew.yaml`, krewManifest(root, { version, checksum: sha256(plugin) })],
 ];
 const checksums = (files) => files.map(([file, bytes]) => `${sha256(bytes)}  ${file}\n`).join('');
 

@@ -10,8 +10,15 @@ import { handleOutputError, printDiagnostic } from './output/standard-output.js'
 const isDaemonInvocation = (calledAs: string, argv: readonly string[]): boolean =>
   calledAs === 'kube-proxy' || argv[0] === undefined || argv[0] === 'run' || argv[0].startsWith('-');
 
+/** kubectl finds a plugin by the name of its file: `kubectl kube-ipvs`. */
+const isPluginInvocation = (calledAs: string): boolean => /^kubectl-kube_ipvs(\.js)?$/.test(calledAs);
+
 // Each command imports its own code when it runs; only the daemon loads the Kubernetes client.
 const main = async (calledAs: string, argv: readonly string[]): Promise<number> => {
+  if (isPluginInvocation(calledAs)) {
+    const { runPlugin } = await import('./fleet/run-plugin.js');
+    return runPlugin(argv);
+  }
   if (argv.length === 2 && argv[0] === 'run' && argv[1] === 'help') return printDaemonHelp();
   if (isDaemonInvocation(calledAs, argv))
     return runDaemonCommand(argv[0] === 'run' && calledAs !== 'kube-proxy' ? argv.slice(1) : argv);

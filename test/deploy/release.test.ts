@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { parseYaml } from '../../src/base/yaml.js';
 import { committedCopy, sha256, version } from '../support/release.js';
 
 // scripts/release in copies of this checkout, and its files: complete, reproducible, and sufficient to install kube-ipvs as a user
@@ -44,6 +45,8 @@ const names = [
   `kube-ipvs-${version}.intoto.json`,
   `kube-ipvs-${version}.spdx.json`,
   `kube-ipvs-${version}.tgz`,
+  `kubectl-kube_ipvs-${version}.krew.yaml`,
+  `kubectl-kube_ipvs-${version}.tar.gz`,
 ];
 
 test('it has all files, and SHA256SUMS covers each', () => {
@@ -221,6 +224,63 @@ test('its arm64 modules work: the package under qemu prints what it prints here'
   const modules = ['native-shims', 'netlink'].map((name) => join(folder, `dist/arm64/${name}.node`));
   const loaded = run('qemu-aarch64-static', [...emulated.slice(0, 3), '-e', load, ...modules]);
   assert.equal(loaded.stdout, 'true\n', loaded.stderr);
+});
+
+// ---- the kubectl plugin
+
+test('the plugin runs from any directory and by a link, with Node.js alone, and says so without it', () => {
+  const folder = join(work, 'plugin');
+  const archive = join(release, `kubectl-kube_ipvs-${version}.tar.gz`);
+  mkdirSync(join(folder, 'bin'), { recursive: true });
+  execFileSync('tar', ['-xzf', archive, '-C', folder]);
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  assert.ok(names.includes('fleet.md') && names.includes('THIRD-PARTY-NOTICES.txt'));
+  assert.deepEqual(
+    names.filter((name) => name.endsWith('.node')),
+    [],
+  );
+  symlinkSync('../kubectl-kube_ipvs', join(folder, 'bin/kubectl-kube_ipvs'));
+  const tools = pathWith(['node', 'sh', 'env', 'readlink', 'dirname']);
+  const kubectl = join(folder, 'bin/kubectl-kube_ipvs');
+  const plugin = (path: string, ...args: readonly string[]) =>
+    run(kubectl, args, { cwd: '/', env: { PATH: path, HOME: folder } });
+  assert.match(plugin(tools, 'version').stdout, new RegExp(`^kube-ipvs v${version} `));
+  assert.match(plugin(tools).stdout, /^Usage: kubectl kube-ipvs /);
+  assert.match(plugin(tools, 'status', '--server', 'http://127.0.0.1:1').stderr, /ECONNREFUSED/);
+  rmSync(join(tools, 'node'));
+  const without = plugin(tools, 'version');
+  assert.deepEqual(
+    [without.status, without.stderr],
+    [
+      2,
+      'kubectl kube-ipvs: node not found. Install Node.js 20.20 or newer, or set KUBE_IPVS_NODE to its path.\n',
+    ],
+  );
+});
+
+const krewShape = z.object({
+  spec: z.object({
+    version: z.literal(`v${version}`),
+    platforms: z.array(
+      z.object({
+        selector: z.object({ matchLabels: z.object({ os: z.string(), arch: z.string() }) }),
+        uri: z.string().endsWith(`/v${version}/kubectl-kube_ipvs-${version}.tar.gz`),
+        sha256: z.string(),
+        bin: z.literal('kubectl-kube_ipvs'),
+      }),
+    ),
+  }),
+});
+
+test('the manifest of krew has four platforms and the checksum of the archive', () => {
+  const [document] = parseYaml(file(`kubectl-kube_ipvs-${version}.krew.yaml`).toString());
+  const { platforms } = krewShape.parse(document?.value).spec;
+  assert.deepEqual(
+    platforms.map(({ selector: { matchLabels } }) => `${matchLabels.os}/${matchLabels.arch}`),
+    ['linux/amd64', 'linux/arm64', 'darwin/amd64', 'darwin/arm64'],
+  );
+  const checksum = sha256(file(`kubectl-kube_ipvs-${version}.tar.gz`));
+  for (const platform of platforms) assert.equal(platform.sha256, checksum);
 });
 
 // ---- on a node

@@ -31,11 +31,11 @@ export const notFound: StatusFields = {
   details: {},
 };
 
-export const noSuchNode = (name: string): StatusFields => ({
+export const noSuchObject = (resource: string, name: string): StatusFields => ({
   code: 404,
   reason: 'NotFound',
-  message: `nodes "${name}" not found`,
-  details: { name, kind: 'nodes' },
+  message: `${resource} "${name}" not found`,
+  details: { name, kind: resource },
 });
 
 export const unsupportedMediaType: StatusFields = {
@@ -142,6 +142,7 @@ const emptyParts: Readonly<Record<Kind, object>> = {
   Service: { spec: {}, status: { loadBalancer: {} } },
   EndpointSlice: { addressType: '', endpoints: null, ports: null },
   Node: { spec: {}, status: { daemonEndpoints: { kubeletEndpoint: { Port: 0 } } } },
+  Pod: { spec: {}, status: {} },
 };
 
 export const bookmark = (kind: Kind, version: number, endOfInitialEvents: boolean): ApiEvent => ({

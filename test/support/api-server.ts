@@ -7,7 +7,7 @@ import {
   badContinue,
   beginResponse,
   expiredContinue,
-  noSuchNode,
+  noSuchObject,
   notFound,
   noWatchList,
   plannedStatus,
@@ -21,7 +21,15 @@ import {
 import { encodingFor } from './api-encoding.js';
 import { FaultPlans, type Fault, type FaultPlan, type Verb } from './api-faults.js';
 import { ApiEventSink, isRefused, type ApiEvent } from './api-events.js';
-import { ApiObjects, objectKey, selectorOf, type ApiObject, type Kind } from './api-objects.js';
+import {
+  ApiObjects,
+  objectKey,
+  selectorOf,
+  type ApiObject,
+  type Kind,
+  type Selector,
+} from './api-objects.js';
+import { serveExec, type ExecHandler } from './api-exec.js';
 import { Outlet, WatchStream } from './api-streams.js';
 
 export interface ApiServerOptions {
@@ -39,6 +47,8 @@ export interface ApiServerOptions {
   readonly pathPrefix?: string;
   /** `json`: as a server or proxy that does not know protobuf. */
   readonly format?: 'json';
+  /** Runs the commands of `kubectl exec`. */
+  readonly exec?: ExecHandler;
 }
 
 export interface SeenRequest {
@@ -63,8 +73,42 @@ const collections: ReadonlyMap<string, Collection> = new Map([
   ['/api/v1/nodes', { resource: 'nodes', kind: 'Node' }],
 ]);
 
+/** The objects of one kind in a namespace, or one of them. */
+const namespacedPath =
+  /^(\/api\/v1|\/apis\/discovery\.k8s\.io\/v1)\/namespaces\/([^/]+)\/(services|pods|endpointslices)(?:\/([^/]+))?$/;
+
+const namespacedKinds: Readonly<Record<string, Kind>> = {
+  services: 'Service',
+  pods: 'Pod',
+  endpointslices: 'EndpointSlice',
+};
+
+interface Namespaced {
+  readonly kind: Kind;
+  readonly resource: string;
+  readonly namespace: string;
+  readonly name: string | undefined;
+}
+
+const namespacedOf = (path: string): Namespaced | undefined => {
+  const [, , namespace, resource = '', name] = namespacedPath.exec(path) ?? [];
+  const kind = namespacedKinds[resource];
+  return kind === undefined || namespace === undefined ? undefined : { kind, resource, namespace, name };
+};
+
 /** The Events of a namespace, or one of them. */
 const eventsPath = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/([^/]+)\/events(?:\/([^/]+))?$/;
+
+/** What kubectl reads before it runs a command in a pod. */
+const discovery: Readonly<Record<string, object>> = {
+  '/api': { kind: 'APIVersions', versions: ['v1'] },
+  '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [] },
+  '/api/v1': {
+    kind: 'APIResourceList',
+    groupVersion: 'v1',
+    resources: [{ name: 'pods', singularName: 'pod', namespaced: true, kind: 'Pod', verbs: ['get', 'list'] }],
+  },
+};
 
 /** Answers of which no client here reads the body are in JSON only. */
 const inJson = { 'content-type': 'application/json' } as const;
@@ -104,6 +148,12 @@ export class ApiServer implements AsyncDisposable {
       this.#connections.set(socket, this.#connectionCount);
     });
     this.#server.keepAliveTimeout = 60_000;
+    const { exec } = options;
+    if (exec !== undefined)
+      this.#server.on(
+        'upgrade',
+        serveExec(exec, (request) => this.#admits(request)),
+      );
   }
 
   /** Listens on a free port, or on the port given. */
@@ -216,13 +266,14 @@ export class ApiServer implements AsyncDisposable {
     if (this.#options.format === 'json') request.headers.accept = 'application/json';
     const path = url.pathname.replace(this.#options.pathPrefix ?? '', '');
     const collection = collections.get(path);
-    const { token } = this.#options;
-    const wanted = typeof token === 'function' ? token() : token;
-    const admitted = wanted === undefined || request.headers.authorization === `Bearer ${wanted}`;
+    const admitted = this.#admits(request);
+    const namespaced = namespacedOf(path);
     const [, namespace, eventName] = eventsPath.exec(path) ?? [];
     const nodeName = nodePath.exec(path)?.[1];
-    const known = collection?.resource ?? (namespace && 'events') ?? (nodeName && 'nodes');
-    const verb = known === undefined || nodeName !== undefined ? 'get' : verbOf(request, url.searchParams);
+    const known =
+      collection?.resource ?? namespaced?.resource ?? (namespace && 'events') ?? (nodeName && 'nodes');
+    const isSingle = nodeName !== undefined || namespaced?.name !== undefined;
+    const verb = known === undefined || isSingle ? 'get' : verbOf(request, url.searchParams);
     this.#requests.push({
       resource: known ?? path,
       verb,
@@ -239,21 +290,44 @@ export class ApiServer implements AsyncDisposable {
     if (fault?.fault === 'status') return answerPlanned(response, fault);
     if (nodeName !== undefined) return this.#serveNode(decodeURIComponent(nodeName), response);
     if (namespace !== undefined) return this.#takeEvent(request, namespace, eventName, response);
+    if (namespaced !== undefined) return this.#serveNamespaced(namespaced, url.searchParams, response, fault);
     if (collection === undefined) return sendStatus(response, notFound);
     if (verb === 'watch' || verb === 'watchlist')
       return this.#watch(collection.kind, url.searchParams, verb, response, fault);
     return this.#list(collection.kind, url.searchParams, response, fault);
   }
 
+  #admits({ headers }: IncomingMessage): boolean {
+    const { token } = this.#options;
+    const wanted = typeof token === 'function' ? token() : token;
+    return wanted === undefined || headers.authorization === `Bearer ${wanted}`;
+  }
+
+  #serveNamespaced(
+    { kind, resource, namespace, name }: Namespaced,
+    query: URLSearchParams,
+    response: ServerResponse,
+    fault: Fault | undefined,
+  ): Promise<void> | void {
+    if (name === undefined)
+      return this.#list(kind, query, response, fault, ({ metadata }) => metadata.namespace === namespace);
+    const key = `${namespace}/${decodeURIComponent(name)}`;
+    const object = this.#objects.list(kind).find((one) => objectKey(one) === key);
+    if (object === undefined) return sendStatus(response, noSuchObject(resource, name));
+    sendResponse(response, 200, encodingFor(response).object(object));
+  }
+
   #serveOther(path: string, response: ServerResponse): void {
     if (path === '/version')
       return sendResponse(response, 200, JSON.stringify({ major: '1', minor: '36' }, undefined, 2), inJson);
-    sendStatus(response, notFound);
+    const document = discovery[path];
+    if (document === undefined) return sendStatus(response, notFound);
+    sendResponse(response, 200, JSON.stringify(document), inJson);
   }
 
   #serveNode(name: string, response: ServerResponse): void {
     const node = this.#objects.list('Node').find(({ metadata }) => metadata.name === name);
-    if (node === undefined) return sendStatus(response, noSuchNode(name));
+    if (node === undefined) return sendStatus(response, noSuchObject('nodes', name));
     sendResponse(response, 200, encodingFor(response).object(node));
   }
 
@@ -280,6 +354,7 @@ export class ApiServer implements AsyncDisposable {
     query: URLSearchParams,
     response: ServerResponse,
     fault: Fault | undefined,
+    isIncluded: Selector = () => true,
   ): Promise<void> {
     const asked = Number(query.get('resourceVersion') ?? '0');
     const token = parseContinue(query.get('continue'));
@@ -288,7 +363,7 @@ export class ApiServer implements AsyncDisposable {
       return sendStatus(response, expiredContinue);
     if (asked > this.#objects.version) return sendStatus(response, tooLarge(asked, this.#objects.version), 1);
     const version = token?.version ?? this.#objects.version;
-    const selected = this.#objects.listAt(kind, version).filter(selectorOf(query));
+    const selected = this.#objects.listAt(kind, version).filter(isIncluded).filter(selectorOf(query));
     const rest =
       token === undefined ? selected : selected.filter((object) => objectKey(object) > token.start);
     const limit = Number(query.get('limit') ?? '0') || rest.length;

@@ -6,6 +6,7 @@ import { diffCommand } from './diff.js';
 import { doctorCommand } from './doctor.js';
 import { dumpCommand } from './dump.js';
 import { explainCommand } from './explain.js';
+import { fleetCommand } from './fleet.js';
 import { manCommand } from './man.js';
 import { migrateCommand } from './migrate.js';
 import { renderCommand } from './render.js';
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   diffCommand,
   topCommand,
   doctorCommand,
+  fleetCommand,
   migrateCommand,
   renderCommand,
   cleanupCommand,

@@ -1,7 +1,7 @@
 import { printable } from '../../base/text.js';
 import type { Command } from '../framework/command.js';
 import { parseBashLine, replacedPart } from './bash-line.js';
-import { complete, type CompletionCandidate } from './complete.js';
+import { complete, completeAmong, type CompletionCandidate } from './complete.js';
 
 /** Looks up the targets with this prefix. */
 export type FindTargets = (prefix: string) => Promise<readonly CompletionCandidate[]>;
@@ -52,4 +52,15 @@ export const completeForShell = async (
     shorten: (word) => word,
     findTargets,
   });
+};
+
+/** Bits of the last line of a completion, as kubectl reads it (ShellCompDirective of spf13/cobra). */
+const directives = { default: 0, noFiles: 4 } as const;
+
+/** Answers `kubectl_complete-kube_ipvs WORDS…`, which kubectl runs to complete a plugin's command line; the last word is completed. */
+export const completeForKubectl = (commands: readonly Command[], words: readonly string[]): string => {
+  const [before, current] = [words.slice(0, -1), words.at(-1) ?? ''];
+  const { candidates, lookup } = completeAmong(commands, before, current);
+  const lines = candidates.map(({ word, summary }) => `${word}\t${oneLine(summary)}\n`);
+  return `${lines.join('')}:${lookup === 'file' ? directives.default : directives.noFiles}\n`;
 };

@@ -147,6 +147,16 @@ export const complete = (
   if (name === 'help') return completeHelp(commands, rest, current);
   if (name === 'run') return completeIn(daemon, rest, current);
   if (name.startsWith('-')) return completeIn(daemon, words, current);
+  return completeAmong(commands, words, current);
+};
+
+/** The same for a program that has these commands and no daemon. */
+export const completeAmong = (
+  commands: readonly Command[],
+  [name, ...rest]: readonly string[],
+  current: string,
+): Completions => {
+  if (name === undefined) return named(commands, current);
   const command = commands.find((one) => one.name === name);
   return command === undefined ? noCompletions : completeCommand(command, rest, current);
 };

@@ -89,14 +89,23 @@ const withHelpOption = (commands: readonly Command[], argv: readonly string[]): 
   return isPath ? [...argv.slice(0, -1), '--help'] : argv;
 };
 
+/** A program as its help describes it. */
+export interface ProgramHelp {
+  readonly name: string;
+  /** The text below the list of commands. */
+  readonly footer?: string;
+}
+
 /** Runs the command of a command line. Resolves to the exit status. */
 export const runCommandLine = async (
   commands: readonly Command[],
   argv: readonly string[],
+  { name, footer = '' }: ProgramHelp = { name: 'kube-ipvs' },
 ): Promise<number> => {
   let status: number = exitStatus.success;
-  const root = new Parser('kube-ipvs')
+  const root = new Parser(name)
     .exitOverride()
+    .addHelpText('after', footer)
     .showHelpAfterError('Add --help for usage.')
     .configureOutput({ outputError: (words, write) => write(words.replace(/^error: /, 'kube-ipvs: ')) });
   for (const one of commands)

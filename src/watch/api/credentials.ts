@@ -8,8 +8,13 @@ import { parseYaml } from '../../base/yaml.js';
 import type { CredentialSource, Headers, RequestCredentials } from './api-client.js';
 
 export interface CredentialOptions {
-  /** A kubeconfig file; undefined: the service account of this pod. */
-  readonly kubeconfig?: string | undefined;
+  /** A kubeconfig file, or several that are merged as kubectl merges $KUBECONFIG; undefined: the service account of this pod. */
+  readonly kubeconfig?: string | readonly string[] | undefined;
+  /** What replaces the current context of the kubeconfig, and the cluster, user and token of the context. */
+  readonly context?: string | undefined;
+  readonly cluster?: string | undefined;
+  readonly user?: string | undefined;
+  readonly token?: string | undefined;
   /** URL of the API server, which overrides that of the kubeconfig (`--master`). */
   readonly master?: string | undefined;
   /** The directory with `var/run/secrets/kubernetes.io/serviceaccount`; '' (the root) except in tests. */
@@ -19,20 +24,67 @@ export interface CredentialOptions {
 /** Time limit for an exec plugin, milliseconds. */
 const credentialMilliseconds = 60_000;
 
-const loadKubeconfig = (file: string): KubeConfig => {
+const loadFile = (file: string): KubeConfig => {
   const config = new KubeConfig();
   try {
     config.loadFromFile(file);
   } catch (error) {
     throw new InputError(`kubeconfig ${file}: ${messageOf(error)}`);
   }
+  useTokenFiles(config, file);
+  return config;
+};
+
+const addNew = <Entry extends { readonly name: string }>(
+  known: readonly Entry[],
+  others: readonly Entry[],
+): Entry[] => [...known, ...others.filter(({ name }) => known.every((one) => one.name !== name))];
+
+/** Of two entries with the same name, and of two current contexts, the first wins, as in client-go. */
+const mergeConfigs = (merged: KubeConfig, next: KubeConfig): KubeConfig => {
+  merged.clusters = addNew(merged.clusters, next.clusters);
+  merged.users = addNew(merged.users, next.users);
+  merged.contexts = addNew(merged.contexts, next.contexts);
+  if (!merged.currentContext) merged.currentContext = next.currentContext;
+  return merged;
+};
+
+const loadKubeconfig = (files: readonly string[], options: CredentialOptions): KubeConfig => {
+  const config = files.map(loadFile).reduce(mergeConfigs);
+  const named = `kubeconfig ${files.join(', ')}`;
+  selectContext(config, options, named);
   if (config.getCurrentCluster() === null)
     throw new InputError(
-      `kubeconfig ${file}: current-context ${JSON.stringify(config.getCurrentContext() ?? '')} names no context with a cluster`,
+      `${named}: current-context ${JSON.stringify(config.getCurrentContext() ?? '')} names no context with a cluster`,
     );
-  useTokenFile(config, file);
   setExecPluginInfo(config);
   return config;
+};
+
+/** The names must exist: a misspelled one must not reach another cluster. */
+const selectContext = (
+  config: KubeConfig,
+  { context, cluster, user, token }: CredentialOptions,
+  named: string,
+): void => {
+  const requireName = (
+    kind: string,
+    name: string | undefined,
+    entries: readonly { name: string }[],
+  ): void => {
+    if (name !== undefined && entries.every((entry) => entry.name !== name))
+      throw new InputError(`${named}: no ${kind} ${JSON.stringify(name)}`);
+  };
+  requireName('context', context, config.contexts);
+  requireName('cluster', cluster, config.clusters);
+  requireName('user', user, config.users);
+  if (context !== undefined) config.setCurrentContext(context);
+  const current = config.getCurrentContext();
+  config.contexts = config.contexts.map((one) =>
+    one.name === current ? { ...one, cluster: cluster ?? one.cluster, user: user ?? one.user } : one,
+  );
+  const selected = config.getCurrentUser();
+  if (token !== undefined && selected !== null) replaceUser(config, { name: selected.name, token });
 };
 
 const loadServiceAccount = (root: string): KubeConfig => {
@@ -53,28 +105,32 @@ const loadMaster = (server: string): KubeConfig => {
 };
 
 /** The client ignores `tokenFile` of a kubeconfig's user, which bound service account tokens need; it re-reads a token file elsewhere. */
-const useTokenFile = (config: KubeConfig, file: string): void => {
-  const user = config.getCurrentUser();
-  if (user === null) return;
-  const tokenFile = tokenFileOf(readFileSync(file, 'utf8'), user.name);
-  if (tokenFile === undefined) return;
-  const path = isAbsolute(tokenFile) ? tokenFile : join(dirname(file), tokenFile);
-  // As in client-go, the file overrides an inline token.
-  const { token: _, ...rest } = user;
-  replaceUser(config, { ...rest, authProvider: { name: 'tokenFile', config: { tokenFile: path } } });
+const useTokenFiles = (config: KubeConfig, file: string): void => {
+  const tokenFiles = tokenFilesOf(readFileSync(file, 'utf8'));
+  config.users = config.users.map((user) => {
+    const tokenFile = tokenFiles.get(user.name);
+    if (tokenFile === undefined) return user;
+    const path = isAbsolute(tokenFile) ? tokenFile : join(dirname(file), tokenFile);
+    // As in client-go, the file overrides an inline token.
+    const { token: _, ...rest } = user;
+    return { ...rest, authProvider: { name: 'tokenFile', config: { tokenFile: path } } };
+  });
 };
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
 
-const tokenFileOf = (kubeconfig: string, userName: string): string | undefined => {
+const tokenFilesOf = (kubeconfig: string): ReadonlyMap<string, string> => {
   const document = parseYaml(kubeconfig)[0]?.value;
   const users: unknown = isRecord(document) ? document['users'] : undefined;
-  if (!Array.isArray(users)) return undefined;
-  const entry: unknown = users.find((user) => isRecord(user) && user['name'] === userName);
-  const fields = isRecord(entry) ? entry['user'] : undefined;
-  const tokenFile = isRecord(fields) ? fields['tokenFile'] : undefined;
-  return typeof tokenFile === 'string' ? tokenFile : undefined;
+  const entries: readonly unknown[] = Array.isArray(users) ? users : [];
+  return new Map(
+    entries.flatMap((entry) => {
+      const fields = isRecord(entry) ? entry['user'] : undefined;
+      const tokenFile = isRecord(fields) ? fields['tokenFile'] : undefined;
+      return isRecord(entry) && typeof tokenFile === 'string' ? [[String(entry['name']), tokenFile]] : [];
+    }),
+  );
 };
 
 /** Exec plugins read the requested API version from KUBERNETES_EXEC_INFO, which the client does not set. */
@@ -118,7 +174,7 @@ const load = (options: CredentialOptions): KubeConfig => {
   const { kubeconfig, master, serviceAccountRoot = '' } = options;
   const config =
     kubeconfig !== undefined
-      ? loadKubeconfig(kubeconfig)
+      ? loadKubeconfig([kubeconfig].flat(), options)
       : master !== undefined
         ? loadMaster(master)
         : loadServiceAccount(serviceAccountRoot);

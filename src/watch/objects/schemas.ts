@@ -106,6 +106,30 @@ const nodeShape = z.object({
     .nullish(),
 });
 
+const podShape = z.object({
+  metadata: z.object({ name: z.string().min(1), creationTimestamp: text, deletionTimestamp: text }),
+  spec: z.object({ nodeName: text }).nullish(),
+  status: z
+    .object({
+      phase: text,
+      containerStatuses: z
+        .array(
+          z.object({
+            name: z.string(),
+            state: z
+              .object({
+                running: z.object({}).nullish(),
+                waiting: z.object({ reason: text }).nullish(),
+                terminated: z.object({ reason: text }).nullish(),
+              })
+              .nullish(),
+          }),
+        )
+        .nullish(),
+    })
+    .nullish(),
+});
+
 const identityShape = z.object({ metadata: z.object({ namespace: text, name: z.string().min(1) }) });
 
 const watchEventShape = z.object({
@@ -134,7 +158,7 @@ const statusShape = z.object({
       kind: text,
       name: text,
       retryAfterSeconds: z.number().nullish(),
-      causes: z.array(z.object({ reason: text })).nullish(),
+      causes: z.array(z.object({ reason: text, message: text })).nullish(),
     })
     .nullish(),
 });
@@ -146,6 +170,7 @@ const listShape = z.object({
 export type ServiceShape = z.infer<typeof serviceShape>;
 export type EndpointSliceShape = z.infer<typeof endpointSliceShape>;
 export type NodeShape = z.infer<typeof nodeShape>;
+export type PodShape = z.infer<typeof podShape>;
 /** One event of a watch. */
 export interface WatchEvent {
   readonly type: z.infer<typeof watchEventShape>['type'];
@@ -203,6 +228,7 @@ const reader =
 export const readService = reader('Service', serviceShape);
 export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape);
 export const readNode = reader('Node', nodeShape);
+export const readPod = reader('Pod', podShape);
 export const readList = reader('list', listShape);
 
 const readEventFrame = reader('watch event', watchEventShape);
