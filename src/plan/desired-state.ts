@@ -221,6 +221,20 @@ export class DesiredState implements DesiredView {
     return this.#virtualServers.get(key)?.[0].service;
   }
 
+  /** One of the Services that claim the address. */
+  claimantAt(address: IpAddress): ServiceKey | undefined {
+    return this.#addresses.get(address)?.[0]?.service;
+  }
+
+  /** The Service that owns the element's virtual server, or one of those that share the element. */
+  claimantOfElement(key: ElementKey): ServiceKey | undefined {
+    const shared = this.#sharedElements.get(key)?.[0]?.service;
+    if (shared !== undefined) return shared;
+    const element = this.#virtualServerElements.get(key);
+    const virtualServer = element && virtualServerOf(element);
+    return virtualServer && this.ownerOf(virtualServer);
+  }
+
   /** Whether the owner adopts the virtual server even if another program created it. */
   adoptForeign(key: VirtualServerKey): boolean {
     return this.#virtualServers.get(key)?.[0].adoptForeign === true;

@@ -6,6 +6,7 @@ import { diffCommand } from './diff.js';
 import { doctorCommand } from './doctor.js';
 import { dumpCommand } from './dump.js';
 import { explainCommand } from './explain.js';
+import { logCommand } from './log.js';
 import { manCommand } from './man.js';
 import { migrateCommand } from './migrate.js';
 import { renderCommand } from './render.js';
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   dumpCommand,
   explainCommand,
   statusCommand,
+  logCommand,
   diffCommand,
   topCommand,
   doctorCommand,

@@ -117,6 +117,13 @@ export const workMetrics = {
     labels: ['protocol', 'reason'],
     help: 'Drains that ended, by reason: idle (no connections left), deadline, dead (the real server does not answer), node-gone, withdrawn (the real server is in use again, or its virtual server was deleted).',
   },
+  drainDuration: {
+    name: 'kube_ipvs_drain_duration_seconds',
+    type: 'histogram',
+    labels: ['protocol', 'reason'],
+    help: 'How long drains took, by reason of their end: see kube_ipvs_drains_ended_total.',
+    buckets: [1, 3, 5, 10, 30, 60, 120, 300, 600, 900, 1_800, 3_600],
+  },
   nodeQuestions: {
     name: 'kube_ipvs_node_questions_total',
     type: 'counter',
