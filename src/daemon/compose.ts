@@ -100,18 +100,8 @@ export const compose = (
   const network = new NodeNetwork();
   const history = composeChangeLog({ desired, observed, settings, metrics });
   const { changeLog } = history;
-  const shared = {
-    ...kernel,
-    ...history,
-    settings,
-    families,
-    counters,
-    drift,
-    observed,
-    network,
-    events,
-    log,
-  };
+  const own = { settings, families, counters, drift, observed, network, events, log };
+  const shared = { ...kernel, ...history, ...own };
   const context = { ...shared, notify: triggers.notify };
   const cluster = composeCluster({ ...context, desired, storeObserver: metrics });
   const onPacketRuleEvent = packetRuleEvents(drift, metrics, changeLog);

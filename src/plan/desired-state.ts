@@ -202,6 +202,12 @@ export class DesiredState implements DesiredView {
     );
   }
 
+  /** The endpoint of a real server that is desired, or its last known one. */
+  endpointOf(key: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined {
+    const desired = this.virtualServer(key)?.realServers.get(realServer);
+    return desired?.endpoint ?? this.formerEndpoint(key, realServer);
+  }
+
   virtualServer(key: VirtualServerKey): DesiredVirtualServer<DesiredRealServer> | undefined {
     return this.#virtualServers.get(key)?.[0].virtualServers.get(key);
   }

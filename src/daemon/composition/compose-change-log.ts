@@ -34,9 +34,7 @@ export const composeChangeLog = ({
   const changeLog = new ChangeLog({
     causes,
     observed,
-    endpointOf: (of, realServer) =>
-      desired.virtualServer(of)?.realServers.get(realServer)?.endpoint ??
-      desired.formerEndpoint(of, realServer),
+    endpointOf: (of, realServer) => desired.endpointOf(of, realServer),
   });
   changeLog.note({ event: 'started', details: [`v${version}`] });
   settings.onChange((now, before) =>

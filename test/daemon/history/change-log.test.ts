@@ -43,9 +43,7 @@ const start = () => {
   const log = new ChangeLog({
     causes,
     observed: { virtualServer: () => undefined },
-    endpointOf: (virtualServer, realServer) =>
-      desired.virtualServer(virtualServer)?.realServers.get(realServer)?.endpoint ??
-      desired.formerEndpoint(virtualServer, realServer),
+    endpointOf: (virtualServer, realServer) => desired.endpointOf(virtualServer, realServer),
     clocks: () => ({ date: clock.now, monotonic: clock.now }),
   });
   const read = (query: { after?: number; since?: number; service?: string } = {}): LogRecord[] => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { RecordRing } from '../../../src/daemon/history/record-ring.js';
 
 const record = (at: number, length = 10) => ({ at, service: undefined, json: 'x'.repeat(length) });
