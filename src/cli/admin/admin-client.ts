@@ -179,7 +179,7 @@ export class AdminClient {
   }
 
   /** The records of the log that the query selects. */
-  log({ waitSeconds = 0, ...query }: LogQuery, signal?: AbortSignal): Promise<LogResponse> {
+  log({ waitSeconds = 0, ...query }: LogQuery = {}, signal?: AbortSignal): Promise<LogResponse> {
     const fields = { ...query, wait: waitSeconds === 0 ? undefined : String(waitSeconds) };
     return this.#fetch(`/v1/log${queryString(fields)}`, ['records', 'lastId', 'keptSince'], {
       waitSeconds,
