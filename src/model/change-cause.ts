@@ -50,9 +50,8 @@ export type ChangeCause =
 
 /** Two changes of a Service as one. A new or deleted Service explains its endpoints. */
 export const mergeServiceChanges = (before: ServiceChange | undefined, now: ServiceChange): ServiceChange => {
-  if (before === undefined || before === now) return now;
-  if (now === 'service-added' || now === 'service-deleted') return now;
-  if (before === 'service-added') return before;
-  if (before === 'service-deleted') return now;
+  if (before === undefined || before === now || now === 'service-deleted') return now;
+  if (now === 'service-added') return before === 'service-deleted' ? 'service-changed' : now;
+  if (before === 'service-added' || before === 'service-deleted') return before;
   return 'service-and-endpoints-changed';
 };
