@@ -160,7 +160,7 @@ export class PhaseRunner {
 
   #recordApplied(operation: Operation): void {
     const { recorder, refused } = this.parts;
-    const isRetry = this.#cause === 'changes' && refused.isRetry(operation);
+    const isRetry = this.#cause !== 'drain-ended' && refused.isRetry(operation);
     recorder.applied(operation, isRetry ? 'retry' : this.#cause);
   }
 

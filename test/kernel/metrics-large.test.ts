@@ -100,5 +100,5 @@ test('the series of 1,000 endpoints are read in many turns, and the other endpoi
   assert.match(text, new RegExp(`^kube_ipvs_backends_left_out ${count - 1_000}$`, 'm'));
   assert.equal(daemon.messages(), messages);
   context.diagnostic(`${text.length} characters in ${turns} turns`);
-  assert.ok(turns >= 1_000, `the page was made in ${turns} turns of the event loop`);
+  assert.ok(turns >= 100, `the page was made in ${turns} turns of the event loop`);
 });

@@ -217,7 +217,8 @@ export class BackendTraffic {
   /** Reads each virtual server of the backends once. */
   async #read(present: PresentBackends): Promise<ReadonlyMap<string, Float64Array>> {
     const observations = new Map<VirtualServerKey, ReadonlyMap<RealServerKey, RealServerObservation>>();
-    const yielder = new Yielder(maximumBlockingMilliseconds, stepsPerClockCheck);
+    // A step may be a system call.
+    const yielder = new Yielder(maximumBlockingMilliseconds);
     const values = new Map<string, Float64Array>();
     for (const [id, backend] of this.#backends) {
       await yielder.yieldIfDue();
