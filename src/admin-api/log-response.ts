@@ -34,7 +34,7 @@ export interface LogRecord {
   /** For example `2026-11-23T10:00:00.000Z`. */
   readonly at: string;
   readonly event: LogEvent;
-  /** Why, with `changed`. */
+  /** Why; absent where `event` or `reason` says it. */
   readonly cause?: ChangeCause;
   /** `namespace/name` of the Service. */
   readonly service?: string;

@@ -5,7 +5,9 @@ import type { RefusedOperation, RetryTarget } from './retry/refused-operations.j
 
 /** Is told what the reconciler changes in the kernel. Its methods are cheap and never throw. */
 export interface ChangeRecorder {
-  /** The kernel applied the operation. The observed state does not include it yet. */
+  /** A run of the reconciler begins. */
+  began(cause: RunCause): void;
+  /** The kernel applied the operation, for this cause within the run. The observed state does not include it yet. */
   applied(operation: Operation, cause: RunCause): void;
   /** An operation on this object failed, for a new reason. */
   refused(target: RetryTarget, refused: RefusedOperation): void;
@@ -15,6 +17,7 @@ export interface ChangeRecorder {
 }
 
 export const noRecorder: ChangeRecorder = {
+  began: () => undefined,
   applied: () => undefined,
   refused: () => undefined,
   drain: () => undefined,

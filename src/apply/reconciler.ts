@@ -181,6 +181,7 @@ export class Reconciler {
   }
 
   #runner(cause: RunCause): PhaseRunner {
+    this.#recorder.began(cause);
     return new PhaseRunner({ ...this.parts, refused: this.#refused, recorder: this.#recorder, cause });
   }
 

@@ -122,12 +122,12 @@ test('changed EndpointSlices are the cause of real servers that come and drain',
   assert.equal(changeOf(records, 'remove', '10.244.0.1:8080').cause, 'drain-ended');
   const drains = records.filter(({ event }) => event.startsWith('drain-'));
   assert.deepEqual(
-    drains.map(({ event, virtualServer, key, pod, reason, service }) =>
-      [event, virtualServer, key, pod, reason, service].join(' '),
+    drains.map(({ event, cause: why, virtualServer, key, pod, reason, service }) =>
+      [event, why, virtualServer, key, pod, reason, service].join(' '),
     ),
     [
-      'drain-begun TCP 10.96.0.1:80 10.244.0.1:8080 shop/web-1  shop/web',
-      'drain-ended TCP 10.96.0.1:80 10.244.0.1:8080 shop/web-1 idle shop/web',
+      'drain-begun endpoints-changed TCP 10.96.0.1:80 10.244.0.1:8080 shop/web-1  shop/web',
+      'drain-ended  TCP 10.96.0.1:80 10.244.0.1:8080 shop/web-1 idle shop/web',
     ],
   );
 });
@@ -245,7 +245,12 @@ test('the command shows a Service and a time as a table, and says what it does n
 test('with --follow the command prints what comes, also after a restart of the daemon', async () => {
   const following = spawn(process.execPath, [
     main,
-    ...['log', '-f', '--since=0s', '-o', 'json', `--admin-socket=${socket}`],
+    'log',
+    '-f',
+    '--since=0s',
+    '-o',
+    'json',
+    `--admin-socket=${socket}`,
   ]);
   let [output, problems] = ['', ''];
   following.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));

@@ -40,10 +40,10 @@ export const composeChangeLog = ({
   settings.onChange((now, before) =>
     changeLog.note({ event: 'settings-changed', details: settingsChange(before, now).changed }),
   );
-  const { applied, refused, ended } = changeLog;
+  const { began, applied, refused, ended } = changeLog;
   const drain: ChangeRecorder['drain'] = (event) => {
     changeLog.drain(event);
     metrics.drained(event);
   };
-  return { causes, changeLog, recorder: { applied, refused, drain, ended } };
+  return { causes, changeLog, recorder: { began, applied, refused, drain, ended } };
 };

@@ -104,12 +104,13 @@ export class ChangeCauses {
     return this.#last.service;
   }
 
-  /** Why the operation on an object of this Service was done in a run. */
-  causeOf(operation: Operation, service: ServiceKey | undefined, run: RunCause): ChangeCause {
+  /** Why an object of this Service was changed in a run. */
+  causeOf(service: ServiceKey | undefined, run: RunCause, operation?: Operation): ChangeCause {
     if (run === 'start' || run === 'take-over') return run;
     const change = service === undefined ? undefined : this.#changed.get(service);
     if (run !== 'changes') return run === 'reread' ? (change ?? run) : run;
-    if ('address' in operation && this.#drifted.has(operation.address)) return 'drift';
+    if (operation !== undefined && 'address' in operation && this.#drifted.has(operation.address))
+      return 'drift';
     return change ?? this.#fullRender ?? 'follow-up';
   }
 }

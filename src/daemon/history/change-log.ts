@@ -76,6 +76,7 @@ export class ChangeLog implements ChangeRecorder {
   readonly #listeners = new Set<() => void>();
   readonly #clocks: () => Instant;
   readonly #startedAt: number;
+  #run: RunCause = 'start';
   #singleInRun = 0;
   #summarizedAt = -Infinity;
 
@@ -90,11 +91,15 @@ export class ChangeLog implements ChangeRecorder {
     return this.#ring.droppedAt ?? this.#startedAt;
   }
 
+  readonly began = (run: RunCause): void => {
+    this.#run = run;
+  };
+
   readonly applied = (operation: Operation, run: RunCause): void => {
     if (isBookkeeping(operation)) return;
     const { causes, observed } = this.parts;
     const service = causes.serviceOf(operation);
-    const cause = causes.causeOf(operation, service, run);
+    const cause = causes.causeOf(service, run, operation);
     const now = this.#singleInRun < maximumSinglePerRun ? this.#clocks() : undefined;
     if (now === undefined || !takeToken(this.#operationTokens, operationTokens, now))
       return this.#summary.countOperation(operation, cause, this.#clocks);
@@ -107,13 +112,20 @@ export class ChangeLog implements ChangeRecorder {
     this.#add({ event: 'changed', cause, ...withService(service), ...entry, ...backend }, now);
   };
 
-  readonly refused = (target: RetryTarget, { operation, reason }: RefusedOperation): void =>
-    this.note({ event: 'refused', ...withService(this.#serviceOfTarget(target)), operation, reason });
+  readonly refused = (target: RetryTarget, { operation, reason }: RefusedOperation): void => {
+    const service = this.#serviceOfTarget(target);
+    const cause = this.parts.causes.causeOf(service, this.#run);
+    this.note({ event: 'refused', cause, ...withService(service), operation, reason });
+  };
 
   readonly drain = ({ of, realServer, end }: DrainEvent): void => {
     const service = this.parts.causes.serviceOfVirtualServer(of);
     this.note({
       event: end === undefined ? 'drain-begun' : 'drain-ended',
+      // How else a drain ended says why.
+      ...(end === undefined || end.reason === 'withdrawn'
+        ? { cause: this.parts.causes.causeOf(service, this.#run) }
+        : {}),
       ...withService(service),
       virtualServer: of,
       key: realServer,

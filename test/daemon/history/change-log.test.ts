@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import type { LogRecord } from '../../../src/admin-api/log-response.js';
 import type { ServiceChange } from '../../../src/model/change-cause.js';
 import type { Operation } from '../../../src/model/operation.js';
-import type { ServiceKey } from '../../../src/model/service.js';
 import { realServerKey, virtualServerKey } from '../../../src/model/virtual-server.js';
 import { ChangeCauses } from '../../../src/daemon/history/change-causes.js';
 import { ChangeLog } from '../../../src/daemon/history/change-log.js';
@@ -168,20 +167,22 @@ test('an hour of bulk after bulk drops nothing of that hour, and stays within it
   assert.ok(Date.parse(last?.at ?? '') > clock.now - 12_000);
 });
 
-test('refused operations and the drains have the Service and how they ended', () => {
-  const { log, read } = start();
+test('refused operations and drains have their Service, their cause and how they ended', () => {
+  const { log, read, changed } = start();
+  changed('endpoints-changed');
+  log.began('changes');
   log.refused({ kind: 'virtual-server', key }, { operation: '+ virtual server', reason: 'EINVAL' });
   log.refused({ kind: 'address', address: of.address }, { operation: '+ address', reason: 'EPERM' });
   const realServer = realServerKey(ip('10.1.0.1'), 80);
   log.drain({ of: key, realServer, end: undefined });
   log.drain({ of: key, realServer, end: { reason: 'deadline', milliseconds: 15_000.4 } });
   assert.deepEqual(
-    read().map(({ event, service: named, reason, seconds }) => [event, named, reason, seconds]),
+    read().map(({ event, cause, service: named, reason, seconds }) => [event, cause, named, reason, seconds]),
     [
-      ['refused', 'default/web', 'EINVAL', undefined],
-      ['refused', 'default/web', 'EPERM', undefined],
-      ['drain-begun', 'default/web', undefined, undefined],
-      ['drain-ended', 'default/web', 'deadline', 15],
+      ['refused', 'endpoints-changed', 'default/web', 'EINVAL', undefined],
+      ['refused', 'endpoints-changed', 'default/web', 'EPERM', undefined],
+      ['drain-begun', 'endpoints-changed', 'default/web', undefined, undefined],
+      ['drain-ended', undefined, 'default/web', 'deadline', 15],
     ],
   );
 });
@@ -200,7 +201,7 @@ test('a query selects by Service, time and id; a summary may be about every Serv
   assert.equal(read({ since: clock.now }).length, 502);
   assert.equal(read({ service: 'default/web' }).length, 502);
   assert.deepEqual(
-    read({ service: 'default/other' as ServiceKey }).map(({ event }) => event),
+    read({ service: 'default/other' }).map(({ event }) => event),
     ['summary'],
   );
   const { lastId } = log.read({ after: 0, since: 0, service: undefined });
