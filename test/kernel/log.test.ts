@@ -269,7 +269,9 @@ test('with --follow the command prints what comes, also after a restart of the d
     program({ web: ['10.96.0.1', pods], api: ['10.96.0.2', [4]] });
     assert.notEqual(output, '', problems);
   });
+  const stopping = performance.now();
   assert.equal(await daemon.stop(), 0, daemon.log);
+  assert.ok(performance.now() - stopping < 5_000, 'a reader that waits does not delay the end of the daemon');
   await eventually(() =>
     assert.match(problems, /cannot connect to the kube-ipvs daemon .* Waiting for it\./),
   );

@@ -173,7 +173,7 @@ export class ChangeLog implements ChangeRecorder {
         this.#listeners.delete(finish);
         resolve();
       };
-      const timer = setTimeout(finish, milliseconds);
+      const timer = setTimeout(finish, milliseconds).unref();
       this.#listeners.add(finish);
     });
   }

@@ -221,5 +221,8 @@ test('a reader waits for the next record, or until its time is over', async () =
   changed('endpoints-changed');
   log.applied(addRealServer(1), 'changes');
   await waiting;
+  // A reader does not keep the process running.
+  const alive = setInterval(() => undefined, 1_000);
   await log.waitForRecord(lastId + 1, 1);
+  clearInterval(alive);
 });
