@@ -3,7 +3,6 @@ import type { DrainEvent } from '../../apply/drain/drain-counters.js';
 import type { RefusedOperation, RetryTarget } from '../../apply/retry/refused-operations.js';
 import type { LogRecord } from '../../admin-api/log-response.js';
 import { readClocks, type Instant } from '../../base/instant.js';
-import { TokenBucket } from '../../base/rate-limiter.js';
 import type { RunCause } from '../../model/change-cause.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import { operationKey, type Operation } from '../../model/operation.js';
@@ -12,19 +11,12 @@ import type { ServiceKey } from '../../model/service.js';
 import type { RealServerKey, VirtualServerKey } from '../../model/virtual-server.js';
 import { drainingSet } from '../../plan/packet-rules/packet-sets.js';
 import type { ChangeCauses } from './change-causes.js';
+import { RecordBudget } from './record-budget.js';
 import { RecordRing, type StoredRecord } from './record-ring.js';
 import { ChangeSummary } from './change-summary.js';
 
-/**
- * An hour brings at most 1,000 + 7,200 operations, 500 + 1,800 other records and 360 summaries: the ring keeps all of them, however
- * much changes.
- */
+/** More than the records and summaries of an hour, however much changes. */
 const ringLimits = { records: 12_000, bytes: 4 << 20 };
-const operationTokens = { interval: 500, burst: 1_000 };
-const otherTokens = { interval: 2_000, burst: 500 };
-
-/** The operations of one run that are recorded singly: a full sync leaves tokens for what follows. */
-const maximumSinglePerRun = 500;
 
 /** The least time between two summaries. */
 const summaryInterval = 10_000;
@@ -49,17 +41,6 @@ export interface LogQuery {
   readonly service: string | undefined;
 }
 
-/** Whether there was a token. */
-const takeToken = (
-  bucket: TokenBucket,
-  { interval, burst }: { readonly interval: number; readonly burst: number },
-  { monotonic }: Instant,
-): boolean => {
-  if (bucket.wait(monotonic) > 0) return false;
-  bucket.take(monotonic, interval, burst);
-  return true;
-};
-
 /** Drain records say what the records of drains say. */
 const isBookkeeping = (operation: Operation): boolean =>
   'element' in operation && operation.element.set === drainingSet;
@@ -70,14 +51,12 @@ const isBookkeeping = (operation: Operation): boolean =>
  */
 export class ChangeLog implements ChangeRecorder {
   readonly #ring: RecordRing;
-  readonly #operationTokens = new TokenBucket();
-  readonly #otherTokens = new TokenBucket();
+  readonly #budget = new RecordBudget();
   readonly #summary = new ChangeSummary();
   readonly #listeners = new Set<() => void>();
   readonly #clocks: () => Instant;
   readonly #startedAt: number;
   #run: RunCause = 'start';
-  #singleInRun = 0;
   #summarizedAt = -Infinity;
 
   constructor(private readonly parts: ChangeLogParts) {
@@ -100,10 +79,9 @@ export class ChangeLog implements ChangeRecorder {
     const { causes, observed } = this.parts;
     const service = causes.serviceOf(operation);
     const cause = causes.causeOf(service, run, operation);
-    const now = this.#singleInRun < maximumSinglePerRun ? this.#clocks() : undefined;
-    if (now === undefined || !takeToken(this.#operationTokens, operationTokens, now))
+    const now = this.#budget.isRunOver ? undefined : this.#clocks();
+    if (now === undefined || !this.#budget.takeOperation(service, now))
       return this.#summary.countOperation(operation, cause, this.#clocks);
-    this.#singleInRun += 1;
     const entry = planEntry(operation, observed);
     const backend =
       'server' in operation && 'of' in operation
@@ -137,13 +115,13 @@ export class ChangeLog implements ChangeRecorder {
   /** Records something else. */
   readonly note = (entry: LogEntry): void => {
     const now = this.#clocks();
-    if (takeToken(this.#otherTokens, otherTokens, now)) this.#add(entry, now);
+    if (this.#budget.takeOther(now)) this.#add(entry, now);
     else this.#summary.count(entry.event, now.date);
   };
 
   /** A run ended: the next one may record as many operations singly. */
   readonly ended = (): void => {
-    this.#singleInRun = 0;
+    this.#budget.runEnded();
     this.parts.causes.runEnded();
     this.#summarizeIfDue();
   };

@@ -167,6 +167,29 @@ test('an hour of bulk after bulk drops nothing of that hour, and stays within it
   assert.ok(Date.parse(last?.at ?? '') > clock.now - 12_000);
 });
 
+test('a Service that changes all the time does not keep the changes of others out of the log', () => {
+  const { log, read, changed, clock } = start();
+  const other: Operation = {
+    kind: 'unbind-address',
+    address: ip('10.96.7.7'),
+    binding: 'address',
+  };
+  for (let minute = 0; minute < 60; minute += 1) {
+    for (let run = 0; run < 60; run += 1) {
+      changed('endpoints-changed');
+      for (const operation of operations.slice(0, 10)) log.applied(operation, 'changes');
+      log.ended();
+      clock.now += 1_000;
+    }
+    log.applied(other, 'changes');
+    log.ended();
+  }
+  const of = read().filter(({ event }) => event === 'changed');
+  assert.equal(of.filter(({ service: named }) => named === undefined).length, 60);
+  const busy = of.filter(({ service: named }) => named === 'default/web').length;
+  assert.ok(busy > 3_600 && busy < 8_000, String(busy));
+});
+
 test('refused operations and drains have their Service, their cause and how they ended', () => {
   const { log, read, changed } = start();
   changed('endpoints-changed');
