@@ -16,6 +16,10 @@ type Desired = Pick<
   'ownerOf' | 'claimantAt' | 'claimantOfElement' | 'formerEndpoints' | 'element'
 >;
 
+/** Whether the cause of a change in the run depends on what changed of its Service. */
+export const dependsOnService = (run: RunCause): run is 'changes' | 'reread' =>
+  run === 'changes' || run === 'reread';
+
 /** Finds the Service of an object, and why an operation was done. Costs a few look-ups for an operation. */
 export class ChangeCauses {
   #changed: ReadonlyMap<ServiceKey, ServiceChange> = new Map();
@@ -106,9 +110,9 @@ export class ChangeCauses {
 
   /** Why an object of this Service was changed in a run. */
   causeOf(service: ServiceKey | undefined, run: RunCause, operation?: Operation): ChangeCause {
-    if (run === 'start' || run === 'take-over') return run;
+    if (!dependsOnService(run)) return run;
     const change = service === undefined ? undefined : this.#changed.get(service);
-    if (run !== 'changes') return run === 'reread' ? (change ?? run) : run;
+    if (run === 'reread') return change ?? run;
     if (operation !== undefined && 'address' in operation && this.#drifted.has(operation.address))
       return 'drift';
     return change ?? this.#fullRender ?? 'follow-up';

@@ -10,7 +10,7 @@ import { planEntry, type ObservedVirtualServers } from '../../model/plan-entry.j
 import type { ServiceKey } from '../../model/service.js';
 import type { RealServerKey, VirtualServerKey } from '../../model/virtual-server.js';
 import { drainingSet } from '../../plan/packet-rules/packet-sets.js';
-import type { ChangeCauses } from './change-causes.js';
+import { dependsOnService, type ChangeCauses } from './change-causes.js';
 import { RecordBudget } from './record-budget.js';
 import { RecordRing, type StoredRecord } from './record-ring.js';
 import { ChangeSummary } from './change-summary.js';
@@ -77,9 +77,11 @@ export class ChangeLog implements ChangeRecorder {
   readonly applied = (operation: Operation, run: RunCause): void => {
     if (isBookkeeping(operation)) return;
     const { causes, observed } = this.parts;
-    const service = causes.serviceOf(operation);
+    const isCounted = this.#budget.isRunOver;
+    // A full sync looks for the Service of its first operations only.
+    const service = isCounted && !dependsOnService(run) ? undefined : causes.serviceOf(operation);
     const cause = causes.causeOf(service, run, operation);
-    const now = this.#budget.isRunOver ? undefined : this.#clocks();
+    const now = isCounted ? undefined : this.#clocks();
     if (now === undefined || !this.#budget.takeOperation(service, now))
       return this.#summary.countOperation(operation, cause, this.#clocks);
     const entry = planEntry(operation, observed);
