@@ -24,7 +24,7 @@ export const logCommand = defineCommand({
     namespace: stringOption('name', 'namespace of the Service, if --service has none', { short: 'n' }),
     since: stringOption(
       'time',
-      'show only changes since: a duration (10m), a local time (03:12), or a date and time (2026-11-23T03:12:00Z)',
+      'show only changes since: a duration (10m), a local time (03:12), or a date and time (2026-11-23T10:00:00Z)',
     ),
     until: stringOption('time', 'show only changes until then, in the same forms'),
     follow: booleanOption('show new changes as they come; with -o json one object per line', { short: 'f' }),

@@ -23,7 +23,7 @@ const parseDate = (text: string): number | undefined => {
 
 /**
  * Reads `10m` (so long before now), `03:12` or `03:12:30` (local time, at most a day ago) or a date and time such as
- * `2026-11-23T03:12:00Z`. Milliseconds since 1970. A UsageError for anything else.
+ * `2026-11-23T10:00:00Z`. Milliseconds since 1970. A UsageError for anything else.
  */
 export const parseMoment = (option: string, text: string, now: number): number => {
   const duration = parseDuration(text);
@@ -32,7 +32,7 @@ export const parseMoment = (option: string, text: string, now: number): number =
   if (moment !== undefined) return moment;
   throw new UsageError(
     `${option}: ${JSON.stringify(text)} is not a valid time (expected a duration such as 10m, a time such as 03:12, or ` +
-      'a date and time such as 2026-11-23T03:12:00Z)',
+      'a date and time such as 2026-11-23T10:00:00Z)',
   );
 };
 
