@@ -8,6 +8,7 @@ import {
   type Operation,
   type Outcome,
 } from '../model/operation.js';
+import type { RunCause } from '../model/change-cause.js';
 import { formatOperation } from '../model/plan-entry.js';
 import {
   virtualServerKey,
@@ -16,6 +17,7 @@ import {
 } from '../model/virtual-server.js';
 import { phaseOperations, type Phase } from '../plan/operations/phases.js';
 import type { ServedFrontend } from '../plan/stale-flows.js';
+import type { ChangeRecorder } from './change-recorder.js';
 import { servedFrontend } from './conntrack/served-frontend.js';
 import type { OperationCounters } from './counters/operation-counters.js';
 import { decide, type Decision } from './retry/decisions.js';
@@ -38,6 +40,9 @@ export interface PhaseRunnerParts extends OperationSenders {
   readonly state: EngineState;
   readonly refused: RefusedOperations;
   readonly counters: OperationCounters;
+  readonly recorder: Pick<ChangeRecorder, 'applied'>;
+  /** What the run is for. */
+  readonly cause: RunCause;
 }
 
 export interface ReconcileReport {
@@ -59,13 +64,19 @@ export class PhaseRunner {
   /** UDP virtual servers whose clients may still have flows to a former real server. */
   readonly #udpVirtualServers = new Map<VirtualServerKey, VirtualServerIdentity>();
 
-  constructor(private readonly parts: PhaseRunnerParts) {}
+  #cause: RunCause;
+
+  constructor(private readonly parts: PhaseRunnerParts) {
+    this.#cause = parts.cause;
+  }
 
   get report(): ReconcileReport {
     return { applied: this.#applied, failed: this.#failed };
   }
 
-  async run(all: Phase): Promise<void> {
+  /** `cause`: what this phase is for, if it differs from the run. */
+  async run(all: Phase, cause = this.parts.cause): Promise<void> {
+    this.#cause = cause;
     const phase = this.#withoutUnreplaced(this.#withoutContended(all));
     const outcomes = await this.#send(phase);
     for (const [index, operation] of phaseOperations(phase).entries())
@@ -133,6 +144,7 @@ export class PhaseRunner {
     const { state, counters, refused } = this.parts;
     const decision = decide(operation, outcome);
     counters.count(operation.kind, outcome);
+    if (decision === 'applied') this.#recordApplied(operation);
     state.record(operation, decision === 'applied' ? applied : outcome);
     if (decision === 'applied') {
       this.#noteUdp(operation);
@@ -144,6 +156,12 @@ export class PhaseRunner {
     const failure = { operation: formatOperation(operation), reason: failureReason(outcome) };
     refused.record(target, decision, failure);
     return decision;
+  }
+
+  #recordApplied(operation: Operation): void {
+    const { recorder, refused } = this.parts;
+    const isRetry = this.#cause !== 'drain-ended' && refused.isRetry(operation);
+    recorder.applied(operation, isRetry ? 'retry' : this.#cause);
   }
 
   /** Adding a real server beside others moves no existing flow. */

@@ -2,6 +2,7 @@ import { Yielder } from '../base/async.js';
 import { bootMilliseconds } from '../base/boot-clock.js';
 import { messageOf } from '../base/errors.js';
 import type { IpAddress } from '../base/ip.js';
+import type { RunCause } from '../model/change-cause.js';
 import type { Logger } from '../base/log.js';
 import {
   operationKey,
@@ -23,6 +24,7 @@ import { diff, dirtyKeys, isEmpty, union, without, type DirtyKeys } from '../pla
 import { phases, type Phase } from '../plan/operations/phases.js';
 import { virtualServerOf } from '../plan/packet-rules/packet-elements.js';
 import { isPacketClass } from '../plan/packet-rules/packet-sets.js';
+import { noRecorder, type ChangeRecorder } from './change-recorder.js';
 import { resetConnections, type FlowCleaner } from './conntrack/reset-connections.js';
 import type { OperationCounters } from './counters/operation-counters.js';
 import { Drains, type DrainsParts } from './drain/drains.js';
@@ -53,6 +55,8 @@ export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<Or
   /** Whether the node is known to be deleted. Draining real servers on such a node are purged. */
   readonly isNodeDeleted: (nodeName: string) => boolean;
   readonly counters: OperationCounters;
+  /** By default no change is recorded. */
+  readonly recorder?: ChangeRecorder | undefined;
   /**
    * Deletes the flows of real servers that were deleted with open connections, so the kernel resets those
    * connections.
@@ -77,15 +81,22 @@ const maximumTurnMilliseconds = 5;
  */
 export class Reconciler {
   readonly #refused: RefusedOperations;
+  readonly #recorder: ChangeRecorder;
   readonly drains: Drains;
   readonly #orphans: Orphans;
   #stopped = false;
 
   constructor(private readonly parts: ReconcilerParts) {
-    const { log, now = bootMilliseconds, retryDelays } = parts;
+    const { log, now = bootMilliseconds, retryDelays, recorder = noRecorder } = parts;
+    this.#recorder = recorder;
     const { onUnreadable } = this;
-    this.#refused = new RefusedOperations({ log, now, delays: retryDelays });
-    this.drains = new Drains({ ...parts, now, onUnreadable });
+    this.#refused = new RefusedOperations({
+      log,
+      now,
+      delays: retryDelays,
+      onRefused: (...refused) => recorder.refused(...refused),
+    });
+    this.drains = new Drains({ ...parts, now, onUnreadable, recorder });
     this.#orphans = new Orphans({ ...parts, onUnreadable });
   }
 
@@ -140,8 +151,8 @@ export class Reconciler {
    * Reconciles the dirty keys and the keys whose retry is due. Never throws because the kernel refuses an
    * operation.
    */
-  async reconcile(dirty: DirtyKeys): Promise<ReconcileReport> {
-    const runner = this.#runner();
+  async reconcile(dirty: DirtyKeys, cause: RunCause = 'changes'): Promise<ReconcileReport> {
+    const runner = this.#runner(cause);
     const keys = await this.examine(this.#refused.beginRun(dirty));
     if (!(await this.#applyAll(withoutDrainRecords(keys), runner))) return runner.report;
     await this.#finishDrains(await this.drains.check([...keys.virtualServers]), keys, runner);
@@ -164,19 +175,21 @@ export class Reconciler {
   }
 
   async #drain(virtualServers: ReadonlySet<VirtualServerKey>, step: DrainStep): Promise<ReconcileReport> {
-    const runner = this.#runner();
+    const runner = this.#runner('drain-ended');
     await this.#finishDrains(step, dirtyKeys({ virtualServers }), runner);
     return this.#finish(runner);
   }
 
-  #runner(): PhaseRunner {
-    return new PhaseRunner({ ...this.parts, refused: this.#refused });
+  #runner(cause: RunCause): PhaseRunner {
+    this.#recorder.began(cause);
+    return new PhaseRunner({ ...this.parts, refused: this.#refused, recorder: this.#recorder, cause });
   }
 
   async #finish(runner: PhaseRunner): Promise<ReconcileReport> {
     const frontends = runner.udpFrontends();
     if (frontends.length > 0) await this.parts.staleFlows.clean(frontends);
     this.#refused.logNew();
+    this.#recorder.ended();
     return runner.report;
   }
 
@@ -287,7 +300,7 @@ export class Reconciler {
   /** Applies the deletions of a drain step and the changes that follow from them. */
   async #finishDrains(step: DrainStep, checked: DirtyKeys, runner: PhaseRunner): Promise<void> {
     const { state, desired, endpoints } = this.parts;
-    for (const phase of phases(step.delete)) await runner.run(phase);
+    for (const phase of phases(step.delete)) await runner.run(phase, 'drain-ended');
     this.#orphans.release(checked.virtualServers, ['idle']);
     // When its last drain ends, a virtual server may need other settings or may become undesired.
     const ended = new Set(step.delete.map(operationKey));

@@ -3,6 +3,7 @@ import { parseCpuList } from '../base/cpu-list.js';
 import { families, parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
 import { vipBindingNames } from '../model/vip-binding.js';
+import { isServicePattern } from '../model/service-patterns.js';
 import { detectLocalModes } from './known-values.js';
 import { parseDuration } from '../base/duration.js';
 
@@ -202,6 +203,9 @@ const configurationShape = z.strictObject(
   { error: 'must be a mapping of fields' },
 );
 
+const servicePatternMust =
+  'must be a namespace and a name of Services, in which * stands for any characters, such as "shop/*"';
+
 const vipBindingMust = 'must be address or route';
 
 /** null: the kernel's value is not changed. */
@@ -249,6 +253,16 @@ const kubeIpvsConfigurationShape = z.strictObject(
     }),
     metrics: section({
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
+      backends: section({
+        enabled: bool(false),
+        maximumSeries: int(9, 1_000_000, 9_000),
+        services: withDefault(
+          z.array(string.refine(isServicePattern, { error: servicePatternMust }), {
+            error: 'must be a list',
+          }),
+          ['*/*'],
+        ),
+      }),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),

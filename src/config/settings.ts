@@ -84,6 +84,8 @@ export interface Settings {
   readonly drainDeadlines: Readonly<Record<Protocol, number>>;
   /** Per-Service metrics, and the maximum of ports that have them. */
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
+  /** Metrics of single endpoints, for the Services that match. */
+  readonly backendMetrics: Readonly<KubeIpvsConfiguration['metrics']['backends']>;
   /** Insert an accept rule into nftables chains of other programs that drop replies from pods. */
   readonly acceptInForeignChains: boolean;
   /** How VIPs become local. */
@@ -223,6 +225,7 @@ const kubeIpvsSettings = (kubeIpvs: KubeIpvsConfiguration) => {
   return {
     drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
     perServiceMetrics: metrics.perService,
+    backendMetrics: metrics.backends,
     acceptInForeignChains: forwarding.acceptInForeignChains,
     vipBinding: vips.binding,
     connectionSync: connectionSyncSettings(kubeIpvs),

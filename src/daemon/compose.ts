@@ -7,6 +7,7 @@ import type { Family } from '../base/ip.js';
 import { Listeners } from './sync/listeners.js';
 import type { Logger } from '../base/log.js';
 import { servedFamilies } from '../kernel/ip-families.js';
+import { composeChangeLog } from './composition/compose-change-log.js';
 import { composeCluster, type Cluster } from './composition/compose-cluster.js';
 import {
   composeKernelMirror,
@@ -21,6 +22,7 @@ import {
 } from './composition/compose-reconcile.js';
 import { composeServing, type Serving } from './composition/compose-serving.js';
 import type { LiveSettings } from './config/live-settings.js';
+import type { ChangeLog } from './history/change-log.js';
 import type { EventRecorder } from './events/event-recorder.js';
 import type { ConnectionSync } from './kernel/connection-sync.js';
 import { kernelUpkeep, type KernelUpkeepParts } from './kernel/kernel-upkeep.js';
@@ -43,6 +45,8 @@ export type KernelPorts = Pick<KernelMirrorParts, 'route' | 'nftables' | 'packet
 export interface Composition extends Cluster, KernelMirror, Reconcile, Serving {
   readonly counters: OperationCounters;
   readonly drift: DriftCounters;
+  /** What was changed lately, and why. */
+  readonly changeLog: ChangeLog;
   /** The families that this node serves. */
   readonly families: readonly Family[];
   readonly connectionSync: ConnectionSync;
@@ -59,11 +63,24 @@ const logMissingIpv6 = (families: readonly Family[], log: Logger): void => {
 };
 
 const packetRuleEvents =
-  (drift: DriftCounters, metrics: Metrics): NonNullable<PacketRulesParts['onEvent']> =>
+  (drift: DriftCounters, metrics: Metrics, changeLog: ChangeLog): NonNullable<PacketRulesParts['onEvent']> =>
   (what, family) => {
+    if (what === 'refused') return metrics.packetRulesRefused(family);
+    changeLog.note({ event: 'rules-declared', ...(what === 'mended' ? { cause: 'drift' } : {}), family });
     if (what === 'mended') drift.count('packet-rule', 'differs');
-    else metrics.packetRulesRefused(family);
   };
+
+/** kube-ipvs0 was created: after the first sync, because another program deleted it. */
+const dummyCreated = (
+  settings: LiveSettings,
+  changeLog: ChangeLog,
+  drift: DriftCounters,
+  { synced }: Serving['lastSync'],
+): void => {
+  const { dummyInterface } = settings.now.names;
+  changeLog.note({ event: 'interface-created', cause: synced ? 'drift' : 'start', key: dummyInterface });
+  if (synced) drift.count('interface', 'missing');
+};
 
 /** Connects the parts of the daemon: sources fill the store; the sync loop follows it and the events of the kernel. */
 export const compose = (
@@ -83,10 +100,13 @@ export const compose = (
   const desired = new DesiredState(() => settings.now.vipBinding);
   const observed = new EngineState(desired);
   const network = new NodeNetwork();
-  const shared = { ...kernel, settings, families, counters, drift, observed, network, events, log };
+  const history = composeChangeLog({ desired, observed, settings, metrics });
+  const { changeLog } = history;
+  const own = { settings, families, counters, drift, observed, network, events, log };
+  const shared = { ...kernel, ...history, ...own };
   const context = { ...shared, notify: triggers.notify };
   const cluster = composeCluster({ ...context, desired, storeObserver: metrics });
-  const onPacketRuleEvent = packetRuleEvents(drift, metrics);
+  const onPacketRuleEvent = packetRuleEvents(drift, metrics, changeLog);
   const mirror = composeKernelMirror({ ...context, cluster, onPacketRuleEvent });
   const upkeep = kernelUpkeep(shared);
   const onFlowsCleaned = metrics.conntrackReconciled.bind(metrics);
@@ -95,9 +115,17 @@ export const compose = (
   const serving = composeServing({ ...shared, ...mirror, ...reconcile, cluster, metrics, observer });
   triggers.add((trigger) => reconcile.syncLoop.handle(trigger));
   serving.onSynced(() => reconcile.deletedNodes.checkSuspects());
-  mirror.onDummyCreated(() => {
-    if (serving.lastSync.synced) drift.count('interface', 'missing');
-  });
+  mirror.onDummyCreated(() => dummyCreated(settings, changeLog, drift, serving.lastSync));
   const { connectionSync } = upkeep;
-  return { ...cluster, ...mirror, ...reconcile, ...serving, counters, drift, families, connectionSync };
+  return {
+    ...cluster,
+    ...mirror,
+    ...reconcile,
+    ...serving,
+    counters,
+    drift,
+    changeLog,
+    families,
+    connectionSync,
+  };
 };

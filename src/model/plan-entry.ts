@@ -168,9 +168,13 @@ const changesText = (wanted: PlanFields, found: PlanFields): string =>
     .map((name) => `${spacedWords(name)} ${found[name] ?? 'none'} → ${wanted[name] ?? 'none'}`)
     .join(', ');
 
+/** The operation without its object: `+ virtual server`. */
+export const entryName = ({ op, kind }: Pick<PlanEntry, 'op' | 'kind'>): string =>
+  `${signs[op]} ${kindWords[kind]}`;
+
 /** One line in a stable format, as `~ virtual server TCP 10.96.0.1:443: scheduler rr → lc`. */
 export const formatEntry = ({ op, kind, virtualServer, key, wanted, found }: PlanEntry): string => {
-  const name = `${signs[op]} ${kindWords[kind]} ${virtualServer === undefined ? '' : `${virtualServer} → `}${key}`;
+  const name = `${entryName({ op, kind })} ${virtualServer === undefined ? '' : `${virtualServer} → `}${key}`;
   if (wanted === undefined) return name;
   return found === undefined ? `${name}${fieldsText(wanted)}` : `${name}: ${changesText(wanted, found)}`;
 };

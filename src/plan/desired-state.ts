@@ -202,6 +202,12 @@ export class DesiredState implements DesiredView {
     );
   }
 
+  /** The endpoint of a real server that is desired, or its last known one. */
+  endpointOf(key: VirtualServerKey, realServer: RealServerKey): Endpoint | undefined {
+    const desired = this.virtualServer(key)?.realServers.get(realServer);
+    return desired?.endpoint ?? this.formerEndpoint(key, realServer);
+  }
+
   virtualServer(key: VirtualServerKey): DesiredVirtualServer<DesiredRealServer> | undefined {
     return this.#virtualServers.get(key)?.[0].virtualServers.get(key);
   }
@@ -219,6 +225,20 @@ export class DesiredState implements DesiredView {
   /** The Service that owns the virtual server. */
   ownerOf(key: VirtualServerKey): ServiceKey | undefined {
     return this.#virtualServers.get(key)?.[0].service;
+  }
+
+  /** One of the Services that claim the address. */
+  claimantAt(address: IpAddress): ServiceKey | undefined {
+    return this.#addresses.get(address)?.[0]?.service;
+  }
+
+  /** The Service that owns the element's virtual server, or one of those that share the element. */
+  claimantOfElement(key: ElementKey): ServiceKey | undefined {
+    const shared = this.#sharedElements.get(key)?.[0]?.service;
+    if (shared !== undefined) return shared;
+    const element = this.#virtualServerElements.get(key);
+    const virtualServer = element && virtualServerOf(element);
+    return virtualServer && this.ownerOf(virtualServer);
   }
 
   /** Whether the owner adopts the virtual server even if another program created it. */

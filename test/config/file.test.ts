@@ -337,6 +337,25 @@ test('metrics of single Services can be turned off and bounded', () => {
   );
 });
 
+test('metrics of endpoints are off, and can be turned on for some Services', () => {
+  const backends = (fields: string) => `${ownHeader}metrics: {backends: ${fields}}\n`;
+  assert.deepEqual(read([withMode, backends('{}')]).backendMetrics, {
+    enabled: false,
+    maximumSeries: 9_000,
+    services: ['*/*'],
+  });
+  assert.deepEqual(
+    read([withMode, backends('{enabled: true, maximumSeries: 90, services: ["shop/*", "*/dns"]}')])
+      .backendMetrics,
+    { enabled: true, maximumSeries: 90, services: ['shop/*', '*/dns'] },
+  );
+  assert.equal(
+    failure([withMode, backends('{maximumSeries: 3, services: [web]}')]),
+    'c1.yaml:3: metrics.backends.maximumSeries must be a whole number from 9 to 1000000; it is 3\n' +
+      'c1.yaml:3: metrics.backends.services[0] must be a namespace and a name of Services, in which * stands for any characters, such as "shop/*"; it is "web"',
+  );
+});
+
 test('other kinds, two of a kind, empty files and broken YAML are refused with their place', () => {
   assert.match(
     failure(['apiVersion: v1\nkind: ConfigMap\n']),

@@ -65,7 +65,9 @@ const targetLabels = ['instance', 'le'];
 
 test('a query groups only by labels of its metric', () => {
   for (const { of, expr } of queries) {
-    const metric = definitions.find(({ name }) => metricNames(expr)[0]?.replace(/_bucket$/, '') === name);
+    const metric = definitions.find(
+      ({ name }) => metricNames(expr)[0]?.replace(/_(bucket|count|sum)$/, '') === name,
+    );
     const known: readonly string[] = [...targetLabels, ...(metric?.labels ?? [])];
     for (const [, list = ''] of expr.matchAll(/\bby \(([^)]*)\)/g))
       for (const label of list.split(/, */)) assert.ok(known.includes(label), `${of}: ${label}`);
@@ -94,6 +96,8 @@ test('there is an alert for each state that needs an operator', () => {
       'ForwardingBlocked',
       'EventLoopDelay',
       'NoLocalEndpoints',
+      'DrainsReachDeadline',
+      'BackendsLeftOut',
     ],
   );
 });

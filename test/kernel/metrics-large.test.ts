@@ -83,3 +83,22 @@ test('a page with the series of all 10,000 Services is made in many turns', asyn
   context.diagnostic(`${text.length} characters in ${turns} turns`);
   assert.ok(turns >= 30, `the page was made in ${turns} turns of the event loop`);
 });
+
+test('the series of 1,000 endpoints are read in many turns, and the other endpoints are counted', async (context) => {
+  const { settings } = daemon;
+  settings.replace({
+    ...settings.now,
+    perServiceMetrics: { enabled: false, maximum: 1 },
+    backendMetrics: { enabled: true, maximumSeries: 9_000, services: ['*/*'] },
+  });
+  const messages = daemon.messages();
+  let text = '';
+  const turns = await turnsDuring(async () => {
+    text = await readPage();
+  });
+  assert.equal(text.match(/^kube_ipvs_backend_\w+\{/gm)?.length, 9_000);
+  assert.match(text, new RegExp(`^kube_ipvs_backends_left_out ${count - 1_000}$`, 'm'));
+  assert.equal(daemon.messages(), messages);
+  context.diagnostic(`${text.length} characters in ${turns} turns`);
+  assert.ok(turns >= 100, `the page was made in ${turns} turns of the event loop`);
+});

@@ -58,6 +58,16 @@ scrape_configs:
   - job_name: kube-proxy
     static_configs: [{ targets: ["127.0.0.1:10249"] }]
 `;
+const daemonConfiguration = (kubeconfig: string): string => `
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: ipvs
+clientConnection: { kubeconfig: ${kubeconfig} }
+---
+apiVersion: kube-ipvs.dev/v1alpha1
+kind: KubeIpvsConfiguration
+metrics: { backends: { enabled: true } }
+`;
 const mixinAlerts = `
 groups:
   - name: mixin
@@ -113,7 +123,8 @@ before(async () => {
   server.put(service('web', '10.96.0.10', 0), service('api', '10.96.0.11', 1), slice('10.244.0.1'));
   const kubeconfig = join(scratch, 'kubeconfig');
   writeFileSync(kubeconfig, kubeconfigFor(server.url, 'secret'));
-  daemon = new DaemonProcess([`--kubeconfig=${kubeconfig}`, '--hostname-override=n1']);
+  writeFileSync(join(scratch, 'config.conf'), daemonConfiguration(kubeconfig));
+  daemon = new DaemonProcess([`--config=${join(scratch, 'config.conf')}`, '--hostname-override=n1']);
   writeFileSync(join(scratch, 'prometheus.yaml'), configuration);
   writeFileSync(join(scratch, 'mixin.yaml'), mixinAlerts);
   prometheus = spawn('prometheus', [
@@ -173,18 +184,38 @@ test("the mixin's panel for the latency of POST has a series after an Event", as
   assert.equal((await query(latency)).length, 1);
 });
 
-test('every query of our dashboard is valid, and promtool accepts our alerts', async () => {
+const ownPanels = (): readonly { readonly title: string; readonly expr: string }[] => {
   const { panels: own } = z
-    .object({ panels: z.array(z.object({ targets: z.array(z.object({ expr: z.string() })) })) })
+    .object({
+      panels: z.array(z.object({ title: z.string(), targets: z.array(z.object({ expr: z.string() })) })),
+    })
     .parse(JSON.parse(readFileSync('deploy/chart/files/dashboard.json', 'utf8')));
-  for (const { expr } of own.flatMap(({ targets }) => targets))
-    await query(expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$\w+/g, '.*'));
-  assert.match(run('promtool', 'check', 'rules', alerts), /SUCCESS: 8 rules found/);
+  return own.flatMap(({ title, targets }) =>
+    targets.map(({ expr }) => ({
+      title,
+      expr: expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$\w+/g, '.*'),
+    })),
+  );
+};
+
+test('our panels of endpoints and of drains have values', async () => {
+  const names = /endpoints|Endpoints without|Drain duration/;
+  const own = ownPanels().filter(({ title }) => names.test(title) && !title.startsWith('Services'));
+  assert.equal(own.length, 5);
+  for (const { title, expr } of own) {
+    const values = (await query(expr)).filter(Number.isFinite);
+    assert.notEqual(values.length, 0, `${title}: ${expr}`);
+  }
+});
+
+test('every query of our dashboard is valid, and promtool accepts our alerts', async () => {
+  for (const { expr } of ownPanels()) await query(expr);
+  assert.match(run('promtool', 'check', 'rules', alerts), /SUCCESS: 10 rules found/);
 });
 
 test('all alerts are evaluated without an error, and none fires while the daemon works', async () => {
   const evaluated = await rules();
-  assert.equal(evaluated.length, 9);
+  assert.equal(evaluated.length, 11);
   for (const { name, state, health, lastError } of evaluated)
     assert.deepEqual([name, state, health, lastError], [name, 'inactive', 'ok', undefined]);
 });

@@ -50,6 +50,11 @@ const lines: Readonly<Record<string, readonly string[]>> = {
     'render',
     'doctor --only=conntrac',
     'run --proxy-mode=iptables',
+    'log --since=yesterday',
+    'log --follow --until=1h',
+    'log --service=web',
+    'log --service=10.96.0.1',
+    'log --admin-socket=/nonexistent/admin.sock',
   ],
 };
 

@@ -1,6 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { sourceMetrics, trafficMetrics, workMetrics } from '../../src/daemon/metrics/catalogue.js';
+import {
+  backendMetrics,
+  sourceMetrics,
+  trafficMetrics,
+  workMetrics,
+} from '../../src/daemon/metrics/catalogue.js';
 import type { MetricDefinition } from '../../src/daemon/metrics/metric-definition.js';
 import { componentMetrics, kubeProxyMetrics } from '../../src/daemon/metrics/kube-proxy-metrics.js';
 import { Metrics, pageText } from '../../src/daemon/metrics/registry.js';
@@ -39,6 +44,7 @@ const processTable = async (): Promise<string> => {
 const sections = async (): Promise<Readonly<Record<string, string>>> => ({
   'kube-proxy': definitionTable([...Object.values(kubeProxyMetrics), ...Object.values(componentMetrics)]),
   traffic: definitionTable(Object.values(trafficMetrics)),
+  backends: definitionTable(Object.values(backendMetrics)),
   work: definitionTable(Object.values(workMetrics)),
   sources: definitionTable(Object.values(sourceMetrics)),
   process: await processTable(),

@@ -8,6 +8,8 @@ const file = fileURLToPath(new URL('../../../src/admin-api/responses.ts', import
 const tableFile = fileURLToPath(new URL('../../../src/plan/output/ipvs-table-formats.ts', import.meta.url));
 const wantedFile = fileURLToPath(new URL('../../../src/admin-api/desired-response.ts', import.meta.url));
 const kernelFile = fileURLToPath(new URL('../../../src/admin-api/kernel-responses.ts', import.meta.url));
+const logFile = fileURLToPath(new URL('../../../src/admin-api/log-response.ts', import.meta.url));
+const causeFile = fileURLToPath(new URL('../../../src/model/change-cause.ts', import.meta.url));
 const verdictFile = fileURLToPath(
   new URL('../../../src/plan/endpoints/endpoint-selection.ts', import.meta.url),
 );
@@ -26,6 +28,8 @@ export const responseTypesSource = (): string => {
   const elsewhere = [
     ...['DriftResponse', 'SyncDaemonResponse'].map((name) => [kernelFile, name] as const),
     [wantedFile, 'DesiredResponse'] as const,
+    ...['LogResponse', 'LogRecord', 'LogCount', 'LogEvent'].map((name) => [logFile, name] as const),
+    [causeFile, 'ChangeCause'] as const,
     ...['UsedReason', 'UnusedReason'].map((name) => [verdictFile, name] as const),
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
@@ -40,7 +44,7 @@ const withoutComments = (text: string): string =>
 
 const sources = (): string =>
   withoutComments(
-    [file, kernelFile, wantedFile, tableFile, verdictFile]
+    [file, kernelFile, wantedFile, logFile, causeFile, tableFile, verdictFile]
       .map((name) => readFileSync(name, 'utf8'))
       .join('\n'),
   );

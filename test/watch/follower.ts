@@ -62,7 +62,7 @@ export interface FollowOptions {
 export const follow = (server: ApiServer, options: FollowOptions = {}): Follower => {
   const notifications: Notification[] = [];
   const store = new ClusterStore(() => {
-    const dirty = [...store.takeDirty()].toSorted();
+    const dirty = [...store.takeDirty().keys()].toSorted();
     const gone = dirty.filter((key) => store.service(key) === undefined);
     notifications.push({ synced: store.synced, dirty, gone });
   });

@@ -1,5 +1,10 @@
 import type { Protocol } from '../../base/protocol.js';
-import { protocolOfKey, virtualServerKey, type VirtualServerKey } from '../../model/virtual-server.js';
+import {
+  protocolOfKey,
+  virtualServerKey,
+  type RealServerKey,
+  type VirtualServerKey,
+} from '../../model/virtual-server.js';
 import type { DrainingServers, DrainStep, PurgedServer } from '../../plan/drain/drain-step.js';
 
 /**
@@ -7,6 +12,14 @@ import type { DrainingServers, DrainStep, PurgedServer } from '../../plan/drain/
  * or its virtual server was deleted.
  */
 export type DrainEnd = 'idle' | PurgedServer['reason'] | 'withdrawn';
+
+/** A drain that began or ended. */
+export interface DrainEvent {
+  readonly of: VirtualServerKey;
+  readonly realServer: RealServerKey;
+  /** Undefined: it began. */
+  readonly end: { readonly reason: DrainEnd; readonly milliseconds: number } | undefined;
+}
 
 export interface DrainCounts {
   readonly started: number;
@@ -23,6 +36,40 @@ const zeroCounts = (): MutableDrainCounts => ({
   ended: { idle: 0, dead: 0, 'node-gone': 0, deadline: 0, withdrawn: 0 },
 });
 
+/**
+ * The drains that began or ended with a step, given the real servers that were draining before it. A real server
+ * that is idle at its first check begins and ends its drain in the same step. `now` is a time of the drains' clock.
+ */
+function* drainEvents(
+  drainingBefore: (key: VirtualServerKey) => DrainingServers,
+  { delete: deletions, purged, stillDraining }: DrainStep,
+  now = 0,
+): Iterable<DrainEvent> {
+  const reasons = new Map(
+    purged.map(({ of, realServer, reason }) => [`${virtualServerKey(of)} ${realServer}`, reason]),
+  );
+  const deleted = new Set<string>();
+  for (const operation of deletions) {
+    if (operation.kind !== 'delete-real-server') continue;
+    const of = virtualServerKey(operation.of);
+    const realServer = operation.server.key;
+    const name = `${of} ${realServer}`;
+    deleted.add(name);
+    const since = drainingBefore(of).get(realServer)?.since;
+    if (since === undefined) yield { of, realServer, end: undefined };
+    const milliseconds = Math.max(0, now - (since ?? now));
+    yield { of, realServer, end: { reason: reasons.get(name) ?? 'idle', milliseconds } };
+  }
+  for (const [of, servers] of stillDraining) {
+    const before = drainingBefore(of);
+    for (const realServer of servers.keys())
+      if (!before.has(realServer)) yield { of, realServer, end: undefined };
+    for (const [realServer, { since }] of before)
+      if (!servers.has(realServer) && !deleted.has(`${of} ${realServer}`))
+        yield { of, realServer, end: { reason: 'withdrawn', milliseconds: Math.max(0, now - since) } };
+  }
+}
+
 /** Counts the drains that started and ended. */
 export class DrainCounters {
   readonly #counts: Readonly<Record<Protocol, MutableDrainCounts>> = {
@@ -35,30 +82,15 @@ export class DrainCounters {
     return this.#counts;
   }
 
-  /** Records one drain step, given the real servers that were draining before it. */
-  recordStep(
-    drainingBefore: (key: VirtualServerKey) => DrainingServers,
-    { delete: deletions, purged, stillDraining }: DrainStep,
-  ): void {
-    for (const [of, servers] of stillDraining) {
-      const before = drainingBefore(of);
-      for (const realServer of servers.keys()) if (!before.has(realServer)) this.#of(of).started += 1;
-      for (const realServer of before.keys()) if (!servers.has(realServer)) this.#of(of).ended.withdrawn += 1;
-    }
-    for (const operation of deletions) {
-      if (operation.kind !== 'delete-real-server') continue;
-      const of = virtualServerKey(operation.of);
+  /** Counts the drains that began or ended, and returns them. */
+  recordStep(...step: Parameters<typeof drainEvents>): readonly DrainEvent[] {
+    const events = [...drainEvents(...step)];
+    for (const { of, end } of events) {
       const counts = this.#of(of);
-      counts.ended.idle += 1;
-      // A real server that is idle at its first check starts and ends its drain in the same step.
-      if (drainingBefore(of).has(operation.server.key)) counts.ended.withdrawn -= 1;
-      else counts.started += 1;
+      if (end === undefined) counts.started += 1;
+      else counts.ended[end.reason] += 1;
     }
-    for (const { of, reason } of purged) {
-      const { ended } = this.#of(virtualServerKey(of));
-      ended[reason] += 1;
-      ended.idle -= 1;
-    }
+    return events;
   }
 
   /** Virtual servers identified by a firewall mark never drain. */

@@ -13,6 +13,7 @@ import { departureOf, type Departure } from '../../plan/endpoints/former-endpoin
 import type { DesiredView } from '../../plan/operations/diff.js';
 import { tryReadRealServers, type IpvsReads, type UnreadableHandler } from '../mirror/kernel-reader.js';
 import type { EngineState } from '../state/engine-state.js';
+import type { ChangeRecorder } from '../change-recorder.js';
 import { DrainCounters } from './drain-counters.js';
 
 export interface DrainsParts {
@@ -29,6 +30,7 @@ export interface DrainsParts {
   readonly onUnreadable: UnreadableHandler;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
+  readonly recorder: Pick<ChangeRecorder, 'drain'>;
 }
 
 /** A draining real server with open connections. */
@@ -129,7 +131,7 @@ export class Drains {
    * Checks the draining real servers of these virtual servers. The caller applies the deletions of the step.
    */
   async check(keys: readonly VirtualServerKey[]): Promise<DrainStep> {
-    const { state, endpoints, isNodeDeleted, drainSettings, desired, now } = this.parts;
+    const { state, endpoints, isNodeDeleted, drainSettings, desired, now, recorder } = this.parts;
     const { observations, unreadable } = await this.#read(keys);
     const wasEmpty = this.draining.size === 0;
     const step = drainStep({
@@ -144,7 +146,8 @@ export class Drains {
       isOrphan: (key) => state.virtualServers.orphans.get(key) !== undefined,
       isNodeDeleted,
     });
-    this.counters.recordStep((key) => this.#index.of(key), step);
+    for (const event of this.counters.recordStep((key) => this.#index.of(key), step, now()))
+      recorder.drain(event);
     for (const [key, servers] of step.stillDraining) state.virtualServers.setDraining(key, servers);
     if (wasEmpty) this.#nextCheck = now() + drainCheckIntervalMilliseconds;
     return step;

@@ -30,8 +30,8 @@ export interface PacketRulesParts {
   readonly initialElements: (family: Family) => Iterable<SetElement>;
   /** Called when the tables differ from the known state, so their elements must be read again. */
   readonly onUntrusted: () => void;
-  /** Called for each rejected transaction and each repair of foreign changes; must not throw. */
-  readonly onEvent?: (what: 'refused' | 'mended', family: Family) => void;
+  /** Called for each rejected transaction, each declaration, and each repair of foreign changes; must not throw. */
+  readonly onEvent?: (what: 'refused' | 'declared' | 'mended', family: Family) => void;
   readonly log: Logger;
 }
 
@@ -235,7 +235,7 @@ export class PacketRules {
   #logDeclared(family: Family, becauseOfUs: boolean): void {
     const cause = becauseOfUs ? 'changed' : this.#declaredBefore.has(family) ? 'repaired' : 'first';
     this.#log.declared(family, cause);
-    if (cause === 'repaired') this.parts.onEvent?.('mended', family);
+    this.parts.onEvent?.(cause === 'repaired' ? 'mended' : 'declared', family);
     this.#declaredBefore.add(family);
   }
 

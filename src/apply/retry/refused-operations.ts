@@ -23,7 +23,15 @@ export const retryTargetOf = (operation: Operation): RetryTarget => {
 export const retryTargetName = (target: RetryTarget): string =>
   target.kind === 'address' ? target.address : target.key;
 
+/** An operation as text, and why it failed. */
+export interface RefusedOperation {
+  readonly operation: string;
+  readonly reason: string;
+}
+
 export interface RefusedOperationsParts {
+  /** Called for each failure with a new reason; must not throw. */
+  readonly onRefused: (target: RetryTarget, refused: RefusedOperation) => void;
   readonly log: Logger;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
@@ -63,17 +71,20 @@ export class RefusedOperations {
     return due === undefined ? undefined : Math.max(0, due - this.parts.now());
   }
 
-  record(
-    target: RetryTarget,
-    refusal: Refusal,
-    { operation, reason }: { readonly operation: string; readonly reason: string },
-  ): void {
+  record(target: RetryTarget, refusal: Refusal, failure: RefusedOperation): void {
     const name = retryTargetName(target);
     // The key already failed in this run; failures of its real servers are consequences.
     if (this.#retries.hasFailed(name)) return;
+    const { operation, reason } = failure;
     const kind = retryKindOf(refusal);
-    if (this.#retries.recordFailure(name, target, { kind, reason }, this.parts.now()))
-      this.#unlogged.push({ givenUp: kind === 'given-up', fields: { operation, reason } });
+    if (!this.#retries.recordFailure(name, target, { kind, reason }, this.parts.now())) return;
+    this.#unlogged.push({ givenUp: kind === 'given-up', fields: { operation, reason } });
+    this.parts.onRefused(target, failure);
+  }
+
+  /** Whether an operation on the object of this one failed before and has not succeeded since. */
+  isRetry(operation: Operation): boolean {
+    return this.size > 0 && this.#retries.isFailing(retryTargetName(retryTargetOf(operation)));
   }
 
   /** Makes everything that was given up due now, once. */

@@ -86,6 +86,11 @@ export class Retries<Item> {
     return this.#entries.get(key)?.run === this.#run;
   }
 
+  /** Whether the key failed and has not succeeded since. */
+  isFailing(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
   /** The items that are retried only when they change or with the next resync. */
   *givenUp(): Iterable<Item> {
     for (const { kind, item } of this.#entries.values()) if (kind === 'given-up') yield item;

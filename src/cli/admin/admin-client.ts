@@ -12,6 +12,7 @@ import {
   type TargetsResponse,
   type VirtualServersResponse,
 } from '../../admin-api/responses.js';
+import type { LogResponse } from '../../admin-api/log-response.js';
 import type { DesiredResponse } from '../../admin-api/desired-response.js';
 import { containerSocket } from './container-socket.js';
 import { namesOf, type InstanceOptions } from './instance.js';
@@ -105,6 +106,25 @@ const requiredDesiredFields = [
   'kernelSettings',
 ] as const;
 
+/** Which records of the log. */
+interface LogQuery {
+  /** `namespace/name`. */
+  readonly service?: string;
+  /** RFC 3339. */
+  readonly since?: string;
+  /** Only records after the one with this id. */
+  readonly after?: string;
+  /** Wait so long for the first record, at most 25 seconds. */
+  readonly waitSeconds?: number;
+}
+
+interface RequestDetails {
+  readonly method?: string;
+  /** How long the daemon may wait before it responds. */
+  readonly waitSeconds?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Queries the daemon on this node. Its responses are trusted. */
 export class AdminClient {
   /** `fallbackPath`: another path to try if no daemon serves the first one. */
@@ -158,18 +178,28 @@ export class AdminClient {
     return this.#fetch('/v1/wanted', requiredDesiredFields);
   }
 
+  /** The records of the log that the query selects. */
+  log({ waitSeconds = 0, ...query }: LogQuery = {}, signal?: AbortSignal): Promise<LogResponse> {
+    const fields = { ...query, wait: waitSeconds === 0 ? undefined : String(waitSeconds) };
+    return this.#fetch(`/v1/log${queryString(fields)}`, ['records', 'lastId', 'keptSince'], {
+      waitSeconds,
+      signal,
+    });
+  }
+
   /** Requests a resync; resolves before it has finished. */
   resync(): Promise<ResyncResponse> {
-    return this.#fetch('/v1/resync', [], 'POST');
+    return this.#fetch('/v1/resync', [], { method: 'POST' });
   }
 
   /** `requiredFields`: fields that this program needs; an older daemon may lack them. */
   async #fetch<Response extends { readonly version: number }>(
     path: string,
     requiredFields: readonly (keyof Response & string)[],
-    method = 'GET',
+    details: RequestDetails = {},
   ): Promise<Response> {
-    const response = await this.#send(path, method);
+    const { method = 'GET' } = details;
+    const response = await this.#send(path, details);
     const body = await this.#parse(response);
     const { statusCode = 0 } = response;
     const isUnknown = statusCode === 405 || (statusCode === 404 && !path.startsWith('/v1/services/'));
@@ -213,13 +243,17 @@ export class AdminClient {
     );
   }
 
-  async #request(path: string, method: string): Promise<IncomingMessage> {
+  async #request(
+    path: string,
+    { method = 'GET', waitSeconds = 0, signal }: RequestDetails,
+  ): Promise<IncomingMessage> {
     const clientRequest = request({
       socketPath: this.path,
       path,
       method,
-      timeout: responseTimeoutMilliseconds,
+      timeout: responseTimeoutMilliseconds + waitSeconds * 1_000,
       agent: false,
+      signal,
     });
     clientRequest.on('timeout', () => clientRequest.destroy(new BaseError('timeout: no response')));
     clientRequest.end();
@@ -227,14 +261,14 @@ export class AdminClient {
     return response;
   }
 
-  async #send(path: string, method: string): Promise<IncomingMessage> {
+  async #send(path: string, details: RequestDetails): Promise<IncomingMessage> {
     try {
-      return await this.#request(path, method);
+      return await this.#request(path, details);
     } catch (error) {
       const fallback = noListenerCodes.includes(codeOf(error) ?? '') ? this.fallbackPath() : undefined;
       if (fallback !== undefined && fallback !== this.path) {
         this.path = fallback;
-        return this.#send(path, method);
+        return this.#send(path, details);
       }
       throw new DaemonUnavailableError(
         `cannot connect to the kube-ipvs daemon at ${this.path}: ${connectionErrorReason(error)} ` +

@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor.js';
 import { dumpCommand } from './dump.js';
 import { explainCommand } from './explain.js';
 import { fleetCommand } from './fleet.js';
+import { logCommand } from './log.js';
 import { manCommand } from './man.js';
 import { migrateCommand } from './migrate.js';
 import { renderCommand } from './render.js';
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   dumpCommand,
   explainCommand,
   statusCommand,
+  logCommand,
   diffCommand,
   topCommand,
   doctorCommand,

@@ -14,6 +14,7 @@ import {
   type DumpOptions,
 } from './dump.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
+import { abortOnSignal } from '../framework/abort-on-signal.js';
 import { buildServiceIndex, servicePortText } from '../admin/service-index.js';
 import { writeTexts } from '../output/standard-output.js';
 
@@ -97,13 +98,6 @@ const jsonLine = ({ change, server }: Change, time: Date): string =>
 /** The kernel sends no notifications of changes in the IPVS table: it is polled, for at most a fifth of the time. */
 const pauseMilliseconds = 1_000;
 const pauseShare = 4;
-
-const abortOnSignal = (): AbortSignal => {
-  const controller = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-    process.once(name, () => controller.abort(name));
-  return controller.signal;
-};
 
 /** The current names. While the daemon is down or has just started, the last ones: its restart is not a change. */
 export const refreshQuery = async (last: DumpQuery, options: InstanceOptions): Promise<DumpQuery> => {

@@ -14,6 +14,8 @@ import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import { phaseOperations } from '../../plan/operations/phases.js';
 import type { HttpResponse, Handler } from '../serving/http-response.js';
 import type { SyncLoop } from '../sync/sync-loop.js';
+import type { ChangeLog } from '../history/change-log.js';
+import { logPage } from './log-page.js';
 import { lookUp, type LookupParts } from './lookup.js';
 import type { VirtualServerDescriptions } from './virtual-server-descriptions.js';
 import { statusResponse, type StatusParts } from './status-response.js';
@@ -40,6 +42,7 @@ export interface AdminParts extends DesiredResponseParts {
   readonly syncLoop: Pick<SyncLoop, 'resyncNow'>;
   readonly observed: EngineState;
   readonly reconciler: Pick<Reconciler, 'plan'>;
+  readonly changeLog: Pick<ChangeLog, 'keptSince' | 'read' | 'waitForRecord'>;
 }
 
 interface AdminRequest {
@@ -174,6 +177,7 @@ const pages: Readonly<Record<string, Page>> = {
   '/v1/lookup': lookup,
   '/v1/targets': targetsPage,
   '/v1/plan': plan,
+  '/v1/log': ({ query }, { changeLog }) => logPage(query, changeLog),
   '/v1/wanted': (_, parts) => desiredResponse(parts),
 };
 

@@ -22,15 +22,22 @@ type Plain = string | number | boolean;
 
 const isIncremental = (value: JsonMember[1]): value is Iterable<string> => typeof value === 'object';
 
-/** The chunks of a list. */
-export function* listItems(items: Iterable<unknown>): Iterable<string> {
+/** The chunks of a list of items that are JSON texts. */
+export function* listTexts(items: Iterable<string>): Iterable<string> {
   let mark = '[';
   for (const item of items) {
-    yield `${mark}${JSON.stringify(item)}`;
+    yield `${mark}${item}`;
     mark = ',\n';
   }
   yield mark === '[' ? '[]' : ']';
 }
+
+function* jsonTexts(items: Iterable<unknown>): Iterable<string> {
+  for (const item of items) yield JSON.stringify(item);
+}
+
+/** The chunks of a list. */
+export const listItems = (items: Iterable<unknown>): Iterable<string> => listTexts(jsonTexts(items));
 
 /** The chunks of an object. */
 export function* objectMembers(entries: Iterable<readonly [string, unknown]>): Iterable<string> {

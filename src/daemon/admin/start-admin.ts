@@ -64,6 +64,7 @@ const handlerOf = ({ settings, composition, source, recentEvents: events }: Admi
     facts: kernelFacts(),
     observed,
     reconciler,
+    changeLog: composition.changeLog,
   });
 };
 

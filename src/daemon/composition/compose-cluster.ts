@@ -10,6 +10,7 @@ import { apiServerService, reservedAddresses } from '../../plan/render/reserved-
 import { ClusterStore, type StoreChange, type StoreObserver } from '../../watch/store/cluster-store.js';
 import type { LiveSettings } from '../config/live-settings.js';
 import type { EventRecorder } from '../events/event-recorder.js';
+import type { ChangeCauses } from '../history/change-causes.js';
 import type { NodeNetwork } from '../nodes/node-network.js';
 import { NodeReporter } from '../nodes/node-reporter.js';
 import { DesiredStateUpdater } from '../sync/desired-state-updater.js';
@@ -28,6 +29,7 @@ export interface ClusterParts {
   readonly network: Pick<NodeNetwork, 'addresses' | 'gateways'>;
   readonly desired: DesiredState;
   readonly observed: Pick<EngineState, 'keys' | 'virtualServers'>;
+  readonly causes?: ChangeCauses | undefined;
   readonly storeObserver?: StoreObserver;
   readonly events: EventRecorder;
   readonly notify: NotifySyncLoop;
@@ -72,6 +74,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
     nodeFacts: () => nodeFactsOf(parts, store),
     retainedKeys: () => union(observed.virtualServers.orphans.keys(), observed.keys()),
     events,
+    causes: parts.causes,
     log,
   });
   settings.onChange(() => nodeReporter.report());

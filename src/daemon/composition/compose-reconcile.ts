@@ -9,6 +9,8 @@ import type { RetryDelays } from '../../apply/retry/retries.js';
 import { cidrContains, familyOf, type Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
+import type { ChangeRecorder } from '../../apply/change-recorder.js';
+import type { ChangeCauses } from '../history/change-causes.js';
 import type { LiveSettings } from '../config/live-settings.js';
 import type { KernelUpkeep } from '../kernel/kernel-upkeep.js';
 import { DeletedNodes } from '../nodes/deleted-nodes.js';
@@ -59,6 +61,8 @@ export interface ReconcileComposition {
   readonly upkeep: KernelUpkeep;
   readonly settings: LiveSettings;
   readonly counters: OperationCounters;
+  readonly recorder?: ChangeRecorder | undefined;
+  readonly causes?: ChangeCauses | undefined;
   readonly drift: DriftCounters;
   readonly onFlowsCleaned: NonNullable<StaleFlowsParts['onCleaned']>;
   readonly observer: SyncObserver;
@@ -101,6 +105,7 @@ const composeSyncLoop = (parts: ReconcileComposition, reconcile: Omit<Reconcile,
     upkeep,
     periods: () => settings.now,
     observer: parts.observer,
+    causes: parts.causes,
     syncRetryDelays: parts.delays.syncRetry,
     raise: parts.raise,
     drift,
@@ -133,6 +138,7 @@ export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     isNodeDeleted: (name) => deletedNodes.isDeleted(name),
     counters: parts.counters,
+    recorder: parts.recorder,
     retryDelays: parts.delays.retry,
     log,
   });

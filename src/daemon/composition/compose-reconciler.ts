@@ -32,6 +32,7 @@ export interface ReconcilerGraphParts
     | 'isNodeDeleted'
     | 'isOnInterface'
     | 'counters'
+    | 'recorder'
     | 'log'
     | 'now'
     | 'retryDelays'

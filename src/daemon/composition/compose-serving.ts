@@ -4,6 +4,7 @@ import type { Logger } from '../../base/log.js';
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
 import { LastSync } from '../admin/last-sync.js';
+import type { ChangeLog } from '../history/change-log.js';
 import type { LiveSettings } from '../config/live-settings.js';
 import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
 import { ForeignVirtualServerReporter } from '../ownership/foreign-virtual-server-reporter.js';
@@ -34,6 +35,7 @@ export interface ServingComposition {
   /** Where the parts that observe the sync loop are added. */
   readonly observer: SyncObservers;
   readonly events: EventRecorder;
+  readonly changeLog: Pick<ChangeLog, 'note'>;
   readonly log: Logger;
 }
 
@@ -50,6 +52,7 @@ export const composeServing = (parts: ServingComposition): Serving => {
     foreignVirtualServers,
     uidOf: (service) => cluster.store.service(service)?.uid,
     events,
+    note: parts.changeLog.note,
     log,
   });
   const foreignReporter = new ForeignVirtualServerReporter(foreignVirtualServers, log);

@@ -49,6 +49,60 @@ export const trafficMetrics = {
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
+const backend = [...servicePort, 'endpoint_address', 'endpoint_pod', 'endpoint_node'] as const;
+
+/** The kernel's statistics by endpoint of a Service port, summed over the addresses of the port. */
+export const backendMetrics = {
+  backendConnections: {
+    name: 'kube_ipvs_backend_connections_total',
+    type: 'counter',
+    labels: backend,
+    help: 'Connections to an endpoint of a Service port.',
+  },
+  backendPackets: {
+    name: 'kube_ipvs_backend_packets_total',
+    type: 'counter',
+    labels: [...backend, 'direction'],
+    help: 'Packets to (in) and from (out) an endpoint of a Service port.',
+  },
+  backendBytes: {
+    name: 'kube_ipvs_backend_bytes_total',
+    type: 'counter',
+    labels: [...backend, 'direction'],
+    help: 'Bytes to (in) and from (out) an endpoint of a Service port.',
+  },
+  backendActive: {
+    name: 'kube_ipvs_backend_active_connections',
+    type: 'gauge',
+    labels: backend,
+    help: 'Active connections of an endpoint: established ones, as the kernel counts them.',
+  },
+  backendInactive: {
+    name: 'kube_ipvs_backend_inactive_connections',
+    type: 'gauge',
+    labels: backend,
+    help: 'Inactive connections of an endpoint: those that are opening or closing, and idle UDP.',
+  },
+  backendWeight: {
+    name: 'kube_ipvs_backend_weight',
+    type: 'gauge',
+    labels: backend,
+    help: 'The weight of an endpoint; 0: it gets no new connections.',
+  },
+  backendDraining: {
+    name: 'kube_ipvs_backend_draining',
+    type: 'gauge',
+    labels: backend,
+    help: 'Whether an endpoint drains (1) or not (0).',
+  },
+  backendsLeftOut: {
+    name: 'kube_ipvs_backends_left_out',
+    type: 'gauge',
+    labels: [],
+    help: 'Endpoints of the Services in metrics.backends.services without series because of metrics.backends.maximumSeries.',
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
+
 /** Changes to the kernel, and what is in it. */
 export const workMetrics = {
   operations: {
@@ -116,6 +170,13 @@ export const workMetrics = {
     type: 'counter',
     labels: ['protocol', 'reason'],
     help: 'Drains that ended, by reason: idle (no connections left), deadline, dead (the real server does not answer), node-gone, withdrawn (the real server is in use again, or its virtual server was deleted).',
+  },
+  drainDuration: {
+    name: 'kube_ipvs_drain_duration_seconds',
+    type: 'histogram',
+    labels: ['protocol', 'reason'],
+    help: 'How long drains took, by reason of their end: see kube_ipvs_drains_ended_total.',
+    buckets: [1, 3, 5, 10, 30, 60, 120, 300, 600, 900, 1_800, 3_600],
   },
   nodeQuestions: {
     name: 'kube_ipvs_node_questions_total',
@@ -268,6 +329,7 @@ export const catalogue = {
   ...kubeProxyMetrics,
   ...componentMetrics,
   ...trafficMetrics,
+  ...backendMetrics,
   ...workMetrics,
   ...sourceMetrics,
 };

@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { DrainEvent } from '../../apply/drain/drain-counters.js';
 import { Yielder } from '../../base/async.js';
 import { families as allFamilies, type Family } from '../../base/ip.js';
+import { protocolOfKey } from '../../model/virtual-server.js';
 import type { StoreObserver } from '../../watch/store/cluster-store.js';
 import type { RequestObserver } from '../../watch/api/api-client.js';
 import type { SyncObserver } from '../sync/sync-observer.js';
@@ -271,6 +273,12 @@ export class Metrics implements SyncObserver, StoreObserver {
     this.#add('restRequests', { code, host, method }, 1);
     this.#observe('restDuration', { verb: method, host }, requestSeconds);
   };
+
+  drained({ of, end }: DrainEvent): void {
+    if (end === undefined) return;
+    const labels = { protocol: protocolOfKey(of) ?? 'TCP', reason: end.reason };
+    this.#observe('drainDuration', labels, end.milliseconds / 1_000);
+  }
 
   packetRulesRefused(family: Family): void {
     this.#add('restoreFailures', { ip_family: family }, 1);

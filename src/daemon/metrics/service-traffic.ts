@@ -2,6 +2,8 @@ import { Yielder } from '../../base/async.js';
 import type { Protocol } from '../../base/protocol.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { Statistics, VirtualServerKey } from '../../model/virtual-server.js';
+import { CachedTable, emptyTable } from './cached-table.js';
+import { addGrowth, totalsOf, zeroTotals, type Totals } from './kernel-totals.js';
 import type { MetricKey, Sample } from './catalogue.js';
 import type { SampleTable } from './registry.js';
 
@@ -28,7 +30,6 @@ export interface ServiceTrafficParts {
   readonly now?: () => number;
 }
 
-const totalNames = ['connections', 'inPackets', 'outPackets', 'inBytes', 'outBytes'] as const;
 const rateNames = [
   'connectionsPerSecond',
   'inPacketsPerSecond',
@@ -36,9 +37,6 @@ const rateNames = [
   'inBytesPerSecond',
   'outBytesPerSecond',
 ] as const;
-
-/** The kernel's totals, in the order of `totalNames`. */
-type Totals = readonly number[];
 
 /** The totals of one port. */
 interface Series {
@@ -53,15 +51,11 @@ interface PortStatistics {
   readonly servers: VirtualServerStatistics[];
 }
 
-/** How long a result is reused: several scrapers cost the kernel no more than one. */
-const cacheMilliseconds = 1_000;
-
 /** How long this may block the event loop. */
 const maximumBlockingMilliseconds = 2;
 const portsPerClockCheck = 16;
 
 const idOf = ({ service, port, protocol }: ServicePortName): string => `${service} ${protocol} ${port}`;
-const totalsOf = (statistics: Statistics): Totals => totalNames.map((name) => Number(statistics[name]));
 const connectionsOf = ({ servers }: PortStatistics): number =>
   servers.reduce((sum, { statistics }) => sum + Number(statistics.connections), 0);
 
@@ -78,9 +72,6 @@ const busiest = (
   if (others.length > count) others.sort((a, b) => b.connections - a.connections);
   return others.slice(0, count).map(({ id, name }) => [id, name] as const);
 };
-
-/** A counter that decreased was reset. */
-const growth = (before: number, now: number): number => (now >= before ? now - before : now);
 
 /** What one port shows: its totals and its rates, in the order of their names. */
 interface Row {
@@ -149,8 +140,6 @@ class TrafficTable implements SampleTable {
   }
 }
 
-const noTraffic: SampleTable = { metrics: [], samplesOf: () => [] };
-
 /**
  * The kernel's statistics by port of a Service. A port has one series that never decreases, even if it has several
  * addresses or its virtual servers are replaced. Beyond the maximum, the ports with the most connections get series, and
@@ -158,26 +147,18 @@ const noTraffic: SampleTable = { metrics: [], samplesOf: () => [] };
  */
 export class ServiceTraffic {
   readonly #series = new Map<string, Series>();
-  #last: { readonly at: number; readonly table: Promise<SampleTable> } | undefined;
-  readonly #now: () => number;
+  readonly #cache: CachedTable;
 
   constructor(private readonly parts: ServiceTrafficParts) {
-    this.#now = parts.now ?? (() => performance.now());
+    this.#cache = new CachedTable(parts.now);
   }
 
   /** Reads the kernel, unless the last result is recent. */
   table(): Promise<SampleTable> {
     const { enabled, maximum } = this.parts.settings();
-    if (!enabled) {
-      this.#series.clear();
-      return Promise.resolve(noTraffic);
-    }
-    if (this.#last === undefined || this.#now() - this.#last.at >= cacheMilliseconds) {
-      this.#last = { at: this.#now(), table: this.#collect(maximum) };
-      // A failure is not reused.
-      this.#last.table.catch(() => (this.#last = undefined));
-    }
-    return this.#last.table;
+    if (enabled) return this.#cache.get(() => this.#collect(maximum));
+    this.#series.clear();
+    return Promise.resolve(emptyTable);
   }
 
   async #collect(maximum: number): Promise<SampleTable> {
@@ -222,7 +203,7 @@ export class ServiceTraffic {
     const free = maximum - this.#series.size;
     for (const [id, name] of busiest(found, this.#series, free)) {
       await yielder.yieldIfDue();
-      this.#series.set(id, { name, totals: totalNames.map(() => 0), lastTotals: new Map() });
+      this.#series.set(id, { name, totals: zeroTotals(), lastTotals: new Map() });
     }
   }
 
@@ -236,9 +217,7 @@ export class ServiceTraffic {
     const seen = new Map<VirtualServerKey, Totals>();
     for (const { key, statistics } of servers) {
       const totals = totalsOf(statistics);
-      const before = series.lastTotals.get(key);
-      for (const [index, total] of totals.entries())
-        series.totals[index] = (series.totals[index] ?? 0) + growth(before?.[index] ?? 0, total);
+      addGrowth(series.totals, series.lastTotals.get(key), totals);
       seen.set(key, totals);
     }
     for (const [key, totals] of series.lastTotals)

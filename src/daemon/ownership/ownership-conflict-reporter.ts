@@ -11,6 +11,7 @@ import type { Problem } from '../../plan/render/fragment.js';
 import { ipvsadmService } from '../../plan/output/ipvs-table-formats.js';
 import type { OwnershipChanges } from './ownership-changes.js';
 import { problemEvent } from '../events/problem-events.js';
+import type { ChangeLog } from '../history/change-log.js';
 import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
 
 export interface OwnershipConflictReporterParts {
@@ -18,6 +19,8 @@ export interface OwnershipConflictReporterParts {
   /** metadata.uid of a Service. */
   readonly uidOf: (service: ServiceKey) => string | undefined;
   readonly events: EventRecorder;
+  /** Records conflicts in the log of changes. */
+  readonly note?: ChangeLog['note'];
   readonly log: Logger;
 }
 
@@ -39,13 +42,17 @@ export class OwnershipConflictReporter {
 
   /** Costs one visit to each of the keys. */
   report({ keys }: Pick<OwnershipChanges, 'keys'>): void {
-    const { foreignVirtualServers, events, log } = this.parts;
+    const { foreignVirtualServers, events, note, log } = this.parts;
     const current = new Map<VirtualServerKey, OwnershipConflict>();
     const resolved: object[] = [];
     for (const key of keys) {
       const conflict = foreignVirtualServers.conflictAt(key);
       if (conflict !== undefined) current.set(key, conflict);
-      else this.#conflicts.end(key, (service) => resolved.push({ service, virtualServer: key }));
+      else
+        this.#conflicts.end(key, (service) => {
+          resolved.push({ service, virtualServer: key });
+          note?.({ event: 'conflict-ended', service, virtualServer: key });
+        });
     }
     logSampled('ownership-conflict-resolved', resolved, (fields) =>
       log.info(fields, 'Ownership conflict resolved'),
@@ -55,6 +62,7 @@ export class OwnershipConflictReporter {
       this.#conflicts.begin(key, conflict.service, () => {
         const { service, reason, message } = problemOf(conflict);
         events.record(this.#eventOf(conflict));
+        note?.({ event: 'conflict-begun', service, virtualServer: key });
         added.push({ service, reason, problem: message });
       });
     logSampled('service-problem', added, (fields) => log.warn(fields, 'Service not fully served'));

@@ -3,6 +3,7 @@ import { messageOf } from '../../base/errors.js';
 import type { Family, IpAddress } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
+import type { FullRenderCause } from '../../model/change-cause.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
@@ -18,6 +19,7 @@ import {
   type ServiceHealthCheck,
 } from '../../plan/render/service-health-check.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
+import type { ChangeCauses } from '../history/change-causes.js';
 import { problemEvent } from '../events/problem-events.js';
 import type { EventRecorder, RecordedEvent } from '../events/event-recorder.js';
 
@@ -37,6 +39,8 @@ export interface DesiredStateUpdaterParts {
   readonly retainedKeys: () => DirtyKeys;
   /** Records the problems of Services. */
   readonly events: EventRecorder;
+  /** Learns why objects change. */
+  readonly causes?: Pick<ChangeCauses, 'updateBegan' | 'rendered'> | undefined;
   readonly log: Logger;
 }
 
@@ -50,6 +54,8 @@ export class DesiredStateUpdater {
   readonly desired: DesiredState;
   readonly #clashes = new StateLog<VirtualServerKey>();
   #context: RenderContext | undefined;
+  /** Why the next update renders every Service. */
+  #fullRenderCause: FullRenderCause = 'start';
   #interfaceAddresses: RenderContext['interfaceAddresses'] = new Map();
   #changedHealthChecks = new Map<ServiceKey, ServiceHealthCheck | undefined>();
 
@@ -62,8 +68,9 @@ export class DesiredStateUpdater {
     return this.#interfaceAddresses.has(address);
   }
 
-  /** The node's facts changed: everything is rendered again at the next `update`. */
-  nodeChanged(): void {
+  /** The node's facts or the settings changed: everything is rendered again at the next `update`. */
+  nodeChanged(cause: FullRenderCause = 'node-addresses-changed'): void {
+    if (this.#context !== undefined) this.#fullRenderCause = cause;
     this.#context = undefined;
   }
 
@@ -86,11 +93,13 @@ export class DesiredStateUpdater {
   /** Each step renders one Service. */
   *#update(): Generator<void, DirtyKeys> {
     const { store, settings, nodeFacts } = this.parts;
-    if (store.takeNodeChanged()) this.nodeChanged();
+    if (store.takeNodeChanged()) this.nodeChanged('node-changed');
     const dirty = store.takeDirty();
     if (dirty.has(apiServerService) && this.#reservedChanged()) this.nodeChanged();
     const retainedKeys = this.#context === undefined ? this.parts.retainedKeys() : dirtyKeys();
-    const keys = this.#context === undefined ? new Set([...dirty, ...store.serviceKeys()]) : dirty;
+    const isFull = this.#context === undefined;
+    const keys = isFull ? new Set([...dirty.keys(), ...store.serviceKeys()]) : dirty.keys();
+    this.parts.causes?.updateBegan(dirty, isFull ? this.#fullRenderCause : undefined);
     const context = (this.#context ??= renderContext(nodeFacts(), settings()));
     this.#interfaceAddresses = context.interfaceAddresses;
     const virtualServers = new Set(retainedKeys.virtualServers);
@@ -100,6 +109,7 @@ export class DesiredStateUpdater {
       const before = this.desired.fragment(key);
       const fragment = this.#render(key, context);
       const changedKeys = this.desired.replace(key, fragment);
+      if (before !== undefined) this.parts.causes?.rendered(key, changedKeys);
       for (const virtualServer of changedKeys.virtualServers) virtualServers.add(virtualServer);
       for (const address of changedKeys.addresses) addresses.add(address);
       for (const element of changedKeys.elements) elements.add(element);

@@ -6,13 +6,15 @@ import type { TakeOver } from '../../apply/ownership/take-over.js';
 import type { ReconcileReport } from '../../apply/phase-runner.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { StaleFlows } from '../../apply/conntrack/stale-flows.js';
-import type { IpAddress } from '../../base/ip.js';
+import { families, type IpAddress } from '../../base/ip.js';
 import { firstOf } from '../../base/log-sampled.js';
 import type { Logger } from '../../base/log.js';
+import type { RunCause } from '../../model/change-cause.js';
 import type { VipBindings } from '../../model/vip-binding.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
 import { isEmpty, dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Phase } from '../../plan/operations/phases.js';
+import type { ChangeCauses } from '../history/change-causes.js';
 import type { KernelUpkeep } from '../kernel/kernel-upkeep.js';
 import type { DesiredStateUpdater } from './desired-state-updater.js';
 import type { PacketRulesController } from './packet-rules-controller.js';
@@ -28,7 +30,8 @@ export interface KernelSyncParts {
   readonly reconciler: Reconciler;
   readonly resync: Resync;
   readonly dummy: Pick<DummyInterface, 'ensure'>;
-  readonly takeOver: Pick<TakeOver, 'end'>;
+  readonly takeOver: Pick<TakeOver, 'isInProgress' | 'end'>;
+  readonly causes?: Pick<ChangeCauses, 'drifted'> | undefined;
   readonly staleFlows: Pick<StaleFlows, 'clean'>;
   /** How the VIP should be bound. */
   readonly desiredBindings: (address: IpAddress) => VipBindings;
@@ -42,6 +45,7 @@ export interface KernelSyncParts {
 /** The steps of a sync. The sync loop decides when to take which; one at a time. */
 export class KernelSync {
   readonly #dirtyAddresses = new Set<IpAddress>();
+  #hasProgrammed = false;
 
   constructor(
     private readonly parts: KernelSyncParts,
@@ -61,12 +65,20 @@ export class KernelSync {
     const changed = await desiredStateUpdater.updateIncrementally();
     const drifted = this.#takeDriftedAddresses(changed);
     const failedDeclarations = (await this.packetRules.declare()) ? 0 : 1;
+    this.parts.causes?.drifted(drifted);
+    const cause = adopt ? this.#adoptionCause() : 'changes';
     const dirty = { ...changed, addresses: new Set([...changed.addresses, ...drifted]) };
-    const report = await reconciler.reconcile(adopt ? await this.#readKernel(dirty) : dirty);
+    const report = await reconciler.reconcile(adopt ? await this.#readKernel(dirty) : dirty, cause);
     if (!reconciler.isStopped) await takeOver.end();
+    this.#hasProgrammed = true;
     this.#countRepaired(drifted);
     await this.parts.upkeep.connectionSync.checkIfDue();
     return { ...report, failed: report.failed + failedDeclarations };
+  }
+
+  #adoptionCause(): RunCause {
+    if (families.some((family) => this.parts.takeOver.isInProgress(family))) return 'take-over';
+    return this.#hasProgrammed ? 'reread' : 'start';
   }
 
   /** Returns what the first sync would do. Reads the kernel, changes nothing. */
@@ -146,7 +158,7 @@ export class KernelSync {
       },
       'Kernel state changed by another program; repairing',
     );
-    return drift.countDuring(() => reconciler.reconcile(drifted));
+    return drift.countDuring(() => reconciler.reconcile(drifted, 'drift'));
   }
 
   #differs(address: IpAddress): boolean {

@@ -5,6 +5,7 @@ import { SerialQueue } from '../../base/async.js';
 import { isExpectedError, raiseUncaught } from '../../base/errors.js';
 import { Wakeups, type LoopWakeup } from './wakeups.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
+import type { FullRenderCause } from '../../model/change-cause.js';
 import type { Phase } from '../../plan/operations/phases.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
 import { defaultSyncRetryDelays, FailureState, type SyncRetryDelays } from './failure-state.js';
@@ -111,8 +112,8 @@ export class SyncLoop implements AsyncDisposable {
     this.#runner.request(urgency);
   }
 
-  nodeChanged(): void {
-    this.parts.desiredStateUpdater.nodeChanged();
+  nodeChanged(cause?: FullRenderCause): void {
+    this.parts.desiredStateUpdater.nodeChanged(cause);
     this.request();
   }
 
@@ -123,7 +124,7 @@ export class SyncLoop implements AsyncDisposable {
   async changeSettings(change: () => Promise<void>): Promise<void> {
     await this.#queue.run(change);
     this.#runner.reschedule();
-    this.nodeChanged();
+    this.nodeChanged('settings-changed');
   }
 
   /** The kernel dropped link and address events. */
@@ -197,7 +198,7 @@ export class SyncLoop implements AsyncDisposable {
     const { reconciler } = this.parts;
     switch (name) {
       case 'retry':
-        return this.#finishQuietly(() => reconciler.reconcile(dirtyKeys()), 'retried');
+        return this.#finishQuietly(() => reconciler.reconcile(dirtyKeys(), 'retry'), 'retried');
       case 'drain':
         return this.#finishQuietly(() => reconciler.drainDue(), 'drained');
       case 'slice':
@@ -288,7 +289,7 @@ export class SyncLoop implements AsyncDisposable {
     if (await this.#sync.checkNode()) this.nodeChanged();
     const drifted = await this.#sync.beginResync(options);
     // A foreign virtual server that came or went is no drift of ours: it is reconciled before drift is counted.
-    await this.#finishQuietly(() => reconciler.reconcile(dirtyKeys()), 'synced');
+    await this.#finishQuietly(() => reconciler.reconcile(dirtyKeys(), 'ownership'), 'synced');
     await this.#repair(drifted);
     await this.#sync.retryGivenUp();
     this.#scheduleRetries();

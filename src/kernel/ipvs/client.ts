@@ -252,20 +252,36 @@ export class IpvsClient {
 
   /** Empty also where the virtual server does not exist. The kernel needs one dump per virtual server, the costly part of observing. */
   async realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]> {
-    const operation = (): string => `list the real servers of ${virtualServerKey(of)}`;
-    const request = this.#family.request(Command.getDestination, { operation }, () => ({
-      service: identityValues(of),
-    }));
     try {
-      const decode = (message: Message): RealServerObservation => {
-        const { destination } = this.#family.decode(message);
-        if (destination === undefined) throw new ProtocolError('is missing', 'destination');
-        return realServerFrom(destination, of);
-      };
-      return this.#detectReload(() => this.#connection.dump(request)).map(decode);
+      const request = this.#realServersRequest(of);
+      return this.#detectReload(() => this.#connection.dump(request)).map(this.#realServerOf(of));
     } catch (error) {
       return valueForErrno('ESRCH', [], error);
     }
+  }
+
+  /** The same, but yields to the event loop as virtualServersIncrementally does. */
+  async realServersIncrementally(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]> {
+    try {
+      return await this.#readIncrementally(this.#realServersRequest(of), this.#realServerOf(of));
+    } catch (error) {
+      return valueForErrno('ESRCH', [], error);
+    }
+  }
+
+  #realServersRequest(of: VirtualServerIdentity): Request {
+    const operation = (): string => `list the real servers of ${virtualServerKey(of)}`;
+    return this.#family.request(Command.getDestination, { operation }, () => ({
+      service: identityValues(of),
+    }));
+  }
+
+  #realServerOf(of: VirtualServerIdentity): (message: Message) => RealServerObservation {
+    return (message) => {
+      const { destination } = this.#family.decode(message);
+      if (destination === undefined) throw new ProtocolError('is missing', 'destination');
+      return realServerFrom(destination, of);
+    };
   }
 
   /**

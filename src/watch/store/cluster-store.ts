@@ -1,4 +1,5 @@
 import type { EndpointSlice, EndpointSliceKey } from '../../model/endpoint.js';
+import { mergeServiceChanges, type ServiceChange } from '../../model/change-cause.js';
 import type { Node } from '../../model/node.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { losesEndpoint } from './endpoint-loss.js';
@@ -35,6 +36,11 @@ export interface StoreObserver {
   endpointSlice(slice: EndpointSlice, change: 'none' | 'changed' | 'gone'): void;
 }
 
+const serviceChange = (before: Service | undefined, now: Service | undefined): ServiceChange => {
+  if (now === undefined) return 'service-deleted';
+  return before === undefined ? 'service-added' : 'service-changed';
+};
+
 const noSlices: readonly EndpointSlice[] = [];
 
 /**
@@ -52,7 +58,7 @@ export class ClusterStore {
   apiServerHost: string | undefined;
   #node: Node | undefined;
   #nodeChanged = false;
-  #dirty = new Set<ServiceKey>();
+  #dirty = new Map<ServiceKey, ServiceChange>();
   #revision = 0;
   #losesEndpoint = false;
 
@@ -110,10 +116,10 @@ export class ClusterStore {
     return this.#awaited.size === 0;
   }
 
-  /** Returns and clears the Services, including deleted ones, whose rendering may have changed since the last call. */
-  takeDirty(): ReadonlySet<ServiceKey> {
+  /** Returns and clears the Services, including deleted ones, whose rendering may have changed since the last call, and what changed. */
+  takeDirty(): ReadonlyMap<ServiceKey, ServiceChange> {
     const dirty = this.#dirty;
-    this.#dirty = new Set();
+    this.#dirty = new Map();
     return dirty;
   }
 
@@ -192,7 +198,7 @@ export class ClusterStore {
     if (!changed) return;
     if (service === undefined) this.#services.delete(key);
     else this.#services.set(key, service);
-    this.#markDirty(key);
+    this.#markDirty(key, serviceChange(before, service));
   }
 
   #setSlice(key: EndpointSliceKey, slice: EndpointSlice | undefined): void {
@@ -214,14 +220,14 @@ export class ClusterStore {
       slice.service,
       siblings.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
     );
-    this.#markDirty(slice.service);
+    this.#markDirty(slice.service, 'endpoints-changed');
   }
 
   #unlink(slice: EndpointSlice): void {
     const siblings = this.slicesOf(slice.service).filter(({ key }) => key !== slice.key);
     if (siblings.length === 0) this.#slicesByService.delete(slice.service);
     else this.#slicesByService.set(slice.service, siblings);
-    this.#markDirty(slice.service);
+    this.#markDirty(slice.service, 'endpoints-changed');
   }
 
   #setNode(node: Node | undefined): void {
@@ -235,8 +241,8 @@ export class ClusterStore {
     this.#revision += 1;
   }
 
-  #markDirty(key: ServiceKey): void {
-    this.#dirty.add(key);
+  #markDirty(key: ServiceKey, change: ServiceChange): void {
+    this.#dirty.set(key, mergeServiceChanges(this.#dirty.get(key), change));
     this.#revision += 1;
   }
 }

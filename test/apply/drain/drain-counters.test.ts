@@ -95,3 +95,25 @@ test('each protocol is counted separately', () => {
     SCTP: 0,
   });
 });
+
+test('the events of a step say how each drain ended, and how long it took', () => {
+  const counters = new DrainCounters();
+  const since = new Map(
+    [1, 2, 3].map((number) => [pod(number), { ...held(number), since: number * 1_000 }] as const),
+  );
+  const events = counters.recordStep(() => since, step([4], [1, 2, 9], [2]), 10_000);
+  assert.deepEqual(
+    events.map(({ of: key, realServer, end }) => [
+      `${key} ${realServer}`,
+      end === undefined ? 'begun' : `${end.reason} ${end.milliseconds}`,
+    ]),
+    [
+      ['TCP 10.96.0.1:80 10.1.0.1:80', 'idle 9000'],
+      ['TCP 10.96.0.1:80 10.1.0.2:80', 'dead 8000'],
+      ['TCP 10.96.0.1:80 10.1.0.9:80', 'begun'],
+      ['TCP 10.96.0.1:80 10.1.0.9:80', 'idle 0'],
+      ['TCP 10.96.0.1:80 10.1.0.4:80', 'begun'],
+      ['TCP 10.96.0.1:80 10.1.0.3:80', 'withdrawn 7000'],
+    ],
+  );
+});

@@ -270,9 +270,10 @@ test('a foreign set is not treated as a source range set, even if its name match
   assert.deepEqual(tables.declared.get('IPv4')?.sets, declared.sets);
 });
 
-test('rejected transactions and foreign changes of rules are reported; changes by kube-ipvs are not', async () => {
+test('declarations, rejected transactions and foreign changes of rules are reported; changes of elements are not', async () => {
   const { tables, happenings, rules } = setUp();
   await rules.declare();
+  assert.deepEqual(happenings.splice(0), ['declared IPv4']);
   await rules.apply(adding([vip(1)]));
   assert.deepEqual(happenings, []);
   tables.fault = ({ kind }) => (kind === 'add-elements' ? 'EINVAL' : undefined);

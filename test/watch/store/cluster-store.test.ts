@@ -28,7 +28,7 @@ const watchedStore = (): { store: ClusterStore; notified: () => number } => {
 };
 
 const dirty = (store: ClusterStore): string[] =>
-  [...store.takeDirty()].map((key) => key.slice('default/'.length)).toSorted();
+  [...store.takeDirty().keys()].map((key) => key.slice('default/'.length)).toSorted();
 
 test('changes are one step: one notification, everything there when it comes', () => {
   const seen: unknown[] = [];
