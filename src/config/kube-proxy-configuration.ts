@@ -1,6 +1,12 @@
 import * as z from 'zod';
 import { parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
+import {
+  fullActions,
+  maximumThreshold,
+  persistenceNetmaskSyntax,
+  serviceFlags,
+} from '../model/service-settings.js';
 import { vipBindingNames } from '../model/vip-binding.js';
 import { detectLocalModes } from './known-values.js';
 import { parseDuration } from '../base/duration.js';
@@ -201,6 +207,25 @@ const configurationShape = z.strictObject(
   { error: 'must be a mapping of fields' },
 );
 
+const flagMust = `must be one of ${serviceFlags.join(', ')}`;
+
+/** The settings of Services without the annotation. An empty string, null or zero chooses nothing. */
+const servicesShape = section({
+  scheduler: text,
+  flags: z.preprocess(
+    (value) => value ?? null,
+    z.array(z.enum(serviceFlags, { error: flagMust }), { error: 'must be a list' }).nullable(),
+  ),
+  persistenceTimeout: duration(0),
+  persistenceNetmask: text.refine(
+    (value) => value === '' || persistenceNetmaskSyntax.parse(value) !== undefined,
+    { error: `must be ${persistenceNetmaskSyntax.expected}` },
+  ),
+  upperThreshold: int(0, maximumThreshold, 0),
+  lowerThreshold: int(0, maximumThreshold, 0),
+  onFull: oneOf(fullActions),
+});
+
 const vipBindingMust = 'must be address or route';
 
 /** KubeIpvsConfiguration v1alpha1: the settings that kube-proxy does not have. Durations are milliseconds. */
@@ -218,6 +243,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
+    services: servicesShape,
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
   },
   { error: 'must be a mapping of fields' },

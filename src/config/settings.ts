@@ -1,6 +1,7 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
+import type { ServiceSettings } from '../model/service-settings.js';
 import type { InstanceNames } from '../model/instance-names.js';
 import type { VipBinding } from '../model/vip-binding.js';
 import { adminSocketPath, type Environment } from './environment.js';
@@ -19,6 +20,7 @@ import {
   type KubeIpvsConfiguration,
   type KubeProxyConfiguration,
 } from './kube-proxy-configuration.js';
+import { serviceDefaultsOf } from './service-defaults.js';
 import { resolveInstance } from './resolve-instance.js';
 import { resolveConfiguration } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';
@@ -85,6 +87,8 @@ export interface Settings {
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
   /** Insert an accept rule into nftables chains of other programs that drop replies from pods. */
   readonly acceptInForeignChains: boolean;
+  /** The settings of Services without the annotation. */
+  readonly serviceDefaults: ServiceSettings;
   /** How VIPs become local. */
   readonly vipBinding: VipBinding;
   readonly kubeconfig: string | undefined;
@@ -156,8 +160,10 @@ const resolveNodeName = (configuration: KubeProxyConfiguration, hostname: string
   return name;
 };
 
+const schedulerOf = ({ configuration, kubeIpvs }: Pick<Settings, 'configuration' | 'kubeIpvs'>): string =>
+  kubeIpvs.services.scheduler || configuration.ipvs.scheduler || 'rr';
+
 const ipvsSettings = ({ ipvs }: KubeProxyConfiguration) => ({
-  scheduler: ipvs.scheduler || 'rr',
   syncPeriod: ipvs.syncPeriod,
   minSyncPeriod: ipvs.minSyncPeriod,
   excludeCidrs: ipvs.excludeCIDRs,
@@ -213,12 +219,16 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const kubeIpvsSettings = ({ drain, forwarding, metrics, vips }: KubeIpvsConfiguration) => ({
-  drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
-  perServiceMetrics: metrics.perService,
-  acceptInForeignChains: forwarding.acceptInForeignChains,
-  vipBinding: vips.binding,
-});
+const kubeIpvsSettings = (configuration: KubeIpvsConfiguration) => {
+  const { drain, forwarding, metrics, vips } = configuration;
+  return {
+    drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
+    serviceDefaults: serviceDefaultsOf(configuration),
+    perServiceMetrics: metrics.perService,
+    acceptInForeignChains: forwarding.acceptInForeignChains,
+    vipBinding: vips.binding,
+  };
+};
 
 const deepFreeze = <T>(value: T): T => {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value))
@@ -263,6 +273,7 @@ const settingsOf = (
 ): Settings =>
   deepFreeze({
     ...known,
+    scheduler: schedulerOf(known),
     ...ipvsSettings(known.configuration),
     ...clusterSettings(known.configuration),
     ...trafficSettings(known.configuration),
@@ -313,6 +324,10 @@ export const resolveSettings = (input: SettingsInput): Settings => {
     configuration,
     kubeIpvs: { ...kubeIpvs, serviceProxyName: names.serviceProxyName },
     nodeName: resolveNodeName(configuration, hostname),
-    warnings: [...warnings, ...kubeIpvsWarnings, ...schedulerWarnings(configuration.ipvs.scheduler || 'rr')],
+    warnings: [
+      ...warnings,
+      ...kubeIpvsWarnings,
+      ...schedulerWarnings(schedulerOf({ configuration, kubeIpvs })),
+    ],
   });
 };

@@ -1,14 +1,13 @@
 import {
   annotationField,
   annotationKey,
+  noAnnotations,
   serviceAnnotationNames,
   type ServiceAnnotations,
 } from '../../model/service-annotations.js';
 import type { ServiceShape } from './schemas.js';
 
 type Metadata = ServiceShape['metadata'];
-
-const noAnnotations: ServiceAnnotations = Object.freeze({});
 
 /** The annotations by which a Service chooses its settings, unchecked. */
 export const serviceAnnotationsOf = ({ annotations }: Metadata): ServiceAnnotations => {
