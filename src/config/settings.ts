@@ -20,9 +20,8 @@ import {
   type KubeIpvsConfiguration,
   type KubeProxyConfiguration,
 } from './kube-proxy-configuration.js';
-import { serviceDefaultsOf } from './service-defaults.js';
 import { resolveInstance } from './resolve-instance.js';
-import { resolveConfiguration } from './resolve-configuration.js';
+import { resolveConfiguration, serviceDefaultsOf } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';
 
 /** The source of Services, EndpointSlices and the Node. */

@@ -286,7 +286,7 @@ class FragmentBuilder {
 
 /** The annotations that stay in force; none for a Service that was created anew under the same name. */
 const lastValidOf = (service: Service, before: EarlierFragment | undefined): ServiceAnnotations =>
-  before?.createdAt === service.createdAt ? before.validAnnotations : noAnnotations;
+  before !== undefined && before.createdAt === service.createdAt ? before.validAnnotations : noAnnotations;
 
 /** What the Service defined before. */
 export type EarlierFragment = Pick<Fragment, 'createdAt' | 'validAnnotations'>;

@@ -27,7 +27,8 @@ const rendered = ({ fields = plain, annotations = {}, defaults, scheduler, befor
     }),
   );
   const value = { ...service('web', fields), annotations };
-  return render(value, [slice('web', [ready('10.1.0.1')])], context, before);
+  const slices = [slice('web', [ready('10.1.0.1')], { ports: fields.ports ?? [':80'] })];
+  return render(value, slices, context, before);
 };
 
 /** `TCP rr -x 5`: what the first endpoint's virtual servers have. */
