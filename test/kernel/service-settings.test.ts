@@ -6,7 +6,7 @@ import { after, afterEach, before, test } from 'node:test';
 import type { ServiceAnnotations } from '../../src/model/service-annotations.js';
 import { DrainLab, minute, pod, second, vip, web } from '../support/drain-lab.js';
 import { eventually } from '../support/eventually.js';
-import { runLine, savedTable } from '../support/lab-guest.js';
+import { runLine, savedTable, schedulers } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject, type ServiceSpec } from '../support/objects.js';
 import { elapse } from '../support/virtual-clock.js';
 
@@ -137,6 +137,32 @@ test('a full real server gets no connection: another one takes it, and the clien
   await hasThresholds('0-0', '0-0');
   assert.deepEqual(different(ask(4)), both);
   for (const client of clients) await lab.answers(client);
+});
+
+test('a limit below the open connections leaves them, and takes effect with the next connection', async () => {
+  lab.program(annotated({}));
+  await lab.holds(`-a -t ${vip}:80 -r ${pod(2)}:8080 -m -w 1`);
+  const clients = [];
+  for (let index = 0; index < 4; index += 1) clients.push(await lab.connect(vip, 80));
+  lab.program(annotated({ 'upper-threshold': '1' }));
+  await hasThresholds('1-0', '1-0');
+  for (let index = 0; index < 2; index += 1) clients.push(await lab.connect(vip, 80));
+  lab.isRefused(vip, 80);
+  for (const client of clients) await lab.answers(client);
+});
+
+const selectAnother = schedulers.filter((scheduler) => !['sh', 'mh', 'dh', 'lblc'].includes(scheduler));
+
+test(`${selectAnother.join(', ')}: another pod takes the connection of a full one`, async () => {
+  for (const scheduler of selectAnother) {
+    lab.program(annotated({ scheduler, 'upper-threshold': '1', 'on-full': 'another' }));
+    await lab.holds(`-A -t ${vip}:80 -s ${scheduler}`);
+    await hasThresholds('1-0', '1-0');
+    const clients = [await lab.connect(vip, 80), await lab.connect(vip, 80)];
+    assert.deepEqual(different(clients.map(({ last }) => last)), both, scheduler);
+    lab.isRefused(vip, 80);
+    await lab.clear();
+  }
 });
 
 for (const scheduler of ['sh', 'mh'] as const)
