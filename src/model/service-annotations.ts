@@ -8,6 +8,7 @@ export const serviceAnnotationNames = [
   'lower-threshold',
   'on-full',
   'drain-deadline',
+  'take-over-foreign',
 ] as const;
 
 export type ServiceAnnotationName = (typeof serviceAnnotationNames)[number];

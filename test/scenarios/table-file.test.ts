@@ -70,6 +70,13 @@ const drifts: readonly (readonly [string, readonly IpvsOperation[]])[] = [
   ],
 ];
 
+/** The Service with at most five connections for each real server. */
+const limited = (index: number) =>
+  service(`s${index}`, {
+    clusterIP: vip(index),
+    annotations: { 'ipvs.kube-ipvs.dev/upper-threshold': '5' },
+  });
+
 describe('a resync by the file', () => {
   for (const [name, operations] of drifts)
     test(`repairs ${name}`, async () => {
@@ -117,6 +124,23 @@ describe('a resync by the file', () => {
     assert.deepEqual((await node.other.ipvs.virtualServer(identityOf(180)))?.flags, []);
   });
 
+  test('finds what the file does not show of a Service with limits in every round', async () => {
+    await using node = await serving();
+    const web = limited(180);
+    await node.change(web.key, web, [sliceOf(180)]);
+    const { lines } = node;
+    for (let round = 0; round < 3; round += 1) {
+      await node.other.apply({
+        kind: 'update-real-server',
+        of: identityOf(180),
+        server: real('10.1.0.180', 80),
+      });
+      assert.notDeepEqual(node.lines, lines);
+      await node.advance(syncPeriod);
+      assert.deepEqual(node.lines, lines);
+    }
+  });
+
   test('adopts no virtual server of another program, and notices that it goes', async () => {
     await using node = await serving();
     const foreign = [
@@ -162,6 +186,25 @@ describe('the first read', () => {
     const changes = await node.restart();
     return { messages: ipvsMessages(node) - before, changes };
   };
+
+  test('reads the thresholds of a Service with limits at once, and those of others in the next round', async () => {
+    await using node = await serving();
+    const web = limited(180);
+    await node.change(web.key, web, [sliceOf(180)]);
+    const { lines } = node;
+    const unlimited = await restartAfter(node, [
+      { kind: 'update-real-server', of: identityOf(180), server: real('10.1.0.180', 80) },
+      {
+        kind: 'update-real-server',
+        of: identityOf(170),
+        server: real('10.1.0.170', 80, { upperThreshold: 5 }),
+      },
+    ]);
+    assert.equal(unlimited.changes.length, 1);
+    assert.notDeepEqual(node.lines, lines);
+    await node.advance(1.5 * syncPeriod);
+    assert.deepEqual(node.lines, lines);
+  });
 
   test('queries netlink only for virtual servers whose real servers are not as desired', async () => {
     await using node = await serving();

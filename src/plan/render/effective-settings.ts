@@ -20,6 +20,8 @@ export interface EffectiveSettings {
   readonly flagsOf: FlagsByProtocol;
   readonly persistence: Readonly<Partial<Record<Family, Persistence>>>;
   readonly thresholds: Thresholds;
+  /** Whether kube-ipvs takes over virtual servers that another program made for the Service. */
+  readonly takesOverForeign: boolean;
 }
 
 /** The limits of each real server. */
@@ -48,6 +50,14 @@ const readDrainDeadline = (reader: AnnotationReader): number | undefined =>
       return milliseconds === undefined || milliseconds < 0 ? undefined : milliseconds;
     },
     otherwise: 'the configured deadline is used',
+  });
+
+const readTakeOverForeign = (reader: AnnotationReader): boolean | undefined =>
+  reader.read('take-over-foreign', {
+    reason: 'InvalidTakeOverForeign',
+    expected: 'true or false',
+    parse: (text) => (text === 'true' || text === 'false' ? text === 'true' : undefined),
+    otherwise: 'false is used',
   });
 
 /** The Service's own sessionAffinity comes before the defaults of all Services. */
@@ -121,5 +131,6 @@ export const effectiveSettings = (
     flagsOf: effectiveFlags(reader, scheduler, isUdp, defaults),
     persistence: persistenceOf(reader, service, defaults),
     thresholds: thresholdsOf(reader, defaults),
+    takesOverForeign: readTakeOverForeign(reader) ?? false,
   };
 };

@@ -262,7 +262,7 @@ class FragmentBuilder {
       portsOnNode: [
         ...new Set([...this.service.ports.flatMap(({ nodePort }) => nodePort ?? []), ...this.#portsOnNode]),
       ],
-      adoptForeign: this.service.takesOverForeign,
+      adoptForeign: this.service.settings.takesOverForeign,
       healthCheck,
       localShortages: this.#shortages,
       problems: [...problems, ...this.#problems],

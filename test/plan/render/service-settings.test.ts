@@ -267,6 +267,7 @@ const wrong: ServiceAnnotations = {
   'lower-threshold': 'few',
   'on-full': 'drop',
   'drain-deadline': 'soon',
+  'take-over-foreign': 'perhaps',
 };
 const right: ServiceAnnotations = {
   scheduler: 'sh',
@@ -277,6 +278,7 @@ const right: ServiceAnnotations = {
   'lower-threshold': '7',
   'on-full': 'another',
   'drain-deadline': '7s',
+  'take-over-foreign': 'true',
 };
 
 test('the last valid value of every annotation stays in force, however often it is rendered', () => {
@@ -291,6 +293,7 @@ test('the last valid value of every annotation stays in force, however often it 
       Array.from(fragment.virtualServers.values(), ({ drainMilliseconds }) => drainMilliseconds),
       [7000],
     );
+    assert.equal(fragment.adoptForeign, true);
     assert.equal(fragment.problems.length, Object.keys(wrong).length);
     for (const { message } of fragment.problems)
       assert.match(message, /the last valid value, ".+", stays in force$/);
