@@ -243,6 +243,13 @@ test('persistence keeps a client on its pod, and with a netmask its whole networ
   runLine('ip -n client address delete 192.0.2.3/24 dev eth0');
 });
 
+test('a client with persistence keeps its pod even if that one is full', async () => {
+  lab.program(annotated({ 'persistence-timeout': '10m', 'upper-threshold': '1' }));
+  await hasThresholds('1-0', '1-0');
+  const [first, second] = [await lab.connect(vip, 80), await lab.connect(vip, 80)];
+  assert.equal(second.last, first.last);
+});
+
 /** How many datagrams the pod has received. */
 const datagrams = (name: string): number =>
   Number(/^Udp: (\d+)/m.exec(runLine(`ip netns exec ${name} cat /proc/net/snmp`))?.[1]);

@@ -40,14 +40,16 @@ const obstacle = (action: FullAction, scheduler: string): string | undefined => 
   return `${scheduler} always selects another real server`;
 };
 
-/** The flags of the annotation that take effect; the others are reported. */
+const flagsAnnotation = { ...flagsSyntax, reason: 'InvalidFlags', otherwise: 'the default flags are used' };
+const onFullAnnotation = { ...onFullSyntax, reason: 'InvalidOnFull', otherwise: 'the default is used' };
+
+/** The flags of the annotation; those without effect are reported. */
 const readFlags = (
   reader: AnnotationReader,
   scheduler: string,
   isUdp: boolean,
 ): readonly ServiceFlag[] | undefined => {
-  const syntax = { ...flagsSyntax, reason: 'InvalidFlags', otherwise: 'the default flags are used' };
-  const flags = reader.read('flags', syntax);
+  const flags = reader.read('flags', flagsAnnotation);
   const leftOut = flags?.filter((flag) => !fitsScheduler(flag, scheduler)) ?? [];
   if (leftOut.length > 0)
     reader.report(
@@ -69,8 +71,7 @@ const readOnFull = (
   scheduler: string,
   flags: readonly ServiceFlag[] | undefined,
 ): FullAction | undefined => {
-  const syntax = { ...onFullSyntax, reason: 'InvalidOnFull', otherwise: 'the default is used' };
-  const action = reader.read('on-full', syntax);
+  const action = reader.read('on-full', onFullAnnotation);
   if (action === undefined) return undefined;
   const fallback = fallbackOf(scheduler);
   const contradicts = action === 'refuse' && fallback !== undefined && flags?.includes(fallback) === true;

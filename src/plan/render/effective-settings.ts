@@ -5,11 +5,12 @@ import type { Service } from '../../model/service.js';
 import {
   persistenceNetmaskSyntax,
   persistenceTimeoutSyntax,
+  type PrefixLengths,
   thresholdSyntax,
   type ServiceSettings,
 } from '../../model/service-settings.js';
 import type { Persistence, RealServer } from '../../model/virtual-server.js';
-import type { AnnotationReader } from './annotation-reader.js';
+import type { AnnotationReader, AnnotationSyntax } from './annotation-reader.js';
 import { effectiveFlags, type FlagsByProtocol } from './effective-flags.js';
 
 /** The settings of the virtual servers and real servers of one Service. */
@@ -41,24 +42,49 @@ const readScheduler = (reader: AnnotationReader, configured: string): string =>
     otherwise: `${configured} is used`,
   }) ?? configured;
 
-const readDrainDeadline = (reader: AnnotationReader): number | undefined =>
-  reader.read('drain-deadline', {
-    reason: 'InvalidDrainDeadline',
-    expected: 'a duration, such as 90s or 1h30m',
-    parse: (text) => {
-      const milliseconds = parseDuration(text);
-      return milliseconds === undefined || milliseconds < 0 ? undefined : milliseconds;
-    },
-    otherwise: 'the configured deadline is used',
-  });
+const drainDeadline: AnnotationSyntax<number> = {
+  reason: 'InvalidDrainDeadline',
+  expected: 'a duration, such as 90s or 1h30m',
+  parse: (text) => {
+    const milliseconds = parseDuration(text);
+    return milliseconds === undefined || milliseconds < 0 ? undefined : milliseconds;
+  },
+  otherwise: 'the configured deadline is used',
+};
 
-const readTakeOverForeign = (reader: AnnotationReader): boolean | undefined =>
-  reader.read('take-over-foreign', {
-    reason: 'InvalidTakeOverForeign',
-    expected: 'true or false',
-    parse: (text) => (text === 'true' || text === 'false' ? text === 'true' : undefined),
-    otherwise: 'false is used',
-  });
+const takeOverForeign: AnnotationSyntax<boolean> = {
+  reason: 'InvalidTakeOverForeign',
+  expected: 'true or false',
+  parse: (text) => (text === 'true' || text === 'false' ? text === 'true' : undefined),
+  otherwise: 'false is used',
+};
+
+const persistenceTimeout: AnnotationSyntax<number> = {
+  ...persistenceTimeoutSyntax,
+  reason: 'InvalidPersistenceTimeout',
+  otherwise: 'sessionAffinity or the default is used',
+};
+
+const persistenceNetmask: AnnotationSyntax<PrefixLengths> = {
+  ...persistenceNetmaskSyntax,
+  reason: 'InvalidPersistenceNetmask',
+  otherwise: 'the default is used',
+};
+
+const upperThreshold: AnnotationSyntax<number> = {
+  ...thresholdSyntax(),
+  reason: 'InvalidUpperThreshold',
+  otherwise: 'the default is used',
+};
+
+const lowerThreshold = (upper: number): AnnotationSyntax<number> => ({
+  ...thresholdSyntax(
+    upper,
+    upper === 0 ? '0 without upper-threshold' : `at most upper-threshold, which is ${upper}`,
+  ),
+  reason: 'InvalidLowerThreshold',
+  otherwise: 'the default is used',
+});
 
 /** The Service's own sessionAffinity comes before the defaults of all Services. */
 const persistenceOf = (
@@ -66,10 +92,8 @@ const persistenceOf = (
   { clusterIps, affinitySeconds }: Service,
   defaults: ServiceSettings,
 ): EffectiveSettings['persistence'] => {
-  const timeout = { ...persistenceTimeoutSyntax, reason: 'InvalidPersistenceTimeout' };
-  const netmask = { ...persistenceNetmaskSyntax, reason: 'InvalidPersistenceNetmask' };
-  const given = reader.read('persistence-timeout', { ...timeout, otherwise: 'sessionAffinity applies' });
-  const masks = reader.read('persistence-netmask', { ...netmask, otherwise: 'the default is used' });
+  const given = reader.read('persistence-timeout', persistenceTimeout);
+  const masks = reader.read('persistence-netmask', persistenceNetmask);
   const seconds = given ?? affinitySeconds ?? defaults.persistenceSeconds ?? 0;
   const served = families.filter((family) => clusterIps[family] !== undefined);
   const isUsed = seconds > 0 && served.some((family) => masks?.[family] !== undefined);
@@ -88,24 +112,13 @@ const persistenceOf = (
   );
 };
 
-const lowerThresholdExpected = (upper: number): string =>
-  upper === 0 ? '0 without upper-threshold' : `at most upper-threshold, which is ${upper}`;
-
 /** The kernel rejects a lower threshold above the upper one (ip_vs_add_dest in net/netfilter/ipvs/ip_vs_ctl.c). */
 const thresholdsOf = (reader: AnnotationReader, defaults: ServiceSettings): Thresholds => {
-  const upperSyntax = { ...thresholdSyntax(), reason: 'InvalidUpperThreshold' };
-  const upper =
-    reader.read('upper-threshold', { ...upperSyntax, otherwise: 'the default is used' }) ??
-    defaults.upperThreshold ??
-    0;
-  const lower = reader.read('lower-threshold', {
-    ...thresholdSyntax(upper, lowerThresholdExpected(upper)),
-    reason: 'InvalidLowerThreshold',
-    otherwise: 'the default is used',
-  });
+  const upper = reader.read('upper-threshold', upperThreshold) ?? defaults.upperThreshold ?? 0;
+  const given = reader.read('lower-threshold', lowerThreshold(upper));
+  if (upper === 0) return noThresholds;
   const byDefault = defaults.lowerThreshold ?? 0;
-  const lowerThreshold = lower ?? (byDefault <= upper ? byDefault : 0);
-  return upper === 0 ? noThresholds : { upperThreshold: upper, lowerThreshold };
+  return { upperThreshold: upper, lowerThreshold: given ?? (byDefault <= upper ? byDefault : 0) };
 };
 
 /** What `effectiveSettings` knows besides the annotations. */
@@ -127,10 +140,10 @@ export const effectiveSettings = (
   const isUdp = service.ports.some(({ protocol }) => protocol === 'UDP');
   return {
     scheduler,
-    drainMilliseconds: readDrainDeadline(reader),
+    drainMilliseconds: reader.read('drain-deadline', drainDeadline),
     flagsOf: effectiveFlags(reader, scheduler, isUdp, defaults),
     persistence: persistenceOf(reader, service, defaults),
     thresholds: thresholdsOf(reader, defaults),
-    takesOverForeign: readTakeOverForeign(reader) ?? false,
+    takesOverForeign: reader.read('take-over-foreign', takeOverForeign) ?? false,
   };
 };
