@@ -1,6 +1,7 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 import type { DriftResponse, SyncDaemonResponse } from './kernel-responses.js';
 import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
+import type { ServiceSettingResponse } from './service-setting.js';
 
 // docs/admin-api.md is generated from this file. Fields may be added within a version; none changes its meaning or is removed.
 
@@ -183,7 +184,6 @@ export interface EndpointResponse {
   /** The name of the port of the Service ('' if it has none) and its protocol. */
   readonly port: string;
   readonly protocol: string;
-  /** As `namespace/name`. */
   readonly pod?: string;
   readonly node?: string;
   readonly zone?: string;
@@ -233,7 +233,6 @@ export interface ProblemResponse {
 
 /** An Event of the Kubernetes API, sent or only logged. */
 export interface EventResponse {
-  /** For example `2026-11-23T10:00:00.000Z`. */
   readonly at: string;
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
@@ -261,6 +260,8 @@ export interface ServiceResponse {
   /** Seconds of ClientIP affinity. */
   readonly affinitySeconds?: number;
   readonly scheduler?: string;
+  /** What annotations or `services` of the configuration choose, by the name of the annotation, such as `persistence-timeout`. */
+  readonly settings?: Readonly<Record<string, ServiceSettingResponse>>;
   readonly healthCheckNodePort?: number;
 }
 
@@ -291,7 +292,6 @@ export interface ServiceReportResponse {
 
 /** A Service that a search found. */
 export interface LookupMatch {
-  /** `namespace/name`. */
   readonly service: string;
   /** Why it was found, for people: `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`, `endpoint 10.244.1.5`, `pod default/web-1`. */
   readonly because: string;

@@ -2,6 +2,12 @@ import * as z from 'zod';
 import { parseCpuList } from '../base/cpu-list.js';
 import { families, parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
+import {
+  fullActions,
+  maximumThreshold,
+  persistenceNetmaskSyntax,
+  serviceFlags,
+} from '../model/service-settings.js';
 import { vipBindingNames } from '../model/vip-binding.js';
 import { isServicePattern } from '../model/service-patterns.js';
 import { detectLocalModes } from './known-values.js';
@@ -205,6 +211,24 @@ const configurationShape = z.strictObject(
 
 const servicePatternMust =
   'must be a namespace and a name of Services, in which * stands for any characters, such as "shop/*"';
+const flagMust = `must be one of ${serviceFlags.join(', ')}`;
+
+/** The settings of Services without the annotation. An empty string, null or zero chooses nothing. */
+const servicesShape = section({
+  scheduler: text,
+  flags: z.preprocess(
+    (value) => value ?? null,
+    z.array(z.enum(serviceFlags, { error: flagMust }), { error: 'must be a list' }).nullable(),
+  ),
+  persistenceTimeout: duration(0),
+  persistenceNetmask: text.refine(
+    (value) => value === '' || persistenceNetmaskSyntax.parse(value) !== undefined,
+    { error: `must be ${persistenceNetmaskSyntax.expected}` },
+  ),
+  upperThreshold: int(0, maximumThreshold, 0),
+  lowerThreshold: int(0, maximumThreshold, 0),
+  onFull: oneOf(fullActions),
+});
 
 const vipBindingMust = 'must be address or route';
 
@@ -265,6 +289,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
       }),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
+    services: servicesShape,
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
     connectionSync: connectionSyncShape,
     kernel: kernelShape,

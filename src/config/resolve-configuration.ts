@@ -1,11 +1,18 @@
 import { parseIp } from '../base/ip.js';
+import { formatDuration } from '../base/duration.js';
+import type { ServiceAnnotations } from '../model/service-annotations.js';
 import type { DocumentPath } from '../base/yaml.js';
 import { documentOrigin, readAndValidate, type ConfigDocument, type Origin } from './configuration-file.js';
 import { gateWarnings } from './feature-gates.js';
 import type { Flag } from './flag.js';
 import { flagTable } from './flag-table.js';
 import { toFieldValue, flagText, type FlagValues } from './parse-flags.js';
-import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
+import { fullActions, persistenceNetmaskSyntax, type ServiceSettings } from '../model/service-settings.js';
+import {
+  readKubeProxyConfiguration,
+  type KubeIpvsConfiguration,
+  type KubeProxyConfiguration,
+} from './kube-proxy-configuration.js';
 import { fieldOf, ineffectiveFieldWarnings } from './ineffective-fields.js';
 import { interfaceNameWarnings, validateKubeProxy } from './validate-configuration.js';
 
@@ -135,3 +142,26 @@ const withBindAddresses = (
     metricsBindAddress: address(metricsBindAddress, ipv6 ? '::1' : '127.0.0.1', 'metrics-port', 10249),
   };
 };
+
+/** What `services` chooses for the Services without the annotation. */
+export const serviceDefaultsOf = ({ services }: KubeIpvsConfiguration): ServiceSettings => ({
+  flags: services.flags ?? undefined,
+  persistenceSeconds: services.persistenceTimeout / 1e3,
+  persistencePrefixLengths: persistenceNetmaskSyntax.parse(services.persistenceNetmask),
+  upperThreshold: services.upperThreshold,
+  lowerThreshold: services.lowerThreshold,
+  onFull: fullActions.find((action) => action === services.onFull),
+});
+
+/** The same as annotations would have it. */
+export const serviceDefaultTexts = ({ services }: KubeIpvsConfiguration): ServiceAnnotations => ({
+  ...(services.scheduler !== '' && { scheduler: services.scheduler }),
+  ...(services.flags !== null && { flags: services.flags.join(',') }),
+  ...(services.persistenceTimeout > 0 && {
+    'persistence-timeout': formatDuration(services.persistenceTimeout),
+  }),
+  ...(services.persistenceNetmask !== '' && { 'persistence-netmask': services.persistenceNetmask }),
+  ...(services.upperThreshold > 0 && { 'upper-threshold': String(services.upperThreshold) }),
+  ...(services.lowerThreshold > 0 && { 'lower-threshold': String(services.lowerThreshold) }),
+  ...(services.onFull !== '' && { 'on-full': services.onFull }),
+});

@@ -1,6 +1,7 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
+import type { ServiceSettings } from '../model/service-settings.js';
 import type { InstanceNames } from '../model/instance-names.js';
 import type { VipBinding } from '../model/vip-binding.js';
 import { adminSocketPath, type Environment } from './environment.js';
@@ -21,7 +22,7 @@ import {
   type KubeProxyConfiguration,
 } from './kube-proxy-configuration.js';
 import { resolveInstance } from './resolve-instance.js';
-import { resolveConfiguration } from './resolve-configuration.js';
+import { resolveConfiguration, serviceDefaultsOf } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';
 
 /** The source of Services, EndpointSlices and the Node. */
@@ -88,6 +89,8 @@ export interface Settings {
   readonly backendMetrics: Readonly<KubeIpvsConfiguration['metrics']['backends']>;
   /** Insert an accept rule into nftables chains of other programs that drop replies from pods. */
   readonly acceptInForeignChains: boolean;
+  /** The settings of Services without the annotation. */
+  readonly serviceDefaults: ServiceSettings;
   /** How VIPs become local. */
   readonly vipBinding: VipBinding;
   /** Undefined: connections are not synchronized with other nodes. */
@@ -163,8 +166,10 @@ const resolveNodeName = (configuration: KubeProxyConfiguration, hostname: string
   return name;
 };
 
+const schedulerOf = ({ configuration, kubeIpvs }: Pick<Settings, 'configuration' | 'kubeIpvs'>): string =>
+  kubeIpvs.services.scheduler || configuration.ipvs.scheduler || 'rr';
+
 const ipvsSettings = ({ ipvs }: KubeProxyConfiguration) => ({
-  scheduler: ipvs.scheduler || 'rr',
   syncPeriod: ipvs.syncPeriod,
   minSyncPeriod: ipvs.minSyncPeriod,
   excludeCidrs: ipvs.excludeCIDRs,
@@ -220,16 +225,17 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const kubeIpvsSettings = (kubeIpvs: KubeIpvsConfiguration) => {
-  const { drain, forwarding, metrics, vips } = kubeIpvs;
+const kubeIpvsSettings = (configuration: KubeIpvsConfiguration) => {
+  const { drain, forwarding, metrics, vips } = configuration;
   return {
     drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
+    serviceDefaults: serviceDefaultsOf(configuration),
     perServiceMetrics: metrics.perService,
     backendMetrics: metrics.backends,
     acceptInForeignChains: forwarding.acceptInForeignChains,
     vipBinding: vips.binding,
-    connectionSync: connectionSyncSettings(kubeIpvs),
-    kernelTuning: kubeIpvs.kernel,
+    connectionSync: connectionSyncSettings(configuration),
+    kernelTuning: configuration.kernel,
   };
 };
 
@@ -276,6 +282,7 @@ const settingsOf = (
 ): Settings =>
   deepFreeze({
     ...known,
+    scheduler: schedulerOf(known),
     ...ipvsSettings(known.configuration),
     ...clusterSettings(known.configuration),
     ...trafficSettings(known.configuration),
@@ -326,6 +333,10 @@ export const resolveSettings = (input: SettingsInput): Settings => {
     configuration,
     kubeIpvs: { ...kubeIpvs, serviceProxyName: names.serviceProxyName },
     nodeName: resolveNodeName(configuration, hostname),
-    warnings: [...warnings, ...kubeIpvsWarnings, ...schedulerWarnings(configuration.ipvs.scheduler || 'rr')],
+    warnings: [
+      ...warnings,
+      ...kubeIpvsWarnings,
+      ...schedulerWarnings(schedulerOf({ configuration, kubeIpvs })),
+    ],
   });
 };

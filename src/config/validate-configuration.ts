@@ -2,6 +2,7 @@ import { cidrFamily, parseCidr, parseIp, type Cidr } from '../base/ip.js';
 import { formatDuration } from '../base/duration.js';
 import { serviceProxyNameRequirement } from '../model/instance-names.js';
 import { connectionSyncProblems } from './kube-ipvs/connection-sync.js';
+import { isPersistence, maximumPersistenceSeconds } from '../model/service-settings.js';
 import { gateEnabled, lockedGateProblems } from './feature-gates.js';
 import type {
   KubeIpvsConfiguration,
@@ -193,11 +194,27 @@ const checks: readonly Check[] = [
 export const validateKubeProxy = (configuration: KubeProxyConfiguration): readonly ConfigurationProblem[] =>
   checks.flatMap((check) => check(configuration));
 
+const servicesProblems = ({
+  services: { persistenceTimeout, upperThreshold, lowerThreshold },
+}: KubeIpvsConfiguration): readonly ConfigurationProblem[] => [
+  ...unless(
+    isPersistence(persistenceTimeout / 1e3),
+    ['services', 'persistenceTimeout'],
+    `must be whole seconds, at most ${maximumPersistenceSeconds / 3600}h, or 0s for no persistence`,
+  ),
+  ...unless(
+    upperThreshold === 0 || lowerThreshold <= upperThreshold,
+    ['services', 'lowerThreshold'],
+    `must be at most services.upperThreshold, which is ${upperThreshold}`,
+  ),
+];
+
 /** The same for the KubeIpvsConfiguration. */
 export const validateKubeIpvs = (configuration: KubeIpvsConfiguration): readonly ConfigurationProblem[] => {
   const { drain, serviceProxyName } = configuration;
   const must = serviceProxyNameRequirement(serviceProxyName);
   return [
+    ...servicesProblems(configuration),
     ...(['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
       unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
     ),

@@ -1,10 +1,23 @@
 /** What follows `ipvs.kube-ipvs.dev/` in the annotations by which a Service chooses its settings. */
-export const serviceAnnotationNames = ['scheduler', 'drain-deadline'] as const;
+export const serviceAnnotationNames = [
+  'scheduler',
+  'flags',
+  'persistence-timeout',
+  'persistence-netmask',
+  'upper-threshold',
+  'lower-threshold',
+  'on-full',
+  'drain-deadline',
+  'take-over-foreign',
+] as const;
 
 export type ServiceAnnotationName = (typeof serviceAnnotationNames)[number];
 
 /** Unchecked values. An absent one leaves the choice to the configuration. */
 export type ServiceAnnotations = Readonly<Partial<Record<ServiceAnnotationName, string>>>;
+
+/** No annotation. */
+export const noAnnotations: ServiceAnnotations = Object.freeze({});
 
 /** `ipvs.kube-ipvs.dev/scheduler`, for example. */
 export const annotationKey = <Name extends string>(name: Name): `ipvs.kube-ipvs.dev/${Name}` =>

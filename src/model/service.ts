@@ -42,6 +42,4 @@ export interface Service {
   readonly loadBalancerSourceRanges: readonly Cidr[];
   readonly healthCheckNodePort: number | undefined;
   readonly annotations: ServiceAnnotations;
-  /** From the annotation `ipvs.kube-ipvs.dev/take-over-foreign`: kube-ipvs takes over virtual servers that another program made for it. */
-  readonly takesOverForeign: boolean;
 }

@@ -114,6 +114,8 @@ export class DesiredState implements DesiredView {
   /** The elements of virtual servers, as defined by their owner. */
   readonly #virtualServerElements = new Map<ElementKey, SetElement>();
   readonly #clashing = new Set<VirtualServerKey>();
+  /** Of all fragments. */
+  #problemCount = 0;
   /** The ports that are free for masqueraded connections. */
   readonly nodePortUsage = new NodePortUsage();
   readonly localShortages = new LocalEndpointShortages();
@@ -166,6 +168,7 @@ export class DesiredState implements DesiredView {
     addShared(this.#sharedElements, fragment.sharedElements.keys(), fragment);
     this.nodePortUsage.add(fragment.portsOnNode);
     this.localShortages.add(fragment.localShortages);
+    this.#problemCount += fragment.problems.length;
     this.#fragments.set(fragment.service, fragment);
   }
 
@@ -175,6 +178,7 @@ export class DesiredState implements DesiredView {
     removeShared(this.#sharedElements, fragment.sharedElements.keys(), fragment);
     this.nodePortUsage.remove(fragment.portsOnNode);
     this.localShortages.remove(fragment.localShortages);
+    this.#problemCount -= fragment.problems.length;
     this.#fragments.delete(fragment.service);
   }
 
@@ -264,6 +268,11 @@ export class DesiredState implements DesiredView {
 
   get serviceCount(): number {
     return this.#fragments.size;
+  }
+
+  /** The reasons why parts of Services are not served as requested, clashes included. */
+  get problemCount(): number {
+    return this.#problemCount + this.clashes().length;
   }
 
   fragments(): Iterable<Fragment> {

@@ -326,6 +326,46 @@ test('our own document stands in the same file or in one of its own', () => {
   );
 });
 
+test('services chooses the settings of Services without annotations', () => {
+  const services = (fields: string): string => `${ownHeader}services: {${fields}}\n`;
+  const all =
+    'scheduler: sh, flags: [sh-port], persistenceTimeout: 1m, persistenceNetmask: "/24,/64", upperThreshold: 9, lowerThreshold: 5, onFull: refuse';
+  const { scheduler, serviceDefaults } = read([withMode, services(all)]);
+  assert.equal(scheduler, 'sh');
+  assert.deepEqual(serviceDefaults, {
+    flags: ['sh-port'],
+    persistenceSeconds: 60,
+    persistencePrefixLengths: { IPv4: 24, IPv6: 64 },
+    upperThreshold: 9,
+    lowerThreshold: 5,
+    onFull: 'refuse',
+  });
+  assert.equal(read([`${withMode}ipvs: {scheduler: lc}\n`, services('')]).scheduler, 'lc');
+  assert.deepEqual(read([withMode, services('flags: []')]).serviceDefaults.flags, []);
+  for (const [fields, problem] of [
+    [
+      'flags: [fast]',
+      'flags[0] must be one of sh-fallback, sh-port, mh-fallback, mh-port, one-packet; it is "fast"',
+    ],
+    ['flags: sh-port', 'flags must be a list; it is "sh-port"'],
+    ['onFull: drop', 'onFull must be one of another, refuse; it is "drop"'],
+    ['upperThreshold: -1', 'upperThreshold must be a whole number of 0 or more; it is -1'],
+    [
+      'upperThreshold: 4, lowerThreshold: 5',
+      'lowerThreshold must be at most services.upperThreshold, which is 4; it is 5',
+    ],
+    [
+      'persistenceTimeout: 745h',
+      'persistenceTimeout must be whole seconds, at most 744h, or 0s for no persistence; it is "745h"',
+    ],
+  ] as const)
+    assert.equal(failure([withMode, services(fields)]), `c1.yaml:3: services.${problem}`);
+  assert.match(
+    failure([withMode, services('persistenceNetmask: wide')]),
+    /c1.yaml:3: services.persistenceNetmask must be an IPv4/,
+  );
+});
+
 test('metrics of single Services can be turned off and bounded', () => {
   const perService = (fields: string) =>
     read([withMode, `${ownHeader}metrics: {perService: ${fields}}\n`]).perServiceMetrics;

@@ -59,10 +59,10 @@ test('every link between pages leads to a file, and to a heading', () => {
 test('that check finds a missing file and a missing heading', () => {
   assert.equal(flawOf('README.md', 'docs/nowhere.md'), 'README.md: docs/nowhere.md: no such file');
   assert.equal(
-    flawOf('docs/traffic.md', 'services.md#nothing'),
-    'docs/traffic.md: services.md#nothing: no such heading',
+    flawOf('docs/traffic.md', 'serving.md#nothing'),
+    'docs/traffic.md: serving.md#nothing: no such heading',
   );
-  assert.equal(flawOf('docs/traffic.md', 'services.md#draining'), undefined);
+  assert.equal(flawOf('docs/traffic.md', 'serving.md#draining'), undefined);
 });
 
 test('README links every page of docs/', () => {

@@ -70,6 +70,23 @@ const drifts: readonly (readonly [string, readonly IpvsOperation[]])[] = [
   ],
 ];
 
+/** The Service with at most five connections for each real server. */
+const limited = (index: number) =>
+  service(`s${index}`, {
+    clusterIP: vip(index),
+    annotations: { 'ipvs.kube-ipvs.dev/upper-threshold': '5' },
+  });
+
+/** What another program does with the limit of its first real server. */
+const limit = (index: number, upperThreshold: number): IpvsOperation => ({
+  kind: 'update-real-server',
+  of: identityOf(index),
+  server: real(`10.1.0.${index}`, 80, { upperThreshold }),
+});
+
+const limits = async (node: ProductionNode, index: number): Promise<readonly number[]> =>
+  (await node.other.ipvs.realServers(identityOf(index))).map(({ upperThreshold }) => upperThreshold);
+
 describe('a resync by the file', () => {
   for (const [name, operations] of drifts)
     test(`repairs ${name}`, async () => {
@@ -117,6 +134,18 @@ describe('a resync by the file', () => {
     assert.deepEqual((await node.other.ipvs.virtualServer(identityOf(180)))?.flags, []);
   });
 
+  test('finds what the file does not show of a Service with limits in every round', async () => {
+    await using node = await serving();
+    const web = limited(180);
+    await node.change(web.key, web, [sliceOf(180)]);
+    for (let round = 0; round < 3; round += 1) {
+      await node.other.apply(limit(180, 0));
+      assert.deepEqual(await limits(node, 180), [0, 5]);
+      await node.advance(syncPeriod);
+      assert.deepEqual(await limits(node, 180), [5, 5]);
+    }
+  });
+
   test('adopts no virtual server of another program, and notices that it goes', async () => {
     await using node = await serving();
     const foreign = [
@@ -162,6 +191,17 @@ describe('the first read', () => {
     const changes = await node.restart();
     return { messages: ipvsMessages(node) - before, changes };
   };
+
+  test('reads the thresholds of a Service with limits at once, and those of others in the next round', async () => {
+    await using node = await serving();
+    const web = limited(180);
+    await node.change(web.key, web, [sliceOf(180)]);
+    await restartAfter(node, [limit(180, 0), limit(170, 5)]);
+    assert.deepEqual(await limits(node, 180), [5, 5]);
+    assert.deepEqual(await limits(node, 170), [5, 0]);
+    await node.advance(1.5 * syncPeriod);
+    assert.deepEqual(await limits(node, 170), [0, 0]);
+  });
 
   test('queries netlink only for virtual servers whose real servers are not as desired', async () => {
     await using node = await serving();

@@ -67,7 +67,6 @@ const aService: fc.Arbitrary<Service> = fc
     namespace: 'default',
     uid: undefined,
     annotations: scheduler === undefined ? {} : { scheduler },
-    takesOverForeign: false,
     clusterIps: { ...(v4 === undefined ? {} : { IPv4: v4 }), ...(v6 === undefined ? {} : { IPv6: v6 }) },
     loadBalancerSourceRanges: [],
     healthCheckNodePort: undefined,

@@ -40,7 +40,8 @@ export class DrainLab {
   network!: ClusterNetwork;
   daemon!: DaemonProcess;
 
-  constructor() {
+  /** `flags`: more flags of the daemon. */
+  constructor(private readonly flags: readonly string[] = []) {
     const folder = mkdtempSync(join(tmpdir(), 'draining-'));
     this.#manifest = join(folder, 'world.json');
     this.socket = join(folder, 'run/admin.sock');
@@ -60,6 +61,7 @@ export class DrainLab {
         '--ipvs-min-sync-period=0s',
         '--hostname-override=n1',
         `--admin-socket=${this.socket}`,
+        ...this.flags,
       ],
       { namespace: 'node' },
     );

@@ -10,6 +10,7 @@ const wantedFile = fileURLToPath(new URL('../../../src/admin-api/desired-respons
 const kernelFile = fileURLToPath(new URL('../../../src/admin-api/kernel-responses.ts', import.meta.url));
 const logFile = fileURLToPath(new URL('../../../src/admin-api/log-response.ts', import.meta.url));
 const causeFile = fileURLToPath(new URL('../../../src/model/change-cause.ts', import.meta.url));
+const settingFile = fileURLToPath(new URL('../../../src/admin-api/service-setting.ts', import.meta.url));
 const verdictFile = fileURLToPath(
   new URL('../../../src/plan/endpoints/endpoint-selection.ts', import.meta.url),
 );
@@ -30,6 +31,7 @@ export const responseTypesSource = (): string => {
     [wantedFile, 'DesiredResponse'] as const,
     ...['LogResponse', 'LogRecord', 'LogCount', 'LogEvent'].map((name) => [logFile, name] as const),
     [causeFile, 'ChangeCause'] as const,
+    [settingFile, 'ServiceSettingResponse'] as const,
     ...['UsedReason', 'UnusedReason'].map((name) => [verdictFile, name] as const),
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
@@ -44,7 +46,7 @@ const withoutComments = (text: string): string =>
 
 const sources = (): string =>
   withoutComments(
-    [file, kernelFile, wantedFile, logFile, causeFile, tableFile, verdictFile]
+    [file, kernelFile, wantedFile, settingFile, logFile, causeFile, tableFile, verdictFile]
       .map((name) => readFileSync(name, 'utf8'))
       .join('\n'),
   );

@@ -1,4 +1,5 @@
 import { Yielder } from '../../base/async.js';
+import { hasThresholds } from '../../kernel/ipvs/table-file/settings.js';
 import {
   sameVirtualServer,
   type RealServer,
@@ -90,7 +91,10 @@ export class DumpRound {
     this.findings.drifted.add(server.key);
     const { virtualServers } = this.parts.state;
     const revision = virtualServers.revision(server.key);
-    const realServers = this.#expectedRealServers(server.key) ?? (await this.#readRealServers(server));
+    const expected = this.#expectedRealServers(server.key);
+    // The file shows no thresholds: slices read them later.
+    if (expected !== undefined) this.toRead.push(server.identity);
+    const realServers = expected ?? (await this.#readRealServers(server));
     if (realServers === 'unreadable') virtualServers.list(server);
     else virtualServers.read(server.identity, { server, realServers }, { isAdopted: true, revision });
   }
@@ -98,7 +102,8 @@ export class DumpRound {
   /** The desired real servers, if the table file shows them: to read them costs a dump for each virtual server. */
   #expectedRealServers(key: VirtualServerKey): Iterable<RealServer> | undefined {
     const expected = this.parts.desiredRealServers(key);
-    return expected !== undefined && this.shown?.are(key, expected) === true ? expected : undefined;
+    if (expected === undefined || expected.some(hasThresholds)) return undefined;
+    return this.shown?.are(key, expected) === true ? expected : undefined;
   }
 
   async #readRealServers({ identity }: VirtualServer): Promise<readonly RealServer[] | 'unreadable'> {

@@ -1,7 +1,7 @@
 import { Yielder } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
-import { TickRate } from '../../kernel/ipvs/table-file/settings.js';
+import { hasHiddenSettings, TickRate } from '../../kernel/ipvs/table-file/settings.js';
 import { TableFileError } from '../../kernel/ipvs/table-file/table-file-error.js';
 import type { TableFile } from '../../kernel/ipvs/table-file/table-file.js';
 import type { BoundVips } from '../../model/vip-binding.js';
@@ -15,7 +15,9 @@ import { DumpRound } from './dump-round.js';
 import { FileRound } from './file-round.js';
 import { sameRealServers, toRealServer, tryReadRealServers } from './kernel-reader.js';
 import { maximumTurnMilliseconds, noFindings, type Findings, type RoundParts } from './round.js';
+import type { ObservedVirtualServer } from '../state/observed-server.js';
 import { ShownRealServers } from './shown-real-servers.js';
+import { Turns } from './turns.js';
 
 export interface ResyncParts extends RoundParts {
   /** The kernel's table as a file; undefined: rounds read it over netlink. */
@@ -41,6 +43,13 @@ export interface RoundCounts {
 /** How many virtual servers a round by the file compares with netlink too. */
 const comparedPerRound = 100;
 
+/** How many more of those with settings that the file does not show. */
+const hiddenComparedPerRound = 400;
+
+function* withHiddenSettings(servers: Iterable<ObservedVirtualServer>): Iterable<ObservedVirtualServer> {
+  for (const server of servers) if (hasHiddenSettings(server)) yield server;
+}
+
 /**
  * Reads the kernel, updates the engine's state and returns the keys that drifted, which the reconciler repairs. A round reads the
  * kernel's table file, which has all real servers, and by turns compares some virtual servers with netlink, which tells more. A
@@ -49,8 +58,8 @@ const comparedPerRound = 100;
 export class Resync {
   #queue: VirtualServerIdentity[] = [];
   readonly #rate = new TickRate();
-  /** Where the turns of the next round begin, among the observed virtual servers. */
-  #nextTurn = 0;
+  readonly #turns = new Turns(comparedPerRound);
+  readonly #hiddenTurns = new Turns(hiddenComparedPerRound);
   readonly #counts = { file: 0, netlink: 0 };
   readonly #unusable = new StateLog();
 
@@ -89,8 +98,6 @@ export class Resync {
     const round = new FileRound(this.parts, this.#rate, findings);
     return this.#withFile(async (file) => {
       await round.run(file);
-      // The file has all of it: nothing is left for slices.
-      this.#queue = [];
       await round.compare(this.#takeTurns());
       return findings;
     });
@@ -119,20 +126,12 @@ export class Resync {
   }
 
   /** The virtual servers that come next in turn. */
-  #takeTurns(): readonly VirtualServerIdentity[] {
-    const { state } = this.parts;
-    const count = state.virtualServers.observedCount;
-    const first = this.#nextTurn < count ? this.#nextTurn : 0;
-    const end = first + comparedPerRound;
-    const taken: VirtualServerIdentity[] = [];
-    let index = 0;
-    for (const { server } of state.virtualServers.observedServers()) {
-      if (index >= first) taken.push(server.identity);
-      index += 1;
-      if (index >= end) break;
-    }
-    this.#nextTurn = end;
-    return taken;
+  #takeTurns(): ReadonlySet<VirtualServerIdentity> {
+    const { virtualServers } = this.parts.state;
+    return new Set([
+      ...this.#turns.take(virtualServers.observedServers()),
+      ...this.#hiddenTurns.take(withHiddenSettings(virtualServers.observedServers())),
+    ]);
   }
 
   async #dump(ignoreKnown: boolean, drifted: Set<VirtualServerKey>): Promise<Findings> {

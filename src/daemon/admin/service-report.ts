@@ -5,6 +5,7 @@ import type { Endpoint, EndpointSlice } from '../../model/endpoint.js';
 import { isBound } from '../../model/vip-binding.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { SetElement } from '../../nftables/declarations.js';
+import { noAnnotations, type ServiceAnnotations } from '../../model/service-annotations.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { families } from '../../base/ip.js';
 import {
@@ -30,6 +31,7 @@ import {
   trafficPolicyOf,
   type VirtualServerDescriptions,
 } from './virtual-server-descriptions.js';
+import { settingResponses } from './setting-responses.js';
 import { refusedOperationResponses } from './status-response.js';
 import {
   listItems,
@@ -49,6 +51,8 @@ export interface ServiceReportParts {
   readonly reconciler: Pick<Reconciler, 'failures'>;
   readonly descriptions: VirtualServerDescriptions;
   readonly events: Pick<RecentEvents, 'of'>;
+  /** The settings of Services without the annotation, as they are written. */
+  readonly serviceDefaults: () => ServiceAnnotations;
 }
 
 const maximumEndpoints = 5_000;
@@ -60,7 +64,7 @@ const portResponse = ({ name, protocol, port, nodePort }: Service['ports'][numbe
   ...(nodePort === undefined ? {} : { nodePort }),
 });
 
-const serviceResponse = (service: Service): ServiceResponse => ({
+const serviceResponse = (service: Service, settings: ServiceResponse['settings']): ServiceResponse => ({
   name: service.key,
   type: service.type,
   createdAt: new Date(service.createdAt).toISOString(),
@@ -73,6 +77,7 @@ const serviceResponse = (service: Service): ServiceResponse => ({
   externalTrafficPolicy: service.externalTrafficPolicy,
   ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
   ...(service.annotations.scheduler === undefined ? {} : { scheduler: service.annotations.scheduler }),
+  ...(settings === undefined ? {} : { settings }),
   ...(service.healthCheckNodePort === undefined ? {} : { healthCheckNodePort: service.healthCheckNodePort }),
 });
 
@@ -212,11 +217,13 @@ export const serviceReport = (key: ServiceKey, parts: ServiceReportParts): HttpR
   const service = store.service(key);
   if (service === undefined) return undefined;
   const fragment = desiredStateUpdater.desired.fragment(key);
+  const valid = fragment?.validAnnotations ?? noAnnotations;
+  const settings = settingResponses(service.annotations, valid, parts.serviceDefaults());
   const endpoints = new EndpointList(service, parts);
   const { name, zone } = desiredStateUpdater.node;
   const members = {
     version: adminVersion,
-    service: [JSON.stringify(serviceResponse(service))],
+    service: [JSON.stringify(serviceResponse(service, settings))],
     node: [JSON.stringify({ name, ...(zone === '' ? {} : { zone }) })],
     slices: listItems(store.slicesOf(key).map((slice) => slice.key)),
     endpoints: listItems(endpoints.first(maximumEndpoints)),

@@ -3,6 +3,7 @@ import { messageOf } from '../../base/errors.js';
 import { SerialQueue } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
+import { serviceDefaultTexts } from '../../config/resolve-configuration.js';
 import type { Source } from '../../watch/source.js';
 import type { RecentEvents } from '../events/recent-events.js';
 import type { LiveSettings } from '../config/live-settings.js';
@@ -52,7 +53,15 @@ const handlerOf = ({ settings, composition, source, recentEvents: events }: Admi
   const descriptions = describeVirtualServers(composition, settings);
   return adminHandler({
     status: { composition, settings, source, descriptions },
-    serviceReport: { store, desiredStateUpdater, observed, reconciler, descriptions, events },
+    serviceReport: {
+      store,
+      desiredStateUpdater,
+      observed,
+      reconciler,
+      descriptions,
+      events,
+      serviceDefaults: () => serviceDefaultTexts(settings.now.kubeIpvs),
+    },
     lookup: { store, desired, descriptions },
     descriptions,
     syncLoop: composition.syncLoop,

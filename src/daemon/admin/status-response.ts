@@ -12,7 +12,6 @@ import {
   type StatusResponse,
 } from '../../admin-api/responses.js';
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
-import type { DesiredState } from '../../plan/desired-state.js';
 import type { Source } from '../../watch/source.js';
 import { syncDaemonResponses } from './sync-daemon-responses.js';
 import type { VirtualServerDescriptions } from './virtual-server-descriptions.js';
@@ -74,12 +73,6 @@ const packetRulesResponses = ({
   return responses;
 };
 
-const problemCount = (desired: DesiredState): number => {
-  let count = desired.clashes().length;
-  for (const { problems } of desired.fragments()) count += problems.length;
-  return count;
-};
-
 const countsOf = ({
   observed,
   desiredStateUpdater,
@@ -97,7 +90,7 @@ const countsOf = ({
     foreignVirtualServers: foreignVirtualServers.size,
     draining: reconciler.drains.size,
     lingering: orphaned.size,
-    problems: problemCount(desiredStateUpdater.desired),
+    problems: desiredStateUpdater.desired.problemCount,
   };
 };
 

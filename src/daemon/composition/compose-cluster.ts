@@ -66,6 +66,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
     store,
     settings: () => ({
       scheduler: settings.now.scheduler,
+      serviceDefaults: settings.now.serviceDefaults,
       externalIpsAllowed: settings.now.externalIpsAllowed,
       vipBinding: settings.now.vipBinding,
       families,

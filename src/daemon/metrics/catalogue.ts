@@ -196,6 +196,12 @@ export const workMetrics = {
     labels: [],
     help: 'Services that this node serves.',
   },
+  serviceProblems: {
+    name: 'kube_ipvs_service_problems',
+    type: 'gauge',
+    labels: [],
+    help: 'Reasons why parts of Services are not served as requested, such as a wrong annotation or a conflict about an address; the Events of the Services name them.',
+  },
   virtualServers: {
     name: 'kube_ipvs_virtual_servers',
     type: 'gauge',

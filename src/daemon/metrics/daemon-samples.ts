@@ -21,7 +21,7 @@ import type { MetricKey, Sample } from './catalogue.js';
 /** The parts of the daemon that have counters. */
 export interface DaemonSampleParts {
   readonly families: readonly Family[];
-  readonly desired: Pick<DesiredState, 'localShortages' | 'serviceCount'>;
+  readonly desired: Pick<DesiredState, 'localShortages' | 'serviceCount' | 'problemCount'>;
   readonly observed: Pick<EngineState, 'sizes'>;
   readonly reconciler: Pick<Reconciler, 'refused' | 'givenUp' | 'drains'>;
   readonly orphaned: Pick<OrphanedVirtualServers, 'virtualServers'>;
@@ -110,6 +110,7 @@ export function* daemonSamples(parts: DaemonSampleParts): Iterable<Sample> {
     yield { metric: 'resyncs', labels: { source }, value };
   const { virtualServers, realServers, addresses, elements } = observed.sizes();
   yield unlabelled('services', desired.serviceCount);
+  yield unlabelled('serviceProblems', desired.problemCount);
   yield unlabelled('virtualServers', virtualServers);
   yield unlabelled('realServers', realServers);
   yield unlabelled('addresses', addresses);

@@ -161,7 +161,8 @@ export class DesiredStateUpdater {
     const { store, log } = this.parts;
     const service = store.service(key);
     try {
-      return service === undefined ? undefined : render(service, store.slicesOf(key), context);
+      if (service === undefined) return undefined;
+      return render(service, store.slicesOf(key), context, this.desired.fragment(key));
     } catch (error) {
       log.error(
         { event: 'rendering-failed', service: key, error: messageOf(error) },

@@ -1,4 +1,5 @@
 import type { IpAddress } from '../../base/ip.js';
+import type { ServiceAnnotations } from '../../model/service-annotations.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import type {
@@ -40,4 +41,6 @@ export interface Fragment {
   /** One entry per policy and family, regardless of the number of ports. */
   readonly localShortages: readonly LocalEndpointShortage[];
   readonly problems: readonly Problem[];
+  /** The annotations in force: of one with a wrong value, the last valid value. */
+  readonly validAnnotations: ServiceAnnotations;
 }

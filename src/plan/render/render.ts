@@ -1,20 +1,13 @@
-import {
-  families,
-  familyOf,
-  hostPrefixLength,
-  type Cidr,
-  type Family,
-  type IpAddress,
-} from '../../base/ip.js';
+import { families, familyOf, type Cidr, type Family, type IpAddress } from '../../base/ip.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
+import { noAnnotations, type ServiceAnnotations } from '../../model/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import {
   virtualServerKey,
   type DesiredRealServer,
   type RealServerKey,
-  type VirtualServerFlag,
   type VirtualServerIdentity,
   type VirtualServerKey,
   type DesiredVirtualServer,
@@ -47,12 +40,11 @@ import {
   vipElement,
 } from '../packet-rules/packet-elements.js';
 import type { PacketClass } from '../packet-rules/packet-sets.js';
-import { checkService, type CheckedService } from './service-check.js';
+import type { SettingDefaults, Thresholds } from './effective-settings.js';
+import { checkService, type CheckedService, type ServiceCheckResult } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
-export interface RenderSettings {
-  /** The scheduler of Services that set none, as the kernel names it. */
-  readonly scheduler: string;
+export interface RenderSettings extends SettingDefaults {
   /** The networks of the node addresses that serve NodePorts; [] for all addresses. */
   readonly nodePortAddresses: readonly Cidr[];
   /** The feature gate AllowServiceExternalIPs. */
@@ -95,22 +87,25 @@ export const renderContext = (node: NodeFacts, settings: RenderSettings): Render
   };
 };
 
-const toRealServer = ({ key, endpoint, port }: PortEndpoint): DesiredRealServer => ({
+const toRealServer = (
+  { key, endpoint, port }: PortEndpoint,
+  { upperThreshold, lowerThreshold }: Thresholds,
+): DesiredRealServer => ({
   key,
   address: endpoint.address,
   port,
   weight: 1,
   forwarding: 'masquerade',
-  upperThreshold: 0,
-  lowerThreshold: 0,
+  upperThreshold,
+  lowerThreshold,
   endpoint,
 });
 
 type RealServers = ReadonlyMap<RealServerKey, DesiredRealServer>;
 
-const toRealServers = (endpoints: PortEndpoints): RealServers => {
+const toRealServers = (endpoints: PortEndpoints, thresholds: Thresholds): RealServers => {
   const realServers = new Map<RealServerKey, DesiredRealServer>();
-  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint));
+  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint, thresholds));
   return realServers;
 };
 
@@ -129,8 +124,9 @@ const noPolicies: Backends['policiesWithoutLocal'] = [];
  * Without a local endpoint, internalTrafficPolicy Local serves nothing, and externalTrafficPolicy Local uses
  * the cluster's endpoints for requests of this node and its pods.
  */
-const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
-  const cluster = toRealServers(clusterEndpoints(endpoints, node));
+const backendsOf = (service: CheckedService, endpoints: PortEndpoints, node: NodeFacts): Backends => {
+  const { thresholds } = service.settings;
+  const cluster = toRealServers(clusterEndpoints(endpoints, node), thresholds);
   if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
     return {
       internal: cluster,
@@ -138,7 +134,7 @@ const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts)
       externalClass: 'external',
       policiesWithoutLocal: noPolicies,
     };
-  const local = toRealServers(localEndpoints(endpoints, node));
+  const local = toRealServers(localEndpoints(endpoints, node), thresholds);
   return {
     internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
     ...externalBackends(service, cluster, local),
@@ -162,34 +158,24 @@ const externalBackends = (
     : { external: cluster, externalClass: 'local-elsewhere' };
 };
 
-const portHashFlags: readonly VirtualServerFlag[] = ['mh-port'];
-const noFlags: readonly VirtualServerFlag[] = [];
-
-/** Like kube-proxy, hashes the port only with mh, not with sh. */
-const flagsOf = (scheduler: string): readonly VirtualServerFlag[] =>
-  scheduler === 'mh' ? portHashFlags : noFlags;
-
 type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
 
 const toDesiredVirtualServer = (
-  service: CheckedService,
+  { settings }: CheckedService,
   identity: ByAddress,
   realServers: RealServers,
 ): DesiredVirtualServer<DesiredRealServer> => {
-  const seconds = service.affinitySeconds;
+  const { scheduler, flagsOf, persistence, drainMilliseconds } = settings;
   return {
     server: {
       key: virtualServerKey(identity),
       identity,
-      scheduler: service.scheduler,
-      persistence:
-        seconds === undefined
-          ? undefined
-          : { seconds, prefixLength: hostPrefixLength(familyOf(identity.address)) },
-      flags: flagsOf(service.scheduler),
+      scheduler,
+      persistence: persistence[familyOf(identity.address)],
+      flags: flagsOf(identity.protocol),
     },
     realServers,
-    drainMilliseconds: service.drainMilliseconds,
+    drainMilliseconds,
   };
 };
 
@@ -261,7 +247,10 @@ class FragmentBuilder {
     ]);
   }
 
-  build(healthCheck: ServiceHealthCheck | undefined, problems: readonly Problem[]): Fragment {
+  build(
+    healthCheck: ServiceHealthCheck | undefined,
+    { problems, validAnnotations }: Pick<ServiceCheckResult, 'problems' | 'validAnnotations'>,
+  ): Fragment {
     return {
       service: this.service.key,
       createdAt: this.service.createdAt,
@@ -273,10 +262,11 @@ class FragmentBuilder {
       portsOnNode: [
         ...new Set([...this.service.ports.flatMap(({ nodePort }) => nodePort ?? []), ...this.#portsOnNode]),
       ],
-      adoptForeign: this.service.takesOverForeign,
+      adoptForeign: this.service.settings.takesOverForeign,
       healthCheck,
       localShortages: this.#shortages,
       problems: [...problems, ...this.#problems],
+      validAnnotations,
     };
   }
 
@@ -294,20 +284,26 @@ class FragmentBuilder {
   }
 }
 
+/** The annotations that stay in force; none for a Service that was created anew under the same name. */
+const lastValidOf = (service: Service, before: EarlierFragment | undefined): ServiceAnnotations =>
+  before !== undefined && before.createdAt === service.createdAt ? before.validAnnotations : noAnnotations;
+
+/** What the Service defined before. */
+export type EarlierFragment = Pick<Fragment, 'createdAt' | 'validAnnotations'>;
+
 /**
  * What a Service with its slices defines for this node, independent of the order of the input. Never throws.
+ * Of an annotation with a wrong value, the value of the earlier fragment stays in force.
  */
 export const render = (
   service: Service,
   slices: readonly EndpointSlice[],
   context: RenderContext,
+  before?: EarlierFragment,
 ): Fragment => {
-  const {
-    checked,
-    problems,
-    slices: checkedSlices,
-  } = checkService(service, slices, context.settings.scheduler);
-  const endpointsOf = endpointsByPort(checkedSlices);
+  const result = checkService(service, slices, context.settings, lastValidOf(service, before));
+  const { checked } = result;
+  const endpointsOf = endpointsByPort(result.slices);
   const frontends = frontendsOf(checked, context);
   const builder = new FragmentBuilder(checked, context.node, context.settings.vipBinding ?? 'address');
   const served = context.settings.families ?? families;
@@ -329,5 +325,5 @@ export const render = (
     }
   }
   const healthCheck = serviceHealthCheck(checked, served, endpointsOf, context.node);
-  return builder.build(healthCheck, [...problems, ...frontends.problems]);
+  return builder.build(healthCheck, { ...result, problems: [...result.problems, ...frontends.problems] });
 };

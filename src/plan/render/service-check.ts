@@ -1,62 +1,32 @@
-import { parseDuration } from '../../base/duration.js';
 import { familyOf, isHostAddress } from '../../base/ip.js';
-import { quote } from '../../base/text.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint.js';
 import type { Protocol } from '../../base/protocol.js';
-import { annotationField } from '../../model/service-annotations.js';
+import type { ServiceAnnotations } from '../../model/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
+import { AnnotationReader, type ReportProblem } from './annotation-reader.js';
+import { effectiveSettings, type EffectiveSettings, type SettingDefaults } from './effective-settings.js';
 import type { Problem } from './fragment.js';
 
-/** A Service without values that the kernel would reject. Its scheduler and drain time are resolved. */
+/** A Service without values that the kernel would reject. */
 export interface CheckedService extends Service {
-  readonly scheduler: string;
-  /** Undefined if the configured time of the protocol applies. */
-  readonly drainMilliseconds: number | undefined;
+  readonly settings: EffectiveSettings;
 }
 
 export interface ServiceCheckResult {
   readonly checked: CheckedService;
   readonly slices: readonly EndpointSlice[];
   readonly problems: readonly Problem[];
+  /** The annotations in force. */
+  readonly validAnnotations: ServiceAnnotations;
 }
-
-/** Reports a problem of a field. */
-type ReportProblem = (reason: string, field: string, message: string) => void;
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
 
 const protocols: ReadonlySet<Protocol> = new Set<Protocol>(['TCP', 'UDP', 'SCTP']);
 
-/** IP_VS_SCHEDNAME_MAXLEN is 16, including the terminating zero. */
-const schedulerName = /^[a-z][a-z0-9_-]{0,14}$/;
-
 /** One day, the maximum that the API server accepts. */
 const maximumAffinitySeconds = 86_400;
 const defaultAffinitySeconds = 10_800;
-
-const checkScheduler = (service: Service, configured: string, report: ReportProblem): string => {
-  const { scheduler } = service.annotations;
-  if (scheduler === undefined || schedulerName.test(scheduler)) return scheduler ?? configured;
-  report(
-    'InvalidScheduler',
-    annotationField('scheduler'),
-    `${quote(scheduler)} is not a valid scheduler name; ${configured} is used instead`,
-  );
-  return configured;
-};
-
-const checkDrainDeadline = ({ annotations }: Service, report: ReportProblem): number | undefined => {
-  const drainDeadline = annotations['drain-deadline'];
-  if (drainDeadline === undefined) return undefined;
-  const milliseconds = parseDuration(drainDeadline.trim());
-  if (milliseconds !== undefined && milliseconds >= 0) return milliseconds;
-  report(
-    'InvalidDrainDeadline',
-    annotationField('drain-deadline'),
-    `${quote(drainDeadline)} is not a valid duration (such as 90s or 1h30m); the configured deadline is used instead`,
-  );
-  return undefined;
-};
 
 const checkAffinity = (service: Service, report: ReportProblem): number | undefined => {
   const seconds = service.affinitySeconds;
@@ -136,22 +106,28 @@ const checkSlice = (slice: EndpointSlice, report: ReportProblem): EndpointSlice 
 
 /**
  * Removes values that the kernel would reject from a Service and its slices, and reports them. The rest of
- * the Service is served.
+ * the Service is served. `lastValid`: the annotations in force until now.
  */
 export const checkService = (
   service: Service,
   slices: readonly EndpointSlice[],
-  configuredScheduler: string,
+  defaults: SettingDefaults,
+  lastValid: ServiceAnnotations,
 ): ServiceCheckResult => {
   const problems: Problem[] = [];
   const report: ReportProblem = (reason, field, message) =>
     problems.push({ service: service.key, reason, message: `${service.key}: ${field}: ${message}` });
-  const checked: CheckedService = {
+  const served: Service = {
     ...service,
     ports: checkPorts(service, report),
     affinitySeconds: checkAffinity(service, report),
-    scheduler: checkScheduler(service, configuredScheduler, report),
-    drainMilliseconds: checkDrainDeadline(service, report),
   };
-  return { checked, slices: slices.map((slice) => checkSlice(slice, report)), problems };
+  const reader = new AnnotationReader(service.annotations, lastValid, report);
+  const settings = effectiveSettings(served, reader, defaults);
+  return {
+    checked: { ...served, settings },
+    slices: slices.map((slice) => checkSlice(slice, report)),
+    problems,
+    validAnnotations: reader.valid,
+  };
 };

@@ -1,14 +1,12 @@
 import {
-  annotationField,
   annotationKey,
+  noAnnotations,
   serviceAnnotationNames,
   type ServiceAnnotations,
 } from '../../model/service-annotations.js';
 import type { ServiceShape } from './schemas.js';
 
 type Metadata = ServiceShape['metadata'];
-
-const noAnnotations: ServiceAnnotations = Object.freeze({});
 
 /** The annotations by which a Service chooses its settings, unchecked. */
 export const serviceAnnotationsOf = ({ annotations }: Metadata): ServiceAnnotations => {
@@ -18,12 +16,4 @@ export const serviceAnnotationsOf = ({ annotations }: Metadata): ServiceAnnotati
     return value === undefined || value === null ? [] : [[name, value] as const];
   });
   return given.length === 0 ? noAnnotations : Object.fromEntries(given);
-};
-
-/** Whether kube-ipvs may take over virtual servers that another program made for the Service. */
-export const takesOverForeignOf = ({ annotations }: Metadata, report: (problem: string) => void): boolean => {
-  const value = annotations?.[annotationKey('take-over-foreign')] ?? 'false';
-  if (value !== 'true' && value !== 'false')
-    report(`${annotationField('take-over-foreign')}: ${JSON.stringify(value)} is neither "true" nor "false"`);
-  return value === 'true';
 };

@@ -15,7 +15,7 @@ import { type Protocol } from '../../base/protocol.js';
 import { isOfInstance } from '../../model/instance-names.js';
 import { serviceKey, type Service, type ServiceKey, type ServicePort } from '../../model/service.js';
 import { Interner } from './interner.js';
-import { serviceAnnotationsOf, takesOverForeignOf } from './parse-annotations.js';
+import { serviceAnnotationsOf } from './parse-annotations.js';
 import {
   readEndpointSlice,
   readNode,
@@ -193,7 +193,6 @@ export const toService = (object: unknown, serviceProxyName = ''): Parsed<Servic
     loadBalancerSourceRanges: sourceRangesOf(spec, report),
     healthCheckNodePort: healthCheckNodePortOf(spec, report),
     annotations: serviceAnnotationsOf(metadata),
-    takesOverForeign: takesOverForeignOf(metadata, report),
   };
   return { key, value, problems };
 };

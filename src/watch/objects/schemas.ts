@@ -29,7 +29,6 @@ const serviceAnnotations = Object.fromEntries(
 
 const annotationsShape = z.object({
   ...serviceAnnotations,
-  'ipvs.kube-ipvs.dev/take-over-foreign': text,
   'endpoints.kubernetes.io/last-change-trigger-time': text,
 });
 

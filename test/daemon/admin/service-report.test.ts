@@ -27,7 +27,7 @@ const endpoints = Array.from({ length: endpointCount }, (_, index) => ({
 const bigSlice = slice('shop/big', endpoints, { ports: ['http:8080', 'https:8443'] });
 
 /** The parts of a daemon that has programmed the Service into a kernel in memory. */
-const programmed = async () => {
+const programmed = async (served = big) => {
   const flags = ['--proxy-mode=ipvs', '--ipvs-sync-period=1h'];
   const settings = new ChangeableSettings(
     resolveSettings({ flags: parseFlags(flags), files: [], hostname: thisNode }),
@@ -39,12 +39,17 @@ const programmed = async () => {
   const synced = new Promise<void>((resolve) => wired.onSynced(resolve));
   const started = wired.syncLoop.start();
   wired.store.replaceAll({
-    services: new Map([[big.key, big]]),
+    services: new Map([[served.key, served]]),
     endpointSlices: new Map([[bigSlice.key, bigSlice]]),
     node: undefined,
   });
   await Promise.all([started, synced]);
-  return { ...wired, descriptions: describeVirtualServers(wired, settings), events: { of: () => [] } };
+  return {
+    ...wired,
+    descriptions: describeVirtualServers(wired, settings),
+    events: { of: () => [] },
+    serviceDefaults: () => ({ scheduler: 'lc', 'upper-threshold': '9' }),
+  };
 };
 
 test('the story of a Service with many endpoints is whole, and others have their turns while it is written', async () => {
@@ -70,4 +75,39 @@ test('the story of a Service with many endpoints is whole, and others have their
     assert.deepEqual(Object.keys(kernel?.realServers ?? {}).length, endpointCount);
   }
   assert.equal(serviceReport('shop/none' as typeof big.key, parts), undefined);
+});
+
+test('the settings of a Service say where they are from', async () => {
+  const annotations = { scheduler: 'sh', flags: 'sh-port' };
+  const parts = await programmed({ ...big, annotations });
+  const settingsOf = async (): Promise<unknown> => {
+    const { body } = serviceReport(big.key, parts) ?? {};
+    assert.ok(body instanceof Readable);
+    const report = JSON.parse(await text(body)) as ServiceReportResponse;
+    assert.deepEqual(responseProblems('ServiceReportResponse', report), []);
+    return [report.service.settings, report.problems.map(({ reason }) => reason)];
+  };
+  const fromDefault = { 'upper-threshold': { value: '9', from: 'configuration' } };
+  assert.deepEqual(await settingsOf(), [
+    {
+      scheduler: { value: 'sh', from: 'annotation' },
+      flags: { value: 'sh-port', from: 'annotation' },
+      ...fromDefault,
+    },
+    [],
+  ]);
+  parts.store.replace(
+    'services',
+    new Map([[big.key, { ...big, annotations: { scheduler: 'sh', flags: 'fast' } }]]),
+  );
+  parts.desiredStateUpdater.update();
+  await parts.syncLoop[Symbol.asyncDispose]();
+  assert.deepEqual(await settingsOf(), [
+    {
+      scheduler: { value: 'sh', from: 'annotation' },
+      flags: { value: 'sh-port', from: 'earlier-annotation' },
+      ...fromDefault,
+    },
+    ['InvalidFlags'],
+  ]);
 });

@@ -194,7 +194,9 @@ test('a table gives its samples by metric, after those of sources', async () => 
   const text = await pageText(page);
   assert.deepEqual(asked, ['serviceConnections', 'servicePortsLeftOut', 'lists']);
   assert.equal(await pageText(other), text);
-  const lines = text.split('\n').filter((line) => /^kube_ipvs_(watch_lists|service_)/.test(line));
+  const lines = text
+    .split('\n')
+    .filter((line) => /^kube_ipvs_(watch_lists|service_(connections|ports))/.test(line));
   assert.deepEqual(lines, [
     'kube_ipvs_service_connections_total{resource="a \\"b\\"\\\\\\n"} 2',
     'kube_ipvs_service_ports_left_out 0',

@@ -188,3 +188,25 @@ test('a Service that breaks the rendering keeps what it had, and the others go o
   wanted.update();
   assert.ok(wanted.desired.keys().virtualServers.has('TCP 10.96.0.1:83' as VirtualServerKey));
 });
+
+test('the last valid value of an annotation stays when everything is rendered again', () => {
+  const { warned, wanted, store } = setUp();
+  const put = (scheduler: string): void => {
+    const annotations = { 'ipvs.kube-ipvs.dev/scheduler': scheduler };
+    const value = service('s1', { clusterIP: '10.96.0.1', annotations });
+    store.apply([{ kind: 'service', key: value.key, value }]);
+    wanted.update();
+  };
+  const scheduler = (): string | undefined =>
+    wanted.desired.virtualServer('TCP 10.96.0.1:80' as VirtualServerKey)?.server.scheduler;
+  put('sh');
+  put('S H');
+  wanted.nodeChanged();
+  wanted.update();
+  assert.equal(scheduler(), 'sh');
+  put('lc');
+  assert.equal(scheduler(), 'lc');
+  put('L C');
+  assert.equal(scheduler(), 'lc');
+  assert.deepEqual(warned, ['default/s1', 'default/s1'], 'once for each wrong value');
+});

@@ -63,7 +63,7 @@ const rows: readonly {
   ...['soon', '10', '-1s', ''].map((drainDeadline) => ({
     service: odd({ annotations: { 'drain-deadline': drainDeadline } }),
     reason: 'InvalidDrainDeadline',
-    message: new RegExp(`drain-deadline\\]: "${drainDeadline}" is not a valid duration`),
+    message: new RegExp(`drain-deadline\\]: "${drainDeadline}" is not valid .expected a duration`),
     keys: ['TCP 10.96.0.1:80'],
   })),
   {

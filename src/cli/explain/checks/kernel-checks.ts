@@ -15,6 +15,7 @@ import type { RealServerKey, RealServerObservation } from '../../../model/virtua
 import type { ObservedVirtualServer } from '../../kernel/kernel-snapshot.js';
 import { advise, type Remedy } from '../../../doctor/remedy.js';
 import { takeOverRemedy } from '../../../doctor/take-over-remedy.js';
+import { fullRealServers } from './limit-checks.js';
 import { schedulerWords } from '../../dump/table-text.js';
 import { virtualServerStateText } from '../../admin/service-index.js';
 import {
@@ -331,6 +332,7 @@ export const kernelChecks: readonly ReportCheck[] = [
     title: 'whether its virtual servers are in the kernel as desired',
     check: virtualServers,
   },
+  { id: 'limits', title: 'whether real servers have reached their limit', check: fullRealServers },
   {
     id: 'lingering',
     title: 'virtual servers that it no longer requests, kept for open connections',

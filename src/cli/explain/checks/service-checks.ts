@@ -1,4 +1,5 @@
 import type { ServiceResponse, ServiceReportResponse } from '../../../admin-api/responses.js';
+import type { ServiceSettingResponse } from '../../../admin-api/service-setting.js';
 import { formatColumns } from '../../output/columns.js';
 import { advise } from '../../../doctor/remedy.js';
 import { servicePortText } from '../../admin/service-index.js';
@@ -23,6 +24,22 @@ const policiesText = (service: ServiceResponse): string =>
 const optional = (name: string, values: readonly string[]): readonly (readonly [string, string])[] =>
   values.length === 0 ? [] : [[name, values.join(', ')]];
 
+const settingOrigins: Readonly<Record<ServiceSettingResponse['from'], string>> = {
+  annotation: 'by annotation',
+  'earlier-annotation': 'the last valid annotation',
+  configuration: 'by default (services in the configuration)',
+};
+
+/** An older daemon reports the scheduler alone. */
+const settingRows = ({ settings, scheduler }: ServiceResponse): readonly (readonly [string, string])[] => {
+  if (settings === undefined)
+    return optional('scheduler', scheduler === undefined ? [] : [`${scheduler}, by annotation`]);
+  return Object.entries(settings).map(([name, { value, from }]) => [
+    name.replaceAll('-', ' '),
+    `${value === '' ? 'none' : value}, ${settingOrigins[from]}`,
+  ]);
+};
+
 const serviceSummary = ({ service }: ReportFacts): readonly CheckLine[] => {
   if (service === undefined) return [];
   const { service: api } = service;
@@ -37,7 +54,7 @@ const serviceSummary = ({ service }: ReportFacts): readonly CheckLine[] => {
     ]),
     ['traffic policy', policiesText(api)],
     ...optional('affinity', api.affinitySeconds === undefined ? [] : [`by client, ${api.affinitySeconds} s`]),
-    ...optional('scheduler', api.scheduler === undefined ? [] : [`${api.scheduler}, by annotation`]),
+    ...settingRows(api),
     ...optional(
       'health checks',
       api.healthCheckNodePort === undefined ? [] : [`on port ${api.healthCheckNodePort}`],

@@ -1,6 +1,6 @@
 import type { Family } from '../../../base/ip.js';
 import { hostPrefixLength } from '../../../base/ip.js';
-import type { VirtualServer } from '../../../model/virtual-server.js';
+import type { RealServer, VirtualServer, VirtualServerEntry } from '../../../model/virtual-server.js';
 import { hostIsLittleEndian } from '../../../netlink/constants.js';
 import { identityFamily } from '../convert.js';
 import { TableFileError } from './table-file-error.js';
@@ -76,3 +76,17 @@ export const showsSettings = (shown: FileSettings, server: VirtualServer, rate: 
     shown.persistence.netmask === netmaskNumber(family, persistence.prefixLength)
   );
 };
+
+/**
+ * Whether the virtual server has settings that the file does not show. `mh-port` does not count: kube-proxy sets it on every
+ * virtual server of the scheduler mh. The real servers of a Service have the same thresholds.
+ */
+export const hasHiddenSettings = ({ server, realServers }: VirtualServerEntry): boolean => {
+  if (server.flags.some((flag) => flag !== 'mh-port')) return true;
+  const [first] = realServers.values();
+  return first !== undefined && hasThresholds(first);
+};
+
+/** The file shows no thresholds. */
+export const hasThresholds = ({ upperThreshold, lowerThreshold }: RealServer): boolean =>
+  upperThreshold > 0 || lowerThreshold > 0;

@@ -43,6 +43,8 @@ const web1 = endpoint('10.244.1.1:8080', 'web-1', 'node-1');
 const web2 = endpoint('10.244.2.1:8080', 'web-2', 'node-2');
 const foreignTable = entry(virtual('TCP', '10.96.0.1', 80, { scheduler: 'wlc' }), real('192.0.2.7', 80, 0));
 
+const fullServer = real('10.244.1.1', 8080, 3, { upperThreshold: 3 });
+
 const sticky = (prefixLength: number) =>
   virtual('TCP', '10.96.0.1', 80, { persistence: { seconds: 60, prefixLength } });
 
@@ -212,6 +214,16 @@ const cases: readonly CheckCase[] = [
     shows: ['2 differences'],
     commands: conflicts,
     wrong: withTables(entry(goodTable.server, real('10.244.1.1', 8080, 3, { weight: 0 }))),
+  },
+  {
+    what: 'a real server is full',
+    line: 'warn limits',
+    shows: ['1 of 1', 'TCP 10.96.0.1:80'],
+    commands: ['kubectl -n shop annotate service web --overwrite ipvs.kube-ipvs.dev/upper-threshold=0'],
+    wrong: {
+      ...withServed({ wanted: virtualServerJson(entry(goodTable.server, fullServer)) }),
+      ...withTables(entry(goodTable.server, fullServer)),
+    },
   },
   {
     what: 'the scheduler is another',
@@ -441,4 +453,21 @@ test('every check has a case, except the two that only describe', () => {
     ids.filter((id) => !tried.has(id)),
     ['service', 'class'],
   );
+});
+
+test('the settings of a Service are shown with their origin', () => {
+  const { service } = goodStory;
+  assert.ok(service);
+  const settings = {
+    scheduler: { value: 'sh', from: 'annotation' },
+    flags: { value: '', from: 'earlier-annotation' },
+    'upper-threshold': { value: '9', from: 'configuration' },
+  } as const;
+  const facts = { ...goodStory, service: { ...service, service: { ...service.service, settings } } };
+  const [summary] = linesOf(facts).filter(({ id }) => id === 'service');
+  assert.deepEqual(summary?.details?.slice(-3), [
+    'scheduler        sh, by annotation',
+    'flags            none, the last valid annotation',
+    'upper threshold  9, by default (services in the configuration)',
+  ]);
 });
