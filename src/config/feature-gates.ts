@@ -1,5 +1,5 @@
 import { nearest } from './nearest.js';
-import type { ConfigurationProblem } from './kube-proxy-configuration.js';
+import type { ConfigurationProblem } from './read-configuration.js';
 
 interface FeatureGate {
   readonly default: boolean;

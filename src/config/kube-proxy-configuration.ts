@@ -1,87 +1,25 @@
 import * as z from 'zod';
-import { parseCpuList } from '../base/cpu-list.js';
-import { families, parseCidr, parseIp } from '../base/ip.js';
-import type { DocumentPath } from '../base/yaml.js';
+import { parseCidr, parseIp } from '../base/ip.js';
 import {
-  fullActions,
-  maximumThreshold,
-  persistenceNetmaskSyntax,
-  serviceFlags,
-} from '../model/service-settings.js';
-import { vipBindingNames } from '../model/vip-binding.js';
-import { isServicePattern } from '../model/service-patterns.js';
+  second,
+  minute,
+  hour,
+  maximumInt32,
+  withDefault,
+  section,
+  string,
+  text,
+  bool,
+  int,
+  parsed,
+  duration,
+  cidrMust,
+  list,
+  cidrs,
+  oneOf,
+} from './fields.js';
 import { detectLocalModes } from './known-values.js';
-import { parseDuration } from '../base/duration.js';
-
-/** An invalid value; path and `must` form a sentence, such as `ipvs.syncPeriod` `must be a duration …`. */
-export interface ConfigurationProblem {
-  readonly path: DocumentPath;
-  /** `must be …`. */
-  readonly must: string;
-  /** What to do, as a separate sentence, unless `must` says it. */
-  readonly remedy?: string;
-}
-
-const second = 1e3;
-const minute = 60 * second;
-const hour = 60 * minute;
-const maximumInt32 = 2 ** 31 - 1;
-
-// As in Go, null (an empty value in YAML) leaves a field at its default.
-const withDefault = <S extends z.ZodType>(schema: S, fallback: z.core.util.NoUndefined<z.output<S>>) =>
-  z.preprocess((value) => value ?? undefined, schema.default(fallback));
-const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) =>
-  z.preprocess((value) => value ?? {}, z.strictObject(shape, { error: 'must be a mapping of fields' }));
-
-const string = z.string({ error: 'must be a string; put it in quotes' });
-const text = withDefault(string, '');
-const bool = (fallback: boolean) => withDefault(z.boolean({ error: 'must be true or false' }), fallback);
-
-const int = (minimum: number, maximum: number, fallback: number, zeroMeans = 0) => {
-  const allowed =
-    maximum === maximumInt32
-      ? `must be a whole number of ${minimum} or more`
-      : `must be a whole number from ${minimum} to ${maximum}`;
-  const whole = z.int({ error: allowed }).min(minimum, { error: allowed }).max(maximum, { error: allowed });
-  return withDefault(
-    whole.transform((value) => (value === 0 ? zeroMeans : value)),
-    fallback,
-  );
-};
-
-/** A string that a parser accepts; the result is the parsed value. */
-const parsed = <T>(parse: (text: string) => T | undefined, must: string) =>
-  string.transform((value, context): T => {
-    const result = parse(value);
-    if (result !== undefined) return result;
-    context.addIssue({ code: 'custom', message: must });
-    return z.NEVER;
-  });
-
-const durationMust =
-  'must be a duration, such as "30s", "1m30s" or "500ms" (or a whole number of nanoseconds)';
-/** Milliseconds. If zero means the default, as for most periods, `zeroMeans` is that default. */
-const duration = (fallback: number, zeroMeans = 0) =>
-  withDefault(
-    z
-      .union([z.int().transform((nanoseconds) => nanoseconds / 1e6), parsed(parseDuration, durationMust)], {
-        error: durationMust,
-      })
-      .transform((value) => (value === 0 ? zeroMeans : value)),
-    fallback,
-  );
-
-const cidrMust = 'must be a network, such as "10.0.0.0/8" or "fd00::/64"';
-const list = <S extends z.ZodType>(item: S) => withDefault(z.array(item, { error: 'must be a list' }), []);
-const cidrs = list(parsed(parseCidr, cidrMust));
-
-const oneOf = (allowed: readonly string[]) =>
-  withDefault(
-    string.refine((value) => value === '' || allowed.includes(value), {
-      error: `must be one of ${allowed.join(', ')}`,
-    }),
-    '',
-  );
+import { readConfiguration, type ReadResult } from './read-configuration.js';
 
 const quantity = /^[+-]?(\d+\.?\d*|\.\d+)([EPTGMk]|[EPTGMK]i|[numk]|[eE][+-]?\d+)?$/;
 const streamShape = {
@@ -209,146 +147,12 @@ const configurationShape = z.strictObject(
   { error: 'must be a mapping of fields' },
 );
 
-const servicePatternMust =
-  'must be a namespace and a name of Services, in which * stands for any characters, such as "shop/*"';
-const flagMust = `must be one of ${serviceFlags.join(', ')}`;
-
-/** The settings of Services without the annotation. An empty string, null or zero chooses nothing. */
-const servicesShape = section({
-  scheduler: text,
-  flags: z.preprocess(
-    (value) => value ?? null,
-    z.array(z.enum(serviceFlags, { error: flagMust }), { error: 'must be a list' }).nullable(),
-  ),
-  persistenceTimeout: duration(0),
-  persistenceNetmask: text.refine(
-    (value) => value === '' || persistenceNetmaskSyntax.parse(value) !== undefined,
-    { error: `must be ${persistenceNetmaskSyntax.expected}` },
-  ),
-  upperThreshold: int(0, maximumThreshold, 0),
-  lowerThreshold: int(0, maximumThreshold, 0),
-  onFull: oneOf(fullActions),
-});
-
-const vipBindingMust = 'must be address or route';
-
-/** null: the kernel's value is not changed. */
-const kernelInt = (minimum: number, maximum: number) => {
-  const error = `must be a whole number from ${minimum} to ${maximum}`;
-  return withDefault(z.int({ error }).min(minimum, { error }).max(maximum, { error }).nullable(), null);
-};
-
-const kernelShape = section({
-  estimatorCpuList: withDefault(
-    parsed((value) => (value === '' ? '' : parseCpuList(value)), 'must be a list of CPUs, such as "0-3,8"'),
-    '',
-  ),
-  estimatorNice: kernelInt(-20, 19),
-  connectionLoadFactor: kernelInt(-8, 8),
-  serviceLoadFactor: kernelInt(-8, 8),
-});
-
-const connectionSyncShape = section({
-  interface: text,
-  group: int(1, 255, 1),
-  port: int(1, 65_535, 8848),
-  ipFamily: withDefault(z.enum(families, { error: 'must be IPv4 or IPv6' }), 'IPv4'),
-  ttl: int(1, 255, 1),
-  affinityOnly: bool(false),
-  refreshPeriod: duration(10 * second),
-  retries: int(0, 3, 0),
-  packetThreshold: int(0, maximumInt32, 3),
-  packetInterval: int(0, maximumInt32, 0),
-  threads: int(1, 64, 1),
-  queueLength: int(0, maximumInt32, 0),
-  socketBufferSize: int(0, maximumInt32, 0),
-});
-
-/** KubeIpvsConfiguration v1alpha1: the settings that kube-proxy does not have. Durations are milliseconds. */
-const kubeIpvsConfigurationShape = z.strictObject(
-  {
-    apiVersion: text,
-    kind: text,
-    serviceProxyName: text,
-    drain: section({
-      deadline: duration(15 * minute),
-      udpDeadline: duration(5 * second),
-      sctpDeadline: duration(minute),
-    }),
-    metrics: section({
-      perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
-      backends: section({
-        enabled: bool(false),
-        maximumSeries: int(9, 1_000_000, 9_000),
-        services: withDefault(
-          z.array(string.refine(isServicePattern, { error: servicePatternMust }), {
-            error: 'must be a list',
-          }),
-          ['*/*'],
-        ),
-      }),
-    }),
-    forwarding: section({ acceptInForeignChains: bool(false) }),
-    services: servicesShape,
-    vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
-    connectionSync: connectionSyncShape,
-    kernel: kernelShape,
-  },
-  { error: 'must be a mapping of fields' },
-);
-
 /** A KubeProxyConfiguration with every default filled in. Durations are milliseconds. */
 export type KubeProxyConfiguration = z.output<typeof configurationShape>;
-/** A KubeIpvsConfiguration with every default filled in. Durations are milliseconds. */
-export type KubeIpvsConfiguration = z.output<typeof kubeIpvsConfigurationShape>;
-
-/** The result of reading: the value if there is no problem. Unknown fields are no problem; they are left out. */
-export interface ReadResult<T> {
-  readonly value: T | undefined;
-  readonly problems: readonly ConfigurationProblem[];
-  readonly unknownFields: readonly DocumentPath[];
-}
-
-const pathOf = (path: readonly PropertyKey[]): DocumentPath =>
-  path.map((step) => (typeof step === 'symbol' ? String(step) : step));
-
-// Unknown fields are reported among the problems: the input is read again without them.
-const read = <S extends z.ZodType>(schema: S, input: unknown): ReadResult<z.output<S>> => {
-  const first = schema.safeParse(input);
-  if (first.success) return { value: first.data, problems: [], unknownFields: [] };
-  const unknownFields = first.error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => pathOf([...issue.path, key])) : [],
-  );
-  const problems = first.error.issues
-    .filter((issue) => issue.code !== 'unrecognized_keys')
-    .map((issue) => ({ path: pathOf(issue.path), must: issue.message }));
-  if (problems.length > 0) return { value: undefined, problems, unknownFields };
-  const { value, problems: left } = read(schema, withoutFields(input, unknownFields));
-  return { value, problems: left, unknownFields };
-};
-
-/** A copy without these fields; of a list, without the whole list. */
-export const withoutFields = (input: unknown, paths: readonly DocumentPath[]): unknown => {
-  const copy: unknown = structuredClone(input);
-  for (const path of paths) {
-    const item = path.findIndex((step) => typeof step === 'number');
-    const field = item < 0 ? path : path.slice(0, item);
-    const parent = field
-      .slice(0, -1)
-      .reduce<unknown>((at, step) => (at as Record<string, unknown> | null | undefined)?.[step], copy);
-    if (typeof parent === 'object' && parent !== null)
-      delete (parent as Record<string, unknown>)[field.at(-1) ?? ''];
-  }
-  return copy;
-};
 
 /**
  * Reads a KubeProxyConfiguration: types, ranges and defaults of single fields. validate-configuration.ts checks fields
  * against each other.
  */
 export const readKubeProxyConfiguration = (input: unknown): ReadResult<KubeProxyConfiguration> =>
-  read(configurationShape, input);
-
-/** Reads a KubeIpvsConfiguration. */
-export const readKubeIpvsConfiguration = (input: unknown): ReadResult<KubeIpvsConfiguration> =>
-  read(kubeIpvsConfigurationShape, input);
+  readConfiguration(configurationShape, input);

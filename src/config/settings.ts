@@ -19,8 +19,8 @@ import { kernelSchedulers } from './known-values.js';
 import {
   readKubeIpvsConfiguration,
   type KubeIpvsConfiguration,
-  type KubeProxyConfiguration,
-} from './kube-proxy-configuration.js';
+} from './kube-ipvs/kube-ipvs-configuration.js';
+import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
 import { resolveInstance } from './resolve-instance.js';
 import { resolveConfiguration, serviceDefaultsOf } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';

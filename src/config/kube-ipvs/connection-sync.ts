@@ -1,5 +1,6 @@
 import type { Family } from '../../base/ip.js';
-import type { ConfigurationProblem, KubeIpvsConfiguration } from '../kube-proxy-configuration.js';
+import type { ConfigurationProblem } from '../read-configuration.js';
+import type { KubeIpvsConfiguration } from './kube-ipvs-configuration.js';
 
 /** How nodes synchronize the connections of IPVS. Times are milliseconds. */
 export interface ConnectionSyncSettings extends Omit<Configured, 'ipFamily'> {
