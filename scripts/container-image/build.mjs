@@ -83,7 +83,7 @@ const configOf = (arch, layers) => ({
   os: 'linux',
   config: {
     User: imageUser,
-    // Each of V8's threads would keep free memory of its own.
+    // One arena of the C library for all threads of V8: several keep more free memory.
     Env: ['PATH=/usr/local/bin:/usr/bin', 'MALLOC_ARENA_MAX=1'],
     Entrypoint: ['/usr/local/bin/kube-ipvs'],
     WorkingDir: '/',

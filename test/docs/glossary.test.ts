@@ -25,7 +25,7 @@ const isBanned = (identifier: string): boolean => wordsOf(identifier).some((word
 
 test('the glossary fits on a page', () => {
   const lines = page.trimEnd().split('\n').length;
-  assert.ok(lines <= 60, `${lines} lines`);
+  assert.ok(lines <= 70, `${lines} lines`);
 });
 
 test('no identifier and no file in src has a word that the glossary bans', () => {
