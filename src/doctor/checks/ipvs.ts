@@ -56,7 +56,7 @@ const connectionTable = (facts: Facts): CheckResult =>
     const remedy =
       typeof resizable === 'number'
         ? advise(
-            'Make the table sparser. It resizes itself on this kernel.',
+            `Make the table sparser: set kernel.connectionLoadFactor: ${resizable - 1} in the configuration, or the same here. It resizes itself on this kernel.`,
             `sysctl -w net.ipv4.vs.conn_lfactor=${resizable - 1}`,
           )
         : advise(

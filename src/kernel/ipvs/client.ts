@@ -187,7 +187,11 @@ export class IpvsClient {
   /** Undefined, also where no such daemon runs, or why the kernel refused. */
   async stopSyncDaemon(role: SyncRole): Promise<string | undefined> {
     const operation = (): string => `stop the synchronization ${role}`;
-    return this.#changeSyncDaemon(Command.deleteDaemon, operation, syncRoleValues(role));
+    const reason = this.#changeSyncDaemon(Command.deleteDaemon, operation, syncRoleValues(role));
+    if (reason === undefined) return undefined;
+    // Of a thread that has not run yet, kthread_stop returns EINTR, which netlink_rcv_skb does not acknowledge: it is stopped.
+    const running = await this.syncDaemons();
+    return running.some((daemon) => daemon.role === role) ? reason : undefined;
   }
 
   #changeSyncDaemon(
