@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
 import { vipBindingNames } from '../model/vip-binding.js';
+import { weightByNames } from '../model/weight-by.js';
 import { detectLocalModes } from './known-values.js';
 import { parseDuration } from '../base/duration.js';
 
@@ -202,6 +203,7 @@ const configurationShape = z.strictObject(
 );
 
 const vipBindingMust = 'must be address or route';
+const weightByMust = `must be one of ${weightByNames.join(', ')}`;
 
 /** KubeIpvsConfiguration v1alpha1: the settings that kube-proxy does not have. Durations are milliseconds. */
 const kubeIpvsConfigurationShape = z.strictObject(
@@ -219,6 +221,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
+    weights: section({ by: withDefault(z.enum(weightByNames, { error: weightByMust }), 'none') }),
   },
   { error: 'must be a mapping of fields' },
 );

@@ -91,7 +91,7 @@ export class DesiredStateUpdater {
     if (dirty.has(apiServerService) && this.#reservedChanged()) this.nodeChanged();
     const retainedKeys = this.#context === undefined ? this.parts.retainedKeys() : dirtyKeys();
     const keys = this.#context === undefined ? new Set([...dirty, ...store.serviceKeys()]) : dirty;
-    const context = (this.#context ??= renderContext(nodeFacts(), settings()));
+    const context = (this.#context ??= renderContext(nodeFacts(), settings(), (pod) => store.pods.get(pod)));
     this.#interfaceAddresses = context.interfaceAddresses;
     const virtualServers = new Set(retainedKeys.virtualServers);
     const addresses = new Set(retainedKeys.addresses);

@@ -9,16 +9,17 @@ import {
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServicePort } from '../../model/service.js';
+import type { Pod, PodKey } from '../../model/pod.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import {
   virtualServerKey,
   type DesiredRealServer,
-  type RealServerKey,
-  type VirtualServerFlag,
   type VirtualServerIdentity,
   type VirtualServerKey,
   type DesiredVirtualServer,
 } from '../../model/virtual-server.js';
+import type { WeightBy } from '../../model/weight-by.js';
+import { endpointWeight, type WeightFacts } from '../endpoints/endpoint-weight.js';
 import {
   clusterEndpoints,
   endpointsByPort,
@@ -47,6 +48,7 @@ import {
   vipElement,
 } from '../packet-rules/packet-elements.js';
 import type { PacketClass } from '../packet-rules/packet-sets.js';
+import { startOf, toRealServers, type RealServers, type RealServerSettings } from './real-servers.js';
 import { checkService, type CheckedService } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
@@ -61,7 +63,14 @@ export interface RenderSettings {
   readonly vipBinding?: VipBinding;
   /** The families that this node can serve; both by default. */
   readonly families?: readonly Family[];
+  /** The weights of Services that choose none; equal ones by default. */
+  readonly weightBy?: WeightBy;
 }
+
+/** The pods whose weights are known. */
+export type PodLookup = (key: PodKey) => Pod | undefined;
+
+const noPods: PodLookup = () => undefined;
 
 /**
  * The input of rendering besides the Service and its slices. Includes results that depend only on the node
@@ -71,10 +80,17 @@ export interface RenderContext extends FrontendContext {
   readonly node: NodeFacts;
   readonly settings: RenderSettings;
   readonly nodePortFrontends: Readonly<Record<Family, readonly Frontend[]>>;
+  readonly weightFacts: WeightFacts;
+  /** See `RealServerSettings`. */
+  readonly start: number;
 }
 
 /** Create a new context whenever a node fact or a setting changes, and render every Service again. */
-export const renderContext = (node: NodeFacts, settings: RenderSettings): RenderContext => {
+export const renderContext = (
+  node: NodeFacts,
+  settings: RenderSettings,
+  pod: PodLookup = noPods,
+): RenderContext => {
   const context: FrontendContext = {
     interfaceAddresses: new Map(node.addresses.map(({ address, interfaceName }) => [address, interfaceName])),
     reserved: node.reserved,
@@ -92,27 +108,19 @@ export const renderContext = (node: NodeFacts, settings: RenderSettings): Render
       IPv4: nodePortFrontends('IPv4', context),
       IPv6: nodePortFrontends('IPv6', context),
     },
+    weightFacts: { zone: node.zone, pod },
+    start: startOf(node),
   };
 };
 
-const toRealServer = ({ key, endpoint, port }: PortEndpoint): DesiredRealServer => ({
-  key,
-  address: endpoint.address,
-  port,
-  weight: 1,
-  forwarding: 'masquerade',
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  endpoint,
-});
-
-type RealServers = ReadonlyMap<RealServerKey, DesiredRealServer>;
-
-const toRealServers = (endpoints: PortEndpoints): RealServers => {
-  const realServers = new Map<RealServerKey, DesiredRealServer>();
-  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint));
-  return realServers;
-};
+/** The function that gives the weight of an endpoint of the Service; undefined where all weigh the same. */
+const weightsOf = (
+  { namespace, weightBy }: CheckedService,
+  { weightFacts }: RenderContext,
+): RealServerSettings['weightOf'] =>
+  weightBy === 'none'
+    ? undefined
+    : ({ endpoint }: PortEndpoint) => endpointWeight(weightBy, endpoint, namespace, weightFacts)?.weight ?? 1;
 
 interface Backends {
   readonly internal: RealServers;
@@ -129,8 +137,13 @@ const noPolicies: Backends['policiesWithoutLocal'] = [];
  * Without a local endpoint, internalTrafficPolicy Local serves nothing, and externalTrafficPolicy Local uses
  * the cluster's endpoints for requests of this node and its pods.
  */
-const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
-  const cluster = toRealServers(clusterEndpoints(endpoints, node));
+const backendsOf = (
+  service: Service,
+  endpoints: PortEndpoints,
+  node: NodeFacts,
+  settings: RealServerSettings,
+): Backends => {
+  const cluster = toRealServers(clusterEndpoints(endpoints, node), settings);
   if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
     return {
       internal: cluster,
@@ -138,11 +151,11 @@ const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts)
       externalClass: 'external',
       policiesWithoutLocal: noPolicies,
     };
-  const local = toRealServers(localEndpoints(endpoints, node));
+  const local = toRealServers(localEndpoints(endpoints, node), settings);
   return {
     internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
     ...externalBackends(service, cluster, local),
-    policiesWithoutLocal: local.size > 0 || cluster.size === 0 ? noPolicies : localPolicies(service),
+    policiesWithoutLocal: local.byKey.size > 0 || cluster.byKey.size === 0 ? noPolicies : localPolicies(service),
   };
 };
 
@@ -157,17 +170,10 @@ const externalBackends = (
   local: RealServers,
 ): Pick<Backends, 'external' | 'externalClass'> => {
   if (service.externalTrafficPolicy === 'Cluster') return { external: cluster, externalClass: 'external' };
-  return local.size > 0
+  return local.byKey.size > 0
     ? { external: local, externalClass: 'local' }
     : { external: cluster, externalClass: 'local-elsewhere' };
 };
-
-const portHashFlags: readonly VirtualServerFlag[] = ['mh-port'];
-const noFlags: readonly VirtualServerFlag[] = [];
-
-/** Like kube-proxy, hashes the port only with mh, not with sh. */
-const flagsOf = (scheduler: string): readonly VirtualServerFlag[] =>
-  scheduler === 'mh' ? portHashFlags : noFlags;
 
 type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
 
@@ -181,14 +187,14 @@ const toDesiredVirtualServer = (
     server: {
       key: virtualServerKey(identity),
       identity,
-      scheduler: service.scheduler,
+      scheduler: realServers.scheduler,
       persistence:
         seconds === undefined
           ? undefined
           : { seconds, prefixLength: hostPrefixLength(familyOf(identity.address)) },
-      flags: flagsOf(service.scheduler),
+      flags: realServers.flags,
     },
-    realServers,
+    realServers: realServers.byKey,
     drainMilliseconds: service.drainMilliseconds,
   };
 };
@@ -232,7 +238,7 @@ class FragmentBuilder {
     this.#virtualServers.set(key, entry);
     const withEndpoints = isInternal ? 'cluster-ip' : externalClass;
     this.#setElements.set(key, [
-      packetClassElement(identity, realServers.size === 0 ? 'no-endpoints' : withEndpoints),
+      packetClassElement(identity, realServers.isOpen ? withEndpoints : 'no-endpoints'),
       ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node, this.vipBinding),
     ]);
   }
@@ -302,11 +308,10 @@ export const render = (
   slices: readonly EndpointSlice[],
   context: RenderContext,
 ): Fragment => {
-  const {
-    checked,
-    problems,
-    slices: checkedSlices,
-  } = checkService(service, slices, context.settings.scheduler);
+  const { checked, problems, slices: checkedSlices } = checkService(service, slices, context.settings);
+  const { scheduler } = checked;
+  const weightOf = weightsOf(checked, context);
+  const realServerSettings = { scheduler, weightOf, start: context.start };
   const endpointsOf = endpointsByPort(checkedSlices);
   const frontends = frontendsOf(checked, context);
   const builder = new FragmentBuilder(checked, context.node, context.settings.vipBinding ?? 'address');
@@ -317,7 +322,7 @@ export const render = (
       builder.addHealthCheckPort(family, checked.healthCheckNodePort);
     for (const port of checked.ports) {
       const endpoints = endpointsOf(family, port);
-      const backends = backendsOf(checked, endpoints, context.node);
+      const backends = backendsOf(checked, endpoints, context.node, realServerSettings);
       builder.addUnready(endpoints);
       builder.addLocalShortages(backends.policiesWithoutLocal, family);
       builder.addSharedElements(hairpinElements(endpoints, port.protocol, context.node));
@@ -328,6 +333,8 @@ export const render = (
         builder.addFrontend(frontend, port, port.nodePort, backends);
     }
   }
-  const healthCheck = serviceHealthCheck(checked, served, endpointsOf, context.node);
+  const openEndpointsOf: typeof endpointsOf = (family, port) =>
+    endpointsOf(family, port).filter((endpoint) => weightOf?.(endpoint) !== 0);
+  const healthCheck = serviceHealthCheck(checked, served, openEndpointsOf, context.node);
   return builder.build(healthCheck, [...problems, ...frontends.problems]);
 };

@@ -5,13 +5,15 @@ import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint
 import type { Protocol } from '../../base/protocol.js';
 import { annotationField } from '../../model/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
+import { parseWeightBy, weightByNames, weightByOf, type WeightBy } from '../../model/weight-by.js';
 import type { Problem } from './fragment.js';
 
-/** A Service without values that the kernel would reject. Its scheduler and drain time are resolved. */
+/** A Service without values that the kernel would reject. Its scheduler, drain time and weights are resolved. */
 export interface CheckedService extends Service {
   readonly scheduler: string;
   /** Undefined if the configured time of the protocol applies. */
   readonly drainMilliseconds: number | undefined;
+  readonly weightBy: WeightBy;
 }
 
 export interface ServiceCheckResult {
@@ -56,6 +58,22 @@ const checkDrainDeadline = ({ annotations }: Service, report: ReportProblem): nu
     `${quote(drainDeadline)} is not a valid duration (such as 90s or 1h30m); the configured deadline is used instead`,
   );
   return undefined;
+};
+
+const checkWeightBy = (
+  service: Service,
+  configured: WeightBy | undefined,
+  report: ReportProblem,
+): WeightBy => {
+  const used = weightByOf(service, configured);
+  const asked = service.annotations['weight-by'];
+  if (asked !== undefined && parseWeightBy(asked) === undefined)
+    report(
+      'InvalidWeightBy',
+      annotationField('weight-by'),
+      `${quote(asked)} is not one of ${weightByNames.join(', ')}; ${used} is used instead`,
+    );
+  return used;
 };
 
 const checkAffinity = (service: Service, report: ReportProblem): number | undefined => {
@@ -141,7 +159,7 @@ const checkSlice = (slice: EndpointSlice, report: ReportProblem): EndpointSlice 
 export const checkService = (
   service: Service,
   slices: readonly EndpointSlice[],
-  configuredScheduler: string,
+  configured: { readonly scheduler: string; readonly weightBy?: WeightBy },
 ): ServiceCheckResult => {
   const problems: Problem[] = [];
   const report: ReportProblem = (reason, field, message) =>
@@ -150,8 +168,9 @@ export const checkService = (
     ...service,
     ports: checkPorts(service, report),
     affinitySeconds: checkAffinity(service, report),
-    scheduler: checkScheduler(service, configuredScheduler, report),
+    scheduler: checkScheduler(service, configured.scheduler, report),
     drainMilliseconds: checkDrainDeadline(service, report),
+    weightBy: checkWeightBy(service, configured.weightBy, report),
   };
   return { checked, slices: slices.map((slice) => checkSlice(slice, report)), problems };
 };

@@ -30,6 +30,7 @@ const serviceAnnotations = Object.fromEntries(
 const annotationsShape = z.object({
   ...serviceAnnotations,
   'ipvs.kube-ipvs.dev/take-over-foreign': text,
+  'ipvs.kube-ipvs.dev/weight': text,
   'endpoints.kubernetes.io/last-change-trigger-time': text,
 });
 
@@ -106,6 +107,18 @@ const nodeShape = z.object({
     .nullish(),
 });
 
+const resourcesShape = z
+  .object({ requests: z.object({ cpu: z.union([z.string(), z.number()]).nullish() }).nullish() })
+  .nullish();
+
+const containers = z.array(z.object({ restartPolicy: text, resources: resourcesShape })).nullish();
+
+const podShape = z.object({
+  metadata: metadataShape,
+  spec: z.object({ containers, initContainers: containers, resources: resourcesShape }).nullish(),
+  status: z.object({ phase: text }).nullish(),
+});
+
 const identityShape = z.object({ metadata: z.object({ namespace: text, name: z.string().min(1) }) });
 
 const watchEventShape = z.object({
@@ -146,6 +159,7 @@ const listShape = z.object({
 export type ServiceShape = z.infer<typeof serviceShape>;
 export type EndpointSliceShape = z.infer<typeof endpointSliceShape>;
 export type NodeShape = z.infer<typeof nodeShape>;
+export type PodShape = z.infer<typeof podShape>;
 /** One event of a watch. */
 export interface WatchEvent {
   readonly type: z.infer<typeof watchEventShape>['type'];
@@ -203,6 +217,7 @@ const reader =
 export const readService = reader('Service', serviceShape);
 export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape);
 export const readNode = reader('Node', nodeShape);
+export const readPod = reader('Pod', podShape);
 export const readList = reader('list', listShape);
 
 const readEventFrame = reader('watch event', watchEventShape);
