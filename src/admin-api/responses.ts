@@ -1,4 +1,5 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
+import type { WeightReason } from '../plan/endpoints/endpoint-weight.js';
 import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
 
 // docs/admin-api.md is generated from this file. Fields may be added within a version; none changes its meaning or is removed.
@@ -27,6 +28,8 @@ export interface RealServerDescription {
   readonly zone?: string;
   /** `ready`: it is used; `last-resort`: it terminates, but no endpoint is ready; `draining`: it is not used and gets no new connections. */
   readonly state: 'ready' | 'last-resort' | 'draining';
+  /** Where its weight comes from; absent where the Service has no weights. */
+  readonly weightReason?: WeightReason;
   /** With `draining`, once the daemon has read its connections. */
   readonly drain?: DrainResponse;
 }
@@ -197,6 +200,9 @@ export interface EndpointResponse {
   readonly terminating: boolean;
   readonly zoneHints?: readonly string[];
   readonly nodeHints?: readonly string[];
+  /** Its weight, and where that comes from; absent where the Service has no weights. */
+  readonly weight?: number;
+  readonly weightReason?: WeightReason;
   /** The selection on this node with traffic policy Cluster, and with Local. */
   readonly cluster: EndpointSelectionResponse;
   readonly local: EndpointSelectionResponse;
@@ -266,6 +272,8 @@ export interface ServiceResponse {
   /** Seconds of ClientIP affinity. */
   readonly affinitySeconds?: number;
   readonly scheduler?: string;
+  /** Where the weights of its endpoints come from; absent where all weigh the same. */
+  readonly weightBy?: 'pod' | 'cpu-request' | 'zone';
   readonly healthCheckNodePort?: number;
 }
 

@@ -119,6 +119,14 @@ export const compareWithDaemon = async (
       ),
       settings: response.kernelSettings,
     }),
-    ...planGroups(phases(operations), owners, observed),
+    ...planGroups(
+      phases(operations),
+      {
+        ownerOf: (key) => owners.ownerOf(key),
+        virtualServersAt: (address) => owners.virtualServersAt(address),
+        virtualServer: (key) => desired.virtualServer(key),
+      },
+      observed,
+    ),
   ];
 };

@@ -1,6 +1,6 @@
 /** What the test API server holds: objects by kind, their versions, and the history that watches are served from. */
 
-export type Kind = 'Service' | 'EndpointSlice' | 'Node';
+export type Kind = 'Service' | 'EndpointSlice' | 'Node' | 'Pod';
 
 /** What goes out in an object's place, whatever it is. */
 export const wire = Symbol('wire');
@@ -37,6 +37,7 @@ const apiVersions: Readonly<Record<Kind, string>> = {
   Service: 'v1',
   EndpointSlice: 'discovery.k8s.io/v1',
   Node: 'v1',
+  Pod: 'v1',
 };
 
 export const objectKey = ({ kind, metadata }: Pick<ApiObject, 'kind' | 'metadata'>): string =>
@@ -66,6 +67,7 @@ export class ApiObjects {
     ['Service', new Map()],
     ['EndpointSlice', new Map()],
     ['Node', new Map()],
+    ['Pod', new Map()],
   ]);
   #history = new Map<Kind, HistoryEntry[]>();
   #version = 100;

@@ -61,7 +61,22 @@ const collections: ReadonlyMap<string, Collection> = new Map([
   ['/api/v1/services', { resource: 'services', kind: 'Service' }],
   ['/apis/discovery.k8s.io/v1/endpointslices', { resource: 'endpointslices', kind: 'EndpointSlice' }],
   ['/api/v1/nodes', { resource: 'nodes', kind: 'Node' }],
+  ['/api/v1/pods', { resource: 'pods', kind: 'Pod' }],
 ]);
+
+/** The pods of a namespace. */
+const podsPath = /^\/api\/v1\/namespaces\/([^/]+)\/pods$/;
+
+/** With the namespace of the path as one more field selector. */
+const withNamespace = (path: string, query: URLSearchParams): URLSearchParams => {
+  const namespace = podsPath.exec(path)?.[1];
+  if (namespace === undefined) return query;
+  const fields = [query.get('fieldSelector') ?? '', `metadata.namespace=${namespace}`];
+  return new URLSearchParams([
+    ...[...query].filter(([name]) => name !== 'fieldSelector'),
+    ['fieldSelector', fields.filter((field) => field !== '').join(',')],
+  ]);
+};
 
 /** The Events of a namespace, or one of them. */
 const eventsPath = /^\/apis\/events\.k8s\.io\/v1\/namespaces\/([^/]+)\/events(?:\/([^/]+))?$/;
@@ -215,7 +230,7 @@ export class ApiServer implements AsyncDisposable {
     const url = new URL(request.url ?? '/', 'http://server');
     if (this.#options.format === 'json') request.headers.accept = 'application/json';
     const path = url.pathname.replace(this.#options.pathPrefix ?? '', '');
-    const collection = collections.get(path);
+    const collection = collections.get(podsPath.test(path) ? '/api/v1/pods' : path);
     const { token } = this.#options;
     const wanted = typeof token === 'function' ? token() : token;
     const admitted = wanted === undefined || request.headers.authorization === `Bearer ${wanted}`;
@@ -240,9 +255,10 @@ export class ApiServer implements AsyncDisposable {
     if (nodeName !== undefined) return this.#serveNode(decodeURIComponent(nodeName), response);
     if (namespace !== undefined) return this.#takeEvent(request, namespace, eventName, response);
     if (collection === undefined) return sendStatus(response, notFound);
+    const query = withNamespace(path, url.searchParams);
     if (verb === 'watch' || verb === 'watchlist')
-      return this.#watch(collection.kind, url.searchParams, verb, response, fault);
-    return this.#list(collection.kind, url.searchParams, response, fault);
+      return this.#watch(collection.kind, query, verb, response, fault);
+    return this.#list(collection.kind, query, response, fault);
   }
 
   #serveOther(path: string, response: ServerResponse): void {

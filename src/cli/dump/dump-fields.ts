@@ -66,6 +66,7 @@ export const dumpFields = {
   drainSeconds: { real: (...of) => realServerNames(...of)?.drain?.seconds },
   forwarding: { real: ({ forwarding }) => forwarding },
   weight: { real: ({ weight }) => weight },
+  weightReason: { real: (...of) => realServerNames(...of)?.weightReason },
   realServers: { needsRealServers: true, virtual: ({ realServers }) => realServers.size },
   active: summedField(({ activeConnections }) => activeConnections),
   inactive: summedField(({ inactiveConnections }) => inactiveConnections),

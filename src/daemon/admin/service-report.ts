@@ -16,6 +16,8 @@ import {
   type ServiceResponse,
   type ServiceReportResponse,
 } from '../../admin-api/responses.js';
+import type { WeightBy } from '../../model/weight-by.js';
+import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
@@ -44,7 +46,7 @@ import {
 
 export interface ServiceReportParts {
   readonly store: Pick<ClusterStore, 'service' | 'slicesOf'>;
-  readonly desiredStateUpdater: Pick<DesiredStateUpdater, 'desired' | 'node'>;
+  readonly desiredStateUpdater: Pick<DesiredStateUpdater, 'desired' | 'node' | 'weightBy' | 'endpointWeight'>;
   readonly observed: EngineState;
   readonly reconciler: Pick<Reconciler, 'failures'>;
   readonly descriptions: VirtualServerDescriptions;
@@ -60,7 +62,7 @@ const portResponse = ({ name, protocol, port, nodePort }: Service['ports'][numbe
   ...(nodePort === undefined ? {} : { nodePort }),
 });
 
-const serviceResponse = (service: Service): ServiceResponse => ({
+const serviceResponse = (service: Service, weightBy: WeightBy): ServiceResponse => ({
   name: service.key,
   type: service.type,
   createdAt: new Date(service.createdAt).toISOString(),
@@ -73,6 +75,7 @@ const serviceResponse = (service: Service): ServiceResponse => ({
   externalTrafficPolicy: service.externalTrafficPolicy,
   ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
   ...(service.annotations.scheduler === undefined ? {} : { scheduler: service.annotations.scheduler }),
+  ...(weightBy === 'none' ? {} : { weightBy }),
   ...(service.healthCheckNodePort === undefined ? {} : { healthCheckNodePort: service.healthCheckNodePort }),
 });
 
@@ -85,6 +88,7 @@ const endpointResponse = (
   service: Service,
   { name, protocol }: Service['ports'][number],
   { of: { key, endpoint }, cluster, local }: EndpointSelection,
+  weight: EndpointWeight | undefined,
 ): EndpointResponse => ({
   realServer: key,
   port: name,
@@ -94,6 +98,7 @@ const endpointResponse = (
   serving: endpoint.serving,
   terminating: endpoint.terminating,
   ...hintsOf(endpoint),
+  ...(weight === undefined ? {} : { weight: weight.weight, weightReason: weight.reason }),
   cluster,
   local,
 });
@@ -103,12 +108,14 @@ class EndpointList {
   readonly #service: Service;
   readonly #slices: readonly EndpointSlice[];
   readonly #node: NodeFacts;
+  readonly #weightOf: (endpoint: Endpoint) => EndpointWeight | undefined;
   #count = 0;
 
   constructor(service: Service, { store, desiredStateUpdater }: ServiceReportParts) {
     this.#service = service;
     this.#slices = store.slicesOf(service.key);
     this.#node = desiredStateUpdater.node;
+    this.#weightOf = (endpoint) => desiredStateUpdater.endpointWeight(service, endpoint);
   }
 
   *first(maximum: number): Iterable<EndpointResponse> {
@@ -117,7 +124,9 @@ class EndpointList {
       for (const family of families) {
         for (const verdicts of endpointSelections(endpointsOf(family, port), this.#node)) {
           this.#count += 1;
-          if (this.#count <= maximum) yield endpointResponse(this.#service, port, verdicts);
+          if (this.#count > maximum) continue;
+          const weight = this.#weightOf(verdicts.of.endpoint);
+          yield endpointResponse(this.#service, port, verdicts, weight);
         }
       }
   }
@@ -216,7 +225,7 @@ export const serviceReport = (key: ServiceKey, parts: ServiceReportParts): HttpR
   const { name, zone } = desiredStateUpdater.node;
   const members = {
     version: adminVersion,
-    service: [JSON.stringify(serviceResponse(service))],
+    service: [JSON.stringify(serviceResponse(service, desiredStateUpdater.weightBy(service)))],
     node: [JSON.stringify({ name, ...(zone === '' ? {} : { zone }) })],
     slices: listItems(store.slicesOf(key).map((slice) => slice.key)),
     endpoints: listItems(endpoints.first(maximumEndpoints)),

@@ -3,10 +3,13 @@ import { messageOf } from '../../base/errors.js';
 import type { Family, IpAddress } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
+import type { Endpoint } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
-import type { ServiceKey } from '../../model/service.js';
+import type { Service, ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
+import { weightByOf, type WeightBy } from '../../model/weight-by.js';
 import type { DesiredState } from '../../plan/desired-state.js';
+import { endpointWeight, type EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../../plan/render/render.js';
@@ -115,6 +118,18 @@ export class DesiredStateUpdater {
   /** The facts of this node at the last rendering. */
   get node(): NodeFacts {
     return this.#context?.node ?? this.parts.nodeFacts();
+  }
+
+  /** Where the weights of the Service's endpoints come from. */
+  weightBy(service: Service): WeightBy {
+    return weightByOf(service, this.parts.settings().weightBy);
+  }
+
+  /** The weight of an endpoint of the Service, and why; undefined where all weigh the same. */
+  endpointWeight(service: Service, endpoint: Endpoint): EndpointWeight | undefined {
+    const { store } = this.parts;
+    const facts = { zone: this.node.zone, pod: store.pods.get.bind(store.pods) };
+    return endpointWeight(this.weightBy(service), endpoint, service.namespace, facts);
   }
 
   /** The health checks that changed since the last call. */

@@ -72,10 +72,7 @@ const smallest = (weights: readonly number[]): readonly number[] => {
   return divisor > 1 ? weights.map((weight) => weight / divisor) : weights;
 };
 
-const equallyWeighted = (
-  endpoints: PortEndpoints,
-  { scheduler, start }: RealServerSettings,
-): RealServers => {
+const equallyWeighted = (endpoints: PortEndpoints, { scheduler, start }: RealServerSettings): RealServers => {
   const byKey = new Map<RealServerKey, DesiredRealServer>();
   for (const endpoint of inOrderOfNode(endpoints, scheduler, start))
     byKey.set(endpoint.key, toRealServer(endpoint, 1));

@@ -155,7 +155,8 @@ const backendsOf = (
   return {
     internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
     ...externalBackends(service, cluster, local),
-    policiesWithoutLocal: local.byKey.size > 0 || cluster.byKey.size === 0 ? noPolicies : localPolicies(service),
+    policiesWithoutLocal:
+      local.byKey.size > 0 || cluster.byKey.size === 0 ? noPolicies : localPolicies(service),
   };
 };
 

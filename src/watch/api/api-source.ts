@@ -228,7 +228,7 @@ class ApiSource implements Source {
     const { name } = collection;
     this.#reflectors.set(name, reflector);
     const stops = signal === undefined ? [this.#stop.signal] : [this.#stop.signal, signal];
-    const run = reflector.run(AbortSignal.any(stops)).then(() => {
+    const run = reflector.run(AbortSignal.any(stops)).finally(() => {
       this.#runs.delete(run);
       if (this.#reflectors.get(name) === reflector) this.#reflectors.delete(name);
     });

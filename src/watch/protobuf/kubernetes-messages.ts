@@ -134,7 +134,10 @@ const quantityMessage = new MessageType({ 1: single('string', text) });
 /** resource Quantity, decoded as in JSON. */
 const quantity: FieldType<string> = {
   wireType: quantityMessage.wireType,
-  read: (reader: MessageReader) => String(quantityMessage.read(reader)['string'] ?? '0'),
+  read: (reader: MessageReader) => {
+    const value = quantityMessage.read(reader)['string'];
+    return typeof value === 'string' ? value : '0';
+  },
 };
 
 const resources = new MessageType({ 2: entries('requests', new Set(['cpu']), quantity) });

@@ -103,15 +103,11 @@ export class PodStore {
   /** Forgets the pods for which no Service asks. */
   forgetOthers(): void {
     const { demand } = this;
-    for (const key of this.#pods.keys())
-      if (!isInDemand(demand, podNamespace(key))) this.#pods.delete(key);
+    for (const key of this.#pods.keys()) if (!isInDemand(demand, podNamespace(key))) this.#pods.delete(key);
   }
 
   /** The configuration changed: counts and links all Services again. */
-  recount(
-    services: Iterable<Service>,
-    slicesOf: (key: ServiceKey) => readonly EndpointSlice[],
-  ): void {
+  recount(services: Iterable<Service>, slicesOf: (key: ServiceKey) => readonly EndpointSlice[]): void {
     this.#services.clear();
     this.#asking.clear();
     this.#isDemandNew = true;

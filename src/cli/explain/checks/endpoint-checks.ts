@@ -4,7 +4,7 @@ import { formatCount } from '../../../base/text.js';
 import { advise } from '../../../doctor/remedy.js';
 import type { Remedy } from '../../../doctor/remedy.js';
 import { formatColumns } from '../../output/columns.js';
-import { realServerStateText } from '../../admin/service-index.js';
+import { realServerStateText, weightReasonText } from '../../admin/service-index.js';
 import {
   fail,
   note,
@@ -43,9 +43,13 @@ const baseName = (name: string | undefined): string => name?.split('/')[1] ?? ''
 const reasonText = (endpoint: ServiceEndpoint, policies: readonly Policy[]): string => {
   const texts = policies.map((policy) => reasons[verdictOf(endpoint, policy).reason]);
   const [first = ''] = texts;
-  return new Set(texts).size === 1
-    ? first
-    : policies.map((policy, index) => `${policy}: ${texts[index]}`).join('; ');
+  const selection =
+    new Set(texts).size === 1
+      ? first
+      : policies.map((policy, index) => `${policy}: ${texts[index]}`).join('; ');
+  return endpoint.weight === undefined
+    ? selection
+    : `${selection}; weight ${endpoint.weight}: ${weightReasonText(endpoint)}`;
 };
 
 const signOf = (endpoint: ServiceEndpoint, policies: readonly Policy[]): string => {
