@@ -130,6 +130,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     perServiceMetrics: { enabled: true, maximum: 500 },
     acceptInForeignChains: false,
     vipBinding: 'address',
+    weightBy: 'none',
     kubeconfig: undefined,
     master: undefined,
     qps: 5,
@@ -148,6 +149,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
       metrics: { perService: { enabled: true, maximum: 500 } },
       forwarding: { acceptInForeignChains: false },
       vips: { binding: 'address' },
+      weights: { by: 'none' },
       serviceProxyName: '',
     },
   });

@@ -60,7 +60,7 @@ test('a change of one weight is one message, and only the first difference chang
   assert.deepEqual(schedulers(node), ['TCP 10.96.0.1:80 wrr', 'TCP 10.96.0.2:80 rr']);
   assert.deepEqual(await messagesOf(node, () => setWeights(node, { p1: 20 })), [setDestination]);
   assert.deepEqual(node.lines.slice(0, 1), [
-    'TCP 10.96.0.1:80 → 10.1.0.1:80 weight 20, 10.1.0.2:80 weight 100, 10.1.0.3:80 weight 100',
+    'TCP 10.96.0.1:80 wrr → 10.1.0.1:80 weight 20, 10.1.0.2:80 weight 100, 10.1.0.3:80 weight 100',
   ]);
   assert.deepEqual(await messagesOf(node, () => setWeights(node, { p1: 20, p2: undefined, other: 7 })), []);
 });

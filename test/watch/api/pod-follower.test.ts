@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../../src/base/log.js';
+import type { EndpointSliceKey } from '../../../src/model/endpoint.js';
 import type { PodKey } from '../../../src/model/pod.js';
 import type { WeightBy } from '../../../src/model/weight-by.js';
 import { apiSource } from '../../../src/watch/api/api-source.js';
@@ -150,7 +151,8 @@ test('a changed weight makes exactly the Services with an endpoint of the pod di
   server.put(samplePod('shop/web-0', { weight: '3' }));
   await until('the weight', () => followed.store.pods.get('shop/web-0' as PodKey)?.weight === 3);
   server.put(...webIn('shop', 'pod', 0));
-  await until('no endpoints', () => followed.dirty.length > 0);
+  const slice = 'shop/web-x' as EndpointSliceKey;
+  await until('no endpoints', () => followed.store.endpointSlice(slice)?.endpoints.length === 0);
   assert.deepEqual(await changed(() => server.put(samplePod('shop/web-0', { weight: '4' })), 4), []);
   assert.deepEqual(await changed(() => server.delete('Pod', 'shop/web-0'), undefined), []);
 });
