@@ -13,7 +13,10 @@ export const parseWeightBy = (text: string): WeightBy | undefined =>
 export const weightByOf = (
   { annotations }: Pick<Service, 'annotations'>,
   configured: WeightBy | undefined,
-): WeightBy => parseWeightBy(annotations['weight-by'] ?? '') ?? configured ?? 'none';
+): WeightBy => {
+  const asked = annotations['weight-by'];
+  return (asked === undefined ? undefined : parseWeightBy(asked)) ?? configured ?? 'none';
+};
 
 /** Whether the weights depend on pods. */
 export const needsPods = (by: WeightBy): boolean => by === 'pod' || by === 'cpu-request';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { savedTable } from '../support/lab-guest.js';
+import { runLine, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
 // Which pod gets the first request on nodes that start at the same time, such as those of a restarted fleet. The names of these
@@ -16,20 +16,17 @@ const nodes = ['worker-1', 'worker-2', 'worker-3', 'worker-4', 'worker-5', 'work
 const podAddress = (pod: number): string => `10.244.0.1${pod}`;
 const manifest = join(mkdtempSync(join(tmpdir(), 'fair-start-')), 'world.json');
 
-/** A Service `web` with these pods, or none. */
-const program = (pods: readonly number[] | undefined, scheduler = 'rr'): void => {
+/** A Service `web` with these pods. */
+const program = (pods: readonly number[], scheduler = 'rr'): void => {
   const annotations = { 'ipvs.kube-ipvs.dev/scheduler': scheduler };
-  const items =
-    pods === undefined
-      ? []
-      : [
-          serviceObject('web', { clusterIPs: [vip], ports: ['http:80/TCP'], annotations }),
-          sliceObject(
-            'web',
-            pods.map((pod) => ready(podAddress(pod))),
-            { ports: ['http:8080/TCP'] },
-          ),
-        ];
+  const items = [
+    serviceObject('web', { clusterIPs: [vip], ports: ['http:80/TCP'], annotations }),
+    sliceObject(
+      'web',
+      pods.map((pod) => ready(podAddress(pod))),
+      { ports: ['http:8080/TCP'] },
+    ),
+  ];
   writeFileSync(`${manifest}.next`, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   renameSync(`${manifest}.next`, manifest);
 };
@@ -49,10 +46,13 @@ const onNode = async (node: string, work: () => Promise<void>): Promise<void> =>
     [`--source=${manifest}`, '--ipvs-min-sync-period=0s', `--hostname-override=${node}`],
     { namespace: 'node' },
   );
-  await work();
-  program(undefined);
-  await eventually(() => assert.deepEqual(savedTable('node'), []));
-  assert.equal(await daemon.stop(), 0, daemon.log);
+  try {
+    await work();
+  } finally {
+    assert.equal(await daemon.stop(), 0, daemon.log);
+    // As a restart of the machine leaves it.
+    runLine('ip netns exec node ipvsadm -C');
+  }
 };
 
 const ask = (count: number): readonly string[] => network.ask('client', 'tcp', vip, 80, count);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, afterEach, before, test } from 'node:test';
-import { DrainLab, pod, second, vip } from '../support/drain-lab.js';
+import { DrainLab, minute, pod, second, vip } from '../support/drain-lab.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { main } from '../support/program.js';
 import { elapse } from '../support/virtual-clock.js';
@@ -134,7 +134,8 @@ test('a pod of weight 0 keeps its connections and gets no new ones, and drains w
   await has('rr', 1, 0);
   await lab.answers(atSecond);
   await lab.leave();
-  await lab.isGone(`-r ${pod(2)}:8080`);
+  // IPVS remembers a closed connection for two minutes.
+  await lab.isGone(`-r ${pod(2)}:8080`, 5 * minute);
   assert.deepEqual(shares(4), { pod1: 4 });
 });
 
@@ -155,13 +156,13 @@ test('a Service whose pods all have weight 0 refuses connections', async () => {
 test('with sh no client is rejected because its pod has weight 0, and large weights leave no pod out', async () => {
   const clients = ['client', 'node', 'pod1', 'pod2'] as const;
   lab.program(world('pod', [{ weight: 100 }, { weight: 0 }], 'sh'));
-  await has('sh', 1, 0);
+  await has('sh -b sh-fallback', 1, 0);
   for (const client of clients)
     assert.deepEqual(lab.network.ask(client, 'tcp', vip, 80, 2), ['pod1', 'pod1'], client);
   lab.program(world('pod', [{ weight: 1_000 }, { weight: 1_000 }], 'sh'));
   await has('sh', 1, 1);
   const answers = clients.map((client) => lab.network.ask(client, 'tcp', vip, 80, 1)[0]);
-  assert.deepEqual([...new Set(answers)].toSorted(), ['pod1', 'pod2']);
+  assert.deepEqual(new Set(answers), new Set(['pod1', 'pod2']));
 });
 
 test('dump, explain and diff tell the weights and where each comes from', async () => {

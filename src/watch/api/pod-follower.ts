@@ -30,6 +30,7 @@ export class PodFollower implements Disposable {
   /** Whose first list has not come yet. */
   readonly #pending = new Set<Scope>();
   #timer: NodeJS.Timeout | undefined;
+  #isTimeOver = false;
 
   constructor(private readonly parts: PodFollowerParts) {
     parts.store.pods.onDemand((demand) => this.#change(scopesOf(demand)));
@@ -44,10 +45,13 @@ export class PodFollower implements Disposable {
     for (const [scope, controller] of this.#running) if (!wanted.has(scope)) this.#end(scope, controller);
     store.pods.forgetOthers();
     for (const scope of wanted) if (!this.#running.has(scope)) this.#begin(scope);
-    if (store.synced || this.#pending.size === 0) return;
+    if (this.#isTimeOver || this.#pending.size === 0) return;
     // Equal weights at first would be a change of every weight after each restart.
     store.waitFor('pods');
-    this.#timer ??= setTimeout(() => store.markDelivered('pods'), timeoutMilliseconds);
+    this.#timer ??= setTimeout(() => {
+      this.#isTimeOver = true;
+      store.markDelivered('pods');
+    }, timeoutMilliseconds);
   }
 
   #begin(scope: Scope): void {
