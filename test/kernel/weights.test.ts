@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, afterEach, before, test } from 'node:test';
 import { DrainLab, minute, pod, second, vip } from '../support/drain-lab.js';
-import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { local, ready, serviceObject, sliceObject } from '../support/objects.js';
 import { main } from '../support/program.js';
 import { elapse } from '../support/virtual-clock.js';
 
@@ -58,7 +58,7 @@ const world = (
     pods
       .slice(0, endpoints)
       .map(({ zone }, index) =>
-        ready(pod(index + 1), { pod: `web-${index + 1}`, ...(zone === undefined ? {} : { zone }) }),
+        local(ready(pod(index + 1), { pod: `web-${index + 1}`, ...(zone === undefined ? {} : { zone }) })),
       ),
     { ports: ['http:8080/TCP'] },
   ),
@@ -170,8 +170,8 @@ test('dump, explain and diff tell the weights and where each comes from', async 
   await has('wrr', 30, 100);
   const dump = kubeIpvs('dump', '-o', 'wide');
   assert.match(dump, /WEIGHT FROM/);
-  assert.match(dump, /10\.244\.0\.11:8080 default\/web-1 n2 masquerade 30 annotation of the pod/);
-  assert.match(dump, /10\.244\.0\.12:8080 default\/web-2 n2 masquerade 100 pod without annotation/);
+  assert.match(dump, /10\.244\.0\.11:8080 default\/web-1 n1 masquerade 30 annotation of the pod/);
+  assert.match(dump, /10\.244\.0\.12:8080 default\/web-2 n1 masquerade 100 pod without annotation/);
   const explained = kubeIpvs('explain', 'default/web');
   assert.match(explained, /weights by pod; wrr instead of rr, which ignores weights/);
   assert.match(explained, /10\.244\.0\.11:8080 .*weight 30: annotation of the pod/);
