@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 const file = fileURLToPath(new URL('../../../src/admin-api/responses.ts', import.meta.url));
 const tableFile = fileURLToPath(new URL('../../../src/plan/output/ipvs-table-formats.ts', import.meta.url));
 const wantedFile = fileURLToPath(new URL('../../../src/admin-api/desired-response.ts', import.meta.url));
+const endpointFile = fileURLToPath(new URL('../../../src/admin-api/endpoint-response.ts', import.meta.url));
+const weightFile = fileURLToPath(new URL('../../../src/plan/endpoints/endpoint-weight.ts', import.meta.url));
 const verdictFile = fileURLToPath(
   new URL('../../../src/plan/endpoints/endpoint-selection.ts', import.meta.url),
 );
@@ -24,6 +26,8 @@ export const responseTypesSource = (): string => {
   const text = readFileSync(file, 'utf8');
   const elsewhere = [
     [wantedFile, 'DesiredResponse'] as const,
+    ...['EndpointResponse', 'EndpointSelectionResponse'].map((name) => [endpointFile, name] as const),
+    [weightFile, 'WeightReason'] as const,
     ...['UsedReason', 'UnusedReason'].map((name) => [verdictFile, name] as const),
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
@@ -38,7 +42,9 @@ const withoutComments = (text: string): string =>
 
 const sources = (): string =>
   withoutComments(
-    [file, wantedFile, tableFile, verdictFile].map((name) => readFileSync(name, 'utf8')).join('\n'),
+    [file, wantedFile, endpointFile, weightFile, tableFile, verdictFile]
+      .map((name) => readFileSync(name, 'utf8'))
+      .join('\n'),
   );
 
 type Shape = (value: unknown, at: string) => readonly string[];

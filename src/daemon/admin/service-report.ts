@@ -7,10 +7,10 @@ import type { NodeFacts } from '../../model/node.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { families } from '../../base/ip.js';
+import type { EndpointResponse } from '../../admin-api/endpoint-response.js';
 import {
   adminVersion,
   type ElementResponse,
-  type EndpointResponse,
   type EventResponse,
   type RefusedOperationResponse,
   type ServiceResponse,

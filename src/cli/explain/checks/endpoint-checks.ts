@@ -1,4 +1,5 @@
-import type { EndpointSelectionResponse, RealServerDescription } from '../../../admin-api/responses.js';
+import type { EndpointSelectionResponse } from '../../../admin-api/endpoint-response.js';
+import type { RealServerDescription } from '../../../admin-api/responses.js';
 import { familyOf, parseIp } from '../../../base/ip.js';
 import { formatCount } from '../../../base/text.js';
 import { advise } from '../../../doctor/remedy.js';
