@@ -97,6 +97,9 @@ test('weights of the configuration take effect without a restart', async () => {
   await node.changeSettings({ weightBy: 'pod' });
   await node.advance(60_000);
   assert.match(node.lines[1] ?? '', /10\.1\.0\.1:80 weight 10,/);
+  await setWeights(node, { p1: 20 });
+  await node.advance(60_000);
+  assert.match(node.lines[1] ?? '', /10\.1\.0\.1:80 weight 20,/);
   await node.changeSettings({ weightBy: 'none' });
   await node.advance(60_000);
   assert.equal(node.lines[1], 'TCP 10.96.0.2:80 → 10.1.0.1:80, 10.1.0.2:80, 10.1.0.3:80');
