@@ -74,7 +74,8 @@ test('a changed annotation is one message, and a restart changes no weight', asy
   assert.equal(mutationsIn(first.log).length - before, 1, mutationsIn(first.log).slice(before).join('\n'));
   assert.equal(await first.stop(), 0);
   await using second = start(server);
-  await eventually(() => assert.match(second.log, /"synced"/));
+  // A sync that changes nothing logs nothing.
+  await eventually(() => assert.match(second.log, /"resource-followed","resource":"pods\/default"/));
   await elapse(60_000);
   await holds(second, 'wrr', 30, 20);
   assert.deepEqual(weightChanges(second), []);

@@ -19,7 +19,7 @@ export interface ClusterObjects {
   readonly services: Iterable<Service>;
   readonly slices: Iterable<EndpointSlice>;
   readonly nodes: Iterable<Node>;
-  readonly pods?: ReadonlyMap<PodKey, Pod>;
+  readonly pods: ReadonlyMap<PodKey, Pod>;
 }
 
 export interface RenderedNode {
@@ -32,7 +32,7 @@ interface IndexedObjects {
   readonly services: readonly Service[];
   readonly slices: ReadonlyMap<ServiceKey, readonly EndpointSlice[]>;
   readonly node: Node | undefined;
-  readonly pods: ReadonlyMap<PodKey, Pod> | undefined;
+  readonly pods: ReadonlyMap<PodKey, Pod>;
 }
 
 const slicesByService = (
@@ -72,7 +72,7 @@ const contextOf = (
       vipBinding: settings.vipBinding,
       weightBy: settings.weightBy,
     },
-    (key) => pods?.get(key),
+    (key) => pods.get(key),
   );
 
 /** The desired state of the node that the settings name. */
