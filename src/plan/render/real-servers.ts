@@ -8,7 +8,8 @@ export interface RealServers {
   /** In the order in which a new virtual server gets them. */
   readonly byKey: ReadonlyMap<RealServerKey, DesiredRealServer>;
   readonly scheduler: string;
-  readonly flags: readonly VirtualServerFlag[];
+  /** The flags that the scheduler needs for these weights, besides its own. */
+  readonly neededFlags: readonly VirtualServerFlag[];
   /** Whether one of them gets new connections. */
   readonly isOpen: boolean;
 }
@@ -28,15 +29,12 @@ const listSchedulers: ReadonlySet<string> = new Set(['rr', 'wrr', 'lc', 'wlc', '
 /** The weighted form of the schedulers that ignore weights other than 0. */
 const weightedSchedulers: Readonly<Record<string, string>> = { rr: 'wrr', lc: 'wlc' };
 
-const portHashFlags: readonly VirtualServerFlag[] = ['mh-port'];
 const fallbackFlags: readonly VirtualServerFlag[] = ['sh-fallback'];
 const noFlags: readonly VirtualServerFlag[] = [];
 
-/** Like kube-proxy, hashes the port only with mh. Without sh-fallback, sh rejects the clients of a real server of weight 0. */
-const flagsOf = (scheduler: string, hasWeightZero: boolean): readonly VirtualServerFlag[] => {
-  if (scheduler === 'mh') return portHashFlags;
-  return scheduler === 'sh' && hasWeightZero ? fallbackFlags : noFlags;
-};
+/** Without sh-fallback, sh rejects the clients of a real server of weight 0 (see `settingsWhileDraining`). */
+const neededFlags = (scheduler: string, weights: readonly number[]): readonly VirtualServerFlag[] =>
+  scheduler === 'sh' && weights.includes(0) ? fallbackFlags : noFlags;
 
 /** Differs between nodes. */
 export const startOf = ({ name }: Pick<NodeFacts, 'name'>): number => fnv1a(Buffer.from(name));
@@ -76,7 +74,7 @@ const equallyWeighted = (endpoints: PortEndpoints, { scheduler, start }: RealSer
   const byKey = new Map<RealServerKey, DesiredRealServer>();
   for (const endpoint of inOrderOfNode(endpoints, scheduler, start))
     byKey.set(endpoint.key, toRealServer(endpoint, 1));
-  return { byKey, scheduler, flags: flagsOf(scheduler, false), isOpen: byKey.size > 0 };
+  return { byKey, scheduler, neededFlags: noFlags, isOpen: byKey.size > 0 };
 };
 
 /** `dh` rejects the clients of a real server of weight 0, and ignores all other weights. */
@@ -98,7 +96,7 @@ export const toRealServers = (endpoints: PortEndpoints, settings: RealServerSett
       used.map(({ endpoint }, index) => [endpoint.key, toRealServer(endpoint, weights[index] ?? 1)]),
     ),
     scheduler: effective,
-    flags: flagsOf(effective, weights.includes(0)),
+    neededFlags: neededFlags(scheduler, weights),
     isOpen: open.size > 0,
   };
 };

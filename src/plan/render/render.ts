@@ -49,6 +49,7 @@ import {
 } from '../packet-rules/packet-elements.js';
 import type { PacketClass } from '../packet-rules/packet-sets.js';
 import { startOf, toRealServers, type RealServers, type RealServerSettings } from './real-servers.js';
+import { flagsOf } from './scheduler-flags.js';
 import { checkService, type CheckedService } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
@@ -193,7 +194,7 @@ const toDesiredVirtualServer = (
         seconds === undefined
           ? undefined
           : { seconds, prefixLength: hostPrefixLength(familyOf(identity.address)) },
-      flags: realServers.flags,
+      flags: flagsOf(service.scheduler, realServers.neededFlags),
     },
     realServers: realServers.byKey,
     drainMilliseconds: service.drainMilliseconds,
