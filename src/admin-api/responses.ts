@@ -1,7 +1,9 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 import type { DriftResponse, SyncDaemonResponse } from './kernel-responses.js';
-import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-selection.js';
+import type { EndpointResponse } from './endpoint-response.js';
 import type { ServiceSettingResponse } from './service-setting.js';
+import type { UnusedReason } from '../plan/endpoints/endpoint-selection.js';
+import type { WeightReason } from '../plan/endpoints/endpoint-weight.js';
 
 // docs/admin-api.md is generated from this file. Fields may be added within a version; none changes its meaning or is removed.
 
@@ -29,6 +31,8 @@ export interface RealServerDescription {
   readonly zone?: string;
   /** `ready`: it is used; `last-resort`: it terminates, but no endpoint is ready; `draining`: it is not used and gets no new connections. */
   readonly state: 'ready' | 'last-resort' | 'draining';
+  /** Where its weight comes from; absent where the Service has no weights. */
+  readonly weightReason?: WeightReason;
   /** With `draining`, once the daemon has read its connections. */
   readonly drain?: DrainResponse;
 }
@@ -171,32 +175,6 @@ export interface StatusResponse {
   readonly ports: Readonly<Record<string, string>>;
 }
 
-/** Whether and why an endpoint is used. */
-export interface EndpointSelectionResponse {
-  readonly used: boolean;
-  readonly reason: UsedReason | UnusedReason;
-}
-
-/** An endpoint of a Service on one of its ports. */
-export interface EndpointResponse {
-  /** The key of its real server, `10.244.1.5:8080`. */
-  readonly realServer: string;
-  /** The name of the port of the Service ('' if it has none) and its protocol. */
-  readonly port: string;
-  readonly protocol: string;
-  readonly pod?: string;
-  readonly node?: string;
-  readonly zone?: string;
-  readonly ready: boolean;
-  readonly serving: boolean;
-  readonly terminating: boolean;
-  readonly zoneHints?: readonly string[];
-  readonly nodeHints?: readonly string[];
-  /** The selection on this node with traffic policy Cluster, and with Local. */
-  readonly cluster: EndpointSelectionResponse;
-  readonly local: EndpointSelectionResponse;
-}
-
 /** A virtual server of a Service. */
 export interface ServedVirtualServerResponse extends VirtualServerDescription {
   /** For example `TCP 10.96.0.1:443`. */
@@ -262,6 +240,8 @@ export interface ServiceResponse {
   readonly scheduler?: string;
   /** What annotations or `services` of the configuration choose, by the name of the annotation, such as `persistence-timeout`. */
   readonly settings?: Readonly<Record<string, ServiceSettingResponse>>;
+  /** Where the weights of its endpoints come from; absent where all weigh the same. */
+  readonly weightBy?: 'pod' | 'cpu-request' | 'zone';
   readonly healthCheckNodePort?: number;
 }
 

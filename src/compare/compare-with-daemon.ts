@@ -82,6 +82,12 @@ const withSupportedElements = (
   ),
 });
 
+const withDesired = (owners: ServiceOwners, desired: DesiredFromResponse): ServiceOwners => ({
+  ownerOf: (key) => owners.ownerOf(key),
+  virtualServersAt: (address) => owners.virtualServersAt(address),
+  virtualServer: (key) => desired.virtualServer(key),
+});
+
 /** Compares the kernel with the desired state of the daemon. Changes nothing. */
 export const compareWithDaemon = async (
   response: DesiredResponse,
@@ -119,6 +125,6 @@ export const compareWithDaemon = async (
       ),
       settings: response.kernelSettings,
     }),
-    ...planGroups(phases(operations), owners, observed),
+    ...planGroups(phases(operations), withDesired(owners, desired), observed),
   ];
 };

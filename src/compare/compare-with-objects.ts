@@ -96,13 +96,18 @@ const composeNode = async ({ settings, objects, addresses }: ObjectsParts): Prom
   );
   await composition.readInitialState();
   await composition.readAddresses();
-  const { services, endpointSlices, nodes } = objects;
+  const { services, endpointSlices, pods = new Map(), nodes } = objects;
   return {
     kernel,
     live,
     composition,
     deliver: () =>
-      composition.store.replaceAll({ services, endpointSlices, node: nodes.get(settings.nodeName) }),
+      composition.store.replaceAll({
+        services,
+        endpointSlices,
+        pods,
+        node: nodes.get(settings.nodeName),
+      }),
     async [Symbol.asyncDispose](): Promise<void> {
       await composition.syncLoop[Symbol.asyncDispose]();
       kernel[Symbol.dispose]();

@@ -4,6 +4,7 @@ import type { Protocol } from '../base/protocol.js';
 import type { ServiceSettings } from '../model/service-settings.js';
 import type { InstanceNames } from '../model/instance-names.js';
 import type { VipBinding } from '../model/vip-binding.js';
+import type { WeightBy } from '../model/weight-by.js';
 import { adminSocketPath, type Environment } from './environment.js';
 import {
   documentOrigin,
@@ -97,6 +98,8 @@ export interface Settings {
   readonly connectionSync: ConnectionSyncSettings | undefined;
   /** Settings of IPVS in the kernel; '' or null: not changed. */
   readonly kernelTuning: Readonly<KubeIpvsConfiguration['kernel']>;
+  /** Where the weights of endpoints come from, of Services that choose nothing. */
+  readonly weightBy: WeightBy;
   readonly kubeconfig: string | undefined;
   /** URL of the API server; overrides the kubeconfig. */
   readonly master: string | undefined;
@@ -226,7 +229,7 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
 });
 
 const kubeIpvsSettings = (configuration: KubeIpvsConfiguration) => {
-  const { drain, forwarding, metrics, vips } = configuration;
+  const { drain, forwarding, metrics, vips, weights } = configuration;
   return {
     drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
     serviceDefaults: serviceDefaultsOf(configuration),
@@ -234,6 +237,7 @@ const kubeIpvsSettings = (configuration: KubeIpvsConfiguration) => {
     backendMetrics: metrics.backends,
     acceptInForeignChains: forwarding.acceptInForeignChains,
     vipBinding: vips.binding,
+    weightBy: weights.by,
     connectionSync: connectionSyncSettings(configuration),
     kernelTuning: configuration.kernel,
   };

@@ -7,6 +7,7 @@ export const serviceAnnotationNames = [
   'upper-threshold',
   'lower-threshold',
   'on-full',
+  'weight-by',
   'drain-deadline',
   'take-over-foreign',
 ] as const;

@@ -12,7 +12,7 @@ export interface SourceHealth {
 
 /** Counters of a source; those of the other kind of source are empty. */
 export interface SourceCounts {
-  /** By resource: `services`, `endpointslices`, `nodes`. */
+  /** By resource: `services`, `endpointslices`, `nodes`; where weights need pods, `pods` or `pods/NAMESPACE`. */
   readonly resources: ReadonlyMap<string, ReflectorCounters & { readonly following: boolean }>;
   readonly manifests: ManifestCounts | undefined;
 }

@@ -165,6 +165,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     vipBinding: 'address',
     connectionSync: undefined,
     kernelTuning: kubeIpvsDefaults.kernel,
+    weightBy: 'none',
     kubeconfig: undefined,
     master: undefined,
     qps: 5,
@@ -196,6 +197,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
       },
       vips: { binding: 'address' },
       ...kubeIpvsDefaults,
+      weights: { by: 'none' },
       serviceProxyName: '',
     },
   });

@@ -304,6 +304,8 @@ test('our own document stands in the same file or in one of its own', () => {
   assert.equal(read([withMode, own]).acceptInForeignChains, false);
   assert.equal(read([withMode, `${ownHeader}vips: {binding: route}\n`]).vipBinding, 'route');
   assert.equal(read([withMode, own]).vipBinding, 'address');
+  assert.equal(read([withMode, `${ownHeader}weights: {by: cpu-request}\n`]).weightBy, 'cpu-request');
+  assert.equal(read([withMode, own]).weightBy, 'none');
   assert.equal(read([own], ['--ipvs-scheduler=lc']).scheduler, 'lc', 'flags count beside our document alone');
   assert.deepEqual(read([withMode, `${ownHeader}drian: {}\n`]).warnings, [
     'c1.yaml:3: drian is unknown and ignored; did you mean drain?',
@@ -319,6 +321,10 @@ test('our own document stands in the same file or in one of its own', () => {
   assert.equal(
     failure([withMode, `${ownHeader}vips: {binding: both}\n`]),
     'c1.yaml:3: vips.binding must be address or route; it is "both"',
+  );
+  assert.equal(
+    failure([withMode, `${ownHeader}weights: {by: memory}\n`]),
+    'c1.yaml:3: weights.by must be one of none, pod, cpu-request, zone; it is "memory"',
   );
   assert.equal(
     failure([withMode, `${ownHeader}serviceProxyName: a/b\n`]),

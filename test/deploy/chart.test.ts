@@ -136,6 +136,7 @@ const cases: readonly (readonly [name: string, values: Values, text: RegExp])[] 
     /serviceAccountName: mine/,
   ],
   ['no roles', { rbac: { create: false } }, /kind: DaemonSet/],
+  ['the right to read pods', { rbac: { readPods: true } }, /resources: \[pods\]\n {4}verbs: \[list, watch\]/],
   [
     'a PodMonitor as kube-proxy',
     { podMonitor: { enabled: true, job: 'kube-proxy', interval: '30s', labels: { release: 'p' } } },

@@ -5,7 +5,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** `text`, `int`, `bool`, `map`, `time`, `json`, or the name of a message; `[]`: repeated; `!`: written even where it is absent. */
+/** `text`, `int`, `bool`, `map`, `quantities`, `time`, `json`, or the name of a message; `[]`: repeated; `!`: written even where it is absent. */
 type Fields = Readonly<Record<string, readonly [number: number, type: string]>>;
 
 const messages: Readonly<Record<string, Fields>> = {
@@ -128,6 +128,25 @@ const messages: Readonly<Record<string, Fields>> = {
   Taint: { key: [1, 'text!'], value: [2, 'text!'], effect: [3, 'text!'], timeAdded: [4, 'time'] },
   NodeStatus: { phase: [3, 'text!'], conditions: [4, 'Condition[]'], addresses: [5, 'NodeAddress[]'] },
   NodeAddress: { type: [1, 'text!'], address: [2, 'text!'] },
+  Pod: { metadata: [1, 'ObjectMeta!'], spec: [2, 'PodSpec!'], status: [3, 'PodStatus!'] },
+  PodSpec: {
+    containers: [2, 'Container[]'],
+    restartPolicy: [3, 'text!'],
+    nodeName: [10, 'text!'],
+    initContainers: [20, 'Container[]'],
+    resources: [40, 'ResourceRequirements'],
+  },
+  Container: {
+    name: [1, 'text!'],
+    image: [2, 'text!'],
+    env: [7, 'EnvVar[]'],
+    resources: [8, 'ResourceRequirements!'],
+    restartPolicy: [24, 'text'],
+  },
+  EnvVar: { name: [1, 'text!'], value: [2, 'text!'] },
+  ResourceRequirements: { limits: [1, 'quantities'], requests: [2, 'quantities'] },
+  Quantity: { string: [1, 'text!'] },
+  PodStatus: { phase: [1, 'text!'], podIP: [6, 'text!'] },
   Status: {
     metadata: [1, 'ListMeta!'],
     status: [2, 'text!'],
@@ -173,7 +192,7 @@ const writeField = (
   [number, type]: readonly [number, string],
   value: unknown,
 ): void => {
-  if (type === 'map')
+  if (type === 'map' || type === 'quantities')
     for (const [key, text] of Object.entries((value ?? {}) as Readonly<Record<string, string>>))
       writer
         .tag(number, WireType.LengthDelimited)
@@ -181,7 +200,7 @@ const writeField = (
         .tag(1, WireType.LengthDelimited)
         .string(key)
         .tag(2, WireType.LengthDelimited)
-        .string(text)
+        .bytes(type === 'map' ? Buffer.from(text) : encodeMessage('Quantity', { string: text }))
         .join();
   else if (type.endsWith('[]'))
     for (const item of (value ?? []) as readonly unknown[])

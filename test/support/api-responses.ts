@@ -142,7 +142,7 @@ const emptyParts: Readonly<Record<Kind, object>> = {
   Service: { spec: {}, status: { loadBalancer: {} } },
   EndpointSlice: { addressType: '', endpoints: null, ports: null },
   Node: { spec: {}, status: { daemonEndpoints: { kubeletEndpoint: { Port: 0 } } } },
-  Pod: { spec: {}, status: {} },
+  Pod: { spec: { containers: null }, status: {} },
 };
 
 export const bookmark = (kind: Kind, version: number, endOfInitialEvents: boolean): ApiEvent => ({

@@ -42,3 +42,28 @@ export const sampleNode = (name: string, zone: string): ApiObject => ({
   spec: {},
   status: { addresses: [{ type: 'InternalIP', address: '10.200.0.2' }] },
 });
+
+/** A running Pod `NAMESPACE/NAME`, or `default/NAME`, with this weight in its annotation and these CPU requests, one a container. */
+export const samplePod = (
+  key: string,
+  { weight, requests = [] }: { readonly weight?: string; readonly requests?: readonly string[] } = {},
+): ApiObject => {
+  const [namespace, name = namespace] = (key.includes('/') ? key : `default/${key}`).split('/');
+  return {
+    kind: 'Pod',
+    metadata: {
+      name: String(name),
+      namespace: String(namespace),
+      ...(weight === undefined ? {} : { annotations: { 'ipvs.kube-ipvs.dev/weight': weight } }),
+    },
+    spec: {
+      containers: requests.map((cpu, index) => ({
+        name: `c${index}`,
+        image: 'example.org/web',
+        env: [{ name: 'PASSWORD', value: 'secret' }],
+        resources: { limits: { memory: '1Gi' }, requests: { memory: '64Mi', cpu } },
+      })),
+    },
+    status: { phase: 'Running' },
+  };
+};

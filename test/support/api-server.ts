@@ -71,6 +71,7 @@ const collections: ReadonlyMap<string, Collection> = new Map([
   ['/api/v1/services', { resource: 'services', kind: 'Service' }],
   ['/apis/discovery.k8s.io/v1/endpointslices', { resource: 'endpointslices', kind: 'EndpointSlice' }],
   ['/api/v1/nodes', { resource: 'nodes', kind: 'Node' }],
+  ['/api/v1/pods', { resource: 'pods', kind: 'Pod' }],
 ]);
 
 /** The objects of one kind in a namespace, or one of them. */
@@ -94,6 +95,20 @@ const namespacedOf = (path: string): Namespaced | undefined => {
   const [, , namespace, resource = '', name] = namespacedPath.exec(path) ?? [];
   const kind = namespacedKinds[resource];
   return kind === undefined || namespace === undefined ? undefined : { kind, resource, namespace, name };
+};
+
+/** The pods of a namespace. */
+const podsPath = /^\/api\/v1\/namespaces\/([^/]+)\/pods$/;
+
+/** With the namespace of the path as one more field selector. */
+const withNamespace = (path: string, query: URLSearchParams): URLSearchParams => {
+  const namespace = podsPath.exec(path)?.[1];
+  if (namespace === undefined) return query;
+  const fields = [query.get('fieldSelector') ?? '', `metadata.namespace=${namespace}`];
+  return new URLSearchParams([
+    ...[...query].filter(([name]) => name !== 'fieldSelector'),
+    ['fieldSelector', fields.filter((field) => field !== '').join(',')],
+  ]);
 };
 
 /** The Events of a namespace, or one of them. */
@@ -265,9 +280,9 @@ export class ApiServer implements AsyncDisposable {
     const url = new URL(request.url ?? '/', 'http://server');
     if (this.#options.format === 'json') request.headers.accept = 'application/json';
     const path = url.pathname.replace(this.#options.pathPrefix ?? '', '');
-    const collection = collections.get(path);
+    const collection = collections.get(podsPath.test(path) ? '/api/v1/pods' : path);
     const admitted = this.#admits(request);
-    const namespaced = namespacedOf(path);
+    const namespaced = collection === undefined ? namespacedOf(path) : undefined;
     const [, namespace, eventName] = eventsPath.exec(path) ?? [];
     const nodeName = nodePath.exec(path)?.[1];
     const known =
@@ -292,9 +307,10 @@ export class ApiServer implements AsyncDisposable {
     if (namespace !== undefined) return this.#takeEvent(request, namespace, eventName, response);
     if (namespaced !== undefined) return this.#serveNamespaced(namespaced, url.searchParams, response, fault);
     if (collection === undefined) return sendStatus(response, notFound);
+    const query = withNamespace(path, url.searchParams);
     if (verb === 'watch' || verb === 'watchlist')
-      return this.#watch(collection.kind, url.searchParams, verb, response, fault);
-    return this.#list(collection.kind, url.searchParams, response, fault);
+      return this.#watch(collection.kind, query, verb, response, fault);
+    return this.#list(collection.kind, query, response, fault);
   }
 
   #admits({ headers }: IncomingMessage): boolean {

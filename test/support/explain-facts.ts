@@ -9,7 +9,8 @@ import {
 } from '../../src/cli/explain/facts.js';
 import { checks, evaluateChecks } from '../../src/doctor/all-checks.js';
 import type { RuleEnvironment } from '../../src/nftables/rule-interpreter.js';
-import type { EndpointResponse, ServiceReportResponse } from '../../src/admin-api/responses.js';
+import type { EndpointResponse } from '../../src/admin-api/endpoint-response.js';
+import type { ServiceReportResponse } from '../../src/admin-api/responses.js';
 import { packetTable } from '../../src/plan/packet-rules/packet-table.js';
 import { virtualServerJson } from '../../src/plan/output/ipvs-table-formats.js';
 import { goodFacts } from './doctor-facts.js';

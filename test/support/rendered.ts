@@ -8,13 +8,18 @@ import type { ApiServer } from './api-server.js';
 
 /** What `render` says that a node of this name, on this machine, has for these manifests; as `savedTable` gives it. */
 export const renderedTable = (texts: readonly ManifestText[], nodeName: string): readonly string[] => {
-  const { services, endpointSlices, nodes } = mergeManifests(texts.map((text) => readManifest(text)));
+  const { services, endpointSlices, nodes, pods } = mergeManifests(texts.map((text) => readManifest(text)));
   const settings = resolveSettings({
     flags: parseFlags(['--proxy-mode=ipvs', `--hostname-override=${nodeName}`]),
     files: [],
     hostname: nodeName,
   });
-  const objects = { services: services.values(), slices: endpointSlices.values(), nodes: nodes.values() };
+  const objects = {
+    services: services.values(),
+    slices: endpointSlices.values(),
+    nodes: nodes.values(),
+    pods,
+  };
   const { desired } = renderNode(objects, settings, localNodeAddresses());
   return ipvsadmText(desired.virtualServers())
     .split('\n')

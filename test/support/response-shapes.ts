@@ -11,6 +11,8 @@ const kernelFile = fileURLToPath(new URL('../../../src/admin-api/kernel-response
 const logFile = fileURLToPath(new URL('../../../src/admin-api/log-response.ts', import.meta.url));
 const causeFile = fileURLToPath(new URL('../../../src/model/change-cause.ts', import.meta.url));
 const settingFile = fileURLToPath(new URL('../../../src/admin-api/service-setting.ts', import.meta.url));
+const endpointFile = fileURLToPath(new URL('../../../src/admin-api/endpoint-response.ts', import.meta.url));
+const weightFile = fileURLToPath(new URL('../../../src/plan/endpoints/endpoint-weight.ts', import.meta.url));
 const verdictFile = fileURLToPath(
   new URL('../../../src/plan/endpoints/endpoint-selection.ts', import.meta.url),
 );
@@ -32,6 +34,8 @@ export const responseTypesSource = (): string => {
     ...['LogResponse', 'LogRecord', 'LogCount', 'LogEvent'].map((name) => [logFile, name] as const),
     [causeFile, 'ChangeCause'] as const,
     [settingFile, 'ServiceSettingResponse'] as const,
+    ...['EndpointResponse', 'EndpointSelectionResponse'].map((name) => [endpointFile, name] as const),
+    [weightFile, 'WeightReason'] as const,
     ...['UsedReason', 'UnusedReason'].map((name) => [verdictFile, name] as const),
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
@@ -46,7 +50,18 @@ const withoutComments = (text: string): string =>
 
 const sources = (): string =>
   withoutComments(
-    [file, kernelFile, wantedFile, settingFile, logFile, causeFile, tableFile, verdictFile]
+    [
+      file,
+      kernelFile,
+      wantedFile,
+      settingFile,
+      logFile,
+      causeFile,
+      endpointFile,
+      weightFile,
+      tableFile,
+      verdictFile,
+    ]
       .map((name) => readFileSync(name, 'utf8'))
       .join('\n'),
   );

@@ -41,6 +41,20 @@ export const realServerStateText = ({ state, drain }: RealServerDescription): st
   return `draining ${durationText(drain.seconds)}, ${durationText(drain.secondsLeft)} left (${drain.reason})`;
 };
 
+const weightReasons: Readonly<Record<NonNullable<RealServerDescription['weightReason']>, string>> = {
+  'pod-annotation': 'annotation of the pod',
+  'no-pod-annotation': 'pod without annotation',
+  'cpu-request': 'CPU request of the pod',
+  'no-cpu-request': 'pod without CPU request',
+  'unknown-pod': 'pod not known',
+  'same-zone': 'same zone',
+  'other-zone': 'another zone',
+};
+
+/** Where a weight comes from; '' where the Service has no weights. */
+export const weightReasonText = ({ weightReason }: Pick<RealServerDescription, 'weightReason'>): string =>
+  weightReason === undefined ? '' : weightReasons[weightReason];
+
 /** `orphaned 42s, 14m18s left`; '' for a virtual server in normal use. */
 export const virtualServerStateText = ({ contested, lingering }: VirtualServerDescription): string => {
   if (lingering !== undefined)

@@ -69,6 +69,7 @@ export const dumpFields = {
   weight: { real: ({ weight }) => weight },
   upperThreshold: { real: ({ upperThreshold }) => upperThreshold || undefined },
   lowerThreshold: { real: ({ lowerThreshold }) => lowerThreshold || undefined },
+  weightReason: { real: (...of) => realServerNames(...of)?.weightReason },
   realServers: { needsRealServers: true, virtual: ({ realServers }) => realServers.size },
   active: summedField(({ activeConnections }) => activeConnections),
   inactive: summedField(({ inactiveConnections }) => inactiveConnections),

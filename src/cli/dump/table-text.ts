@@ -12,6 +12,7 @@ import {
   emptyServiceIndex,
   servicePortText,
   realServerStateText,
+  weightReasonText,
   virtualServerStateText,
   type ServiceIndex,
 } from '../admin/service-index.js';
@@ -117,6 +118,12 @@ const weightField = field(
   () => '',
   ({ weight }, palette) => (weight === 0 ? { text: '0', paint: palette.warning } : String(weight)),
 );
+const weightReasonField = field(
+  'WEIGHT FROM',
+  'left',
+  () => '',
+  ({ key }, _, { known }) => weightReasonText(known?.realServers[key] ?? {}),
+);
 const limitsField = field('LIMITS', 'right', () => '', limits);
 
 type Counter = keyof Statistics;
@@ -181,6 +188,9 @@ const hasNoState = (names: VirtualServerDescription): boolean =>
   virtualServerStateText(names) === '' &&
   Object.values(names.realServers).every(({ state }) => state === 'ready');
 
+const hasWeights = ({ realServers }: VirtualServerDescription): boolean =>
+  Object.values(realServers).some((names) => weightReasonText(names) !== '');
+
 const fieldsFor = (
   shown: readonly DisplayedServer[],
   { wide, statistics, rates }: TableTextOptions,
@@ -193,6 +203,7 @@ const fieldsFor = (
     schedulerField,
     ...(wide ? [forwardingField] : []),
     weightField,
+    ...(wide && known.some(hasWeights) ? [weightReasonField] : []),
     counted('ACTIVE', (server) => server.activeConnections),
     counted('INACTIVE', (server) => server.inactiveConnections),
     ...(wide ? [counted('PERSISTENT', (server) => server.persistentConnections), limitsField] : []),

@@ -1,6 +1,6 @@
 import { parseSocketAddress, parseVirtualServerKey } from '../../admin-api/desired-response.js';
+import type { EndpointResponse } from '../../admin-api/endpoint-response.js';
 import type {
-  EndpointResponse,
   ServedVirtualServerResponse,
   ServiceReportResponse,
   StatusResponse,

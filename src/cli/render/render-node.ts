@@ -3,6 +3,7 @@ import { formatCount } from '../../base/text.js';
 import { nodePortNetworks } from '../../config/node-port-networks.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { InterfaceAddress, Node } from '../../model/node.js';
+import type { Pod, PodKey } from '../../model/pod.js';
 import { noBinding } from '../../model/vip-binding.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { DesiredState } from '../../plan/desired-state.js';
@@ -18,6 +19,7 @@ export interface ClusterObjects {
   readonly services: Iterable<Service>;
   readonly slices: Iterable<EndpointSlice>;
   readonly nodes: Iterable<Node>;
+  readonly pods: ReadonlyMap<PodKey, Pod>;
 }
 
 export interface RenderedNode {
@@ -30,6 +32,7 @@ interface IndexedObjects {
   readonly services: readonly Service[];
   readonly slices: ReadonlyMap<ServiceKey, readonly EndpointSlice[]>;
   readonly node: Node | undefined;
+  readonly pods: ReadonlyMap<PodKey, Pod>;
 }
 
 const slicesByService = (
@@ -45,7 +48,7 @@ const slicesByService = (
 };
 
 const contextOf = (
-  { services, slices, node }: IndexedObjects,
+  { services, slices, node, pods }: IndexedObjects,
   settings: Settings,
   addresses: readonly InterfaceAddress[],
 ): RenderContext =>
@@ -68,7 +71,9 @@ const contextOf = (
       nodePortAddresses: nodePortNetworks(settings, node?.addresses ?? []),
       externalIpsAllowed: settings.externalIpsAllowed,
       vipBinding: settings.vipBinding,
+      weightBy: settings.weightBy,
     },
+    (key) => pods.get(key),
   );
 
 /** The desired state of the node that the settings name. */
@@ -81,7 +86,7 @@ export const renderNode = (
   const services = [...objects.services];
   const slices = slicesByService(objects.slices);
   const node = nodes.find(({ name }) => name === settings.nodeName);
-  const context = contextOf({ services, slices, node }, settings, addresses);
+  const context = contextOf({ services, slices, node, pods: objects.pods }, settings, addresses);
   const desired = new DesiredState(() => settings.vipBinding);
   const problems: string[] = [];
   for (const service of services) {

@@ -50,6 +50,7 @@ export const render = async (options: RenderOptions): Promise<number> => {
       services: objects.services.values(),
       slices: objects.endpointSlices.values(),
       nodes: objects.nodes.values(),
+      pods: objects.pods,
     },
     settings,
     addresses,

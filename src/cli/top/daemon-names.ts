@@ -15,6 +15,8 @@ const namesOf = (index: ServiceIndex): NameLookup => ({
     return known && [known.frontend, known.port?.name ?? ''].filter((part) => part !== '').join(' ');
   },
   podOf: (virtualServer, realServer) => index.get(virtualServer)?.realServers[realServer]?.pod,
+  isUsed: (virtualServer, realServer) =>
+    (index.get(virtualServer)?.realServers[realServer]?.state ?? 'draining') !== 'draining',
 });
 
 /** Reads the names from the daemon on this node again and again. */

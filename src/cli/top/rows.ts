@@ -12,6 +12,8 @@ export interface NameLookup {
   frontendOf(virtualServer: string): string | undefined;
   /** `namespace/name` of the pod behind a real server. */
   podOf(virtualServer: string, realServer: string): string | undefined;
+  /** Whether the real server is that of a used endpoint, so that a weight of 0 is its own. */
+  isUsed?(virtualServer: string, realServer: string): boolean;
 }
 
 export interface Row {
@@ -71,6 +73,12 @@ const serviceRow = (loads: VirtualServerLoad, names: NameLookup): Row => {
   };
 };
 
+const drains = (
+  virtualServer: VirtualServerLoad,
+  { key, weight }: VirtualServerLoad['realServers'][number],
+  names: NameLookup,
+): boolean => weight === 0 && names.isUsed?.(virtualServer.key, key) !== true;
+
 /** Inside a Service, the note does not repeat its name. */
 const virtualRow = (loads: VirtualServerLoad, names: NameLookup, isInsideService = false): Row => {
   const service = isInsideService ? undefined : names.serviceOf(loads.key);
@@ -80,32 +88,32 @@ const virtualRow = (loads: VirtualServerLoad, names: NameLookup, isInsideService
     key: loads.key,
     name: loads.key,
     note: [service, frontend, loads.scheduler, servers].filter((part) => part !== undefined).join(' '),
-    isDraining: loads.realServers.length > 0 && loads.realServers.every(({ weight }) => weight === 0),
+    isDraining: loads.realServers.length > 0 && loads.realServers.every((real) => drains(loads, real, names)),
     load: loads.load,
   };
 };
 
 function* realRows(tables: readonly VirtualServerLoad[], names: NameLookup): Iterable<Row> {
   for (const virtualServer of tables)
-    for (const { key, weight, load } of virtualServer.realServers)
+    for (const real of virtualServer.realServers)
       yield {
-        key,
-        name: key,
-        note: names.podOf(virtualServer.key, key) ?? '',
-        isDraining: weight === 0,
-        load,
+        key: real.key,
+        name: real.key,
+        note: names.podOf(virtualServer.key, real.key) ?? '',
+        isDraining: drains(virtualServer, real, names),
+        load: real.load,
       };
 }
 
 const realRowsOf = (virtualServer: VirtualServerLoad, names: NameLookup): readonly Row[] =>
-  virtualServer.realServers.map(({ key, weight, load }) => ({
-    key,
-    name: key,
-    note: [`weight ${weight}`, names.podOf(virtualServer.key, key)]
+  virtualServer.realServers.map((real) => ({
+    key: real.key,
+    name: real.key,
+    note: [`weight ${real.weight}`, names.podOf(virtualServer.key, real.key)]
       .filter((part) => part !== undefined)
       .join(' '),
-    isDraining: weight === 0,
-    load,
+    isDraining: drains(virtualServer, real, names),
+    load: real.load,
   }));
 
 /** The load of one real server in each of its virtual servers. */
@@ -117,7 +125,11 @@ const virtualServerRowsOf = (
   tables.flatMap((virtualServer) =>
     virtualServer.realServers
       .filter(({ key }) => key === real)
-      .map(({ weight, load }) => ({ ...virtualRow(virtualServer, names), isDraining: weight === 0, load })),
+      .map((server) => ({
+        ...virtualRow(virtualServer, names),
+        isDraining: drains(virtualServer, server, names),
+        load: server.load,
+      })),
   );
 
 /** The rows of a view, in the order of the kernel's table. */

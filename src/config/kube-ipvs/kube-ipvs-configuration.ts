@@ -9,6 +9,7 @@ import {
   serviceFlags,
 } from '../../model/service-settings.js';
 import { vipBindingNames } from '../../model/vip-binding.js';
+import { weightByNames } from '../../model/weight-by.js';
 import {
   second,
   minute,
@@ -47,6 +48,7 @@ const servicesShape = section({
 });
 
 const vipBindingMust = 'must be address or route';
+const weightByMust = `must be one of ${weightByNames.join(', ')}`;
 
 /** null: the kernel's value is not changed. */
 const kernelInt = (minimum: number, maximum: number) => {
@@ -107,6 +109,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
     forwarding: section({ acceptInForeignChains: bool(false) }),
     services: servicesShape,
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
+    weights: section({ by: withDefault(z.enum(weightByNames, { error: weightByMust }), 'none') }),
     connectionSync: connectionSyncShape,
     kernel: kernelShape,
   },

@@ -8,15 +8,17 @@ import type { SetElement } from '../../nftables/declarations.js';
 import { noAnnotations, type ServiceAnnotations } from '../../model/service-annotations.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { families } from '../../base/ip.js';
+import type { EndpointResponse } from '../../admin-api/endpoint-response.js';
 import {
   adminVersion,
   type ElementResponse,
-  type EndpointResponse,
   type EventResponse,
   type RefusedOperationResponse,
   type ServiceResponse,
   type ServiceReportResponse,
 } from '../../admin-api/responses.js';
+import type { WeightBy } from '../../model/weight-by.js';
+import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
@@ -46,7 +48,7 @@ import {
 
 export interface ServiceReportParts {
   readonly store: Pick<ClusterStore, 'service' | 'slicesOf'>;
-  readonly desiredStateUpdater: Pick<DesiredStateUpdater, 'desired' | 'node'>;
+  readonly desiredStateUpdater: Pick<DesiredStateUpdater, 'desired' | 'node' | 'weightBy' | 'endpointWeight'>;
   readonly observed: EngineState;
   readonly reconciler: Pick<Reconciler, 'failures'>;
   readonly descriptions: VirtualServerDescriptions;
@@ -64,7 +66,11 @@ const portResponse = ({ name, protocol, port, nodePort }: Service['ports'][numbe
   ...(nodePort === undefined ? {} : { nodePort }),
 });
 
-const serviceResponse = (service: Service, settings: ServiceResponse['settings']): ServiceResponse => ({
+const serviceResponse = (
+  service: Service,
+  settings: ServiceResponse['settings'],
+  weightBy: WeightBy,
+): ServiceResponse => ({
   name: service.key,
   type: service.type,
   createdAt: new Date(service.createdAt).toISOString(),
@@ -78,6 +84,7 @@ const serviceResponse = (service: Service, settings: ServiceResponse['settings']
   ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
   ...(service.annotations.scheduler === undefined ? {} : { scheduler: service.annotations.scheduler }),
   ...(settings === undefined ? {} : { settings }),
+  ...(weightBy === 'none' ? {} : { weightBy }),
   ...(service.healthCheckNodePort === undefined ? {} : { healthCheckNodePort: service.healthCheckNodePort }),
 });
 
@@ -90,6 +97,7 @@ const endpointResponse = (
   service: Service,
   { name, protocol }: Service['ports'][number],
   { of: { key, endpoint }, cluster, local }: EndpointSelection,
+  weight: EndpointWeight | undefined,
 ): EndpointResponse => ({
   realServer: key,
   port: name,
@@ -99,6 +107,7 @@ const endpointResponse = (
   serving: endpoint.serving,
   terminating: endpoint.terminating,
   ...hintsOf(endpoint),
+  ...(weight === undefined ? {} : { weight: weight.weight, weightReason: weight.reason }),
   cluster,
   local,
 });
@@ -108,12 +117,14 @@ class EndpointList {
   readonly #service: Service;
   readonly #slices: readonly EndpointSlice[];
   readonly #node: NodeFacts;
+  readonly #weightOf: (endpoint: Endpoint) => EndpointWeight | undefined;
   #count = 0;
 
   constructor(service: Service, { store, desiredStateUpdater }: ServiceReportParts) {
     this.#service = service;
     this.#slices = store.slicesOf(service.key);
     this.#node = desiredStateUpdater.node;
+    this.#weightOf = (endpoint) => desiredStateUpdater.endpointWeight(service, endpoint);
   }
 
   *first(maximum: number): Iterable<EndpointResponse> {
@@ -122,7 +133,9 @@ class EndpointList {
       for (const family of families) {
         for (const verdicts of endpointSelections(endpointsOf(family, port), this.#node)) {
           this.#count += 1;
-          if (this.#count <= maximum) yield endpointResponse(this.#service, port, verdicts);
+          if (this.#count > maximum) continue;
+          const weight = this.#weightOf(verdicts.of.endpoint);
+          yield endpointResponse(this.#service, port, verdicts, weight);
         }
       }
   }
@@ -223,7 +236,7 @@ export const serviceReport = (key: ServiceKey, parts: ServiceReportParts): HttpR
   const { name, zone } = desiredStateUpdater.node;
   const members = {
     version: adminVersion,
-    service: [JSON.stringify(serviceResponse(service, settings))],
+    service: [JSON.stringify(serviceResponse(service, settings, desiredStateUpdater.weightBy(service)))],
     node: [JSON.stringify({ name, ...(zone === '' ? {} : { zone }) })],
     slices: listItems(store.slicesOf(key).map((slice) => slice.key)),
     endpoints: listItems(endpoints.first(maximumEndpoints)),

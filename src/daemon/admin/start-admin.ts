@@ -43,6 +43,7 @@ export const describeVirtualServers = (
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     foreignVirtualServers,
     node: () => desiredStateUpdater.node,
+    weightOf: (service, endpoint) => desiredStateUpdater.endpointWeight(service, endpoint),
     now: bootMilliseconds,
   });
 

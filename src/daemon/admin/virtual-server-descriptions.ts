@@ -20,6 +20,7 @@ import type {
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import { drainDeadline, type DrainSettings } from '../../plan/drain/drain-step.js';
+import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Frontend } from '../../plan/render/frontends.js';
@@ -38,6 +39,8 @@ export interface VirtualServerDescriptionsParts {
   readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'conflictAt'>;
   /** As of the last sync. */
   readonly node: () => NodeFacts;
+  /** Undefined where all endpoints of the Service weigh the same. */
+  readonly weightOf: (service: Service, endpoint: Endpoint) => EndpointWeight | undefined;
   /** The clock of `drains`, in milliseconds. */
   readonly now: () => number;
 }
@@ -158,11 +161,17 @@ export class VirtualServerDescriptions {
     key: VirtualServerKey,
     desiredServers: DesiredVirtualServer<DesiredRealServer>['realServers'],
   ): Iterable<readonly [RealServerKey, RealServerDescription]> {
-    for (const [realServer, { endpoint }] of desiredServers)
+    for (const [realServer, { endpoint }] of desiredServers) {
+      const weight = this.parts.weightOf(service, endpoint);
       yield [
         realServer,
-        { ...endpointLocation(endpoint, service.key), state: endpoint.ready ? 'ready' : 'last-resort' },
+        {
+          ...endpointLocation(endpoint, service.key),
+          state: endpoint.ready ? 'ready' : 'last-resort',
+          ...(weight === undefined ? {} : { weightReason: weight.reason }),
+        },
       ];
+    }
     if (this.parts.desired.ownerOf(key) === service.key) yield* this.#drainingOf(service, served, key);
   }
 

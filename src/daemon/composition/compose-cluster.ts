@@ -53,7 +53,7 @@ const nodeFactsOf = ({ settings, network }: ClusterParts, store: ClusterStore): 
 export const composeCluster = (parts: ClusterParts): Cluster => {
   const { settings, families, observed, events, notify, log } = parts;
   const changes = new Listeners<[StoreChange]>();
-  const store = new ClusterStore(changes.notify, parts.storeObserver);
+  const store = new ClusterStore(changes.notify, parts.storeObserver, () => settings.now.weightBy);
   const nodeReporter = new NodeReporter({
     store,
     settings: () => settings.now,
@@ -70,6 +70,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
       externalIpsAllowed: settings.now.externalIpsAllowed,
       vipBinding: settings.now.vipBinding,
       families,
+      weightBy: settings.now.weightBy,
       nodePortAddresses: nodePortNetworks(settings.now, store.node?.addresses ?? []),
     }),
     nodeFacts: () => nodeFactsOf(parts, store),
@@ -78,7 +79,10 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
     causes: parts.causes,
     log,
   });
-  settings.onChange(() => nodeReporter.report());
+  settings.onChange((now, before) => {
+    nodeReporter.report();
+    if (now.weightBy !== before.weightBy) store.recountPods();
+  });
   changes.add(() => nodeReporter.report());
   changes.add(({ losesEndpoint }) =>
     notify({ kind: 'cluster-changed', urgency: losesEndpoint ? 'urgent' : 'ordinary' }),

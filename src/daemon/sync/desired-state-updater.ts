@@ -4,10 +4,13 @@ import type { Family, IpAddress } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { StateLog } from '../../base/state-log.js';
 import type { FullRenderCause } from '../../model/change-cause.js';
+import type { Endpoint } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
-import type { ServiceKey } from '../../model/service.js';
+import type { Service, ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
+import type { WeightBy } from '../../model/weight-by.js';
 import type { DesiredState } from '../../plan/desired-state.js';
+import { endpointWeight, type EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
 import { render, renderContext, type RenderContext, type RenderSettings } from '../../plan/render/render.js';
@@ -100,7 +103,7 @@ export class DesiredStateUpdater {
     const isFull = this.#context === undefined;
     const keys = isFull ? new Set([...dirty.keys(), ...store.serviceKeys()]) : dirty.keys();
     this.parts.causes?.updateBegan(dirty, isFull ? this.#fullRenderCause : undefined);
-    const context = (this.#context ??= renderContext(nodeFacts(), settings()));
+    const context = (this.#context ??= renderContext(nodeFacts(), settings(), (pod) => store.pods.get(pod)));
     this.#interfaceAddresses = context.interfaceAddresses;
     const virtualServers = new Set(retainedKeys.virtualServers);
     const addresses = new Set(retainedKeys.addresses);
@@ -125,6 +128,18 @@ export class DesiredStateUpdater {
   /** The facts of this node at the last rendering. */
   get node(): NodeFacts {
     return this.#context?.node ?? this.parts.nodeFacts();
+  }
+
+  /** Where the weights of the Service's endpoints come from. */
+  weightBy(service: Service): WeightBy {
+    return this.parts.store.pods.weightByOf(service);
+  }
+
+  /** The weight of an endpoint of the Service, and why; undefined where all weigh the same. */
+  endpointWeight(service: Service, endpoint: Endpoint): EndpointWeight | undefined {
+    const { store } = this.parts;
+    const facts = { zone: this.node.zone, pod: store.pods.get.bind(store.pods) };
+    return endpointWeight(this.weightBy(service), endpoint, service.namespace, facts);
   }
 
   /** The health checks that changed since the last call. */

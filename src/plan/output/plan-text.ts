@@ -7,7 +7,7 @@ import {
   type ObservedVirtualServers,
   type PlanEntry,
 } from '../../model/plan-entry.js';
-import type { VirtualServerKey } from '../../model/virtual-server.js';
+import type { VirtualServerEntry, VirtualServerKey } from '../../model/virtual-server.js';
 import { phaseOperations, type Phase } from '../operations/phases.js';
 import { virtualServerOf } from '../packet-rules/packet-elements.js';
 
@@ -17,6 +17,8 @@ export interface ServiceOwners {
   ownerOf(key: VirtualServerKey): string | undefined;
   /** The virtual servers that need the address. */
   virtualServersAt(address: IpAddress): Iterable<VirtualServerKey>;
+  /** The desired virtual server; where it is not known, a real server that gets weight 0 counts as draining. */
+  virtualServer?(key: VirtualServerKey): Pick<VirtualServerEntry, 'realServers'> | undefined;
 }
 
 /** What a step is about, for selecting steps by target. */
@@ -61,8 +63,12 @@ export const operationReason = (operation: Operation, owners: ServiceOwners): st
   if (operation.kind === 'bind-address') return addressOwners(operation.address, owners);
   if (operation.kind === 'unbind-address') return notRequested;
   if ('element' in operation) return elementOwner(operation, owners);
-  const owner = owners.ownerOf(operationKey(operation)) ?? notRequested;
-  const isDraining = operation.kind === 'update-real-server' && operation.server.weight === 0;
+  const key = operationKey(operation);
+  const owner = owners.ownerOf(key) ?? notRequested;
+  const isDraining =
+    operation.kind === 'update-real-server' &&
+    operation.server.weight === 0 &&
+    owners.virtualServer?.(key)?.realServers.has(operation.server.key) !== true;
   return isDraining ? `${owner}: draining` : owner;
 };
 

@@ -107,3 +107,10 @@ export const effectiveFlags = (
   const others = kernelFlags(flags.filter((flag) => flag !== 'one-packet'));
   return (protocol) => (protocol === 'UDP' ? udp : others);
 };
+
+/** With the flags that the weights of the real servers need. */
+export const withNeededFlags = (
+  flags: readonly VirtualServerFlag[],
+  needed: readonly VirtualServerFlag[],
+): readonly VirtualServerFlag[] =>
+  needed.length === 0 ? flags : [...new Set([...flags, ...needed])].toSorted();

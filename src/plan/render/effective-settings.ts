@@ -9,6 +9,7 @@ import {
   thresholdSyntax,
   type ServiceSettings,
 } from '../../model/service-settings.js';
+import { parseWeightBy, weightByNames, type WeightBy } from '../../model/weight-by.js';
 import type { Persistence, RealServer } from '../../model/virtual-server.js';
 import type { AnnotationReader, AnnotationSyntax } from './annotation-reader.js';
 import { effectiveFlags, type FlagsByProtocol } from './effective-flags.js';
@@ -21,6 +22,7 @@ export interface EffectiveSettings {
   readonly flagsOf: FlagsByProtocol;
   readonly persistence: Readonly<Partial<Record<Family, Persistence>>>;
   readonly thresholds: Thresholds;
+  readonly weightBy: WeightBy;
   /** Whether kube-ipvs takes over virtual servers that another program made for the Service. */
   readonly takesOverForeign: boolean;
 }
@@ -58,6 +60,13 @@ const takeOverForeign: AnnotationSyntax<boolean> = {
   parse: (text) => (text === 'true' || text === 'false' ? text === 'true' : undefined),
   otherwise: 'false is used',
 };
+
+const weightBy = (configured: WeightBy): AnnotationSyntax<WeightBy> => ({
+  reason: 'InvalidWeightBy',
+  expected: `one of ${weightByNames.join(', ')}`,
+  parse: parseWeightBy,
+  otherwise: `${configured} is used`,
+});
 
 const persistenceTimeout: AnnotationSyntax<number> = {
   ...persistenceTimeoutSyntax,
@@ -126,6 +135,8 @@ export interface SettingDefaults {
   /** The scheduler of Services that choose none. */
   readonly scheduler: string;
   readonly serviceDefaults?: ServiceSettings;
+  /** The weights of Services that choose none; equal ones by default. */
+  readonly weightBy?: WeightBy;
 }
 
 const noDefaults: ServiceSettings = {};
@@ -134,7 +145,11 @@ const noDefaults: ServiceSettings = {};
 export const effectiveSettings = (
   service: Service,
   reader: AnnotationReader,
-  { scheduler: configured, serviceDefaults: defaults = noDefaults }: SettingDefaults,
+  {
+    scheduler: configured,
+    serviceDefaults: defaults = noDefaults,
+    weightBy: configuredWeightBy = 'none',
+  }: SettingDefaults,
 ): EffectiveSettings => {
   const scheduler = readScheduler(reader, configured);
   const isUdp = service.ports.some(({ protocol }) => protocol === 'UDP');
@@ -144,6 +159,7 @@ export const effectiveSettings = (
     flagsOf: effectiveFlags(reader, scheduler, isUdp, defaults),
     persistence: persistenceOf(reader, service, defaults),
     thresholds: thresholdsOf(reader, defaults),
+    weightBy: reader.read('weight-by', weightBy(configuredWeightBy)) ?? configuredWeightBy,
     takesOverForeign: reader.read('take-over-foreign', takeOverForeign) ?? false,
   };
 };

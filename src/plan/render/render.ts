@@ -3,20 +3,20 @@ import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import { noAnnotations, type ServiceAnnotations } from '../../model/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
+import type { Pod, PodKey } from '../../model/pod.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import {
   virtualServerKey,
   type DesiredRealServer,
-  type RealServerKey,
   type VirtualServerIdentity,
   type VirtualServerKey,
   type DesiredVirtualServer,
 } from '../../model/virtual-server.js';
+import { endpointWeight, type WeightFacts } from '../endpoints/endpoint-weight.js';
 import {
   clusterEndpoints,
   endpointsByPort,
   localEndpoints,
-  type PortEndpoint,
   type PortEndpoints,
 } from '../endpoints/endpoints.js';
 import type { UnreadyEndpoints } from '../endpoints/former-endpoints.js';
@@ -40,7 +40,9 @@ import {
   vipElement,
 } from '../packet-rules/packet-elements.js';
 import type { PacketClass } from '../packet-rules/packet-sets.js';
-import type { SettingDefaults, Thresholds } from './effective-settings.js';
+import type { SettingDefaults } from './effective-settings.js';
+import { withNeededFlags } from './effective-flags.js';
+import { startOf, toRealServers, type RealServers, type RealServerSettings } from './real-servers.js';
 import { checkService, type CheckedService, type ServiceCheckResult } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
@@ -55,6 +57,11 @@ export interface RenderSettings extends SettingDefaults {
   readonly families?: readonly Family[];
 }
 
+/** The pods whose weights are known. */
+export type PodLookup = (key: PodKey) => Pod | undefined;
+
+const noPods: PodLookup = () => undefined;
+
 /**
  * The input of rendering besides the Service and its slices. Includes results that depend only on the node
  * and the settings.
@@ -63,10 +70,17 @@ export interface RenderContext extends FrontendContext {
   readonly node: NodeFacts;
   readonly settings: RenderSettings;
   readonly nodePortFrontends: Readonly<Record<Family, readonly Frontend[]>>;
+  readonly weightFacts: WeightFacts;
+  /** See `RealServerSettings`. */
+  readonly start: number;
 }
 
 /** Create a new context whenever a node fact or a setting changes, and render every Service again. */
-export const renderContext = (node: NodeFacts, settings: RenderSettings): RenderContext => {
+export const renderContext = (
+  node: NodeFacts,
+  settings: RenderSettings,
+  pod: PodLookup = noPods,
+): RenderContext => {
   const context: FrontendContext = {
     interfaceAddresses: new Map(node.addresses.map(({ address, interfaceName }) => [address, interfaceName])),
     reserved: node.reserved,
@@ -84,30 +98,23 @@ export const renderContext = (node: NodeFacts, settings: RenderSettings): Render
       IPv4: nodePortFrontends('IPv4', context),
       IPv6: nodePortFrontends('IPv6', context),
     },
+    weightFacts: { zone: node.zone, pod },
+    start: startOf(node),
   };
 };
 
-const toRealServer = (
-  { key, endpoint, port }: PortEndpoint,
-  { upperThreshold, lowerThreshold }: Thresholds,
-): DesiredRealServer => ({
-  key,
-  address: endpoint.address,
-  port,
-  weight: 1,
-  forwarding: 'masquerade',
-  upperThreshold,
-  lowerThreshold,
-  endpoint,
+const realServerSettingsOf = (
+  { namespace, settings: { scheduler, thresholds, weightBy } }: CheckedService,
+  { weightFacts, start }: RenderContext,
+): RealServerSettings => ({
+  scheduler,
+  thresholds,
+  start,
+  weightOf:
+    weightBy === 'none'
+      ? undefined
+      : ({ endpoint }) => endpointWeight(weightBy, endpoint, namespace, weightFacts)?.weight ?? 1,
 });
-
-type RealServers = ReadonlyMap<RealServerKey, DesiredRealServer>;
-
-const toRealServers = (endpoints: PortEndpoints, thresholds: Thresholds): RealServers => {
-  const realServers = new Map<RealServerKey, DesiredRealServer>();
-  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint, thresholds));
-  return realServers;
-};
 
 interface Backends {
   readonly internal: RealServers;
@@ -124,9 +131,13 @@ const noPolicies: Backends['policiesWithoutLocal'] = [];
  * Without a local endpoint, internalTrafficPolicy Local serves nothing, and externalTrafficPolicy Local uses
  * the cluster's endpoints for requests of this node and its pods.
  */
-const backendsOf = (service: CheckedService, endpoints: PortEndpoints, node: NodeFacts): Backends => {
-  const { thresholds } = service.settings;
-  const cluster = toRealServers(clusterEndpoints(endpoints, node), thresholds);
+const backendsOf = (
+  service: Service,
+  endpoints: PortEndpoints,
+  node: NodeFacts,
+  settings: RealServerSettings,
+): Backends => {
+  const cluster = toRealServers(clusterEndpoints(endpoints, node), settings);
   if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
     return {
       internal: cluster,
@@ -134,11 +145,12 @@ const backendsOf = (service: CheckedService, endpoints: PortEndpoints, node: Nod
       externalClass: 'external',
       policiesWithoutLocal: noPolicies,
     };
-  const local = toRealServers(localEndpoints(endpoints, node), thresholds);
+  const local = toRealServers(localEndpoints(endpoints, node), settings);
   return {
     internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
     ...externalBackends(service, cluster, local),
-    policiesWithoutLocal: local.size > 0 || cluster.size === 0 ? noPolicies : localPolicies(service),
+    policiesWithoutLocal:
+      local.byKey.size > 0 || cluster.byKey.size === 0 ? noPolicies : localPolicies(service),
   };
 };
 
@@ -153,7 +165,7 @@ const externalBackends = (
   local: RealServers,
 ): Pick<Backends, 'external' | 'externalClass'> => {
   if (service.externalTrafficPolicy === 'Cluster') return { external: cluster, externalClass: 'external' };
-  return local.size > 0
+  return local.byKey.size > 0
     ? { external: local, externalClass: 'local' }
     : { external: cluster, externalClass: 'local-elsewhere' };
 };
@@ -165,16 +177,16 @@ const toDesiredVirtualServer = (
   identity: ByAddress,
   realServers: RealServers,
 ): DesiredVirtualServer<DesiredRealServer> => {
-  const { scheduler, flagsOf, persistence, drainMilliseconds } = settings;
+  const { flagsOf, persistence, drainMilliseconds } = settings;
   return {
     server: {
       key: virtualServerKey(identity),
       identity,
-      scheduler,
+      scheduler: realServers.scheduler,
       persistence: persistence[familyOf(identity.address)],
-      flags: flagsOf(identity.protocol),
+      flags: withNeededFlags(flagsOf(identity.protocol), realServers.neededFlags),
     },
-    realServers,
+    realServers: realServers.byKey,
     drainMilliseconds,
   };
 };
@@ -218,7 +230,7 @@ class FragmentBuilder {
     this.#virtualServers.set(key, entry);
     const withEndpoints = isInternal ? 'cluster-ip' : externalClass;
     this.#setElements.set(key, [
-      packetClassElement(identity, realServers.size === 0 ? 'no-endpoints' : withEndpoints),
+      packetClassElement(identity, realServers.isOpen ? withEndpoints : 'no-endpoints'),
       ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node, this.vipBinding),
     ]);
   }
@@ -303,6 +315,8 @@ export const render = (
 ): Fragment => {
   const result = checkService(service, slices, context.settings, lastValidOf(service, before));
   const { checked } = result;
+  const realServerSettings = realServerSettingsOf(checked, context);
+  const { weightOf } = realServerSettings;
   const endpointsOf = endpointsByPort(result.slices);
   const frontends = frontendsOf(checked, context);
   const builder = new FragmentBuilder(checked, context.node, context.settings.vipBinding ?? 'address');
@@ -313,7 +327,7 @@ export const render = (
       builder.addHealthCheckPort(family, checked.healthCheckNodePort);
     for (const port of checked.ports) {
       const endpoints = endpointsOf(family, port);
-      const backends = backendsOf(checked, endpoints, context.node);
+      const backends = backendsOf(checked, endpoints, context.node, realServerSettings);
       builder.addUnready(endpoints);
       builder.addLocalShortages(backends.policiesWithoutLocal, family);
       builder.addSharedElements(hairpinElements(endpoints, port.protocol, context.node));
@@ -324,6 +338,8 @@ export const render = (
         builder.addFrontend(frontend, port, port.nodePort, backends);
     }
   }
-  const healthCheck = serviceHealthCheck(checked, served, endpointsOf, context.node);
+  const openEndpointsOf: typeof endpointsOf = (family, port) =>
+    endpointsOf(family, port).filter((endpoint) => weightOf?.(endpoint) !== 0);
+  const healthCheck = serviceHealthCheck(checked, served, openEndpointsOf, context.node);
   return builder.build(healthCheck, { ...result, problems: [...result.problems, ...frontends.problems] });
 };

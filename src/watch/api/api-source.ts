@@ -9,6 +9,7 @@ import type { Collection } from './collection.js';
 import { largestObjectBytes, Chunks } from './json-lines.js';
 import { toEndpointSlice, toNode, toService } from '../objects/parse-objects.js';
 import { ProblemLog } from '../problem-log.js';
+import { PodFollower } from './pod-follower.js';
 import { endpointSliceSelector, serviceSelector } from './selectors.js';
 import { Reflector } from './reflector.js';
 import type { ReflectorTiming } from './reflector-timing.js';
@@ -23,7 +24,7 @@ export interface ApiSourceOptions {
   readonly serviceProxyName?: string;
   readonly logger: Logger;
   readonly timing?: ReflectorTiming;
-  /** How long to wait for the Node after the Services came, milliseconds. Where RBAC forbids reading it, all endpoints are better than none. */
+  /** How long to wait for the Node and the pods after the Services came, milliseconds. Where RBAC forbids reading them, all endpoints are better than none. */
   readonly nodeTimeoutMilliseconds?: number;
   /** Requests to the API server (clientConnection.qps and .burst); undefined: no limit. */
   readonly rate?: RateLimitOptions;
@@ -100,7 +101,7 @@ const nodes = (
     current: () => store.node,
     replace: (objects) => {
       update([...objects.values()].at(-1));
-      store.markNodeDelivered();
+      store.markDelivered('node');
     },
     apply: (changes) => {
       for (const { value } of changes) update(value);
@@ -140,9 +141,10 @@ class ApiSource implements Source {
   readonly #reports: Reports;
   readonly #pacer = new RetryPacer();
   readonly #reflectors = new Map<string, AnyReflector>();
-  readonly #runs: Promise<void>[] = [];
+  readonly #runs = new Set<Promise<void>>();
   #store: ClusterStore | undefined;
   #nodeTimer: NodeJS.Timeout | undefined;
+  #pods: PodFollower | undefined;
 
   constructor(private readonly options: ApiSourceOptions) {
     const { credentials, logger, rate, requestObserver, protobuf } = options;
@@ -165,13 +167,19 @@ class ApiSource implements Source {
     this.#store = store;
     store.apiServerHost = credentials.server.hostname;
     // The zone and the primary addresses decide what is served: without the Node a restart would serve other virtual servers at first.
-    store.awaitNode();
+    store.waitFor('node');
+    this.#pods = new PodFollower({
+      store,
+      follow: (collection, signal) => this.#follow(collection, signal),
+      report: this.#reports('pods'),
+      timeoutMilliseconds: nodeTimeoutMilliseconds,
+    });
     const ofServices = services(store, this.#reports, serviceProxyName);
     this.#follow({
       ...ofServices,
       replace: (objects) => {
         ofServices.replace(objects);
-        this.#nodeTimer ??= setTimeout(() => store.markNodeDelivered(), nodeTimeoutMilliseconds);
+        this.#nodeTimer ??= setTimeout(() => store.markDelivered('node'), nodeTimeoutMilliseconds);
       },
     });
     this.#follow(endpointSlices(store, this.#reports, serviceProxyName));
@@ -203,11 +211,12 @@ class ApiSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#nodeTimer);
+    this.#pods?.[Symbol.dispose]();
     await Promise.all(this.#runs);
     this.#client[Symbol.dispose]();
   }
 
-  #follow<Key extends string, Value>(collection: Collection<Key, Value>): void {
+  #follow<Key extends string, Value>(collection: Collection<Key, Value>, signal?: AbortSignal): void {
     const { logger, timing } = this.options;
     const reflector = new Reflector({
       client: this.#client,
@@ -216,8 +225,14 @@ class ApiSource implements Source {
       pacer: this.#pacer,
       ...(timing && { timing }),
     });
-    this.#reflectors.set(collection.name, reflector);
-    this.#runs.push(reflector.run(this.#stop.signal));
+    const { name } = collection;
+    this.#reflectors.set(name, reflector);
+    const stops = signal === undefined ? [this.#stop.signal] : [this.#stop.signal, signal];
+    const run = reflector.run(AbortSignal.any(stops)).finally(() => {
+      this.#runs.delete(run);
+      if (this.#reflectors.get(name) === reflector) this.#reflectors.delete(name);
+    });
+    this.#runs.add(run);
   }
 }
 

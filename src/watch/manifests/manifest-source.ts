@@ -229,7 +229,7 @@ class ManifestSource implements Source {
     const manifests = [...this.#files.values()].map(({ manifest }) => manifest);
     if (!this.#delivered && manifests.includes(undefined)) return;
     const readable = manifests.filter((manifest) => manifest !== undefined);
-    const { services, endpointSlices, nodes, problems } = mergeManifests(readable);
+    const { services, endpointSlices, nodes, pods, problems } = mergeManifests(readable);
     this.#problems.report(`${this.#options.path} as a whole`, problems);
     this.#delivered = true;
     this.#nodes = nodes;
@@ -244,7 +244,12 @@ class ManifestSource implements Source {
       },
       'Manifests read',
     );
-    this.#store?.replaceAll({ services, endpointSlices, node: nodes.get(this.#options.nodeName) });
+    this.#store?.replaceAll({
+      services,
+      endpointSlices,
+      pods,
+      node: nodes.get(this.#options.nodeName),
+    });
   }
 
   #report(path: string, error: string | undefined, problems: readonly string[] = []): void {

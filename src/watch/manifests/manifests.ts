@@ -3,8 +3,10 @@ import { parseYaml, type DocumentPath, type YamlDocument } from '../../base/yaml
 import { isRecord } from '../../base/records.js';
 import type { EndpointSlice, EndpointSliceKey } from '../../model/endpoint.js';
 import type { Node } from '../../model/node.js';
+import type { Pod, PodKey } from '../../model/pod.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { toEndpointSlice, toNode, toService, type Parsed } from '../objects/parse-objects.js';
+import { toPod } from '../objects/parse-pod.js';
 import { MalformedObject } from '../objects/schemas.js';
 
 /** A file's name, which also defines the order of files, and its text. */
@@ -16,7 +18,8 @@ export interface ManifestText {
 type ManifestObject =
   | ({ readonly kind: 'Service' } & Parsed<ServiceKey, Service>)
   | ({ readonly kind: 'EndpointSlice' } & Parsed<EndpointSliceKey, EndpointSlice>)
-  | ({ readonly kind: 'Node' } & Parsed<string, Node>);
+  | ({ readonly kind: 'Node' } & Parsed<string, Node>)
+  | ({ readonly kind: 'Pod' } & Parsed<PodKey, Pod>);
 
 const manifestName = /^[^.].*\.(ya?ml|json)$/;
 
@@ -39,6 +42,7 @@ export interface ManifestState {
   readonly endpointSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice>;
   /** By name. */
   readonly nodes: ReadonlyMap<string, Node>;
+  readonly pods: ReadonlyMap<PodKey, Pod>;
   /** Objects that occur twice. */
   readonly problems: readonly string[];
 }
@@ -52,6 +56,7 @@ const readers: ReadonlyMap<string, ObjectReader> = new Map<string, ObjectReader>
     (object, name) => ({ kind: 'EndpointSlice', ...toEndpointSlice(object, name) }),
   ],
   ['v1 Node', (object) => ({ kind: 'Node', ...toNode(object) })],
+  ['v1 Pod', (object) => ({ kind: 'Pod', ...toPod(object) })],
 ]);
 
 /** An object in a file, with its position. */
@@ -155,6 +160,7 @@ export const mergeManifests = (manifests: readonly Manifest[]): ManifestState =>
   const services = new Map<ServiceKey, Service>();
   const endpointSlices = new Map<EndpointSliceKey, EndpointSlice>();
   const nodes = new Map<string, Node>();
+  const pods = new Map<PodKey, Pod>();
   const problems: string[] = [];
   const files = new Map<string, string>();
   for (const { name, objects } of manifests.toSorted((a, b) => (a.name < b.name ? -1 : 1)))
@@ -167,9 +173,10 @@ export const mergeManifests = (manifests: readonly Manifest[]): ManifestState =>
       files.set(describe(object), name);
       if (object.kind === 'Service') addObject(services, object);
       else if (object.kind === 'EndpointSlice') addObject(endpointSlices, object);
+      else if (object.kind === 'Pod') addObject(pods, object);
       else addObject(nodes, object);
     }
-  return { services, endpointSlices, nodes, problems };
+  return { services, endpointSlices, nodes, pods, problems };
 };
 
 const addObject = <Key, Value>(into: Map<Key, Value>, { key, value }: Parsed<Key, Value>): void => {

@@ -29,6 +29,7 @@ const serviceAnnotations = Object.fromEntries(
 
 const annotationsShape = z.object({
   ...serviceAnnotations,
+  'ipvs.kube-ipvs.dev/weight': text,
   'endpoints.kubernetes.io/last-change-trigger-time': text,
 });
 
@@ -105,26 +106,29 @@ const nodeShape = z.object({
     .nullish(),
 });
 
+const resourcesShape = z
+  .object({ requests: z.object({ cpu: z.union([z.string(), z.number()]).nullish() }).nullish() })
+  .nullish();
+
+const containers = z.array(z.object({ restartPolicy: text, resources: resourcesShape })).nullish();
+
+const containerState = z
+  .object({
+    running: z.object({}).nullish(),
+    waiting: z.object({ reason: text }).nullish(),
+    terminated: z.object({ reason: text }).nullish(),
+  })
+  .nullish();
+
 const podShape = z.object({
-  metadata: z.object({ name: z.string().min(1), creationTimestamp: text, deletionTimestamp: text }),
-  spec: z.object({ nodeName: text }).nullish(),
+  metadata: metadataShape,
+  spec: z
+    .object({ nodeName: text, containers, initContainers: containers, resources: resourcesShape })
+    .nullish(),
   status: z
     .object({
       phase: text,
-      containerStatuses: z
-        .array(
-          z.object({
-            name: z.string(),
-            state: z
-              .object({
-                running: z.object({}).nullish(),
-                waiting: z.object({ reason: text }).nullish(),
-                terminated: z.object({ reason: text }).nullish(),
-              })
-              .nullish(),
-          }),
-        )
-        .nullish(),
+      containerStatuses: z.array(z.object({ name: z.string(), state: containerState })).nullish(),
     })
     .nullish(),
 });

@@ -129,6 +129,33 @@ const node = new MessageType({
   ),
 });
 
+const quantityMessage = new MessageType({ 1: single('string', text) });
+
+/** resource Quantity, decoded as in JSON. */
+const quantity: FieldType<string> = {
+  wireType: quantityMessage.wireType,
+  read: (reader: MessageReader) => {
+    const value = quantityMessage.read(reader)['string'];
+    return typeof value === 'string' ? value : '0';
+  },
+};
+
+const resources = new MessageType({ 2: entries('requests', new Set(['cpu']), quantity) });
+
+const container = new MessageType({ 8: single('resources', resources), 24: single('restartPolicy', text) });
+
+const podSpec = new MessageType({
+  2: repeated('containers', container),
+  20: repeated('initContainers', container),
+  40: single('resources', resources),
+});
+
+const pod = new MessageType({
+  1: single('metadata', objectMeta),
+  2: single('spec', podSpec),
+  3: single('status', new MessageType({ 1: single('phase', text) })),
+});
+
 const statusDetails = new MessageType({
   1: single('name', text),
   3: single('kind', text),
@@ -147,6 +174,7 @@ const messages = new Map([
   ['Service', service],
   ['EndpointSlice', endpointSlice],
   ['Node', node],
+  ['Pod', pod],
   ['Status', status],
 ]);
 

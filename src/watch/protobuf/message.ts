@@ -96,16 +96,19 @@ export const repeated = (name: string, type: FieldType): Field => ({
   },
 });
 
-/** A map of texts. Only the entries with these keys are decoded. */
-export const entries = (name: string, keys: ReadonlySet<string>): Field => ({
-  name,
-  wireType: WireType.LengthDelimited,
-  read: (reader, message) => {
-    const { key, value } = entry.read(reader) as { readonly key?: string; readonly value?: string };
-    if (key !== undefined && keys.has(key))
-      message[name] = { ...(message[name] as object), [key]: value ?? '' };
-  },
-});
+/** A map from texts to values of this type. Only the entries with these keys are decoded. */
+export const entries = (name: string, keys: ReadonlySet<string>, type: FieldType<string> = text): Field => {
+  const entry = new MessageType({ 1: single('key', text), 2: single('value', type) });
+  return {
+    name,
+    wireType: WireType.LengthDelimited,
+    read: (reader, message) => {
+      const { key, value } = entry.read(reader) as { readonly key?: string; readonly value?: string };
+      if (key !== undefined && keys.has(key))
+        message[name] = { ...(message[name] as object), [key]: value ?? '' };
+    },
+  };
+};
 
 /** A message whose decoded value is a plain object with these fields. Other fields are skipped. */
 export class MessageType implements FieldType<Readonly<Values>> {
@@ -138,6 +141,3 @@ export class MessageType implements FieldType<Readonly<Values>> {
     return message;
   }
 }
-
-/** The encoding of an entry of a map. */
-const entry = new MessageType({ 1: single('key', text), 2: single('value', text) });

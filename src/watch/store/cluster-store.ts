@@ -1,8 +1,11 @@
 import type { EndpointSlice, EndpointSliceKey } from '../../model/endpoint.js';
 import { mergeServiceChanges, type ServiceChange } from '../../model/change-cause.js';
 import type { Node } from '../../model/node.js';
+import { podNamespace, type Pod, type PodKey } from '../../model/pod.js';
 import type { Service, ServiceKey } from '../../model/service.js';
+import type { WeightBy } from '../../model/weight-by.js';
 import { losesEndpoint } from './endpoint-loss.js';
+import { isInDemand, PodStore, type PodDemand } from './pod-store.js';
 import { sameSlice, sameStructure, withKnownEndpoints } from './structural-equality.js';
 
 /** The present state of one object; an undefined value: it was deleted, or kube-ipvs does not serve it. */
@@ -13,13 +16,15 @@ export type ObjectChange =
       readonly key: EndpointSliceKey;
       readonly value: EndpointSlice | undefined;
     }
-  | { readonly kind: 'node'; readonly value: Node | undefined };
+  | { readonly kind: 'node'; readonly value: Node | undefined }
+  | { readonly kind: 'pod'; readonly key: PodKey; readonly value: Pod | undefined };
 
 /** A complete cluster, from a source that reads everything at once. */
 export interface ClusterState {
   readonly services: ReadonlyMap<ServiceKey, Service>;
   readonly endpointSlices: ReadonlyMap<EndpointSliceKey, EndpointSlice>;
   readonly node: Node | undefined;
+  readonly pods?: ReadonlyMap<PodKey, Pod>;
 }
 
 /** Details of a change. */
@@ -40,8 +45,11 @@ const serviceChange = (before: Service | undefined, now: Service | undefined): S
   if (now === undefined) return 'service-deleted';
   return before === undefined ? 'service-added' : 'service-changed';
 };
+/** What the store waits for before it is synced. */
+type Awaited = 'services' | 'endpointSlices' | 'node' | 'pods';
 
 const noSlices: readonly EndpointSlice[] = [];
+const noPods: ReadonlyMap<PodKey, Pod> = new Map();
 
 /**
  * The known state of the cluster, and the Services that changed since the last `takeDirty`. Every method leaves it consistent.
@@ -52,8 +60,9 @@ export class ClusterStore {
   readonly #slices = new Map<EndpointSliceKey, EndpointSlice>();
   /** Sorted by key. Most Services have one slice: an array takes a quarter of the memory of a Map. */
   readonly #slicesByService = new Map<ServiceKey, readonly EndpointSlice[]>();
-  readonly #awaited = new Set<'services' | 'endpointSlices' | 'node'>(['services', 'endpointSlices']);
+  readonly #awaited = new Set<Awaited>(['services', 'endpointSlices']);
   readonly #onDirty: (change: StoreChange) => void;
+  readonly pods: PodStore;
   /** The host of the API server; undefined for manifests. */
   apiServerHost: string | undefined;
   #node: Node | undefined;
@@ -62,18 +71,24 @@ export class ClusterStore {
   #revision = 0;
   #losesEndpoint = false;
 
-  /** `onDirty` is called at most once per `apply` or `replace` that changed something or made the store synced. */
+  /**
+   * `onDirty` is called at most once per `apply` or `replace` that changed something or made the store synced. `weightBy`: the
+   * weights of Services that choose none.
+   */
   constructor(
     onDirty: (change: StoreChange) => void,
     private readonly observer?: StoreObserver,
+    weightBy: () => WeightBy = () => 'none',
   ) {
     this.#onDirty = onDirty;
+    this.pods = new PodStore(weightBy);
   }
 
   /** Applies all changes, then calls `onDirty` once. */
   apply(changes: readonly ObjectChange[]): void {
     this.#notifyAfter(() => {
       for (const change of changes) this.#applyOne(change);
+      this.pods.announceDemand();
     });
   }
 
@@ -91,19 +106,33 @@ export class ClusterStore {
     });
   }
 
-  /** Makes the store wait for the Node too before it is synced, because topology depends on it. Call it before anything is delivered. */
-  awaitNode(): void {
-    this.#awaited.add('node');
+  /** Replaces the pods of the namespaces. */
+  replacePods(of: PodDemand, objects: ReadonlyMap<PodKey, Pod>): void {
+    this.#notifyAfter(() => this.#replacePods(of, objects));
   }
 
-  /** The Node is known, or the time to wait for it is over. */
-  markNodeDelivered(): void {
-    this.#notifyAfter(() => this.#markDelivered('node'));
+  /**
+   * Makes the store wait for the Node too before it is synced, because topology depends on it, or for the pods, because weights
+   * do. No effect once it is synced.
+   */
+  waitFor(kind: 'node' | 'pods'): void {
+    if (!this.synced) this.#awaited.add(kind);
+  }
+
+  /** The Node or the pods are known, or the time to wait for them is over. */
+  markDelivered(kind: 'node' | 'pods'): void {
+    this.#notifyAfter(() => this.#markDelivered(kind));
+  }
+
+  /** The configured weights changed. */
+  recountPods(): void {
+    this.pods.recount(this.#services.values(), (key) => this.slicesOf(key));
   }
 
   /** Replaces everything in one step; everything then counts as delivered. */
   replaceAll(state: ClusterState): void {
     this.#notifyAfter(() => {
+      this.#replacePods('all', state.pods ?? noPods);
       this.#replaceServices(state.services);
       this.#replaceSlices(state.endpointSlices);
       this.#setNode(state.node);
@@ -170,12 +199,15 @@ export class ClusterStore {
         return this.#setSlice(change.key, change.value);
       case 'node':
         return this.#setNode(change.value);
+      case 'pod':
+        return this.#setPod(change.key, change.value);
     }
   }
 
   #replaceServices(objects: ReadonlyMap<ServiceKey, Service>): void {
     for (const key of this.#services.keys()) if (!objects.has(key)) this.#setService(key, undefined);
     for (const [key, service] of objects) this.#setService(key, service);
+    this.pods.announceDemand();
     this.#markDelivered('services');
   }
 
@@ -185,7 +217,13 @@ export class ClusterStore {
     this.#markDelivered('endpointSlices');
   }
 
-  #markDelivered(kind: 'services' | 'endpointSlices' | 'node'): void {
+  #replacePods(of: PodDemand, objects: ReadonlyMap<PodKey, Pod>): void {
+    for (const key of this.pods.keys())
+      if (isInDemand(of, podNamespace(key)) && !objects.has(key)) this.#setPod(key, undefined);
+    for (const [key, pod] of objects) this.#setPod(key, pod);
+  }
+
+  #markDelivered(kind: Awaited): void {
     const before = this.synced;
     this.#awaited.delete(kind);
     if (this.synced !== before) this.#revision += 1;
@@ -198,7 +236,12 @@ export class ClusterStore {
     if (!changed) return;
     if (service === undefined) this.#services.delete(key);
     else this.#services.set(key, service);
+    this.pods.serviceChanged(before, service, this.slicesOf(key));
     this.#markDirty(key, serviceChange(before, service));
+  }
+
+  #setPod(key: PodKey, pod: Pod | undefined): void {
+    for (const service of this.pods.set(key, pod)) this.#markDirty(service, 'endpoints-changed');
   }
 
   #setSlice(key: EndpointSliceKey, slice: EndpointSlice | undefined): void {
@@ -220,6 +263,7 @@ export class ClusterStore {
       slice.service,
       siblings.toSorted((a, b) => (a.key < b.key ? -1 : 1)),
     );
+    if (this.pods.asks(this.#services.get(slice.service))) this.pods.link(slice);
     this.#markDirty(slice.service, 'endpoints-changed');
   }
 
@@ -227,6 +271,7 @@ export class ClusterStore {
     const siblings = this.slicesOf(slice.service).filter(({ key }) => key !== slice.key);
     if (siblings.length === 0) this.#slicesByService.delete(slice.service);
     else this.#slicesByService.set(slice.service, siblings);
+    if (this.pods.asks(this.#services.get(slice.service))) this.pods.unlink(slice);
     this.#markDirty(slice.service, 'endpoints-changed');
   }
 

@@ -44,8 +44,13 @@ const nodeOf = (settingName: string) => {
     kind: 'List',
     items: [nodeObject(thisNode), ...worldOf(cases)],
   });
-  const { services, endpointSlices, nodes } = mergeManifests([readManifest({ name: 'matrix', text })]);
-  const objects = { services: services.values(), slices: endpointSlices.values(), nodes: nodes.values() };
+  const { services, endpointSlices, nodes, pods } = mergeManifests([readManifest({ name: 'matrix', text })]);
+  const objects = {
+    services: services.values(),
+    slices: endpointSlices.values(),
+    nodes: nodes.values(),
+    pods,
+  };
   const { desired } = renderNode(objects, resolved, interfaceAddresses);
   const { elements } = desired.keys();
   const [node] = [...nodes.values()];

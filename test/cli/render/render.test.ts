@@ -121,6 +121,24 @@ apiVersion: discovery.k8s.io/v1\nkind: EndpointSliceList\nitems:\n${indented(bar
     assert.equal(rendered([...args, '-o', 'ipvsadm'], input), ipvsadm, args.join(' '));
 });
 
+test('Pods in the files are the weights of a Service that asks for them', () => {
+  const pod = (name: string, weight: number): string =>
+    `---\napiVersion: v1\nkind: Pod\nmetadata: {name: ${name}, annotations: {ipvs.kube-ipvs.dev/weight: "${weight}"}}\n`;
+  const asking = service.replace(
+    '{name: my-nginx}',
+    '{name: my-nginx, annotations: {ipvs.kube-ipvs.dev/weight-by: pod}}',
+  );
+  const ofPods = slice
+    .replace('nodeName: node-1', 'nodeName: node-1, targetRef: {kind: Pod, name: web-1}')
+    .replace('nodeName: node-2', 'nodeName: node-2, targetRef: {kind: Pod, name: web-2}');
+  const objects = `${asking}---\n${ofPods}${pod('web-1', 7)}${pod('web-2', 3)}`;
+  const weighted = ipvsadm
+    .replaceAll('-s rr', '-s wrr')
+    .replaceAll(/(0\.7:8080 -m -w) 1/g, '$1 7')
+    .replaceAll(/(1\.8:8080 -m -w) 1/g, '$1 3');
+  assert.equal(rendered(['-f', '-', '-o', 'ipvsadm'], objects), weighted);
+});
+
 test('a config file decides the scheduler, the node and its NodePort addresses', () => {
   const config = file(
     'config.yaml',

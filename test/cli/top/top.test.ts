@@ -207,6 +207,18 @@ test('a real server has the name of its pod, whichever of its virtual servers co
     );
 });
 
+test('a real server of weight 0 drains, unless an endpoint of that weight is behind it', () => {
+  const server = { key: '10.244.0.1:8080', weight: 0, load: noLoad };
+  const tables = [{ key: 'TCP 10.96.0.1:80', scheduler: 'rr', load: noLoad, realServers: [server] }];
+  const drains = (names: typeof noNames): readonly boolean[] =>
+    (['real', 'virtual'] as const).flatMap((grouping) =>
+      rowsIn({ grouping }, tables, names).map(({ isDraining }) => isDraining),
+    );
+  assert.deepEqual(drains(noNames), [true, true]);
+  assert.deepEqual(drains({ ...noNames, isUsed: () => false }), [true, true]);
+  assert.deepEqual(drains({ ...noNames, isUsed: () => true }), [false, false]);
+});
+
 test('s sorts by the next column, r turns the order round, and the mark stays on its row', () => {
   const byActive = pressed('down', 's');
   assert.equal(byActive.sort, 'active');

@@ -88,6 +88,16 @@ const owners: ServiceOwners = {
   virtualServersAt: (vip): readonly VirtualServerKey[] => (vip === '10.96.0.9' ? [web.key] : []),
 };
 
+test('a real server that gets weight 0 drains, unless it is desired with that weight', () => {
+  const off = { ...real('10.244.0.9'), weight: 0 };
+  const operation = { kind: 'update-real-server', of: web.identity, server: off } as const;
+  assert.equal(operationReason(operation, owners), 'shop/web: draining');
+  const wants = { ...owners, virtualServer: () => ({ realServers: new Map([[off.key, off]]) }) };
+  assert.equal(operationReason(operation, wants), 'shop/web');
+  const wantsOthers = { ...owners, virtualServer: () => ({ realServers: new Map() }) };
+  assert.equal(operationReason(operation, wantsOthers), 'shop/web: draining');
+});
+
 test('each step says which virtual server or address it is about', () => {
   const subjects = planGroups(phases(operations), owners, found)
     .flatMap(({ steps }) => steps)

@@ -89,12 +89,12 @@ test('it is synced once both kinds have been delivered, and says so even when th
 
 test('a store that awaits the Node is not synced before, and says so when it is', () => {
   const { store, notified } = watchedStore();
-  store.awaitNode();
+  store.waitFor('node');
   store.replace('services', serviceMap());
   store.replace('endpointSlices', sliceMap());
   assert.deepEqual([store.synced, notified()], [false, 0]);
-  store.markNodeDelivered();
-  store.markNodeDelivered();
+  store.markDelivered('node');
+  store.markDelivered('node');
   assert.deepEqual([store.synced, notified()], [true, 1]);
 });
 

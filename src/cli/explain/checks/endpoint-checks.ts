@@ -1,10 +1,11 @@
-import type { EndpointSelectionResponse, RealServerDescription } from '../../../admin-api/responses.js';
+import type { EndpointSelectionResponse } from '../../../admin-api/endpoint-response.js';
+import type { RealServerDescription } from '../../../admin-api/responses.js';
 import { familyOf, parseIp } from '../../../base/ip.js';
 import { formatCount } from '../../../base/text.js';
 import { advise } from '../../../doctor/remedy.js';
 import type { Remedy } from '../../../doctor/remedy.js';
 import { formatColumns } from '../../output/columns.js';
-import { realServerStateText } from '../../admin/service-index.js';
+import { realServerStateText, weightReasonText } from '../../admin/service-index.js';
 import {
   fail,
   note,
@@ -37,19 +38,27 @@ type Policy = 'Cluster' | 'Local';
 const verdictOf = (endpoint: ServiceEndpoint, policy: Policy): EndpointSelectionResponse =>
   policy === 'Local' ? endpoint.local : endpoint.cluster;
 
+/** An endpoint of weight 0 is used, but gets no new connections. */
+const getsConnections = (endpoint: ServiceEndpoint, policy: Policy): boolean =>
+  verdictOf(endpoint, policy).used && endpoint.weight !== 0;
+
 const baseName = (name: string | undefined): string => name?.split('/')[1] ?? '';
 
 /** The reason for each traffic policy that applies. */
 const reasonText = (endpoint: ServiceEndpoint, policies: readonly Policy[]): string => {
   const texts = policies.map((policy) => reasons[verdictOf(endpoint, policy).reason]);
   const [first = ''] = texts;
-  return new Set(texts).size === 1
-    ? first
-    : policies.map((policy, index) => `${policy}: ${texts[index]}`).join('; ');
+  const selection =
+    new Set(texts).size === 1
+      ? first
+      : policies.map((policy, index) => `${policy}: ${texts[index]}`).join('; ');
+  return endpoint.weight === undefined
+    ? selection
+    : `${selection}; weight ${endpoint.weight}: ${weightReasonText(endpoint)}`;
 };
 
 const signOf = (endpoint: ServiceEndpoint, policies: readonly Policy[]): string => {
-  const used = policies.filter((policy) => verdictOf(endpoint, policy).used);
+  const used = policies.filter((policy) => getsConnections(endpoint, policy));
   if (used.length === 0) return 'out';
   return used.length === policies.length ? 'in' : 'in*';
 };
@@ -171,11 +180,17 @@ const noLocalEndpointText = (endpoints: readonly ServiceEndpoint[]): string =>
 const portGroupLine = (facts: ReportFacts, group: PortGroup): CheckLine => {
   const { label, endpoints, policies } = group;
   if (endpoints.length === 0) return noEndpointsLine(facts, group);
-  const usedBy = (policy: Policy) => endpoints.filter((endpoint) => verdictOf(endpoint, policy).used);
-  const used = endpoints.filter((endpoint) => policies.some((policy) => verdictOf(endpoint, policy).used));
+  const usedBy = (policy: Policy) => endpoints.filter((endpoint) => getsConnections(endpoint, policy));
+  const used = endpoints.filter((endpoint) => policies.some((policy) => getsConnections(endpoint, policy)));
   const details = tableOf(endpoints, policies);
   const text = `${label}: ${used.length} of ${formatCount(endpoints.length, 'endpoint')} ${used.length === 1 ? 'gets' : 'get'} connections`;
   const [first] = endpoints.filter((endpoint) => !endpoint.ready);
+  if (used.length === 0 && endpoints.some(({ weight }) => weight === 0))
+    return fail(
+      `${label}: no endpoint that could be used has a weight above 0, every connection is refused`,
+      [advise('Check the annotation ipvs.kube-ipvs.dev/weight of the pods.')],
+      details,
+    );
   if (used.length === 0 && endpoints.some(({ ready }) => ready))
     return warn(
       `${label}: ${noLocalEndpointText(endpoints)}; ${localTexts(group)}`,

@@ -40,7 +40,24 @@ const settingRows = ({ settings, scheduler }: ServiceResponse): readonly (readon
   ]);
 };
 
-const serviceSummary = ({ service }: ReportFacts): readonly CheckLine[] => {
+/** Weights, and the scheduler that is used because the chosen one ignores them. */
+const weightsText = (
+  { service, virtualServers }: ServiceReportResponse,
+  configured: string | undefined,
+): string => {
+  const chosen = service.scheduler ?? configured;
+  const others = virtualServers.flatMap(({ wanted }) =>
+    wanted === undefined || wanted.scheduler === chosen ? [] : [wanted.scheduler],
+  );
+  const [other] = others;
+  return `by ${service.weightBy}${
+    other === undefined || chosen === undefined
+      ? ''
+      : `; ${other} instead of ${chosen}, which ignores weights`
+  }`;
+};
+
+const serviceSummary = ({ service, status }: ReportFacts): readonly CheckLine[] => {
   if (service === undefined) return [];
   const { service: api } = service;
   const rows: readonly (readonly [string, string])[] = [
@@ -55,6 +72,12 @@ const serviceSummary = ({ service }: ReportFacts): readonly CheckLine[] => {
     ['traffic policy', policiesText(api)],
     ...optional('affinity', api.affinitySeconds === undefined ? [] : [`by client, ${api.affinitySeconds} s`]),
     ...settingRows(api),
+    ...optional(
+      'weights',
+      api.weightBy === undefined
+        ? []
+        : [weightsText(service, 'value' in status ? status.value.scheduler : undefined)],
+    ),
     ...optional(
       'health checks',
       api.healthCheckNodePort === undefined ? [] : [`on port ${api.healthCheckNodePort}`],

@@ -120,6 +120,18 @@ const cases: readonly CheckCase[] = [
     }),
   },
   {
+    what: 'every endpoint has weight 0',
+    line: 'fail endpoints',
+    shows: ['http/TCP', 'weight above 0', 'refused'],
+    wrong: withService({
+      endpoints: [web1, web2].map((each) => ({
+        ...each,
+        weight: 0,
+        weightReason: 'pod-annotation' as const,
+      })),
+    }),
+  },
+  {
     what: 'there is no endpoint at all',
     line: 'fail endpoints',
     shows: ['http/TCP', 'no EndpointSlice'],
@@ -410,6 +422,36 @@ for (const { what, line: expected, shows = [], commands = [], wrong } of cases)
     const marks = linesOf(facts).map(({ mark }) => mark);
     assert.equal(verdict.mark, (['fail', 'warn'] as const).find((mark) => marks.includes(mark)) ?? 'ok');
   });
+
+test('weights are shown with where they come from, and the scheduler that they need', () => {
+  const weights = { weight: 30, weightReason: 'pod-annotation' } as const;
+  const off = { weight: 0, weightReason: 'cpu-request' } as const;
+  const { server, realServers } = goodTable;
+  const facts: ReportFacts = {
+    ...goodStory,
+    ...withService({
+      service: { ...goodService.service, weightBy: 'pod' },
+      endpoints: [
+        { ...web1, ...weights },
+        { ...web2, ...off },
+      ],
+      virtualServers: [
+        {
+          ...goodServed,
+          wanted: virtualServerJson({ server: { ...server, scheduler: 'wrr' }, realServers }),
+        },
+      ],
+    }),
+  };
+  const shown = linesOf(facts)
+    .flatMap(({ text, details = [] }) => [text, ...details])
+    .join('\n')
+    .replaceAll(/ +/g, ' ');
+  assert.match(shown, /weights by pod; wrr instead of rr, which ignores weights/);
+  assert.match(shown, /1 of 2 endpoints gets connections/);
+  assert.match(shown, /in 10\.244\.1\.1:8080 .*ready; weight 30: annotation of the pod/);
+  assert.match(shown, /out 10\.244\.2\.1:8080 .*ready; weight 0: CPU request of the pod/);
+});
 
 test('a pod is found by its name, its address, or its address and port, but not by a part of them', () => {
   const long = endpoint('10.244.1.10:8080', 'web-10', 'node-1');
