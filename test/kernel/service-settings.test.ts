@@ -139,15 +139,18 @@ test('a full real server gets no connection: another one takes it, and the clien
   for (const client of clients) await lab.answers(client);
 });
 
-test('a limit below the open connections leaves them, and takes effect with the next connection', async () => {
+test('a limit below the open connections leaves them, and refuses others', async () => {
   lab.program(annotated({}));
   await lab.holds(`-a -t ${vip}:80 -r ${pod(2)}:8080 -m -w 1`);
   const clients = [];
   for (let index = 0; index < 4; index += 1) clients.push(await lab.connect(vip, 80));
   lab.program(annotated({ 'upper-threshold': '1' }));
   await hasThresholds('1-0', '1-0');
-  for (let index = 0; index < 2; index += 1) clients.push(await lab.connect(vip, 80));
-  lab.isRefused(vip, 80);
+  const answers = ask(4);
+  // Linux 6.1 compares with the limit when a connection begins: each pod accepts one more. Linux 7.2 compares at once.
+  const accepted = answers.filter((answer) => answer !== 'ECONNREFUSED');
+  assert.ok([0, 2].includes(accepted.length), answers.join(' '));
+  assert.equal(different(accepted).length, accepted.length);
   for (const client of clients) await lab.answers(client);
 });
 
@@ -320,7 +323,9 @@ test('a wrong annotation leaves the last valid value in force until the daemon e
   );
   await lab.holds(line.replace(':80', ':81'));
   for (const reason of ['InvalidScheduler', 'InvalidPersistenceTimeout', 'InvalidUpperThreshold'])
-    assert.match(lab.daemon.log, new RegExp(`"reason":"${reason}","problem":"[^\n]*stays in force"`));
+    await eventually(() =>
+      assert.match(lab.daemon.log, new RegExp(`"reason":"${reason}","problem":"[^\n]*stays in force"`)),
+    );
   assert.ok(savedTable('node').includes(line));
   assert.deepEqual(thresholds(), ['5-0', '5-0']);
   await lab.stop();
