@@ -7,7 +7,8 @@ import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-select
 export const adminVersion = 1;
 
 /** The kind of address that a Service is exposed on, as the Kubernetes API names it. */
-export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer';
+/** `InCluster`: requests from the cluster to external addresses with externalTrafficPolicy Local. */
+export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer' | 'InCluster';
 
 /** The draining of a real server: it gets no new connections. */
 export interface DrainResponse {

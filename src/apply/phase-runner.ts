@@ -10,13 +10,15 @@ import {
 } from '../model/operation.js';
 import { formatOperation } from '../model/plan-entry.js';
 import {
+  protocolOfServer,
   virtualServerKey,
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
 import { phaseOperations, type Phase } from '../plan/operations/phases.js';
+import type { InClusterFrontends } from '../plan/in-cluster-frontends.js';
 import type { ServedFrontend } from '../plan/stale-flows.js';
-import { servedFrontend } from './conntrack/served-frontend.js';
+import { servedFrontends } from './conntrack/served-frontend.js';
 import type { OperationCounters } from './counters/operation-counters.js';
 import { decide, type Decision } from './retry/decisions.js';
 import { retryTargetOf, type RefusedOperations } from './retry/refused-operations.js';
@@ -38,6 +40,7 @@ export interface PhaseRunnerParts extends OperationSenders {
   readonly state: EngineState;
   readonly refused: RefusedOperations;
   readonly counters: OperationCounters;
+  readonly inCluster: InClusterFrontends;
 }
 
 export interface ReconcileReport {
@@ -82,9 +85,8 @@ export class PhaseRunner {
    * ends only when its client stops sending.
    */
   udpFrontends(): readonly ServedFrontend[] {
-    return [...this.#udpVirtualServers.values()].map((identity) =>
-      servedFrontend(identity, this.parts.state),
-    );
+    const sources = { observed: this.parts.state, inCluster: this.parts.inCluster };
+    return [...this.#udpVirtualServers.values()].flatMap((identity) => servedFrontends(identity, sources));
   }
 
   /**
@@ -150,7 +152,7 @@ export class PhaseRunner {
   #noteUdp(operation: Operation): void {
     if ('element' in operation || 'address' in operation || operation.kind.startsWith('update')) return;
     const identity = operationIdentity(operation);
-    if (identity.by !== 'address' || identity.protocol !== 'UDP') return;
+    if (protocolOfServer(identity) !== 'UDP') return;
     const key = virtualServerKey(identity);
     const realServers = this.parts.state.virtualServer(key)?.realServers;
     const joinsOthers = operation.kind === 'add-real-server' && (realServers?.size ?? 0) > 1;

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { parseCidr, parseIp } from '../base/ip.js';
 import type { DocumentPath } from '../base/yaml.js';
+import { inClusterEndpointNames } from '../model/in-cluster-endpoints.js';
 import { vipBindingNames } from '../model/vip-binding.js';
 import { detectLocalModes } from './known-values.js';
 import { parseDuration } from '../base/duration.js';
@@ -201,6 +202,7 @@ const configurationShape = z.strictObject(
   { error: 'must be a mapping of fields' },
 );
 
+const inClusterEndpointsMust = 'must be local or all';
 const vipBindingMust = 'must be address or route';
 
 /** KubeIpvsConfiguration v1alpha1: the settings that kube-proxy does not have. Durations are milliseconds. */
@@ -216,6 +218,12 @@ const kubeIpvsConfigurationShape = z.strictObject(
     }),
     metrics: section({
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
+    }),
+    externalTrafficPolicyLocal: section({
+      inClusterEndpoints: withDefault(
+        z.enum(inClusterEndpointNames, { error: inClusterEndpointsMust }),
+        'local',
+      ),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),

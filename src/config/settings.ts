@@ -3,6 +3,7 @@ import type { Cidr } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
 import type { InstanceNames } from '../model/instance-names.js';
 import type { VipBinding } from '../model/vip-binding.js';
+import type { InClusterEndpoints } from '../model/in-cluster-endpoints.js';
 import { adminSocketPath, type Environment } from './environment.js';
 import {
   documentOrigin,
@@ -87,6 +88,8 @@ export interface Settings {
   readonly acceptInForeignChains: boolean;
   /** How VIPs become local. */
   readonly vipBinding: VipBinding;
+  /** Which endpoints serve requests from the cluster with externalTrafficPolicy Local. */
+  readonly inClusterEndpoints: InClusterEndpoints;
   readonly kubeconfig: string | undefined;
   /** URL of the API server; overrides the kubeconfig. */
   readonly master: string | undefined;
@@ -213,11 +216,18 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const kubeIpvsSettings = ({ drain, forwarding, metrics, vips }: KubeIpvsConfiguration) => ({
+const kubeIpvsSettings = ({
+  drain,
+  externalTrafficPolicyLocal,
+  forwarding,
+  metrics,
+  vips,
+}: KubeIpvsConfiguration) => ({
   drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
   perServiceMetrics: metrics.perService,
   acceptInForeignChains: forwarding.acceptInForeignChains,
   vipBinding: vips.binding,
+  inClusterEndpoints: externalTrafficPolicyLocal.inClusterEndpoints,
 });
 
 const deepFreeze = <T>(value: T): T => {

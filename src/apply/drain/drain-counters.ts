@@ -61,7 +61,6 @@ export class DrainCounters {
     }
   }
 
-  /** Virtual servers identified by a firewall mark never drain. */
   #of(key: VirtualServerKey): MutableDrainCounts {
     return this.#counts[protocolOfKey(key) ?? 'TCP'];
   }

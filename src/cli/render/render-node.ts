@@ -67,6 +67,7 @@ const contextOf = (
       nodePortAddresses: nodePortNetworks(settings, node?.addresses ?? []),
       externalIpsAllowed: settings.externalIpsAllowed,
       vipBinding: settings.vipBinding,
+      inClusterEndpoints: settings.inClusterEndpoints,
     },
   );
 

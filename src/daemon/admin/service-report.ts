@@ -1,3 +1,4 @@
+import { elementDataText } from '../../nftables/table-text.js';
 import { bootMilliseconds } from '../../base/boot-clock.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Reconciler } from '../../apply/reconciler.js';
@@ -155,17 +156,16 @@ const fieldText = (field: SetElement['fields'][number]): string => String(field)
 
 function* elementResponses(fragment: Fragment | undefined, observed: EngineState): Iterable<ElementResponse> {
   if (fragment === undefined) return;
-  for (const { family, set, fields, key, chain } of [
-    ...[...fragment.setElements.values()].flat(),
-    ...fragment.sharedElements.values(),
-  ])
+  for (const element of [...[...fragment.setElements.values()].flat(), ...fragment.sharedElements.values()]) {
+    const { family, set, fields, key } = element;
     yield {
       family,
       set,
-      element: `${fields.map(fieldText).join(' . ')}${chain === undefined ? '' : ` : goto ${chain}`}`,
+      element: `${fields.map(fieldText).join(' . ')}${elementDataText(element)}`,
       fields,
       inKernel: observed.element(key) !== undefined,
     };
+  }
 }
 
 const problemsOf = (service: ServiceKey, fragment: Fragment | undefined, parts: ServiceReportParts) => {

@@ -66,6 +66,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
       scheduler: settings.now.scheduler,
       externalIpsAllowed: settings.now.externalIpsAllowed,
       vipBinding: settings.now.vipBinding,
+      inClusterEndpoints: settings.now.inClusterEndpoints,
       families,
       nodePortAddresses: nodePortNetworks(settings.now, store.node?.addresses ?? []),
     }),

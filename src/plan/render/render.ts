@@ -9,23 +9,19 @@ import {
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServicePort } from '../../model/service.js';
+import { firewallMark } from '../../model/firewall-mark.js';
+import type { InClusterEndpoints } from '../../model/in-cluster-endpoints.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import {
+  familyOfServer,
   virtualServerKey,
   type DesiredRealServer,
-  type RealServerKey,
   type VirtualServerFlag,
   type VirtualServerIdentity,
   type VirtualServerKey,
   type DesiredVirtualServer,
 } from '../../model/virtual-server.js';
-import {
-  clusterEndpoints,
-  endpointsByPort,
-  localEndpoints,
-  type PortEndpoint,
-  type PortEndpoints,
-} from '../endpoints/endpoints.js';
+import { endpointsByPort, type PortEndpoints } from '../endpoints/endpoints.js';
 import type { UnreadyEndpoints } from '../endpoints/former-endpoints.js';
 import type { Fragment, Problem } from './fragment.js';
 import {
@@ -39,14 +35,17 @@ import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { LocalEndpointShortage } from '../endpoints/local-endpoint-shortages.js';
 import { nodePortAddresses } from './node-port-addresses.js';
 import {
+  firewallMarkElement,
   hairpinElements,
   healthCheckElement,
+  inClusterElement,
+  type ByAddress,
   sourceRangesOf,
   packetClassElement,
   sourceRangeElements,
   vipElement,
 } from '../packet-rules/packet-elements.js';
-import type { PacketClass } from '../packet-rules/packet-sets.js';
+import { backendsOf, type Backends, type RealServers } from './backends.js';
 import { checkService, type CheckedService } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
@@ -59,6 +58,8 @@ export interface RenderSettings {
   readonly externalIpsAllowed: boolean;
   /** How VIPs become local; `address` by default. */
   readonly vipBinding?: VipBinding;
+  /** Which endpoints serve requests from the cluster with externalTrafficPolicy Local; `local` by default. */
+  readonly inClusterEndpoints?: InClusterEndpoints;
   /** The families that this node can serve; both by default. */
   readonly families?: readonly Family[];
 }
@@ -95,73 +96,6 @@ export const renderContext = (node: NodeFacts, settings: RenderSettings): Render
   };
 };
 
-const toRealServer = ({ key, endpoint, port }: PortEndpoint): DesiredRealServer => ({
-  key,
-  address: endpoint.address,
-  port,
-  weight: 1,
-  forwarding: 'masquerade',
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  endpoint,
-});
-
-type RealServers = ReadonlyMap<RealServerKey, DesiredRealServer>;
-
-const toRealServers = (endpoints: PortEndpoints): RealServers => {
-  const realServers = new Map<RealServerKey, DesiredRealServer>();
-  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint));
-  return realServers;
-};
-
-interface Backends {
-  readonly internal: RealServers;
-  readonly external: RealServers;
-  /** The packet class of external frontends with real servers. */
-  readonly externalClass: PacketClass;
-  /** The policies `Local` without a local endpoint although other nodes have endpoints. */
-  readonly policiesWithoutLocal: readonly LocalEndpointShortage['policy'][];
-}
-
-const noPolicies: Backends['policiesWithoutLocal'] = [];
-
-/**
- * Without a local endpoint, internalTrafficPolicy Local serves nothing, and externalTrafficPolicy Local uses
- * the cluster's endpoints for requests of this node and its pods.
- */
-const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
-  const cluster = toRealServers(clusterEndpoints(endpoints, node));
-  if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
-    return {
-      internal: cluster,
-      external: cluster,
-      externalClass: 'external',
-      policiesWithoutLocal: noPolicies,
-    };
-  const local = toRealServers(localEndpoints(endpoints, node));
-  return {
-    internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
-    ...externalBackends(service, cluster, local),
-    policiesWithoutLocal: local.size > 0 || cluster.size === 0 ? noPolicies : localPolicies(service),
-  };
-};
-
-const localPolicies = (service: Service): Backends['policiesWithoutLocal'] => [
-  ...(service.internalTrafficPolicy === 'Local' ? (['internal'] as const) : []),
-  ...(service.externalTrafficPolicy === 'Local' ? (['external'] as const) : []),
-];
-
-const externalBackends = (
-  service: Service,
-  cluster: RealServers,
-  local: RealServers,
-): Pick<Backends, 'external' | 'externalClass'> => {
-  if (service.externalTrafficPolicy === 'Cluster') return { external: cluster, externalClass: 'external' };
-  return local.size > 0
-    ? { external: local, externalClass: 'local' }
-    : { external: cluster, externalClass: 'local-elsewhere' };
-};
-
 const portHashFlags: readonly VirtualServerFlag[] = ['mh-port'];
 const noFlags: readonly VirtualServerFlag[] = [];
 
@@ -169,11 +103,9 @@ const noFlags: readonly VirtualServerFlag[] = [];
 const flagsOf = (scheduler: string): readonly VirtualServerFlag[] =>
   scheduler === 'mh' ? portHashFlags : noFlags;
 
-type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
-
 const toDesiredVirtualServer = (
   service: CheckedService,
-  identity: ByAddress,
+  identity: VirtualServerIdentity,
   realServers: RealServers,
 ): DesiredVirtualServer<DesiredRealServer> => {
   const seconds = service.affinitySeconds;
@@ -185,7 +117,7 @@ const toDesiredVirtualServer = (
       persistence:
         seconds === undefined
           ? undefined
-          : { seconds, prefixLength: hostPrefixLength(familyOf(identity.address)) },
+          : { seconds, prefixLength: hostPrefixLength(familyOfServer(identity)) },
       flags: flagsOf(service.scheduler),
     },
     realServers,
@@ -204,20 +136,19 @@ class FragmentBuilder {
   readonly #problems: Problem[] = [];
   readonly #shortages: LocalEndpointShortage[] = [];
   readonly #portsOnNode = new Set<number>();
+  readonly #inClusterServers = new Map<VirtualServerKey, VirtualServerKey>();
   #unready = noneUnready;
 
   constructor(
     private readonly service: CheckedService,
     private readonly node: NodeFacts,
     private readonly vipBinding: VipBinding,
+    private readonly inClusterEndpoints: InClusterEndpoints,
   ) {}
 
-  addFrontend(
-    frontend: Frontend,
-    { protocol }: ServicePort,
-    port: number,
-    { internal, external, externalClass }: Backends,
-  ): void {
+  addFrontend(frontend: Frontend, servicePort: ServicePort, port: number, backends: Backends): void {
+    const { protocol } = servicePort;
+    const { internal, external, externalClass } = backends;
     const isInternal = frontend.kind === 'cluster-ip';
     const realServers = isInternal ? internal : external;
     const identity = { by: 'address', protocol, address: frontend.address, port } as const;
@@ -234,7 +165,24 @@ class FragmentBuilder {
     this.#setElements.set(key, [
       packetClassElement(identity, realServers.size === 0 ? 'no-endpoints' : withEndpoints),
       ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node, this.vipBinding),
+      ...(isInternal ? [] : this.#addInCluster(identity, servicePort, backends)),
     ]);
+  }
+
+  /** Adds the virtual server of requests from the cluster, if any. Returns the element that leads them there. */
+  #addInCluster(frontend: ByAddress, port: ServicePort, { inCluster }: Backends): readonly SetElement[] {
+    if (this.inClusterEndpoints === 'local' || this.service.externalTrafficPolicy === 'Cluster') return [];
+    const family = familyOf(frontend.address);
+    const fwmark = firewallMark(this.service.key, port, family);
+    const identity = { by: 'fwmark', fwmark, family } as const;
+    const key = virtualServerKey(identity);
+    this.#inClusterServers.set(virtualServerKey(frontend), key);
+    if (inCluster === undefined) return [];
+    if (this.#virtualServers.get(key)?.realServers !== inCluster) {
+      this.#virtualServers.set(key, toDesiredVirtualServer(this.service, identity, inCluster));
+      this.#setElements.set(key, [firewallMarkElement(identity)]);
+    }
+    return [inClusterElement(frontend, fwmark)];
   }
 
   addLocalShortages(policies: Backends['policiesWithoutLocal'], family: Family): void {
@@ -268,6 +216,7 @@ class FragmentBuilder {
       virtualServers: this.#virtualServers,
       unreadyEndpoints: this.#unready,
       addresses: this.#addresses,
+      inClusterServers: this.#inClusterServers.size > 0 ? this.#inClusterServers : undefined,
       setElements: this.#setElements,
       sharedElements: this.#sharedElements,
       portsOnNode: [
@@ -309,7 +258,8 @@ export const render = (
   } = checkService(service, slices, context.settings.scheduler);
   const endpointsOf = endpointsByPort(checkedSlices);
   const frontends = frontendsOf(checked, context);
-  const builder = new FragmentBuilder(checked, context.node, context.settings.vipBinding ?? 'address');
+  const { vipBinding = 'address', inClusterEndpoints = 'local' } = context.settings;
+  const builder = new FragmentBuilder(checked, context.node, vipBinding, inClusterEndpoints);
   const served = context.settings.families ?? families;
   for (const family of served) {
     if (checked.clusterIps[family] === undefined) continue;
@@ -317,7 +267,7 @@ export const render = (
       builder.addHealthCheckPort(family, checked.healthCheckNodePort);
     for (const port of checked.ports) {
       const endpoints = endpointsOf(family, port);
-      const backends = backendsOf(checked, endpoints, context.node);
+      const backends = backendsOf(checked, endpoints, context.node, inClusterEndpoints);
       builder.addUnready(endpoints);
       builder.addLocalShortages(backends.policiesWithoutLocal, family);
       builder.addSharedElements(hairpinElements(endpoints, port.protocol, context.node));
