@@ -213,6 +213,8 @@ export interface ServedVirtualServerResponse extends VirtualServerDescription {
   readonly wanted?: VirtualServerJson;
   /** The last known state of the kernel. */
   readonly kernel?: VirtualServerJson;
+  /** The key of the virtual server that serves its requests from the cluster, if another one does. */
+  readonly inCluster?: string;
   /** How packets to it are handled: the name of the set of the packet rules that contains it. */
   readonly packetClass: string;
 }

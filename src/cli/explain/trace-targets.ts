@@ -61,6 +61,8 @@ const traceTo = (
   const rules = kernel.rules[family];
   const { service, endpoints } = facts;
   const served = facts.served.find((one) => one.key === key);
+  const inCluster = facts.served.find((one) => one.key === served?.inCluster);
+  const names = { ...served?.realServers, ...inCluster?.realServers };
   const isLocal = (address: typeof to.address): boolean => kernel.addresses.has(address);
   const isThisNode = (node: string | undefined): boolean => node === service?.node.name;
   const source = packetSourceFor(from, {
@@ -82,9 +84,10 @@ const traceTo = (
     dummyInterface: kernel.dummyInterface,
     bindings: kernel.vips.get(to.address) ?? noBinding,
     virtualServer: kernel.virtualServers.get(key),
-    nameOf: ({ key: real }) => locationText(served?.realServers[real]),
+    inClusterServer: inCluster && kernel.virtualServers.get(inCluster.key),
+    nameOf: ({ key: real }) => locationText(names[real]),
     isOnThisNode: ({ key: real }) => {
-      const node = served?.realServers[real]?.node;
+      const node = names[real]?.node;
       return node === undefined ? undefined : isThisNode(node);
     },
     obstacles: obstaclesOf(facts, family),
@@ -93,7 +96,7 @@ const traceTo = (
 
 const identitiesOf = ({ served }: ReportFacts, kernel: KernelFacts): readonly AddressIdentity[] =>
   served.length > 0
-    ? served.map(({ identity }) => identity)
+    ? served.flatMap(({ identity }) => (identity.by === 'address' ? [identity] : []))
     : [...kernel.virtualServers.values()].flatMap(({ server: { identity } }) =>
         identity.by === 'address' ? [identity] : [],
       );

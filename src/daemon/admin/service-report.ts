@@ -20,6 +20,7 @@ import {
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
+import { inClusterServerOf } from '../../plan/packet-rules/packet-elements.js';
 import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
 import { servedPort } from '../../plan/render/served-port.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
@@ -140,6 +141,8 @@ function* virtualServerMembers(
     if (known === undefined || served === undefined) continue;
     const isOwner = desiredStateUpdater.desired.ownerOf(key) === service.key;
     const kernel = observed.virtualServer(key);
+    const elements = fragment?.setElements.get(key) ?? [];
+    const inCluster = elements.flatMap((element) => inClusterServerOf(element) ?? [])[0];
     yield objectChunks([
       ['key', key],
       ...plainMembers(known.own),
@@ -147,7 +150,8 @@ function* virtualServerMembers(
       ['policy', trafficPolicyOf(service, served)],
       ...(isOwner ? [['wanted', virtualServerChunks(entry)] as const] : []),
       ...(kernel === undefined ? [] : [['kernel', virtualServerChunks(kernel)] as const]),
-      ['packetClass', fragment?.setElements.get(key)?.find(({ set }) => isPacketClass(set))?.set ?? ''],
+      ...(inCluster === undefined ? [] : [['inCluster', inCluster] as const]),
+      ['packetClass', elements.find(({ set }) => isPacketClass(set))?.set ?? ''],
     ]);
   }
 }

@@ -25,6 +25,8 @@ export interface ClusterParts {
   readonly settings: LiveSettings;
   /** The families that this node serves. */
   readonly families: readonly Family[];
+  /** The families for which this kernel has nftables. */
+  readonly packetFamilies: readonly Family[];
   readonly network: Pick<NodeNetwork, 'addresses' | 'gateways'>;
   readonly desired: DesiredState;
   readonly observed: Pick<EngineState, 'keys' | 'virtualServers'>;
@@ -66,7 +68,10 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
       scheduler: settings.now.scheduler,
       externalIpsAllowed: settings.now.externalIpsAllowed,
       vipBinding: settings.now.vipBinding,
-      inClusterEndpoints: settings.now.inClusterEndpoints,
+      // Without packet rules no request gets the mark.
+      inClusterEndpoints: families.every((family) => parts.packetFamilies.includes(family))
+        ? settings.now.inClusterEndpoints
+        : 'local',
       families,
       nodePortAddresses: nodePortNetworks(settings.now, store.node?.addresses ?? []),
     }),
