@@ -170,7 +170,8 @@ class History {
     else this.node.kernel.ipvs.busy = event.flows;
   }
 
-  async #changeSettings({ restarts, kind: _, ...settings }: SettingsChange): Promise<void> {
+  async #changeSettings({ restarts, vipBinding, inClusterEndpoints }: SettingsChange): Promise<void> {
+    const settings = { vipBinding, inClusterEndpoints };
     if (!restarts) await this.node.changeSettings(settings);
     else await this.#restart(() => this.node.changeSettings(settings));
   }

@@ -3,7 +3,7 @@ import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AdminClient } from '../../src/cli/admin/admin-client.js';
-import { ClusterNetwork } from './cluster-network.js';
+import { ClusterNetwork, type Position } from './cluster-network.js';
 import { DaemonProcess, eventually } from './daemon-process.js';
 import { runLine, savedTable } from './lab-guest.js';
 import { ready, serviceObject, sliceObject, type ServiceSpec } from './objects.js';
@@ -40,7 +40,9 @@ export class DrainLab {
   network!: ClusterNetwork;
   daemon!: DaemonProcess;
 
-  constructor() {
+  constructor(
+    private readonly flags: readonly string[] = ['--ipvs-min-sync-period=0s', '--hostname-override=n1'],
+  ) {
     const folder = mkdtempSync(join(tmpdir(), 'draining-'));
     this.#manifest = join(folder, 'world.json');
     this.socket = join(folder, 'run/admin.sock');
@@ -55,12 +57,7 @@ export class DrainLab {
 
   start(): void {
     this.daemon = new DaemonProcess(
-      [
-        `--source=${this.#manifest}`,
-        '--ipvs-min-sync-period=0s',
-        '--hostname-override=n1',
-        `--admin-socket=${this.socket}`,
-      ],
+      [`--source=${this.#manifest}`, ...this.flags, `--admin-socket=${this.socket}`],
       { namespace: 'node' },
     );
   }
@@ -119,14 +116,19 @@ export class DrainLab {
   }
 
   /** A client that is asked nothing yet. */
-  client(kind: 'tcp' | 'udp' | 'sctp', address: string, port: number): SingleSocketClient {
-    const client = new SingleSocketClient('client', kind, address, port);
+  client(
+    kind: 'tcp' | 'udp' | 'sctp',
+    address: string,
+    port: number,
+    from: Position = 'client',
+  ): SingleSocketClient {
+    const client = new SingleSocketClient(from, kind, address, port);
     this.#clients.push(client);
     return client;
   }
 
-  async connect(address: string, port: number): Promise<SingleSocketClient> {
-    const client = this.client('tcp', address, port);
+  async connect(address: string, port: number, from: Position = 'client'): Promise<SingleSocketClient> {
+    const client = this.client('tcp', address, port, from);
     await this.answers(client);
     return client;
   }
