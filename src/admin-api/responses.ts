@@ -6,9 +6,9 @@ import type { UnusedReason, UsedReason } from '../plan/endpoints/endpoint-select
 /** The version of the API: the field `version` of every response. */
 export const adminVersion = 1;
 
-/** The kind of address that a Service is exposed on, as the Kubernetes API names it. */
-/** `InCluster`: requests from the cluster to external addresses with externalTrafficPolicy Local. */
+/** The kind of address that a Service is exposed on, as the Kubernetes API names it; `InCluster`: requests from the cluster. */
 export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer' | 'InCluster';
+export type ElementField = string | number;
 
 /** The draining of a real server: it gets no new connections. */
 export interface DrainResponse {
@@ -213,13 +213,11 @@ export interface ServedVirtualServerResponse extends VirtualServerDescription {
   readonly wanted?: VirtualServerJson;
   /** The last known state of the kernel. */
   readonly kernel?: VirtualServerJson;
-  /** The key of the virtual server that serves its requests from the cluster, if another one does. */
+  /** The key of the virtual server of its requests from the cluster, if another one serves them. */
   readonly inCluster?: string;
   /** How packets to it are handled: the name of the set of the packet rules that contains it. */
   readonly packetClass: string;
 }
-
-export type ElementField = string | number;
 
 /** An element of the packet rules. */
 export interface ElementResponse {

@@ -128,12 +128,8 @@ class RuleInterpreter {
         return this.#put(expression.to, registerBytesOf(expression.value));
       case 'bitwise':
         return this.#bitwise(expression);
-      case 'meta-set': {
-        const value = registerNumberOf(this.#read(expression.from, 4));
-        if (expression.key === 'mark') this.mark = value;
-        else this.#priority = value;
-        return true;
-      }
+      case 'meta-set':
+        return this.#set(expression);
       case 'mark-map':
         return this.#put(expression.to, this.#markOf(expression.set, expression.from));
       case 'compare':
@@ -152,6 +148,13 @@ class RuleInterpreter {
       case 'unknown':
         return false;
     }
+  }
+
+  #set({ key, from }: Extract<Expression, { kind: 'meta-set' }>): true {
+    const value = registerNumberOf(this.#read(from, 4));
+    if (key === 'mark') this.mark = value;
+    else this.#priority = value;
+    return true;
   }
 
   #put(register: number, bytes: Uint8Array | undefined): boolean {

@@ -26,11 +26,7 @@ export interface PacketRulesParts {
   /** The families that the kernel supports. */
   readonly families: readonly Family[];
   /** The desired rules of a family, given the prefix lengths of the source ranges and whether firewall marks are in use. */
-  readonly declaration: (
-    family: Family,
-    sourceLengths: readonly number[],
-    hasInClusterMarks: boolean,
-  ) => TableDeclaration;
+  readonly declaration: (family: Family, lengths: readonly number[], withMarks: boolean) => TableDeclaration;
   /** The elements that a new table contains from the start. */
   readonly initialElements: (family: Family) => Iterable<SetElement>;
   /** Called when the tables differ from the known state, so their elements must be read again. */

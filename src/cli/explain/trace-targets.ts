@@ -50,6 +50,13 @@ const ownSource = (to: IpAddress, { vips, addresses }: KernelFacts): IpAddress |
   );
 };
 
+/** The virtual server with the key, the one of its requests from the cluster, and the names of the real servers of both. */
+const servedAt = (key: string, facts: ReportFacts) => {
+  const served = facts.served.find((one) => one.key === key);
+  const inCluster = facts.served.find((one) => one.key === served?.inCluster);
+  return { served, inCluster, names: { ...served?.realServers, ...inCluster?.realServers } };
+};
+
 const traceTo = (
   to: AddressIdentity,
   from: SourceOption,
@@ -60,9 +67,7 @@ const traceTo = (
   const key = virtualServerKey(to);
   const rules = kernel.rules[family];
   const { service, endpoints } = facts;
-  const served = facts.served.find((one) => one.key === key);
-  const inCluster = facts.served.find((one) => one.key === served?.inCluster);
-  const names = { ...served?.realServers, ...inCluster?.realServers };
+  const { served, inCluster, names } = servedAt(key, facts);
   const isLocal = (address: typeof to.address): boolean => kernel.addresses.has(address);
   const isThisNode = (node: string | undefined): boolean => node === service?.node.name;
   const source = packetSourceFor(from, {
@@ -86,10 +91,8 @@ const traceTo = (
     virtualServer: kernel.virtualServers.get(key),
     inClusterServer: inCluster && kernel.virtualServers.get(inCluster.key),
     nameOf: ({ key: real }) => locationText(names[real]),
-    isOnThisNode: ({ key: real }) => {
-      const node = names[real]?.node;
-      return node === undefined ? undefined : isThisNode(node);
-    },
+    isOnThisNode: ({ key: real }) =>
+      names[real]?.node === undefined ? undefined : isThisNode(names[real]?.node),
     obstacles: obstaclesOf(facts, family),
   });
 };
