@@ -301,7 +301,6 @@ export interface LookupMatch {
   readonly service: string;
   /** Why it was found, for people: `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`, `endpoint 10.244.1.5`, `pod default/web-1`. */
   readonly because: string;
-  /** What the search matched. */
   readonly matched?: 'service' | 'address' | 'virtual-server' | 'node-port' | 'endpoint' | 'pod';
   /** With `virtual-server`: its protocol. */
   readonly protocol?: 'TCP' | 'UDP' | 'SCTP';
