@@ -31,7 +31,7 @@ import {
 const isProtocol = (value: unknown): value is Protocol => protocols.some((protocol) => protocol === value);
 
 export type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
-type ByMark = Extract<VirtualServerIdentity, { by: 'fwmark' }>;
+export type ByMark = Extract<VirtualServerIdentity, { by: 'fwmark' }>;
 
 /** The element that assigns a packet class to a virtual server. It is also the ownership marker. */
 export const packetClassElement = (

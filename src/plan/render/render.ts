@@ -1,27 +1,26 @@
-import {
-  families,
-  familyOf,
-  hostPrefixLength,
-  type Cidr,
-  type Family,
-  type IpAddress,
-} from '../../base/ip.js';
+import { families, hostPrefixLength, type Cidr, type Family, type IpAddress } from '../../base/ip.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServicePort } from '../../model/service.js';
-import { firewallMark } from '../../model/firewall-mark.js';
 import type { InClusterEndpoints } from '../../model/in-cluster-endpoints.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import {
   familyOfServer,
   virtualServerKey,
   type DesiredRealServer,
+  type RealServerKey,
   type VirtualServerFlag,
   type VirtualServerIdentity,
   type VirtualServerKey,
   type DesiredVirtualServer,
 } from '../../model/virtual-server.js';
-import { endpointsByPort, type PortEndpoints } from '../endpoints/endpoints.js';
+import {
+  clusterEndpoints,
+  endpointsByPort,
+  localEndpoints,
+  type PortEndpoint,
+  type PortEndpoints,
+} from '../endpoints/endpoints.js';
 import type { UnreadyEndpoints } from '../endpoints/former-endpoints.js';
 import type { Fragment, Problem } from './fragment.js';
 import {
@@ -45,7 +44,8 @@ import {
   sourceRangeElements,
   vipElement,
 } from '../packet-rules/packet-elements.js';
-import { backendsOf, type Backends, type RealServers } from './backends.js';
+import type { PacketClass } from '../packet-rules/packet-sets.js';
+import { inClusterOf, InClusterServers } from './in-cluster-servers.js';
 import { checkService, type CheckedService } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
@@ -96,6 +96,75 @@ export const renderContext = (node: NodeFacts, settings: RenderSettings): Render
   };
 };
 
+const toRealServer = ({ key, endpoint, port }: PortEndpoint): DesiredRealServer => ({
+  key,
+  address: endpoint.address,
+  port,
+  weight: 1,
+  forwarding: 'masquerade',
+  upperThreshold: 0,
+  lowerThreshold: 0,
+  endpoint,
+});
+
+type RealServers = ReadonlyMap<RealServerKey, DesiredRealServer>;
+
+const toRealServers = (endpoints: PortEndpoints): RealServers => {
+  const realServers = new Map<RealServerKey, DesiredRealServer>();
+  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint));
+  return realServers;
+};
+
+interface Backends {
+  readonly internal: RealServers;
+  readonly external: RealServers;
+  /** The packet class of external frontends with real servers. */
+  readonly externalClass: PacketClass;
+  /** Those of requests from the cluster to external frontends, where they may differ from `external`. */
+  readonly inCluster?: RealServers | undefined;
+  /** The policies `Local` without a local endpoint although other nodes have endpoints. */
+  readonly policiesWithoutLocal: readonly LocalEndpointShortage['policy'][];
+}
+
+const noPolicies: Backends['policiesWithoutLocal'] = [];
+
+/**
+ * Without a local endpoint, internalTrafficPolicy Local serves nothing, and externalTrafficPolicy Local uses
+ * the cluster's endpoints for requests of this node and its pods.
+ */
+const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
+  const cluster = toRealServers(clusterEndpoints(endpoints, node));
+  if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
+    return {
+      internal: cluster,
+      external: cluster,
+      externalClass: 'external',
+      policiesWithoutLocal: noPolicies,
+    };
+  const local = toRealServers(localEndpoints(endpoints, node));
+  return {
+    internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
+    ...externalBackends(service, cluster, local),
+    policiesWithoutLocal: local.size > 0 || cluster.size === 0 ? noPolicies : localPolicies(service),
+  };
+};
+
+const localPolicies = (service: Service): Backends['policiesWithoutLocal'] => [
+  ...(service.internalTrafficPolicy === 'Local' ? (['internal'] as const) : []),
+  ...(service.externalTrafficPolicy === 'Local' ? (['external'] as const) : []),
+];
+
+const externalBackends = (
+  service: Service,
+  cluster: RealServers,
+  local: RealServers,
+): Pick<Backends, 'external' | 'externalClass' | 'inCluster'> => {
+  if (service.externalTrafficPolicy === 'Cluster') return { external: cluster, externalClass: 'external' };
+  return local.size > 0
+    ? { external: local, externalClass: 'local', inCluster: inClusterOf(cluster, local) }
+    : { external: cluster, externalClass: 'local-elsewhere' };
+};
+
 const portHashFlags: readonly VirtualServerFlag[] = ['mh-port'];
 const noFlags: readonly VirtualServerFlag[] = [];
 
@@ -136,21 +205,24 @@ class FragmentBuilder {
   readonly #problems: Problem[] = [];
   readonly #shortages: LocalEndpointShortage[] = [];
   readonly #portsOnNode = new Set<number>();
-  readonly #inClusterServers = new Map<VirtualServerKey, VirtualServerKey>();
   #unready = noneUnready;
 
   constructor(
     private readonly service: CheckedService,
     private readonly node: NodeFacts,
     private readonly vipBinding: VipBinding,
-    private readonly inClusterEndpoints: InClusterEndpoints,
+    private readonly inClusterServers: InClusterServers,
   ) {}
 
-  addFrontend(frontend: Frontend, servicePort: ServicePort, port: number, backends: Backends): void {
-    const { protocol } = servicePort;
-    const { internal, external, externalClass } = backends;
+  addFrontend(
+    frontend: Frontend,
+    servicePort: ServicePort,
+    port: number,
+    { internal, external, externalClass, inCluster }: Backends,
+  ): void {
     const isInternal = frontend.kind === 'cluster-ip';
     const realServers = isInternal ? internal : external;
+    const { protocol } = servicePort;
     const identity = { by: 'address', protocol, address: frontend.address, port } as const;
     if (frontend.bind) {
       this.#addresses.add(frontend.address);
@@ -165,24 +237,18 @@ class FragmentBuilder {
     this.#setElements.set(key, [
       packetClassElement(identity, realServers.size === 0 ? 'no-endpoints' : withEndpoints),
       ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node, this.vipBinding),
-      ...(isInternal ? [] : this.#addInCluster(identity, servicePort, backends)),
+      ...(isInternal ? [] : this.#addInCluster(identity, servicePort, inCluster)),
     ]);
   }
 
   /** Adds the virtual server of requests from the cluster, if any. Returns the element that leads them there. */
-  #addInCluster(frontend: ByAddress, port: ServicePort, { inCluster }: Backends): readonly SetElement[] {
-    if (this.inClusterEndpoints === 'local' || this.service.externalTrafficPolicy === 'Cluster') return [];
-    const family = familyOf(frontend.address);
-    const fwmark = firewallMark(this.service.key, port, family);
-    const identity = { by: 'fwmark', fwmark, family } as const;
-    const key = virtualServerKey(identity);
-    this.#inClusterServers.set(virtualServerKey(frontend), key);
-    if (inCluster === undefined) return [];
-    if (this.#virtualServers.get(key)?.realServers !== inCluster) {
-      this.#virtualServers.set(key, toDesiredVirtualServer(this.service, identity, inCluster));
-      this.#setElements.set(key, [firewallMarkElement(identity)]);
-    }
-    return [inClusterElement(frontend, fwmark)];
+  #addInCluster(frontend: ByAddress, port: ServicePort, realServers: RealServers | undefined): SetElement[] {
+    const identity = this.inClusterServers.identityFor(frontend, port);
+    if (identity === undefined || realServers === undefined) return [];
+    const entry = toDesiredVirtualServer(this.service, identity, realServers);
+    this.#virtualServers.set(entry.server.key, entry);
+    this.#setElements.set(entry.server.key, [firewallMarkElement(identity)]);
+    return [inClusterElement(frontend, identity.fwmark)];
   }
 
   addLocalShortages(policies: Backends['policiesWithoutLocal'], family: Family): void {
@@ -216,7 +282,7 @@ class FragmentBuilder {
       virtualServers: this.#virtualServers,
       unreadyEndpoints: this.#unready,
       addresses: this.#addresses,
-      inClusterServers: this.#inClusterServers.size > 0 ? this.#inClusterServers : undefined,
+      inClusterServers: this.inClusterServers.byFrontend,
       setElements: this.#setElements,
       sharedElements: this.#sharedElements,
       portsOnNode: [
@@ -258,8 +324,9 @@ export const render = (
   } = checkService(service, slices, context.settings.scheduler);
   const endpointsOf = endpointsByPort(checkedSlices);
   const frontends = frontendsOf(checked, context);
-  const { vipBinding = 'address', inClusterEndpoints = 'local' } = context.settings;
-  const builder = new FragmentBuilder(checked, context.node, vipBinding, inClusterEndpoints);
+  const { vipBinding = 'address', inClusterEndpoints } = context.settings;
+  const inCluster = new InClusterServers(checked, inClusterEndpoints);
+  const builder = new FragmentBuilder(checked, context.node, vipBinding, inCluster);
   const served = context.settings.families ?? families;
   for (const family of served) {
     if (checked.clusterIps[family] === undefined) continue;
@@ -267,7 +334,7 @@ export const render = (
       builder.addHealthCheckPort(family, checked.healthCheckNodePort);
     for (const port of checked.ports) {
       const endpoints = endpointsOf(family, port);
-      const backends = backendsOf(checked, endpoints, context.node, inClusterEndpoints);
+      const backends = backendsOf(checked, endpoints, context.node);
       builder.addUnready(endpoints);
       builder.addLocalShortages(backends.policiesWithoutLocal, family);
       builder.addSharedElements(hairpinElements(endpoints, port.protocol, context.node));
