@@ -120,6 +120,39 @@ test('a connection of the cluster stays while its virtual server drains; new one
   await lab.isGone(`-f ${fwmark}`, 5 * minute);
 });
 
+test('a UDP client of the cluster goes on with another endpoint when its own is removed', async () => {
+  const dns = (elsewhere: readonly number[]): readonly object[] => [
+    serviceObject('dns', {
+      type: 'LoadBalancer',
+      clusterIPs: ['10.96.0.11'],
+      externalTrafficPolicy: 'Local',
+      ports: ['dns:53/UDP'],
+      ingress: [{ ip: external }],
+    }),
+    sliceObject('dns', [local(ready(pod(1))), ...elsewhere.map((each) => ready(pod(each)))], {
+      ports: ['dns:8080/UDP'],
+    }),
+  ];
+  lab.program(dns([2]));
+  const mark = firewallMark(serviceKey('default', 'dns'), { protocol: 'UDP', port: 53 }, 'IPv4');
+  await lab.holds(`-a -f ${mark} -r ${pod(2)}:8080 -m -w 1`);
+  await eventually(() => {
+    const answers = lab.network.ask('node', 'udp', external, 53, 4);
+    assert.deepEqual([...new Set(answers)].toSorted(), ['pod1', 'pod2']);
+  });
+  const clients = [lab.client('udp', external, 53, 'node'), lab.client('udp', external, 53, 'node')];
+  await eventually(() =>
+    assert.deepEqual(clients.map(({ last }) => last).toSorted(), ['pod1', 'pod2'], lab.daemon.log),
+  );
+  lab.program(dns([]));
+  await eventually(() =>
+    assert.deepEqual(
+      clients.map(({ last }) => last),
+      ['pod1', 'pod1'],
+    ),
+  );
+});
+
 test('dump, explain and top name it', async () => {
   lab.program(web([1], [2]));
   await lab.holds(realServer(2, 1));

@@ -67,7 +67,16 @@ test('the next process adopts it, and a resync finds nothing to change', async (
 test('without local endpoints it drains: requests leave it at once, connections stay', async () => {
   await using node = await servingWeb();
   node.kernel.ipvs.busy = true;
+  const refusing: (readonly string[])[] = [];
+  node.kernel.faults.always = () => {
+    const isClosed = node.lines.some((line) => line.startsWith(key) && line.endsWith('weight 0'));
+    if (isClosed && node.elements.some((element) => element.startsWith('IPv4 in-cluster ')))
+      refusing.push(node.lines);
+    return undefined;
+  };
   await node.change(web.key, web, onlyThere);
+  node.kernel.faults.always = () => undefined;
+  assert.deepEqual(refusing, [], 'no request is led to it while its real servers take none');
   assert.ok(
     node.lines.includes(`${key} → 10.1.0.1:80 weight 0, 10.1.0.2:80 weight 0`),
     node.lines.join('\n'),
