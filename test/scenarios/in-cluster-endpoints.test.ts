@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { firewallMark } from '../../src/model/firewall-mark.js';
 import { virtualServerKey } from '../../src/model/virtual-server.js';
-import { virtual } from '../support/virtual-server-entries.js';
+import { real, virtual } from '../support/virtual-server-entries.js';
 import { local, ready, service, slice } from '../support/objects.js';
 import { ProductionNode } from '../support/production-node.js';
 
@@ -62,6 +62,19 @@ test('the next process adopts it, and a resync finds nothing to change', async (
   await using node = await servingWeb();
   assert.deepEqual(await node.restart(), []);
   assert.deepEqual(await node.resync(), []);
+});
+
+test('a periodic resync repairs what another program does to it', async () => {
+  await using node = await servingWeb();
+  const before = node.lines;
+  await node.other.apply({
+    kind: 'update-real-server',
+    of: marked,
+    server: real('10.1.0.2', 80, { weight: 7 }),
+  });
+  assert.notDeepEqual(node.lines, before);
+  await node.advance(61 * 60_000);
+  assert.deepEqual(node.lines, before);
 });
 
 test('without local endpoints it drains: requests leave it at once, connections stay', async () => {
