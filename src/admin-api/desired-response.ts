@@ -79,14 +79,14 @@ const toRealServer = (key: string, json: RealServerJson): RealServer => {
   };
 };
 
-/** `FWM 2534740424 IPv4`. */
+/** `FWM 387256616 IPv4`. */
 const parseFirewallMarkKey = (mark: number, family: string): VirtualServerIdentity | undefined =>
   protocolOfMark(mark) !== undefined && (family === 'IPv4' || family === 'IPv6')
     ? { by: 'fwmark', fwmark: mark, family }
     : undefined;
 
 /**
- * Reads `TCP 10.96.0.1:443` and `FWM 2534740424 IPv4`; undefined for the key of a virtual server on a firewall mark of
+ * Reads `TCP 10.96.0.1:443` and `FWM 387256616 IPv4`; undefined for the key of a virtual server on a firewall mark of
  * another program.
  */
 export const parseVirtualServerKey = (key: string): VirtualServerIdentity | undefined => {

@@ -161,7 +161,7 @@ export const setElement = (
   chain,
 });
 
-/** `IPv4 in-cluster 10.96.0.1 . TCP . 443 : 2534740424`: an element of a map of packet marks. */
+/** `IPv4 in-cluster 10.96.0.1 . TCP . 443 : 387256616`: an element of a map of packet marks. */
 export const markElement = (
   family: Family,
   set: string,

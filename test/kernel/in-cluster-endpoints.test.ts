@@ -76,16 +76,24 @@ test('the mark of other programs is back before their rules see the packet again
     counter lost {}
     counter ours {}
     counter kept {}
-    chain prerouting { type filter hook prerouting priority -300;
-      iifname "cni0" ip daddr ${external} meta mark set meta mark or 0x00040000 }
-    chain sent { type filter hook output priority -110;
-      ip daddr ${external} meta mark set meta mark or 0x00040000 }
-    chain output { type filter hook output priority -300;
+    chain prerouting {
+      type filter hook prerouting priority -300;
+      iifname "cni0" ip daddr ${external} meta mark set meta mark or 0x00040000
+    }
+    chain sent {
+      type filter hook output priority -110;
+      ip daddr ${external} meta mark set meta mark or 0x00040000
+    }
+    chain output {
+      type filter hook output priority -300;
       meta mark and 0xcf00 == 0x0100 counter name ours
       ip daddr { ${pod(1)}, ${pod(2)} } tcp dport 8080 meta mark and 0x00040000 == 0 counter name lost
-      ip daddr { ${pod(1)}, ${pod(2)} } tcp dport 8080 meta mark and 0x00040000 != 0 counter name kept }
-    chain postrouting { type filter hook postrouting priority 300;
-      meta mark and 0xcf00 == 0x0100 counter name ours }
+      ip daddr { ${pod(1)}, ${pod(2)} } tcp dport 8080 meta mark and 0x00040000 != 0 counter name kept
+    }
+    chain postrouting {
+      type filter hook postrouting priority 300;
+      meta mark and 0xcf00 == 0x0100 counter name ours
+    }
   }`);
   lab.program(web([1], [2]));
   await lab.holds(realServer(2, 1));
