@@ -121,7 +121,7 @@ test('a connection of the cluster stays while its virtual server drains; new one
   assert.deepEqual(asked('node'), ['pod1', 'pod2']);
   await lab.stop();
   lab.start();
-  await eventually(() => assert.match(lab.daemon.log, /"event":"(synced|first-sync|ready)|First sync/));
+  await eventually(async () => assert.equal((await lab.admin.status()).synced, true));
   for (const client of [first, second]) await lab.answers(client);
   assert.ok(savedTable('node').includes(realServer(2, 0)), 'the next process goes on with it');
   await lab.leave();
@@ -181,7 +181,7 @@ test('dump, explain and top name it', async () => {
     );
   assert.deepEqual(backends(inside), [`${pod(1)}:8080`, `${pod(2)}:8080`]);
   assert.deepEqual(backends(outside), [`${pod(1)}:8080`]);
-  assert.match(kubeIpvs('top', '--once'), /default\/web/);
+  assert.match(kubeIpvs('top', '--batch', '-n', '1'), /default\/web/);
   assert.equal(kubeIpvs('diff'), '');
 });
 
