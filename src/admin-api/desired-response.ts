@@ -1,7 +1,14 @@
-import { familyOf, hostPrefixLength, parseIp, type Family, type IpAddress } from '../base/ip.js';
-import { setElement, type ElementKey, type KeyValue, type SetElement } from '../nftables/declarations.js';
+import { hostPrefixLength, parseIp, type Family, type IpAddress } from '../base/ip.js';
+import {
+  markElement,
+  setElement,
+  type ElementKey,
+  type KeyValue,
+  type SetElement,
+} from '../nftables/declarations.js';
 import type { Protocol } from '../base/protocol.js';
 import {
+  familyOfServer,
   realServerKey,
   virtualServerKey,
   type RealServer,
@@ -10,6 +17,7 @@ import {
   type VirtualServerKey,
   type DesiredVirtualServer,
 } from '../model/virtual-server.js';
+import { protocolOfMark } from '../model/firewall-mark.js';
 import { vipBindings, type VipBindings } from '../model/vip-binding.js';
 import type { DirtyKeys, DesiredView } from '../plan/operations/diff.js';
 import type { DrainSettings } from '../plan/drain/drain-step.js';
@@ -71,11 +79,19 @@ const toRealServer = (key: string, json: RealServerJson): RealServer => {
   };
 };
 
-/** Reads `TCP 10.96.0.1:443`; undefined for the key of a virtual server that is not identified by an address. */
-export const parseVirtualServerKey = (
-  key: string,
-): Extract<VirtualServerIdentity, { by: 'address' }> | undefined => {
+/** `FWM 387256616 IPv4`. */
+const parseFirewallMarkKey = (mark: number, family: string): VirtualServerIdentity | undefined =>
+  protocolOfMark(mark) !== undefined && (family === 'IPv4' || family === 'IPv6')
+    ? { by: 'fwmark', fwmark: mark, family }
+    : undefined;
+
+/**
+ * Reads `TCP 10.96.0.1:443` and `FWM 387256616 IPv4`; undefined for the key of a virtual server on a firewall mark of
+ * another program.
+ */
+export const parseVirtualServerKey = (key: string): VirtualServerIdentity | undefined => {
   const [protocol = '', socketText = '', ...rest] = key.split(' ');
+  if (protocol === 'FWM' && rest.length === 1) return parseFirewallMarkKey(Number(socketText), rest[0] ?? '');
   if (rest.length > 0 || !['TCP', 'UDP', 'SCTP'].includes(protocol)) return undefined;
   return { by: 'address', protocol: protocol as Protocol, ...parseSocketAddress(socketText) };
 };
@@ -87,9 +103,9 @@ const toDesiredVirtualServer = (
 ): DesiredVirtualServer => {
   const identity = parseVirtualServerKey(key);
   if (identity === undefined)
-    throw new TypeError(`"${key}" is not a valid key of a virtual server by address`);
+    throw new TypeError(`"${key}" is not a valid key of a virtual server of kube-ipvs`);
   const realServers = Object.entries(json.realServers).map(([real, of]) => toRealServer(real, of));
-  const whole = hostPrefixLength(familyOf(identity.address));
+  const whole = hostPrefixLength(familyOfServer(identity));
   return {
     server: {
       key: virtualServerKey(identity),
@@ -111,8 +127,12 @@ const parseField = (text: string): KeyValue =>
 
 /** Reads the key of an element. The key does not contain the chain, which depends on the set. */
 export const parseElementKey = (key: string): SetElement => {
-  const [family = '', set = '', ...fields] = key.split(' ');
-  return setElement(family as Family, set, fields.filter((field) => field !== '.').map(parseField));
+  const [head = '', mark] = key.split(' : ');
+  const [family = '', set = '', ...words] = head.split(' ');
+  const fields = words.filter((word) => word !== '.').map(parseField);
+  return mark === undefined
+    ? setElement(family as Family, set, fields)
+    : markElement(family as Family, set, fields, Number(mark));
 };
 
 /** Reads `10.96.0.1/32`. */

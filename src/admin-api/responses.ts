@@ -10,8 +10,9 @@ import type { WeightReason } from '../plan/endpoints/endpoint-weight.js';
 /** The version of the API: the field `version` of every response. */
 export const adminVersion = 1;
 
-/** The kind of address that a Service is exposed on, as the Kubernetes API names it. */
-export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer';
+/** The kind of address that a Service is exposed on, as the Kubernetes API names it; `InCluster`: requests from the cluster. */
+export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer' | 'InCluster';
+export type ElementField = string | number;
 
 /** The draining of a real server: it gets no new connections. */
 export interface DrainResponse {
@@ -185,11 +186,11 @@ export interface ServedVirtualServerResponse extends VirtualServerDescription {
   readonly wanted?: VirtualServerJson;
   /** The last known state of the kernel. */
   readonly kernel?: VirtualServerJson;
+  /** The key of the virtual server of its requests from the cluster, if another one serves them. */
+  readonly inCluster?: string;
   /** How packets to it are handled: the name of the set of the packet rules that contains it. */
   readonly packetClass: string;
 }
-
-export type ElementField = string | number;
 
 /** An element of the packet rules. */
 export interface ElementResponse {
@@ -275,7 +276,6 @@ export interface LookupMatch {
   readonly service: string;
   /** Why it was found, for people: `ClusterIP 10.96.0.1`, `ClusterIP TCP 10.96.0.1:443`, `node port 30080`, `endpoint 10.244.1.5`, `pod default/web-1`. */
   readonly because: string;
-  /** What the search matched. */
   readonly matched?: 'service' | 'address' | 'virtual-server' | 'node-port' | 'endpoint' | 'pod';
   /** With `virtual-server`: its protocol. */
   readonly protocol?: 'TCP' | 'UDP' | 'SCTP';

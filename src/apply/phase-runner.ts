@@ -11,14 +11,16 @@ import {
 import type { RunCause } from '../model/change-cause.js';
 import { formatOperation } from '../model/plan-entry.js';
 import {
+  protocolOfServer,
   virtualServerKey,
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../model/virtual-server.js';
 import { phaseOperations, type Phase } from '../plan/operations/phases.js';
+import type { InClusterFrontends } from '../plan/in-cluster-frontends.js';
 import type { ServedFrontend } from '../plan/stale-flows.js';
 import type { ChangeRecorder } from './change-recorder.js';
-import { servedFrontend } from './conntrack/served-frontend.js';
+import { servedFrontends } from './conntrack/served-frontend.js';
 import type { OperationCounters } from './counters/operation-counters.js';
 import { decide, type Decision } from './retry/decisions.js';
 import { retryTargetOf, type RefusedOperations } from './retry/refused-operations.js';
@@ -43,6 +45,7 @@ export interface PhaseRunnerParts extends OperationSenders {
   readonly recorder: Pick<ChangeRecorder, 'applied'>;
   /** What the run is for. */
   readonly cause: RunCause;
+  readonly inCluster: InClusterFrontends;
 }
 
 export interface ReconcileReport {
@@ -93,9 +96,8 @@ export class PhaseRunner {
    * ends only when its client stops sending.
    */
   udpFrontends(): readonly ServedFrontend[] {
-    return [...this.#udpVirtualServers.values()].map((identity) =>
-      servedFrontend(identity, this.parts.state),
-    );
+    const sources = { observed: this.parts.state, inCluster: this.parts.inCluster };
+    return [...this.#udpVirtualServers.values()].flatMap((identity) => servedFrontends(identity, sources));
   }
 
   /**
@@ -168,7 +170,7 @@ export class PhaseRunner {
   #noteUdp(operation: Operation): void {
     if ('element' in operation || 'address' in operation || operation.kind.startsWith('update')) return;
     const identity = operationIdentity(operation);
-    if (identity.by !== 'address' || identity.protocol !== 'UDP') return;
+    if (protocolOfServer(identity) !== 'UDP') return;
     const key = virtualServerKey(identity);
     const realServers = this.parts.state.virtualServer(key)?.realServers;
     const joinsOthers = operation.kind === 'add-real-server' && (realServers?.size ?? 0) > 1;

@@ -19,11 +19,12 @@ import {
 import { isDrainRecord, withoutDrainRecords } from '../plan/drain/drain-records.js';
 import type { DrainSettings, DrainStep } from '../plan/drain/drain-step.js';
 import type { OrphanFacts } from '../plan/drain/orphan.js';
+import type { InClusterFrontends } from '../plan/in-cluster-frontends.js';
 import type { FormerEndpoints } from '../plan/endpoints/former-endpoints.js';
 import { diff, dirtyKeys, isEmpty, union, without, type DirtyKeys } from '../plan/operations/diff.js';
 import { phases, type Phase } from '../plan/operations/phases.js';
 import { virtualServerOf } from '../plan/packet-rules/packet-elements.js';
-import { isPacketClass } from '../plan/packet-rules/packet-sets.js';
+import { isOwnershipMarkerSet } from '../plan/packet-rules/packet-sets.js';
 import { noRecorder, type ChangeRecorder } from './change-recorder.js';
 import { resetConnections, type FlowCleaner } from './conntrack/reset-connections.js';
 import type { OperationCounters } from './counters/operation-counters.js';
@@ -57,6 +58,7 @@ export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<Or
   readonly counters: OperationCounters;
   /** By default no change is recorded. */
   readonly recorder?: ChangeRecorder | undefined;
+  readonly inCluster: InClusterFrontends;
   /**
    * Deletes the flows of real servers that were deleted with open connections, so the kernel resets those
    * connections.
@@ -274,7 +276,7 @@ export class Reconciler {
    */
   #mustStay({ element }: ElementOperation): boolean {
     const { state, desired } = this.parts;
-    if (!isPacketClass(element.set)) return false;
+    if (!isOwnershipMarkerSet(element.set)) return false;
     const of = virtualServerOf(element);
     if (of === undefined || state.virtualServer(of) === undefined) return false;
     if (desired.virtualServer(of) !== undefined) return false;

@@ -5,6 +5,7 @@ import type { ServiceSettings } from '../model/service-settings.js';
 import type { InstanceNames } from '../model/instance-names.js';
 import type { VipBinding } from '../model/vip-binding.js';
 import type { WeightBy } from '../model/weight-by.js';
+import type { InClusterEndpoints } from '../model/in-cluster-endpoints.js';
 import { adminSocketPath, type Environment } from './environment.js';
 import {
   documentOrigin,
@@ -100,6 +101,8 @@ export interface Settings {
   readonly kernelTuning: Readonly<KubeIpvsConfiguration['kernel']>;
   /** Where the weights of endpoints come from, of Services that choose nothing. */
   readonly weightBy: WeightBy;
+  /** Which endpoints serve requests from the cluster with externalTrafficPolicy Local. */
+  readonly inClusterEndpoints: InClusterEndpoints;
   readonly kubeconfig: string | undefined;
   /** URL of the API server; overrides the kubeconfig. */
   readonly master: string | undefined;
@@ -238,6 +241,7 @@ const kubeIpvsSettings = (configuration: KubeIpvsConfiguration) => {
     acceptInForeignChains: forwarding.acceptInForeignChains,
     vipBinding: vips.binding,
     weightBy: weights.by,
+    inClusterEndpoints: configuration.externalTrafficPolicyLocal.inClusterEndpoints,
     connectionSync: connectionSyncSettings(configuration),
     kernelTuning: configuration.kernel,
   };

@@ -1,6 +1,12 @@
-import { familyOf, hostPrefixLength, type Family } from '../base/ip.js';
+import { familyOf, hostPrefixLength } from '../base/ip.js';
 import { operationKey, type Operation } from './operation.js';
-import type { RealServer, VirtualServer, VirtualServerKey, VirtualServerEntry } from './virtual-server.js';
+import {
+  familyOfServer,
+  type RealServer,
+  type VirtualServer,
+  type VirtualServerKey,
+  type VirtualServerEntry,
+} from './virtual-server.js';
 
 /** Fields of an object, desired or observed; a field that is not set is absent. */
 export type PlanFields = Readonly<Record<string, string | number>>;
@@ -34,13 +40,10 @@ export interface ObservedVirtualServers {
 
 const nothingObserved: ObservedVirtualServers = { virtualServer: () => undefined };
 
-const familyOfServer = ({ identity }: VirtualServer): Family =>
-  identity.by === 'address' ? familyOf(identity.address) : identity.family;
-
 const persistenceFields = (server: VirtualServer): PlanFields => {
   if (server.persistence === undefined) return {};
   const { seconds, prefixLength } = server.persistence;
-  const isWhole = prefixLength === hostPrefixLength(familyOfServer(server));
+  const isWhole = prefixLength === hostPrefixLength(familyOfServer(server.identity));
   return { persistent: seconds, ...(isWhole ? {} : { persistentPrefixLength: prefixLength }) };
 };
 

@@ -1,6 +1,7 @@
 import type { Brand } from '../base/brand.js';
-import { formatSocketAddress, type Family, type IpAddress } from '../base/ip.js';
+import { familyOf, formatSocketAddress, type Family, type IpAddress } from '../base/ip.js';
 import type { Endpoint } from './endpoint.js';
+import { protocolOfMark } from './firewall-mark.js';
 import { protocols, type Protocol } from '../base/protocol.js';
 
 /** `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`: one text per identity. */
@@ -118,9 +119,18 @@ export const virtualServerKey = (identity: VirtualServerIdentity): VirtualServer
     ? `${identity.protocol} ${formatSocketAddress(identity.address, identity.port)}`
     : `FWM ${identity.fwmark} ${identity.family}`) as VirtualServerKey;
 
-/** The protocol of the virtual server; undefined for one with a firewall mark. */
+export const familyOfServer = (identity: VirtualServerIdentity): Family =>
+  identity.by === 'address' ? familyOf(identity.address) : identity.family;
+
+/** The protocol of the virtual server; undefined for one on a firewall mark of another program. */
+export const protocolOfServer = (identity: VirtualServerIdentity): Protocol | undefined =>
+  identity.by === 'address' ? identity.protocol : protocolOfMark(identity.fwmark);
+
+/** The same for its key. */
 export const protocolOfKey = (key: VirtualServerKey): Protocol | undefined =>
-  protocols.find((protocol) => key.startsWith(`${protocol} `));
+  key.startsWith('FWM ')
+    ? protocolOfMark(Number(key.split(' ', 2)[1]))
+    : protocols.find((protocol) => key.startsWith(`${protocol} `));
 
 export const realServerKey = (address: IpAddress, port: number): RealServerKey =>
   formatSocketAddress(address, port) as RealServerKey;

@@ -28,10 +28,19 @@ export type Expression =
     }
   | {
       readonly kind: 'meta';
-      readonly key: 'mark' | 'protocol' | 'l4proto' | 'iifname' | 'oifname' | 'iif' | 'oif' | 'random';
+      readonly key:
+        | 'mark'
+        | 'priority'
+        | 'protocol'
+        | 'l4proto'
+        | 'iifname'
+        | 'oifname'
+        | 'iif'
+        | 'oif'
+        | 'random';
       readonly to: Register;
     }
-  | { readonly kind: 'meta-set'; readonly key: 'mark'; readonly from: Register }
+  | { readonly kind: 'meta-set'; readonly key: 'mark' | 'priority'; readonly from: Register }
   | { readonly kind: 'ct'; readonly key: 'state' | 'status' | 'mark'; readonly to: Register }
   | {
       /** The address type on this machine (RTN_*: 2 is local). */
@@ -61,6 +70,8 @@ export type Expression =
       readonly from: Register;
       readonly inverted?: boolean;
     }
+  /** Loads the packet mark of the map's element; does not match without one. */
+  | { readonly kind: 'mark-map'; readonly set: string; readonly from: Register; readonly to: Register }
   | ({ readonly kind: 'verdict' } & Verdict)
   | {
       readonly kind: 'masquerade';
@@ -97,7 +108,7 @@ export interface Chain {
   readonly rules: readonly Rule[];
 }
 
-export type KeyField = 'address' | 'protocol' | 'port';
+export type KeyField = 'address' | 'protocol' | 'port' | 'mark';
 
 /** A set or, where `verdicts`, a map from keys to verdicts, without its elements: there may be a hundred thousand. */
 export interface SetDeclaration {
@@ -105,6 +116,8 @@ export interface SetDeclaration {
   /** The fields of a key; addresses are of the table's family. */
   readonly key: readonly KeyField[];
   readonly verdicts: boolean;
+  /** A map from keys to packet marks. */
+  readonly marks?: boolean;
   readonly comment: string;
 }
 
@@ -129,6 +142,8 @@ export interface SetElement {
   readonly fields: readonly KeyValue[];
   /** In a map: the chain that the packet goes to (`goto`). */
   readonly chain: string | undefined;
+  /** In a map of packet marks; part of the element's identity, so that another mark is another element. */
+  readonly mark?: number | undefined;
   /** Kept with the element for people and the next process, shown by nft; at most 127 bytes. Not part of the element's identity. */
   readonly comment?: string | undefined;
 }
@@ -145,6 +160,17 @@ export const setElement = (
   fields,
   chain,
 });
+
+/** `IPv4 in-cluster 10.96.0.1 . TCP . 443 : 387256616`: an element of a map of packet marks. */
+export const markElement = (
+  family: Family,
+  set: string,
+  fields: readonly KeyValue[],
+  mark: number,
+): SetElement => {
+  const element = setElement(family, set, fields);
+  return { ...element, key: `${element.key} : ${mark}` as ElementKey, mark };
+};
 
 /** The name of the set in a key. */
 export const setNameOfKey = (key: ElementKey): string => key.split(' ', 2)[1] ?? '';

@@ -28,6 +28,8 @@ export interface Packet {
 export interface RuleEnvironment {
   readonly table: TableDeclaration;
   readonly hasElement: (set: string, fields: readonly KeyValue[]) => boolean;
+  /** The mark of an element of a map of packet marks. */
+  readonly markOf?: (set: string, fields: readonly KeyValue[]) => number | undefined;
   /** Whether the address is one of this machine. */
   readonly isLocal: (address: IpAddress) => boolean;
 }
@@ -66,6 +68,7 @@ class RuleInterpreter {
   readonly matchedRules: { chain: string; rule: Rule }[] = [];
   masqueraded = false;
   mark: number;
+  #priority = 0;
 
   constructor(
     private readonly rules: RuleEnvironment,
@@ -126,8 +129,9 @@ class RuleInterpreter {
       case 'bitwise':
         return this.#bitwise(expression);
       case 'meta-set':
-        this.mark = registerNumberOf(this.#read(expression.from, 4));
-        return true;
+        return this.#set(expression);
+      case 'mark-map':
+        return this.#put(expression.to, this.#markOf(expression.set, expression.from));
       case 'compare':
         return this.#compare(expression);
       case 'lookup':
@@ -144,6 +148,13 @@ class RuleInterpreter {
       case 'unknown':
         return false;
     }
+  }
+
+  #set({ key, from }: Extract<Expression, { kind: 'meta-set' }>): true {
+    const value = registerNumberOf(this.#read(from, 4));
+    if (key === 'mark') this.mark = value;
+    else this.#priority = value;
+    return true;
   }
 
   #put(register: number, bytes: Uint8Array | undefined): boolean {
@@ -170,6 +181,7 @@ class RuleInterpreter {
   #meta(key: Extract<Expression, { kind: 'meta' }>['key']): Uint8Array | undefined {
     const { protocol, destination, interfaceName } = this.packet;
     if (key === 'mark') return registerBytesOf(this.mark);
+    if (key === 'priority') return registerBytesOf(this.#priority);
     if (key === 'l4proto')
       return Uint8Array.of(
         protocol === 'ICMP' ? icmpNumbers[familyOf(destination)] : protocolNumbers[protocol],
@@ -197,16 +209,28 @@ class RuleInterpreter {
     return operator === '!=' && !isEqual;
   }
 
+  #markOf(set: string, from: number): Uint8Array | undefined {
+    const fields = this.#key(set, from);
+    const mark = fields && this.rules.markOf?.(set, fields);
+    return mark === undefined ? undefined : registerBytesOf(mark);
+  }
+
   #isIn(set: string, from: number): boolean {
+    const fields = this.#key(set, from);
+    return fields !== undefined && this.rules.hasElement(set, fields);
+  }
+
+  /** The key that the registers hold for the set; undefined for none. */
+  #key(set: string, from: number): readonly KeyValue[] | undefined {
     const declaration = this.rules.table.sets.find(({ name }) => name === set);
-    if (declaration === undefined) return false;
+    if (declaration === undefined) return undefined;
     let register = from;
     const fields = declaration.key.map((field) => {
       const [value, registers] = this.#field(field, register);
       register += registers;
       return value;
     });
-    return fields.every((field) => field !== undefined) && this.rules.hasElement(set, fields);
+    return fields.every((field) => field !== undefined) ? fields : undefined;
   }
 
   #field(field: KeyField, register: number): readonly [KeyValue | undefined, number] {
@@ -214,6 +238,7 @@ class RuleInterpreter {
       const length = hostPrefixLength(familyOf(this.packet.destination)) / 8;
       return [ipFromBytes(this.#read(register, length)), length / registerBytes];
     }
+    if (field === 'mark') return [registerNumberOf(this.#read(register, 4)), 1];
     const [high = 0, low = 0] = this.#read(register, 2);
     if (field === 'port') return [high * 256 + low, 1];
     const names = Object.entries(protocolNumbers);

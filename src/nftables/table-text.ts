@@ -4,6 +4,7 @@ import {
   comparisonText,
   formatValue,
   hexBytes,
+  hexUint32,
   markValueText,
   operandText,
   registerCountOf,
@@ -53,6 +54,7 @@ const payloadValue = (
 
 const metaKinds = {
   mark: valueFrom('meta mark', 'mark', 4),
+  priority: valueFrom('meta priority', 'priority', 4),
   protocol: valueFrom('meta protocol', 'ethernet type', 2),
   l4proto: valueFrom('meta l4proto', 'protocol', 1),
   iifname: valueFrom('iifname', 'interface name', 16),
@@ -100,7 +102,7 @@ class Registers {
 }
 
 type LoadExpression = Extract<Expression, { kind: 'payload' | 'meta' | 'ct' | 'fib-type' | 'immediate' }>;
-type StatementExpression = Exclude<Expression, LoadExpression | { kind: 'bitwise' }>;
+type StatementExpression = Exclude<Expression, LoadExpression | { kind: 'bitwise' | 'mark-map' }>;
 
 const loadKinds: ReadonlySet<string> = new Set<LoadExpression['kind']>([
   'payload',
@@ -154,6 +156,16 @@ const lookupText = (
   return `${fields.join(' . ')} ${sign}@${set}`;
 };
 
+/** `ip daddr map @marks` */
+const applyMarkMap = (
+  { set, from, to }: Extract<Expression, { kind: 'mark-map' }>,
+  registers: Registers,
+): boolean => {
+  const fields = registers.takeConsecutive(from).map(operandText);
+  if (fields.length === 0 || fields.includes(undefined)) return false;
+  return registers.put(to, valueFrom(`${fields.join(' . ')} map @${set}`, 'mark', 4));
+};
+
 const constantPortOf = (held: LoadedValue | undefined): number | undefined =>
   held?.value?.length === 2 && held.bitwise === undefined ? bigEndian(held.value) : undefined;
 
@@ -195,7 +207,7 @@ const statementText = (
       return lookupText(expression, registers);
     case 'meta-set': {
       const held = registers.take(expression.from);
-      const mark = held && markValueText(held);
+      const mark = held && expression.key === 'mark' ? markValueText(held) : undefined;
       return mark && `meta mark set ${mark}`;
     }
     case 'masquerade':
@@ -228,6 +240,8 @@ const nftStatements = (
       if (!registers.put(expression.to, loadedValueOf(expression, family))) return undefined;
     } else if (expression.kind === 'bitwise') {
       if (!applyBitwise(expression, registers)) return undefined;
+    } else if (expression.kind === 'mark-map') {
+      if (!applyMarkMap(expression, registers)) return undefined;
     } else {
       const text = statementText(expression, family, registers, counters);
       if (text === undefined || !registers.isEmpty) return undefined;
@@ -278,21 +292,28 @@ const fieldTypes: Readonly<Record<KeyField, (family: Family) => string>> = {
   address: (family) => (family === 'IPv4' ? 'ipv4_addr' : 'ipv6_addr'),
   protocol: () => 'inet_proto',
   port: () => 'inet_service',
+  mark: () => 'mark',
 };
 
-const elementText = ({ fields, chain, comment }: SetElement): string => {
+/** What an element of a map leads to. */
+export const elementDataText = ({ chain, mark }: Pick<SetElement, 'chain' | 'mark'>): string => {
+  if (mark !== undefined) return ` : ${hexUint32(mark)}`;
+  return chain === undefined ? '' : ` : goto ${chain}`;
+};
+
+const elementText = ({ fields, chain, mark, comment }: SetElement): string => {
   const key = fields.map((field) => String(field).replace(/^(TCP|UDP|SCTP)$/, (word) => word.toLowerCase()));
   const commentText = comment === undefined ? '' : ` comment ${JSON.stringify(comment)}`;
-  return `${key.join(' . ')}${commentText}${chain === undefined ? '' : ` : goto ${chain}`}`;
+  return `${key.join(' . ')}${commentText}${elementDataText({ chain, mark })}`;
 };
 
 const setLines = (
   family: Family,
-  { name, key, verdicts, comment }: SetDeclaration,
+  { name, key, verdicts, marks = false, comment }: SetDeclaration,
   elements: readonly SetElement[],
 ): readonly string[] => [
-  `\t${verdicts ? 'map' : 'set'} ${name} {`,
-  `\t\ttype ${key.map((field) => fieldTypes[field](family)).join(' . ')}${verdicts ? ' : verdict' : ''}`,
+  `\t${verdicts || marks ? 'map' : 'set'} ${name} {`,
+  `\t\ttype ${key.map((field) => fieldTypes[field](family)).join(' . ')}${verdicts ? ' : verdict' : ''}${marks ? ' : mark' : ''}`,
   ...(comment === '' ? [] : [`\t\tcomment ${JSON.stringify(comment)}`]),
   ...(elements.length === 0
     ? []

@@ -9,6 +9,7 @@ export type ValueKind =
   | 'interface name'
   | 'interface index'
   | 'mark'
+  | 'priority'
   | 'state'
   | 'status'
   | 'address type'
@@ -32,7 +33,7 @@ export interface LoadedValue {
 /** How many registers a value of so many bytes takes. */
 export const registerCountOf = (length: number): number => Math.ceil(length / 4);
 
-const hexUint32 = (word: number): string => `0x${(word >>> 0).toString(16).padStart(8, '0')}`;
+export const hexUint32 = (word: number): string => `0x${(word >>> 0).toString(16).padStart(8, '0')}`;
 export const hexBytes = (bytes: Uint8Array): string =>
   `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 export const bigEndian = (bytes: Uint8Array): number => bytes.reduce((sum, byte) => sum * 256 + byte, 0);
@@ -109,6 +110,7 @@ export const formatValue = (kind: ValueKind, length: number, bytes: Uint8Array):
     case 'interface index':
       return String(registerNumberOf(bytes));
     case 'mark':
+    case 'priority':
     case 'state':
     case 'status':
       return hexUint32(registerNumberOf(bytes));

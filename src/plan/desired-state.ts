@@ -4,6 +4,7 @@ import type { ServiceKey } from '../model/service.js';
 import type {
   DesiredRealServer,
   RealServerKey,
+  VirtualServerIdentity,
   VirtualServerKey,
   DesiredVirtualServer,
 } from '../model/virtual-server.js';
@@ -17,9 +18,10 @@ import {
 import type { Endpoint } from '../model/endpoint.js';
 import type { DirtyKeys, DesiredView } from './operations/diff.js';
 import { FormerEndpoints, type OwnedVirtualServer } from './endpoints/former-endpoints.js';
+import type { InClusterFrontends } from './in-cluster-frontends.js';
+import { inClusterServerOf, virtualServerOf } from './packet-rules/packet-elements.js';
 import type { Fragment, Problem } from './render/fragment.js';
 import { LocalEndpointShortages } from './endpoints/local-endpoint-shortages.js';
-import { virtualServerOf } from './packet-rules/packet-elements.js';
 import { NodePortUsage } from './render/node-port-usage.js';
 import { isUrgentService, type Urgency } from './operations/phases.js';
 
@@ -84,10 +86,7 @@ const removeShared = <Key>(
   }
 };
 
-const unionOfKeys = <Key>(
-  before: Iterable<Key> | undefined,
-  now: Iterable<Key> | undefined,
-): ReadonlySet<Key> => {
+const unionOfKeys = <Key>(before: Iterable<Key> | undefined, now: Iterable<Key> | undefined): Set<Key> => {
   const all = new Set(before);
   for (const key of now ?? []) all.add(key);
   return all;
@@ -104,7 +103,7 @@ const clashProblem = (key: VirtualServerKey, winner: Fragment, loser: Fragment):
  * claims a virtual server owns it, and the next one follows when it is deleted; an address is desired as long
  * as any Service claims it.
  */
-export class DesiredState implements DesiredView {
+export class DesiredState implements DesiredView, InClusterFrontends {
   readonly #fragments = new Map<ServiceKey, Fragment>();
   readonly #virtualServers = new Map<VirtualServerKey, Claims>();
   /** The Services that claim an address; never empty. */
@@ -135,6 +134,8 @@ export class DesiredState implements DesiredView {
   replace(key: ServiceKey, fragment: Fragment | undefined): DirtyKeys {
     const before = this.#fragments.get(key);
     const virtualServers = unionOfKeys(before?.virtualServers.keys(), fragment?.virtualServers.keys());
+    if ((before?.inClusterServers ?? fragment?.inClusterServers) !== undefined)
+      this.#addFrontendsOfSharedMarks(key, virtualServers);
     const elements = new Set([
       ...(before?.sharedElements.keys() ?? []),
       ...(fragment?.sharedElements.keys() ?? []),
@@ -183,9 +184,45 @@ export class DesiredState implements DesiredView {
   }
 
   #setElementsOf(virtualServers: Iterable<VirtualServerKey>): readonly SetElement[] {
-    return [...virtualServers].flatMap(
-      (key) => this.#virtualServers.get(key)?.[0].setElements.get(key) ?? [],
-    );
+    const elements: SetElement[] = [];
+    for (const key of virtualServers) {
+      const fragment = this.#virtualServers.get(key)?.[0];
+      for (const element of fragment?.setElements.get(key) ?? [])
+        if (element.mark === undefined || this.#ownsMark(fragment, element)) elements.push(element);
+    }
+    return elements;
+  }
+
+  #ownsMark(fragment: Fragment | undefined, element: SetElement): boolean {
+    const server = inClusterServerOf(element);
+    return server !== undefined && this.#virtualServers.get(server)?.[0] === fragment;
+  }
+
+  /** Another owner of a firewall mark that two Services have changes the elements of both. */
+  #addFrontendsOfSharedMarks(service: ServiceKey, virtualServers: Set<VirtualServerKey>): void {
+    for (const key of virtualServers) {
+      if (!key.startsWith('FWM ')) continue;
+      const others = this.#virtualServers.get(key)?.filter((other) => other.service !== service) ?? [];
+      for (const other of others)
+        for (const { server } of this.#frontendsIn(other, key)) virtualServers.add(server.key);
+    }
+  }
+
+  *#frontendsIn(fragment: Fragment | undefined, server: VirtualServerKey): Iterable<DesiredVirtualServer> {
+    for (const [frontend, inCluster] of fragment?.inClusterServers ?? []) {
+      const entry = inCluster === server ? fragment?.virtualServers.get(frontend) : undefined;
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  inClusterServerOf(frontend: VirtualServerKey): VirtualServerKey | undefined {
+    return this.#virtualServers.get(frontend)?.[0].inClusterServers?.get(frontend);
+  }
+
+  *frontendsOf(server: VirtualServerKey): Iterable<VirtualServerIdentity> {
+    const service = this.ownerOf(server) ?? this.formerEndpoints.virtualServer(server)?.service;
+    const fragment = service === undefined ? undefined : this.#fragments.get(service);
+    for (const entry of this.#frontendsIn(fragment, server)) yield entry.server.identity;
   }
 
   #noteClash(key: VirtualServerKey): void {
@@ -250,9 +287,11 @@ export class DesiredState implements DesiredView {
     return this.#virtualServers.get(key)?.[0].adoptForeign === true;
   }
 
-  /** The packet-rule elements of the virtual server. */
+  /** The packet-rule elements of the virtual server; of one on a firewall mark, those of its frontends too. */
   elementsOf(key: VirtualServerKey): readonly SetElement[] {
-    return this.#setElementsOf([key]);
+    const fragment = key.startsWith('FWM ') ? this.#virtualServers.get(key)?.[0] : undefined;
+    const frontends = [...this.#frontendsIn(fragment, key)].map(({ server }) => server.key);
+    return this.#setElementsOf([key, ...frontends]);
   }
 
   /** The virtual servers that need the address bound. */

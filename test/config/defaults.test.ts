@@ -166,6 +166,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     connectionSync: undefined,
     kernelTuning: kubeIpvsDefaults.kernel,
     weightBy: 'none',
+    inClusterEndpoints: 'local',
     kubeconfig: undefined,
     master: undefined,
     qps: 5,
@@ -185,6 +186,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
         perService: { enabled: true, maximum: 500 },
         backends: { enabled: false, maximumSeries: 9_000, services: ['*/*'] },
       },
+      externalTrafficPolicyLocal: { inClusterEndpoints: 'local' },
       forwarding: { acceptInForeignChains: false },
       services: {
         scheduler: '',

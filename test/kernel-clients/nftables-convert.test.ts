@@ -26,12 +26,13 @@ const fieldsOf = (key: readonly KeyField[], family: Family): fc.Arbitrary<readon
   fc.tuple(
     ...key.map((field): fc.Arbitrary<KeyValue> => {
       if (field === 'port') return fc.integer({ min: 0, max: 65535 });
+      if (field === 'mark') return fc.integer({ min: 0, max: 0xffff_ffff });
       if (field === 'protocol') return fc.constantFrom('TCP', 'UDP', 'SCTP');
       const length = family === 'IPv4' ? 4 : 16;
       return fc.uint8Array({ minLength: length, maxLength: length }).map(ipFromBytes);
     }),
   );
-const anyKey = fc.array(fc.constantFrom<KeyField>('address', 'protocol', 'port'), {
+const anyKey = fc.array(fc.constantFrom<KeyField>('address', 'protocol', 'port', 'mark'), {
   minLength: 1,
   maxLength: 5,
 });
@@ -61,7 +62,7 @@ describe('keys', () => {
 
   test('of other families and unknown fields are not ours', () => {
     assert.equal(keyFromType(keyType(vips.key, 'IPv6'), 'IPv4'), undefined);
-    assert.equal(keyFromType(19, 'IPv4'), undefined);
+    assert.equal(keyFromType(18, 'IPv4'), undefined);
     assert.deepEqual(
       fieldsFrom(Uint8Array.of(58, 0, 0, 0, 0, 1, 0, 0), ['protocol', 'port'], 'IPv4'),
       [58, 1],

@@ -176,6 +176,9 @@ const effects = (family: Family, expressions: readonly Expression[], seed: numbe
         seen.push(`${one.kind} ${one.set} ${one.inverted === true} ${at(one.from, length)}`);
         break;
       }
+      case 'mark-map':
+        put(one.to, taken(seed, at(one.from, lengthOfKey[one.set as 'services' | 'vips']), 4));
+        break;
       case 'meta-set':
         seen.push(`set ${one.key} ${at(one.from, 4)}`);
         break;

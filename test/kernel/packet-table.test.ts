@@ -6,9 +6,12 @@ import { families, parseCidr, type Family } from '../../src/base/ip.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import type { PodTraffic } from '../../src/model/pod-traffic.js';
 import type { VipBinding } from '../../src/model/vip-binding.js';
+import { elementChanges } from '../../src/apply/packet-rules/element-changes.js';
+import { markElement, setElement } from '../../src/nftables/declarations.js';
 import { tableText } from '../../src/nftables/table-text.js';
 import { packetTable, type PacketTableSettings } from '../../src/plan/packet-rules/packet-table.js';
 import { run } from '../support/lab-guest.js';
+import { ip } from '../support/objects.js';
 
 const client = NftablesClient.open();
 const nft = (...args: readonly string[]): string => run('nft', ...args);
@@ -85,6 +88,50 @@ test('the kernel takes a table for pods by a name that no interface can have', a
     assert.equal(tableText(read), tableText(declaration));
     nft('flush', 'ruleset');
   }
+});
+
+for (const [name, settings] of cases.filter(([, { vipBinding }]) => vipBinding === 'address'))
+  test(`the table with firewall marks, which has rules that nft cannot express, is read back as declared: ${name}`, async () => {
+    const declaration = packetTable({ ...settings, hasInClusterMarks: true });
+    assert.deepEqual(await client.transaction([{ kind: 'declare-table', declaration }]), {
+      status: 'applied',
+    });
+    const read = await client.table(settings.family, defaultInstance.table);
+    assert.ok(read !== undefined);
+    assert.equal(tableText(read), tableText(declaration));
+  });
+
+test('elements with marks are read back as added, and nft prints them', async () => {
+  const declaration = packetTable({
+    ...(cases[0]?.[1] ?? assert.fail()),
+    hasInClusterMarks: true,
+  });
+  const vip = ip('203.0.113.9');
+  const elements = [
+    markElement('IPv4', 'in-cluster', [vip, 'TCP', 80], 0x1234_1156),
+    setElement('IPv4', 'in-cluster-marks', [0x1234_1156]),
+    setElement('IPv4', 'draining-in-cluster', [0x1234_1156, ip('10.0.0.1'), 8080]),
+  ];
+  const id = { family: 'IPv4', name: defaultInstance.table } as const;
+  const outcome = await client.transaction([
+    { kind: 'declare-table', declaration },
+    ...elementChanges('add-elements', id, elements),
+  ]);
+  assert.deepEqual(outcome, { status: 'applied' });
+  for (const element of elements) {
+    const set = declaration.sets.find(({ name }) => name === element.set) ?? assert.fail();
+    assert.deepEqual(await client.elements('IPv4', defaultInstance.table, set), [element]);
+    const printed = nft('list', set.marks === true ? 'map' : 'set', 'ip', defaultInstance.table, set.name);
+    assert.match(printed, /0x12341156/, printed);
+  }
+  const replacement = markElement('IPv4', 'in-cluster', [vip, 'TCP', 80], 0x1234_1157);
+  assert.deepEqual(
+    await client.transaction([
+      ...elementChanges('delete-elements', id, elements.slice(0, 1)),
+      ...elementChanges('add-elements', id, [replacement]),
+    ]),
+    { status: 'applied' },
+  );
 });
 
 for (const [name, settings] of cases)

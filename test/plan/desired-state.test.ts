@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isBound } from '../../src/model/vip-binding.js';
+import { firewallMark } from '../../src/model/firewall-mark.js';
 import { serviceKey } from '../../src/model/service.js';
 import { DesiredState } from '../../src/plan/desired-state.js';
 import { render, renderContext } from '../../src/plan/render/render.js';
@@ -46,6 +47,54 @@ test('when the owner is deleted, the other Service takes over in place, and the 
   ]);
   assert.deepEqual(node.problems, []);
   assert.deepEqual(node.addresses, ['10.96.0.3/32', '198.51.100.7/32']);
+});
+
+/** Two names of Services whose port 80 has the same firewall mark. */
+const namesOfOneMark = (): readonly [string, string] => {
+  const names = new Map<number, string>();
+  for (let count = 0; ; count += 1) {
+    const name = `s${count}`;
+    const mark = firewallMark(serviceKey('default', name), { protocol: 'TCP', port: 80 }, 'IPv4');
+    const other = names.get(mark);
+    if (other !== undefined) return [other, name];
+    names.set(mark, name);
+  }
+};
+
+test('of two Services with one firewall mark the older has it, the younger keeps its local endpoints', async () => {
+  const [first, second] = namesOfOneMark();
+  const exposed = (name: string, number: number, createdAt: string) =>
+    service(name, {
+      type: 'LoadBalancer',
+      clusterIP: `10.96.0.${number}`,
+      externalTrafficPolicy: 'Local',
+      ingress: [{ ip: `203.0.113.${number}` }],
+      createdAt,
+    });
+  const [old, young] = [
+    exposed(first, 1, '2020-01-01T00:00:00Z'),
+    exposed(second, 2, '2021-01-01T00:00:00Z'),
+  ];
+  const [oldSlice, youngSlice] = [first, second].map((name, index) =>
+    slice(name, [local(ready(`10.1.${index}.1`)), ready(`10.1.${index}.2`)]),
+  );
+  assert.ok(oldSlice !== undefined && youngSlice !== undefined);
+  await using node = await ProductionNode.start({ settings: { inClusterEndpoints: 'all' } });
+  const led = (): readonly string[] =>
+    node.elements
+      .filter((element) => element.startsWith('IPv4 in-cluster '))
+      .map((element) => element.split(' ')[2] ?? '');
+  await node.change(young.key, young, [youngSlice]);
+  assert.deepEqual(led(), ['203.0.113.2']);
+  await node.change(old.key, old, [oldSlice]);
+  assert.deepEqual([led(), node.problems], [['203.0.113.1'], ['AddressInUse']]);
+  assert.ok(
+    node.lines.some((line) => /^FWM .* → 10\.1\.0\.1:80, 10\.1\.0\.2:80$/.test(line)),
+    node.lines.join(),
+  );
+  await node.change(old.key, undefined, []);
+  assert.deepEqual([led(), node.problems], [['203.0.113.2'], []]);
+  assert.deepEqual(await node.resync(), []);
 });
 
 test('an address that two Services use on different ports is bound once and unbound with the last Service', async () => {

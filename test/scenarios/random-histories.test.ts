@@ -15,12 +15,16 @@ import {
   type ForeignHandName,
 } from '../support/foreign-hands.js';
 import { held, oracle, wanted } from '../support/node-oracle.js';
-import { vipBindingNames, type VipBinding } from '../../src/model/vip-binding.js';
+import type { Settings } from '../../src/config/settings.js';
+import { inClusterEndpointNames } from '../../src/model/in-cluster-endpoints.js';
+import { vipBindingNames } from '../../src/model/vip-binding.js';
 import { ProductionNode } from '../support/production-node.js';
 
 const minute = 60_000;
 /** The longest deadline is 15 minutes; the rest is for resyncs, and for retries with their growing delays. */
 const quiet = 30 * minute;
+
+type ChangingSettings = Pick<Settings, 'vipBinding' | 'inClusterEndpoints'>;
 
 interface Hand {
   readonly name: ForeignHandName;
@@ -38,11 +42,11 @@ type Happening =
   | { readonly kind: 'deaf'; readonly how: 'lost' | 'unseen'; readonly hand: Hand }
   | { readonly kind: 'restart' }
   /** The configuration file changes; or it changed while the process did not run. */
-  | { readonly kind: 'binding'; readonly vipBinding: VipBinding; readonly restarts: boolean }
+  | ({ readonly kind: 'settings'; readonly restarts: boolean } & ChangingSettings)
   /** The process dies: after so many messages nothing reaches the kernel any more. */
   | { readonly kind: 'crash'; readonly messages: number; readonly event: ClusterEvent };
 
-type BindingChange = Extract<Happening, { readonly kind: 'binding' }>;
+type SettingsChange = Extract<Happening, { readonly kind: 'settings' }>;
 
 /** What the daemon tries again by itself. */
 const passing = ['EPERM', 'EINTR', 'EAGAIN', 'ENOMEM', 'EBUSY', 'ENOBUFS'];
@@ -61,9 +65,10 @@ const faultAmong = (errnos: readonly string[]) =>
   fc.record({ kind: fc.constant('fault' as const), position: fc.nat(12), fault: faultOf(errnos) });
 const restart = fc.constant({ kind: 'restart' as const });
 const crash = fc.record({ kind: fc.constant('crash' as const), messages: fc.nat(8), event: clusterEvent });
-const binding = fc.record({
-  kind: fc.constant('binding' as const),
+const settingsChange = fc.record({
+  kind: fc.constant('settings' as const),
   vipBinding: fc.constantFrom(...vipBindingNames),
+  inClusterEndpoints: fc.constantFrom(...inClusterEndpointNames),
   restarts: fc.boolean(),
 });
 const foreign = fc.record({ kind: fc.constant('foreign' as const), hand });
@@ -91,7 +96,7 @@ const anything = historyOf(
   [1, deaf],
   [1, restart],
   [1, crash],
-  [2, binding],
+  [2, settingsChange],
 );
 /** Only events that the daemon recovers from without a resync. */
 const withoutForeignHands = historyOf(
@@ -100,7 +105,7 @@ const withoutForeignHands = historyOf(
   [4, faultAmong(passing)],
   [1, restart],
   [1, crash],
-  [2, binding],
+  [2, settingsChange],
 );
 
 /** One history. */
@@ -136,8 +141,8 @@ class History {
       case 'restart':
         await this.#restart();
         break;
-      case 'binding':
-        await this.#changeBinding(one);
+      case 'settings':
+        await this.#changeSettings(one);
         break;
       case 'crash':
         await this.#crash(one.messages, one.event);
@@ -165,9 +170,10 @@ class History {
     else this.node.kernel.ipvs.busy = event.flows;
   }
 
-  async #changeBinding({ vipBinding, restarts }: BindingChange): Promise<void> {
-    if (!restarts) await this.node.changeSettings({ vipBinding });
-    else await this.#restart(() => this.node.changeSettings({ vipBinding }));
+  async #changeSettings({ restarts, vipBinding, inClusterEndpoints }: SettingsChange): Promise<void> {
+    const settings = { vipBinding, inClusterEndpoints };
+    if (!restarts) await this.node.changeSettings(settings);
+    else await this.#restart(() => this.node.changeSettings(settings));
   }
 
   #strike({ name, pick }: Hand): void {

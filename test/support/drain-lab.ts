@@ -3,7 +3,7 @@ import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AdminClient } from '../../src/cli/admin/admin-client.js';
-import { ClusterNetwork } from './cluster-network.js';
+import { ClusterNetwork, type Position } from './cluster-network.js';
 import { DaemonProcess, eventually } from './daemon-process.js';
 import { runLine, savedTable } from './lab-guest.js';
 import { ready, serviceObject, sliceObject, type ServiceSpec } from './objects.js';
@@ -121,14 +121,19 @@ export class DrainLab {
   }
 
   /** A client that is asked nothing yet. */
-  client(kind: 'tcp' | 'udp' | 'sctp', address: string, port: number): SingleSocketClient {
-    const client = new SingleSocketClient('client', kind, address, port);
+  client(
+    kind: 'tcp' | 'udp' | 'sctp',
+    address: string,
+    port: number,
+    from: Position = 'client',
+  ): SingleSocketClient {
+    const client = new SingleSocketClient(from, kind, address, port);
     this.#clients.push(client);
     return client;
   }
 
-  async connect(address: string, port: number): Promise<SingleSocketClient> {
-    const client = this.client('tcp', address, port);
+  async connect(address: string, port: number, from: Position = 'client'): Promise<SingleSocketClient> {
+    const client = this.client('tcp', address, port, from);
     await this.answers(client);
     return client;
   }

@@ -19,7 +19,11 @@ export const oracle = (node: ProductionNode, changes: Partial<RenderSettings> = 
   return desiredState(
     node.objects,
     { ...node.facts, reserved },
-    settings({ vipBinding: node.settings.vipBinding, ...changes }),
+    settings({
+      vipBinding: node.settings.vipBinding,
+      inClusterEndpoints: node.settings.inClusterEndpoints,
+      ...changes,
+    }),
   );
 };
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseYaml } from '../../src/base/yaml.js';
+import type { InClusterEndpoints } from '../../src/model/in-cluster-endpoints.js';
 import type { VipBinding } from '../../src/model/vip-binding.js';
 import type { Transport } from './messages.js';
 import { positions, type Position } from './network.js';
@@ -16,6 +17,7 @@ export interface Setting {
   /** The setting whose rows it has, beside those that name it. */
   readonly as?: string;
   readonly vipBinding?: VipBinding;
+  readonly inClusterEndpoints?: InClusterEndpoints;
 }
 
 /** One line of a case's table: the cell of each position, as written; undefined where it is not tried. */
@@ -87,13 +89,14 @@ export const configText = (setting: Omit<Setting, 'about'> | undefined, hostname
       hostnameOverride: hostname,
       ...setting?.config,
     },
-    ...(setting?.vipBinding === undefined
+    ...(setting?.vipBinding === undefined && setting?.inClusterEndpoints === undefined
       ? []
       : [
           {
             apiVersion: 'kube-ipvs.dev/v1alpha1',
             kind: 'KubeIpvsConfiguration',
             vips: { binding: setting.vipBinding },
+            externalTrafficPolicyLocal: { inClusterEndpoints: setting.inClusterEndpoints },
           },
         ]),
   ]
@@ -102,7 +105,7 @@ export const configText = (setting: Omit<Setting, 'about'> | undefined, hostname
 
 /** The settings that differ in how pods are told from others. */
 const pods = Object.entries(settings)
-  .filter(([name, { as }]) => !name.startsWith('node-ports') && as === undefined)
+  .filter(([name, { as }]) => !/^(node-ports|in-cluster)/.test(name) && as === undefined)
   .map(([name]) => name);
 
 const alike = (name: string): readonly string[] => [

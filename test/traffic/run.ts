@@ -167,11 +167,14 @@ const probesOf = (one: Case, index: number, setting: string): readonly Probe[] =
       ),
     );
 
-/** Frontends asked at the same time; each is asked from one position after the other, so that its endpoints take turns. */
+/**
+ * Cases asked at the same time, for each protocol and family. The frontends of one, which may share a virtual server, are
+ * asked one after the other, from one position after the other, so that its endpoints take turns.
+ */
 const width = 24;
 
 const findingsOf = async (network: TwoNodeNetwork, probes: readonly Probe[]): Promise<readonly Finding[]> => {
-  const targets = [...groupBy(probes, ({ address, port, transport }) => `${transport} ${address} ${port}`)];
+  const targets = [...groupBy(probes, ({ of, family, transport }) => `${transport} ${family} ${of}`)];
   const found = new Map<Probe, Finding>();
   const worker = async (): Promise<void> => {
     for (let next = targets.shift(); next !== undefined; next = targets.shift())

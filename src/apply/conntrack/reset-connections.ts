@@ -3,16 +3,14 @@ import { virtualServerKey } from '../../model/virtual-server.js';
 import type { PurgedServer } from '../../plan/drain/drain-step.js';
 import type { ServedFrontend } from '../../plan/stale-flows.js';
 import { logSampled } from '../../base/log-sampled.js';
-import type { ObservedView } from '../../plan/operations/diff.js';
-import { servedFrontend } from './served-frontend.js';
+import { servedFrontends, type ServedFrontendSources } from './served-frontend.js';
 
 /** The part of `StaleFlows` that is used here. */
 export interface FlowCleaner {
   clean(frontends: readonly ServedFrontend[]): Promise<void>;
 }
 
-export interface ResetConnectionsParts {
-  readonly observed: ObservedView;
+export interface ResetConnectionsParts extends ServedFrontendSources {
   readonly staleFlows: FlowCleaner;
   readonly log: Logger;
 }
@@ -23,9 +21,10 @@ export interface ResetConnectionsParts {
  */
 export const resetConnections = async (
   purged: readonly PurgedServer[],
-  { observed, staleFlows, log }: ResetConnectionsParts,
+  parts: ResetConnectionsParts,
 ): Promise<void> => {
   if (purged.length === 0) return;
+  const { staleFlows, log } = parts;
   const logEntries = purged.map(({ of, realServer, reason }) => ({
     virtualServer: virtualServerKey(of),
     realServer,
@@ -35,5 +34,5 @@ export const resetConnections = async (
     log.info(fields, 'Draining real server deleted; its open connections are reset'),
   );
   const identities = new Map(purged.map(({ of }) => [virtualServerKey(of), of]));
-  await staleFlows.clean([...identities.values()].map((identity) => servedFrontend(identity, observed)));
+  await staleFlows.clean([...identities.values()].flatMap((identity) => servedFrontends(identity, parts)));
 };

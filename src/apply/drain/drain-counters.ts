@@ -93,7 +93,6 @@ export class DrainCounters {
     return events;
   }
 
-  /** Virtual servers identified by a firewall mark never drain. */
   #of(key: VirtualServerKey): MutableDrainCounts {
     return this.#counts[protocolOfKey(key) ?? 'TCP'];
   }

@@ -32,6 +32,9 @@ interface Suspect {
   readonly persistence?: FilePersistence | undefined;
 }
 
+const withMark = (fwmark: number): readonly VirtualServerIdentity[] =>
+  families.map((family) => ({ by: 'fwmark', fwmark, family }));
+
 /**
  * One round of a resync by the kernel's table file. A difference is only a suspicion, because the file may pass over or repeat what
  * changes meanwhile, and shows another form of some settings: netlink confirms each.
@@ -69,17 +72,34 @@ export class FileRound implements TableVisitor {
 
   virtualServer(line: VirtualServerLine): void {
     this.#endVirtualServer();
-    if (line.protocol === 'FWM') {
-      const [mark = 0] = line.words;
-      this.#marks.set(mark, (this.#marks.get(mark) ?? 0) + 1);
-      return;
-    }
+    if (line.protocol === 'FWM') return this.#marked(line);
     const key = keyOfLine(line);
-    this.#known = this.parts.state.virtualServer(key);
-    if (this.#known === undefined) return this.#unknown(key, line.protocol, line);
-    this.findings.listed.add(this.#known.server.key);
-    this.#settings = line.settings;
+    const known = this.parts.state.virtualServer(key);
+    if (known === undefined) this.#unknown(key, line.protocol, line);
+    else this.#begin(known, line);
+  }
+
+  #begin(known: ObservedVirtualServer, { settings }: VirtualServerLine): void {
+    this.#known = known;
+    this.findings.listed.add(known.server.key);
+    this.#settings = settings;
     this.#digest.reset();
+  }
+
+  /** A mark that only one virtual server of ours is known to have is that one; two are told apart by netlink. */
+  #marked(line: VirtualServerLine): void {
+    const [mark = 0] = line.words;
+    const count = (this.#marks.get(mark) ?? 0) + 1;
+    this.#marks.set(mark, count);
+    const [known, another] = withMark(mark).filter((identity) => this.#isKnown(identity));
+    const ours = known && this.parts.state.virtualServer(virtualServerKey(known));
+    if (ours !== undefined && another === undefined && count === 1) this.#begin(ours, line);
+  }
+
+  #isKnown(identity: VirtualServerIdentity): boolean {
+    const { state } = this.parts;
+    const key = virtualServerKey(identity);
+    return state.virtualServers.foreign.has(key) || state.virtualServer(key) !== undefined;
   }
 
   realServer(line: RealServerLine): void {
@@ -124,11 +144,14 @@ export class FileRound implements TableVisitor {
   /** The file does not tell the family of a mark: as many virtual servers as are known count as those. */
   #compareMark(fwmark: number, count: number): void {
     const { foreign } = this.parts.state.virtualServers;
-    const identities = families.map((family) => ({ by: 'fwmark', fwmark, family }) as const);
-    const known = identities.filter((identity) => foreign.has(virtualServerKey(identity)));
-    if (known.length === count)
-      for (const identity of known) this.findings.foreign.set(virtualServerKey(identity), identity);
-    else for (const identity of identities) this.#suspects.push({ identity });
+    const identities = withMark(fwmark);
+    const known = identities.filter((identity) => this.#isKnown(identity));
+    if (known.length !== count) for (const identity of identities) this.#suspects.push({ identity });
+    else
+      for (const identity of known) {
+        const key = virtualServerKey(identity);
+        if (foreign.has(key)) this.findings.foreign.set(key, identity);
+      }
   }
 
   async #confirm(): Promise<void> {

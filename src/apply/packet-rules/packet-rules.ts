@@ -12,7 +12,8 @@ import { PacketRulesLog } from './packet-rules-log.js';
 import { isReadError } from '../mirror/kernel-reader.js';
 import { canUpdateInPlace, sameSet, cachedTableText } from './table-comparison.js';
 import {
-  isPacketClass,
+  isInClusterSet,
+  isOwnershipMarkerSet,
   setDeclaration,
   sourceRangePrefixLength,
   takeOverSet,
@@ -24,8 +25,8 @@ export interface PacketRulesParts {
   readonly table: string;
   /** The families that the kernel supports. */
   readonly families: readonly Family[];
-  /** The desired rules of a family, given the prefix lengths of the source ranges in use. */
-  readonly declaration: (family: Family, sourceLengths: readonly number[]) => TableDeclaration;
+  /** The desired rules of a family, given the prefix lengths of the source ranges and whether firewall marks are in use. */
+  readonly declaration: (family: Family, lengths: readonly number[], withMarks: boolean) => TableDeclaration;
   /** The elements that a new table contains from the start. */
   readonly initialElements: (family: Family) => Iterable<SetElement>;
   /** Called when the tables differ from the known state, so their elements must be read again. */
@@ -64,6 +65,8 @@ export class PacketRules {
   /** Families that had a table at the last check. */
   readonly #present = new Set<Family>();
   readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
+  /** Families with virtual servers on firewall marks, now or before. */
+  readonly #withMarks = new Set<Family>();
 
   readonly #log: PacketRulesLog;
 
@@ -114,7 +117,7 @@ export class PacketRules {
 
   /** The desired text of the family's table, including the source range sets of `present`. */
   desiredText(family: Family, present?: TableDeclaration): string {
-    for (const set of present?.sets ?? []) this.#recordSourceLength(family, set.name);
+    for (const set of present?.sets ?? []) this.#recordSet(family, set.name);
     return cachedTableText(this.#desiredTable(family));
   }
 
@@ -152,12 +155,11 @@ export class PacketRules {
     return present === undefined ? [...this.parts.initialElements(family)] : this.#readElements(present);
   }
 
-  /** Sets for source ranges stay declared, because elements may be added to them again. */
   async #readTable(family: Family): Promise<TableDeclaration | undefined> {
     const present = await this.parts.client.table(family, this.parts.table);
     if (present === undefined) this.#present.delete(family);
     else this.#present.add(family);
-    for (const set of present?.sets ?? []) this.#recordSourceLength(family, set.name);
+    for (const set of present?.sets ?? []) this.#recordSet(family, set.name);
     return present;
   }
 
@@ -166,7 +168,7 @@ export class PacketRules {
   }
 
   #desiredTable(family: Family): TableDeclaration {
-    return this.parts.declaration(family, [...this.#sourceLengths[family]]);
+    return this.parts.declaration(family, [...this.#sourceLengths[family]], this.#withMarks.has(family));
   }
 
   /** Returns one outcome per operation, in order. A rejected element does not block the others. */
@@ -193,7 +195,7 @@ export class PacketRules {
     for (const operation of operations) outcomes.set(operation, deferred);
     if (!this.#present.has(family)) return;
     const markers = operations.filter(
-      ({ kind, element }) => kind === 'add-element' && isPacketClass(element.set),
+      ({ kind, element }) => kind === 'add-element' && isOwnershipMarkerSet(element.set),
     );
     if (markers.length === 0) return;
     const elements = markers.map(({ element }) => element);
@@ -270,7 +272,9 @@ export class PacketRules {
     return elements;
   }
 
-  #recordSourceLength(family: Family, set: string): void {
+  /** Sets that tables have only where needed stay declared, because elements may be added to them again. */
+  #recordSet(family: Family, set: string): void {
+    if (isInClusterSet(set)) this.#withMarks.add(family);
     const length = sourceRangePrefixLength(set);
     if (length !== undefined) this.#sourceLengths[family].add(length);
   }
@@ -323,7 +327,7 @@ export class PacketRules {
     const elementsOf = (kind: ElementOperation['kind']): readonly SetElement[] =>
       operations.filter((operation) => operation.kind === kind).map(({ element }) => element);
     const [added, removed] = [elementsOf('add-element'), elementsOf('delete-element')];
-    for (const { set } of added) this.#recordSourceLength(family, set);
+    for (const { set } of added) this.#recordSet(family, set);
     try {
       await this.#declare(family);
     } catch (error) {

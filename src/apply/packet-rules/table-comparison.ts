@@ -26,7 +26,7 @@ export const cachedTableText = (declaration: TableDeclaration): string => {
 };
 
 export const sameSet = (a: SetDeclaration, b: SetDeclaration): boolean =>
-  a.verdicts === b.verdicts && a.key.join() === b.key.join();
+  a.verdicts === b.verdicts && (a.marks ?? false) === (b.marks ?? false) && a.key.join() === b.key.join();
 
 const hookText = ({ hook }: TableDeclaration['chains'][number]): string => JSON.stringify(hook ?? null);
 

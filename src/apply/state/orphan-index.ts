@@ -51,7 +51,7 @@ export class OrphanIndex implements Orphans {
   #add(key: VirtualServerKey, orphan: Orphan): void {
     this.#orphans.set(key, orphan);
     this.#elements.set(orphan.element.key, orphan.element);
-    if (!orphan.isBound) return;
+    if (!orphan.isBound || orphan.address === undefined) return;
     this.#boundAddresses.add(orphan.address, 1);
     const vip = vipElement(orphan.address);
     this.#elements.set(vip.key, vip);
@@ -60,7 +60,7 @@ export class OrphanIndex implements Orphans {
   #remove(key: VirtualServerKey, { element, address, isBound }: Orphan): void {
     this.#orphans.delete(key);
     this.#elements.delete(element.key);
-    if (!isBound) return;
+    if (!isBound || address === undefined) return;
     this.#boundAddresses.add(address, -1);
     if (!this.#boundAddresses.has(address)) this.#elements.delete(vipElement(address).key);
   }

@@ -319,11 +319,13 @@ export class VirtualServerEntries {
 
   /** The desired state of a Service depends on whether its virtual server is foreign. */
   #addDirtyOwned({ key, identity }: Entry): void {
-    const address = addressOf(identity);
-    if (address === undefined || this.services.ownerOf(key) === undefined) return;
+    if (this.services.ownerOf(key) === undefined) return;
     this.dirty.addVirtualServer(key);
-    this.dirty.addAddress(address);
-    this.dirty.addElement(vipElement(address).key);
+    const address = addressOf(identity);
+    if (address !== undefined) {
+      this.dirty.addAddress(address);
+      this.dirty.addElement(vipElement(address).key);
+    }
     for (const element of this.services.elementsOf(key)) this.dirty.addElement(element.key);
   }
 

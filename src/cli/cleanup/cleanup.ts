@@ -21,7 +21,7 @@ import type { AddressOperation, Outcome } from '../../model/operation.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
-import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
+import { isOwnershipMarkerSet } from '../../plan/packet-rules/packet-sets.js';
 import { formatHostAddress } from '../../plan/output/ipvs-table-formats.js';
 import { syncDaemonRemovals } from './sync-daemons.js';
 import { queryDaemon } from '../admin/admin-client.js';
@@ -83,7 +83,7 @@ const readOwnedTables = async (
     const table = await ifSupported(() => nftables?.table(family, name));
     if (table === undefined) continue;
     tables.push(family);
-    for (const set of table.sets.filter(({ name }) => isPacketClass(name))) {
+    for (const set of table.sets.filter(({ name }) => isOwnershipMarkerSet(name))) {
       const elements = await ifSupported(() => nftables?.elements(family, name, set));
       for (const { key } of elements ?? []) markedElements.add(key);
     }

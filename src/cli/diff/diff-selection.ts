@@ -13,7 +13,10 @@ export interface DiffSelection {
   includes(key: string): boolean;
 }
 
-const addressOf = (key: string): IpAddress | undefined => parseVirtualServerKey(key)?.address;
+const addressOf = (key: string): IpAddress | undefined => {
+  const identity = parseVirtualServerKey(key);
+  return identity?.by === 'address' ? identity.address : undefined;
+};
 
 /** The virtual servers of a target, and their addresses. */
 interface TargetSelection {

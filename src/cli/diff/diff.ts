@@ -77,7 +77,7 @@ const keysByAddress = (names: ServiceIndex): ReadonlyMap<IpAddress, readonly Vir
   const byAddress = new Map<IpAddress, VirtualServerKey[]>();
   for (const name of names.keys()) {
     const identity = parseVirtualServerKey(name);
-    if (identity === undefined) continue;
+    if (identity?.by !== 'address') continue;
     const keys = byAddress.get(identity.address) ?? [];
     keys.push(virtualServerKey(identity));
     byAddress.set(identity.address, keys);

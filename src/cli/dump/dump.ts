@@ -104,7 +104,7 @@ const addressesOf = ({ target, names }: DumpQuery): readonly AddressTarget[] | u
     .filter((key) => matches(undefined, key))
     .flatMap((key) => {
       const identity = parseVirtualServerKey(key);
-      return identity === undefined ? [] : [identity];
+      return identity?.by === 'address' ? [identity] : [];
     });
 };
 

@@ -1,10 +1,11 @@
-import { familyOf, hostPrefixLength } from '../../base/ip.js';
+import { hostPrefixLength } from '../../base/ip.js';
 import type {
   RealServerObservation,
   Statistics,
   VirtualServer,
   VirtualServerObservation,
 } from '../../model/virtual-server.js';
+import { familyOfServer } from '../../model/virtual-server.js';
 import type { VirtualServerDescription } from '../../admin-api/responses.js';
 import { columnLines, type Cell, type Column } from '../output/columns.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
@@ -64,8 +65,7 @@ export const formatBytes = (bytes: bigint): string => {
 
 /** `rr`, `mh mh-port persistent 10800s by /24`. */
 export const schedulerWords = ({ scheduler, flags, persistence, identity }: VirtualServer): string => {
-  const family = identity.by === 'address' ? familyOf(identity.address) : identity.family;
-  const alone = persistence?.prefixLength === hostPrefixLength(family);
+  const alone = persistence?.prefixLength === hostPrefixLength(familyOfServer(identity));
   return [
     scheduler,
     ...flags,

@@ -12,7 +12,7 @@ import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import type { InstanceNames } from '../../model/instance-names.js';
 import { setElement, type ElementKey } from '../../nftables/declarations.js';
 import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
-import { drainingSet } from '../../plan/packet-rules/packet-sets.js';
+import { drainingByMarkSet, drainingSet } from '../../plan/packet-rules/packet-sets.js';
 import { vipBindings, type VipBindings } from '../../model/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import { readKernelSnapshot, withRemedy } from '../kernel/read-kernel.js';
@@ -48,12 +48,18 @@ const readRuleSource = async (
 ): Promise<RuleEnvironment | undefined> => {
   const table = await client.table(family, name);
   if (table === undefined) return undefined;
-  const elements = new Set<ElementKey>();
-  // No rule reads the set of draining real servers.
+  const elements = new Map<ElementKey, number | undefined>();
+  // No rule reads the sets of draining real servers.
   for (const set of table.sets)
-    if (set.name !== drainingSet)
-      for (const { key } of await client.elements(family, name, set)) elements.add(key);
-  return { table, isLocal, hasElement: (set, fields) => elements.has(setElement(family, set, fields).key) };
+    if (set.name !== drainingSet && set.name !== drainingByMarkSet)
+      for (const { fields, mark } of await client.elements(family, name, set))
+        elements.set(setElement(family, set.name, fields).key, mark);
+  return {
+    table,
+    isLocal,
+    hasElement: (set, fields) => elements.has(setElement(family, set, fields).key),
+    markOf: (set, fields) => elements.get(setElement(family, set, fields).key),
+  };
 };
 
 const readRules = async (

@@ -176,11 +176,19 @@ const print = async (
   process.stdout.write(formatYaml(JSON.parse(JSON.stringify(report))));
 };
 
-/** The virtual servers that the target selects; of a node port on several addresses all. */
+/**
+ * The virtual servers that the target selects, those for requests from the cluster included; of a node port on several
+ * addresses all.
+ */
 const servedOf = (
   { matches }: FoundService,
   { virtualServers }: ServiceReportResponse,
-): readonly ServedVirtualServer[] => virtualServers.map(servedVirtualServer).filter(matches);
+): readonly ServedVirtualServer[] => {
+  const all = virtualServers.map(servedVirtualServer);
+  const matching = all.filter(matches);
+  const inCluster = new Set(matching.map(({ inCluster: key }) => key));
+  return all.filter((served) => matching.includes(served) || inCluster.has(served.key));
+};
 
 interface ExplainRequest {
   readonly target: string;

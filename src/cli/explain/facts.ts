@@ -18,7 +18,7 @@ export type AddressIdentity = Extract<VirtualServerIdentity, { by: 'address' }>;
 
 /** A virtual server of the Service, with what its key says. */
 export interface ServedVirtualServer extends ServedVirtualServerResponse {
-  readonly identity: AddressIdentity;
+  readonly identity: VirtualServerIdentity;
 }
 
 export const servedVirtualServer = (response: ServedVirtualServerResponse): ServedVirtualServer => {

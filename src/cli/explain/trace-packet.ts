@@ -1,6 +1,7 @@
 import type { IpAddress } from '../../base/ip.js';
 import { runHooks, type RuleEnvironment, type HookResult } from '../../nftables/rule-interpreter.js';
 import type { Protocol } from '../../base/protocol.js';
+import { inClusterMap } from '../../plan/packet-rules/packet-sets.js';
 import type { VipBindings } from '../../model/vip-binding.js';
 import type { RealServerObservation } from '../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
@@ -38,6 +39,8 @@ export interface TraceFacts {
   readonly dummyInterface: string;
   /** At the destination; undefined: the kernel has none. */
   readonly virtualServer: ObservedVirtualServer | undefined;
+  /** At the firewall mark that the destination's requests from the cluster get. */
+  readonly inClusterServer?: ObservedVirtualServer | undefined;
   /** The pod and node of a real server, `web-1 on n2`; '' where unknown. */
   readonly nameOf: (realServer: RealServerObservation) => string;
   /** Whether a real server is on this node; undefined: unknown. */
@@ -278,6 +281,13 @@ const walkPacketRules = ({ from, to, rules, virtualServer }: TraceFacts): HookRe
     : sent;
 };
 
+/** With the virtual server that takes the packet: the rules may have led it to the one for requests from the cluster. */
+const withTakingServer = (facts: TraceFacts, walked: HookResult | undefined): TraceFacts => {
+  const { inClusterServer, virtualServer } = facts;
+  const isLed = walked?.matchedRules.some(({ chain }) => chain === inClusterMap) === true;
+  return isLed ? { ...facts, virtualServer: inClusterServer ?? virtualServer } : facts;
+};
+
 /** Independent of the kernel's order. */
 const byKey = (a: RealServerObservation, b: RealServerObservation): number =>
   a.key < b.key ? -1 : Number(a.key > b.key);
@@ -285,7 +295,9 @@ const byKey = (a: RealServerObservation, b: RealServerObservation): number =>
 const isOpen = (real: RealServerObservation): boolean => real.weight > 0;
 
 /** Follows the first packet of a connection step by step through the kernel's tables. */
-export const tracePacket = (facts: TraceFacts): Trace => {
+export const tracePacket = (given: TraceFacts): Trace => {
+  const walked = given.isLocal(given.to.address) ? walkPacketRules(given) : undefined;
+  const facts = withTakingServer(given, walked);
   const { to, from, rules, virtualServer } = facts;
   const steps: TraceStep[] = [arrivalStep(facts)];
   const ended = (end: Trace['end'], candidates: readonly Candidate[] = []): Trace => ({
@@ -296,7 +308,6 @@ export const tracePacket = (facts: TraceFacts): Trace => {
     steps,
   });
   if (!facts.isLocal(to.address)) return ended('nowhere');
-  const walked = walkPacketRules(facts);
   steps.push(rulesStep(rules, walked));
   if (walked?.verdict === 'dropped') return ended('dropped');
   if (walked !== undefined && walked.verdict !== 'accepted') return ended('refused');

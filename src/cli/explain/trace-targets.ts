@@ -50,6 +50,13 @@ const ownSource = (to: IpAddress, { vips, addresses }: KernelFacts): IpAddress |
   );
 };
 
+/** The virtual server with the key, the one of its requests from the cluster, and the names of the real servers of both. */
+const servedAt = (key: string, facts: ReportFacts) => {
+  const served = facts.served.find((one) => one.key === key);
+  const inCluster = facts.served.find((one) => one.key === served?.inCluster);
+  return { served, inCluster, names: { ...served?.realServers, ...inCluster?.realServers } };
+};
+
 const traceTo = (
   to: AddressIdentity,
   from: SourceOption,
@@ -60,7 +67,7 @@ const traceTo = (
   const key = virtualServerKey(to);
   const rules = kernel.rules[family];
   const { service, endpoints } = facts;
-  const served = facts.served.find((one) => one.key === key);
+  const { served, inCluster, names } = servedAt(key, facts);
   const isLocal = (address: typeof to.address): boolean => kernel.addresses.has(address);
   const isThisNode = (node: string | undefined): boolean => node === service?.node.name;
   const source = packetSourceFor(from, {
@@ -82,18 +89,17 @@ const traceTo = (
     dummyInterface: kernel.dummyInterface,
     bindings: kernel.vips.get(to.address) ?? noBinding,
     virtualServer: kernel.virtualServers.get(key),
-    nameOf: ({ key: real }) => locationText(served?.realServers[real]),
-    isOnThisNode: ({ key: real }) => {
-      const node = served?.realServers[real]?.node;
-      return node === undefined ? undefined : isThisNode(node);
-    },
+    inClusterServer: inCluster && kernel.virtualServers.get(inCluster.key),
+    nameOf: ({ key: real }) => locationText(names[real]),
+    isOnThisNode: ({ key: real }) =>
+      names[real]?.node === undefined ? undefined : isThisNode(names[real]?.node),
     obstacles: obstaclesOf(facts, family),
   });
 };
 
 const identitiesOf = ({ served }: ReportFacts, kernel: KernelFacts): readonly AddressIdentity[] =>
   served.length > 0
-    ? served.map(({ identity }) => identity)
+    ? served.flatMap(({ identity }) => (identity.by === 'address' ? [identity] : []))
     : [...kernel.virtualServers.values()].flatMap(({ server: { identity } }) =>
         identity.by === 'address' ? [identity] : [],
       );

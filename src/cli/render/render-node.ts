@@ -72,6 +72,7 @@ const contextOf = (
       externalIpsAllowed: settings.externalIpsAllowed,
       vipBinding: settings.vipBinding,
       weightBy: settings.weightBy,
+      inClusterEndpoints: settings.inClusterEndpoints,
     },
     (key) => pods.get(key),
   );

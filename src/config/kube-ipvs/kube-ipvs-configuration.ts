@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { parseCpuList } from '../../base/cpu-list.js';
 import { families } from '../../base/ip.js';
+import { inClusterEndpointNames } from '../../model/in-cluster-endpoints.js';
 import { isServicePattern } from '../../model/service-patterns.js';
 import {
   fullActions,
@@ -47,6 +48,7 @@ const servicesShape = section({
   onFull: oneOf(fullActions),
 });
 
+const inClusterEndpointsMust = 'must be local or all';
 const vipBindingMust = 'must be address or route';
 const weightByMust = `must be one of ${weightByNames.join(', ')}`;
 
@@ -105,6 +107,12 @@ const kubeIpvsConfigurationShape = z.strictObject(
           ['*/*'],
         ),
       }),
+    }),
+    externalTrafficPolicyLocal: section({
+      inClusterEndpoints: withDefault(
+        z.enum(inClusterEndpointNames, { error: inClusterEndpointsMust }),
+        'local',
+      ),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
     services: servicesShape,

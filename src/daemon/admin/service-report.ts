@@ -1,3 +1,4 @@
+import { elementDataText } from '../../nftables/table-text.js';
 import { bootMilliseconds } from '../../base/boot-clock.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Reconciler } from '../../apply/reconciler.js';
@@ -22,6 +23,7 @@ import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
+import { inClusterServerOf } from '../../plan/packet-rules/packet-elements.js';
 import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
 import { servedPort } from '../../plan/render/served-port.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
@@ -157,6 +159,8 @@ function* virtualServerMembers(
     if (known === undefined || served === undefined) continue;
     const isOwner = desiredStateUpdater.desired.ownerOf(key) === service.key;
     const kernel = observed.virtualServer(key);
+    const elements = fragment?.setElements.get(key) ?? [];
+    const inCluster = elements.flatMap((element) => inClusterServerOf(element) ?? [])[0];
     yield objectChunks([
       ['key', key],
       ...plainMembers(known.own),
@@ -164,7 +168,8 @@ function* virtualServerMembers(
       ['policy', trafficPolicyOf(service, served)],
       ...(isOwner ? [['wanted', virtualServerChunks(entry)] as const] : []),
       ...(kernel === undefined ? [] : [['kernel', virtualServerChunks(kernel)] as const]),
-      ['packetClass', fragment?.setElements.get(key)?.find(({ set }) => isPacketClass(set))?.set ?? ''],
+      ...(inCluster === undefined ? [] : [['inCluster', inCluster] as const]),
+      ['packetClass', elements.find(({ set }) => isPacketClass(set))?.set ?? ''],
     ]);
   }
 }
@@ -173,17 +178,16 @@ const fieldText = (field: SetElement['fields'][number]): string => String(field)
 
 function* elementResponses(fragment: Fragment | undefined, observed: EngineState): Iterable<ElementResponse> {
   if (fragment === undefined) return;
-  for (const { family, set, fields, key, chain } of [
-    ...[...fragment.setElements.values()].flat(),
-    ...fragment.sharedElements.values(),
-  ])
+  for (const element of [...[...fragment.setElements.values()].flat(), ...fragment.sharedElements.values()]) {
+    const { family, set, fields, key } = element;
     yield {
       family,
       set,
-      element: `${fields.map(fieldText).join(' . ')}${chain === undefined ? '' : ` : goto ${chain}`}`,
+      element: `${fields.map(fieldText).join(' . ')}${elementDataText(element)}`,
       fields,
       inKernel: observed.element(key) !== undefined,
     };
+  }
 }
 
 const problemsOf = (service: ServiceKey, fragment: Fragment | undefined, parts: ServiceReportParts) => {

@@ -23,7 +23,6 @@ import { drainDeadline, type DrainSettings } from '../../plan/drain/drain-step.j
 import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
-import type { Frontend } from '../../plan/render/frontends.js';
 import { servedPort, type ServedPort } from '../../plan/render/served-port.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
 import { familyOf, type Family } from '../../base/ip.js';
@@ -45,11 +44,12 @@ export interface VirtualServerDescriptionsParts {
   readonly now: () => number;
 }
 
-const frontendKinds: Readonly<Record<Frontend['kind'], FrontendKind>> = {
+const frontendKinds: Readonly<Record<ServedPort['kind'], FrontendKind>> = {
   'cluster-ip': 'ClusterIP',
   'node-port': 'NodePort',
   'external-ip': 'ExternalIP',
   'load-balancer-ip': 'LoadBalancer',
+  'in-cluster': 'InCluster',
 };
 
 /** The pod, node and zone of an endpoint, as far as the cluster knows them. */
@@ -67,7 +67,11 @@ export const endpointLocation = (
 
 /** The traffic policy that applies to an address. */
 export const trafficPolicyOf = (service: Service, { kind }: ServedPort): 'Cluster' | 'Local' =>
-  kind === 'cluster-ip' ? service.internalTrafficPolicy : service.externalTrafficPolicy;
+  kind === 'in-cluster'
+    ? 'Cluster'
+    : kind === 'cluster-ip'
+      ? service.internalTrafficPolicy
+      : service.externalTrafficPolicy;
 
 /** The description of a virtual server; those of its real servers are made while they are read. */
 export interface StreamedDescription {

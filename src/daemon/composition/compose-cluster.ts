@@ -26,6 +26,8 @@ export interface ClusterParts {
   readonly settings: LiveSettings;
   /** The families that this node serves. */
   readonly families: readonly Family[];
+  /** The families for which this kernel has nftables. */
+  readonly packetFamilies: readonly Family[];
   readonly network: Pick<NodeNetwork, 'addresses' | 'gateways'>;
   readonly desired: DesiredState;
   readonly observed: Pick<EngineState, 'keys' | 'virtualServers'>;
@@ -69,6 +71,10 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
       serviceDefaults: settings.now.serviceDefaults,
       externalIpsAllowed: settings.now.externalIpsAllowed,
       vipBinding: settings.now.vipBinding,
+      // Without packet rules no request gets the mark.
+      inClusterEndpoints: families.every((family) => parts.packetFamilies.includes(family))
+        ? settings.now.inClusterEndpoints
+        : 'local',
       families,
       weightBy: settings.now.weightBy,
       nodePortAddresses: nodePortNetworks(settings.now, store.node?.addresses ?? []),

@@ -56,7 +56,7 @@ export interface KernelMirrorParts {
 /** The tables that the daemon declares, as the settings and the Node are now. */
 const packetTables = ({ settings, cluster }: KernelMirrorParts): PacketRulesParts['declaration'] => {
   const packetTable = cachedPacketTable();
-  return (family, sourceLengths) =>
+  return (family, sourceLengths, hasInClusterMarks) =>
     packetTable({
       family,
       table: settings.now.names.table,
@@ -67,6 +67,7 @@ const packetTables = ({ settings, cluster }: KernelMirrorParts): PacketRulesPart
       masqueradePorts: cluster.desiredStateUpdater.desired.nodePortUsage.masqueradePorts,
       refusesBeforeRouting: refusesBeforeRouting(release()),
       sourceLengths,
+      hasInClusterMarks,
     });
 };
 

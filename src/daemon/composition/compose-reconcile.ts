@@ -118,7 +118,7 @@ export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
   const { cluster, mirror, settings, notify, log } = parts;
   const { desired } = cluster.desiredStateUpdater;
   const staleFlows = new StaleFlows({
-    frontendOf: (identity) => servedFrontend(identity, mirror.observed),
+    frontendOf: (identity) => servedFrontend(identity, { observed: mirror.observed, inCluster: desired }),
     conntrack: parts.conntrack,
     onCleaned: parts.onFlowsCleaned,
     log,

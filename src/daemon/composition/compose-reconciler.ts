@@ -70,6 +70,7 @@ export const composeReconciler = (parts: ReconcilerGraphParts): ReconcilerGraph 
     formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
     adoptForeign: (identity) => ownership.adoptForeign(identity),
     endpoints: desired,
+    inCluster: desired,
   });
   const resync = new Resync({
     ipvs,

@@ -11,7 +11,7 @@ import { defaultInstance, isKubeIpvsTable, type InstanceNames } from '../../mode
 import type { ElementKey } from '../../nftables/declarations.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
-import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
+import { isOwnershipMarkerSet } from '../../plan/packet-rules/packet-sets.js';
 import type { ChainFact, NetworkFacts, OwnRules, SchedulerFact, VirtualServerFact } from '../facts.js';
 import { seeChecks } from '../remedy.js';
 import { FactUnavailableError, withClient } from './collect-fact.js';
@@ -70,7 +70,7 @@ const readOwnTable = async (client: NftablesClient, name: string, family: Family
   for (const set of table.sets) {
     const found = await client.elements(family, name, set);
     elements += found.length;
-    if (isPacketClass(set.name)) for (const { key } of found) markedElements.add(key);
+    if (isOwnershipMarkerSet(set.name)) for (const { key } of found) markedElements.add(key);
   }
   const hooks = table.chains.filter(({ hook }) => hook !== undefined).length;
   return { rules: [{ family, hooks, elements }], markedElements };

@@ -103,7 +103,7 @@ export const set = attributes('set', {
   keyType: optional(4, be32),
   keyLength: optional(5, be32),
   dataType: optional(6, be32),
-  dataLength: received(7, be32),
+  dataLength: optional(7, be32),
   id: optional(10, be32),
   userData: optional(13, userData),
   policy: received(8, be32),

@@ -1,17 +1,19 @@
 import type { Family } from '../../base/ip.js';
 import {
+  markElement,
   setElement,
   type BaseChainHook,
   type Rule,
   type SetDeclaration,
   type SetElement,
 } from '../../nftables/declarations.js';
+import { registerNumberOf } from '../../nftables/register-value.js';
 import type { Decoded } from '../../netlink/codec/attributes.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { chain, element, rule, set } from './attributes.js';
 import { setIsMap, verdictDataType } from './attributes.js';
 import { expressionFrom, verdictFrom } from './expressions.js';
-import { fieldsFrom, keyFromType, keyLength } from './set-keys.js';
+import { fieldsFrom, keyFromType, keyLength, markDataType, markLength } from './set-keys.js';
 import { commentFrom, UserData } from './user-data.js';
 
 const isChainType = (type: string | undefined): type is BaseChainHook['type'] =>
@@ -33,9 +35,11 @@ export const setFrom = (values: Decoded<typeof set>, family: Family): SetDeclara
   const { name, flags = 0, keyType = 0, keyLength: length, dataType } = values;
   const key = keyFromType(keyType, family);
   const verdicts = flags === setIsMap && dataType === verdictDataType;
+  const marks = flags === setIsMap && dataType === markDataType;
   if (name === undefined || key === undefined || length !== keyLength(key, family)) return undefined;
-  if (!verdicts && flags !== 0) return undefined;
-  return { name, key, verdicts, comment: commentFrom(values.userData, UserData.setComment) ?? '' };
+  if (!verdicts && !marks && flags !== 0) return undefined;
+  const comment = commentFrom(values.userData, UserData.setComment) ?? '';
+  return { name, key, verdicts, ...(marks ? { marks } : {}), comment };
 };
 
 export const elementFrom = (
@@ -46,11 +50,10 @@ export const elementFrom = (
   if (key?.value === undefined) throw new ProtocolError('is missing', 'key');
   const verdict = verdictFrom(data);
   const comment = commentFrom(userData, UserData.elementComment);
-  const bare = setElement(
-    family,
-    set.name,
-    fieldsFrom(key.value, set.key, family),
-    verdict?.verdict === 'goto' ? verdict.chain : undefined,
-  );
+  const fields = fieldsFrom(key.value, set.key, family);
+  const bare =
+    set.marks === true && data?.value?.length === markLength
+      ? markElement(family, set.name, fields, registerNumberOf(data.value))
+      : setElement(family, set.name, fields, verdict?.verdict === 'goto' ? verdict.chain : undefined);
   return comment === undefined ? bare : { ...bare, comment };
 };

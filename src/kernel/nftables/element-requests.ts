@@ -1,4 +1,5 @@
-import type { SetElement } from '../../nftables/declarations.js';
+import type { SetDeclaration, SetElement } from '../../nftables/declarations.js';
+import { registerBytesOf } from '../../nftables/register-value.js';
 import { align, MessageFlag } from '../../netlink/constants.js';
 import type { BodyShape, Message, Request } from '../../netlink/message.js';
 import { netfilterFamilies } from '../nfnetlink.js';
@@ -6,17 +7,18 @@ import { elementsShape, NftablesMessage } from './attributes.js';
 import type { ElementsChange } from './changes.js';
 import { nftablesRequest } from './nftables-request.js';
 import { formatTable } from './object-ids.js';
-import { keyBytes, keyLength } from './set-keys.js';
+import { keyBytes, keyLength, markLength } from './set-keys.js';
 import { commentBytes, UserData, writeUserData } from './user-data.js';
 
 /** A list of elements is one attribute, which has at most 65,535 bytes. */
 const maxListBytes = 60_000;
 
 /** Headers of list item, key and its value; of data, verdict, its code and its chain; of user data and the comment in it. */
-const elementBytes = (keyBytesOfSet: number, { chain, comment }: SetElement): number =>
+const elementBytes = (keyBytesOfSet: number, { chain, mark, comment }: SetElement): number =>
   12 +
   align(keyBytesOfSet) +
   (chain === undefined ? 0 : 20 + align(3 * chain.length + 1)) +
+  (mark === undefined ? 0 : 8 + markLength) +
   (comment === undefined ? 0 : 4 + align(3 * comment.length + 3));
 
 const formatElement = ({ fields }: SetElement): string => fields.join(' . ');
@@ -27,6 +29,11 @@ const describeElements = (elements: readonly SetElement[]): string => {
   return elements.length === 1
     ? `element ${formatElement(first)}`
     : `${elements.length} elements ${formatElement(first)} to ${formatElement(last)}`;
+};
+
+const dataOf = ({ verdicts, marks }: SetDeclaration, { chain, mark }: SetElement) => {
+  if (marks === true && mark !== undefined) return { data: { value: registerBytesOf(mark) } };
+  return verdicts && chain !== undefined ? { data: { verdict: { code: 'goto' as const, chain } } } : {};
 };
 
 const changeElements = (
@@ -45,13 +52,11 @@ const changeElements = (
     values: () => ({
       table,
       set: set.name,
-      elements: elements.map(({ fields, chain, comment }) => ({
-        key: { value: keyBytes(set.key, fields, family) },
-        ...(set.verdicts && adding && chain !== undefined
-          ? { data: { verdict: { code: 'goto' as const, chain } } }
-          : {}),
-        ...(adding && comment !== undefined
-          ? { userData: writeUserData([[UserData.elementComment, commentBytes(comment)]]) }
+      elements: elements.map((element) => ({
+        key: { value: keyBytes(set.key, element.fields, family) },
+        ...(adding ? dataOf(set, element) : {}),
+        ...(adding && element.comment !== undefined
+          ? { userData: writeUserData([[UserData.elementComment, commentBytes(element.comment)]]) }
           : {}),
       })),
     }),

@@ -77,6 +77,7 @@ export const meta = attributes('meta', {
     2,
     enumeration(be32, {
       protocol: 1,
+      priority: 2,
       mark: 3,
       iif: 4,
       oif: 5,

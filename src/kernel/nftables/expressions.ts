@@ -114,6 +114,8 @@ export const valuesOf = (expression: Expression, family: Family): ExpressionValu
     case 'bitwise':
     case 'immediate':
       return loadValues(expression);
+    case 'mark-map':
+      return expressionValues(lookup, { set: expression.set, from: expression.from, to: expression.to });
     case 'meta-set':
       return expressionValues(meta, { key: expression.key, from: expression.from });
     case 'compare': {
@@ -159,7 +161,9 @@ const payloadFrom = ({ base, offset, length, to, from }: Decoded<typeof payload>
 
 const metaFrom = ({ key, to, from }: Decoded<typeof meta>): Expression | undefined => {
   if (key !== undefined && typeof to === 'number') return { kind: 'meta', key, to };
-  return key === 'mark' && typeof from === 'number' ? { kind: 'meta-set', key, from } : undefined;
+  return (key === 'mark' || key === 'priority') && typeof from === 'number'
+    ? { kind: 'meta-set', key, from }
+    : undefined;
 };
 
 const ctFrom = ({ key, to, direction, from }: Decoded<typeof ct>): Expression | undefined =>
@@ -208,8 +212,8 @@ const immediateFrom = ({ to, value }: Decoded<typeof immediate>): Expression | u
 };
 
 const lookupFrom = ({ set, from, to, flags = 0 }: Decoded<typeof lookup>): Expression | undefined => {
-  if (typeof from !== 'number' || typeof to === 'number' || (flags & ~lookupIsInverted) !== 0)
-    return undefined;
+  if (typeof from !== 'number' || (flags & ~lookupIsInverted) !== 0) return undefined;
+  if (typeof to === 'number') return flags === 0 ? { kind: 'mark-map', set, from, to } : undefined;
   const kind = to === 'verdict' ? 'verdict-map' : 'lookup';
   return flags === 0 ? { kind, set, from } : { kind, set, from, inverted: true };
 };

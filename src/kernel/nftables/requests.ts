@@ -16,20 +16,28 @@ import { elementRequests } from './element-requests.js';
 import { valuesOf } from './expressions.js';
 import { nftablesRequest } from './nftables-request.js';
 import { formatChain, formatTable, type ChainId, type RuleId, type TableId } from './object-ids.js';
-import { keyLength, keyType } from './set-keys.js';
-import { commentBytes, keyByteOrder, UserData, writeUserData } from './user-data.js';
+import { keyLength, keyType, markDataType, markLength } from './set-keys.js';
+import { byteOrder, commentBytes, UserData, writeUserData } from './user-data.js';
 
 const idOf = ({ family, name }: Pick<TableDeclaration, 'family' | 'name'>): TableId => ({
   family: netfilterFamilies[family],
   table: name,
 });
 
-const declareSet = (
-  declaration: TableDeclaration,
-  { name, key, verdicts, comment }: SetDeclaration,
-  id: number,
-): Request => {
+const keyByteOrder = (key: SetDeclaration['key']): Uint8Array => {
+  if (key.length > 1) return byteOrder('invalid');
+  return byteOrder(key[0] === 'mark' ? 'host' : 'big-endian');
+};
+
+/** The kind of a map's data. */
+const dataValues = ({ verdicts, marks }: SetDeclaration) => {
+  if (marks === true) return { flags: setIsMap, dataType: markDataType, dataLength: markLength };
+  return verdicts ? { flags: setIsMap, dataType: verdictDataType } : { flags: 0 };
+};
+
+const declareSet = (declaration: TableDeclaration, set: SetDeclaration, id: number): Request => {
   const { family, table } = idOf(declaration);
+  const { name, key, marks, comment } = set;
   return nftablesRequest(setShape, {
     type: NftablesMessage.newSet,
     flags: MessageFlag.create,
@@ -39,12 +47,12 @@ const declareSet = (
       table,
       name,
       id,
-      flags: verdicts ? setIsMap : 0,
+      ...dataValues(set),
       keyType: keyType(key, declaration.family),
       keyLength: keyLength(key, declaration.family),
-      dataType: verdicts ? verdictDataType : undefined,
       userData: writeUserData([
-        [UserData.setKeyByteOrder, keyByteOrder(key.length)],
+        [UserData.setKeyByteOrder, keyByteOrder(key)],
+        ...(marks === true ? ([[UserData.setDataByteOrder, byteOrder('host')]] as const) : []),
         ...(comment === '' ? [] : ([[UserData.setComment, commentBytes(comment)]] as const)),
       ]),
     }),

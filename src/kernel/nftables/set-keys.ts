@@ -1,16 +1,21 @@
 import { ipFromBytes, writeIp, type Family, type IpAddress } from '../../base/ip.js';
 import type { KeyField, KeyValue } from '../../nftables/declarations.js';
 import type { Protocol } from '../../base/protocol.js';
+import { registerBytesOf, registerNumberOf } from '../../nftables/register-value.js';
 import { align } from '../../netlink/constants.js';
 import { ProtocolError } from '../../netlink/errors.js';
 
 /** nft, include/datatype.h: TYPE_*, the numbers by which nft knows how to print a key */
-const dataTypes = { IPv4: 7, IPv6: 8, protocol: 12, port: 13 } as const;
+const dataTypes = { IPv4: 7, IPv6: 8, protocol: 12, port: 13, mark: 19 } as const;
+
+/** NFTA_SET_DATA_TYPE of a map of packet marks. */
+export const markDataType = dataTypes.mark;
+export const markLength = 4;
 
 /** nft, include/datatype.h: TYPE_BITS: the types of a key's fields, one after the other in one number */
 const typeBits = 6;
 
-const lengths = { IPv4: 4, IPv6: 16, protocol: 1, port: 2 } as const;
+const lengths = { IPv4: 4, IPv6: 16, protocol: 1, port: 2, mark: markLength } as const;
 
 const kindOf = (field: KeyField, family: Family): keyof typeof dataTypes =>
   field === 'address' ? family : field;
@@ -30,6 +35,7 @@ export const keyFromType = (type: number, family: Family): readonly KeyField[] |
     [dataTypes[family], 'address'],
     [dataTypes.protocol, 'protocol'],
     [dataTypes.port, 'port'],
+    [dataTypes.mark, 'mark'],
   ]);
   const fields: KeyField[] = [];
   for (let rest = type; rest > 0; rest = Math.floor(rest / (1 << typeBits))) {
@@ -49,6 +55,8 @@ export const keyLength = (key: readonly KeyField[], family: Family): number => {
 
 /** Why a value does not fit its field; undefined for a valid one. */
 const problemOf = (field: KeyField, value: KeyValue | undefined, family: Family): string | undefined => {
+  if (field === 'mark')
+    return typeof value === 'number' && value === value >>> 0 ? undefined : `${value} is not a valid mark`;
   if (field === 'port')
     return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff
       ? undefined
@@ -79,6 +87,7 @@ export const keyBytes = (
       throw new ProtocolError(problem ?? 'a value is missing');
     const length = lengths[kindOf(field, family)];
     if (field === 'address') writeIp(value as IpAddress, bytes.subarray(at, at + length));
+    else if (field === 'mark') bytes.set(registerBytesOf(Number(value)), at);
     else {
       const number = isProtocol(value) ? protocolNumbers[value] : Number(value);
       if (length === 2) bytes[at] = number >> 8;
@@ -111,6 +120,7 @@ export const fieldsFrom = (
     const value = bytes.subarray(at, at + length);
     at += align(length);
     if (field === 'address') return ipFromBytes(value);
+    if (field === 'mark') return registerNumberOf(value);
     const number = value.reduce((sum, byte) => sum * 256 + byte, 0);
     return field === 'protocol' ? protocolFrom(number) : number;
   });

@@ -1,11 +1,17 @@
 import { ProtocolError } from '../../netlink/errors.js';
 
 /** libnftnl, include/libnftnl/udata.h: NFTNL_UDATA_RULE_COMMENT, NFTNL_UDATA_SET_ELEM_COMMENT and NFTNL_UDATA_SET_*: data that nft keeps in objects. */
-export const UserData = { ruleComment: 0, elementComment: 0, setKeyByteOrder: 0, setComment: 7 } as const;
+export const UserData = {
+  ruleComment: 0,
+  elementComment: 0,
+  setKeyByteOrder: 0,
+  setDataByteOrder: 1,
+  setComment: 7,
+} as const;
 
-/** nft, include/datatype.h: BYTEORDER_INVALID, for concatenations, and BYTEORDER_BIG_ENDIAN, in the machine's order */
-export const keyByteOrder = (fields: number): Uint8Array =>
-  new Uint8Array(Uint32Array.of(fields === 1 ? 2 : 0).buffer);
+/** nft, include/datatype.h: BYTEORDER_*, in the machine's order; `invalid` is for concatenations. */
+export const byteOrder = (order: 'invalid' | 'host' | 'big-endian'): Uint8Array =>
+  new Uint8Array(Uint32Array.of({ invalid: 0, host: 1, 'big-endian': 2 }[order]).buffer);
 
 /** libnftnl, src/udata.c: type, length, value, without padding. */
 export const writeUserData = (entries: readonly (readonly [type: number, value: Uint8Array])[]): Uint8Array =>

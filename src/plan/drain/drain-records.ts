@@ -2,28 +2,36 @@ import { familyOf } from '../../base/ip.js';
 import type { DirtyKeys } from '../operations/diff.js';
 import { setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
 import type { RealServer, VirtualServerIdentity } from '../../model/virtual-server.js';
-import { drainingSet } from '../packet-rules/packet-sets.js';
-
-type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
+import { drainingByMarkSet, drainingSet } from '../packet-rules/packet-sets.js';
 
 const seconds = (milliseconds: number): number => Number((milliseconds / 1_000).toFixed(3));
 
 /** The element of a drain record, without its comment. */
 const recordElement = (
-  { address, protocol, port }: ByAddress,
+  of: VirtualServerIdentity,
   server: Pick<RealServer, 'address' | 'port'>,
 ): SetElement =>
-  setElement(familyOf(address), drainingSet, [address, protocol, port, server.address, server.port]);
+  of.by === 'address'
+    ? setElement(familyOf(of.address), drainingSet, [
+        of.address,
+        of.protocol,
+        of.port,
+        server.address,
+        server.port,
+      ])
+    : setElement(of.family, drainingByMarkSet, [of.fwmark, server.address, server.port]);
 
-export const drainRecordKey = (of: ByAddress, server: Pick<RealServer, 'address' | 'port'>): ElementKey =>
-  recordElement(of, server).key;
+export const drainRecordKey = (
+  of: VirtualServerIdentity,
+  server: Pick<RealServer, 'address' | 'port'>,
+): ElementKey => recordElement(of, server).key;
 
 /**
  * The element that records for the next process when a drain started, in milliseconds since boot, and the
  * deadline that its Service sets.
  */
 export const drainRecord = (
-  of: ByAddress,
+  of: VirtualServerIdentity,
   server: Pick<RealServer, 'address' | 'port'>,
   since: number,
   deadline: number | undefined,
@@ -51,8 +59,11 @@ export const recordedSince = (record: SetElement | undefined, now: number): numb
 export const recordedDeadline = (record: SetElement | undefined): number | undefined =>
   readComment(record, 'deadline');
 
+const isOfSet = (key: ElementKey, set: string): boolean =>
+  key.startsWith(set, 'IPv4 '.length) && key.startsWith(' ', 'IPv4 '.length + set.length);
+
 export const isDrainRecord = (key: ElementKey): boolean =>
-  key.startsWith(drainingSet, 'IPv4 '.length) && key.startsWith(' ', 'IPv4 '.length + drainingSet.length);
+  isOfSet(key, drainingSet) || isOfSet(key, drainingByMarkSet);
 
 /** Only a drain check determines which drain records are desired. */
 export const withoutDrainRecords = (dirty: DirtyKeys): DirtyKeys => ({

@@ -5,17 +5,16 @@ import type { Protocol } from '../../base/protocol.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { IpvsOperation } from '../../model/operation.js';
 import { drainRecord, drainRecordKey, recordedSince } from './drain-records.js';
-import type {
-  RealServerKey,
-  RealServerObservation,
-  VirtualServer,
-  VirtualServerIdentity,
-  VirtualServerKey,
-  VirtualServerEntry,
-  DesiredVirtualServer,
+import {
+  protocolOfServer,
+  type RealServerKey,
+  type RealServerObservation,
+  type VirtualServer,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+  type VirtualServerEntry,
+  type DesiredVirtualServer,
 } from '../../model/virtual-server.js';
-
-type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
 
 export interface DrainSettings {
   /**
@@ -79,8 +78,9 @@ export type Draining = ReadonlyMap<VirtualServerKey, DrainingServers>;
  */
 export const drainDeadline = (desired: DesiredVirtualServer, { deadlines }: DrainSettings): number => {
   const { identity, scheduler } = desired.server;
-  if (identity.by !== 'address' || (scheduler === 'dh' && desired.realServers.size > 0)) return 0;
-  return desired.drainMilliseconds ?? deadlines[identity.protocol];
+  const protocol = protocolOfServer(identity);
+  if (protocol === undefined || (scheduler === 'dh' && desired.realServers.size > 0)) return 0;
+  return desired.drainMilliseconds ?? deadlines[protocol];
 };
 
 export const isDrainable = (desired: DesiredVirtualServer, settings: DrainSettings): boolean =>
@@ -268,7 +268,7 @@ const nodeOf = (
 
 /** The state of a real server that may be draining, after this check. */
 const drainingServer = (
-  of: ByAddress,
+  of: VirtualServerIdentity,
   desiredServer: DesiredVirtualServer,
   server: RealServerObservation,
   input: DrainInput,
@@ -283,7 +283,7 @@ const drainingServer = (
     until: since + drainDeadline(desiredServer, settings),
     record: before?.record ?? drainRecord(of, server, since, desiredServer.drainMilliseconds),
     // In other protocols a packet without a reply proves nothing.
-    liveness: of.protocol === 'TCP' ? nextLiveness(before?.liveness, server, now) : undefined,
+    liveness: protocolOfServer(of) === 'TCP' ? nextLiveness(before?.liveness, server, now) : undefined,
   };
 };
 
@@ -314,8 +314,7 @@ const checkVirtualServer = (
   const desiredServer = input.desired.virtualServer(key);
   const drainingServers = new Map<RealServerKey, DrainingServer>();
   // An undesired virtual server is deleted as a whole, or kube-ipvs does not own it.
-  if (desiredServer?.server.identity.by !== 'address' || !isDrainable(desiredServer, input.settings))
-    return drainingServers;
+  if (desiredServer === undefined || !isDrainable(desiredServer, input.settings)) return drainingServers;
   const of = desiredServer.server.identity;
   for (const server of servers) {
     if (desiredServer.realServers.has(server.key)) continue;

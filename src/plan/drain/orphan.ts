@@ -10,7 +10,7 @@ import { isBound } from '../../model/vip-binding.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import type { FormerVirtualServer } from '../endpoints/former-endpoints.js';
 import { dirtyKeys, type DesiredView, type DirtyKeys, type ObservedView } from '../operations/diff.js';
-import { packetClassElement, vipElement } from '../packet-rules/packet-elements.js';
+import { firewallMarkElement, packetClassElement, vipElement } from '../packet-rules/packet-elements.js';
 import { drainRecordKey, recordedDeadline } from './drain-records.js';
 import { isDrainable, type DrainSettings } from './drain-step.js';
 
@@ -22,7 +22,8 @@ export interface Orphan {
   readonly desired: DesiredVirtualServer;
   /** The Service that owned it; undefined if only an earlier process knew. */
   readonly service: ServiceKey | undefined;
-  readonly address: IpAddress;
+  /** Undefined for a virtual server on a firewall mark, which no request gets to any more. */
+  readonly address: IpAddress | undefined;
   /** Whether the address is bound for this virtual server. */
   readonly isBound: boolean;
   /** The ownership marker, which also makes the packet rules refuse new connections. */
@@ -47,11 +48,9 @@ export interface OrphanFacts {
 
 const noRealServers: DesiredVirtualServer['realServers'] = new Map();
 
-type ByAddress = VirtualServerIdentity & { readonly by: 'address' };
-
 /** The drain deadline of the Service, as an earlier process recorded it with the real servers. */
 const recordedDeadlineFor = (
-  of: ByAddress,
+  of: VirtualServerIdentity,
   { realServers }: VirtualServerEntry,
   observed: ObservedView,
 ): number | undefined => {
@@ -73,15 +72,16 @@ export const orphanOf = (
 ): Orphan | undefined => {
   const { server, realServers } = entry;
   const { identity } = server;
-  if (identity.by !== 'address' || realServers.size === 0) return undefined;
-  const { address } = identity;
-  const isVipBound = isBound(observed, address);
-  if (!isVipBound && !isOnInterface(address)) return undefined;
+  if (realServers.size === 0) return undefined;
+  const address = identity.by === 'address' ? identity.address : undefined;
+  const isVipBound = address !== undefined && isBound(observed, address);
+  if (address !== undefined && !isVipBound && !isOnInterface(address)) return undefined;
   const former = formerVirtualServer(server.key);
   const drainMilliseconds = former?.drainMilliseconds ?? recordedDeadlineFor(identity, entry, observed);
   const desired = { server, realServers: noRealServers, drainMilliseconds };
   if (!isDrainable(desired, settings)) return undefined;
-  const element = packetClassElement(identity, 'no-endpoints');
+  const element =
+    identity.by === 'address' ? packetClassElement(identity, 'no-endpoints') : firewallMarkElement(identity);
   return { desired, service: former?.service, address, isBound: isVipBound, element };
 };
 
@@ -93,7 +93,8 @@ export const orphanEnd = (
   const { key } = orphan.desired.server;
   if (services.virtualServer(key) !== undefined) return 'wanted-again';
   const entry = observed.virtualServer(key);
-  if (entry === undefined || (!orphan.isBound && !isOnInterface(orphan.address))) return 'gone';
+  const { address, isBound: isVipBound } = orphan;
+  if (entry === undefined || (address !== undefined && !isVipBound && !isOnInterface(address))) return 'gone';
   return entry.realServers.size === 0 ? 'idle' : undefined;
 };
 
@@ -101,6 +102,6 @@ export const orphanEnd = (
 export const orphanKeys = ({ desired, address, isBound, element }: Orphan): DirtyKeys =>
   dirtyKeys({
     virtualServers: new Set([desired.server.key]),
-    addresses: new Set(isBound ? [address] : []),
-    elements: new Set([element.key, ...(isBound ? [vipElement(address).key] : [])]),
+    addresses: new Set(isBound && address !== undefined ? [address] : []),
+    elements: new Set([element.key, ...(isBound && address !== undefined ? [vipElement(address).key] : [])]),
   });

@@ -7,6 +7,7 @@ import {
   type Operation,
 } from '../../model/operation.js';
 import { setNameOfKey, type ElementKey } from '../../nftables/declarations.js';
+import { inClusterMap } from '../packet-rules/packet-sets.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 
@@ -76,12 +77,18 @@ const steps: readonly PhaseStep[] = [
  * Whether an element protects a VIP from rules of other programs. It has an effect only after the VIP is
  * bound.
  */
-export const isVipProtection = (key: ElementKey): boolean => setNameOfKey(key) === 'vips';
+const isVipProtection = (key: ElementKey): boolean => setNameOfKey(key) === 'vips';
+
+/** Whether an element leads requests to a virtual server on a firewall mark. Its real servers come first. */
+export const isInCluster = (key: ElementKey): boolean => key.startsWith(`${inClusterMap} `, 'IPv4 '.length);
+
+/** Whether an element has an effect only after the virtual servers and addresses are there. */
+export const isLate = (key: ElementKey): boolean => isVipProtection(key) || isInCluster(key);
 
 const stepOf = (operation: Operation): PhaseStep => {
   switch (operation.kind) {
     case 'add-element':
-      return isVipProtection(operation.element.key) ? 'protect addresses' : 'packet rules';
+      return isLate(operation.element.key) ? 'protect addresses' : 'packet rules';
     case 'delete-element':
       return 'remove packet rules';
     case 'delete-virtual-server':

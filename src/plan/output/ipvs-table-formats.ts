@@ -18,6 +18,7 @@ import type {
   VirtualServerObservation,
   VirtualServerEntry,
 } from '../../model/virtual-server.js';
+import { familyOfServer } from '../../model/virtual-server.js';
 import {
   addressesInOrder,
   inIdentityOrder,
@@ -65,12 +66,9 @@ export const sortedRealServers = <Server extends RealServer>(
   table: VirtualServerEntry<Server>,
 ): readonly Server[] => realServersInOrder(table.realServers.values());
 
-const familyOfIdentity = (identity: VirtualServerIdentity): Family =>
-  identity.by === 'address' ? familyOf(identity.address) : identity.family;
-
 /** The prefix length of persistence; undefined for single clients. */
 const netmaskOf = (server: VirtualServer, persistence: Persistence): number | undefined => {
-  const whole = hostPrefixLength(familyOfIdentity(server.identity));
+  const whole = hostPrefixLength(familyOfServer(server.identity));
   return persistence.prefixLength === whole ? undefined : persistence.prefixLength;
 };
 
@@ -162,9 +160,7 @@ const ipvsadmPersistence = (server: VirtualServer): readonly string[] => {
   if (server.persistence === undefined) return [];
   const prefixLength = netmaskOf(server, server.persistence);
   const mask =
-    prefixLength === undefined
-      ? []
-      : [`-M ${ipvsadmNetmask(familyOfIdentity(server.identity), prefixLength)}`];
+    prefixLength === undefined ? [] : [`-M ${ipvsadmNetmask(familyOfServer(server.identity), prefixLength)}`];
   return [`-p ${server.persistence.seconds}`, ...mask];
 };
 

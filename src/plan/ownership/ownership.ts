@@ -56,9 +56,9 @@ const isLeftByPreviousProxy = (
  * bound. A bound VIP is otherwise no evidence, because it may serve another port.
  */
 export const ownershipOf = (identity: VirtualServerIdentity, facts: OwnershipFacts): Ownership => {
-  if (identity.by === 'fwmark') return 'foreign';
   if (facts.hasMarker(identity)) return 'ours';
   const key = virtualServerKey(identity);
+  if (identity.by === 'fwmark') return facts.isDesired(key) && facts.adoptForeign(key) ? 'ours' : 'foreign';
   const family = familyOf(identity.address);
   const isTakingOver = facts.isTakingOver(family);
   if (facts.isDesired(key) && (isTakingOver || facts.adoptForeign(key))) return 'ours';

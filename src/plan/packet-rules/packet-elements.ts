@@ -8,7 +8,7 @@ import {
   type IpAddress,
 } from '../../base/ip.js';
 import type { NodeFacts } from '../../model/node.js';
-import { setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
+import { markElement, setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
 import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
 import { protocols, type Protocol } from '../../base/protocol.js';
 import { type Service } from '../../model/service.js';
@@ -19,11 +19,19 @@ import {
 } from '../../model/virtual-server.js';
 import type { PortEndpoint } from '../endpoints/endpoints.js';
 import type { Frontend } from '../render/frontends.js';
-import { packetClasses, sourceRangeSet, takeOverSet, type PacketClass } from './packet-sets.js';
+import {
+  firewallMarkSet,
+  inClusterMap,
+  packetClasses,
+  sourceRangeSet,
+  takeOverSet,
+  type PacketClass,
+} from './packet-sets.js';
 
 const isProtocol = (value: unknown): value is Protocol => protocols.some((protocol) => protocol === value);
 
-type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
+export type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
+export type ByMark = Extract<VirtualServerIdentity, { by: 'fwmark' }>;
 
 /** The element that assigns a packet class to a virtual server. It is also the ownership marker. */
 export const packetClassElement = (
@@ -31,20 +39,34 @@ export const packetClassElement = (
   packetClass: PacketClass,
 ): SetElement => setElement(familyOf(address), packetClass, [address, protocol, port]);
 
+/** The ownership marker of a virtual server on a firewall mark. */
+export const firewallMarkElement = ({ fwmark, family }: ByMark): SetElement =>
+  setElement(family, firewallMarkSet, [fwmark]);
+
+/** The element that leads requests from the cluster to a frontend to the virtual server on a firewall mark. */
+export const inClusterElement = ({ address, protocol, port }: ByAddress, fwmark: number): SetElement =>
+  markElement(familyOf(address), inClusterMap, [address, protocol, port], fwmark);
+
 /** Whether the elements include an ownership marker of the virtual server. */
 export const hasOwnershipMarker = (
   identity: VirtualServerIdentity,
   hasElement: (key: ElementKey) => boolean,
 ): boolean =>
-  identity.by === 'address' &&
-  packetClasses.some((name) => hasElement(packetClassElement(identity, name).key));
+  identity.by === 'address'
+    ? packetClasses.some((name) => hasElement(packetClassElement(identity, name).key))
+    : hasElement(firewallMarkElement(identity).key);
 
 /** The virtual server of an element; undefined if the element belongs to none. */
-export const virtualServerOf = ({ fields }: SetElement): VirtualServerKey | undefined => {
+export const virtualServerOf = ({ family, set, fields }: SetElement): VirtualServerKey | undefined => {
+  if (set === firewallMarkSet) return virtualServerKey({ by: 'fwmark', fwmark: Number(fields[0]), family });
   const [address, protocol, port] = fields;
   if (typeof address !== 'string' || !isProtocol(protocol) || typeof port !== 'number') return undefined;
   return virtualServerKey({ by: 'address', protocol, address: address as IpAddress, port });
 };
+
+/** The virtual server on a firewall mark that an element of the map leads to. */
+export const inClusterServerOf = ({ family, mark }: SetElement): VirtualServerKey | undefined =>
+  mark === undefined ? undefined : virtualServerKey({ by: 'fwmark', fwmark: mark, family });
 
 /** The sources that the node's own packets to a VIP may have. */
 const ownSources = (vip: IpAddress, node: NodeFacts, vipBinding: VipBinding): readonly IpAddress[] => {

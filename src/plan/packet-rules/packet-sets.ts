@@ -11,6 +11,16 @@ export type PacketClass = (typeof packetClasses)[number];
 
 export const isPacketClass = (set: string): set is PacketClass => packetClasses.some((name) => name === set);
 
+/** The map from frontends with externalTrafficPolicy Local to the firewall marks of requests from the cluster. */
+export const inClusterMap = 'in-cluster';
+/** The set of the firewall marks in use: ownership markers of the virtual servers on them. */
+export const firewallMarkSet = 'in-cluster-marks';
+/** The set of drain records of virtual servers on firewall marks. No rule refers to it. */
+export const drainingByMarkSet = 'draining-in-cluster';
+
+/** Whether an element of the set is an ownership marker of a virtual server. */
+export const isOwnershipMarkerSet = (set: string): boolean => isPacketClass(set) || set === firewallMarkSet;
+
 export const classDescriptions: Readonly<Record<PacketClass, string>> = {
   'no-endpoints': 'Services without endpoints',
   'cluster-ip': 'ClusterIPs',
@@ -76,6 +86,26 @@ export const fixedSets: readonly SetDeclaration[] = [
   },
 ];
 
+/** The sets that tables have only where they are or were in use. */
+export const inClusterSets: readonly SetDeclaration[] = [
+  {
+    name: inClusterMap,
+    key: frontendKey,
+    verdicts: false,
+    marks: true,
+    comment: 'externalTrafficPolicy Local: marks of requests from the cluster',
+  },
+  { name: firewallMarkSet, key: ['mark'], verdicts: false, comment: 'marks of requests from the cluster' },
+  {
+    name: drainingByMarkSet,
+    key: ['mark', 'address', 'port'],
+    verdicts: false,
+    comment: 'draining real servers of requests from the cluster',
+  },
+];
+
+export const isInClusterSet = (set: string): boolean => inClusterSets.some(({ name }) => name === set);
+
 export const sourceRangeDeclaration = (prefixLength: number): SetDeclaration => ({
   name: sourceRangeSet(prefixLength),
   key: [...frontendKey, 'address'],
@@ -86,5 +116,7 @@ export const sourceRangeDeclaration = (prefixLength: number): SetDeclaration => 
 /** The declaration of a kube-ipvs set; undefined if no such set exists. */
 export const setDeclaration = (name: string): SetDeclaration | undefined => {
   const length = sourceRangePrefixLength(name);
-  return length === undefined ? fixedSets.find((set) => set.name === name) : sourceRangeDeclaration(length);
+  return length === undefined
+    ? [...fixedSets, ...inClusterSets].find((set) => set.name === name)
+    : sourceRangeDeclaration(length);
 };

@@ -1,13 +1,9 @@
 import { hostPrefixLength, type Family } from '../../base/ip.js';
 import type { PodTraffic } from '../../model/pod-traffic.js';
 import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
-import {
-  type BaseChainHook,
-  type Chain,
-  type Expression,
-  type Rule,
-  type TableDeclaration,
-} from '../../nftables/declarations.js';
+import type { Chain, Expression, Rule, TableDeclaration } from '../../nftables/declarations.js';
+import { inClusterChains, sentLocalChain } from './in-cluster-chains.js';
+import { baseChain, chain, rule } from './rule-builders.js';
 import {
   headerLayout,
   sctp,
@@ -39,6 +35,7 @@ import {
 import {
   classDescriptions,
   fixedSets,
+  inClusterSets,
   packetClasses,
   sourceRangeDeclaration,
   sourceRangeSet,
@@ -63,25 +60,9 @@ export interface PacketTableSettings {
   readonly refusesBeforeRouting: boolean;
   /** The prefix lengths of source ranges that are or were in use. */
   readonly sourceLengths: readonly number[];
+  /** Whether requests from the cluster have or had virtual servers on firewall marks. */
+  readonly hasInClusterMarks?: boolean;
 }
-
-const rule = (
-  comment: string | undefined,
-  ...parts: readonly (Expression | readonly Expression[])[]
-): Rule => ({
-  comment,
-  expressions: parts.flat(),
-});
-
-const chain = (name: string, ...rules: readonly Rule[]): Chain => ({ name, hook: undefined, rules });
-
-const baseChain = (
-  name: string,
-  type: BaseChainHook['type'],
-  hook: BaseChainHook['hook'],
-  priority: number,
-  ...rules: readonly Rule[]
-): Chain => ({ name, hook: { type, hook, priority, policy: 'accept' }, rules });
 
 const rejectRules: readonly Rule[] = [
   rule('TCP', loadProtocol(0), equals(tcp), counter, { kind: 'reject', with: 'tcp-reset' }),
@@ -160,12 +141,13 @@ const receivedClassRules = ({ family, refusesBeforeRouting }: PacketTableSetting
  * The node is outside the pod network. Where its packets to a VIP have the VIP as their source, the chain for
  * received packets recognizes them by it, unless it looks at the input interface.
  */
-const sentClassRules = ({ family, podTraffic, vipBinding }: PacketTableSettings): readonly Rule[] => {
+const sentClassRules = (settings: PacketTableSettings): readonly Rule[] => {
+  const { family, podTraffic, vipBinding, hasInClusterMarks = false } = settings;
   const isRecognized = hasVipAsOwnSource(vipBinding, family) && (podTraffic?.by ?? 'source') === 'source';
   return classRules(family, {
     'cluster-ip': isRecognized ? 'cluster-ip' : 'external',
     external: 'external',
-    local: 'local',
+    local: hasInClusterMarks ? 'local-sent' : 'local',
     'local-elsewhere': 'external',
     'no-endpoints': 'refuse',
   });
@@ -238,13 +220,14 @@ const otherPortRules = (family: Family): readonly Rule[] => [
 
 /** Chains that the rules of base chains jump to. */
 const jumpTargets = (settings: PacketTableSettings): readonly Chain[] => {
-  const { family, masqueradeMark, masqueradePorts, sourceLengths } = settings;
+  const { family, masqueradeMark, masqueradePorts, sourceLengths, hasInClusterMarks = false } = settings;
   const restricted = sourceLengths.length > 0;
   return [
     chain('refuse', ...rejectRules),
     chain('cluster-ip', ...clusterIpRules(settings)),
     chain('external', rule('masquerade', setMark(masqueradeMark, true))),
     chain('local', rule('keep the client address', returnVerdict)),
+    ...(hasInClusterMarks ? [sentLocalChain(family, masqueradeMark)] : []),
     chain('local-elsewhere', ...localElsewhereRules(settings)),
     ...(restricted ? [chain('source-ranges', ...sourceRangeRules(family, sourceLengths))] : []),
     chain('services', ...(restricted ? [restrictedRule(family)] : []), ...receivedClassRules(settings)),
@@ -283,13 +266,17 @@ export const bypassChains = { prerouting: 'prerouting', output: 'bypass-hostport
  * that IPVS does not take reach `input`.
  */
 export const packetTable = (given: PacketTableSettings): TableDeclaration => {
-  const { family } = given;
+  const { family, podTraffic, hasInClusterMarks = false } = given;
   const sourceLengths = given.sourceLengths.toSorted((a, b) => b - a);
   const settings = { ...given, sourceLengths };
   return {
     family,
     name: given.table,
-    sets: [...fixedSets, ...sourceLengths.map(sourceRangeDeclaration)],
+    sets: [
+      ...fixedSets,
+      ...(hasInClusterMarks ? inClusterSets : []),
+      ...sourceLengths.map(sourceRangeDeclaration),
+    ],
     chains: [
       ...jumpTargets(settings),
       baseChain(
@@ -311,6 +298,7 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
       baseChain('input', 'nat', 'input', 95, ...otherPortRules(family)),
       baseChain('masquerade-postrouting', 'nat', 'postrouting', 95, ...postroutingRules(settings)),
       ...(sourceLengths.length > 0 ? restrictedChains(family) : []),
+      ...(hasInClusterMarks ? inClusterChains(family, podTraffic) : []),
     ],
   };
 };

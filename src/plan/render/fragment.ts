@@ -29,6 +29,8 @@ export interface Fragment {
   readonly unreadyEndpoints: UnreadyEndpoints;
   /** The addresses to bind as VIPs. */
   readonly addresses: ReadonlySet<IpAddress>;
+  /** The virtual server on a firewall mark of each frontend that may need one, whether or not it does now. */
+  readonly inClusterServers?: ReadonlyMap<VirtualServerKey, VirtualServerKey> | undefined;
   /** The packet-rule elements of each virtual server. They apply if this Service owns the virtual server. */
   readonly setElements: ReadonlyMap<VirtualServerKey, readonly SetElement[]>;
   /** Packet-rule elements that several Services may define identically. */

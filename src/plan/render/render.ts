@@ -1,11 +1,14 @@
-import { families, familyOf, type Cidr, type Family, type IpAddress } from '../../base/ip.js';
+import { families, type Cidr, type Family, type IpAddress } from '../../base/ip.js';
+import type { Protocol } from '../../base/protocol.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import { noAnnotations, type ServiceAnnotations } from '../../model/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { Pod, PodKey } from '../../model/pod.js';
+import type { InClusterEndpoints } from '../../model/in-cluster-endpoints.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import {
+  familyOfServer,
   virtualServerKey,
   type DesiredRealServer,
   type VirtualServerIdentity,
@@ -32,8 +35,11 @@ import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { LocalEndpointShortage } from '../endpoints/local-endpoint-shortages.js';
 import { nodePortAddresses } from './node-port-addresses.js';
 import {
+  firewallMarkElement,
   hairpinElements,
   healthCheckElement,
+  inClusterElement,
+  type ByAddress,
   sourceRangesOf,
   packetClassElement,
   sourceRangeElements,
@@ -42,6 +48,7 @@ import {
 import type { PacketClass } from '../packet-rules/packet-sets.js';
 import type { SettingDefaults } from './effective-settings.js';
 import { withNeededFlags } from './effective-flags.js';
+import { inClusterOf, InClusterServers } from './in-cluster-servers.js';
 import { startOf, toRealServers, type RealServers, type RealServerSettings } from './real-servers.js';
 import { checkService, type CheckedService, type ServiceCheckResult } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
@@ -53,6 +60,8 @@ export interface RenderSettings extends SettingDefaults {
   readonly externalIpsAllowed: boolean;
   /** How VIPs become local; `address` by default. */
   readonly vipBinding?: VipBinding;
+  /** Which endpoints serve requests from the cluster with externalTrafficPolicy Local; `local` by default. */
+  readonly inClusterEndpoints?: InClusterEndpoints;
   /** The families that this node can serve; both by default. */
   readonly families?: readonly Family[];
 }
@@ -121,6 +130,8 @@ interface Backends {
   readonly external: RealServers;
   /** The packet class of external frontends with real servers. */
   readonly externalClass: PacketClass;
+  /** Those of requests from the cluster to external frontends, where they may differ from `external`. */
+  readonly inCluster?: RealServers | undefined;
   /** The policies `Local` without a local endpoint although other nodes have endpoints. */
   readonly policiesWithoutLocal: readonly LocalEndpointShortage['policy'][];
 }
@@ -163,18 +174,17 @@ const externalBackends = (
   service: Service,
   cluster: RealServers,
   local: RealServers,
-): Pick<Backends, 'external' | 'externalClass'> => {
+): Pick<Backends, 'external' | 'externalClass' | 'inCluster'> => {
   if (service.externalTrafficPolicy === 'Cluster') return { external: cluster, externalClass: 'external' };
   return local.byKey.size > 0
-    ? { external: local, externalClass: 'local' }
+    ? { external: local, externalClass: 'local', inCluster: inClusterOf(cluster, local) }
     : { external: cluster, externalClass: 'local-elsewhere' };
 };
 
-type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
-
 const toDesiredVirtualServer = (
   { settings }: CheckedService,
-  identity: ByAddress,
+  identity: VirtualServerIdentity,
+  protocol: Protocol,
   realServers: RealServers,
 ): DesiredVirtualServer<DesiredRealServer> => {
   const { flagsOf, persistence, drainMilliseconds } = settings;
@@ -183,8 +193,8 @@ const toDesiredVirtualServer = (
       key: virtualServerKey(identity),
       identity,
       scheduler: realServers.scheduler,
-      persistence: persistence[familyOf(identity.address)],
-      flags: withNeededFlags(flagsOf(identity.protocol), realServers.neededFlags),
+      persistence: persistence[familyOfServer(identity)],
+      flags: withNeededFlags(flagsOf(protocol), realServers.neededFlags),
     },
     realServers: realServers.byKey,
     drainMilliseconds,
@@ -208,22 +218,24 @@ class FragmentBuilder {
     private readonly service: CheckedService,
     private readonly node: NodeFacts,
     private readonly vipBinding: VipBinding,
+    private readonly inClusterServers: InClusterServers,
   ) {}
 
   addFrontend(
     frontend: Frontend,
-    { protocol }: ServicePort,
+    servicePort: ServicePort,
     port: number,
-    { internal, external, externalClass }: Backends,
+    { internal, external, externalClass, inCluster }: Backends,
   ): void {
     const isInternal = frontend.kind === 'cluster-ip';
     const realServers = isInternal ? internal : external;
+    const { protocol } = servicePort;
     const identity = { by: 'address', protocol, address: frontend.address, port } as const;
     if (frontend.bind) {
       this.#addresses.add(frontend.address);
       this.addSharedElements([vipElement(frontend.address)]);
     } else this.#portsOnNode.add(port);
-    const entry = toDesiredVirtualServer(this.service, identity, realServers);
+    const entry = toDesiredVirtualServer(this.service, identity, servicePort.protocol, realServers);
     const { key } = entry.server;
     const earlier = this.#virtualServers.get(key);
     if (earlier !== undefined) return this.#reportDuplicate(earlier, entry, frontend);
@@ -232,7 +244,18 @@ class FragmentBuilder {
     this.#setElements.set(key, [
       packetClassElement(identity, realServers.isOpen ? withEndpoints : 'no-endpoints'),
       ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node, this.vipBinding),
+      ...(isInternal ? [] : this.#addInCluster(identity, servicePort, inCluster)),
     ]);
+  }
+
+  /** Adds the virtual server of requests from the cluster, if any. Returns the element that leads them there. */
+  #addInCluster(frontend: ByAddress, port: ServicePort, realServers: RealServers | undefined): SetElement[] {
+    const identity = this.inClusterServers.identityFor(frontend, port);
+    if (identity === undefined || realServers === undefined) return [];
+    const entry = toDesiredVirtualServer(this.service, identity, port.protocol, realServers);
+    this.#virtualServers.set(entry.server.key, entry);
+    this.#setElements.set(entry.server.key, [firewallMarkElement(identity)]);
+    return [inClusterElement(frontend, identity.fwmark)];
   }
 
   addLocalShortages(policies: Backends['policiesWithoutLocal'], family: Family): void {
@@ -269,6 +292,7 @@ class FragmentBuilder {
       virtualServers: this.#virtualServers,
       unreadyEndpoints: this.#unready,
       addresses: this.#addresses,
+      inClusterServers: this.inClusterServers.byFrontend,
       setElements: this.#setElements,
       sharedElements: this.#sharedElements,
       portsOnNode: [
@@ -319,7 +343,9 @@ export const render = (
   const { weightOf } = realServerSettings;
   const endpointsOf = endpointsByPort(result.slices);
   const frontends = frontendsOf(checked, context);
-  const builder = new FragmentBuilder(checked, context.node, context.settings.vipBinding ?? 'address');
+  const { vipBinding = 'address', inClusterEndpoints } = context.settings;
+  const inCluster = new InClusterServers(checked, inClusterEndpoints);
+  const builder = new FragmentBuilder(checked, context.node, vipBinding, inCluster);
   const served = context.settings.families ?? families;
   for (const family of served) {
     if (checked.clusterIps[family] === undefined) continue;

@@ -1,10 +1,12 @@
+import { firewallMark } from '../../model/firewall-mark.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { Frontend } from './frontends.js';
 
 /** The Service port that a virtual server serves, and the kind of its frontend. */
 export interface ServedPort {
-  readonly kind: Frontend['kind'];
+  /** `in-cluster`: all external addresses, for requests from the cluster with externalTrafficPolicy Local. */
+  readonly kind: Frontend['kind'] | 'in-cluster';
   readonly port: ServicePort;
 }
 
@@ -21,7 +23,11 @@ type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
  * Service.
  */
 export const servedPort = (service: Service, identity: VirtualServerIdentity): ServedPort | undefined => {
-  if (identity.by !== 'address') return undefined;
+  if (identity.by === 'fwmark') {
+    const { fwmark, family } = identity;
+    const marked = service.ports.find((each) => firewallMark(service.key, each, family) === fwmark);
+    return marked && { kind: 'in-cluster', port: marked };
+  }
   const ports = service.ports.filter(({ protocol }) => protocol === identity.protocol);
   const kind = kindOf(service, identity);
   const direct = kind && ports.find(({ port }) => port === identity.port);

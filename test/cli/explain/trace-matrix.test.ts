@@ -57,6 +57,14 @@ const nodeOf = (settingName: string) => {
   const sourceLengths = new Set(
     [...elements].flatMap((key) => sourceRangePrefixLength(setNameOfKey(key)) ?? []),
   );
+  const marks = new Map(
+    [...elements].flatMap((key) => {
+      const element = desired.element(key);
+      return element?.mark === undefined
+        ? []
+        : [[setElement(element.family, element.set, element.fields).key, element.mark] as const];
+    }),
+  );
   const rulesOf = (family: Family) => ({
     table: packetTable({
       family,
@@ -68,7 +76,10 @@ const nodeOf = (settingName: string) => {
       masqueradePorts: [{ first: 32_768, last: 60_999 }],
       refusesBeforeRouting: true,
       sourceLengths: [...sourceLengths],
+      hasInClusterMarks: marks.size > 0,
     }),
+    markOf: (set: string, fields: Parameters<typeof setElement>[2]) =>
+      marks.get(setElement(family, set, fields).key),
     hasElement: (set: string, fields: Parameters<typeof setElement>[2]) =>
       elements.has(setElement(family, set, fields).key),
     isLocal: (address: string) => ownAddresses.has(address) || isBound(desired, ip(address)),
@@ -136,6 +147,8 @@ const traceOf = (
     protocol === 'ICMP'
       ? undefined
       : desired.virtualServer(virtualServerKey({ by: 'address', address: ip(address), port, protocol }));
+  const inClusterKey = table && desired.inClusterServerOf(table.server.key);
+  const inCluster = inClusterKey && desired.virtualServer(inClusterKey);
   const hereOf = (key: string): boolean => podOf(key, row.family) !== 'x';
   const ownSource =
     hasVipAsOwnSource(vipBinding, row.family) || !isBound(desired, to.address)
@@ -149,6 +162,7 @@ const traceOf = (
     dummyInterface: defaultInstance.dummyInterface,
     bindings: desired.bindings(to.address),
     virtualServer: table && observedEntry(table),
+    inClusterServer: inCluster && observedEntry(inCluster),
     nameOf: () => '',
     isOnThisNode: ({ key }) => hereOf(key),
     obstacles: [],

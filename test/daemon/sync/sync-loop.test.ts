@@ -97,7 +97,9 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
   const observers = new SyncObservers();
   const raised: unknown[] = [];
   const shared = { settings, families, network, observed, counters, drift, log, notify: triggers.notify };
-  const cluster = composeCluster({ ...shared, desired, events: silentRecorder });
+  // Without nftables kube-ipvs0 tells what is ours.
+  const packetFamilies = isNamedAsOurs ? families : [];
+  const cluster = composeCluster({ ...shared, packetFamilies, desired, events: silentRecorder });
   const { store } = cluster;
   /** Families whose packet rules the kernel refuses. */
   const refused: Family[] = [];
@@ -107,8 +109,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
     ...shared,
     ipvs: kernel,
     conntrack: { flows: async () => [], delete: async () => [] },
-    // Without nftables kube-ipvs0 tells what is ours.
-    packetFamilies: isNamedAsOurs ? families : [],
+    packetFamilies,
     cluster,
     mirror: faultyMirror(kernel, observed, log, { refused, elements }),
     upkeep: {

@@ -47,6 +47,9 @@ const isIn = (...elements: readonly (readonly [set: string, ...fields: KeyValue[
   return (set: string, fields: readonly KeyValue[]) => keys.has(setElement('IPv4', set, fields).key);
 };
 
+const fwmark = 0x1234_1156;
+const podsOf = (name: string) => ({ by: 'interface', name }) as const;
+
 const frontend: readonly [KeyValue, Protocol, number] = [address, 'TCP', 80];
 
 test('a Service without endpoints does not answer sources outside its ranges, on a VIP or a node address', () => {
@@ -79,6 +82,61 @@ test('only source ranges have chains that every packet meets', () => {
       .map(({ name }) => name);
   assert.deepEqual(filters([]), []);
   assert.deepEqual(filters([32]), ['restricted-input', 'restricted-output']);
+});
+
+test('only firewall marks have chains beside those of connections, and no others', () => {
+  const names = ({ chains }: ReturnType<typeof packetTable>): readonly string[] =>
+    chains.map(({ name }) => name);
+  const before = names(packetTable(settings));
+  const more = names(packetTable({ ...settings, hasInClusterMarks: true, podTraffic: podsOf('cni0') }));
+  assert.deepEqual(
+    more.filter((name) => !before.includes(name)),
+    [
+      'local-sent',
+      'in-cluster',
+      'in-cluster-input',
+      'in-cluster-input-after',
+      'in-cluster-output',
+      'in-cluster-output-after',
+      'in-cluster-forwarded',
+    ],
+  );
+});
+
+for (const [who, interfaceName, isLed] of [
+  ['a pod', 'cni0', true],
+  ['a client outside', 'eth0', false],
+] as const)
+  test(`requests of ${who} ${isLed ? 'get' : 'do not get'} the firewall mark, and the former mark is back after IPVS`, () => {
+    const table = packetTable({ ...settings, hasInClusterMarks: true, podTraffic: podsOf('cni0') });
+    const rules = {
+      table,
+      hasElement: isIn(['local', ...frontend], ['in-cluster-marks', fwmark]),
+      markOf: () => fwmark,
+      isLocal: () => true,
+    };
+    const until = (last: number) =>
+      runHooks(
+        rules,
+        ['input'],
+        { ...request, interfaceName, mark: 0x4_0000 },
+        ({ priority }) => priority <= last,
+      );
+    assert.equal(until(97).mark, isLed ? fwmark : 0x4_0000);
+    assert.equal(until(101).mark, 0x4_0000);
+  });
+
+test('requests of the node get the firewall mark, and are masqueraded after it', () => {
+  const table = packetTable({ ...settings, hasInClusterMarks: true });
+  const rules = {
+    table,
+    hasElement: isIn(['local', ...frontend], ['in-cluster-marks', fwmark]),
+    markOf: () => fwmark,
+    isLocal: () => true,
+  };
+  const until = (last: number) =>
+    runHooks(rules, ['output'], { ...request, interfaceName: '' }, ({ priority }) => priority <= last).mark;
+  assert.deepEqual([until(-100), until(-99), until(-97)], [0x4000, fwmark, 0x4000]);
 });
 
 test('packets to an address that is not of this node pass, even if a Service has it', () => {

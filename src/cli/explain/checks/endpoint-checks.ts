@@ -1,6 +1,7 @@
 import type { EndpointSelectionResponse } from '../../../admin-api/endpoint-response.js';
 import type { RealServerDescription } from '../../../admin-api/responses.js';
 import { familyOf, parseIp } from '../../../base/ip.js';
+import { familyOfServer, protocolOfServer } from '../../../model/virtual-server.js';
 import { formatCount } from '../../../base/text.js';
 import { advise } from '../../../doctor/remedy.js';
 import type { Remedy } from '../../../doctor/remedy.js';
@@ -123,13 +124,13 @@ const portName = ({ port }: ServedVirtualServer): string => port?.name ?? '';
 const labelOf = (served: ServedVirtualServer): string => {
   const { identity, port } = served;
   const name = portName(served) === '' ? port?.port : portName(served);
-  return `${name}/${identity.protocol}${familyOf(identity.address) === 'IPv6' ? ' IPv6' : ''}`;
+  return `${name}/${protocolOfServer(identity)}${familyOfServer(identity) === 'IPv6' ? ' IPv6' : ''}`;
 };
 
 const isEndpointOf = ({ port, protocol, address }: ServiceEndpoint, served: ServedVirtualServer): boolean =>
   port === portName(served) &&
-  protocol === served.identity.protocol &&
-  familyOf(address) === familyOf(served.identity.address);
+  protocol === protocolOfServer(served.identity) &&
+  familyOf(address) === familyOfServer(served.identity);
 
 const groupsOf = ({ served, endpoints }: ReportFacts): readonly PortGroup[] =>
   [...new Set(served.map(labelOf))].map((label) => {

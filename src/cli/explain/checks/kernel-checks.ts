@@ -207,7 +207,9 @@ const virtualServers = (facts: ReportFacts): readonly CheckLine[] =>
 
 /** The addresses of the selected virtual servers. */
 const targetAddresses = ({ service, served }: ReportFacts): readonly IpAddress[] => {
-  const targeted = new Set(served.map(({ identity }) => identity.address));
+  const targeted = new Set(
+    served.flatMap(({ identity }) => (identity.by === 'address' ? [identity.address] : [])),
+  );
   return (service?.addresses ?? [])
     .flatMap(({ address }) => parseIp(address) ?? [])
     .filter((address) => targeted.has(address));
@@ -237,7 +239,8 @@ const addresses = (facts: ReportFacts): readonly CheckLine[] =>
     return missing.map((address) => {
       const reason = refusalOf(facts.service, address);
       const isOurs = facts.served.some(
-        ({ identity, contested }) => contested !== true && identity.address === address,
+        ({ identity, contested }) =>
+          contested !== true && identity.by === 'address' && identity.address === address,
       );
       return isOurs
         ? fail(

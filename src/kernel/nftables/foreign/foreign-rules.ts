@@ -96,6 +96,7 @@ class EstablishedPacket {
       case 'counter':
       case 'meta':
       case 'meta-set':
+      case 'mark-map':
       case 'payload':
       case 'fib-type':
       case 'immediate':
