@@ -3,7 +3,7 @@ import { familyOf, hostPrefixLength, isLoopback, isUnspecified, parseIp, type Ci
 import { formatYaml } from '../base/yaml.js';
 import { documentKinds } from './configuration-file.js';
 import { formatDuration } from '../base/duration.js';
-import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
+import type { KubeProxyConfiguration } from './schema/kube-proxy-configuration.js';
 import type { Settings } from './settings.js';
 import { splitHostPort } from './validate-configuration.js';
 

@@ -1,6 +1,6 @@
 import { InputError, messageOf } from '../base/errors.js';
 import { parseYaml, type DocumentPath, type YamlDocument } from '../base/yaml.js';
-import { withoutFields, type ConfigurationProblem, type ReadResult } from './read-configuration.js';
+import { withoutFields, type ConfigurationProblem, type ReadResult } from './schema/read-configuration.js';
 import { nearest } from './nearest.js';
 
 /** A configuration file; its name is for messages. */

@@ -1,5 +1,5 @@
 import { nearest } from './nearest.js';
-import type { ConfigurationProblem } from './read-configuration.js';
+import type { ConfigurationProblem } from './schema/read-configuration.js';
 
 interface FeatureGate {
   readonly default: boolean;

@@ -1,4 +1,7 @@
-import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
+import {
+  readKubeProxyConfiguration,
+  type KubeProxyConfiguration,
+} from './schema/kube-proxy-configuration.js';
 
 /** Fields without an effect in kube-ipvs, with the reason (the end of a sentence). */
 const ineffectiveFields: readonly { readonly fields: readonly string[]; readonly because: string }[] = [

@@ -8,8 +8,11 @@ import type { Flag } from './flag.js';
 import { flagTable } from './flag-table.js';
 import { toFieldValue, flagText, type FlagValues } from './parse-flags.js';
 import { fullActions, persistenceNetmaskSyntax, type ServiceSettings } from '../model/service-settings.js';
-import { readKubeProxyConfiguration, type KubeProxyConfiguration } from './kube-proxy-configuration.js';
-import type { KubeIpvsConfiguration } from './kube-ipvs/kube-ipvs-configuration.js';
+import {
+  readKubeProxyConfiguration,
+  type KubeProxyConfiguration,
+} from './schema/kube-proxy-configuration.js';
+import type { KubeIpvsConfiguration } from './schema/kube-ipvs-configuration.js';
 import { fieldOf, ineffectiveFieldWarnings } from './ineffective-fields.js';
 import { interfaceNameWarnings, validateKubeProxy } from './validate-configuration.js';
 

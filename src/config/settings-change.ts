@@ -1,6 +1,6 @@
 import { fieldOf, hasNoEffect } from './ineffective-fields.js';
 import { kubeIpvsDocument, kubeProxyDocument } from './configuration-document.js';
-import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
+import type { KubeProxyConfiguration } from './schema/kube-proxy-configuration.js';
 import { withConfiguration, type Settings } from './settings.js';
 
 /** Fields that take effect at the start only: listeners, the node name, the instance, and the connection to the API server. */

@@ -18,11 +18,8 @@ import { connectionSyncSettings, type ConnectionSyncSettings } from './kube-ipvs
 import { gateEnabled } from './feature-gates.js';
 import { flagIsSet, flagText, UsageError, type FlagValues } from './parse-flags.js';
 import { kernelSchedulers } from './known-values.js';
-import {
-  readKubeIpvsConfiguration,
-  type KubeIpvsConfiguration,
-} from './kube-ipvs/kube-ipvs-configuration.js';
-import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
+import { readKubeIpvsConfiguration, type KubeIpvsConfiguration } from './schema/kube-ipvs-configuration.js';
+import type { KubeProxyConfiguration } from './schema/kube-proxy-configuration.js';
 import { resolveInstance } from './resolve-instance.js';
 import { resolveConfiguration, serviceDefaultsOf } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';

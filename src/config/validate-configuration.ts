@@ -4,9 +4,9 @@ import { serviceProxyNameRequirement } from '../model/instance-names.js';
 import { connectionSyncProblems } from './kube-ipvs/connection-sync.js';
 import { isPersistence, maximumPersistenceSeconds } from '../model/service-settings.js';
 import { gateEnabled, lockedGateProblems } from './feature-gates.js';
-import type { KubeIpvsConfiguration } from './kube-ipvs/kube-ipvs-configuration.js';
-import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
-import type { ConfigurationProblem } from './read-configuration.js';
+import type { KubeIpvsConfiguration } from './schema/kube-ipvs-configuration.js';
+import type { KubeProxyConfiguration } from './schema/kube-proxy-configuration.js';
+import type { ConfigurationProblem } from './schema/read-configuration.js';
 
 type Check = (configuration: KubeProxyConfiguration) => readonly ConfigurationProblem[];
 

@@ -117,15 +117,6 @@ export const compose = (
   serving.onSynced(() => reconcile.deletedNodes.checkSuspects());
   mirror.onDummyCreated(() => dummyCreated(settings, changeLog, drift, serving.lastSync));
   const { connectionSync } = upkeep;
-  return {
-    ...cluster,
-    ...mirror,
-    ...reconcile,
-    ...serving,
-    counters,
-    drift,
-    changeLog,
-    families,
-    connectionSync,
-  };
+  const facts = { counters, drift, changeLog, families, connectionSync };
+  return { ...cluster, ...mirror, ...reconcile, ...serving, ...facts };
 };

@@ -119,6 +119,10 @@ export const virtualServerKey = (identity: VirtualServerIdentity): VirtualServer
     ? `${identity.protocol} ${formatSocketAddress(identity.address, identity.port)}`
     : `FWM ${identity.fwmark} ${identity.family}`) as VirtualServerKey;
 
+/** Undefined for a virtual server on a firewall mark. */
+export const addressOfServer = (identity: VirtualServerIdentity): IpAddress | undefined =>
+  identity.by === 'address' ? identity.address : undefined;
+
 export const familyOfServer = (identity: VirtualServerIdentity): Family =>
   identity.by === 'address' ? familyOf(identity.address) : identity.family;
 

@@ -16,6 +16,7 @@ import {
   type VipBindings,
 } from '../model/vip-binding.js';
 import type { Endpoint } from '../model/endpoint.js';
+import { addShared, claim, removeClaims, removeShared, type Claims } from './claims.js';
 import type { DirtyKeys, DesiredView } from './operations/diff.js';
 import { FormerEndpoints, type OwnedVirtualServer } from './endpoints/former-endpoints.js';
 import type { InClusterFrontends } from './in-cluster-frontends.js';
@@ -24,67 +25,6 @@ import type { Fragment, Problem } from './render/fragment.js';
 import { LocalEndpointShortages } from './endpoints/local-endpoint-shortages.js';
 import { NodePortUsage } from './render/node-port-usage.js';
 import { isUrgentService, type Urgency } from './operations/phases.js';
-
-/**
- * The older Service comes first, then the lower namespace and name. Of two Services that claim the same
- * object, the first one gets it.
- */
-const comparePrecedence = (a: Fragment, b: Fragment): number =>
-  a.createdAt - b.createdAt || (a.service < b.service ? -1 : Number(a.service > b.service));
-
-/** The Services that claim one object, the owner first; never empty. */
-type Claims = readonly [Fragment, ...Fragment[]];
-
-const withClaim = (claims: Claims | undefined, fragment: Fragment): Claims =>
-  claims === undefined
-    ? [fragment]
-    : ([...claims, fragment].toSorted(comparePrecedence) as [Fragment, ...Fragment[]]);
-
-const withoutClaim = (claims: Claims | undefined, fragment: Fragment): Claims | undefined => {
-  const [first, ...rest] = (claims ?? []).filter((addClaims) => addClaims !== fragment);
-  return first === undefined ? undefined : [first, ...rest];
-};
-
-const claim = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragment: Fragment): void => {
-  for (const key of keys) claims.set(key, withClaim(claims.get(key), fragment));
-};
-
-const removeClaims = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragment: Fragment): void => {
-  for (const key of keys) {
-    const left = withoutClaim(claims.get(key), fragment);
-    if (left === undefined) claims.delete(key);
-    else claims.set(key, left);
-  }
-};
-
-/**
- * Adds a claim on objects that Services share. The claims stay unsorted, because one object may have many.
- */
-const addShared = <Key>(
-  claimantsByKey: Map<Key, Fragment[]>,
-  keys: Iterable<Key>,
-  fragment: Fragment,
-): void => {
-  for (const key of keys) {
-    const claimants = claimantsByKey.get(key);
-    if (claimants === undefined) claimantsByKey.set(key, [fragment]);
-    else claimants.push(fragment);
-  }
-};
-
-const removeShared = <Key>(
-  claimantsByKey: Map<Key, Fragment[]>,
-  keys: Iterable<Key>,
-  fragment: Fragment,
-): void => {
-  for (const key of keys) {
-    const claimants = claimantsByKey.get(key) ?? [];
-    const index = claimants.indexOf(fragment);
-    const last = claimants.pop();
-    if (last !== undefined && last !== fragment) claimants[index] = last;
-    if (claimants.length === 0) claimantsByKey.delete(key);
-  }
-};
 
 const unionOfKeys = <Key>(before: Iterable<Key> | undefined, now: Iterable<Key> | undefined): Set<Key> => {
   const all = new Set(before);

@@ -87,11 +87,12 @@ test('an idle endpoint is deleted at once; one with connections keeps weight 0 u
   assert.ok(busy !== undefined);
   kernel.connections.set(busy, 3);
   await reconciler.reconcile(want('web', '10.96.0.1', ['10.1.0.3']));
-  assert.deepEqual(kernel.operations, [
+  // The order of real servers depends on the name of the node.
+  assert.deepEqual(kernel.operations.slice(0, 2).toSorted(), [
     '~ real server TCP 10.96.0.1:80 → 10.1.0.1:80 masquerade weight 0',
     '~ real server TCP 10.96.0.1:80 → 10.1.0.2:80 masquerade weight 0',
-    '- real server TCP 10.96.0.1:80 → 10.1.0.1:80',
   ]);
+  assert.deepEqual(kernel.operations.slice(2), ['- real server TCP 10.96.0.1:80 → 10.1.0.1:80']);
   assert.equal(reconciler.drains.draining.size, 1);
   kernel.connections.clear();
   await reconciler.drainAll();

@@ -4,7 +4,7 @@ import { InputError } from '../../src/base/errors.js';
 import { formatDuration, parseDuration } from '../../src/base/duration.js';
 import { flagTable } from '../../src/config/flag-table.js';
 import { parseFlags, UsageError } from '../../src/config/parse-flags.js';
-import { readKubeProxyConfiguration } from '../../src/config/kube-proxy-configuration.js';
+import { readKubeProxyConfiguration } from '../../src/config/schema/kube-proxy-configuration.js';
 import { nearest } from '../../src/config/nearest.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
 

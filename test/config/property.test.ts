@@ -6,7 +6,7 @@ import { formatYaml } from '../../src/base/yaml.js';
 import { formatDuration, parseDuration } from '../../src/base/duration.js';
 import { flagTable } from '../../src/config/flag-table.js';
 import { parseFlags } from '../../src/config/parse-flags.js';
-import { readKubeProxyConfiguration } from '../../src/config/kube-proxy-configuration.js';
+import { readKubeProxyConfiguration } from '../../src/config/schema/kube-proxy-configuration.js';
 import { resolveSettings } from '../../src/config/settings.js';
 
 const header = {

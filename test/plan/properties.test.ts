@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { render, renderContext } from '../../src/plan/render/render.js';
+import { render } from '../../src/plan/render/render.js';
+import { renderContext } from '../../src/plan/render/render-context.js';
 import { facts, serviceWithSlices } from '../support/arbitrary-cluster.js';
 import { nodeFacts, settings } from '../support/objects.js';
 

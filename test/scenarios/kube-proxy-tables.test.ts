@@ -18,7 +18,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr } from '../../src/base/ip.js';
-import type { RenderSettings } from '../../src/plan/render/render.js';
+import type { RenderSettings } from '../../src/plan/render/render-context.js';
 import {
   deadTerminating,
   local,

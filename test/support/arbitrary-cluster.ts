@@ -8,7 +8,7 @@ import {
 } from '../../src/model/endpoint.js';
 import type { NodeFacts } from '../../src/model/node.js';
 import { serviceKey, type Service, type ServiceKey, type ServicePort } from '../../src/model/service.js';
-import type { RenderSettings } from '../../src/plan/render/render.js';
+import type { RenderSettings } from '../../src/plan/render/render-context.js';
 import { ip, nodeFacts, settings } from './objects.js';
 
 // All pools are small, so that Services clash, endpoints repeat and addresses meet those of the node.

@@ -6,7 +6,8 @@ import type { RealServer, VirtualServer, VirtualServerEntry } from '../../src/mo
 import type { SetElement } from '../../src/nftables/declarations.js';
 import { DesiredState } from '../../src/plan/desired-state.js';
 import { formatHostAddress, sortedRealServers } from '../../src/plan/output/ipvs-table-formats.js';
-import { render, renderContext, type RenderSettings } from '../../src/plan/render/render.js';
+import { render } from '../../src/plan/render/render.js';
+import { renderContext, type RenderSettings } from '../../src/plan/render/render-context.js';
 import { nodeFacts, settings } from './objects.js';
 
 /** What a node is given at once. */

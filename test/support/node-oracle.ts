@@ -1,7 +1,7 @@
 import { serviceKey } from '../../src/model/service.js';
 import type { DesiredState } from '../../src/plan/desired-state.js';
 import { reservedAddresses } from '../../src/plan/render/reserved-addresses.js';
-import type { RenderSettings } from '../../src/plan/render/render.js';
+import type { RenderSettings } from '../../src/plan/render/render-context.js';
 import { desiredElements, desiredState, desiredText, problemsOf } from './desired-kernel.js';
 import { settings } from './objects.js';
 import type { ProductionNode } from './production-node.js';

@@ -2,7 +2,7 @@ import { parseIp, type IpAddress } from '../../src/base/ip.js';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { InterfaceAddress, NodeFacts } from '../../src/model/node.js';
 import type { Service } from '../../src/model/service.js';
-import type { RenderSettings } from '../../src/plan/render/render.js';
+import type { RenderSettings } from '../../src/plan/render/render-context.js';
 import { toEndpointSlice, toService } from '../../src/watch/objects/parse-objects.js';
 
 /** An address that a test is sure of. */

@@ -7,7 +7,8 @@ import { virtualServerKey, type VirtualServerIdentity } from '../../src/model/vi
 import { DesiredState } from '../../src/plan/desired-state.js';
 import { type DirtyKeys } from '../../src/plan/operations/diff.js';
 import { defaultDrainSettings } from '../../src/plan/drain/drain-step.js';
-import { render, renderContext } from '../../src/plan/render/render.js';
+import { render } from '../../src/plan/render/render.js';
+import { renderContext } from '../../src/plan/render/render-context.js';
 import { FaultyKernel } from './faulty-kernel.js';
 import { mergeDirtyKeys } from './dirty-keys.js';
 import { nodeFacts, ready, service, settings, slice } from './objects.js';

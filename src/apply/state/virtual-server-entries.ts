@@ -2,6 +2,7 @@ import { CounterMap } from '../../base/collections/counter-map.js';
 import type { IpAddress } from '../../base/ip.js';
 import { operationIdentity, type IpvsOperation, type Outcome } from '../../model/operation.js';
 import {
+  addressOfServer,
   virtualServerKey,
   type RealServer,
   type VirtualServer,
@@ -39,9 +40,6 @@ interface Entry {
 }
 
 type Services = Pick<VirtualServerOwners, 'ownerOf' | 'elementsOf'>;
-
-const addressOf = (identity: VirtualServerIdentity): IpAddress | undefined =>
-  identity.by === 'address' ? identity.address : undefined;
 
 /** Whether the kernel may have a virtual server that kube-ipvs owns. */
 const mayHold = ({ kind }: VirtualServerStatus): boolean =>
@@ -297,7 +295,7 @@ export class VirtualServerEntries {
     const index = this.#byStatus[status.kind];
     if (difference > 0) index.set(key, identity);
     else index.delete(key);
-    const address = addressOf(identity);
+    const address = addressOfServer(identity);
     if (address === undefined) return;
     if (status.kind === 'unreadable') this.#unreadableAddresses.add(address, difference);
     if (isContended(status)) this.#contendedAddresses.add(address, difference);
@@ -311,7 +309,7 @@ export class VirtualServerEntries {
 
   /** Operations on the address may have waited for the virtual server. */
   #addDirtyAddress({ identity }: Entry): void {
-    const address = addressOf(identity);
+    const address = addressOfServer(identity);
     if (address === undefined) return;
     this.dirty.addAddress(address);
     this.dirty.addElement(vipElement(address).key);
@@ -321,7 +319,7 @@ export class VirtualServerEntries {
   #addDirtyOwned({ key, identity }: Entry): void {
     if (this.services.ownerOf(key) === undefined) return;
     this.dirty.addVirtualServer(key);
-    const address = addressOf(identity);
+    const address = addressOfServer(identity);
     if (address !== undefined) {
       this.dirty.addAddress(address);
       this.dirty.addElement(vipElement(address).key);

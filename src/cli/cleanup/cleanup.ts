@@ -16,7 +16,7 @@ import type { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
 import type { ElementKey } from '../../nftables/declarations.js';
 import type { InstanceNames } from '../../model/instance-names.js';
-import { virtualServerKey, type VirtualServerIdentity } from '../../model/virtual-server.js';
+import { addressOfServer, virtualServerKey, type VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership.js';
@@ -132,7 +132,7 @@ const readCleanupScope = async (
   const isOurs = (identity: VirtualServerIdentity): boolean =>
     !(identity.by === 'address' && isExcluded(identity.address)) && ownershipOf(identity, facts) === 'ours';
   const foreign = all.filter((identity) => !isOurs(identity));
-  const used = new Set(foreign.map((identity) => (identity.by === 'address' ? identity.address : undefined)));
+  const used = new Set(foreign.map(addressOfServer));
   const isKeptVip = (address: IpAddress): boolean => isExcluded(address) || used.has(address);
   // The kernel adds the link-local address and removes it with the interface.
   const isKept = ({ address, prefixLength }: LinkAddress): boolean =>

@@ -1,3 +1,4 @@
+import { addressOfServer } from '../../model/virtual-server.js';
 import { InputError } from '../../base/errors.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { PlanGroup, PlanStep } from '../../plan/output/plan-text.js';
@@ -15,7 +16,7 @@ export interface DiffSelection {
 
 const addressOf = (key: string): IpAddress | undefined => {
   const identity = parseVirtualServerKey(key);
-  return identity?.by === 'address' ? identity.address : undefined;
+  return identity && addressOfServer(identity);
 };
 
 /** The virtual servers of a target, and their addresses. */

@@ -10,7 +10,8 @@ import { DesiredState } from '../../plan/desired-state.js';
 import { diff, type ObservedView } from '../../plan/operations/diff.js';
 import { phases } from '../../plan/operations/phases.js';
 import { planGroups, planText } from '../../plan/output/plan-text.js';
-import { render, renderContext, type RenderContext } from '../../plan/render/render.js';
+import { render } from '../../plan/render/render.js';
+import { renderContext, type RenderContext } from '../../plan/render/render-context.js';
 import { apiServerService, reservedAddresses } from '../../plan/render/reserved-addresses.js';
 import { ipvsadmText, ipvsTableJson } from '../../plan/output/ipvs-table-formats.js';
 

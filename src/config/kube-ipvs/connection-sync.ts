@@ -1,6 +1,6 @@
 import type { Family } from '../../base/ip.js';
-import type { ConfigurationProblem } from '../read-configuration.js';
-import type { KubeIpvsConfiguration } from './kube-ipvs-configuration.js';
+import type { ConfigurationProblem } from '../schema/read-configuration.js';
+import type { KubeIpvsConfiguration } from '../schema/kube-ipvs-configuration.js';
 
 /** How nodes synchronize the connections of IPVS. Times are milliseconds. */
 export interface ConnectionSyncSettings extends Omit<Configured, 'ipFamily'> {

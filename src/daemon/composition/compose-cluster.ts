@@ -1,3 +1,5 @@
+import type { Node } from '../../model/node.js';
+import type { RenderSettings } from '../../plan/render/render-context.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Family } from '../../base/ip.js';
 import { Listeners } from '../sync/listeners.js';
@@ -51,6 +53,25 @@ const nodeFactsOf = ({ settings, network }: ClusterParts, store: ClusterStore): 
   }),
 });
 
+const renderSettings = (
+  { settings, families, packetFamilies }: ClusterParts,
+  node: Node | undefined,
+): RenderSettings => {
+  const { scheduler, serviceDefaults, externalIpsAllowed, vipBinding, weightBy } = settings.now;
+  // Without packet rules no request gets the mark.
+  const hasMarks = families.every((family) => packetFamilies.includes(family));
+  return {
+    scheduler,
+    serviceDefaults,
+    externalIpsAllowed,
+    vipBinding,
+    inClusterEndpoints: hasMarks ? settings.now.inClusterEndpoints : 'local',
+    families,
+    weightBy,
+    nodePortAddresses: nodePortNetworks(settings.now, node?.addresses ?? []),
+  };
+};
+
 /** The store that the sources fill, the desired state that follows it, and the reports about the Node. */
 export const composeCluster = (parts: ClusterParts): Cluster => {
   const { settings, families, observed, events, notify, log } = parts;
@@ -66,19 +87,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
   const desiredStateUpdater = new DesiredStateUpdater({
     desired: parts.desired,
     store,
-    settings: () => ({
-      scheduler: settings.now.scheduler,
-      serviceDefaults: settings.now.serviceDefaults,
-      externalIpsAllowed: settings.now.externalIpsAllowed,
-      vipBinding: settings.now.vipBinding,
-      // Without packet rules no request gets the mark.
-      inClusterEndpoints: families.every((family) => parts.packetFamilies.includes(family))
-        ? settings.now.inClusterEndpoints
-        : 'local',
-      families,
-      weightBy: settings.now.weightBy,
-      nodePortAddresses: nodePortNetworks(settings.now, store.node?.addresses ?? []),
-    }),
+    settings: () => renderSettings(parts, store.node),
     nodeFacts: () => nodeFactsOf(parts, store),
     retainedKeys: () => union(observed.virtualServers.orphans.keys(), observed.keys()),
     events,

@@ -13,7 +13,8 @@ import type { DesiredState } from '../../plan/desired-state.js';
 import { endpointWeight, type EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
-import { render, renderContext, type RenderContext, type RenderSettings } from '../../plan/render/render.js';
+import { render } from '../../plan/render/render.js';
+import { renderContext, type RenderContext, type RenderSettings } from '../../plan/render/render-context.js';
 import { apiServerService, sameReservedAddresses } from '../../plan/render/reserved-addresses.js';
 import {
   healthCheckAddresses,

@@ -1,10 +1,11 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { ServiceKey } from '../../model/service.js';
-import type {
-  DesiredVirtualServer,
-  VirtualServerEntry,
-  VirtualServerIdentity,
-  VirtualServerKey,
+import {
+  addressOfServer,
+  type DesiredVirtualServer,
+  type VirtualServerEntry,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
 } from '../../model/virtual-server.js';
 import { isBound } from '../../model/vip-binding.js';
 import type { SetElement } from '../../nftables/declarations.js';
@@ -73,7 +74,7 @@ export const orphanOf = (
   const { server, realServers } = entry;
   const { identity } = server;
   if (realServers.size === 0) return undefined;
-  const address = identity.by === 'address' ? identity.address : undefined;
+  const address = addressOfServer(identity);
   const isVipBound = address !== undefined && isBound(observed, address);
   if (address !== undefined && !isVipBound && !isOnInterface(address)) return undefined;
   const former = formerVirtualServer(server.key);

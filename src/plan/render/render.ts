@@ -1,11 +1,9 @@
-import { families, type Cidr, type Family, type IpAddress } from '../../base/ip.js';
+import { families, type Family, type IpAddress } from '../../base/ip.js';
 import type { Protocol } from '../../base/protocol.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import { noAnnotations, type ServiceAnnotations } from '../../model/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
-import type { Pod, PodKey } from '../../model/pod.js';
-import type { InClusterEndpoints } from '../../model/in-cluster-endpoints.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import {
   familyOfServer,
@@ -15,7 +13,7 @@ import {
   type VirtualServerKey,
   type DesiredVirtualServer,
 } from '../../model/virtual-server.js';
-import { endpointWeight, type WeightFacts } from '../endpoints/endpoint-weight.js';
+import { endpointWeight } from '../endpoints/endpoint-weight.js';
 import {
   clusterEndpoints,
   endpointsByPort,
@@ -24,16 +22,9 @@ import {
 } from '../endpoints/endpoints.js';
 import type { UnreadyEndpoints } from '../endpoints/former-endpoints.js';
 import type { Fragment, Problem } from './fragment.js';
-import {
-  frontendFields,
-  frontendsOf,
-  nodePortFrontends,
-  type Frontend,
-  type FrontendContext,
-} from './frontends.js';
+import { frontendFields, frontendsOf, type Frontend } from './frontends.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { LocalEndpointShortage } from '../endpoints/local-endpoint-shortages.js';
-import { nodePortAddresses } from './node-port-addresses.js';
 import {
   firewallMarkElement,
   hairpinElements,
@@ -46,71 +37,12 @@ import {
   vipElement,
 } from '../packet-rules/packet-elements.js';
 import type { PacketClass } from '../packet-rules/packet-sets.js';
-import type { SettingDefaults } from './effective-settings.js';
 import { withNeededFlags } from './effective-flags.js';
 import { inClusterOf, InClusterServers } from './in-cluster-servers.js';
-import { startOf, toRealServers, type RealServers, type RealServerSettings } from './real-servers.js';
+import { toRealServers, type RealServers, type RealServerSettings } from './real-servers.js';
+import type { RenderContext } from './render-context.js';
 import { checkService, type CheckedService, type ServiceCheckResult } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
-
-export interface RenderSettings extends SettingDefaults {
-  /** The networks of the node addresses that serve NodePorts; [] for all addresses. */
-  readonly nodePortAddresses: readonly Cidr[];
-  /** The feature gate AllowServiceExternalIPs. */
-  readonly externalIpsAllowed: boolean;
-  /** How VIPs become local; `address` by default. */
-  readonly vipBinding?: VipBinding;
-  /** Which endpoints serve requests from the cluster with externalTrafficPolicy Local; `local` by default. */
-  readonly inClusterEndpoints?: InClusterEndpoints;
-  /** The families that this node can serve; both by default. */
-  readonly families?: readonly Family[];
-}
-
-/** The pods whose weights are known. */
-export type PodLookup = (key: PodKey) => Pod | undefined;
-
-const noPods: PodLookup = () => undefined;
-
-/**
- * The input of rendering besides the Service and its slices. Includes results that depend only on the node
- * and the settings.
- */
-export interface RenderContext extends FrontendContext {
-  readonly node: NodeFacts;
-  readonly settings: RenderSettings;
-  readonly nodePortFrontends: Readonly<Record<Family, readonly Frontend[]>>;
-  readonly weightFacts: WeightFacts;
-  /** See `RealServerSettings`. */
-  readonly start: number;
-}
-
-/** Create a new context whenever a node fact or a setting changes, and render every Service again. */
-export const renderContext = (
-  node: NodeFacts,
-  settings: RenderSettings,
-  pod: PodLookup = noPods,
-): RenderContext => {
-  const context: FrontendContext = {
-    interfaceAddresses: new Map(node.addresses.map(({ address, interfaceName }) => [address, interfaceName])),
-    reserved: node.reserved,
-    nodePortAddresses: {
-      IPv4: nodePortAddresses('IPv4', node, settings.nodePortAddresses),
-      IPv6: nodePortAddresses('IPv6', node, settings.nodePortAddresses),
-    },
-    externalIpsAllowed: settings.externalIpsAllowed,
-  };
-  return {
-    ...context,
-    node,
-    settings,
-    nodePortFrontends: {
-      IPv4: nodePortFrontends('IPv4', context),
-      IPv6: nodePortFrontends('IPv6', context),
-    },
-    weightFacts: { zone: node.zone, pod },
-    start: startOf(node),
-  };
-};
 
 const realServerSettingsOf = (
   { namespace, settings: { scheduler, thresholds, weightBy } }: CheckedService,

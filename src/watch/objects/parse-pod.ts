@@ -1,4 +1,4 @@
-import { parseQuantity } from '../../base/quantity.js';
+import { parseQuantity } from './quantity.js';
 import { quote } from '../../base/text.js';
 import { podKey, type Pod, type PodKey } from '../../model/pod.js';
 import { annotationField, annotationKey } from '../../model/service-annotations.js';

@@ -236,7 +236,7 @@ export class ClusterStore {
     if (!changed) return;
     if (service === undefined) this.#services.delete(key);
     else this.#services.set(key, service);
-    this.pods.serviceChanged(before, service, this.slicesOf(key));
+    this.pods.serviceChanged(before, service, () => this.slicesOf(key));
     this.#markDirty(key, serviceChange(before, service));
   }
 

@@ -61,18 +61,18 @@ export class PodStore {
     return this.#pods.keys();
   }
 
-  /** A Service changed; `slices` are its EndpointSlices. */
+  /** A Service changed; `slices` gives its EndpointSlices. */
   serviceChanged(
     before: Service | undefined,
     now: Service | undefined,
-    slices: readonly EndpointSlice[],
+    slices: () => readonly EndpointSlice[],
   ): void {
     const asked = this.asks(before);
     this.#keepLastValid(before, now);
     const asks = this.asks(now);
     if (asked === asks) return;
     const service = now ?? before;
-    if (service !== undefined) this.#ask(service, asks ? 1 : -1, slices);
+    if (service !== undefined) this.#ask(service, asks ? 1 : -1, slices());
   }
 
   #ask({ namespace }: Service, change: 1 | -1, slices: readonly EndpointSlice[]): void {

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { servedFrontend, servedFrontends } from '../../../src/apply/conntrack/served-frontend.js';
 import { firewallMark } from '../../../src/model/firewall-mark.js';
 import { virtualServerKey } from '../../../src/model/virtual-server.js';
-import { render, renderContext } from '../../../src/plan/render/render.js';
+import { render } from '../../../src/plan/render/render.js';
+import { renderContext } from '../../../src/plan/render/render-context.js';
 import { desiredState } from '../../support/desired-kernel.js';
 import { ip, local, nodeFacts, ready, service, settings, slice } from '../../support/objects.js';
 

@@ -4,7 +4,8 @@ import type { Endpoint } from '../../../src/model/endpoint.js';
 import type { RealServerKey, VirtualServerKey } from '../../../src/model/virtual-server.js';
 import { DesiredState } from '../../../src/plan/desired-state.js';
 import { departureOf } from '../../../src/plan/endpoints/former-endpoints.js';
-import { render, renderContext } from '../../../src/plan/render/render.js';
+import { render } from '../../../src/plan/render/render.js';
+import { renderContext } from '../../../src/plan/render/render-context.js';
 import {
   deadTerminating,
   nodeFacts,

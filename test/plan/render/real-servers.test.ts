@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pod } from '../../../src/model/pod.js';
 import type { Fragment } from '../../../src/plan/render/fragment.js';
-import { render, renderContext, type RenderSettings } from '../../../src/plan/render/render.js';
+import { render } from '../../../src/plan/render/render.js';
+import { renderContext, type RenderSettings } from '../../../src/plan/render/render-context.js';
 import {
   nodeFacts,
   ready,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr, type Cidr } from '../../../src/base/ip.js';
-import { render, renderContext } from '../../../src/plan/render/render.js';
+import { render } from '../../../src/plan/render/render.js';
+import { renderContext } from '../../../src/plan/render/render-context.js';
 import { healthCheckAddresses, sameHealthCheck } from '../../../src/plan/render/service-health-check.js';
 import {
   local,

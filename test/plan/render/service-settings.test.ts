@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { ServiceAnnotations } from '../../../src/model/service-annotations.js';
 import type { ServiceSettings } from '../../../src/model/service-settings.js';
 import type { Fragment } from '../../../src/plan/render/fragment.js';
-import { render, renderContext } from '../../../src/plan/render/render.js';
+import { render } from '../../../src/plan/render/render.js';
+import { renderContext } from '../../../src/plan/render/render-context.js';
 import { nodeFacts, ready, service, settings, slice, type ServiceSpec } from '../../support/objects.js';
 
 interface Written {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { problemEvent } from '../../../src/daemon/events/problem-events.js';
-import { render, renderContext } from '../../../src/plan/render/render.js';
+import { render } from '../../../src/plan/render/render.js';
+import { renderContext } from '../../../src/plan/render/render-context.js';
 import { toService } from '../../../src/watch/objects/parse-objects.js';
 import { nodeFacts, settings } from '../../support/objects.js';
 

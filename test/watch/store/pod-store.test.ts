@@ -131,7 +131,7 @@ test('of a wrong annotation the last valid value stays, until the Service is cre
   );
   const set = (by: string | undefined, createdAt = 1): WeightBy => {
     const value = {
-      ...service('x', { namespace: 'a' }),
+      ...service('x', { clusterIP: '10.96.0.1' }),
       createdAt,
       annotations: by === undefined ? {} : { 'weight-by': by },
     };
@@ -142,7 +142,7 @@ test('of a wrong annotation the last valid value stays, until the Service is cre
     [set('wrong'), set('pod'), set('wrong'), set('also wrong')],
     ['none', 'pod', 'pod', 'pod'],
   );
-  assert.deepEqual(store.pods.demand, new Set(['a']));
+  assert.deepEqual(store.pods.demand, new Set(['default']));
   assert.equal(set(undefined), 'none');
   assert.deepEqual(store.pods.demand, new Set());
   assert.deepEqual(

@@ -11,10 +11,15 @@ import {
 } from '../../../plan/output/ipvs-table-formats.js';
 import type { KeyValue } from '../../../nftables/declarations.js';
 import type { VipBinding } from '../../../model/vip-binding.js';
-import type { RealServerKey, RealServerObservation } from '../../../model/virtual-server.js';
+import {
+  addressOfServer,
+  type RealServerKey,
+  type RealServerObservation,
+} from '../../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../../kernel/kernel-snapshot.js';
 import { advise, type Remedy } from '../../../doctor/remedy.js';
 import { takeOverRemedy } from '../../../doctor/take-over-remedy.js';
+import { countersText } from './counters-text.js';
 import { fullRealServers } from './limit-checks.js';
 import { schedulerWords } from '../../dump/table-text.js';
 import { virtualServerStateText } from '../../admin/service-index.js';
@@ -50,16 +55,6 @@ const access = ({ kernel }: ReportFacts): readonly CheckLine[] =>
           kernel.remedies,
         ),
       ];
-
-const sum = (entry: ObservedVirtualServer, of: (server: RealServerObservation) => number): number =>
-  [...entry.realServers.values()].reduce((total, server) => total + of(server), 0);
-
-const countersText = (entry: ObservedVirtualServer): string => {
-  const { statistics } = entry.server;
-  const active = sum(entry, (server) => server.activeConnections);
-  const inactive = sum(entry, (server) => server.inactiveConnections);
-  return `${active} active and ${inactive} inactive connections${statistics === undefined ? '' : `, ${statistics.connections} since it was created`}`;
-};
 
 const shape = (entry: ObservedVirtualServer): string =>
   `${schedulerWords(entry.server)}, ${formatCount(entry.realServers.size, 'real server')}`;
@@ -207,9 +202,7 @@ const virtualServers = (facts: ReportFacts): readonly CheckLine[] =>
 
 /** The addresses of the selected virtual servers. */
 const targetAddresses = ({ service, served }: ReportFacts): readonly IpAddress[] => {
-  const targeted = new Set(
-    served.flatMap(({ identity }) => (identity.by === 'address' ? [identity.address] : [])),
-  );
+  const targeted = new Set(served.map(({ identity }) => addressOfServer(identity)));
   return (service?.addresses ?? [])
     .flatMap(({ address }) => parseIp(address) ?? [])
     .filter((address) => targeted.has(address));
@@ -239,8 +232,7 @@ const addresses = (facts: ReportFacts): readonly CheckLine[] =>
     return missing.map((address) => {
       const reason = refusalOf(facts.service, address);
       const isOurs = facts.served.some(
-        ({ identity, contested }) =>
-          contested !== true && identity.by === 'address' && identity.address === address,
+        (served) => served.contested !== true && addressOfServer(served.identity) === address,
       );
       return isOurs
         ? fail(

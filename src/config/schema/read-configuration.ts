@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { DocumentPath } from '../base/yaml.js';
+import type { DocumentPath } from '../../base/yaml.js';
 
 /** An invalid value; path and `must` form a sentence, such as `ipvs.syncPeriod` `must be a duration …`. */
 export interface ConfigurationProblem {

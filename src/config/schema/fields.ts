@@ -1,7 +1,7 @@
 // The sorts of fields that configuration files have.
 import * as z from 'zod';
-import { parseDuration } from '../base/duration.js';
-import { parseCidr } from '../base/ip.js';
+import { parseDuration } from '../../base/duration.js';
+import { parseCidr } from '../../base/ip.js';
 
 export const second = 1e3;
 export const minute = 60 * second;

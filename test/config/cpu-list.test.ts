@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseCpuList } from '../../src/base/cpu-list.js';
+import { parseCpuList } from '../../src/config/schema/cpu-list.js';
 
 test('a list of CPUs becomes what the kernel prints', () => {
   const lists = {

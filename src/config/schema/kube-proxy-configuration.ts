@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { parseCidr, parseIp } from '../base/ip.js';
+import { parseCidr, parseIp } from '../../base/ip.js';
 import {
   second,
   minute,
@@ -18,7 +18,7 @@ import {
   cidrs,
   oneOf,
 } from './fields.js';
-import { detectLocalModes } from './known-values.js';
+import { detectLocalModes } from '../known-values.js';
 import { readConfiguration, type ReadResult } from './read-configuration.js';
 
 const quantity = /^[+-]?(\d+\.?\d*|\.\d+)([EPTGMk]|[EPTGMK]i|[numk]|[eE][+-]?\d+)?$/;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseQuantity } from '../../src/base/quantity.js';
+import { parseQuantity } from '../../../src/watch/objects/quantity.js';
 
 test('quantities of the Kubernetes API are numbers', () => {
   const cases = {

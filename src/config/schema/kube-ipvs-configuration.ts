@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { parseCpuList } from '../../base/cpu-list.js';
+import { parseCpuList } from './cpu-list.js';
 import { families } from '../../base/ip.js';
 import { inClusterEndpointNames } from '../../model/in-cluster-endpoints.js';
 import { isServicePattern } from '../../model/service-patterns.js';
@@ -24,8 +24,8 @@ import {
   parsed,
   duration,
   oneOf,
-} from '../fields.js';
-import { readConfiguration, type ReadResult } from '../read-configuration.js';
+} from './fields.js';
+import { readConfiguration, type ReadResult } from './read-configuration.js';
 
 const servicePatternMust =
   'must be a namespace and a name of Services, in which * stands for any characters, such as "shop/*"';
