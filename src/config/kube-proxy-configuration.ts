@@ -202,6 +202,7 @@ const configurationShape = z.strictObject(
 );
 
 const vipBindingMust = 'must be address or route';
+const pageMust = 'must be true, false or loopback';
 
 /** KubeIpvsConfiguration v1alpha1: the settings that kube-proxy does not have. Durations are milliseconds. */
 const kubeIpvsConfigurationShape = z.strictObject(
@@ -218,6 +219,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
+    page: section({ enabled: withDefault(z.union([z.boolean(), z.literal('loopback')], { error: pageMust }), 'loopback') }),
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
   },
   { error: 'must be a mapping of fields' },

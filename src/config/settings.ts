@@ -1,5 +1,5 @@
 import { InputError } from '../base/errors.js';
-import type { Cidr } from '../base/ip.js';
+import { isLoopback, parseIp, type Cidr } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
 import type { InstanceNames } from '../model/instance-names.js';
 import type { VipBinding } from '../model/vip-binding.js';
@@ -87,6 +87,8 @@ export interface Settings {
   readonly acceptInForeignChains: boolean;
   /** How VIPs become local. */
   readonly vipBinding: VipBinding;
+  /** Serve the page at metricsBindAddress. */
+  readonly pageEnabled: boolean;
   readonly kubeconfig: string | undefined;
   /** URL of the API server; overrides the kubeconfig. */
   readonly master: string | undefined;
@@ -220,6 +222,15 @@ const kubeIpvsSettings = ({ drain, forwarding, metrics, vips }: KubeIpvsConfigur
   vipBinding: vips.binding,
 });
 
+const isPageEnabled = (
+  { page: { enabled } }: KubeIpvsConfiguration,
+  { metricsBindAddress }: KubeProxyConfiguration,
+): boolean => {
+  if (enabled !== 'loopback') return enabled;
+  const host = parseIp(metricsBindAddress.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'));
+  return host !== undefined && isLoopback(host);
+};
+
 const deepFreeze = <T>(value: T): T => {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value))
     Object.values(Object.freeze(value)).forEach(deepFreeze);
@@ -269,6 +280,7 @@ const settingsOf = (
     ...processSettings(known.configuration),
     ...kubeIpvsSettings(known.kubeIpvs),
     nodePortAddresses: nodePortAddressesOf(known.configuration),
+    pageEnabled: isPageEnabled(known.kubeIpvs, known.configuration),
   });
 
 /** The same settings with another KubeProxyConfiguration. */

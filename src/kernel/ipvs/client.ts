@@ -208,17 +208,19 @@ export class IpvsClient {
 
   /** Empty also where the virtual server does not exist. The kernel needs one dump per virtual server, the costly part of observing. */
   async realServers(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]> {
-    const operation = (): string => `list the real servers of ${virtualServerKey(of)}`;
-    const request = this.#family.request(Command.getDestination, { operation }, () => ({
-      service: identityValues(of),
-    }));
     try {
-      const decode = (message: Message): RealServerObservation => {
-        const { destination } = this.#family.decode(message);
-        if (destination === undefined) throw new ProtocolError('is missing', 'destination');
-        return realServerFrom(destination, of);
-      };
-      return this.#detectReload(() => this.#connection.dump(request)).map(decode);
+      const messages = this.#detectReload(() => this.#connection.dump(this.#realServersRequest(of)));
+      return messages.map((message) => this.#realServer(message, of));
+    } catch (error) {
+      return valueForErrno('ESRCH', [], error);
+    }
+  }
+
+  /** The same, but yields to the event loop as virtualServersIncrementally does. */
+  async realServersIncrementally(of: VirtualServerIdentity): Promise<readonly RealServerObservation[]> {
+    const decode = (message: Message): RealServerObservation => this.#realServer(message, of);
+    try {
+      return await this.#readIncrementally(this.#realServersRequest(of), decode);
     } catch (error) {
       return valueForErrno('ESRCH', [], error);
     }
@@ -239,6 +241,19 @@ export class IpvsClient {
 
   close(): void {
     this.#connection.close();
+  }
+
+  #realServersRequest(of: VirtualServerIdentity): Request {
+    const operation = (): string => `list the real servers of ${virtualServerKey(of)}`;
+    return this.#family.request(Command.getDestination, { operation }, () => ({
+      service: identityValues(of),
+    }));
+  }
+
+  #realServer(message: Message, of: VirtualServerIdentity): RealServerObservation {
+    const { destination } = this.#family.decode(message);
+    if (destination === undefined) throw new ProtocolError('is missing', 'destination');
+    return realServerFrom(destination, of);
   }
 
   #request<T>(request: Request, decode: (message: Message) => T): T {
