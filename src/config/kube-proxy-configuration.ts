@@ -219,7 +219,9 @@ const kubeIpvsConfigurationShape = z.strictObject(
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
-    page: section({ enabled: withDefault(z.union([z.boolean(), z.literal('loopback')], { error: pageMust }), 'loopback') }),
+    page: section({
+      enabled: withDefault(z.union([z.boolean(), z.literal('loopback')], { error: pageMust }), 'loopback'),
+    }),
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
   },
   { error: 'must be a mapping of fields' },

@@ -64,7 +64,9 @@ class Page {
     this.#stream = stream;
     stream.addEventListener('open', () => this.#state.reset());
     stream.addEventListener('error', () => this.#disconnected(stream));
-    stream.addEventListener('chunk', ({ data }) => this.#state.apply(JSON.parse(data as string) as PageChunk));
+    stream.addEventListener('chunk', ({ data }) =>
+      this.#state.apply(JSON.parse(data as string) as PageChunk),
+    );
     stream.addEventListener('sample', ({ data }) => this.#sampled(JSON.parse(data as string) as PageSample));
   }
 
@@ -86,7 +88,8 @@ class Page {
   }
 
   #drawHeader({ status }: PageSample): void {
-    const { node, zone, healthy, synced, programVersion, kernelRelease, uptimeSeconds, counts, source } = status;
+    const { node, zone, healthy, synced, programVersion, kernelRelease, uptimeSeconds, counts, source } =
+      status;
     setText(byId('node'), node);
     document.title = `${node} · kube-ipvs`;
     const facts: readonly (readonly [text: string, mark: string])[] = [
@@ -123,9 +126,15 @@ class Page {
     if (view !== 'services' && view !== 'servers') return;
     const all = groupRows(this.#state.servers.values(), view);
     const found = filterRows(all, this.#filter.value);
-    const rows = isReordered || !this.#table.isFocused ? sortRows(found, this.#sort, this.#isReversed) : this.#keepOrder(found);
+    const rows =
+      isReordered || !this.#table.isFocused
+        ? sortRows(found, this.#sort, this.#isReversed)
+        : this.#keepOrder(found);
     this.#order = rows.map(({ key }) => key);
-    setText(byId('count'), found.length === all.length ? String(all.length) : `${found.length} of ${all.length}`);
+    setText(
+      byId('count'),
+      found.length === all.length ? String(all.length) : `${found.length} of ${all.length}`,
+    );
     this.#table.show(rows, this.#sort, this.#isReversed);
   }
 
@@ -163,7 +172,8 @@ class Page {
   #close(): void {
     const { view } = parseLocation(location.hash);
     location.hash = locationHash({ view, service: undefined });
-    if (this.#opened === undefined || !this.#table.focusRow(this.#opened)) this.#links.get(view)?.link.focus();
+    if (this.#opened === undefined || !this.#table.focusRow(this.#opened))
+      this.#links.get(view)?.link.focus();
     this.#opened = undefined;
   }
 

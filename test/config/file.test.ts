@@ -304,6 +304,15 @@ test('our own document stands in the same file or in one of its own', () => {
   assert.equal(read([withMode, own]).acceptInForeignChains, false);
   assert.equal(read([withMode, `${ownHeader}vips: {binding: route}\n`]).vipBinding, 'route');
   assert.equal(read([withMode, own]).vipBinding, 'address');
+  const page = (enabled: string, address: string) =>
+    read([`${withMode}metricsBindAddress: "${address}"\n`, `${ownHeader}page: {enabled: ${enabled}}\n`])
+      .pageEnabled;
+  assert.equal(page('loopback', '127.0.0.1:10249'), true);
+  assert.equal(page('loopback', '[::1]:10249'), true);
+  assert.equal(page('loopback', '0.0.0.0:10249'), false);
+  assert.equal(page('loopback', '[::]:10249'), false);
+  assert.equal(page('true', '0.0.0.0:10249'), true);
+  assert.equal(page('false', '127.0.0.1:10249'), false);
   assert.equal(read([own], ['--ipvs-scheduler=lc']).scheduler, 'lc', 'flags count beside our document alone');
   assert.deepEqual(read([withMode, `${ownHeader}drian: {}\n`]).warnings, [
     'c1.yaml:3: drian is unknown and ignored; did you mean drain?',
@@ -319,6 +328,10 @@ test('our own document stands in the same file or in one of its own', () => {
   assert.equal(
     failure([withMode, `${ownHeader}vips: {binding: both}\n`]),
     'c1.yaml:3: vips.binding must be address or route; it is "both"',
+  );
+  assert.equal(
+    failure([withMode, `${ownHeader}page: {enabled: maybe}\n`]),
+    'c1.yaml:3: page.enabled must be true, false or loopback; it is "maybe"',
   );
   assert.equal(
     failure([withMode, `${ownHeader}serviceProxyName: a/b\n`]),

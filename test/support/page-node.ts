@@ -36,22 +36,41 @@ const statisticsFor = (index: number, moment: number): Statistics => {
   };
 };
 
-const names = ['shop/web', 'shop/cart', 'shop/orders', 'kube-system/dns', 'monitoring/grafana', 'media/stream'];
+const names = [
+  'shop/web',
+  'shop/cart',
+  'shop/orders',
+  'kube-system/dns',
+  'monitoring/grafana',
+  'media/stream',
+];
 
-/** Services as a small shop has them; beyond these, `load/svc-0001` and so on. */
+const portsOf = (index: number): readonly string[] =>
+  index === 3 ? ['dns:53/UDP', 'dns-tcp:53'] : ['http:8080'];
+
+const pageService = (index: number): Service =>
+  service(names[index] ?? `load/svc-${String(index).padStart(5, '0')}`, {
+    clusterIP: `10.96.${Math.floor(index / 250)}.${(index % 250) + 1}`,
+    ports: portsOf(index),
+    ...(index === 0 ? { type: 'LoadBalancer', ingress: [{ ip: '192.0.2.80' }] } : {}),
+    // Two Services ask for the same address and port.
+    ...(index === 1 || index === 5 ? { externalIPs: ['192.0.2.7'] } : {}),
+    createdAt: `2024-01-01T00:00:0${index % 10}Z`,
+  });
+
+const pageSlice = ({ key }: Service, index: number): EndpointSlice => {
+  const network = `10.${1 + (index >> 12)}.${(index >> 4) & 255}`;
+  const endpoints = [1, 2, 3].map((host) => {
+    const pod = `${key.split('/')[1]}-7d9c-${host}`;
+    return (index === 4 ? notReady : ready)(`${network}.${(index & 15) * 4 + host}`, { pod });
+  });
+  return slice(key, endpoints, { ports: portsOf(index) });
+};
+
+/** Services as a small shop has them; beyond these, `load/svc-00006` and so on. */
 export const pageObjects = (count: number): { services: Service[]; slices: EndpointSlice[] } => {
-  const services: Service[] = [];
-  const slices: EndpointSlice[] = [];
-  for (let index = 0; index < count; index += 1) {
-    const key = names[index] ?? `load/svc-${String(index).padStart(5, '0')}`;
-    const ports = index === 3 ? ['dns:53/UDP', 'dns-tcp:53'] : ['http:80@' + String(30_000 + (index % 2_000))];
-    const type = index === 3 || index >= names.length ? 'ClusterIP' : 'NodePort';
-    const clusterIP = `10.96.${index >> 8}.${(index & 255) || 255}`;
-    services.push(service(key, { clusterIP, type, ports: type === 'ClusterIP' ? ['http:80'] : ports }));
-    const endpoints = [1, 2, 3].map((host) => ready(`10.${1 + (index >> 12)}.${(index >> 4) & 255}.${(index & 15) * 4 + host}`));
-    slices.push(slice(key, index === 4 ? endpoints.map(({ address }) => notReady(address)) : endpoints));
-  }
-  return { services, slices };
+  const services = Array.from({ length: count }, (_, index) => pageService(index));
+  return { services, slices: services.map(pageSlice) };
 };
 
 export interface PageNode extends AsyncDisposable {
@@ -63,6 +82,12 @@ export interface PageNode extends AsyncDisposable {
   /** How often the counters were read, and how many sockets are open for it. */
   readonly reads: { counters: number; open: number };
 }
+
+/** The first endpoint of a Service goes away. */
+export const loseEndpoint = ({ composition }: PageNode, { key, endpoints, ...rest }: EndpointSlice): void =>
+  composition.store.apply([
+    { kind: 'endpointSlice', key, value: { ...rest, key, endpoints: endpoints.slice(1) } },
+  ]);
 
 /** The daemon's composition over a fake kernel with its page, in real time. */
 export const startPageNode = async (
@@ -81,6 +106,8 @@ export const startPageNode = async (
     node: { name: 'n1', zone: '', addresses: [], podCidrs: [], isBeingRemoved: false },
   });
   await composition.syncLoop.start();
+  // Every real server has connections: a removed one drains.
+  kernel.ipvs.busy = true;
   const reads = { counters: 0, open: 0 };
   const openIpvs = (): ReturnType<NonNullable<Parameters<typeof createPage>[1]>['openIpvs']> => {
     const client = IpvsClient.open(kernel.connect('generic'));
@@ -88,10 +115,19 @@ export const startPageNode = async (
     return {
       statistics: async () => {
         reads.counters += 1;
-        const rows = await client.statistics();
-        return rows.map(({ key }, index) => ({ key, statistics: statisticsFor(index, reads.counters) }));
+        // The fake kernel's dump of a large table takes seconds.
+        return [...composition.observed.virtualServerKeys()].map((key, index) => ({
+          key,
+          statistics: statisticsFor(index, reads.counters),
+        }));
       },
-      realServersIncrementally: (identity) => client.realServersIncrementally(identity),
+      realServersIncrementally: async (identity) => {
+        const servers = await client.realServersIncrementally(identity);
+        return servers.map((server, index) => ({
+          ...server,
+          statistics: statisticsFor(index, reads.counters),
+        }));
+      },
       close: () => {
         reads.open -= 1;
         client.close();
@@ -105,7 +141,7 @@ export const startPageNode = async (
       source: { name: 'manifests', health: () => ({ delivered: true, lastError: undefined }) },
       recentEvents: new RecentEvents(silentRecorder),
     },
-    { openIpvs, tableFile: kernel.ipvs.tableFile },
+    { openIpvs, tableFile: kernel.ipvs.tableSnapshot },
   );
   const handler = metricsPortHandler({
     metrics: { page: async () => ({ contentType: 'text/plain', chunks: (async function* () {})() }) },

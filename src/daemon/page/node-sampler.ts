@@ -37,9 +37,7 @@ interface Connections {
 }
 
 /** Active and inactive connections by virtual server, from one read of the table file. */
-const readConnections = async (
-  tableFile: TableFile,
-): Promise<ReadonlyMap<VirtualServerKey, Connections>> => {
+const readConnections = async (tableFile: TableFile): Promise<ReadonlyMap<VirtualServerKey, Connections>> => {
   const found = new Map<VirtualServerKey, Connections>();
   const yielder = new Yielder(maximumBlockingMilliseconds);
   let current: Connections = { active: 0, inactive: 0 };
@@ -145,9 +143,7 @@ export class DaemonSampler implements NodeSampler {
       found.push(...problems);
       if (found.length >= maximumItems) break;
     }
-    return found
-      .slice(0, maximumItems)
-      .map(({ service, reason, message }) => ({ service, reason, message }));
+    return found.slice(0, maximumItems).map(({ service, reason, message }) => ({ service, reason, message }));
   }
 
   async #drains(): Promise<readonly PageDrain[]> {

@@ -87,7 +87,14 @@ export const createPage = (
       close: () => ipvs?.close(),
     });
   };
-  const reportParts = { store, desiredStateUpdater, observed, reconciler, descriptions, events: recentEvents };
+  const reportParts = {
+    store,
+    desiredStateUpdater,
+    observed,
+    reconciler,
+    descriptions,
+    events: recentEvents,
+  };
   return pageHandler({
     sampler: new PageSampler(openSampler),
     serviceReport: (service) => serviceReport(service, reportParts),

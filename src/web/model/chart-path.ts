@@ -1,24 +1,30 @@
 export interface ChartSize {
   readonly width: number;
   readonly height: number;
+  /** How many values fit; fewer are at the right edge. */
+  readonly slots: number;
 }
 
-/** The upper end of the axis: 1, 2 or 5 times a power of ten, not less than any value. */
-export const axisMaximum = (values: readonly number[]): number => {
+const factors = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+
+/** The upper end of the axis, a round number not less than any value; `step` is 1000 or, for bytes, 1024. */
+export const axisMaximum = (values: readonly number[], step: number): number => {
   const highest = Math.max(1, ...values);
-  const power = 10 ** Math.floor(Math.log10(highest));
-  return power * ([1, 2, 5, 10].find((factor) => factor * power >= highest) ?? 10);
+  const unit = step ** Math.floor(Math.log(highest) / Math.log(step) + 1e-9);
+  return unit * (factors.find((factor) => factor * unit >= highest) ?? step);
 };
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 
-/** An SVG path through the values, from the left edge to the right; 0 is the lower edge. */
-export const linePath = (values: readonly number[], maximum: number, { width, height }: ChartSize): string =>
+const xOf = (index: number, count: number, { width, slots }: ChartSize): number =>
+  round(((slots - count + index) / (slots - 1)) * width);
+
+/** An SVG path through the values, the last one at the right edge; 0 is the lower edge. */
+export const linePath = (values: readonly number[], maximum: number, size: ChartSize): string =>
   values
     .map((value, index) => {
-      const x = values.length < 2 ? 0 : (index / (values.length - 1)) * width;
-      const y = height - (Math.min(value, maximum) / maximum) * height;
-      return `${index === 0 ? 'M' : 'L'}${round(x)} ${round(y)}`;
+      const y = size.height - (Math.min(value, maximum) / maximum) * size.height;
+      return `${index === 0 ? 'M' : 'L'}${xOf(index, values.length, size)} ${round(y)}`;
     })
     .join('');
 
@@ -26,4 +32,4 @@ export const linePath = (values: readonly number[], maximum: number, { width, he
 export const areaPath = (values: readonly number[], maximum: number, size: ChartSize): string =>
   values.length === 0
     ? ''
-    : `${linePath(values, maximum, size)}L${size.width} ${size.height}L0 ${size.height}Z`;
+    : `${linePath(values, maximum, size)}L${size.width} ${size.height}L${xOf(0, values.length, size)} ${size.height}Z`;

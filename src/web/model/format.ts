@@ -15,6 +15,6 @@ const scaled = (value: number, step: number, units: readonly string[]): string =
 export const formatNumber = (value: number): string =>
   value < 0 ? '–' : scaled(value, 1_000, ['', 'k', 'M', 'G', 'T']);
 
-/** `1536` → `1.5 KiB` */
+/** `1536` → `1.5 KiB`, with a space that does not break */
 export const formatBytes = (value: number): string =>
-  value < 0 ? '–' : scaled(value, 1_024, [' B', ' KiB', ' MiB', ' GiB', ' TiB']);
+  value < 0 ? '–' : scaled(value, 1_024, ['\u00a0B', '\u00a0KiB', '\u00a0MiB', '\u00a0GiB', '\u00a0TiB']);

@@ -22,10 +22,11 @@ export const record = (history: History, sample: number, value: number): void =>
   history.at = sample;
 };
 
-/** The values up to a sample, the oldest first. */
-export const seriesOf = ({ values, at }: History, sample: number): readonly number[] =>
-  Array.from({ length: historyLength }, (_, index) => {
-    const wanted = sample - historyLength + 1 + index;
-    if (wanted < 0) return 0;
-    return values[Math.min(wanted, at) % historyLength] ?? 0;
+/** The values up to a sample, the oldest first; fewer where there were fewer samples. The first sample is 0. */
+export const seriesOf = ({ values, at }: History, sample: number): readonly number[] => {
+  const length = Math.max(0, Math.min(historyLength, sample + 1));
+  return Array.from({ length }, (_, index) => {
+    const wanted = sample - length + 1 + index;
+    return values[Math.max(0, Math.min(wanted, at)) % historyLength] ?? 0;
   });
+};

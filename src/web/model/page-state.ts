@@ -13,10 +13,17 @@ export interface ServerRow {
 }
 
 /** What the charts at the top show, each with its history. */
-export const totalNames = ['connectionsPerSecond', 'active', 'inBytesPerSecond', 'outBytesPerSecond'] as const;
+export const totalNames = [
+  'connectionsPerSecond',
+  'active',
+  'inBytesPerSecond',
+  'outBytesPerSecond',
+] as const;
 export type TotalName = (typeof totalNames)[number];
 
-const unknownLoad: PageLoad = loadFields.map((field) => (field === 'active' || field === 'inactive' ? -1 : 0));
+const unknownLoad: PageLoad = loadFields.map((field) =>
+  field === 'active' || field === 'inactive' ? -1 : 0,
+);
 
 export const loadValue = (load: PageLoad, field: (typeof loadFields)[number]): number =>
   load[loadFields.indexOf(field)] ?? -1;
@@ -68,7 +75,7 @@ export class PageState {
 
   /** Connections per second of some virtual servers together, the oldest sample first. */
   rateSeries(ids: readonly number[]): readonly number[] {
-    const sums = Array.from({ length: historyLength }, () => 0);
+    const sums = Array.from({ length: Math.min(historyLength, this.samples) }, () => 0);
     for (const id of ids) {
       const history = this.#rates.get(id);
       if (history === undefined) continue;

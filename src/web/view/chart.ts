@@ -7,7 +7,10 @@ export class Chart {
   readonly #area = svg('path', { class: 'area' });
   readonly #line = svg('path', { class: 'line', 'vector-effect': 'non-scaling-stroke' });
 
-  constructor(private readonly size: ChartSize) {
+  constructor(
+    private readonly size: ChartSize,
+    private readonly step = 1_000,
+  ) {
     const viewBox = `0 -1 ${size.width} ${size.height + 2}`;
     const attributes = { class: 'chart', viewBox, preserveAspectRatio: 'none', 'aria-hidden': 'true' };
     this.element = svg('svg', attributes, this.#area, this.#line);
@@ -15,7 +18,7 @@ export class Chart {
 
   /** Draws the values and returns the upper end of the axis. */
   draw(values: readonly number[]): number {
-    const maximum = axisMaximum(values);
+    const maximum = axisMaximum(values, this.step);
     this.#area.setAttribute('d', areaPath(values, maximum, this.size));
     this.#line.setAttribute('d', linePath(values, maximum, this.size));
     return maximum;

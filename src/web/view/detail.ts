@@ -1,6 +1,7 @@
 import type { PageRealServersResponse } from '../../admin-api/page.js';
 import type {
   ErrorResponse,
+  RealServerDescription,
   ServedVirtualServerResponse,
   ServiceReportResponse,
   StatusResponse,
@@ -22,10 +23,11 @@ const marks: Readonly<Record<Mark, readonly [sign: string, word: string]>> = {
 
 const lineElement = ({ mark, text, details = [], remedies = [] }: CheckLine): HTMLElement => {
   const [sign, word] = marks[mark];
+  const signed = { role: 'img', 'aria-label': word, 'data-mark': mark };
   return el(
     'li',
-    { class: mark },
-    el('span', { class: 'sign', text: sign, attributes: { role: 'img', 'aria-label': word } }),
+    {},
+    el('span', { class: 'sign', text: sign, attributes: signed }),
     el(
       'div',
       {},
@@ -44,6 +46,9 @@ const sectionElement = ({ title, lines }: Pick<Section, 'title' | 'lines'>): HTM
 /** How many real servers of a virtual server are shown. */
 const maximumRealServers = 200;
 
+const placeOf = ({ pod, node }: Partial<RealServerDescription> = {}): string =>
+  [pod, node].filter(Boolean).join(' on ');
+
 const realServerTable = (
   { key, frontend, realServers }: ServedVirtualServerResponse,
   counters: PageRealServersResponse,
@@ -53,8 +58,7 @@ const realServerTable = (
   const rows = shown.map((real) => {
     const description = realServers[real.key];
     return [
-      real.key,
-      [description?.pod, description?.node].filter(Boolean).join(' on '),
+      el('div', {}, real.key, el('span', { class: 'note', text: placeOf(description) })),
       (description && realServerStateText(description)) || (real.weight === 0 ? 'weight 0' : 'in use'),
       formatNumber(real.active),
       formatNumber(real.connectionsPerSecond),
@@ -63,7 +67,7 @@ const realServerTable = (
     ];
   });
   const caption = [key, frontend, hidden > 0 && `${hidden} more`].filter(Boolean).join(' · ');
-  const titles = ['Real server', 'Pod', 'State', 'Active', 'Conn/s', 'In/s', 'Out/s'];
+  const titles = ['Real server', 'State', 'Active', 'Conn/s', 'In/s', 'Out/s'];
   return rows.length === 0
     ? el('p', { class: 'empty', text: `${caption}: no real servers, connections are refused.` })
     : plainTable(caption, titles, rows);
@@ -84,6 +88,8 @@ export class Detail {
   readonly #title = el('h2', { attributes: { id: 'detail-title', tabindex: '-1' } });
   readonly #verdict = el('p', { class: 'verdict' });
   readonly #body = el('div', { class: 'body' });
+  /** As in page.css: the detail covers the rest of a narrow page. */
+  readonly #isCovering = matchMedia('(max-width: 1199px)');
   #service: string | undefined;
   #timer: number | undefined;
   #shown = '';
@@ -98,6 +104,7 @@ export class Detail {
     byId('detail').addEventListener('keydown', ({ key }) => {
       if (key === 'Escape') onClose();
     });
+    this.#isCovering.addEventListener('change', () => this.#updateCovered());
   }
 
   /** Shows a Service; undefined: none. */
@@ -107,6 +114,7 @@ export class Detail {
     clearTimeout(this.#timer);
     byId('detail').hidden = service === undefined;
     document.body.classList.toggle('with-detail', service !== undefined);
+    this.#updateCovered();
     if (service === undefined) return;
     setText(this.#title, service);
     setText(this.#verdict, 'Loading…');
@@ -115,6 +123,11 @@ export class Detail {
     this.#shown = '';
     this.#title.focus();
     void this.#refresh(service);
+  }
+
+  #updateCovered(): void {
+    for (const element of document.querySelectorAll<HTMLElement>('header, main'))
+      element.inert = this.#isCovering.matches && this.#service !== undefined;
   }
 
   async #refresh(service: string): Promise<void> {
@@ -134,7 +147,8 @@ export class Detail {
   }
 
   async #refreshIfVisible(service: string): Promise<void> {
-    if (document.hidden) await new Promise((done) => document.addEventListener('visibilitychange', done, { once: true }));
+    if (document.hidden)
+      await new Promise((done) => document.addEventListener('visibilitychange', done, { once: true }));
     if (service === this.#service) await this.#refresh(service);
   }
 
@@ -155,7 +169,12 @@ export class Detail {
     this.#verdict.dataset['mark'] = verdict.mark;
     setText(this.#verdict, `${marks[verdict.mark][0]} ${verdict.text}`);
     this.#body.replaceChildren(
-      el('section', {}, el('h3', { text: 'Virtual and real servers' }), ...virtualServers.map((one) => realServerTable(one, counters))),
+      el(
+        'section',
+        {},
+        el('h3', { text: 'Virtual and real servers' }),
+        ...virtualServers.map((one) => realServerTable(one, counters)),
+      ),
       ...sections.map(sectionElement),
     );
   }

@@ -16,7 +16,9 @@ const fill = <E extends Element>(
   for (const [name, value] of Object.entries(attributes))
     if (value !== undefined) element.setAttribute(name, value);
   if (text !== undefined) element.textContent = text;
-  element.append(...children.filter((child): child is Node | string => child !== undefined && child !== false));
+  element.append(
+    ...children.filter((child): child is Node | string => child !== undefined && child !== false),
+  );
   return element;
 };
 

@@ -18,7 +18,11 @@ export const plainTable = (
       'table',
       {},
       el('caption', { text: caption }),
-      el('thead', {}, el('tr', {}, ...titles.map((text) => el('th', { text, attributes: { scope: 'col' } })))),
+      el(
+        'thead',
+        {},
+        el('tr', {}, ...titles.map((text) => el('th', { text, attributes: { scope: 'col' } }))),
+      ),
       el('tbody', {}, ...rows.map((cells) => el('tr', {}, ...cells.map((cell) => el('td', {}, cell))))),
     ),
   );

@@ -1,4 +1,5 @@
 import { formatBytes, formatNumber } from '../model/format.js';
+import { historyLength } from '../model/history.js';
 import { type SortField, type TableRow } from '../model/rows.js';
 import { rowAfterKey, scrollTopToShow, visibleRange, type ListGeometry } from '../model/virtual-list.js';
 import { Chart } from './chart.js';
@@ -36,13 +37,23 @@ interface RowElement {
 const makeRow = (): RowElement => {
   const name = el('span', { class: 'name' });
   const note = el('span', { class: 'note' });
-  const chart = new Chart({ width: 60, height: 20 });
+  const chart = new Chart({ width: 60, height: 20, slots: historyLength });
   const first = el('div', { class: 'cell first', attributes: { role: 'gridcell' } }, name, note);
   const cells = columns
     .slice(1)
     .map(({ field }) => el('div', { class: `cell number ${field}`, attributes: { role: 'gridcell' } }));
-  const plot = el('div', { class: 'cell plot', attributes: { role: 'gridcell', 'aria-hidden': 'true' } }, chart.element);
-  const element = el('div', { class: 'row', attributes: { role: 'row', tabindex: '-1' } }, first, plot, ...cells);
+  const plot = el(
+    'div',
+    { class: 'cell plot', attributes: { role: 'gridcell', 'aria-hidden': 'true' } },
+    chart.element,
+  );
+  const element = el(
+    'div',
+    { class: 'row', attributes: { role: 'row', tabindex: '-1' } },
+    first,
+    plot,
+    ...cells,
+  );
   return { element, name, note, cells, chart };
 };
 
@@ -56,7 +67,7 @@ export interface TableParts {
 export class Table {
   readonly #head = el('div', { class: 'row head', attributes: { role: 'row', 'aria-rowindex': '1' } });
   readonly #space = el('div', { class: 'space', attributes: { role: 'rowgroup' } });
-  readonly #scroller = el('div', { class: 'scroller', attributes: { role: 'presentation' } }, this.#space);
+  readonly #scroller = el('div', { class: 'scroller', attributes: { role: 'presentation' } });
   readonly #made: RowElement[] = [];
   readonly #titles = new Map<SortField, HTMLElement>();
   #rows: readonly TableRow[] = [];
@@ -65,8 +76,14 @@ export class Table {
 
   constructor(private readonly parts: TableParts) {
     for (const column of columns) this.#head.append(this.#headCell(column));
-    this.#head.children[0]?.after(el('div', { class: 'cell plot', attributes: { role: 'columnheader' } }, 'Last 2 min'));
-    byId('rows').append(el('div', { attributes: { role: 'rowgroup' } }, this.#head), this.#scroller);
+    this.#head.children[0]?.after(
+      el('div', { class: 'cell plot', attributes: { role: 'columnheader' } }, 'Last 2 min'),
+    );
+    this.#scroller.append(
+      el('div', { class: 'top', attributes: { role: 'rowgroup' } }, this.#head),
+      this.#space,
+    );
+    byId('rows').append(this.#scroller);
     this.#scroller.addEventListener('scroll', () => this.#draw(), { passive: true });
     this.#space.addEventListener('keydown', (event) => this.#keyDown(event));
     this.#space.addEventListener('click', (event) => this.#open(this.#rowAt(event.target)));
@@ -107,7 +124,8 @@ export class Table {
 
   #geometry(): ListGeometry {
     const { clientHeight, scrollTop } = this.#scroller;
-    return { rowHeight, height: clientHeight, scrollTop, count: this.#rows.length };
+    // The head covers the first row's height.
+    return { rowHeight, height: clientHeight - rowHeight, scrollTop, count: this.#rows.length };
   }
 
   #draw(): void {
@@ -122,7 +140,8 @@ export class Table {
     const hasCurrent = this.#rows.slice(first, end).some(({ key }) => key === this.#current);
     for (const [at, made] of this.#made.entries()) {
       const row = this.#rows[first + at];
-      if (row !== undefined) this.#fill(made, row, first + at, hasCurrent ? row.key === this.#current : at === 0);
+      if (row !== undefined)
+        this.#fill(made, row, first + at, hasCurrent ? row.key === this.#current : at === 0);
     }
     // Elements are reused: the focus stays with the row, not with the element.
     const index = this.#rows.findIndex(({ key }) => key === focused);
@@ -131,7 +150,12 @@ export class Table {
       element.focus({ preventScroll: true });
   }
 
-  #fill({ element, name, note, cells, chart }: RowElement, row: TableRow, index: number, isTabStop: boolean): void {
+  #fill(
+    { element, name, note, cells, chart }: RowElement,
+    row: TableRow,
+    index: number,
+    isTabStop: boolean,
+  ): void {
     element.style.transform = `translateY(${index * rowHeight}px)`;
     element.tabIndex = isTabStop ? 0 : -1;
     element.dataset['index'] = String(index);

@@ -1,14 +1,16 @@
 import { formatBytes, formatNumber } from '../model/format.js';
-import { seriesOf } from '../model/history.js';
+import { historyLength, seriesOf } from '../model/history.js';
 import { totalNames, type PageState, type TotalName } from '../model/page-state.js';
 import { Chart } from './chart.js';
 import { byId, el, setText } from './elements.js';
 
-const titles: Readonly<Record<TotalName, readonly [title: string, format: (value: number) => string]>> = {
-  connectionsPerSecond: ['New connections per second', formatNumber],
-  active: ['Active connections', formatNumber],
-  inBytesPerSecond: ['From clients per second', formatBytes],
-  outBytesPerSecond: ['To clients per second', formatBytes],
+const titles: Readonly<
+  Record<TotalName, readonly [title: string, format: (value: number) => string, step: number]>
+> = {
+  connectionsPerSecond: ['Connections/s', formatNumber, 1_000],
+  active: ['Active connections', formatNumber, 1_000],
+  inBytesPerSecond: ['From clients/s', formatBytes, 1_024],
+  outBytesPerSecond: ['To clients/s', formatBytes, 1_024],
 };
 
 interface Tile {
@@ -19,7 +21,7 @@ interface Tile {
 
 const makeTile = (name: TotalName): Tile => {
   const tile = {
-    chart: new Chart({ width: 120, height: 30 }),
+    chart: new Chart({ width: 120, height: 30, slots: historyLength }, titles[name][2]),
     value: el('strong', { text: '–' }),
     axis: el('small', { class: 'axis' }),
   };
