@@ -84,7 +84,7 @@ export const parseVirtualServerKey = (
 export const virtualServerFromJson = (
   key: string,
   json: VirtualServerJson,
-  drainSeconds?: number | undefined,
+  drainSeconds?: number,
 ): DesiredVirtualServer => {
   const identity = parseVirtualServerKey(key);
   if (identity === undefined)

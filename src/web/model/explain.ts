@@ -71,7 +71,12 @@ export const explainService = (
   status: StatusResponse,
 ): ServiceReport => {
   // Without the fields of an element, the checks take the daemon's word for it.
-  const elements = report.elements.map(({ fields: _, ...element }) => element);
+  const elements = report.elements.map(({ family, set, element, inKernel }) => ({
+    family,
+    set,
+    element,
+    inKernel,
+  }));
   const facts: ReportFacts = {
     target: report.service.name,
     service: { ...report, elements },
