@@ -92,7 +92,11 @@ export class DaemonSampler implements NodeSampler {
   async #describe(rows: PageRows): Promise<void> {
     const { desired, descriptions } = this.parts;
     const yielder = new Yielder(maximumBlockingMilliseconds, rowsPerClockCheck);
-    for (const key of [...desiredKeys(desired), ...[...descriptions.allOrphaned()].map(([key]) => key)]) {
+    for (const key of desiredKeys(desired)) {
+      await yielder.yieldIfDue();
+      this.#describeServer(key, rows);
+    }
+    for (const [key] of descriptions.allOrphaned()) {
       await yielder.yieldIfDue();
       this.#describeServer(key, rows);
     }
