@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/errors.js';
-import { Yielder } from '../../base/async.js';
+import { Yielder, yieldToEventLoop } from '../../base/async.js';
 import type { PageDrain, PageLoad, PageProblem, PageSample } from '../../admin-api/page.js';
 import type { StatusResponse } from '../../admin-api/responses.js';
 import type { Drains } from '../../apply/drain/drains.js';
@@ -8,7 +8,6 @@ import { keyOfLine } from '../../kernel/ipvs/table-file/table-parser.js';
 import { readTableFile, type TableFile } from '../../kernel/ipvs/table-file/table-file.js';
 import type { Statistics, VirtualServerKey } from '../../model/virtual-server.js';
 import type { DesiredState } from '../../plan/desired-state.js';
-import { desiredKeys } from '../admin/desired-response.js';
 import type { VirtualServerDescriptions } from '../admin/virtual-server-descriptions.js';
 import type { VirtualServerStatistics } from '../metrics/service-traffic.js';
 import type { PageRows } from './page-rows.js';
@@ -75,10 +74,13 @@ export class DaemonSampler implements NodeSampler {
   async sample(rows: PageRows): Promise<PageSample> {
     await this.#describe(rows);
     const error = await this.#load(rows);
+    await yieldToEventLoop();
+    const status = this.parts.status();
+    await yieldToEventLoop();
     return {
       at: Date.now(),
       intervalSeconds: intervalMilliseconds / 1_000,
-      status: this.parts.status(),
+      status,
       problems: await this.#problems(),
       drains: await this.#drains(),
       ...(error === undefined ? {} : { error }),
@@ -92,9 +94,9 @@ export class DaemonSampler implements NodeSampler {
   async #describe(rows: PageRows): Promise<void> {
     const { desired, descriptions } = this.parts;
     const yielder = new Yielder(maximumBlockingMilliseconds, rowsPerClockCheck);
-    for (const key of desiredKeys(desired)) {
+    for (const { server } of desired.virtualServers()) {
       await yielder.yieldIfDue();
-      this.#describeServer(key, rows);
+      this.#describeServer(server.key, rows);
     }
     for (const [key] of descriptions.allOrphaned()) {
       await yielder.yieldIfDue();

@@ -9,7 +9,7 @@ export interface SampleState {
   readonly rows: PageRows;
 }
 
-const chunkRows = 500;
+const chunkRows = 200;
 const highWaterMark = 64 * 1024;
 
 /** How long making a chunk may block the event loop. */
