@@ -91,3 +91,13 @@ test('while clients connect the page has their rate', async () => {
     assert.ok(load('inBytesPerSecond') > 0);
   });
 });
+
+test('the bundle finds the files of the page', () => {
+  for (const [path, text] of [
+    ['/', '<title>kube-ipvs</title>'],
+    ['/web/page.js', 'EventSource'],
+    ['/web/page.css', 'color-scheme'],
+    ['/web/icon.svg', '<svg'],
+  ] as const)
+    assert.ok(read(path, 'no line has this').includes(text), path);
+});
