@@ -1,5 +1,5 @@
-// Bundles src/cli/main.ts to dist/kube-ipvs.js, in chunks so that a command loads only what it needs, and builds the native modules
-// (scripts/build-native.mjs). At run time dist/ needs no package. dist/packages.json and dist/THIRD-PARTY-NOTICES.txt say whose code
+// Bundles src/cli/main.ts to dist/kube-ipvs.js, in chunks so that a command loads only what it needs, and src/web to dist/web, and
+// builds the native modules (scripts/build-native.mjs). At run time dist/ needs no package. dist/packages.json and dist/THIRD-PARTY-NOTICES.txt say whose code
 // is in the bundle.
 import {
   chmodSync,
@@ -30,6 +30,39 @@ const releaseDate = () => {
   if (status === 0) return stdout.trim();
   return statSync(`${root}package.json`).mtime.toISOString().slice(0, 10);
 };
+
+/** The page (docs/page.md): its program and its files as they are, for dist/web. */
+const web = await build({
+  absWorkingDir: root,
+  entryPoints: { page: 'src/web/main.ts' },
+  outdir: 'dist/web',
+  write: false,
+  metafile: true,
+  bundle: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  preserveSymlinks: true,
+  minify: true,
+  logLevel: 'warning',
+  legalComments: 'none',
+});
+const styles = await build({
+  absWorkingDir: root,
+  entryPoints: { page: 'src/web/page.css' },
+  outdir: 'dist/web',
+  write: false,
+  minify: true,
+  logLevel: 'warning',
+});
+const pageFiles = [
+  ...web.outputFiles,
+  ...styles.outputFiles,
+  ...['index.html', 'icon.svg'].map((name) => ({
+    path: `${root}dist/web/${name}`,
+    contents: readFileSync(`${root}src/web/${name}`),
+  })),
+];
 
 const { outputFiles, metafile } = await build({
   absWorkingDir: root,
@@ -62,9 +95,12 @@ const replaceFile = (path, contents) => {
   writeFileSync(temporary, contents);
   renameSync(temporary, path);
 };
-const packages = bundledPackages(root, metafile);
+const all = { inputs: { ...web.metafile.inputs, ...metafile.inputs } };
+const packages = bundledPackages(root, all);
 replaceFile(`${root}dist/packages.json`, Buffer.from(`${JSON.stringify(packages, undefined, 2)}\n`));
-replaceFile(`${root}dist/THIRD-PARTY-NOTICES.txt`, Buffer.from(thirdPartyNotices(root, packages, metafile)));
+replaceFile(`${root}dist/THIRD-PARTY-NOTICES.txt`, Buffer.from(thirdPartyNotices(root, packages, all)));
+mkdirSync(`${root}dist/web`, { recursive: true });
+for (const { path, contents } of pageFiles) replaceFile(path, Buffer.from(contents));
 for (const { path, contents } of outputFiles.toSorted((a, b) => isProgram(a) - isProgram(b)))
   replaceFile(path, Buffer.from(contents));
 chmodSync(program, 0o755);

@@ -70,6 +70,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/model',
     'src/base',
   ],
+  'src/web': ['src/admin-api', 'src/base'],
   'native-shims': [],
 };
 
@@ -89,6 +90,14 @@ const exceptions: Readonly<Record<string, readonly string[]>> = {
   'src/cli/fleet/fleet-explain.ts': ['src/watch/api/api-client.ts'],
   'src/cli/migrate/node-label.ts': ['src/watch/api/api-client.ts', 'src/watch/api/credentials.ts'],
   'src/daemon/memory.ts': ['native-shims/index.ts'],
+  'src/web/main.ts': ['src/cli/admin/service-index.ts'],
+  'src/web/model/explain.ts': ['src/cli/explain/facts.ts', 'src/cli/explain/service-report.ts'],
+  'src/web/view/detail.ts': [
+    'src/cli/admin/service-index.ts',
+    'src/cli/explain/facts.ts',
+    'src/cli/explain/service-report.ts',
+  ],
+  'src/web/view/lists.ts': ['src/cli/admin/service-index.ts'],
   'src/doctor/checks/settings.ts': ['src/daemon/kernel/kernel-settings.ts'],
 };
 

@@ -129,10 +129,12 @@ const programFiles = (arch) => [
   [`${home}/dist/THIRD-PARTY-NOTICES.txt`, join(root, 'dist/THIRD-PARTY-NOTICES.txt')],
   [`${home}/dist/kube-ipvs.js`, join(root, 'dist/kube-ipvs.js')],
   ...nativeModules(arch).map(([name, path]) => [`${home}/dist/${name}`, path]),
-  ...filesBelow(join(root, 'dist/chunks')).map((path) => [
-    `${home}/dist/chunks/${path.slice(join(root, 'dist/chunks/').length)}`,
-    path,
-  ]),
+  ...['dist/chunks', 'dist/web'].flatMap((folder) =>
+    filesBelow(join(root, folder)).map((path) => [
+      `${home}/${folder}/${path.slice(join(root, folder, '/').length)}`,
+      path,
+    ]),
+  ),
 ];
 
 /** The `node` of the locked version, which is the tested one, whatever this machine has. */

@@ -54,6 +54,7 @@ export const npmPackage = (root) => {
       ['package/package.json', `${JSON.stringify(manifest, undefined, 2)}\n`],
       ...shipped.map((path) => [`package/${path}`, read(path)]),
       ...filesBelow(join(root, 'dist/chunks'), 'package/dist/chunks'),
+      ...filesBelow(join(root, 'dist/web'), 'package/dist/web'),
       ...filesBelow(join(root, 'docs'), 'package/docs'),
       ...['x64', 'arm64'].flatMap((arch) =>
         nativeModules(arch).map(([name, path]) => [`package/dist/${arch}/${name}`, readFileSync(path)]),

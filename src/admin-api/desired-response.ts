@@ -96,10 +96,11 @@ export const parseVirtualServerKey = (key: string): VirtualServerIdentity | unde
   return { by: 'address', protocol: protocol as Protocol, ...parseSocketAddress(socketText) };
 };
 
-const toDesiredVirtualServer = (
+/** Reads a virtual server with its real servers. */
+export const virtualServerFromJson = (
   key: string,
   json: VirtualServerJson,
-  drainSeconds: number | undefined,
+  drainSeconds?: number,
 ): DesiredVirtualServer => {
   const identity = parseVirtualServerKey(key);
   if (identity === undefined)
@@ -154,7 +155,7 @@ export class DesiredFromResponse implements DesiredView {
   constructor(response: DesiredResponse) {
     const { virtualServers, dummyAddresses, localRoutes = [], elements, lingering, drainSeconds } = response;
     const desiredServers = Object.entries({ ...lingering.virtualServers, ...virtualServers }).map(
-      ([key, json]) => toDesiredVirtualServer(key, json, drainSeconds.byVirtualServer[key]),
+      ([key, json]) => virtualServerFromJson(key, json, drainSeconds.byVirtualServer[key]),
     );
     this.#virtualServers = new Map(desiredServers.map((table) => [table.server.key, table]));
     this.#addresses = hostAddresses([...dummyAddresses, ...lingering.dummyAddresses]);

@@ -1,11 +1,6 @@
 import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
-import type { Protocol } from '../base/protocol.js';
-import type { ServiceSettings } from '../model/service-settings.js';
 import type { InstanceNames } from '../model/instance-names.js';
-import type { VipBinding } from '../model/vip-binding.js';
-import type { WeightBy } from '../model/weight-by.js';
-import type { InClusterEndpoints } from '../model/in-cluster-endpoints.js';
 import { adminSocketPath, type Environment } from './environment.js';
 import {
   documentOrigin,
@@ -14,14 +9,14 @@ import {
   type ConfigDocument,
   type ConfigFile,
 } from './configuration-file.js';
-import { connectionSyncSettings, type ConnectionSyncSettings } from './kube-ipvs/connection-sync.js';
+import { kubeIpvsSettings, type KubeIpvsSettings } from './kube-ipvs/kube-ipvs-settings.js';
 import { gateEnabled } from './feature-gates.js';
 import { flagIsSet, flagText, UsageError, type FlagValues } from './parse-flags.js';
 import { kernelSchedulers } from './known-values.js';
 import { readKubeIpvsConfiguration, type KubeIpvsConfiguration } from './schema/kube-ipvs-configuration.js';
 import type { KubeProxyConfiguration } from './schema/kube-proxy-configuration.js';
 import { resolveInstance } from './resolve-instance.js';
-import { resolveConfiguration, serviceDefaultsOf } from './resolve-configuration.js';
+import { resolveConfiguration } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';
 
 /** The source of Services, EndpointSlices and the Node. */
@@ -39,7 +34,7 @@ export type PodDetection =
 export type ConntrackSettings = Readonly<KubeProxyConfiguration['conntrack']>;
 
 /** The resolved settings of flags and configuration files, frozen. Times are milliseconds. */
-export interface Settings {
+export interface Settings extends KubeIpvsSettings {
   /** metadata.name of this Node: --hostname-override, hostnameOverride or the host name; trimmed, in lower case. */
   readonly nodeName: string;
   /** Which Services this instance serves, and the names of what it makes on the node. */
@@ -80,26 +75,6 @@ export interface Settings {
   readonly conntrack: ConntrackSettings;
   /** Program spec.externalIPs (feature gate AllowServiceExternalIPs). */
   readonly externalIpsAllowed: boolean;
-  /** How long a removed endpoint keeps its connections; 0: it is deleted at once. */
-  readonly drainDeadlines: Readonly<Record<Protocol, number>>;
-  /** Per-Service metrics, and the maximum of ports that have them. */
-  readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
-  /** Metrics of single endpoints, for the Services that match. */
-  readonly backendMetrics: Readonly<KubeIpvsConfiguration['metrics']['backends']>;
-  /** Insert an accept rule into nftables chains of other programs that drop replies from pods. */
-  readonly acceptInForeignChains: boolean;
-  /** The settings of Services without the annotation. */
-  readonly serviceDefaults: ServiceSettings;
-  /** How VIPs become local. */
-  readonly vipBinding: VipBinding;
-  /** Undefined: connections are not synchronized with other nodes. */
-  readonly connectionSync: ConnectionSyncSettings | undefined;
-  /** Settings of IPVS in the kernel; '' or null: not changed. */
-  readonly kernelTuning: Readonly<KubeIpvsConfiguration['kernel']>;
-  /** Where the weights of endpoints come from, of Services that choose nothing. */
-  readonly weightBy: WeightBy;
-  /** Which endpoints serve requests from the cluster with externalTrafficPolicy Local. */
-  readonly inClusterEndpoints: InClusterEndpoints;
   readonly kubeconfig: string | undefined;
   /** URL of the API server; overrides the kubeconfig. */
   readonly master: string | undefined;
@@ -228,22 +203,6 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const kubeIpvsSettings = (configuration: KubeIpvsConfiguration) => {
-  const { drain, forwarding, metrics, vips, weights } = configuration;
-  return {
-    drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
-    serviceDefaults: serviceDefaultsOf(configuration),
-    perServiceMetrics: metrics.perService,
-    backendMetrics: metrics.backends,
-    acceptInForeignChains: forwarding.acceptInForeignChains,
-    vipBinding: vips.binding,
-    weightBy: weights.by,
-    inClusterEndpoints: configuration.externalTrafficPolicyLocal.inClusterEndpoints,
-    connectionSync: connectionSyncSettings(configuration),
-    kernelTuning: configuration.kernel,
-  };
-};
-
 const deepFreeze = <T>(value: T): T => {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value))
     Object.values(Object.freeze(value)).forEach(deepFreeze);
@@ -292,7 +251,7 @@ const settingsOf = (
     ...clusterSettings(known.configuration),
     ...trafficSettings(known.configuration),
     ...processSettings(known.configuration),
-    ...kubeIpvsSettings(known.kubeIpvs),
+    ...kubeIpvsSettings(known.kubeIpvs, known.configuration),
     nodePortAddresses: nodePortAddressesOf(known.configuration),
   });
 

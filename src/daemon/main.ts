@@ -25,6 +25,7 @@ import type { EventSink, RecordedEvent } from './events/event-recorder.js';
 import { followConfig } from './config/follow-config.js';
 import type { Metrics } from './metrics/registry.js';
 import { startMetrics, createMetrics } from './metrics/start-metrics.js';
+import { createPage } from './page/start-page.js';
 import { releaseStartMemory } from './memory.js';
 import { openUpstream } from './open-upstream.js';
 import { startServing } from './serving/start-serving.js';
@@ -148,7 +149,12 @@ const serve = async (source: Source, kernel: KernelAccess, run: Run): Promise<nu
   setOomScore(settings.now.oomScoreAdj, log);
   await using _serving = settings.now.once
     ? undefined
-    : await startServing({ ...run, events: recentEvents, composition: run });
+    : await startServing({
+        ...run,
+        events: recentEvents,
+        composition: run,
+        page: createPage({ ...run, composition: run, source }),
+      });
   await using _admin = settings.now.once ? undefined : await startAdmin({ ...run, composition: run, source });
   const first = syncLoop.start();
   source.start(run.store);

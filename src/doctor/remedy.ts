@@ -1,4 +1,4 @@
-import { sysctlCommand } from '../kernel/sysctl.js';
+import { sysctlCommand } from '../base/sysctl-command.js';
 
 /** Something to do about a finding. */
 export interface Remedy {

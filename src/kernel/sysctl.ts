@@ -33,10 +33,6 @@ export const parameterText = (value: KernelParameterValue | undefined): string =
   return String(value ?? 'absent');
 };
 
-/** The command that sets it. */
-export const sysctlCommand = (name: string, value: number | string): string =>
-  `sysctl -w ${typeof value === 'string' && value.includes(' ') ? `"${name}=${value}"` : `${name}=${value}`}`;
-
 // Synchronous, because a thread of the pool may be in another network namespace.
 
 /** Reads a setting; never throws. */

@@ -167,6 +167,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     kernelTuning: kubeIpvsDefaults.kernel,
     weightBy: 'none',
     inClusterEndpoints: 'local',
+    pageEnabled: true,
     kubeconfig: undefined,
     master: undefined,
     qps: 5,
@@ -188,6 +189,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
       },
       externalTrafficPolicyLocal: { inClusterEndpoints: 'local' },
       forwarding: { acceptInForeignChains: false },
+      page: { enabled: 'loopback' },
       services: {
         scheduler: '',
         flags: null,

@@ -309,6 +309,15 @@ test('our own document stands in the same file or in one of its own', () => {
   assert.equal(read([withMode, own]).vipBinding, 'address');
   assert.equal(read([withMode, `${ownHeader}weights: {by: cpu-request}\n`]).weightBy, 'cpu-request');
   assert.equal(read([withMode, own]).weightBy, 'none');
+  const page = (enabled: string, address: string) =>
+    read([`${withMode}metricsBindAddress: "${address}"\n`, `${ownHeader}page: {enabled: ${enabled}}\n`])
+      .pageEnabled;
+  assert.equal(page('loopback', '127.0.0.1:10249'), true);
+  assert.equal(page('loopback', '[::1]:10249'), true);
+  assert.equal(page('loopback', '0.0.0.0:10249'), false);
+  assert.equal(page('loopback', '[::]:10249'), false);
+  assert.equal(page('true', '0.0.0.0:10249'), true);
+  assert.equal(page('false', '127.0.0.1:10249'), false);
   assert.equal(read([own], ['--ipvs-scheduler=lc']).scheduler, 'lc', 'flags count beside our document alone');
   assert.deepEqual(read([withMode, `${ownHeader}drian: {}\n`]).warnings, [
     'c1.yaml:3: drian is unknown and ignored; did you mean drain?',
@@ -328,6 +337,8 @@ test('our own document stands in the same file or in one of its own', () => {
   assert.equal(
     failure([withMode, `${ownHeader}weights: {by: memory}\n`]),
     'c1.yaml:3: weights.by must be one of none, pod, cpu-request, zone; it is "memory"',
+    failure([withMode, `${ownHeader}page: {enabled: maybe}\n`]),
+    'c1.yaml:3: page.enabled must be true, false or loopback; it is "maybe"',
   );
   assert.equal(
     failure([withMode, `${ownHeader}serviceProxyName: a/b\n`]),

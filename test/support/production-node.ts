@@ -34,7 +34,7 @@ export interface ProductionNodeOptions {
 }
 
 /** The clients and the composition of one process, as the daemon has them. */
-interface Process extends AsyncDisposable {
+export interface FakeProcess extends AsyncDisposable {
   readonly composition: Composition;
 }
 
@@ -42,7 +42,7 @@ const families = ['IPv4', 'IPv6'] as const;
 /** Shared by all nodes: no test reads it. */
 const metrics = new Metrics({ version: '0.0.0', processMetrics: false });
 
-const defaults = resolveSettings({
+export const nodeSettings = resolveSettings({
   flags: parseFlags(['--proxy-mode=ipvs', '--ipvs-min-sync-period=0s', '--ipvs-sync-period=1h']),
   files: [],
   hostname: thisNode,
@@ -90,11 +90,12 @@ const listen = (
   };
 };
 
-const openProcess = async (
+/** Opens the production composition on a fake kernel, which may run in real time. */
+export const openProcess = async (
   kernel: FakeKernel,
   settings: ChangeableSettings,
   { log = silentLogger, tableFile: replaced = (file) => file }: ProductionNodeOptions,
-): Promise<Process> => {
+): Promise<FakeProcess> => {
   const tableFile = replaced(kernel.ipvs.tableFile);
   const clients = {
     ipvs: IpvsClient.open(kernel.connect('generic')),
@@ -129,11 +130,11 @@ export class ProductionNode implements AsyncDisposable {
   readonly #services = new Map<ServiceKey, Service>();
   #slices = new Map<EndpointSliceKey, EndpointSlice>();
   #facts: NodeFacts;
-  #process: Process | undefined;
+  #process: FakeProcess | undefined;
   #settings: ChangeableSettings;
 
   private constructor(private readonly options: ProductionNodeOptions) {
-    this.#settings = new ChangeableSettings({ ...defaults, ...options.settings });
+    this.#settings = new ChangeableSettings({ ...nodeSettings, ...options.settings });
     this.#facts = options.facts ?? nodeFacts();
   }
 

@@ -49,6 +49,7 @@ const servicesShape = section({
 });
 
 const inClusterEndpointsMust = 'must be local or all';
+const pageMust = 'must be true, false or loopback';
 const vipBindingMust = 'must be address or route';
 const weightByMust = `must be one of ${weightByNames.join(', ')}`;
 
@@ -115,6 +116,9 @@ const kubeIpvsConfigurationShape = z.strictObject(
       ),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
+    page: section({
+      enabled: withDefault(z.union([z.boolean(), z.literal('loopback')], { error: pageMust }), 'loopback'),
+    }),
     services: servicesShape,
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
     weights: section({ by: withDefault(z.enum(weightByNames, { error: weightByMust }), 'none') }),

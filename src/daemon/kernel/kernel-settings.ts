@@ -1,13 +1,9 @@
+import { sysctlCommand } from '../../base/sysctl-command.js';
 import type { ConntrackSettings, Settings } from '../../config/settings.js';
 import type { KernelSetting } from './kernel-setting.js';
 import { synchronizationSettings, tuningSettings } from './ipvs-settings.js';
 import { isAtLeast, parseRelease } from '../../kernel/kernel-version.js';
-import {
-  sysctl,
-  sysctlCommand,
-  type KernelParameter,
-  type KernelParameterValue,
-} from '../../kernel/sysctl.js';
+import { sysctl, type KernelParameter, type KernelParameterValue } from '../../kernel/sysctl.js';
 
 /** The facts of the machine that decide about settings. */
 export interface KernelFacts {

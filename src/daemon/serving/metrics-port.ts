@@ -5,6 +5,7 @@ import { gateEnabled } from '../../config/feature-gates.js';
 import { kubeProxyDocument } from '../../config/configuration-document.js';
 import { resolveSettings, type Settings } from '../../config/settings.js';
 import { jsonResponse, notFound, pathOf, textResponse, type Handler } from './http-response.js';
+import { isPagePath } from '../page/page-handler.js';
 import { flagzPage, slisText, statuszPage } from './debugging-pages.js';
 import { logLevelResponse } from './log-level.js';
 import { debuggingResponse } from './negotiate-format.js';
@@ -20,6 +21,8 @@ export interface MetricsPortParts {
   /** The current settings. */
   readonly settings: () => Settings;
   readonly setVerbosity: (verbosity: number) => void;
+  /** Serves the page, unless the settings turn it off. */
+  readonly page: Handler;
 }
 
 type Pages = Readonly<Record<string, Handler>>;
@@ -104,6 +107,7 @@ export const metricsPortHandler = (parts: MetricsPortParts): Handler => {
   const isProfilingEnabled = (): boolean => parts.settings().configuration.enableProfiling;
   return (request) => {
     const path = pathOf(request);
+    if (parts.settings().pageEnabled && isPagePath(path)) return parts.page(request);
     const page = always[path] ?? (isProfilingEnabled() ? debugging[path] : undefined);
     return page === undefined ? notFound : page(request);
   };

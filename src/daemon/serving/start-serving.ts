@@ -4,6 +4,7 @@ import type { ServiceKey } from '../../model/service.js';
 import type { EventRecorder } from '../events/event-recorder.js';
 import type { LiveSettings } from '../config/live-settings.js';
 import type { Composition } from '../compose.js';
+import type { Handler } from './http-response.js';
 import { RestartingServer } from './restarting-server.js';
 import { metricsPortHandler, type MetricsPage } from './metrics-port.js';
 import { isEligible, healthHandler, type HealthCounters } from './health-handler.js';
@@ -14,6 +15,8 @@ export interface ServingParts {
   readonly composition: Pick<Composition, 'store' | 'desiredStateUpdater' | 'health' | 'onSynced'>;
   readonly metrics: MetricsPage & HealthCounters;
   readonly events: EventRecorder;
+  /** Serves the page at the metrics address. */
+  readonly page: Handler;
   readonly log: ConfigurableLogger;
 }
 
@@ -60,13 +63,14 @@ const healthServer = ({
   });
 };
 
-const metricsServer = ({ settings, metrics, log }: ServingParts): RestartingServer =>
+const metricsServer = ({ settings, metrics, page, log }: ServingParts): RestartingServer =>
   new RestartingServer({
     name: 'metrics',
     bindAddress: settings.now.configuration.metricsBindAddress,
     handler: metricsPortHandler({
       metrics,
       settings: () => settings.now,
+      page,
       setVerbosity: (verbosity) => {
         log.set({ verbosity, format: settings.now.logFormat });
         log.info({ event: 'verbosity-set', verbosity }, 'Log verbosity changed through the metrics port');

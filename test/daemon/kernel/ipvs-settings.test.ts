@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { absenceText, planKernelSettings } from '../../../src/daemon/kernel/kernel-settings.js';
-import {
-  sysctlCommand,
-  type KernelParameter,
-  type KernelParameterValue,
-} from '../../../src/kernel/sysctl.js';
+import { type KernelParameter, type KernelParameterValue } from '../../../src/kernel/sysctl.js';
+import { sysctlCommand } from '../../../src/base/sysctl-command.js';
 import { kubeIpvsSettings } from '../../support/kube-ipvs-settings.js';
 
 const names = {

@@ -103,6 +103,13 @@ export class FakeIpvs {
     ticksPerSecond: () => this.ticksPerSecond,
   });
 
+  /** The same, as the table was when the file was opened: reading a large table takes a while otherwise. */
+  readonly tableSnapshot: TableFile = () => {
+    const rows = this.#rows();
+    const { ticksPerSecond } = this;
+    return fakeTableFile({ rows: () => rows, connectionTableSize, ticksPerSecond: () => ticksPerSecond })();
+  };
+
   #rows(): readonly FileRow[] {
     return [...this.#services.values()].map(({ service, destinations }) => {
       const of = virtualServerFrom(service);
