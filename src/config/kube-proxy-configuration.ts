@@ -214,6 +214,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
       udpDeadline: duration(5 * second),
       sctpDeadline: duration(minute),
     }),
+    endpoints: section({ slowStart: duration(0), quarantine: duration(0) }),
     metrics: section({
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
     }),

@@ -2,6 +2,7 @@ import { InputError } from '../base/errors.js';
 import type { Cidr } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
 import type { InstanceNames } from '../model/instance-names.js';
+import type { PaceSettings } from '../model/pace.js';
 import type { VipBinding } from '../model/vip-binding.js';
 import { adminSocketPath, type Environment } from './environment.js';
 import {
@@ -81,6 +82,8 @@ export interface Settings {
   readonly externalIpsAllowed: boolean;
   /** How long a removed endpoint keeps its connections; 0: it is deleted at once. */
   readonly drainDeadlines: Readonly<Record<Protocol, number>>;
+  /** How the weights of Services that set nothing change over time. */
+  readonly pace: PaceSettings;
   /** Per-Service metrics, and the maximum of ports that have them. */
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
   /** Insert an accept rule into nftables chains of other programs that drop replies from pods. */
@@ -213,8 +216,12 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const kubeIpvsSettings = ({ drain, forwarding, metrics, vips }: KubeIpvsConfiguration) => ({
+const kubeIpvsSettings = ({ drain, endpoints, forwarding, metrics, vips }: KubeIpvsConfiguration) => ({
   drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
+  pace: {
+    slowStartMilliseconds: endpoints.slowStart,
+    quarantineMilliseconds: endpoints.quarantine,
+  },
   perServiceMetrics: metrics.perService,
   acceptInForeignChains: forwarding.acceptInForeignChains,
   vipBinding: vips.binding,

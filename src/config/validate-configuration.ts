@@ -195,12 +195,16 @@ export const validateKubeProxy = (configuration: KubeProxyConfiguration): readon
 /** The same for the KubeIpvsConfiguration. */
 export const validateKubeIpvs = ({
   drain,
+  endpoints,
   serviceProxyName,
 }: KubeIpvsConfiguration): readonly ConfigurationProblem[] => {
   const must = serviceProxyNameRequirement(serviceProxyName);
   return [
     ...(['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
       unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
+    ),
+    ...(['slowStart', 'quarantine'] as const).flatMap((field) =>
+      unless(endpoints[field] >= 0, ['endpoints', field], 'must be 0s (off) or more'),
     ),
     ...(must === undefined ? [] : [{ path: ['serviceProxyName'], must }]),
   ];

@@ -1,5 +1,5 @@
 /** What follows `ipvs.kube-ipvs.dev/` in the annotations by which a Service chooses its settings. */
-export const serviceAnnotationNames = ['scheduler', 'drain-deadline'] as const;
+export const serviceAnnotationNames = ['scheduler', 'drain-deadline', 'slow-start', 'quarantine'] as const;
 
 export type ServiceAnnotationName = (typeof serviceAnnotationNames)[number];
 

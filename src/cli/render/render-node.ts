@@ -64,6 +64,7 @@ const contextOf = (
     },
     {
       scheduler: settings.scheduler,
+      pace: settings.pace,
       nodePortAddresses: nodePortNetworks(settings, node?.addresses ?? []),
       externalIpsAllowed: settings.externalIpsAllowed,
       vipBinding: settings.vipBinding,

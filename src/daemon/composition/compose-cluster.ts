@@ -64,6 +64,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
     store,
     settings: () => ({
       scheduler: settings.now.scheduler,
+      pace: settings.now.pace,
       externalIpsAllowed: settings.now.externalIpsAllowed,
       vipBinding: settings.now.vipBinding,
       families,

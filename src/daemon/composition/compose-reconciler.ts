@@ -30,6 +30,7 @@ export interface ReconcilerGraphParts
     | 'staleFlows'
     | 'drainSettings'
     | 'isNodeDeleted'
+    | 'onQuarantined'
     | 'isOnInterface'
     | 'counters'
     | 'log'
@@ -69,6 +70,8 @@ export const composeReconciler = (parts: ReconcilerGraphParts): ReconcilerGraph 
     formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
     adoptForeign: (identity) => ownership.adoptForeign(identity),
     endpoints: desired,
+    isEndpointReady: (of, realServer) =>
+      desired.virtualServer(of)?.realServers.get(realServer)?.endpoint.ready === true,
   });
   const resync = new Resync({
     ipvs,

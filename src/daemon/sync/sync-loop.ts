@@ -31,7 +31,7 @@ export interface SyncLoopParts extends KernelSyncParts {
   readonly raise?: ((error: unknown) => void) | undefined;
 }
 
-type Wakeup = 'sync-retry' | 'retry' | 'drain' | 'slice' | 'address-read' | PacketRulesWakeup;
+type Wakeup = 'sync-retry' | 'retry' | 'drain' | 'pace' | 'slice' | 'address-read' | PacketRulesWakeup;
 
 /**
  * The sync loop: turns dirty Services and kernel events into reconciled keys. All work on the kernel passes one serial queue,
@@ -200,6 +200,8 @@ export class SyncLoop implements AsyncDisposable {
         return this.#finishQuietly(() => reconciler.reconcile(dirtyKeys()), 'retried');
       case 'drain':
         return this.#finishQuietly(() => reconciler.drainDue(), 'drained');
+      case 'pace':
+        return this.#finishQuietly(() => reconciler.pace(), 'paced');
       case 'slice':
         await this.#repair(await this.#sync.resyncSlice());
         return this.#scheduleSlice();
@@ -316,6 +318,7 @@ export class SyncLoop implements AsyncDisposable {
     this.#firstSync = undefined;
     this.#scheduleRetries();
     this.#scheduleDrain();
+    this.#schedulePace();
   }
 
   async #finishQuietly(operation: () => Promise<ReconcileReport>, event: FinishedEvent): Promise<void> {
@@ -333,6 +336,11 @@ export class SyncLoop implements AsyncDisposable {
   #scheduleDrain(): void {
     const { drains } = this.parts.reconciler;
     if (drains.draining.size > 0) this.#wakeups.schedule('drain', Math.ceil(drains.nextCheckDelay));
+  }
+
+  #schedulePace(): void {
+    const delay = this.parts.reconciler.pacer.nextDelay;
+    if (delay !== undefined) this.#wakeups.schedule('pace', delay);
   }
 
   #scheduleSlice(): void {

@@ -8,6 +8,7 @@ import {
 } from '../../base/ip.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
+import type { PaceSettings } from '../../model/pace.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { VipBinding } from '../../model/vip-binding.js';
 import {
@@ -47,12 +48,16 @@ import {
   vipElement,
 } from '../packet-rules/packet-elements.js';
 import type { PacketClass } from '../packet-rules/packet-sets.js';
+import { fullWeight } from '../pace/effective-weight.js';
+import { withFallback } from './pace-check.js';
 import { checkService, type CheckedService } from './service-check.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
 export interface RenderSettings {
   /** The scheduler of Services that set none, as the kernel names it. */
   readonly scheduler: string;
+  /** How weights change over time in Services that set nothing; not at all by default. */
+  readonly pace?: PaceSettings;
   /** The networks of the node addresses that serve NodePorts; [] for all addresses. */
   readonly nodePortAddresses: readonly Cidr[];
   /** The feature gate AllowServiceExternalIPs. */
@@ -95,11 +100,11 @@ export const renderContext = (node: NodeFacts, settings: RenderSettings): Render
   };
 };
 
-const toRealServer = ({ key, endpoint, port }: PortEndpoint): DesiredRealServer => ({
+const toRealServer = ({ key, endpoint, port }: PortEndpoint, weight: number): DesiredRealServer => ({
   key,
   address: endpoint.address,
   port,
-  weight: 1,
+  weight,
   forwarding: 'masquerade',
   upperThreshold: 0,
   lowerThreshold: 0,
@@ -108,9 +113,10 @@ const toRealServer = ({ key, endpoint, port }: PortEndpoint): DesiredRealServer 
 
 type RealServers = ReadonlyMap<RealServerKey, DesiredRealServer>;
 
-const toRealServers = (endpoints: PortEndpoints): RealServers => {
+const toRealServers = (endpoints: PortEndpoints, pace: PaceSettings | undefined): RealServers => {
   const realServers = new Map<RealServerKey, DesiredRealServer>();
-  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint));
+  const weight = fullWeight(1, pace);
+  for (const endpoint of endpoints) realServers.set(endpoint.key, toRealServer(endpoint, weight));
   return realServers;
 };
 
@@ -129,8 +135,8 @@ const noPolicies: Backends['policiesWithoutLocal'] = [];
  * Without a local endpoint, internalTrafficPolicy Local serves nothing, and externalTrafficPolicy Local uses
  * the cluster's endpoints for requests of this node and its pods.
  */
-const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts): Backends => {
-  const cluster = toRealServers(clusterEndpoints(endpoints, node));
+const backendsOf = (service: CheckedService, endpoints: PortEndpoints, node: NodeFacts): Backends => {
+  const cluster = toRealServers(clusterEndpoints(endpoints, node), service.pace);
   if (service.internalTrafficPolicy === 'Cluster' && service.externalTrafficPolicy === 'Cluster')
     return {
       internal: cluster,
@@ -138,7 +144,7 @@ const backendsOf = (service: Service, endpoints: PortEndpoints, node: NodeFacts)
       externalClass: 'external',
       policiesWithoutLocal: noPolicies,
     };
-  const local = toRealServers(localEndpoints(endpoints, node));
+  const local = toRealServers(localEndpoints(endpoints, node), service.pace);
   return {
     internal: service.internalTrafficPolicy === 'Local' ? local : cluster,
     ...externalBackends(service, cluster, local),
@@ -186,10 +192,11 @@ const toDesiredVirtualServer = (
         seconds === undefined
           ? undefined
           : { seconds, prefixLength: hostPrefixLength(familyOf(identity.address)) },
-      flags: flagsOf(service.scheduler),
+      flags: withFallback(flagsOf(service.scheduler), service),
     },
     realServers,
     drainMilliseconds: service.drainMilliseconds,
+    pace: service.pace,
   };
 };
 
@@ -306,7 +313,7 @@ export const render = (
     checked,
     problems,
     slices: checkedSlices,
-  } = checkService(service, slices, context.settings.scheduler);
+  } = checkService(service, slices, context.settings.scheduler, context.settings.pace);
   const endpointsOf = endpointsByPort(checkedSlices);
   const frontends = frontendsOf(checked, context);
   const builder = new FragmentBuilder(checked, context.node, context.settings.vipBinding ?? 'address');

@@ -4,12 +4,13 @@ import { quote } from '../../base/text.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint.js';
 import type { Protocol } from '../../base/protocol.js';
 import { annotationField } from '../../model/service-annotations.js';
+import type { PaceSettings } from '../../model/pace.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { Problem } from './fragment.js';
+import { checkPace, noPace, type CheckedPace } from './pace-check.js';
 
 /** A Service without values that the kernel would reject. Its scheduler and drain time are resolved. */
-export interface CheckedService extends Service {
-  readonly scheduler: string;
+export interface CheckedService extends Service, CheckedPace {
   /** Undefined if the configured time of the protocol applies. */
   readonly drainMilliseconds: number | undefined;
 }
@@ -142,6 +143,7 @@ export const checkService = (
   service: Service,
   slices: readonly EndpointSlice[],
   configuredScheduler: string,
+  configuredPace: PaceSettings = noPace,
 ): ServiceCheckResult => {
   const problems: Problem[] = [];
   const report: ReportProblem = (reason, field, message) =>
@@ -150,7 +152,7 @@ export const checkService = (
     ...service,
     ports: checkPorts(service, report),
     affinitySeconds: checkAffinity(service, report),
-    scheduler: checkScheduler(service, configuredScheduler, report),
+    ...checkPace(service, checkScheduler(service, configuredScheduler, report), configuredPace, report),
     drainMilliseconds: checkDrainDeadline(service, report),
   };
   return { checked, slices: slices.map((slice) => checkSlice(slice, report)), problems };
