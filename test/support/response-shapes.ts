@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const file = fileURLToPath(new URL('../../../src/admin-api/responses.ts', import.meta.url));
 const tableFile = fileURLToPath(new URL('../../../src/plan/output/ipvs-table-formats.ts', import.meta.url));
+const stateFile = fileURLToPath(new URL('../../../src/admin-api/real-server-state.ts', import.meta.url));
 const wantedFile = fileURLToPath(new URL('../../../src/admin-api/desired-response.ts', import.meta.url));
 const verdictFile = fileURLToPath(
   new URL('../../../src/plan/endpoints/endpoint-selection.ts', import.meta.url),
@@ -24,6 +25,7 @@ export const responseTypesSource = (): string => {
   const text = readFileSync(file, 'utf8');
   const elsewhere = [
     [wantedFile, 'DesiredResponse'] as const,
+    ...['DrainResponse', 'PaceResponse'].map((name) => [stateFile, name] as const),
     ...['UsedReason', 'UnusedReason'].map((name) => [verdictFile, name] as const),
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
@@ -38,7 +40,9 @@ const withoutComments = (text: string): string =>
 
 const sources = (): string =>
   withoutComments(
-    [file, wantedFile, tableFile, verdictFile].map((name) => readFileSync(name, 'utf8')).join('\n'),
+    [file, stateFile, wantedFile, tableFile, verdictFile]
+      .map((name) => readFileSync(name, 'utf8'))
+      .join('\n'),
   );
 
 type Shape = (value: unknown, at: string) => readonly string[];

@@ -179,7 +179,7 @@ const stateField = field(
 /** Whether all are in normal use. */
 const hasNoState = (names: VirtualServerDescription): boolean =>
   virtualServerStateText(names) === '' &&
-  Object.values(names.realServers).every(({ state }) => state === 'ready');
+  Object.values(names.realServers).every((server) => realServerStateText(server) === '');
 
 const fieldsFor = (
   shown: readonly DisplayedServer[],

@@ -12,6 +12,8 @@ export interface NameLookup {
   frontendOf(virtualServer: string): string | undefined;
   /** `namespace/name` of the pod behind a real server. */
   podOf(virtualServer: string, realServer: string): string | undefined;
+  /** Why the real server does not have its full weight: `climbing 40%`, `quarantined`. */
+  paceOf(virtualServer: string, realServer: string): string | undefined;
 }
 
 export interface Row {
@@ -85,6 +87,15 @@ const virtualRow = (loads: VirtualServerLoad, names: NameLookup, isInsideService
   };
 };
 
+interface RealServerOf {
+  readonly virtualServer: VirtualServerLoad;
+  readonly key: string;
+  readonly weight: number;
+}
+
+const isDraining = ({ virtualServer, key, weight }: RealServerOf, names: NameLookup): boolean =>
+  weight === 0 && names.paceOf(virtualServer.key, key) === undefined;
+
 function* realRows(tables: readonly VirtualServerLoad[], names: NameLookup): Iterable<Row> {
   for (const virtualServer of tables)
     for (const { key, weight, load } of virtualServer.realServers)
@@ -92,7 +103,7 @@ function* realRows(tables: readonly VirtualServerLoad[], names: NameLookup): Ite
         key,
         name: key,
         note: names.podOf(virtualServer.key, key) ?? '',
-        isDraining: weight === 0,
+        isDraining: isDraining({ virtualServer, key, weight }, names),
         load,
       };
 }
@@ -101,10 +112,10 @@ const realRowsOf = (virtualServer: VirtualServerLoad, names: NameLookup): readon
   virtualServer.realServers.map(({ key, weight, load }) => ({
     key,
     name: key,
-    note: [`weight ${weight}`, names.podOf(virtualServer.key, key)]
+    note: [`weight ${weight}`, names.paceOf(virtualServer.key, key), names.podOf(virtualServer.key, key)]
       .filter((part) => part !== undefined)
       .join(' '),
-    isDraining: weight === 0,
+    isDraining: isDraining({ virtualServer, key, weight }, names),
     load,
   }));
 
@@ -117,7 +128,11 @@ const virtualServerRowsOf = (
   tables.flatMap((virtualServer) =>
     virtualServer.realServers
       .filter(({ key }) => key === real)
-      .map(({ weight, load }) => ({ ...virtualRow(virtualServer, names), isDraining: weight === 0, load })),
+      .map(({ key, weight, load }) => ({
+        ...virtualRow(virtualServer, names),
+        isDraining: isDraining({ virtualServer, key, weight }, names),
+        load,
+      })),
   );
 
 /** The rows of a view, in the order of the kernel's table. */

@@ -10,6 +10,8 @@ import { cidrContains, familyOf, type Family } from '../../base/ip.js';
 import type { Logger } from '../../base/log.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
 import type { LiveSettings } from '../config/live-settings.js';
+import type { EventRecorder } from '../events/event-recorder.js';
+import { quarantineEvent } from '../events/quarantine-event.js';
 import type { KernelUpkeep } from '../kernel/kernel-upkeep.js';
 import { DeletedNodes } from '../nodes/deleted-nodes.js';
 import type { NodeNetwork } from '../nodes/node-network.js';
@@ -60,6 +62,7 @@ export interface ReconcileComposition {
   readonly settings: LiveSettings;
   readonly counters: OperationCounters;
   readonly drift: DriftCounters;
+  readonly events: EventRecorder;
   readonly onFlowsCleaned: NonNullable<StaleFlowsParts['onCleaned']>;
   readonly observer: SyncObserver;
   readonly notify: NotifySyncLoop;
@@ -132,6 +135,11 @@ export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
     ownership: ownershipPort(parts),
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     isNodeDeleted: (name) => deletedNodes.isDeleted(name),
+    onQuarantined: (quarantine) => {
+      const service = desired.ownerOf(quarantine.virtualServer);
+      if (service !== undefined)
+        parts.events.record(quarantineEvent(quarantine, service, cluster.store.service(service)?.uid));
+    },
     counters: parts.counters,
     retryDelays: parts.delays.retry,
     log,

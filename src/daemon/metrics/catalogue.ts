@@ -117,6 +117,24 @@ export const workMetrics = {
     labels: ['protocol', 'reason'],
     help: 'Drains that ended, by reason: idle (no connections left), deadline, dead (the real server does not answer), node-gone, withdrawn (the real server is in use again, or its virtual server was deleted).',
   },
+  climbing: {
+    name: 'kube_ipvs_climbing_real_servers',
+    type: 'gauge',
+    labels: [],
+    help: 'New real servers whose weight climbs to the full one (slow start).',
+  },
+  quarantined: {
+    name: 'kube_ipvs_quarantined_real_servers',
+    type: 'gauge',
+    labels: [],
+    help: 'Real servers that get no new connections for a while because they did not answer.',
+  },
+  quarantines: {
+    name: 'kube_ipvs_quarantines_total',
+    type: 'counter',
+    labels: [],
+    help: 'Quarantines that started.',
+  },
   nodeQuestions: {
     name: 'kube_ipvs_node_questions_total',
     type: 'counter',

@@ -324,8 +324,8 @@ export class SyncLoop implements AsyncDisposable {
   async #finishQuietly(operation: () => Promise<ReconcileReport>, event: FinishedEvent): Promise<void> {
     const started = performance.now();
     const report = await operation();
-    // An operation that the kernel refuses again is not worth a line.
-    this.#finish(report, event, started, report.applied === 0 ? 'debug' : 'info');
+    // Neither an operation that the kernel refuses again nor a step of a weight is worth a line.
+    this.#finish(report, event, started, report.applied === 0 || event === 'paced' ? 'debug' : 'info');
   }
 
   #scheduleRetries(): void {

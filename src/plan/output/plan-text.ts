@@ -1,13 +1,13 @@
 import type { IpAddress } from '../../base/ip.js';
 import { printable } from '../../base/text.js';
-import { operationKey, type Operation } from '../../model/operation.js';
+import { operationKey, type IpvsOperation, type Operation } from '../../model/operation.js';
 import {
   formatEntry,
   planEntry,
   type ObservedVirtualServers,
   type PlanEntry,
 } from '../../model/plan-entry.js';
-import type { VirtualServerKey } from '../../model/virtual-server.js';
+import type { RealServerKey, VirtualServerKey } from '../../model/virtual-server.js';
 import { phaseOperations, type Phase } from '../operations/phases.js';
 import { virtualServerOf } from '../packet-rules/packet-elements.js';
 
@@ -17,6 +17,8 @@ export interface ServiceOwners {
   ownerOf(key: VirtualServerKey): string | undefined;
   /** The virtual servers that need the address. */
   virtualServersAt(address: IpAddress): Iterable<VirtualServerKey>;
+  /** Why the real server does not have its full weight: `climbing 40%`. */
+  paceAt?(of: VirtualServerKey, realServer: RealServerKey): string | undefined;
 }
 
 /** What a step is about, for selecting steps by target. */
@@ -56,14 +58,25 @@ const elementOwner = (
   return key && owners.ownerOf(key);
 };
 
+/** Why the operation does not set the full weight. */
+const realServerState = (operation: IpvsOperation, paceAt: ServiceOwners['paceAt']): string | undefined => {
+  if (operation.kind !== 'add-real-server' && operation.kind !== 'update-real-server') return undefined;
+  const pace = paceAt?.(operationKey(operation), operation.server.key);
+  return (
+    pace ??
+    (operation.kind === 'update-real-server' && operation.server.weight === 0 ? 'draining' : undefined)
+  );
+};
+
 /** The Service that needs the operation, or that none requests the object; undefined where unknown. */
 export const operationReason = (operation: Operation, owners: ServiceOwners): string | undefined => {
   if (operation.kind === 'bind-address') return addressOwners(operation.address, owners);
   if (operation.kind === 'unbind-address') return notRequested;
   if ('element' in operation) return elementOwner(operation, owners);
-  const owner = owners.ownerOf(operationKey(operation)) ?? notRequested;
-  const isDraining = operation.kind === 'update-real-server' && operation.server.weight === 0;
-  return isDraining ? `${owner}: draining` : owner;
+  const key = operationKey(operation);
+  const state = realServerState(operation, owners.paceAt?.bind(owners));
+  const owner = owners.ownerOf(key) ?? notRequested;
+  return state === undefined ? owner : `${owner}: ${state}`;
 };
 
 const subjectOf = (operation: Operation): PlanSubject => {

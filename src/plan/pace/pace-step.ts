@@ -112,10 +112,15 @@ export const nextChange = (pace: Pace): number =>
     ? pace.until
     : pace.since + ((pace.until - pace.since) * (pace.tenths + 1)) / climbSteps;
 
-/** `climbing 40% (18 s left)`, `quarantined (12 s left)`. */
-export const paceText = (pace: Pace, now: number): string => {
-  const left = `(${Math.max(0, Math.ceil((pace.until - now) / 1_000))} s left)`;
-  return pace.kind === 'quarantined'
-    ? `quarantined ${left}`
-    : `climbing ${(pace.tenths * 100) / climbSteps}% ${left}`;
-};
+/** The share of the full weight. */
+export const percentOf = (pace: Pace): number =>
+  pace.kind === 'quarantined' ? 0 : (pace.tenths * 100) / climbSteps;
+
+/** `climbing 40%`, `quarantined`. */
+export const paceWords = ({
+  kind,
+  percent,
+}: {
+  readonly kind: Pace['kind'];
+  readonly percent: number;
+}): string => (kind === 'quarantined' ? kind : `${kind} ${percent}%`);

@@ -59,12 +59,14 @@ const names: NameLookup = {
   serviceOf: (key) => services[key],
   frontendOf: (key) => (key.includes('30443') ? 'NodePort https' : 'ClusterIP'),
   podOf: (_, key) => (key === '10.200.0.9:6443' ? 'shop/cart-7d9-x2x' : undefined),
+  paceOf: () => undefined,
 };
 
 const noNames: NameLookup = {
   serviceOf: () => undefined,
   frontendOf: () => undefined,
   podOf: () => undefined,
+  paceOf: () => undefined,
 };
 const loads = loadsBetween(before, now);
 const facts: ScreenFacts = { node: 'n1', time: '10:15:03', interval: '2s', note: undefined };
