@@ -214,11 +214,11 @@ const kubeIpvsConfigurationShape = z.strictObject(
       udpDeadline: duration(5 * second),
       sctpDeadline: duration(minute),
     }),
-    endpoints: section({ slowStart: duration(0), quarantine: duration(0) }),
     metrics: section({
       perService: section({ enabled: bool(true), maximum: int(1, 100_000, 500) }),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
+    services: section({ slowStart: duration(0), quarantine: duration(0) }),
     vips: section({ binding: withDefault(z.enum(vipBindingNames, { error: vipBindingMust }), 'address') }),
   },
   { error: 'must be a mapping of fields' },

@@ -216,11 +216,11 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
   oomScoreAdj,
 });
 
-const kubeIpvsSettings = ({ drain, endpoints, forwarding, metrics, vips }: KubeIpvsConfiguration) => ({
+const kubeIpvsSettings = ({ drain, forwarding, metrics, services, vips }: KubeIpvsConfiguration) => ({
   drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
   pace: {
-    slowStartMilliseconds: endpoints.slowStart,
-    quarantineMilliseconds: endpoints.quarantine,
+    slowStartMilliseconds: services.slowStart,
+    quarantineMilliseconds: services.quarantine,
   },
   perServiceMetrics: metrics.perService,
   acceptInForeignChains: forwarding.acceptInForeignChains,

@@ -195,8 +195,8 @@ export const validateKubeProxy = (configuration: KubeProxyConfiguration): readon
 /** The same for the KubeIpvsConfiguration. */
 export const validateKubeIpvs = ({
   drain,
-  endpoints,
   serviceProxyName,
+  services,
 }: KubeIpvsConfiguration): readonly ConfigurationProblem[] => {
   const must = serviceProxyNameRequirement(serviceProxyName);
   return [
@@ -204,7 +204,7 @@ export const validateKubeIpvs = ({
       unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
     ),
     ...(['slowStart', 'quarantine'] as const).flatMap((field) =>
-      unless(endpoints[field] >= 0, ['endpoints', field], 'must be 0s (off) or more'),
+      unless(services[field] >= 0, ['services', field], 'must be 0s (off) or more'),
     ),
     ...(must === undefined ? [] : [{ path: ['serviceProxyName'], must }]),
   ];

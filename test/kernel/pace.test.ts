@@ -52,7 +52,7 @@ const isNear = (actual: number, expected: number): void =>
   assert.ok(Math.abs(actual - expected) < 0.03, `${actual} is not about ${expected}\n${lab.daemon.log}`);
 
 /** The pod gets packets and sends nothing. */
-const silence = (number: number): string => runLine(`ip -n pod${number} route replace blackhole default`);
+const blackHole = (number: number): string => runLine(`ip -n pod${number} route replace blackhole default`);
 const restore = (number: number): string =>
   runLine(`ip -n pod${number} route replace default via 10.244.0.1`);
 
@@ -85,7 +85,7 @@ test('an endpoint that drops packets gets no connections until it is tried again
   await hasWeight(3, 1);
   // The first check of the counters.
   await elapse(4 * second);
-  silence(3);
+  blackHole(3);
   const lost = lab.network.ask('client', 'tcp', vip, 80, 30).filter((answer) => !/^pod\d$/.test(answer));
   console.log(`${lost.length} of 30 requests without an answer`);
   assert.ok(lost.length > 0);
@@ -106,7 +106,7 @@ test('the only endpoint keeps its weight', async () => {
   program([3], { 'ipvs.kube-ipvs.dev/quarantine': '60s' });
   await hasWeight(3, 1);
   await elapse(4 * second);
-  silence(3);
+  blackHole(3);
   assert.equal(new Set(lab.network.ask('client', 'tcp', vip, 80, 5)).has('pod3'), false);
   await hasWeight(3, 1);
   restore(3);

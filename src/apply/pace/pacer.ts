@@ -13,9 +13,9 @@ import { paceStep, type PaceInput } from '../../plan/pace/pace-step.js';
 import {
   answerCheckIntervalMilliseconds,
   quarantine,
-  silenceStep,
+  answerStep,
   type AnswerStates,
-} from '../../plan/pace/silence.js';
+} from '../../plan/pace/answers.js';
 import { tryReadRealServers, type IpvsReads, type UnreadableHandler } from '../mirror/kernel-reader.js';
 import type { EngineState } from '../state/engine-state.js';
 
@@ -145,7 +145,7 @@ export class Pacer {
     }
     const servers = await tryReadRealServers(ipvs, identity, onUnreadable);
     if (servers === 'unreadable') return false;
-    const { states, silent } = silenceStep(this.#answers.get(key), servers, identity.protocol);
+    const { states, silent } = answerStep(this.#answers.get(key), servers, identity.protocol);
     this.#answers.set(key, states);
     return silent.length > 0 && this.#quarantine(key, desired, silent);
   }

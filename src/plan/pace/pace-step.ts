@@ -35,6 +35,10 @@ const stepped = (pace: Pace, key: RealServerKey, { desired, isReady, now }: Pace
   return now < until && isReady(key) ? { ...pace, until } : climbing(now, now, slowStartMilliseconds);
 };
 
+/** The real servers that get connections when they have their full weight. */
+export const openRealServers = ({ realServers }: DesiredVirtualServer): readonly RealServer[] =>
+  [...realServers.values()].filter(({ weight }) => weight > 0);
+
 interface Presence {
   readonly isPresent: (server: RealServer) => boolean;
   /** Whether the kernel has any of the desired real servers. */
@@ -46,7 +50,7 @@ interface Presence {
 const presenceOf = ({ desired, observed, isDraining }: PaceInput): Presence => {
   const isPresent = (server: RealServer): boolean =>
     observed?.realServers.has(server.key) === true && !isDraining(server);
-  const present = [...desired.realServers.values()].filter(isPresent);
+  const present = openRealServers(desired).filter(isPresent);
   return {
     isPresent,
     hasAny: present.length > 0,
@@ -99,11 +103,12 @@ const withinMaximum = (paces: Map<RealServerKey, Pace>, realServers: number): Pa
 export const paceStep = (input: PaceInput): Paces => {
   const paces = new Map<RealServerKey, Pace>();
   const presence = presenceOf(input);
-  for (const server of input.desired.realServers.values()) {
+  const open = openRealServers(input.desired);
+  for (const server of open) {
     const pace = paceOf(server, input, presence);
     if (pace !== undefined) paces.set(server.key, pace);
   }
-  return withinMaximum(paces, input.desired.realServers.size);
+  return withinMaximum(paces, open.length);
 };
 
 /** When the real server's weight changes next. */

@@ -95,6 +95,24 @@ const pressed = (...keys: readonly string[]): TopState => {
   return state;
 };
 
+test('a quarantined real server is not draining', () => {
+  const [, , dns] = loads;
+  assert.ok(dns !== undefined);
+  const closed = { ...dns, realServers: dns.realServers.map((server) => ({ ...server, weight: 0 })) };
+  const rowsWith = (paceOf: NameLookup['paceOf']) =>
+    rowsIn({ grouping: 'virtual', virtual: dns.key }, [closed], { ...noNames, paceOf }).map(
+      ({ note, isDraining }) => [note, isDraining],
+    );
+  assert.deepEqual(
+    rowsWith(() => undefined),
+    [['weight 0', true]],
+  );
+  assert.deepEqual(
+    rowsWith(() => 'quarantined'),
+    [['weight 0 quarantined', false]],
+  );
+});
+
 test('rates are differences of totals by time; what is new or was set to zero has none', () => {
   assert.deepEqual(
     loads.map(({ key, load }) => [

@@ -173,6 +173,32 @@ const cases: readonly CheckCase[] = [
     }),
   },
   {
+    what: 'a real server climbs',
+    line: 'note pace',
+    shows: ['1 real server is climbing'],
+    wrong: withServed({
+      realServers: {
+        '10.244.1.1:8080': {
+          state: 'ready',
+          pace: { kind: 'climbing', percent: 40, seconds: 12, secondsLeft: 18 },
+        },
+      },
+    }),
+  },
+  {
+    what: 'a real server is quarantined',
+    line: 'note pace',
+    shows: ['1 real server is quarantined'],
+    wrong: withServed({
+      realServers: {
+        '10.244.1.1:8080': {
+          state: 'ready',
+          pace: { kind: 'quarantined', percent: 0, seconds: 12, secondsLeft: 18 },
+        },
+      },
+    }),
+  },
+  {
     what: 'the kernel cannot be read',
     line: 'warn access',
     shows: ['EPERM'],

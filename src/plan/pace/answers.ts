@@ -5,7 +5,7 @@ import type {
   RealServerKey,
   RealServerObservation,
 } from '../../model/virtual-server.js';
-import { maximumQuarantined } from './pace-step.js';
+import { maximumQuarantined, openRealServers } from './pace-step.js';
 
 /** What the counters of a real server showed at the last check. */
 export interface AnswerState {
@@ -52,18 +52,18 @@ const nextState = (before: AnswerState | undefined, current: AnswerState): Answe
 const isSilent = ({ unansweredChecks, unansweredRequests }: AnswerState): boolean =>
   unansweredChecks >= minimumUnansweredChecks && unansweredRequests >= minimumUnansweredRequests;
 
-export interface SilenceStep {
+export interface AnswerStep {
   readonly states: AnswerStates;
   /** The real servers that got requests and sent nothing, while another one answered. */
   readonly silent: readonly RealServerKey[];
 }
 
 /** Compares the counters of the real servers of one virtual server with those of the last check. */
-export const silenceStep = (
+export const answerStep = (
   before: AnswerStates | undefined,
   servers: readonly RealServerObservation[],
   protocol: Protocol,
-): SilenceStep => {
+): AnswerStep => {
   const states = new Map<RealServerKey, AnswerState>();
   let anyAnswers = false;
   for (const server of servers) {
@@ -92,7 +92,10 @@ export const quarantine = (input: QuarantineInput): Paces => {
   const candidates = silent.filter(
     (key) => desired.realServers.has(key) && paces.get(key)?.kind !== 'quarantined' && isReady(key),
   );
-  const chosen = candidates.slice(0, Math.max(0, maximumQuarantined(desired.realServers.size) - quarantined));
+  const chosen = candidates.slice(
+    0,
+    Math.max(0, maximumQuarantined(openRealServers(desired).length) - quarantined),
+  );
   const until = now + desired.pace.quarantineMilliseconds;
   const pace: Pace = { kind: 'quarantined', since: now, until };
   return new Map(chosen.map((key) => [key, pace]));
