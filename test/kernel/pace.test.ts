@@ -102,6 +102,26 @@ test('an endpoint that drops packets gets no connections until it is tried again
   await hasWeight(3, 1);
 });
 
+test('a client with session affinity moves on from a quarantined endpoint', async () => {
+  const annotations = { 'ipvs.kube-ipvs.dev/quarantine': '60s' };
+  lab.program(web([1, 2], { annotations, sessionAffinity: 'ClientIP' }));
+  await hasWeight(1, 1);
+  await hasWeight(2, 1);
+  const [mine] = lab.network.ask('client', 'tcp', vip, 80, 1);
+  const [other] = lab.network.ask('node', 'tcp', vip, 80, 1);
+  assert.deepEqual([mine, other].toSorted(), ['pod1', 'pod2']);
+  const number = Number(mine?.slice(-1));
+  await elapse(4 * second);
+  blackHole(number);
+  for (let round = 0; round < 4; round += 1) {
+    lab.network.ask('client', 'tcp', vip, 80, 1);
+    lab.network.ask('node', 'tcp', vip, 80, 1);
+  }
+  await hasWeight(number, 0);
+  assert.deepEqual(lab.network.ask('client', 'tcp', vip, 80, 2), [other, other]);
+  restore(number);
+});
+
 test('the only endpoint keeps its weight', async () => {
   program([3], { 'ipvs.kube-ipvs.dev/quarantine': '60s' });
   await hasWeight(3, 1);

@@ -111,6 +111,17 @@ test('a resync compares with the weight of this time', async () => {
   assert.equal(web.weights, '1:10 2:10 3:4');
 });
 
+test('a climb of any length ends, at any time of the clock', async () => {
+  for (const time of ['100ms', '1234ms', '7s', '29999ms']) {
+    await using web = await PacedNode.start({ 'slow-start': time }, [1, 2]);
+    await web.node.advance(0.37);
+    await web.setPods([1, 2, 3]);
+    await web.node.advance(31_000.55);
+    assert.equal(web.weights, '1:10 2:10 3:10', time);
+    assert.equal(web.node.composition.reconciler.pacer.nextDelay, undefined);
+  }
+});
+
 test('the setting comes, changes and goes while the daemon runs', async () => {
   await using web = await PacedNode.start({}, [1, 2]);
   assert.equal(web.weights, '1:1 2:1');

@@ -20,8 +20,8 @@ export function* weightedRoundRobin<Server extends Pick<RealServer, 'weight'>>(
 }
 
 /** Of so many new connections, how many each real server gets. */
-export const connectionsOf = <Server extends Pick<RealServer, 'weight' | 'key'>>(
-  servers: readonly Server[],
+export const connectionsOf = (
+  servers: readonly Pick<RealServer, 'weight' | 'key'>[],
   connections: number,
 ): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>(servers.map(({ key }) => [key, 0]));

@@ -75,6 +75,11 @@ export class Pacer {
     return Math.max(minimumDelayMilliseconds, Math.ceil(next - this.parts.now()));
   }
 
+  /** In whole milliseconds. */
+  get #now(): number {
+    return Math.floor(this.parts.now());
+  }
+
   /** Brings the paces of these virtual servers up to date. The caller compares their weights afterwards. */
   update(keys: Iterable<VirtualServerKey>): void {
     const { fullWeights, state } = this.parts;
@@ -95,7 +100,7 @@ export class Pacer {
   /** The virtual servers with weights that change now. Reads counters if the check is due. */
   async takeDue(): Promise<ReadonlySet<VirtualServerKey>> {
     const { state, now } = this.parts;
-    const due = state.paces.takeDue(now());
+    const due = state.paces.takeDue(this.#now);
     if (state.paces.watched.size === 0 || now() < this.#nextCheck) return due;
     const started = now();
     for (const key of await this.#checkAnswers()) due.add(key);
@@ -105,7 +110,7 @@ export class Pacer {
   }
 
   #inputOf(key: VirtualServerKey, desired: PacedVirtualServer): PaceInput {
-    const { state, isEndpointReady, now } = this.parts;
+    const { state, isEndpointReady } = this.parts;
     const { identity } = desired.server;
     const before = state.paces.of(key);
     const draining = state.virtualServers.drains.of(key);
@@ -119,7 +124,7 @@ export class Pacer {
       before,
       isDraining: (server) => draining.has(server.key) || drainsSinceEarlier(server),
       isReady: (realServer) => isEndpointReady(key, realServer),
-      now: now(),
+      now: this.#now,
     };
   }
 
@@ -151,10 +156,10 @@ export class Pacer {
   }
 
   #quarantine(key: VirtualServerKey, desired: PacedVirtualServer, silent: readonly RealServerKey[]): boolean {
-    const { state, isEndpointReady, now } = this.parts;
+    const { state, isEndpointReady } = this.parts;
     const paces = state.paces.of(key) ?? new Map<RealServerKey, Pace>();
     const isReady = (realServer: RealServerKey): boolean => isEndpointReady(key, realServer);
-    const begun = quarantine({ desired, paces, silent, isReady, now: now() });
+    const begun = quarantine({ desired, paces, silent, isReady, now: this.#now });
     state.paces.replace(key, new Map([...paces, ...begun]), desired.pace);
     for (const realServer of begun.keys()) this.#report(key, realServer, desired.pace.quarantineMilliseconds);
     return begun.size > 0;

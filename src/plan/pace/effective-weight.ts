@@ -26,7 +26,10 @@ export const withEffectiveWeights = (
 ): DesiredVirtualServer => {
   if (paces === undefined || paces.size === 0) return desired;
   const realServers = new Map<RealServerKey, RealServer>();
-  for (const [key, server] of desired.realServers)
-    realServers.set(key, { ...server, weight: effectiveWeight(server.weight, paces.get(key)) });
+  for (const [key, server] of desired.realServers) {
+    const pace = paces.get(key);
+    const weight = effectiveWeight(server.weight, pace);
+    realServers.set(key, pace === undefined ? server : { ...server, weight });
+  }
   return { ...desired, realServers };
 };

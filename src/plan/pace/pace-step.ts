@@ -17,7 +17,7 @@ export interface PaceInput {
   readonly isDraining: (server: RealServer) => boolean;
   /** Whether the API reports the endpoint of the real server ready. */
   readonly isReady: (key: RealServerKey) => boolean;
-  /** Milliseconds of a monotonic clock. */
+  /** Milliseconds of a monotonic clock; whole ones, so that a step is not computed before it is due. */
   readonly now: number;
 }
 
@@ -71,7 +71,7 @@ const resumed = (
   // Without one of full weight, the weights are those of other settings.
   if (weight === 0 || weight >= server.weight || !hasFull) return undefined;
   const tenths = Math.max(1, Math.round((weight * climbSteps) / server.weight));
-  return climbing(now - (tenths * duration) / climbSteps, now, duration);
+  return climbing(Math.round(now - (tenths * duration) / climbSteps), now, duration);
 };
 
 const paceOf = (server: RealServer, input: PaceInput, presence: Presence): Pace | undefined => {

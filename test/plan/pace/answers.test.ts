@@ -41,10 +41,16 @@ const observed = (
 const answering = (check: number): RealServerObservation =>
   observed(1, { connections: 5 * check, inPackets: 20 * check, outPackets: 20 * check });
 
+interface Surroundings {
+  readonly protocol?: Protocol;
+  readonly others?: boolean;
+  readonly fields?: Partial<RealServerObservation>;
+}
+
 /** What each check found, of a real server with these counts beside one that answers. */
 const silentAt = (
   counts: readonly Counts[],
-  { protocol = 'TCP' as Protocol, others = true, fields = {} } = {},
+  { protocol = 'TCP', others = true, fields = {} }: Surroundings = {},
 ): readonly number[] => {
   let states: AnswerStates | undefined;
   const found: number[] = [];

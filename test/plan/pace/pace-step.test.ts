@@ -22,7 +22,7 @@ const pod = (last: number): string => `10.1.0.${last}`;
 const keyOf = (last: number): RealServerKey => `${pod(last)}:80` as RealServerKey;
 
 /** The virtual server with these weights, by the last part of the address. */
-const withWeights = (weights: Readonly<Record<number, number>>): VirtualServerEntry<RealServer> =>
+const withWeights = (weights: Readonly<Record<number, number>>): VirtualServerEntry =>
   entry(vip, {}, ...Object.entries(weights).map(([last, weight]) => real(pod(Number(last)), 80, { weight })));
 
 const pace = { slowStartMilliseconds: 30_000, quarantineMilliseconds: 20_000 };
