@@ -53,6 +53,7 @@ export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<Or
   };
   readonly isEndpointReady: PacerParts['isEndpointReady'];
   readonly onQuarantined?: PacerParts['onQuarantined'];
+  readonly runsOnce?: PacerParts['runsOnce'];
   /** Whether the node is known to be deleted. Draining real servers on such a node are purged. */
   readonly isNodeDeleted: (nodeName: string) => boolean;
   readonly counters: OperationCounters;

@@ -111,6 +111,12 @@ test('a resync compares with the weight of this time', async () => {
   assert.equal(web.weights, '1:10 2:10 3:4');
 });
 
+test('a process that programs the kernel once sets full weights', async () => {
+  await using web = await PacedNode.start(slowStart, [1, 2], { settings: { once: true } });
+  await web.setPods([1, 2, 3]);
+  assert.equal(web.weights, '1:10 2:10 3:10');
+});
+
 test('a climb of any length ends, at any time of the clock', async () => {
   for (const time of ['100ms', '1234ms', '7s', '29999ms']) {
     await using web = await PacedNode.start({ 'slow-start': time }, [1, 2]);

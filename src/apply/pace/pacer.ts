@@ -34,6 +34,8 @@ export interface PacerParts {
   /** Whether the API reports the endpoint of the real server ready. */
   readonly isEndpointReady: (of: VirtualServerKey, realServer: RealServerKey) => boolean;
   readonly onQuarantined?: ((quarantine: Quarantine) => void) | undefined;
+  /** Whether the process ends after one sync: it then sets full weights, because nothing would raise others. */
+  readonly runsOnce?: boolean | undefined;
   readonly onUnreadable: UnreadableHandler;
   readonly log: Logger;
   /** Milliseconds of a monotonic clock. */
@@ -82,7 +84,8 @@ export class Pacer {
 
   /** Brings the paces of these virtual servers up to date. The caller compares their weights afterwards. */
   update(keys: Iterable<VirtualServerKey>): void {
-    const { fullWeights, state } = this.parts;
+    const { fullWeights, state, runsOnce = false } = this.parts;
+    if (runsOnce) return;
     for (const key of keys) {
       const desired = fullWeights.virtualServer(key);
       const before = state.paces.of(key);

@@ -135,6 +135,7 @@ export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
     ownership: ownershipPort(parts),
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     isNodeDeleted: (name) => deletedNodes.isDeleted(name),
+    runsOnce: settings.now.once,
     onQuarantined: (quarantine) => {
       const service = desired.ownerOf(quarantine.virtualServer);
       if (service !== undefined)

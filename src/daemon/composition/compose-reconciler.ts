@@ -31,6 +31,7 @@ export interface ReconcilerGraphParts
     | 'drainSettings'
     | 'isNodeDeleted'
     | 'onQuarantined'
+    | 'runsOnce'
     | 'isOnInterface'
     | 'counters'
     | 'log'

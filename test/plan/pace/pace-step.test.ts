@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import type { Pace, Paces } from '../../../src/model/pace.js';
 import type { RealServer, RealServerKey, VirtualServerEntry } from '../../../src/model/virtual-server.js';
 import {
@@ -96,6 +97,33 @@ test('a climb takes its steps, and ends', () => {
   assert.equal(after(106_000), '10.1.0.2:80 climbing 20% until 130000');
   assert.equal(after(129_999), '10.1.0.2:80 climbing 90% until 130000');
   assert.equal(after(130_000), '');
+});
+
+test('each change of a weight comes when it is due, and after ten of them a climb has ended', () => {
+  fc.assert(
+    fc.property(fc.nat(10 ** 11), fc.double({ min: 0.001, max: 10 ** 8, noNaN: true }), (start, duration) => {
+      let before: Paces = new Map([
+        [keyOf(2), { kind: 'climbing', since: start, until: start + duration, tenths: 1 }],
+      ]);
+      for (let changes = 0; changes < 10 && before.size > 0; changes += 1) {
+        const [due = 0] = [...before.values()].map(nextChange);
+        const after = paceStep({
+          desired: {
+            ...withWeights({ 1: 10, 2: 10 }),
+            pace: { slowStartMilliseconds: duration, quarantineMilliseconds: 0 },
+          },
+          observed: withWeights({ 1: 10, 2: 1 }),
+          before,
+          isDraining: () => false,
+          isReady: () => true,
+          now: Math.ceil(due),
+        });
+        assert.notDeepEqual(after, before);
+        before = after;
+      }
+      assert.equal(before.size, 0);
+    }),
+  );
 });
 
 test('a quarantine ends in a climb; or at once, if the endpoint is not ready', () => {

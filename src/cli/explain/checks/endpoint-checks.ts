@@ -246,6 +246,10 @@ const pace: ReportCheck['check'] = (facts) => [
 const isTarget = ({ pod: name, realServer, address }: ServiceEndpoint, target: string): boolean =>
   name === target || realServer === target || address === parseIp(target);
 
+/** Whether one of the virtual servers gives it no new connections for a while. */
+const isQuarantined = ({ realServer }: ServiceEndpoint, { served }: ReportFacts): boolean =>
+  served.some(({ realServers }) => realServers[realServer]?.pace?.kind === 'quarantined');
+
 /** The endpoints of the pod that is the target. */
 const pod = (facts: ReportFacts): readonly CheckLine[] => {
   const { pod: target } = facts;
@@ -253,15 +257,20 @@ const pod = (facts: ReportFacts): readonly CheckLine[] => {
   return groupsOf(facts).flatMap(({ label, endpoints: all, policies }) =>
     all
       .filter((endpoint) => isTarget(endpoint, target))
-      .map((endpoint) =>
-        policies.some((policy) => verdictOf(endpoint, policy).used)
+      .map((endpoint) => {
+        if (isQuarantined(endpoint, facts))
+          return warn(
+            `${label}: ${endpoint.realServer} gets no new connections for a while: it did not answer`,
+            [describePod(facts, endpoint.pod)],
+          );
+        return policies.some((policy) => verdictOf(endpoint, policy).used)
           ? ok(`${label}: ${endpoint.realServer} gets connections: ${reasonText(endpoint, policies)}`)
           : fail(`${label}: ${endpoint.realServer} gets no connections: ${reasonText(endpoint, policies)}`, [
               endpoint.ready
                 ? advise('Check the traffic policies, trafficDistribution and topology hints of the Service.')
                 : describePod(facts, endpoint.pod),
-            ]),
-      ),
+            ]);
+      }),
   );
 };
 

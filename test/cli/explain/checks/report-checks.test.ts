@@ -106,6 +106,24 @@ const cases: readonly CheckCase[] = [
     wrong: { ...withService({ endpoints: [web1, { ...web2, ...out }] }), pod: 'shop/web-2' },
   },
   {
+    what: 'the target pod is quarantined',
+    line: 'warn pod',
+    shows: ['10.244.2.1:8080', 'no new connections'],
+    commands: ['kubectl -n shop describe pod web-2'],
+    wrong: {
+      ...withService({ endpoints: [web1, web2] }),
+      ...withServed({
+        realServers: {
+          '10.244.2.1:8080': {
+            state: 'ready',
+            pace: { kind: 'quarantined', percent: 0, seconds: 1, secondsLeft: 2 },
+          },
+        },
+      }),
+      pod: 'shop/web-2',
+    },
+  },
+  {
     what: 'no endpoint is ready',
     line: 'fail endpoints',
     shows: ['http/TCP', 'none of 2'],
