@@ -93,10 +93,8 @@ export class Pacer {
         const after = paceStep(this.#inputOf(key, desired));
         state.paces.replace(key, after, desired.pace);
         this.#logEnded(key, before, after);
-      } else if (before !== undefined) {
-        state.paces.delete(key);
-        this.#answers.delete(key);
-      }
+      } else if (before !== undefined) state.paces.delete(key);
+      if (!state.paces.watched.has(key)) this.#answers.delete(key);
     }
   }
 
