@@ -161,4 +161,6 @@ export const serviceDefaultTexts = ({ services }: KubeIpvsConfiguration): Servic
   ...(services.upperThreshold > 0 && { 'upper-threshold': String(services.upperThreshold) }),
   ...(services.lowerThreshold > 0 && { 'lower-threshold': String(services.lowerThreshold) }),
   ...(services.onFull !== '' && { 'on-full': services.onFull }),
+  ...(services.slowStart > 0 && { 'slow-start': formatDuration(services.slowStart) }),
+  ...(services.quarantine > 0 && { quarantine: formatDuration(services.quarantine) }),
 });

@@ -3,6 +3,7 @@ import type { Cidr } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
 import type { ServiceSettings } from '../model/service-settings.js';
 import type { InstanceNames } from '../model/instance-names.js';
+import type { PaceSettings } from '../model/pace.js';
 import type { VipBinding } from '../model/vip-binding.js';
 import type { WeightBy } from '../model/weight-by.js';
 import { adminSocketPath, type Environment } from './environment.js';
@@ -84,6 +85,8 @@ export interface Settings {
   readonly externalIpsAllowed: boolean;
   /** How long a removed endpoint keeps its connections; 0: it is deleted at once. */
   readonly drainDeadlines: Readonly<Record<Protocol, number>>;
+  /** How the weights of Services that set nothing change over time. */
+  readonly pace: PaceSettings;
   /** Per-Service metrics, and the maximum of ports that have them. */
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
   /** Metrics of single endpoints, for the Services that match. */
@@ -229,10 +232,14 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
 });
 
 const kubeIpvsSettings = (configuration: KubeIpvsConfiguration) => {
-  const { drain, forwarding, metrics, vips, weights } = configuration;
+  const { drain, forwarding, metrics, services, vips, weights } = configuration;
   return {
     drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
     serviceDefaults: serviceDefaultsOf(configuration),
+    pace: {
+      slowStartMilliseconds: services.slowStart,
+      quarantineMilliseconds: services.quarantine,
+    },
     perServiceMetrics: metrics.perService,
     backendMetrics: metrics.backends,
     acceptInForeignChains: forwarding.acceptInForeignChains,

@@ -209,12 +209,15 @@ const servicesProblems = ({
 
 /** The same for the KubeIpvsConfiguration. */
 export const validateKubeIpvs = (configuration: KubeIpvsConfiguration): readonly ConfigurationProblem[] => {
-  const { drain, serviceProxyName } = configuration;
+  const { drain, serviceProxyName, services } = configuration;
   const must = serviceProxyNameRequirement(serviceProxyName);
   return [
     ...servicesProblems(configuration),
     ...(['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
       unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
+    ),
+    ...(['slowStart', 'quarantine'] as const).flatMap((field) =>
+      unless(services[field] >= 0, ['services', field], 'must be 0s (off) or more'),
     ),
     ...(must === undefined ? [] : [{ path: ['serviceProxyName'], must }]),
     ...connectionSyncProblems(configuration),

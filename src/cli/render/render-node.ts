@@ -68,6 +68,7 @@ const contextOf = (
     {
       scheduler: settings.scheduler,
       serviceDefaults: settings.serviceDefaults,
+      pace: settings.pace,
       nodePortAddresses: nodePortNetworks(settings, node?.addresses ?? []),
       externalIpsAllowed: settings.externalIpsAllowed,
       vipBinding: settings.vipBinding,

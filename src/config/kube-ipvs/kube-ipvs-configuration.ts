@@ -45,6 +45,8 @@ const servicesShape = section({
   upperThreshold: int(0, maximumThreshold, 0),
   lowerThreshold: int(0, maximumThreshold, 0),
   onFull: oneOf(fullActions),
+  slowStart: duration(0),
+  quarantine: duration(0),
 });
 
 const vipBindingMust = 'must be address or route';

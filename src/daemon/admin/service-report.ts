@@ -22,6 +22,7 @@ import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
+import { withEffectiveWeights } from '../../plan/pace/effective-weight.js';
 import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
 import { servedPort } from '../../plan/render/served-port.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
@@ -162,7 +163,9 @@ function* virtualServerMembers(
       ...plainMembers(known.own),
       ['realServers', objectMembers(known.realServers)],
       ['policy', trafficPolicyOf(service, served)],
-      ...(isOwner ? [['wanted', virtualServerChunks(entry)] as const] : []),
+      ...(isOwner
+        ? [['wanted', virtualServerChunks(withEffectiveWeights(entry, observed.paces.of(key)))] as const]
+        : []),
       ...(kernel === undefined ? [] : [['kernel', virtualServerChunks(kernel)] as const]),
       ['packetClass', fragment?.setElements.get(key)?.find(({ set }) => isPacketClass(set))?.set ?? ''],
     ]);

@@ -67,6 +67,7 @@ export const composeCluster = (parts: ClusterParts): Cluster => {
     settings: () => ({
       scheduler: settings.now.scheduler,
       serviceDefaults: settings.now.serviceDefaults,
+      pace: settings.now.pace,
       externalIpsAllowed: settings.now.externalIpsAllowed,
       vipBinding: settings.now.vipBinding,
       families,

@@ -30,6 +30,8 @@ export interface ReconcilerGraphParts
     | 'staleFlows'
     | 'drainSettings'
     | 'isNodeDeleted'
+    | 'onQuarantined'
+    | 'runsOnce'
     | 'isOnInterface'
     | 'counters'
     | 'recorder'
@@ -70,6 +72,8 @@ export const composeReconciler = (parts: ReconcilerGraphParts): ReconcilerGraph 
     formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
     adoptForeign: (identity) => ownership.adoptForeign(identity),
     endpoints: desired,
+    isEndpointReady: (of, realServer) =>
+      desired.virtualServer(of)?.realServers.get(realServer)?.endpoint.ready === true,
   });
   const resync = new Resync({
     ipvs,

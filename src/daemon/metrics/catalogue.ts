@@ -178,6 +178,24 @@ export const workMetrics = {
     help: 'How long drains took, by reason of their end: see kube_ipvs_drains_ended_total.',
     buckets: [1, 3, 5, 10, 30, 60, 120, 300, 600, 900, 1_800, 3_600],
   },
+  climbing: {
+    name: 'kube_ipvs_climbing_real_servers',
+    type: 'gauge',
+    labels: [],
+    help: 'New real servers whose weight climbs to the full one (slow start).',
+  },
+  quarantined: {
+    name: 'kube_ipvs_quarantined_real_servers',
+    type: 'gauge',
+    labels: [],
+    help: 'Real servers that get no new connections for a while because they did not answer.',
+  },
+  quarantines: {
+    name: 'kube_ipvs_quarantines_total',
+    type: 'counter',
+    labels: [],
+    help: 'Quarantines that started.',
+  },
   nodeQuestions: {
     name: 'kube_ipvs_node_questions_total',
     type: 'counter',

@@ -201,6 +201,8 @@ export class SyncLoop implements AsyncDisposable {
         return this.#finishQuietly(() => reconciler.reconcile(dirtyKeys(), 'retry'), 'retried');
       case 'drain':
         return this.#finishQuietly(() => reconciler.drainDue(), 'drained');
+      case 'pace':
+        return this.#finishQuietly(() => reconciler.pace(), 'paced');
       case 'slice':
         await this.#repair(await this.#sync.resyncSlice());
         return this.#scheduleSlice();
@@ -320,13 +322,14 @@ export class SyncLoop implements AsyncDisposable {
     this.#firstSync = undefined;
     this.#scheduleRetries();
     this.#scheduleDrain();
+    this.#schedulePace();
   }
 
   async #finishQuietly(operation: () => Promise<ReconcileReport>, event: FinishedEvent): Promise<void> {
     const started = performance.now();
     const report = await operation();
-    // An operation that the kernel refuses again is not worth a line.
-    this.#finish(report, event, started, report.applied === 0 ? 'debug' : 'info');
+    // Neither an operation that the kernel refuses again nor a step of a weight is worth a line.
+    this.#finish(report, event, started, report.applied === 0 || event === 'paced' ? 'debug' : 'info');
   }
 
   #scheduleRetries(): void {
@@ -339,6 +342,11 @@ export class SyncLoop implements AsyncDisposable {
   #scheduleDrain(): void {
     const { drains } = this.parts.reconciler;
     if (drains.draining.size > 0) this.#wakeups.schedule('drain', Math.ceil(drains.nextCheckDelay));
+  }
+
+  #schedulePace(): void {
+    const delay = this.parts.reconciler.pacer.nextDelay;
+    if (delay !== undefined) this.#wakeups.schedule('pace', delay);
   }
 
   #scheduleSlice(): void {

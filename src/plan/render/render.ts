@@ -104,10 +104,11 @@ export const renderContext = (
 };
 
 const realServerSettingsOf = (
-  { namespace, settings: { scheduler, thresholds, weightBy } }: CheckedService,
+  { namespace, settings: { scheduler, pace, thresholds, weightBy } }: CheckedService,
   { weightFacts, start }: RenderContext,
 ): RealServerSettings => ({
   scheduler,
+  pace,
   thresholds,
   start,
   weightOf:
@@ -177,7 +178,7 @@ const toDesiredVirtualServer = (
   identity: ByAddress,
   realServers: RealServers,
 ): DesiredVirtualServer<DesiredRealServer> => {
-  const { flagsOf, persistence, drainMilliseconds } = settings;
+  const { flagsOf, persistence, drainMilliseconds, pace } = settings;
   return {
     server: {
       key: virtualServerKey(identity),
@@ -188,6 +189,7 @@ const toDesiredVirtualServer = (
     },
     realServers: realServers.byKey,
     drainMilliseconds,
+    pace,
   };
 };
 

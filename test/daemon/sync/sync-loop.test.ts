@@ -105,6 +105,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
   const elements = new Set<SetElement>();
   const { syncLoop, foreignVirtualServers } = composeReconcile({
     ...shared,
+    events: silentRecorder,
     ipvs: kernel,
     conntrack: { flows: async () => [], delete: async () => [] },
     // Without nftables kube-ipvs0 tells what is ours.
