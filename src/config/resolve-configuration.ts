@@ -1,5 +1,6 @@
 import { parseIp } from '../base/ip.js';
 import { formatDuration } from '../base/duration.js';
+import type { PaceSettings } from '../model/pace.js';
 import type { ServiceAnnotations } from '../model/service-annotations.js';
 import type { DocumentPath } from '../base/yaml.js';
 import { documentOrigin, readAndValidate, type ConfigDocument, type Origin } from './configuration-file.js';
@@ -150,7 +151,13 @@ export const serviceDefaultsOf = ({ services }: KubeIpvsConfiguration): ServiceS
   onFull: fullActions.find((action) => action === services.onFull),
 });
 
-/** The same as annotations would have it. */
+/** How `services` lets weights change over time in Services without the annotations. */
+export const paceDefaultsOf = ({ services }: KubeIpvsConfiguration): PaceSettings => ({
+  slowStartMilliseconds: services.slowStart,
+  quarantineMilliseconds: services.quarantine,
+});
+
+/** `services` as annotations would have it. */
 export const serviceDefaultTexts = ({ services }: KubeIpvsConfiguration): ServiceAnnotations => ({
   ...(services.scheduler !== '' && { scheduler: services.scheduler }),
   ...(services.flags !== null && { flags: services.flags.join(',') }),

@@ -24,7 +24,7 @@ import {
 } from './kube-ipvs/kube-ipvs-configuration.js';
 import type { KubeProxyConfiguration } from './kube-proxy-configuration.js';
 import { resolveInstance } from './resolve-instance.js';
-import { resolveConfiguration, serviceDefaultsOf } from './resolve-configuration.js';
+import { paceDefaultsOf, resolveConfiguration, serviceDefaultsOf } from './resolve-configuration.js';
 import { parseClusterCidrs, validateKubeIpvs } from './validate-configuration.js';
 
 /** The source of Services, EndpointSlices and the Node. */
@@ -232,14 +232,11 @@ const processSettings = ({ logging, oomScoreAdj }: KubeProxyConfiguration) => ({
 });
 
 const kubeIpvsSettings = (configuration: KubeIpvsConfiguration) => {
-  const { drain, forwarding, metrics, services, vips, weights } = configuration;
+  const { drain, forwarding, metrics, vips, weights } = configuration;
   return {
     drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
     serviceDefaults: serviceDefaultsOf(configuration),
-    pace: {
-      slowStartMilliseconds: services.slowStart,
-      quarantineMilliseconds: services.quarantine,
-    },
+    pace: paceDefaultsOf(configuration),
     perServiceMetrics: metrics.perService,
     backendMetrics: metrics.backends,
     acceptInForeignChains: forwarding.acceptInForeignChains,

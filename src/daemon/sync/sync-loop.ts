@@ -321,8 +321,7 @@ export class SyncLoop implements AsyncDisposable {
     this.#firstSync?.resolve(report);
     this.#firstSync = undefined;
     this.#scheduleRetries();
-    this.#scheduleDrain();
-    this.#schedulePace();
+    this.#scheduleWeightChanges();
   }
 
   async #finishQuietly(operation: () => Promise<ReconcileReport>, event: FinishedEvent): Promise<void> {
@@ -339,14 +338,10 @@ export class SyncLoop implements AsyncDisposable {
     if (retryDelay !== undefined) this.#wakeups.schedule('connection-sync', retryDelay);
   }
 
-  #scheduleDrain(): void {
-    const { drains } = this.parts.reconciler;
+  #scheduleWeightChanges(): void {
+    const { drains, pacer } = this.parts.reconciler;
     if (drains.draining.size > 0) this.#wakeups.schedule('drain', Math.ceil(drains.nextCheckDelay));
-  }
-
-  #schedulePace(): void {
-    const delay = this.parts.reconciler.pacer.nextDelay;
-    if (delay !== undefined) this.#wakeups.schedule('pace', delay);
+    if (pacer.nextDelay !== undefined) this.#wakeups.schedule('pace', pacer.nextDelay);
   }
 
   #scheduleSlice(): void {

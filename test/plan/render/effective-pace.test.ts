@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { annotationKey } from '../../../src/model/service-annotations.js';
 import { desiredState } from '../../support/desired-kernel.js';
 import { nodeFacts, ready, service, settings, slice } from '../../support/objects.js';
-import type { RenderSettings } from '../../../src/plan/render/render.js';
+import type { Fragment } from '../../../src/plan/render/fragment.js';
+import { render, renderContext, type RenderSettings } from '../../../src/plan/render/render.js';
 
 const rendered = (
   annotations: Readonly<Record<string, string>>,
@@ -61,6 +62,23 @@ test('a default for all Services changes nothing where it cannot be, and reports
     text: 'wrr 10',
     problems: ['InvalidSlowStart'],
   });
+});
+
+test('the last valid value of a wrong annotation stays in force', () => {
+  const fragment = (value: string, before?: Fragment): Fragment =>
+    render(
+      { ...service('web', { clusterIP: '10.96.0.1' }), annotations: { 'slow-start': value } },
+      [slice('web', [ready('10.1.0.1')])],
+      renderContext(nodeFacts(), settings()),
+      before,
+    );
+  const wrong = fragment('soon', fragment('20s'));
+  const [entry] = wrong.virtualServers.values();
+  assert.deepEqual(entry?.pace, { slowStartMilliseconds: 20_000, quarantineMilliseconds: 0 });
+  assert.deepEqual(
+    wrong.problems.map(({ reason }) => reason),
+    ['InvalidSlowStart'],
+  );
 });
 
 test('without a setting nothing is different', () => {
