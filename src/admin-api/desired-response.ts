@@ -18,7 +18,7 @@ import {
   type DesiredVirtualServer,
 } from '../model/virtual-server.js';
 import { protocolOfMark } from '../model/firewall-mark.js';
-import { vipBindings, type VipBindings } from '../model/vip-binding.js';
+import { vipBindings, type VipBindings } from '../model/settings/vip-binding.js';
 import type { DirtyKeys, DesiredView } from '../plan/operations/diff.js';
 import type { DrainSettings } from '../plan/drain/drain-step.js';
 import type { Urgency } from '../plan/operations/phases.js';

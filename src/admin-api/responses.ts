@@ -1,8 +1,8 @@
 import type { VirtualServerJson } from '../plan/output/ipvs-table-formats.js';
 import type { DriftResponse, SyncDaemonResponse } from './kernel-responses.js';
 import type { EndpointResponse } from './endpoint-response.js';
+import type { DrainResponse, PaceResponse } from './real-server-state.js';
 import type { ServiceSettingResponse } from './service-setting.js';
-import type { UnusedReason } from '../plan/endpoints/endpoint-selection.js';
 import type { WeightReason } from '../plan/endpoints/endpoint-weight.js';
 
 // docs/admin-api.md is generated from this file. Fields may be added within a version; none changes its meaning or is removed.
@@ -13,16 +13,6 @@ export const adminVersion = 1;
 /** The kind of address that a Service is exposed on, as the Kubernetes API names it; `InCluster`: requests from the cluster. */
 export type FrontendKind = 'ClusterIP' | 'NodePort' | 'ExternalIP' | 'LoadBalancer' | 'InCluster';
 export type ElementField = string | number;
-
-/** The draining of a real server: it gets no new connections. */
-export interface DrainResponse {
-  /** Seconds since it began. */
-  readonly seconds: number;
-  /** Seconds until its connections are cut, unless it is idle before. */
-  readonly secondsLeft: number;
-  /** Why it is no longer used: it is not an endpoint any more (`gone`), or the reason in `endpoints` of its Service. */
-  readonly reason: UnusedReason | 'gone';
-}
 
 /** A real server as the cluster describes it; unknown fields are absent. */
 export interface RealServerDescription {
@@ -36,6 +26,8 @@ export interface RealServerDescription {
   readonly weightReason?: WeightReason;
   /** With `draining`, once the daemon has read its connections. */
   readonly drain?: DrainResponse;
+  /** Absent with its full weight. */
+  readonly pace?: PaceResponse;
 }
 
 /** A virtual server that no Service requests any more. It stays until its connections are closed. */

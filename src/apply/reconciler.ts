@@ -33,6 +33,7 @@ import { Orphans } from './drain/orphans.js';
 import type { IpvsReads, UnreadableHandler } from './mirror/kernel-reader.js';
 import { rereadUnconfirmed } from './mirror/reread.js';
 import { checkForeign } from './ownership/foreign-check.js';
+import { Pacer, type PacerParts } from './pace/pacer.js';
 import { PhaseRunner, type OperationSenders, type ReconcileReport } from './phase-runner.js';
 import { meaningOfRead } from './retry/decisions.js';
 import { RefusedOperations } from './retry/refused-operations.js';
@@ -53,6 +54,9 @@ export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<Or
   readonly endpoints: DrainsParts['endpoints'] & {
     readonly formerEndpoints: Pick<FormerEndpoints, 'retain'>;
   };
+  readonly isEndpointReady: PacerParts['isEndpointReady'];
+  readonly onQuarantined?: PacerParts['onQuarantined'];
+  readonly runsOnce?: PacerParts['runsOnce'];
   /** Whether the node is known to be deleted. Draining real servers on such a node are purged. */
   readonly isNodeDeleted: (nodeName: string) => boolean;
   readonly counters: OperationCounters;
@@ -85,6 +89,7 @@ export class Reconciler {
   readonly #refused: RefusedOperations;
   readonly #recorder: ChangeRecorder;
   readonly drains: Drains;
+  readonly pacer: Pacer;
   readonly #orphans: Orphans;
   #stopped = false;
 
@@ -99,6 +104,7 @@ export class Reconciler {
       onRefused: (...refused) => recorder.refused(...refused),
     });
     this.drains = new Drains({ ...parts, now, onUnreadable, recorder });
+    this.pacer = new Pacer({ ...parts, fullWeights: parts.desired.foreign, now, onUnreadable });
     this.#orphans = new Orphans({ ...parts, onUnreadable });
   }
 
@@ -176,6 +182,11 @@ export class Reconciler {
     return this.#drain(due, await this.drains.check([...due]));
   }
 
+  /** Changes the weights that climb or end a quarantine now, and quarantines real servers that do not answer. */
+  async pace(): Promise<ReconcileReport> {
+    return this.reconcile(dirtyKeys({ virtualServers: await this.pacer.takeDue() }), 'pace');
+  }
+
   async #drain(virtualServers: ReadonlySet<VirtualServerKey>, step: DrainStep): Promise<ReconcileReport> {
     const runner = this.#runner('drain-ended');
     await this.#finishDrains(step, dirtyKeys({ virtualServers }), runner);
@@ -214,6 +225,7 @@ export class Reconciler {
       // Virtual servers that were unreadable so far may have connections, so the loop examines those that
       // were reread.
       const reread = await rereadUnconfirmed(parts);
+      this.pacer.update(keys);
       const found = union(state.takeDirty(), dirtyKeys({ virtualServers: reread }));
       if (!isEmpty(found)) all = union(all, found);
       if (reread.size === 0) return all;

@@ -147,7 +147,7 @@ export const programObjects = async (
   parts: ObjectsParts,
   limitMilliseconds: number,
 ): Promise<readonly Pick<Failure, 'what' | 'reason'>[]> => {
-  await using node = await composeNode(parts);
+  await using node = await composeNode({ ...parts, settings: { ...parts.settings, once: true } });
   const { composition, kernel } = node;
   await prepareKernel(kernel, parts.settings, silentLogger);
   await composition.dummy.ensure();

@@ -10,7 +10,8 @@ import { splitHostPort } from './validate-configuration.js';
 type Plain = Readonly<Record<string, unknown>>;
 
 /** Fields whose numbers are milliseconds. */
-const isDuration = (field: string): boolean => /(Period|Timeout|Frequency|[dD]eadline)$/.test(field);
+const isDuration = (field: string): boolean =>
+  /(Period|Timeout|Frequency|[dD]eadline|slowStart|quarantine)$/.test(field);
 
 const isCidr = (value: object): value is Cidr => 'prefixLength' in value && 'text' in value;
 

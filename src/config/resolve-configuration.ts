@@ -1,13 +1,18 @@
 import { parseIp } from '../base/ip.js';
 import { formatDuration } from '../base/duration.js';
-import type { ServiceAnnotations } from '../model/service-annotations.js';
+import type { PaceSettings } from '../model/pace.js';
+import type { ServiceAnnotations } from '../model/settings/service-annotations.js';
 import type { DocumentPath } from '../base/yaml.js';
 import { documentOrigin, readAndValidate, type ConfigDocument, type Origin } from './configuration-file.js';
 import { gateWarnings } from './feature-gates.js';
 import type { Flag } from './flag.js';
 import { flagTable } from './flag-table.js';
 import { toFieldValue, flagText, type FlagValues } from './parse-flags.js';
-import { fullActions, persistenceNetmaskSyntax, type ServiceSettings } from '../model/service-settings.js';
+import {
+  fullActions,
+  persistenceNetmaskSyntax,
+  type ServiceSettings,
+} from '../model/settings/service-settings.js';
 import {
   readKubeProxyConfiguration,
   type KubeProxyConfiguration,
@@ -153,7 +158,13 @@ export const serviceDefaultsOf = ({ services }: KubeIpvsConfiguration): ServiceS
   onFull: fullActions.find((action) => action === services.onFull),
 });
 
-/** The same as annotations would have it. */
+/** How `services` lets weights change over time in Services without the annotations. */
+export const paceDefaultsOf = ({ services }: KubeIpvsConfiguration): PaceSettings => ({
+  slowStartMilliseconds: services.slowStart,
+  quarantineMilliseconds: services.quarantine,
+});
+
+/** `services` as annotations would have it. */
 export const serviceDefaultTexts = ({ services }: KubeIpvsConfiguration): ServiceAnnotations => ({
   ...(services.scheduler !== '' && { scheduler: services.scheduler }),
   ...(services.flags !== null && { flags: services.flags.join(',') }),
@@ -164,4 +175,6 @@ export const serviceDefaultTexts = ({ services }: KubeIpvsConfiguration): Servic
   ...(services.upperThreshold > 0 && { 'upper-threshold': String(services.upperThreshold) }),
   ...(services.lowerThreshold > 0 && { 'lower-threshold': String(services.lowerThreshold) }),
   ...(services.onFull !== '' && { 'on-full': services.onFull }),
+  ...(services.slowStart > 0 && { 'slow-start': formatDuration(services.slowStart) }),
+  ...(services.quarantine > 0 && { quarantine: formatDuration(services.quarantine) }),
 });

@@ -2,7 +2,7 @@ import { cidrFamily, parseCidr, parseIp, type Cidr } from '../base/ip.js';
 import { formatDuration } from '../base/duration.js';
 import { serviceProxyNameRequirement } from '../model/instance-names.js';
 import { connectionSyncProblems } from './kube-ipvs/connection-sync.js';
-import { isPersistence, maximumPersistenceSeconds } from '../model/service-settings.js';
+import { isPersistence, maximumPersistenceSeconds } from '../model/settings/service-settings.js';
 import { gateEnabled, lockedGateProblems } from './feature-gates.js';
 import type { KubeIpvsConfiguration } from './schema/kube-ipvs-configuration.js';
 import type { KubeProxyConfiguration } from './schema/kube-proxy-configuration.js';
@@ -209,12 +209,15 @@ const servicesProblems = ({
 
 /** The same for the KubeIpvsConfiguration. */
 export const validateKubeIpvs = (configuration: KubeIpvsConfiguration): readonly ConfigurationProblem[] => {
-  const { drain, serviceProxyName } = configuration;
+  const { drain, serviceProxyName, services } = configuration;
   const must = serviceProxyNameRequirement(serviceProxyName);
   return [
     ...servicesProblems(configuration),
     ...(['deadline', 'udpDeadline', 'sctpDeadline'] as const).flatMap((field) =>
       unless(drain[field] >= 0, ['drain', field], 'must be 0s (no draining) or more'),
+    ),
+    ...(['slowStart', 'quarantine'] as const).flatMap((field) =>
+      unless(services[field] >= 0, ['services', field], 'must be 0s (off) or more'),
     ),
     ...(must === undefined ? [] : [{ path: ['serviceProxyName'], must }]),
     ...connectionSyncProblems(configuration),

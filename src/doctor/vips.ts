@@ -1,7 +1,7 @@
 import { familyOf, hostPrefixLength, type IpAddress } from '../base/ip.js';
 import type { LinkAddress } from '../kernel/rtnetlink/convert.js';
 import type { ForeignLocalRoute } from '../kernel/rtnetlink/vip-routes.js';
-import { vipRouteProtocol, type VipBinding } from '../model/vip-binding.js';
+import { vipRouteProtocol, type VipBinding } from '../model/settings/vip-binding.js';
 import type { NetworkFacts } from './facts.js';
 import { advise, type Remedy } from './remedy.js';
 

@@ -11,7 +11,8 @@ export type RunCause =
   | 'drift'
   | 'ownership'
   | 'retry'
-  | 'drain-ended';
+  | 'drain-ended'
+  | 'pace';
 
 /** What changed about a Service since it was last rendered. */
 export type ServiceChange =
@@ -28,7 +29,7 @@ export type FullRenderCause = 'start' | 'node-changed' | 'node-addresses-changed
  * Why an object of the kernel was changed. `start`, `take-over`: the first sync of the daemon, in a take-over from another service
  * proxy or an earlier run; `reread`: a sync had failed or IPVS was reloaded, and kube-ipvs read the kernel again; `drift`: another
  * program changed the object; `ownership`: a virtual server of another program came or went; `retry`: an earlier attempt was refused;
- * `follow-up`: the change had to wait for an earlier one.
+ * `pace`: slow start or quarantine changed a weight; `follow-up`: the change had to wait for an earlier one.
  */
 export type ChangeCause =
   | 'service-added'
@@ -46,6 +47,7 @@ export type ChangeCause =
   | 'ownership'
   | 'retry'
   | 'drain-ended'
+  | 'pace'
   | 'follow-up';
 
 /** Two changes of a Service as one. A new or deleted Service explains its endpoints. */

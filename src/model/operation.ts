@@ -1,6 +1,6 @@
 import type { IpAddress } from '../base/ip.js';
 import type { SetElement } from '../nftables/declarations.js';
-import type { VipBinding } from './vip-binding.js';
+import type { VipBinding } from './settings/vip-binding.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity, VirtualServerKey } from './virtual-server.js';
 import { virtualServerKey } from './virtual-server.js';
 

@@ -1,7 +1,7 @@
 import type { Brand } from '../base/brand.js';
 import type { Cidr, Family, IpAddress } from '../base/ip.js';
 import type { Protocol } from '../base/protocol.js';
-import type { ServiceAnnotations } from './service-annotations.js';
+import type { ServiceAnnotations } from './settings/service-annotations.js';
 
 /** `namespace/name` of a Service. */
 export type ServiceKey = Brand<string, 'ServiceKey'>;

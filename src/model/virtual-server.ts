@@ -2,6 +2,7 @@ import type { Brand } from '../base/brand.js';
 import { familyOf, formatSocketAddress, type Family, type IpAddress } from '../base/ip.js';
 import type { Endpoint } from './endpoint.js';
 import { protocolOfMark } from './firewall-mark.js';
+import type { PaceSettings } from './pace.js';
 import { protocols, type Protocol } from '../base/protocol.js';
 
 /** `TCP 10.96.0.1:443`, `UDP [fd00::1]:53`, `FWM 5 IPv4`: one text per identity. */
@@ -112,6 +113,8 @@ export interface DesiredVirtualServer<Server extends RealServer = RealServer>
   extends VirtualServerEntry<Server> {
   /** How long its real servers may drain; undefined: as configured for the protocol. */
   readonly drainMilliseconds?: number | undefined;
+  /** How the weights of its real servers change over time; undefined: they do not. */
+  readonly pace?: PaceSettings | undefined;
 }
 
 export const virtualServerKey = (identity: VirtualServerIdentity): VirtualServerKey =>

@@ -14,7 +14,7 @@ import {
   type BoundVips,
   type VipBinding,
   type VipBindings,
-} from '../model/vip-binding.js';
+} from '../model/settings/vip-binding.js';
 import type { Endpoint } from '../model/endpoint.js';
 import { addShared, claim, removeClaims, removeShared, type Claims } from './claims.js';
 import type { DirtyKeys, DesiredView } from './operations/diff.js';

@@ -1,4 +1,4 @@
-import type { VipBinding } from '../../src/model/vip-binding.js';
+import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import { median, type FloorRun } from './report.js';
 
 /** What one run of binding.ts prints. */

@@ -1,6 +1,6 @@
 // Measures a full sync with one binding of VIPs. Arguments: SERVICES ENDPOINTS BINDING. Prints one line of JSON (BindingRun of
 // binding-report.ts); run by scripts/bench --bindings in a fresh network namespace.
-import { vipBindingNames } from '../../src/model/vip-binding.js';
+import { vipBindingNames } from '../../src/model/settings/vip-binding.js';
 import type { BindingRun } from './binding-report.js';
 import { fullSync } from './full-sync.js';
 

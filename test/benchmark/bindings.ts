@@ -2,7 +2,7 @@
 // network namespace of its own. Arguments: FLOOR RUNS table|json SERVICESxENDPOINTS…; progress goes to standard error.
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { vipBindingNames, type VipBinding } from '../../src/model/vip-binding.js';
+import { vipBindingNames, type VipBinding } from '../../src/model/settings/vip-binding.js';
 import { bindingResult, bindingText, type BindingRun, type BindingRuns } from './binding-report.js';
 import { inNamespace } from './namespace.js';
 import type { FloorRun } from './report.js';

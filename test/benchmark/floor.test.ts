@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { noBinding, vipBindingNames, type VipBinding } from '../../src/model/vip-binding.js';
+import { noBinding, vipBindingNames, type VipBinding } from '../../src/model/settings/vip-binding.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
 import { RtnetlinkClient } from '../../src/kernel/rtnetlink/client.js';
 import { Connection } from '../../src/netlink/connection.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { limitSemiSpaceGrowth, omitMaglev, preferMemory } from '../../src/base/v8-memory.js';
-import type { VipBinding } from '../../src/model/vip-binding.js';
+import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import {
   startInProcessWith,
   type InProcessDaemon,

@@ -331,6 +331,14 @@ test('our own document stands in the same file or in one of its own', () => {
     'c1.yaml:3: drain.sctpDeadline must be 0s (no draining) or more; it is "-1s"',
   );
   assert.equal(
+    failure([withMode, `${ownHeader}services: {slowStart: -1s, quarantine: 30}\n`]),
+    'c1.yaml:3: services.slowStart must be 0s (off) or more; it is "-1s"',
+  );
+  assert.deepEqual(read([withMode, `${ownHeader}services: {slowStart: 1m, quarantine: 30s}\n`]).pace, {
+    slowStartMilliseconds: 60_000,
+    quarantineMilliseconds: 30_000,
+  });
+  assert.equal(
     failure([withMode, `${ownHeader}vips: {binding: both}\n`]),
     'c1.yaml:3: vips.binding must be address or route; it is "both"',
   );

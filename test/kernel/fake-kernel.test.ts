@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { families, type Family } from '../../src/base/ip.js';
 import type { NftablesChange } from '../../src/kernel/nftables/changes.js';
 import type { AddressOperation, IpvsOperation, Outcome } from '../../src/model/operation.js';
-import type { VipBinding } from '../../src/model/vip-binding.js';
+import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import { syncAddresses } from '../../src/model/sync-daemon.js';
 import type { RealServer, VirtualServer, VirtualServerIdentity } from '../../src/model/virtual-server.js';
 import { Connection } from '../../src/netlink/connection.js';

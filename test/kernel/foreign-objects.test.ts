@@ -4,7 +4,7 @@ import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { VipBinding } from '../../src/model/vip-binding.js';
+import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import { main } from '../support/program.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { addressesOf, run, runLine, savedTable, vipRoutesOf } from '../support/lab-guest.js';

@@ -5,7 +5,7 @@ import { afterEach, test } from 'node:test';
 import { families, parseCidr, type Family } from '../../src/base/ip.js';
 import { NftablesClient } from '../../src/kernel/nftables/client.js';
 import type { PodTraffic } from '../../src/model/pod-traffic.js';
-import type { VipBinding } from '../../src/model/vip-binding.js';
+import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import { elementChanges } from '../../src/apply/packet-rules/element-changes.js';
 import { markElement, setElement } from '../../src/nftables/declarations.js';
 import { tableText } from '../../src/nftables/table-text.js';

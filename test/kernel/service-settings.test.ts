@@ -3,7 +3,7 @@ import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import type { ServiceAnnotations } from '../../src/model/service-annotations.js';
+import type { ServiceAnnotations } from '../../src/model/settings/service-annotations.js';
 import { DrainLab, minute, pod, second, vip, web } from '../support/drain-lab.js';
 import { eventually } from '../support/eventually.js';
 import { runLine, savedTable, schedulers } from '../support/lab-guest.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import { vipBindingNames, type VipBinding } from '../../src/model/vip-binding.js';
+import { vipBindingNames, type VipBinding } from '../../src/model/settings/vip-binding.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
 import { addressesOf, runLine, vipRoutesOf } from '../support/lab-guest.js';

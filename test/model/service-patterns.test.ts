@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isServicePattern, serviceMatcher } from '../../src/model/service-patterns.js';
+import { isServicePattern, serviceMatcher } from '../../src/model/settings/service-patterns.js';
 import { serviceKey } from '../../src/model/service.js';
 
 const services = ['shop/web', 'shop/web-2', 'kube-system/kube-dns', 'a/web.b', 'a/webxb'];

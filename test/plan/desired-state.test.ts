@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isBound } from '../../src/model/vip-binding.js';
+import { isBound } from '../../src/model/settings/vip-binding.js';
 import { firewallMark } from '../../src/model/firewall-mark.js';
 import { serviceKey } from '../../src/model/service.js';
 import { DesiredState } from '../../src/plan/desired-state.js';

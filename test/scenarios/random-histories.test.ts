@@ -16,8 +16,9 @@ import {
 } from '../support/foreign-hands.js';
 import { held, oracle, wanted } from '../support/node-oracle.js';
 import type { Settings } from '../../src/config/settings.js';
-import { inClusterEndpointNames } from '../../src/model/in-cluster-endpoints.js';
-import { vipBindingNames } from '../../src/model/vip-binding.js';
+import { inClusterEndpointNames } from '../../src/model/settings/in-cluster-endpoints.js';
+import type { ServiceAnnotations } from '../../src/model/settings/service-annotations.js';
+import { vipBindingNames } from '../../src/model/settings/vip-binding.js';
 import { ProductionNode } from '../support/production-node.js';
 
 const minute = 60_000;
@@ -48,6 +49,13 @@ type Happening =
 
 type SettingsChange = Extract<Happening, { readonly kind: 'settings' }>;
 
+type Put = Extract<ClusterEvent, { readonly kind: 'put' }>;
+
+const withAnnotations = ({ kind, object: { service, slices } }: Put, more: ServiceAnnotations): Put => ({
+  kind,
+  object: { service: { ...service, annotations: { ...service.annotations, ...more } }, slices },
+});
+
 /** What the daemon tries again by itself. */
 const passing = ['EPERM', 'EINTR', 'EAGAIN', 'ENOMEM', 'EBUSY', 'ENOBUFS'];
 /** What waits for the next resync, or says that the kernel is not as the daemon takes it to be. */
@@ -58,7 +66,12 @@ const hand: fc.Arbitrary<Hand> = fc.record({
   name: fc.constantFrom(...(Object.keys(foreignHands) as ForeignHandName[])),
   pick: fc.nat(7),
 });
-const clusterEvent = events.map(([first]) => first).filter((event) => event !== undefined);
+const clusterEvent = fc
+  .record({
+    event: events.map(([first]) => first).filter((event) => event !== undefined),
+    pace: fc.constantFrom<ServiceAnnotations>({}, {}, { 'slow-start': '1m' }, { quarantine: '2m' }),
+  })
+  .map(({ event, pace }): ClusterEvent => (event.kind === 'put' ? withAnnotations(event, pace) : event));
 
 const time = fc.record({ kind: fc.constant('time' as const), milliseconds: fc.nat(3 * minute) });
 const faultAmong = (errnos: readonly string[]) =>

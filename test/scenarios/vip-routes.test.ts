@@ -2,7 +2,7 @@
 import { defaultInstance } from '../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { VipBinding } from '../../src/model/vip-binding.js';
+import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import { errnoNumber } from '../support/errnos.js';
 import { ip, ready, service, slice } from '../support/objects.js';
 import { ProductionNode } from '../support/production-node.js';

@@ -30,7 +30,7 @@ export const web = (pods: readonly number[], fields: ServiceSpec = {}): readonly
   ];
 };
 
-/** A node with a daemon that follows a file, two pods, and clients that keep what they have opened. */
+/** A node with a daemon that follows a file, two pods by default, and clients that keep what they have opened. */
 export class DrainLab {
   readonly admin: AdminClient;
   readonly #manifest: string;
@@ -41,7 +41,10 @@ export class DrainLab {
   daemon!: DaemonProcess;
 
   /** `flags`: more flags of the daemon. */
-  constructor(private readonly flags: readonly string[] = []) {
+  constructor(
+    private readonly flags: readonly string[] = [],
+    private readonly pods = 2,
+  ) {
     const folder = mkdtempSync(join(tmpdir(), 'draining-'));
     this.#manifest = join(folder, 'world.json');
     this.socket = join(folder, 'run/admin.sock');
@@ -49,7 +52,7 @@ export class DrainLab {
   }
 
   async up(): Promise<void> {
-    this.network = await ClusterNetwork.up(2);
+    this.network = await ClusterNetwork.up(this.pods);
     this.program([]);
     this.start();
   }

@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { VipBinding } from '../../src/model/vip-binding.js';
+import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import { DaemonProcess, eventually } from './daemon-process.js';
 import { addressesOf, runLine, savedTable, vipRoutesOf } from './lab-guest.js';
 import { ready, serviceObject, sliceObject } from './objects.js';

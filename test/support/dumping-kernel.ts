@@ -28,7 +28,7 @@ import { controlAttributes, ControlCommand, controlFamilyId } from '../../src/ne
 import type { Message } from '../../src/netlink/message.js';
 import { writeAllAttributes } from './attribute-sets.js';
 import { acknowledgementBytes, doneBytes, FakeChannel, messageBytes } from './fake-channel.js';
-import { vipRouteProtocol } from '../../src/model/vip-binding.js';
+import { vipRouteProtocol } from '../../src/model/settings/vip-binding.js';
 import { ip } from './objects.js';
 
 // A kernel with numbered objects of every kind that we dump.

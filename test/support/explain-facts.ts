@@ -1,5 +1,5 @@
 import { defaultInstance } from '../../src/model/instance-names.js';
-import { onlyBinding } from '../../src/model/vip-binding.js';
+import { onlyBinding } from '../../src/model/settings/vip-binding.js';
 import {
   serviceEndpoint,
   servedVirtualServer,

@@ -1,11 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import {
-  backendMetrics,
-  sourceMetrics,
-  trafficMetrics,
-  workMetrics,
-} from '../../src/daemon/metrics/catalogue.js';
+import { sourceMetrics, workMetrics } from '../../src/daemon/metrics/catalogue.js';
+import { backendMetrics, trafficMetrics } from '../../src/daemon/metrics/traffic-metrics.js';
 import type { MetricDefinition } from '../../src/daemon/metrics/metric-definition.js';
 import { componentMetrics, kubeProxyMetrics } from '../../src/daemon/metrics/kube-proxy-metrics.js';
 import { Metrics, pageText } from '../../src/daemon/metrics/registry.js';

@@ -4,7 +4,7 @@ import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
 import { compose, type Composition } from '../../src/daemon/compose.js';
 import { ChangeableSettings } from '../../src/daemon/config/live-settings.js';
-import { silentRecorder } from '../../src/daemon/events/event-recorder.js';
+import { silentRecorder, type EventRecorder } from '../../src/daemon/events/event-recorder.js';
 import { Metrics } from '../../src/daemon/metrics/registry.js';
 import { ConntrackClient } from '../../src/kernel/conntrack/client.js';
 import { IpvsClient } from '../../src/kernel/ipvs/client.js';
@@ -29,6 +29,7 @@ export interface ProductionNodeOptions {
   readonly facts?: NodeFacts;
   readonly settings?: Partial<Settings>;
   readonly log?: Logger;
+  readonly events?: EventRecorder;
   /** Takes the place of the kernel's table file. */
   readonly tableFile?: (kernel: TableFile) => TableFile;
 }
@@ -94,7 +95,11 @@ const listen = (
 export const openProcess = async (
   kernel: FakeKernel,
   settings: ChangeableSettings,
-  { log = silentLogger, tableFile: replaced = (file) => file }: ProductionNodeOptions,
+  {
+    log = silentLogger,
+    events: recorder = silentRecorder,
+    tableFile: replaced = (file) => file,
+  }: ProductionNodeOptions,
 ): Promise<FakeProcess> => {
   const tableFile = replaced(kernel.ipvs.tableFile);
   const clients = {
@@ -104,7 +109,7 @@ export const openProcess = async (
     conntrack: ConntrackClient.open(kernel.connect('netfilter')),
   };
   const ports = { ...clients, tableFile, packetFamilies: families, families, parameters };
-  const composition = compose(settings, ports, silentRecorder, metrics, log);
+  const composition = compose(settings, ports, recorder, metrics, log);
   await composition.readInitialState();
   await composition.dummy.ensure();
   const events = listen(kernel, composition, clients);

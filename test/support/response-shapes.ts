@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const file = fileURLToPath(new URL('../../../src/admin-api/responses.ts', import.meta.url));
 const tableFile = fileURLToPath(new URL('../../../src/plan/output/ipvs-table-formats.ts', import.meta.url));
+const stateFile = fileURLToPath(new URL('../../../src/admin-api/real-server-state.ts', import.meta.url));
 const wantedFile = fileURLToPath(new URL('../../../src/admin-api/desired-response.ts', import.meta.url));
 const kernelFile = fileURLToPath(new URL('../../../src/admin-api/kernel-responses.ts', import.meta.url));
 const logFile = fileURLToPath(new URL('../../../src/admin-api/log-response.ts', import.meta.url));
@@ -36,6 +37,7 @@ export const responseTypesSource = (): string => {
     [settingFile, 'ServiceSettingResponse'] as const,
     ...['EndpointResponse', 'EndpointSelectionResponse'].map((name) => [endpointFile, name] as const),
     [weightFile, 'WeightReason'] as const,
+    ...['DrainResponse', 'PaceResponse'].map((name) => [stateFile, name] as const),
     ...['UsedReason', 'UnusedReason'].map((name) => [verdictFile, name] as const),
     ...['VirtualServerJson', 'RealServerJson'].map((name) => [tableFile, name] as const),
   ];
@@ -52,6 +54,7 @@ const sources = (): string =>
   withoutComments(
     [
       file,
+      stateFile,
       kernelFile,
       wantedFile,
       settingFile,

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseYaml } from '../../src/base/yaml.js';
-import type { InClusterEndpoints } from '../../src/model/in-cluster-endpoints.js';
-import type { VipBinding } from '../../src/model/vip-binding.js';
+import type { InClusterEndpoints } from '../../src/model/settings/in-cluster-endpoints.js';
+import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import type { Transport } from './messages.js';
 import { positions, type Position } from './network.js';
 

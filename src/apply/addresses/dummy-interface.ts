@@ -1,5 +1,5 @@
 import type { AddressOperation, Outcome } from '../../model/operation.js';
-import type { BoundVips } from '../../model/vip-binding.js';
+import type { BoundVips } from '../../model/settings/vip-binding.js';
 import { familyOf, hostPrefixLength, isIpv6LinkLocal, isLoopback, type IpAddress } from '../../base/ip.js';
 import { BaseError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';

@@ -4,7 +4,7 @@ import { StateLog } from '../../base/state-log.js';
 import { hasHiddenSettings, TickRate } from '../../kernel/ipvs/table-file/settings.js';
 import { TableFileError } from '../../kernel/ipvs/table-file/table-file-error.js';
 import type { TableFile } from '../../kernel/ipvs/table-file/table-file.js';
-import type { BoundVips } from '../../model/vip-binding.js';
+import type { BoundVips } from '../../model/settings/vip-binding.js';
 import {
   virtualServerKey,
   type VirtualServerIdentity,

@@ -1,5 +1,5 @@
 import { families, familyOf, type Family } from '../../base/ip.js';
-import type { BoundVips } from '../../model/vip-binding.js';
+import type { BoundVips } from '../../model/settings/vip-binding.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import { takeOverElements } from '../../plan/packet-rules/packet-elements.js';
 import type { PacketRules } from '../packet-rules/packet-rules.js';

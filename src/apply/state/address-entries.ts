@@ -6,7 +6,7 @@ import {
   type BoundVips,
   type VipBinding,
   type VipBindings,
-} from '../../model/vip-binding.js';
+} from '../../model/settings/vip-binding.js';
 import {
   isExpected,
   isInKernel,

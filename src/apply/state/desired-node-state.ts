@@ -1,6 +1,6 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { DesiredVirtualServer, VirtualServerKey } from '../../model/virtual-server.js';
-import type { VipBindings } from '../../model/vip-binding.js';
+import type { VipBindings } from '../../model/settings/vip-binding.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { DesiredView } from '../../plan/operations/diff.js';
 import type { Urgency } from '../../plan/operations/phases.js';
@@ -8,6 +8,7 @@ import {
   OrphanedVirtualServers,
   type OrphanedVirtualServersParts,
 } from '../../plan/drain/orphaned-virtual-servers.js';
+import { PacedVirtualServers } from '../../plan/pace/paced-virtual-servers.js';
 import { ExcludedByCidr } from '../../plan/ownership/excluded-by-cidr.js';
 import {
   ForeignVirtualServers,
@@ -32,7 +33,10 @@ export interface DesiredNodeStateParts {
  */
 export class DesiredNodeState implements DesiredView {
   readonly orphaned: OrphanedVirtualServers;
+  /** With full weights. */
   readonly foreign: ForeignVirtualServers;
+  /** With the weights of this time. */
+  readonly paced: PacedVirtualServers;
   readonly #state: EngineState;
 
   constructor({ services, state, isOnInterface, isExcluded }: DesiredNodeStateParts) {
@@ -41,6 +45,7 @@ export class DesiredNodeState implements DesiredView {
     this.orphaned = new OrphanedVirtualServers({ desired: services, orphans, isOnInterface });
     const desired = new ExcludedByCidr({ desired: this.orphaned, observed: state, isExcluded });
     this.foreign = new ForeignVirtualServers({ desired, services, foreign, observed: state });
+    this.paced = new PacedVirtualServers({ desired: this.foreign, paces: state.paces });
   }
 
   get urgency(): Urgency {
@@ -48,7 +53,7 @@ export class DesiredNodeState implements DesiredView {
   }
 
   virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined {
-    return this.foreign.virtualServer(key);
+    return this.paced.virtualServer(key);
   }
 
   bindings(address: IpAddress): VipBindings {

@@ -6,7 +6,7 @@ import type {
   Operation,
   Outcome,
 } from '../../model/operation.js';
-import type { BoundVips, VipBinding, VipBindings } from '../../model/vip-binding.js';
+import type { BoundVips, VipBinding, VipBindings } from '../../model/settings/vip-binding.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import { dirtyKeys, type DirtyKeys, type ObservedView } from '../../plan/operations/diff.js';
@@ -15,6 +15,7 @@ import { AddressEntries } from './address-entries.js';
 import { DirtyKeySet } from './dirty-key-set.js';
 import { ElementEntries } from './element-entries.js';
 import type { ObservedVirtualServer } from './observed-server.js';
+import { PaceIndex } from './pace-index.js';
 import { VirtualServerEntries } from './virtual-server-entries.js';
 
 const noServices: Pick<VirtualServerOwners, 'ownerOf' | 'elementsOf'> = {
@@ -29,6 +30,7 @@ const noServices: Pick<VirtualServerOwners, 'ownerOf' | 'elementsOf'> = {
 export class EngineState implements ObservedView {
   readonly #dirty = new DirtyKeySet();
   readonly virtualServers: VirtualServerEntries;
+  readonly paces = new PaceIndex();
   readonly #addresses = new AddressEntries();
   readonly #elements = new ElementEntries();
 

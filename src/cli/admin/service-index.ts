@@ -3,6 +3,7 @@ import type {
   VirtualServerDescription,
   VirtualServersResponse,
 } from '../../admin-api/responses.js';
+import { paceWords } from '../../plan/pace/pace-step.js';
 
 /** The Services behind virtual servers, as the daemon describes them. */
 export interface ServiceIndex {
@@ -33,8 +34,9 @@ export const durationText = (seconds: number): string => {
     : `${Math.floor(minutes / 60)}h${minutes % 60 === 0 ? '' : `${minutes % 60}m`}`;
 };
 
-/** `draining 42s, 14m18s left (gone)`; '' for a real server in normal use. */
-export const realServerStateText = ({ state, drain }: RealServerDescription): string => {
+/** `draining 42s, 14m18s left (gone)`, `climbing 40%, 18s left`; '' for a real server in normal use. */
+export const realServerStateText = ({ state, drain, pace }: RealServerDescription): string => {
+  if (pace !== undefined) return `${paceWords(pace)}, ${durationText(pace.secondsLeft)} left`;
   if (state === 'ready') return '';
   if (state === 'last-resort') return 'terminating, last resort';
   if (drain === undefined) return 'draining';

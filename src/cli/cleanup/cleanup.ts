@@ -18,7 +18,7 @@ import type { ElementKey } from '../../nftables/declarations.js';
 import type { InstanceNames } from '../../model/instance-names.js';
 import { addressOfServer, virtualServerKey, type VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
-import type { VipBinding } from '../../model/vip-binding.js';
+import type { VipBinding } from '../../model/settings/vip-binding.js';
 import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';
 import { isOwnershipMarkerSet } from '../../plan/packet-rules/packet-sets.js';

@@ -7,6 +7,7 @@ import { virtualServerKey, type VirtualServerKey } from '../../model/virtual-ser
 import type { InstanceNames } from '../../model/instance-names.js';
 import { formatEntry } from '../../model/plan-entry.js';
 import type { StatusResponse } from '../../admin-api/responses.js';
+import { paceWords } from '../../plan/pace/pace-step.js';
 import { stepsOf, type PlanGroup } from '../../plan/output/plan-text.js';
 import { parseVirtualServerKey } from '../../admin-api/desired-response.js';
 import { adminClient, adminSocketDisabled, queryDaemon, type AdminClient } from '../admin/admin-client.js';
@@ -98,6 +99,10 @@ const daemonSource = async (client: AdminClient, options: DiffOptions): Promise<
     const groups = await compareWithDaemon(await client.desired(), namesOf(options), {
       ownerOf: (key) => names.get(key)?.service,
       virtualServersAt: (address) => keysAt.get(address) ?? [],
+      paceAt: (key, realServer) => {
+        const pace = names.get(key)?.realServers[realServer]?.pace;
+        return pace && paceWords(pace);
+      },
     });
     return selectedDifferences({ groups, contested }, options, names);
   };

@@ -186,7 +186,7 @@ const stateField = field(
 /** Whether all are in normal use. */
 const hasNoState = (names: VirtualServerDescription): boolean =>
   virtualServerStateText(names) === '' &&
-  Object.values(names.realServers).every(({ state }) => state === 'ready');
+  Object.values(names.realServers).every((server) => realServerStateText(server) === '');
 
 const hasWeights = ({ realServers }: VirtualServerDescription): boolean =>
   Object.values(realServers).some((names) => weightReasonText(names) !== '');

@@ -13,7 +13,7 @@ import type { InstanceNames } from '../../model/instance-names.js';
 import { setElement, type ElementKey } from '../../nftables/declarations.js';
 import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
 import { drainingByMarkSet, drainingSet } from '../../plan/packet-rules/packet-sets.js';
-import { vipBindings, type VipBindings } from '../../model/vip-binding.js';
+import { vipBindings, type VipBindings } from '../../model/settings/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import { readKernelSnapshot, withRemedy } from '../kernel/read-kernel.js';
 import { ifSupported } from '../cleanup/removal.js';

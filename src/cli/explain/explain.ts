@@ -1,6 +1,6 @@
 import { InputError } from '../../base/errors.js';
 import type { IpAddress } from '../../base/ip.js';
-import type { BoundVips, VipBinding } from '../../model/vip-binding.js';
+import type { BoundVips, VipBinding } from '../../model/settings/vip-binding.js';
 import { UsageError } from '../../config/parse-flags.js';
 import type { ServiceReportResponse, VirtualServersResponse } from '../../admin-api/responses.js';
 import { advise, remedyText, type Remedy } from '../../doctor/remedy.js';

@@ -9,7 +9,7 @@ import type { Family, IpAddress } from '../../base/ip.js';
 import type { CheckReport } from '../../doctor/all-checks.js';
 import type { Fact } from '../../doctor/check-result.js';
 import type { Remedy } from '../../doctor/remedy.js';
-import type { VipBindings } from '../../model/vip-binding.js';
+import type { VipBindings } from '../../model/settings/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { RuleEnvironment } from '../../nftables/rule-interpreter.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';

@@ -2,7 +2,7 @@ import type { IpAddress } from '../../base/ip.js';
 import { runHooks, type RuleEnvironment, type HookResult } from '../../nftables/rule-interpreter.js';
 import type { Protocol } from '../../base/protocol.js';
 import { inClusterMap } from '../../plan/packet-rules/packet-sets.js';
-import type { VipBindings } from '../../model/vip-binding.js';
+import type { VipBindings } from '../../model/settings/vip-binding.js';
 import type { RealServerObservation } from '../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
 

@@ -7,7 +7,7 @@ import {
   type Family,
   type IpAddress,
 } from '../../base/ip.js';
-import { noBinding, onlyBinding } from '../../model/vip-binding.js';
+import { noBinding, onlyBinding } from '../../model/settings/vip-binding.js';
 import { virtualServerKey } from '../../model/virtual-server.js';
 import { packetSourceFor, podTrafficFromRules, type SourceOption } from './packet-source.js';
 import type { AddressIdentity, KernelFacts, ReportFacts, ServedVirtualServer } from './facts.js';

@@ -1,4 +1,4 @@
-import type { BoundVips } from '../../model/vip-binding.js';
+import type { BoundVips } from '../../model/settings/vip-binding.js';
 import type {
   RealServerKey,
   RealServerObservation,

@@ -4,7 +4,7 @@ import { IpvsClient } from '../../kernel/ipvs/client.js';
 import { missingIpvs, missingCapability } from '../../kernel/ipvs/remedies.js';
 import { RtnetlinkClient } from '../../kernel/rtnetlink/client.js';
 import type { InstanceNames } from '../../model/instance-names.js';
-import type { BoundVips } from '../../model/vip-binding.js';
+import type { BoundVips } from '../../model/settings/vip-binding.js';
 import type {
   RealServerKey,
   RealServerObservation,

@@ -15,6 +15,7 @@ export const causeTexts: Readonly<Record<ChangeCause, string>> = {
   ownership: "another program's virtual server",
   retry: 'retry',
   'drain-ended': 'drain ended',
+  pace: 'slow start or quarantine',
   'service-added': 'Service added',
   'service-changed': 'Service changed',
   'service-deleted': 'Service deleted',

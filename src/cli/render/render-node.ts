@@ -4,7 +4,7 @@ import { nodePortNetworks } from '../../config/node-port-networks.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { InterfaceAddress, Node } from '../../model/node.js';
 import type { Pod, PodKey } from '../../model/pod.js';
-import { noBinding } from '../../model/vip-binding.js';
+import { noBinding } from '../../model/settings/vip-binding.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { DesiredState } from '../../plan/desired-state.js';
 import { diff, type ObservedView } from '../../plan/operations/diff.js';
@@ -69,6 +69,7 @@ const contextOf = (
     {
       scheduler: settings.scheduler,
       serviceDefaults: settings.serviceDefaults,
+      pace: settings.pace,
       nodePortAddresses: nodePortNetworks(settings, node?.addresses ?? []),
       externalIpsAllowed: settings.externalIpsAllowed,
       vipBinding: settings.vipBinding,

@@ -1,3 +1,4 @@
+import { paceWords } from '../../plan/pace/pace-step.js';
 import { adminClient, queryDaemon } from '../admin/admin-client.js';
 import type { InstanceOptions } from '../admin/instance.js';
 import { buildServiceIndex, emptyServiceIndex, type ServiceIndex } from '../admin/service-index.js';
@@ -17,6 +18,10 @@ const namesOf = (index: ServiceIndex): NameLookup => ({
   podOf: (virtualServer, realServer) => index.get(virtualServer)?.realServers[realServer]?.pod,
   isUsed: (virtualServer, realServer) =>
     (index.get(virtualServer)?.realServers[realServer]?.state ?? 'draining') !== 'draining',
+  paceOf: (virtualServer, realServer) => {
+    const pace = index.get(virtualServer)?.realServers[realServer]?.pace;
+    return pace && paceWords(pace);
+  },
 });
 
 /** Reads the names from the daemon on this node again and again. */

@@ -14,6 +14,8 @@ export interface NameLookup {
   podOf(virtualServer: string, realServer: string): string | undefined;
   /** Whether the real server is that of a used endpoint, so that a weight of 0 is its own. */
   isUsed?(virtualServer: string, realServer: string): boolean;
+  /** Why the real server does not have its full weight: `climbing 40%`, `quarantined`. */
+  paceOf(virtualServer: string, realServer: string): string | undefined;
 }
 
 export interface Row {
@@ -77,7 +79,10 @@ const drains = (
   virtualServer: VirtualServerLoad,
   { key, weight }: VirtualServerLoad['realServers'][number],
   names: NameLookup,
-): boolean => weight === 0 && names.isUsed?.(virtualServer.key, key) !== true;
+): boolean =>
+  weight === 0 &&
+  names.isUsed?.(virtualServer.key, key) !== true &&
+  names.paceOf(virtualServer.key, key) === undefined;
 
 /** Inside a Service, the note does not repeat its name. */
 const virtualRow = (loads: VirtualServerLoad, names: NameLookup, isInsideService = false): Row => {
@@ -109,7 +114,11 @@ const realRowsOf = (virtualServer: VirtualServerLoad, names: NameLookup): readon
   virtualServer.realServers.map((real) => ({
     key: real.key,
     name: real.key,
-    note: [`weight ${real.weight}`, names.podOf(virtualServer.key, real.key)]
+    note: [
+      `weight ${real.weight}`,
+      names.paceOf(virtualServer.key, real.key),
+      names.podOf(virtualServer.key, real.key),
+    ]
       .filter((part) => part !== undefined)
       .join(' '),
     isDraining: drains(virtualServer, real, names),

@@ -1,10 +1,11 @@
 import { isLoopback, parseIp } from '../../base/ip.js';
 import type { Protocol } from '../../base/protocol.js';
-import type { InClusterEndpoints } from '../../model/in-cluster-endpoints.js';
-import type { ServiceSettings } from '../../model/service-settings.js';
-import type { VipBinding } from '../../model/vip-binding.js';
-import type { WeightBy } from '../../model/weight-by.js';
-import { serviceDefaultsOf } from '../resolve-configuration.js';
+import type { InClusterEndpoints } from '../../model/settings/in-cluster-endpoints.js';
+import type { PaceSettings } from '../../model/pace.js';
+import type { ServiceSettings } from '../../model/settings/service-settings.js';
+import type { VipBinding } from '../../model/settings/vip-binding.js';
+import type { WeightBy } from '../../model/settings/weight-by.js';
+import { paceDefaultsOf, serviceDefaultsOf } from '../resolve-configuration.js';
 import type { KubeIpvsConfiguration } from '../schema/kube-ipvs-configuration.js';
 import type { KubeProxyConfiguration } from '../schema/kube-proxy-configuration.js';
 import { connectionSyncSettings, type ConnectionSyncSettings } from './connection-sync.js';
@@ -13,6 +14,8 @@ import { connectionSyncSettings, type ConnectionSyncSettings } from './connectio
 export interface KubeIpvsSettings {
   /** How long a removed endpoint keeps its connections; 0: it is deleted at once. */
   readonly drainDeadlines: Readonly<Record<Protocol, number>>;
+  /** How the weights of Services that set nothing change over time. */
+  readonly pace: PaceSettings;
   /** Per-Service metrics, and the maximum of ports that have them. */
   readonly perServiceMetrics: Readonly<KubeIpvsConfiguration['metrics']['perService']>;
   /** Metrics of single endpoints, for the Services that match. */
@@ -52,6 +55,7 @@ export const kubeIpvsSettings = (
   return {
     drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
     serviceDefaults: serviceDefaultsOf(kubeIpvs),
+    pace: paceDefaultsOf(kubeIpvs),
     perServiceMetrics: metrics.perService,
     backendMetrics: metrics.backends,
     acceptInForeignChains: forwarding.acceptInForeignChains,

@@ -1,16 +1,16 @@
 import * as z from 'zod';
 import { parseCpuList } from './cpu-list.js';
 import { families } from '../../base/ip.js';
-import { inClusterEndpointNames } from '../../model/in-cluster-endpoints.js';
-import { isServicePattern } from '../../model/service-patterns.js';
+import { inClusterEndpointNames } from '../../model/settings/in-cluster-endpoints.js';
+import { isServicePattern } from '../../model/settings/service-patterns.js';
 import {
   fullActions,
   maximumThreshold,
   persistenceNetmaskSyntax,
   serviceFlags,
-} from '../../model/service-settings.js';
-import { vipBindingNames } from '../../model/vip-binding.js';
-import { weightByNames } from '../../model/weight-by.js';
+} from '../../model/settings/service-settings.js';
+import { vipBindingNames } from '../../model/settings/vip-binding.js';
+import { weightByNames } from '../../model/settings/weight-by.js';
 import {
   second,
   minute,
@@ -46,6 +46,8 @@ const servicesShape = section({
   upperThreshold: int(0, maximumThreshold, 0),
   lowerThreshold: int(0, maximumThreshold, 0),
   onFull: oneOf(fullActions),
+  slowStart: duration(0),
+  quarantine: duration(0),
 });
 
 const inClusterEndpointsMust = 'must be local or all';

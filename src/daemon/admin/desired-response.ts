@@ -2,7 +2,7 @@ import type { KernelFacts } from '../kernel/kernel-settings.js';
 import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { Settings } from '../../config/settings.js';
-import type { VipBinding } from '../../model/vip-binding.js';
+import type { VipBinding } from '../../model/settings/vip-binding.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import { adminVersion } from '../../admin-api/responses.js';
 import type { DesiredResponse } from '../../admin-api/desired-response.js';

@@ -3,10 +3,10 @@ import { bootMilliseconds } from '../../base/boot-clock.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Reconciler } from '../../apply/reconciler.js';
 import type { Endpoint, EndpointSlice } from '../../model/endpoint.js';
-import { isBound } from '../../model/vip-binding.js';
+import { isBound } from '../../model/settings/vip-binding.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { SetElement } from '../../nftables/declarations.js';
-import { noAnnotations, type ServiceAnnotations } from '../../model/service-annotations.js';
+import { noAnnotations, type ServiceAnnotations } from '../../model/settings/service-annotations.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import { families } from '../../base/ip.js';
 import type { EndpointResponse } from '../../admin-api/endpoint-response.js';
@@ -18,12 +18,13 @@ import {
   type ServiceResponse,
   type ServiceReportResponse,
 } from '../../admin-api/responses.js';
-import type { WeightBy } from '../../model/weight-by.js';
+import type { WeightBy } from '../../model/settings/weight-by.js';
 import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
 import { inClusterServerOf } from '../../plan/packet-rules/packet-elements.js';
+import { withEffectiveWeights } from '../../plan/pace/effective-weight.js';
 import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
 import { servedPort } from '../../plan/render/served-port.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
@@ -166,7 +167,9 @@ function* virtualServerMembers(
       ...plainMembers(known.own),
       ['realServers', objectMembers(known.realServers)],
       ['policy', trafficPolicyOf(service, served)],
-      ...(isOwner ? [['wanted', virtualServerChunks(entry)] as const] : []),
+      ...(isOwner
+        ? [['wanted', virtualServerChunks(withEffectiveWeights(entry, observed.paces.of(key)))] as const]
+        : []),
       ...(kernel === undefined ? [] : [['kernel', virtualServerChunks(kernel)] as const]),
       ...(inCluster === undefined ? [] : [['inCluster', inCluster] as const]),
       ['packetClass', elements.find(({ set }) => isPacketClass(set))?.set ?? ''],

@@ -1,5 +1,5 @@
 import type { ServiceSettingResponse } from '../../admin-api/service-setting.js';
-import { serviceAnnotationNames, type ServiceAnnotations } from '../../model/service-annotations.js';
+import { serviceAnnotationNames, type ServiceAnnotations } from '../../model/settings/service-annotations.js';
 
 const settingResponse = (
   given: string | undefined,

@@ -67,7 +67,7 @@ const handlerOf = ({ settings, composition, source, recentEvents: events }: Admi
     descriptions,
     syncLoop: composition.syncLoop,
     desired,
-    view: desiredNodeState.foreign,
+    view: desiredNodeState.paced,
     orphaned,
     packetRules,
     settings: () => settings.now,

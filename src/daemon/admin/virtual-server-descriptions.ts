@@ -11,15 +11,16 @@ import type {
   DesiredVirtualServer,
 } from '../../model/virtual-server.js';
 import type {
-  DrainResponse,
   FrontendKind,
   OrphanedResponse,
   RealServerDescription,
   VirtualServerDescription,
 } from '../../admin-api/responses.js';
+import type { DrainResponse, PaceResponse } from '../../admin-api/real-server-state.js';
 import type { ForeignVirtualServers } from '../../plan/ownership/foreign-virtual-servers.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import { drainDeadline, type DrainSettings } from '../../plan/drain/drain-step.js';
+import { percentOf } from '../../plan/pace/pace-step.js';
 import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
@@ -31,7 +32,7 @@ import type { ClusterStore } from '../../watch/store/cluster-store.js';
 export interface VirtualServerDescriptionsParts {
   readonly store: Pick<ClusterStore, 'service' | 'slicesOf'>;
   readonly desired: DesiredState;
-  readonly observed: Pick<EngineState, 'virtualServer'>;
+  readonly observed: Pick<EngineState, 'virtualServer' | 'paces'>;
   readonly orphaned: Pick<OrphanedVirtualServers, 'has' | 'formerOwner' | 'virtualServer' | 'virtualServers'>;
   readonly drains: Pick<Drains, 'draining'>;
   readonly drainSettings: () => DrainSettings;
@@ -165,6 +166,7 @@ export class VirtualServerDescriptions {
     key: VirtualServerKey,
     desiredServers: DesiredVirtualServer<DesiredRealServer>['realServers'],
   ): Iterable<readonly [RealServerKey, RealServerDescription]> {
+    const isOwner = this.parts.desired.ownerOf(key) === service.key;
     for (const [realServer, { endpoint }] of desiredServers) {
       const weight = this.parts.weightOf(service, endpoint);
       yield [
@@ -173,10 +175,20 @@ export class VirtualServerDescriptions {
           ...endpointLocation(endpoint, service.key),
           state: endpoint.ready ? 'ready' : 'last-resort',
           ...(weight === undefined ? {} : { weightReason: weight.reason }),
+          ...(isOwner ? this.#paceOf(key, realServer) : {}),
         },
       ];
     }
-    if (this.parts.desired.ownerOf(key) === service.key) yield* this.#drainingOf(service, served, key);
+    if (isOwner) yield* this.#drainingOf(service, served, key);
+  }
+
+  #paceOf(key: VirtualServerKey, realServer: RealServerKey): { readonly pace?: PaceResponse } {
+    const { observed, now } = this.parts;
+    const pace = observed.paces.of(key)?.get(realServer);
+    if (pace === undefined) return {};
+    const seconds = Math.max(0, now() - pace.since) / 1_000;
+    const secondsLeft = Math.max(0, pace.until - now()) / 1_000;
+    return { pace: { kind: pace.kind, percent: percentOf(pace), seconds, secondsLeft } };
   }
 
   *#drainingOf(

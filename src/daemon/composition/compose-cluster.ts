@@ -57,12 +57,13 @@ const renderSettings = (
   { settings, families, packetFamilies }: ClusterParts,
   node: Node | undefined,
 ): RenderSettings => {
-  const { scheduler, serviceDefaults, externalIpsAllowed, vipBinding, weightBy } = settings.now;
+  const { scheduler, serviceDefaults, pace, externalIpsAllowed, vipBinding, weightBy } = settings.now;
   // Without packet rules no request gets the mark.
   const hasMarks = families.every((family) => packetFamilies.includes(family));
   return {
     scheduler,
     serviceDefaults,
+    pace,
     externalIpsAllowed,
     vipBinding,
     inClusterEndpoints: hasMarks ? settings.now.inClusterEndpoints : 'local',

@@ -12,6 +12,8 @@ import { virtualServerKey } from '../../model/virtual-server.js';
 import type { ChangeRecorder } from '../../apply/change-recorder.js';
 import type { ChangeCauses } from '../history/change-causes.js';
 import type { LiveSettings } from '../config/live-settings.js';
+import type { EventRecorder } from '../events/event-recorder.js';
+import { quarantineEvent } from '../events/quarantine-event.js';
 import type { KernelUpkeep } from '../kernel/kernel-upkeep.js';
 import { DeletedNodes } from '../nodes/deleted-nodes.js';
 import type { NodeNetwork } from '../nodes/node-network.js';
@@ -64,6 +66,7 @@ export interface ReconcileComposition {
   readonly recorder?: ChangeRecorder | undefined;
   readonly causes?: ChangeCauses | undefined;
   readonly drift: DriftCounters;
+  readonly events: EventRecorder;
   readonly onFlowsCleaned: NonNullable<StaleFlowsParts['onCleaned']>;
   readonly observer: SyncObserver;
   readonly notify: NotifySyncLoop;
@@ -137,6 +140,12 @@ export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
     ownership: ownershipPort(parts),
     drainSettings: () => ({ deadlines: settings.now.drainDeadlines }),
     isNodeDeleted: (name) => deletedNodes.isDeleted(name),
+    runsOnce: settings.now.once,
+    onQuarantined: (quarantine) => {
+      const service = desired.ownerOf(quarantine.virtualServer);
+      if (service !== undefined)
+        parts.events.record(quarantineEvent(quarantine, service, cluster.store.service(service)?.uid));
+    },
     counters: parts.counters,
     recorder: parts.recorder,
     retryDelays: parts.delays.retry,

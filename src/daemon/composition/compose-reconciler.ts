@@ -4,7 +4,7 @@ import type { EngineState } from '../../apply/state/engine-state.js';
 import { Reconciler, type ReconcilerParts } from '../../apply/reconciler.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { TableFile } from '../../kernel/ipvs/table-file/table-file.js';
-import type { BoundVips } from '../../model/vip-binding.js';
+import type { BoundVips } from '../../model/settings/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
@@ -30,6 +30,8 @@ export interface ReconcilerGraphParts
     | 'staleFlows'
     | 'drainSettings'
     | 'isNodeDeleted'
+    | 'onQuarantined'
+    | 'runsOnce'
     | 'isOnInterface'
     | 'counters'
     | 'recorder'
@@ -71,6 +73,8 @@ export const composeReconciler = (parts: ReconcilerGraphParts): ReconcilerGraph 
     adoptForeign: (identity) => ownership.adoptForeign(identity),
     endpoints: desired,
     inCluster: desired,
+    isEndpointReady: (of, realServer) =>
+      desired.virtualServer(of)?.realServers.get(realServer)?.endpoint.ready === true,
   });
   const resync = new Resync({
     ipvs,

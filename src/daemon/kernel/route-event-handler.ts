@@ -3,7 +3,7 @@ import type { NodeAddresses } from '../../apply/addresses/node-addresses.js';
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { IpAddress } from '../../base/ip.js';
 import type { Link, LinkAddress } from '../../kernel/rtnetlink/convert.js';
-import type { VipBinding } from '../../model/vip-binding.js';
+import type { VipBinding } from '../../model/settings/vip-binding.js';
 import type { RtnetlinkEvent } from '../../kernel/rtnetlink/events.js';
 
 export interface RouteEventHandlerParts {

@@ -1,5 +1,5 @@
 import { Yielder } from '../../base/async.js';
-import { serviceMatcher } from '../../model/service-patterns.js';
+import { serviceMatcher } from '../../model/settings/service-patterns.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type {
   RealServerKey,

@@ -23,7 +23,7 @@ export interface DaemonSampleParts {
   readonly families: readonly Family[];
   readonly desired: Pick<DesiredState, 'localShortages' | 'serviceCount' | 'problemCount'>;
   readonly observed: Pick<EngineState, 'sizes'>;
-  readonly reconciler: Pick<Reconciler, 'refused' | 'givenUp' | 'drains'>;
+  readonly reconciler: Pick<Reconciler, 'refused' | 'givenUp' | 'drains' | 'pacer'>;
   readonly orphaned: Pick<OrphanedVirtualServers, 'virtualServers'>;
   readonly foreignVirtualServers: Pick<ForeignVirtualServers, 'size' | 'conflicts'>;
   readonly deletedNodes: Pick<DeletedNodes, 'results'>;
@@ -102,6 +102,10 @@ export function* daemonSamples(parts: DaemonSampleParts): Iterable<Sample> {
   yield* shortages(parts);
   yield* operations(parts);
   yield* drains(parts);
+  const { climbing, quarantined, quarantines } = parts.reconciler.pacer.counts;
+  yield unlabelled('climbing', climbing);
+  yield unlabelled('quarantined', quarantined);
+  yield unlabelled('quarantines', quarantines);
   for (const [result, value] of Object.entries(parts.deletedNodes.results))
     yield { metric: 'nodeQuestions', labels: { answer: result }, value };
   for (const { object, drift: kind, count } of drift.counts)

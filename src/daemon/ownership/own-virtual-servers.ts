@@ -1,6 +1,6 @@
 import type { EngineState } from '../../apply/state/engine-state.js';
 import type { Family } from '../../base/ip.js';
-import { isBound } from '../../model/vip-binding.js';
+import { isBound } from '../../model/settings/vip-binding.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import { ownershipOf, type OwnershipFacts } from '../../plan/ownership/ownership.js';
 import { hasOwnershipMarker } from '../../plan/packet-rules/packet-elements.js';

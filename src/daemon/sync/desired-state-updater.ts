@@ -8,7 +8,7 @@ import type { Endpoint } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Service, ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
-import type { WeightBy } from '../../model/weight-by.js';
+import type { WeightBy } from '../../model/settings/weight-by.js';
 import type { DesiredState } from '../../plan/desired-state.js';
 import { endpointWeight, type EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';

@@ -10,7 +10,7 @@ import { families, type IpAddress } from '../../base/ip.js';
 import { firstOf } from '../../base/log-sampled.js';
 import type { Logger } from '../../base/log.js';
 import type { RunCause } from '../../model/change-cause.js';
-import type { VipBindings } from '../../model/vip-binding.js';
+import type { VipBindings } from '../../model/settings/vip-binding.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
 import { isEmpty, dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Phase } from '../../plan/operations/phases.js';

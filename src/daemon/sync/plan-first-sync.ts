@@ -1,6 +1,7 @@
 import type { Settings } from '../../config/settings.js';
 import { nodePlanGroups } from '../../plan/output/node-plan.js';
-import { planGroups, type PlanGroup } from '../../plan/output/plan-text.js';
+import { paceWords, percentOf } from '../../plan/pace/pace-step.js';
+import { planGroups, type PlanGroup, type ServiceOwners } from '../../plan/output/plan-text.js';
 import { kernelFacts, type KernelAccess } from '../kernel/kernel-access.js';
 import type { Composition } from '../compose.js';
 import { tableStates, settingDifferences } from '../kernel/kernel-differences.js';
@@ -13,6 +14,16 @@ export const planFirstSync = async (
 ): Promise<readonly PlanGroup[]> => {
   const { names } = settings;
   const ordered = await syncLoop.plan();
+  const { desired } = desiredStateUpdater;
+  const owners: ServiceOwners = {
+    ownerOf: (key) => desired.ownerOf(key),
+    virtualServersAt: (address) => desired.virtualServersAt(address),
+    virtualServer: (key) => desired.virtualServer(key),
+    paceAt: (of, realServer) => {
+      const pace = observed.paces.of(of)?.get(realServer);
+      return pace && paceWords({ kind: pace.kind, percent: percentOf(pace) });
+    },
+  };
   return [
     ...nodePlanGroups({
       names,
@@ -24,6 +35,6 @@ export const planFirstSync = async (
       ),
       settings: settingDifferences(settings, kernelFacts()),
     }),
-    ...planGroups(ordered, desiredStateUpdater.desired, observed),
+    ...planGroups(ordered, owners, observed),
   ];
 };

@@ -18,6 +18,7 @@ const finishedMessages = {
   repaired: 'Kernel state repaired',
   retried: 'Refused operations retried',
   drained: 'Draining real servers checked',
+  paced: 'Weights of real servers changed',
 } as const;
 
 /** What a reconciliation was for. */

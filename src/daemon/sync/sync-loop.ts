@@ -201,6 +201,8 @@ export class SyncLoop implements AsyncDisposable {
         return this.#finishQuietly(() => reconciler.reconcile(dirtyKeys(), 'retry'), 'retried');
       case 'drain':
         return this.#finishQuietly(() => reconciler.drainDue(), 'drained');
+      case 'pace':
+        return this.#finishQuietly(() => reconciler.pace(), 'paced');
       case 'slice':
         await this.#repair(await this.#sync.resyncSlice());
         return this.#scheduleSlice();
@@ -319,14 +321,14 @@ export class SyncLoop implements AsyncDisposable {
     this.#firstSync?.resolve(report);
     this.#firstSync = undefined;
     this.#scheduleRetries();
-    this.#scheduleDrain();
+    this.#scheduleWeightChanges();
   }
 
   async #finishQuietly(operation: () => Promise<ReconcileReport>, event: FinishedEvent): Promise<void> {
     const started = performance.now();
     const report = await operation();
-    // An operation that the kernel refuses again is not worth a line.
-    this.#finish(report, event, started, report.applied === 0 ? 'debug' : 'info');
+    // Neither an operation that the kernel refuses again nor a step of a weight is worth a line.
+    this.#finish(report, event, started, report.applied === 0 || event === 'paced' ? 'debug' : 'info');
   }
 
   #scheduleRetries(): void {
@@ -336,9 +338,10 @@ export class SyncLoop implements AsyncDisposable {
     if (retryDelay !== undefined) this.#wakeups.schedule('connection-sync', retryDelay);
   }
 
-  #scheduleDrain(): void {
-    const { drains } = this.parts.reconciler;
+  #scheduleWeightChanges(): void {
+    const { drains, pacer } = this.parts.reconciler;
     if (drains.draining.size > 0) this.#wakeups.schedule('drain', Math.ceil(drains.nextCheckDelay));
+    if (pacer.nextDelay !== undefined) this.#wakeups.schedule('pace', pacer.nextDelay);
   }
 
   #scheduleSlice(): void {

@@ -1,7 +1,14 @@
 import { maxTimerDelayMilliseconds } from '../../base/async.js';
 
 /** What the sync loop does at a due time. */
-export type LoopWakeup = 'sync-retry' | 'retry' | 'drain' | 'slice' | 'address-read' | 'connection-sync';
+export type LoopWakeup =
+  | 'sync-retry'
+  | 'retry'
+  | 'drain'
+  | 'pace'
+  | 'slice'
+  | 'address-read'
+  | 'connection-sync';
 
 /** Due times by name, and one timer, which is set for the earliest of them. */
 export class Wakeups<Name extends string = string> {

@@ -1,7 +1,7 @@
 import { families, type Family, type IpAddress } from '../../base/ip.js';
 import type { InstanceNames } from '../../model/instance-names.js';
 import type { AddressOperation, Outcome } from '../../model/operation.js';
-import { vipRouteProtocol } from '../../model/vip-binding.js';
+import { vipRouteProtocol } from '../../model/settings/vip-binding.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError } from '../../netlink/errors.js';

@@ -1,6 +1,6 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { InstanceNames } from '../../model/instance-names.js';
-import { vipRouteProtocol } from '../../model/vip-binding.js';
+import { vipRouteProtocol } from '../../model/settings/vip-binding.js';
 import { EventSocket } from '../../netlink/event-socket.js';
 import type { Message } from '../../netlink/message.js';
 import type { OnlyEvents } from '../../netlink/socket-filter.js';

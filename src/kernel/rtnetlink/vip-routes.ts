@@ -1,7 +1,7 @@
 import { familyOf, hostPrefixLength, ipFromBytes, type Family, type IpAddress } from '../../base/ip.js';
 import type { AddressOperation } from '../../model/operation.js';
 import { formatOperation } from '../../model/plan-entry.js';
-import { vipRouteProtocol } from '../../model/vip-binding.js';
+import { vipRouteProtocol } from '../../model/settings/vip-binding.js';
 import { MessageFlag } from '../../netlink/constants.js';
 import type { Message, Request } from '../../netlink/message.js';
 import { hostScope, localTable, RouteMessage, routeShape, type RouteType } from './attributes.js';

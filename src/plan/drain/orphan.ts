@@ -7,7 +7,7 @@ import {
   type VirtualServerIdentity,
   type VirtualServerKey,
 } from '../../model/virtual-server.js';
-import { isBound } from '../../model/vip-binding.js';
+import { isBound } from '../../model/settings/vip-binding.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import type { FormerVirtualServer } from '../endpoints/former-endpoints.js';
 import { dirtyKeys, type DesiredView, type DirtyKeys, type ObservedView } from '../operations/diff.js';

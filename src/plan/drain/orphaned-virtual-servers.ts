@@ -1,6 +1,6 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { ServiceKey } from '../../model/service.js';
-import { onlyBinding, type VipBinding, type VipBindings } from '../../model/vip-binding.js';
+import { onlyBinding, type VipBinding, type VipBindings } from '../../model/settings/vip-binding.js';
 import type { DesiredVirtualServer, VirtualServerKey } from '../../model/virtual-server.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { DesiredView, DirtyKeys } from '../operations/diff.js';

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../model/endpoint.js';
 import { podKey, type Pod, type PodKey } from '../../model/pod.js';
-import type { WeightBy } from '../../model/weight-by.js';
+import type { WeightBy } from '../../model/settings/weight-by.js';
 
 /** Why an endpoint has its weight. */
 export type WeightReason =

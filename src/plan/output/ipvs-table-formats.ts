@@ -6,7 +6,7 @@ import {
   type IpAddress,
 } from '../../base/ip.js';
 import type { Protocol } from '../../base/protocol.js';
-import type { BoundVips } from '../../model/vip-binding.js';
+import type { BoundVips } from '../../model/settings/vip-binding.js';
 import type {
   Forwarding,
   Persistence,

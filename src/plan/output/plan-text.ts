@@ -1,13 +1,13 @@
 import type { IpAddress } from '../../base/ip.js';
 import { printable } from '../../base/text.js';
-import { operationKey, type Operation } from '../../model/operation.js';
+import { operationKey, type IpvsOperation, type Operation } from '../../model/operation.js';
 import {
   formatEntry,
   planEntry,
   type ObservedVirtualServers,
   type PlanEntry,
 } from '../../model/plan-entry.js';
-import type { VirtualServerEntry, VirtualServerKey } from '../../model/virtual-server.js';
+import type { RealServerKey, VirtualServerEntry, VirtualServerKey } from '../../model/virtual-server.js';
 import { phaseOperations, type Phase } from '../operations/phases.js';
 import { virtualServerOf } from '../packet-rules/packet-elements.js';
 
@@ -19,6 +19,8 @@ export interface ServiceOwners {
   virtualServersAt(address: IpAddress): Iterable<VirtualServerKey>;
   /** The desired virtual server; where it is not known, a real server that gets weight 0 counts as draining. */
   virtualServer?(key: VirtualServerKey): Pick<VirtualServerEntry, 'realServers'> | undefined;
+  /** Why the real server does not have its full weight: `climbing 40%`. */
+  paceAt?(of: VirtualServerKey, realServer: RealServerKey): string | undefined;
 }
 
 /** What a step is about, for selecting steps by target. */
@@ -58,18 +60,27 @@ const elementOwner = (
   return key && owners.ownerOf(key);
 };
 
+/** Why the operation does not set the full weight. */
+const realServerState = (operation: IpvsOperation, owners: ServiceOwners): string | undefined => {
+  if (operation.kind !== 'add-real-server' && operation.kind !== 'update-real-server') return undefined;
+  const key = operationKey(operation);
+  const { server } = operation;
+  const isDraining =
+    operation.kind === 'update-real-server' &&
+    server.weight === 0 &&
+    owners.virtualServer?.(key)?.realServers.has(server.key) !== true;
+  return owners.paceAt?.(key, server.key) ?? (isDraining ? 'draining' : undefined);
+};
+
 /** The Service that needs the operation, or that none requests the object; undefined where unknown. */
 export const operationReason = (operation: Operation, owners: ServiceOwners): string | undefined => {
   if (operation.kind === 'bind-address') return addressOwners(operation.address, owners);
   if (operation.kind === 'unbind-address') return notRequested;
   if ('element' in operation) return elementOwner(operation, owners);
   const key = operationKey(operation);
+  const state = realServerState(operation, owners);
   const owner = owners.ownerOf(key) ?? notRequested;
-  const isDraining =
-    operation.kind === 'update-real-server' &&
-    operation.server.weight === 0 &&
-    owners.virtualServer?.(key)?.realServers.has(operation.server.key) !== true;
-  return isDraining ? `${owner}: draining` : owner;
+  return state === undefined ? owner : `${owner}: ${state}`;
 };
 
 const subjectOf = (operation: Operation): PlanSubject => {

@@ -1,6 +1,6 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
-import { isBound, type VipBindings } from '../../model/vip-binding.js';
+import { isBound, type VipBindings } from '../../model/settings/vip-binding.js';
 import type { VirtualServerKey, DesiredVirtualServer } from '../../model/virtual-server.js';
 import type { ObservedView, DesiredView } from '../operations/diff.js';
 import type { Urgency } from '../operations/phases.js';

@@ -1,7 +1,7 @@
 import type { IpAddress } from '../../base/ip.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { ServiceKey } from '../../model/service.js';
-import type { VipBindings } from '../../model/vip-binding.js';
+import type { VipBindings } from '../../model/settings/vip-binding.js';
 import type {
   VirtualServerIdentity,
   VirtualServerKey,

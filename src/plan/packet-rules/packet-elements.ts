@@ -9,7 +9,7 @@ import {
 } from '../../base/ip.js';
 import type { NodeFacts } from '../../model/node.js';
 import { markElement, setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
-import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
+import { hasVipAsOwnSource, type VipBinding } from '../../model/settings/vip-binding.js';
 import { protocols, type Protocol } from '../../base/protocol.js';
 import { type Service } from '../../model/service.js';
 import {

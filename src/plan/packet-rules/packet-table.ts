@@ -1,6 +1,6 @@
 import { hostPrefixLength, type Family } from '../../base/ip.js';
 import type { PodTraffic } from '../../model/pod-traffic.js';
-import { hasVipAsOwnSource, type VipBinding } from '../../model/vip-binding.js';
+import { hasVipAsOwnSource, type VipBinding } from '../../model/settings/vip-binding.js';
 import type { Chain, Expression, Rule, TableDeclaration } from '../../nftables/declarations.js';
 import { inClusterChains, sentLocalChain } from './in-cluster-chains.js';
 import { baseChain, chain, rule } from './rule-builders.js';

@@ -1,10 +1,11 @@
+import { parseDuration } from '../../base/duration.js';
 import { quote } from '../../base/text.js';
 import {
   annotationField,
   type ServiceAnnotationName,
   type ServiceAnnotations,
-} from '../../model/service-annotations.js';
-import type { ValueSyntax } from '../../model/service-settings.js';
+} from '../../model/settings/service-annotations.js';
+import type { ValueSyntax } from '../../model/settings/service-settings.js';
 
 /** Reports a problem of a field. */
 export type ReportProblem = (reason: string, field: string, message: string) => void;
@@ -16,6 +17,17 @@ export interface AnnotationSyntax<T> extends ValueSyntax<T> {
   /** What applies without any valid value, as `rr is used`. */
   readonly otherwise: string;
 }
+
+/** A duration of 0 or more, in milliseconds. */
+export const durationSyntax = (reason: string, otherwise: string): AnnotationSyntax<number> => ({
+  reason,
+  expected: 'a duration, such as 90s or 1h30m',
+  parse: (text) => {
+    const milliseconds = parseDuration(text);
+    return milliseconds === undefined || milliseconds < 0 ? undefined : milliseconds;
+  },
+  otherwise,
+});
 
 /**
  * Reads the annotations of one Service. Of an annotation whose value is not valid, the last valid value stays

@@ -1,4 +1,4 @@
-import { annotationField } from '../../model/service-annotations.js';
+import { annotationField } from '../../model/settings/service-annotations.js';
 import type { Protocol } from '../../base/protocol.js';
 import {
   flagsSyntax,
@@ -6,7 +6,7 @@ import {
   type FullAction,
   type ServiceFlag,
   type ServiceSettings,
-} from '../../model/service-settings.js';
+} from '../../model/settings/service-settings.js';
 import type { VirtualServerFlag } from '../../model/virtual-server.js';
 import type { AnnotationReader } from './annotation-reader.js';
 

@@ -1,6 +1,6 @@
-import { parseDuration } from '../../base/duration.js';
 import { families, hostPrefixLength, type Family } from '../../base/ip.js';
-import { annotationField } from '../../model/service-annotations.js';
+import type { PaceSettings } from '../../model/pace.js';
+import { annotationField } from '../../model/settings/service-annotations.js';
 import type { Service } from '../../model/service.js';
 import {
   persistenceNetmaskSyntax,
@@ -8,15 +8,15 @@ import {
   type PrefixLengths,
   thresholdSyntax,
   type ServiceSettings,
-} from '../../model/service-settings.js';
-import { parseWeightBy, weightByNames, type WeightBy } from '../../model/weight-by.js';
+} from '../../model/settings/service-settings.js';
+import { parseWeightBy, weightByNames, type WeightBy } from '../../model/settings/weight-by.js';
 import type { Persistence, RealServer } from '../../model/virtual-server.js';
-import type { AnnotationReader, AnnotationSyntax } from './annotation-reader.js';
+import { durationSyntax, type AnnotationReader, type AnnotationSyntax } from './annotation-reader.js';
 import { effectiveFlags, type FlagsByProtocol } from './effective-flags.js';
+import { effectivePace, noPace, type EffectivePace } from './effective-pace.js';
 
 /** The settings of the virtual servers and real servers of one Service. */
-export interface EffectiveSettings {
-  readonly scheduler: string;
+export interface EffectiveSettings extends EffectivePace {
   /** Undefined if the configured time of the protocol applies. */
   readonly drainMilliseconds: number | undefined;
   readonly flagsOf: FlagsByProtocol;
@@ -44,15 +44,7 @@ const readScheduler = (reader: AnnotationReader, configured: string): string =>
     otherwise: `${configured} is used`,
   }) ?? configured;
 
-const drainDeadline: AnnotationSyntax<number> = {
-  reason: 'InvalidDrainDeadline',
-  expected: 'a duration, such as 90s or 1h30m',
-  parse: (text) => {
-    const milliseconds = parseDuration(text);
-    return milliseconds === undefined || milliseconds < 0 ? undefined : milliseconds;
-  },
-  otherwise: 'the configured deadline is used',
-};
+const drainDeadline = durationSyntax('InvalidDrainDeadline', 'the configured deadline is used');
 
 const takeOverForeign: AnnotationSyntax<boolean> = {
   reason: 'InvalidTakeOverForeign',
@@ -137,6 +129,8 @@ export interface SettingDefaults {
   readonly serviceDefaults?: ServiceSettings;
   /** The weights of Services that choose none; equal ones by default. */
   readonly weightBy?: WeightBy;
+  /** How the weights of Services that choose nothing change over time; not at all by default. */
+  readonly pace?: PaceSettings;
 }
 
 const noDefaults: ServiceSettings = {};
@@ -149,12 +143,13 @@ export const effectiveSettings = (
     scheduler: configured,
     serviceDefaults: defaults = noDefaults,
     weightBy: configuredWeightBy = 'none',
+    pace: configuredPace = noPace,
   }: SettingDefaults,
 ): EffectiveSettings => {
   const scheduler = readScheduler(reader, configured);
   const isUdp = service.ports.some(({ protocol }) => protocol === 'UDP');
   return {
-    scheduler,
+    ...effectivePace(reader, scheduler, configuredPace),
     drainMilliseconds: reader.read('drain-deadline', drainDeadline),
     flagsOf: effectiveFlags(reader, scheduler, isUdp, defaults),
     persistence: persistenceOf(reader, service, defaults),

@@ -1,5 +1,5 @@
 import type { IpAddress } from '../../base/ip.js';
-import type { ServiceAnnotations } from '../../model/service-annotations.js';
+import type { ServiceAnnotations } from '../../model/settings/service-annotations.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { SetElement } from '../../nftables/declarations.js';
 import type {

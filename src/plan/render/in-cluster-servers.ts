@@ -1,6 +1,6 @@
 import { familyOf } from '../../base/ip.js';
 import { firewallMark } from '../../model/firewall-mark.js';
-import type { InClusterEndpoints } from '../../model/in-cluster-endpoints.js';
+import type { InClusterEndpoints } from '../../model/settings/in-cluster-endpoints.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import { virtualServerKey, type RealServerKey, type VirtualServerKey } from '../../model/virtual-server.js';
 import type { RealServers } from './real-servers.js';

@@ -1,8 +1,11 @@
 import { fnv1a } from '../../base/fnv.js';
 import type { NodeFacts } from '../../model/node.js';
+import type { PaceSettings } from '../../model/pace.js';
 import type { DesiredRealServer, RealServerKey, VirtualServerFlag } from '../../model/virtual-server.js';
+import { fullWeight } from '../pace/effective-weight.js';
 import type { PortEndpoint, PortEndpoints } from '../endpoints/endpoints.js';
 import type { Thresholds } from './effective-settings.js';
+import { weightedScheduler } from './weighted-scheduler.js';
 
 /** The real servers of virtual servers, and how the kernel chooses one of them. */
 export interface RealServers {
@@ -18,6 +21,8 @@ export interface RealServers {
 /** How the real servers of a Service are made. */
 export interface RealServerSettings {
   readonly scheduler: string;
+  /** How weights change over time; undefined: they do not. */
+  readonly pace: PaceSettings | undefined;
   readonly thresholds: Thresholds;
   /** The weight of an endpoint; undefined: all weigh the same. */
   readonly weightOf: ((endpoint: PortEndpoint) => number) | undefined;
@@ -28,15 +33,21 @@ export interface RealServerSettings {
 /** The schedulers that take, of equal real servers, the first in the kernel's list; others may depend on its order in more ways. */
 const listSchedulers: ReadonlySet<string> = new Set(['rr', 'wrr', 'lc', 'wlc', 'sed', 'nq']);
 
-/** The weighted form of the schedulers that ignore weights other than 0. */
-const weightedSchedulers: Readonly<Record<string, string>> = { rr: 'wrr', lc: 'wlc' };
-
-const fallbackFlags: readonly VirtualServerFlag[] = ['sh-fallback'];
 const noFlags: readonly VirtualServerFlag[] = [];
 
-/** Without sh-fallback, sh rejects the clients of a real server of weight 0 (see `settingsWhileDraining`). */
-const neededFlags = (scheduler: string, weights: readonly number[]): readonly VirtualServerFlag[] =>
-  scheduler === 'sh' && weights.includes(0) ? fallbackFlags : noFlags;
+/**
+ * Without their fallback, sh (see `settingsWhileDraining`) and, after a change of the weight, mh reject the
+ * clients of a real server of weight 0.
+ */
+const neededFlags = (
+  scheduler: string,
+  weights: readonly number[],
+  pace: PaceSettings | undefined,
+): readonly VirtualServerFlag[] => {
+  const mayQuarantine = pace !== undefined && pace.quarantineMilliseconds > 0;
+  if (scheduler === 'sh' && (mayQuarantine || weights.includes(0))) return ['sh-fallback'];
+  return scheduler === 'mh' && mayQuarantine ? ['mh-fallback'] : noFlags;
+};
 
 /** Differs between nodes. */
 export const startOf = ({ name }: Pick<NodeFacts, 'name'>): number => fnv1a(Buffer.from(name));
@@ -55,12 +66,12 @@ const inOrderOfNode = (endpoints: PortEndpoints, scheduler: string, start: numbe
 const toRealServer = (
   { key, endpoint, port }: PortEndpoint,
   weight: number,
-  { upperThreshold, lowerThreshold }: Thresholds,
+  { pace, thresholds: { upperThreshold, lowerThreshold } }: RealServerSettings,
 ): DesiredRealServer => ({
   key,
   address: endpoint.address,
   port,
-  weight,
+  weight: fullWeight(weight, pace),
   forwarding: 'masquerade',
   upperThreshold,
   lowerThreshold,
@@ -76,14 +87,12 @@ const smallest = (weights: readonly number[]): readonly number[] => {
   return divisor > 1 ? weights.map((weight) => weight / divisor) : weights;
 };
 
-const equallyWeighted = (
-  endpoints: PortEndpoints,
-  { scheduler, start, thresholds }: RealServerSettings,
-): RealServers => {
+const equallyWeighted = (endpoints: PortEndpoints, settings: RealServerSettings): RealServers => {
+  const { scheduler, start, pace } = settings;
   const byKey = new Map<RealServerKey, DesiredRealServer>();
   for (const endpoint of inOrderOfNode(endpoints, scheduler, start))
-    byKey.set(endpoint.key, toRealServer(endpoint, 1, thresholds));
-  return { byKey, scheduler, neededFlags: noFlags, isOpen: byKey.size > 0 };
+    byKey.set(endpoint.key, toRealServer(endpoint, 1, settings));
+  return { byKey, scheduler, neededFlags: neededFlags(scheduler, [], pace), isOpen: byKey.size > 0 };
 };
 
 /** `dh` rejects the clients of a real server of weight 0, and ignores all other weights. */
@@ -91,7 +100,7 @@ const usedBy = (scheduler: string, weight: number): boolean => weight > 0 || sch
 
 /** The real servers of these endpoints. */
 export const toRealServers = (endpoints: PortEndpoints, settings: RealServerSettings): RealServers => {
-  const { weightOf, scheduler, start, thresholds } = settings;
+  const { weightOf, scheduler, start, pace } = settings;
   if (weightOf === undefined) return equallyWeighted(endpoints, settings);
   const used = inOrderOfNode(endpoints, scheduler, start)
     .map((endpoint) => ({ endpoint, weight: weightOf(endpoint) }))
@@ -99,16 +108,16 @@ export const toRealServers = (endpoints: PortEndpoints, settings: RealServerSett
   const given = used.map(({ weight }) => weight);
   const weights = scheduler === 'sh' ? smallest(given) : given;
   const open = new Set(weights.filter((weight) => weight > 0));
-  const effective = open.size > 1 ? (weightedSchedulers[scheduler] ?? scheduler) : scheduler;
+  const effective = open.size > 1 ? (weightedScheduler(scheduler) ?? scheduler) : scheduler;
   return {
     byKey: new Map(
       used.map(({ endpoint }, index) => [
         endpoint.key,
-        toRealServer(endpoint, weights[index] ?? 1, thresholds),
+        toRealServer(endpoint, weights[index] ?? 1, settings),
       ]),
     ),
     scheduler: effective,
-    neededFlags: neededFlags(scheduler, weights),
+    neededFlags: neededFlags(scheduler, weights, pace),
     isOpen: open.size > 0,
   };
 };

@@ -1,8 +1,8 @@
 import type { Cidr, Family } from '../../base/ip.js';
-import type { InClusterEndpoints } from '../../model/in-cluster-endpoints.js';
+import type { InClusterEndpoints } from '../../model/settings/in-cluster-endpoints.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { Pod, PodKey } from '../../model/pod.js';
-import type { VipBinding } from '../../model/vip-binding.js';
+import type { VipBinding } from '../../model/settings/vip-binding.js';
 import type { WeightFacts } from '../endpoints/endpoint-weight.js';
 import type { SettingDefaults } from './effective-settings.js';
 import { nodePortFrontends, type Frontend, type FrontendContext } from './frontends.js';

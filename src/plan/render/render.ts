@@ -2,9 +2,9 @@ import { families, type Family, type IpAddress } from '../../base/ip.js';
 import type { Protocol } from '../../base/protocol.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
-import { noAnnotations, type ServiceAnnotations } from '../../model/service-annotations.js';
+import { noAnnotations, type ServiceAnnotations } from '../../model/settings/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
-import type { VipBinding } from '../../model/vip-binding.js';
+import type { VipBinding } from '../../model/settings/vip-binding.js';
 import {
   familyOfServer,
   virtualServerKey,
@@ -45,10 +45,11 @@ import { checkService, type CheckedService, type ServiceCheckResult } from './se
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
 const realServerSettingsOf = (
-  { namespace, settings: { scheduler, thresholds, weightBy } }: CheckedService,
+  { namespace, settings: { scheduler, pace, thresholds, weightBy } }: CheckedService,
   { weightFacts, start }: RenderContext,
 ): RealServerSettings => ({
   scheduler,
+  pace,
   thresholds,
   start,
   weightOf:
@@ -119,7 +120,7 @@ const toDesiredVirtualServer = (
   protocol: Protocol,
   realServers: RealServers,
 ): DesiredVirtualServer<DesiredRealServer> => {
-  const { flagsOf, persistence, drainMilliseconds } = settings;
+  const { flagsOf, persistence, drainMilliseconds, pace } = settings;
   return {
     server: {
       key: virtualServerKey(identity),
@@ -130,6 +131,7 @@ const toDesiredVirtualServer = (
     },
     realServers: realServers.byKey,
     drainMilliseconds,
+    pace,
   };
 };
 

@@ -1,7 +1,7 @@
 import { familyOf, isHostAddress } from '../../base/ip.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint.js';
 import type { Protocol } from '../../base/protocol.js';
-import type { ServiceAnnotations } from '../../model/service-annotations.js';
+import type { ServiceAnnotations } from '../../model/settings/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import { AnnotationReader, type ReportProblem } from './annotation-reader.js';
 import { effectiveSettings, type EffectiveSettings, type SettingDefaults } from './effective-settings.js';

@@ -3,7 +3,7 @@ import {
   noAnnotations,
   serviceAnnotationNames,
   type ServiceAnnotations,
-} from '../../model/service-annotations.js';
+} from '../../model/settings/service-annotations.js';
 import type { ServiceShape } from './schemas.js';
 
 type Metadata = ServiceShape['metadata'];

@@ -1,7 +1,7 @@
 import { parseQuantity } from './quantity.js';
 import { quote } from '../../base/text.js';
 import { podKey, type Pod, type PodKey } from '../../model/pod.js';
-import { annotationField, annotationKey } from '../../model/service-annotations.js';
+import { annotationField, annotationKey } from '../../model/settings/service-annotations.js';
 import { Interner } from './interner.js';
 import type { Parsed } from './parse-objects.js';
 import { readPod, type PodShape } from './schemas.js';

@@ -5,7 +5,7 @@ import {
   annotationKey,
   serviceAnnotationNames,
   type ServiceAnnotationName,
-} from '../../model/service-annotations.js';
+} from '../../model/settings/service-annotations.js';
 
 // The shapes contain only the fields that we use; all others are dropped here. Go writes an absent list as null.
 

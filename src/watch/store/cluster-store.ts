@@ -3,7 +3,7 @@ import { mergeServiceChanges, type ServiceChange } from '../../model/change-caus
 import type { Node } from '../../model/node.js';
 import { podNamespace, type Pod, type PodKey } from '../../model/pod.js';
 import type { Service, ServiceKey } from '../../model/service.js';
-import type { WeightBy } from '../../model/weight-by.js';
+import type { WeightBy } from '../../model/settings/weight-by.js';
 import { losesEndpoint } from './endpoint-loss.js';
 import { isInDemand, PodStore, type PodDemand } from './pod-store.js';
 import { sameSlice, sameStructure, withKnownEndpoints } from './structural-equality.js';

@@ -1,7 +1,7 @@
 import type { EndpointSlice } from '../../model/endpoint.js';
 import { podKey, podNamespace, type Pod, type PodKey } from '../../model/pod.js';
 import type { Service, ServiceKey } from '../../model/service.js';
-import { chosenWeightBy, needsPods, type WeightBy } from '../../model/weight-by.js';
+import { chosenWeightBy, needsPods, type WeightBy } from '../../model/settings/weight-by.js';
 import { sameStructure } from './structural-equality.js';
 
 /** The namespaces whose pods some Service asks for. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isBound } from '../../../src/model/vip-binding.js';
+import { isBound } from '../../../src/model/settings/vip-binding.js';
 import type { ElementKey } from '../../../src/nftables/declarations.js';
 import type { VirtualServerKey } from '../../../src/model/virtual-server.js';
 import { dirtyKeys } from '../../../src/plan/operations/diff.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isBound } from '../../../src/model/vip-binding.js';
+import { isBound } from '../../../src/model/settings/vip-binding.js';
 import { EngineState } from '../../../src/apply/state/engine-state.js';
 import { virtualServerKey, type VirtualServer } from '../../../src/model/virtual-server.js';
 import { setElement } from '../../../src/nftables/declarations.js';

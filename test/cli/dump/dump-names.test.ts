@@ -71,6 +71,28 @@ test('the table shows Services, pods, nodes and draining real servers; unknown n
   );
 });
 
+test('real servers without their full weight show why, and how long', () => {
+  const times = { seconds: 12, secondsLeft: 18.2 };
+  const index = buildServiceIndex({
+    version: 1,
+    virtualServers: {
+      'TCP 10.96.0.9:443': {
+        service: 'shop/web',
+        realServers: {
+          '10.244.1.10:8443': { state: 'ready', pace: { kind: 'quarantined', percent: 0, ...times } },
+          '10.244.2.9:8443': { state: 'ready', pace: { kind: 'climbing', percent: 40, ...times } },
+        },
+      },
+    },
+  });
+  const known = tables.filter(({ server }) => index.get(server.key) !== undefined);
+  const states = [...tableLines(known, { ...options, names: index })]
+    .join('')
+    .split('\n')
+    .map((line) => line.slice(line.search(/STATE|quarantined|climbing|$/)));
+  assert.deepEqual(states, ['STATE', '', 'quarantined, 18s left', 'climbing 40%, 18s left', '']);
+});
+
 test('an orphaned virtual server shows its Service if that is known', () => {
   const lingering = { seconds: 12.4, secondsLeft: 887.6 };
   const realServers = {

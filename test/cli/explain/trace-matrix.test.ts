@@ -1,7 +1,7 @@
 import { defaultInstance } from '../../../src/model/instance-names.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hasVipAsOwnSource, isBound } from '../../../src/model/vip-binding.js';
+import { hasVipAsOwnSource, isBound } from '../../../src/model/settings/vip-binding.js';
 import { parseCidr, type IpAddress } from '../../../src/base/ip.js';
 import { podTrafficFromRules } from '../../../src/cli/explain/packet-source.js';
 import { tracePacket, type PacketSource, type Trace } from '../../../src/cli/explain/trace-packet.js';

@@ -59,12 +59,14 @@ const names: NameLookup = {
   serviceOf: (key) => services[key],
   frontendOf: (key) => (key.includes('30443') ? 'NodePort https' : 'ClusterIP'),
   podOf: (_, key) => (key === '10.200.0.9:6443' ? 'shop/cart-7d9-x2x' : undefined),
+  paceOf: () => undefined,
 };
 
 const noNames: NameLookup = {
   serviceOf: () => undefined,
   frontendOf: () => undefined,
   podOf: () => undefined,
+  paceOf: () => undefined,
 };
 const loads = loadsBetween(before, now);
 const facts: ScreenFacts = { node: 'n1', time: '10:15:03', interval: '2s', note: undefined };
@@ -92,6 +94,24 @@ const pressed = (...keys: readonly string[]): TopState => {
   assert.ok(state !== undefined);
   return state;
 };
+
+test('a quarantined real server is not draining', () => {
+  const [, , dns] = loads;
+  assert.ok(dns !== undefined);
+  const closed = { ...dns, realServers: dns.realServers.map((server) => ({ ...server, weight: 0 })) };
+  const rowsWith = (paceOf: NameLookup['paceOf']) =>
+    rowsIn({ grouping: 'virtual', virtual: dns.key }, [closed], { ...noNames, paceOf }).map(
+      ({ note, isDraining }) => [note, isDraining],
+    );
+  assert.deepEqual(
+    rowsWith(() => undefined),
+    [['weight 0', true]],
+  );
+  assert.deepEqual(
+    rowsWith(() => 'quarantined'),
+    [['weight 0 quarantined', false]],
+  );
+});
 
 test('rates are differences of totals by time; what is new or was set to zero has none', () => {
   assert.deepEqual(

@@ -1,7 +1,7 @@
 import { DesiredState } from '../../../src/plan/desired-state.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isBound } from '../../../src/model/vip-binding.js';
+import { isBound } from '../../../src/model/settings/vip-binding.js';
 import { silentLogger, type Logger } from '../../../src/base/log.js';
 import { silentRecorder } from '../../../src/daemon/events/event-recorder.js';
 import { DesiredStateUpdater } from '../../../src/daemon/sync/desired-state-updater.js';

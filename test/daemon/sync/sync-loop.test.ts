@@ -107,6 +107,7 @@ const setUp = ({ isNamedAsOurs = false } = {}) => {
   const elements = new Set<SetElement>();
   const { syncLoop, foreignVirtualServers } = composeReconcile({
     ...shared,
+    events: silentRecorder,
     ipvs: kernel,
     conntrack: { flows: async () => [], delete: async () => [] },
     packetFamilies,

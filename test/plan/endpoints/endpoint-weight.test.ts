@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '../../../src/model/endpoint.js';
 import type { Pod } from '../../../src/model/pod.js';
-import type { WeightBy } from '../../../src/model/weight-by.js';
+import type { WeightBy } from '../../../src/model/settings/weight-by.js';
 import { endpointWeight } from '../../../src/plan/endpoints/endpoint-weight.js';
 import { ready, slice } from '../../support/objects.js';
 

@@ -204,3 +204,15 @@ test('an address names all Services on it, by name', () => {
     'bank/api, shop/web',
   );
 });
+
+test('the reason of a real server says that it drains, climbs or is quarantined', () => {
+  const server = real('10.244.0.9', { weight: 0 });
+  const reasonWith = (pace: string | undefined): string | undefined =>
+    operationReason(
+      { kind: 'update-real-server', of: web.identity, server },
+      { ownerOf: () => 'shop/web', virtualServersAt: () => [], paceAt: () => pace },
+    );
+  assert.equal(reasonWith(undefined), 'shop/web: draining');
+  assert.equal(reasonWith('quarantined'), 'shop/web: quarantined');
+  assert.equal(reasonWith('climbing 40%'), 'shop/web: climbing 40%');
+});

@@ -70,6 +70,21 @@ test('mh keeps its flag, and dh gets no real server of weight 0', () => {
   assert.equal(table(rendered([100, 0], {}, { scheduler: 'dh' })), 'dh 100');
 });
 
+test('slow start multiplies the weights of pods, up to the largest weight, and not those of sh', () => {
+  const pace = { slowStartMilliseconds: 30_000, quarantineMilliseconds: 0 };
+  assert.equal(table(rendered([0, 5, undefined], {}, { pace })), 'wrr 0 50 1000');
+  assert.equal(table(rendered([undefined, undefined], {}, { pace })), 'wrr 1000 1000');
+  assert.equal(table(rendered([6_553, 65_535], {}, { pace })), 'wrr 65530 65535');
+  assert.equal(table(rendered([50, 100], {}, { pace, scheduler: 'sh' })), 'sh 1 2');
+});
+
+test('a quarantine keeps the weights of pods, and adds the fallback to other flags', () => {
+  const pace = { slowStartMilliseconds: 0, quarantineMilliseconds: 30_000 };
+  assert.equal(table(rendered([5, 7], {}, { pace })), 'wrr 5 7');
+  assert.equal(table(rendered([50, 100], {}, { pace, scheduler: 'sh' })), 'sh sh-fallback 1 2');
+  assert.equal(table(rendered([50, 100], {}, { pace, scheduler: 'mh' })), 'mh mh-fallback mh-port 50 100');
+});
+
 const classOf = ({ setElements }: Fragment): string | undefined => [...setElements.values()][0]?.[0]?.set;
 
 test('a Service whose endpoints all have weight 0 is refused like one without endpoints', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Service } from '../../../src/model/service.js';
-import type { ServiceAnnotations } from '../../../src/model/service-annotations.js';
+import type { ServiceAnnotations } from '../../../src/model/settings/service-annotations.js';
 import { render } from '../../../src/plan/render/render.js';
 import { renderContext } from '../../../src/plan/render/render-context.js';
 import { ip, nodeFacts, ready, service, settings, slice } from '../../support/objects.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ServiceAnnotations } from '../../../src/model/service-annotations.js';
-import type { ServiceSettings } from '../../../src/model/service-settings.js';
+import type { ServiceAnnotations } from '../../../src/model/settings/service-annotations.js';
+import type { ServiceSettings } from '../../../src/model/settings/service-settings.js';
 import type { Fragment } from '../../../src/plan/render/fragment.js';
 import { render } from '../../../src/plan/render/render.js';
 import { renderContext } from '../../../src/plan/render/render-context.js';

@@ -84,6 +84,8 @@ export class FakeIpvs {
   readonly schedulers = new Set(['rr', 'wrr', 'lc', 'wlc', 'sh', 'dh', 'mh', 'sed', 'nq', 'lblc', 'lblcr']);
   /** Active connections of real servers, by `VIRTUAL → REAL`. */
   readonly connections = new Map<string, number>();
+  /** Counters of real servers that are not 0, by `VIRTUAL → REAL`. */
+  readonly counters = new Map<string, Readonly<Partial<Record<(typeof counterNames)[number], bigint>>>>();
   /** Whether every real server has a connection where `connections` says nothing. */
   busy = false;
   readonly syncDaemons = new FakeSyncDaemons();
@@ -248,7 +250,13 @@ export class FakeIpvs {
         const activeConnections = this.#activeConnections(destination, of);
         const counts = { activeConnections, inactiveConnections: 0, persistentConnections: 0 };
         return this.#body(Command.newDestination, {
-          destination: { ...withoutTunnel, ...destination, ...counts, statistics, statistics64 },
+          destination: {
+            ...withoutTunnel,
+            ...destination,
+            ...counts,
+            statistics,
+            statistics64: { ...statistics64, ...this.#counters(destination, of) },
+          },
         });
       });
     };
@@ -258,6 +266,10 @@ export class FakeIpvs {
   #activeConnections(destination: Destination, of: VirtualServerObservation): number {
     const { key } = realServerFrom(destination, of.identity);
     return this.connections.get(`${of.key} → ${key}`) ?? (this.busy ? 1 : 0);
+  }
+
+  #counters(destination: Destination, of: VirtualServerObservation): object | undefined {
+    return this.counters.get(`${of.key} → ${realServerFrom(destination, of.identity).key}`);
   }
 
   #realServer(destination: Destination, of: VirtualServerObservation): RealServerObservation {

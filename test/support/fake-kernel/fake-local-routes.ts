@@ -15,7 +15,7 @@ import {
   type RouteType,
 } from '../../../src/kernel/rtnetlink/attributes.js';
 import type { AddressOperation } from '../../../src/model/operation.js';
-import { vipRouteProtocol } from '../../../src/model/vip-binding.js';
+import { vipRouteProtocol } from '../../../src/model/settings/vip-binding.js';
 import { MessageFlag } from '../../../src/netlink/constants.js';
 import type { Message } from '../../../src/netlink/message.js';
 import { writeAllAttributes } from '../attribute-sets.js';

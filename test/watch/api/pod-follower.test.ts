@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { silentLogger } from '../../../src/base/log.js';
 import type { EndpointSliceKey } from '../../../src/model/endpoint.js';
 import type { PodKey } from '../../../src/model/pod.js';
-import type { WeightBy } from '../../../src/model/weight-by.js';
+import type { WeightBy } from '../../../src/model/settings/weight-by.js';
 import { apiSource } from '../../../src/watch/api/api-source.js';
 import type { Source } from '../../../src/watch/source.js';
 import { ClusterStore } from '../../../src/watch/store/cluster-store.js';

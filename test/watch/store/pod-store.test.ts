@@ -4,7 +4,12 @@ import * as fc from 'fast-check';
 import type { EndpointSlice, EndpointSliceKey } from '../../../src/model/endpoint.js';
 import type { Pod, PodKey } from '../../../src/model/pod.js';
 import type { Service, ServiceKey } from '../../../src/model/service.js';
-import { chosenWeightBy, needsPods, weightByNames, type WeightBy } from '../../../src/model/weight-by.js';
+import {
+  chosenWeightBy,
+  needsPods,
+  weightByNames,
+  type WeightBy,
+} from '../../../src/model/settings/weight-by.js';
 import { ClusterStore } from '../../../src/watch/store/cluster-store.js';
 import { ready, service, slice } from '../../support/objects.js';
 

@@ -1,4 +1,5 @@
 import type { EndpointSelectionResponse } from '../../../admin-api/endpoint-response.js';
+import type { PaceResponse } from '../../../admin-api/real-server-state.js';
 import type { RealServerDescription } from '../../../admin-api/responses.js';
 import { familyOf, parseIp } from '../../../base/ip.js';
 import { familyOfServer, protocolOfServer } from '../../../model/virtual-server.js';
@@ -222,9 +223,14 @@ const portGroupLine = (facts: ReportFacts, group: PortGroup): CheckLine => {
 const endpoints = (facts: ReportFacts): readonly CheckLine[] =>
   groupsOf(facts).map((group) => portGroupLine(facts, group));
 
-const drainingOf = ({ key, realServers }: ServedVirtualServer): readonly (readonly string[])[] =>
+type RealServerState = RealServerDescription['state'] | PaceResponse['kind'];
+
+const rowsInState = (
+  { key, realServers }: ServedVirtualServer,
+  wanted: RealServerState,
+): readonly (readonly string[])[] =>
   Object.entries(realServers)
-    .filter(([, { state }]) => state === 'draining')
+    .filter(([, { state, pace }]) => (pace?.kind ?? state) === wanted)
     .map(([realServer, names]: readonly [string, RealServerDescription]) => [
       realServer,
       baseName(names.pod),
@@ -232,20 +238,33 @@ const drainingOf = ({ key, realServers }: ServedVirtualServer): readonly (readon
       key,
     ]);
 
-const draining = ({ served }: ReportFacts): readonly CheckLine[] => {
-  const rows = served.flatMap(drainingOf);
-  if (rows.length === 0) return [];
-  return [
-    note(
-      `${formatCount(rows.length, 'real server')} ${rows.length === 1 ? 'is' : 'are'} draining: open connections continue, new ones go elsewhere`,
-      formatRows(rows.slice(0, maximumEndpoints)),
-    ),
-  ];
-};
+/** A line with the real servers in a state, such as `2 real servers are draining: …`. */
+const realServersIn =
+  (state: RealServerState, consequence: string): ReportCheck['check'] =>
+  ({ served }) => {
+    const rows = served.flatMap((each) => rowsInState(each, state));
+    if (rows.length === 0) return [];
+    return [
+      note(
+        `${formatCount(rows.length, 'real server')} ${rows.length === 1 ? 'is' : 'are'} ${state}: ${consequence}`,
+        formatRows(rows.slice(0, maximumEndpoints)),
+      ),
+    ];
+  };
+
+const draining = realServersIn('draining', 'open connections continue, new ones go elsewhere');
+const pace: ReportCheck['check'] = (facts) => [
+  ...realServersIn('climbing', 'they are new, and get a growing share of connections')(facts),
+  ...realServersIn('quarantined', 'they did not answer, and get no new connections for a while')(facts),
+];
 
 /** Whether an endpoint is the target: by the name of its pod, its address, or its address and port. */
 const isTarget = ({ pod: name, realServer, address }: ServiceEndpoint, target: string): boolean =>
   name === target || realServer === target || address === parseIp(target);
+
+/** Whether one of the virtual servers gives it no new connections for a while. */
+const isQuarantined = ({ realServer }: ServiceEndpoint, { served }: ReportFacts): boolean =>
+  served.some(({ realServers }) => realServers[realServer]?.pace?.kind === 'quarantined');
 
 /** The endpoints of the pod that is the target. */
 const pod = (facts: ReportFacts): readonly CheckLine[] => {
@@ -254,15 +273,20 @@ const pod = (facts: ReportFacts): readonly CheckLine[] => {
   return groupsOf(facts).flatMap(({ label, endpoints: all, policies }) =>
     all
       .filter((endpoint) => isTarget(endpoint, target))
-      .map((endpoint) =>
-        policies.some((policy) => verdictOf(endpoint, policy).used)
+      .map((endpoint) => {
+        if (isQuarantined(endpoint, facts))
+          return warn(
+            `${label}: ${endpoint.realServer} gets no new connections for a while: it did not answer`,
+            [describePod(facts, endpoint.pod)],
+          );
+        return policies.some((policy) => verdictOf(endpoint, policy).used)
           ? ok(`${label}: ${endpoint.realServer} gets connections: ${reasonText(endpoint, policies)}`)
           : fail(`${label}: ${endpoint.realServer} gets no connections: ${reasonText(endpoint, policies)}`, [
               endpoint.ready
                 ? advise('Check the traffic policies, trafficDistribution and topology hints of the Service.')
                 : describePod(facts, endpoint.pod),
-            ]),
-      ),
+            ]);
+      }),
   );
 };
 
@@ -274,4 +298,5 @@ export const endpointChecks: readonly ReportCheck[] = [
     check: endpoints,
   },
   { id: 'draining', title: 'draining real servers', check: draining },
+  { id: 'pace', title: 'real servers without their full weight', check: pace },
 ];

@@ -10,7 +10,7 @@ import {
   type VirtualServerJson,
 } from '../../../plan/output/ipvs-table-formats.js';
 import type { KeyValue } from '../../../nftables/declarations.js';
-import type { VipBinding } from '../../../model/vip-binding.js';
+import type { VipBinding } from '../../../model/settings/vip-binding.js';
 import {
   addressOfServer,
   type RealServerKey,

@@ -1,5 +1,5 @@
 import { advise } from '../../../doctor/remedy.js';
-import { annotationKey } from '../../../model/service-annotations.js';
+import { annotationKey } from '../../../model/settings/service-annotations.js';
 import type { RealServerObservation } from '../../../model/virtual-server.js';
 import { warn, type CheckLine, type ReportFacts } from '../facts.js';
 

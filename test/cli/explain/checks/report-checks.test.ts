@@ -108,6 +108,24 @@ const cases: readonly CheckCase[] = [
     wrong: { ...withService({ endpoints: [web1, { ...web2, ...out }] }), pod: 'shop/web-2' },
   },
   {
+    what: 'the target pod is quarantined',
+    line: 'warn pod',
+    shows: ['10.244.2.1:8080', 'no new connections'],
+    commands: ['kubectl -n shop describe pod web-2'],
+    wrong: {
+      ...withService({ endpoints: [web1, web2] }),
+      ...withServed({
+        realServers: {
+          '10.244.2.1:8080': {
+            state: 'ready',
+            pace: { kind: 'quarantined', percent: 0, seconds: 1, secondsLeft: 2 },
+          },
+        },
+      }),
+      pod: 'shop/web-2',
+    },
+  },
+  {
     what: 'no endpoint is ready',
     line: 'fail endpoints',
     shows: ['http/TCP', 'none of 2'],
@@ -182,6 +200,32 @@ const cases: readonly CheckCase[] = [
           pod: 'shop/web-9',
           state: 'draining',
           drain: { seconds: 42, secondsLeft: 100, reason: 'gone' },
+        },
+      },
+    }),
+  },
+  {
+    what: 'a real server climbs',
+    line: 'note pace',
+    shows: ['1 real server is climbing'],
+    wrong: withServed({
+      realServers: {
+        '10.244.1.1:8080': {
+          state: 'ready',
+          pace: { kind: 'climbing', percent: 40, seconds: 12, secondsLeft: 18 },
+        },
+      },
+    }),
+  },
+  {
+    what: 'a real server is quarantined',
+    line: 'note pace',
+    shows: ['1 real server is quarantined'],
+    wrong: withServed({
+      realServers: {
+        '10.244.1.1:8080': {
+          state: 'ready',
+          pace: { kind: 'quarantined', percent: 0, seconds: 12, secondsLeft: 18 },
         },
       },
     }),

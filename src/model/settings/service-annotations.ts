@@ -8,6 +8,8 @@ export const serviceAnnotationNames = [
   'lower-threshold',
   'on-full',
   'weight-by',
+  'slow-start',
+  'quarantine',
   'drain-deadline',
   'take-over-foreign',
 ] as const;

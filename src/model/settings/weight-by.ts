@@ -1,4 +1,4 @@
-import type { Service } from './service.js';
+import type { Service } from '../service.js';
 
 /** Where the weights of a Service's endpoints come from: the annotation `ipvs.kube-ipvs.dev/weight-by`. */
 export const weightByNames = ['none', 'pod', 'cpu-request', 'zone'] as const;

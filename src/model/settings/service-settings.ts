@@ -1,5 +1,5 @@
-import { parseDuration } from '../base/duration.js';
-import { familyOf, hostPrefixLength, parseIp, writeIp, type Family } from '../base/ip.js';
+import { parseDuration } from '../../base/duration.js';
+import { familyOf, hostPrefixLength, parseIp, writeIp, type Family } from '../../base/ip.js';
 
 /** The flags that a Service may choose. Those of a scheduler have its name (IP_VS_SVC_F_SCHED*, linux/ip_vs.h). */
 export const serviceFlags = ['sh-fallback', 'sh-port', 'mh-fallback', 'mh-port', 'one-packet'] as const;

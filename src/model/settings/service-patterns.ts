@@ -1,4 +1,4 @@
-import type { ServiceKey } from './service.js';
+import type { ServiceKey } from '../service.js';
 
 const patternShape = /^[a-z0-9.*-]+\/[a-z0-9.*-]+$/;
 

@@ -1,4 +1,4 @@
-import type { Family, IpAddress } from '../base/ip.js';
+import type { Family, IpAddress } from '../../base/ip.js';
 
 export const vipBindingNames = ['address', 'route'] as const;
 
