@@ -43,6 +43,21 @@ test('a connection of a deleted Service goes on, new ones are refused; when it e
   );
 });
 
+for (const scheduler of ['sh', 'mh'])
+  test(`with ${scheduler} no new client is rejected because its real server drains`, async () => {
+    const hashed = { annotations: { 'ipvs.kube-ipvs.dev/scheduler': scheduler } };
+    lab.program(web([1, 2]));
+    await lab.holds(`-a -t ${vip}:80 -r ${pod(2)}:8080 -m -w 1`);
+    const clients = [await lab.connect(vip, 80), await lab.connect(vip, 80)];
+    lab.program(web([1, 2], hashed));
+    await lab.holds(`-A -t ${vip}:80 -s ${scheduler}${scheduler === 'mh' ? ' -b mh-port' : ''}`);
+    lab.program(web([1], hashed));
+    await lab.holds(`-a -t ${vip}:80 -r ${pod(2)}:8080 -m -w 0`);
+    for (const client of clients) await lab.answers(client);
+    for (const from of ['client', 'node', 'pod2'] as const)
+      assert.deepEqual(new Set(lab.network.ask(from, 'tcp', vip, 80, 20)), new Set(['pod1']), from);
+  });
+
 test('so it is with a deleted port and a deleted external IP; the rest of the Service serves on', async () => {
   lab.program(web([1], { ports: ['http:80/TCP', 'admin:81/TCP'], externalIPs: [external] }));
   await lab.holds(`-a -t ${external}:80 -r ${pod(1)}:8080 -m -w 1`);

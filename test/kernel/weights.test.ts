@@ -165,6 +165,14 @@ test('with sh no client is rejected because its pod has weight 0, and large weig
   assert.deepEqual(new Set(answers), new Set(['pod1', 'pod2']));
 });
 
+test('with mh no client is rejected because the weight of its pod becomes 0', async () => {
+  lab.program(world('pod', [{ weight: 1 }, { weight: 1 }], 'mh'));
+  await has('mh -b mh-port', 1, 1);
+  lab.program(world('pod', [{ weight: 1 }, { weight: 0 }], 'mh'));
+  await has('mh -b mh-fallback,mh-port', 1, 0);
+  assert.deepEqual(shares(20), { pod1: 20 });
+});
+
 test('dump, explain and diff tell the weights and where each comes from', async () => {
   lab.program(world('pod', [{ weight: 30 }, {}]));
   await has('wrr', 30, 100);

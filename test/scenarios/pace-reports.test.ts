@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { text } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import type { LogRecord } from '../../src/admin-api/log-response.js';
 import type { ServiceReportResponse } from '../../src/admin-api/responses.js';
 import { serviceReport } from '../../src/daemon/admin/service-report.js';
 import { describeVirtualServers } from '../../src/daemon/admin/start-admin.js';
@@ -52,6 +53,13 @@ const sampleOf = ({ node }: PacedNode, metric: string): number | undefined =>
     (sample) => sample.metric === metric,
   )?.value;
 
+/** The causes of the changes of a real server, and the weights that they set. */
+const changesOf = ({ node }: PacedNode, realServer: string): readonly string[] =>
+  [...node.composition.changeLog.read({ after: 0, since: 0, service: undefined }).records]
+    .map((record) => JSON.parse(record) as LogRecord)
+    .filter((record) => record.event === 'changed' && record.key === realServer)
+    .map(({ cause, wanted }) => `${cause} ${wanted?.['weight']}`);
+
 test('a real server that climbs: its share, its time, and the weight of this time', async () => {
   await using web = await PacedNode.start({ 'slow-start': '30s' }, [1, 2]);
   await web.setPods([1, 2, 3]);
@@ -68,6 +76,8 @@ test('a real server that climbs: its share, its time, and the weight of this tim
   const [served] = report.virtualServers;
   assert.equal(served?.wanted?.realServers[name(3)]?.weight, 4);
   assert.deepEqual(served?.wanted, served?.kernel);
+  assert.deepEqual(report.service.settings?.['slow-start'], { value: '30s', from: 'annotation' });
+  assert.deepEqual(changesOf(web, name(3)), ['endpoints-changed 1', 'pace 2', 'pace 3', 'pace 4']);
 });
 
 test('a quarantine is an Event of the Service, a log line when it begins and ends, and counted', async () => {

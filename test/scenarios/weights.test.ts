@@ -104,3 +104,21 @@ test('weights of the configuration take effect without a restart', async () => {
   await node.advance(60_000);
   assert.equal(node.lines[1], 'TCP 10.96.0.2:80 → 10.1.0.1:80, 10.1.0.2:80, 10.1.0.3:80');
 });
+
+test('with slow start, a new pod climbs to its own weight, and one of weight 0 stays there', async () => {
+  await using node = await ProductionNode.start();
+  const slow = { ...web, annotations: { ...web.annotations, 'slow-start': '10s' } };
+  await node.replace({ services: [slow], slices: [slice('web', endpoints.slice(0, 1))] });
+  await setWeights(node, { p1: 5, p2: 0, p3: 20 });
+  await node.change(slow.key, slow, [webSlice]);
+  const line = (third: number): readonly string[] => [
+    `TCP 10.96.0.1:80 wrr → 10.1.0.1:80 weight 50, 10.1.0.2:80 weight 0, 10.1.0.3:80 weight ${third}`,
+  ];
+  assert.deepEqual(node.lines, line(20));
+  await node.advance(5_000);
+  assert.deepEqual(node.lines, line(100));
+  await setWeights(node, { p3: 40 });
+  assert.deepEqual(node.lines, line(200));
+  await node.advance(5_000);
+  assert.deepEqual(node.lines, line(400));
+});

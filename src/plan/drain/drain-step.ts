@@ -1,6 +1,7 @@
 import { familyOf, type Family } from '../../base/ip.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import { departureOf } from '../endpoints/former-endpoints.js';
+import { fallbackFlag } from '../fallback-flag.js';
 import type { Protocol } from '../../base/protocol.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { IpvsOperation } from '../../model/operation.js';
@@ -86,15 +87,13 @@ export const drainDeadline = (desired: DesiredVirtualServer, { deadlines }: Drai
 export const isDrainable = (desired: DesiredVirtualServer, settings: DrainSettings): boolean =>
   drainDeadline(desired, settings) > 0;
 
-/**
- * The settings of the virtual server while one of its real servers drains. Without `sh-fallback`, `sh`
- * rejects the clients that it assigned to a real server of weight 0 (ip_vs_sh_get in
- * net/netfilter/ipvs/ip_vs_sh.c).
- */
-export const settingsWhileDraining = ({ server, realServers }: DesiredVirtualServer): VirtualServer =>
-  server.scheduler !== 'sh' || server.flags.includes('sh-fallback') || realServers.size === 0
+/** The settings of the virtual server while one of its real servers drains: no client is rejected because of it. */
+export const settingsWhileDraining = ({ server, realServers }: DesiredVirtualServer): VirtualServer => {
+  const fallback = fallbackFlag(server.scheduler);
+  return fallback === undefined || server.flags.includes(fallback) || realServers.size === 0
     ? server
-    : { ...server, flags: [...server.flags, 'sh-fallback' as const].toSorted() };
+    : { ...server, flags: [...server.flags, fallback].toSorted() };
+};
 
 interface DesiredVirtualServers {
   virtualServer(key: VirtualServerKey): DesiredVirtualServer | undefined;

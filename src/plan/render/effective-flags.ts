@@ -8,6 +8,7 @@ import {
   type ServiceSettings,
 } from '../../model/settings/service-settings.js';
 import type { VirtualServerFlag } from '../../model/virtual-server.js';
+import { fallbackFlag } from '../fallback-flag.js';
 import type { AnnotationReader } from './annotation-reader.js';
 
 /** The flags of the virtual servers of a protocol. */
@@ -18,9 +19,6 @@ const portHashFlags: readonly VirtualServerFlag[] = ['mh-port'];
 
 /** Like kube-proxy, hashes the port only with mh, not with sh. */
 const kubeProxyFlags = (scheduler: string): readonly ServiceFlag[] => (scheduler === 'mh' ? ['mh-port'] : []);
-
-const fallbackOf = (scheduler: string): ServiceFlag | undefined =>
-  scheduler === 'sh' || scheduler === 'mh' ? `${scheduler}-fallback` : undefined;
 
 const fitsScheduler = (flag: ServiceFlag, scheduler: string): boolean =>
   flag === 'one-packet' || flag.startsWith(`${scheduler}-`);
@@ -36,7 +34,7 @@ const kernelFlags = (flags: readonly ServiceFlag[]): readonly VirtualServerFlag[
 const obstacle = (action: FullAction, scheduler: string): string | undefined => {
   if (scheduler === 'lblc') return 'lblc does not obey thresholds';
   if (scheduler === 'dh') return action === 'another' ? 'dh always refuses the connection' : undefined;
-  if (action === 'another' || fallbackOf(scheduler) !== undefined) return undefined;
+  if (action === 'another' || fallbackFlag(scheduler) !== undefined) return undefined;
   return `${scheduler} always selects another real server`;
 };
 
@@ -73,7 +71,7 @@ const readOnFull = (
 ): FullAction | undefined => {
   const action = reader.read('on-full', onFullAnnotation);
   if (action === undefined) return undefined;
-  const fallback = fallbackOf(scheduler);
+  const fallback = fallbackFlag(scheduler);
   const contradicts = action === 'refuse' && fallback !== undefined && flags?.includes(fallback) === true;
   const problem = contradicts ? `the annotation flags has ${fallback}` : obstacle(action, scheduler);
   if (problem === undefined) return action;
@@ -102,7 +100,7 @@ export const effectiveFlags = (
   const action = readOnFull(reader, scheduler, given) ?? (given === undefined ? defaults.onFull : undefined);
   const chosen = given ?? defaults.flags ?? kubeProxyFlags(scheduler);
   const fitting = chosen.filter((flag) => fitsScheduler(flag, scheduler));
-  const flags = withFallback(fitting, fallbackOf(scheduler), action);
+  const flags = withFallback(fitting, fallbackFlag(scheduler), action);
   const udp = kernelFlags(flags);
   const others = kernelFlags(flags.filter((flag) => flag !== 'one-packet'));
   return (protocol) => (protocol === 'UDP' ? udp : others);

@@ -2,6 +2,7 @@ import { fnv1a } from '../../base/fnv.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { PaceSettings } from '../../model/pace.js';
 import type { DesiredRealServer, RealServerKey, VirtualServerFlag } from '../../model/virtual-server.js';
+import { fallbackFlag } from '../fallback-flag.js';
 import { fullWeight } from '../pace/effective-weight.js';
 import type { PortEndpoint, PortEndpoints } from '../endpoints/endpoints.js';
 import type { Thresholds } from './effective-settings.js';
@@ -35,18 +36,15 @@ const listSchedulers: ReadonlySet<string> = new Set(['rr', 'wrr', 'lc', 'wlc', '
 
 const noFlags: readonly VirtualServerFlag[] = [];
 
-/**
- * Without their fallback, sh (see `settingsWhileDraining`) and, after a change of the weight, mh reject the
- * clients of a real server of weight 0.
- */
+/** No client is rejected because its real server has weight 0. */
 const neededFlags = (
   scheduler: string,
   weights: readonly number[],
   pace: PaceSettings | undefined,
 ): readonly VirtualServerFlag[] => {
-  const mayQuarantine = pace !== undefined && pace.quarantineMilliseconds > 0;
-  if (scheduler === 'sh' && (mayQuarantine || weights.includes(0))) return ['sh-fallback'];
-  return scheduler === 'mh' && mayQuarantine ? ['mh-fallback'] : noFlags;
+  if ((pace?.quarantineMilliseconds ?? 0) === 0 && !weights.includes(0)) return noFlags;
+  const fallback = fallbackFlag(scheduler);
+  return fallback === undefined ? noFlags : [fallback];
 };
 
 /** Differs between nodes. */

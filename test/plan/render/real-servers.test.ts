@@ -65,8 +65,8 @@ test('sh gets the smallest weights of the same ratio, and sends clients of weigh
   assert.equal(table(rendered([100, 0], {}, { scheduler: 'sh' })), 'sh sh-fallback 1 0');
 });
 
-test('mh keeps its flag, and dh gets no real server of weight 0', () => {
-  assert.equal(table(rendered([100, 0], {}, { scheduler: 'mh' })), 'mh mh-port 100 0');
+test('mh sends clients of weight 0 elsewhere, and dh gets no real server of weight 0', () => {
+  assert.equal(table(rendered([100, 0], {}, { scheduler: 'mh' })), 'mh mh-fallback mh-port 100 0');
   assert.equal(table(rendered([100, 0], {}, { scheduler: 'dh' })), 'dh 100');
 });
 

@@ -1,5 +1,6 @@
 import { parseIp, type IpAddress } from '../../../base/ip.js';
 import { formatCount } from '../../../base/text.js';
+import { fallbackFlag } from '../../../plan/fallback-flag.js';
 import { setDeclaration } from '../../../plan/packet-rules/packet-sets.js';
 import type { ElementResponse, ServiceReportResponse } from '../../../admin-api/responses.js';
 import {
@@ -90,11 +91,12 @@ const differenceOf = (
   return differing;
 };
 
-/** Without `sh-fallback`, which kube-ipvs sets while a real server drains: scheduler `sh` sends it no clients then. */
+/** Without the fallback that kube-ipvs sets while a real server drains. */
 const flagsText = (flags: readonly string[], { wanted, realServers }: ServedVirtualServer): string => {
   const drains = Object.values(realServers).some(({ state }) => state === 'draining');
-  const isLent = drains && wanted?.scheduler === 'sh' && wanted.flags?.includes('sh-fallback') !== true;
-  return flags.filter((flag) => !(isLent && flag === 'sh-fallback')).join(',') || 'none';
+  const fallback = fallbackFlag(wanted?.scheduler ?? '');
+  const isLent = drains && fallback !== undefined && wanted?.flags?.includes(fallback) !== true;
+  return flags.filter((flag) => !(isLent && flag === fallback)).join(',') || 'none';
 };
 
 const persistenceText = ({
