@@ -223,7 +223,8 @@ test('the metrics port', async () => {
     406,
   );
 
-  for (const path of ['/', '/livez', '/debug/pprof/', '/debug/flags/v', '/metrics/'])
+  assert.match((await ask(`${metrics}/`)).body, /<title>kube-ipvs<\/title>/);
+  for (const path of ['/livez', '/debug/pprof/', '/debug/flags/v', '/metrics/'])
     assert.deepEqual(await seen(path), [404, plain, '404 page not found\n'], path);
   await refused('http://192.0.2.10:10249/healthz');
 });
@@ -236,6 +237,7 @@ test('profiling, where it is turned on; feature gates turn pages off', async () 
   );
   await comesTo(`${metrics}/healthz`, 200);
   assert.equal(await statusOf('http://[fd00:200::2]:10249/healthz'), 200);
+  assert.equal(await statusOf(`${metrics}/`), 404, 'no page where others reach it');
   assert.equal(await statusOf(`${metrics}/flagz`), 404);
   assert.match((await ask(`${metrics}/debug/pprof/`)).body, /cpuprofile/);
   assert.match((await ask(`${metrics}/debug/pprof/cmdline`)).body, /--profiling/);
