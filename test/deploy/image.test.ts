@@ -155,7 +155,12 @@ test('the Containerfile and scripts/image start the same program', () => {
     lines.findLast((line) => line.startsWith(`${word} `))?.slice(word.length + 1);
   const { User, Env, Entrypoint, WorkingDir } = image().config.config;
   assert.deepEqual(
-    { User: last('USER'), Env: [last('ENV')], Entrypoint: last('ENTRYPOINT'), WorkingDir: last('WORKDIR') },
+    {
+      User: last('USER'),
+      Env: last('ENV')?.split(' '),
+      Entrypoint: last('ENTRYPOINT'),
+      WorkingDir: last('WORKDIR'),
+    },
     { User, Env, Entrypoint: JSON.stringify(Entrypoint), WorkingDir },
   );
   // scripts/image also writes its files; test/kernel/image.test.ts runs them.
