@@ -191,12 +191,12 @@ describe('tables that others changed', () => {
   test('sets that we could not have declared are left out', async () => {
     nft('add', 'table', 'ip', table);
     for (const [name, what] of [
-      ['a', 'type mark;'],
+      ['a', 'type ifname;'],
       ['b', 'type ipv4_addr; flags interval;'],
       ['c', 'type ipv4_addr; timeout 1h;'],
     ] as const)
       nft('add', 'set', 'ip', table, name, `{ ${what} }`);
-    nft('add', 'map', 'ip', table, 'd', '{ type ipv4_addr : mark; }');
+    nft('add', 'map', 'ip', table, 'd', '{ type ipv4_addr : ipv4_addr; }');
     nft('add', 'set', 'ip', table, 'vips', '{ type ipv4_addr; }');
     assert.deepEqual((await read()).sets, [{ ...vips, comment: '' }]);
   });
