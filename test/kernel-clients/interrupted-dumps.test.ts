@@ -37,6 +37,7 @@ const reads: Readonly<Record<string, Read>> = {
   'virtual servers with turns': (connection) => IpvsClient.open(connection).virtualServersIncrementally(),
   statistics: (connection) => IpvsClient.open(connection).statistics(),
   'real servers': (connection) => IpvsClient.open(connection).realServers(identity),
+  'synchronization daemons': (connection) => IpvsClient.open(connection).syncDaemons(),
   links: (connection) => RtnetlinkClient.open(defaultInstance, connection).links(),
   addresses: (connection) => RtnetlinkClient.open(defaultInstance, connection).addresses(),
   'local routes of ours': (connection) => RtnetlinkClient.open(defaultInstance, connection).vipRoutes(),
@@ -113,7 +114,7 @@ test('every dump of the sources is read above', () => {
   assert.deepEqual(Object.fromEntries(dumps), {
     'kernel/conntrack/client.ts': 1,
     'kernel/ipset/client.ts': 2,
-    'kernel/ipvs/client.ts': 3,
+    'kernel/ipvs/client.ts': 4,
     'kernel/nftables/client.ts': 7,
     'kernel/rtnetlink/client.ts': 5,
   });

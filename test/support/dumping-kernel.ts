@@ -93,6 +93,24 @@ const realServer: Object = (number) =>
     },
   });
 
+const syncDaemon: Object = (number) =>
+  generic(Command.newDaemon, {
+    daemon: {
+      role: 'master',
+      interface: `eth${number}`,
+      syncId: number,
+      address: address(number),
+      port: 8848,
+      ttl: 1,
+    },
+  });
+
+const ipvsObjects: ReadonlyMap<number, Object> = new Map([
+  [Command.getService, virtualServer],
+  [Command.getDestination, realServer],
+  [Command.getDaemon, syncDaemon],
+]);
+
 const link: Object = (number) => (writer) =>
   linkShape.write(writer, { family: 'unspecified', index: number }, { name: `eth${number}` });
 const linkAddress: Object = (number) => (writer) =>
@@ -241,7 +259,8 @@ const netlinkMessages: ReadonlyMap<number, readonly Object[]> = new Map([
 
 const dumped = ({ type, view, bodyOffset }: Message): readonly Object[] => {
   if (type !== ipvsFamilyId) return netlinkMessages.get(type) ?? [];
-  return [view.getUint8(bodyOffset) === Command.getService ? virtualServer : realServer];
+  const object = ipvsObjects.get(view.getUint8(bodyOffset));
+  return object === undefined ? [] : [object];
 };
 
 /** What is no dump: the number of a family, of a generation, a table. */

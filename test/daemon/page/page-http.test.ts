@@ -183,7 +183,9 @@ test('the detail of a Service: the report of the admin API, and its real servers
   const { virtualServers } = (await read('/web/real-servers?service=shop%2Fweb')) as PageRealServersResponse;
   assert.deepEqual(Object.keys(virtualServers).toSorted(), ['TCP 10.96.0.1:8080', 'TCP 192.0.2.80:8080']);
   assert.deepEqual(
-    virtualServers['TCP 10.96.0.1:8080']?.map(({ key, weight, active }) => [key, weight, active]),
+    virtualServers['TCP 10.96.0.1:8080']
+      ?.map(({ key, weight, active }) => [key, weight, active] as const)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
     [1, 2, 3].map((host) => [`10.1.0.${host}:8080`, 1, 1]),
   );
   assert.equal(node.reads.open, 0, 'the socket is closed again');
