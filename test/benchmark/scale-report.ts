@@ -58,24 +58,13 @@ export interface Goal {
 
 type Unchecked = Omit<Goal, 'met'>;
 
-const seconds = (what: string, measured: number, limit: number): Unchecked => ({
-  what,
-  measured,
-  limit,
-  unit: 's',
-});
-const megabytes = (what: string, measured: number, limit: number): Unchecked => ({
-  what,
-  measured,
-  limit,
-  unit: 'MB',
-});
-const ratio = (what: string, measured: number, limit: number): Unchecked => ({
-  what,
-  measured,
-  limit,
-  unit: '',
-});
+const inUnit =
+  (unit: Goal['unit']) =>
+  (what: string, measured: number, limit: number): Unchecked => ({ what, measured, limit, unit });
+const seconds = inUnit('s');
+const milliseconds = inUnit('ms');
+const megabytes = inUnit('MB');
+const ratio = inUnit('');
 
 const floorSeconds = (runs: readonly FloorRun[]): number =>
   median(runs.map((run) => run.virtualServers + run.addresses));
@@ -92,10 +81,10 @@ const fullSyncLimit = (services: number, floor: number): number => {
   return services <= 10_000 ? 1.3 * floor + 0.5 : 1.5 * floor + 2;
 };
 
-const fullSyncGoals = (size: ScaleSize): readonly Unchecked[] => {
+const fullSyncGoal = (size: ScaleSize): Unchecked => {
   const floor = floorSeconds(size.floor);
   const what = `full sync, ${clusterText(size)} (floor ${floor.toFixed(2)} s)`;
-  return [seconds(what, fullSyncSeconds(size.sync), fullSyncLimit(size.services, floor))];
+  return seconds(what, fullSyncSeconds(size.sync), fullSyncLimit(size.services, floor));
 };
 
 const changeMilliseconds = ({ sync }: ScaleSize): number =>
@@ -108,12 +97,9 @@ const changeMilliseconds = ({ sync }: ScaleSize): number =>
 const changeGoals = (sizes: readonly ScaleSize[]): readonly Unchecked[] => {
   const measured = sizes.map(changeMilliseconds);
   return [
-    ...sizes.map((size, index) => ({
-      what: `one change, ${clusterText(size)}`,
-      measured: measured[index] ?? Number.NaN,
-      limit: 1,
-      unit: 'ms' as const,
-    })),
+    ...sizes.map((size, index) =>
+      milliseconds(`one change, ${clusterText(size)}`, measured[index] ?? Number.NaN, 1),
+    ),
     ratio('one change, the slowest size to the smallest', Math.max(...measured) / (measured[0] ?? 1), 1.2),
   ];
 };
@@ -135,8 +121,8 @@ const idleGoals = ({ periods, delay }: IdleRun): readonly Unchecked[] => [
     median(periods.map(({ processorMilliseconds }) => processorMilliseconds)) / 1e3,
     0.15,
   ),
-  { what: 'idle sync period, longest stop', measured: delay.longest, limit: 10, unit: 'ms' },
-  { what: 'idle sync period, p99 of the delay', measured: delay.p99, limit: 20, unit: 'ms' },
+  milliseconds('idle sync period, longest stop', delay.longest, 10),
+  milliseconds('idle sync period, p99 of the delay', delay.p99, 20),
 ];
 
 /** `kube-ipvs dump` without the start of Node.js, to ipvsadm. */
@@ -154,7 +140,7 @@ export const scaleGoals = ({ lab, list, draining }: Scale): readonly Goal[] => {
   const { sizes, routes } = lab;
   const routesWhat = `full sync, ${clusterText(routes)}, VIPs as routes (floor ${floorSeconds(routes.floor).toFixed(2)} s)`;
   const unchecked: readonly Unchecked[] = [
-    ...sizes.slice(1).flatMap(fullSyncGoals),
+    ...sizes.slice(1).map(fullSyncGoal),
     seconds(routesWhat, fullSyncSeconds(routes.sync), 10),
     seconds('from exec to the complete table, 10,000 × 10', lab.start.seconds, 5),
     seconds('list and decode, 10,000 × 10, processor time', list.cpuMilliseconds / 1e3, 0.6),

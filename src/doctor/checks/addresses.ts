@@ -1,3 +1,4 @@
+import { addressOfServer } from '../../model/virtual-server.js';
 import type { IpAddress } from '../../base/ip.js';
 import { formatCount } from '../../base/text.js';
 import type { LinkAddress } from '../../kernel/rtnetlink/convert.js';
@@ -107,9 +108,7 @@ const unusedText = ({ address, binding, dummyInterface: name }: BoundVip): strin
 const unusedAddresses = (facts: Facts): CheckResult =>
   checkFact(facts.network, (network) =>
     checkFact(facts.virtualServers, (servers) => {
-      const served = new Set(
-        servers.flatMap(({ identity }) => (identity.by === 'address' ? [identity.address] : [])),
-      );
+      const served = new Set(servers.flatMap(({ identity }) => addressOfServer(identity) ?? []));
       const named = clusterIps(facts);
       const unused = boundVips(network).filter(({ address }) => !served.has(address) && !named.has(address));
       return unused.length === 0

@@ -19,6 +19,14 @@ const tuningParameters: readonly KernelParameter[] = Object.values(ipvsTuning).m
 const tuningNames = new Set(tuningParameters.map(({ name }) => name));
 const synchronizationNames = new Set(Object.values(ipvsSynchronization).map(({ name }) => name));
 
+const differingSettings = (changes: ReturnType<typeof plannedKernelSettings>['changes']): CheckResult =>
+  warn(
+    changes
+      .map(({ setting, previous, value }) => `${setting.name} is ${previous}, configured ${value}`)
+      .join(', '),
+    ...changes.map(({ setting, value }) => setKernelParameter(setting.name, value)),
+  );
+
 /** Why a configured setting is missing, and what sets the same in this kernel. */
 const missingRemedies = (
   { setting, since, avoidedBy }: ConfiguredSetting,
@@ -47,13 +55,7 @@ const tuning = (facts: Facts): CheckResult => {
   const { changes, absent } = plannedKernelSettings(facts);
   const differing = changes.filter(({ setting }) => tuningNames.has(setting.name));
   const missing = absent.filter(({ setting }) => tuningNames.has(setting.name));
-  if (differing.length > 0)
-    return warn(
-      differing
-        .map(({ setting, previous, value }) => `${setting.name} is ${previous}, configured ${value}`)
-        .join(', '),
-      ...differing.map(({ setting, value }) => setKernelParameter(setting.name, value)),
-    );
+  if (differing.length > 0) return differingSettings(differing);
   if (missing.length > 0)
     return warn(
       `configured, but Linux ${release} does not have it: ${missing.map(({ setting, since }) => `${setting.name} (since ${since})`).join(', ')}`,
@@ -89,13 +91,7 @@ const synchronizationOf = (daemons: readonly SyncDaemon[], facts: Facts): CheckR
     );
   const { changes } = plannedKernelSettings(facts);
   const differing = changes.filter(({ setting }) => synchronizationNames.has(setting.name));
-  if (differing.length > 0)
-    return warn(
-      differing
-        .map(({ setting, previous, value }) => `${setting.name} is ${previous}, configured ${value}`)
-        .join(', '),
-      ...differing.map(({ setting, value }) => setKernelParameter(setting.name, value)),
-    );
+  if (differing.length > 0) return differingSettings(differing);
   return conntrack.tcpBeLiberal
     ? pass(list(running))
     : warn(

@@ -77,13 +77,11 @@ const steps: readonly PhaseStep[] = [
  * Whether an element protects a VIP from rules of other programs. It has an effect only after the VIP is
  * bound.
  */
-const isVipProtection = (key: ElementKey): boolean => setNameOfKey(key) === 'vips';
-
 /** Whether an element leads requests to a virtual server on a firewall mark. Its real servers come first. */
-export const isInCluster = (key: ElementKey): boolean => key.startsWith(`${inClusterMap} `, 'IPv4 '.length);
+export const isInCluster = (key: ElementKey): boolean => setNameOfKey(key) === inClusterMap;
 
 /** Whether an element has an effect only after the virtual servers and addresses are there. */
-export const isLate = (key: ElementKey): boolean => isVipProtection(key) || isInCluster(key);
+export const isLate = (key: ElementKey): boolean => setNameOfKey(key) === 'vips' || isInCluster(key);
 
 const stepOf = (operation: Operation): PhaseStep => {
   switch (operation.kind) {
