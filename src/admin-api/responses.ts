@@ -235,6 +235,11 @@ export interface ServiceResponse {
   readonly settings?: Readonly<Record<string, ServiceSettingResponse>>;
   /** Where the weights of its endpoints come from; absent where all weigh the same. */
   readonly weightBy?: 'pod' | 'cpu-request' | 'zone';
+  /**
+   * With `nodePorts.sharing`: `shared`, or why each node port has a virtual server for each address; absent without the
+   * setting or without node ports.
+   */
+  readonly nodePortSharing?: 'shared' | 'persistence' | 'in-cluster-endpoints';
   readonly healthCheckNodePort?: number;
 }
 

@@ -17,7 +17,7 @@ import {
   type VirtualServerKey,
 } from '../model/virtual-server.js';
 import { phaseOperations, type Phase } from '../plan/operations/phases.js';
-import type { InClusterFrontends } from '../plan/in-cluster-frontends.js';
+import type { MarkedFrontends } from '../plan/marked-frontends.js';
 import type { ServedFrontend } from '../plan/stale-flows.js';
 import type { ChangeRecorder } from './change-recorder.js';
 import { servedFrontends } from './conntrack/served-frontend.js';
@@ -45,7 +45,7 @@ export interface PhaseRunnerParts extends OperationSenders {
   readonly recorder: Pick<ChangeRecorder, 'applied'>;
   /** What the run is for. */
   readonly cause: RunCause;
-  readonly inCluster: InClusterFrontends;
+  readonly marked: MarkedFrontends;
 }
 
 export interface ReconcileReport {
@@ -96,7 +96,7 @@ export class PhaseRunner {
    * ends only when its client stops sending.
    */
   udpFrontends(): readonly ServedFrontend[] {
-    const sources = { observed: this.parts.state, inCluster: this.parts.inCluster };
+    const sources = { observed: this.parts.state, marked: this.parts.marked };
     return [...this.#udpVirtualServers.values()].flatMap((identity) => servedFrontends(identity, sources));
   }
 

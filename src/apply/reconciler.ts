@@ -19,7 +19,7 @@ import {
 import { isDrainRecord, withoutDrainRecords } from '../plan/drain/drain-records.js';
 import type { DrainSettings, DrainStep } from '../plan/drain/drain-step.js';
 import type { OrphanFacts } from '../plan/drain/orphan.js';
-import type { InClusterFrontends } from '../plan/in-cluster-frontends.js';
+import type { MarkedFrontends } from '../plan/marked-frontends.js';
 import type { FormerEndpoints } from '../plan/endpoints/former-endpoints.js';
 import { diff, dirtyKeys, isEmpty, union, without, type DirtyKeys } from '../plan/operations/diff.js';
 import { phases, type Phase } from '../plan/operations/phases.js';
@@ -62,7 +62,10 @@ export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<Or
   readonly counters: OperationCounters;
   /** By default no change is recorded. */
   readonly recorder?: ChangeRecorder | undefined;
-  readonly inCluster: InClusterFrontends;
+  readonly marked: MarkedFrontends & {
+    /** Whether a virtual server that is not desired ends after requests go to its successor. */
+    isReplaced(key: VirtualServerKey): boolean;
+  };
   /**
    * Deletes the flows of real servers that were deleted with open connections, so the kernel resets those
    * connections.
@@ -240,10 +243,10 @@ export class Reconciler {
 
   /** Applies the keys and those whose desired state changes as a result. Returns false if it was stopped. */
   async #applyAll(dirty: DirtyKeys, runner: PhaseRunner): Promise<boolean> {
-    const { desired, state } = this.parts;
+    const { desired, state, marked } = this.parts;
     const turns = new Yielder(maximumTurnMilliseconds);
     for (let pending = dirty; !isEmpty(pending); pending = withoutDrainRecords(state.takeDirty()))
-      for (const slice of slices(pending, desired.urgency)) {
+      for (const slice of slices(pending, desired.urgency, (key) => marked.isReplaced(key))) {
         if (this.#stopped) return false;
         await this.#applySlice(slice, runner);
         await turns.yieldIfDue();
@@ -313,7 +316,7 @@ export class Reconciler {
 
   /** Applies the deletions of a drain step and the changes that follow from them. */
   async #finishDrains(step: DrainStep, checked: DirtyKeys, runner: PhaseRunner): Promise<void> {
-    const { state, desired, endpoints } = this.parts;
+    const { state, desired, endpoints, marked } = this.parts;
     for (const phase of phases(step.delete)) await runner.run(phase, 'drain-ended');
     this.#orphans.release(checked.virtualServers, ['idle']);
     // When its last drain ends, a virtual server may need other settings or may become undesired.
@@ -321,7 +324,8 @@ export class Reconciler {
     const elements = new Set([...checked.elements].filter(isDrainRecord));
     let rest = union(dirtyKeys({ virtualServers: ended, elements }), state.takeDirty());
     for (; !isEmpty(rest); rest = state.takeDirty())
-      for (const slice of slices(rest, desired.urgency)) await this.#applySlice(slice, runner);
+      for (const slice of slices(rest, desired.urgency, (key) => marked.isReplaced(key)))
+        await this.#applySlice(slice, runner);
     for (const key of [...checked.virtualServers, ...ended])
       endpoints.formerEndpoints.retain(key, state.virtualServer(key)?.realServers);
     for (const operation of step.delete) this.#retryIfPresent(operation);

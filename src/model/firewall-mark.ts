@@ -6,8 +6,8 @@ import type { ServiceKey, ServicePort } from './service.js';
 /**
  * The layout of the firewall marks of kube-ipvs: bits 8 to 11 are 1, 12 and 13 are the protocol, 14 and 15 (the
  * marks of kubelet and kube-proxy) are 0, bit 31 is 0 (ipvsadm prints marks with a sign), and the other 23 bits are a
- * hash. Calico's marks have zeros in bits 0 to 15, and Cilium's have other values in bits 8 to 11, so no mark of theirs
- * looks like one of these.
+ * hash, or a node port and its protocol where bits 12 and 13 are 0. Calico's marks have zeros in bits 0 to 15, and
+ * Cilium's have other values in bits 8 to 11, so no mark of theirs looks like one of these.
  */
 export const firewallMarkLayout = { mask: 0x8000_cf00, value: 0x0100 } as const;
 
@@ -30,8 +30,31 @@ export const firewallMark = (
   return (bits | (protocolNumbers[protocol] << protocolShift) | firewallMarkLayout.value) >>> 0;
 };
 
+/** A node port of a Service. Only one Service of a cluster has it. */
+export interface NodePort {
+  readonly protocol: Protocol;
+  readonly port: number;
+}
+
+const nodePortProtocolShift = 24;
+
+/** The firewall mark of a node port. No two node ports have the same one, and no hash is equal to it. */
+export const nodePortMark = ({ protocol, port }: NodePort): number =>
+  (protocolNumbers[protocol] << nodePortProtocolShift) |
+  ((port >>> 8) << 16) |
+  firewallMarkLayout.value |
+  (port & 0xff);
+
+/** The node port of a firewall mark; undefined for any other mark. */
+export const nodePortOfMark = (mark: number): NodePort | undefined => {
+  const protocol = byNumber[(mark >>> nodePortProtocolShift) & 3];
+  if (protocol === undefined) return undefined;
+  const nodePort = { protocol, port: (((mark >>> 16) & 0xff) << 8) | (mark & 0xff) };
+  return nodePortMark(nodePort) === mark ? nodePort : undefined;
+};
+
 /** The protocol of a firewall mark of kube-ipvs; undefined for any other mark. */
 export const protocolOfMark = (mark: number): Protocol | undefined =>
   (mark & firewallMarkLayout.mask) >>> 0 === firewallMarkLayout.value
-    ? byNumber[(mark >>> protocolShift) & 3]
+    ? (byNumber[(mark >>> protocolShift) & 3] ?? nodePortOfMark(mark)?.protocol)
     : undefined;

@@ -19,10 +19,11 @@ import type { Endpoint } from '../model/endpoint.js';
 import { addShared, claim, removeClaims, removeShared, type Claims } from './claims.js';
 import type { DirtyKeys, DesiredView } from './operations/diff.js';
 import { FormerEndpoints, type OwnedVirtualServer } from './endpoints/former-endpoints.js';
-import type { InClusterFrontends } from './in-cluster-frontends.js';
-import { inClusterServerOf, virtualServerOf } from './packet-rules/packet-elements.js';
+import type { MarkedFrontends } from './marked-frontends.js';
+import { markedServerOf, virtualServerOf } from './packet-rules/packet-elements.js';
 import type { Fragment, Problem } from './render/fragment.js';
 import { LocalEndpointShortages } from './endpoints/local-endpoint-shortages.js';
+import { nodePortFrontendsOf, nodePortOfKey, nodePortServerAt } from './shared-node-port-keys.js';
 import { NodePortUsage } from './render/node-port-usage.js';
 import { isUrgentService, type Urgency } from './operations/phases.js';
 
@@ -43,7 +44,7 @@ const clashProblem = (key: VirtualServerKey, winner: Fragment, loser: Fragment):
  * claims a virtual server owns it, and the next one follows when it is deleted; an address is desired as long
  * as any Service claims it.
  */
-export class DesiredState implements DesiredView, InClusterFrontends {
+export class DesiredState implements DesiredView, MarkedFrontends {
   readonly #fragments = new Map<ServiceKey, Fragment>();
   readonly #virtualServers = new Map<VirtualServerKey, Claims>();
   /** The Services that claim an address; never empty. */
@@ -134,7 +135,7 @@ export class DesiredState implements DesiredView, InClusterFrontends {
   }
 
   #ownsMark(fragment: Fragment | undefined, element: SetElement): boolean {
-    const server = inClusterServerOf(element);
+    const server = markedServerOf(element);
     return server !== undefined && this.#virtualServers.get(server)?.[0] === fragment;
   }
 
@@ -155,14 +156,33 @@ export class DesiredState implements DesiredView, InClusterFrontends {
     }
   }
 
-  inClusterServerOf(frontend: VirtualServerKey): VirtualServerKey | undefined {
-    return this.#virtualServers.get(frontend)?.[0].inClusterServers?.get(frontend);
+  markedServerOf(frontend: VirtualServerKey): VirtualServerKey | undefined {
+    const owner = this.#virtualServers.get(frontend)?.[0];
+    return owner === undefined ? this.#nodePortServerOf(frontend) : owner.inClusterServers?.get(frontend);
+  }
+
+  #nodePortServerOf(frontend: VirtualServerKey): VirtualServerKey | undefined {
+    const found = nodePortServerAt(frontend);
+    const fragment = found && this.#virtualServers.get(found.server)?.[0];
+    return found !== undefined && fragment?.nodePortAddresses?.[found.family].includes(found.address) === true
+      ? found.server
+      : undefined;
   }
 
   *frontendsOf(server: VirtualServerKey): Iterable<VirtualServerIdentity> {
     const service = this.ownerOf(server) ?? this.formerEndpoints.virtualServer(server)?.service;
     const fragment = service === undefined ? undefined : this.#fragments.get(service);
     for (const entry of this.#frontendsIn(fragment, server)) yield entry.server.identity;
+    yield* nodePortFrontendsOf(server, fragment?.nodePortAddresses);
+  }
+
+  /**
+   * Whether the virtual server is not desired because a node port changed between one virtual server for all addresses
+   * and one for each. It ends only after new requests go to its successor.
+   */
+  isReplaced(key: VirtualServerKey): boolean {
+    if (this.#virtualServers.has(key)) return false;
+    return nodePortOfKey(key) !== undefined || this.#nodePortServerOf(key) !== undefined;
   }
 
   #noteClash(key: VirtualServerKey): void {

@@ -168,6 +168,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
     kernelTuning: kubeIpvsDefaults.kernel,
     weightBy: 'none',
     inClusterEndpoints: 'local',
+    nodePortSharing: false,
     pageEnabled: true,
     kubeconfig: undefined,
     master: undefined,
@@ -189,6 +190,7 @@ test('flags alone have the defaults of flags: ipvs, and 1s between syncs', () =>
         backends: { enabled: false, maximumSeries: 9_000, services: ['*/*'] },
       },
       externalTrafficPolicyLocal: { inClusterEndpoints: 'local' },
+      nodePorts: { sharing: false },
       forwarding: { acceptInForeignChains: false },
       page: { enabled: 'loopback' },
       services: {

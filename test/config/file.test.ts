@@ -305,6 +305,8 @@ test('our own document stands in the same file or in one of its own', () => {
   const allEndpoints = `${ownHeader}externalTrafficPolicyLocal: {inClusterEndpoints: all}\n`;
   assert.equal(read([withMode, allEndpoints]).inClusterEndpoints, 'all');
   assert.equal(read([withMode, own]).inClusterEndpoints, 'local');
+  assert.equal(read([withMode, `${ownHeader}nodePorts: {sharing: true}\n`]).nodePortSharing, true);
+  assert.equal(read([withMode, own]).nodePortSharing, false);
   assert.equal(read([withMode, `${ownHeader}vips: {binding: route}\n`]).vipBinding, 'route');
   assert.equal(read([withMode, own]).vipBinding, 'address');
   assert.equal(read([withMode, `${ownHeader}weights: {by: cpu-request}\n`]).weightBy, 'cpu-request');

@@ -97,7 +97,7 @@ test('the mark of other programs is back before their rules see the packet again
   }`);
   lab.program(web([1], [2]));
   await lab.holds(realServer(2, 1));
-  await eventually(() => assert.ok(lab.rules().includes('in-cluster-marks')));
+  await eventually(() => assert.ok(lab.rules().includes('firewall-marks')));
   assert.deepEqual(asked('pod1'), ['pod1', 'pod2']);
   assert.deepEqual(asked('node'), ['pod1', 'pod2']);
   const packets = (name: string): number =>

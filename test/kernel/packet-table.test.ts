@@ -109,8 +109,8 @@ test('elements with marks are read back as added, and nft prints them', async ()
   const vip = ip('203.0.113.9');
   const elements = [
     markElement('IPv4', 'in-cluster', [vip, 'TCP', 80], 0x1234_1156),
-    setElement('IPv4', 'in-cluster-marks', [0x1234_1156]),
-    setElement('IPv4', 'draining-in-cluster', [0x1234_1156, ip('10.0.0.1'), 8080]),
+    setElement('IPv4', 'firewall-marks', [0x1234_1156]),
+    setElement('IPv4', 'draining-by-mark', [0x1234_1156, ip('10.0.0.1'), 8080]),
   ];
   const id = { family: 'IPv4', name: defaultInstance.table } as const;
   const outcome = await client.transaction([

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { firewallMark, protocolOfMark } from '../../src/model/firewall-mark.js';
+import { firewallMark, nodePortMark, nodePortOfMark, protocolOfMark } from '../../src/model/firewall-mark.js';
 import { serviceKey } from '../../src/model/service.js';
 import { protocolOfKey, virtualServerKey } from '../../src/model/virtual-server.js';
 import { protocols } from '../../src/base/protocol.js';
@@ -35,4 +35,25 @@ test('100,000 Service ports share few marks', () => {
     marks.add(firewallMark(serviceKey('shop', `web-${index}`), { protocol: 'TCP', port: 80 }, 'IPv4'));
   // A perfect hash of 23 bits is expected to lose 594.
   assert.ok(marks.size > 99_000, String(marks.size));
+});
+
+test('the mark of a node port tells its protocol and port, and no Service port has the same one', () => {
+  for (const protocol of protocols)
+    for (let port = 1; port <= 65_535; port += 1) {
+      const mark = nodePortMark({ protocol, port });
+      assert.deepEqual(nodePortOfMark(mark), { protocol, port });
+      assert.equal(protocolOfMark(mark), protocol);
+      assert.equal(mark & 0x8000_f000, 0, 'the bits of kubelet, of kube-proxy and of a hash are clear');
+      assert.equal((mark >>> 8) & 15, 1);
+    }
+  for (const protocol of protocols)
+    for (let port = 1; port < 1_000; port += 1)
+      assert.equal(nodePortOfMark(firewallMark(web, { protocol, port }, 'IPv4')), undefined);
+  for (const mark of [0, 0x0100, 0x4000, 0x0400_0101, 0x0101_4101, 0x8100_0101])
+    assert.equal(nodePortOfMark(mark), undefined, String(mark));
+});
+
+test('the mark of a node port stays the same from version to version', () => {
+  assert.equal(nodePortMark({ protocol: 'TCP', port: 30_080 }), 0x0175_0180);
+  assert.equal(nodePortMark({ protocol: 'UDP', port: 30_080 }), 0x0275_0180);
 });

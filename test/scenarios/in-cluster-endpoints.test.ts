@@ -35,7 +35,7 @@ const markElements = ({ elements }: ProductionNode): readonly string[] =>
 const allMarkElements = [
   `IPv4 in-cluster 198.51.100.1 . TCP . 80 : ${fwmark}`,
   `IPv4 in-cluster 203.0.113.1 . TCP . 80 : ${fwmark}`,
-  `IPv4 in-cluster-marks ${fwmark}`,
+  `IPv4 firewall-marks ${fwmark}`,
 ];
 
 test('one virtual server on a firewall mark has all endpoints, those by address the local ones', async () => {
@@ -96,7 +96,7 @@ test('without local endpoints it drains: requests leave it at once, connections 
   );
   assert.deepEqual(
     markElements(node).filter((element) => !element.includes('draining')),
-    [`IPv4 in-cluster-marks ${fwmark}`],
+    [`IPv4 firewall-marks ${fwmark}`],
   );
   assert.deepEqual(await node.restart(), [], 'the next process goes on with it');
   node.kernel.ipvs.busy = false;

@@ -25,7 +25,7 @@ const minute = 60_000;
 /** The longest deadline is 15 minutes; the rest is for resyncs, and for retries with their growing delays. */
 const quiet = 30 * minute;
 
-type ChangingSettings = Pick<Settings, 'vipBinding' | 'inClusterEndpoints'>;
+type ChangingSettings = Pick<Settings, 'vipBinding' | 'inClusterEndpoints' | 'nodePortSharing'>;
 
 interface Hand {
   readonly name: ForeignHandName;
@@ -82,6 +82,7 @@ const settingsChange = fc.record({
   kind: fc.constant('settings' as const),
   vipBinding: fc.constantFrom(...vipBindingNames),
   inClusterEndpoints: fc.constantFrom(...inClusterEndpointNames),
+  nodePortSharing: fc.boolean(),
   restarts: fc.boolean(),
 });
 const foreign = fc.record({ kind: fc.constant('foreign' as const), hand });
@@ -183,8 +184,7 @@ class History {
     else this.node.kernel.ipvs.busy = event.flows;
   }
 
-  async #changeSettings({ restarts, vipBinding, inClusterEndpoints }: SettingsChange): Promise<void> {
-    const settings = { vipBinding, inClusterEndpoints };
+  async #changeSettings({ restarts, kind: _, ...settings }: SettingsChange): Promise<void> {
     if (!restarts) await this.node.changeSettings(settings);
     else await this.#restart(() => this.node.changeSettings(settings));
   }

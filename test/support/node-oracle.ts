@@ -22,6 +22,7 @@ export const oracle = (node: ProductionNode, changes: Partial<RenderSettings> = 
     settings({
       vipBinding: node.settings.vipBinding,
       inClusterEndpoints: node.settings.inClusterEndpoints,
+      nodePortSharing: node.settings.nodePortSharing,
       ...changes,
     }),
   );

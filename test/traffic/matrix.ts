@@ -18,6 +18,7 @@ export interface Setting {
   readonly as?: string;
   readonly vipBinding?: VipBinding;
   readonly inClusterEndpoints?: InClusterEndpoints;
+  readonly nodePortSharing?: boolean;
 }
 
 /** One line of a case's table: the cell of each position, as written; undefined where it is not tried. */
@@ -89,7 +90,9 @@ export const configText = (setting: Omit<Setting, 'about'> | undefined, hostname
       hostnameOverride: hostname,
       ...setting?.config,
     },
-    ...(setting?.vipBinding === undefined && setting?.inClusterEndpoints === undefined
+    ...(setting?.vipBinding === undefined &&
+    setting?.inClusterEndpoints === undefined &&
+    setting?.nodePortSharing === undefined
       ? []
       : [
           {
@@ -97,6 +100,7 @@ export const configText = (setting: Omit<Setting, 'about'> | undefined, hostname
             kind: 'KubeIpvsConfiguration',
             vips: { binding: setting.vipBinding },
             externalTrafficPolicyLocal: { inClusterEndpoints: setting.inClusterEndpoints },
+            nodePorts: { sharing: setting.nodePortSharing },
           },
         ]),
   ]

@@ -6,18 +6,13 @@ import type { DeferrableOutcome, ElementOperation, Outcome } from '../../model/o
 import type { TransactionOutcome } from '../../kernel/nftables/transaction-outcome.js';
 import type { NftablesChange } from '../../kernel/nftables/changes.js';
 import { elementChanges, type TableId } from './element-changes.js';
+import { OptionalRules, type OptionalRuleSettings } from './optional-rules.js';
 import type { PacketRulesClient } from './packet-rules-client.js';
 import { PacketRulesError } from './packet-rules-error.js';
 import { PacketRulesLog } from './packet-rules-log.js';
 import { isReadError } from '../mirror/kernel-reader.js';
 import { canUpdateInPlace, sameSet, cachedTableText } from './table-comparison.js';
-import {
-  isInClusterSet,
-  isOwnershipMarkerSet,
-  setDeclaration,
-  sourceRangePrefixLength,
-  takeOverSet,
-} from '../../plan/packet-rules/packet-sets.js';
+import { isOwnershipMarkerSet, setDeclaration, takeOverSet } from '../../plan/packet-rules/packet-sets.js';
 
 export interface PacketRulesParts {
   readonly client: PacketRulesClient;
@@ -25,8 +20,8 @@ export interface PacketRulesParts {
   readonly table: string;
   /** The families that the kernel supports. */
   readonly families: readonly Family[];
-  /** The desired rules of a family, given the prefix lengths of the source ranges and whether firewall marks are in use. */
-  readonly declaration: (family: Family, lengths: readonly number[], withMarks: boolean) => TableDeclaration;
+  /** The desired rules of a family, with these optional ones. */
+  readonly declaration: (family: Family, optional: OptionalRuleSettings) => TableDeclaration;
   /** The elements that a new table contains from the start. */
   readonly initialElements: (family: Family) => Iterable<SetElement>;
   /** Called when the tables differ from the known state, so their elements must be read again. */
@@ -64,9 +59,7 @@ export class PacketRules {
   readonly #declaredBefore = new Set<Family>();
   /** Families that had a table at the last check. */
   readonly #present = new Set<Family>();
-  readonly #sourceLengths: Readonly<Record<Family, Set<number>>> = { IPv4: new Set(), IPv6: new Set() };
-  /** Families with virtual servers on firewall marks, now or before. */
-  readonly #withMarks = new Set<Family>();
+  readonly #optional = new OptionalRules();
 
   readonly #log: PacketRulesLog;
 
@@ -117,7 +110,7 @@ export class PacketRules {
 
   /** The desired text of the family's table, including the source range sets of `present`. */
   desiredText(family: Family, present?: TableDeclaration): string {
-    for (const set of present?.sets ?? []) this.#recordSet(family, set.name);
+    for (const set of present?.sets ?? []) this.#optional.recordSet(family, set.name);
     return cachedTableText(this.#desiredTable(family));
   }
 
@@ -159,7 +152,7 @@ export class PacketRules {
     const present = await this.parts.client.table(family, this.parts.table);
     if (present === undefined) this.#present.delete(family);
     else this.#present.add(family);
-    for (const set of present?.sets ?? []) this.#recordSet(family, set.name);
+    for (const set of present?.sets ?? []) this.#optional.recordSet(family, set.name);
     return present;
   }
 
@@ -168,7 +161,7 @@ export class PacketRules {
   }
 
   #desiredTable(family: Family): TableDeclaration {
-    return this.parts.declaration(family, [...this.#sourceLengths[family]], this.#withMarks.has(family));
+    return this.parts.declaration(family, this.#optional.of(family));
   }
 
   /** Returns one outcome per operation, in order. A rejected element does not block the others. */
@@ -272,13 +265,6 @@ export class PacketRules {
     return elements;
   }
 
-  /** Sets that tables have only where needed stay declared, because elements may be added to them again. */
-  #recordSet(family: Family, set: string): void {
-    if (isInClusterSet(set)) this.#withMarks.add(family);
-    const length = sourceRangePrefixLength(set);
-    if (length !== undefined) this.#sourceLengths[family].add(length);
-  }
-
   async #apply(
     family: Family,
     operations: readonly ElementOperation[],
@@ -327,7 +313,7 @@ export class PacketRules {
     const elementsOf = (kind: ElementOperation['kind']): readonly SetElement[] =>
       operations.filter((operation) => operation.kind === kind).map(({ element }) => element);
     const [added, removed] = [elementsOf('add-element'), elementsOf('delete-element')];
-    for (const { set } of added) this.#recordSet(family, set);
+    for (const element of added) this.#optional.recordElement(element);
     try {
       await this.#declare(family);
     } catch (error) {

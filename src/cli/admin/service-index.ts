@@ -3,7 +3,9 @@ import type {
   VirtualServerDescription,
   VirtualServersResponse,
 } from '../../admin-api/responses.js';
+import type { VirtualServerKey } from '../../model/virtual-server.js';
 import { paceWords } from '../../plan/pace/pace-step.js';
+import { nodePortServerAt } from '../../plan/shared-node-port-keys.js';
 
 /** The Services behind virtual servers, as the daemon describes them. */
 export interface ServiceIndex {
@@ -15,9 +17,12 @@ export interface ServiceIndex {
 
 export const emptyServiceIndex: ServiceIndex = { get: () => undefined, keys: () => [] };
 
+/** The virtual server that all addresses of a node port share, if they share one; '' for any other key. */
+const sharedServerAt = (key: string): string => nodePortServerAt(key as VirtualServerKey)?.server ?? '';
+
 export const buildServiceIndex = ({ virtualServers }: VirtualServersResponse): ServiceIndex => {
   const names = new Map(Object.entries(virtualServers));
-  return { get: (key) => names.get(key), keys: () => names.keys() };
+  return { get: (key) => names.get(key) ?? names.get(sharedServerAt(key)), keys: () => names.keys() };
 };
 
 /** `default/web:http`, `default/web:80` if the port has no name, `default/web` if the Service no longer has the port; '' where unknown. */

@@ -1,7 +1,8 @@
 import { InputError } from '../../base/errors.js';
-import { formatSocketAddress } from '../../base/ip.js';
+import { familyOf, formatSocketAddress, type Family } from '../../base/ip.js';
 import { nearest } from '../../config/nearest.js';
 import type { LookupMatch, VirtualServersResponse } from '../../admin-api/responses.js';
+import { nodePortOfMark, type NodePort } from '../../model/firewall-mark.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { AdminClient } from '../admin/admin-client.js';
 import { parseAddressTarget, parseTarget, type AddressTarget, type NameTarget } from '../target/target.js';
@@ -73,8 +74,18 @@ const hasPort = ({ port }: ServedVirtualServer, requested: string | undefined): 
 
 type NumericTarget = Extract<ExplainTarget, { by: 'address' | 'node-port' }>;
 
+/** A shared node port is served on every address of the node. */
+const matchesNodePort = (target: NumericTarget, nodePort: NodePort | undefined, family: Family): boolean => {
+  if (nodePort === undefined) return false;
+  if (target.protocol !== undefined && target.protocol !== nodePort.protocol) return false;
+  if (target.by === 'node-port') return nodePort.port === target.port;
+  const { address, port } = target.target;
+  return port === nodePort.port && familyOf(address) === family;
+};
+
 const matchesIdentity = (target: NumericTarget, identity: VirtualServerIdentity): boolean => {
-  if (identity.by !== 'address') return false;
+  if (identity.by !== 'address')
+    return matchesNodePort(target, nodePortOfMark(identity.fwmark), identity.family);
   if (target.protocol !== undefined && target.protocol !== identity.protocol) return false;
   if (target.by === 'node-port') return identity.port === target.port;
   const { address, port } = target.target;

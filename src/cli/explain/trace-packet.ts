@@ -1,7 +1,7 @@
 import type { IpAddress } from '../../base/ip.js';
 import { runHooks, type RuleEnvironment, type HookResult } from '../../nftables/rule-interpreter.js';
 import type { Protocol } from '../../base/protocol.js';
-import { inClusterMap } from '../../plan/packet-rules/packet-sets.js';
+import { inClusterMap, nodePortMap } from '../../plan/packet-rules/packet-sets.js';
 import type { VipBindings } from '../../model/settings/vip-binding.js';
 import type { RealServerObservation } from '../../model/virtual-server.js';
 import type { ObservedVirtualServer } from '../kernel/kernel-snapshot.js';
@@ -39,8 +39,8 @@ export interface TraceFacts {
   readonly dummyInterface: string;
   /** At the destination; undefined: the kernel has none. */
   readonly virtualServer: ObservedVirtualServer | undefined;
-  /** At the firewall mark that the destination's requests from the cluster get. */
-  readonly inClusterServer?: ObservedVirtualServer | undefined;
+  /** At the firewall mark that requests to the destination may get: those from the cluster, or all to a node port. */
+  readonly markedServer?: ObservedVirtualServer | undefined;
   /** The pod and node of a real server, `web-1 on n2`; '' where unknown. */
   readonly nameOf: (realServer: RealServerObservation) => string;
   /** Whether a real server is on this node; undefined: unknown. */
@@ -252,7 +252,9 @@ const replyStep = (facts: TraceFacts, candidates: readonly Candidate[]): TraceSt
 };
 
 /** Runs the rules that the packet passes before IPVS, or a process on the node, receives it. */
-const walkPacketRules = ({ from, to, rules, virtualServer }: TraceFacts): HookResult | undefined => {
+const walkPacketRules = (facts: TraceFacts): HookResult | undefined => {
+  const { from, to, rules } = facts;
+  const virtualServer = facts.virtualServer ?? facts.markedServer;
   if (rules === undefined) return undefined;
   const packet = {
     source: from.address ?? to.address,
@@ -281,11 +283,11 @@ const walkPacketRules = ({ from, to, rules, virtualServer }: TraceFacts): HookRe
     : sent;
 };
 
-/** With the virtual server that takes the packet: the rules may have led it to the one for requests from the cluster. */
+/** With the virtual server that takes the packet: the rules may have led it to the one on a firewall mark. */
 const withTakingServer = (facts: TraceFacts, walked: HookResult | undefined): TraceFacts => {
-  const { inClusterServer, virtualServer } = facts;
-  const isLed = walked?.matchedRules.some(({ chain }) => chain === inClusterMap) === true;
-  return isLed ? { ...facts, virtualServer: inClusterServer ?? virtualServer } : facts;
+  const { markedServer, virtualServer } = facts;
+  const isLed = walked?.matchedRules.some(({ chain }) => chain === inClusterMap || chain === nodePortMap);
+  return isLed === true ? { ...facts, virtualServer: markedServer ?? virtualServer } : facts;
 };
 
 /** Independent of the kernel's order. */

@@ -8,7 +8,14 @@ import {
   type IpAddress,
 } from '../../base/ip.js';
 import { noBinding, onlyBinding } from '../../model/settings/vip-binding.js';
-import { virtualServerKey } from '../../model/virtual-server.js';
+import { nodePortOfMark } from '../../model/firewall-mark.js';
+import {
+  virtualServerKey,
+  type VirtualServerIdentity,
+  type VirtualServerKey,
+} from '../../model/virtual-server.js';
+import { nodePortAddressSet } from '../../plan/packet-rules/packet-sets.js';
+import { nodePortServerAt } from '../../plan/shared-node-port-keys.js';
 import { packetSourceFor, podTrafficFromRules, type SourceOption } from './packet-source.js';
 import type { AddressIdentity, KernelFacts, ReportFacts, ServedVirtualServer } from './facts.js';
 import { tracePacket, type Destination, type Trace } from './trace-packet.js';
@@ -50,11 +57,15 @@ const ownSource = (to: IpAddress, { vips, addresses }: KernelFacts): IpAddress |
   );
 };
 
-/** The virtual server with the key, the one of its requests from the cluster, and the names of the real servers of both. */
-const servedAt = (key: string, facts: ReportFacts) => {
+/**
+ * The virtual server with the key, the one on a firewall mark that serves its requests from the cluster or all to its
+ * node port, and the names of the real servers of both.
+ */
+const servedAt = (key: VirtualServerKey, facts: ReportFacts) => {
   const served = facts.served.find((one) => one.key === key);
-  const inCluster = facts.served.find((one) => one.key === served?.inCluster);
-  return { served, inCluster, names: { ...served?.realServers, ...inCluster?.realServers } };
+  const markedKey = served === undefined ? nodePortServerAt(key)?.server : served.inCluster;
+  const marked = facts.served.find((one) => one.key === markedKey);
+  return { served, markedKey, names: { ...served?.realServers, ...marked?.realServers } };
 };
 
 const traceTo = (
@@ -67,7 +78,7 @@ const traceTo = (
   const key = virtualServerKey(to);
   const rules = kernel.rules[family];
   const { service, endpoints } = facts;
-  const { served, inCluster, names } = servedAt(key, facts);
+  const { served, markedKey, names } = servedAt(key, facts);
   const isLocal = (address: typeof to.address): boolean => kernel.addresses.has(address);
   const isThisNode = (node: string | undefined): boolean => node === service?.node.name;
   const source = packetSourceFor(from, {
@@ -89,7 +100,7 @@ const traceTo = (
     dummyInterface: kernel.dummyInterface,
     bindings: kernel.vips.get(to.address) ?? noBinding,
     virtualServer: kernel.virtualServers.get(key),
-    inClusterServer: inCluster && kernel.virtualServers.get(inCluster.key),
+    markedServer: markedKey === undefined ? undefined : kernel.virtualServers.get(markedKey),
     nameOf: ({ key: real }) => locationText(names[real]),
     isOnThisNode: ({ key: real }) =>
       names[real]?.node === undefined ? undefined : isThisNode(names[real]?.node),
@@ -97,12 +108,27 @@ const traceTo = (
   });
 };
 
-const identitiesOf = ({ served }: ReportFacts, kernel: KernelFacts): readonly AddressIdentity[] =>
-  served.length > 0
-    ? served.flatMap(({ identity }) => (identity.by === 'address' ? [identity] : []))
-    : [...kernel.virtualServers.values()].flatMap(({ server: { identity } }) =>
-        identity.by === 'address' ? [identity] : [],
-      );
+/** What a virtual server serves: its address, or those of the node that share the node port of its mark. */
+const destinationsOf = (
+  identity: VirtualServerIdentity,
+  { rules, addresses }: KernelFacts,
+): readonly AddressIdentity[] => {
+  if (identity.by === 'address') return [identity];
+  const nodePort = nodePortOfMark(identity.fwmark);
+  if (nodePort === undefined) return [];
+  return [...addresses]
+    .filter((address) => familyOf(address) === identity.family)
+    .filter((address) => rules[identity.family]?.hasElement(nodePortAddressSet, [address]) === true)
+    .map((address) => ({ by: 'address', address, ...nodePort }) as const);
+};
+
+const identitiesOf = ({ served }: ReportFacts, kernel: KernelFacts): readonly AddressIdentity[] => {
+  const identities =
+    served.length > 0
+      ? served.map(({ identity }) => identity)
+      : [...kernel.virtualServers.values()].map(({ server }) => server.identity);
+  return identities.flatMap((identity) => destinationsOf(identity, kernel));
+};
 
 /** Traces a packet to each selected virtual server; to the target itself if there is none. */
 export const traceTargets = (
@@ -113,6 +139,8 @@ export const traceTargets = (
   if (!('value' in facts.kernel)) return [];
   const kernel = facts.kernel.value;
   const identities = identitiesOf(facts, kernel);
-  const destinations = identities.length > 0 || target === undefined ? identities : [target];
+  const exact = identities.filter(({ address, port }) => address === target?.address && port === target.port);
+  const destinations =
+    identities.length === 0 && target !== undefined ? [target] : exact.length > 0 ? exact : identities;
   return destinations.flatMap((to) => traceTo(to, from, facts, kernel) ?? []).slice(0, maximumTraces);
 };

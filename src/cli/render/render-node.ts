@@ -75,6 +75,7 @@ const contextOf = (
       vipBinding: settings.vipBinding,
       weightBy: settings.weightBy,
       inClusterEndpoints: settings.inClusterEndpoints,
+      nodePortSharing: settings.nodePortSharing,
     },
     (key) => pods.get(key),
   );

@@ -1,5 +1,6 @@
 import { InputError } from '../../base/errors.js';
-import { parseIp, type IpAddress } from '../../base/ip.js';
+import { familyOf, parseIp, type IpAddress } from '../../base/ip.js';
+import { nodePortOfMark } from '../../model/firewall-mark.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { ServiceIndex } from '../admin/service-index.js';
 
@@ -81,10 +82,13 @@ export const parseTarget = (text: string, namespace?: string): AddressTarget | N
   );
 };
 
+/** A node port that all addresses of the node share matches with any of them, because only the node knows which it has. */
 export const matchesAddress = (target: AddressTarget, identity: VirtualServerIdentity): boolean =>
-  identity.by === 'address' &&
-  identity.address === target.address &&
-  (target.port === undefined || target.port === identity.port);
+  identity.by === 'address'
+    ? identity.address === target.address && (target.port === undefined || target.port === identity.port)
+    : familyOf(target.address) === identity.family &&
+      target.port !== undefined &&
+      nodePortOfMark(identity.fwmark)?.port === target.port;
 
 const matchesName = (target: NameTarget | NamespaceTarget, key: string, names: ServiceIndex): boolean => {
   const known = names.get(key);

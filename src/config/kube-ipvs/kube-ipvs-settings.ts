@@ -34,6 +34,8 @@ export interface KubeIpvsSettings {
   readonly weightBy: WeightBy;
   /** Which endpoints serve requests from the cluster with externalTrafficPolicy Local. */
   readonly inClusterEndpoints: InClusterEndpoints;
+  /** Whether a node port has one virtual server for all addresses of the node. */
+  readonly nodePortSharing: boolean;
   /** Serve the page at metricsBindAddress. */
   readonly pageEnabled: boolean;
 }
@@ -51,7 +53,7 @@ export const kubeIpvsSettings = (
   kubeIpvs: KubeIpvsConfiguration,
   configuration: KubeProxyConfiguration,
 ): KubeIpvsSettings => {
-  const { drain, externalTrafficPolicyLocal, forwarding, metrics, vips, weights } = kubeIpvs;
+  const { drain, externalTrafficPolicyLocal, forwarding, metrics, nodePorts, vips, weights } = kubeIpvs;
   return {
     drainDeadlines: { TCP: drain.deadline, UDP: drain.udpDeadline, SCTP: drain.sctpDeadline },
     serviceDefaults: serviceDefaultsOf(kubeIpvs),
@@ -62,6 +64,7 @@ export const kubeIpvsSettings = (
     vipBinding: vips.binding,
     weightBy: weights.by,
     inClusterEndpoints: externalTrafficPolicyLocal.inClusterEndpoints,
+    nodePortSharing: nodePorts.sharing,
     connectionSync: connectionSyncSettings(kubeIpvs),
     kernelTuning: kubeIpvs.kernel,
     pageEnabled: isPageEnabled(kubeIpvs, configuration),

@@ -118,6 +118,7 @@ const kubeIpvsConfigurationShape = z.strictObject(
       ),
     }),
     forwarding: section({ acceptInForeignChains: bool(false) }),
+    nodePorts: section({ sharing: bool(false) }),
     page: section({
       enabled: withDefault(z.union([z.boolean(), z.literal('loopback')], { error: pageMust }), 'loopback'),
     }),

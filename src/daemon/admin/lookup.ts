@@ -41,12 +41,14 @@ const parseQuery = (text: string): Query => {
 /** The virtual servers at an address and port; needs no search. */
 function* matchesAtAddressAndPort(
   { address, port }: Query,
-  { descriptions }: LookupParts,
+  { descriptions, desired }: LookupParts,
 ): Iterable<LookupMatch> {
   if (address === undefined || port === undefined) return;
   for (const protocol of protocols) {
     const key: VirtualServerKey = virtualServerKey({ by: 'address', protocol, address, port });
-    const { service, frontend, lingering } = descriptions.entryOf(key)?.own ?? {};
+    const marked = desired.markedServerOf(key);
+    const entry = (marked && descriptions.entryOf(marked)) ?? descriptions.entryOf(key);
+    const { service, frontend, lingering } = entry?.own ?? {};
     if (service !== undefined)
       yield {
         service,

@@ -18,14 +18,15 @@ import {
   type ServiceResponse,
   type ServiceReportResponse,
 } from '../../admin-api/responses.js';
+import type { NodePortSharing } from '../../model/settings/node-port-sharing.js';
 import type { WeightBy } from '../../model/settings/weight-by.js';
 import type { EndpointWeight } from '../../plan/endpoints/endpoint-weight.js';
 import { endpointsByPort } from '../../plan/endpoints/endpoints.js';
 import { endpointSelections, type EndpointSelection } from '../../plan/endpoints/endpoint-selection.js';
 import type { Fragment, Problem } from '../../plan/render/fragment.js';
-import { inClusterServerOf } from '../../plan/packet-rules/packet-elements.js';
+import { markedServerOf } from '../../plan/packet-rules/packet-elements.js';
 import { withEffectiveWeights } from '../../plan/pace/effective-weight.js';
-import { isPacketClass } from '../../plan/packet-rules/packet-sets.js';
+import { packetClassOfSet } from '../../plan/packet-rules/packet-sets.js';
 import { servedPort } from '../../plan/render/served-port.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
 import type { HttpResponse } from '../serving/http-response.js';
@@ -73,6 +74,7 @@ const serviceResponse = (
   service: Service,
   settings: ServiceResponse['settings'],
   weightBy: WeightBy,
+  nodePortSharing: NodePortSharing | undefined,
 ): ServiceResponse => ({
   name: service.key,
   type: service.type,
@@ -88,6 +90,7 @@ const serviceResponse = (
   ...(service.annotations.scheduler === undefined ? {} : { scheduler: service.annotations.scheduler }),
   ...(settings === undefined ? {} : { settings }),
   ...(weightBy === 'none' ? {} : { weightBy }),
+  ...(nodePortSharing === undefined ? {} : { nodePortSharing }),
   ...(service.healthCheckNodePort === undefined ? {} : { healthCheckNodePort: service.healthCheckNodePort }),
 });
 
@@ -161,7 +164,8 @@ function* virtualServerMembers(
     const isOwner = desiredStateUpdater.desired.ownerOf(key) === service.key;
     const kernel = observed.virtualServer(key);
     const elements = fragment?.setElements.get(key) ?? [];
-    const inCluster = elements.flatMap((element) => inClusterServerOf(element) ?? [])[0];
+    const marked = elements.flatMap((element) => markedServerOf(element) ?? [])[0];
+    const inCluster = marked === key ? undefined : marked;
     yield objectChunks([
       ['key', key],
       ...plainMembers(known.own),
@@ -172,7 +176,7 @@ function* virtualServerMembers(
         : []),
       ...(kernel === undefined ? [] : [['kernel', virtualServerChunks(kernel)] as const]),
       ...(inCluster === undefined ? [] : [['inCluster', inCluster] as const]),
-      ['packetClass', elements.find(({ set }) => isPacketClass(set))?.set ?? ''],
+      ['packetClass', elements.flatMap(({ set }) => packetClassOfSet(set) ?? [])[0] ?? ''],
     ]);
   }
 }
@@ -243,7 +247,11 @@ export const serviceReport = (key: ServiceKey, parts: ServiceReportParts): HttpR
   const { name, zone } = desiredStateUpdater.node;
   const members = {
     version: adminVersion,
-    service: [JSON.stringify(serviceResponse(service, settings, desiredStateUpdater.weightBy(service)))],
+    service: [
+      JSON.stringify(
+        serviceResponse(service, settings, desiredStateUpdater.weightBy(service), fragment?.nodePortSharing),
+      ),
+    ],
     node: [JSON.stringify({ name, ...(zone === '' ? {} : { zone }) })],
     slices: listItems(store.slicesOf(key).map((slice) => slice.key)),
     endpoints: listItems(endpoints.first(maximumEndpoints)),

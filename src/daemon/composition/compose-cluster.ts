@@ -66,6 +66,7 @@ const renderSettings = (
     pace,
     externalIpsAllowed,
     vipBinding,
+    nodePortSharing: hasMarks && settings.now.nodePortSharing,
     inClusterEndpoints: hasMarks ? settings.now.inClusterEndpoints : 'local',
     families,
     weightBy,

@@ -56,7 +56,7 @@ export interface KernelMirrorParts {
 /** The tables that the daemon declares, as the settings and the Node are now. */
 const packetTables = ({ settings, cluster }: KernelMirrorParts): PacketRulesParts['declaration'] => {
   const packetTable = cachedPacketTable();
-  return (family, sourceLengths, hasInClusterMarks) =>
+  return (family, optional) =>
     packetTable({
       family,
       table: settings.now.names.table,
@@ -66,8 +66,7 @@ const packetTables = ({ settings, cluster }: KernelMirrorParts): PacketRulesPart
       podTraffic: podTraffic(settings.now, cluster.store.node)[family],
       masqueradePorts: cluster.desiredStateUpdater.desired.nodePortUsage.masqueradePorts,
       refusesBeforeRouting: refusesBeforeRouting(release()),
-      sourceLengths,
-      hasInClusterMarks,
+      ...optional,
     });
 };
 

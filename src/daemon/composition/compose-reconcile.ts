@@ -87,7 +87,8 @@ const ownershipPort = (parts: ReconcileComposition): OwnershipPort => {
       observed,
       packetFamilies,
       isTakingOver: (family) => takeOver.isInProgress(family),
-      isDesired: (key) => desired.ownerOf(key) !== undefined,
+      // A take-over ends the virtual servers of node ports that now share one.
+      isDesired: (key) => desired.ownerOf(key) !== undefined || desired.markedServerOf(key) !== undefined,
       adoptForeign: (key) => desired.adoptForeign(key),
       hasNodeAddress: (address) => network.addresses.has(address),
       isExcluded,
@@ -121,7 +122,7 @@ export const composeReconcile = (parts: ReconcileComposition): Reconcile => {
   const { cluster, mirror, settings, notify, log } = parts;
   const { desired } = cluster.desiredStateUpdater;
   const staleFlows = new StaleFlows({
-    frontendOf: (identity) => servedFrontend(identity, { observed: mirror.observed, inCluster: desired }),
+    frontendOf: (identity) => servedFrontend(identity, { observed: mirror.observed, marked: desired }),
     conntrack: parts.conntrack,
     onCleaned: parts.onFlowsCleaned,
     log,

@@ -72,7 +72,7 @@ export const composeReconciler = (parts: ReconcilerGraphParts): ReconcilerGraph 
     formerVirtualServer: (key) => desired.formerEndpoints.virtualServer(key),
     adoptForeign: (identity) => ownership.adoptForeign(identity),
     endpoints: desired,
-    inCluster: desired,
+    marked: desired,
     isEndpointReady: (of, realServer) =>
       desired.virtualServer(of)?.realServers.get(realServer)?.endpoint.ready === true,
   });

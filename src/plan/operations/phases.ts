@@ -7,7 +7,7 @@ import {
   type Operation,
 } from '../../model/operation.js';
 import { setNameOfKey, type ElementKey } from '../../nftables/declarations.js';
-import { inClusterMap } from '../packet-rules/packet-sets.js';
+import { inClusterMap, nodePortMap } from '../packet-rules/packet-sets.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 
@@ -73,15 +73,18 @@ const steps: readonly PhaseStep[] = [
   'remove packet rules',
 ];
 
-/**
- * Whether an element protects a VIP from rules of other programs. It has an effect only after the VIP is
- * bound.
- */
 /** Whether an element leads requests to a virtual server on a firewall mark. Its real servers come first. */
 export const isInCluster = (key: ElementKey): boolean => setNameOfKey(key) === inClusterMap;
 
-/** Whether an element has an effect only after the virtual servers and addresses are there. */
-export const isLate = (key: ElementKey): boolean => setNameOfKey(key) === 'vips' || isInCluster(key);
+/** Whether an element leads requests to a node port to its virtual server on a firewall mark. */
+export const leadsToNodePort = (key: ElementKey): boolean => setNameOfKey(key) === nodePortMap;
+
+/**
+ * Whether an element has an effect only after the virtual servers and addresses are there. Those of VIPs protect them
+ * from rules of other programs.
+ */
+export const isLate = (key: ElementKey): boolean =>
+  setNameOfKey(key) === 'vips' || isInCluster(key) || leadsToNodePort(key);
 
 const stepOf = (operation: Operation): PhaseStep => {
   switch (operation.kind) {

@@ -9,7 +9,7 @@ import type {
 } from '../../model/virtual-server.js';
 import type { DesiredView } from '../operations/diff.js';
 import type { Urgency } from '../operations/phases.js';
-import { inClusterServerOf, virtualServerOf } from '../packet-rules/packet-elements.js';
+import { markedServerOf, virtualServerOf } from '../packet-rules/packet-elements.js';
 
 /** The virtual servers and elements that each Service owns. */
 export interface VirtualServerOwners {
@@ -92,7 +92,7 @@ export class ForeignVirtualServers implements DesiredView {
     const element = this.parts.desired.element(key);
     if (element === undefined || this.parts.foreign.size === 0) return element;
     const virtualServer = virtualServerOf(element);
-    const inClusterServer = inClusterServerOf(element);
+    const inClusterServer = markedServerOf(element);
     if (inClusterServer !== undefined && this.parts.foreign.has(inClusterServer)) return undefined;
     if (virtualServer !== undefined) return this.parts.foreign.has(virtualServer) ? undefined : element;
     return element.set === 'vips' && this.#isForeignAddress(element.fields[0] as IpAddress)

@@ -7,6 +7,7 @@ import {
   type Family,
   type IpAddress,
 } from '../../base/ip.js';
+import { nodePortMark, type NodePort } from '../../model/firewall-mark.js';
 import type { NodeFacts } from '../../model/node.js';
 import { markElement, setElement, type ElementKey, type SetElement } from '../../nftables/declarations.js';
 import { hasVipAsOwnSource, type VipBinding } from '../../model/settings/vip-binding.js';
@@ -22,9 +23,14 @@ import type { Frontend } from '../render/frontends.js';
 import {
   firewallMarkSet,
   inClusterMap,
+  isNodePortSet,
+  nodePortAddressSet,
+  nodePortClassSet,
+  nodePortMap,
   packetClasses,
   sourceRangeSet,
   takeOverSet,
+  type NodePortClass,
   type PacketClass,
 } from './packet-sets.js';
 
@@ -47,6 +53,27 @@ export const firewallMarkElement = ({ fwmark, family }: ByMark): SetElement =>
 export const inClusterElement = ({ address, protocol, port }: ByAddress, fwmark: number): SetElement =>
   markElement(familyOf(address), inClusterMap, [address, protocol, port], fwmark);
 
+/** The identity of the virtual server that serves a node port on all addresses of a family. */
+export const nodePortIdentity = (nodePort: NodePort, family: Family): ByMark => ({
+  by: 'fwmark',
+  fwmark: nodePortMark(nodePort),
+  family,
+});
+
+/** The elements of a shared node port: its packet class, and the map that leads to its virtual server. */
+export const nodePortElements = (
+  { protocol, port }: NodePort,
+  family: Family,
+  packetClass: NodePortClass,
+): readonly SetElement[] => [
+  setElement(family, nodePortClassSet(packetClass), [protocol, port]),
+  markElement(family, nodePortMap, [protocol, port], nodePortMark({ protocol, port })),
+];
+
+/** The element of an address of this node that has shared node ports. */
+export const nodePortAddressElement = (address: IpAddress): SetElement =>
+  setElement(familyOf(address), nodePortAddressSet, [address]);
+
 /** Whether the elements include an ownership marker of the virtual server. */
 export const hasOwnershipMarker = (
   identity: VirtualServerIdentity,
@@ -56,16 +83,25 @@ export const hasOwnershipMarker = (
     ? packetClasses.some((name) => hasElement(packetClassElement(identity, name).key))
     : hasElement(firewallMarkElement(identity).key);
 
+const nodePortServerOf = (
+  family: Family,
+  [protocol, port]: SetElement['fields'],
+): VirtualServerKey | undefined =>
+  isProtocol(protocol) && typeof port === 'number'
+    ? virtualServerKey(nodePortIdentity({ protocol, port }, family))
+    : undefined;
+
 /** The virtual server of an element; undefined if the element belongs to none. */
 export const virtualServerOf = ({ family, set, fields }: SetElement): VirtualServerKey | undefined => {
   if (set === firewallMarkSet) return virtualServerKey({ by: 'fwmark', fwmark: Number(fields[0]), family });
+  if (isNodePortSet(set)) return nodePortServerOf(family, fields);
   const [address, protocol, port] = fields;
   if (typeof address !== 'string' || !isProtocol(protocol) || typeof port !== 'number') return undefined;
   return virtualServerKey({ by: 'address', protocol, address: address as IpAddress, port });
 };
 
 /** The virtual server on a firewall mark that an element of the map leads to. */
-export const inClusterServerOf = ({ family, mark }: SetElement): VirtualServerKey | undefined =>
+export const markedServerOf = ({ family, mark }: SetElement): VirtualServerKey | undefined =>
   mark === undefined ? undefined : virtualServerKey({ by: 'fwmark', fwmark: mark, family });
 
 /** The sources that the node's own packets to a VIP may have. */

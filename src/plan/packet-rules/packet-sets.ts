@@ -9,14 +9,30 @@ import type { KeyField, SetDeclaration } from '../../nftables/declarations.js';
 export const packetClasses = ['cluster-ip', 'external', 'local', 'local-elsewhere', 'no-endpoints'] as const;
 export type PacketClass = (typeof packetClasses)[number];
 
+/** The packet classes of node ports. */
+export type NodePortClass = Exclude<PacketClass, 'cluster-ip'>;
+export const nodePortClasses: readonly NodePortClass[] = [
+  'external',
+  'local',
+  'local-elsewhere',
+  'no-endpoints',
+];
+
 export const isPacketClass = (set: string): set is PacketClass => packetClasses.some((name) => name === set);
 
 /** The map from frontends with externalTrafficPolicy Local to the firewall marks of requests from the cluster. */
 export const inClusterMap = 'in-cluster';
+/** The set of the node's addresses that have shared node ports. */
+export const nodePortAddressSet = 'node-port-addresses';
+/** The map from shared node ports to their firewall marks. */
+export const nodePortMap = 'node-port';
+/** The set of the shared node ports of a packet class. */
+export const nodePortClassSet = (packetClass: NodePortClass): string => `node-ports-${packetClass}`;
+
 /** The set of the firewall marks in use: ownership markers of the virtual servers on them. */
-export const firewallMarkSet = 'in-cluster-marks';
+export const firewallMarkSet = 'firewall-marks';
 /** The set of drain records of virtual servers on firewall marks. No rule refers to it. */
-export const drainingByMarkSet = 'draining-in-cluster';
+export const drainingByMarkSet = 'draining-by-mark';
 
 /** Whether an element of the set is an ownership marker of a virtual server. */
 export const isOwnershipMarkerSet = (set: string): boolean => isPacketClass(set) || set === firewallMarkSet;
@@ -86,7 +102,8 @@ export const fixedSets: readonly SetDeclaration[] = [
   },
 ];
 
-/** The sets that tables have only where they are or were in use. */
+// The sets that tables have only where they are or were in use.
+
 export const inClusterSets: readonly SetDeclaration[] = [
   {
     name: inClusterMap,
@@ -95,16 +112,49 @@ export const inClusterSets: readonly SetDeclaration[] = [
     marks: true,
     comment: 'externalTrafficPolicy Local: marks of requests from the cluster',
   },
-  { name: firewallMarkSet, key: ['mark'], verdicts: false, comment: 'marks of requests from the cluster' },
+];
+
+export const nodePortSets: readonly SetDeclaration[] = [
+  {
+    name: nodePortAddressSet,
+    key: ['address'],
+    verdicts: false,
+    comment: 'addresses of this node with shared node ports',
+  },
+  {
+    name: nodePortMap,
+    key: ['protocol', 'port'],
+    verdicts: false,
+    marks: true,
+    comment: 'marks of shared node ports',
+  },
+  ...nodePortClasses.map(
+    (name): SetDeclaration => ({
+      name: nodePortClassSet(name),
+      key: ['protocol', 'port'],
+      verdicts: false,
+      comment: `shared node ports: ${classDescriptions[name]}`,
+    }),
+  ),
+];
+
+/** They accompany both. */
+export const firewallMarkSets: readonly SetDeclaration[] = [
+  { name: firewallMarkSet, key: ['mark'], verdicts: false, comment: 'marks of virtual servers' },
   {
     name: drainingByMarkSet,
     key: ['mark', 'address', 'port'],
     verdicts: false,
-    comment: 'draining real servers of requests from the cluster',
+    comment: 'draining real servers of virtual servers on marks',
   },
 ];
 
-export const isInClusterSet = (set: string): boolean => inClusterSets.some(({ name }) => name === set);
+export const isNodePortSet = (set: string): boolean => nodePortSets.some(({ name }) => name === set);
+
+/** The packet class of a set of shared node ports, or of other frontends; undefined for any other set. */
+export const packetClassOfSet = (set: string): PacketClass | undefined =>
+  packetClasses.find((name) => name === set) ??
+  nodePortClasses.find((name) => nodePortClassSet(name) === set);
 
 export const sourceRangeDeclaration = (prefixLength: number): SetDeclaration => ({
   name: sourceRangeSet(prefixLength),
@@ -117,6 +167,6 @@ export const sourceRangeDeclaration = (prefixLength: number): SetDeclaration => 
 export const setDeclaration = (name: string): SetDeclaration | undefined => {
   const length = sourceRangePrefixLength(name);
   return length === undefined
-    ? [...fixedSets, ...inClusterSets].find((set) => set.name === name)
+    ? [...fixedSets, ...inClusterSets, ...nodePortSets, ...firewallMarkSets].find((set) => set.name === name)
     : sourceRangeDeclaration(length);
 };

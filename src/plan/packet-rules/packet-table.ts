@@ -2,7 +2,7 @@ import { hostPrefixLength, type Family } from '../../base/ip.js';
 import type { PodTraffic } from '../../model/pod-traffic.js';
 import { hasVipAsOwnSource, type VipBinding } from '../../model/settings/vip-binding.js';
 import type { Chain, Expression, Rule, TableDeclaration } from '../../nftables/declarations.js';
-import { inClusterChains, sentLocalChain } from './in-cluster-chains.js';
+import { firewallMarkChains, sentLocalChain } from './firewall-mark-chains.js';
 import { baseChain, chain, rule } from './rule-builders.js';
 import {
   headerLayout,
@@ -35,7 +35,12 @@ import {
 import {
   classDescriptions,
   fixedSets,
+  firewallMarkSets,
   inClusterSets,
+  nodePortAddressSet,
+  nodePortClasses,
+  nodePortClassSet,
+  nodePortSets,
   packetClasses,
   sourceRangeDeclaration,
   sourceRangeSet,
@@ -62,6 +67,8 @@ export interface PacketTableSettings {
   readonly sourceLengths: readonly number[];
   /** Whether requests from the cluster have or had virtual servers on firewall marks. */
   readonly hasInClusterMarks?: boolean;
+  /** Whether node ports have or had virtual servers on firewall marks. */
+  readonly hasNodePortMarks?: boolean;
 }
 
 const rejectRules: readonly Rule[] = [
@@ -115,26 +122,54 @@ const sourceRangeRules = (family: Family, lengths: readonly number[]): readonly 
 const restrictedRule = (family: Family): Rule =>
   rule('loadBalancerSourceRanges', loadDestinationKey(family), inSet('restricted'), jumpTo('source-ranges'));
 
-/** From each class to its chain; a class without one has no rule. */
-const classRules = (
-  family: Family,
-  chains: Readonly<Record<PacketClass, string | undefined>>,
-): readonly Rule[] =>
-  packetClasses.flatMap((name) => {
+/** A class without a chain has no rule. */
+type ClassChains = Readonly<Record<PacketClass, string | undefined>>;
+
+/** From a node port on one of the addresses to the chain of its class. */
+const nodePortRules = (family: Family, chains: ClassChains): readonly Rule[] =>
+  nodePortClasses.flatMap((name) => {
     const target = chains[name];
     return target === undefined
       ? []
-      : [rule(classDescriptions[name], loadDestinationKey(family), inSet(name), goTo(target))];
+      : [
+          rule(
+            `node port: ${classDescriptions[name]}`,
+            loadAddress(family, 'destination', 0),
+            inSet(nodePortAddressSet),
+            loadProtocol(0),
+            loadDestinationPort(1),
+            inSet(nodePortClassSet(name)),
+            goTo(target),
+          ),
+        ];
+  });
+
+/**
+ * From each class to its chain. A virtual server that drains after its node port became shared has the last class, so
+ * shared node ports come before it.
+ */
+const classRules = (
+  { family, hasNodePortMarks = false }: PacketTableSettings,
+  chains: ClassChains,
+): readonly Rule[] =>
+  packetClasses.flatMap((name) => {
+    const target = chains[name];
+    return [
+      ...(hasNodePortMarks && name === 'no-endpoints' ? nodePortRules(family, chains) : []),
+      ...(target === undefined
+        ? []
+        : [rule(classDescriptions[name], loadDestinationKey(family), inSet(name), goTo(target))]),
+    ];
   });
 
 /** Without the rule for Services without endpoints, IPVS itself refuses: with ICMP errors, which are limited, and log lines. */
-const receivedClassRules = ({ family, refusesBeforeRouting }: PacketTableSettings): readonly Rule[] =>
-  classRules(family, {
+const receivedClassRules = (settings: PacketTableSettings): readonly Rule[] =>
+  classRules(settings, {
     'cluster-ip': 'cluster-ip',
     external: 'external',
     local: 'local',
     'local-elsewhere': 'local-elsewhere',
-    'no-endpoints': refusesBeforeRouting ? 'refuse' : undefined,
+    'no-endpoints': settings.refusesBeforeRouting ? 'refuse' : undefined,
   });
 
 /**
@@ -144,7 +179,7 @@ const receivedClassRules = ({ family, refusesBeforeRouting }: PacketTableSetting
 const sentClassRules = (settings: PacketTableSettings): readonly Rule[] => {
   const { family, podTraffic, vipBinding, hasInClusterMarks = false } = settings;
   const isRecognized = hasVipAsOwnSource(vipBinding, family) && (podTraffic?.by ?? 'source') === 'source';
-  return classRules(family, {
+  return classRules(settings, {
     'cluster-ip': isRecognized ? 'cluster-ip' : 'external',
     external: 'external',
     local: hasInClusterMarks ? 'local-sent' : 'local',
@@ -266,7 +301,7 @@ export const bypassChains = { prerouting: 'prerouting', output: 'bypass-hostport
  * that IPVS does not take reach `input`.
  */
 export const packetTable = (given: PacketTableSettings): TableDeclaration => {
-  const { family, podTraffic, hasInClusterMarks = false } = given;
+  const { family, hasInClusterMarks = false, hasNodePortMarks = false } = given;
   const sourceLengths = given.sourceLengths.toSorted((a, b) => b - a);
   const settings = { ...given, sourceLengths };
   return {
@@ -275,6 +310,8 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
     sets: [
       ...fixedSets,
       ...(hasInClusterMarks ? inClusterSets : []),
+      ...(hasNodePortMarks ? nodePortSets : []),
+      ...(hasInClusterMarks || hasNodePortMarks ? firewallMarkSets : []),
       ...sourceLengths.map(sourceRangeDeclaration),
     ],
     chains: [
@@ -298,7 +335,7 @@ export const packetTable = (given: PacketTableSettings): TableDeclaration => {
       baseChain('input', 'nat', 'input', 95, ...otherPortRules(family)),
       baseChain('masquerade-postrouting', 'nat', 'postrouting', 95, ...postroutingRules(settings)),
       ...(sourceLengths.length > 0 ? restrictedChains(family) : []),
-      ...(hasInClusterMarks ? inClusterChains(family, podTraffic) : []),
+      ...firewallMarkChains(settings),
     ],
   };
 };

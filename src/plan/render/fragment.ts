@@ -1,4 +1,5 @@
-import type { IpAddress } from '../../base/ip.js';
+import type { Family, IpAddress } from '../../base/ip.js';
+import type { NodePortSharing } from '../../model/settings/node-port-sharing.js';
 import type { ServiceAnnotations } from '../../model/settings/service-annotations.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { SetElement } from '../../nftables/declarations.js';
@@ -31,6 +32,10 @@ export interface Fragment {
   readonly addresses: ReadonlySet<IpAddress>;
   /** The virtual server on a firewall mark of each frontend that may need one, whether or not it does now. */
   readonly inClusterServers?: ReadonlyMap<VirtualServerKey, VirtualServerKey> | undefined;
+  /** How its node ports are served; undefined if it has none, or if the setting is off. */
+  readonly nodePortSharing?: NodePortSharing | undefined;
+  /** The addresses of the virtual servers of its shared node ports; undefined without such. */
+  readonly nodePortAddresses?: Readonly<Record<Family, readonly IpAddress[]>> | undefined;
   /** The packet-rule elements of each virtual server. They apply if this Service owns the virtual server. */
   readonly setElements: ReadonlyMap<VirtualServerKey, readonly SetElement[]>;
   /** Packet-rule elements that several Services may define identically. */

@@ -3,6 +3,8 @@ import type { InClusterEndpoints } from '../../model/settings/in-cluster-endpoin
 import type { NodeFacts } from '../../model/node.js';
 import type { Pod, PodKey } from '../../model/pod.js';
 import type { VipBinding } from '../../model/settings/vip-binding.js';
+import type { SetElement } from '../../nftables/declarations.js';
+import { nodePortAddressElement } from '../packet-rules/packet-elements.js';
 import type { WeightFacts } from '../endpoints/endpoint-weight.js';
 import type { SettingDefaults } from './effective-settings.js';
 import { nodePortFrontends, type Frontend, type FrontendContext } from './frontends.js';
@@ -18,6 +20,8 @@ export interface RenderSettings extends SettingDefaults {
   readonly vipBinding?: VipBinding;
   /** Which endpoints serve requests from the cluster with externalTrafficPolicy Local; `local` by default. */
   readonly inClusterEndpoints?: InClusterEndpoints;
+  /** Whether a node port has one virtual server for all addresses; false by default. */
+  readonly nodePortSharing?: boolean;
   /** The families that this node can serve; both by default. */
   readonly families?: readonly Family[];
 }
@@ -35,6 +39,8 @@ export interface RenderContext extends FrontendContext {
   readonly node: NodeFacts;
   readonly settings: RenderSettings;
   readonly nodePortFrontends: Readonly<Record<Family, readonly Frontend[]>>;
+  /** The elements of the addresses that serve node ports. */
+  readonly nodePortAddressElements: Readonly<Record<Family, readonly SetElement[]>>;
   readonly weightFacts: WeightFacts;
   /** See `RealServerSettings`. */
   readonly start: number;
@@ -62,6 +68,10 @@ export const renderContext = (
     nodePortFrontends: {
       IPv4: nodePortFrontends('IPv4', context),
       IPv6: nodePortFrontends('IPv6', context),
+    },
+    nodePortAddressElements: {
+      IPv4: context.nodePortAddresses.IPv4.map(nodePortAddressElement),
+      IPv6: context.nodePortAddresses.IPv6.map(nodePortAddressElement),
     },
     weightFacts: { zone: node.zone, pod },
     start: startOf(node),

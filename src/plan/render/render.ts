@@ -3,6 +3,7 @@ import type { Protocol } from '../../base/protocol.js';
 import type { EndpointSlice } from '../../model/endpoint.js';
 import type { NodeFacts } from '../../model/node.js';
 import { noAnnotations, type ServiceAnnotations } from '../../model/settings/service-annotations.js';
+import type { NodePortSharing } from '../../model/settings/node-port-sharing.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { VipBinding } from '../../model/settings/vip-binding.js';
 import {
@@ -30,18 +31,21 @@ import {
   hairpinElements,
   healthCheckElement,
   inClusterElement,
+  nodePortElements,
+  nodePortIdentity,
   type ByAddress,
   sourceRangesOf,
   packetClassElement,
   sourceRangeElements,
   vipElement,
 } from '../packet-rules/packet-elements.js';
-import type { PacketClass } from '../packet-rules/packet-sets.js';
+import type { NodePortClass } from '../packet-rules/packet-sets.js';
 import { withNeededFlags } from './effective-flags.js';
 import { inClusterOf, InClusterServers } from './in-cluster-servers.js';
 import { toRealServers, type RealServers, type RealServerSettings } from './real-servers.js';
 import type { RenderContext } from './render-context.js';
 import { checkService, type CheckedService, type ServiceCheckResult } from './service-check.js';
+import { nodePortSharingOf } from './shared-node-ports.js';
 import { serviceHealthCheck, type ServiceHealthCheck } from './service-health-check.js';
 
 const realServerSettingsOf = (
@@ -62,7 +66,7 @@ interface Backends {
   readonly internal: RealServers;
   readonly external: RealServers;
   /** The packet class of external frontends with real servers. */
-  readonly externalClass: PacketClass;
+  readonly externalClass: NodePortClass;
   /** Those of requests from the cluster to external frontends, where they may differ from `external`. */
   readonly inCluster?: RealServers | undefined;
   /** The policies `Local` without a local endpoint although other nodes have endpoints. */
@@ -147,13 +151,27 @@ class FragmentBuilder {
   readonly #shortages: LocalEndpointShortage[] = [];
   readonly #portsOnNode = new Set<number>();
   #unready = noneUnready;
+  #nodePortAddresses: Fragment['nodePortAddresses'];
 
   constructor(
     private readonly service: CheckedService,
     private readonly node: NodeFacts,
     private readonly vipBinding: VipBinding,
     private readonly inClusterServers: InClusterServers,
+    private readonly sharing: NodePortSharing | undefined,
   ) {}
+
+  /** Adds the frontends of a node port: one virtual server for all addresses if they share it. */
+  addNodePort(family: Family, servicePort: ServicePort, backends: Backends, context: RenderContext): void {
+    const { nodePort } = servicePort;
+    const frontends = context.nodePortFrontends[family];
+    if (nodePort === undefined || frontends.length === 0) return;
+    if (this.sharing === 'shared') {
+      this.#nodePortAddresses = context.nodePortAddresses;
+      this.addSharedElements(context.nodePortAddressElements[family]);
+      this.#addSharedNodePort(family, { ...servicePort, nodePort }, backends);
+    } else for (const frontend of frontends) this.addFrontend(frontend, servicePort, nodePort, backends);
+  }
 
   addFrontend(
     frontend: Frontend,
@@ -179,6 +197,24 @@ class FragmentBuilder {
       packetClassElement(identity, realServers.isOpen ? withEndpoints : 'no-endpoints'),
       ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node, this.vipBinding),
       ...(isInternal ? [] : this.#addInCluster(identity, servicePort, inCluster)),
+    ]);
+  }
+
+  /** Adds the virtual server that serves a node port on all addresses of the family. */
+  #addSharedNodePort(
+    family: Family,
+    { protocol, nodePort: port }: ServicePort & { readonly nodePort: number },
+    { external, externalClass }: Backends,
+  ): void {
+    const identity = nodePortIdentity({ protocol, port }, family);
+    const entry = toDesiredVirtualServer(this.service, identity, protocol, external);
+    const { key } = entry.server;
+    const earlier = this.#virtualServers.get(key);
+    if (earlier !== undefined) return this.#reportDuplicate(earlier, entry, { kind: 'node-port' });
+    this.#virtualServers.set(key, entry);
+    this.#setElements.set(key, [
+      firewallMarkElement(identity),
+      ...nodePortElements({ protocol, port }, family, external.isOpen ? externalClass : 'no-endpoints'),
     ]);
   }
 
@@ -227,6 +263,8 @@ class FragmentBuilder {
       unreadyEndpoints: this.#unready,
       addresses: this.#addresses,
       inClusterServers: this.inClusterServers.byFrontend,
+      nodePortSharing: this.sharing,
+      nodePortAddresses: this.#nodePortAddresses,
       setElements: this.#setElements,
       sharedElements: this.#sharedElements,
       portsOnNode: [
@@ -243,7 +281,7 @@ class FragmentBuilder {
   #reportDuplicate(
     earlier: DesiredVirtualServer<DesiredRealServer>,
     entry: DesiredVirtualServer<DesiredRealServer>,
-    frontend: Frontend,
+    frontend: Pick<Frontend, 'kind'>,
   ): void {
     if (earlier.realServers === entry.realServers) return;
     this.#problems.push({
@@ -279,7 +317,8 @@ export const render = (
   const frontends = frontendsOf(checked, context);
   const { vipBinding = 'address', inClusterEndpoints } = context.settings;
   const inCluster = new InClusterServers(checked, inClusterEndpoints);
-  const builder = new FragmentBuilder(checked, context.node, vipBinding, inCluster);
+  const sharing = nodePortSharingOf(checked, context.settings);
+  const builder = new FragmentBuilder(checked, context.node, vipBinding, inCluster, sharing);
   const served = context.settings.families ?? families;
   for (const family of served) {
     if (checked.clusterIps[family] === undefined) continue;
@@ -293,9 +332,7 @@ export const render = (
       builder.addSharedElements(hairpinElements(endpoints, port.protocol, context.node));
       for (const frontend of frontends.byFamily[family])
         builder.addFrontend(frontend, port, port.port, backends);
-      if (port.nodePort === undefined) continue;
-      for (const frontend of context.nodePortFrontends[family])
-        builder.addFrontend(frontend, port, port.nodePort, backends);
+      builder.addNodePort(family, port, backends, context);
     }
   }
   const openEndpointsOf: typeof endpointsOf = (family, port) =>

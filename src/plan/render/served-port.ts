@@ -1,4 +1,4 @@
-import { firewallMark } from '../../model/firewall-mark.js';
+import { firewallMark, nodePortOfMark, type NodePort } from '../../model/firewall-mark.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import type { VirtualServerIdentity } from '../../model/virtual-server.js';
 import type { Frontend } from './frontends.js';
@@ -18,6 +18,11 @@ const kindOf = (service: Service, { address }: ByAddress): Frontend['kind'] | un
 
 type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
 
+const servedNodePort = (service: Service, { protocol, port }: NodePort): ServedPort | undefined => {
+  const served = service.ports.find((each) => each.protocol === protocol && each.nodePort === port);
+  return served && { kind: 'node-port', port: served };
+};
+
 /**
  * Finds the Service port that a virtual server serves; undefined if the virtual server does not belong to the
  * Service.
@@ -25,13 +30,15 @@ type ByAddress = Extract<VirtualServerIdentity, { by: 'address' }>;
 export const servedPort = (service: Service, identity: VirtualServerIdentity): ServedPort | undefined => {
   if (identity.by === 'fwmark') {
     const { fwmark, family } = identity;
+    const shared = nodePortOfMark(fwmark);
+    if (shared !== undefined) return servedNodePort(service, shared);
     const marked = service.ports.find((each) => firewallMark(service.key, each, family) === fwmark);
     return marked && { kind: 'in-cluster', port: marked };
   }
-  const ports = service.ports.filter(({ protocol }) => protocol === identity.protocol);
+  const { protocol, port: number } = identity;
+  const ports = service.ports.filter((each) => each.protocol === protocol);
   const kind = kindOf(service, identity);
-  const direct = kind && ports.find(({ port }) => port === identity.port);
+  const direct = kind && ports.find(({ port }) => port === number);
   if (kind !== undefined && direct !== undefined) return { kind, port: direct };
-  const port = ports.find(({ nodePort }) => nodePort === identity.port);
-  return port && { kind: 'node-port', port };
+  return servedNodePort(service, { protocol, port: number });
 };

@@ -31,7 +31,7 @@ const sourcesWith = (inClusterEndpoints: 'local' | 'all') => {
     bindings: desired.bindings.bind(desired),
     element: desired.element.bind(desired),
   };
-  return { observed, inCluster: desired };
+  return { observed, marked: desired };
 };
 
 test('a flow to a frontend may lead to a real server of its requests from the cluster', () => {
@@ -55,12 +55,12 @@ test('the frontends of a virtual server on a firewall mark are all that lead to 
 });
 
 test('while it drains because no endpoint is local any more, its frontends are still known; without the Service none', () => {
-  const { observed, inCluster } = sourcesWith('all');
+  const { observed, marked: desired } = sourcesWith('all');
   const context = renderContext(nodeFacts(), settings({ inClusterEndpoints: 'all' }));
   const elsewhere = slice('dns', [ready('10.1.0.2')], { ports: [':53/UDP'] });
-  inCluster.replace(dns.key, render(dns, [elsewhere], context));
-  assert.equal(inCluster.ownerOf(virtualServerKey(marked)), undefined);
-  assert.equal(servedFrontends(marked, { observed, inCluster }).length, 2);
-  inCluster.replace(dns.key, undefined);
-  assert.deepEqual(servedFrontends(marked, { observed, inCluster }), []);
+  desired.replace(dns.key, render(dns, [elsewhere], context));
+  assert.equal(desired.ownerOf(virtualServerKey(marked)), undefined);
+  assert.equal(servedFrontends(marked, { observed, marked: desired }).length, 2);
+  desired.replace(dns.key, undefined);
+  assert.deepEqual(servedFrontends(marked, { observed, marked: desired }), []);
 });

@@ -78,7 +78,7 @@ const setUp = ({ held = [] }: { held?: readonly SetElement[] } = {}) => {
     client: tables,
     table: defaultInstance.table,
     families: ['IPv4'],
-    declaration: (family, sourceLengths) =>
+    declaration: (family, { sourceLengths }) =>
       packetTable({
         family,
         table: defaultInstance.table,

@@ -76,7 +76,8 @@ const nodeOf = (settingName: string) => {
       masqueradePorts: [{ first: 32_768, last: 60_999 }],
       refusesBeforeRouting: true,
       sourceLengths: [...sourceLengths],
-      hasInClusterMarks: marks.size > 0,
+      hasInClusterMarks: [...marks.keys()].some((key) => key.includes(' in-cluster ')),
+      hasNodePortMarks: [...marks.keys()].some((key) => key.includes(' node-port ')),
     }),
     markOf: (set: string, fields: Parameters<typeof setElement>[2]) =>
       marks.get(setElement(family, set, fields).key),
@@ -147,8 +148,10 @@ const traceOf = (
     protocol === 'ICMP'
       ? undefined
       : desired.virtualServer(virtualServerKey({ by: 'address', address: ip(address), port, protocol }));
-  const inClusterKey = table && desired.inClusterServerOf(table.server.key);
-  const inCluster = inClusterKey && desired.virtualServer(inClusterKey);
+  const identity = { by: 'address', address: ip(address), port, protocol } as const;
+  const markedKey =
+    protocol === 'ICMP' ? undefined : desired.markedServerOf(virtualServerKey({ ...identity, protocol }));
+  const marked = markedKey && desired.virtualServer(markedKey);
   const hereOf = (key: string): boolean => podOf(key, row.family) !== 'x';
   const ownSource =
     hasVipAsOwnSource(vipBinding, row.family) || !isBound(desired, to.address)
@@ -162,7 +165,7 @@ const traceOf = (
     dummyInterface: defaultInstance.dummyInterface,
     bindings: desired.bindings(to.address),
     virtualServer: table && observedEntry(table),
-    inClusterServer: inCluster && observedEntry(inCluster),
+    markedServer: marked && observedEntry(marked),
     nameOf: () => '',
     isOnThisNode: ({ key }) => hereOf(key),
     obstacles: [],

@@ -94,11 +94,11 @@ test('only firewall marks have chains beside those of connections, and no others
     [
       'local-sent',
       'in-cluster',
-      'in-cluster-input',
-      'in-cluster-input-after',
-      'in-cluster-output',
-      'in-cluster-output-after',
-      'in-cluster-forwarded',
+      'mark-input',
+      'mark-input-after',
+      'mark-output',
+      'mark-output-after',
+      'mark-forwarded',
     ],
   );
 });
@@ -111,7 +111,7 @@ for (const [who, interfaceName, isLed] of [
     const table = packetTable({ ...settings, hasInClusterMarks: true, podTraffic: podsOf('cni0') });
     const rules = {
       table,
-      hasElement: isIn(['local', ...frontend], ['in-cluster-marks', fwmark]),
+      hasElement: isIn(['local', ...frontend], ['firewall-marks', fwmark]),
       markOf: () => fwmark,
       isLocal: () => true,
     };
@@ -130,7 +130,7 @@ test('requests of the node get the firewall mark, and are masqueraded after it',
   const table = packetTable({ ...settings, hasInClusterMarks: true });
   const rules = {
     table,
-    hasElement: isIn(['local', ...frontend], ['in-cluster-marks', fwmark]),
+    hasElement: isIn(['local', ...frontend], ['firewall-marks', fwmark]),
     markOf: () => fwmark,
     isLocal: () => true,
   };

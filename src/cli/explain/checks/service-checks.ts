@@ -57,6 +57,14 @@ const weightsText = (
   }`;
 };
 
+const sharingTexts: Readonly<Record<NonNullable<ServiceResponse['nodePortSharing']>, string>> = {
+  shared: 'one virtual server for all addresses (nodePorts.sharing)',
+  persistence:
+    'a virtual server for each address: IPVS cannot share one with session affinity (nodePorts.sharing)',
+  'in-cluster-endpoints':
+    'a virtual server for each address: with externalTrafficPolicy Local and inClusterEndpoints all (nodePorts.sharing)',
+};
+
 const serviceSummary = ({ service, status }: ReportFacts): readonly CheckLine[] => {
   if (service === undefined) return [];
   const { service: api } = service;
@@ -78,6 +86,7 @@ const serviceSummary = ({ service, status }: ReportFacts): readonly CheckLine[] 
         ? []
         : [weightsText(service, 'value' in status ? status.value.scheduler : undefined)],
     ),
+    ...optional('node ports', api.nodePortSharing === undefined ? [] : [sharingTexts[api.nodePortSharing]]),
     ...optional(
       'health checks',
       api.healthCheckNodePort === undefined ? [] : [`on port ${api.healthCheckNodePort}`],
