@@ -161,6 +161,15 @@ test('a UDP client of the cluster goes on with another endpoint when its own is 
   );
 });
 
+test('with session affinity, which IPVS cannot do on a firewall mark, requests keep the endpoints on this node', async () => {
+  const [service, slice] = web([1], [2]) as [{ readonly spec: object }, object];
+  lab.program([{ ...service, spec: { ...service.spec, sessionAffinity: 'ClientIP' } }, slice]);
+  await lab.holds(`-a -t ${external}:80 -r ${pod(1)}:8080 -m -w 1`);
+  await eventually(() => assert.deepEqual(asked('node'), ['pod1']));
+  assert.deepEqual([asked('client'), asked('pod1')], [['pod1'], ['pod1']]);
+  assert.ok(!savedTable('node').some((line) => line.includes(' -f ')));
+});
+
 test('dump, explain and top name it', async () => {
   lab.program(web([1], [2]));
   await lab.holds(realServer(2, 1));
