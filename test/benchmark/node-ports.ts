@@ -17,7 +17,8 @@ const [traffic = '', rounds = '5', ports = '5000', addresses = '8', format = 'ta
 const fillProgram = fileURLToPath(new URL('./node-port-node.js', import.meta.url));
 const pod = '10.244.0.12';
 const client = '192.0.2.200';
-const nodeAddresses = Array.from({ length: Number(addresses) }, (_, index) => `192.0.2.${index + 1}`);
+// The node has one more address towards the pod.
+const nodeAddresses = Array.from({ length: Number(addresses) - 1 }, (_, index) => `192.0.2.${index + 1}`);
 const addedAddress = '192.0.2.100';
 const measuredPort = firstNodePort + Number(ports) / 4;
 

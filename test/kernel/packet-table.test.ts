@@ -92,7 +92,7 @@ test('the kernel takes a table for pods by a name that no interface can have', a
 
 for (const [name, settings] of cases.filter(([, { vipBinding }]) => vipBinding === 'address'))
   test(`the table with firewall marks, which has rules that nft cannot express, is read back as declared: ${name}`, async () => {
-    const declaration = packetTable({ ...settings, hasInClusterMarks: true });
+    const declaration = packetTable({ ...settings, hasInClusterMarks: true, hasNodePortMarks: true });
     assert.deepEqual(await client.transaction([{ kind: 'declare-table', declaration }]), {
       status: 'applied',
     });
@@ -105,10 +105,12 @@ test('elements with marks are read back as added, and nft prints them', async ()
   const declaration = packetTable({
     ...(cases[0]?.[1] ?? assert.fail()),
     hasInClusterMarks: true,
+    hasNodePortMarks: true,
   });
   const vip = ip('203.0.113.9');
   const elements = [
     markElement('IPv4', 'in-cluster', [vip, 'TCP', 80], 0x1234_1156),
+    markElement('IPv4', 'node-port', ['TCP', 30_080], 0x1234_1156),
     setElement('IPv4', 'firewall-marks', [0x1234_1156]),
     setElement('IPv4', 'draining-by-mark', [0x1234_1156, ip('10.0.0.1'), 8080]),
   ];

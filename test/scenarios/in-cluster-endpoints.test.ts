@@ -30,12 +30,12 @@ const servingWeb = async (): Promise<ProductionNode> => {
 
 /** The elements that lead to the virtual server on the mark, and its ownership marker. */
 const markElements = ({ elements }: ProductionNode): readonly string[] =>
-  elements.filter((element) => element.includes(' in-cluster'));
+  elements.filter((element) => /^IPv4 (in-cluster|firewall-marks|draining-by-mark) /.test(element));
 
 const allMarkElements = [
+  `IPv4 firewall-marks ${fwmark}`,
   `IPv4 in-cluster 198.51.100.1 . TCP . 80 : ${fwmark}`,
   `IPv4 in-cluster 203.0.113.1 . TCP . 80 : ${fwmark}`,
-  `IPv4 firewall-marks ${fwmark}`,
 ];
 
 test('one virtual server on a firewall mark has all endpoints, those by address the local ones', async () => {

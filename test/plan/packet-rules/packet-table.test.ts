@@ -5,6 +5,7 @@ import { defaultInstance } from '../../../src/model/instance-names.js';
 import { setElement, type KeyValue } from '../../../src/nftables/declarations.js';
 import { runHooks, type Packet } from '../../../src/nftables/rule-interpreter.js';
 import { tableText } from '../../../src/nftables/table-text.js';
+import { nodePortMark } from '../../../src/model/firewall-mark.js';
 import { packetTable, type PacketTableSettings } from '../../../src/plan/packet-rules/packet-table.js';
 import { ip } from '../../support/objects.js';
 
@@ -137,6 +138,64 @@ test('requests of the node get the firewall mark, and are masqueraded after it',
   const until = (last: number) =>
     runHooks(rules, ['output'], { ...request, interfaceName: '' }, ({ priority }) => priority <= last).mark;
   assert.deepEqual([until(-100), until(-99), until(-97)], [0x4000, fwmark, 0x4000]);
+});
+
+const nodePort = 30_080;
+const markOfPort = nodePortMark({ protocol: 'TCP', port: nodePort });
+const toNodePort: Packet = { ...request, port: nodePort };
+/** The rules of a node whose address has a shared node port of a class. */
+const sharedRules = (
+  packetClass: string,
+  more: readonly (readonly [set: string, ...fields: KeyValue[]])[] = [],
+) => ({
+  table: packetTable({ ...settings, hasNodePortMarks: true }),
+  hasElement: isIn(
+    ['node-port-addresses', address],
+    [`node-ports-${packetClass}`, 'TCP', nodePort],
+    ['firewall-marks', markOfPort],
+    ...more,
+  ),
+  markOf: (set: string, fields: readonly KeyValue[]) =>
+    set === 'node-port' && fields.join() === `TCP,${nodePort}` ? markOfPort : undefined,
+  isLocal: () => true,
+});
+
+for (const [who, hook, before, taken, after] of [
+  ['a client', 'input', 96, 97, 101],
+  ['the node', 'output', -100, -99, -97],
+] as const)
+  test(`a request of ${who} to a shared node port has its mark only while IPVS looks at it`, () => {
+    const markAt = (last: number, packet: Packet): number =>
+      runHooks(
+        sharedRules('external'),
+        [hook],
+        { ...packet, interfaceName: who === 'the node' ? '' : 'eth0', mark: 0x4_0000 },
+        ({ priority }) => priority <= last,
+      ).mark & ~0x4000;
+    assert.deepEqual(
+      [before, taken, after].map((last) => markAt(last, toNodePort)),
+      [0x4_0000, markOfPort, 0x4_0000],
+    );
+    for (const other of [{ port: 30_081 }, { protocol: 'UDP' }, { destination: ip('203.0.113.2') }] as const)
+      assert.equal(markAt(taken, { ...toNodePort, ...other }), 0x4_0000, JSON.stringify(other));
+  });
+
+test('a shared node port is masqueraded, keeps the source or refuses by its class', () => {
+  const result = (packetClass: string) => {
+    const { verdict, mark } = runHooks(sharedRules(packetClass), ['prerouting'], toNodePort);
+    return [verdict, mark];
+  };
+  assert.deepEqual(result('external'), ['accepted', 0x4000]);
+  assert.deepEqual(result('local'), ['accepted', 0]);
+  assert.deepEqual(result('no-endpoints'), ['tcp-reset', 0]);
+});
+
+test('a virtual server by address that drains after sharing began does not make the rules refuse its node port', () => {
+  const drains = ['no-endpoints', address, 'TCP', nodePort] as const;
+  for (const hook of ['prerouting', 'output'] as const)
+    assert.equal(runHooks(sharedRules('external', [drains]), [hook], toNodePort).verdict, 'accepted');
+  const withoutPort = { ...sharedRules('external', [drains]), hasElement: isIn(drains) };
+  assert.equal(runHooks(withoutPort, ['prerouting'], toNodePort).verdict, 'tcp-reset');
 });
 
 test('packets to an address that is not of this node pass, even if a Service has it', () => {
