@@ -62,10 +62,7 @@ export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<Or
   readonly counters: OperationCounters;
   /** By default no change is recorded. */
   readonly recorder?: ChangeRecorder | undefined;
-  readonly marked: MarkedFrontends & {
-    /** Whether a virtual server that is not desired ends after requests go to its successor. */
-    isReplaced(key: VirtualServerKey): boolean;
-  };
+  readonly marked: MarkedFrontends;
   /**
    * Deletes the flows of real servers that were deleted with open connections, so the kernel resets those
    * connections.
@@ -164,8 +161,17 @@ export class Reconciler {
    */
   async reconcile(dirty: DirtyKeys, cause: RunCause = 'changes'): Promise<ReconcileReport> {
     const runner = this.#runner(cause);
-    const keys = await this.examine(this.#refused.beginRun(dirty));
+    const all = this.#refused.beginRun(dirty);
+    const isReplaced = (key: string): boolean => this.parts.marked.isReplaced(key);
+    const replaced = new Set([...all.virtualServers].filter(isReplaced));
+    let keys = without(await this.examine(without(all, isReplaced)), isReplaced);
     if (!(await this.#applyAll(withoutDrainRecords(keys), runner))) return runner.report;
+    if (replaced.size > 0) {
+      // Now no more requests get to these, so their connections can be counted.
+      const rest = await this.examine(dirtyKeys({ virtualServers: replaced }));
+      if (!(await this.#applyAll(withoutDrainRecords(rest), runner))) return runner.report;
+      keys = union(keys, rest);
+    }
     await this.#finishDrains(await this.drains.check([...keys.virtualServers]), keys, runner);
     this.#refused.recordSuccesses(keys);
     return this.#finish(runner);
@@ -243,10 +249,10 @@ export class Reconciler {
 
   /** Applies the keys and those whose desired state changes as a result. Returns false if it was stopped. */
   async #applyAll(dirty: DirtyKeys, runner: PhaseRunner): Promise<boolean> {
-    const { desired, state, marked } = this.parts;
+    const { desired, state } = this.parts;
     const turns = new Yielder(maximumTurnMilliseconds);
     for (let pending = dirty; !isEmpty(pending); pending = withoutDrainRecords(state.takeDirty()))
-      for (const slice of slices(pending, desired.urgency, (key) => marked.isReplaced(key))) {
+      for (const slice of slices(pending, desired.urgency)) {
         if (this.#stopped) return false;
         await this.#applySlice(slice, runner);
         await turns.yieldIfDue();
@@ -316,7 +322,7 @@ export class Reconciler {
 
   /** Applies the deletions of a drain step and the changes that follow from them. */
   async #finishDrains(step: DrainStep, checked: DirtyKeys, runner: PhaseRunner): Promise<void> {
-    const { state, desired, endpoints, marked } = this.parts;
+    const { state, desired, endpoints } = this.parts;
     for (const phase of phases(step.delete)) await runner.run(phase, 'drain-ended');
     this.#orphans.release(checked.virtualServers, ['idle']);
     // When its last drain ends, a virtual server may need other settings or may become undesired.
@@ -324,8 +330,7 @@ export class Reconciler {
     const elements = new Set([...checked.elements].filter(isDrainRecord));
     let rest = union(dirtyKeys({ virtualServers: ended, elements }), state.takeDirty());
     for (; !isEmpty(rest); rest = state.takeDirty())
-      for (const slice of slices(rest, desired.urgency, (key) => marked.isReplaced(key)))
-        await this.#applySlice(slice, runner);
+      for (const slice of slices(rest, desired.urgency)) await this.#applySlice(slice, runner);
     for (const key of [...checked.virtualServers, ...ended])
       endpoints.formerEndpoints.retain(key, state.virtualServer(key)?.realServers);
     for (const operation of step.delete) this.#retryIfPresent(operation);

@@ -1,6 +1,5 @@
 import { dirtyKeys, type DirtyKeys } from '../plan/operations/diff.js';
-import { isInCluster, isLate, leadsToNodePort, type Urgency } from '../plan/operations/phases.js';
-import type { VirtualServerKey } from '../model/virtual-server.js';
+import { isInCluster, isLate, type Urgency } from '../plan/operations/phases.js';
 
 /**
  * Virtual servers or addresses per slice. Small slices keep temporary objects out of the old generation of
@@ -27,15 +26,12 @@ export interface Slice extends DirtyKeys {
  * Yields the urgent keys first, then the packet rules, the virtual servers, the addresses with their VIP
  * protection, and the removal of elements last. Each object thus has its rules, and each address its virtual
  * servers, as long as it exists. Before all of them, requests from the cluster leave the virtual servers on
- * firewall marks that may drain. Virtual servers that others replace end after requests to node ports go to those.
+ * firewall marks that may drain.
  */
 export function* slices(
-  { virtualServers: all, addresses, elements }: DirtyKeys,
+  { virtualServers, addresses, elements }: DirtyKeys,
   urgency: Urgency,
-  isReplaced: (key: VirtualServerKey) => boolean,
 ): Iterable<Slice> {
-  const replaced = new Set([...all].filter(isReplaced));
-  const virtualServers = replaced.size === 0 ? all : new Set(without(all, replaced));
   const urgent: DirtyKeys = {
     virtualServers: new Set([...virtualServers].filter((key) => urgency.virtualServer(key))),
     addresses: new Set([...addresses].filter((address) => urgency.address(address))),
@@ -54,10 +50,6 @@ export function* slices(
     yield { ...dirtyKeys({ addresses: chunk }), removesElements: false };
   for (const chunk of chunks(otherElements.filter(isLate), elementSliceSize))
     yield { ...dirtyKeys({ elements: chunk }), removesElements: false };
-  for (const chunk of chunks([...elements].filter(leadsToNodePort), elementSliceSize))
-    yield { ...dirtyKeys({ elements: chunk }), removesElements: true };
-  for (const chunk of chunks([...replaced], sliceSize))
-    yield { ...dirtyKeys({ virtualServers: chunk }), removesElements: false };
   for (const chunk of chunks([...elements], elementSliceSize))
     yield { ...dirtyKeys({ elements: chunk }), removesElements: true };
 }

@@ -176,11 +176,8 @@ export class DesiredState implements DesiredView, MarkedFrontends {
     yield* nodePortFrontendsOf(server, fragment?.nodePortAddresses);
   }
 
-  /**
-   * Whether the virtual server is not desired because a node port changed between one virtual server for all addresses
-   * and one for each. It ends only after new requests go to its successor.
-   */
-  isReplaced(key: VirtualServerKey): boolean {
+  isReplaced(text: string): boolean {
+    const key = text as VirtualServerKey;
     if (this.#virtualServers.has(key)) return false;
     return nodePortOfKey(key) !== undefined || this.#nodePortServerOf(key) !== undefined;
   }

@@ -184,7 +184,9 @@ class History {
     else this.node.kernel.ipvs.busy = event.flows;
   }
 
-  async #changeSettings({ restarts, kind: _, ...settings }: SettingsChange): Promise<void> {
+  async #changeSettings(change: SettingsChange): Promise<void> {
+    const { restarts, vipBinding, inClusterEndpoints, nodePortSharing } = change;
+    const settings = { vipBinding, inClusterEndpoints, nodePortSharing };
     if (!restarts) await this.node.changeSettings(settings);
     else await this.#restart(() => this.node.changeSettings(settings));
   }

@@ -116,6 +116,24 @@ for (const [from, to, wanted] of [
       assert.deepEqual(await node.resync(), []);
     });
 
+for (const [from, to, successor] of [
+  [false, true, sharedLines[0]],
+  [true, false, byAddressLines[2]],
+] as const)
+  test(`sharing ${from} → ${to}: connections that begin while the successor is made stay`, async () => {
+    await using node = await serving(from);
+    node.kernel.faults.always = () => {
+      if (node.lines.includes(successor ?? '')) node.kernel.ipvs.busy = true;
+      return undefined;
+    };
+    await node.changeSettings({ nodePortSharing: to });
+    node.kernel.faults.always = () => undefined;
+    assert.equal(node.lines.filter((line) => line.includes('weight 0')).length, from ? 1 : 2);
+    node.kernel.ipvs.busy = false;
+    await node.advance(60_000);
+    assert.deepEqual(node.lines, to ? sharedLines : byAddressLines);
+  });
+
 test('a Service with session affinity, and one whose requests from the cluster differ, keep one for each address', async () => {
   await using node = await start(true);
   const sticky = service('web', {

@@ -76,15 +76,12 @@ const steps: readonly PhaseStep[] = [
 /** Whether an element leads requests to a virtual server on a firewall mark. Its real servers come first. */
 export const isInCluster = (key: ElementKey): boolean => setNameOfKey(key) === inClusterMap;
 
-/** Whether an element leads requests to a node port to its virtual server on a firewall mark. */
-export const leadsToNodePort = (key: ElementKey): boolean => setNameOfKey(key) === nodePortMap;
-
 /**
  * Whether an element has an effect only after the virtual servers and addresses are there. Those of VIPs protect them
  * from rules of other programs.
  */
 export const isLate = (key: ElementKey): boolean =>
-  setNameOfKey(key) === 'vips' || isInCluster(key) || leadsToNodePort(key);
+  setNameOfKey(key) === 'vips' || isInCluster(key) || setNameOfKey(key) === nodePortMap;
 
 const stepOf = (operation: Operation): PhaseStep => {
   switch (operation.kind) {

@@ -3,6 +3,7 @@ import type { PodTraffic } from '../../model/pod-traffic.js';
 import { hasVipAsOwnSource, type VipBinding } from '../../model/settings/vip-binding.js';
 import type { Chain, Expression, Rule, TableDeclaration } from '../../nftables/declarations.js';
 import { firewallMarkChains, sentLocalChain } from './firewall-mark-chains.js';
+import { classRules } from './class-rules.js';
 import { baseChain, chain, rule } from './rule-builders.js';
 import {
   headerLayout,
@@ -33,18 +34,12 @@ import {
   type PortRange,
 } from './rule-expressions.js';
 import {
-  classDescriptions,
   fixedSets,
   firewallMarkSets,
   inClusterSets,
-  nodePortAddressSet,
-  nodePortClasses,
-  nodePortClassSet,
   nodePortSets,
-  packetClasses,
   sourceRangeDeclaration,
   sourceRangeSet,
-  type PacketClass,
 } from './packet-sets.js';
 
 /** The settings that determine the rules of a family; elements are separate. */
@@ -121,46 +116,6 @@ const sourceRangeRules = (family: Family, lengths: readonly number[]): readonly 
 
 const restrictedRule = (family: Family): Rule =>
   rule('loadBalancerSourceRanges', loadDestinationKey(family), inSet('restricted'), jumpTo('source-ranges'));
-
-/** A class without a chain has no rule. */
-type ClassChains = Readonly<Record<PacketClass, string | undefined>>;
-
-/** From a node port on one of the addresses to the chain of its class. */
-const nodePortRules = (family: Family, chains: ClassChains): readonly Rule[] =>
-  nodePortClasses.flatMap((name) => {
-    const target = chains[name];
-    return target === undefined
-      ? []
-      : [
-          rule(
-            `node port: ${classDescriptions[name]}`,
-            loadAddress(family, 'destination', 0),
-            inSet(nodePortAddressSet),
-            loadProtocol(0),
-            loadDestinationPort(1),
-            inSet(nodePortClassSet(name)),
-            goTo(target),
-          ),
-        ];
-  });
-
-/**
- * From each class to its chain. A virtual server that drains after its node port became shared has the last class, so
- * shared node ports come before it.
- */
-const classRules = (
-  { family, hasNodePortMarks = false }: PacketTableSettings,
-  chains: ClassChains,
-): readonly Rule[] =>
-  packetClasses.flatMap((name) => {
-    const target = chains[name];
-    return [
-      ...(hasNodePortMarks && name === 'no-endpoints' ? nodePortRules(family, chains) : []),
-      ...(target === undefined
-        ? []
-        : [rule(classDescriptions[name], loadDestinationKey(family), inSet(name), goTo(target))]),
-    ];
-  });
 
 /** Without the rule for Services without endpoints, IPVS itself refuses: with ICMP errors, which are limited, and log lines. */
 const receivedClassRules = (settings: PacketTableSettings): readonly Rule[] =>
