@@ -18,7 +18,7 @@ const manifest = join(folder, 'world.json');
 const config = join(folder, 'own.yaml');
 const nodePort = 30_080;
 const urls = [`http://192.0.2.1:${nodePort}/`, `http://[2001:db8:1::1]:${nodePort}/`];
-const others = Array.from({ length: 100 }, (_, index) => index);
+const others = Array.from({ length: 30 }, (_, index) => index);
 let network: ClusterNetwork;
 
 const configure = (sharing: boolean): void => {
