@@ -7,5 +7,8 @@ const settle = 20_000;
 /** Gives back the memory that the start needed. Call it after the first full sync. */
 export const releaseStartMemory = (): void => {
   preferMemory();
-  setTimeout(() => nativeShims().trimHeap(), settle).unref();
+  setTimeout(() => {
+    nativeShims().trimHeap();
+    nativeShims().releaseProgramPages();
+  }, settle).unref();
 };
