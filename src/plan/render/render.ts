@@ -139,6 +139,10 @@ const toVirtualServer = (
 
 const noneUnready: UnreadyEndpoints = new Map();
 
+const none: readonly never[] = [];
+/** Most Services have none: they share one list. */
+const orNone = <Item>(items: readonly Item[]): readonly Item[] => (items.length === 0 ? none : items);
+
 /** Collects what one Service defines. Of two frontends with the same address and port, the first one wins. */
 class FragmentBuilder {
   readonly #virtualServers = new KeyedValues<VirtualServerKey, DefinedVirtualServer>();
@@ -231,13 +235,13 @@ class FragmentBuilder {
       addresses: [...this.#addresses],
       inClusterServers: this.inClusterServers.byFrontend,
       sharedElements: this.#sharedElements,
-      portsOnNode: [
+      portsOnNode: orNone([
         ...new Set([...this.service.ports.flatMap(({ nodePort }) => nodePort ?? []), ...this.#portsOnNode]),
-      ],
+      ]),
       adoptForeign: this.service.settings.takesOverForeign,
       healthCheck,
-      localShortages: this.#shortages,
-      problems: [...problems, ...this.#problems],
+      localShortages: orNone(this.#shortages),
+      problems: orNone([...problems, ...this.#problems]),
       validAnnotations,
     };
   }

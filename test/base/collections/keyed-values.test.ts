@@ -50,6 +50,21 @@ test('it equals a Map after each change, small or large', () => {
   );
 });
 
+test('it equals a Map while it grows and shrinks', () => {
+  const model = new Map<number, Entry>();
+  const actual = new KeyedValues<number, Entry>();
+  for (let key = 0; key < 40; key += 1) {
+    model.set(key, { key, text: 'first' });
+    actual.set({ key, text: 'first' });
+    assert.deepEqual(contents(actual), contents(model));
+  }
+  for (let key = 39; key >= 0; key -= 1) {
+    model.delete(key);
+    actual.delete(key);
+    assert.deepEqual(contents(actual), contents(model));
+  }
+});
+
 test('later changes of the list that it was made of do not change it', () => {
   const list = [{ key: 1, text: 'a' }];
   const values = new KeyedValues<number, Entry>(list);
