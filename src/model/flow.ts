@@ -21,8 +21,6 @@ export interface Flow {
   readonly id: number | undefined;
   /** Flows of different zones may have the same addresses and ports; 0 unless packet rules set a zone. */
   readonly zone: number;
-  /** Whether a NAT rule of any program, not IPVS, changed the destination. */
-  readonly hasDestinationNat: boolean;
 }
 
 /** Selects flows. */

@@ -62,7 +62,6 @@ test('a flow has both of its directions, as the kernel has them', async () => {
     },
     id: flow.id,
     zone: 0,
-    hasDestinationNat: false,
   });
 });
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Flow } from '../../src/model/flow.js';
 import type { Protocol } from '../../src/base/protocol.js';
 import type { RealServerKey } from '../../src/model/virtual-server.js';
-import { flowGroups, staleFlows, type ServedFrontend } from '../../src/plan/stale-flows.js';
+import { frontendGroups, staleFlows, type ServedFrontend } from '../../src/plan/stale-flows.js';
 import { ip } from '../support/objects.js';
 
 const frontend = (
@@ -37,11 +37,10 @@ const flow = (
   },
   id: 1,
   zone: 0,
-  hasDestinationNat: false,
 });
 
 const isStale = (one: Flow, ...frontends: readonly ServedFrontend[]): boolean =>
-  flowGroups(frontends).some((group) => staleFlows([one], group, () => true).length > 0);
+  frontendGroups(frontends).some((group) => staleFlows([one], group.frontends).length > 0);
 
 const dns = frontend('10.96.0.10', 53, ['10.244.0.11:5353', '10.244.0.12:5353']);
 const rows: readonly [claim: string, flow: Flow, stale: boolean, frontend?: ServedFrontend][] = [
@@ -87,7 +86,7 @@ for (const [claim, one, stale, of = dns] of rows)
 
 test('one dump per family and protocol, narrowed if all frontends share an address or a port', () => {
   const queries = (...frontends: readonly ServedFrontend[]) =>
-    flowGroups(frontends).map(({ query }) => query);
+    frontendGroups(frontends).map(({ query }) => query);
   assert.deepEqual(queries(dns), [
     { family: 'IPv4', protocol: 'UDP', destination: '10.96.0.10', destinationPort: 53 },
   ]);
@@ -108,33 +107,7 @@ test('of two frontends with one key the last wins; one identified by fwmark has 
   assert.equal(isStale(answered, gone, dns), false);
   assert.equal(isStale(answered, dns, gone), true);
   assert.deepEqual(
-    flowGroups([{ identity: { by: 'fwmark', fwmark: 7, family: 'IPv4' }, realServers: new Set() }]),
+    frontendGroups([{ identity: { by: 'fwmark', fwmark: 7, family: 'IPv4' }, realServers: new Set() }]),
     [],
   );
 });
-
-// A real server that was deleted from a virtual server on a firewall mark of a deleted Service: 10.244.0.9:5353.
-const toDeleted = flow(['203.0.113.1', 53], ['10.244.0.9', 5353]);
-const rowsOfDeleted: readonly [claim: string, flow: Flow, stale: boolean, isServed?: boolean][] = [
-  ['to an address that it does not serve any more', toDeleted, true],
-  ['to an address that it still serves', toDeleted, false, true],
-  ['to another real server', flow(['203.0.113.1', 53], ['10.244.0.8', 5353]), false],
-  ['to another port of it', flow(['203.0.113.1', 53], ['10.244.0.9', 53]), false],
-  ['of NAT, as of a host port', { ...toDeleted, hasDestinationNat: true }, false],
-  ['to the pod itself', flow(['10.244.0.9', 5353], ['10.244.0.9', 5353]), false],
-];
-for (const [claim, one, stale, isServed = false] of rowsOfDeleted)
-  test(`after a firewall mark's real server is deleted, a flow ${claim} is ${stale ? '' : 'not '}stale`, () => {
-    const deleted = {
-      family: 'IPv4',
-      protocol: 'UDP',
-      realServer: '10.244.0.9:5353' as RealServerKey,
-    } as const;
-    const [group] = flowGroups([dns], [deleted]);
-    assert.ok(group !== undefined);
-    assert.deepEqual(group.query, { family: 'IPv4', protocol: 'UDP' }, 'every destination counts');
-    assert.deepEqual(
-      staleFlows([one], group, () => isServed),
-      stale ? [one] : [],
-    );
-  });

@@ -7,10 +7,9 @@ import type { Outcome } from '../../model/operation.js';
 import type { VirtualServerIdentity, VirtualServerKey } from '../../model/virtual-server.js';
 import { NetlinkError } from '../../netlink/errors.js';
 import {
-  flowGroups,
+  frontendGroups,
   staleFlows,
-  type DeletedRealServer,
-  type FlowGroup,
+  type FrontendGroup,
   type ServedFrontend,
 } from '../../plan/stale-flows.js';
 import { isPermanent } from '../retry/decisions.js';
@@ -34,7 +33,7 @@ export interface StaleFlowCounts {
   readonly failed: number;
 }
 
-const nameOf = ({ query }: Pick<FlowGroup, 'query'>): string => `${query.family} ${query.protocol}`;
+const nameOf = ({ query }: FrontendGroup): string => `${query.family} ${query.protocol}`;
 
 /**
  * Deletes conntrack entries of flows to real servers that no longer serve them, so the next packet of such a
@@ -44,8 +43,6 @@ export class StaleFlows {
   readonly #counts = { deleted: 0, failed: 0 };
   /** Frontends whose cleaning failed. Their real servers may change before the next attempt. */
   readonly #failed = new Map<VirtualServerKey, VirtualServerIdentity>();
-  /** Deleted real servers whose cleaning failed, by the name of their group. */
-  readonly #failedRealServers = new Map<string, readonly DeletedRealServer[]>();
   /** Why the last attempt failed, by family and protocol. */
   readonly #failures = new StateLog();
 
@@ -56,54 +53,36 @@ export class StaleFlows {
   }
 
   /**
-   * Deletes the flows of these frontends that lead to none of their present real servers, and the flows to the
-   * deleted real servers that no frontend has any more. Makes one dump per family and protocol. Never throws for an
-   * error of the kernel.
+   * Deletes the flows of these frontends that lead to none of their present real servers. Makes one dump per
+   * family and protocol. Never throws for an error of the kernel.
    */
-  async clean(
-    frontends: readonly ServedFrontend[],
-    deletedRealServers: readonly DeletedRealServer[] = [],
-  ): Promise<void> {
+  async clean(frontends: readonly ServedFrontend[]): Promise<void> {
     const failed = [...this.#failed.values()].map((identity) => this.parts.frontendOf(identity));
-    const failedRealServers = [...this.#failedRealServers.values()].flat();
-    for (const group of flowGroups(
-      [...failed, ...frontends],
-      [...failedRealServers, ...deletedRealServers],
-    )) {
+    for (const group of frontendGroups([...failed, ...frontends])) {
       const started = performance.now();
       const deletedBefore = this.#counts.deleted;
-      const { problem, isFutile } = await this.#cleanGroup(group);
+      const { problem, isFutile: isPermanentFailure } = await this.#cleanGroup(group);
       this.parts.onCleaned?.({
         family: group.query.family,
         seconds: (performance.now() - started) / 1_000,
         deleted: this.#counts.deleted - deletedBefore,
       });
-      this.#remember(group, problem !== undefined && !isFutile);
+      for (const [key, frontend] of group.frontends) {
+        if (problem === undefined || isPermanentFailure) this.#failed.delete(key);
+        else this.#failed.set(key, frontend.identity);
+      }
       this.#logResult(nameOf(group), problem);
     }
   }
 
-  /** What the next call cleans again. */
-  #remember(group: FlowGroup, hasFailed: boolean): void {
-    for (const [key, { identity }] of group.frontends) {
-      if (hasFailed) this.#failed.set(key, identity);
-      else this.#failed.delete(key);
-    }
-    const { family, protocol } = group.query;
-    const realServers = [...group.deletedRealServers].map((realServer) => ({ family, protocol, realServer }));
-    if (hasFailed && realServers.length > 0) this.#failedRealServers.set(nameOf(group), realServers);
-    else this.#failedRealServers.delete(nameOf(group));
-  }
-
   /** Returns the problem, if any, and whether a retry is futile because the kernel has no ctnetlink. */
-  async #cleanGroup(
-    group: FlowGroup,
-  ): Promise<{ readonly problem: string | undefined; readonly isFutile: boolean }> {
-    const { conntrack, frontendOf } = this.parts;
+  async #cleanGroup({
+    query,
+    frontends,
+  }: FrontendGroup): Promise<{ readonly problem: string | undefined; readonly isFutile: boolean }> {
+    const { conntrack } = this.parts;
     try {
-      const stale = staleFlows(await conntrack.flows(group.query), group, (frontend, realServer) =>
-        frontendOf(frontend).realServers.has(realServer),
-      );
+      const stale = staleFlows(await conntrack.flows(query), frontends);
       const outcomes = stale.length === 0 ? [] : await conntrack.delete(stale);
       return { problem: this.#count(outcomes), isFutile: false };
     } catch (error) {

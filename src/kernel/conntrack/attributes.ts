@@ -41,14 +41,10 @@ const filter = attributes('filter', { original: attr(1, u32), reply: attr(2, u32
 /** net/netfilter/nf_internals.h: CTA_FILTER_F_* */
 export const FilterBit = { destination: 1 << 1, protocol: 1 << 3, destinationPort: 1 << 5 } as const;
 
-/** include/uapi/linux/netfilter/nf_conntrack_common.h: IPS_*: a rule of NAT translates the destination; IPVS does not set it */
-export const StatusBit = { destinationNat: 1 << 5 } as const;
-
 /** include/uapi/linux/netfilter/nfnetlink_conntrack.h: CTA_*. A message that deletes without `original` empties the whole table. */
 const flowAttributes = attributes('flow', {
   original: attr(1, tuple),
   reply: received(2, tuple),
-  status: optional(3, be32),
   id: optional(12, be32),
   zone: optional(18, be16),
   filter: optional(25, filter),

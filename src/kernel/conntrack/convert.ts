@@ -4,7 +4,7 @@ import type { Decoded } from '../../netlink/codec/attributes.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { Message, Request } from '../../netlink/message.js';
 import { netfilterFamilies } from '../nfnetlink.js';
-import { ConntrackMessage, FilterBit, flowShape, StatusBit } from './attributes.js';
+import { ConntrackMessage, FilterBit, flowShape } from './attributes.js';
 
 type Tuple = Decoded<(typeof flowShape)['attributes']>['original'];
 
@@ -51,7 +51,6 @@ export const flowFrom = (message: Message, query: FlowQuery): Flow | undefined =
     reply: directionFrom(family, present(attributes.reply, 'reply')),
     id: attributes.id,
     zone: attributes.zone ?? 0,
-    hasDestinationNat: ((attributes.status ?? 0) & StatusBit.destinationNat) !== 0,
   };
 };
 

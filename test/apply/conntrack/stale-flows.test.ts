@@ -17,7 +17,6 @@ const flowTo = (address: string): Flow => ({
   reply: { source: ip(address), sourcePort: 53, destination: ip('192.0.2.2'), destinationPort: 4000 },
   id: 1,
   zone: 0,
-  hasDestinationNat: false,
 });
 const gone = (address: string): ServedFrontend => ({
   identity: { by: 'address', protocol: 'UDP', address: ip(address), port: 53 },
@@ -124,24 +123,4 @@ test('on a kernel without ctnetlink no failure is retried', async () => {
   await stale.clean([gone('10.96.0.2')]);
   assert.equal(asked.length, 2, 'the module may have been loaded');
   assert.equal(told.length, 1);
-});
-
-test('a failed cleaning of a deleted real server is retried, unless an address leads to it again', async () => {
-  const { table, state, realServers, stale } = setUp();
-  const realServer = realServerKey(ip('10.244.0.9'), 5353);
-  const translated = (address: string): Flow => {
-    const flow = flowTo(address);
-    return { ...flow, reply: { ...flow.reply, source: ip('10.244.0.9'), sourcePort: 5353 } };
-  };
-  for (const address of ['203.0.113.1', '203.0.113.2']) table.add(translated(address));
-  state.refuses = 'dump';
-  await stale.clean([], [{ family: 'IPv4', protocol: 'UDP', realServer }]);
-  state.refuses = undefined;
-  realServers.set('203.0.113.2', new Set([realServer]));
-  await stale.clean([]);
-  assert.deepEqual(
-    [...table].map(({ original }) => original.destination),
-    ['10.96.0.1', '10.96.0.2', '203.0.113.2'],
-  );
-  assert.equal(stale.counts.deleted, 1);
 });
