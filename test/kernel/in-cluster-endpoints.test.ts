@@ -176,6 +176,9 @@ for (const restarts of [false, true])
     const clients: SingleSocketClient[] = [];
     for (const from of ['node', 'node', 'pod1', 'pod1'] as const)
       clients.push(await lab.connect(nodeAddress, 30_080, from));
+    const atLoadBalancer: SingleSocketClient[] = [];
+    for (const from of ['node', 'node', 'pod1', 'pod1'] as const)
+      atLoadBalancer.push(await lab.connect(external, 80, from));
     const other = await lab.connect(pod(2), 8080, 'pod1');
     lab.program([]);
     await lab.holds(realServer(2, 0));
@@ -183,11 +186,16 @@ for (const restarts of [false, true])
       await lab.stop();
       lab.start();
     }
-    for (const client of clients) await lab.answers(client);
+    for (const client of [...clients, ...atLoadBalancer]) await lab.answers(client);
+    for (const from of ['node', 'pod1'] as const)
+      assert.deepEqual(lab.network.ask(from, 'tcp', external, 80, 1), ['ECONNREFUSED']);
     const flows = (): number =>
-      runLine('ip netns exec node conntrack -L -p tcp --dport 30080').split('ESTABLISHED').length - 1;
-    assert.equal(flows(), 4);
+      runLine('ip netns exec node conntrack -L -p tcp')
+        .split('\n')
+        .filter((line) => line.includes('ESTABLISHED') && / dport=(80|30080) /.test(line)).length;
+    assert.equal(flows(), 8);
     await lab.isGone(`-f ${fwmark}`, 3 * minute);
+    // IPVS itself forgets them with the connections of a real server that is gone (net.ipv4.vs.expire_nodest_conn).
     await eventually(() => assert.equal(flows(), 0, lab.daemon.log));
     for (const client of clients) client.ask();
     await eventually(() =>
