@@ -16,16 +16,20 @@ import { local, nodeFacts, ready, service, settings, slice } from '../support/ob
 
 const page = readFileSync('docs/services.md', 'utf8');
 
-/** The rows of the table under a heading, without its own heading. */
+/** The rows of the first table under a heading, without its own heading. */
 const tableOf = (heading: string): readonly (readonly string[])[] => {
   const section = page.split(/^##+ /m).find((text) => text.startsWith(`${heading}\n`)) ?? '';
-  const rows = section.split('\n').filter((line) => line.startsWith('| '));
-  return rows.slice(2).map((line) =>
-    line
-      .slice(2, -2)
-      .split(' | ')
-      .map((cell) => cell.trim()),
-  );
+  const [, rows = ''] = /^(\|[^]*?\n)(?!\|)/m.exec(section) ?? [];
+  return rows
+    .trim()
+    .split('\n')
+    .slice(2)
+    .map((line) =>
+      line
+        .slice(2, -2)
+        .split(' | ')
+        .map((cell) => cell.trim()),
+    );
 };
 
 const isAnnotation = (name: string): name is ServiceAnnotationName =>

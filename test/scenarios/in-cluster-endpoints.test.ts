@@ -151,6 +151,30 @@ test('a Service that takes over an address of the deleted one gets its requests,
   assert.deepEqual([node.lines, node.addresses], [[], []]);
 });
 
+test('an endpoint that does not answer is quarantined in it too, over a restart', async () => {
+  await using node = await ProductionNode.start({ settings: { inClusterEndpoints: 'all' } });
+  const careful = { ...web, annotations: { quarantine: '30s' } };
+  await node.change(web.key, careful, both);
+  for (let seconds = 1n; seconds <= 12n; seconds += 1n) {
+    for (const [pod, outPackets] of [
+      ['10.1.0.1', seconds],
+      ['10.1.0.2', 0n],
+    ] as const)
+      node.kernel.ipvs.counters.set(`${key} → ${pod}:80`, {
+        connections: seconds,
+        inPackets: 4n * seconds,
+        outPackets,
+      });
+    await node.advance(1_000);
+  }
+  const quarantined = `${key} → 10.1.0.1:80, 10.1.0.2:80 weight 0`;
+  assert.ok(node.lines.includes(quarantined), node.lines.join('\n'));
+  assert.deepEqual(await node.restart(), []);
+  assert.ok(node.lines.includes(quarantined));
+  await node.advance(31_000);
+  assert.ok(node.lines.includes(`${key} → 10.1.0.1:80, 10.1.0.2:80`), node.lines.join('\n'));
+});
+
 test('it is wanted again before its connections end', async () => {
   await using node = await servingWeb();
   node.kernel.ipvs.busy = true;

@@ -1,11 +1,12 @@
 import { yieldToEventLoop } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
 import type { Pace, Paces, PaceSettings } from '../../model/pace.js';
-import type {
-  DesiredVirtualServer,
-  RealServer,
-  RealServerKey,
-  VirtualServerKey,
+import {
+  protocolOfServer,
+  type DesiredVirtualServer,
+  type RealServer,
+  type RealServerKey,
+  type VirtualServerKey,
 } from '../../model/virtual-server.js';
 import {
   drainRecordKey,
@@ -160,14 +161,15 @@ export class Pacer {
     const { ipvs, state, fullWeights, onUnreadable } = this.parts;
     const desired = fullWeights.virtualServer(key);
     const identity = state.virtualServer(key)?.server.identity;
+    const protocol = identity && protocolOfServer(identity);
     // The only real server is never quarantined.
-    if (!isPaced(desired) || identity?.by !== 'address' || desired.realServers.size < 2) {
+    if (!isPaced(desired) || !identity || protocol === undefined || desired.realServers.size < 2) {
       this.#answers.delete(key);
       return false;
     }
     const servers = await tryReadRealServers(ipvs, identity, onUnreadable);
     if (servers === 'unreadable') return false;
-    const { states, silent } = answerStep(this.#answers.get(key), servers, identity.protocol);
+    const { states, silent } = answerStep(this.#answers.get(key), servers, protocol);
     this.#answers.set(key, states);
     return silent.length > 0 && this.#quarantine(key, desired, silent);
   }
