@@ -72,6 +72,7 @@ const portResponse = ({ name, protocol, port, nodePort }: Service['ports'][numbe
 const serviceResponse = (
   service: Service,
   settings: ServiceResponse['settings'],
+  scheduler: string | undefined,
   weightBy: WeightBy,
 ): ServiceResponse => ({
   name: service.key,
@@ -85,7 +86,7 @@ const serviceResponse = (
   internalTrafficPolicy: service.internalTrafficPolicy,
   externalTrafficPolicy: service.externalTrafficPolicy,
   ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
-  ...(service.annotations.scheduler === undefined ? {} : { scheduler: service.annotations.scheduler }),
+  ...(scheduler === undefined ? {} : { scheduler }),
   ...(settings === undefined ? {} : { settings }),
   ...(weightBy === 'none' ? {} : { weightBy }),
   ...(service.healthCheckNodePort === undefined ? {} : { healthCheckNodePort: service.healthCheckNodePort }),
@@ -246,7 +247,11 @@ export const serviceReport = (key: ServiceKey, parts: ServiceReportParts): HttpR
   const { name, zone } = desiredStateUpdater.node;
   const members = {
     version: adminVersion,
-    service: [JSON.stringify(serviceResponse(service, settings, desiredStateUpdater.weightBy(service)))],
+    service: [
+      JSON.stringify(
+        serviceResponse(service, settings, valid.scheduler, desiredStateUpdater.weightBy(service)),
+      ),
+    ],
     node: [JSON.stringify({ name, ...(zone === '' ? {} : { zone }) })],
     slices: listItems(store.slicesOf(key).map((slice) => slice.key)),
     endpoints: listItems(endpoints.first(maximumEndpoints)),
