@@ -42,7 +42,9 @@ import { slices, type Slice } from './slices.js';
 import type { DesiredNodeState } from './state/desired-node-state.js';
 import type { EngineState } from './state/engine-state.js';
 
-export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<OrphanFacts, 'observed'> {
+export interface ReconcilerParts
+  extends Omit<OperationSenders, 'ipvs'>,
+    Omit<OrphanFacts, 'observed' | 'leadingElements'> {
   readonly ipvs: IpvsReads & OperationSenders['ipvs'];
   readonly state: EngineState;
   /** The desired state of the kernel on this node. */
@@ -157,7 +159,7 @@ export class Reconciler {
 
   /**
    * Reconciles the dirty keys and the keys whose retry is due. Never throws because the kernel refuses an
-   * operation.
+   * operation. Replaced virtual servers come last: no new requests get to them, so connections can be counted.
    */
   async reconcile(dirty: DirtyKeys, cause: RunCause = 'changes'): Promise<ReconcileReport> {
     const runner = this.#runner(cause);
@@ -167,7 +169,6 @@ export class Reconciler {
     let keys = without(await this.examine(without(all, isReplaced)), isReplaced);
     if (!(await this.#applyAll(withoutDrainRecords(keys), runner))) return runner.report;
     if (replaced.size > 0) {
-      // Now no more requests get to these, so their connections can be counted.
       const rest = await this.examine(dirtyKeys({ virtualServers: replaced }));
       if (!(await this.#applyAll(withoutDrainRecords(rest), runner))) return runner.report;
       keys = union(keys, rest);
@@ -228,6 +229,7 @@ export class Reconciler {
     for (let keys: ReadonlySet<VirtualServerKey> = dirty.virtualServers; ; ) {
       await checkForeign(keys, { ...parts, foreign: desired.foreign });
       this.#orphans.release(keys, ['wanted-again', 'gone']);
+      virtualServers.recheckLeadingElements(keys);
       await this.#orphans.retain(keys);
       virtualServers.retryUnreadable(keys, (key) => this.#refused.isRefused(key));
       virtualServers.releaseMarkers(keys);

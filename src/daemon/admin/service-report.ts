@@ -73,6 +73,7 @@ const portResponse = ({ name, protocol, port, nodePort }: Service['ports'][numbe
 const serviceResponse = (
   service: Service,
   settings: ServiceResponse['settings'],
+  scheduler: string | undefined,
   weightBy: WeightBy,
   nodePortSharing: NodePortSharing | undefined,
 ): ServiceResponse => ({
@@ -87,7 +88,7 @@ const serviceResponse = (
   internalTrafficPolicy: service.internalTrafficPolicy,
   externalTrafficPolicy: service.externalTrafficPolicy,
   ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
-  ...(service.annotations.scheduler === undefined ? {} : { scheduler: service.annotations.scheduler }),
+  ...(scheduler === undefined ? {} : { scheduler }),
   ...(settings === undefined ? {} : { settings }),
   ...(weightBy === 'none' ? {} : { weightBy }),
   ...(nodePortSharing === undefined ? {} : { nodePortSharing }),
@@ -163,7 +164,7 @@ function* virtualServerMembers(
     if (known === undefined || served === undefined) continue;
     const isOwner = desiredStateUpdater.desired.ownerOf(key) === service.key;
     const kernel = observed.virtualServer(key);
-    const elements = fragment?.setElements.get(key) ?? [];
+    const elements = entry.setElements;
     const marked = elements.flatMap((element) => markedServerOf(element) ?? [])[0];
     const inCluster = marked === key ? undefined : marked;
     yield objectChunks([
@@ -181,11 +182,14 @@ function* virtualServerMembers(
   }
 }
 
+const ownElementsOf = ({ virtualServers }: Fragment): readonly SetElement[] =>
+  [...virtualServers.values()].flatMap(({ setElements }) => setElements);
+
 const fieldText = (field: SetElement['fields'][number]): string => String(field);
 
 function* elementResponses(fragment: Fragment | undefined, observed: EngineState): Iterable<ElementResponse> {
   if (fragment === undefined) return;
-  for (const element of [...[...fragment.setElements.values()].flat(), ...fragment.sharedElements.values()]) {
+  for (const element of [...ownElementsOf(fragment), ...fragment.sharedElements.values()]) {
     const { family, set, fields, key } = element;
     yield {
       family,
@@ -220,7 +224,7 @@ const refusedOperationsOf = (
   const keys = new Set<string>([
     ...(fragment?.virtualServers.keys() ?? []),
     ...(fragment?.addresses ?? []),
-    ...[...(fragment?.setElements.values() ?? [])].flat().map(({ key }) => key),
+    ...(fragment === undefined ? [] : ownElementsOf(fragment).map(({ key }) => key)),
     ...(fragment?.sharedElements.keys() ?? []),
   ]);
   return [...refusedOperationResponses(reconciler.failures(), bootMilliseconds())].filter(({ what }) =>
@@ -249,7 +253,13 @@ export const serviceReport = (key: ServiceKey, parts: ServiceReportParts): HttpR
     version: adminVersion,
     service: [
       JSON.stringify(
-        serviceResponse(service, settings, desiredStateUpdater.weightBy(service), fragment?.nodePortSharing),
+        serviceResponse(
+          service,
+          settings,
+          valid.scheduler,
+          desiredStateUpdater.weightBy(service),
+          fragment?.nodePortSharing,
+        ),
       ),
     ],
     node: [JSON.stringify({ name, ...(zone === '' ? {} : { zone }) })],
