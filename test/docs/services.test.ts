@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { parseFlags } from '../../src/config/parse-flags.js';
+import { resolveSettings } from '../../src/config/settings.js';
 import {
   serviceAnnotationNames,
   type ServiceAnnotationName,
@@ -68,7 +70,22 @@ const written = (text: string): readonly ServiceAnnotations[] => {
   return other === undefined ? [first] : [first, { ...first, scheduler: other }];
 };
 
-for (const [wish = '', text = ''] of tableOf('What you want, and what to write'))
+const wishes = tableOf('What you want, and what to write');
+const isOfConfiguration = ([, text = '']: readonly string[]): boolean => text.startsWith('no annotation: ');
+
+for (const [wish = '', text = ''] of wishes.filter(isOfConfiguration))
+  test(`what to write in the configuration is valid and has an effect: ${wish}`, () => {
+    const header = 'apiVersion: kube-ipvs.dev/v1alpha1\nkind: KubeIpvsConfiguration\n';
+    const read = (fields: string) =>
+      resolveSettings({
+        flags: parseFlags([]),
+        files: [{ name: 'own', text: `${header}${fields}\n` }],
+        hostname: 'n1',
+      });
+    assert.notDeepEqual(read(/`([^`]+)`/.exec(text)?.[1] ?? ''), read(''));
+  });
+
+for (const [wish = '', text = ''] of wishes.filter((row) => !isOfConfiguration(row)))
   test(`what to write is valid and has an effect: ${wish}`, () => {
     for (const annotations of written(text)) {
       const protocol = annotations.flags === 'one-packet' ? 'UDP' : 'TCP';
