@@ -161,7 +161,7 @@ function* virtualServerMembers(
     if (known === undefined || served === undefined) continue;
     const isOwner = desiredStateUpdater.desired.ownerOf(key) === service.key;
     const kernel = observed.virtualServer(key);
-    const elements = fragment?.setElements.get(key) ?? [];
+    const elements = entry.setElements;
     const inCluster = elements.flatMap((element) => inClusterServerOf(element) ?? [])[0];
     yield objectChunks([
       ['key', key],
@@ -178,11 +178,14 @@ function* virtualServerMembers(
   }
 }
 
+const ownElementsOf = ({ virtualServers }: Fragment): readonly SetElement[] =>
+  [...virtualServers.values()].flatMap(({ setElements }) => setElements);
+
 const fieldText = (field: SetElement['fields'][number]): string => String(field);
 
 function* elementResponses(fragment: Fragment | undefined, observed: EngineState): Iterable<ElementResponse> {
   if (fragment === undefined) return;
-  for (const element of [...[...fragment.setElements.values()].flat(), ...fragment.sharedElements.values()]) {
+  for (const element of [...ownElementsOf(fragment), ...fragment.sharedElements.values()]) {
     const { family, set, fields, key } = element;
     yield {
       family,
@@ -217,7 +220,7 @@ const refusedOperationsOf = (
   const keys = new Set<string>([
     ...(fragment?.virtualServers.keys() ?? []),
     ...(fragment?.addresses ?? []),
-    ...[...(fragment?.setElements.values() ?? [])].flat().map(({ key }) => key),
+    ...(fragment === undefined ? [] : ownElementsOf(fragment).map(({ key }) => key)),
     ...(fragment?.sharedElements.keys() ?? []),
   ]);
   return [...refusedOperationResponses(reconciler.failures(), bootMilliseconds())].filter(({ what }) =>
