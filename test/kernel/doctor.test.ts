@@ -445,7 +445,7 @@ test('without --source and --kubeconfig the Services are those that the daemon s
     { encoding: 'utf8' },
   );
   assert.match(stdout, /✓ pass {5}api-server: the Services come from files: /);
-  assert.match(stdout, /\n6 checks: 6 pass, /);
+  assert.match(stdout, /\n7 checks: 7 pass, /);
 });
 
 test('another user than root sees less, is told so, and nothing breaks', () => {
