@@ -109,7 +109,11 @@ export class FakeIpvs {
   readonly tableSnapshot: TableFile = () => {
     const rows = [...this.#services.values()].map((stored) => this.#row(stored));
     const { ticksPerSecond } = this;
-    return fakeTableFile({ row: (index) => rows[index], connectionTableSize, ticksPerSecond: () => ticksPerSecond })();
+    return fakeTableFile({
+      row: (index) => rows[index],
+      connectionTableSize,
+      ticksPerSecond: () => ticksPerSecond,
+    })();
   };
 
   #row(stored: Stored | undefined): FileRow | undefined {
