@@ -149,6 +149,7 @@ export class ApiServer implements AsyncDisposable {
   readonly #streams = new Set<ServerResponse>();
   readonly #connections = new Map<object, number>();
   readonly #bookmarkers = new Set<() => void>();
+  readonly #enders = new Set<() => void>();
   #connectionCount = 0;
 
   private constructor(options: ApiServerOptions) {
@@ -268,6 +269,11 @@ export class ApiServer implements AsyncDisposable {
   /** Sends a bookmark with the current version on each watch at once. */
   sendBookmarks(): void {
     for (const send of this.#bookmarkers) send();
+  }
+
+  /** Ends each watch as its time-out does; the client then watches anew. */
+  endWatches(): void {
+    for (const end of this.#enders) end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -446,7 +452,11 @@ export class ApiServer implements AsyncDisposable {
   #ending(query: URLSearchParams, end: () => void): () => void {
     const seconds = Number(query.get('timeoutSeconds') ?? '1800');
     const timer = setTimeout(end, seconds * 1000);
-    return () => clearTimeout(timer);
+    this.#enders.add(end);
+    return () => {
+      clearTimeout(timer);
+      this.#enders.delete(end);
+    };
   }
 }
 

@@ -27,12 +27,16 @@ process.stdin.resume().on('end', () => ending.abort());
 const ask = (url: string, agent: Agent | false, what: string, localPort: number): Promise<void> =>
   new Promise((resolve) => {
     const started = performance.now();
+    const startedAt = Date.now();
+    const taken = (): number => Math.round(performance.now() - started);
     const done = (): void => {
-      counts.slowest = Math.max(counts.slowest, Math.round(performance.now() - started));
+      counts.slowest = Math.max(counts.slowest, taken());
       resolve();
     };
     const fail = (why: string): void => {
-      failures.push(`${what} ${url} at ${Date.now()}: ${why}`);
+      failures.push(
+        `${what} ${url} from port ${localPort}, begun at ${startedAt}: ${why} after ${taken()} ms`,
+      );
       done();
     };
     const request = get(url, { agent, timeout: 5_000, localPort }, (response) => {
