@@ -19,10 +19,8 @@ const manifest = join(work, 'world.json');
 let network: ClusterNetwork;
 
 /** The beginning of every call: on the node, with the manifest. */
-const container = [
-  ...['--run', '--image', image, '--unpacked', join(work, 'unpacked')],
-  ...['--namespace', 'node', '--mount', `${manifest}:/world.json`],
-];
+const unpackedOnce = ['--image', image, '--unpacked', join(work, 'unpacked')];
+const container = ['--run', ...unpackedOnce, '--namespace', 'node', '--mount', `${manifest}:/world.json`];
 const daemon = ['--proxy-mode=ipvs', '--source=/world.json'];
 
 /** Where deploy/base has an emptyDir for the admin socket. */
