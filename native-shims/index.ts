@@ -32,6 +32,8 @@ export interface NativeShims {
   close(descriptor: number): void;
   /** Gives free memory of the C library back to the kernel: buffers of connections and lists, arenas of V8's threads. */
   trimHeap(): void;
+  /** Unmaps the code and constants of Node.js, which the kernel then may evict. Each page comes back when it is used. */
+  releaseProgramPages(): void;
 }
 
 let loaded: NativeShims | undefined;

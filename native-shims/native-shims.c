@@ -1,7 +1,7 @@
 /*
  * What Node lacks. Netlink sockets: our own socket for commands (open, send, receive, close), socket options for sockets that the
- * npm package `netlink` opened, and queries that x_tables answers as an option of an IP socket. And the C library's free
- * memory. Every function is synchronous and none blocks: the kernel executes a netlink request within sendto and has queued its replies when
+ * npm package `netlink` opened, and queries that x_tables answers as an option of an IP socket. And memory that the process
+ * does not need. Every function is synchronous and none blocks: the kernel executes a netlink request within sendto and has queued its replies when
  * sendto returns.
  *
  * Plain C and Node-API, so `cc -shared -fPIC` builds it (scripts/build-native.mjs). A system call that fails throws an
@@ -9,9 +9,11 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -202,6 +204,26 @@ static napi_value trim_heap(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* Relocations write only to writable segments, so these pages equal those of the file. */
+static int release_segments(struct dl_phdr_info *object, size_t size, void *data) {
+  (void)size, (void)data;
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+    if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W)) continue;
+    const size_t first = (object->dlpi_addr + segment->p_vaddr) / page * page;
+    madvise((void *)first, object->dlpi_addr + segment->p_vaddr + segment->p_memsz - first, MADV_DONTNEED);
+  }
+  return 0;
+}
+
+/* Unmaps the code and constants of the program and its libraries. The next access maps a page again, from the page cache. */
+static napi_value release_program_pages(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+  dl_iterate_phdr(release_segments, NULL);
+  return NULL;
+}
+
 __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   static const struct {
     const char *name;
@@ -212,7 +234,7 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
       {"dropped", dropped},          {"send", send_datagram},
       {"receive", receive_datagram}, {"close", close_socket},
       {"attachFilter", attach_filter}, {"querySocketOption", query_socket_option},
-      {"trimHeap", trim_heap},
+      {"trimHeap", trim_heap},       {"releaseProgramPages", release_program_pages},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -230,6 +230,7 @@ export interface ServiceResponse {
   readonly externalTrafficPolicy: 'Cluster' | 'Local';
   /** Seconds of ClientIP affinity. */
   readonly affinitySeconds?: number;
+  /** The valid value of the annotation that is in force. */
   readonly scheduler?: string;
   /** What annotations or `services` of the configuration choose, by the name of the annotation, such as `persistence-timeout`. */
   readonly settings?: Readonly<Record<string, ServiceSettingResponse>>;

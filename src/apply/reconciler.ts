@@ -42,7 +42,9 @@ import { slices, type Slice } from './slices.js';
 import type { DesiredNodeState } from './state/desired-node-state.js';
 import type { EngineState } from './state/engine-state.js';
 
-export interface ReconcilerParts extends Omit<OperationSenders, 'ipvs'>, Omit<OrphanFacts, 'observed'> {
+export interface ReconcilerParts
+  extends Omit<OperationSenders, 'ipvs'>,
+    Omit<OrphanFacts, 'observed' | 'leadingElements'> {
   readonly ipvs: IpvsReads & OperationSenders['ipvs'];
   readonly state: EngineState;
   /** The desired state of the kernel on this node. */
@@ -219,6 +221,7 @@ export class Reconciler {
     for (let keys: ReadonlySet<VirtualServerKey> = dirty.virtualServers; ; ) {
       await checkForeign(keys, { ...parts, foreign: desired.foreign });
       this.#orphans.release(keys, ['wanted-again', 'gone']);
+      virtualServers.recheckLeadingElements(keys);
       await this.#orphans.retain(keys);
       virtualServers.retryUnreadable(keys, (key) => this.#refused.isRefused(key));
       virtualServers.releaseMarkers(keys);

@@ -130,6 +130,8 @@ export interface ApiFacts {
   /** `ends`: when it expires, milliseconds since 1970; undefined: it has no expiry time. */
   readonly credential: { readonly kind: 'certificate' | 'token'; readonly ends: number } | undefined;
   readonly permissions: Fact<readonly Permission[]>;
+  /** Those that only weights from pods need. */
+  readonly podPermissions: Fact<readonly Permission[]>;
   /** Whether the Node object of this node exists. */
   readonly hasNode: Fact<boolean>;
   readonly kubeProxy: Fact<InstalledKubeProxy>;

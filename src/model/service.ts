@@ -42,4 +42,6 @@ export interface Service {
   readonly loadBalancerSourceRanges: readonly Cidr[];
   readonly healthCheckNodePort: number | undefined;
   readonly annotations: ServiceAnnotations;
+  /** The names of annotations `ipvs.kube-ipvs.dev/…` that a Service does not have, such as a misspelt one; absent: none. */
+  readonly unknownAnnotations?: readonly string[];
 }

@@ -127,7 +127,7 @@ export class DesiredState implements DesiredView, InClusterFrontends {
     const elements: SetElement[] = [];
     for (const key of virtualServers) {
       const fragment = this.#virtualServers.get(key)?.[0];
-      for (const element of fragment?.setElements.get(key) ?? [])
+      for (const element of fragment?.virtualServers.get(key)?.setElements ?? [])
         if (element.mark === undefined || this.#ownsMark(fragment, element)) elements.push(element);
     }
     return elements;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { limitSemiSpaceGrowth, omitMaglev, preferMemory } from '../../src/base/v8-memory.js';
+import { limitSemiSpaceGrowth, omitMaglev } from '../../src/base/v8-memory.js';
+import { releaseStartMemory } from '../../src/daemon/memory.js';
 import type { VipBinding } from '../../src/model/settings/vip-binding.js';
 import {
   startInProcessWith,
@@ -45,9 +46,9 @@ export const fullSync = async (
     // A virtual server, its real servers, a binding, and two elements of packet rules.
     assert.deepEqual(report, { applied: services * (endpoints + 4), failed: 0 });
   });
-  // As the daemon does after its first full sync. V8 gives back the pages that it keeps in reserve seconds later.
-  preferMemory();
-  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  // As the daemon does after its first full sync. It gives back the last of the memory 20 seconds later.
+  releaseStartMemory();
+  await new Promise((resolve) => setTimeout(resolve, 25_000));
   const residentMegabytes = process.memoryUsage().rss / 1e6;
   return { daemon, fullSyncSeconds, fullSyncDelay, residentMegabytes };
 };

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { trafficKinds, trafficNodes, trafficResultOf, trafficResultText } from './traffic-report.js';
+import {
+  inClusterNodes,
+  inClusterResultOf,
+  inClusterResultText,
+  trafficKinds,
+  trafficNodes,
+  trafficResultOf,
+  trafficResultText,
+} from './traffic-report.js';
 
 const microseconds = {
   direct: 1,
@@ -39,4 +47,19 @@ test('the table names every node and every aim', () => {
     text,
     /TCP connection +1\.01 +1\.51 +2\.01 +2\.11 +2\.21 +1\.26 +1\.10 +1\.02 +NOT MET +1\.05/,
   );
+});
+
+test('of both settings of inClusterEndpoints the medians and their difference count', () => {
+  const inCluster = inClusterResultOf({
+    kernel: '6.1',
+    services: 200,
+    rounds: 3,
+    runs: [0, 9, 0.01].flatMap((more) =>
+      trafficKinds.flatMap((kind) =>
+        inClusterNodes.map((node) => ({ node, kind, microseconds: (node === 'all' ? 2.5 : 2) + more })),
+      ),
+    ),
+  });
+  assert.deepEqual(inCluster.rows[0], { kind: 'packet', local: 2.01, all: 2.51, difference: 0.5 });
+  assert.match(inClusterResultText(inCluster), /new UDP flow +2\.01 +2\.51 +0\.50/);
 });

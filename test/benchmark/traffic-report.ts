@@ -11,18 +11,25 @@ export type TrafficKind = (typeof trafficKinds)[number];
 export const trafficNodes = ['direct', 'untracked', 'ipvs', 'nat', 'kube-ipvs', 'beside'] as const;
 export type TrafficNode = (typeof trafficNodes)[number];
 
+/**
+ * The nodes of `--in-cluster`: kube-ipvs with externalTrafficPolicyLocal.inClusterEndpoints `local` and `all`. Traffic is from a pod
+ * to a load balancer IP of a Service with externalTrafficPolicy Local.
+ */
+export const inClusterNodes = ['local', 'all'] as const;
+export type InClusterNode = (typeof inClusterNodes)[number];
+
 /** One run of scripts/benchmark/traffic.c. */
-export interface TrafficRun {
-  readonly node: TrafficNode;
+export interface TrafficRun<Node = TrafficNode> {
+  readonly node: Node;
   readonly kind: TrafficKind;
   readonly microseconds: number;
 }
 
-export interface TrafficMeasurements {
+export interface TrafficMeasurements<Node = TrafficNode> {
   readonly kernel: string;
   readonly services: number;
   readonly rounds: number;
-  readonly runs: readonly TrafficRun[];
+  readonly runs: readonly TrafficRun<Node>[];
 }
 
 /** Medians in microseconds, and the ratios that count. */
@@ -101,3 +108,46 @@ export const trafficResultText = ({ kernel, services, rounds, rows }: TrafficRes
     '',
   ].join('\n');
 };
+
+/** Medians in microseconds, and what `all` costs more. */
+export interface InClusterRow extends Readonly<Record<InClusterNode, number>> {
+  readonly kind: TrafficKind;
+  readonly difference: number;
+}
+
+export interface InClusterResult extends Omit<TrafficMeasurements, 'runs'> {
+  readonly rows: readonly InClusterRow[];
+}
+
+export const inClusterResultOf = ({
+  runs,
+  ...setting
+}: TrafficMeasurements<InClusterNode>): InClusterResult => ({
+  ...setting,
+  rows: trafficKinds.map((kind) => {
+    const medianAt = (node: InClusterNode): number =>
+      hundredths(
+        median(runs.filter((run) => run.kind === kind && run.node === node).map((run) => run.microseconds)),
+      );
+    const [local, all] = [medianAt('local'), medianAt('all')];
+    return { kind, local, all, difference: hundredths(all - local) };
+  }),
+});
+
+export const inClusterResultText = ({ kernel, services, rounds, rows }: InClusterResult): string =>
+  [
+    `${services} Services; kernel ${kernel}; median of ${rounds}`,
+    '',
+    ...aligned([
+      ['microseconds', ...inClusterNodes, 'difference'],
+      ...rows.map(({ kind, local, all, difference }) => [
+        rowTitles[kind],
+        local.toFixed(2),
+        all.toFixed(2),
+        difference.toFixed(2),
+      ]),
+    ]),
+    '',
+    'local, all  externalTrafficPolicyLocal.inClusterEndpoints; from a pod to a load balancer IP',
+    '',
+  ].join('\n');

@@ -1,23 +1,28 @@
 // Runs in the lab: sends traffic on several nodes by turns, and prints one line of JSON (TrafficMeasurements of
-// traffic-report.ts); progress goes to standard error. Arguments: TRAFFIC ROUNDS SERVICES, where TRAFFIC is the compiled
-// scripts/benchmark/traffic.c. A node is three network namespaces: the node itself and two pods.
+// traffic-report.ts); progress goes to standard error. Arguments: TRAFFIC ROUNDS SERVICES [in-cluster], where TRAFFIC is the
+// compiled scripts/benchmark/traffic.c. A node is three network namespaces: the node itself and two pods.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run, runLine } from '../support/lab-guest.js';
-import { ready, serviceObject, sliceObject } from '../support/objects.js';
+import { local, ready, serviceObject, sliceObject } from '../support/objects.js';
 import {
+  inClusterNodes,
   trafficKinds,
   trafficNodes,
+  type InClusterNode,
   type TrafficKind,
   type TrafficMeasurements,
   type TrafficNode,
   type TrafficRun,
 } from './traffic-report.js';
 
-const [traffic = '', rounds = '5', services = '200'] = process.argv.slice(2);
+type Node = TrafficNode | InClusterNode;
+
+const [traffic = '', rounds = '5', services = '200', set = ''] = process.argv.slice(2);
+const nodes: readonly Node[] = set === 'in-cluster' ? inClusterNodes : trafficNodes;
 const program = fileURLToPath(new URL('../../../dist/kube-ipvs.js', import.meta.url));
 const client = '10.244.0.11';
 const server = '10.244.0.12';
@@ -27,6 +32,8 @@ const addresses = Array.from(
   { length: Number(services) },
   (_, index) => `10.96.${index >> 8}.${index & 255}`,
 );
+/** The load balancer IP of a Service, by its ClusterIP. */
+const loadBalancerIp = (address: string): string => address.replace(/^10\.96\./, '10.98.');
 const measuredAddress = addresses[Math.floor(addresses.length / 2)] ?? '';
 
 const onNode = (node: string, line: string): string => runLine(`ip netns exec ${node} ${line}`);
@@ -104,16 +111,7 @@ const addServices = (node: string): void => {
   );
 };
 
-const startKubeIpvs = (node: string): void => {
-  const items = addresses.flatMap((clusterIP, index) => [
-    serviceObject(`service-${index}`, {
-      clusterIP,
-      ports: [`http:${servicePort}`, `dns:${servicePort}/UDP`],
-    }),
-    sliceObject(`service-${index}`, [ready(server)], {
-      ports: [`http:${serverPort}`, `dns:${serverPort}/UDP`],
-    }),
-  ]);
+const startKubeIpvs = (node: string, items: readonly object[], ...flags: readonly string[]): void => {
   const manifest = join(tmpdir(), 'benchmark-services.json');
   writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   run(
@@ -126,15 +124,71 @@ const startKubeIpvs = (node: string): void => {
     `--source=${manifest}`,
     '--once',
     '--hostname-override=n1',
-    '--cluster-cidr=10.244.0.0/16',
+    ...flags,
   );
   prepareIpvs(node);
 };
 
-/** The namespaces of a node. Traffic `beside` the Services is on the node of kube-ipvs. */
-const namespaceOf = (node: TrafficNode): string => (node === 'beside' ? 'kube-ipvs' : node);
+const clusterIpServices = (): readonly object[] =>
+  addresses.flatMap((clusterIP, index) => [
+    serviceObject(`service-${index}`, {
+      clusterIP,
+      ports: [`http:${servicePort}`, `dns:${servicePort}/UDP`],
+    }),
+    sliceObject(`service-${index}`, [ready(server)], {
+      ports: [`http:${serverPort}`, `dns:${serverPort}/UDP`],
+    }),
+  ]);
 
-const makeNode: Readonly<Record<TrafficNode, (namespace: string) => void>> = {
+/** The endpoint on another node takes no connections, so that each one is answered here. */
+const loadBalancerServices = (): readonly object[] => [
+  {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace: 'default', name: 'closed', annotations: { 'ipvs.kube-ipvs.dev/weight': '0' } },
+  },
+  ...addresses.flatMap((clusterIP, index) => [
+    serviceObject(`service-${index}`, {
+      type: 'LoadBalancer',
+      clusterIP,
+      ingress: [{ ip: loadBalancerIp(clusterIP) }],
+      externalTrafficPolicy: 'Local',
+      annotations: { 'ipvs.kube-ipvs.dev/weight-by': 'pod', 'ipvs.kube-ipvs.dev/scheduler': 'wrr' },
+      ports: [`http:${servicePort}`, `dns:${servicePort}/UDP`],
+    }),
+    sliceObject(`service-${index}`, [local(ready(server)), ready('10.244.9.9', { pod: 'closed' })], {
+      ports: [`http:${serverPort}`, `dns:${serverPort}/UDP`],
+    }),
+  ]),
+];
+
+const startInCluster = (node: string, inClusterEndpoints: InClusterNode): void => {
+  const file = join(tmpdir(), `benchmark-${inClusterEndpoints}.yaml`);
+  writeFileSync(
+    file,
+    [
+      'apiVersion: kubeproxy.config.k8s.io/v1alpha1',
+      'kind: KubeProxyConfiguration',
+      'mode: ipvs',
+      'clusterCIDR: 10.244.0.0/16',
+      '---',
+      'apiVersion: kube-ipvs.dev/v1alpha1',
+      'kind: KubeIpvsConfiguration',
+      'externalTrafficPolicyLocal:',
+      `  inClusterEndpoints: ${inClusterEndpoints}`,
+      '',
+    ].join('\n'),
+  );
+  startKubeIpvs(node, loadBalancerServices(), `--config=${file}`);
+  const marks = onNode(node, 'ipvsadm -Sn').match(/^-A -f /gm)?.length ?? 0;
+  const expected = inClusterEndpoints === 'all' ? 2 * addresses.length : 0;
+  if (marks !== expected) throw new Error(`${marks} virtual servers on firewall marks, not ${expected}`);
+};
+
+/** The namespaces of a node. Traffic `beside` the Services is on the node of kube-ipvs. */
+const namespaceOf = (node: Node): string => (node === 'beside' ? 'kube-ipvs' : node);
+
+const makeNode: Readonly<Record<Node, (namespace: string) => void>> = {
   direct: () => undefined,
   untracked: addServices,
   ipvs: (namespace) => {
@@ -146,11 +200,13 @@ const makeNode: Readonly<Record<TrafficNode, (namespace: string) => void>> = {
     trackConnections(namespace);
     addNatChain(namespace);
   },
-  'kube-ipvs': startKubeIpvs,
+  'kube-ipvs': (namespace) => startKubeIpvs(namespace, clusterIpServices(), '--cluster-cidr=10.244.0.0/16'),
   beside: () => undefined,
+  local: (namespace) => startInCluster(namespace, 'local'),
+  all: (namespace) => startInCluster(namespace, 'all'),
 };
 
-const addNode = (node: TrafficNode): void => {
+const addNode = (node: Node): void => {
   if (node === 'beside') return;
   process.stderr.write(`• node ${node}\n`);
   runLine(`ip netns add ${node}`);
@@ -162,7 +218,7 @@ const addNode = (node: TrafficNode): void => {
 };
 
 /** Flows are forgotten between rounds, connections are not. Pods of the node of kube-ipvs are measured twice a round. */
-const firstPortOf = (kind: TrafficKind, node: TrafficNode, round: number): number => {
+const firstPortOf = (kind: TrafficKind, node: Node, round: number): number => {
   if (kind === 'packet') return 0;
   return kind === 'flow' ? 20_000 : 2_000 + 1_000 * (2 * round + Number(node === 'beside'));
 };
@@ -173,10 +229,11 @@ const forgetFlows = (namespace: string): void => {
   onNode(namespace, 'conntrack -F');
 };
 
-const measure = (node: TrafficNode, kind: TrafficKind, round: number): TrafficRun => {
+const measure = (node: Node, kind: TrafficKind, round: number): TrafficRun<Node> => {
   const namespace = namespaceOf(node);
-  const [address, port] =
-    node === 'direct' || node === 'beside' ? [server, serverPort] : [measuredAddress, servicePort];
+  const address = set === 'in-cluster' ? loadBalancerIp(measuredAddress) : measuredAddress;
+  const [target, port] =
+    node === 'direct' || node === 'beside' ? [server, serverPort] : [address, servicePort];
   const ends = [`${namespace}-client`, `${namespace}-server`];
   const text = run(
     traffic,
@@ -184,7 +241,7 @@ const measure = (node: TrafficNode, kind: TrafficKind, round: number): TrafficRu
     ...ends,
     client,
     String(firstPortOf(kind, node, round)),
-    address,
+    target,
     String(port),
     String(serverPort),
   );
@@ -205,19 +262,19 @@ const prepareKernel = (): void => {
   );
 };
 
-const all: TrafficRun[] = [];
-for (const node of trafficNodes) addNode(node);
+const all: TrafficRun<Node>[] = [];
+for (const node of nodes) addNode(node);
 prepareKernel();
 // The first round warms caches up, and does not count.
 for (let round = 0; round <= Number(rounds); round += 1) {
   process.stderr.write(`• round ${round} of ${rounds}\n`);
   for (const kind of trafficKinds)
-    for (const node of trafficNodes) {
+    for (const node of nodes) {
       const one = measure(node, kind, round);
       if (round > 0) all.push(one);
     }
 }
-const measurements: TrafficMeasurements = {
+const measurements: TrafficMeasurements<Node> = {
   kernel: release(),
   services: addresses.length,
   rounds: Number(rounds),

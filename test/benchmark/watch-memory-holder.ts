@@ -42,6 +42,8 @@ const report = async (): Promise<void> => {
       cpuMilliseconds: Math.round((process.cpuUsage().user + process.cpuUsage().system) / 1000),
       heapMegabytes: Math.round(heapUsed / 1024 / 1024),
       rssMegabytes: megabytes('VmRSS'),
+      /** Of it the code and constants of Node.js, which the kernel can evict. */
+      programMegabytes: megabytes('RssFile'),
       peakRssMegabytes: megabytes('VmHWM'),
     }),
   );

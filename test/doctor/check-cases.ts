@@ -93,6 +93,18 @@ const denied = (right: string) => ({
   })),
 });
 
+const byPods = service('default/web', {
+  clusterIP: '10.96.0.20',
+  annotations: { 'ipvs.kube-ipvs.dev/weight-by': 'pod' },
+});
+const podRights = (...allowed: readonly string[]) => ({
+  value: ['list', 'watch'].map((verb) => ({ verb, resource: 'pods', allowed: allowed.includes(verb) })),
+});
+const grantReadPods = [
+  'kubectl create clusterrole kube-ipvs-read-pods --verb=list,watch --resource=pods',
+  'kubectl create clusterrolebinding kube-ipvs-read-pods --clusterrole=kube-ipvs-read-pods --serviceaccount=kube-system:kube-ipvs',
+];
+
 const processOf = (changes: Partial<ProcessFacts>): Facts['process'] => ({
   value: { ...valueIn(goodFacts.process), ...changes },
 });
@@ -845,6 +857,54 @@ export const cases: readonly Case[] = [
     result: 'warn',
     shows: [],
     commands: ['kubectl apply -f deploy/base/rbac.yaml'],
+  },
+  {
+    what: 'a Service that takes weights from pods, without the right to read them',
+    id: 'read-pods',
+    wrong: { services: { value: [byPods] } },
+    result: 'warn',
+    shows: ['list pods, watch pods', 'Service default/web'],
+    advises: ['rbac.readPods: true'],
+    commands: grantReadPods,
+  },
+  {
+    what: 'a configuration that takes weights from pods, without the right to watch them',
+    id: 'read-pods',
+    wrong: {
+      configuration: {
+        ...goodFacts.configuration,
+        settings: { ...goodFacts.configuration.settings, weightBy: 'cpu-request' },
+      },
+      api: api({ podPermissions: podRights('list') }),
+    },
+    result: 'warn',
+    shows: ['not allowed: watch pods', 'weights.by: cpu-request'],
+    commands: grantReadPods,
+  },
+  {
+    what: 'the right to read pods, for a Service that needs it',
+    id: 'read-pods',
+    wrong: { services: { value: [byPods] }, api: api({ podPermissions: podRights('list', 'watch') }) },
+    result: 'pass',
+    shows: ['allowed, for Service default/web'],
+    commands: [],
+  },
+  {
+    what: 'a Service with another choice than the configuration',
+    id: 'read-pods',
+    wrong: {
+      services: {
+        value: [
+          service('default/web', {
+            clusterIP: '10.96.0.20',
+            annotations: { 'ipvs.kube-ipvs.dev/weight-by': 'zone' },
+          }),
+        ],
+      },
+    },
+    result: 'pass',
+    shows: ['not needed'],
+    commands: [],
   },
   {
     what: 'a DaemonSet of kube-proxy for this node',

@@ -360,6 +360,7 @@ test('an API server that lets us do what we need', async () => {
     'pass clock',
     'pass credential',
     'pass rights',
+    'pass read-pods',
     'pass node-object',
     'pass memory',
   ]);
@@ -376,6 +377,7 @@ test('an API server that refuses, has another time, and does not know us; a toke
     'fail clock',
     'fail credential',
     'fail rights',
+    'pass read-pods',
     'fail node-object',
     'pass memory',
   ]);

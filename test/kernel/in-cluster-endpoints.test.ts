@@ -9,14 +9,16 @@ import { serviceKey } from '../../src/model/service.js';
 import { eventually } from '../support/daemon-process.js';
 import { DrainLab, minute, pod } from '../support/drain-lab.js';
 import { runLine, savedTable } from '../support/lab-guest.js';
-import { local, ready, serviceObject, sliceObject } from '../support/objects.js';
+import { local, ready, serviceObject, sliceObject, type ServiceSpec } from '../support/objects.js';
 import { main } from '../support/program.js';
+import type { SingleSocketClient } from '../support/single-socket-client.js';
 import { configText } from '../traffic/matrix.js';
 
 // externalTrafficPolicy Local with inClusterEndpoints all: what the virtual server on a firewall mark does beside the traffic matrix.
 // Every pod is on this node; its endpoint says otherwise.
 
 const external = '203.0.113.9';
+const nodeAddress = '192.0.2.1';
 const fwmark = firewallMark(serviceKey('default', 'web'), { protocol: 'TCP', port: 80 }, 'IPv4');
 
 const configFile = join(mkdtempSync(join(tmpdir(), 'in-cluster-')), 'config.yaml');
@@ -37,8 +39,13 @@ afterEach(() => lab.clear());
 after(() => lab.down());
 
 /** A Service with pods of this node and of another one. */
-const web = (here: readonly number[], elsewhere: readonly number[]): readonly object[] => [
+const web = (
+  here: readonly number[],
+  elsewhere: readonly number[],
+  fields: ServiceSpec = {},
+): readonly object[] => [
   serviceObject('web', {
+    ...fields,
     type: 'LoadBalancer',
     clusterIPs: ['10.96.0.10'],
     externalTrafficPolicy: 'Local',
@@ -160,6 +167,45 @@ test('a UDP client of the cluster goes on with another endpoint when its own is 
     ),
   );
 });
+
+for (const restarts of [false, true])
+  test(`after the Service is deleted, its connections end at the deadline${restarts ? ', also over a restart' : ''}`, async () => {
+    const annotations = { 'ipvs.kube-ipvs.dev/drain-deadline': '90s' };
+    lab.program(web([1], [2], { annotations }));
+    await lab.holds(realServer(2, 1));
+    const clients: SingleSocketClient[] = [];
+    for (const from of ['node', 'node', 'pod1', 'pod1'] as const)
+      clients.push(await lab.connect(nodeAddress, 30_080, from));
+    const atLoadBalancer: SingleSocketClient[] = [];
+    for (const from of ['node', 'node', 'pod1', 'pod1'] as const)
+      atLoadBalancer.push(await lab.connect(external, 80, from));
+    const other = await lab.connect(pod(2), 8080, 'pod1');
+    lab.program([]);
+    await lab.holds(realServer(2, 0));
+    if (restarts) {
+      await lab.stop();
+      lab.start();
+    }
+    for (const client of [...clients, ...atLoadBalancer]) await lab.answers(client);
+    for (const from of ['node', 'pod1'] as const)
+      assert.deepEqual(lab.network.ask(from, 'tcp', external, 80, 1), ['ECONNREFUSED']);
+    const flows = (): number =>
+      runLine('ip netns exec node conntrack -L -p tcp')
+        .split('\n')
+        .filter((line) => line.includes('ESTABLISHED') && / dport=(80|30080) /.test(line)).length;
+    assert.equal(flows(), 8);
+    await lab.isGone(`-f ${fwmark}`, 3 * minute);
+    // IPVS itself forgets them with the connections of a real server that is gone (net.ipv4.vs.expire_nodest_conn).
+    await eventually(() => assert.equal(flows(), 0, lab.daemon.log));
+    for (const client of clients) client.ask();
+    await eventually(() =>
+      assert.deepEqual(
+        clients.map(({ last }) => last),
+        clients.map(() => 'ECONNRESET'),
+      ),
+    );
+    await lab.answers(other);
+  });
 
 test('dump, explain and top name it', async () => {
   lab.program(web([1], [2]));

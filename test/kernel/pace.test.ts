@@ -94,9 +94,15 @@ test('an endpoint that drops packets gets no connections until it is tried again
   await logs(/"reason":"EndpointQuarantined"/);
   assert.equal((await paceOf(3))?.kind, 'quarantined');
   assert.equal(shareOf(3, 30), 0);
+  await eventually(() => assert.match(lab.rules(), /comment "quarantined since [\d.]+ s after boot"/));
+  await lab.stop();
+  lab.start();
+  await eventually(async () => assert.equal((await paceOf(3))?.kind, 'quarantined'));
+  assert.ok(savedTable('node').includes(line(3, 0)), lab.daemon.log);
   restore(3);
   await reachesWeight(3, 1);
   await logs(/"event":"quarantine-ended"/);
+  await eventually(() => assert.doesNotMatch(lab.rules(), /quarantined since/));
   isNear(shareOf(3, 30), 1 / 3);
   await elapse(20 * second);
   await hasWeight(3, 1);

@@ -145,6 +145,24 @@ test('free memory of the C library goes back to the kernel', () => {
   assert.ok(Number(stdout) > 50e6, `${stdout} ${stderr}`);
 });
 
+test('pages of the program are unmapped, and come back when they are used', () => {
+  const program = `
+    import { readFileSync } from 'node:fs';
+    import { nativeShims } from ${JSON.stringify(new URL('../../native-shims/index.js', import.meta.url).href)};
+    const resident = () => Number(/RssFile:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+    const shims = nativeShims();
+    const text = () => new Intl.DateTimeFormat('de', { dateStyle: 'full', timeZone: 'UTC' }).format(0);
+    const [first, before] = [text(), resident()];
+    shims.releaseProgramPages();
+    console.log(before - resident(), first === text());
+  `;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+  });
+  const [kilobytes, works] = stdout.trim().split(' ');
+  assert.ok(Number(kilobytes) > 10_000 && works === 'true', `${stdout} ${stderr}`);
+});
+
 const runScript = (folder: string, environment: Record<string, string> = {}) =>
   spawnSync(process.execPath, [join(folder, 'scripts/build-native.mjs')], {
     encoding: 'utf8',

@@ -104,6 +104,77 @@ test('without local endpoints it drains: requests leave it at once, connections 
   assert.deepEqual([node.lines.some((line) => line.startsWith('FWM')), markElements(node)], [false, []]);
 });
 
+/** A node on which only a client of the cluster has a connection, to the endpoint of another node. */
+const withConnection = async (): Promise<ProductionNode> => {
+  const node = await servingWeb();
+  node.kernel.ipvs.connections.set(`${key} → 10.1.0.2:80`, 1);
+  return node;
+};
+
+const externalAddresses = ['198.51.100.1/32', '203.0.113.1/32'];
+const orphan = `${key} → 10.1.0.2:80 weight 0`;
+
+test('after the Service is deleted, its addresses stay for the connections, over a restart too', async () => {
+  await using node = await withConnection();
+  await node.change(web.key, undefined, []);
+  const kept = [node.lines, node.addresses, markElements(node)];
+  assert.deepEqual(kept, [[orphan], externalAddresses, allMarkElements]);
+  assert.deepEqual(await node.restart({ services: [], slices: [] }), []);
+  assert.deepEqual(await node.resync(), []);
+  assert.deepEqual([node.lines, node.addresses, markElements(node)], kept);
+  node.kernel.ipvs.connections.clear();
+  await node.advance(60_000);
+  assert.deepEqual(
+    [node.lines, node.addresses, node.elements.filter((each) => !each.includes('take-over'))],
+    [[], [], []],
+  );
+});
+
+test('a Service that takes over an address of the deleted one gets its requests, while the connections stay', async () => {
+  await using node = await withConnection();
+  await node.change(web.key, undefined, []);
+  const heir = service('heir', {
+    clusterIP: '10.96.0.2',
+    ingress: [{ ip: '203.0.113.1' }],
+    type: 'LoadBalancer',
+  });
+  await node.change(heir.key, heir, [slice('heir', [ready('10.1.0.3')])]);
+  assert.ok(node.lines.includes(orphan) && node.lines.includes('TCP 203.0.113.1:80 → 10.1.0.3:80'));
+  assert.deepEqual(
+    markElements(node).filter((element) => element.startsWith('IPv4 in-cluster ')),
+    [`IPv4 in-cluster 198.51.100.1 . TCP . 80 : ${fwmark}`],
+  );
+  await node.change(heir.key, undefined, []);
+  assert.deepEqual(node.addresses, externalAddresses);
+  node.kernel.ipvs.connections.clear();
+  await node.advance(60_000);
+  assert.deepEqual([node.lines, node.addresses], [[], []]);
+});
+
+test('an endpoint that does not answer is quarantined in it too, over a restart', async () => {
+  await using node = await ProductionNode.start({ settings: { inClusterEndpoints: 'all' } });
+  const careful = { ...web, annotations: { quarantine: '30s' } };
+  await node.change(web.key, careful, both);
+  for (let seconds = 1n; seconds <= 12n; seconds += 1n) {
+    for (const [pod, outPackets] of [
+      ['10.1.0.1', seconds],
+      ['10.1.0.2', 0n],
+    ] as const)
+      node.kernel.ipvs.counters.set(`${key} → ${pod}:80`, {
+        connections: seconds,
+        inPackets: 4n * seconds,
+        outPackets,
+      });
+    await node.advance(1_000);
+  }
+  const quarantined = `${key} → 10.1.0.1:80, 10.1.0.2:80 weight 0`;
+  assert.ok(node.lines.includes(quarantined), node.lines.join('\n'));
+  assert.deepEqual(await node.restart(), []);
+  assert.ok(node.lines.includes(quarantined));
+  await node.advance(31_000);
+  assert.ok(node.lines.includes(`${key} → 10.1.0.1:80, 10.1.0.2:80`), node.lines.join('\n'));
+});
+
 test('it is wanted again before its connections end', async () => {
   await using node = await servingWeb();
   node.kernel.ipvs.busy = true;

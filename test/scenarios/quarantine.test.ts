@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { notReady, servingTerminating } from '../support/objects.js';
 import { at } from '../support/virtual-server-entries.js';
+import { defaultInstance } from '../../src/model/instance-names.js';
 import { PacedNode, pod, type PaceAnnotations } from '../support/paced-node.js';
 
 const quarantine = { quarantine: '30s' };
@@ -168,16 +169,67 @@ test('endpoints that only serve because no other is ready are not quarantined', 
   assert.equal(web.weights, '1:1 2:1');
 });
 
-test('a quarantine goes on after a restart of the daemon, for its whole time', async () => {
+/** What the elements of drains and quarantines record for the next process. */
+const records = ({ node }: PacedNode): readonly string[] =>
+  [...node.kernel.nftables.elementsOf(defaultInstance.table)].flatMap(({ set, fields, comment = '' }) =>
+    set === 'draining' ? [`${fields.join(' ')}: ${comment.replace(/[\d.]+/, 'N')}`] : [],
+  );
+
+test('a quarantine goes on after a restart of the daemon, for the rest of its time', async () => {
   await using lab = await silentWeb([1, 2], [2]);
   const { web, clients } = lab;
   await clients.run(12);
   assert.equal(web.weights, '1:1 2:0');
+  const record = '10.96.0.1 TCP 80 10.1.0.2 80: quarantined since N s after boot';
+  assert.deepEqual(records(web), [record]);
+  await web.node.advance(15 * second);
   assert.deepEqual(await web.node.restart(), []);
-  await web.node.advance(29 * second);
+  assert.deepEqual(await web.node.resync(), []);
+  assert.deepEqual(records(web), [record]);
+  await web.node.advance(5 * second);
   assert.equal(web.weights, '1:1 2:0');
-  await web.node.advance(2 * second);
+  await web.node.advance(20 * second);
   assert.equal(web.weights, '1:1 2:1');
+  assert.deepEqual(records(web), []);
+});
+
+test('a quarantine whose time ends while the daemon is away ends with its next start', async () => {
+  await using lab = await silentWeb([1, 2], [2]);
+  const { web, clients } = lab;
+  await clients.run(12);
+  await web.node.stop();
+  await web.node.advance(60 * second);
+  await web.node.restart();
+  assert.deepEqual([web.weights, records(web)], ['1:1 2:1', []]);
+});
+
+test('a weight that rises from 0 while the daemon is away is no quarantine', async () => {
+  await using lab = await silentWeb([1, 2], []);
+  const { web } = lab;
+  await web.node.stop();
+  const [server] = web.realServers;
+  assert.ok(server);
+  await web.node.other.apply({
+    kind: 'update-real-server',
+    of: at('TCP', '10.96.0.1', 80),
+    server: { ...server, weight: 0 },
+  });
+  await web.node.restart();
+  assert.equal(web.weights, '1:1 2:1');
+  assert.deepEqual(countsOf(web), { climbing: 0, quarantined: 0, quarantines: 0 });
+});
+
+test('where an endpoint leaves its quarantine and drains, the record tells the next process of the drain', async () => {
+  await using lab = await silentWeb([1, 2], [2]);
+  const { web, clients } = lab;
+  web.node.kernel.ipvs.busy = true;
+  await clients.run(12);
+  await web.setPods([1]);
+  assert.deepEqual(records(web), ['10.96.0.1 TCP 80 10.1.0.2 80: since N s after boot']);
+  assert.deepEqual(await web.restartWith([1]), []);
+  await web.restartWith([1, 2]);
+  assert.equal(web.weights, '1:1 2:1');
+  web.node.kernel.ipvs.busy = false;
 });
 
 test('an endpoint that drained when the daemon stopped and is back when it starts is not quarantined', async () => {

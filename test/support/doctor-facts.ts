@@ -3,7 +3,7 @@ import { parseFlags } from '../../src/config/parse-flags.js';
 import { resolveSettings, type Settings } from '../../src/config/settings.js';
 import type { ApiFacts, ChainFact, Facts, NetworkFacts } from '../../src/doctor/facts.js';
 import { advise } from '../../src/doctor/remedy.js';
-import { requiredPermissions } from '../../src/doctor/collect/api.js';
+import { podPermissions, requiredPermissions } from '../../src/doctor/collect/api.js';
 import type { KernelParameterValue } from '../../src/kernel/sysctl.js';
 import type { ForwardFilter } from '../../src/model/forward-filter.js';
 import type { Service } from '../../src/model/service.js';
@@ -120,6 +120,9 @@ export const api = (changes: Partial<ApiFacts> = {}): Facts['api'] => ({
         resource: group === '' ? resource : `${resource}.${group}`,
         allowed: true,
       })),
+    },
+    podPermissions: {
+      value: podPermissions.map(({ verb, resource }) => ({ verb, resource, allowed: false })),
     },
     hasNode: { value: true },
     kubeProxy: { value: { daemonSet: undefined, hasConfigMap: false, kubeadm: undefined, pods: [] } },

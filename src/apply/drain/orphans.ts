@@ -1,4 +1,5 @@
 import { yieldToEventLoop } from '../../base/async.js';
+import { families } from '../../base/ip.js';
 import { logSampled } from '../../base/log-sampled.js';
 import type { Logger } from '../../base/log.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
@@ -10,11 +11,13 @@ import {
   type OrphanEnd,
   type OrphanFacts,
 } from '../../plan/drain/orphan.js';
+import { inClusterServerOf } from '../../plan/packet-rules/packet-elements.js';
 import type { DesiredView } from '../../plan/operations/diff.js';
 import { tryReadRealServers, type IpvsReads, type UnreadableHandler } from '../mirror/kernel-reader.js';
+import type { SetElement } from '../../nftables/declarations.js';
 import type { EngineState } from '../state/engine-state.js';
 
-export interface OrphansParts extends Omit<OrphanFacts, 'observed'> {
+export interface OrphansParts extends Omit<OrphanFacts, 'observed' | 'leadingElements'> {
   readonly ipvs: Pick<IpvsReads, 'realServers'>;
   readonly state: EngineState;
   /** The desired state, orphaned virtual servers included. */
@@ -24,6 +27,20 @@ export interface OrphansParts extends Omit<OrphanFacts, 'observed'> {
   readonly log: Logger;
 }
 
+/** The elements that lead to virtual servers on firewall marks. */
+const elementsByServer = (state: EngineState): ReadonlyMap<VirtualServerKey, readonly SetElement[]> => {
+  const byServer = new Map<VirtualServerKey, SetElement[]>();
+  for (const family of families)
+    for (const element of state.elementsOf(family)) {
+      const server = inClusterServerOf(element);
+      if (server === undefined) continue;
+      const elements = byServer.get(server) ?? [];
+      byServer.set(server, elements);
+      elements.push(element);
+    }
+  return byServer;
+};
+
 /** Virtual servers to read before yielding to the event loop. */
 const readsPerTurn = 64;
 
@@ -32,10 +49,15 @@ const readsPerTurn = 64;
  * connections.
  */
 export class Orphans {
-  readonly #facts: OrphanFacts;
+  constructor(private readonly parts: OrphansParts) {}
 
-  constructor(private readonly parts: OrphansParts) {
-    this.#facts = { ...parts, observed: parts.state };
+  /** Visits all elements at most once. */
+  get #facts(): OrphanFacts {
+    const { state } = this.parts;
+    let byServer: ReadonlyMap<VirtualServerKey, readonly SetElement[]> | undefined;
+    const leadingElements = (key: VirtualServerKey): readonly SetElement[] =>
+      (byServer ??= elementsByServer(state)).get(key) ?? [];
+    return { ...this.parts, observed: state, leadingElements };
   }
 
   /** Releases the orphaned virtual servers among these keys to which one of the reasons applies. */
@@ -44,9 +66,10 @@ export class Orphans {
     const { orphans } = state.virtualServers;
     if (orphans.size === 0) return;
     const released: object[] = [];
+    const facts = this.#facts;
     for (const key of keys) {
       const orphan = orphans.get(key);
-      const end = orphan && orphanEnd(orphan, this.#facts);
+      const end = orphan && orphanEnd(orphan, facts);
       if (end === undefined || !reasons.includes(end)) continue;
       state.virtualServers.setOrphan(key, undefined);
       released.push({ virtualServer: key, reason: end });
@@ -81,10 +104,11 @@ export class Orphans {
   #candidates(keys: Iterable<VirtualServerKey>): readonly Orphan[] {
     const { desired, state, drainSettings } = this.parts;
     const settings = drainSettings();
+    const facts = this.#facts;
     const found: Orphan[] = [];
     for (const key of keys) {
       const observed = desired.virtualServer(key) === undefined ? state.virtualServer(key) : undefined;
-      const orphan = observed && orphanOf(observed, this.#facts, settings);
+      const orphan = observed && orphanOf(observed, facts, settings);
       if (orphan !== undefined) found.push(orphan);
     }
     return found;

@@ -1,13 +1,20 @@
 import { yieldToEventLoop } from '../../base/async.js';
 import type { Logger } from '../../base/log.js';
 import type { Pace, Paces, PaceSettings } from '../../model/pace.js';
-import type {
-  DesiredVirtualServer,
-  RealServer,
-  RealServerKey,
-  VirtualServerKey,
+import {
+  protocolOfServer,
+  type DesiredVirtualServer,
+  type RealServer,
+  type RealServerKey,
+  type VirtualServerKey,
 } from '../../model/virtual-server.js';
-import { drainRecordKey } from '../../plan/drain/drain-records.js';
+import {
+  drainRecordKey,
+  quarantinedSince,
+  quarantineRecord,
+  recordedSince,
+} from '../../plan/drain/drain-records.js';
+import type { SetElement } from '../../nftables/declarations.js';
 import type { DesiredView } from '../../plan/operations/diff.js';
 import { paceStep, type PaceInput } from '../../plan/pace/pace-step.js';
 import {
@@ -91,9 +98,9 @@ export class Pacer {
       const before = state.paces.of(key);
       if (isPaced(desired)) {
         const after = paceStep(this.#inputOf(key, desired));
-        state.paces.replace(key, after, desired.pace);
+        this.#replace(key, desired, after);
         this.#logEnded(key, before, after);
-      } else if (before !== undefined) state.paces.delete(key);
+      } else if (before !== undefined) state.deletePaces(key);
       if (!state.paces.watched.has(key)) this.#answers.delete(key);
     }
   }
@@ -115,18 +122,28 @@ export class Pacer {
     const { identity } = desired.server;
     const before = state.paces.of(key);
     const draining = state.virtualServers.drains.of(key);
-    const drainsSinceEarlier = (server: RealServer): boolean =>
-      before === undefined &&
-      identity.by === 'address' &&
-      state.element(drainRecordKey(identity, server)) !== undefined;
+    const now = this.#now;
+    const recordOf = (server: RealServer): SetElement | undefined =>
+      before === undefined ? state.element(drainRecordKey(identity, server)) : undefined;
     return {
       desired,
       observed: state.virtualServer(key),
       before,
-      isDraining: (server) => draining.has(server.key) || drainsSinceEarlier(server),
+      isDraining: (server) => draining.has(server.key) || recordedSince(recordOf(server), now) !== undefined,
+      quarantinedSince: (server) => quarantinedSince(recordOf(server), now),
       isReady: (realServer) => isEndpointReady(key, realServer),
-      now: this.#now,
+      now,
     };
+  }
+
+  /** Replaces the paces of a virtual server, and what the next process finds of its quarantines. */
+  #replace(key: VirtualServerKey, desired: PacedVirtualServer, paces: Paces): void {
+    const records: SetElement[] = [];
+    for (const [realServer, { kind, since }] of paces) {
+      const server = kind === 'quarantined' ? desired.realServers.get(realServer) : undefined;
+      if (server !== undefined) records.push(quarantineRecord(desired.server.identity, server, since));
+    }
+    this.parts.state.setPaces(key, paces, desired.pace, records);
   }
 
   /** Returns the virtual servers with a real server that is quarantined now. */
@@ -144,14 +161,15 @@ export class Pacer {
     const { ipvs, state, fullWeights, onUnreadable } = this.parts;
     const desired = fullWeights.virtualServer(key);
     const identity = state.virtualServer(key)?.server.identity;
+    const protocol = identity && protocolOfServer(identity);
     // The only real server is never quarantined.
-    if (!isPaced(desired) || identity?.by !== 'address' || desired.realServers.size < 2) {
+    if (!isPaced(desired) || !identity || protocol === undefined || desired.realServers.size < 2) {
       this.#answers.delete(key);
       return false;
     }
     const servers = await tryReadRealServers(ipvs, identity, onUnreadable);
     if (servers === 'unreadable') return false;
-    const { states, silent } = answerStep(this.#answers.get(key), servers, identity.protocol);
+    const { states, silent } = answerStep(this.#answers.get(key), servers, protocol);
     this.#answers.set(key, states);
     return silent.length > 0 && this.#quarantine(key, desired, silent);
   }
@@ -161,7 +179,7 @@ export class Pacer {
     const paces = state.paces.of(key) ?? new Map<RealServerKey, Pace>();
     const isReady = (realServer: RealServerKey): boolean => isEndpointReady(key, realServer);
     const begun = quarantine({ desired, paces, silent, isReady, now: this.#now });
-    state.paces.replace(key, new Map([...paces, ...begun]), desired.pace);
+    this.#replace(key, desired, new Map([...paces, ...begun]));
     for (const realServer of begun.keys()) this.#report(key, realServer, desired.pace.quarantineMilliseconds);
     return begun.size > 0;
   }

@@ -68,7 +68,7 @@ export class DesiredNodeState implements DesiredView {
    * A record with another comment must be deleted before it is added. Its deletion makes the key dirty again.
    */
   #drainRecord(key: ElementKey): SetElement | undefined {
-    const record = this.#state.virtualServers.drains.record(key);
+    const record = this.#state.drainRecord(key);
     if (record === undefined) return undefined;
     const observed = this.#state.element(key);
     return observed === undefined || observed.comment === record.comment ? record : undefined;

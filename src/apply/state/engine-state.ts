@@ -6,6 +6,7 @@ import type {
   Operation,
   Outcome,
 } from '../../model/operation.js';
+import type { Paces, PaceSettings } from '../../model/pace.js';
 import type { BoundVips, VipBinding, VipBindings } from '../../model/settings/vip-binding.js';
 import type { VirtualServerKey } from '../../model/virtual-server.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
@@ -93,11 +94,30 @@ export class EngineState implements ObservedView {
     return this.#dirty.take();
   }
 
+  /** The desired record with this key, of a drain or of a quarantine. */
+  drainRecord(key: ElementKey): SetElement | undefined {
+    return this.virtualServers.drains.record(key) ?? this.paces.record(key);
+  }
+
+  /** Replaces the paces of a virtual server. `records` are the elements that record its quarantines. */
+  setPaces(
+    key: VirtualServerKey,
+    paces: Paces,
+    settings: PaceSettings,
+    records: readonly SetElement[],
+  ): void {
+    for (const changed of this.paces.replace(key, paces, settings, records)) this.#dirty.addElement(changed);
+  }
+
+  deletePaces(key: VirtualServerKey): void {
+    for (const removed of this.paces.delete(key)) this.#dirty.addElement(removed);
+  }
+
   /** Records all elements of these families. Returns the keys to compare. */
   setElements(elements: readonly SetElement[], families?: readonly Family[]): ReadonlySet<ElementKey> {
-    const { drains } = this.virtualServers;
+    const hasRecords = this.virtualServers.drains.size + this.paces.counts.quarantined > 0;
     for (const { key, comment } of elements) {
-      const record = drains.size === 0 ? undefined : drains.record(key);
+      const record = hasRecords ? this.drainRecord(key) : undefined;
       if (record !== undefined && record.comment !== comment) this.#dirty.addElement(key);
     }
     return this.#elements.read(elements, families);
@@ -134,7 +154,7 @@ export class EngineState implements ObservedView {
   recordElement(operation: ElementOperation, outcome: DeferrableOutcome): void {
     this.#elements.record(operation, outcome);
     const { key } = operation.element;
-    if (operation.kind === 'delete-element' && this.virtualServers.drains.record(key) !== undefined)
+    if (operation.kind === 'delete-element' && this.drainRecord(key) !== undefined)
       this.#dirty.addElement(key);
   }
 }

@@ -1,3 +1,4 @@
+import { KeyedValues } from '../../base/collections/keyed-values.js';
 import { digestOf } from '../../kernel/ipvs/table-file/digest.js';
 import type { RealServer, RealServerKey, VirtualServer } from '../../model/virtual-server.js';
 
@@ -10,7 +11,7 @@ export interface ObservedVirtualServer {
 }
 
 export class ObservedServer implements ObservedVirtualServer {
-  readonly #realServers: Map<RealServerKey, RealServer>;
+  readonly #realServers: KeyedValues<RealServerKey, RealServer>;
   /** Computed when it is first read after a change. */
   #digest: number | undefined;
 
@@ -18,8 +19,7 @@ export class ObservedServer implements ObservedVirtualServer {
     public server: VirtualServer,
     realServers: Iterable<RealServer> = [],
   ) {
-    this.#realServers = new Map();
-    for (const each of realServers) this.#realServers.set(each.key, each);
+    this.#realServers = new KeyedValues([...realServers]);
   }
 
   get realServers(): ReadonlyMap<RealServerKey, RealServer> {
@@ -32,7 +32,7 @@ export class ObservedServer implements ObservedVirtualServer {
 
   setRealServer(server: RealServer): void {
     this.#digest = undefined;
-    this.#realServers.set(server.key, server);
+    this.#realServers.set(server);
   }
 
   deleteRealServer(key: RealServerKey): void {

@@ -5,12 +5,14 @@ import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import { dirtyKeys, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Orphan } from '../../plan/drain/orphan.js';
 import type { Orphans } from '../../plan/drain/orphaned-virtual-servers.js';
-import { vipElement } from '../../plan/packet-rules/packet-elements.js';
+import { vipElement, virtualServerOf } from '../../plan/packet-rules/packet-elements.js';
 
 /** The orphaned virtual servers of all entries, and the addresses and elements retained for them. */
 export class OrphanIndex implements Orphans {
   readonly #orphans = new Map<VirtualServerKey, Orphan>();
   readonly #elements = new Map<ElementKey, SetElement>();
+  /** The elements that lead to firewall marks, by frontend. */
+  readonly #leading = new Map<VirtualServerKey, ElementKey>();
   readonly #boundAddresses = new CounterMap<IpAddress>();
 
   get size(): number {
@@ -48,20 +50,39 @@ export class OrphanIndex implements Orphans {
     if (after !== undefined) this.#add(key, after);
   }
 
-  #add(key: VirtualServerKey, orphan: Orphan): void {
-    this.#orphans.set(key, orphan);
-    this.#elements.set(orphan.element.key, orphan.element);
-    if (!orphan.isBound || orphan.address === undefined) return;
-    this.#boundAddresses.add(orphan.address, 1);
-    const vip = vipElement(orphan.address);
-    this.#elements.set(vip.key, vip);
+  /** The element that leads requests of the frontend to an orphan. */
+  leadingElement(frontend: VirtualServerKey): ElementKey | undefined {
+    return this.#leading.get(frontend);
   }
 
-  #remove(key: VirtualServerKey, { element, address, isBound }: Orphan): void {
+  #add(key: VirtualServerKey, orphan: Orphan): void {
+    this.#orphans.set(key, orphan);
+    for (const element of orphan.elements) {
+      this.#elements.set(element.key, element);
+      const frontend = element.mark === undefined ? undefined : virtualServerOf(element);
+      if (frontend !== undefined) this.#leading.set(frontend, element.key);
+    }
+    for (const address of orphan.boundAddresses) {
+      this.#boundAddresses.add(address, 1);
+      const vip = vipElement(address);
+      this.#elements.set(vip.key, vip);
+    }
+  }
+
+  #remove(key: VirtualServerKey, { elements, boundAddresses }: Orphan): void {
     this.#orphans.delete(key);
+    for (const element of elements) this.#removeElement(element);
+    for (const address of boundAddresses) {
+      this.#boundAddresses.add(address, -1);
+      if (!this.#boundAddresses.has(address)) this.#elements.delete(vipElement(address).key);
+    }
+  }
+
+  /** A later orphan may have an element with the same key and another firewall mark. */
+  #removeElement(element: SetElement): void {
+    if (this.#elements.get(element.key)?.mark !== element.mark) return;
     this.#elements.delete(element.key);
-    if (!isBound || address === undefined) return;
-    this.#boundAddresses.add(address, -1);
-    if (!this.#boundAddresses.has(address)) this.#elements.delete(vipElement(address).key);
+    const frontend = element.mark === undefined ? undefined : virtualServerOf(element);
+    if (frontend !== undefined) this.#leading.delete(frontend);
   }
 }

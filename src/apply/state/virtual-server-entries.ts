@@ -231,6 +231,14 @@ export class VirtualServerEntries {
     this.#dropIfEmpty(entry);
   }
 
+  /** A Service may have taken these frontends, or given them up: where one leads to an orphan depends on that. */
+  recheckLeadingElements(frontends: Iterable<VirtualServerKey>): void {
+    for (const frontend of frontends) {
+      const element = this.orphans.leadingElement(frontend);
+      if (element !== undefined) this.dirty.addElement(element);
+    }
+  }
+
   setDraining(key: VirtualServerKey, servers: DrainingServers): void {
     for (const record of this.drains.replace(key, servers)) this.dirty.addElement(record);
   }

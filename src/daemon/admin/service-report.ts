@@ -72,6 +72,7 @@ const portResponse = ({ name, protocol, port, nodePort }: Service['ports'][numbe
 const serviceResponse = (
   service: Service,
   settings: ServiceResponse['settings'],
+  scheduler: string | undefined,
   weightBy: WeightBy,
 ): ServiceResponse => ({
   name: service.key,
@@ -85,7 +86,7 @@ const serviceResponse = (
   internalTrafficPolicy: service.internalTrafficPolicy,
   externalTrafficPolicy: service.externalTrafficPolicy,
   ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
-  ...(service.annotations.scheduler === undefined ? {} : { scheduler: service.annotations.scheduler }),
+  ...(scheduler === undefined ? {} : { scheduler }),
   ...(settings === undefined ? {} : { settings }),
   ...(weightBy === 'none' ? {} : { weightBy }),
   ...(service.healthCheckNodePort === undefined ? {} : { healthCheckNodePort: service.healthCheckNodePort }),
@@ -160,7 +161,7 @@ function* virtualServerMembers(
     if (known === undefined || served === undefined) continue;
     const isOwner = desiredStateUpdater.desired.ownerOf(key) === service.key;
     const kernel = observed.virtualServer(key);
-    const elements = fragment?.setElements.get(key) ?? [];
+    const elements = entry.setElements;
     const inCluster = elements.flatMap((element) => inClusterServerOf(element) ?? [])[0];
     yield objectChunks([
       ['key', key],
@@ -177,11 +178,14 @@ function* virtualServerMembers(
   }
 }
 
+const ownElementsOf = ({ virtualServers }: Fragment): readonly SetElement[] =>
+  [...virtualServers.values()].flatMap(({ setElements }) => setElements);
+
 const fieldText = (field: SetElement['fields'][number]): string => String(field);
 
 function* elementResponses(fragment: Fragment | undefined, observed: EngineState): Iterable<ElementResponse> {
   if (fragment === undefined) return;
-  for (const element of [...[...fragment.setElements.values()].flat(), ...fragment.sharedElements.values()]) {
+  for (const element of [...ownElementsOf(fragment), ...fragment.sharedElements.values()]) {
     const { family, set, fields, key } = element;
     yield {
       family,
@@ -216,7 +220,7 @@ const refusedOperationsOf = (
   const keys = new Set<string>([
     ...(fragment?.virtualServers.keys() ?? []),
     ...(fragment?.addresses ?? []),
-    ...[...(fragment?.setElements.values() ?? [])].flat().map(({ key }) => key),
+    ...(fragment === undefined ? [] : ownElementsOf(fragment).map(({ key }) => key)),
     ...(fragment?.sharedElements.keys() ?? []),
   ]);
   return [...refusedOperationResponses(reconciler.failures(), bootMilliseconds())].filter(({ what }) =>
@@ -243,7 +247,11 @@ export const serviceReport = (key: ServiceKey, parts: ServiceReportParts): HttpR
   const { name, zone } = desiredStateUpdater.node;
   const members = {
     version: adminVersion,
-    service: [JSON.stringify(serviceResponse(service, settings, desiredStateUpdater.weightBy(service)))],
+    service: [
+      JSON.stringify(
+        serviceResponse(service, settings, valid.scheduler, desiredStateUpdater.weightBy(service)),
+      ),
+    ],
     node: [JSON.stringify({ name, ...(zone === '' ? {} : { zone }) })],
     slices: listItems(store.slicesOf(key).map((slice) => slice.key)),
     endpoints: listItems(endpoints.first(maximumEndpoints)),

@@ -9,7 +9,7 @@ import { operationKey, type Operation } from '../../model/operation.js';
 import { planEntry, type ObservedVirtualServers } from '../../model/plan-entry.js';
 import type { ServiceKey } from '../../model/service.js';
 import type { RealServerKey, VirtualServerKey } from '../../model/virtual-server.js';
-import { drainingSet } from '../../plan/packet-rules/packet-sets.js';
+import { isDrainRecord } from '../../plan/drain/drain-records.js';
 import { dependsOnService, type ChangeCauses } from './change-causes.js';
 import { RecordBudget } from './record-budget.js';
 import { RecordRing, type StoredRecord } from './record-ring.js';
@@ -41,9 +41,9 @@ export interface LogQuery {
   readonly service: string | undefined;
 }
 
-/** Drain records say what the records of drains say. */
+/** Drain records say what the records of drains and of changed weights say. */
 const isBookkeeping = (operation: Operation): boolean =>
-  'element' in operation && operation.element.set === drainingSet;
+  'element' in operation && isDrainRecord(operation.element.key);
 
 /**
  * What kube-ipvs changed in the kernel lately, and why, bounded in memory. Where much changes at once, the rest is counted in a

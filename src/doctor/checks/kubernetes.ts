@@ -1,4 +1,5 @@
 import { formatCount } from '../../base/text.js';
+import { chosenWeightBy, needsPods } from '../../model/settings/weight-by.js';
 import { checksInGroup } from '../check.js';
 import type { ApiFacts, Facts } from '../facts.js';
 import {
@@ -100,6 +101,44 @@ const rights = (facts: Facts): CheckResult =>
     }),
   );
 
+/** What asks for weights from pods; undefined: nothing does. */
+const weightsFromPods = ({ configuration, services }: Facts): string | undefined => {
+  const { weightBy } = configuration.settings;
+  const asking = (valueOf(services) ?? []).filter((service) =>
+    needsPods(chosenWeightBy(service) ?? weightBy),
+  );
+  const names = asking.map(({ key }) => `Service ${key}`);
+  if (needsPods(weightBy)) return `weights.by: ${weightBy} in the configuration`;
+  return names.length === 0 ? undefined : abbreviatedList(names, 3);
+};
+
+const readPods = (facts: Facts): CheckResult =>
+  withApiServer(facts, ({ podPermissions: fact }) => {
+    const asking = weightsFromPods(facts);
+    if (asking === undefined)
+      return 'value' in facts.services
+        ? pass('not needed: no Service takes weights from pods')
+        : unknown('the Services are not known', seeChecks('api-server', 'rights'));
+    return checkFact(fact, (all) => {
+      const missing = all
+        .filter(({ allowed }) => !allowed)
+        .map(({ verb, resource }) => `${verb} ${resource}`);
+      if (missing.length === 0) return pass(`allowed, for ${asking}`);
+      return warn(
+        `not allowed: ${missing.join(', ')}; all weights stay equal, despite ${asking}`,
+        advise('With the Helm chart, set `rbac.readPods: true` in its values.'),
+        advise(
+          'With other manifests, create a ClusterRole for it:',
+          'kubectl create clusterrole kube-ipvs-read-pods --verb=list,watch --resource=pods',
+        ),
+        advise(
+          'Bind it to the service account of kube-ipvs:',
+          'kubectl create clusterrolebinding kube-ipvs-read-pods --clusterrole=kube-ipvs-read-pods --serviceaccount=kube-system:kube-ipvs',
+        ),
+      );
+    });
+  });
+
 const ownNode = (facts: Facts): CheckResult =>
   withApiServer(facts, ({ hasNode }) =>
     checkFact(hasNode, (found) => {
@@ -159,6 +198,12 @@ export const kubernetesChecks = checksInGroup('kubernetes', [
     title: 'the permissions of kube-ipvs at the API server',
     why: 'A missing permission keeps kube-ipvs from following that resource.',
     run: rights,
+  },
+  {
+    id: 'read-pods',
+    title: 'the permission to read pods, if weights come from pods',
+    why: 'Without it, `weight-by: pod` and `weight-by: cpu-request` have no effect: all endpoints weigh the same.',
+    run: readPods,
   },
   {
     id: 'node-object',

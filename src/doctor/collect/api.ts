@@ -6,6 +6,7 @@ import type { Service } from '../../model/service.js';
 import type { CredentialSource, RequestCredentials } from '../../watch/api/api-client.js';
 import { serviceSelector } from '../../watch/api/selectors.js';
 import { toService } from '../../watch/objects/parse-objects.js';
+import type { Fact } from '../check-result.js';
 import type { ApiFacts, Facts, Permission, UnreachableApi } from '../facts.js';
 import { advise } from '../remedy.js';
 import { bodyOf, fieldsOf, sendRequest, type ApiResponse, type SendRequest } from './api-request.js';
@@ -27,10 +28,15 @@ export const requiredPermissions = [
   { verb: 'patch', group: 'events.k8s.io', resource: 'events' },
 ] as const;
 
-const reviewPermission = async (
-  send: SendRequest,
-  required: (typeof requiredPermissions)[number],
-): Promise<Permission> => {
+/** The permissions that weights from pods need; the chart grants them with `rbac.readPods: true`. */
+export const podPermissions = [
+  { verb: 'list', group: '', resource: 'pods' },
+  { verb: 'watch', group: '', resource: 'pods' },
+] as const;
+
+type RequiredPermission = (typeof requiredPermissions)[number] | (typeof podPermissions)[number];
+
+const reviewPermission = async (send: SendRequest, required: RequiredPermission): Promise<Permission> => {
   const { verb, group, resource } = required;
   const body = {
     apiVersion: 'authorization.k8s.io/v1',
@@ -42,6 +48,19 @@ const reviewPermission = async (
   const allowed = isRecord(status) && status['allowed'] === true;
   return { verb, resource: group === '' ? resource : `${resource}.${group}`, allowed };
 };
+
+const reviewPermissions = (
+  send: SendRequest,
+  all: readonly RequiredPermission[],
+): Promise<Fact<readonly Permission[]>> =>
+  collectFact(
+    () => Promise.all(all.map((permission) => reviewPermission(send, permission))),
+    'the permissions of kube-ipvs',
+    advise(
+      'List them with kubectl.',
+      'kubectl auth can-i --list --as=system:serviceaccount:kube-system:kube-ipvs',
+    ),
+  );
 
 const hasNode = async (send: SendRequest, name: string): Promise<boolean> => {
   const selector = encodeURIComponent(`metadata.name=${name}`);
@@ -99,14 +118,8 @@ export const apiFacts = async ({ credentials, nodeName }: ApiOptions): Promise<A
       milliseconds: response.milliseconds,
       clockAhead: clockAhead(response, now),
       credential: credentialOf(requestCredentials),
-      permissions: await collectFact(
-        () => Promise.all(requiredPermissions.map((permission) => reviewPermission(send, permission))),
-        'the permissions of kube-ipvs',
-        advise(
-          'List them with kubectl.',
-          'kubectl auth can-i --list --as=system:serviceaccount:kube-system:kube-ipvs',
-        ),
-      ),
+      permissions: await reviewPermissions(send, requiredPermissions),
+      podPermissions: await reviewPermissions(send, podPermissions),
       hasNode: await collectFact(
         () => hasNode(send, nodeName),
         'the Nodes',

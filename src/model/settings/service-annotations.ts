@@ -22,9 +22,12 @@ export type ServiceAnnotations = Readonly<Partial<Record<ServiceAnnotationName, 
 /** No annotation. */
 export const noAnnotations: ServiceAnnotations = Object.freeze({});
 
+/** What the names of all annotations of kube-ipvs begin with. */
+export const annotationPrefix = 'ipvs.kube-ipvs.dev/';
+
 /** `ipvs.kube-ipvs.dev/scheduler`, for example. */
 export const annotationKey = <Name extends string>(name: Name): `ipvs.kube-ipvs.dev/${Name}` =>
-  `ipvs.kube-ipvs.dev/${name}`;
+  `${annotationPrefix}${name}`;
 
 /** The path of an annotation in its object, for messages. */
 export const annotationField = (name: string): string => `metadata.annotations[${annotationKey(name)}]`;

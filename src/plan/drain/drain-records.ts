@@ -40,6 +40,25 @@ export const drainRecord = (
   comment: `since ${seconds(since)} s after boot${deadline === undefined ? '' : `, for ${seconds(deadline)} s`}`,
 });
 
+/** The element that records for the next process since when a real server is quarantined, in milliseconds since boot. */
+export const quarantineRecord = (
+  of: VirtualServerIdentity,
+  server: Pick<RealServer, 'address' | 'port'>,
+  since: number,
+): SetElement => ({
+  ...recordElement(of, server),
+  comment: `quarantined since ${seconds(since)} s after boot`,
+});
+
+const quarantinePattern = /^quarantined since (?<since>\d+(\.\d+)?) s after boot$/;
+
+/** The start of the quarantine according to the record; undefined if it records none, or one in the future. */
+export const quarantinedSince = (record: SetElement | undefined, now: number): number | undefined => {
+  const text = quarantinePattern.exec(record?.comment ?? '')?.groups?.['since'];
+  const since = text === undefined ? undefined : Math.round(Number(text) * 1_000);
+  return since !== undefined && since <= now ? since : undefined;
+};
+
 const pattern = /^since (?<since>\d+(\.\d+)?) s after boot(, for (?<deadline>\d+(\.\d+)?) s)?$/;
 
 const readComment = (record: SetElement | undefined, group: 'since' | 'deadline'): number | undefined => {

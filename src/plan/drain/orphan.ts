@@ -23,12 +23,15 @@ export interface Orphan {
   readonly desired: DesiredVirtualServer;
   /** The Service that owned it; undefined if only an earlier process knew. */
   readonly service: ServiceKey | undefined;
-  /** Undefined for a virtual server on a firewall mark, which no request gets to any more. */
+  /** Undefined for a virtual server on a firewall mark. */
   readonly address: IpAddress | undefined;
-  /** Whether the address is bound for this virtual server. */
-  readonly isBound: boolean;
-  /** The ownership marker, which also makes the packet rules refuse new connections. */
-  readonly element: SetElement;
+  /** The VIPs that stay bound for it: its address, or those of the frontends that lead to its firewall mark. */
+  readonly boundAddresses: readonly IpAddress[];
+  /**
+   * The ownership marker, which also makes the packet rules refuse new connections; for a firewall mark also the elements that
+   * lead to it. They tell the next process the frontends, and hold only where no Service has the frontend.
+   */
+  readonly elements: readonly SetElement[];
 }
 
 /**
@@ -45,6 +48,8 @@ export interface OrphanFacts {
   /** Whether an interface of this node other than kube-ipvs0 has the address. */
   readonly isOnInterface: (address: IpAddress) => boolean;
   readonly observed: ObservedView;
+  /** The elements in the kernel that lead requests from the cluster to the virtual server on a firewall mark. */
+  readonly leadingElements: (key: VirtualServerKey) => readonly SetElement[];
 }
 
 const noRealServers: DesiredVirtualServer['realServers'] = new Map();
@@ -68,22 +73,24 @@ const recordedDeadlineFor = (
  */
 export const orphanOf = (
   entry: VirtualServerEntry,
-  { formerVirtualServer, isOnInterface, observed }: OrphanFacts,
+  { formerVirtualServer, isOnInterface, observed, leadingElements }: OrphanFacts,
   settings: DrainSettings,
 ): Orphan | undefined => {
   const { server, realServers } = entry;
   const { identity } = server;
   if (realServers.size === 0) return undefined;
   const address = addressOfServer(identity);
-  const isVipBound = address !== undefined && isBound(observed, address);
-  if (address !== undefined && !isVipBound && !isOnInterface(address)) return undefined;
+  const leading = identity.by === 'fwmark' ? leadingElements(server.key) : [];
+  const addresses = address === undefined ? leading.map(({ fields }) => fields[0] as IpAddress) : [address];
+  const boundAddresses = [...new Set(addresses)].filter((each) => isBound(observed, each));
+  if (address !== undefined && boundAddresses.length === 0 && !isOnInterface(address)) return undefined;
   const former = formerVirtualServer(server.key);
   const drainMilliseconds = former?.drainMilliseconds ?? recordedDeadlineFor(identity, entry, observed);
   const desired = { server, realServers: noRealServers, drainMilliseconds };
   if (!isDrainable(desired, settings)) return undefined;
-  const element =
+  const marker =
     identity.by === 'address' ? packetClassElement(identity, 'no-endpoints') : firewallMarkElement(identity);
-  return { desired, service: former?.service, address, isBound: isVipBound, element };
+  return { desired, service: former?.service, address, boundAddresses, elements: [marker, ...leading] };
 };
 
 /** Why the orphan must be released now; undefined while it stays. */
@@ -94,15 +101,16 @@ export const orphanEnd = (
   const { key } = orphan.desired.server;
   if (services.virtualServer(key) !== undefined) return 'wanted-again';
   const entry = observed.virtualServer(key);
-  const { address, isBound: isVipBound } = orphan;
-  if (entry === undefined || (address !== undefined && !isVipBound && !isOnInterface(address))) return 'gone';
+  const { address, boundAddresses } = orphan;
+  const isLost = address !== undefined && boundAddresses.length === 0 && !isOnInterface(address);
+  if (entry === undefined || isLost) return 'gone';
   return entry.realServers.size === 0 ? 'idle' : undefined;
 };
 
 /** The keys whose desired state changes when the orphan starts or ends. */
-export const orphanKeys = ({ desired, address, isBound, element }: Orphan): DirtyKeys =>
+export const orphanKeys = ({ desired, boundAddresses, elements }: Orphan): DirtyKeys =>
   dirtyKeys({
     virtualServers: new Set([desired.server.key]),
-    addresses: new Set(isBound && address !== undefined ? [address] : []),
-    elements: new Set([element.key, ...(isBound && address !== undefined ? [vipElement(address).key] : [])]),
+    addresses: new Set(boundAddresses),
+    elements: new Set([...elements, ...boundAddresses.map(vipElement)].map(({ key }) => key)),
   });

@@ -5,6 +5,7 @@ import type { DesiredVirtualServer, VirtualServerKey } from '../../model/virtual
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { DesiredView, DirtyKeys } from '../operations/diff.js';
 import type { Urgency } from '../operations/phases.js';
+import { virtualServerOf } from '../packet-rules/packet-elements.js';
 import type { Orphan } from './orphan.js';
 
 /** The current orphans, and the addresses and elements retained for them. */
@@ -67,7 +68,13 @@ export class OrphanedVirtualServers implements DesiredView {
     if (desired !== undefined) return desired;
     const element = this.parts.orphans.element(key);
     const isLeft = element?.set === 'vips' && !this.#retainsAddress(element.fields[0] as IpAddress);
-    return isLeft ? undefined : element;
+    return isLeft || (element !== undefined && this.#leadsAstray(element)) ? undefined : element;
+  }
+
+  /** Whether the element leads requests of a frontend that a Service has to an orphan. */
+  #leadsAstray(element: SetElement): boolean {
+    const frontend = element.mark === undefined ? undefined : virtualServerOf(element);
+    return frontend !== undefined && this.parts.desired.virtualServer(frontend) !== undefined;
   }
 
   /** The keys of everything that is retained for orphaned virtual servers. */

@@ -15,6 +15,8 @@ export interface PaceInput {
   readonly before: Paces | undefined;
   /** Whether the endpoint of the real server was not used before and it still drains. */
   readonly isDraining: (server: RealServer) => boolean;
+  /** Since when an earlier process quarantined the real server; undefined if it did not. */
+  readonly quarantinedSince: (server: RealServer) => number | undefined;
   /** Whether the API reports the endpoint of the real server ready. */
   readonly isReady: (key: RealServerKey) => boolean;
   /** Milliseconds of a monotonic clock; whole ones, so that a step is not computed before it is due. */
@@ -59,15 +61,12 @@ const presenceOf = ({ desired, observed, isDraining }: PaceInput): Presence => {
 };
 
 /** What an earlier process left, according to the weight in the kernel. */
-const resumed = (
-  server: RealServer,
-  { desired, observed, isReady, now }: PaceInput,
-  { hasFull }: Presence,
-): Pace | undefined => {
+const resumed = (server: RealServer, input: PaceInput, { hasFull }: Presence): Pace | undefined => {
+  const { desired, observed, quarantinedSince, now } = input;
   const { slowStartMilliseconds: duration, quarantineMilliseconds } = desired.pace;
   const weight = observed?.realServers.get(server.key)?.weight ?? server.weight;
-  if (weight === 0 && quarantineMilliseconds > 0 && isReady(server.key))
-    return { kind: 'quarantined', since: now, until: now + quarantineMilliseconds };
+  const since = weight === 0 && quarantineMilliseconds > 0 ? quarantinedSince(server) : undefined;
+  if (since !== undefined) return stepped({ kind: 'quarantined', since, until: since }, server.key, input);
   // Without one of full weight, the weights are those of other settings.
   if (weight === 0 || weight >= server.weight || !hasFull) return undefined;
   const tenths = Math.max(1, Math.round((weight * climbSteps) / server.weight));

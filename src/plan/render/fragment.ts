@@ -20,19 +20,24 @@ export interface Problem {
   readonly message: string;
 }
 
+/** A virtual server that a Service defines. */
+export interface DefinedVirtualServer extends DesiredVirtualServer<DesiredRealServer> {
+  readonly key: VirtualServerKey;
+  /** Its packet-rule elements. They apply if this Service owns the virtual server. */
+  readonly setElements: readonly SetElement[];
+}
+
 /** Everything that one Service defines for this node. */
 export interface Fragment {
   readonly service: ServiceKey;
   /** When the Service was created, in milliseconds since 1970. The older Service wins a clash. */
   readonly createdAt: number;
-  readonly virtualServers: ReadonlyMap<VirtualServerKey, DesiredVirtualServer<DesiredRealServer>>;
+  readonly virtualServers: ReadonlyMap<VirtualServerKey, DefinedVirtualServer>;
   readonly unreadyEndpoints: UnreadyEndpoints;
   /** The addresses to bind as VIPs. */
-  readonly addresses: ReadonlySet<IpAddress>;
+  readonly addresses: readonly IpAddress[];
   /** The virtual server on a firewall mark of each frontend that may need one, whether or not it does now. */
   readonly inClusterServers?: ReadonlyMap<VirtualServerKey, VirtualServerKey> | undefined;
-  /** The packet-rule elements of each virtual server. They apply if this Service owns the virtual server. */
-  readonly setElements: ReadonlyMap<VirtualServerKey, readonly SetElement[]>;
   /** Packet-rule elements that several Services may define identically. */
   readonly sharedElements: PacketElements;
   /** Its node ports, and its ports on other addresses of the node: no source ports of masqueraded connections. */

@@ -1,3 +1,4 @@
+import { KeyedValues } from '../../base/collections/keyed-values.js';
 import { fnv1a } from '../../base/fnv.js';
 import type { NodeFacts } from '../../model/node.js';
 import type { PaceSettings } from '../../model/pace.js';
@@ -87,9 +88,9 @@ const smallest = (weights: readonly number[]): readonly number[] => {
 
 const equallyWeighted = (endpoints: PortEndpoints, settings: RealServerSettings): RealServers => {
   const { scheduler, start, pace } = settings;
-  const byKey = new Map<RealServerKey, DesiredRealServer>();
-  for (const endpoint of inOrderOfNode(endpoints, scheduler, start))
-    byKey.set(endpoint.key, toRealServer(endpoint, 1, settings));
+  const byKey = new KeyedValues<RealServerKey, DesiredRealServer>(
+    inOrderOfNode(endpoints, scheduler, start).map((endpoint) => toRealServer(endpoint, 1, settings)),
+  );
   return { byKey, scheduler, neededFlags: neededFlags(scheduler, [], pace), isOpen: byKey.size > 0 };
 };
 
@@ -108,11 +109,8 @@ export const toRealServers = (endpoints: PortEndpoints, settings: RealServerSett
   const open = new Set(weights.filter((weight) => weight > 0));
   const effective = open.size > 1 ? (weightedScheduler(scheduler) ?? scheduler) : scheduler;
   return {
-    byKey: new Map(
-      used.map(({ endpoint }, index) => [
-        endpoint.key,
-        toRealServer(endpoint, weights[index] ?? 1, settings),
-      ]),
+    byKey: new KeyedValues(
+      used.map(({ endpoint }, index) => toRealServer(endpoint, weights[index] ?? 1, settings)),
     ),
     scheduler: effective,
     neededFlags: neededFlags(scheduler, weights, pace),

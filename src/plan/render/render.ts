@@ -8,10 +8,8 @@ import type { VipBinding } from '../../model/settings/vip-binding.js';
 import {
   familyOfServer,
   virtualServerKey,
-  type DesiredRealServer,
   type VirtualServerIdentity,
   type VirtualServerKey,
-  type DesiredVirtualServer,
 } from '../../model/virtual-server.js';
 import { endpointWeight } from '../endpoints/endpoint-weight.js';
 import {
@@ -21,7 +19,8 @@ import {
   type PortEndpoints,
 } from '../endpoints/endpoints.js';
 import type { UnreadyEndpoints } from '../endpoints/former-endpoints.js';
-import type { Fragment, Problem } from './fragment.js';
+import { KeyedValues } from '../../base/collections/keyed-values.js';
+import type { DefinedVirtualServer, Fragment, Problem } from './fragment.js';
 import { frontendFields, frontendsOf, type Frontend } from './frontends.js';
 import type { ElementKey, SetElement } from '../../nftables/declarations.js';
 import type { LocalEndpointShortage } from '../endpoints/local-endpoint-shortages.js';
@@ -30,7 +29,6 @@ import {
   hairpinElements,
   healthCheckElement,
   inClusterElement,
-  type ByAddress,
   sourceRangesOf,
   packetClassElement,
   sourceRangeElements,
@@ -114,16 +112,19 @@ const externalBackends = (
     : { external: cluster, externalClass: 'local-elsewhere' };
 };
 
-const toDesiredVirtualServer = (
+const toVirtualServer = (
   { settings }: CheckedService,
   identity: VirtualServerIdentity,
   protocol: Protocol,
   realServers: RealServers,
-): DesiredVirtualServer<DesiredRealServer> => {
+  setElements: readonly SetElement[],
+): DefinedVirtualServer => {
   const { flagsOf, persistence, drainMilliseconds, pace } = settings;
+  const key = virtualServerKey(identity);
   return {
+    key,
     server: {
-      key: virtualServerKey(identity),
+      key,
       identity,
       scheduler: realServers.scheduler,
       persistence: persistence[familyOfServer(identity)],
@@ -132,17 +133,21 @@ const toDesiredVirtualServer = (
     realServers: realServers.byKey,
     drainMilliseconds,
     pace,
+    setElements,
   };
 };
 
 const noneUnready: UnreadyEndpoints = new Map();
 
+const none: readonly never[] = [];
+/** Most Services have none: they share one list. */
+const orNone = <Item>(items: readonly Item[]): readonly Item[] => (items.length === 0 ? none : items);
+
 /** Collects what one Service defines. Of two frontends with the same address and port, the first one wins. */
 class FragmentBuilder {
-  readonly #virtualServers = new Map<VirtualServerKey, DesiredVirtualServer<DesiredRealServer>>();
+  readonly #virtualServers = new KeyedValues<VirtualServerKey, DefinedVirtualServer>();
   readonly #addresses = new Set<IpAddress>();
-  readonly #setElements = new Map<VirtualServerKey, readonly SetElement[]>();
-  readonly #sharedElements = new Map<ElementKey, SetElement>();
+  readonly #sharedElements = new KeyedValues<ElementKey, SetElement>();
   readonly #problems: Problem[] = [];
   readonly #shortages: LocalEndpointShortage[] = [];
   readonly #portsOnNode = new Set<number>();
@@ -169,27 +174,29 @@ class FragmentBuilder {
       this.#addresses.add(frontend.address);
       this.addSharedElements([vipElement(frontend.address)]);
     } else this.#portsOnNode.add(port);
-    const entry = toDesiredVirtualServer(this.service, identity, servicePort.protocol, realServers);
-    const { key } = entry.server;
-    const earlier = this.#virtualServers.get(key);
-    if (earlier !== undefined) return this.#reportDuplicate(earlier, entry, frontend);
-    this.#virtualServers.set(key, entry);
+    const earlier = this.#virtualServers.get(virtualServerKey(identity));
+    if (earlier !== undefined) return this.#reportDuplicate(earlier, realServers, frontend);
+    const mark = isInternal ? undefined : this.inClusterServers.identityFor(identity, servicePort);
     const withEndpoints = isInternal ? 'cluster-ip' : externalClass;
-    this.#setElements.set(key, [
+    const elements = [
       packetClassElement(identity, realServers.isOpen ? withEndpoints : 'no-endpoints'),
       ...sourceRangeElements(identity, sourceRangesOf(this.service, frontend), this.node, this.vipBinding),
-      ...(isInternal ? [] : this.#addInCluster(identity, servicePort, inCluster)),
-    ]);
+    ];
+    if (mark === undefined || inCluster === undefined)
+      return this.#addVirtualServer(identity, protocol, realServers, elements);
+    // The last element leads requests from the cluster to the virtual server on the firewall mark.
+    elements.push(inClusterElement(identity, mark.fwmark));
+    this.#addVirtualServer(identity, protocol, realServers, elements);
+    this.#addVirtualServer(mark, protocol, inCluster, [firewallMarkElement(mark)]);
   }
 
-  /** Adds the virtual server of requests from the cluster, if any. Returns the element that leads them there. */
-  #addInCluster(frontend: ByAddress, port: ServicePort, realServers: RealServers | undefined): SetElement[] {
-    const identity = this.inClusterServers.identityFor(frontend, port);
-    if (identity === undefined || realServers === undefined) return [];
-    const entry = toDesiredVirtualServer(this.service, identity, port.protocol, realServers);
-    this.#virtualServers.set(entry.server.key, entry);
-    this.#setElements.set(entry.server.key, [firewallMarkElement(identity)]);
-    return [inClusterElement(frontend, identity.fwmark)];
+  #addVirtualServer(
+    identity: VirtualServerIdentity,
+    protocol: Protocol,
+    realServers: RealServers,
+    setElements: readonly SetElement[],
+  ): void {
+    this.#virtualServers.set(toVirtualServer(this.service, identity, protocol, realServers, setElements));
   }
 
   addLocalShortages(policies: Backends['policiesWithoutLocal'], family: Family): void {
@@ -204,7 +211,7 @@ class FragmentBuilder {
   }
 
   addSharedElements(elements: readonly SetElement[]): void {
-    for (const element of elements) this.#sharedElements.set(element.key, element);
+    for (const element of elements) this.#sharedElements.set(element);
   }
 
   addUnready(endpoints: PortEndpoints): void {
@@ -225,31 +232,26 @@ class FragmentBuilder {
       createdAt: this.service.createdAt,
       virtualServers: this.#virtualServers,
       unreadyEndpoints: this.#unready,
-      addresses: this.#addresses,
+      addresses: [...this.#addresses],
       inClusterServers: this.inClusterServers.byFrontend,
-      setElements: this.#setElements,
       sharedElements: this.#sharedElements,
-      portsOnNode: [
+      portsOnNode: orNone([
         ...new Set([...this.service.ports.flatMap(({ nodePort }) => nodePort ?? []), ...this.#portsOnNode]),
-      ],
+      ]),
       adoptForeign: this.service.settings.takesOverForeign,
       healthCheck,
-      localShortages: this.#shortages,
-      problems: [...problems, ...this.#problems],
+      localShortages: orNone(this.#shortages),
+      problems: orNone([...problems, ...this.#problems]),
       validAnnotations,
     };
   }
 
-  #reportDuplicate(
-    earlier: DesiredVirtualServer<DesiredRealServer>,
-    entry: DesiredVirtualServer<DesiredRealServer>,
-    frontend: Frontend,
-  ): void {
-    if (earlier.realServers === entry.realServers) return;
+  #reportDuplicate(earlier: DefinedVirtualServer, realServers: RealServers, frontend: Frontend): void {
+    if (earlier.realServers === realServers.byKey) return;
     this.#problems.push({
       service: this.service.key,
       reason: 'DuplicateAddress',
-      message: `${this.service.key}: ${frontendFields[frontend.kind]}: ${entry.server.key} is defined twice; the later definition is ignored`,
+      message: `${this.service.key}: ${frontendFields[frontend.kind]}: ${earlier.key} is defined twice; the later definition is ignored`,
     });
   }
 }

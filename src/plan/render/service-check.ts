@@ -1,7 +1,12 @@
 import { familyOf, isHostAddress } from '../../base/ip.js';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../model/endpoint.js';
 import type { Protocol } from '../../base/protocol.js';
-import type { ServiceAnnotations } from '../../model/settings/service-annotations.js';
+import { shorten } from '../../base/text.js';
+import {
+  annotationField,
+  serviceAnnotationNames,
+  type ServiceAnnotations,
+} from '../../model/settings/service-annotations.js';
 import type { Service, ServicePort } from '../../model/service.js';
 import { AnnotationReader, type ReportProblem } from './annotation-reader.js';
 import { effectiveSettings, type EffectiveSettings, type SettingDefaults } from './effective-settings.js';
@@ -104,6 +109,22 @@ const checkSlice = (slice: EndpointSlice, report: ReportProblem): EndpointSlice 
     : { ...slice, ports, endpoints };
 };
 
+/** At most so many unknown annotations are named. */
+const namedAnnotations = 3;
+
+const checkAnnotationNames = ({ unknownAnnotations = [] }: Service, report: ReportProblem): void => {
+  for (const name of unknownAnnotations.slice(0, namedAnnotations)) {
+    const known = serviceAnnotationNames.join(', ');
+    report(
+      'UnknownAnnotation',
+      annotationField(shorten(name)),
+      name === 'weight'
+        ? 'has no effect on a Service; annotate its pods, and the Service with weight-by: pod'
+        : `is unknown and has no effect (known: ${known})`,
+    );
+  }
+};
+
 /**
  * Removes values that the kernel would reject from a Service and its slices, and reports them. The rest of
  * the Service is served. `lastValid`: the annotations in force until now.
@@ -123,6 +144,7 @@ export const checkService = (
     affinitySeconds: checkAffinity(service, report),
   };
   const reader = new AnnotationReader(service.annotations, lastValid, report);
+  checkAnnotationNames(service, report);
   const settings = effectiveSettings(served, reader, defaults);
   return {
     checked: { ...served, settings },

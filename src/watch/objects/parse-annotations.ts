@@ -1,5 +1,6 @@
 import {
   annotationKey,
+  annotationPrefix,
   noAnnotations,
   serviceAnnotationNames,
   type ServiceAnnotations,
@@ -16,4 +17,16 @@ export const serviceAnnotationsOf = ({ annotations }: Metadata): ServiceAnnotati
     return value === undefined || value === null ? [] : [[name, value] as const];
   });
   return given.length === 0 ? noAnnotations : Object.fromEntries(given);
+};
+
+const knownKeys: ReadonlySet<string> = new Set(serviceAnnotationNames.map(annotationKey));
+
+/** The names of the annotations of kube-ipvs that no Service has; undefined: none. */
+export const unknownAnnotationsOf = ({ annotations }: Metadata): readonly string[] | undefined => {
+  const unknown = Object.keys(annotations ?? {}).filter(
+    (key) => key.startsWith(annotationPrefix) && !knownKeys.has(key),
+  );
+  return unknown.length === 0
+    ? undefined
+    : unknown.map((key) => key.slice(annotationPrefix.length)).toSorted();
 };

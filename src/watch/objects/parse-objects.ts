@@ -15,7 +15,7 @@ import { type Protocol } from '../../base/protocol.js';
 import { isOfInstance } from '../../model/instance-names.js';
 import { serviceKey, type Service, type ServiceKey, type ServicePort } from '../../model/service.js';
 import { Interner } from './interner.js';
-import { serviceAnnotationsOf } from './parse-annotations.js';
+import { serviceAnnotationsOf, unknownAnnotationsOf } from './parse-annotations.js';
 import {
   readEndpointSlice,
   readNode,
@@ -173,6 +173,7 @@ export const toService = (object: unknown, serviceProxyName = ''): Parsed<Servic
   if (skipped !== undefined) return { key, value: undefined, problems: skipped === '' ? [] : [skipped] };
   const problems: string[] = [];
   const report: Report = (problem) => problems.push(problem);
+  const unknownAnnotations = unknownAnnotationsOf(metadata);
   const value: Service = {
     key,
     namespace,
@@ -193,6 +194,7 @@ export const toService = (object: unknown, serviceProxyName = ''): Parsed<Servic
     loadBalancerSourceRanges: sourceRangesOf(spec, report),
     healthCheckNodePort: healthCheckNodePortOf(spec, report),
     annotations: serviceAnnotationsOf(metadata),
+    ...(unknownAnnotations === undefined ? {} : { unknownAnnotations }),
   };
   return { key, value, problems };
 };

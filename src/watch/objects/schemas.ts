@@ -3,6 +3,7 @@ import { InputError } from '../../base/errors.js';
 import { shorten } from '../../base/text.js';
 import {
   annotationKey,
+  annotationPrefix,
   serviceAnnotationNames,
   type ServiceAnnotationName,
 } from '../../model/settings/service-annotations.js';
@@ -27,7 +28,8 @@ const serviceAnnotations = Object.fromEntries(
   serviceAnnotationNames.map((name) => [annotationKey(name), text]),
 ) as Record<`ipvs.kube-ipvs.dev/${ServiceAnnotationName}`, typeof text>;
 
-const annotationsShape = z.object({
+/** Others are kept: a misspelt annotation of kube-ipvs is reported. */
+const annotationsShape = z.looseObject({
   ...serviceAnnotations,
   'ipvs.kube-ipvs.dev/weight': text,
   'endpoints.kubernetes.io/last-change-trigger-time': text,
@@ -147,10 +149,13 @@ const eventMetadataShape = z.object({
 });
 
 /** The labels and annotations that kube-ipvs uses. */
-export const labelNames: ReadonlySet<string> = new Set(Object.keys(labelsShape.shape));
-export const annotationNames: ReadonlySet<string> = new Set(
+const labelNames: ReadonlySet<string> = new Set(Object.keys(labelsShape.shape));
+export const isLabelName = (name: string): boolean => labelNames.has(name);
+const annotationNames: ReadonlySet<string> = new Set(
   [annotationsShape, eventAnnotationsShape].flatMap(({ shape }) => Object.keys(shape)),
 );
+export const isAnnotationName = (name: string): boolean =>
+  name.startsWith(annotationPrefix) || annotationNames.has(name);
 
 const statusShape = z.object({
   message: text,

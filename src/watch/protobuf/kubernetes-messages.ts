@@ -1,4 +1,4 @@
-import { annotationNames, labelNames } from '../objects/schemas.js';
+import { isAnnotationName, isLabelName } from '../objects/schemas.js';
 import {
   bool,
   entries,
@@ -37,8 +37,8 @@ const objectMeta = new MessageType({
   6: single('resourceVersion', text),
   8: single('creationTimestamp', time),
   9: single('deletionTimestamp', time),
-  11: entries('labels', labelNames),
-  12: entries('annotations', annotationNames),
+  11: entries('labels', isLabelName),
+  12: entries('annotations', isAnnotationName),
 });
 
 const servicePort = new MessageType({
@@ -140,7 +140,7 @@ const quantity: FieldType<string> = {
   },
 };
 
-const resources = new MessageType({ 2: entries('requests', new Set(['cpu']), quantity) });
+const resources = new MessageType({ 2: entries('requests', (key) => key === 'cpu', quantity) });
 
 const container = new MessageType({ 8: single('resources', resources), 24: single('restartPolicy', text) });
 

@@ -96,15 +96,19 @@ export const repeated = (name: string, type: FieldType): Field => ({
   },
 });
 
-/** A map from texts to values of this type. Only the entries with these keys are decoded. */
-export const entries = (name: string, keys: ReadonlySet<string>, type: FieldType<string> = text): Field => {
+/** A map from texts to values of this type. Only the entries whose keys are used are decoded. */
+export const entries = (
+  name: string,
+  isUsed: (key: string) => boolean,
+  type: FieldType<string> = text,
+): Field => {
   const entry = new MessageType({ 1: single('key', text), 2: single('value', type) });
   return {
     name,
     wireType: WireType.LengthDelimited,
     read: (reader, message) => {
       const { key, value } = entry.read(reader) as { readonly key?: string; readonly value?: string };
-      if (key !== undefined && keys.has(key))
+      if (key !== undefined && isUsed(key))
         message[name] = { ...(message[name] as object), [key]: value ?? '' };
     },
   };

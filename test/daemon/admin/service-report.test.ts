@@ -85,6 +85,7 @@ test('the settings of a Service say where they are from', async () => {
     assert.ok(body instanceof Readable);
     const report = JSON.parse(await text(body)) as ServiceReportResponse;
     assert.deepEqual(responseProblems('ServiceReportResponse', report), []);
+    assert.equal(report.service.scheduler, 'sh');
     return [report.service.settings, report.problems.map(({ reason }) => reason)];
   };
   const fromDefault = { 'upper-threshold': { value: '9', from: 'configuration' } };
@@ -98,16 +99,16 @@ test('the settings of a Service say where they are from', async () => {
   ]);
   parts.store.replace(
     'services',
-    new Map([[big.key, { ...big, annotations: { scheduler: 'sh', flags: 'fast' } }]]),
+    new Map([[big.key, { ...big, annotations: { scheduler: 'a name that is too long', flags: 'fast' } }]]),
   );
   parts.desiredStateUpdater.update();
   await parts.syncLoop[Symbol.asyncDispose]();
   assert.deepEqual(await settingsOf(), [
     {
-      scheduler: { value: 'sh', from: 'annotation' },
+      scheduler: { value: 'sh', from: 'earlier-annotation' },
       flags: { value: 'sh-port', from: 'earlier-annotation' },
       ...fromDefault,
     },
-    ['InvalidFlags'],
+    ['InvalidScheduler', 'InvalidFlags'],
   ]);
 });

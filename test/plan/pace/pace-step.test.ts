@@ -38,6 +38,7 @@ const step = (
     observed: observed && withWeights(observed),
     before: new Map(),
     isDraining: () => false,
+    quarantinedSince: () => undefined,
     isReady: () => true,
     now: 100_000,
     ...changes,
@@ -85,7 +86,15 @@ test('another process resumes by the weight: a share of the full one, or none', 
   const before = undefined;
   assert.equal(step({ 1: 10, 2: 10 }, { 1: 10, 2: 4 }, { before }), '10.1.0.2:80 climbing 40% until 118000');
   assert.equal(step({ 1: 30, 2: 30 }, { 1: 30, 2: 1 }, { before }), '10.1.0.2:80 climbing 10% until 127000');
-  assert.equal(step({ 1: 10, 2: 10 }, { 1: 10, 2: 0 }, { before }), '10.1.0.2:80 quarantined until 120000');
+  const since = (milliseconds: number) => ({ before, quarantinedSince: () => milliseconds });
+  const [full, one] = [
+    { 1: 10, 2: 10 },
+    { 1: 10, 2: 0 },
+  ];
+  assert.equal(step(full, one, since(90_000)), '10.1.0.2:80 quarantined until 110000');
+  assert.equal(step(full, one, since(80_000)), '10.1.0.2:80 climbing 10% until 130000', 'its time is over');
+  assert.equal(step(full, full, since(90_000)), '', 'its end was not recorded');
+  assert.equal(step(full, one, { before }), '', 'the weight was 0 for another reason');
   // The weights of the time before the setting.
   assert.equal(step({ 1: 10, 2: 10 }, { 1: 1, 2: 1 }, { before }), '');
 });
@@ -115,6 +124,7 @@ test('each change of a weight comes when it is due, and after ten of them a clim
           observed: withWeights({ 1: 10, 2: 1 }),
           before,
           isDraining: () => false,
+          quarantinedSince: () => undefined,
           isReady: () => true,
           now: Math.ceil(due),
         });

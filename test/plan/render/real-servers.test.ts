@@ -85,7 +85,8 @@ test('a quarantine keeps the weights of pods, and adds the fallback to other fla
   assert.equal(table(rendered([50, 100], {}, { pace, scheduler: 'mh' })), 'mh mh-fallback mh-port 50 100');
 });
 
-const classOf = ({ setElements }: Fragment): string | undefined => [...setElements.values()][0]?.[0]?.set;
+const classOf = ({ virtualServers }: Fragment): string | undefined =>
+  [...virtualServers.values()][0]?.setElements[0]?.set;
 
 test('a Service whose endpoints all have weight 0 is refused like one without endpoints', () => {
   assert.equal(classOf(rendered([0, 0])), 'no-endpoints');

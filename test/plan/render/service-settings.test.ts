@@ -325,3 +325,20 @@ test('a last valid value that no longer fits is not used', () => {
     /at most upper-threshold, which is 5\); the default is used instead/,
   );
 });
+
+test('annotations of kube-ipvs that a Service does not have are reported, up to three', () => {
+  const context = renderContext(nodeFacts(), settings({}));
+  const problemsOf = (...names: readonly string[]): readonly string[] => {
+    const annotations = Object.fromEntries(names.map((name) => [`ipvs.kube-ipvs.dev/${name}`, 'x']));
+    const { problems } = render(service('web', { ...plain, annotations }), [], context);
+    return problems.flatMap(({ reason, message }) => (reason === 'UnknownAnnotation' ? [message] : []));
+  };
+  const [message = ''] = problemsOf('persistance-timeout');
+  assert.match(
+    message,
+    /^default\/web: metadata\.annotations\[ipvs\.kube-ipvs\.dev\/persistance-timeout\]: is unknown and has no effect \(known: scheduler, /,
+  );
+  assert.match(problemsOf('weight')[0] ?? '', /annotate its pods, and the Service with weight-by: pod$/);
+  assert.deepEqual(problemsOf('scheduler'), []);
+  assert.equal(problemsOf('a', 'b', 'c', 'd').length, 3);
+});

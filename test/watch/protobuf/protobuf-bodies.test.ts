@@ -33,7 +33,7 @@ const web: ApiObject = {
     ...service.metadata,
     uid: 'f7a5c6f0-1111-4222-8333-444444444444',
     creationTimestamp: '2026-11-22T18:00:00Z',
-    annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'lc', other: 'x' },
+    annotations: { 'ipvs.kube-ipvs.dev/scheduler': 'lc', 'ipvs.kube-ipvs.dev/flag': 'x', other: 'x' },
   },
   status: {
     loadBalancer: {

@@ -40,12 +40,18 @@ const settingRows = ({ settings, scheduler }: ServiceResponse): readonly (readon
   ]);
 };
 
+/** The scheduler that the Service, or the configuration for it, chooses; of a wrong annotation, the last valid one. */
+const chosenScheduler = (
+  { settings, scheduler }: ServiceResponse,
+  configured: string | undefined,
+): string | undefined => settings?.['scheduler']?.value ?? scheduler ?? configured;
+
 /** Weights, and the scheduler that is used because the chosen one ignores them. */
 const weightsText = (
   { service, virtualServers }: ServiceReportResponse,
   configured: string | undefined,
 ): string => {
-  const chosen = service.scheduler ?? configured;
+  const chosen = chosenScheduler(service, configured);
   const others = virtualServers.flatMap(({ wanted }) =>
     wanted === undefined || wanted.scheduler === chosen ? [] : [wanted.scheduler],
   );

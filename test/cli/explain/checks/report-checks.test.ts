@@ -497,6 +497,48 @@ test('weights are shown with where they come from, and the scheduler that they n
   assert.match(shown, /out 10\.244\.2\.1:8080 .*ready; weight 0: CPU request of the pod/);
 });
 
+const schedulerOf: readonly [
+  what: string,
+  service: Partial<ServiceReportResponse['service']>,
+  text: string,
+][] = [
+  ['no choice', {}, 'by pod; wrr instead of rr, which ignores weights'],
+  [
+    'services.scheduler',
+    { settings: { scheduler: { value: 'lc', from: 'configuration' } } },
+    'by pod; wrr instead of lc, which ignores weights',
+  ],
+  [
+    'services.scheduler, which is the one that is used',
+    { settings: { scheduler: { value: 'wrr', from: 'configuration' } } },
+    'by pod',
+  ],
+  [
+    'the last valid annotation',
+    { scheduler: 'wrr', settings: { scheduler: { value: 'wrr', from: 'earlier-annotation' } } },
+    'by pod',
+  ],
+  ['an annotation, as an older daemon tells it', { scheduler: 'wrr' }, 'by pod'],
+];
+for (const [what, service, text] of schedulerOf)
+  test(`the scheduler that weights replace is that of ${what}`, () => {
+    const { server, realServers } = goodTable;
+    const wanted = virtualServerJson({ server: { ...server, scheduler: 'wrr' }, realServers });
+    const shown = linesOf({
+      ...goodStory,
+      ...withService({
+        service: { ...goodService.service, weightBy: 'pod', ...service },
+        virtualServers: [{ ...goodServed, wanted }],
+      }),
+    })
+      .flatMap(({ details = [] }) => details)
+      .filter((line) => line.startsWith('weights'));
+    assert.deepEqual(
+      shown.map((line) => line.replace(/^weights +/, '')),
+      [text],
+    );
+  });
+
 test('a pod is found by its name, its address, or its address and port, but not by a part of them', () => {
   const long = endpoint('10.244.1.10:8080', 'web-10', 'node-1');
   const found = (pod: string) =>
