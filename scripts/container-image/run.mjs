@@ -17,11 +17,14 @@ const { values, positionals } = parseArgs({
     mount: { type: 'string', multiple: true, default: [] },
     command: { type: 'string' },
     namespace: { type: 'string' },
+    unpacked: { type: 'string' },
   },
 });
 
 const work = mkdtempSync(join(tmpdir(), 'kube-ipvs-run-'));
-const rootDirectory = join(work, 'rootfs');
+const unpacked = resolve(values.unpacked ?? work);
+const rootDirectory = join(unpacked, 'rootfs');
+const settingsFile = join(unpacked, 'settings.json');
 
 const must = (command, ...args) => {
   const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
@@ -32,11 +35,12 @@ const blobPath = (digest) => `blobs/${digest.replace(':', '/')}`;
 /** The names of the image specification (GOARCH). */
 const architectures = { x64: 'amd64', arm64: 'arm64' };
 
-/** Unpacks the layers and returns the image's configuration. */
+/** Unpacks the layers, unless an earlier run has, and returns the image's configuration. */
 const unpack = () => {
+  if (existsSync(settingsFile)) return JSON.parse(readFileSync(settingsFile, 'utf8'));
   const image = join(work, 'image');
   mkdirSync(image);
-  mkdirSync(rootDirectory);
+  mkdirSync(rootDirectory, { recursive: true });
   must('tar', '-xf', resolve(values.image), '-C', image);
   const read = (path) => JSON.parse(readFileSync(join(image, path), 'utf8'));
   const readBlob = ({ digest }) => read(blobPath(digest));
@@ -51,6 +55,7 @@ const unpack = () => {
     must('tar', '-xzf', join(image, blobPath(digest)), '-C', rootDirectory, ...asInTheArchive);
   const settings = readBlob(config).config;
   rmSync(image, { recursive: true });
+  writeFileSync(settingsFile, JSON.stringify(settings));
   return settings;
 };
 

@@ -19,7 +19,17 @@ const manifest = join(work, 'world.json');
 let network: ClusterNetwork;
 
 /** The beginning of every call: on the node, with the manifest. */
-const container = ['--run', '--image', image, '--namespace', 'node', '--mount', `${manifest}:/world.json`];
+const unpacked = ['--unpacked', join(work, 'unpacked')];
+const container = [
+  '--run',
+  '--image',
+  image,
+  ...unpacked,
+  '--namespace',
+  'node',
+  '--mount',
+  `${manifest}:/world.json`,
+];
 const daemon = ['--proxy-mode=ipvs', '--source=/world.json'];
 
 /** Where deploy/base has an emptyDir for the admin socket. */
@@ -79,6 +89,13 @@ test('inside it is a user other than root with NET_ADMIN alone, and nothing can 
 test('both names of the program start', () => {
   for (const name of ['kube-ipvs', 'kube-proxy'])
     assert.match(start(['--command', `/usr/local/bin/${name}`], ['--version']).stdout, /0\.\d/);
+});
+
+test('an unpacked image is not read again', () => {
+  const gone = join(work, 'gone.tar');
+  const again = ['--run', '--image', gone, ...unpacked, '--', '--version'];
+  assert.match(run('scripts/image', ...again), /0\.\d/);
+  assert.throws(() => run('scripts/image', '--run', '--image', gone, '--', '--version'), /gone\.tar/);
 });
 
 test('without the kernel settings it says which are missing, and that it may not write them', () => {

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { main } from '../support/program.js';
 import { ClusterNetwork } from '../support/cluster-network.js';
 import { DaemonProcess, eventually } from '../support/daemon-process.js';
-import { savedTable } from '../support/lab-guest.js';
+import { run, savedTable } from '../support/lab-guest.js';
 import { virtual, type Variant } from '../support/kube-proxy-rules.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 import { clearNode, onNode, startKubeProxy } from '../support/former-kube-proxy.js';
@@ -75,11 +75,16 @@ const startKubeIpvs = async (): Promise<DaemonProcess> => {
 };
 
 const ask = (port: number): readonly string[] => network.ask('client', 'tcp', virtual, port, 1);
-/** What the node knows of the connections from the ports that failures name. */
+/** What the kernel knows of the connections from the ports that failures name, and which namespaces sent resets. */
 const traces = (failures: readonly string[]): string => {
   const ports = failures.flatMap((failure) => /from port (\d+)/.exec(failure)?.[1] ?? []);
-  const lines = onNode('conntrack -L 2>/dev/null; ipvsadm -Lnc').split('\n');
-  return lines.filter((line) => ports.some((port) => line.includes(port))).join('\n');
+  const connections = onNode('conntrack -L 2>/dev/null; ipvsadm -Lnc')
+    .split('\n')
+    .filter((line) => ports.some((port) => line.includes(port)));
+  const counters = ['client', 'node', 'pod1', 'pod2'].map(
+    (namespace) => `${namespace} ${run('ip', 'netns', 'exec', namespace, 'grep', '^Tcp:', '/proc/net/snmp')}`,
+  );
+  return [...connections, onNode('conntrack -S'), ...counters].join('\n');
 };
 
 /** No request failed, and none waited for a second repetition of its first packet. */

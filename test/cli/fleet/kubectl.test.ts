@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { kubeconfigFile } from '../../support/kubeconfig.js';
 import { main } from '../../support/program.js';
@@ -27,6 +27,9 @@ const kubectl = (args: readonly string[], environment: NodeJS.ProcessEnv): Promi
       resolve({ status: Number(error?.code ?? 0), stdout, stderr }),
     );
   });
+
+// What the first call says while it installs kubectl is no output of kubectl.
+before(() => kubectl(['version', '--client'], {}));
 
 test('kubectl runs a command in a pod of the test API server, and gets its output and exit status', async () => {
   await using fleet = await SimulatedFleet.start(['node-1'], {

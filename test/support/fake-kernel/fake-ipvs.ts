@@ -100,27 +100,30 @@ export class FakeIpvs {
 
   /** /proc/net/ip_vs */
   readonly tableFile: TableFile = fakeTableFile({
-    rows: () => this.#rows(),
+    row: (index) => this.#row([...this.#services.values()][index]),
     connectionTableSize,
     ticksPerSecond: () => this.ticksPerSecond,
   });
 
   /** The same, as the table was when the file was opened: reading a large table takes a while otherwise. */
   readonly tableSnapshot: TableFile = () => {
-    const rows = this.#rows();
+    const rows = [...this.#services.values()].map((stored) => this.#row(stored));
     const { ticksPerSecond } = this;
-    return fakeTableFile({ rows: () => rows, connectionTableSize, ticksPerSecond: () => ticksPerSecond })();
+    return fakeTableFile({
+      row: (index) => rows[index],
+      connectionTableSize,
+      ticksPerSecond: () => ticksPerSecond,
+    })();
   };
 
-  #rows(): readonly FileRow[] {
-    return [...this.#services.values()].map(({ service, destinations }) => {
-      const of = virtualServerFrom(service);
-      const withConnections = [...destinations.values()].map((destination) => ({
-        ...destination,
-        connections: this.#activeConnections(destination, of),
-      }));
-      return { service, destinations: withConnections };
-    });
+  #row(stored: Stored | undefined): FileRow | undefined {
+    if (stored === undefined) return undefined;
+    const of = virtualServerFrom(stored.service);
+    const destinations = [...stored.destinations.values()].map((destination) => ({
+      ...destination,
+      connections: this.#activeConnections(destination, of),
+    }));
+    return { service: stored.service, destinations };
   }
 
   /** Moves all virtual servers by so many places in the order of the table, as additions and deletions of others do. */

@@ -76,7 +76,8 @@ const title = (connectionTableSize: number): string =>
 const pageBytes = 4096;
 
 export interface FileFacts {
-  readonly rows: () => readonly FileRow[];
+  /** The virtual server at this place of the table as it is now; undefined behind the last. */
+  readonly row: (index: number) => FileRow | undefined;
   readonly connectionTableSize: number;
   readonly ticksPerSecond: () => number;
 }
@@ -86,13 +87,13 @@ export interface FileFacts {
  * fit a page, and at least one.
  */
 export const fakeTableFile =
-  ({ rows, connectionTableSize, ticksPerSecond }: FileFacts): TableFile =>
+  ({ row: rowAt, connectionTableSize, ticksPerSecond }: FileFacts): TableFile =>
   () => {
     let position = -1;
     let made = Buffer.alloc(0);
     const recordAt = (index: number): Buffer | undefined => {
       if (index < 0) return Buffer.from(title(connectionTableSize));
-      const row = rows()[index];
+      const row = rowAt(index);
       if (row === undefined) return undefined;
       return Buffer.from(
         serviceLine(row.service, ticksPerSecond()) + row.destinations.map(destinationLine).join(''),
