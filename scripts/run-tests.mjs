@@ -13,6 +13,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { executeAside } from './test-runner/execute.mjs';
+import { guestEnvironment } from './test-runner/guest-memory.mjs';
 import { ownNode, productNode } from './test-runner/nodes.mjs';
 import { readDurations, slowest, writeDurations, writeReport } from './test-runner/report.mjs';
 import { judge } from './test-runner/tap.mjs';
@@ -40,8 +41,8 @@ const clockOptions = (file) => (/^\/\/ real time: ./m.test(readFileSync(file, 'u
 const runsInLab = (file) => isKernelTest(file) || /^\/\/ virtual time: ./m.test(readFileSync(file, 'utf8'));
 const needsLab = (file) => runsInLab(file) || readFileSync(file, 'utf8').includes('scripts/lab');
 
-/** The command that runs a test file on a Node. */
-const commandOf = (node, file) => {
+/** The command that runs a test file on a Node; in a guest, with this environment. */
+const commandOf = (node, file, environment) => {
   const test = ['--test-reporter=tap', join('build', file.replace(/\.ts$/, '.js'))];
   if (!runsInLab(file)) return [node.program, test];
   return [
@@ -52,6 +53,7 @@ const commandOf = (node, file) => {
       ...labOptions(file),
       ...clockOptions(file),
       '--',
+      ...environment,
       node.program,
       ...guestNode,
       ...test,
@@ -60,8 +62,8 @@ const commandOf = (node, file) => {
 };
 
 /** Runs a file on a Node.js, prints the result, and the whole output if it failed. Programs that it starts find that Node.js. */
-const runFile = async ({ node, file }) => {
-  const [command, args] = commandOf(node, file);
+const runFile = async ({ node, file }, environment) => {
+  const [command, args] = commandOf(node, file, environment);
   const result = await executeAside(command, args, {
     seconds: runsInLab(file) ? limitSeconds + 30 : limitSeconds,
     environment: { PATH: dirname(node.program) + delimiter + process.env.PATH },
@@ -153,11 +155,12 @@ const runs = possible.flatMap((file) =>
   nodesFor(file, product ?? ownNode, isEverything).map((node) => ({ node, file })),
 );
 
+const environment = labReady ? guestEnvironment() : [];
 const began = performance.now();
 const results = await inParallel(
   Number(process.env.KUBE_IPVS_TEST_JOBS ?? availableParallelism()),
   longestFirst(runs),
-  runFile,
+  (run) => runFile(run, environment),
 );
 const wallSeconds = (performance.now() - began) / 1000;
 
