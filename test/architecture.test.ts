@@ -271,7 +271,7 @@ test('no folder has more than 20 files directly in it', () => {
  */
 const mayPause = [
   /^test\/(soak|overload|benchmark|traffic)\/(?!.*\.test\.ts$)/,
-  /^test\/support\/(eventually|virtual-clock|api-server|api-streams|steady-client|traffic-client)\.ts$/,
+  /^test\/support\/(eventually|virtual-clock|api-server|api-streams|steady-client)\.ts$/,
   /^test\/(cli\/output\/lost-output|scripts\/(lab|run-tests)|architecture)\.test\.ts$/,
 ];
 

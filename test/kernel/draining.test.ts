@@ -7,7 +7,7 @@ import { eventually } from '../support/daemon-process.js';
 import { DrainLab, minute, pod, second, vip, web } from '../support/drain-lab.js';
 import { responseProblems } from '../support/response-shapes.js';
 import { addressesOf, runLine, savedTable } from '../support/lab-guest.js';
-import { sctpProgram } from '../support/sctp.js';
+import { sctpProgram } from '../support/perl-programs.js';
 import { elapse } from '../support/virtual-clock.js';
 
 // Open connections to what is wanted no more, in virtual time: waiting costs nothing, and every deadline is the real one.

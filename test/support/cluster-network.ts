@@ -4,12 +4,11 @@ import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { run } from './lab-guest.js';
 import { linkNode } from './link-node.js';
+import { clientProgram } from './perl-programs.js';
 
-const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
-const inNamespace = (namespace: string, ...args: readonly string[]): ChildProcess =>
-  spawn('ip', ['netns', 'exec', namespace, process.execPath, ...process.execArgv, ...args], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+const podServer = fileURLToPath(new URL('./pod-server.js', import.meta.url));
+const inNamespace = (namespace: string, ...command: readonly string[]): ChildProcess =>
+  spawn('ip', ['netns', 'exec', namespace, ...command], { stdio: ['pipe', 'pipe', 'inherit'] });
 
 export type Position = 'client' | 'node' | 'pod1' | 'pod2' | 'pod3';
 
@@ -20,7 +19,7 @@ export class HoldingClient implements AsyncDisposable {
   readonly #reader: Interface;
 
   constructor(from: Position, address: string, port: number) {
-    this.#child = inNamespace(from, script('traffic-client'), 'hold', address, String(port), '0');
+    this.#child = inNamespace(from, 'perl', clientProgram, 'hold', address, String(port));
     if (this.#child.stdout === null) throw new Error('no standard output');
     this.#reader = createInterface({ input: this.#child.stdout });
     this.#lines = this.#reader[Symbol.asyncIterator]();
@@ -53,7 +52,8 @@ export class ClusterNetwork implements AsyncDisposable {
     run('scripts/kernel-lab/network', 'up', '--pods', String(pods));
     const network = new ClusterNetwork();
     for (let pod = 1; pod <= pods; pod += 1) {
-      network.#servers.push(inNamespace(`pod${pod}`, script('pod-server'), `pod${pod}`, '8080'));
+      const server = [process.execPath, ...process.execArgv, podServer, `pod${pod}`, '8080'];
+      network.#servers.push(inNamespace(`pod${pod}`, ...server));
     }
     for (const { stdout } of network.#servers)
       if (stdout?.readableLength === 0) await once(stdout, 'readable');
@@ -62,8 +62,8 @@ export class ClusterNetwork implements AsyncDisposable {
 
   /** Sends requests from a position, each from a socket of its own; who answered, or what went wrong. */
   ask(from: Position, kind: 'tcp' | 'udp', address: string, port: number, count: number): readonly string[] {
-    const client = [process.execPath, ...process.execArgv, script('traffic-client')];
-    return run('ip', 'netns', 'exec', from, ...client, kind, address, String(port), String(count))
+    const client = ['perl', clientProgram, 'ask', kind, address, String(port), String(count)];
+    return run('ip', 'netns', 'exec', from, ...client)
       .trim()
       .split('\n');
   }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { run, runLine } from './lab-guest.js';
+import { clientProgram } from './perl-programs.js';
 
 const script = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 const inNamespace = (namespace: string, ...args: readonly string[]): ChildProcess =>
@@ -25,8 +26,10 @@ export class LastingConnection implements AsyncDisposable {
     port: number,
     readonly localPort: number,
   ) {
-    const client = [script('flow-client'), 'tcp', address, String(port), String(localPort)];
-    this.#child = inNamespace(namespace, ...client);
+    const client = [clientProgram, 'keep', 'tcp', address, String(port), String(localPort)];
+    this.#child = spawn('ip', ['netns', 'exec', namespace, 'perl', ...client], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     if (this.#child.stdout === null) throw new Error('no standard output');
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }

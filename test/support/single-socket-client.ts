@@ -1,12 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { sctpProgram } from './sctp.js';
+import { clientProgram, sctpProgram } from './perl-programs.js';
 
-const script = fileURLToPath(new URL('./flow-client.js', import.meta.url));
-
-/** A client with one socket (test/support/flow-client.ts, for SCTP test/traffic/sctp.pl) in a network namespace. */
+/** A client with one socket (test/traffic/client.pl, for SCTP test/traffic/sctp.pl) in a network namespace. */
 export class SingleSocketClient implements AsyncDisposable {
   /** Everything it printed, with the milliseconds (performance.now) at which that came. */
   readonly lines: { readonly at: number; readonly text: string }[] = [];
@@ -15,9 +12,9 @@ export class SingleSocketClient implements AsyncDisposable {
   constructor(namespace: string, kind: 'tcp' | 'udp' | 'sctp', address: string, port: number, localPort = 0) {
     const program =
       kind === 'sctp'
-        ? ['perl', sctpProgram, 'keep', address, String(port)]
-        : [process.execPath, ...process.execArgv, script, kind, address, String(port), String(localPort)];
-    this.#child = spawn('ip', ['netns', 'exec', namespace, ...program], {
+        ? [sctpProgram, 'keep', address, String(port)]
+        : [clientProgram, 'keep', kind, address, String(port), String(localPort)];
+    this.#child = spawn('ip', ['netns', 'exec', namespace, 'perl', ...program], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const { stdin, stdout } = this.#child;

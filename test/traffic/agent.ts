@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { createConnection, createServer, isIPv6, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { sctpProgram } from '../support/sctp.js';
+import { sctpProgram } from '../support/perl-programs.js';
 import type { Question, Received, Reply } from './messages.js';
 
 const [name = '', ...answering] = process.argv.slice(2);
