@@ -40,7 +40,9 @@ const netAdmin = () => {
   return bytes;
 };
 
-const output = (command, ...args) => execFileSync(command, args, { encoding: 'utf8' });
+/** Without LD_PRELOAD, which ldd would list among the libraries. */
+const environment = { ...process.env, LD_PRELOAD: undefined };
+const output = (command, ...args) => execFileSync(command, args, { encoding: 'utf8', env: environment });
 
 /** Debian's names of an architecture's tools and libraries. */
 const triples = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };

@@ -4,8 +4,8 @@ import { isTimeVirtual } from './virtual-clock.js';
 /** Costs nothing where the event comes; long, as a busy machine takes seconds to load a program. */
 const patience = 60_000;
 
-/** Virtual time costs nothing, but each look does. */
-const [shortest, growth] = isTimeVirtual ? [50, 1] : [5, 0.5];
+/** Virtual time costs nothing, but each look does: the daemon follows a changed file within 200 ms. */
+const [shortest, growth] = isTimeVirtual ? [200, 1] : [5, 0.5];
 const longest = 5_000;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
