@@ -11,10 +11,12 @@ export interface NodeGroup<Content> {
   readonly content: Content;
 }
 
-const collator = new Intl.Collator('en', { numeric: true });
+/** Made at the first comparison: it loads much data. */
+let collator: Intl.Collator | undefined;
 
 /** `node-2` comes before `node-10`. */
-export const compareNames = (a: string, b: string): number => collator.compare(a, b);
+export const compareNames = (a: string, b: string): number =>
+  (collator ??= new Intl.Collator('en', { numeric: true })).compare(a, b);
 
 /** Groups nodes as their answers arrive. It keeps one content for each group, so its size does not depend on the number of nodes. */
 export class NodeGroups<Content> {

@@ -6,14 +6,16 @@ const narrow = /^[ -~\u00a0-\u02ff\u2190-\u21ff]*$/;
 /** How many columns a terminal needs for a text. */
 export const displayWidth = (text: string): number => (narrow.test(text) ? text.length : stringWidth(text));
 
-const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
+/** Made where it is needed, as it loads much data. */
+const segments = (text: string): Intl.Segments =>
+  new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text);
 
 /** The beginning of a text that fits into this many columns. */
 export const cutToWidth = (text: string, width: number): string => {
   if (narrow.test(text)) return text.slice(0, width);
   let cut = '';
   let room = width;
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of segments(text)) {
     room -= stringWidth(segment);
     if (room < 0) break;
     cut += segment;

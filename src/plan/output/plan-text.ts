@@ -93,10 +93,13 @@ const subjectOf = (operation: Operation): PlanSubject => {
   return typeof field === 'string' ? { address: field as IpAddress } : {};
 };
 
-const collator = new Intl.Collator('en', { numeric: true });
+/** Made at the first comparison: it loads much data, and the daemon rarely prints a plan. */
+let collator: Intl.Collator | undefined;
+const compare = (a: string, b: string): number =>
+  (collator ??= new Intl.Collator('en', { numeric: true })).compare(a, b);
 
 const byKey = (a: PlanEntry, b: PlanEntry): number =>
-  collator.compare(a.virtualServer ?? a.key, b.virtualServer ?? b.key) || collator.compare(a.key, b.key);
+  compare(a.virtualServer ?? a.key, b.virtualServer ?? b.key) || compare(a.key, b.key);
 
 /** The steps of ordered operations, sorted within each phase. `found`: the current state, for the changed fields. */
 export const planGroups = (
