@@ -41,6 +41,9 @@ const clockOptions = (file) => (/^\/\/ real time: ./m.test(readFileSync(file, 'u
 const runsInLab = (file) => isKernelTest(file) || /^\/\/ virtual time: ./m.test(readFileSync(file, 'utf8'));
 const needsLab = (file) => runsInLab(file) || readFileSync(file, 'utf8').includes('scripts/lab');
 
+/** The line `// page faults: REASON` excludes a test from scripts/test-runner/populate-memory.c. */
+const hasPageFaults = (file) => /^\/\/ page faults: ./m.test(readFileSync(file, 'utf8'));
+
 /** The command that runs a test file on a Node; in a guest, with this environment. */
 const commandOf = (node, file, environment) => {
   const test = ['--test-reporter=tap', join('build', file.replace(/\.ts$/, '.js'))];
@@ -53,7 +56,7 @@ const commandOf = (node, file, environment) => {
       ...labOptions(file),
       ...clockOptions(file),
       '--',
-      ...environment,
+      ...(hasPageFaults(file) ? [] : environment),
       node.program,
       ...guestNode,
       ...test,

@@ -1,6 +1,6 @@
 // Preloaded by the programs of a guest. In User Mode Linux a page fault costs about 30 µs, because the host delivers it as a signal;
 // a start of Node.js takes 2,800 of them, which is most of its time. Here Node.js gets its memory with all pages present, by
-// one system call for each mapping: of V8's heap, of malloc, and of its own data. Other programs are left as they are.
+// one system call for each mapping: of V8's heap, of malloc, and of the variables of the program. Other programs are left as they are.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <link.h>

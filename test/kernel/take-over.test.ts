@@ -10,11 +10,11 @@ import { momentOf } from '../support/eventually.js';
 import { addressesOf, run, savedTable } from '../support/lab-guest.js';
 import { ready, serviceObject, sliceObject } from '../support/objects.js';
 
-// kube-proxy in mode ipvs has left 600 Services, a third of which are gone by now, and node ports; the first sync of kube-ipvs is
+// kube-proxy in mode ipvs has left 400 Services, a third of which are gone by now, and node ports; the first sync of kube-ipvs is
 // killed at some moment, and the next process has to find the same world as if nothing had happened.
 
-const count = 600;
-const kept = 400;
+const count = 400;
+const kept = 260;
 const vip = (index: number): string => `10.96.${index >> 8}.${index & 255}`;
 const pod = (index: number): string => `10.244.${index >> 8}.${index & 255}`;
 const nodeAddress = '192.0.2.10';
