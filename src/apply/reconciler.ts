@@ -21,7 +21,7 @@ import type { DrainSettings, DrainStep } from '../plan/drain/drain-step.js';
 import type { OrphanFacts } from '../plan/drain/orphan.js';
 import type { MarkedFrontends } from '../plan/marked-frontends.js';
 import type { FormerEndpoints } from '../plan/endpoints/former-endpoints.js';
-import { diff, dirtyKeys, isEmpty, union, without, type DirtyKeys } from '../plan/operations/diff.js';
+import { diff, dirtyKeys, isEmpty, sizeOf, union, without, type DirtyKeys } from '../plan/operations/diff.js';
 import { phases, type Phase } from '../plan/operations/phases.js';
 import { virtualServerOf } from '../plan/packet-rules/packet-elements.js';
 import { isOwnershipMarkerSet } from '../plan/packet-rules/packet-sets.js';
@@ -81,6 +81,7 @@ const maximumRounds = 3;
 
 /** Between two turns of the event loop. */
 const maximumTurnMilliseconds = 5;
+const keysPerClockCheck = 32;
 
 /**
  * Makes the kernel match the desired state: compares the dirty keys with the engine's state, sends the
@@ -252,12 +253,12 @@ export class Reconciler {
   /** Applies the keys and those whose desired state changes as a result. Returns false if it was stopped. */
   async #applyAll(dirty: DirtyKeys, runner: PhaseRunner): Promise<boolean> {
     const { desired, state } = this.parts;
-    const turns = new Yielder(maximumTurnMilliseconds);
+    const turns = new Yielder(maximumTurnMilliseconds, keysPerClockCheck);
     for (let pending = dirty; !isEmpty(pending); pending = withoutDrainRecords(state.takeDirty()))
       for (const slice of slices(pending, desired.urgency)) {
         if (this.#stopped) return false;
         await this.#applySlice(slice, runner);
-        await turns.yieldIfDue();
+        await turns.yieldIfDue(sizeOf(slice));
       }
     return true;
   }
@@ -277,10 +278,7 @@ export class Reconciler {
     this.#deferUnstable(without(round, isRefused));
   }
 
-  /**
-   * Whether this slice may send the operation. A virtual server that still exists keeps its address and its
-   * ownership marker.
-   */
+  /** Whether this slice may send it: a virtual server that exists keeps its address and ownership marker. */
   #mayBegin(operation: Operation, slice: Slice): boolean {
     const { virtualServers } = this.parts.state;
     if (operation.kind === 'unbind-address')

@@ -60,8 +60,11 @@ export const union = (a: DirtyKeys, b: DirtyKeys): DirtyKeys => ({
   elements: unionOf(a.elements, b.elements),
 });
 
-export const isEmpty = ({ virtualServers, addresses, elements }: DirtyKeys): boolean =>
-  virtualServers.size + addresses.size + elements.size === 0;
+/** The number of keys. */
+export const sizeOf = ({ virtualServers, addresses, elements }: DirtyKeys): number =>
+  virtualServers.size + addresses.size + elements.size;
+
+export const isEmpty = (dirty: DirtyKeys): boolean => sizeOf(dirty) === 0;
 
 const keptOf = <Key extends string>(
   keys: ReadonlySet<Key>,
