@@ -55,6 +55,17 @@ const silentWeb = async (
   };
 };
 
+/** Another program gives the first real server the weight 0. */
+const takeWeight = async (web: PacedNode): Promise<void> => {
+  const [server] = web.realServers;
+  assert.ok(server);
+  await web.node.other.apply({
+    kind: 'update-real-server',
+    of: at('TCP', '10.96.0.1', 80),
+    server: { ...server, weight: 0 },
+  });
+};
+
 const countsOf = (web: PacedNode) => web.node.composition.reconciler.pacer.counts;
 
 test('a silent endpoint gets no connections for a while, and is then tried again', async () => {
@@ -207,13 +218,7 @@ test('a weight that rises from 0 while the daemon is away is no quarantine', asy
   await using lab = await silentWeb([1, 2], []);
   const { web } = lab;
   await web.node.stop();
-  const [server] = web.realServers;
-  assert.ok(server);
-  await web.node.other.apply({
-    kind: 'update-real-server',
-    of: at('TCP', '10.96.0.1', 80),
-    server: { ...server, weight: 0 },
-  });
+  await takeWeight(web);
   await web.node.restart();
   assert.equal(web.weights, '1:1 2:1');
   assert.deepEqual(countsOf(web), { climbing: 0, quarantined: 0, quarantines: 0 });
@@ -256,13 +261,7 @@ test('the setting goes while an endpoint is quarantined: it has its weight again
 test('a drift of weights to 0 by another program is repaired, and is no quarantine', async () => {
   await using lab = await silentWeb([1, 2], []);
   const { web } = lab;
-  const [server] = web.realServers;
-  assert.ok(server);
-  await web.node.other.apply({
-    kind: 'update-real-server',
-    of: at('TCP', '10.96.0.1', 80),
-    server: { ...server, weight: 0 },
-  });
+  await takeWeight(web);
   await web.node.resync();
   assert.equal(web.weights, '1:1 2:1');
 });

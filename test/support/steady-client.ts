@@ -10,11 +10,12 @@ const held = new Agent({ keepAlive: true, maxSockets: 1 });
 /**
  * IPVS tells the answers of a real server apart by the client's address and port alone: a connection from the port of an earlier
  * one to another virtual server with the same real server takes the answers of that one, for the two minutes that IPVS remembers
- * it (seen with ipvsadm alone, Linux 6.1). So the open connection and each URL have ports that only they use, below the ephemeral
- * ones, and no port is used again within 150 seconds.
+ * it (seen with ipvsadm alone, Linux 6.1). So the open connection and each URL have ports that only they use, above those on which
+ * kube-ipvs listens (10249 and 10256) and below node ports, and no port is used again within 135 seconds.
  */
-const heldPort = 9_999;
-const portsPerUrl = 10_000;
+const firstPort = 11_000;
+const portsPerUrl = 9_000;
+const heldPort = firstPort - 1;
 /** Milliseconds. At most one request to each URL is sent in it, so a process that starts now begins behind the ports of an earlier one. */
 const interval = 15;
 let round = Math.floor(Date.now() / interval);
@@ -49,7 +50,7 @@ const ask = (url: string, agent: Agent | false, what: string, localPort: number)
 
 while (!ending.signal.aborted) {
   for (const [index, url] of urls.entries()) {
-    await ask(url, false, 'new', 10_000 + portsPerUrl * index + (round % portsPerUrl));
+    await ask(url, false, 'new', firstPort + portsPerUrl * index + (round % portsPerUrl));
     counts.requests += 1;
   }
   await ask(urls[0] ?? '', held, 'held', heldPort);
