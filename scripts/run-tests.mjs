@@ -1,5 +1,6 @@
 // Runs compiled tests. Tests in test/kernel, and others that need virtual time, run in a lab guest each, on the Node.js version
-// that kube-ipvs ships. All other tests run on this machine, on this Node.js and, if no files are named, also on the shipped one.
+// that kube-ipvs ships. All other tests run on this machine, on this Node.js and, if no files are named, also on the shipped one;
+// tests of scripts and of the page in a browser run on one.
 // The longest run first.
 //   node scripts/run-tests.mjs [--report FILE] [--record] [FILE…]
 //     --report FILE   write the cost of every file as JSON
@@ -31,6 +32,8 @@ const guestNode = ['--min-semi-space-size=32', '--max-semi-space-size=32'];
 const isKernelTest = (file) => file.startsWith(join('test', 'kernel') + '/');
 /** These tests run scripts, which choose their Node.js themselves, so one run is enough. */
 const isScriptTest = (file) => /^test\/(scripts\/|deploy\/(image|release|chart))/.test(file);
+/** A browser runs the page, and the daemon that serves it runs on the shipped Node.js. */
+const isBrowserTest = (file) => file === 'test/web/page.test.ts';
 /** The line `// lab: OPTIONS` of a test gives options for its guest, such as `-K initcall_blacklist=ip_vs_init`. */
 const labOptions = (file) => /^\/\/ lab: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1]?.split(' ') ?? [];
 /** In virtual time the guest's clock stops while a process computes, so a busy machine does not shorten any wait. */
@@ -112,7 +115,7 @@ const prepareLab = async () => (await prepareKernel()) && (await prepareKernel('
 
 /** The versions of Node.js on which a file runs. */
 const nodesFor = (file, product, isEverything) => {
-  if (runsInLab(file)) return [product];
+  if (runsInLab(file) || isBrowserTest(file)) return [product];
   if (isScriptTest(file) || !isEverything || product.version === ownNode.version) return [ownNode];
   return [ownNode, product];
 };

@@ -24,16 +24,36 @@ const registeredPaths = (path) => {
   return real.startsWith('/usr/') ? [real, real.slice('/usr'.length)] : [real, `/usr${real}`];
 };
 
-const installedPackageOf = (path) => {
-  for (const registered of registeredPaths(path)) {
-    const { status, stdout } = query('--search', registered);
-    if (status !== 0) continue;
-    const [found] = stdout.split(': ');
-    const fields = query('--show', '--showformat', '${Package} ${Version} ${Architecture}', found);
-    const [name, version, architecture] = fields.stdout.split(' ');
-    return { name, version, architecture, copyright: `/usr/share/doc/${name}/copyright` };
-  }
-  throw new Error(`${path} is of no Debian package; the image takes its libraries from Debian`);
+/** The installed packages of files, by path. One query for all: each reads dpkg's lists of all files. */
+const installedPackagesOf = (paths) => {
+  if (paths.length === 0) return new Map();
+  // Lines such as `libc6:amd64: /lib/x86_64-linux-gnu/libc.so.6`; none for a path that no package has.
+  const lines = query('--search', ...paths.flatMap(registeredPaths))
+    .stdout.trimEnd()
+    .split('\n');
+  const owners = new Map(lines.map((line) => line.split(': ').toReversed()));
+  const owned = paths.map((path) => [
+    path,
+    registeredPaths(path)
+      .map((each) => owners.get(each))
+      .find(Boolean),
+  ]);
+  const [lost] = owned.find(([, owner]) => owner === undefined) ?? [];
+  if (lost !== undefined)
+    throw new Error(`${lost} is of no Debian package; the image takes its libraries from Debian`);
+  const format = '${binary:Package} ${Package} ${Version} ${Architecture}\n';
+  const shown = query('--show', '--showformat', format, ...new Set(owned.map(([, owner]) => owner))).stdout;
+  const packages = new Map(
+    shown
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(' '))
+      .map(([owner, name, version, architecture]) => [
+        owner,
+        { name, version, architecture, copyright: `/usr/share/doc/${name}/copyright` },
+      ]),
+  );
+  return new Map(owned.map(([path, owner]) => [path, packages.get(owner)]));
 };
 
 const foreignPackageOf = (path, home) => {
@@ -45,16 +65,15 @@ const foreignPackageOf = (path, home) => {
   return { name, version, architecture, copyright: join(home, `root/usr/share/doc/${name}/copyright`) };
 };
 
-const packageOf = (path) => {
-  const home = [...memoized.values()].find((directory) => path.startsWith(`${directory}/`));
-  return home === undefined ? installedPackageOf(path) : foreignPackageOf(path, home);
-};
+const foreignHomeOf = (path) => [...memoized.values()].find((directory) => path.startsWith(`${directory}/`));
 
 /**
  * The packages of files, each once, by name: `{ name, version, architecture, copyright }`, where `copyright` is the file with its
  * licences (Debian policy 12.5). Throws if a file is of no Debian package.
  */
 export const debianPackagesOf = (paths) => {
-  const found = new Map(paths.map(packageOf).map((known) => [known.name, known]));
+  const installed = installedPackagesOf(paths.filter((path) => foreignHomeOf(path) === undefined));
+  const packages = paths.map((path) => installed.get(path) ?? foreignPackageOf(path, foreignHomeOf(path)));
+  const found = new Map(packages.map((known) => [known.name, known]));
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { commands } from '../../src/cli/commands/registry.js';
+import { runProgramSync } from '../support/program-thread.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-bin-'));
@@ -25,6 +26,9 @@ const run = (args: readonly string[], options: { readonly bin?: string; readonly
   return { status, stdout, stderr };
 };
 
+/** Runs the bundle without a process of its own. */
+const runInThread = (args: readonly string[]) => runProgramSync(bin, args);
+
 const file = (name: string, text: string): string => {
   const path = join(scratch, name);
   writeFileSync(path, text);
@@ -41,12 +45,12 @@ test('--help shows examples, groups of flags and exit statuses', () => {
     assert.match(stdout, /Exit status: 0 success, 1 error/);
   }
   for (const { name: command } of commands) {
-    const { status, stdout } = run([command, '--help']);
+    const { status, stdout } = runInThread([command, '--help']);
     assert.equal(status, 0);
     assert.match(stdout, new RegExp(`^Usage: kube-ipvs ${command} .*Examples:`, 's'));
     assert.match(stdout, /Exit\sstatus:\s0\s/);
-    assert.deepEqual(run(['help', command]).stdout, stdout);
-    assert.deepEqual(run([command, 'help']).stdout, stdout);
+    assert.deepEqual(runInThread(['help', command]).stdout, stdout);
+    assert.deepEqual(runInThread([command, 'help']).stdout, stdout);
   }
 });
 

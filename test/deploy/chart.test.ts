@@ -10,9 +10,18 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { z } from 'zod';
-import { chart, clusterTool, leastValues, objectsOf, template, type Values } from '../support/chart.js';
+import {
+  chart,
+  clusterTool,
+  leastValues,
+  objectsIn,
+  objectsOf,
+  template,
+  type Values,
+} from '../support/chart.js';
 import { schemaFaults } from '../support/kubernetes-schema.js';
 import { readKustomization, type Manifest } from '../support/kustomization.js';
+import { runProgramSync } from '../support/program-thread.js';
 
 // The Helm chart with helm itself: over a matrix of values, every object has the fields and types of the Kubernetes API, and the
 // configuration is one that kube-ipvs accepts.
@@ -58,9 +67,7 @@ const configurationFaults = (objects: readonly Manifest[]): string => {
   const { data } = z.object({ data: z.record(z.string(), z.string()) }).parse(map);
   const file = join(work, 'config.conf');
   writeFileSync(file, data['config.conf'] ?? '');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'config', 'validate', file], {
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = runProgramSync(program, ['config', 'validate', file]);
   return status === 0 ? '' : stdout + stderr;
 };
 
@@ -154,10 +161,11 @@ const cases: readonly (readonly [name: string, values: Values, text: RegExp])[] 
 
 for (const [name, values, text] of cases)
   test(`with ${name}, all objects and the configuration are valid`, () => {
-    const objects = objectsOf({ ...leastValues, ...values });
+    const rendered = template({ ...leastValues, ...values });
+    const objects = objectsIn(rendered);
     assert.deepEqual(objects.flatMap(faults), []);
     assert.equal(configurationFaults(objects), '');
-    assert.match(template({ ...leastValues, ...values }).stdout, text);
+    assert.match(rendered.stdout, text);
   });
 
 const refusals: readonly (readonly [values: Values, message: RegExp])[] = [

@@ -15,6 +15,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { parseYaml } from '../../src/base/yaml.js';
+import { memoized } from '../support/memoized.js';
 import { committedCopy, sha256, version } from '../support/release.js';
 
 // scripts/release in copies of this checkout, and its files: complete, reproducible, and sufficient to install kube-ipvs as a user
@@ -170,15 +171,15 @@ const pathWith = (programs: readonly string[]): string => {
   return folder;
 };
 
-/** Installs the npm package to a folder with an empty environment, and returns the path of the program. */
-const installed = (): string => {
+/** Installs the npm package to a folder with an empty environment, once, and returns the path of the program. */
+const installed = memoized((): string => {
   const prefix = join(work, 'npm');
   const env = { PATH: pathWith(['node', 'npm', 'sh', 'env']), HOME: join(work, 'home') };
   const args = ['install', '--global', '--prefix', prefix, '--offline', '--foreground-scripts', npmArchive];
   const { status, stdout, stderr } = run('npm', args, { cwd: work, env });
   assert.equal(status, 0, `${stdout}${stderr}`);
   return join(prefix, 'bin/kube-ipvs');
-};
+});
 
 test('npm install -g needs no compiler and no network, and the program works', () => {
   const program = installed();
@@ -290,7 +291,8 @@ set -eu
 cd "$1"
 "$2" --proxy-mode=ipvs --source="$3" >log 2>&1 &
 daemon=$!
-until "$2" dump 2>/dev/null | grep -q 10.96.88.88; do kill -0 $daemon || { cat log >&2; exit 1; }; sleep 0.1; done
+until ipvsadm -Ln | grep -q 10.96.88.88; do kill -0 $daemon || { cat log >&2; exit 1; }; sleep 0.1; done
+"$2" dump | grep -q 10.96.88.88
 echo npm: serves
 kill $daemon; wait $daemon || true
 ipvsadm -C

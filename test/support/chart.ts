@@ -25,12 +25,14 @@ export const template = (values: Values, { release = 'kube-ipvs', from = chart }
     stringify(values),
   );
 
+/** The objects that helm rendered. Throws with helm's message. */
+export const objectsIn = ({ status, stdout, stderr }: ReturnType<typeof template>): readonly Manifest[] => {
+  if (status !== 0) throw new Error(stderr);
+  return parseAllDocuments(stdout).map((document) => manifestShape.parse(document.toJS()));
+};
+
 /** The objects of the chart with these values. Throws with helm's message. */
 export const objectsOf = (
   values: Values,
   options: Parameters<typeof template>[1] = {},
-): readonly Manifest[] => {
-  const { status, stdout, stderr } = template(values, options);
-  if (status !== 0) throw new Error(stderr);
-  return parseAllDocuments(stdout).map((document) => manifestShape.parse(document.toJS()));
-};
+): readonly Manifest[] => objectsIn(template(values, options));

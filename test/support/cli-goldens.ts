@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { migrationGolden } from './migration-golden.js';
 import { commands } from '../../src/cli/commands/registry.js';
+import { runProgramSync } from './program-thread.js';
 import { withStableVersions } from './stand-ins.js';
 
 // What commands print that need no kernel, in every format, is test/fixtures/cli: node build/test/support/cli-goldens.js writes
@@ -62,10 +62,8 @@ const versions = { node: process.version, kernel: release() };
 
 /** `$ kube-ipvs …`, what it prints, and how it ends unless well. */
 const session = (line: string): string => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...line.split(' ')], {
-    encoding: 'utf8',
-    input: '',
-    env: { PATH: process.env['PATH'], HOME: '/root' },
+  const { status, stdout, stderr } = runProgramSync(main, line.split(' '), {
+    environment: { PATH: process.env['PATH'], HOME: '/root' },
   });
   const parts = [
     `$ kube-ipvs ${line}\n`,

@@ -16,7 +16,21 @@ export type Outage =
   | 'vanished'
   | { readonly status: number; readonly retryAfter?: string };
 
-const line = (value: object): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
+const line = (value: object): string => `${JSON.stringify(value)}\n`;
+
+/** The objects of one piece of an answer. A real server's pieces have several, too. */
+const pieceLength = 100;
+
+/** The watch events of the first objects of a list, in pieces. */
+const pieces = (objects: number): readonly Buffer[] =>
+  Array.from({ length: Math.ceil(objects / pieceLength) }, (_, piece) => {
+    const first = piece * pieceLength;
+    const names = Array.from(
+      { length: Math.min(pieceLength, objects - first) },
+      (_, index) => `o${first + index}`,
+    );
+    return Buffer.from(names.map((name) => line({ type: 'ADDED', object: { metadata: { name } } })).join(''));
+  });
 
 /** Lists of so many objects, then a watch that goes on until an outage begins; all by a clock that jumps. */
 export class FakeApi implements Pick<ApiClient, 'open'> {
@@ -27,11 +41,14 @@ export class FakeApi implements Pick<ApiClient, 'open'> {
   /** Watches from an older version are refused. */
   #oldest = 0;
   readonly #streams = new Set<AbortController>();
+  readonly #list: readonly Buffer[];
 
   constructor(
     private readonly clock: FakeClock,
-    private readonly objects: number,
-  ) {}
+    objects: number,
+  ) {
+    this.#list = pieces(objects);
+  }
 
   /** Begins an outage, in which whatever is open breaks; with undefined, ends it. */
   become(outage: Outage | undefined): void {
@@ -67,7 +84,7 @@ export class FakeApi implements Pick<ApiClient, 'open'> {
   #answer(isList: boolean, signal: AbortSignal): ApiResponse {
     const stream = new AbortController();
     const { clock } = this;
-    const objects = isList ? this.objects : 0;
+    const list = isList ? this.#list : [];
     const streams = this.#streams;
     const version = String(this.#version);
     streams.add(stream);
@@ -75,10 +92,10 @@ export class FakeApi implements Pick<ApiClient, 'open'> {
       format: jsonFormat,
       setDeadline: () => {},
       async *[Symbol.asyncIterator]() {
-        for (let index = 0; index < objects; index += 1)
-          yield line({ type: 'ADDED', object: { metadata: { name: `o${index}` } } });
+        yield* list;
         const annotations = isList ? { 'k8s.io/initial-events-end': 'true' } : {};
-        yield line({ type: 'BOOKMARK', object: { metadata: { resourceVersion: version, annotations } } });
+        const metadata = { resourceVersion: version, annotations };
+        yield Buffer.from(line({ type: 'BOOKMARK', object: { metadata } }));
         await clock.sleep(1e9, AbortSignal.any([stream.signal, signal]));
         streams.delete(stream);
         throw new Error('ECONNRESET');

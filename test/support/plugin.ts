@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { main } from './program.js';
+import { runProgram, type ProgramResult } from './program-thread.js';
 
 const copyWithoutNativeModules = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'kubectl-plugin-'));
@@ -15,25 +14,15 @@ const copyWithoutNativeModules = (): string => {
 
 let program: string | undefined;
 
-export interface PluginResult {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type PluginResult = ProgramResult;
 
 /** Runs the program as kubectl runs its plugin, from a copy of the bundle without its native modules. */
-export const runPluginProgram = async (
+export const runPluginProgram = (
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<PluginResult> => {
   program ??= copyWithoutNativeModules();
-  const child = spawn(process.execPath, [program, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], HOME: dirname(program), ...environment },
+  return runProgram(program, args, {
+    environment: { PATH: process.env['PATH'], HOME: dirname(program), ...environment },
   });
-  const ended = new Promise<number | null>((resolve) => {
-    child.on('close', resolve);
-  });
-  const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-  return { status, stdout, stderr };
 };

@@ -11,6 +11,7 @@ import { render } from '../../src/plan/render/render.js';
 import { renderContext } from '../../src/plan/render/render-context.js';
 import { FaultyKernel } from './faulty-kernel.js';
 import { mergeDirtyKeys } from './dirty-keys.js';
+import { memoized } from './memoized.js';
 import { nodeFacts, ready, service, settings, slice } from './objects.js';
 
 export const context = renderContext(nodeFacts(), settings());
@@ -74,6 +75,18 @@ export const reconcilerParts = ({
   };
 };
 
+/** A Service and what it renders to. */
+const renderedService = memoized(
+  (name: string, address: string, endpoints: readonly string[] | undefined) => {
+    const object = service(name, { clusterIP: address });
+    const addresses = (endpoints ?? []).map((text) => ready(text));
+    return {
+      key: object.key,
+      rendered: endpoints === undefined ? undefined : render(object, [slice(name, addresses)], context),
+    };
+  },
+);
+
 /** The same with Services to want. */
 export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
   const warnings: object[] = [];
@@ -89,17 +102,8 @@ export const setUp = ({ excluded = '', kernel = new FaultyKernel() } = {}) => {
   const { desired } = parts;
   /** Service `default/NAME` on 10.96.0.N:80 with these endpoints; none: it goes. */
   const want = (name: string, address: string, endpoints: readonly string[] | undefined): DirtyKeys => {
-    const object = service(name, { clusterIP: address });
-    const slices =
-      endpoints === undefined
-        ? []
-        : [
-            slice(
-              name,
-              endpoints.map((text) => ready(text)),
-            ),
-          ];
-    return desired.replace(object.key, endpoints === undefined ? undefined : render(object, slices, context));
+    const { key, rendered } = renderedService(name, address, endpoints);
+    return desired.replace(key, rendered);
   };
   /** Services on as many addresses, each with these endpoints; none: they go. */
   const wantMany = (count: number, endpoints: readonly string[] | undefined): DirtyKeys =>

@@ -6,6 +6,7 @@ import { formatOperation } from '../../../src/model/plan-entry.js';
 import { dirtyKeys, type DirtyKeys } from '../../../src/plan/operations/diff.js';
 import { render } from '../../../src/plan/render/render.js';
 import { failed, type FaultyKernel } from '../../support/faulty-kernel.js';
+import { memoized } from '../../support/memoized.js';
 import { ready, service, slice } from '../../support/objects.js';
 import { RecordingLog } from '../../support/recording-log.js';
 import { mergeDirtyKeys } from '../../support/dirty-keys.js';
@@ -38,20 +39,24 @@ const changes: Readonly<Record<Operation['kind'], readonly [Shape, Shape]>> = {
   'unbind-address': ['one-endpoint', 'absent'],
 };
 
+/** The Service in a shape; rendering it once is enough, as the result never changes. */
+const renderedAs = memoized((index: number, to: Shape) => {
+  const scheduler = to === 'other-scheduler' ? 'wrr' : 'rr';
+  const object = service(`s${index}`, {
+    clusterIP: vip(index),
+    annotations: { 'ipvs.kube-ipvs.dev/scheduler': scheduler },
+  });
+  const endpoints = endpointsOf[to].map((pod) => ready(`10.1.${pod}.${index + 1}`));
+  const rendered = to === 'absent' ? undefined : render(object, [slice(`s${index}`, endpoints)], context);
+  return { key: object.key, rendered };
+});
+
 const setUp = () => {
   const log = new RecordingLog();
   const { kernel, desired, counters, clock, reconciler } = reconcilerParts({ log });
   const shape = (index: number, to: Shape): DirtyKeys => {
-    const scheduler = to === 'other-scheduler' ? 'wrr' : 'rr';
-    const object = service(`s${index}`, {
-      clusterIP: vip(index),
-      annotations: { 'ipvs.kube-ipvs.dev/scheduler': scheduler },
-    });
-    const endpoints = endpointsOf[to].map((pod) => ready(`10.1.${pod}.${index + 1}`));
-    return desired.replace(
-      object.key,
-      to === 'absent' ? undefined : render(object, [slice(`s${index}`, endpoints)], context),
-    );
+    const { key, rendered } = renderedAs(index, to);
+    return desired.replace(key, rendered);
   };
   const become = (to: Shape): DirtyKeys =>
     mergeDirtyKeys(Array.from({ length: count + 1 }, (_, index) => shape(index, to)));

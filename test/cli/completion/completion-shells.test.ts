@@ -4,15 +4,14 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { commands } from '../../../src/cli/commands/registry.js';
 import { targetsWithPrefix } from '../../../src/daemon/admin/completion-targets.js';
+import { main } from '../../support/program.js';
 import { targetsStore } from '../../support/targets-store.js';
 import { TerminalScreen } from '../../support/terminal-screen.js';
 
 // The completion in real shells, as a user has it: a line is typed, Tab is pressed, the screen is read.
 
-const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'kube-ipvs-completion-'));
 after(() => rmSync(home, { recursive: true }));
 mkdirSync(join(home, 'bin'));

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { runProgramSync } from '../../support/program-thread.js';
 
 const program = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const kubeadm = fileURLToPath(
@@ -13,13 +13,7 @@ const kubeadm = fileURLToPath(
 const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-config-'));
 after(() => rmSync(scratch, { recursive: true }));
 
-const run = (args: readonly string[], input = '') => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, program, ...args], {
-    encoding: 'utf8',
-    input,
-  });
-  return { status, stdout, stderr };
-};
+const run = (args: readonly string[], input = '') => runProgramSync(program, args, { input });
 
 const file = (name: string, text: string): string => {
   const path = join(scratch, name);

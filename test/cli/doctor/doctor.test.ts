@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,17 +9,13 @@ import { seeChecks } from '../../../src/doctor/remedy.js';
 import { checks, evaluateChecks } from '../../../src/doctor/all-checks.js';
 import { cases } from '../../doctor/check-cases.js';
 import { blindFacts, goodFacts, numbers } from '../../support/doctor-facts.js';
+import { runProgramSync } from '../../support/program-thread.js';
 
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'doctor-cli-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const run = (...args: readonly string[]) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'doctor', ...args], {
-    encoding: 'utf8',
-  });
-  return { status, stdout, stderr };
-};
+const run = (...args: readonly string[]) => runProgramSync(main, ['doctor', ...args]);
 
 const chosen = checks.filter(({ id }) => ['ipvs', 'vs-conntrack', 'local-ports', 'drift'].includes(id));
 const facts = {

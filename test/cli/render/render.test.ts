@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { InputError } from '../../../src/base/errors.js';
 import { localNodeAddresses, parseNodeAddresses } from '../../../src/cli/input/node-addresses.js';
 import { readObjects } from '../../../src/cli/input/read-objects.js';
+import { runProgramSync } from '../../support/program-thread.js';
 
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), 'kube-ipvs-render-'));
@@ -21,7 +21,7 @@ const file = (name: string, text: string): string => {
 
 const node = ['--hostname-override=node-1', '--node-addresses=10.0.0.5/24,fd00::5/64'];
 const render = (args: readonly string[], input = '') =>
-  spawnSync(process.execPath, [main, 'render', ...node, ...args], { encoding: 'utf8', input });
+  runProgramSync(main, ['render', ...node, ...args], { input });
 const rendered = (args: readonly string[], input = ''): string => {
   const { status, stdout, stderr } = render(args, input);
   assert.deepEqual([status, stderr], [0, '']);
