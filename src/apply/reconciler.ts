@@ -21,7 +21,7 @@ import type { DrainSettings, DrainStep } from '../plan/drain/drain-step.js';
 import type { OrphanFacts } from '../plan/drain/orphan.js';
 import type { MarkedFrontends } from '../plan/marked-frontends.js';
 import type { FormerEndpoints } from '../plan/endpoints/former-endpoints.js';
-import { diff, dirtyKeys, isEmpty, union, without, type DirtyKeys } from '../plan/operations/diff.js';
+import { diff, dirtyKeys, isEmpty, sizeOf, union, without, type DirtyKeys } from '../plan/operations/diff.js';
 import { phases, type Phase } from '../plan/operations/phases.js';
 import { virtualServerOf } from '../plan/packet-rules/packet-elements.js';
 import { isOwnershipMarkerSet } from '../plan/packet-rules/packet-sets.js';
@@ -31,8 +31,8 @@ import type { OperationCounters } from './counters/operation-counters.js';
 import { Drains, type DrainsParts } from './drain/drains.js';
 import { Orphans } from './drain/orphans.js';
 import type { IpvsReads, UnreadableHandler } from './mirror/kernel-reader.js';
-import { rereadUnconfirmed } from './mirror/reread.js';
-import { checkForeign } from './ownership/foreign-check.js';
+import { rereadUnconfirmed, type RereadParts } from './mirror/reread.js';
+import { checkForeign, type ForeignCheckParts } from './ownership/foreign-check.js';
 import { Pacer, type PacerParts } from './pace/pacer.js';
 import { PhaseRunner, type OperationSenders, type ReconcileReport } from './phase-runner.js';
 import { meaningOfRead } from './retry/decisions.js';
@@ -79,8 +79,9 @@ export interface ReconcilerParts
 /** One reread corrects stale observed state. The further rounds are for changes that happen meanwhile. */
 const maximumRounds = 3;
 
-/** The event loop gets a turn between two slices after this time. */
+/** Between two turns of the event loop. */
 const maximumTurnMilliseconds = 5;
+const keysPerClockCheck = 32;
 
 /**
  * Makes the kernel match the desired state: compares the dirty keys with the engine's state, sends the
@@ -93,12 +94,14 @@ export class Reconciler {
   readonly drains: Drains;
   readonly pacer: Pacer;
   readonly #orphans: Orphans;
+  readonly #reads: RereadParts & ForeignCheckParts;
   #stopped = false;
 
   constructor(private readonly parts: ReconcilerParts) {
     const { log, now = bootMilliseconds, retryDelays, recorder = noRecorder } = parts;
-    this.#recorder = recorder;
     const { onUnreadable } = this;
+    this.#recorder = recorder;
+    this.#reads = { ...parts, foreign: parts.desired.foreign, onUnreadable };
     this.#refused = new RefusedOperations({
       log,
       now,
@@ -222,20 +225,18 @@ export class Reconciler {
    * Returns the keys plus those whose desired state changed as a result.
    */
   async examine(dirty: DirtyKeys): Promise<DirtyKeys> {
-    const { state, desired } = this.parts;
-    const { virtualServers } = state;
-    const parts = { ...this.parts, onUnreadable: this.onUnreadable };
+    const { state } = this.parts;
     let all = dirty;
     for (let keys: ReadonlySet<VirtualServerKey> = dirty.virtualServers; ; ) {
-      await checkForeign(keys, { ...parts, foreign: desired.foreign });
+      await checkForeign(keys, this.#reads);
       this.#orphans.release(keys, ['wanted-again', 'gone']);
-      virtualServers.recheckLeadingElements(keys);
+      state.virtualServers.recheckLeadingElements(keys);
       await this.#orphans.retain(keys);
-      virtualServers.retryUnreadable(keys, (key) => this.#refused.isRefused(key));
-      virtualServers.releaseMarkers(keys);
+      state.virtualServers.retryUnreadable(keys, (key) => this.#refused.isRefused(key));
+      state.virtualServers.releaseMarkers(keys);
       // Virtual servers that were unreadable so far may have connections, so the loop examines those that
       // were reread.
-      const reread = await rereadUnconfirmed(parts);
+      const reread = await rereadUnconfirmed(this.#reads);
       this.pacer.update(keys);
       const found = union(state.takeDirty(), dirtyKeys({ virtualServers: reread }));
       if (!isEmpty(found)) all = union(all, found);
@@ -252,12 +253,12 @@ export class Reconciler {
   /** Applies the keys and those whose desired state changes as a result. Returns false if it was stopped. */
   async #applyAll(dirty: DirtyKeys, runner: PhaseRunner): Promise<boolean> {
     const { desired, state } = this.parts;
-    const turns = new Yielder(maximumTurnMilliseconds);
+    const turns = new Yielder(maximumTurnMilliseconds, keysPerClockCheck);
     for (let pending = dirty; !isEmpty(pending); pending = withoutDrainRecords(state.takeDirty()))
       for (const slice of slices(pending, desired.urgency)) {
         if (this.#stopped) return false;
         await this.#applySlice(slice, runner);
-        await turns.yieldIfDue();
+        await turns.yieldIfDue(sizeOf(slice));
       }
     return true;
   }
@@ -270,17 +271,14 @@ export class Reconciler {
         this.#mayBegin(operation, slice),
       );
       for (const phase of phases(operations)) await runner.run(phase);
-      const reread = await rereadUnconfirmed({ ...this.parts, onUnreadable: this.onUnreadable });
+      const reread = await rereadUnconfirmed(this.#reads);
       round = dirtyKeys({ virtualServers: reread });
       if (reread.size === 0) return;
     }
     this.#deferUnstable(without(round, isRefused));
   }
 
-  /**
-   * Whether this slice may send the operation. A virtual server that still exists keeps its address and its
-   * ownership marker.
-   */
+  /** Whether this slice may send it: a virtual server that exists keeps its address and ownership marker. */
   #mayBegin(operation: Operation, slice: Slice): boolean {
     const { virtualServers } = this.parts.state;
     if (operation.kind === 'unbind-address')

@@ -1,4 +1,4 @@
-import { dirtyKeys, type DirtyKeys } from '../plan/operations/diff.js';
+import { dirtyKeys, isEmpty, type DirtyKeys } from '../plan/operations/diff.js';
 import { isInCluster, isLate, type Urgency } from '../plan/operations/phases.js';
 
 /**
@@ -10,8 +10,11 @@ const sliceSize = 512;
 /** Packet-rule elements per slice, which is one transaction. */
 const elementSliceSize = 4096;
 
-const without = <Key>(keys: ReadonlySet<Key>, others: ReadonlySet<Key>): readonly Key[] =>
-  [...keys].filter((key) => !others.has(key));
+const filtered = <Key>(keys: ReadonlySet<Key>, isKept: (key: Key) => boolean): readonly Key[] => {
+  const kept: Key[] = [];
+  for (const key of keys) if (isKept(key)) kept.push(key);
+  return kept;
+};
 
 function* chunks<Key>(all: readonly Key[], size: number): Iterable<ReadonlySet<Key>> {
   for (let start = 0; start < all.length; start += size) yield new Set(all.slice(start, start + size));
@@ -33,22 +36,24 @@ export function* slices(
   urgency: Urgency,
 ): Iterable<Slice> {
   const urgent: DirtyKeys = {
-    virtualServers: new Set([...virtualServers].filter((key) => urgency.virtualServer(key))),
-    addresses: new Set([...addresses].filter((address) => urgency.address(address))),
-    elements: new Set([...elements].filter((key) => urgency.element(key))),
+    virtualServers: new Set(filtered(virtualServers, (key) => urgency.virtualServer(key))),
+    addresses: new Set(filtered(addresses, (address) => urgency.address(address))),
+    elements: new Set(filtered(elements, (key) => urgency.element(key))),
   };
-  for (const chunk of chunks([...elements].filter(isInCluster), elementSliceSize))
+  for (const chunk of chunks(filtered(elements, isInCluster), elementSliceSize))
     yield { ...dirtyKeys({ elements: chunk }), removesElements: true };
-  yield { ...urgent, removesElements: false };
-  const otherElements = without(elements, urgent.elements);
-  const rules = otherElements.filter((key) => !isLate(key));
+  if (!isEmpty(urgent)) yield { ...urgent, removesElements: false };
+  const rules = filtered(elements, (key) => !urgent.elements.has(key) && !isLate(key));
   for (const chunk of chunks(rules, elementSliceSize))
     yield { ...dirtyKeys({ elements: chunk }), removesElements: false };
-  for (const chunk of chunks(without(virtualServers, urgent.virtualServers), sliceSize))
+  const otherServers = filtered(virtualServers, (key) => !urgent.virtualServers.has(key));
+  for (const chunk of chunks(otherServers, sliceSize))
     yield { ...dirtyKeys({ virtualServers: chunk }), removesElements: false };
-  for (const chunk of chunks(without(addresses, urgent.addresses), sliceSize))
+  const otherAddresses = filtered(addresses, (address) => !urgent.addresses.has(address));
+  for (const chunk of chunks(otherAddresses, sliceSize))
     yield { ...dirtyKeys({ addresses: chunk }), removesElements: false };
-  for (const chunk of chunks(otherElements.filter(isLate), elementSliceSize))
+  const late = filtered(elements, (key) => !urgent.elements.has(key) && isLate(key));
+  for (const chunk of chunks(late, elementSliceSize))
     yield { ...dirtyKeys({ elements: chunk }), removesElements: false };
   for (const chunk of chunks([...elements], elementSliceSize))
     yield { ...dirtyKeys({ elements: chunk }), removesElements: true };

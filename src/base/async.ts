@@ -59,7 +59,7 @@ export class Yielder {
   #lastYieldAt = performance.now();
   #steps = 0;
 
-  /** On machines with a slow clock, reading it costs as much as some small steps: it is read once in `stepsPerClockCheck`. */
+  /** On machines with a slow clock, reading it costs as much as some small steps: it is read after `stepsPerClockCheck`. */
   constructor(
     private readonly intervalMilliseconds: number,
     private readonly stepsPerClockCheck = 1,
@@ -70,9 +70,11 @@ export class Yielder {
     return performance.now() - this.#lastYieldAt >= this.intervalMilliseconds;
   }
 
-  async yieldIfDue(): Promise<void> {
-    this.#steps += 1;
-    if (this.#steps % this.stepsPerClockCheck !== 0 || !this.isDue) return;
+  async yieldIfDue(steps = 1): Promise<void> {
+    this.#steps += steps;
+    if (this.#steps < this.stepsPerClockCheck) return;
+    this.#steps = 0;
+    if (!this.isDue) return;
     await yieldToEventLoop();
     this.#lastYieldAt = performance.now();
   }

@@ -125,9 +125,19 @@ const ipv6FromBytes = (bytes: Uint8Array): string => {
   return start === end ? head : `${head}::${groupsText(bytes, end, groups)}`;
 };
 
+const ipv4Text = (first: number, second: number, third: number, fourth: number): IpAddress =>
+  `${first}.${second}.${third}.${fourth}` as IpAddress;
+
+/** From the bytes of a view in network order. */
+export const ipFromView = (view: DataView, at: number, family: Family): IpAddress =>
+  family === 'IPv4'
+    ? ipv4Text(view.getUint8(at), view.getUint8(at + 1), view.getUint8(at + 2), view.getUint8(at + 3))
+    : (ipv6FromBytes(new Uint8Array(view.buffer, view.byteOffset + at, 16)) as IpAddress);
+
 /** From 4 or 16 bytes in network order; any other length is a BaseError. */
 export const ipFromBytes = (bytes: Uint8Array): IpAddress => {
-  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` as IpAddress;
+  const [first = 0, second = 0, third = 0, fourth = 0] = bytes;
+  if (bytes.length === 4) return ipv4Text(first, second, third, fourth);
   if (bytes.length !== 16) throw new BaseError(`an IP address of ${bytes.length} bytes`);
   return ipv6FromBytes(bytes) as IpAddress;
 };

@@ -82,6 +82,13 @@ export class MessageShape<Fields extends HeaderFields, R extends AttributeSetSpe
     };
   }
 
+  /** Where the attribute's value begins in the view. */
+  valueOffset(message: Message, name: keyof R): number | undefined {
+    const start = this.#attributesOffset(message);
+    const { view, bodyOffset, bodyLength } = message;
+    return this.attributes.valueOffset(view, bodyOffset + start, bodyLength - start, name);
+  }
+
   describe(message: Message): string {
     if (message.bodyLength < this.header.length)
       return hex(bytesAt(message.view, message.bodyOffset, message.bodyLength));

@@ -10,19 +10,23 @@ const comparePrecedence = (a: Fragment, b: Fragment): number =>
 /** The Services that claim one object, the owner first; never empty. */
 export type Claims = readonly [Fragment, ...Fragment[]];
 
-const withClaim = (claims: Claims | undefined, fragment: Fragment): Claims =>
+/** The claim of one Service, which all objects share that no other Service claims. Never changed. */
+export type SoleClaim = readonly [Fragment];
+
+const withClaim = (claims: Claims | undefined, sole: SoleClaim): Claims =>
   claims === undefined
-    ? [fragment]
-    : ([...claims, fragment].toSorted(comparePrecedence) as [Fragment, ...Fragment[]]);
+    ? sole
+    : ([...claims, ...sole].toSorted(comparePrecedence) as [Fragment, ...Fragment[]]);
 
 const withoutClaim = (claims: Claims | undefined, fragment: Fragment): Claims | undefined => {
+  if (claims?.length === 1 && claims[0] === fragment) return undefined;
   const [first, ...rest] = (claims ?? []).filter((addClaims) => addClaims !== fragment);
   return first === undefined ? undefined : [first, ...rest];
 };
 
 /** Adds the Service's claim on objects of which one Service owns each. */
-export const claim = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, fragment: Fragment): void => {
-  for (const key of keys) claims.set(key, withClaim(claims.get(key), fragment));
+export const claim = <Key>(claims: Map<Key, Claims>, keys: Iterable<Key>, sole: SoleClaim): void => {
+  for (const key of keys) claims.set(key, withClaim(claims.get(key), sole));
 };
 
 export const removeClaims = <Key>(
@@ -37,31 +41,35 @@ export const removeClaims = <Key>(
   }
 };
 
-/**
- * Adds a claim on objects that Services share. The claims stay unsorted, because one object may have many.
- */
-export const addShared = <Key>(
-  claimantsByKey: Map<Key, Fragment[]>,
-  keys: Iterable<Key>,
-  fragment: Fragment,
-): void => {
+/** The claims on objects that Services share: unsorted and changed in place, because one object may have many. */
+export type SharedClaims<Key> = Map<Key, SoleClaim | Fragment[]>;
+
+const isSole = (claims: SoleClaim | Fragment[]): claims is SoleClaim => claims.length === 1;
+
+/** Adds a claim on objects that Services share. */
+export const addShared = <Key>(claimants: SharedClaims<Key>, keys: Iterable<Key>, sole: SoleClaim): void => {
   for (const key of keys) {
-    const claimants = claimantsByKey.get(key);
-    if (claimants === undefined) claimantsByKey.set(key, [fragment]);
-    else claimants.push(fragment);
+    const claims = claimants.get(key);
+    if (claims === undefined) claimants.set(key, sole);
+    else if (isSole(claims)) claimants.set(key, [...claims, ...sole]);
+    else claims.push(...sole);
   }
 };
 
 export const removeShared = <Key>(
-  claimantsByKey: Map<Key, Fragment[]>,
+  claimants: SharedClaims<Key>,
   keys: Iterable<Key>,
   fragment: Fragment,
 ): void => {
   for (const key of keys) {
-    const claimants = claimantsByKey.get(key) ?? [];
-    const index = claimants.indexOf(fragment);
-    const last = claimants.pop();
-    if (last !== undefined && last !== fragment) claimants[index] = last;
-    if (claimants.length === 0) claimantsByKey.delete(key);
+    const claims = claimants.get(key);
+    if (claims === undefined) continue;
+    if (isSole(claims)) {
+      if (claims[0] === fragment) claimants.delete(key);
+      continue;
+    }
+    const index = claims.indexOf(fragment);
+    const last = index < 0 ? undefined : claims.pop();
+    if (last !== undefined && last !== fragment) claims[index] = last;
   }
 };

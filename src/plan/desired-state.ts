@@ -16,7 +16,15 @@ import {
   type VipBindings,
 } from '../model/settings/vip-binding.js';
 import type { Endpoint } from '../model/endpoint.js';
-import { addShared, claim, removeClaims, removeShared, type Claims } from './claims.js';
+import {
+  addShared,
+  claim,
+  removeClaims,
+  removeShared,
+  type Claims,
+  type SharedClaims,
+  type SoleClaim,
+} from './claims.js';
 import type { DirtyKeys, DesiredView } from './operations/diff.js';
 import { FormerEndpoints, type OwnedVirtualServer } from './endpoints/former-endpoints.js';
 import type { MarkedFrontends } from './marked-frontends.js';
@@ -48,9 +56,9 @@ export class DesiredState implements DesiredView, MarkedFrontends {
   readonly #fragments = new Map<ServiceKey, Fragment>();
   readonly #virtualServers = new Map<VirtualServerKey, Claims>();
   /** The Services that claim an address; never empty. */
-  readonly #addresses = new Map<IpAddress, Fragment[]>();
+  readonly #addresses: SharedClaims<IpAddress> = new Map();
   /** The Services that claim a shared element; never empty. */
-  readonly #sharedElements = new Map<ElementKey, Fragment[]>();
+  readonly #sharedElements: SharedClaims<ElementKey> = new Map();
   /** The elements of virtual servers, as defined by their owner. */
   readonly #virtualServerElements = new Map<ElementKey, SetElement>();
   readonly #clashing = new Set<VirtualServerKey>();
@@ -105,9 +113,10 @@ export class DesiredState implements DesiredView, MarkedFrontends {
   }
 
   #add(fragment: Fragment): void {
-    claim(this.#virtualServers, fragment.virtualServers.keys(), fragment);
-    addShared(this.#addresses, fragment.addresses, fragment);
-    addShared(this.#sharedElements, fragment.sharedElements.keys(), fragment);
+    const sole: SoleClaim = [fragment];
+    claim(this.#virtualServers, fragment.virtualServers.keys(), sole);
+    addShared(this.#addresses, fragment.addresses, sole);
+    addShared(this.#sharedElements, fragment.sharedElements.keys(), sole);
     this.nodePortUsage.add(fragment.portsOnNode);
     this.localShortages.add(fragment.localShortages);
     this.#problemCount += fragment.problems.length;

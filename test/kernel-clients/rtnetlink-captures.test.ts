@@ -242,6 +242,24 @@ describe('we read what npm netlink writes', () => {
     assert.equal(addressFrom(message(20, header, far, near), () => '')?.address, '10.0.0.1');
   });
 
+  test('an IPv6 address', () => {
+    const header = rt.formatAddress({ family: 10, prefixlen: 128, scope: 0, index: 4 });
+    const bytes = Buffer.from('fd000000000000000000000000000009', 'hex');
+    assert.deepEqual(
+      addressFrom(message(20, header, attribute(3, Buffer.from('x\0')), attribute(1, bytes)), () => 'eth4'),
+      { address: 'fd00::9', prefixLength: 128, interfaceIndex: 4, interfaceName: 'eth4' },
+    );
+  });
+
+  for (const [problem, ...attributes] of [
+    ['address.address: 5 bytes of IPv4', attribute(1, Buffer.of(10, 0, 0, 9, 1))],
+    ['address.address: is missing'],
+  ] as const)
+    test(problem, () => {
+      const header = rt.formatAddress({ family: 2, prefixlen: 24, scope: 0, index: 3 });
+      assert.throws(() => addressFrom(message(20, header, ...attributes), () => ''), { message: problem });
+    });
+
   test('a link', () => {
     const header = rt.formatLink({ family: 0, index: 7, flags: { up: true }, change: {} });
     assert.deepEqual(linkFrom(message(16, header, attribute(3, Buffer.from('eth0\0')))), {

@@ -25,6 +25,17 @@ export class OperationCounters {
     );
   }
 
+  /** Of all kinds. */
+  totals(): { readonly applied: number; readonly failed: number } {
+    let applied = 0;
+    let failed = 0;
+    for (const words of this.#counts.values())
+      for (const [word, count] of words)
+        if (word === 'applied') applied += count;
+        else failed += count;
+    return { applied, failed };
+  }
+
   /** Applied operations of each kind. */
   applied(): ReadonlyMap<Operation['kind'], number> {
     return new Map([...this.#counts].map(([kind, words]) => [kind, words.get('applied') ?? 0]));

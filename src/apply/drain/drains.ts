@@ -133,23 +133,24 @@ export class Drains {
   async check(keys: readonly VirtualServerKey[]): Promise<DrainStep> {
     const { state, endpoints, isNodeDeleted, drainSettings, desired, now, recorder } = this.parts;
     const { observations, unreadable } = await this.#read(keys);
+    const at = now();
     const wasEmpty = this.draining.size === 0;
     const step = drainStep({
       drainingOf: (key) => this.#index.of(key),
       unreadable,
       observations,
       desired,
-      now: now(),
+      now: at,
       settings: drainSettings(),
       recordOf: (key) => state.element(key),
       endpointOf: (of, realServer) => endpoints.formerEndpoint(of, realServer),
       isOrphan: (key) => state.virtualServers.orphans.get(key) !== undefined,
       isNodeDeleted,
     });
-    for (const event of this.counters.recordStep((key) => this.#index.of(key), step, now()))
+    for (const event of this.counters.recordStep((key) => this.#index.of(key), step, at))
       recorder.drain(event);
     for (const [key, servers] of step.stillDraining) state.virtualServers.setDraining(key, servers);
-    if (wasEmpty) this.#nextCheck = now() + drainCheckIntervalMilliseconds;
+    if (wasEmpty) this.#nextCheck = at + drainCheckIntervalMilliseconds;
     return step;
   }
 

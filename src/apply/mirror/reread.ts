@@ -14,6 +14,8 @@ export interface RereadParts {
   readonly onUnreadable: UnreadableHandler;
 }
 
+const noKeys: ReadonlySet<VirtualServerKey> = new Set();
+
 /** Reads the unconfirmed virtual servers and returns the keys of those that could be read. */
 export const rereadUnconfirmed = async ({
   ipvs,
@@ -22,6 +24,7 @@ export const rereadUnconfirmed = async ({
   onUnreadable,
 }: RereadParts): Promise<ReadonlySet<VirtualServerKey>> => {
   const { virtualServers } = state;
+  if (virtualServers.unconfirmed.size === 0) return noKeys;
   const reread = new Set<VirtualServerKey>();
   for (const identity of virtualServers.unconfirmed.values()) {
     const key = virtualServerKey(identity);

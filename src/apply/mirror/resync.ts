@@ -15,7 +15,6 @@ import { DumpRound } from './dump-round.js';
 import { FileRound } from './file-round.js';
 import { sameRealServers, toRealServer, tryReadRealServers } from './kernel-reader.js';
 import { maximumTurnMilliseconds, noFindings, type Findings, type RoundParts } from './round.js';
-import type { ObservedVirtualServer } from '../state/observed-server.js';
 import { ShownRealServers } from './shown-real-servers.js';
 import { Turns } from './turns.js';
 
@@ -45,10 +44,6 @@ const comparedPerRound = 100;
 
 /** How many more of those with settings that the file does not show. */
 const hiddenComparedPerRound = 400;
-
-function* withHiddenSettings(servers: Iterable<ObservedVirtualServer>): Iterable<ObservedVirtualServer> {
-  for (const server of servers) if (hasHiddenSettings(server)) yield server;
-}
 
 /**
  * Reads the kernel, updates the engine's state and returns the keys that drifted, which the reconciler repairs. A round reads the
@@ -130,7 +125,7 @@ export class Resync {
     const { virtualServers } = this.parts.state;
     return new Set([
       ...this.#turns.take(virtualServers.observedServers()),
-      ...this.#hiddenTurns.take(withHiddenSettings(virtualServers.observedServers())),
+      ...this.#hiddenTurns.take(virtualServers.observedServers(), hasHiddenSettings),
     ]);
   }
 

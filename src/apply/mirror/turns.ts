@@ -8,12 +8,17 @@ export class Turns {
   /** `count` virtual servers per call. */
   constructor(private readonly count: number) {}
 
-  /** The virtual servers that come next; `servers` keep their order. */
-  take(servers: Iterable<ObservedVirtualServer>): readonly VirtualServerIdentity[] {
+  /** The virtual servers that come next among those that have their turns; `servers` keep their order. */
+  take(
+    servers: Iterable<ObservedVirtualServer>,
+    hasTurns: (server: ObservedVirtualServer) => boolean = () => true,
+  ): readonly VirtualServerIdentity[] {
     const taken: VirtualServerIdentity[] = [];
     const fromStart: VirtualServerIdentity[] = [];
     let index = 0;
-    for (const { server } of servers) {
+    for (const observed of servers) {
+      if (!hasTurns(observed)) continue;
+      const { server } = observed;
       if (index >= this.#next) taken.push(server.identity);
       else if (fromStart.length < this.count) fromStart.push(server.identity);
       index += 1;

@@ -66,21 +66,23 @@ export class AddressEntries {
   /** Records a dump of all VIPs. Returns those whose bindings changed. */
   read(bound: BoundVips): ReadonlySet<IpAddress> {
     const changed = new Set<IpAddress>();
-    for (const binding of vipBindingNames)
-      for (const address of this.#read(binding, bound[binding])) changed.add(address);
+    for (const binding of vipBindingNames) this.#read(binding, bound[binding], changed);
     return changed;
   }
 
-  *#read(binding: VipBinding, addresses: readonly IpAddress[]): Iterable<IpAddress> {
-    const found = new Set(addresses);
-    for (const address of this.#entries[binding].keys())
-      if (!found.has(address)) {
-        yield address;
-        this.#apply(binding, address, 'read-absent');
-      }
-    for (const address of found) {
-      if (!isInKernel(this.#status(binding, address))) yield address;
+  #read(binding: VipBinding, addresses: readonly IpAddress[], changed: Set<IpAddress>): void {
+    for (const address of addresses) {
+      if (!isInKernel(this.#status(binding, address))) changed.add(address);
       this.#apply(binding, address, 'read-present');
+    }
+    const listed = new Set(addresses);
+    const statuses = this.#entries[binding];
+    // Every listed address has an entry now.
+    if (statuses.size === listed.size) return;
+    for (const address of statuses.keys()) {
+      if (listed.has(address)) continue;
+      changed.add(address);
+      this.#apply(binding, address, 'read-absent');
     }
   }
 
@@ -89,8 +91,9 @@ export class AddressEntries {
   }
 
   #apply(binding: VipBinding, address: IpAddress, event: AddressEvent): void {
-    const status = nextAddressStatus(this.#status(binding, address), event);
+    const before = this.#status(binding, address);
+    const status = nextAddressStatus(before, event);
     if (status === 'absent') this.#entries[binding].delete(address);
-    else this.#entries[binding].set(address, status);
+    else if (status !== before) this.#entries[binding].set(address, status);
   }
 }

@@ -21,6 +21,7 @@ export class DirtyKeySet {
   }
 
   take(): DirtyKeys {
+    if (this.#virtualServers.size + this.#addresses.size + this.#elements.size === 0) return dirtyKeys();
     const taken = dirtyKeys({
       virtualServers: this.#virtualServers,
       addresses: this.#addresses,

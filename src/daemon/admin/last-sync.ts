@@ -3,28 +3,13 @@ import { readClocks, type Instant } from '../../base/instant.js';
 import type { SyncResponse } from '../../admin-api/responses.js';
 import type { SyncObserver, SyncResult } from '../sync/sync-observer.js';
 
-interface Totals {
-  readonly applied: number;
-  readonly failed: number;
-}
-
-const totalsOf = (counters: Pick<OperationCounters, 'counts'>): Totals => {
-  let applied = 0;
-  let failed = 0;
-  for (const { outcome, count } of counters.counts()) {
-    if (outcome === 'applied') applied += count;
-    else failed += count;
-  }
-  return { applied, failed };
-};
-
 /** Remembers the last sync, and the operations since the sync before it. */
 export class LastSync implements SyncObserver {
-  #before: Totals = { applied: 0, failed: 0 };
+  #before = { applied: 0, failed: 0 };
   #last: { readonly at: Instant; readonly sync: Omit<SyncResponse, 'at' | 'secondsAgo'> } | undefined;
   #synced = false;
 
-  constructor(private readonly counters: Pick<OperationCounters, 'counts'>) {}
+  constructor(private readonly counters: Pick<OperationCounters, 'totals'>) {}
 
   started(): void {}
   queued(): void {}
@@ -32,7 +17,7 @@ export class LastSync implements SyncObserver {
   began(): void {}
 
   ended({ seconds, succeeded }: SyncResult): void {
-    const now = totalsOf(this.counters);
+    const now = this.counters.totals();
     const { applied, failed } = this.#before;
     this.#before = now;
     this.#synced ||= succeeded;

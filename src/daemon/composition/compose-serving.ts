@@ -28,7 +28,7 @@ export interface ServingComposition {
   readonly families: readonly Family[];
   readonly packetRules: Pick<PacketRules, 'hasFailed'>;
   readonly settings: LiveSettings;
-  readonly counters: Pick<OperationCounters, 'counts'>;
+  readonly counters: Pick<OperationCounters, 'counts' | 'totals'>;
   readonly cluster: Cluster;
   readonly foreignVirtualServers: ForeignVirtualServers;
   readonly metrics: SyncObserver;

@@ -93,8 +93,6 @@ function* concatenated<T>(lists: Iterable<() => Iterable<T>>): Iterable<T> {
 
 const ourNames: ReadonlySet<string> = new Set(Object.values(catalogue).map(({ name }) => name));
 
-const seconds = (): number => Date.now() / 1_000;
-
 /** All metrics: a method for each event, and sources for counters of other parts, which are read only when a page is made. */
 export class Metrics implements SyncObserver, StoreObserver {
   readonly #registry = new Registry();
@@ -238,7 +236,7 @@ export class Metrics implements SyncObserver, StoreObserver {
   }
 
   queued(): void {
-    this.#queuedAt = seconds();
+    this.#queuedAt = Date.now() / 1_000;
   }
 
   due(): void {}
@@ -250,11 +248,12 @@ export class Metrics implements SyncObserver, StoreObserver {
   }
 
   ended({ seconds: syncSeconds, succeeded }: Parameters<SyncObserver['ended']>[0]): void {
+    const now = Date.now();
     for (const family of this.#families) {
       this.#observe('syncDuration', { ip_family: family }, syncSeconds);
-      if (succeeded) this.#set('syncLast', { ip_family: family }, seconds());
+      if (succeeded) this.#set('syncLast', { ip_family: family }, now / 1_000);
     }
-    this.#latency.syncEnded(succeeded, Date.now());
+    this.#latency.syncEnded(succeeded, now);
   }
 
   service(...[key, changed]: Parameters<StoreObserver['service']>): void {

@@ -1,4 +1,4 @@
-import { readClocks, type Instant } from '../../base/instant.js';
+import type { Instant } from '../../base/instant.js';
 import type { Family } from '../../base/ip.js';
 import type { SyncObserver } from '../sync/sync-observer.js';
 
@@ -40,26 +40,37 @@ interface FamilyState {
  */
 export class SyncHealth implements SyncObserver {
   readonly #states = new Map<Family, FamilyState>();
-  readonly #clocks: () => Instant;
 
-  constructor(private readonly options: SyncHealthOptions) {
-    this.#clocks = options.clocks ?? readClocks;
+  constructor(private readonly options: SyncHealthOptions) {}
+
+  get #date(): number {
+    return this.options.clocks?.().date ?? Date.now();
+  }
+
+  get #monotonic(): number {
+    return this.options.clocks?.().monotonic ?? performance.now();
   }
 
   started(): void {
-    const { date } = this.#clocks();
+    const date = this.#date;
     for (const family of this.options.families)
       this.#states.set(family, { lastUpdated: date, pendingSince: undefined, requestedSince: undefined });
   }
 
   queued(): void {
-    this.#markPending();
-    const { monotonic } = this.#clocks();
-    for (const state of this.#states.values()) state.requestedSince ??= monotonic;
+    const monotonic = this.#monotonic;
+    for (const state of this.#states.values()) {
+      state.pendingSince ??= monotonic;
+      state.requestedSince ??= monotonic;
+    }
   }
 
   due(): void {
-    this.#markPending();
+    // After a request every family waits already; to read the clock is a system call on some machines.
+    const states = [...this.#states.values()].filter((state) => state.pendingSince === undefined);
+    if (states.length === 0) return;
+    const monotonic = this.#monotonic;
+    for (const state of states) state.pendingSince = monotonic;
   }
 
   began(): void {
@@ -67,7 +78,7 @@ export class SyncHealth implements SyncObserver {
   }
 
   ended({ succeeded }: { readonly succeeded: boolean }): void {
-    const { date } = this.#clocks();
+    const date = this.#date;
     for (const [family, state] of this.#states) {
       if (!succeeded || this.options.hasFailed(family)) continue;
       state.lastUpdated = date;
@@ -75,13 +86,8 @@ export class SyncHealth implements SyncObserver {
     }
   }
 
-  #markPending(): void {
-    const { monotonic } = this.#clocks();
-    for (const state of this.#states.values()) state.pendingSince ??= monotonic;
-  }
-
   health(): HealthState {
-    const { monotonic } = this.#clocks();
+    const monotonic = this.#monotonic;
     const timeout = this.options.timeout();
     const families: Partial<Record<Family, FamilyHealth>> = {};
     for (const [family, { lastUpdated, pendingSince }] of this.#states) {

@@ -71,6 +71,10 @@ export const addressHeader = struct('address', {
   index: u32,
 });
 
+/** Offsets in struct ifaddrmsg. */
+export const prefixLengthOffset = 1;
+export const interfaceIndexOffset = 4;
+
 /** include/uapi/linux/if_addr.h: IFA_*. `local` is the interface's own address where `address` is the other end's. */
 export const addressAttributes = attributes('address', {
   local: optional(2, addressBytes),

@@ -1,14 +1,26 @@
-import { familyOf, hostPrefixLength, ipFromBytes, type Family, type IpAddress } from '../../base/ip.js';
+import {
+  families,
+  familyOf,
+  hostPrefixLength,
+  ipFromBytes,
+  ipFromView,
+  type Family,
+  type IpAddress,
+} from '../../base/ip.js';
 import type { InterfaceAddress } from '../../model/node.js';
 import type { AddressOperation } from '../../model/operation.js';
 import { formatOperation } from '../../model/plan-entry.js';
-import { MessageFlag } from '../../netlink/constants.js';
+import { valueLength } from '../../netlink/codec/attributes.js';
+import { AddressFamily, hostIsLittleEndian, MessageFlag } from '../../netlink/constants.js';
 import { ProtocolError } from '../../netlink/errors.js';
 import type { Message, Request } from '../../netlink/message.js';
 import {
+  addressHeader,
   addressShape,
+  interfaceIndexOffset,
   linkIsUp,
   linkShape,
+  prefixLengthOffset,
   RouteMessage,
   routeShape,
   withoutStatistics,
@@ -42,25 +54,38 @@ export const linkFrom = (message: Message): Link | undefined => {
 };
 
 /** The index of the interface that has the address. */
-export const interfaceOf = ({ view, bodyOffset }: Message): number =>
-  addressShape.header.read(view, bodyOffset, addressShape.header.length).index;
+export const interfaceOf = ({ view, bodyOffset, bodyLength }: Message): number => {
+  if (bodyLength < addressHeader.length) throw new ProtocolError(`has ${bodyLength} bytes`, 'address');
+  return view.getUint32(bodyOffset + interfaceIndexOffset, hostIsLittleEndian);
+};
 
-/** Undefined for families other than IPv4 and IPv6. `nameOf` knows interfaces by index. */
+const familyOfMessage = ({ view, bodyOffset }: Message): Family | undefined => {
+  const number = view.getUint8(bodyOffset);
+  return families.find((family) => AddressFamily[family] === number);
+};
+
+/**
+ * Undefined for families other than IPv4 and IPv6. `nameOf` knows interfaces by index. Decodes no more than that: a resync reads
+ * the addresses of all VIPs.
+ */
 export const addressFrom = (
   message: Message,
   nameOf: (interfaceIndex: number) => string,
 ): LinkAddress | undefined => {
-  const { header, attributes } = addressShape.read(message);
-  if (header.family !== 'IPv4' && header.family !== 'IPv6') return undefined;
-  const bytes = attributes.local ?? attributes.address;
-  if (bytes === undefined) throw new ProtocolError('is missing', 'address.address');
-  if (bytes.length !== (header.family === 'IPv4' ? 4 : 16))
-    throw new ProtocolError(`${bytes.length} bytes of ${header.family}`, 'address.address');
+  const interfaceIndex = interfaceOf(message);
+  const family = familyOfMessage(message);
+  if (family === undefined) return undefined;
+  const { view, bodyOffset } = message;
+  const start = addressShape.valueOffset(message, 'local') ?? addressShape.valueOffset(message, 'address');
+  if (start === undefined) throw new ProtocolError('is missing', 'address.address');
+  const length = valueLength(view, start);
+  if (length !== hostPrefixLength(family) / 8)
+    throw new ProtocolError(`${length} bytes of ${family}`, 'address.address');
   return {
-    address: ipFromBytes(bytes),
-    prefixLength: header.prefixLength,
-    interfaceIndex: header.index,
-    interfaceName: nameOf(header.index),
+    address: ipFromView(view, start, family),
+    prefixLength: view.getUint8(bodyOffset + prefixLengthOffset),
+    interfaceIndex,
+    interfaceName: nameOf(interfaceIndex),
   };
 };
 

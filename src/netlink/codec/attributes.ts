@@ -123,6 +123,15 @@ export class AttributeSet<R extends AttributeSpecs>
     return values as DecodedAttributes<R>;
   }
 
+  /** Where the attribute's value begins, for dumps of thousands of messages: nothing is decoded. */
+  valueOffset(view: DataView, offset: number, length: number, name: keyof R): number | undefined {
+    let found: number | undefined;
+    this.#walk(view, offset, length, (type, start) => {
+      if (this.#byType[type]?.name === name) found = start;
+    });
+    return found;
+  }
+
   /** `{port=80 service={…} #99=00 01}`: every attribute, including those without a row. */
   describe(view: DataView, offset: number, length: number): string {
     const parts: string[] = [];
@@ -184,6 +193,10 @@ const walk = (
     at += align(size);
   }
 };
+
+/** The length of the value that begins at the offset. */
+export const valueLength = (view: DataView, start: number): number =>
+  view.getUint16(start - attributeHeaderLength, hostIsLittleEndian) - attributeHeaderLength;
 
 const wireTypeOf = (type: number, codec: Codec<unknown, never>): number =>
   codec.nested === true ? type | AttributeBits.nested : type;

@@ -119,8 +119,8 @@ export const virtualServersWithDraining = (
     const observedServer = observed.virtualServer(key);
     if (desiredServer === undefined || observedServer === undefined || !isDrainable(desiredServer, settings))
       continue;
-    for (const [realServer, server] of observedServer.realServers)
-      if (server.weight === 0 && !desiredServer.realServers.has(realServer)) {
+    for (const server of observedServer.realServers.values())
+      if (server.weight === 0 && !desiredServer.realServers.has(server.key)) {
         found.push(observedServer);
         break;
       }

@@ -53,7 +53,7 @@ export class FormerEndpoints {
     else if (service !== undefined)
       this.#virtualServers.set(key, { service, drainMilliseconds: before?.drainMilliseconds });
     const known = this.#endpoints.get(key) ?? new Map<RealServerKey, Endpoint>();
-    for (const [realServer, { endpoint }] of before?.realServers ?? [])
+    for (const { key: realServer, endpoint } of before?.realServers.values() ?? [])
       if (after?.realServers.has(realServer) !== true) known.set(realServer, endpoint);
     for (const realServer of known.keys()) {
       const seen = unready?.get(realServer);

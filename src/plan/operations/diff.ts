@@ -39,27 +39,46 @@ export interface DirtyKeys {
   readonly elements: ReadonlySet<ElementKey>;
 }
 
+const none: ReadonlySet<never> = new Set();
+
 /** Omitted parts are empty. */
 export const dirtyKeys = (parts: Partial<DirtyKeys> = {}): DirtyKeys => ({
-  virtualServers: parts.virtualServers ?? new Set(),
-  addresses: parts.addresses ?? new Set(),
-  elements: parts.elements ?? new Set(),
+  virtualServers: parts.virtualServers ?? none,
+  addresses: parts.addresses ?? none,
+  elements: parts.elements ?? none,
 });
+
+/** Makes a set only where neither has all: most of a change's sets are empty. */
+const unionOf = <Key>(a: ReadonlySet<Key>, b: ReadonlySet<Key>): ReadonlySet<Key> => {
+  if (a.size === 0) return b;
+  return b.size === 0 ? a : new Set([...a, ...b]);
+};
 
 export const union = (a: DirtyKeys, b: DirtyKeys): DirtyKeys => ({
-  virtualServers: new Set([...a.virtualServers, ...b.virtualServers]),
-  addresses: new Set([...a.addresses, ...b.addresses]),
-  elements: new Set([...a.elements, ...b.elements]),
+  virtualServers: unionOf(a.virtualServers, b.virtualServers),
+  addresses: unionOf(a.addresses, b.addresses),
+  elements: unionOf(a.elements, b.elements),
 });
 
-export const isEmpty = ({ virtualServers, addresses, elements }: DirtyKeys): boolean =>
-  virtualServers.size + addresses.size + elements.size === 0;
+/** The number of keys. */
+export const sizeOf = ({ virtualServers, addresses, elements }: DirtyKeys): number =>
+  virtualServers.size + addresses.size + elements.size;
+
+export const isEmpty = (dirty: DirtyKeys): boolean => sizeOf(dirty) === 0;
+
+const keptOf = <Key extends string>(
+  keys: ReadonlySet<Key>,
+  isLeftOut: (key: string) => boolean,
+): ReadonlySet<Key> => {
+  for (const key of keys) if (isLeftOut(key)) return new Set([...keys].filter((each) => !isLeftOut(each)));
+  return keys;
+};
 
 /** The keys for which `isLeftOut` returns false. */
 export const without = (dirty: DirtyKeys, isLeftOut: (key: string) => boolean): DirtyKeys => ({
-  virtualServers: new Set([...dirty.virtualServers].filter((key) => !isLeftOut(key))),
-  addresses: new Set([...dirty.addresses].filter((address) => !isLeftOut(address))),
-  elements: new Set([...dirty.elements].filter((key) => !isLeftOut(key))),
+  virtualServers: keptOf(dirty.virtualServers, isLeftOut),
+  addresses: keptOf(dirty.addresses, isLeftOut),
+  elements: keptOf(dirty.elements, isLeftOut),
 });
 
 const removeRealServer = (
@@ -80,18 +99,18 @@ const realServerOperations = (
 ): readonly IpvsOperation[] => {
   const of = desired.server.identity;
   const operations: IpvsOperation[] = [];
-  for (const [key, server] of desired.realServers) {
-    const present = observed?.realServers.get(key);
+  for (const server of desired.realServers.values()) {
+    const present = observed?.realServers.get(server.key);
     if (present === undefined) operations.push({ kind: 'add-real-server', of, server });
     else if (!sameRealServer(server, present)) operations.push({ kind: 'update-real-server', of, server });
   }
-  for (const [key, server] of observed?.realServers ?? [])
-    if (!desired.realServers.has(key)) operations.push(...removeRealServer(of, server, canDrain));
+  for (const server of observed?.realServers.values() ?? [])
+    if (!desired.realServers.has(server.key)) operations.push(...removeRealServer(of, server, canDrain));
   return operations;
 };
 
 const holdsUndesired = (desired: VirtualServerEntry, observed: VirtualServerEntry): boolean => {
-  for (const key of observed.realServers.keys()) if (!desired.realServers.has(key)) return true;
+  for (const { key } of observed.realServers.values()) if (!desired.realServers.has(key)) return true;
   return false;
 };
 

@@ -124,11 +124,18 @@ const toPhase = (step: PhaseStep, name: string, operations: readonly Operation[]
 };
 
 const phasesInSteps = (operations: readonly Operation[], prefix: string): readonly Phase[] => {
-  const byStep = new Map<PhaseStep, Operation[]>(steps.map((step) => [step, []]));
-  for (const operation of operations) byStep.get(stepOf(operation))?.push(operation);
-  return [...byStep]
-    .filter(([, ofStep]) => ofStep.length > 0)
-    .map(([step, ofStep]) => toPhase(step, `${prefix}${step}`, ofStep));
+  if (operations.length === 0) return [];
+  const byStep = new Map<PhaseStep, Operation[]>();
+  for (const operation of operations) {
+    const step = stepOf(operation);
+    const ofStep = byStep.get(step);
+    if (ofStep === undefined) byStep.set(step, [operation]);
+    else ofStep.push(operation);
+  }
+  return steps.flatMap((step) => {
+    const ofStep = byStep.get(step);
+    return ofStep === undefined ? [] : [toPhase(step, `${prefix}${step}`, ofStep)];
+  });
 };
 
 /**
