@@ -56,6 +56,7 @@ const withAddresses = (
       createDummy: (name) => route.createDummy(name),
       apply: (index, operations) => route.apply(index, operations),
       vipRoutes: () => route.vipRoutes(),
+      localIpv6Addresses: () => route.localIpv6Addresses(),
       gateways: (families) => route.gateways(families),
       links: async () => [
         ...(await route.links()),

@@ -43,6 +43,9 @@ const reads: Readonly<Record<string, Read>> = {
   'local routes of ours': (connection) => RtnetlinkClient.open(defaultInstance, connection).vipRoutes(),
   'local routes of others': (connection) =>
     RtnetlinkClient.open(defaultInstance, connection).foreignLocalRoutes(),
+  'local IPv6 addresses': async (connection) => [
+    ...(await RtnetlinkClient.open(defaultInstance, connection).localIpv6Addresses()),
+  ],
   gateways: async (connection) => [
     ...(await RtnetlinkClient.open(defaultInstance, connection).gateways(['IPv4'])),
   ],
@@ -116,6 +119,6 @@ test('every dump of the sources is read above', () => {
     'kernel/ipset/client.ts': 2,
     'kernel/ipvs/client.ts': 4,
     'kernel/nftables/client.ts': 7,
-    'kernel/rtnetlink/client.ts': 5,
+    'kernel/rtnetlink/client.ts': 6,
   });
 });

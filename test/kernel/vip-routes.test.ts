@@ -1,5 +1,3 @@
-// page faults: a daemon without them deletes the route of an IPv6 VIP before the kernel, which does that later, has told of the address
-// that was added before. In that moment the VIP may have no binding.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';

@@ -55,6 +55,7 @@ export const memoryKernel = (): MemoryKernel => {
         })),
       gateways: async () => new Set<IpAddress>(),
       vipRoutes: async () => [...kernel.routes],
+      localIpv6Addresses: async () => kernel.addresses,
       apply: (_, asked) => counted(asked, (all) => kernel.apply(all)),
     },
     nftables: {

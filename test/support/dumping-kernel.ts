@@ -1,4 +1,5 @@
 import { flowShape } from '../../src/kernel/conntrack/attributes.js';
+import { kernelProtocol } from '../../src/kernel/rtnetlink/vip-routes.js';
 import { setShape as ipsetShape } from '../../src/kernel/ipset/client.js';
 import { Command, messageAttributes } from '../../src/kernel/ipvs/attributes.js';
 import {
@@ -247,7 +248,10 @@ const element: Object = (number) => (writer) =>
 const netlinkMessages: ReadonlyMap<number, readonly Object[]> = new Map([
   [RouteMessage.getLink, [link]],
   [RouteMessage.getAddress, [linkAddress]],
-  [RouteMessage.getRoute, [route, localRoute(vipRouteProtocol), localRoute(staticProtocol)]],
+  [
+    RouteMessage.getRoute,
+    [route, localRoute(vipRouteProtocol), localRoute(staticProtocol), localRoute(kernelProtocol)],
+  ],
   [0x101, [flow]],
   [0x607, [ipset]],
   [NftablesMessage.getTable, [dormantTable]],

@@ -4,6 +4,7 @@ import { familyOf, hostPrefixLength, isIpv6LinkLocal, isLoopback, type IpAddress
 import { BaseError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import { decide } from '../retry/decisions.js';
+import { lateAddresses, leavesToKernel } from './late-addresses.js';
 
 interface DummyAddress {
   readonly address: IpAddress;
@@ -25,6 +26,8 @@ export interface DummyInterfaceLinks {
   addresses(of: { readonly only: number }): Promise<readonly DummyAddress[]>;
   /** The VIPs that have a local route of ours. */
   vipRoutes(): Promise<readonly IpAddress[]>;
+  /** The IPv6 addresses of this machine for which the kernel has entered a local route. */
+  localIpv6Addresses(): Promise<ReadonlySet<IpAddress>>;
   apply(interfaceIndex: number, operations: readonly AddressOperation[]): Promise<readonly Outcome[]>;
 }
 
@@ -71,6 +74,12 @@ const noDevice = 0;
 /** Whether the operation failed because the device is missing. Unbinding a VIP of a missing device succeeds. */
 const isDeviceMissing = (operation: AddressOperation, outcome: Outcome | undefined): boolean =>
   outcome !== undefined && decide(operation, outcome) === 'ensure-device';
+
+const notYetLocal: Outcome = {
+  status: 'failed',
+  errno: 'EAGAIN',
+  message: 'the kernel has no local route for the new address yet',
+};
 
 /**
  * Manages kube-ipvs0, which makes VIPs local: creates the device, also after another program deleted it, and
@@ -135,13 +144,28 @@ export class DummyInterface {
 
   /**
    * Returns one outcome per operation, in order. If the device is missing for an address, creates it and sends the
-   * operations again; if that fails, every operation fails with ENODEV. Calls `onSend` immediately before
-   * each sending.
+   * operations again; if that fails, every operation fails with ENODEV. A route that an IPv6 address replaces stays until
+   * the kernel has its own; its deletion fails with EAGAIN after a second. Calls `onSend` immediately before each sending.
    */
   async apply(
     operations: readonly AddressOperation[],
     onSend: () => void = () => {},
   ): Promise<readonly Outcome[]> {
+    const late = await lateAddresses(operations, () => this.links.localIpv6Addresses());
+    const isLate = (operation: AddressOperation): boolean =>
+      leavesToKernel(operation) && late.has(operation.address);
+    const outcomes = (
+      await this.#send(
+        operations.filter((operation) => !isLate(operation)),
+        onSend,
+      )
+    ).values();
+    return operations.map((operation) =>
+      isLate(operation) ? notYetLocal : (outcomes.next().value ?? { status: 'unknown' }),
+    );
+  }
+
+  async #send(operations: readonly AddressOperation[], onSend: () => void): Promise<readonly Outcome[]> {
     const send = async (): Promise<readonly Outcome[]> => {
       const index = operations.some(isOnDevice) ? await this.ensure() : noDevice;
       onSend();

@@ -5,7 +5,7 @@ import { vipRouteProtocol } from '../../model/settings/vip-binding.js';
 import { Connection, type SentCounts } from '../../netlink/connection.js';
 import type { Reopened } from '../../netlink/reopening-channel.js';
 import { NetlinkError } from '../../netlink/errors.js';
-import type { Request } from '../../netlink/message.js';
+import type { Message, Request } from '../../netlink/message.js';
 import { routeShapeOf } from './attributes.js';
 import {
   addressFrom,
@@ -22,8 +22,10 @@ import {
   type LinkAddress,
 } from './convert.js';
 import {
+  addressOfKernelRoute,
   foreignLocalRouteFrom,
   getLocalRoutesRequest,
+  kernelProtocol,
   vipOfRoute,
   vipRouteRequest,
   type ForeignLocalRoute,
@@ -123,6 +125,13 @@ export class RtnetlinkClient {
         .dump(getLocalRoutesRequest(family, vipRouteProtocol))
         .map((message) => vipOfRoute(message, this.routeMetric));
     return this.#connection.whenIdle(() => families.flatMap(vipsOf).filter(isPresent));
+  }
+
+  /** The IPv6 addresses of this machine for which the kernel has entered a local route; it does that after it accepts an address. */
+  async localIpv6Addresses(): Promise<ReadonlySet<IpAddress>> {
+    const routes = (): readonly Message[] =>
+      this.#connection.dump(getLocalRoutesRequest('IPv6', kernelProtocol));
+    return this.#connection.whenIdle(() => new Set(routes().map(addressOfKernelRoute).filter(isPresent)));
   }
 
   /** Routes to single addresses in the table local that neither the kernel nor kube-ipvs made. */

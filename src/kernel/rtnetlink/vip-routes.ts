@@ -86,7 +86,13 @@ export const vipOfRoute = (message: Message, metric: number): IpAddress | undefi
 export type ForeignLocalRoute = LocalRoute;
 
 /** include/uapi/linux/rtnetlink.h: RTPROT_KERNEL */
-const kernelProtocol = 2;
+export const kernelProtocol = 2;
+
+/** The address of a local route of the kernel; undefined for every other route. */
+export const addressOfKernelRoute = (message: Message): IpAddress | undefined => {
+  const route = localRouteFrom(message);
+  return route?.type === 'local' && route.protocol === kernelProtocol ? route.address : undefined;
+};
 
 export const foreignLocalRouteFrom = (message: Message): ForeignLocalRoute | undefined => {
   const route = localRouteFrom(message);

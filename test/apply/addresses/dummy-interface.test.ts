@@ -25,6 +25,7 @@ const setUp = (...errnos: readonly string[]) => {
     },
     addresses: async () => [],
     vipRoutes: async () => [],
+    localIpv6Addresses: async () => new Set<IpAddress>(),
     apply: async (on, operations) => {
       asked.push(on);
       if (on !== 7) return operations.map(() => ({ status: 'applied' }));
@@ -59,4 +60,63 @@ test('local routes are sent without a device', async () => {
   const route = { ...bind, binding: 'route' } as const;
   await dummy.apply([route]);
   assert.deepEqual([asked, made], [[0], []]);
+});
+
+const vip6 = 'fd00:96::10' as IpAddress;
+const replaced: AddressOperation = {
+  kind: 'unbind-address',
+  address: vip6,
+  binding: 'route',
+  replacedBy: 'address',
+};
+
+/** A kernel that has the local route of the address from this look on. */
+const withLateRoute = (look: number) => {
+  let looks = 0;
+  const sent: (readonly [looksBefore: number, AddressOperation])[] = [];
+  const links: DummyInterfaceLinks = {
+    link: async () => ({ index: 7, kind: 'dummy' }),
+    createDummy: async () => ({ status: 'applied' }),
+    addresses: async () => [],
+    vipRoutes: async () => [],
+    localIpv6Addresses: async () => new Set((looks += 1) < look ? [] : [vip6]),
+    apply: async (_, operations) => {
+      for (const operation of operations) sent.push([looks, operation]);
+      return operations.map(() => ({ status: 'applied' }));
+    },
+  };
+  return { sent, dummy: new DummyInterface(links, defaultInstance.dummyInterface, silentLogger) };
+};
+
+test('the route that an IPv6 address replaces is deleted after the kernel has its own', async () => {
+  const { sent, dummy } = withLateRoute(3);
+  assert.deepEqual(await dummy.apply([replaced]), [{ status: 'applied' }]);
+  assert.deepEqual(sent, [[3, replaced]]);
+});
+
+test('without that route of the kernel, only its deletion fails', async () => {
+  const { sent, dummy } = withLateRoute(Number.POSITIVE_INFINITY);
+  const route: AddressOperation = {
+    kind: 'unbind-address',
+    address,
+    binding: 'route',
+    replacedBy: 'address',
+  };
+  const [first, second] = await dummy.apply([replaced, route]);
+  assert.equal(first?.status === 'failed' && first.errno, 'EAGAIN');
+  assert.deepEqual(second, { status: 'applied' });
+  assert.deepEqual(
+    sent.map(([, operation]) => operation),
+    [route],
+  );
+});
+
+test('nothing is waited for where no route is replaced', async () => {
+  const { sent, dummy } = withLateRoute(Number.POSITIVE_INFINITY);
+  const unbound: AddressOperation = { kind: 'unbind-address', address: vip6, binding: 'route' };
+  await dummy.apply([unbound, bind]);
+  assert.deepEqual(sent, [
+    [0, unbound],
+    [0, bind],
+  ]);
 });

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { DummyInterface } from '../../../src/apply/addresses/dummy-interface.js';
 import { NodeAddresses } from '../../../src/apply/addresses/node-addresses.js';
 import { EngineState } from '../../../src/apply/state/engine-state.js';
+import type { IpAddress } from '../../../src/base/ip.js';
 import { silentLogger } from '../../../src/base/log.js';
 import { RouteEventHandler } from '../../../src/daemon/kernel/route-event-handler.js';
 import { ip } from '../../support/objects.js';
@@ -15,6 +16,7 @@ const setUp = async () => {
     createDummy: async () => ({ status: 'applied' }) as const,
     addresses: async () => [],
     vipRoutes: async () => [],
+    localIpv6Addresses: async () => new Set<IpAddress>(),
     apply: async () => [],
   };
   const dummy = new DummyInterface(links, defaultInstance.dummyInterface, silentLogger);

@@ -43,6 +43,7 @@ const faultyMirror = (
       addresses: async () =>
         [...kernel.addresses].map((address) => ({ address, prefixLength: 32, interfaceIndex: 7 })),
       vipRoutes: async () => [...kernel.routes],
+      localIpv6Addresses: async () => kernel.addresses,
       apply: (_, operations) => kernel.apply(operations),
     },
     defaultInstance.dummyInterface,

@@ -14,6 +14,7 @@ import {
   routeShape,
   type RouteType,
 } from '../../../src/kernel/rtnetlink/attributes.js';
+import { kernelProtocol } from '../../../src/kernel/rtnetlink/vip-routes.js';
 import type { AddressOperation } from '../../../src/model/operation.js';
 import { vipRouteProtocol } from '../../../src/model/settings/vip-binding.js';
 import { MessageFlag } from '../../../src/netlink/constants.js';
@@ -39,9 +40,11 @@ const defaultPriority = { IPv4: 0, IPv6: 1024 } as const;
 /** RTPROT_STATIC */
 const staticProtocol = 4;
 
-/** Routes to single addresses in the table local, by the rules of net/ipv4/fib_trie.c and net/ipv6/route.c. Routes of addresses are left out. */
+/** Routes to single addresses in the table local, by the rules of net/ipv4/fib_trie.c, net/ipv6/route.c and net/ipv6/addrconf.c. */
 export class FakeLocalRoutes {
   #routes: readonly Route[] = [];
+  /** IPv6 addresses whose routes were looked for once: the kernel enters them late. */
+  #entered: ReadonlySet<IpAddress> = new Set();
   #generation = 0;
 
   /** `changed` is called before each change of a route of kube-ipvs. */
@@ -49,6 +52,7 @@ export class FakeLocalRoutes {
     private readonly notify: Notify,
     private readonly changed: (operation: AddressOperation) => void,
     private readonly linkAt: (index: number) => { readonly up: boolean } | undefined,
+    private readonly addresses: () => readonly { readonly index: number; readonly address: IpAddress }[],
   ) {}
 
   /** Those of kube-ipvs. */
@@ -97,12 +101,21 @@ export class FakeLocalRoutes {
   dump(message: Message): Answer {
     const { family, protocol } = routeShape.read(message).header;
     const objects = (): readonly Body[] =>
-      this.#routes
+      [...this.#ofAddresses(), ...this.#routes]
         .filter(
           (route) => familyOf(route.address) === family && (protocol === 0 || route.protocol === protocol),
         )
         .map(bodyOf);
     return { kind: 'dump', type: RouteMessage.newRoute, objects, generation: () => this.#generation };
+  }
+
+  #ofAddresses(): readonly Route[] {
+    const all = this.addresses();
+    const routes = all
+      .filter(({ address }) => familyOf(address) === 'IPv4' || this.#entered.has(address))
+      .map((one): Route => ({ ...one, type: 'local', protocol: kernelProtocol, priority: 0 }));
+    this.#entered = new Set(all.map(({ address }) => address));
+    return routes;
   }
 
   #addNew(given: Route, message: Message, portId: number): void {

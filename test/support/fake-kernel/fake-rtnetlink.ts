@@ -61,7 +61,12 @@ export class FakeRtnetlink {
     private readonly notify: Notify,
     private readonly changed: (operation: AddressOperation) => void,
   ) {
-    this.routes = new FakeLocalRoutes(notify, changed, (index) => this.#links.get(index));
+    this.routes = new FakeLocalRoutes(
+      notify,
+      changed,
+      (index) => this.#links.get(index),
+      () => this.#addresses,
+    );
   }
 
   /** The host addresses of kube-ipvs0. */
