@@ -38,6 +38,7 @@ import { PhaseRunner, type OperationSenders, type ReconcileReport } from './phas
 import { meaningOfRead } from './retry/decisions.js';
 import { RefusedOperations } from './retry/refused-operations.js';
 import type { Failure, RetryDelays } from './retry/retries.js';
+import { ReplacedServers } from './replaced-servers.js';
 import { slices, type Slice } from './slices.js';
 import type { DesiredNodeState } from './state/desired-node-state.js';
 import type { EngineState } from './state/engine-state.js';
@@ -167,12 +168,11 @@ export class Reconciler {
   async reconcile(dirty: DirtyKeys, cause: RunCause = 'changes'): Promise<ReconcileReport> {
     const runner = this.#runner(cause);
     const all = this.#refused.beginRun(dirty);
-    const isReplaced = (key: string): boolean => this.parts.marked.isReplaced(key);
-    const replaced = new Set([...all.virtualServers].filter(isReplaced));
-    let keys = without(await this.examine(without(all, isReplaced)), isReplaced);
+    const replaced = new ReplacedServers(this.parts.marked);
+    let keys = replaced.setAside(await this.examine(replaced.setAside(all)));
     if (!(await this.#applyAll(withoutDrainRecords(keys), runner))) return runner.report;
-    if (replaced.size > 0) {
-      const rest = await this.examine(dirtyKeys({ virtualServers: replaced }));
+    if (replaced.keys.size > 0) {
+      const rest = await this.examine(dirtyKeys({ virtualServers: replaced.keys }));
       if (!(await this.#applyAll(withoutDrainRecords(rest), runner))) return runner.report;
       keys = union(keys, rest);
     }

@@ -185,8 +185,7 @@ export class DesiredState implements DesiredView, MarkedFrontends {
     yield* nodePortFrontendsOf(server, fragment?.nodePortAddresses);
   }
 
-  isReplaced(text: string): boolean {
-    const key = text as VirtualServerKey;
+  isReplaced(key: VirtualServerKey): boolean {
     if (this.#virtualServers.has(key)) return false;
     return nodePortOfKey(key) !== undefined || this.#nodePortServerOf(key) !== undefined;
   }

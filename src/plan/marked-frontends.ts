@@ -13,5 +13,5 @@ export interface MarkedFrontends {
    * Whether the key is that of a virtual server that is not desired because a node port changed between one virtual
    * server for all addresses and one for each, or ended. It ends only after new requests go to its successor.
    */
-  isReplaced(key: string): boolean;
+  isReplaced(key: VirtualServerKey): boolean;
 }

@@ -51,32 +51,36 @@ export const quarantineRecord = (
 });
 
 const quarantinePattern = /^quarantined since (?<since>\d+(\.\d+)?) s after boot$/;
+const drainPattern = /^since (?<since>\d+(\.\d+)?) s after boot(, for (?<deadline>\d+(\.\d+)?) s)?$/;
 
-/** The start of the quarantine according to the record; undefined if it records none, or one in the future. */
-export const quarantinedSince = (record: SetElement | undefined, now: number): number | undefined => {
-  const text = quarantinePattern.exec(record?.comment ?? '')?.groups?.['since'];
-  const since = text === undefined ? undefined : Math.round(Number(text) * 1_000);
+/** Milliseconds. */
+const readComment = (
+  record: SetElement | undefined,
+  pattern: RegExp,
+  group: 'since' | 'deadline',
+): number | undefined => {
+  const text = pattern.exec(record?.comment ?? '')?.groups?.[group];
+  return text === undefined ? undefined : Math.round(Number(text) * 1_000);
+};
+
+const readSince = (record: SetElement | undefined, pattern: RegExp, now: number): number | undefined => {
+  const since = readComment(record, pattern, 'since');
   return since !== undefined && since <= now ? since : undefined;
 };
 
-const pattern = /^since (?<since>\d+(\.\d+)?) s after boot(, for (?<deadline>\d+(\.\d+)?) s)?$/;
-
-const readComment = (record: SetElement | undefined, group: 'since' | 'deadline'): number | undefined => {
-  const text = pattern.exec(record?.comment ?? '')?.groups?.[group];
-  return text === undefined ? undefined : Number(text) * 1_000;
-};
+/** The start of the quarantine according to the record; undefined if it records none, or one in the future. */
+export const quarantinedSince = (record: SetElement | undefined, now: number): number | undefined =>
+  readSince(record, quarantinePattern, now);
 
 /**
  * The start of the drain according to the record; undefined if the record is invalid or lies in the future.
  */
-export const recordedSince = (record: SetElement | undefined, now: number): number | undefined => {
-  const since = readComment(record, 'since');
-  return since !== undefined && since <= now ? since : undefined;
-};
+export const recordedSince = (record: SetElement | undefined, now: number): number | undefined =>
+  readSince(record, drainPattern, now);
 
 /** The drain deadline of the Service according to the record. */
 export const recordedDeadline = (record: SetElement | undefined): number | undefined =>
-  readComment(record, 'deadline');
+  readComment(record, drainPattern, 'deadline');
 
 const isOfSet = (key: ElementKey, set: string): boolean =>
   key.startsWith(set, 'IPv4 '.length) && key.startsWith(' ', 'IPv4 '.length + set.length);

@@ -66,9 +66,10 @@ export const sizeOf = ({ virtualServers, addresses, elements }: DirtyKeys): numb
 
 export const isEmpty = (dirty: DirtyKeys): boolean => sizeOf(dirty) === 0;
 
-const keptOf = <Key extends string>(
+/** The keys for which `isLeftOut` returns false; the same set if that is all of them. */
+export const keptOf = <Key extends string>(
   keys: ReadonlySet<Key>,
-  isLeftOut: (key: string) => boolean,
+  isLeftOut: (key: Key) => boolean,
 ): ReadonlySet<Key> => {
   for (const key of keys) if (isLeftOut(key)) return new Set([...keys].filter((each) => !isLeftOut(each)));
   return keys;
