@@ -180,5 +180,5 @@ for (const [index, round] of rounds.entries())
         .map(({ resource, verb }) => `${verb} ${resource}`)
         .join(),
     );
-    assert.doesNotMatch(daemon.log.slice(told), /"level":"warn"[^\n]*410/);
+    assert.doesNotMatch(daemon.log.slice(told), /"level":"warn"[^\n]*too old resource version/);
   });
