@@ -164,7 +164,7 @@ const runs = possible.flatMap((file) =>
 const environment = labReady ? guestEnvironment() : [];
 const began = performance.now();
 const results = await inParallel(
-  Number(process.env.KUBE_IPVS_TEST_JOBS ?? availableParallelism() + 1),
+  Number(process.env.KUBE_IPVS_TEST_JOBS ?? availableParallelism()),
   longestFirst(runs),
   (run) => runFile(run, environment),
 );
