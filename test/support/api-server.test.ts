@@ -1,9 +1,12 @@
 // virtual time: what is tested waits, gives up and tries again.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import type { ApiObject, Kind } from './api-objects.js';
 import { ApiServer } from './api-server.js';
+import { createAuthority, createCertificate } from './certificates.js';
 import { until } from './eventually.js';
 
 interface Recording {
@@ -246,4 +249,17 @@ test('an Event is taken and kept', async () => {
   });
   sameFrame(got, 'event-create');
   assert.equal(server.events.length, 1);
+});
+
+test('it closes connections whose TLS handshake is not over', { timeout: 20_000 }, async () => {
+  const { key, certificate: cert } = createCertificate(createAuthority('authority'), 'server');
+  const server = await ApiServer.start({ tls: { key, cert } });
+  const client = connect(server.port, '127.0.0.1');
+  const closed = once(client, 'close');
+  await once(client, 'connect');
+  // Now the server has accepted it: it listens in this process.
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  await server[Symbol.asyncDispose]();
+  await closed;
 });

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import {
   sendStatus,
   sendResponse,
@@ -148,6 +148,8 @@ export class ApiServer implements AsyncDisposable {
   readonly #events = new ApiEventSink();
   readonly #streams = new Set<ServerResponse>();
   readonly #connections = new Map<object, number>();
+  /** Those of TLS whose handshake is not over too: the HTTP server does not know them yet. */
+  readonly #sockets = new Set<Socket>();
   readonly #bookmarkers = new Set<() => void>();
   readonly #enders = new Set<() => void>();
   #connectionCount = 0;
@@ -162,6 +164,10 @@ export class ApiServer implements AsyncDisposable {
     this.#server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: object) => {
       this.#connectionCount += 1;
       this.#connections.set(socket, this.#connectionCount);
+    });
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
     });
     this.#server.keepAliveTimeout = 60_000;
     const { exec } = options;
@@ -263,7 +269,7 @@ export class ApiServer implements AsyncDisposable {
   /** Resets all connections, as a crash of the server does. */
   dropConnections(): void {
     for (const response of this.#streams) response.socket?.resetAndDestroy();
-    this.#server.closeAllConnections();
+    this.#closeConnections();
   }
 
   /** Sends a bookmark with the current version on each watch at once. */
@@ -278,8 +284,13 @@ export class ApiServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.#server.closeAllConnections();
+    this.#closeConnections();
     await closed;
+  }
+
+  #closeConnections(): void {
+    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
