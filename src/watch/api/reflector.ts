@@ -25,10 +25,12 @@ import {
 import { RetryPacer, type Clock, type Reach } from './retry-pacer.js';
 import { WatchLiveness } from './watch-liveness.js';
 import {
+  endsInitialEvents,
   MalformedObject,
   readList,
   readStatus,
   readWatchEvent,
+  versionOf,
   type WatchEvent,
 } from '../objects/schemas.js';
 
@@ -218,20 +220,21 @@ export class Reflector<Key extends string, Value> {
     events.finish();
   }
 
-  #handleEvent({ type, object, version, endsInitialEvents }: WatchEvent): void {
+  #handleEvent({ type, object }: WatchEvent): void {
     if (type === 'ERROR') throw new ApiError(500, readStatus(object));
     this.#events += 1;
-    if (type === 'BOOKMARK') this.#handleBookmark(endsInitialEvents);
+    if (type === 'BOOKMARK') this.#handleBookmark(object);
     else if (type === 'DELETED') this.#buffer.remove(object);
     else this.#buffer.upsert(object);
     // Before the end of the list the versions have no order, and an incomplete list has no usable version.
-    if (version && !this.#buffer.isListing)
-      this.#resumePoint = { ...this.#resumePoint, version, brokenStreams: 0 };
+    const version = this.#buffer.isListing ? undefined : versionOf(object);
+    if (version !== undefined) this.#resumePoint = { ...this.#resumePoint, version, brokenStreams: 0 };
   }
 
-  #handleBookmark(marked: boolean): void {
+  #handleBookmark(object: unknown): void {
     if (!this.#buffer.isListing) return this.#liveness.bookmark(this.#clock.now());
-    if (!marked) throw new UnsupportedError('a bookmark before the end of the initial events');
+    if (!endsInitialEvents(object))
+      throw new UnsupportedError('a bookmark before the end of the initial events');
     this.#commitList();
   }
 

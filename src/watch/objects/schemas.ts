@@ -10,6 +10,11 @@ import {
 
 // The shapes contain only the fields that we use; all others are dropped here. Go writes an absent list as null.
 
+/** A property of messages whose decoder has checked the types of all fields. No JSON value has it. */
+export const decoded: unique symbol = Symbol('decoded');
+const isDecoded = (object: unknown): boolean =>
+  typeof object === 'object' && object !== null && decoded in object;
+
 const port = z.int().min(0).max(65535);
 const text = z.string().nullish();
 const texts = z.array(z.string()).nullish();
@@ -78,22 +83,29 @@ const serviceShape = z.object({
 const condition = z.boolean().nullish();
 const hints = z.array(z.object({ name: z.string() })).nullish();
 
+const endpointsShape = z
+  .array(
+    z.object({
+      addresses: texts,
+      nodeName: text,
+      zone: text,
+      targetRef: z.object({ kind: text, namespace: text, name: text }).nullish(),
+      conditions: z.object({ ready: condition, serving: condition, terminating: condition }).nullish(),
+      hints: z.object({ forZones: hints, forNodes: hints }).nullish(),
+    }),
+  )
+  .nullish();
+
 const endpointSliceShape = z.object({
   metadata: metadataShape,
   addressType: z.string(),
   ports: z.array(z.object({ name: text, protocol: text, port: port.nullish() })).nullish(),
-  endpoints: z
-    .array(
-      z.object({
-        addresses: texts,
-        nodeName: text,
-        zone: text,
-        targetRef: z.object({ kind: text, namespace: text, name: text }).nullish(),
-        conditions: z.object({ ready: condition, serving: condition, terminating: condition }).nullish(),
-        hints: z.object({ forZones: hints, forNodes: hints }).nullish(),
-      }),
-    )
-    .nullish(),
+  endpoints: endpointsShape,
+});
+
+/** Of endpoints, only the types are checked, so nothing is left to check in decoded ones. */
+const decodedSliceShape = endpointSliceShape.extend({
+  endpoints: z.custom<z.infer<typeof endpointsShape>>(),
 });
 
 const nodeShape = z.object({
@@ -179,15 +191,8 @@ export type ServiceShape = z.infer<typeof serviceShape>;
 export type EndpointSliceShape = z.infer<typeof endpointSliceShape>;
 export type NodeShape = z.infer<typeof nodeShape>;
 export type PodShape = z.infer<typeof podShape>;
-/** One event of a watch. */
-export interface WatchEvent {
-  readonly type: z.infer<typeof watchEventShape>['type'];
-  /** Unparsed. */
-  readonly object: unknown;
-  readonly version: string | undefined;
-  /** In a bookmark: all objects that existed when the watch began have come. */
-  readonly endsInitialEvents: boolean;
-}
+/** One event of a watch, with an unparsed object. */
+export type WatchEvent = z.infer<typeof watchEventShape>;
 
 export type Status = z.infer<typeof statusShape>;
 
@@ -234,24 +239,26 @@ const reader =
 
 /** Each takes a parsed JSON or YAML value and returns the fields that we use; an invalid value is a MalformedObject. */
 export const readService = reader('Service', serviceShape);
-export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape);
+const readJsonSlice = reader('EndpointSlice', endpointSliceShape);
+const readDecodedSlice = reader('EndpointSlice', decodedSliceShape);
+export const readEndpointSlice = (object: unknown): EndpointSliceShape =>
+  isDecoded(object) ? readDecodedSlice(object) : readJsonSlice(object);
 export const readNode = reader('Node', nodeShape);
 export const readPod = reader('Pod', podShape);
 export const readList = reader('list', listShape);
 
-const readEventFrame = reader('watch event', watchEventShape);
+/** An invalid event is a MalformedObject. Its object is not validated here: an invalid object does not break the stream. */
+export const readWatchEvent: (event: unknown) => WatchEvent = reader('watch event', watchEventShape);
 
-/** An event of a watch; an invalid one is a MalformedObject. Its object is not validated here: an invalid object does not break the stream. */
-export const readWatchEvent = (event: unknown): WatchEvent => {
-  const { type, object } = readEventFrame(event);
-  const metadata = eventMetadataShape.safeParse(object).data?.metadata;
-  return {
-    type,
-    object,
-    version: metadata?.resourceVersion || undefined,
-    endsInitialEvents: metadata?.annotations?.['k8s.io/initial-events-end'] === 'true',
-  };
-};
+const eventMetadataOf = (object: unknown) => eventMetadataShape.safeParse(object).data?.metadata;
+
+/** The resource version of an event's object; undefined if it has none. */
+export const versionOf = (object: unknown): string | undefined =>
+  eventMetadataOf(object)?.resourceVersion || undefined;
+
+/** Whether the object of a bookmark says that all objects that existed when the watch began have come. */
+export const endsInitialEvents = (object: unknown): boolean =>
+  eventMetadataOf(object)?.annotations?.['k8s.io/initial-events-end'] === 'true';
 
 /** A Status of the API server; an empty one for any other value. */
 export const readStatus = (value: unknown): Status => statusShape.safeParse(value).data ?? {};

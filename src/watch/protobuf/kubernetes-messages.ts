@@ -1,4 +1,4 @@
-import { isAnnotationName, isLabelName } from '../objects/schemas.js';
+import { decoded, isAnnotationName, isLabelName } from '../objects/schemas.js';
 import {
   bool,
   entries,
@@ -82,7 +82,7 @@ const conditions = new MessageType({
   3: single('terminating', bool),
 });
 
-const named = new MessageType({ 1: single('name', text) });
+const named = new MessageType({ 1: single('name', text) }, { name: '' });
 
 const hints = new MessageType({ 1: repeated('forZones', named), 2: repeated('forNodes', named) });
 
@@ -102,15 +102,18 @@ const endpoint = new MessageType({
   8: single('hints', shared(hints)),
 });
 
-const endpointSlice = new MessageType({
-  1: single('metadata', objectMeta),
-  2: repeated('endpoints', endpoint),
-  3: repeated(
-    'ports',
-    new MessageType({ 1: single('name', text), 2: single('protocol', text), 3: single('port', int32) }),
-  ),
-  4: single('addressType', text),
-});
+const endpointSlice = new MessageType(
+  {
+    1: single('metadata', objectMeta),
+    2: repeated('endpoints', endpoint),
+    3: repeated(
+      'ports',
+      new MessageType({ 1: single('name', text), 2: single('protocol', text), 3: single('port', int32) }),
+    ),
+    4: single('addressType', text),
+  },
+  { [decoded]: true },
+);
 
 const nodeSpec = new MessageType({
   1: single('podCIDR', text),

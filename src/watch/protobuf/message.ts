@@ -68,7 +68,7 @@ export const int64: FieldType<number> = {
 };
 export const bool: FieldType<boolean> = { wireType: WireType.Varint, read: (reader) => reader.bool() };
 
-type Values = Record<string, unknown>;
+type Values = Record<string | symbol, unknown>;
 
 /** A field of a message and what reading a value of it changes in the decoded message. */
 interface Field {
@@ -122,9 +122,11 @@ export class MessageType implements FieldType<Readonly<Values>> {
   /** All decoded messages have the same shape, so the code that reads them stays fast. */
   readonly #empty: Readonly<Values>;
 
-  constructor(fields: Readonly<Record<number, Field>>) {
+  /** `defaults`: the values of absent fields that have one, and of properties that all messages have. */
+  constructor(fields: Readonly<Record<number, Field>>, defaults: Readonly<Values> = {}) {
     for (const [number, field] of Object.entries(fields)) this.#fields[Number(number)] = field;
-    this.#empty = Object.fromEntries(Object.values(fields).map(({ name }) => [name, undefined]));
+    const absent = Object.fromEntries(Object.values(fields).map(({ name }) => [name, undefined]));
+    this.#empty = { ...absent, ...defaults };
   }
 
   read(reader: MessageReader): Readonly<Values> {
