@@ -56,18 +56,25 @@ export class SerialQueue {
 
 /** For long work in small steps: yields to the event loop when the last yield is so many milliseconds ago. */
 export class Yielder {
-  #lastYieldAt = performance.now();
+  #turnBeganAt: number | undefined;
   #steps = 0;
 
-  /** On machines with a slow clock, reading it costs as much as some small steps: it is read after `stepsPerClockCheck`. */
+  /**
+   * On machines with a slow clock, reading it costs as much as some small steps: it is read after `stepsPerClockCheck`. With more
+   * than one, it is read for the first time then, so work of few steps reads no clock.
+   */
   constructor(
     private readonly intervalMilliseconds: number,
     private readonly stepsPerClockCheck = 1,
-  ) {}
+  ) {
+    if (stepsPerClockCheck === 1) this.#turnBeganAt = performance.now();
+  }
 
   /** Whether `yieldIfDue` would yield: awaiting it after each of many small steps costs more than the steps. */
   get isDue(): boolean {
-    return performance.now() - this.#lastYieldAt >= this.intervalMilliseconds;
+    const now = performance.now();
+    this.#turnBeganAt ??= now;
+    return now - this.#turnBeganAt >= this.intervalMilliseconds;
   }
 
   async yieldIfDue(steps = 1): Promise<void> {
@@ -76,7 +83,7 @@ export class Yielder {
     this.#steps = 0;
     if (!this.isDue) return;
     await yieldToEventLoop();
-    this.#lastYieldAt = performance.now();
+    this.#turnBeganAt = performance.now();
   }
 }
 

@@ -59,6 +59,8 @@ export class Connection {
   /** Resolves at the end of the incremental dump that owns the connection: another exchange would take its messages. */
   #dumping: Promise<void> | undefined;
   readonly #sent = { messages: 0, datagrams: 0 };
+  /** How many replies the kernel has dropped, as last read. */
+  #dropped = 0;
 
   private constructor(protocol: ProtocolName, options: ConnectionOptions) {
     const { bufferBytes = defaultBufferBytes } = options;
@@ -210,14 +212,20 @@ export class Connection {
     if (datagram.messageCount === 0) return;
     try {
       this.#requireIdle();
-      const droppedBefore = this.#socket.dropped;
       this.#send(datagram.bytes, datagram.messageCount);
       this.#receiveReplies(datagram);
-      if (this.#socket.dropped !== droppedBefore) datagram.repliesLost = true;
+      if (this.#hasDropped()) datagram.repliesLost = true;
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       datagram.sendError = error;
     }
+  }
+
+  /** Whether the kernel dropped a reply since the last call. After a dump that lost messages, one call too many says so. */
+  #hasDropped(): boolean {
+    const before = this.#dropped;
+    this.#dropped = this.#socket.dropped;
+    return this.#dropped !== before;
   }
 
   #receiveReplies(datagram: RequestDatagram): void {

@@ -45,6 +45,7 @@ const asError = (error: unknown): Error => (error instanceof Error ? error : new
 export class EventSocket {
   readonly #socket: RawNetlinkSocket;
   readonly #descriptor: number;
+  readonly #portId: number;
   readonly #trace: Tracer | undefined;
   #queue: Uint8Array[] = [];
   #scheduled = false;
@@ -60,6 +61,7 @@ export class EventSocket {
     this.#socket = new RawNetlinkSocket(Protocol[protocol]);
     try {
       this.#descriptor = descriptorOf(this.#socket, protocol);
+      this.#portId = nativeShims().portId(this.#descriptor);
       disableOverrunErrors(this.#descriptor);
       setReceiveBuffer(this.#descriptor, listener.receiveBufferBytes ?? defaultBufferBytes);
       this.#dropped = nativeShims().dropped(this.#descriptor);
@@ -84,7 +86,7 @@ export class EventSocket {
   /** Reports a failure if the descriptor is no longer that of this socket: a closed socket delivers nothing and reports nothing. */
   checkDescriptor(): void {
     try {
-      if (nativeShims().portId(this.#descriptor) === this.#socket.address().port) return;
+      if (nativeShims().portId(this.#descriptor) === this.#portId) return;
     } catch (error) {
       return this.#fail(fromSystemCall('check a netlink socket for events', error));
     }

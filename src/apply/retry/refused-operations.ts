@@ -95,6 +95,7 @@ export class RefusedOperations {
   /** Begins a run. Returns the dirty keys plus those whose retry is due. */
   beginRun(dirty: DirtyKeys): DirtyKeys {
     this.#retries.beginRun();
+    if (this.size === 0) return dirty;
     const due = this.#retries.takeDue(this.parts.now());
     if (due.length === 0) return dirty;
     const virtualServers = new Set(dirty.virtualServers);

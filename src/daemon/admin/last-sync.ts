@@ -16,13 +16,13 @@ export class LastSync implements SyncObserver {
   due(): void {}
   began(): void {}
 
-  ended({ seconds, succeeded }: SyncResult): void {
+  ended({ at, seconds, succeeded }: SyncResult): void {
     const now = this.counters.totals();
     const { applied, failed } = this.#before;
     this.#before = now;
     this.#synced ||= succeeded;
     this.#last = {
-      at: readClocks(),
+      at,
       sync: {
         tookSeconds: seconds,
         succeeded,

@@ -57,6 +57,8 @@ export class ChangeLog implements ChangeRecorder {
   readonly #clocks: () => Instant;
   readonly #startedAt: number;
   #run: RunCause = 'start';
+  /** When the current run changed something first, or ended. Single records are about its beginning. */
+  #runAt: Instant | undefined;
   #summarizedAt = -Infinity;
 
   constructor(private readonly parts: ChangeLogParts) {
@@ -72,6 +74,7 @@ export class ChangeLog implements ChangeRecorder {
 
   readonly began = (run: RunCause): void => {
     this.#run = run;
+    this.#runAt = undefined;
   };
 
   readonly applied = (operation: Operation, run: RunCause): void => {
@@ -81,7 +84,7 @@ export class ChangeLog implements ChangeRecorder {
     // A full sync looks for the Service of its first operations only.
     const service = isCounted && !dependsOnService(run) ? undefined : causes.serviceOf(operation);
     const cause = causes.causeOf(service, run, operation);
-    const now = isCounted ? undefined : this.#clocks();
+    const now = isCounted ? undefined : this.#timeOfRun();
     if (now === undefined || !this.#budget.takeOperation(service, now))
       return this.#summary.countOperation(operation, cause, this.#clocks);
     const entry = planEntry(operation, observed);
@@ -125,7 +128,8 @@ export class ChangeLog implements ChangeRecorder {
   readonly ended = (): void => {
     this.#budget.runEnded();
     this.parts.causes.runEnded();
-    this.#summarizeIfDue();
+    this.#summarizeIfDue(() => this.#timeOfRun());
+    this.#runAt = undefined;
   };
 
   /** The records as JSON texts, the oldest first, and the id of the latest record of all. */
@@ -163,9 +167,13 @@ export class ChangeLog implements ChangeRecorder {
     for (const listener of this.#listeners) listener();
   }
 
-  #summarizeIfDue(): void {
+  #timeOfRun(): Instant {
+    return (this.#runAt ??= this.#clocks());
+  }
+
+  #summarizeIfDue(clocks = this.#clocks): void {
     if (this.#summary.isEmpty) return;
-    const now = this.#clocks();
+    const now = clocks();
     if (now.monotonic - this.#summarizedAt < summaryInterval) return;
     this.#summarizedAt = now.monotonic;
     this.#add(this.#summary.take(), now);

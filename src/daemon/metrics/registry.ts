@@ -5,7 +5,7 @@ import { families as allFamilies, type Family } from '../../base/ip.js';
 import { protocolOfKey } from '../../model/virtual-server.js';
 import type { StoreObserver } from '../../watch/store/cluster-store.js';
 import type { RequestObserver } from '../../watch/api/api-client.js';
-import type { SyncObserver } from '../sync/sync-observer.js';
+import type { SyncObserver, SyncResult } from '../sync/sync-observer.js';
 import { catalogue, type MetricKey, type Sample } from './catalogue.js';
 import { metricLines } from './exposition.js';
 import type { MetricDefinition } from './metric-definition.js';
@@ -247,8 +247,8 @@ export class Metrics implements SyncObserver, StoreObserver {
     this.#events.pendingEndpointSlices = 0;
   }
 
-  ended({ seconds: syncSeconds, succeeded }: Parameters<SyncObserver['ended']>[0]): void {
-    const now = Date.now();
+  ended({ at, seconds: syncSeconds, succeeded }: SyncResult): void {
+    const now = at.date;
     for (const family of this.#families) {
       this.#observe('syncDuration', { ip_family: family }, syncSeconds);
       if (succeeded) this.#set('syncLast', { ip_family: family }, now / 1_000);

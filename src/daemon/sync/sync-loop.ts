@@ -252,8 +252,7 @@ export class SyncLoop implements AsyncDisposable {
     const adopt = this.#state === 'adopting';
     if (!adopt && this.#state !== 'in-sync') return;
     const { observer } = this.parts;
-    await observeSync(observer, async () => {
-      const started = performance.now();
+    await observeSync(observer, async (started) => {
       const report = await this.#sync.program({ adopt, onBegin: () => observer.began() });
       this.#advance('synced');
       this.#syncFailure.succeeded();

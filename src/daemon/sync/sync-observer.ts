@@ -1,3 +1,4 @@
+import { readClocks, type Instant } from '../../base/instant.js';
 import { Listeners } from './listeners.js';
 
 /** What the sync loop reports. The methods are cheap and never throw. */
@@ -15,20 +16,26 @@ export interface SyncObserver {
 }
 
 export interface SyncResult {
+  /** When it ended. */
+  readonly at: Instant;
   readonly seconds: number;
   /** An operation that the kernel refuses does not fail the sync: it is retried separately. */
   readonly succeeded: boolean;
 }
 
-/** Reports how long a sync took, and whether it failed. */
-export const observeSync = async (observer: SyncObserver, sync: () => Promise<void>): Promise<void> => {
+/** Reports how long a sync took, and whether it failed. `sync` gets the time of its start, by the clock of `performance.now`. */
+export const observeSync = async (
+  observer: SyncObserver,
+  sync: (started: number) => Promise<void>,
+): Promise<void> => {
   const started = performance.now();
   let succeeded = false;
   try {
-    await sync();
+    await sync(started);
     succeeded = true;
   } finally {
-    observer.ended({ seconds: (performance.now() - started) / 1_000, succeeded });
+    const at = readClocks();
+    observer.ended({ at, seconds: (at.monotonic - started) / 1_000, succeeded });
   }
 };
 

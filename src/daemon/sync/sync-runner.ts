@@ -71,8 +71,10 @@ export class SyncRunner {
 
   /** Milliseconds. */
   #wait(urgency: Urgency): number {
+    const period = this.options.minSyncPeriod();
+    if (period === 0) return 0;
     const now = this.#now();
-    const ordinary = Math.max(0, (this.#lastEnd ?? -Infinity) + this.options.minSyncPeriod() - now);
+    const ordinary = Math.max(0, (this.#lastEnd ?? -Infinity) + period - now);
     return urgency === 'urgent' ? Math.min(ordinary, this.#urgent.wait(now)) : ordinary;
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { before, test } from 'node:test';
+import { readClocks } from '../../../src/base/instant.js';
 import { catalogue } from '../../../src/daemon/metrics/catalogue.js';
 import { Metrics, pageText } from '../../../src/daemon/metrics/registry.js';
 
@@ -44,7 +45,7 @@ const awkward = 'a "quoted" \\ back\nslash';
 
 const fullPage = async (): Promise<string> => {
   const metrics = new Metrics({ version: '1.2.3' });
-  metrics.ended({ seconds: 0.1, succeeded: true });
+  metrics.ended({ at: readClocks(), seconds: 0.1, succeeded: true });
   metrics.requested({ code: '<error>', host: '[fd00::1]:6443', method: 'GET', seconds: 0.3 });
   metrics.addSource(() =>
     Object.entries(catalogue)

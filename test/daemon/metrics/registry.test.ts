@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { readClocks } from '../../../src/base/instant.js';
 import { Metrics, pageText } from '../../../src/daemon/metrics/registry.js';
 import { slice, ready, service } from '../../support/objects.js';
 
@@ -71,7 +72,7 @@ const everythingHappens = (metrics: Metrics): void => {
   metrics.endpointSlice({ ...slice('web', [ready('10.1.0.1')]), triggeredAt }, 'changed');
   metrics.queued();
   metrics.began();
-  metrics.ended({ seconds: 0.003, succeeded: true });
+  metrics.ended({ at: readClocks(), seconds: 0.003, succeeded: true });
   metrics.packetRulesRefused('IPv4');
   metrics.conntrackReconciled({ family: 'IPv6', seconds: 0.01, deleted: 3 });
   metrics.healthzServed(200);
@@ -146,12 +147,12 @@ test('a sync that broke is timed, but is not the last one; its triggers are meas
   const programming = 'kubeproxy_network_programming_duration_seconds';
   const last = 'kubeproxy_sync_proxy_rules_last_timestamp_seconds';
   metrics.began();
-  metrics.ended({ seconds: 1, succeeded: false });
+  metrics.ended({ at: readClocks(), seconds: 1, succeeded: false });
   assert.deepEqual(await counts(duration), ['IPv4 1', 'IPv6 1']);
   assert.deepEqual(await counts(programming), []);
   assert.deepEqual(await linesOf(metrics, last), []);
   metrics.began();
-  metrics.ended({ seconds: 1, succeeded: true });
+  metrics.ended({ at: readClocks(), seconds: 1, succeeded: true });
   assert.deepEqual(await counts(programming), ['IPv4 1']);
   assert.equal((await linesOf(metrics, last)).length, 2);
 });
