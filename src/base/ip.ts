@@ -15,14 +15,15 @@ export interface Cidr {
   readonly prefixLength: number;
 }
 
+const octet = String.raw`(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)`;
+const canonicalIpv4 = new RegExp(String.raw`^${octet}\.${octet}\.${octet}\.${octet}$`);
 const decimalQuad = /^\d{1,3}(\.\d{1,3}){3}$/;
-const canonicalQuad = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
 
 const parseIpv4 = (text: string): IpAddress | undefined => {
+  if (canonicalIpv4.test(text)) return text as IpAddress;
   if (!decimalQuad.test(text)) return undefined;
   const octets = text.split('.').map(Number);
-  if (octets.some((octet) => octet > 255)) return undefined;
-  return (canonicalQuad.test(text) ? text : octets.join('.')) as IpAddress;
+  return octets.some((value) => value > 255) ? undefined : (octets.join('.') as IpAddress);
 };
 
 const parseIpv6 = (text: string): IpAddress | undefined => {

@@ -83,29 +83,51 @@ const serviceShape = z.object({
 const condition = z.boolean().nullish();
 const hints = z.array(z.object({ name: z.string() })).nullish();
 
-const endpointsShape = z
-  .array(
-    z.object({
-      addresses: texts,
-      nodeName: text,
-      zone: text,
-      targetRef: z.object({ kind: text, namespace: text, name: text }).nullish(),
-      conditions: z.object({ ready: condition, serving: condition, terminating: condition }).nullish(),
-      hints: z.object({ forZones: hints, forNodes: hints }).nullish(),
-    }),
-  )
-  .nullish();
-
 const endpointSliceShape = z.object({
   metadata: metadataShape,
   addressType: z.string(),
   ports: z.array(z.object({ name: text, protocol: text, port: port.nullish() })).nullish(),
-  endpoints: endpointsShape,
+  endpoints: z
+    .array(
+      z.object({
+        addresses: texts,
+        nodeName: text,
+        zone: text,
+        targetRef: z.object({ kind: text, namespace: text, name: text }).nullish(),
+        conditions: z.object({ ready: condition, serving: condition, terminating: condition }).nullish(),
+        hints: z.object({ forZones: hints, forNodes: hints }).nullish(),
+      }),
+    )
+    .nullish(),
 });
 
-/** Of endpoints, only the types are checked, so nothing is left to check in decoded ones. */
+/** A part of a decoded message of which only the types would be checked. */
+const decodedPart = <Part extends z.ZodType>(_part: Part) => z.custom<z.infer<Part>>();
+
+const { shape: metadataParts } = metadataShape;
+const decodedMetadataShape = metadataShape.extend({
+  uid: decodedPart(metadataParts.uid),
+  creationTimestamp: decodedPart(metadataParts.creationTimestamp),
+  deletionTimestamp: decodedPart(metadataParts.deletionTimestamp),
+  labels: decodedPart(metadataParts.labels),
+  annotations: decodedPart(metadataParts.annotations),
+});
+
+const { spec: specShape, status: serviceStatusShape } = serviceShape.shape;
+const decodedServiceShape = serviceShape.extend({
+  metadata: decodedMetadataShape,
+  spec: specShape.extend({
+    clusterIP: decodedPart(specShape.shape.clusterIP),
+    clusterIPs: decodedPart(specShape.shape.clusterIPs),
+    externalIPs: decodedPart(specShape.shape.externalIPs),
+    loadBalancerSourceRanges: decodedPart(specShape.shape.loadBalancerSourceRanges),
+  }),
+  status: decodedPart(serviceStatusShape),
+});
+
 const decodedSliceShape = endpointSliceShape.extend({
-  endpoints: z.custom<z.infer<typeof endpointsShape>>(),
+  metadata: decodedMetadataShape,
+  endpoints: decodedPart(endpointSliceShape.shape.endpoints),
 });
 
 const nodeShape = z.object({
@@ -228,9 +250,9 @@ const nameOf = (kind: string, object: unknown): string | undefined => {
 };
 
 const reader =
-  <Shape>(kind: string, shape: z.ZodType<Shape>) =>
+  <Shape>(kind: string, shape: z.ZodType<Shape>, decodedShape = shape) =>
   (object: unknown): Shape => {
-    const result = shape.safeParse(object);
+    const result = (isDecoded(object) ? decodedShape : shape).safeParse(object);
     if (result.success) return result.data;
     const [issue] = result.error.issues;
     const path = (issue?.path ?? []).map((step) => (typeof step === 'symbol' ? String(step) : step));
@@ -238,11 +260,8 @@ const reader =
   };
 
 /** Each takes a parsed JSON or YAML value and returns the fields that we use; an invalid value is a MalformedObject. */
-export const readService = reader('Service', serviceShape);
-const readJsonSlice = reader('EndpointSlice', endpointSliceShape);
-const readDecodedSlice = reader('EndpointSlice', decodedSliceShape);
-export const readEndpointSlice = (object: unknown): EndpointSliceShape =>
-  isDecoded(object) ? readDecodedSlice(object) : readJsonSlice(object);
+export const readService = reader('Service', serviceShape, decodedServiceShape);
+export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape, decodedSliceShape);
 export const readNode = reader('Node', nodeShape);
 export const readPod = reader('Pod', podShape);
 export const readList = reader('list', listShape);

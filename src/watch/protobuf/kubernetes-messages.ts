@@ -67,14 +67,17 @@ const serviceSpec = new MessageType({
 
 const ingress = new MessageType({ 1: single('ip', text), 3: single('ipMode', text) });
 
-const service = new MessageType({
-  1: single('metadata', objectMeta),
-  2: single('spec', serviceSpec),
-  3: single(
-    'status',
-    new MessageType({ 1: single('loadBalancer', new MessageType({ 1: repeated('ingress', ingress) })) }),
-  ),
-});
+const service = new MessageType(
+  {
+    1: single('metadata', objectMeta),
+    2: single('spec', serviceSpec),
+    3: single(
+      'status',
+      new MessageType({ 1: single('loadBalancer', new MessageType({ 1: repeated('ingress', ingress) })) }),
+    ),
+  },
+  { [decoded]: true },
+);
 
 const conditions = new MessageType({
   1: single('ready', bool),
