@@ -1,12 +1,14 @@
 // Loaded before the daemon (`--import`): after SIGUSR2 the next step of a sync throws a TypeError, as a programming error would.
+import { mock } from 'node:test';
 
-/** A step of a sync takes the time before it renders. */
 const isStepOfSync = (): boolean => new Error('where').stack?.includes('KernelSync') === true;
 
 let isArmed = false;
-const now = performance.now.bind(performance);
-performance.now = (): number => {
-  if (isArmed && isStepOfSync()) throw new TypeError('injected programming error');
-  return now();
-};
 process.on('SIGUSR2', () => (isArmed = true));
+
+// Every step of a sync looks something up.
+const { get } = Map.prototype;
+mock.method(Map.prototype, 'get', function (this: Map<unknown, unknown>, key: unknown): unknown {
+  if (isArmed && isStepOfSync()) throw new TypeError('injected programming error');
+  return get.call(this, key);
+});
