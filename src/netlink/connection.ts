@@ -221,7 +221,7 @@ export class Connection {
     }
   }
 
-  /** Whether the kernel dropped a reply since the last call. After a dump that lost messages, one call too many says so. */
+  /** Whether the kernel dropped a reply since the last call. After a dump that lost replies, the next batch counts as such, too. */
   #hasDropped(): boolean {
     const before = this.#dropped;
     this.#dropped = this.#socket.dropped;

@@ -57,7 +57,7 @@ export class ChangeLog implements ChangeRecorder {
   readonly #clocks: () => Instant;
   readonly #startedAt: number;
   #run: RunCause = 'start';
-  /** When the current run changed something first, or ended. Single records are about its beginning. */
+  /** The time of the current run's records: when it changed something first. */
   #runAt: Instant | undefined;
   #summarizedAt = -Infinity;
 
