@@ -4,6 +4,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { bodyFormat, type BodySplitter } from '../../../src/watch/api/body-format.js';
 import { BrokenStream } from '../../../src/watch/api/json-lines.js';
 import { toEndpointSlice, toNode, toService } from '../../../src/watch/objects/parse-objects.js';
+import { MalformedObject } from '../../../src/watch/objects/schemas.js';
 import { MessageReader, MessageType, single, text } from '../../../src/watch/protobuf/message.js';
 import { shared } from '../../../src/watch/protobuf/shared.js';
 import type { ApiObject } from '../../support/api-objects.js';
@@ -81,6 +82,36 @@ test('objects are read from protobuf as from JSON', () => {
   // The API server leaves out a field with a default only where the type has a pointer.
   assert.deepEqual(toService(decode(sampleService('plain'))), toService(sampleService('plain')));
 });
+
+test('invalid values of decoded objects are found as in JSON', () => {
+  const withPort = (port: number) =>
+    sampleService('web', { ports: [{ name: 'http', protocol: 'TCP', port }] });
+  const invalid: readonly (readonly [object: ApiObject, read: (object: unknown) => unknown])[] = [
+    [withPort(70_000), toService],
+    [sampleService('web', { internalTrafficPolicy: 'Nowhere' }), toService],
+    [{ ...service, metadata: { ...service.metadata, name: 'a/b' } }, toService],
+    [{ ...slice, ports: [{ name: 'http', protocol: 'TCP', port: -1 }] }, toEndpointSlice],
+    [{ ...slice, metadata: { ...slice.metadata, namespace: 'a b' } }, toEndpointSlice],
+  ];
+  for (const [object, read] of invalid) {
+    const problem = problemOf(() => read(object));
+    assert.equal(
+      problemOf(() => read(decode(object))),
+      problem,
+    );
+  }
+});
+
+/** What a MalformedObject says. */
+const problemOf = (work: () => unknown): string => {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof MalformedObject) return error.message;
+    throw error;
+  }
+  assert.fail('it was read');
+};
 
 /** All parts that a splitter yields when the body arrives in these pieces. */
 const partsOf = (splitter: BodySplitter, pieces: readonly Buffer[]): readonly unknown[] =>
