@@ -7,7 +7,7 @@ let isArmed = false;
 process.on('SIGUSR2', () => (isArmed = true));
 
 // Every step of a sync looks something up.
-const { get } = Map.prototype;
+const get: (key: unknown) => unknown = Reflect.get(Map.prototype, 'get');
 mock.method(Map.prototype, 'get', function (this: Map<unknown, unknown>, key: unknown): unknown {
   if (isArmed && isStepOfSync()) throw new TypeError('injected programming error');
   return get.call(this, key);
