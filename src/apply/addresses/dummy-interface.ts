@@ -152,6 +152,7 @@ export class DummyInterface {
     onSend: () => void = () => {},
   ): Promise<readonly Outcome[]> {
     const late = await lateAddresses(operations, () => this.links.localIpv6Addresses());
+    if (late.size === 0) return this.#send(operations, onSend);
     const isLate = (operation: AddressOperation): boolean =>
       leavesToKernel(operation) && late.has(operation.address);
     const outcomes = (
