@@ -148,7 +148,7 @@ export class ApiServer implements AsyncDisposable {
   readonly #events = new ApiEventSink();
   readonly #streams = new Set<ServerResponse>();
   readonly #connections = new Map<object, number>();
-  /** Those of TLS whose handshake is not over too: the HTTP server does not know them yet. */
+  /** All open ones: the HTTP server's closeAllConnections leaves out those whose TLS handshake is not over. */
   readonly #sockets = new Set<Socket>();
   readonly #bookmarkers = new Set<() => void>();
   readonly #enders = new Set<() => void>();
@@ -289,7 +289,6 @@ export class ApiServer implements AsyncDisposable {
   }
 
   #closeConnections(): void {
-    this.#server.closeAllConnections();
     for (const socket of this.#sockets) socket.destroy();
   }
 

@@ -259,7 +259,7 @@ const reader =
     throw new MalformedObject(kind, nameOf(kind, object), formatPath(path), path, issue?.message ?? '');
   };
 
-/** Each takes a parsed JSON or YAML value and returns the fields that we use; an invalid value is a MalformedObject. */
+/** Each takes a parsed JSON or YAML value, or a decoded message, and returns the fields that we use; an invalid value is a MalformedObject. */
 export const readService = reader('Service', serviceShape, decodedServiceShape);
 export const readEndpointSlice = reader('EndpointSlice', endpointSliceShape, decodedSliceShape);
 export const readNode = reader('Node', nodeShape);
