@@ -1,8 +1,6 @@
 // lab: --memory 1G
-// real time: the page is made in turns, whose length is measured.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { performance } from 'node:perf_hooks';
+import { after, before, mock, test } from 'node:test';
 import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { Service } from '../../src/model/service.js';
 import { until } from '../support/eventually.js';
@@ -10,7 +8,8 @@ import { ready, service, slice } from '../support/objects.js';
 import { pageText } from '../../src/daemon/metrics/registry.js';
 import { startInProcess, type InProcessDaemon } from '../support/in-process-daemon.js';
 
-// The page of a node with 10,000 Services.
+// The page of a node with 10,000 Services. A turn of the event loop has a length in milliseconds. Here each look at the clock takes
+// a quarter of one, and all else takes none, so the number of turns is the same on every machine.
 
 const count = 10_000;
 const nameOf = (index: number): string => `s${index}`;
@@ -31,12 +30,16 @@ before(async () => {
     new Map(indexes.map(sliceOf).map((value) => [value.key, value])),
   );
   assert.equal((await first).failed, 0);
+  const now = performance.now.bind(performance);
+  let looks = 0;
+  mock.method(performance, 'now', () => now() + ++looks / 4);
 });
 after(async () => {
+  mock.restoreAll();
   await daemon[Symbol.asyncDispose]();
 });
 
-/** How often something else could run meanwhile: a machine's load makes it no less. */
+/** How often something else could run meanwhile. */
 const turnsDuring = async (work: () => Promise<unknown>): Promise<number> => {
   let turns = 0;
   let done = false;
@@ -66,7 +69,7 @@ test('it has 500 Services, says how many it left out, and uses no socket of the 
   assert.match(text, new RegExp(`^kube_ipvs_virtual_servers ${count}$`, 'm'));
   assert.match(text, new RegExp(`^kube_ipvs_real_servers ${count}$`, 'm'));
   assert.equal(daemon.messages(), messages);
-  assert.ok(turnsAgain >= 10, `the page was made in ${turnsAgain} turns of the event loop`);
+  assert.ok(turnsAgain >= 100, `the page was made in ${turnsAgain} turns of the event loop`);
 });
 
 test('a page with the series of all 10,000 Services is made in many turns', async (context) => {
@@ -81,7 +84,7 @@ test('a page with the series of all 10,000 Services is made in many turns', asyn
   assert.equal(text.match(/^kube_ipvs_service_connections_total\{/gm)?.length, count);
   assert.equal(text.match(/^kube_ipvs_service_bytes_total\{/gm)?.length, 2 * count);
   context.diagnostic(`${text.length} characters in ${turns} turns`);
-  assert.ok(turns >= 30, `the page was made in ${turns} turns of the event loop`);
+  assert.ok(turns >= 500, `the page was made in ${turns} turns of the event loop`);
 });
 
 test('the series of 1,000 endpoints are read in many turns, and the other endpoints are counted', async (context) => {
@@ -100,5 +103,5 @@ test('the series of 1,000 endpoints are read in many turns, and the other endpoi
   assert.match(text, new RegExp(`^kube_ipvs_backends_left_out ${count - 1_000}$`, 'm'));
   assert.equal(daemon.messages(), messages);
   context.diagnostic(`${text.length} characters in ${turns} turns`);
-  assert.ok(turns >= 100, `the page was made in ${turns} turns of the event loop`);
+  assert.ok(turns >= 500, `the page was made in ${turns} turns of the event loop`);
 });
