@@ -5,7 +5,7 @@ import { until } from '../support/eventually.js';
 import { runLine } from '../support/lab-guest.js';
 import type { Random } from '../support/random.js';
 import type { Excuse, Outcome } from './cluster-report.js';
-import { realServersOf, webAddresses, type ClusterWorld } from './cluster-world.js';
+import { podSockets, realServersOf, webAddresses, type ClusterWorld } from './cluster-world.js';
 import type { Daemons } from './daemons.js';
 import { realServerText, weightsOf } from './kernel-table.js';
 import type { WebPod } from './web-pods.js';
@@ -120,14 +120,7 @@ export class ClusterDisturbances {
     await this.#reaction(`pods ${numbers.join()} leave`, () => numbers.every((each) => serves(each, false)));
     for (const number of numbers) {
       const pod = this.#podOf(number);
-      const began = performance.now();
-      while ((await pod.tell('count')) > 0) {
-        if (performance.now() - began > patienceMilliseconds)
-          throw new Error(`${pod.name} keeps connections`);
-        await sleep(50);
-      }
-      // What had been scheduled just before may still be on its way.
-      await sleep(200);
+      await pod.becomesIdle(podSockets(number), patienceMilliseconds);
       this.world.setWeb(number, 'gone');
       await pod.tell('close');
     }

@@ -172,7 +172,13 @@ export class ClusterWorld implements AsyncDisposable {
   }
 }
 
-/** All real servers that a pod is in the kernel, by virtual server. */
+/** Where the server of a pod listens. */
+export const podSockets = (number: number): readonly string[] => [
+  `${podAddress(number, 'IPv4')}:8080`,
+  `[${podAddress(number, 'IPv6')}]:8080`,
+];
+
+/** The same as /proc/net/ip_vs writes it. */
 export const realServersOf = (number: number): readonly RealServerText[] => [
   realServerText(podAddress(number, 'IPv4'), 8_080),
   realServerText6(podAddress(number, 'IPv6'), 8_080),

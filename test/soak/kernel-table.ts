@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { parseConnection } from '../../src/cli/dump/connection-table.js';
 
 /** An address and port as /proc/net/ip_vs writes them, as `0A600001:0050`. */
 export type RealServerText = string;
@@ -32,3 +33,19 @@ export const weightsOf = (realServer: RealServerText): ReadonlyMap<string, numbe
   }
   return weights;
 };
+
+/** In all other states of a TCP connection, one side has said that it sends no more. */
+const openStates = new Set(['SYN_RECV', 'ESTABLISHED']);
+
+/**
+ * The clients of the TCP connections to a real server, as `10.244.0.11:8080`, in this network namespace that are not answered to the
+ * end. A connection is among them from its first packet on, before the program of the real server accepts it.
+ */
+export const openClientsOf = (realServer: string): readonly string[] =>
+  readFileSync('/proc/net/ip_vs_conn', 'latin1')
+    .split('\n')
+    .flatMap((line) => {
+      const connection = parseConnection(line);
+      const isOpen = connection?.real === realServer && openStates.has(connection.state);
+      return isOpen ? [connection.client] : [];
+    });

@@ -32,12 +32,7 @@ export class Roller {
     await pod.tell('drain');
     this.world.setWeb(pod.address, 'terminating');
     await this.comesTo(pod, 'drained', (weight) => weight === undefined || weight === 0);
-    await eventually(async () => {
-      const open = await pod.tell('count');
-      if (open > 0) throw new Error(`${pod.name} still has ${open} connections`);
-    }, patienceMilliseconds);
-    // What had been scheduled just before may still be on its way.
-    await sleep(200);
+    await pod.becomesIdle([`${pod.address}:8080`], patienceMilliseconds);
     this.world.setWeb(pod.address, 'gone');
     // The real server stays until IPVS has forgotten its last connection, which takes minutes.
     await pod.tell('close');

@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { eventually } from '../support/eventually.js';
+import { openClientsOf } from './kernel-table.js';
 
 const program = fileURLToPath(new URL('./web-pod.js', import.meta.url));
 
@@ -35,6 +37,19 @@ export class WebPod implements AsyncDisposable {
   async tell(command: 'drain' | 'close' | 'open' | 'count'): Promise<number> {
     this.#child.stdin?.write(`${command}\n`);
     return Number((await this.#lines.next()).value);
+  }
+
+  /**
+   * Resolves when all connections that IPVS has scheduled to these sockets of the pod, `10.244.0.11:8080`, are answered and closed.
+   * IPVS is asked first: it may have scheduled a connection that the pod has not accepted yet.
+   */
+  async becomesIdle(sockets: readonly string[], milliseconds: number): Promise<void> {
+    await eventually(async () => {
+      const clients = sockets.flatMap(openClientsOf);
+      if (clients.length > 0) throw new Error(`IPVS has connections to ${this.name}: ${clients.join(', ')}`);
+      const open = await this.tell('count');
+      if (open > 0) throw new Error(`${this.name} still has ${open} connections`);
+    }, milliseconds);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
