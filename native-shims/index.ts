@@ -18,6 +18,12 @@ export interface NativeShims {
    * answer, whose length it returns.
    */
   querySocketOption(domain: number, level: number, name: number, bytes: Uint8Array): number;
+  /** getsockopt of an option that is no integer, such as SO_PEERCRED: fills `bytes`, and returns the length. */
+  readOption(descriptor: number, level: number, name: number, bytes: Uint8Array): number;
+  /** A Unix socket that listens at an abstract name (unix(7)) in this network namespace. EADDRINUSE: another socket has it. */
+  listenAt(name: Uint8Array): number;
+  /** A connection to the socket with this abstract name. ECONNREFUSED: no socket has it. */
+  connectTo(name: Uint8Array): number;
   /** SO_ATTACH_FILTER: `program` is an array of struct sock_filter; the kernel queues only the datagrams that it accepts. */
   attachFilter(descriptor: number, program: Uint8Array): void;
   /** Datagrams that the kernel could not queue since the socket was opened (SO_MEMINFO); counts modulo 2^32. */

@@ -1,8 +1,8 @@
 /*
  * What Node lacks. Netlink sockets: our own socket for commands (open, send, receive, close), socket options for sockets that the
- * npm package `netlink` opened, and queries that x_tables answers as an option of an IP socket. And memory that the process
- * does not need. Every function is synchronous and none blocks: the kernel executes a netlink request within sendto and has queued its replies when
- * sendto returns.
+ * npm package `netlink` opened, and queries that x_tables answers as an option of an IP socket. Unix sockets with an abstract name,
+ * whose other end can be asked for its user. And memory that the process does not need. Every function is synchronous and none
+ * blocks: the kernel executes a netlink request within sendto and has queued its replies when sendto returns.
  *
  * Plain C and Node-API, so `cc -shared -fPIC` builds it (scripts/build-native.mjs). A system call that fails throws an
  * Error with `errno`, a positive number.
@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <link.h>
 #include <malloc.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/filter.h>
@@ -129,6 +131,58 @@ static napi_value query_socket_option(napi_env env, napi_callback_info info) {
   return result < 0 ? fail(env, "getsockopt", reason) : number(env, answered);
 }
 
+/* readOption(descriptor, level, name, bytes) -> length: a socket option that is no integer, such as SO_PEERCRED. */
+static napi_value read_option(napi_env env, napi_callback_info info) {
+  int32_t given[3];
+  uint8_t *bytes;
+  size_t length;
+  if (!arguments(env, info, 3, given, &bytes, &length)) return NULL;
+  socklen_t answered = length;
+  if (getsockopt(given[0], given[1], given[2], bytes, &answered) < 0) return fail(env, "getsockopt", errno);
+  return number(env, answered);
+}
+
+/* Opens a Unix stream socket and gives it to `act` with an abstract name (unix(7)). The descriptor, or -1 with errno. */
+static int abstract_socket(const uint8_t *name, size_t length,
+                           int (*act)(int, const struct sockaddr *, socklen_t)) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (length >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path + 1, name, length);
+  int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -1;
+  const socklen_t size = offsetof(struct sockaddr_un, sun_path) + 1 + length;
+  if (act(descriptor, (struct sockaddr *)&address, size) == 0) return descriptor;
+  int reason = errno;
+  close(descriptor);
+  errno = reason;
+  return -1;
+}
+
+static int bind_and_listen(int descriptor, const struct sockaddr *address, socklen_t size) {
+  return bind(descriptor, address, size) < 0 ? -1 : listen(descriptor, SOMAXCONN);
+}
+
+/* listenAt(name) -> descriptor of a Unix socket that has the abstract name in this network namespace. EADDRINUSE: another has it. */
+static napi_value listen_at(napi_env env, napi_callback_info info) {
+  uint8_t *name;
+  size_t length;
+  if (!arguments(env, info, 0, NULL, &name, &length)) return NULL;
+  int descriptor = abstract_socket(name, length, bind_and_listen);
+  return descriptor < 0 ? fail(env, "bind", errno) : number(env, descriptor);
+}
+
+/* connectTo(name) -> descriptor of a connection to the Unix socket that has the abstract name. ECONNREFUSED: none has it. */
+static napi_value connect_to(napi_env env, napi_callback_info info) {
+  uint8_t *name;
+  size_t length;
+  if (!arguments(env, info, 0, NULL, &name, &length)) return NULL;
+  int descriptor = abstract_socket(name, length, connect);
+  return descriptor < 0 ? fail(env, "connect", errno) : number(env, descriptor);
+}
+
 /* attachFilter(descriptor, program): an array of struct sock_filter; the kernel queues only what the program accepts. */
 static napi_value attach_filter(napi_env env, napi_callback_info info) {
   int32_t descriptor;
@@ -235,6 +289,8 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
       {"receive", receive_datagram}, {"close", close_socket},
       {"attachFilter", attach_filter}, {"querySocketOption", query_socket_option},
       {"trimHeap", trim_heap},       {"releaseProgramPages", release_program_pages},
+      {"readOption", read_option},   {"listenAt", listen_at},
+      {"connectTo", connect_to},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

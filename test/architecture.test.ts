@@ -90,6 +90,7 @@ const exceptions: Readonly<Record<string, readonly string[]>> = {
   'src/cli/fleet/fleet-explain.ts': ['src/watch/api/api-client.ts'],
   'src/cli/migrate/node-label.ts': ['src/watch/api/api-client.ts', 'src/watch/api/credentials.ts'],
   'src/daemon/memory.ts': ['native-shims/index.ts'],
+  'src/daemon/instance-lock.ts': ['native-shims/index.ts'],
   'src/web/main.ts': ['src/cli/admin/service-index.ts'],
   'src/web/model/explain.ts': ['src/cli/explain/facts.ts', 'src/cli/explain/service-report.ts'],
   'src/web/view/detail.ts': [

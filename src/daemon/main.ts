@@ -28,6 +28,7 @@ import { startMetrics, createMetrics } from './metrics/start-metrics.js';
 import { createPage } from './page/start-page.js';
 import { releaseStartMemory } from './memory.js';
 import { openUpstream } from './open-upstream.js';
+import { lockInstance } from './instance-lock.js';
 import { startServing } from './serving/start-serving.js';
 import { compose, type Composition } from './compose.js';
 
@@ -174,6 +175,13 @@ const runComposed = async (
   initial: Settings,
   { signal, log, reloadSettings }: Pick<Run, 'signal' | 'log' | 'reloadSettings'>,
 ): Promise<number> => {
+  using _lock = initial.dryRun
+    ? undefined
+    : await lockInstance(initial.names, { waits: !initial.once, signal, log });
+  if (signal.aborted) {
+    await untilStopped(signal, log);
+    return exitStatus.done;
+  }
   logMissingPacketRules(kernel.packetFamilies, log);
   const settings = new ChangeableSettings(initial);
   const metrics = createMetrics(initial);

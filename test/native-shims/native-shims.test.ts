@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -45,6 +46,41 @@ describe('native shims', () => {
     shims.send(descriptor, noop);
     assert.equal(shims.receive(descriptor, new Uint8Array(10)), 36);
     shims.close(descriptor);
+  });
+
+  test('a socket with an abstract name tells who connects to it, and ends its connections when it closes', async () => {
+    const name = new TextEncoder().encode(`native-shims-test-${process.pid}`);
+    assert.equal(
+      errnoOf(() => shims.connectTo(name)),
+      constants.errno.ECONNREFUSED,
+    );
+    const listening = shims.listenAt(name);
+    assert.equal(
+      errnoOf(() => shims.listenAt(name)),
+      constants.errno.EADDRINUSE,
+    );
+    const connection = shims.connectTo(name);
+    const credentials = new Uint32Array(3);
+    assert.equal(shims.readOption(connection, 1, 17, new Uint8Array(credentials.buffer)), 12);
+    assert.deepEqual([...credentials], [process.pid, process.geteuid?.(), process.getegid?.()]);
+    const socket = new Socket({ fd: connection }).on('error', () => {}).resume();
+    shims.close(listening);
+    await new Promise((resolve) => socket.once('close', resolve));
+    shims.close(shims.listenAt(name));
+  });
+
+  test('an abstract name must fit into an address', () => {
+    shims.close(shims.listenAt(new Uint8Array(107).fill(97)));
+    const tooLong = new Uint8Array(108).fill(97);
+    const { ENAMETOOLONG } = constants.errno;
+    assert.equal(
+      errnoOf(() => shims.listenAt(tooLong)),
+      ENAMETOOLONG,
+    );
+    assert.equal(
+      errnoOf(() => shims.connectTo(tooLong)),
+      ENAMETOOLONG,
+    );
   });
 
   test('options are set and read', () => {

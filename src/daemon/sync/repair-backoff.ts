@@ -11,7 +11,7 @@ const quietMilliseconds = 10_000;
 
 /**
  * The delay before our packet rules are repaired: short after occasional changes, and growing against a program that
- * changes them all the time, such as a second daemon with another configuration.
+ * changes them all the time.
  */
 export class RepairBackoff {
   /** Repairs beyond one a second. */
