@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -10,12 +11,8 @@ import { defaultInstance, type InstanceNames } from '../../src/model/instance-na
 import { until } from '../support/eventually.js';
 import { RecordingLog } from '../support/recording-log.js';
 
-let count = 0;
 /** The names of an instance that no other process has. */
-const newNames = (): InstanceNames => {
-  count += 1;
-  return { ...defaultInstance, table: `instance-lock-test-${process.pid}-${count}` };
-};
+const newNames = (): InstanceNames => ({ ...defaultInstance, table: `instance-lock-test-${randomUUID()}` });
 
 const request = (names: InstanceNames, { waits = true } = {}) => {
   const log = new RecordingLog();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants, tmpdir } from 'node:os';
@@ -49,7 +50,7 @@ describe('native shims', () => {
   });
 
   test('a socket with an abstract name tells who connects to it, and ends its connections when it closes', async () => {
-    const name = new TextEncoder().encode(`native-shims-test-${process.pid}`);
+    const name = new TextEncoder().encode(`native-shims-test-${randomUUID()}`);
     assert.equal(
       errnoOf(() => shims.connectTo(name)),
       constants.errno.ECONNREFUSED,
