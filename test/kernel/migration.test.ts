@@ -75,28 +75,16 @@ const startKubeIpvs = async (): Promise<DaemonProcess> => {
 };
 
 const ask = (port: number): readonly string[] => network.ask('client', 'tcp', virtual, port, 1);
-/** The client's ports of which IPVS has connections to the VIP, as ranges: whether a failed request used one again. */
-const portsInIpvs = (connections: readonly string[]): string => {
-  const ports = connections.flatMap((line) => / 192\.0\.2\.2:(\d+) +10\.96\.0\.10:80 /.exec(line)?.[1] ?? []);
-  const ranges: { from: number; to: number }[] = [];
-  for (const port of ports.map(Number).toSorted((a, b) => a - b)) {
-    const last = ranges.at(-1);
-    if (last !== undefined && port <= last.to + 1) last.to = port;
-    else ranges.push({ from: port, to: port });
-  }
-  return `IPVS has ports ${ranges.map(({ from, to }) => `${from}-${to}`).join()}`;
-};
-
 /** What the kernel knows of the connections from the ports that failures name, and which namespaces sent resets. */
 const traces = (failures: readonly string[]): string => {
   const ports = failures.flatMap((failure) => /from port (\d+)/.exec(failure)?.[1] ?? []);
-  const all = onNode('conntrack -L 2>/dev/null; ipvsadm -Lnc').split('\n');
-  const connections = all.filter((line) => ports.some((port) => line.includes(port)));
+  const connections = onNode('conntrack -L 2>/dev/null; ipvsadm -Lnc')
+    .split('\n')
+    .filter((line) => ports.some((port) => line.includes(port)));
   const counters = ['client', 'node', 'pod1', 'pod2'].map(
     (namespace) => `${namespace} ${run('ip', 'netns', 'exec', namespace, 'grep', '^Tcp:', '/proc/net/snmp')}`,
   );
-  const settings = onNode('sysctl net.ipv4.vs; cat /proc/net/ip_vs_status 2>/dev/null || true');
-  return [...connections, portsInIpvs(all), onNode('conntrack -S'), ...counters, settings].join('\n');
+  return [...connections, onNode('conntrack -S'), ...counters].join('\n');
 };
 
 /** No request failed, and none waited for a second repetition of its first packet. */

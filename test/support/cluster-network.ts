@@ -52,6 +52,10 @@ export class ClusterNetwork implements AsyncDisposable {
     run('scripts/kernel-lab/network', 'up', '--pods', String(pods));
     const network = new ClusterNetwork();
     for (let pod = 1; pod <= pods; pod += 1) {
+      // A pod forgets a closed connection at once. When IPVS loses its table, the node masquerades new connections with ports of
+      // lost ones. A pod that remembers one answers the new first packet as part of it, so the client resets that and repeats the
+      // packet. IPVS takes this for a second connection, and Linux 7.2 may deliver its data to the pod of the first.
+      run('ip', 'netns', 'exec', `pod${pod}`, 'sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=0');
       const server = [process.execPath, ...process.execArgv, podServer, `pod${pod}`, '8080'];
       network.#servers.push(inNamespace(`pod${pod}`, ...server));
     }
