@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -163,11 +163,16 @@ test('a second daemon serves the socket when the first has ended', async () => {
 
 test('where another process serves the socket the daemon works without, and takes over when that process ends', async () => {
   mkdirSync(dirname(path), { recursive: true });
-  const other = createServer().listen(path);
+  rmSync(path, { force: true });
+  const other = createServer((socket) => socket.destroy()).listen(path);
   await once(other, 'listening');
   await using daemon = start();
-  await eventually(() => assert.match(daemon.log, /another process serves .*admin\.sock[^]*"synced"/));
-  other.close();
+  try {
+    await eventually(() => assert.match(daemon.log, /another process serves .*admin\.sock/));
+    await eventually(() => assert.match(daemon.log, /"manifests-read"/));
+  } finally {
+    other.close();
+  }
   await eventually(async () => assert.equal((await client.status()).pid, daemon.pid));
 });
 
