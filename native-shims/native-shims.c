@@ -142,23 +142,22 @@ static napi_value read_option(napi_env env, napi_callback_info info) {
   return number(env, answered);
 }
 
-/* Opens a Unix stream socket and gives it to `act` with an abstract name (unix(7)). The descriptor, or -1 with errno. */
-static int abstract_socket(const uint8_t *name, size_t length,
-                           int (*act)(int, const struct sockaddr *, socklen_t)) {
+/* Opens a Unix stream socket and gives it to `act` with an abstract name (unix(7)), which is the argument. Returns the descriptor. */
+static napi_value abstract_socket(napi_env env, napi_callback_info info, const char *operation,
+                                  int (*act)(int, const struct sockaddr *, socklen_t)) {
+  uint8_t *name;
+  size_t length;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (length >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
+  if (!arguments(env, info, 0, NULL, &name, &length)) return NULL;
+  if (length >= sizeof address.sun_path) return fail(env, operation, ENAMETOOLONG);
   memcpy(address.sun_path + 1, name, length);
   int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor < 0) return -1;
+  if (descriptor < 0) return fail(env, "socket", errno);
   const socklen_t size = offsetof(struct sockaddr_un, sun_path) + 1 + length;
-  if (act(descriptor, (struct sockaddr *)&address, size) == 0) return descriptor;
+  if (act(descriptor, (struct sockaddr *)&address, size) == 0) return number(env, descriptor);
   int reason = errno;
   close(descriptor);
-  errno = reason;
-  return -1;
+  return fail(env, operation, reason);
 }
 
 static int bind_and_listen(int descriptor, const struct sockaddr *address, socklen_t size) {
@@ -167,20 +166,12 @@ static int bind_and_listen(int descriptor, const struct sockaddr *address, sockl
 
 /* listenAt(name) -> descriptor of a Unix socket that has the abstract name in this network namespace. EADDRINUSE: another has it. */
 static napi_value listen_at(napi_env env, napi_callback_info info) {
-  uint8_t *name;
-  size_t length;
-  if (!arguments(env, info, 0, NULL, &name, &length)) return NULL;
-  int descriptor = abstract_socket(name, length, bind_and_listen);
-  return descriptor < 0 ? fail(env, "bind", errno) : number(env, descriptor);
+  return abstract_socket(env, info, "bind", bind_and_listen);
 }
 
 /* connectTo(name) -> descriptor of a connection to the Unix socket that has the abstract name. ECONNREFUSED: none has it. */
 static napi_value connect_to(napi_env env, napi_callback_info info) {
-  uint8_t *name;
-  size_t length;
-  if (!arguments(env, info, 0, NULL, &name, &length)) return NULL;
-  int descriptor = abstract_socket(name, length, connect);
-  return descriptor < 0 ? fail(env, "connect", errno) : number(env, descriptor);
+  return abstract_socket(env, info, "connect", connect);
 }
 
 /* attachFilter(descriptor, program): an array of struct sock_filter; the kernel queues only what the program accepts. */

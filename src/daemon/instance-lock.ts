@@ -6,9 +6,8 @@ import { sleep } from '../base/async.js';
 import { BaseError, InputError, messageOf } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import type { InstanceNames } from '../model/instance-names.js';
-
-/** getsockopt of struct ucred: process, user and group of the other end (unix(7)). */
-const [socketLevel, peerCredentials] = [1, 17];
+import { SocketLevel, SocketOption } from '../netlink/constants.js';
+import { errnoOf } from '../netlink/errors.js';
 
 const { EADDRINUSE, ECONNREFUSED, EAGAIN } = constants.errno;
 
@@ -31,10 +30,6 @@ export interface InstanceLockParts {
 
 const unlocked: Disposable = { [Symbol.dispose]: () => {} };
 
-/** The errno of a failed system call; undefined for another error. */
-const errnoOf = (error: unknown): unknown =>
-  error instanceof Error ? Reflect.get(error, 'errno') : undefined;
-
 /** Undefined if the system call fails with one of these numbers. */
 const unless = (expected: readonly number[], call: () => number): number | undefined => {
   try {
@@ -45,9 +40,15 @@ const unless = (expected: readonly number[], call: () => number): number | undef
   }
 };
 
+/** By struct ucred: process, user and group of the other end (unix(7)). */
 const holderOf = (connection: number): Holder => {
   const credentials = new Uint32Array(3);
-  nativeShims().readOption(connection, socketLevel, peerCredentials, new Uint8Array(credentials.buffer));
+  nativeShims().readOption(
+    connection,
+    SocketLevel.socket,
+    SocketOption.peerCredentials,
+    new Uint8Array(credentials.buffer),
+  );
   const [pid = 0, user = 0] = credentials;
   return { pid, user };
 };

@@ -34,6 +34,7 @@ export const SocketLevel = { socket: 1, netlink: 270 } as const;
 export const SocketOption = {
   sendBuffer: 7,
   receiveBuffer: 8,
+  peerCredentials: 17,
   sendBufferForce: 32,
   receiveBufferForce: 33,
   protocol: 38,
