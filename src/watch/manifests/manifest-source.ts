@@ -70,6 +70,7 @@ class ManifestSource implements Source {
   readonly #problems: ProblemLog;
   readonly #queue = new SerialQueue();
   readonly #files = new Map<string, KnownFile>();
+  /** By file; those of the file or folder as such by the source's name, as a file may have both. */
   readonly #errors = new Map<string, string>();
   #store: ClusterStore | undefined;
   #watcher: FSWatcher | undefined;
@@ -171,11 +172,11 @@ class ManifestSource implements Source {
     const { path } = this.#options;
     try {
       const files = await list(path);
-      this.#report(path, undefined);
+      this.#report(this.name, undefined);
       return files;
     } catch (error) {
       // A missing folder leaves the desired state unknown; it does not mean an empty desired state.
-      this.#report(path, `${path}: ${messageOf(error)}`);
+      this.#report(this.name, `${path}: ${messageOf(error)}`);
       return undefined;
     }
   }
@@ -252,13 +253,13 @@ class ManifestSource implements Source {
     });
   }
 
-  #report(path: string, error: string | undefined, problems: readonly string[] = []): void {
-    if (error === undefined) this.#errors.delete(path);
+  #report(object: string, error: string | undefined, problems: readonly string[] = []): void {
+    if (error === undefined) this.#errors.delete(object);
     else {
       this.#failures += 1;
-      this.#errors.set(path, error);
+      this.#errors.set(object, error);
     }
-    this.#problems.report(path, error === undefined || problems.length > 0 ? problems : [error]);
+    this.#problems.report(object, error === undefined || problems.length > 0 ? problems : [error]);
   }
 }
 

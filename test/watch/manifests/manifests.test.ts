@@ -134,6 +134,8 @@ interface Setup extends AsyncDisposable {
   readonly source: Source;
   readonly states: string[];
   readonly problems: string[];
+  /** Whose problems were resolved. */
+  readonly resolved: string[];
   write(name: string, text: string): void;
 }
 
@@ -147,9 +149,14 @@ const setup = (
   for (const [name, text] of Object.entries(files)) write(name, text);
   const states: string[] = [];
   const problems: string[] = [];
+  const resolved: string[] = [];
   const logger: Logger = {
     ...silentLogger,
     warn: (fields) => problems.push(...((fields as { problems?: string[] }).problems ?? [])),
+    info: (fields) => {
+      const { event, object = '' } = fields as { event: string; object?: string };
+      if (event === 'object-problems-resolved') resolved.push(object);
+    },
   };
   const store = new ClusterStore(() => {
     const services = [...store.serviceKeys()].toSorted();
@@ -167,7 +174,7 @@ const setup = (
     await source[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true });
   };
-  return { folder, store, source, states, problems, write, [Symbol.asyncDispose]: dispose };
+  return { folder, store, source, states, problems, resolved, write, [Symbol.asyncDispose]: dispose };
 };
 
 const state = async ({ states }: Setup, wanted: string): Promise<void> =>
@@ -276,6 +283,23 @@ test('a single file is followed, also when it is replaced; when it vanishes, wha
   assert.equal(it.states.at(-1), 'a=10.96.0.2');
   it.write('a.yaml', service('a', '10.96.0.3'));
   await state(it, 'a=10.96.0.3');
+});
+
+test('a single broken file stays reported until it is repaired, however often it is looked at', async () => {
+  await using it = setup(
+    { 'a.yaml': service('a', '10.96.0.1') },
+    { path: (folder) => join(folder, 'a.yaml') },
+  );
+  await state(it, 'a=10.96.0.1');
+  it.write('a.yaml', 'kind: [');
+  await until('the report', () => it.problems.length === 1);
+  // A changed file is looked at, and read once it has not changed again.
+  it.write('a.yaml', 'kind: {');
+  await until('the next report', () => it.problems.length === 2);
+  assert.deepEqual([it.resolved, it.source.counts().manifests?.broken], [[], 1]);
+  it.write('a.yaml', service('a', '10.96.0.2'));
+  await state(it, 'a=10.96.0.2');
+  assert.deepEqual([it.resolved, it.source.counts().manifests?.broken], [[join(it.folder, 'a.yaml')], 0]);
 });
 
 test('a change that nobody tells of is found by looking now and then', async () => {
