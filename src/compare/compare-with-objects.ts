@@ -2,7 +2,6 @@ import type { Failure } from '../apply/retry/retries.js';
 import { sleep } from '../base/async.js';
 import { silentLogger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
-import { isSelected } from '../kernel/rtnetlink/client.js';
 import type { InstanceNames } from '../model/instance-names.js';
 import type { InterfaceAddress, Node } from '../model/node.js';
 import type { StatusResponse, VirtualServerDescription } from '../admin-api/responses.js';
@@ -68,9 +67,12 @@ const withAddresses = (
         })),
       ],
       addresses: async (of) => {
+        const only = of?.only;
         const dummy = await route.link(dummyInterface);
         const bound = dummy === undefined ? [] : await route.addresses({ only: dummy.index });
-        return [...replaced, ...bound].filter(({ interfaceIndex }) => isSelected(interfaceIndex, of ?? {}));
+        return [...replaced, ...bound].filter(
+          ({ interfaceIndex }) => only === undefined || interfaceIndex === only,
+        );
       },
     },
   };

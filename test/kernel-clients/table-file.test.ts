@@ -3,8 +3,12 @@ import { describe, test } from 'node:test';
 import { digestOf, RealServersDigest } from '../../src/kernel/ipvs/table-file/digest.js';
 import { showsSettings, TickRate, type FileSettings } from '../../src/kernel/ipvs/table-file/settings.js';
 import { TableFileError } from '../../src/kernel/ipvs/table-file/table-file-error.js';
-import { readTableFile, type TableFile } from '../../src/kernel/ipvs/table-file/table-file.js';
-import { addressOf, keyOfLine, type TableVisitor } from '../../src/kernel/ipvs/table-file/table-parser.js';
+import {
+  readTableFile,
+  type TableFile,
+  type TableFileReader,
+} from '../../src/kernel/ipvs/table-file/table-file.js';
+import { addressOf, keyOfLine } from '../../src/kernel/ipvs/table-file/table-parser.js';
 import type { VirtualServer } from '../../src/model/virtual-server.js';
 import { at, real, virtual } from '../support/virtual-server-entries.js';
 
@@ -69,7 +73,8 @@ const fileOf =
 
 const linesOf = async (file: TableFile): Promise<readonly string[]> => {
   const lines: string[] = [];
-  const visitor: TableVisitor = {
+  const reader: TableFileReader = {
+    afterPiece: async () => {},
     virtualServer: (line) => {
       const name = line.protocol === 'FWM' ? `FWM ${line.words[0]}` : keyOfLine(line);
       lines.push(`${name} ${settingsText(line.settings)}`);
@@ -81,7 +86,7 @@ const linesOf = async (file: TableFile): Promise<readonly string[]> => {
       );
     },
   };
-  await readTableFile(file, visitor, async () => {});
+  await readTableFile(file, reader);
   return lines;
 };
 
@@ -120,15 +125,65 @@ describe('the table file', () => {
     const turns: number[] = [];
     let lines = 0;
     const count1 = (): void => void (lines += 1);
-    const visitor: TableVisitor = { virtualServer: count1, realServer: count1 };
+    const reader: TableFileReader = {
+      virtualServer: count1,
+      realServer: count1,
+      afterPiece: async () => void turns.push(lines),
+    };
     const read = async (pieces: (remaining: number) => number): Promise<void> => {
       lines = 0;
-      await readTableFile(fileOf(text, pieces), visitor, async () => void turns.push(lines));
+      await readTableFile(fileOf(text, pieces), reader);
       assert.equal(lines, count * shown.length);
     };
     for (const bytes of [4_096, 4_095, 5_003, 33_001]) await read(() => bytes);
     const steps = turns.map((each, index) => each - (turns[index - 1] ?? 0));
     assert.ok(Math.max(...steps) < 1_500, `${Math.max(...steps)} lines in one piece`);
+  });
+
+  test('asks before each page of whole lines behind the title whether to pass over it', async () => {
+    const passed: (string | undefined)[] = [];
+    const seen: string[] = [];
+    const read = async (pages: readonly string[]): Promise<void> => {
+      passed.length = 0;
+      seen.length = 0;
+      const rest = [...pages];
+      const file: TableFile = () => ({
+        read: (buffer, offset) => buffer.write(rest.shift() ?? '', offset, 'latin1'),
+        close: () => {},
+      });
+      await readTableFile(file, {
+        passesOver: (page) => {
+          const text = page?.toString('latin1');
+          passed.push(text);
+          return text?.startsWith('UDP') === true;
+        },
+        virtualServer: (line) => void seen.push(line.protocol),
+        realServer: () => {},
+        afterPiece: async () => {},
+      });
+    };
+    const [tcp, udp, sctp] = [
+      'TCP  0A000001:0050 rr  \n',
+      'UDP  0A000001:0050 rr  \n',
+      'SCTP  0A000001:0050 rr  \n',
+    ];
+    await read([title + tcp, udp, sctp]);
+    assert.deepEqual(
+      [passed, seen],
+      [
+        [undefined, udp, sctp],
+        ['TCP', 'SCTP'],
+      ],
+    );
+    // A line that two reads share cannot be passed over.
+    await read([title, tcp, udp.slice(0, 9), udp.slice(9), sctp]);
+    assert.deepEqual(
+      [passed, seen],
+      [
+        [undefined, tcp, undefined, undefined, sctp],
+        ['TCP', 'UDP', 'SCTP'],
+      ],
+    );
   });
 
   test('that cannot be opened or read is a TableFileError', async () => {
@@ -193,11 +248,11 @@ describe('the digest of real servers', () => {
   -> [fd00:0000:0000:0000:0000:0000:0000:0002]:0035      Tunnel  1      0          9         
   -> 0A010001:1F90      Masq    1      0          0         
 `;
-    const visitor: TableVisitor = {
+    await readTableFile(fileOf(text), {
       virtualServer: () => lines.reset(),
       realServer: (line) => lines.add(line),
-    };
-    await readTableFile(fileOf(text), visitor, async () => {});
+      afterPiece: async () => {},
+    });
     assert.equal(lines.value, digest);
   });
 

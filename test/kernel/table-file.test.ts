@@ -47,17 +47,14 @@ interface Shown {
 const readFile = async (file: TableFile = procTableFile): Promise<ReadonlyMap<string, Shown>> => {
   const found = new Map<string, Shown>();
   let last: Shown | undefined;
-  await readTableFile(
-    file,
-    {
-      virtualServer: (line) => {
-        last = { settings: line.settings, digest: new RealServersDigest() };
-        found.set(line.protocol === 'FWM' ? `FWM ${line.words[0]}` : keyOfLine(line), last);
-      },
-      realServer: (line) => last?.digest.add(line),
+  await readTableFile(file, {
+    virtualServer: (line) => {
+      last = { settings: line.settings, digest: new RealServersDigest() };
+      found.set(line.protocol === 'FWM' ? `FWM ${line.words[0]}` : keyOfLine(line), last);
     },
-    async () => {},
-  );
+    realServer: (line) => last?.digest.add(line),
+    afterPiece: async () => {},
+  });
   return found;
 };
 

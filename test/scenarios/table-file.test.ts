@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TableFile } from '../../src/kernel/ipvs/table-file/table-file.js';
+import type { EndpointSlice } from '../../src/model/endpoint.js';
 import type { IpvsOperation } from '../../src/model/operation.js';
 import { FakeKernel } from '../support/fake-kernel/fake-kernel.js';
 import { OtherProgram } from '../support/fake-kernel/other-program.js';
@@ -108,6 +109,47 @@ describe('a resync by the file', () => {
     await node.other.apply({ kind: 'add-real-server', of: identityOf(7), server: real('10.2.0.7', 80) });
     await node.advance(syncPeriod);
     assert.deepEqual(node.lines, lines);
+  });
+
+  /** What the daemon changes because of a Service, and how another program changes it back before the next round, in which it is no virtual server's turn. */
+  const undone: readonly (readonly [string, readonly EndpointSlice[], readonly IpvsOperation[]])[] = [
+    [
+      'a deleted real server',
+      [slice('s150', [ready('10.1.0.150')])],
+      [{ kind: 'add-real-server', of: identityOf(150), server: real('10.2.0.150', 80) }],
+    ],
+    [
+      'an added real server',
+      [slice('s150', [ready('10.1.0.150'), ready('10.2.0.150'), ready('10.3.0.150')])],
+      [{ kind: 'delete-real-server', of: identityOf(150), server: real('10.3.0.150', 80) }],
+    ],
+  ];
+  for (const [name, slices, operations] of undone)
+    test(`finds ${name} that another program changes back at once`, async () => {
+      await using node = await serving();
+      await node.change(serviceOf(150).key, serviceOf(150), slices);
+      const { lines } = node;
+      for (const operation of operations) await node.other.apply(operation);
+      assert.notDeepEqual(node.lines, lines);
+      await node.advance(syncPeriod);
+      assert.deepEqual(node.lines, lines);
+    });
+
+  test('finds a virtual server that another program makes at once in place of one that is gone', async () => {
+    await using node = await serving();
+    await node.change(serviceOf(150).key, undefined, []);
+    for (const operation of [
+      { kind: 'add-virtual-server', server: virtual(identityOf(150)) },
+      ...['10.1.0.150', '10.2.0.150'].map((address) => ({
+        kind: 'add-real-server' as const,
+        of: identityOf(150),
+        server: real(address, 80),
+      })),
+    ] as const)
+      await node.other.apply(operation);
+    assert.deepEqual(await node.advance(syncPeriod), []);
+    const { foreign } = node.composition.observed.virtualServers;
+    assert.deepEqual([...foreign.keys()], [virtual(identityOf(150)).key]);
   });
 
   test('queries netlink for what differs and for 100 virtual servers by turns', async () => {

@@ -134,12 +134,14 @@ export class DummyInterface {
   async boundVips(): Promise<BoundVips> {
     const index = await this.find();
     const addresses = index === undefined ? [] : await this.links.addresses({ only: index });
-    return {
-      address: addresses
-        .filter((entry) => entry.interfaceIndex === index && isVip(entry))
-        .map((entry) => entry.address),
-      route: await this.links.vipRoutes(),
-    };
+    return { address: this.vipsAmong(addresses), route: await this.links.vipRoutes() };
+  }
+
+  /** The VIPs among the addresses of interfaces: those of the device. */
+  vipsAmong(addresses: readonly DummyAddress[]): readonly IpAddress[] {
+    return addresses
+      .filter((entry) => entry.interfaceIndex === this.#index && isVip(entry))
+      .map((entry) => entry.address);
   }
 
   /**

@@ -7,12 +7,16 @@ import {
   type FileSettings,
   type TickRate,
 } from '../../kernel/ipvs/table-file/settings.js';
-import { readTableFile, type TableFile } from '../../kernel/ipvs/table-file/table-file.js';
+import {
+  readTableFile,
+  type TableFile,
+  type TableFileReader,
+} from '../../kernel/ipvs/table-file/table-file.js';
 import {
   addressOf,
   keyOfLine,
+  space,
   type RealServerLine,
-  type TableVisitor,
   type VirtualServerLine,
 } from '../../kernel/ipvs/table-file/table-parser.js';
 import {
@@ -24,6 +28,7 @@ import {
 import type { ObservedVirtualServer } from '../state/observed-server.js';
 import { sameRealServers, tryReadVirtualServer, type VirtualServerSnapshot } from './kernel-reader.js';
 import { maximumTurnMilliseconds, type Findings, type RoundParts } from './round.js';
+import type { TablePages } from './table-pages.js';
 
 /** A virtual server of which the file shows something else than what is known of it. */
 interface Suspect {
@@ -39,7 +44,7 @@ const withMark = (fwmark: number): readonly VirtualServerIdentity[] =>
  * One round of a resync by the kernel's table file. A difference is only a suspicion, because the file may pass over or repeat what
  * changes meanwhile, and shows another form of some settings: netlink confirms each.
  */
-export class FileRound implements TableVisitor {
+export class FileRound implements TableFileReader {
   readonly #digest = new RealServersDigest();
   readonly #turns = new Yielder(maximumTurnMilliseconds);
   /** How many virtual servers have each firewall mark. */
@@ -52,13 +57,16 @@ export class FileRound implements TableVisitor {
   constructor(
     private readonly parts: RoundParts,
     private readonly rate: TickRate,
+    private readonly pages: TablePages,
     private readonly findings: Findings,
   ) {}
 
   /** Rejects with a TableFileError if the file cannot be used. */
   async run(file: TableFile): Promise<void> {
-    await readTableFile(file, this, () => this.#confirm());
+    this.pages.beginRound();
+    await readTableFile(file, this);
     this.#endVirtualServer();
+    this.pages.endRound();
     this.#suspectMissing();
     for (const [mark, count] of this.#marks) this.#compareMark(mark, count);
     await this.#confirm();
@@ -68,6 +76,17 @@ export class FileRound implements TableVisitor {
   async compare(identities: Iterable<VirtualServerIdentity>): Promise<void> {
     for (const identity of identities) this.#suspects.push({ identity });
     await this.#confirm();
+  }
+
+  passesOver(page: Buffer | undefined): boolean {
+    const isCut = page === undefined || page[0] === space;
+    if (isCut) this.pages.cut();
+    else this.#endVirtualServer();
+    return this.pages.begin(isCut ? undefined : page);
+  }
+
+  afterPiece(): Promise<void> {
+    return this.#confirm();
   }
 
   virtualServer(line: VirtualServerLine): void {
@@ -81,13 +100,14 @@ export class FileRound implements TableVisitor {
 
   #begin(known: ObservedVirtualServer, { settings }: VirtualServerLine): void {
     this.#known = known;
-    this.findings.listed.add(known.server.key);
     this.#settings = settings;
     this.#digest.reset();
   }
 
   /** A mark that only one virtual server of ours is known to have is that one; two are told apart by netlink. */
   #marked(line: VirtualServerLine): void {
+    // Those with the same mark are counted in each round.
+    this.pages.spoil();
     const [mark = 0] = line.words;
     const count = (this.#marks.get(mark) ?? 0) + 1;
     this.#marks.set(mark, count);
@@ -111,7 +131,10 @@ export class FileRound implements TableVisitor {
     this.#known = undefined;
     if (known === undefined || this.#settings === undefined) return;
     const { server } = known;
-    if (showsSettings(this.#settings, server, this.rate) && this.#digest.value === known.digest) return;
+    if (showsSettings(this.#settings, server, this.rate) && this.#digest.value === known.digest)
+      return this.pages.add(known);
+    this.pages.spoil();
+    this.findings.listed.add(server.key);
     this.#suspects.push({ identity: server.identity, persistence: this.#settings.persistence });
   }
 
@@ -121,6 +144,7 @@ export class FileRound implements TableVisitor {
     protocol: Exclude<VirtualServerLine['protocol'], 'FWM'>,
     line: VirtualServerLine,
   ): void {
+    this.pages.spoil();
     const identity = { by: 'address', protocol, address: addressOf(line), port: line.port } as const;
     const { foreign } = this.parts.state.virtualServers;
     if (foreign.has(key) && !this.parts.isOurs(identity)) this.findings.foreign.set(key, identity);
@@ -130,9 +154,9 @@ export class FileRound implements TableVisitor {
   #suspectMissing(): void {
     const { state } = this.parts;
     const { listed, foreign } = this.findings;
-    for (const key of state.virtualServerKeys()) {
-      const known = listed.has(key) ? undefined : state.virtualServer(key);
-      if (known !== undefined) this.#suspects.push({ identity: known.server.identity });
+    for (const known of state.virtualServers.observedServers()) {
+      if (this.pages.show(known) || listed.has(known.server.key)) continue;
+      this.#suspects.push({ identity: known.server.identity });
     }
     for (const [key, identity] of state.virtualServers.foreign) {
       if (foreign.has(key)) continue;

@@ -16,6 +16,7 @@ import { FileRound } from './file-round.js';
 import { sameRealServers, toRealServer, tryReadRealServers } from './kernel-reader.js';
 import { maximumTurnMilliseconds, noFindings, type Findings, type RoundParts } from './round.js';
 import { ShownRealServers } from './shown-real-servers.js';
+import { TablePages } from './table-pages.js';
 import { Turns } from './turns.js';
 
 export interface ResyncParts extends RoundParts {
@@ -31,6 +32,8 @@ export interface RoundOptions {
   readonly thorough?: boolean;
   /** Begins anew: also observes the real servers of every virtual server at once, by the file those that are as desired. */
   readonly ignoreKnown?: boolean;
+  /** Does not compare the bindings of VIPs. */
+  readonly omitAddresses?: boolean;
 }
 
 /** How rounds were made, since the start of the process. */
@@ -53,6 +56,7 @@ const hiddenComparedPerRound = 400;
 export class Resync {
   #queue: VirtualServerIdentity[] = [];
   readonly #rate = new TickRate();
+  readonly #pages = new TablePages();
   readonly #turns = new Turns(comparedPerRound);
   readonly #hiddenTurns = new Turns(hiddenComparedPerRound);
   readonly #counts = { file: 0, netlink: 0 };
@@ -77,20 +81,21 @@ export class Resync {
   }
 
   /** Begins a round: compares all virtual servers and addresses, and reads new virtual servers with their real servers. */
-  async begin({ ignoreKnown = false, thorough = ignoreKnown }: RoundOptions = {}): Promise<DirtyKeys> {
-    const addresses = await this.readAddresses();
+  async begin(options: RoundOptions = {}): Promise<DirtyKeys> {
+    const { ignoreKnown = false, thorough = ignoreKnown, omitAddresses = false } = options;
+    const addresses = omitAddresses ? [] : await this.#readAddresses();
     const drifted = new Set<VirtualServerKey>();
     const ofFile = thorough ? undefined : await this.#compareFile(drifted);
     const findings = ofFile ?? (await this.#dump(ignoreKnown, drifted));
     this.#counts[ofFile === undefined ? 'netlink' : 'file'] += 1;
     this.parts.state.virtualServers.setForeign(findings.foreign);
-    return dirtyKeys({ virtualServers: drifted, addresses });
+    return dirtyKeys({ virtualServers: drifted, addresses: new Set(addresses) });
   }
 
   /** Undefined if the file cannot be used; what drifted until then is in the set. */
   async #compareFile(drifted: Set<VirtualServerKey>): Promise<Findings | undefined> {
     const findings = noFindings(drifted);
-    const round = new FileRound(this.parts, this.#rate, findings);
+    const round = new FileRound(this.parts, this.#rate, this.#pages, findings);
     return this.#withFile(async (file) => {
       await round.run(file);
       await round.compare(this.#takeTurns());
@@ -174,8 +179,8 @@ export class Resync {
     return dirtyKeys({ virtualServers: drifted });
   }
 
-  /** Compares only the bindings of VIPs. Returns the VIPs that drifted. */
-  async readAddresses(): Promise<DirtyKeys['addresses']> {
+  /** Compares the bindings of VIPs. Returns the VIPs that drifted. */
+  async #readAddresses(): Promise<DirtyKeys['addresses']> {
     return this.parts.state.setAddresses(await this.parts.boundVips());
   }
 }

@@ -1,7 +1,7 @@
 import { Yielder } from '../../base/async.js';
 import { digestOf, RealServersDigest } from '../../kernel/ipvs/table-file/digest.js';
 import { readTableFile, type TableFile } from '../../kernel/ipvs/table-file/table-file.js';
-import { keyOfLine, type TableVisitor } from '../../kernel/ipvs/table-file/table-parser.js';
+import { keyOfLine } from '../../kernel/ipvs/table-file/table-parser.js';
 import type { RealServer, VirtualServerKey } from '../../model/virtual-server.js';
 import { maximumTurnMilliseconds } from './round.js';
 
@@ -22,15 +22,15 @@ export class ShownRealServers {
       if (last !== undefined) digests.set(last, digest.value);
       digest.reset();
     };
-    const visitor: TableVisitor = {
+    const turns = new Yielder(maximumTurnMilliseconds);
+    await readTableFile(file, {
       virtualServer: (line) => {
         end();
         last = line.protocol === 'FWM' ? undefined : keyOfLine(line);
       },
       realServer: (line) => digest.add(line),
-    };
-    const turns = new Yielder(maximumTurnMilliseconds);
-    await readTableFile(file, visitor, () => turns.yieldIfDue());
+      afterPiece: () => turns.yieldIfDue(),
+    });
     end();
     return new ShownRealServers(digests);
   }

@@ -71,14 +71,17 @@ export class AddressEntries {
   }
 
   #read(binding: VipBinding, addresses: readonly IpAddress[], changed: Set<IpAddress>): void {
+    const statuses = this.#entries[binding];
     for (const address of addresses) {
-      if (!isInKernel(this.#status(binding, address))) changed.add(address);
+      const status = statuses.get(address);
+      // As almost all of them are.
+      if (status === 'bound') continue;
+      if (!isInKernel(status ?? 'absent')) changed.add(address);
       this.#apply(binding, address, 'read-present');
     }
-    const listed = new Set(addresses);
-    const statuses = this.#entries[binding];
     // Every listed address has an entry now.
-    if (statuses.size === listed.size) return;
+    if (statuses.size === addresses.length) return;
+    const listed = new Set(addresses);
     for (const address of statuses.keys()) {
       if (listed.has(address)) continue;
       changed.add(address);

@@ -273,6 +273,7 @@ export class VirtualServerEntries {
 
   #setObserved(entry: Entry, observed: Entry['observed']): void {
     this.#observedCount += Number(observed !== undefined) - Number(entry.observed !== undefined);
+    if (entry.observed !== undefined) entry.observed.page = undefined;
     entry.observed = observed;
     entry.revision += 1;
     if (observed === undefined) this.#releaseMarkers(entry);

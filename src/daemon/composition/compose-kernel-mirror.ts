@@ -15,6 +15,7 @@ import { cachedPacketTable } from '../../plan/packet-rules/packet-table.js';
 import type { LiveSettings } from '../config/live-settings.js';
 import { RouteEventHandler } from '../kernel/route-event-handler.js';
 import type { NodeNetwork } from '../nodes/node-network.js';
+import type { AddressReading } from '../sync/kernel-sync.js';
 import type { NotifySyncLoop } from '../sync/sync-trigger.js';
 import type { Cluster } from './compose-cluster.js';
 
@@ -31,8 +32,8 @@ export interface KernelMirror {
   readonly routeEvents: RouteEventHandler;
   /** Adds a listener that is called when kube-ipvs0 was created, and so has no addresses. */
   readonly onDummyCreated: (listener: () => void) => void;
-  /** Reads all links, addresses and gateways. Resolves to true if the node's own changed. */
-  readonly readAddresses: () => Promise<boolean>;
+  /** Reads all links, addresses and gateways, and the bindings of VIPs. */
+  readonly readAddresses: () => Promise<AddressReading>;
   /** Notes what other programs and earlier processes left; runs before anything is changed. */
   readonly readInitialState: () => Promise<void>;
 }
@@ -95,17 +96,21 @@ const composePacketRules = (parts: KernelMirrorParts, dummy: DummyInterface): Pa
   return { packetRules, takeOver };
 };
 
-const readNetwork = async (parts: KernelMirrorParts, dummy: DummyInterface): Promise<boolean> => {
+const readNetwork = async (parts: KernelMirrorParts, dummy: DummyInterface): Promise<AddressReading> => {
   const { route, network, families } = parts;
   // Events may have been lost: the interface may have another index.
   dummy.forget();
-  await dummy.find();
+  const index = await dummy.find();
   const links = await route.links();
-  return network.replace(
-    links,
-    await route.addresses({ except: dummy.index }),
-    await route.gateways(families),
-  );
+  const gateways = await route.gateways(families);
+  const vipRoutes = await route.vipRoutes();
+  // One dump has the addresses of the node and those of all VIPs.
+  const addresses = await route.addresses();
+  const own = addresses.filter(({ interfaceIndex }) => interfaceIndex !== index);
+  return {
+    isNodeChanged: network.replace(links, own, gateways),
+    boundVips: { address: dummy.vipsAmong(addresses), route: vipRoutes },
+  };
 };
 
 /** The observed state, kube-ipvs0, the node's own addresses, the packet rules, and the events that keep all of them current. */

@@ -40,20 +40,17 @@ const readConnections = async (tableFile: TableFile): Promise<ReadonlyMap<Virtua
   const found = new Map<VirtualServerKey, Connections>();
   const yielder = new Yielder(maximumBlockingMilliseconds);
   let current: Connections = { active: 0, inactive: 0 };
-  await readTableFile(
-    tableFile,
-    {
-      virtualServer: (line) => {
-        current = { active: 0, inactive: 0 };
-        if (line.protocol !== 'FWM') found.set(keyOfLine(line), current);
-      },
-      realServer: ({ activeConnections, inactiveConnections }) => {
-        current.active += activeConnections;
-        current.inactive += inactiveConnections;
-      },
+  await readTableFile(tableFile, {
+    virtualServer: (line) => {
+      current = { active: 0, inactive: 0 };
+      if (line.protocol !== 'FWM') found.set(keyOfLine(line), current);
     },
-    () => yielder.yieldIfDue(),
-  );
+    realServer: ({ activeConnections, inactiveConnections }) => {
+      current.active += activeConnections;
+      current.inactive += inactiveConnections;
+    },
+    afterPiece: () => yielder.yieldIfDue(),
+  });
   return found;
 };
 

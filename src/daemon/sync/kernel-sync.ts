@@ -10,7 +10,7 @@ import { families, type IpAddress } from '../../base/ip.js';
 import { firstOf } from '../../base/log-sampled.js';
 import type { Logger } from '../../base/log.js';
 import type { RunCause } from '../../model/change-cause.js';
-import type { VipBindings } from '../../model/settings/vip-binding.js';
+import type { BoundVips, VipBindings } from '../../model/settings/vip-binding.js';
 import type { OrphanedVirtualServers } from '../../plan/drain/orphaned-virtual-servers.js';
 import { isEmpty, dirtyKeys, union, type DirtyKeys } from '../../plan/operations/diff.js';
 import type { Phase } from '../../plan/operations/phases.js';
@@ -36,10 +36,16 @@ export interface KernelSyncParts {
   /** How the VIP should be bound. */
   readonly desiredBindings: (address: IpAddress) => VipBindings;
   readonly upkeep: KernelUpkeep;
-  /** Reads all links and addresses. Resolves to true if the node's own changed. */
-  readonly readAddresses: () => Promise<boolean>;
+  /** Reads all links, addresses and gateways, and the bindings of VIPs. */
+  readonly readAddresses: () => Promise<AddressReading>;
   readonly drift: DriftCounters;
   readonly log: Logger;
+}
+
+export interface AddressReading {
+  /** Whether the node's own addresses or gateways changed. */
+  readonly isNodeChanged: boolean;
+  readonly boundVips: BoundVips;
 }
 
 /** The steps of a sync. The sync loop decides when to take which; one at a time. */
@@ -105,18 +111,20 @@ export class KernelSync {
     }
   }
 
-  /** Checks everything that is not in the observed state. Resolves to true if the node's own addresses changed. */
-  async checkNode(): Promise<boolean> {
-    this.parts.upkeep.checkKernelSettings();
-    await this.parts.upkeep.connectionSync.check();
+  /**
+   * Checks the node, its addresses, the bindings of VIPs and the packet rules, and begins a round of the resync. Returns what differs;
+   * slices may find more.
+   */
+  async beginResync(options: RoundOptions, onNodeChanged: () => void): Promise<DirtyKeys> {
+    const { upkeep, observed, resync } = this.parts;
+    upkeep.checkKernelSettings();
+    await upkeep.connectionSync.check();
     await this.#ensureDummy();
-    return this.parts.readAddresses();
-  }
-
-  /** Checks the packet rules and begins a round of the resync. Returns what differs; slices may find more. */
-  async beginResync(options: RoundOptions): Promise<DirtyKeys> {
+    const { isNodeChanged, boundVips } = await this.parts.readAddresses();
+    if (isNodeChanged) onNodeChanged();
+    const addresses = observed.setAddresses(boundVips);
     await this.packetRules.redeclare();
-    return this.parts.resync.begin(options);
+    return union(dirtyKeys({ addresses }), await resync.begin({ ...options, omitAddresses: true }));
   }
 
   /** Retries what was given up: flows that could not be deleted, and operations that waiting does not help. */
@@ -125,9 +133,9 @@ export class KernelSync {
     this.parts.reconciler.retryGivenUp();
   }
 
-  /** Reads the bindings of VIPs into the observed state and notes those that differ. */
-  async readBoundVips(): Promise<void> {
-    this.addDirtyAddresses(await this.parts.resync.readAddresses());
+  /** Records the bindings of VIPs that a read found, and notes those that differ. */
+  recordBoundVips(boundVips: BoundVips): void {
+    this.addDirtyAddresses(this.parts.observed.setAddresses(boundVips));
   }
 
   /** Returns what differs in the next virtual servers of the resync. */

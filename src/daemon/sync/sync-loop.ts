@@ -261,8 +261,9 @@ export class SyncLoop implements AsyncDisposable {
   }
 
   async #readAddresses(): Promise<void> {
-    if (await this.parts.readAddresses()) this.parts.desiredStateUpdater.nodeChanged();
-    if (this.#state === 'in-sync') await this.#sync.readBoundVips();
+    const { isNodeChanged, boundVips } = await this.parts.readAddresses();
+    if (isNodeChanged) this.parts.desiredStateUpdater.nodeChanged();
+    if (this.#state === 'in-sync') this.#sync.recordBoundVips(boundVips);
     this.#readFailure.succeeded();
     this.request();
   }
@@ -287,8 +288,7 @@ export class SyncLoop implements AsyncDisposable {
 
   async #beginResync(options: RoundOptions): Promise<void> {
     const { reconciler, resync, periods } = this.parts;
-    if (await this.#sync.checkNode()) this.nodeChanged();
-    const drifted = await this.#sync.beginResync(options);
+    const drifted = await this.#sync.beginResync(options, () => this.nodeChanged());
     // A foreign virtual server that came or went is no drift of ours: it is reconciled before drift is counted.
     await this.#finishQuietly(() => reconciler.reconcile(dirtyKeys(), 'ownership'), 'synced');
     await this.#repair(drifted);

@@ -33,15 +33,6 @@ import {
 
 const isPresent = <T>(value: T | undefined): value is T => value !== undefined;
 
-/** Interfaces by index; neither: every interface. */
-export interface InterfaceSelection {
-  readonly only?: number | undefined;
-  readonly except?: number | undefined;
-}
-
-export const isSelected = (index: number, { only = index, except }: InterfaceSelection = {}): boolean =>
-  index === only && index !== except;
-
 /** Interfaces and addresses of the network namespace that the process was in when the client was opened. Its methods reject with NetlinkError and ProtocolError. */
 export class RtnetlinkClient {
   readonly #connection: Connection;
@@ -102,12 +93,12 @@ export class RtnetlinkClient {
     return this.#perform(deleteLinkRequest(index));
   }
 
-  /** IPv4 and IPv6; yields to the event loop. */
-  async addresses(of: InterfaceSelection = {}): Promise<readonly LinkAddress[]> {
+  /** IPv4 and IPv6, of all interfaces or only the one with this index; yields to the event loop. */
+  async addresses({ only }: { readonly only?: number } = {}): Promise<readonly LinkAddress[]> {
     const names = new Map((await this.links()).map((link) => [link.index, link.name]));
     const nameOf = (index: number): string => names.get(index) ?? '';
     return this.#connection.dumpIncrementally(getAddressesRequest, (message) =>
-      isSelected(interfaceOf(message), of) ? addressFrom(message, nameOf) : undefined,
+      only === undefined || interfaceOf(message) === only ? addressFrom(message, nameOf) : undefined,
     );
   }
 

@@ -52,6 +52,19 @@ test('an address whose device is deleted while it is being bound is lost with th
   ]);
 });
 
+test('a virtual server that is read anew is on no known page of the table file', () => {
+  const state = new EngineState();
+  const { virtualServers } = state;
+  state.record({ kind: 'add-virtual-server', server }, applied);
+  const before = state.virtualServer(server.key);
+  assert.ok(before);
+  before.page = { round: 1 };
+  const revision = virtualServers.revision(server.key);
+  virtualServers.read(identity, { server, realServers: [] }, { isAdopted: true, revision });
+  assert.equal(before.page, undefined);
+  assert.equal(state.virtualServer(server.key)?.page, undefined);
+});
+
 test('a read that began before an operation was recorded is stale', () => {
   const state = new EngineState();
   const { virtualServers } = state;

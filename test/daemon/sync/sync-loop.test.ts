@@ -64,7 +64,10 @@ const faultyMirror = (
   takeOver: { isInProgress: () => false, end: async () => {} },
   readAddresses: async () => {
     kernel.read.push('links and addresses');
-    return false;
+    return {
+      isNodeChanged: false,
+      boundVips: { address: [...kernel.addresses], route: [...kernel.routes] },
+    };
   },
 });
 

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { messageOf } from '../../../base/errors.js';
 import { TableFileError } from './table-file-error.js';
-import { TableParser, type TableVisitor } from './table-parser.js';
+import { newline, TableParser, type TableVisitor } from './table-parser.js';
 
 /** A file that is being read. */
 export interface OpenTableFile {
@@ -25,9 +25,19 @@ export const procTableFile: TableFile = () => {
   };
 };
 
-/** How much is read and parsed at once; the kernel gives a page (4 KiB) at a time, or one virtual server if that is longer. */
+/** How much is read at least before other work gets a turn; the kernel gives a page (4 KiB) at a time, or one longer virtual server. */
 const pieceBytes = 32 << 10;
 const bufferBytes = 2 * pieceBytes;
+
+export interface TableFileReader extends TableVisitor {
+  /**
+   * Called before each page that the kernel made, if the reader has this method. True: the page is passed over. Undefined: the page
+   * does not consist of whole lines, so it cannot be passed over. The bytes are valid until the method returns.
+   */
+  passesOver?(page: Buffer | undefined): boolean;
+  /** Called after each piece of some pages. */
+  afterPiece(): Promise<void>;
+}
 
 const orTableFileError = <T>(call: () => T): T => {
   try {
@@ -37,53 +47,59 @@ const orTableFileError = <T>(call: () => T): T => {
   }
 };
 
-const fill = (
-  file: OpenTableFile,
-  buffer: Buffer,
-  start: number,
-): { readonly end: number; readonly isLast: boolean } => {
-  let end = start;
-  while (end < pieceBytes) {
-    const offset = end;
-    const count = orTableFileError(() => file.read(buffer, offset));
-    if (count === 0) return { end, isLast: true };
-    end += count;
-  }
-  return { end, isLast: false };
-};
+/** Reads the file once. */
+class Reading {
+  readonly #buffer = Buffer.allocUnsafe(bufferBytes);
+  readonly #parser: TableParser;
+  /** How many bytes of an incomplete line are at the start of the buffer. */
+  #rest = 0;
 
-const readPieces = async (
-  file: OpenTableFile,
-  parser: TableParser,
-  afterPiece: () => Promise<void>,
-): Promise<void> => {
-  const buffer = Buffer.allocUnsafe(bufferBytes);
-  let rest = 0;
-  for (let isLast = false; !isLast; ) {
-    const piece = fill(file, buffer, rest);
-    const parsed = parser.parse(buffer, piece.end);
-    if (parsed === 0 && piece.end >= pieceBytes) throw new TableFileError('has no lines');
-    buffer.copyWithin(0, parsed, piece.end);
-    rest = piece.end - parsed;
-    ({ isLast } = piece);
-    await afterPiece();
+  constructor(
+    private readonly file: OpenTableFile,
+    private readonly reader: TableFileReader,
+  ) {
+    this.#parser = new TableParser(reader);
   }
-  parser.end(rest);
-};
+
+  async run(): Promise<void> {
+    for (let isLast = false; !isLast; ) {
+      isLast = this.#readPiece();
+      await this.reader.afterPiece();
+    }
+    this.#parser.end(this.#rest);
+  }
+
+  /** Returns whether it was the last piece. */
+  #readPiece(): boolean {
+    for (let bytes = 0; bytes < pieceBytes; ) {
+      const count = orTableFileError(() => this.file.read(this.#buffer, this.#rest));
+      if (count === 0) return true;
+      bytes += count;
+      this.#readPage(this.#rest + count);
+    }
+    return false;
+  }
+
+  #readPage(end: number): void {
+    const buffer = this.#buffer;
+    const isWhole = this.#rest === 0 && this.#parser.hasTitle && buffer[end - 1] === newline;
+    if (this.reader.passesOver?.(isWhole ? buffer.subarray(0, end) : undefined) === true) return;
+    const parsed = this.#parser.parse(buffer, end);
+    if (parsed === 0 && end >= pieceBytes) throw new TableFileError('has no lines');
+    buffer.copyWithin(0, parsed, end);
+    this.#rest = end - parsed;
+  }
+}
 
 /**
- * Calls the visitor for each line, and `afterPiece` after each piece. The file does not show one moment: the kernel goes on from a
- * position in its table, so virtual servers may be missing or come twice where others are added or deleted meanwhile. Rejects with
- * a TableFileError where there is no such file or its format is unknown.
+ * Calls the reader for each line. The file does not show one moment: the kernel goes on from a position in its table, so virtual
+ * servers may be missing or come twice where others are added or deleted meanwhile. Rejects with a TableFileError where there is no
+ * such file or its format is unknown.
  */
-export const readTableFile = async (
-  open: TableFile,
-  visitor: TableVisitor,
-  afterPiece: () => Promise<void>,
-): Promise<void> => {
+export const readTableFile = async (open: TableFile, reader: TableFileReader): Promise<void> => {
   const file = orTableFileError(open);
   try {
-    await readPieces(file, new TableParser(visitor), afterPiece);
+    await new Reading(file, reader).run();
   } finally {
     file.close();
   }

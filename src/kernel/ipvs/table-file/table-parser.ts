@@ -51,8 +51,8 @@ const headerLines = [
   /^ {2}-> RemoteAddress:Port Forward Weight ActiveConn InActConn$/,
 ] as const;
 
-const newline = 10;
-const space = 32;
+export const newline = 10;
+export const space = 32;
 const minus = 45;
 const colon = 58;
 const openBracket = 91;
@@ -101,6 +101,11 @@ export class TableParser implements VirtualServerLine, RealServerLine {
   #at = 0;
 
   constructor(private readonly visitor: TableVisitor) {}
+
+  /** Whether the lines at the start of the file have been parsed. */
+  get hasTitle(): boolean {
+    return this.#headersLeft === 0;
+  }
 
   /** Parses the complete lines among the bytes before `end`. Returns how many bytes they have. */
   parse(bytes: Buffer, end: number): number {
