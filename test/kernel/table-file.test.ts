@@ -280,11 +280,11 @@ describe('a resync by the file', () => {
         [{ kind: 'update-real-server', of: web, server: { ...first, forwarding: 'direct' } }],
         1,
       ],
-      ['flags that the file does not show', [change(s0, { flags: ['flag-1'] })], Math.ceil(many / 100) + 1],
+      ['flags that the file does not show', [change(s0, { flags: ['flag-1'] })], Math.ceil(many / 50) + 1],
       [
         'thresholds, which the file does not show',
         [{ kind: 'update-real-server', of: web, server: { ...first, upperThreshold: 9, lowerThreshold: 3 } }],
-        Math.ceil(many / 100) + 1,
+        Math.ceil(many / 50) + 1,
       ],
     ];
   for (const [name, operations, periods] of drifts)
@@ -307,7 +307,7 @@ describe('a resync by the file', () => {
     await elapse(4 * period);
     const rounds = daemon.wired.resync.counts.file - before.file;
     const perRound = (daemon.messages() - messages) / rounds;
-    assert.ok(rounds >= 3 && perRound < 300, `${perRound} messages in ${rounds} rounds`);
+    assert.ok(rounds >= 3 && perRound < 200, `${perRound} messages in ${rounds} rounds`);
   });
 
   const operationCount = (): number =>

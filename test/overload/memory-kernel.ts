@@ -59,6 +59,7 @@ export const memoryKernel = (): MemoryKernel => {
       apply: (_, asked) => counted(asked, (all) => kernel.apply(all)),
     },
     nftables: {
+      generation: async () => 1,
       table: async () => undefined,
       elements: async () => [],
       transaction: async () => ({ status: 'applied' }),

@@ -43,7 +43,7 @@ export interface RoundCounts {
 }
 
 /** How many virtual servers a round by the file compares with netlink too. */
-const comparedPerRound = 100;
+const comparedPerRound = 50;
 
 /** How many more of those with settings that the file does not show. */
 const hiddenComparedPerRound = 400;

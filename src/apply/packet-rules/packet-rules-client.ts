@@ -5,6 +5,8 @@ import type { SetDeclaration, SetElement, TableDeclaration } from '../../nftable
 
 /** The part of the nftables client that `PacketRules` needs. */
 export interface PacketRulesClient {
+  /** A number that every transaction of any program raises. */
+  generation(): Promise<number>;
   table(family: Family, name: string): Promise<TableDeclaration | undefined>;
   elements(family: Family, table: string, set: SetDeclaration): Promise<readonly SetElement[]>;
   transaction(changes: readonly NftablesChange[]): Promise<TransactionOutcome>;

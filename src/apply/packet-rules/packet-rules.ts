@@ -59,6 +59,8 @@ export class PacketRules {
   readonly #declaredBefore = new Set<Family>();
   /** Families that had a table at the last check. */
   readonly #present = new Set<Family>();
+  /** The generation of nftables before the tables were last compared with it. */
+  #generation: number | undefined;
   readonly #optional = new OptionalRules();
 
   readonly #log: PacketRulesLog;
@@ -117,6 +119,19 @@ export class PacketRules {
   /** Discards what is known of the tables: the next `declare` reads the kernel. */
   invalidate(): void {
     this.#declared.clear();
+  }
+
+  /** The same if any program has changed nftables since the last call, or if that cannot be told. */
+  async invalidateIfChanged(): Promise<void> {
+    if (this.parts.families.length === 0) return;
+    const before = this.#generation;
+    try {
+      this.#generation = await this.parts.client.generation();
+    } catch (error) {
+      if (!isReadError(error)) throw error;
+      this.#generation = undefined;
+    }
+    if (this.#generation === undefined || this.#generation !== before) this.invalidate();
   }
 
   /**

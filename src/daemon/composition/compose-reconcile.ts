@@ -19,6 +19,7 @@ import { DeletedNodes } from '../nodes/deleted-nodes.js';
 import type { NodeNetwork } from '../nodes/node-network.js';
 import { ownVirtualServers } from '../ownership/own-virtual-servers.js';
 import type { SyncRetryDelays } from '../sync/failure-state.js';
+import type { ManagedRules } from '../sync/packet-rules-controller.js';
 import { SyncLoop } from '../sync/sync-loop.js';
 import type { SyncObserver } from '../sync/sync-observer.js';
 import type { NotifySyncLoop } from '../sync/sync-trigger.js';
@@ -47,7 +48,7 @@ export interface Reconcile extends ReconcilerGraph {
 
 /** What the loop needs of the kernel mirror. */
 export interface MirrorPort extends Pick<KernelMirror, 'observed' | 'dummy' | 'readAddresses'> {
-  readonly packetRules: Pick<PacketRules, 'declare' | 'invalidate' | 'read' | 'apply' | 'inForce'>;
+  readonly packetRules: ManagedRules & Pick<PacketRules, 'apply'>;
   readonly takeOver: Pick<TakeOver, 'isInProgress' | 'end'>;
 }
 

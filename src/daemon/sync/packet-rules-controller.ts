@@ -8,8 +8,13 @@ import type { DirtyKeys, DesiredView } from '../../plan/operations/diff.js';
 import { RepairBackoff } from './repair-backoff.js';
 import type { SyncRetryDelays } from './failure-state.js';
 
+export type ManagedRules = Pick<
+  PacketRules,
+  'declare' | 'invalidate' | 'invalidateIfChanged' | 'read' | 'inForce'
+>;
+
 export interface PacketRulesControllerParts {
-  readonly packetRules: Pick<PacketRules, 'declare' | 'invalidate' | 'read' | 'inForce'>;
+  readonly packetRules: ManagedRules;
   readonly observed: Pick<EngineState, 'setElements' | 'element'>;
   readonly wakeups: Pick<Wakeups<PacketRulesWakeup>, 'schedule' | 'isScheduled'>;
   readonly delays: SyncRetryDelays;
@@ -62,9 +67,9 @@ export class PacketRulesController {
       wakeups.schedule('packet-rules-repair', this.#repairBackoff.next());
   }
 
-  /** Declares the tables after comparing them with the kernel, whatever is known of them. */
+  /** Declares the tables after comparing them with the kernel, unless no program has changed nftables since the last comparison. */
   async redeclare(): Promise<boolean> {
-    this.parts.packetRules.invalidate();
+    await this.parts.packetRules.invalidateIfChanged();
     return this.declare();
   }
 

@@ -1,4 +1,3 @@
-import type { PacketRules } from '../../apply/packet-rules/packet-rules.js';
 import type { RoundOptions } from '../../apply/mirror/resync.js';
 import type { ReconcileReport } from '../../apply/phase-runner.js';
 import { SerialQueue } from '../../base/async.js';
@@ -10,7 +9,11 @@ import type { Phase } from '../../plan/operations/phases.js';
 import type { ClusterStore } from '../../watch/store/cluster-store.js';
 import { defaultSyncRetryDelays, FailureState, type SyncRetryDelays } from './failure-state.js';
 import { KernelSync, resyncSliceSize, type KernelSyncParts } from './kernel-sync.js';
-import { PacketRulesController, type PacketRulesWakeup } from './packet-rules-controller.js';
+import {
+  PacketRulesController,
+  type ManagedRules,
+  type PacketRulesWakeup,
+} from './packet-rules-controller.js';
 import { resyncRequests } from './resync-requests.js';
 import { addressReadFailureLog, logFinished, syncFailureLog, type FinishedEvent } from './sync-log.js';
 import { observeSync, type SyncObserver } from './sync-observer.js';
@@ -23,7 +26,7 @@ const minimumRetryDelayMilliseconds = 250;
 
 export interface SyncLoopParts extends KernelSyncParts {
   readonly store: Pick<ClusterStore, 'synced'>;
-  readonly packetRules: Pick<PacketRules, 'declare' | 'invalidate' | 'read' | 'inForce'>;
+  readonly packetRules: ManagedRules;
   /** Milliseconds; read each time, as settings change. */
   readonly periods: () => { readonly minSyncPeriod: number; readonly syncPeriod: number };
   readonly observer: SyncObserver;
@@ -130,10 +133,7 @@ export class SyncLoop implements AsyncDisposable {
   /** The kernel dropped link and address events. */
   eventsLost(): void {
     if (this.#addressReadQueued) return;
-    this.parts.log.warn(
-      { event: 'address-events-lost' },
-      'Link and address events lost; reading all of them',
-    );
+    this.parts.log.warn({ event: 'address-events-lost' }, 'Link and address events lost; reading them again');
     this.rereadAddresses();
   }
 

@@ -29,8 +29,18 @@ class Tables implements PacketRulesClient {
   fault: (change: NftablesChange) => string | undefined = () => undefined;
   /** Whether elements cannot be read. */
   unreadable = false;
+  /** Undefined: it cannot be read. */
+  currentGeneration: number | undefined = 1;
+  /** How many tables were read. */
+  reads = 0;
+
+  async generation(): Promise<number> {
+    if (this.currentGeneration === undefined) throw new NetlinkError('read the generation', 12);
+    return this.currentGeneration;
+  }
 
   async table(family: Family): Promise<TableDeclaration | undefined> {
+    this.reads += 1;
     return this.declared.get(family);
   }
 
@@ -46,6 +56,7 @@ class Tables implements PacketRulesClient {
       if (errno !== undefined) return { status: 'failed', errno, message: errno, culprit };
     }
     for (const change of changes) this.#do(change);
+    if (this.currentGeneration !== undefined) this.currentGeneration += 1;
     return { status: 'applied' };
   }
 
@@ -283,6 +294,27 @@ test('declarations, rejected transactions and foreign changes of rules are repor
   rules.invalidate();
   await rules.declare();
   assert.deepEqual(happenings, ['mended IPv4']);
+});
+
+test('tables are compared again only after a transaction of any program, or where that cannot be told', async () => {
+  const { tables, rules } = setUp();
+  const readsOfACheck = async (): Promise<number> => {
+    const before = tables.reads;
+    await rules.invalidateIfChanged();
+    await rules.declare();
+    return tables.reads - before;
+  };
+  assert.equal(await readsOfACheck(), 1);
+  // The declaration was a transaction.
+  assert.deepEqual([await readsOfACheck(), await readsOfACheck()], [1, 0]);
+  await rules.apply(adding([vip(1)]));
+  assert.deepEqual([await readsOfACheck(), await readsOfACheck()], [1, 0]);
+  tables.declared.clear();
+  tables.currentGeneration = 99;
+  assert.equal(await readsOfACheck(), 1);
+  assert.equal(tables.declared.size, 1);
+  tables.currentGeneration = undefined;
+  assert.deepEqual([await readsOfACheck(), await readsOfACheck()], [1, 1]);
 });
 
 test('missing elements or a transaction without a reply do not cause a search for the failing element', async () => {

@@ -53,6 +53,7 @@ const faultyMirror = (
     ...kernel.packetRules,
     declare: async () => refused.length === 0,
     invalidate: () => {},
+    invalidateIfChanged: async () => {},
     read: async () => {
       kernel.read.push('packet rules');
       return [...elements].filter(({ family }) => !refused.includes(family));
