@@ -1,9 +1,11 @@
 // A client that goes on asking until its input ends: each URL in turn, each request from a connection of its own, and one
-// connection to the first URL that stays open all the time. Then prints `{"requests": number, "held": number, "slowest":
-// milliseconds, "failures": […]}`.
+// connection to the first URL that stays open all the time. Then prints `{"requests": number, "held": number,
+// "handshakeRepetitions": number, "dataRepetitions": number, "failures": […]}`.
 // Arguments: URL…
 import { Agent, get } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { repeatedSegments } from './repeated-segments.js';
 
 const urls = process.argv.slice(2);
 const held = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -19,8 +21,11 @@ const heldPort = firstPort - 1;
 /** Milliseconds. At most one request to each URL is sent in it, so a process that starts now begins behind the ports of an earlier one. */
 const interval = 15;
 let round = Math.floor(Date.now() / interval);
+/** Milliseconds; a busy machine is slow, but what the kernel drops it drops again. */
+const patience = 60_000;
 const failures: string[] = [];
-const counts = { requests: 0, held: 0, slowest: 0 };
+/** Of the connection where it is the most: how often the kernel repeated its first packet, and packets of one request. */
+const counts = { requests: 0, held: 0, handshakeRepetitions: 0, dataRepetitions: 0 };
 const ending = new AbortController();
 process.stdin.resume().on('end', () => ending.abort());
 
@@ -30,19 +35,26 @@ const ask = (url: string, agent: Agent | false, what: string, localPort: number)
     const started = performance.now();
     const startedAt = Date.now();
     const taken = (): number => Math.round(performance.now() - started);
-    const done = (): void => {
-      counts.slowest = Math.max(counts.slowest, taken());
-      resolve();
-    };
     const fail = (why: string): void => {
       failures.push(
         `${what} ${url} from port ${localPort}, begun at ${startedAt}: ${why} after ${taken()} ms`,
       );
-      done();
+      resolve();
     };
-    const request = get(url, { agent, timeout: 5_000, localPort }, (response) => {
+    let before = 0;
+    const request = get(url, { agent, timeout: patience, localPort }, (response) => {
+      const repeated = repeatedSegments(response.socket) - before;
+      counts.dataRepetitions = Math.max(counts.dataRepetitions, repeated);
       if (agent !== false && !request.reusedSocket && counts.held > 0) fail('connected anew');
-      response.resume().on('end', done);
+      response.resume().on('end', resolve);
+    });
+    const connected = (socket: Socket): void => {
+      before = repeatedSegments(socket);
+      if (!request.reusedSocket) counts.handshakeRepetitions = Math.max(counts.handshakeRepetitions, before);
+    };
+    request.on('socket', (socket) => {
+      if (socket.connecting) socket.once('connect', () => connected(socket));
+      else connected(socket);
     });
     request.on('timeout', () => request.destroy(new Error('no answer')));
     request.on('error', (error) => fail(error.message));

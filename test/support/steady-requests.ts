@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -8,10 +9,27 @@ const program = fileURLToPath(new URL('./steady-client.js', import.meta.url));
 export interface SteadyCounts {
   readonly requests: number;
   readonly held: number;
-  /** Milliseconds. */
-  readonly slowest: number;
+  /** How often the kernel repeated the first packet of a connection, where it is the most. */
+  readonly handshakeRepetitions: number;
+  /** How many packets of one request the kernel repeated, where it is the most. */
+  readonly dataRepetitions: number;
   readonly failures: readonly string[];
 }
+
+/**
+ * No packet was dropped for three seconds or more: TCP repeats a first packet after one second and again after two more, and data
+ * after 0.2, 0.4, 0.8 and 1.6 seconds.
+ */
+export const assertNoLongDelay = ({
+  handshakeRepetitions,
+  dataRepetitions,
+}: Pick<SteadyCounts, 'handshakeRepetitions' | 'dataRepetitions'>): void => {
+  assert.ok(
+    handshakeRepetitions < 2,
+    `${handshakeRepetitions} repetitions of the first packet of a connection`,
+  );
+  assert.ok(dataRepetitions < 4, `${dataRepetitions} repetitions of packets of one request`);
+};
 
 /** Requests from a network namespace that go on while steps are taken (test/support/steady-client.ts). */
 export class SteadyRequests implements Disposable {
