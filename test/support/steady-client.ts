@@ -21,7 +21,7 @@ const heldPort = firstPort - 1;
 /** Milliseconds. At most one request to each URL is sent in it, so a process that starts now begins behind the ports of an earlier one. */
 const interval = 15;
 let round = Math.floor(Date.now() / interval);
-/** Milliseconds; a busy machine is slow, but what the kernel drops it drops again. */
+/** Milliseconds. A busy machine is slow, so only a request without an answer fails; `counts` has what was dropped. */
 const patience = 60_000;
 const failures: string[] = [];
 /** Of the connection where it is the most: how often the kernel repeated its first packet, and packets of one request. */

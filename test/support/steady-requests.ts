@@ -17,8 +17,8 @@ export interface SteadyCounts {
 }
 
 /**
- * No packet was dropped for three seconds or more: TCP repeats a first packet after one second and again after two more, and data
- * after 0.2, 0.4, 0.8 and 1.6 seconds.
+ * No packet was dropped for long: TCP repeats the first packet of a connection a second time after two seconds (before Linux 6.5 after
+ * three), and data a fourth time after three.
  */
 export const assertNoLongDelay = ({
   handshakeRepetitions,
