@@ -252,12 +252,13 @@ test('at the end a server that asked for patience is asked once more, and then n
 test('the end comes in time, however silent the server is', async () => {
   await using server = await ApiServer.start();
   server.fail({ resource: 'events', times: 100, fault: { fault: 'no-answer' } });
-  const daemon = teller(server, { requestTimeout: 60_000 });
+  const requestTimeout = 60_000;
+  const daemon = teller(server, { requestTimeout });
   daemon.events.record(starting);
   await until('it is being told', () => server.requests.length === 1);
   const began = performance.now();
   await daemon[Symbol.asyncDispose]();
-  assert.ok(performance.now() - began < 1_000);
+  assert.ok(performance.now() - began < requestTimeout / 2);
   assert.equal(daemon.events.counts.dropped, 1);
 });
 
