@@ -79,9 +79,9 @@ export class AddressEntries {
       if (!isInKernel(status ?? 'absent')) changed.add(address);
       this.#apply(binding, address, 'read-present');
     }
-    // Every listed address has an entry now.
-    if (statuses.size === addresses.length) return;
     const listed = new Set(addresses);
+    // Every listed address has an entry now.
+    if (statuses.size === listed.size) return;
     for (const address of statuses.keys()) {
       if (listed.has(address)) continue;
       changed.add(address);

@@ -52,6 +52,13 @@ test('an address whose device is deleted while it is being bound is lost with th
   ]);
 });
 
+test('a dump that lists one address twice does not hide that another is gone', () => {
+  const state = new EngineState();
+  const other = ip('10.96.0.2');
+  state.setAddresses({ address: [vip, other], route: [] });
+  assert.deepEqual([...state.setAddresses({ address: [vip, vip], route: [] })], [other]);
+});
+
 test('a virtual server that is read anew is on no known page of the table file', () => {
   const state = new EngineState();
   const { virtualServers } = state;
