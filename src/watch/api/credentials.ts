@@ -4,6 +4,7 @@ import { isAbsolute, join, dirname } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import type { User } from '@kubernetes/client-node/dist/config_types.js';
 import { BaseError, InputError, messageOf } from '../../base/errors.js';
+import { isRecord } from '../../base/records.js';
 import { parseYaml } from '../../base/yaml.js';
 import type { CredentialSource, Headers, RequestCredentials } from './api-client.js';
 
@@ -116,9 +117,6 @@ const useTokenFiles = (config: KubeConfig, file: string): void => {
     return { ...rest, authProvider: { name: 'tokenFile', config: { tokenFile: path } } };
   });
 };
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null;
 
 const tokenFilesOf = (kubeconfig: string): ReadonlyMap<string, string> => {
   const document = parseYaml(kubeconfig)[0]?.value;

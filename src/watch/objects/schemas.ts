@@ -102,7 +102,7 @@ const endpointSliceShape = z.object({
 });
 
 /** A part of a decoded message of which only the types would be checked. */
-const decodedPart = <Part extends z.ZodType>(_part: Part) => z.custom<z.infer<Part>>();
+const decodedPart = <Part extends z.ZodType>(_part: Part) => z.custom<z.infer<Part>>().optional();
 
 const { shape: metadataParts } = metadataShape;
 const decodedMetadataShape = metadataShape.extend({

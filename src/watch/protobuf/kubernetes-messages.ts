@@ -30,16 +30,31 @@ const time: FieldType<string | undefined> = {
   },
 };
 
-const objectMeta = new MessageType({
+/** A key of a map, if it is used. Equal keys are decoded once. */
+const keyIf = (isUsed: (key: string) => boolean): FieldType<string | undefined> =>
+  shared({
+    wireType: text.wireType,
+    read: (reader) => {
+      const key = text.read(reader);
+      return isUsed(key) ? key : undefined;
+    },
+  });
+
+const objectMetaFields = {
   1: single('name', text),
   3: single('namespace', sharedText),
-  5: single('uid', text),
   6: single('resourceVersion', text),
+  11: entries('labels', keyIf(isLabelName)),
+  12: entries('annotations', keyIf(isAnnotationName)),
+};
+
+const objectMeta = new MessageType(objectMetaFields);
+const serviceMeta = new MessageType({
+  ...objectMetaFields,
+  5: single('uid', text),
   8: single('creationTimestamp', time),
-  9: single('deletionTimestamp', time),
-  11: entries('labels', isLabelName),
-  12: entries('annotations', isAnnotationName),
 });
+const nodeMeta = new MessageType({ ...objectMetaFields, 9: single('deletionTimestamp', time) });
 
 const servicePort = new MessageType({
   1: single('name', text),
@@ -69,7 +84,7 @@ const ingress = new MessageType({ 1: single('ip', text), 3: single('ipMode', tex
 
 const service = new MessageType(
   {
-    1: single('metadata', objectMeta),
+    1: single('metadata', serviceMeta),
     2: single('spec', serviceSpec),
     3: single(
       'status',
@@ -125,7 +140,7 @@ const nodeSpec = new MessageType({
 });
 
 const node = new MessageType({
-  1: single('metadata', objectMeta),
+  1: single('metadata', nodeMeta),
   2: single('spec', nodeSpec),
   3: single(
     'status',
@@ -146,7 +161,13 @@ const quantity: FieldType<string> = {
   },
 };
 
-const resources = new MessageType({ 2: entries('requests', (key) => key === 'cpu', quantity) });
+const resources = new MessageType({
+  2: entries(
+    'requests',
+    keyIf((key) => key === 'cpu'),
+    quantity,
+  ),
+});
 
 const container = new MessageType({ 8: single('resources', resources), 24: single('restartPolicy', text) });
 

@@ -96,23 +96,40 @@ export const repeated = (name: string, type: FieldType): Field => ({
   },
 });
 
-/** A map from texts to values of this type. Only the entries whose keys are used are decoded. */
+/** The tags of the two fields of an entry of a map: field 1 and 2, length-delimited. */
+const EntryTag = { key: (1 << 3) | 2, value: (2 << 3) | 2 } as const;
+
+/**
+ * A map from texts to values of this type. `usedKey` reads a key; undefined: the entry is not used, and its value, which may be a
+ * whole manifest, is not decoded.
+ */
 export const entries = (
   name: string,
-  isUsed: (key: string) => boolean,
+  usedKey: FieldType<string | undefined>,
   type: FieldType<string> = text,
-): Field => {
-  const entry = new MessageType({ 1: single('key', text), 2: single('value', type) });
-  return {
-    name,
-    wireType: WireType.LengthDelimited,
-    read: (reader, message) => {
-      const { key, value } = entry.read(reader) as { readonly key?: string; readonly value?: string };
-      if (key !== undefined && isUsed(key))
-        message[name] = { ...(message[name] as object), [key]: value ?? '' };
-    },
-  };
-};
+): Field => ({
+  name,
+  wireType: WireType.LengthDelimited,
+  read: (reader, message) => {
+    const end = reader.valueEnd();
+    let key: string | undefined;
+    let valueAt: number | undefined;
+    while (reader.pos < end) {
+      const tag = reader.uint32();
+      if (tag === EntryTag.key) key = usedKey.read(reader);
+      else {
+        if (tag === EntryTag.value) valueAt = reader.pos;
+        reader.skipValue(tag);
+      }
+    }
+    if (reader.pos !== end) throw new MalformedMessage('a field exceeds its map entry');
+    if (key === undefined) return;
+    const values = (message[name] ??= {}) as Values;
+    if (valueAt !== undefined) reader.pos = valueAt;
+    values[key] = valueAt === undefined ? '' : type.read(reader);
+    reader.pos = end;
+  },
+});
 
 /** A message whose decoded value is a plain object with these fields. Other fields are skipped. */
 export class MessageType implements FieldType<Readonly<Values>> {

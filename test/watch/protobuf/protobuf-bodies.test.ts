@@ -5,7 +5,14 @@ import { bodyFormat, type BodySplitter } from '../../../src/watch/api/body-forma
 import { BrokenStream } from '../../../src/watch/api/json-lines.js';
 import { toEndpointSlice, toNode, toService } from '../../../src/watch/objects/parse-objects.js';
 import { MalformedObject } from '../../../src/watch/objects/schemas.js';
-import { MessageReader, MessageType, single, text } from '../../../src/watch/protobuf/message.js';
+import {
+  entries,
+  MessageReader,
+  MessageType,
+  single,
+  text,
+  type FieldType,
+} from '../../../src/watch/protobuf/message.js';
 import { shared } from '../../../src/watch/protobuf/shared.js';
 import type { ApiObject } from '../../support/api-objects.js';
 import { encodeEvent, encodeList, encodeObject, protobufType } from '../../support/api-protobuf.js';
@@ -211,6 +218,56 @@ test('a field that is longer than its message is refused', () => {
   const type = new MessageType({ 1: single('inner', new MessageType({ 1: single('name', text) })) });
   const bytes = Buffer.from([0x0a, 3, 0x0a, 5, ...Buffer.from('abcde')]);
   assert.throws(() => type.decode(new MessageReader(bytes), bytes.length), /a field exceeds its message/);
+});
+
+/** A message with one map, of these entries; each is a list of fields. */
+const decodeMap = (...given: readonly (readonly (readonly [field: number, value: string])[])[]): unknown => {
+  const usedKey: FieldType<string | undefined> = {
+    wireType: text.wireType,
+    read: (reader) => [text.read(reader)].find((key) => key !== 'unused'),
+  };
+  const value: FieldType<string> = {
+    wireType: text.wireType,
+    read: (reader) => {
+      const read = text.read(reader);
+      assert.notEqual(read, 'manifest', 'the value of an unused key is not decoded');
+      return read;
+    },
+  };
+  const type = new MessageType({ 1: entries('labels', usedKey, value) });
+  const message = new BinaryWriter();
+  for (const fields of given) {
+    const entry = new BinaryWriter();
+    for (const [field, fieldText] of fields) entry.tag(field, WireType.LengthDelimited).string(fieldText);
+    message.tag(1, WireType.LengthDelimited).bytes(entry.finish());
+  }
+  const bytes = Buffer.from(message.finish());
+  return type.decode(new MessageReader(bytes), bytes.length);
+};
+
+test('only the used entries of a map are decoded, in whatever order their fields come', () => {
+  const zone = [
+    [1, 'zone'],
+    [2, 'a'],
+  ] as const;
+  const unused = [
+    [2, 'manifest'],
+    [1, 'unused'],
+    [3, 'unknown field'],
+  ] as const;
+  assert.deepEqual(decodeMap(zone, unused, [[1, 'empty']], zone.toReversed()), {
+    labels: { zone: 'a', empty: '' },
+  });
+  assert.deepEqual(decodeMap(unused), { labels: undefined });
+  assert.deepEqual(decodeMap([[2, 'without a key']]), { labels: undefined });
+});
+
+test('a key or value that is longer than its map entry is refused', () => {
+  const type = new MessageType({ 1: entries('labels', text) });
+  for (const tag of [0x0a, 0x12]) {
+    const bytes = Buffer.from([0x0a, 4, tag, 5, ...Buffer.from('abcde')]);
+    assert.throws(() => type.decode(new MessageReader(bytes), bytes.length), /a field exceeds its map entry/);
+  }
 });
 
 test('unknown fields of every wire type are skipped', () => {
