@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { InputError } from '../../base/errors.js';
+import { isRecord } from '../../base/records.js';
 import { shorten } from '../../base/text.js';
 import {
   annotationKey,
@@ -171,10 +172,8 @@ const podShape = z.object({
 
 const identityShape = z.object({ metadata: z.object({ namespace: text, name: z.string().min(1) }) });
 
-const watchEventShape = z.object({
-  type: z.enum(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']),
-  object: z.unknown(),
-});
+const eventType = z.enum(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']);
+const watchEventShape = z.object({ type: eventType, object: z.unknown() });
 
 const eventAnnotationsShape = z.object({ 'k8s.io/initial-events-end': text });
 
@@ -266,8 +265,17 @@ export const readNode = reader('Node', nodeShape);
 export const readPod = reader('Pod', podShape);
 export const readList = reader('list', listShape);
 
-/** An invalid event is a MalformedObject. Its object is not validated here: an invalid object does not break the stream. */
-export const readWatchEvent: (event: unknown) => WatchEvent = reader('watch event', watchEventShape);
+const validateWatchEvent: (event: unknown) => WatchEvent = reader('watch event', watchEventShape);
+const eventTypes: ReadonlySet<unknown> = new Set(eventType.options);
+const isWatchEvent = (event: unknown): event is WatchEvent =>
+  isRecord(event) && eventTypes.has(event['type']);
+
+/**
+ * An invalid event is a MalformedObject. Its object is not validated here: an invalid object does not break the stream. The schema
+ * sees only what is no event, because it takes almost as long as decoding an event.
+ */
+export const readWatchEvent = (event: unknown): WatchEvent =>
+  isWatchEvent(event) ? event : validateWatchEvent(event);
 
 const eventMetadataOf = (object: unknown) => eventMetadataShape.safeParse(object).data?.metadata;
 

@@ -13,7 +13,7 @@ import type { ServiceKey } from '../../../src/model/service.js';
 import { silentRecorder } from '../../../src/daemon/events/event-recorder.js';
 import { DesiredStateUpdater } from '../../../src/daemon/sync/desired-state-updater.js';
 import { toEndpointSlice, toNode, toService } from '../../../src/watch/objects/parse-objects.js';
-import { MalformedObject } from '../../../src/watch/objects/schemas.js';
+import { MalformedObject, readWatchEvent } from '../../../src/watch/objects/schemas.js';
 import { wire } from '../../support/api-objects.js';
 import { sampleService, sampleSlice } from '../../support/api-samples.js';
 import { ApiServer } from '../../support/api-server.js';
@@ -28,6 +28,19 @@ import { follow, until } from '../follower.js';
 const read = { Service: toService, EndpointSlice: toEndpointSlice, Node: toNode };
 const nameOf = (object: unknown): unknown =>
   (object as { metadata?: { name?: unknown } } | null | undefined)?.metadata?.name;
+
+test('an event of no known type is refused', () => {
+  const object = sampleService('web');
+  assert.deepEqual(readWatchEvent({ type: 'MODIFIED', object }), { type: 'MODIFIED', object });
+  for (const type of ['RENAMED', 'added', '', undefined, null, 1, ['ADDED']])
+    assert.throws(
+      () => readWatchEvent({ type, object }),
+      (error) => error instanceof MalformedObject && error.field === 'type',
+      JSON.stringify(type),
+    );
+  for (const event of [undefined, null, 'ADDED', [], ['ADDED']])
+    assert.throws(() => readWatchEvent(event), MalformedObject);
+});
 
 test('an object is read, or refused with its kind, its name and a field', () => {
   for (const kind of ['Service', 'EndpointSlice', 'Node'] as const)
